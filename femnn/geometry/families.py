@@ -1,0 +1,248 @@
+"""Families of hexahedral meshes with known volumes and faces: the problems on which a rule has to prove itself.
+
+Every function returns a ``skfem.MeshHex`` whose faces are named boundaries. None of them contains a folded element.
+"""
+
+import numpy as np
+from skfem import MeshHex
+
+from femnn.exceptions import ParameterError
+from femnn.geometry.validity import bernstein_coefficients
+
+_CUBE_FACES = (
+    ("left", 0, 0.0),
+    ("right", 0, 1.0),
+    ("front", 1, 0.0),
+    ("back", 1, 1.0),
+    ("bottom", 2, 0.0),
+    ("top", 2, 1.0),
+)
+
+# The Kershaw layers along x: the compressed end of y and z is at 0 ("left"), then at 1, at 0, and at 1 again.
+_KERSHAW_STATIONS = np.array([0.0, 1.0, 2.0, 4.0, 5.0, 6.0]) / 6.0
+_KERSHAW_SHARE_OF_RIGHT = np.array([0.0, 0.0, 1.0, 0.0, 1.0, 1.0])
+
+_COOK_LENGTH, _COOK_CLAMPED_HEIGHT, _COOK_FREE_HEIGHT, _COOK_RISE = 48.0, 44.0, 16.0, 44.0
+
+# A vertex drawn too close to its neighbours is drawn again; so many rounds settle any distortion that is allowed.
+_MOST_ROUNDS = 500
+_MOST_DISTORTION = 0.4
+# Smallest over largest det J that passes: an element that is flat at one point is no better than a folded one.
+_LEAST_SHARE = 1e-2
+
+
+def kershaw(n, epsilon_y=0.3, epsilon_z=0.3):
+    """Kershaw's mesh of the unit cube: layers squeezed to alternating ends of y and z, with sheared layers between.
+
+    Each element is the exact image of a brick, trilinear on it, so the volume of the mesh is 1 to rounding error.
+
+    Parameters
+    ----------
+    n
+        Elements along each side, a multiple of 6 so that element faces fall on the kinks of the map.
+    epsilon_y, epsilon_z
+        Height of the squeezed cells over that of the uniform mesh, in (0, 1]; 1 gives the uniform mesh, and aspect
+        ratio and shear grow without bound towards 0. The benchmarks use 0.3.
+
+    Returns
+    -------
+    ``skfem.MeshHex`` of n³ elements with the boundaries ``left``, ``right`` (x = 0, 1), ``front``, ``back`` (y) and
+    ``bottom``, ``top`` (z).
+
+    Raises
+    ------
+    ParameterError
+        If ``n`` is not a positive multiple of 6 or an epsilon is outside (0, 1].
+
+    Notes
+    -----
+    D. S. Kershaw, "Differencing of the diffusion equation in Lagrangian hydrodynamic codes", J. Comput. Phys. 39 (1981)
+    375-395; the three-dimensional generalisation is that of the CEED bake-off problems (T. Kolev et al., "Efficient
+    exascale discretizations", Int. J. High Perform. Comput. Appl. 35 (2021) 527-552), with linear transitions.
+
+    Examples
+    --------
+    >>> kershaw(6).nelements
+    216
+    """
+    if not _is_count(n) or n % 6:
+        raise ParameterError(
+            f"n = {n!r} elements a side, but the Kershaw mesh needs a positive multiple of 6 for its six layers; "
+            "pass 6, 12, 18, ..."
+        )
+    for name, epsilon in (("epsilon_y", epsilon_y), ("epsilon_z", epsilon_z)):
+        if not _is_number(epsilon) or not 0.0 < epsilon <= 1.0:
+            raise ParameterError(
+                f"{name} = {epsilon!r} is outside (0, 1], where the Kershaw map is one-to-one; pass 0.3 as the "
+                "benchmarks do, or 1 for the uniform mesh"
+            )
+    mesh = _grid(n, n, n)
+    x, y, z = mesh.p
+    share = np.interp(x, _KERSHAW_STATIONS, _KERSHAW_SHARE_OF_RIGHT)
+    placed = np.stack([x, _squeeze(y, epsilon_y, share), _squeeze(z, epsilon_z, share)])
+    return _named(mesh, placed, _cube_faces(mesh))
+
+
+def distorted_cube(n, distortion, seed=0):
+    """The unit cube in n³ elements whose vertices are moved at random.
+
+    Vertices inside move by U(-distortion, distortion)/n in x, y and z. Those on the surface slide within their face
+    or along their edge by the same law and corners stay, so the volume and the six faces are exact.
+
+    Parameters
+    ----------
+    n
+        Elements along each side.
+    distortion
+        Largest displacement of a coordinate over the element size, in [0, 0.4]. Vertices of folded elements are drawn
+        again, which happens to few of them below 0.3.
+    seed
+        Seed of the random numbers.
+
+    Returns
+    -------
+    ``skfem.MeshHex`` with the boundaries ``left``, ``right`` (x = 0, 1), ``front``, ``back`` (y), ``bottom``, ``top``
+    (z).
+
+    Raises
+    ------
+    ParameterError
+        If ``n`` is not a positive integer or ``distortion`` is outside [0, 0.4].
+
+    Examples
+    --------
+    >>> sorted(distorted_cube(2, 0.2).boundaries)
+    ['back', 'bottom', 'front', 'left', 'right', 'top']
+    """
+    _check_counts(n=n)
+    _check_distortion(distortion)
+    mesh = _grid(n, n, n)
+    return _named(mesh, _distort(mesh, (n, n, n), distortion, seed), _cube_faces(mesh))
+
+
+def cooks_membrane(nx, ny=None, nz=1, thickness=1.0, distortion=0.0, seed=0):
+    """Cook's membrane: the tapered, swept panel 48 long, 44 high where it is clamped and 16 at its free end, extruded.
+
+    Parameters
+    ----------
+    nx, ny, nz
+        Elements along the length, the height (``nx`` if not given) and the thickness.
+    thickness
+        Extent in z, in the panel's own unit of length (the panel is usually read in mm).
+    distortion
+        Largest displacement of a vertex over the local element size, in [0, 0.4], as in :func:`distorted_cube`. At 0
+        the elements tend to parallelepipeds under refinement; above 0 they do not.
+    seed
+        Seed of the random numbers.
+
+    Returns
+    -------
+    ``skfem.MeshHex`` with the boundaries ``fixed`` (x = 0), ``load`` (x = 48), ``lower``, ``upper`` (the sloping
+    edges) and ``bottom``, ``top`` (z = 0, thickness). Its volume is 48 · (44 + 16)/2 · thickness.
+
+    Raises
+    ------
+    ParameterError
+        If a count is not a positive integer, ``thickness`` is not positive or ``distortion`` is outside [0, 0.4].
+
+    Notes
+    -----
+    R. D. Cook, "Improved two-dimensional finite element", J. Struct. Div. ASCE 100 (1974) 1851-1863.
+
+    Examples
+    --------
+    >>> cooks_membrane(4, 3).nelements
+    12
+    """
+    ny = nx if ny is None else ny
+    _check_counts(nx=nx, ny=ny, nz=nz)
+    _check_distortion(distortion)
+    if not _is_number(thickness) or not 0.0 < thickness < np.inf:
+        raise ParameterError(f"thickness = {thickness!r} is not a positive length; pass 1.0 for the classical panel")
+
+    def place(reference):
+        length, height, through = reference
+        taper = _COOK_CLAMPED_HEIGHT + (_COOK_FREE_HEIGHT - _COOK_CLAMPED_HEIGHT) * length
+        return np.stack([_COOK_LENGTH * length, _COOK_RISE * length + taper * height, thickness * through])
+
+    mesh = _grid(nx, ny, nz)
+    names = dict(zip(("fixed", "load", "lower", "upper", "bottom", "top"), _cube_faces(mesh).values(), strict=True))
+    return _named(mesh, place(_distort(mesh, (nx, ny, nz), distortion, seed, place)), names)
+
+
+def _grid(nx, ny, nz):
+    return MeshHex.init_tensor(*(np.linspace(0.0, 1.0, n + 1) for n in (nx, ny, nz)))
+
+
+def _cube_faces(mesh):
+    """Facets on the six faces of the unit cube, by name; read off before vertices move."""
+    middles = mesh.p[:, mesh.facets].mean(axis=1)
+    return {name: np.flatnonzero(np.abs(middles[axis] - value) < 1e-12) for name, axis, value in _CUBE_FACES}
+
+
+def _named(mesh, points, boundaries):
+    return MeshHex(np.ascontiguousarray(points), mesh.t).with_boundaries(boundaries)
+
+
+def _squeeze(u, epsilon, share_of_right):
+    """Kershaw's coordinate: cells squeezed by epsilon below 1/2 ("left") or above it ("right"), and blends of both."""
+    left = np.interp(u, [0.0, 0.5, 1.0], [0.0, 0.5 * epsilon, 1.0])
+    right = np.interp(u, [0.0, 0.5, 1.0], [0.0, 1.0 - 0.5 * epsilon, 1.0])
+    return (1.0 - share_of_right) * left + share_of_right * right
+
+
+def _distort(mesh, counts, distortion, seed, place=lambda points: points):
+    """Points of the unit-cube grid moved at random without folding an element of the mesh that ``place`` makes of it.
+
+    Drawing again only what folds keeps the law of the displacements wherever no element folds.
+    """
+    if distortion == 0.0:
+        return mesh.p
+    random = np.random.default_rng(seed)
+    free = (mesh.p > 1e-12) & (mesh.p < 1.0 - 1e-12)
+    reach = np.where(free, distortion / np.reshape(counts, (3, 1)), 0.0)
+    offsets = reach * random.uniform(-1.0, 1.0, mesh.p.shape)
+    suspects = np.arange(mesh.nelements)
+    for _ in range(_MOST_ROUNDS):
+        moved = mesh.p + offsets
+        folded = suspects[_folded(place(moved), mesh.t[:, suspects])]
+        if folded.size == 0:
+            return moved
+        # one vertex of each folded element at a time: redrawing all eight would fold as many neighbours
+        again = np.unique(random.permuted(mesh.t[:, folded], axis=0)[0])
+        offsets[:, again] = reach[:, again] * random.uniform(-1.0, 1.0, (3, again.size))
+        suspects = np.flatnonzero(np.isin(mesh.t, again).any(axis=0))
+    raise ParameterError(
+        f"distortion = {distortion} with seed {seed} still folds {folded.size} of {mesh.nelements} elements after "
+        f"{_MOST_ROUNDS} draws; pass a smaller distortion or another seed"
+    )
+
+
+def _folded(points, cells):
+    """Whether each element's det J is not proved to keep clear of zero: scikit-fem's healthy grids have det J < 0."""
+    determinants = bernstein_coefficients(points[:, cells].transpose(2, 1, 0)).reshape(-1, 27)
+    return determinants.max(axis=1) >= _LEAST_SHARE * determinants.min(axis=1)
+
+
+def _is_count(value):
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value > 0
+
+
+def _is_number(value):
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _check_counts(**counts):
+    for name, count in counts.items():
+        if not _is_count(count):
+            raise ParameterError(
+                f"{name} = {count!r} is not a positive whole number of elements; pass an int, 1 or more"
+            )
+
+
+def _check_distortion(distortion):
+    if not _is_number(distortion) or not 0.0 <= distortion <= _MOST_DISTORTION:
+        raise ParameterError(
+            f"distortion = {distortion!r} is outside [0, {_MOST_DISTORTION}], where meshes without folded elements can "
+            "be drawn; pass 0.1 for mild and 0.3 for strong distortion"
+        )
