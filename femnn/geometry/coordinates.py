@@ -1,0 +1,84 @@
+"""Numbers that describe an element's shape: the modes of its map, the paper's 18 coordinates, and invariant ones."""
+
+import numpy as np
+
+from femnn.geometry.hexahedron import SIGNS, VERTICES
+
+_BILINEAR = np.stack(
+    [SIGNS[:, 0] * SIGNS[:, 1], SIGNS[:, 1] * SIGNS[:, 2], SIGNS[:, 2] * SIGNS[:, 0], SIGNS.prod(axis=1)], axis=1
+)
+
+
+def modes(hexahedra):
+    """Centre, linear part and twists of the trilinear map about the element's centre.
+
+    x(ξ) = c + J₀ ξ + h · (ξη, ηζ, ζξ, ξηζ) with ξ in [-1, 1]³.
+
+    Returns
+    -------
+    centre : (n, 3)
+    linear : (n, 3, 3), J₀, columns are half the vectors between opposite face centres
+    twist : (n, 3, 4), h
+    """
+    x = np.asarray(hexahedra, dtype=float)
+    centre = x.mean(axis=1)
+    linear = np.einsum("eai,ak->eik", x, SIGNS) / 8.0
+    twist = np.einsum("eai,ak->eik", x, _BILINEAR) / 8.0
+    return centre, linear, twist
+
+
+def relative_warp(hexahedra):
+    """J₀⁻¹h, shape (n, 3, 4): the twists in the element's own axes; infinite where J₀ is singular.
+
+    The twelve numbers vanish exactly for parallelepipeds and do not change under affine maps.
+    """
+    _, linear, twist = modes(hexahedra)
+    singular = np.abs(np.linalg.det(linear)) <= 1e-14 * np.linalg.norm(linear, axis=1).prod(axis=1)
+    safe = np.where(singular[:, None, None], np.eye(3), linear)
+    return np.where(singular[:, None, None], np.inf, np.linalg.solve(safe, twist))
+
+
+def metric(hexahedra):
+    """Shape of the parallelepiped at the centre, shape (n, 6): what J₀ᵀJ₀ says without the size.
+
+    Three logarithms of the axis lengths over their geometric mean, then the cosines between axes (ξη, ηζ, ζξ).
+    """
+    linear = modes(hexahedra)[1]
+    lengths = np.linalg.norm(linear, axis=1)
+    axes = linear / lengths[:, None, :]
+    logs = np.log(lengths)
+    cosines = [np.einsum("ei,ei->e", axes[:, :, j], axes[:, :, (j + 1) % 3]) for j in range(3)]
+    return np.concatenate([logs - logs.mean(axis=1, keepdims=True), np.stack(cosines, axis=1)], axis=1)
+
+
+def invariant_coordinates(hexahedra):
+    """The 12 numbers J₀⁻¹h followed by the 6 of :func:`metric`, shape (n, 18).
+
+    Invariant to rigid motion and size; the symmetries of the cube permute them and change their signs.
+    """
+    x = np.asarray(hexahedra, dtype=float)
+    return np.concatenate([relative_warp(x).reshape(len(x), 12), metric(x)], axis=1)
+
+
+def normalised_coordinates(hexahedra):
+    """The published description of an element: 18 vertex coordinates after a rigid motion and a scaling, (n, 18).
+
+    Vertex 000 moves to the origin, vertex 100 onto the x axis, vertex 010 into the plane z = 0, and the cube root of
+    the volume of the central parallelepiped becomes 1. Of the 24 coordinates six are then zero and left out.
+    Source: A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4.
+    """
+    x = np.asarray(hexahedra, dtype=float)
+    origin, along, across = (int(np.flatnonzero((VERTICES == v).all(axis=1))[0]) for v in np.eye(4, 3, k=-1)[:3])
+    first = x[:, along] - x[:, origin]
+    second = x[:, across] - x[:, origin]
+    e1 = first / np.linalg.norm(first, axis=1, keepdims=True)
+    e2 = second - np.einsum("ei,ei->e", second, e1)[:, None] * e1
+    e2 /= np.linalg.norm(e2, axis=1, keepdims=True)
+    frame = np.stack([e1, e2, np.cross(e1, e2)], axis=1)
+    size = np.cbrt(8.0 * np.abs(np.linalg.det(modes(x)[1])))
+    moved = np.einsum("eji,eai->eaj", frame, x - x[:, origin : origin + 1]) / size[:, None, None]
+    kept = np.ones((8, 3), dtype=bool)
+    kept[origin] = False
+    kept[along, 1:] = False
+    kept[across, 2] = False
+    return moved[:, kept]

@@ -1,0 +1,70 @@
+"""The trilinear hexahedron: reference cube, shape functions, map and Jacobian.
+
+Everything is written in scikit-fem's vertex order and on its reference cube [0, 1]³. Arrays of elements are
+``(n, 8, 3)``; points of the reference cube are ``(3, nqp)`` when all elements share them and ``(3, n, nqp)`` otherwise.
+"""
+
+import numpy as np
+
+#: Vertices of the reference cube in scikit-fem's order, shape (8, 3).
+VERTICES = np.array(
+    [[1, 1, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]], dtype=float
+)
+VERTICES.setflags(write=False)
+
+#: The same cube about its centre, [-1, 1]³, shape (8, 3).
+SIGNS = 2.0 * VERTICES - 1.0
+SIGNS.setflags(write=False)
+
+#: Vertices in the order of VTK, meshio and Abaqus: bottom face counter-clockwise, then top. ``x[TO_VTK]`` reorders.
+TO_VTK = np.array([7, 4, 1, 5, 6, 2, 0, 3])
+TO_VTK.setflags(write=False)
+
+#: The twelve edges as pairs of vertices; the first four run along ξ, the next along η, the last along ζ.
+EDGES = np.array(
+    [
+        [a, b]
+        for axis in range(3)
+        for a in range(8)
+        for b in range(8)
+        if VERTICES[b, axis] > VERTICES[a, axis] and np.abs(VERTICES[a] - VERTICES[b]).sum() == 1
+    ]
+)
+EDGES.setflags(write=False)
+
+
+def shape_functions(points):
+    """Trilinear shape functions N_a, shape (8, ...), at ``points`` of shape (3, ...) in [0, 1]³."""
+    xi = np.asarray(points, dtype=float)
+    vertices = VERTICES.reshape((8, 3) + (1,) * (xi.ndim - 1))
+    return np.prod(np.where(vertices == 1.0, xi, 1.0 - xi), axis=1)
+
+
+def shape_gradients(points):
+    """Reference gradients ∂N_a/∂ξ_k, shape (8, 3, ...), at ``points`` of shape (3, ...) in [0, 1]³."""
+    xi = np.asarray(points, dtype=float)
+    vertices = VERTICES.reshape((8, 3) + (1,) * (xi.ndim - 1))
+    factors = np.where(vertices == 1.0, xi, 1.0 - xi)
+    slopes = np.where(vertices == 1.0, 1.0, -1.0)
+    return np.stack(
+        [slopes[:, k] * factors[:, (k + 1) % 3] * factors[:, (k + 2) % 3] for k in range(3)],
+        axis=1,
+    )
+
+
+def trilinear_map(hexahedra, points):
+    """Physical points x(ξ), shape (n, nqp, 3), of the elements (n, 8, 3) at shared points (3, nqp)."""
+    return np.einsum("aq,eai->eqi", shape_functions(points), hexahedra)
+
+
+def jacobian(hexahedra, points):
+    """Jacobian J_ik = ∂x_i/∂ξ_k, shape (n, nqp, 3, 3), of the elements (n, 8, 3) at shared points (3, nqp)."""
+    return np.einsum("akq,eai->eqik", shape_gradients(points), hexahedra)
+
+
+def jacobian_determinant(hexahedra, points):
+    """det J, shape (n, nqp), of the elements (n, 8, 3) at shared points (3, nqp)."""
+    columns = jacobian(hexahedra, points)
+    return np.einsum(
+        "eqi,eqi->eq", columns[..., 0], np.cross(columns[..., 1], columns[..., 2])
+    )

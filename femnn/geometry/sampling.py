@@ -1,0 +1,77 @@
+"""Random hexahedra to learn from and to measure on."""
+
+import numpy as np
+
+from femnn.exceptions import ParameterError
+from femnn.geometry.hexahedron import VERTICES
+from femnn.geometry.validity import VALID, classify
+
+_MOST_ROUNDS = 200
+
+
+def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0):
+    """Unit cubes with every vertex coordinate moved at random; folded ones are drawn again.
+
+    Parameters
+    ----------
+    n
+        Number of elements.
+    displacement
+        Half width d of the uniform distribution U(-d, d) of each coordinate's move: a number, or a pair (low, high)
+        from which d itself is drawn uniformly for every element.
+    seed
+        Seed of the generator; the same seed gives the same bits.
+    aspect
+        The distorted cubes are stretched along their axes by factors drawn log-uniformly from [1, aspect].
+    shear
+        And sheared: the off-diagonal entries of that affine map are U(-shear, shear) before the stretch.
+
+    Returns
+    -------
+    Array of shape (n, 8, 3); every element has one sign of det J throughout.
+
+    Raises
+    ------
+    ParameterError
+        If n < 1, aspect < 1, shear < 0, or if hardly any cube with such displacements is free of folds.
+
+    Notes
+    -----
+    With one number, the sampling of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4.
+    """
+    low, high = _displacement_interval(displacement)
+    if n < 1 or aspect < 1.0 or shear < 0.0:
+        raise ParameterError(f"n is {n}, aspect {aspect}, shear {shear}; needed are n >= 1, aspect >= 1, shear >= 0")
+    random = np.random.default_rng(seed)
+    amplitude = random.uniform(low, high, n)
+    hexahedra = np.empty((n, 8, 3))
+    missing = np.arange(n)
+    for _ in range(_MOST_ROUNDS):
+        moves = random.uniform(-1.0, 1.0, (len(missing), 8, 3))
+        hexahedra[missing] = VERTICES + amplitude[missing, None, None] * moves
+        missing = missing[classify(hexahedra[missing]) != VALID]
+        if len(missing) == 0:
+            return _transform(hexahedra, random, aspect, shear)
+    raise ParameterError(
+        f"{len(missing)} of {n} cubes were still folded after {_MOST_ROUNDS} draws at displacement {displacement}; "
+        "use a displacement below 0.7"
+    )
+
+
+def _displacement_interval(displacement):
+    low, high = np.broadcast_to(np.asarray(displacement, dtype=float), 2)
+    if np.ndim(displacement) == 0:
+        low = high
+    if not (np.isfinite(low) and np.isfinite(high) and 0.0 <= low <= high):
+        raise ParameterError(f"displacement is {displacement}; it must be a number >= 0, or a pair (low, high) of such")
+    return low, high
+
+
+def _transform(hexahedra, random, aspect, shear):
+    if aspect == 1.0 and shear == 0.0:
+        return hexahedra
+    n = len(hexahedra)
+    affine = random.uniform(-shear, shear, (n, 3, 3)) if shear else np.zeros((n, 3, 3))
+    affine[:, range(3), range(3)] = 1.0
+    stretch = np.exp(random.uniform(0.0, np.log(aspect), (n, 3)))
+    return np.einsum("eij,eaj->eai", affine * stretch[:, None, :], hexahedra - 0.5)

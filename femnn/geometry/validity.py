@@ -1,0 +1,163 @@
+"""Is the trilinear map one-to-one? A proof, not a sample, because the host integrates a folded cell silently.
+
+det J of a trilinear map is a polynomial of degree 2 along each axis. Its 27 Bernstein coefficients bound it: one sign
+of all coefficients proves one sign of det J; subdivision settles the rest (Johnen, Weill, Remacle, "Robust and
+efficient validation of the linear hexahedral element", Procedia Engineering 203 (2017) 271-283).
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from femnn.exceptions import FoldedElementError, ParameterError
+from femnn.geometry.hexahedron import VERTICES, jacobian_determinant
+
+VALID, FOLDED, DEGENERATE = 0, 1, 2
+
+#: det J below this share of the largest Bernstein coefficient counts as zero.
+DEGENERATE_SHARE = 1e-9
+
+# Boxes looked at before an element is called degenerate: its det J then comes too near zero to tell its sign.
+_MOST_BOXES = 4096
+
+_LATTICE = np.stack(np.meshgrid(*[[0.0, 0.5, 1.0]] * 3, indexing="ij")).reshape(3, 27)
+_TO_BERNSTEIN = np.array([[1.0, 0.0, 0.0], [-0.5, 2.0, -0.5], [0.0, 0.0, 1.0]])
+
+
+def bernstein_coefficients(hexahedra):
+    """Bernstein coefficients of det J, shape (n, 3, 3, 3), of the elements (n, 8, 3); they enclose its values."""
+    values = jacobian_determinant(np.asarray(hexahedra, dtype=float), _LATTICE).reshape(-1, 3, 3, 3)
+    t = _TO_BERNSTEIN
+    return np.einsum("ai,bj,ck,eijk->eabc", t, t, t, values, optimize=True)
+
+
+@njit(cache=True)
+def _halve(box, axis, lower, upper):
+    """De Casteljau at 1/2 along one axis: the Bernstein coefficients of both halves."""
+    for i in range(3):
+        for j in range(3):
+            if axis == 0:
+                a, b, c = box[0, i, j], box[1, i, j], box[2, i, j]
+            elif axis == 1:
+                a, b, c = box[i, 0, j], box[i, 1, j], box[i, 2, j]
+            else:
+                a, b, c = box[i, j, 0], box[i, j, 1], box[i, j, 2]
+            ab, bc = 0.5 * (a + b), 0.5 * (b + c)
+            middle = 0.5 * (ab + bc)
+            if axis == 0:
+                lower[0, i, j], lower[1, i, j], lower[2, i, j] = a, ab, middle
+                upper[0, i, j], upper[1, i, j], upper[2, i, j] = middle, bc, c
+            elif axis == 1:
+                lower[i, 0, j], lower[i, 1, j], lower[i, 2, j] = a, ab, middle
+                upper[i, 0, j], upper[i, 1, j], upper[i, 2, j] = middle, bc, c
+            else:
+                lower[i, j, 0], lower[i, j, 1], lower[i, j, 2] = a, ab, middle
+                upper[i, j, 0], upper[i, j, 1], upper[i, j, 2] = middle, bc, c
+
+
+@njit(cache=True)
+def _least_corner(box):
+    least = box[0, 0, 0]
+    for i in range(0, 3, 2):
+        for j in range(0, 3, 2):
+            for k in range(0, 3, 2):
+                least = min(least, box[i, j, k])
+    return least
+
+
+@njit(cache=True)
+def _classify_one(coefficients):
+    """VALID, FOLDED or DEGENERATE for one element with coefficients (3, 3, 3) of positive mean."""
+    zero = DEGENERATE_SHARE * np.abs(coefficients).max()
+    boxes = np.empty((_MOST_BOXES, 3, 3, 3))
+    axes = np.empty(_MOST_BOXES, dtype=np.int64)
+    boxes[0] = coefficients
+    axes[0] = 0
+    waiting, seen = 1, 0
+    status = VALID
+    while waiting > 0:
+        waiting -= 1
+        seen += 1
+        box, axis = boxes[waiting].copy(), axes[waiting]
+        least = _least_corner(box)
+        if least < -zero:
+            return FOLDED
+        if least <= zero:
+            status = DEGENERATE
+        if box.min() > zero or status == DEGENERATE and box.min() >= -zero:
+            continue
+        if seen + waiting + 2 >= _MOST_BOXES:
+            return DEGENERATE
+        _halve(box, axis, boxes[waiting], boxes[waiting + 1])
+        axes[waiting] = axes[waiting + 1] = (axis + 1) % 3
+        waiting += 2
+    return status
+
+
+@njit(parallel=True, cache=True)
+def _classify(coefficients, status):
+    for e in prange(coefficients.shape[0]):
+        # most elements are settled by the signs alone; only the others pay for the work space of the subdivision
+        if coefficients[e].min() > DEGENERATE_SHARE * coefficients[e].max():
+            status[e] = VALID
+        else:
+            status[e] = _classify_one(coefficients[e])
+
+
+def classify(hexahedra):
+    """Whether each element's det J keeps one sign: VALID, FOLDED or DEGENERATE, shape (n,) of int.
+
+    Either sign is healthy: scikit-fem's own meshes have det J < 0. An element is degenerate when det J vanishes
+    somewhere without changing sign, a collapsed edge for instance.
+    """
+    coefficients = bernstein_coefficients(hexahedra)
+    sign = np.sign(coefficients.mean(axis=(1, 2, 3)))
+    status = np.empty(len(coefficients), dtype=np.int64)
+    _classify(coefficients * np.where(sign == 0, 1.0, sign)[:, None, None, None], status)
+    return status
+
+
+def valid_elements(hexahedra, on_folded="error"):
+    """Indices of the elements that can be integrated.
+
+    Parameters
+    ----------
+    hexahedra
+        Vertex coordinates, shape (n, 8, 3).
+    on_folded
+        ``"error"`` raises at the first folded or degenerate element, ``"skip"`` leaves all of them out.
+
+    Raises
+    ------
+    FoldedElementError
+        With ``on_folded="error"``; its ``elements`` lists all of them.
+    """
+    if on_folded not in ("error", "skip"):
+        raise ParameterError(f"on_folded is {on_folded!r}; it must be 'error' or 'skip'")
+    status = classify(hexahedra)
+    bad = np.flatnonzero(status != VALID)
+    if len(bad) and on_folded == "error":
+        raise FoldedElementError(_describe(hexahedra, bad, status), bad)
+    return np.flatnonzero(status == VALID)
+
+
+def _describe(hexahedra, bad, status):
+    first = bad[0]
+    points = np.concatenate([VERTICES.T, np.full((3, 1), 0.5)], axis=1)
+    values = jacobian_determinant(hexahedra[first : first + 1], points)[0]
+    low, high = int(np.argmin(values)), int(np.argmax(values))
+    if status[first] == FOLDED:
+        cause = f"element {first} is folded: det J = {values[high]:.3g} {_place(high)} but {values[low]:.3g} {_place(low)}"
+        if values[low] * values[high] > 0:
+            cause = f"element {first} is folded: det J changes sign inside it (at its vertices: {low_high(values)})"
+    else:
+        cause = f"element {first} is degenerate: det J comes to zero in it (at its vertices: {low_high(values)})"
+    more = f" ({len(bad)} of {len(hexahedra)} elements are folded or degenerate)"
+    return f"{cause}{more}; repair the mesh or pass on_folded='skip'"
+
+
+def low_high(values):
+    return f"{values.min():.3g} to {values.max():.3g}"
+
+
+def _place(index):
+    return "at the centre" if index == 8 else f"at vertex {index}"

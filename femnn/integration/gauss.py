@@ -1,0 +1,26 @@
+"""Gauss-Legendre rules on [0, 1] and their tensor products on the cube."""
+
+from functools import cache
+
+import numpy as np
+
+
+@cache
+def gauss_legendre(n):
+    """Points and weights of the n-point Gauss-Legendre rule on [0, 1], each of shape (n,); the weights sum to 1."""
+    points, weights = np.polynomial.legendre.leggauss(n)
+    points, weights = 0.5 * (points + 1.0), 0.5 * weights
+    points.setflags(write=False)
+    weights.setflags(write=False)
+    return points, weights
+
+
+@cache
+def tensor_gauss(nx, ny, nz):
+    """Points (3, nx·ny·nz) and weights (nx·ny·nz,) of the tensor rule on [0, 1]³; ζ runs fastest."""
+    rules = [gauss_legendre(n) for n in (nx, ny, nz)]
+    points = np.stack(np.meshgrid(*[rule[0] for rule in rules], indexing="ij")).reshape(3, -1)
+    weights = np.einsum("i,j,k->ijk", *[rule[1] for rule in rules]).reshape(-1)
+    points.setflags(write=False)
+    weights.setflags(write=False)
+    return points, weights

@@ -1,0 +1,68 @@
+"""Element matrices of trilinear hexahedra at any points and weights."""
+
+import numpy as np
+
+from femnn.exceptions import ParameterError
+from femnn.integration import kernels
+from femnn.integration.parameters import lame_parameters
+
+
+def _per_element(hexahedra, points, weights):
+    """Points and weights with a leading axis of length n, or 1 when shared.
+
+    All arrays come out contiguous and writable, the one type that the kernels are compiled for.
+    """
+    x = np.require(hexahedra, dtype=float, requirements="CW")
+    points, weights = np.asarray(points, dtype=float), np.asarray(weights, dtype=float)
+    if x.ndim != 3 or x.shape[1:] != (8, 3):
+        raise ParameterError(f"hexahedra have shape {x.shape}; expected (n, 8, 3)")
+    if points.ndim == 2 and weights.ndim == 1:
+        points, weights = points[None], weights[None]
+    else:
+        n, nqp = len(x), weights.shape[-1]
+        points = np.broadcast_to(points[:, None, :] if points.ndim == 2 else points, (3, n, nqp)).transpose(1, 0, 2)
+        weights = np.broadcast_to(weights, (n, nqp))
+    if points.shape[1] != 3 or points.shape[2] != weights.shape[1]:
+        raise ParameterError(
+            f"points (3, {points.shape[2]}) and weights ({weights.shape[1]},) do not belong together; "
+            "give X (3, nqp) or (3, n, nqp) and W (nqp,) or (n, nqp)"
+        )
+    return x, np.require(points, requirements="CW"), np.require(weights, requirements="CW")
+
+
+def gradient_moments(hexahedra, points, weights):
+    """∫ ∂N_a/∂x_i ∂N_b/∂x_j dx, shape (n, 24, 24), row 3a + i.
+
+    Parameters
+    ----------
+    hexahedra : (n, 8, 3)
+    points : (3, nqp), or (3, n, nqp) when each element has its own, in [0, 1]³
+    weights : (nqp,) or (n, nqp); Gauss weights sum to 1
+    """
+    x, points, weights = _per_element(hexahedra, points, weights)
+    moments = np.empty((len(x), 24, 24))
+    kernels.gradient_moments(x, points, weights, moments)
+    return moments
+
+
+def elasticity_stiffness(hexahedra, points, weights, young=1.0, poisson=0.3):
+    """Stiffness of isotropic linear elasticity, shape (n, 24, 24), row 3a + i; arguments as :func:`gradient_moments`."""
+    lame, shear = lame_parameters(young, poisson)
+    moments = gradient_moments(hexahedra, points, weights)
+    stiffness = np.empty_like(moments)
+    kernels.elasticity_stiffness(moments, lame, shear, stiffness)
+    return stiffness
+
+
+def laplace_stiffness(hexahedra, points, weights):
+    """∫ ∇N_a · ∇N_b dx, shape (n, 8, 8); arguments as :func:`gradient_moments`."""
+    moments = gradient_moments(hexahedra, points, weights).reshape(-1, 8, 3, 8, 3)
+    return np.einsum("eaibi->eab", moments)
+
+
+def mass_matrix(hexahedra, points, weights):
+    """∫ N_a N_b dx, shape (n, 8, 8); arguments as :func:`gradient_moments`."""
+    x, points, weights = _per_element(hexahedra, points, weights)
+    mass = np.empty((len(x), 8, 8))
+    kernels.mass_moments(x, points, weights, mass)
+    return mass
