@@ -35,5 +35,9 @@ class DatasetError(FemnnError):
     """A data set is damaged or was made with other settings than those asked for."""
 
 
+class TrainingError(FemnnError):
+    """Training cannot go on: the loss became NaN or infinite."""
+
+
 class FemnnWarning(UserWarning):
     """Base of every warning that femnn gives."""

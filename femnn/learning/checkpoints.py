@@ -1,0 +1,329 @@
+"""Weight files: tensors in ``NAME.safetensors``, and beside them the card ``NAME.json`` that says what they are.
+
+Nothing here executes what it reads: safetensors hold numbers, cards hold JSON.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from ..exceptions import DatasetError, ParameterError, WeightFileError
+from ..files import atomic_write
+from .perceptron import Architecture, Perceptron
+
+FORMAT = "femnn-weights"
+VERSION = 1
+
+# What the maker of a card must say; format, version, sha256 and femnn are filled in.
+FIELDS = ("kind", "what", "architectures", "trained_range", "data", "training", "test")
+
+
+def save_weights(path: str | os.PathLike, tensors: Mapping[str, np.ndarray], card: Mapping[str, Any]) -> Path:
+    """Write ``path.safetensors`` and its card ``path.json``.
+
+    Both files are complete on the disk before either takes its place, so an error or a full disk leaves the old pair as
+    it was. If the machine stops between the two renamings, `load_weights` notices by the hash.
+
+    Parameters
+    ----------
+    path
+        Where to; ``.safetensors`` is appended where it is missing.
+    tensors
+        Finite arrays by name.
+    card
+        ``kind`` (``"integration-points"``, ...), ``what`` (in prose), ``architectures`` (network name to the fields of
+        its architecture), ``trained_range``, ``data`` (seed, counts), ``training`` (options) and ``test`` (figures).
+
+    Returns
+    -------
+    pathlib.Path
+        The safetensors file.
+
+    Raises
+    ------
+    ParameterError
+        If a field of the card is missing or cannot be JSON, or a tensor is not finite.
+    """
+    weights_path, card_path = _pair(Path(path))
+    missing = [field for field in FIELDS if field not in card]
+    if missing:
+        raise ParameterError(
+            f"the card of {weights_path} lacks {', '.join(missing)}; a weight file must say what it is"
+        )
+    for name, values in tensors.items():
+        if not np.isfinite(values).all():
+            raise ParameterError(f"tensor {name} for {weights_path} holds NaN or infinity; train again before saving")
+    # safetensors writes the buffer as it lies in memory, whatever the strides say
+    content = safetensors.numpy.save({name: np.asarray(values, order="C") for name, values in tensors.items()})
+    complete = {
+        "format": FORMAT,
+        "version": VERSION,
+        **card,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "femnn": _femnn_version(),
+    }
+    text = _to_json(complete, weights_path)
+    with atomic_write(card_path) as temporary_card, atomic_write(weights_path) as temporary_weights:
+        temporary_card.write_text(text, encoding="utf-8")
+        temporary_weights.write_bytes(content)
+    return weights_path
+
+
+def load_weights(
+    name_or_path: str | os.PathLike, kind: str | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read a weight file and its card, and check that they are whole, belong together and are what is asked for.
+
+    Parameters
+    ----------
+    name_or_path
+        A bare name (no folder, no suffix) is one of the files shipped in ``femnn/pretrained``; everything else is a
+        path to either file of the pair.
+    kind
+        The ``kind`` that the card must have; None takes any.
+
+    Returns
+    -------
+    tensors : dict
+        Finite arrays by name.
+    card : dict
+        The fields of the card.
+
+    Raises
+    ------
+    WeightFileError
+        If a file is missing, damaged, foreign, of another version or kind, or holds NaN or infinity.
+    """
+    weights, card_file = locate(name_or_path)
+    card = _read_card(card_file)
+    if kind is not None and card["kind"] != kind:
+        raise WeightFileError(f"{weights} is of kind {card['kind']!r}, but {kind!r} is needed; pass another file")
+    # the bytes that are hashed are the bytes that are used
+    content = _read(weights)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != card["sha256"]:
+        raise WeightFileError(
+            f"{weights} is damaged or not the file of its card: its sha256 is {sha256}, "
+            f"the card says {card['sha256']}; fetch both files again"
+        )
+    return _parse(content, weights), card
+
+
+def save_perceptrons(path: str | os.PathLike, perceptrons: Mapping[str, Perceptron], card: Mapping[str, Any]) -> Path:
+    """`save_weights` for perceptrons: their names become prefixes of the tensors, their architectures go into the card.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    perceptrons
+        Networks by name, such as ``{"classifier": ..., "regressor": ...}``.
+    card
+        As for `save_weights`, without ``architectures``.
+    """
+    tensors = {
+        name: values for prefix, network in perceptrons.items() for name, values in network.tensors(prefix).items()
+    }
+    architectures = {prefix: network.architecture.to_dict() for prefix, network in perceptrons.items()}
+    return save_weights(path, tensors, {**card, "architectures": architectures})
+
+
+def load_perceptrons(
+    name_or_path: str | os.PathLike, kind: str | None = None
+) -> tuple[dict[str, Perceptron], dict[str, Any]]:
+    """`load_weights` for what `save_perceptrons` wrote: networks by name, and the card.
+
+    Raises
+    ------
+    WeightFileError
+        As `load_weights` does, and if the card's architectures do not fit the tensors.
+    """
+    tensors, card = load_weights(name_or_path, kind)
+    weights, card_file = locate(name_or_path)
+    if not isinstance(card["architectures"], dict):
+        raise WeightFileError(f"{card_file} names no architectures but {card['architectures']!r}; fetch the card again")
+    perceptrons = {}
+    for prefix, fields in card["architectures"].items():
+        try:
+            architecture = Architecture.from_dict(fields)
+        except ParameterError as error:
+            raise WeightFileError(
+                f"{card_file} describes no network {prefix!r}: {error}; fetch the card again"
+            ) from error
+        perceptrons[prefix] = Perceptron.from_tensors(tensors, architecture, prefix, source=str(weights))
+    return perceptrons, card
+
+
+def locate(name_or_path: str | os.PathLike) -> tuple[Path, Path]:
+    """The weight file and the card that a name or path means.
+
+    Raises
+    ------
+    WeightFileError
+        If one of them does not exist; for a name, the names that do exist are listed.
+    """
+    given = os.fspath(name_or_path)
+    is_name = not any(mark in given for mark in ("/", os.sep, ".safetensors", ".json"))
+    if is_name:
+        weights, card = _pair(_shipped_folder() / given)
+    else:
+        weights, card = _pair(Path(given))
+    if not weights.is_file():
+        shipped = sorted(file.stem for file in _shipped_folder().glob("*.safetensors"))
+        hint = f"the shipped ones are {', '.join(shipped) or 'none'}; a file of your own needs its folder or suffix"
+        raise WeightFileError(f"there is no weight file {weights}; {hint if is_name else 'check the path'}")
+    if not card.is_file():
+        raise WeightFileError(f"{weights} has no card {card.name} beside it; copy both files of the pair")
+    return weights, card
+
+
+def save_state(
+    path: str | os.PathLike, tensors: Mapping[str, np.ndarray], identity: Mapping[str, Any], history: Mapping[str, Any]
+) -> None:
+    """Write what a training needs to go on into one safetensors file, atomically.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    tensors
+        Weights and moments, of any shape.
+    identity
+        ``options``, ``network`` and ``data``: for each a dict that must be the same when training goes on. JSON.
+    history
+        Course of the training so far. JSON.
+    """
+    text = json.dumps({"identity": identity, "history": history})
+    content = safetensors.numpy.save(
+        {name: np.asarray(values, order="C") for name, values in tensors.items()},
+        metadata={"state": text, "sha256": digest(tensors, text)},
+    )
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read tensors and history that `save_state` wrote for the same ``identity``.
+
+    Raises
+    ------
+    WeightFileError
+        If the file is damaged, was not written by `save_state`, or belongs to another network.
+    ParameterError, DatasetError
+        If it was written with other options, with other data.
+    """
+    path = Path(path)
+    content = _read(path)
+    remedy = f"delete {path} to train from the beginning"
+    tensors = _parse(content, path, remedy, finite=False)
+    # safetensors.numpy.load leaves the metadata out: eight bytes of length, then the header as JSON
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    entries = header.get("__metadata__", {})
+    if "state" not in entries or "sha256" not in entries:
+        raise WeightFileError(f"{path} is no checkpoint of femnn but another safetensors file; pass another path")
+    found = digest(tensors, entries["state"])
+    if found != entries["sha256"]:
+        raise WeightFileError(f"{path} is damaged: its sha256 is {found}, it should be {entries['sha256']}; {remedy}")
+    state = json.loads(entries["state"])
+    _compare(state["identity"], identity, path)
+    return tensors, state["history"]
+
+
+def _compare(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
+    errors = {"options": ParameterError, "network": WeightFileError, "data": DatasetError}
+    for part, error in errors.items():
+        for name in sorted({*before[part], *now[part]}):
+            old, new = before[part].get(name), now[part].get(name)
+            if old != new:
+                raise error(
+                    f"the checkpoint {path} belongs to another training: its {part} has {name} = {old!r}, but here it "
+                    f"is {new!r}; delete the file to train from the beginning, or go back to the {part} of the checkpoint"
+                )
+
+
+def digest(tensors: Mapping[str, np.ndarray], text: str = "") -> str:
+    """SHA-256 over text and the names, types, shapes and values of arrays; order of the names does not matter."""
+    result = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        values = tensors[name]
+        result.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        rows = np.atleast_1d(values)
+        # in pieces: a large array, maybe mapped from a file, is never copied whole
+        for start in range(0, len(rows), 4096):
+            result.update(rows[start : start + 4096].tobytes())
+    return result.hexdigest()
+
+
+def _pair(path: Path) -> tuple[Path, Path]:
+    # not with_suffix, which would make "points-0.safetensors" of "points-0.3"
+    stem = path.name.removesuffix(".safetensors").removesuffix(".json")
+    return path.with_name(f"{stem}.safetensors"), path.with_name(f"{stem}.json")
+
+
+def _shipped_folder() -> Path:
+    return Path(str(resources.files("femnn"))) / "pretrained"
+
+
+def _femnn_version() -> str:
+    try:
+        return metadata.version("femnn")
+    except metadata.PackageNotFoundError:
+        return "unknown"  # a checkout that was never installed
+
+
+def _to_json(card: Mapping[str, Any], path: Path) -> str:
+    try:
+        return json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise ParameterError(
+            f"the card of {path} cannot be JSON: {error}; use text, finite numbers, lists, dicts"
+        ) from error
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise WeightFileError(f"{file} cannot be read: {error}; check the path and its permissions") from error
+
+
+def _read_card(file: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(_read(file).decode("utf-8"))
+    except ValueError as error:
+        raise WeightFileError(f"{file} is not JSON: {error}; fetch the card again") from error
+    found = card.get("format") if isinstance(card, dict) else type(card).__name__
+    if found != FORMAT:
+        raise WeightFileError(
+            f"{file} is no card of femnn: its format is {found!r} instead of {FORMAT!r}; pass another file"
+        )
+    if card.get("version") != VERSION:
+        raise WeightFileError(
+            f"{file} has version {card.get('version')!r}, but this femnn reads version {VERSION}; "
+            "install the femnn that wrote it, or train again"
+        )
+    missing = [field for field in (*FIELDS, "sha256") if field not in card]
+    if missing:
+        raise WeightFileError(f"{file} lacks the fields {', '.join(missing)}; fetch the card again")
+    return card
+
+
+def _parse(content: bytes, file: Path, remedy: str = "fetch it again", finite: bool = True) -> dict[str, np.ndarray]:
+    try:
+        tensors = safetensors.numpy.load(content)
+    except (SafetensorError, KeyError) as error:  # KeyError: a type that NumPy lacks, such as bfloat16
+        raise WeightFileError(
+            f"{file} is no whole safetensors file ({len(content)} bytes): {error}; {remedy}"
+        ) from error
+    for name, values in tensors.items():
+        if finite and not np.isfinite(values).all():
+            raise WeightFileError(f"tensor {name} of {file} holds NaN or infinity; {remedy}, or train again")
+    return tensors
