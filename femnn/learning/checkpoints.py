@@ -244,8 +244,8 @@ def _compare(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> N
             old, new = before[part].get(name), now[part].get(name)
             if old != new:
                 raise error(
-                    f"the checkpoint {path} belongs to another training: its {part} has {name} = {old!r}, but here it "
-                    f"is {new!r}; delete the file to train from the beginning, or go back to the {part} of the checkpoint"
+                    f"the checkpoint {path} belongs to another training: its {part} has {name} = {old!r}, but it is now "
+                    f"{new!r}; delete the file to train from the beginning, or go back to the checkpoint's {part}"
                 )
 
 

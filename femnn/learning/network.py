@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from torch.nn import functional
 
 from ..exceptions import ParameterError
+from .checkpoints import digest
 from .perceptron import Architecture, Perceptron, unprefixed, with_standardisation
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -124,6 +125,12 @@ def from_perceptron(perceptron: Perceptron, dtype: torch.dtype = torch.float32) 
     return Network(perceptron.architecture, perceptron.tensors(), dtype)
 
 
+def fingerprint(tensors: Sequence[torch.Tensor]) -> list[str]:
+    """Shape, type and hash of each tensor: what two sets of data share if they are the same."""
+    arrays = [tensor.numpy(force=True) for tensor in tensors]
+    return [f"{array.shape} {array.dtype} {digest({'': array})[:16]}" for array in arrays]
+
+
 def describe(module: torch.nn.Module) -> dict[str, str]:
     """What two modules share if one can go on with the weights of the other.
 
@@ -158,7 +165,7 @@ def to_tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
 
 
 def row_tensors(arrays: Sequence[ArrayLike], which: str, device: torch.device) -> list[torch.Tensor]:
-    """Tensors over the memory of arrays that have one row per sample; ParameterError if their rows differ or are none."""
+    """Tensors over the memory of arrays with one row per sample; ParameterError if their rows differ or are none."""
     if len(arrays) == 0:
         raise ParameterError(f"the {which} data are empty; pass (features, ...)")
     tensors = [_tensor(values, device) for values in arrays]

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from ..exceptions import ParameterError, TrainingError
-from .checkpoints import digest, load_state, save_state
-from .network import describe, restore_state, row_tensors, state_arrays, to_tensors
+from .checkpoints import load_state, save_state
+from .network import describe, fingerprint, restore_state, row_tensors, state_arrays, to_tensors
 from .perceptron import prefixed, unprefixed
 
 Loss = Callable[..., torch.Tensor]
@@ -121,12 +121,8 @@ class History:
 
     Attributes
     ----------
-    training_loss
-        Mean over the rows, each seen with the weights of its moment.
-    validation_loss
-        Mean over the validation rows after the epoch.
-    learning_rate, seconds
-        Of the epoch.
+    training_loss, validation_loss, learning_rate, seconds
+        Of each epoch: the training loss as a mean while the weights changed, the validation loss after it.
     best_epoch
         Index of the epoch with the smallest validation loss, whose weights the module holds; -1 before the first.
     stopped
@@ -213,13 +209,13 @@ def train(
     if time_limit is not None and not time_limit > 0:
         raise ParameterError(f"time_limit={time_limit!r} is not allowed; it must be a number of seconds > 0, or None")
     if not any(weight.requires_grad for weight in module.parameters()):
-        raise ParameterError(
-            f"{type(module).__name__} has no weights to train; pass a network with trainable parameters"
-        )
+        raise ParameterError(f"{type(module).__name__} has no weights to train; pass one with trainable parameters")
     device = next(module.parameters()).device
-    run = _Run(
-        module, loss, row_tensors(training, "training", device), row_tensors(validation, "validation", device), options
-    )
+    rows = [row_tensors(training, "training", device), row_tensors(validation, "validation", device)]
+    shapes = [[tuple(values.shape[1:]) for values in tensors] for tensors in rows]
+    if shapes[0] != shapes[1]:
+        raise ParameterError(f"training rows have the shapes {shapes[0]}, validation rows {shapes[1]}; pass equal ones")
+    run = _Run(module, loss, *rows, options)
     restart = _Restart(Path(checkpoint), run) if checkpoint is not None else None
     started = time.perf_counter()
     bar = tqdm(total=options.epochs, initial=run.history.epochs, unit="epoch", disable=None if progress else True)
@@ -335,7 +331,7 @@ class _Restart:
             # threads change the time and at most the last bits
             "options": {name: value for name, value in asdict(run.options).items() if name != "threads"},
             "network": describe(run.module),
-            "data": {"training": _fingerprint(run.training), "validation": _fingerprint(run.validation)},
+            "data": {"training": fingerprint(run.training), "validation": fingerprint(run.validation)},
         }
         if path.exists():
             self._resume(run)
@@ -366,11 +362,6 @@ class _Restart:
         # a time limit or an interrupt ended that call, not this one
         run.history = History(**{**history, "stopped": None})
         run.history.stopped = run.verdict()
-
-
-def _fingerprint(tensors: Sequence[torch.Tensor]) -> list[str]:
-    arrays = [tensor.numpy(force=True) for tensor in tensors]
-    return [f"{array.shape} {array.dtype} {digest({'': array})[:16]}" for array in arrays]
 
 
 def _optimizer(weights: list[torch.Tensor], options: TrainingOptions) -> torch.optim.Optimizer:
