@@ -1,0 +1,56 @@
+"""Make the hexahedral meshes of this folder: ``python meshes/generate.py [NAME ...] [--out DIR]``.
+
+Each part starts as a plane mesh of unstructured quadrilaterals (gmsh), is swept through its third direction and then
+bent, tapered or twisted by a closed formula, which leaves elements distorted the way engineering meshes are. Lengths
+in metres. The same gmsh release makes the same files again.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+from bent_blade import bent_blade
+from bracket import bracket
+from pipe_junction import pipe_junction
+
+from femnn.files import atomic_write
+from femnn.geometry.mesh import hexahedra
+from femnn.geometry.quality import distance_from_parallelepiped, scaled_jacobian
+from femnn.geometry.validity import valid_elements
+
+PARTS = {"bracket": bracket, "pipe_junction": pipe_junction, "bent_blade": bent_blade}
+
+
+def describe(mesh):
+    """One line of figures: elements, least and median scaled Jacobian, shares of distorted elements."""
+    x = hexahedra(mesh)
+    quality, warp = scaled_jacobian(x), distance_from_parallelepiped(x)
+    named = ", ".join(f"{name} {len(facets)}" for name, facets in mesh.boundaries.items())
+    return (
+        f"{mesh.nelements} elements, {mesh.nvertices} vertices, scaled Jacobian {quality.min():.2f} least "
+        f"{np.median(quality):.2f} median, {np.mean(quality < 0.9):.0%} below 0.9, |J0^-1 h| {np.median(warp):.3f} "
+        f"median {warp.max():.2f} most; {named}"
+    )
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(PARTS)))
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(__file__).parent,
+    help="Folder for the files; by default the one this script is in.",
+)
+def main(names, out):
+    """Make the meshes NAMES, by default all of them, as OUT/NAME.vtu."""
+    for name in names or PARTS:
+        mesh = PARTS[name]()
+        valid_elements(hexahedra(mesh))
+        with atomic_write(out / f"{name}.vtu") as path:
+            mesh.save(path, compression="zlib")
+        click.echo(f"{name}: {describe(mesh)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
