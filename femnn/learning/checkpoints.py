@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -117,29 +118,56 @@ def load_weights(
     return _parse(content, weights), card
 
 
-def save_perceptrons(path: str | os.PathLike, perceptrons: Mapping[str, Perceptron], card: Mapping[str, Any]) -> Path:
-    """`save_weights` for perceptrons: their names become prefixes of the tensors, their architectures go into the card.
+@dataclass(frozen=True)
+class Networks:
+    """What a weight file of trained networks holds.
+
+    Attributes
+    ----------
+    path
+        The safetensors file.
+    card
+        What the networks are, how they were trained and tested.
+    networks
+        Networks by name.
+    tensors
+        The other tensors of the file by name: trained range, calibration, ...
+    """
+
+    path: Path
+    card: dict[str, Any]
+    networks: dict[str, Perceptron]
+    tensors: dict[str, np.ndarray]
+
+
+def save_networks(
+    path: str | os.PathLike,
+    networks: Mapping[str, Perceptron],
+    card: Mapping[str, Any],
+    tensors: Mapping[str, np.ndarray] | None = None,
+) -> Path:
+    """`save_weights` for networks: their names become prefixes of their tensors, their architectures go into the card.
 
     Parameters
     ----------
     path
         Where to.
-    perceptrons
+    networks
         Networks by name, such as ``{"classifier": ..., "regressor": ...}``.
     card
         As for `save_weights`, without ``architectures``.
+    tensors
+        What else the user of the networks needs, by names that begin with none of theirs.
     """
-    tensors = {
-        name: values for prefix, network in perceptrons.items() for name, values in network.tensors(prefix).items()
-    }
-    architectures = {prefix: network.architecture.to_dict() for prefix, network in perceptrons.items()}
-    return save_weights(path, tensors, {**card, "architectures": architectures})
+    complete = dict(tensors or {})
+    for prefix, network in networks.items():
+        complete |= network.tensors(prefix)
+    architectures = {prefix: network.architecture.to_dict() for prefix, network in networks.items()}
+    return save_weights(path, complete, {**card, "architectures": architectures})
 
 
-def load_perceptrons(
-    name_or_path: str | os.PathLike, kind: str | None = None
-) -> tuple[dict[str, Perceptron], dict[str, Any]]:
-    """`load_weights` for what `save_perceptrons` wrote: networks by name, and the card.
+def load_networks(name_or_path: str | os.PathLike, kind: str | None = None) -> Networks:
+    """`load_weights` for what `save_networks` wrote.
 
     Raises
     ------
@@ -150,7 +178,7 @@ def load_perceptrons(
     weights, card_file = locate(name_or_path)
     if not isinstance(card["architectures"], dict):
         raise WeightFileError(f"{card_file} names no architectures but {card['architectures']!r}; fetch the card again")
-    perceptrons = {}
+    networks = {}
     for prefix, fields in card["architectures"].items():
         try:
             architecture = Architecture.from_dict(fields)
@@ -158,8 +186,9 @@ def load_perceptrons(
             raise WeightFileError(
                 f"{card_file} describes no network {prefix!r}: {error}; fetch the card again"
             ) from error
-        perceptrons[prefix] = Perceptron.from_tensors(tensors, architecture, prefix, source=str(weights))
-    return perceptrons, card
+        networks[prefix] = Perceptron.from_tensors(tensors, architecture, prefix, source=str(weights))
+    others = {name: values for name, values in tensors.items() if name.partition(".")[0] not in networks}
+    return Networks(weights, card, networks, others)
 
 
 def locate(name_or_path: str | os.PathLike) -> tuple[Path, Path]:
@@ -244,8 +273,8 @@ def _compare(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> N
             old, new = before[part].get(name), now[part].get(name)
             if old != new:
                 raise error(
-                    f"the checkpoint {path} belongs to another training: its {part} has {name} = {old!r}, but it is now "
-                    f"{new!r}; delete the file to train from the beginning, or go back to the checkpoint's {part}"
+                    f"the checkpoint {path} belongs to another training: its {part} has {name} = {old!r}, but it is "
+                    f"now {new!r}; delete the file to train from the beginning, or go back to its {part}"
                 )
 
 

@@ -20,7 +20,8 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 # Gains of Glorot's initialisation. The logistic sigmoid's slope at zero is 1/4: with gain 1 the signal fades from layer
-# to layer and five hidden layers hardly learn; gain 4 makes up for it (30 times smaller error after 40 epochs).
+# to layer and five hidden layers hardly learn; gain 4 makes up for it (40 epochs on a smooth
+# function of six variables leave a mean squared error 30 times smaller).
 GAIN = {"sigmoid": 4.0, "tanh": 1.0, "linear": 1.0}
 
 
