@@ -13,10 +13,10 @@ from femnn.exceptions import DatasetError, ParameterError, WeightFileError
 from femnn.learning import checkpoints
 from femnn.learning.checkpoints import (
     digest,
-    load_perceptrons,
+    load_networks,
     load_state,
     load_weights,
-    save_perceptrons,
+    save_networks,
     save_state,
     save_weights,
 )
@@ -43,7 +43,7 @@ def network(seed, inputs=3, dtype=np.float64):
 @pytest.fixture
 def saved(tmp_path):
     """A good pair of files."""
-    return save_perceptrons(tmp_path / "points.safetensors", {"classifier": network(0), "regressor": network(1)}, CARD)
+    return save_networks(tmp_path / "points.safetensors", {"classifier": network(0), "regressor": network(1)}, CARD)
 
 
 def edit_card(saved, **changes):
@@ -58,8 +58,9 @@ def replace_weights(saved, content):
     edit_card(saved, sha256=checkpoints.hashlib.sha256(content).hexdigest())
 
 
-def test_perceptrons_come_back_bit_by_bit(saved):
-    found, card = load_perceptrons(saved, "integration-points")
+def test_networks_come_back_bit_by_bit(saved):
+    loaded = load_networks(saved, "integration-points")
+    found, card = loaded.networks, loaded.card
     assert list(found) == ["classifier", "regressor"]
     for seed, perceptron in enumerate(found.values()):
         expected = network(seed)
@@ -89,15 +90,28 @@ def test_types_strides_and_scalars_survive(tmp_path):
 
 
 def test_one_network_without_prefix(tmp_path):
-    path = save_perceptrons(tmp_path / "single", {"": network(0, dtype=np.float32)}, CARD)
+    path = save_networks(tmp_path / "single", {"": network(0, dtype=np.float32)}, CARD)
     assert set(load_weights(path)[0]) == set(network(0).architecture.shapes)
-    found, _ = load_perceptrons(path)
+    found = load_networks(path).networks
     assert (found[""](np.ones((1, 3))) == network(0, dtype=np.float32)(np.ones((1, 3)))).all()
 
 
+@pytest.mark.parametrize("prefix", ["", "classifier"])
+def test_other_tensors_live_beside_the_networks(tmp_path, prefix):
+    others = {"calibration.shift": np.array([0.2]), **({"limits": np.eye(2)} if prefix else {})}
+    path = save_networks(tmp_path / "both", {prefix: network(0)}, CARD, others)
+    loaded = load_networks(path)
+    assert {name: values.tolist() for name, values in loaded.tensors.items()} == {
+        name: values.tolist() for name, values in others.items()
+    }
+    stranger = f"{prefix}.limits" if prefix else "limits"
+    with pytest.raises(ParameterError, match=f"tensor {stranger} would belong to the network '{prefix}'"):
+        save_networks(path, {prefix: network(0)}, CARD, {stranger: np.eye(2)})
+
+
 def test_dots_in_names_are_kept(tmp_path):
-    first = save_perceptrons(tmp_path / "points-0.1", {"": network(0)}, CARD)
-    second = save_perceptrons(tmp_path / "points-0.3", {"": network(1)}, CARD)
+    first = save_networks(tmp_path / "points-0.1", {"": network(0)}, CARD)
+    second = save_networks(tmp_path / "points-0.3", {"": network(1)}, CARD)
     assert first.name == "points-0.1.safetensors"
     assert (load_weights(first)[0]["bias0"] != load_weights(second)[0]["bias0"]).any()
 
@@ -109,7 +123,7 @@ def test_the_card_leads_to_the_weights_too(saved):
 
 def test_bare_names_are_the_shipped_files(saved, monkeypatch):
     monkeypatch.setattr(checkpoints, "_shipped_folder", lambda: saved.parent)
-    assert set(load_perceptrons("points")[0]) == {"classifier", "regressor"}
+    assert set(load_networks("points").networks) == {"classifier", "regressor"}
     with pytest.raises(WeightFileError, match="the shipped ones are points; a file of your own needs its folder"):
         load_weights("weights")
 
@@ -171,7 +185,7 @@ def test_one_flipped_bit_is_noticed(saved, position):
 
 def test_truncated_and_mixed_up_files(saved, tmp_path):
     content = saved.read_bytes()
-    other = save_perceptrons(tmp_path / "other", {"": network(5)}, CARD)
+    other = save_networks(tmp_path / "other", {"": network(5)}, CARD)
     saved.write_bytes(other.read_bytes())
     with pytest.raises(WeightFileError, match="not the file of its card"):
         load_weights(saved)
@@ -208,17 +222,17 @@ def test_missing_tensors_and_wrong_shapes(saved):
     with pytest.raises(
         WeightFileError, match=r"points\.safetensors does not hold .* regressor\.weight1 \(2, 4\) is missing"
     ):
-        load_perceptrons(saved)
+        load_networks(saved)
     replace_weights(saved, safetensors.numpy.save({**tensors, "classifier.bias0": np.zeros(5)}))
     with pytest.raises(WeightFileError, match=r"classifier\.bias0 has shape \(5,\) instead of \(4,\)"):
-        load_perceptrons(saved)
+        load_networks(saved)
 
 
 @pytest.mark.parametrize("architectures", [{"classifier": {"inputs": 3}}, {"classifier": None}, [1]])
 def test_cards_with_impossible_architectures(saved, architectures):
     edit_card(saved, architectures=architectures)
     with pytest.raises(WeightFileError, match=r"points\.json .*fetch the card again"):
-        load_perceptrons(saved)
+        load_networks(saved)
 
 
 def test_unreadable_files(saved, monkeypatch):
@@ -241,7 +255,7 @@ def test_unreadable_files(saved, monkeypatch):
 def test_cards_that_cannot_be_written(saved, card, message):
     before = saved.read_bytes(), saved.with_suffix(".json").read_bytes()
     with pytest.raises(ParameterError, match=message):
-        save_perceptrons(saved, {"": network(0)}, card)
+        save_networks(saved, {"": network(0)}, card)
     assert (saved.read_bytes(), saved.with_suffix(".json").read_bytes()) == before
 
 
@@ -256,11 +270,11 @@ def test_a_full_disk_leaves_the_old_pair(saved, monkeypatch, writer):
 
     monkeypatch.setattr(Path, writer, half)
     with pytest.raises(OSError, match="No space left"):
-        save_perceptrons(saved, {"": network(9)}, CARD)
+        save_networks(saved, {"": network(9)}, CARD)
     assert (saved.read_bytes(), saved.with_suffix(".json").read_bytes()) == before
     assert sorted(file.name for file in saved.parent.iterdir()) == ["points.json", "points.safetensors"]
     monkeypatch.undo()
-    load_perceptrons(saved)
+    load_networks(saved)
 
 
 def test_an_interrupt_between_the_two_renamings_is_noticed(saved, monkeypatch):
@@ -273,7 +287,7 @@ def test_an_interrupt_between_the_two_renamings_is_noticed(saved, monkeypatch):
 
     monkeypatch.setattr(os, "replace", once)
     with pytest.raises(KeyboardInterrupt):
-        save_perceptrons(saved, {"": network(9)}, CARD)
+        save_networks(saved, {"": network(9)}, CARD)
     with pytest.raises(WeightFileError, match="not the file of its card"):
         load_weights(saved)
 

@@ -16,9 +16,9 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from ..exceptions import DatasetError, ParameterError, WeightFileError
-from ..files import atomic_write
-from .perceptron import Architecture, Perceptron
+from femnn.exceptions import DatasetError, ParameterError, WeightFileError
+from femnn.files import atomic_write
+from femnn.learning.perceptron import Architecture, Perceptron, unprefixed
 
 FORMAT = "femnn-weights"
 VERSION = 1
@@ -158,9 +158,17 @@ def save_networks(
         As for `save_weights`, without ``architectures``.
     tensors
         What else the user of the networks needs, by names that begin with none of theirs.
+
+    Raises
+    ------
+    ParameterError
+        As `save_weights` does, and if such a name would make its tensor part of a network.
     """
     complete = dict(tensors or {})
     for prefix, network in networks.items():
+        strangers = sorted(name for name in tensors or {} if unprefixed({name: None}, prefix))
+        if strangers:
+            raise ParameterError(f"tensor {strangers[0]} would belong to the network {prefix!r}; give it another name")
         complete |= network.tensors(prefix)
     architectures = {prefix: network.architecture.to_dict() for prefix, network in networks.items()}
     return save_weights(path, complete, {**card, "architectures": architectures})
@@ -187,7 +195,8 @@ def load_networks(name_or_path: str | os.PathLike, kind: str | None = None) -> N
                 f"{card_file} describes no network {prefix!r}: {error}; fetch the card again"
             ) from error
         networks[prefix] = Perceptron.from_tensors(tensors, architecture, prefix, source=str(weights))
-    others = {name: values for name, values in tensors.items() if name.partition(".")[0] not in networks}
+    owned = {name for prefix, network in networks.items() for name in network.tensors(prefix)}
+    others = {name: values for name, values in tensors.items() if name not in owned}
     return Networks(weights, card, networks, others)
 
 

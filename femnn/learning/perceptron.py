@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..exceptions import ParameterError, WeightFileError
+from femnn.exceptions import ParameterError, WeightFileError
 
 # Rows evaluated at a time: 10⁶ rows need no more memory than these, the values of a layer stay in the cache, and BLAS
 # leaves products this small to one thread. Products just large enough to be shared were seen to take a hundred times

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from ..exceptions import ParameterError, TrainingError
-from .checkpoints import load_state, save_state
-from .network import describe, fingerprint, restore_state, row_tensors, state_arrays, to_tensors
-from .perceptron import prefixed, unprefixed
+from femnn.exceptions import ParameterError, TrainingError
+from femnn.learning.checkpoints import load_state, save_state
+from femnn.learning.network import describe, fingerprint, restore_state, row_tensors, state_arrays, to_tensors
+from femnn.learning.perceptron import prefixed, unprefixed
 
 Loss = Callable[..., torch.Tensor]
 
