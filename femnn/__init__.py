@@ -1,0 +1,49 @@
+"""Trained networks inside scikit-fem, where they pay.
+
+>>> import femnn
+>>> femnn.GaussLegendre(2)
+GaussLegendre(2)
+"""
+
+from importlib import metadata
+
+from femnn.assembly.bases import bases
+from femnn.exceptions import (
+    DatasetError,
+    FemnnError,
+    FemnnWarning,
+    FoldedElementError,
+    MeshError,
+    ParameterError,
+    TrainingError,
+    WeightFileError,
+)
+from femnn.geometry.mesh import hexahedra
+from femnn.geometry.sampling import distorted_hexahedra
+from femnn.integration.error import integration_error
+from femnn.quadrature.adaptive import AdaptiveGauss
+from femnn.quadrature.corrected import CorrectedGauss
+from femnn.quadrature.gauss import GaussLegendre
+from femnn.quadrature.rule import CellGroup, Rule
+
+__version__ = metadata.version("femnn")
+
+__all__ = [
+    "AdaptiveGauss",
+    "CellGroup",
+    "CorrectedGauss",
+    "DatasetError",
+    "FemnnError",
+    "FemnnWarning",
+    "FoldedElementError",
+    "GaussLegendre",
+    "MeshError",
+    "ParameterError",
+    "Rule",
+    "TrainingError",
+    "WeightFileError",
+    "bases",
+    "distorted_hexahedra",
+    "hexahedra",
+    "integration_error",
+]

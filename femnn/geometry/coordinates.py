@@ -68,7 +68,7 @@ def normalised_coordinates(hexahedra):
     Source: A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4.
     """
     x = np.asarray(hexahedra, dtype=float)
-    origin, along, across = (int(np.flatnonzero((VERTICES == v).all(axis=1))[0]) for v in np.eye(4, 3, k=-1)[:3])
+    origin, along, across = (int(np.flatnonzero((v == VERTICES).all(axis=1))[0]) for v in np.eye(4, 3, k=-1)[:3])
     first = x[:, along] - x[:, origin]
     second = x[:, across] - x[:, origin]
     e1 = first / np.linalg.norm(first, axis=1, keepdims=True)

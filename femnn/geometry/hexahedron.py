@@ -65,6 +65,4 @@ def jacobian(hexahedra, points):
 def jacobian_determinant(hexahedra, points):
     """det J, shape (n, nqp), of the elements (n, 8, 3) at shared points (3, nqp)."""
     columns = jacobian(hexahedra, points)
-    return np.einsum(
-        "eqi,eqi->eq", columns[..., 0], np.cross(columns[..., 1], columns[..., 2])
-    )
+    return np.einsum("eqi,eqi->eq", columns[..., 0], np.cross(columns[..., 1], columns[..., 2]))

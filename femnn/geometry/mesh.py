@@ -24,7 +24,9 @@ def hexahedra(mesh):
         If the mesh has other cells, quadratic geometry, no cells, or coordinates that are not finite.
     """
     if not isinstance(mesh, Mesh):
-        raise MeshError(f"expected a skfem.MeshHex, got {type(mesh).__name__}; read files with skfem.MeshHex.load(path)")
+        raise MeshError(
+            f"expected a skfem.MeshHex, got {type(mesh).__name__}; read files with skfem.MeshHex.load(path)"
+        )
     if type(mesh).__name__ == "MeshHex2":
         raise MeshError(
             "the mesh has quadratic geometry (MeshHex2, 27 nodes a cell), femnn's rules are made for trilinear cells; "

@@ -22,9 +22,10 @@ def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0):
     seed
         Seed of the generator; the same seed gives the same bits.
     aspect
-        The distorted cubes are stretched along their axes by factors drawn log-uniformly from [1, aspect].
+        The distorted cubes are stretched along their axes by factors drawn log-uniformly from [1, a], where a is drawn
+        log-uniformly from [1, aspect] for every element: mild stretches are as frequent as strong ones.
     shear
-        And sheared: the off-diagonal entries of that affine map are U(-shear, shear) before the stretch.
+        And sheared before that by a matrix with ones on and U(-s, s) off its diagonal, s drawn from U(0, shear).
 
     Returns
     -------
@@ -33,15 +34,17 @@ def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0):
     Raises
     ------
     ParameterError
-        If n < 1, aspect < 1, shear < 0, or if hardly any cube with such displacements is free of folds.
+        If n < 1, aspect < 1, shear is outside [0, 0.5), or if hardly any cube with such displacements is free of folds.
 
     Notes
     -----
     With one number, the sampling of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4.
     """
     low, high = _displacement_interval(displacement)
-    if n < 1 or aspect < 1.0 or shear < 0.0:
-        raise ParameterError(f"n is {n}, aspect {aspect}, shear {shear}; needed are n >= 1, aspect >= 1, shear >= 0")
+    if n < 1 or aspect < 1.0 or not 0.0 <= shear < 0.5:
+        raise ParameterError(
+            f"n is {n}, aspect {aspect}, shear {shear}; needed are n >= 1, aspect >= 1, 0 <= shear < 0.5"
+        )
     random = np.random.default_rng(seed)
     amplitude = random.uniform(low, high, n)
     hexahedra = np.empty((n, 8, 3))
@@ -71,7 +74,7 @@ def _transform(hexahedra, random, aspect, shear):
     if aspect == 1.0 and shear == 0.0:
         return hexahedra
     n = len(hexahedra)
-    affine = random.uniform(-shear, shear, (n, 3, 3)) if shear else np.zeros((n, 3, 3))
+    affine = random.uniform(0.0, shear, (n, 1, 1)) * random.uniform(-1.0, 1.0, (n, 3, 3))
     affine[:, range(3), range(3)] = 1.0
-    stretch = np.exp(random.uniform(0.0, np.log(aspect), (n, 3)))
+    stretch = np.exp(np.log(aspect) * random.uniform(0.0, 1.0, (n, 1)) * random.uniform(0.0, 1.0, (n, 3)))
     return np.einsum("eij,eaj->eai", affine * stretch[:, None, :], hexahedra - 0.5)

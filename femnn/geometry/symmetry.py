@@ -28,7 +28,9 @@ def symmetries():
 
 
 def permutations_of(points):
-    """How each symmetry permutes a point set, shape (48, nqp): point q of the renamed cube is point [g, q] of the original.
+    """How each symmetry permutes a point set, shape (48, nqp).
+
+    Point q of the renamed cube is point ``[g, q]`` of the original.
 
     ``points`` has shape (3, nqp), in [0, 1]³, and must be carried onto itself by all 48 symmetries.
     """

@@ -19,13 +19,14 @@ DEGENERATE_SHARE = 1e-9
 # Boxes looked at before an element is called degenerate: its det J then comes too near zero to tell its sign.
 _MOST_BOXES = 4096
 
-_LATTICE = np.stack(np.meshgrid(*[[0.0, 0.5, 1.0]] * 3, indexing="ij")).reshape(3, 27)
+#: The 27 points of the 3×3×3 lattice on [0, 1]³, shape (3, 27), ζ fastest; its middle is the centre.
+LATTICE = np.stack(np.meshgrid(*[[0.0, 0.5, 1.0]] * 3, indexing="ij")).reshape(3, 27)
 _TO_BERNSTEIN = np.array([[1.0, 0.0, 0.0], [-0.5, 2.0, -0.5], [0.0, 0.0, 1.0]])
 
 
 def bernstein_coefficients(hexahedra):
     """Bernstein coefficients of det J, shape (n, 3, 3, 3), of the elements (n, 8, 3); they enclose its values."""
-    values = jacobian_determinant(np.asarray(hexahedra, dtype=float), _LATTICE).reshape(-1, 3, 3, 3)
+    values = jacobian_determinant(np.asarray(hexahedra, dtype=float), LATTICE).reshape(-1, 3, 3, 3)
     t = _TO_BERNSTEIN
     return np.einsum("ai,bj,ck,eijk->eabc", t, t, t, values, optimize=True)
 
@@ -83,7 +84,7 @@ def _classify_one(coefficients):
             return FOLDED
         if least <= zero:
             status = DEGENERATE
-        if box.min() > zero or status == DEGENERATE and box.min() >= -zero:
+        if box.min() > zero or (status == DEGENERATE and box.min() >= -zero):
             continue
         if seen + waiting + 2 >= _MOST_BOXES:
             return DEGENERATE
@@ -146,17 +147,15 @@ def _describe(hexahedra, bad, status):
     values = jacobian_determinant(hexahedra[first : first + 1], points)[0]
     low, high = int(np.argmin(values)), int(np.argmax(values))
     if status[first] == FOLDED:
-        cause = f"element {first} is folded: det J = {values[high]:.3g} {_place(high)} but {values[low]:.3g} {_place(low)}"
+        cause = "folded"
+        found = f"det J = {values[high]:.3g} {_place(high)} but {values[low]:.3g} {_place(low)}"
         if values[low] * values[high] > 0:
-            cause = f"element {first} is folded: det J changes sign inside it (at its vertices: {low_high(values)})"
+            found = f"det J is {values[low]:.3g} to {values[high]:.3g} at its vertices and changes sign between them"
     else:
-        cause = f"element {first} is degenerate: det J comes to zero in it (at its vertices: {low_high(values)})"
-    more = f" ({len(bad)} of {len(hexahedra)} elements are folded or degenerate)"
-    return f"{cause}{more}; repair the mesh or pass on_folded='skip'"
-
-
-def low_high(values):
-    return f"{values.min():.3g} to {values.max():.3g}"
+        cause = "degenerate"
+        found = f"det J is {values[low]:.3g} to {values[high]:.3g} at its vertices and comes to zero in it"
+    count = f"{len(bad)} of {len(hexahedra)} elements are folded or degenerate"
+    return f"element {first} is {cause}: {found} ({count}); repair the mesh or pass on_folded='skip'"
 
 
 def _place(index):

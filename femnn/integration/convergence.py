@@ -77,7 +77,7 @@ def error_table(hexahedra, most=20, poisson=0.3):
     doubt : (n,), Error between the last two rules of the walk: below ``CONVERGED`` but for elements so nearly folded
         that ``MOST_POINTS`` points per axis do not settle them
     """
-    errors, _, doubt = _table(hexahedra, most, poisson)
+    errors, _, doubt = errors_and_reference(hexahedra, most, poisson)
     return errors, doubt
 
 
@@ -89,11 +89,12 @@ def converged_stiffness(hexahedra, poisson=0.3):
     stiffness : (n, 24, 24)
     doubt : (n,), as in :func:`error_table`
     """
-    _, references, doubt = _table(hexahedra, 1, poisson)
+    _, references, doubt = errors_and_reference(hexahedra, 1, poisson)
     return references, doubt
 
 
-def _table(hexahedra, most, poisson):
+def errors_and_reference(hexahedra, most, poisson=0.3):
+    """What :func:`error_table` and :func:`converged_stiffness` give, in one walk: errors, stiffness, doubt."""
     x = np.require(hexahedra, dtype=float, requirements="CW")
     valid_elements(x)
     lame, shear = lame_parameters(1.0, poisson)

@@ -2,8 +2,8 @@
 
     Error = Σ_ij |k_ij - k_ij^ref| / max_ij |k_ij^ref|
 
-A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351; L. Vu-Quoc, A. Humer, CMES 137 (2023) 1069-1343, Eqs. 401-402. It is a sum
-over 576 entries, so a value near 1 does not mean that the matrix is wrong by 100 %. Young's modulus and size cancel.
+A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351; L. Vu-Quoc, A. Humer, CMES 137 (2023) 1069-1343, Eqs. 401-402. It is a
+sum over 576 entries, so a value near 1 does not mean that the matrix is wrong by 100 %. Size and stiffness cancel.
 """
 
 import numpy as np

@@ -97,7 +97,9 @@ def mass_moments(hexahedra, points, weights, mass):
             determinant = physical_gradients(hexahedra[e], x, y, z, local, gradients)
             for a in range(8):
                 values[a] = (
-                    (0.5 + _SIGNS[a, 0] * (x - 0.5)) * (0.5 + _SIGNS[a, 1] * (y - 0.5)) * (0.5 + _SIGNS[a, 2] * (z - 0.5))
+                    (0.5 + _SIGNS[a, 0] * (x - 0.5))
+                    * (0.5 + _SIGNS[a, 1] * (y - 0.5))
+                    * (0.5 + _SIGNS[a, 2] * (z - 0.5))
                 )
             for a in range(8):
                 scaled = weights[own, q] * abs(determinant) * values[a]

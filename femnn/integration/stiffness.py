@@ -46,7 +46,7 @@ def gradient_moments(hexahedra, points, weights):
 
 
 def elasticity_stiffness(hexahedra, points, weights, young=1.0, poisson=0.3):
-    """Stiffness of isotropic linear elasticity, shape (n, 24, 24), row 3a + i; arguments as :func:`gradient_moments`."""
+    """Isotropic linear elastic stiffness, shape (n, 24, 24), row 3a + i; arguments as :func:`gradient_moments`."""
     lame, shear = lame_parameters(young, poisson)
     moments = gradient_moments(hexahedra, points, weights)
     stiffness = np.empty_like(moments)

@@ -1,0 +1,86 @@
+"""From a rule to scikit-fem bases: the plug between femnn and any form of its user."""
+
+import warnings
+
+import numpy as np
+import skfem
+from skfem.mapping import MappingIsoparametric
+
+from femnn.exceptions import FemnnWarning, ParameterError
+from femnn.geometry.mesh import hexahedra
+from femnn.quadrature.rule import Rule
+
+
+def bases(mesh, element, rule, on_folded="error"):
+    """One ``skfem.CellBasis`` for each group of cells that shares a number of points.
+
+    All share one numbering of the degrees of freedom, so that ``skfem.asm(form, bases)`` gives the matrix or vector of
+    the whole mesh, and any of them serves for boundary conditions.
+
+    Parameters
+    ----------
+    mesh
+        A ``skfem.MeshHex`` with straight edges.
+    element
+        Any element of scikit-fem on hexahedra: ``ElementHex1``, ``ElementHex2``, ``ElementVector`` of them, ...
+    rule
+        Any rule of femnn. Rules that choose their points for trilinear shape functions are told the degree of the
+        element, see :meth:`femnn.quadrature.rule.Rule.for_degree`.
+    on_folded
+        ``"error"`` raises at folded or degenerate elements; ``"skip"`` leaves them out of the assembly, with a warning
+        that counts them. Degrees of freedom that only they carry then have empty rows.
+
+    Returns
+    -------
+    list of skfem.CellBasis
+
+    Raises
+    ------
+    MeshError, FoldedElementError
+        If the mesh is not of healthy trilinear hexahedra.
+    ParameterError
+        If the element is not one on hexahedra, or ``rule`` is no rule.
+    """
+    if not isinstance(rule, Rule):
+        raise ParameterError(f"{rule!r} is not a rule; pass femnn.GaussLegendre(2), femnn.AdaptiveGauss(tol=1e-3), ...")
+    vertices = hexahedra(mesh)
+    if element.refdom is not mesh.refdom:
+        raise ParameterError(
+            f"{type(element).__name__} lives on {element.refdom.name}, the mesh has hexahedra; "
+            "pass an element such as skfem.ElementHex1()"
+        )
+    groups = rule.for_degree(_degree_per_axis(element)).groups(vertices, on_folded)
+    left_out = mesh.nelements - sum(len(group.cells) for group in groups)
+    if left_out:
+        warnings.warn(
+            f"{left_out} of {mesh.nelements} elements are folded or degenerate and left out of the assembly",
+            FemnnWarning,
+            stacklevel=2,
+        )
+    result = []
+    for group in groups:
+        result.append(_basis(mesh, element, group, result[0] if result else None))
+    return result
+
+
+def _basis(mesh, element, group, first):
+    # A mapping of its own: the mesh's default one keeps nine arrays per set of points for as long as the mesh lives.
+    mapping = MappingIsoparametric(mesh, mesh.elem(), mesh.bndelem)
+    basis = skfem.CellBasis(
+        mesh,
+        element,
+        mapping=mapping,
+        elements=group.cells,
+        quadrature=(group.X, group.W),
+        dofs=None if first is None else first.dofs,
+        disable_doflocs=first is not None,
+    )
+    if first is not None and hasattr(first, "doflocs"):
+        basis.doflocs = first.doflocs
+    mapping.__dict__.pop("_cache", None)
+    return basis
+
+
+def _degree_per_axis(element):
+    """Polynomial degree along one axis: scikit-fem's ``maxdeg`` counts all three together."""
+    return int(np.ceil(element.maxdeg / 3))

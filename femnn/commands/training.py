@@ -1,0 +1,215 @@
+"""From nothing to a weight file: draw, label, train, calibrate, test, save. What ``femnn train`` does."""
+
+import warnings
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from femnn.exceptions import FemnnWarning
+from femnn.learning.checkpoints import save_networks
+from femnn.learning.datasets import Recipe, make_dataset
+from femnn.learning.features import features_named
+from femnn.learning.integration_points import FEWEST, classes, train_classifier, train_error_network
+from femnn.learning.quadrature_weights import IMPROVABLE, posed_factors, train_improvable, train_regressor
+from femnn.learning.training import TrainingOptions
+from femnn.quadrature.calibration import CONFIDENCES, TOLERANCES, monotone, shift_table
+from femnn.quadrature.corrected import KIND as WEIGHTS_KIND
+from femnn.quadrature.point_predictors import CLASS_KIND, ERROR_KIND
+from femnn.quadrature.trained_range import TrainedRange
+
+# One in twelve elements validates, one in six calibrates and tests; the others train.
+_VALIDATION, _HELD_OUT = 1 / 12, 1 / 6
+
+#: Elements that a mesh may hold: mildly to strongly distorted, stretched and sheared.
+POINTS_RECIPE = Recipe(36_000, displacement=(0.0, 0.4), aspect=30.0, shear=0.45)
+
+#: Elements of the paper's experiment, and flatter ones.
+WEIGHTS_RECIPE = Recipe(24_000, displacement=(0.02, 0.38), aspect=1.0, shear=0.0)
+
+ERROR_OPTIONS = TrainingOptions(optimizer="adamw", learning_rate=2e-3, weight_decay=1e-4, epochs=120, patience=40)
+CLASSIFIER_OPTIONS = TrainingOptions(optimizer="adam", learning_rate=5e-3, epochs=200, patience=50)
+IMPROVABLE_OPTIONS = TrainingOptions(optimizer="adam", learning_rate=5e-3, epochs=150, patience=40)
+REGRESSOR_OPTIONS = TrainingOptions(optimizer="adam", learning_rate=4e-3, batch_size=128, epochs=300, patience=60)
+
+
+def split(dataset):
+    """Training, validation and held-out rows of a data set; its rows are independent, so their order serves."""
+    n = len(dataset)
+    first, second = round(n * (1 - _VALIDATION - _HELD_OUT)), round(n * (1 - _HELD_OUT))
+    return dataset[:first], dataset[first:second], dataset[second:]
+
+
+def train_points(folder, recipe=POINTS_RECIPE, options=ERROR_OPTIONS, progress=True):
+    """Make the weights of :class:`femnn.AdaptiveGauss`; returns the path of the file and its card's test figures.
+
+    Parameters
+    ----------
+    folder
+        Where data, checkpoints and ``integration-points.safetensors`` go; an interrupted run goes on from there.
+    recipe, options
+        What to draw and how to train; ``options.seed`` seeds the network.
+    """
+    folder = Path(folder)
+    dataset = _settled(make_dataset(folder / "integration-points-data.safetensors", recipe, progress))
+    training, validation, held_out = split(dataset)
+    checkpoint = folder / "integration-points-training.safetensors"
+    network, history = train_error_network(training, validation, options, checkpoint=checkpoint, progress=progress)
+    features = features_named("determinant")
+    predicted = network(features(held_out.hexahedra)[0])
+    errors = held_out.errors[:, FEWEST - 1 :]
+    half = len(held_out) // 2
+    shifts = shift_table(predicted[:half], errors[:half])
+    test = _points_test(predicted[half:], errors[half:], shifts)
+    card = {
+        "kind": ERROR_KIND,
+        "what": "log10 Error of n x n x n Gauss points on a trilinear hexahedron, n = 2..20, isotropic elasticity",
+        "features": features.name,
+        "poisson": recipe.poisson,
+        "trained_range": _range_text(recipe),
+        "data": {**asdict(recipe), "training": len(training), "calibration": half, "test": len(held_out) - half},
+        "training": {**asdict(options), "history": str(history)},
+        "test": test,
+    }
+    tensors = {"calibration.shifts": shifts, **TrainedRange.of(features(training.hexahedra)[0]).tensors()}
+    return save_networks(folder / "integration-points", {"errors": network}, card, tensors), test
+
+
+def train_points_classifier(folder, tolerance, recipe=WEIGHTS_RECIPE, options=CLASSIFIER_OPTIONS, progress=True):
+    """Make the weights of the published classifier, for one tolerance; otherwise as :func:`train_points`."""
+    folder = Path(folder)
+    name = f"integration-points-{tolerance:g}"
+    dataset = _settled(make_dataset(folder / "integration-points-classifier-data.safetensors", recipe, progress))
+    training, validation, held_out = split(dataset)
+    checkpoint = folder / f"{name}-training.safetensors"
+    network, history = train_classifier(
+        training, validation, tolerance, options, checkpoint=checkpoint, progress=progress
+    )
+    features = features_named("normalised")
+    predicted = network(features(held_out.hexahedra)[0]).argmax(axis=1)
+    true = classes(held_out.errors, tolerance)
+    test = {
+        "exact": float(np.mean(predicted == true)),
+        "within_one": float(np.mean(np.abs(predicted - true) <= 1)),
+        "violations": float(np.mean(predicted < true)),
+    }
+    card = {
+        "kind": CLASS_KIND,
+        "what": f"number of Gauss points per axis for Error < {tolerance:g}, after Oishi and Yagawa (2017)",
+        "features": features.name,
+        "poisson": recipe.poisson,
+        "tolerance": tolerance,
+        "trained_range": _range_text(recipe),
+        "data": {**asdict(recipe), "training": len(training), "test": len(held_out)},
+        "training": {**asdict(options), "history": str(history)},
+        "test": test,
+    }
+    tensors = TrainedRange.of(features(training.hexahedra)[0]).tensors()
+    return save_networks(folder / name, {"classes": network}, card, tensors), test
+
+
+def train_weights(folder, recipe=WEIGHTS_RECIPE, options=REGRESSOR_OPTIONS, target="error", progress=True):
+    """Make the weights of :class:`femnn.CorrectedGauss`; otherwise as :func:`train_points`.
+
+    ``target`` is what the regressor learns from, see :func:`femnn.learning.quadrature_weights.train_regressor`.
+    """
+    folder = Path(folder)
+    dataset = make_dataset(folder / "quadrature-weights-data.safetensors", recipe, progress)
+    training, validation, held_out = split(dataset)
+    labels = "trials" if target == "trials" else "optimal"
+    classifier, classified = train_improvable(
+        training,
+        validation,
+        replace(IMPROVABLE_OPTIONS, seed=options.seed, epochs=min(IMPROVABLE_OPTIONS.epochs, options.epochs)),
+        labels,
+        checkpoint=folder / "quadrature-weights-classifier-training.safetensors",
+        progress=progress,
+    )
+    checkpoint = folder / f"quadrature-weights-{target}-training.safetensors"
+    regressor, regressed = train_regressor(
+        training, validation, options, target, checkpoint=checkpoint, progress=progress
+    )
+    factors = posed_factors(training, labels)
+    features = features_named("invariant")
+    tensors = {
+        "factors.low": factors.min(axis=0),
+        "factors.high": factors.max(axis=0),
+        **TrainedRange.of(features(training.hexahedra)[0]).tensors(),
+    }
+    card = {
+        "kind": WEIGHTS_KIND,
+        "what": f"eight factors on the weights of 2 x 2 x 2 Gauss points, where the optimum has R_error < {IMPROVABLE}",
+        "features": features.name,
+        "poisson": recipe.poisson,
+        "target": target,
+        "trained_range": _range_text(recipe),
+        "data": {**asdict(recipe), "training": len(training), "test": len(held_out)},
+        "training": {**asdict(options), "classifier": str(classified), "regressor": str(regressed)},
+        "test": {},
+    }
+    networks = {"classifier": classifier, "regressor": regressor}
+    path = save_networks(folder / "quadrature-weights", networks, card, tensors)
+    card["test"] = weights_test(path, held_out)
+    return save_networks(path, networks, card, tensors), card["test"]
+
+
+def weights_test(path, held_out):
+    """Figures of the corrected rule on labelled elements that it has not seen: what it sends on, and R_error there."""
+    from femnn.integration.error import integration_error
+    from femnn.quadrature.corrected import CorrectedGauss
+
+    rule = CorrectedGauss(weights=path)
+    sent_on = rule.corrected(held_out.hexahedra)
+    chosen = held_out[sent_on]
+    if len(chosen) == 0:
+        return {"sent_on": 0.0}
+    ratio = integration_error(chosen.hexahedra, rule, held_out.recipe.poisson) / chosen.errors[:, 1]
+    return {
+        "sent_on": float(sent_on.mean()),
+        "share_below_1": float(np.mean(ratio < 1.0)),
+        "mean_r_error": float(ratio.mean()),
+        "mean_r_error_of_optimum": float(chosen.optimum.mean()),
+    }
+
+
+def _settled(dataset):
+    """Without the few elements whose reference did not converge enough for the smallest tolerance."""
+    keep = dataset.doubt < 0.01 * TOLERANCES[0]
+    if not keep.all():
+        warnings.warn(
+            f"{(~keep).sum()} of {len(keep)} elements are so nearly folded that their reference has not converged to "
+            f"{0.01 * TOLERANCES[0]:g}; they are left out",
+            FemnnWarning,
+            stacklevel=3,
+        )
+    return dataset[keep]
+
+
+def _points_test(predicted, errors, shifts):
+    predicted = monotone(predicted)
+    figures = {}
+    for tolerance, row in zip(TOLERANCES, shifts, strict=True):
+        if not np.isclose(np.log10(tolerance) % 1.0, 0.0):
+            continue
+        needed = _fewest(errors < tolerance)
+        bare = _fewest(predicted < np.log10(tolerance))
+        safe = _fewest(predicted + row[list(CONFIDENCES).index(0.99)] < np.log10(tolerance))
+        figures[f"{tolerance:.0e}"] = {
+            "exact": float(np.mean(bare == needed)),
+            "within_one": float(np.mean(np.abs(bare - needed) <= 1)),
+            "violations_at_0.99": float(np.mean(safe < needed)),
+            "points_over_oracle_at_0.99": float((safe.astype(float) ** 3).sum() / (needed.astype(float) ** 3).sum()),
+        }
+    return figures
+
+
+def _fewest(meets):
+    """Points per axis of the first candidate that meets; one more than the last where none does."""
+    return np.where(meets.any(axis=1), meets.argmax(axis=1), meets.shape[1]) + FEWEST
+
+
+def _range_text(recipe):
+    return (
+        f"unit cubes, vertex coordinates moved by U(-d, d), d in {list(recipe.displacement)}, stretched up to "
+        f"{recipe.aspect:g}, sheared up to {recipe.shear:g}; Poisson's ratio {recipe.poisson:g}"
+    )

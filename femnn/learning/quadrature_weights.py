@@ -1,0 +1,132 @@
+"""Method 2: networks that correct the eight weights of 2×2×2 Gauss points, element by element.
+
+A *classifier* says whether other weights would help; a *regressor* gives them, as factors on Gauss weights
+(A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4). Both see the element in its canonical pose.
+"""
+
+import numpy as np
+
+from femnn.exceptions import ParameterError
+from femnn.geometry.symmetry import canonical_pose, permutations_of
+from femnn.integration.convergence import converged_stiffness
+from femnn.integration.gauss import tensor_gauss
+from femnn.integration.optimal_weights import weight_systems
+from femnn.learning.features import features_named
+from femnn.learning.perceptron import Architecture, standardisation
+
+#: An element counts as improvable when the best weights bring its R_error below this.
+IMPROVABLE = 0.98
+
+#: What a regressor can be trained on: R_error itself, exactly optimal weights, or the best of the random trials.
+TARGETS = ("error", "optimal", "trials")
+
+_FEATURES = "invariant"
+
+
+def train_improvable(training, validation, options, labels="optimal", hidden=(30,) * 4, activation="sigmoid", **run):
+    """Train the classifier; arguments as :func:`femnn.learning.integration_points.train_error_network`.
+
+    ``labels`` names the weights that decide what is improvable: ``"optimal"`` or ``"trials"``.
+
+    Returns
+    -------
+    network : Perceptron
+        From ``invariant`` features to one logit; positive means improvable.
+    history : History
+    """
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    from femnn.learning.network import build, to_perceptron
+    from femnn.learning.training import train
+
+    features = features_named(_FEATURES)
+    data = [
+        (features(part.hexahedra)[0].astype(np.float32), improvable(part, labels)[:, None].astype(np.float32))
+        for part in (training, validation)
+    ]
+    module = build(Architecture(features.size, 1, hidden, activation), standardisation(data[0][0]), options.seed)
+    history = train(module, binary_cross_entropy_with_logits, *data, options, **run)
+    return to_perceptron(module), history
+
+
+def improvable(dataset, labels="optimal"):
+    """Which elements other weights would help, (n,) bool, by the ``"optimal"`` or the ``"trials"`` labels."""
+    return (dataset.trial_optimum if labels == "trials" else dataset.optimum) < IMPROVABLE
+
+
+def train_regressor(training, validation, options, target="error", hidden=(50,) * 5, activation="sigmoid", **run):
+    """Train the regressor on the improvable elements of a data set.
+
+    ``target`` is one of ``TARGETS``: ``"error"`` minimises the mean R_error of the predicted weights, with no labels;
+    the others are the published way, least squares on labels.
+
+    Returns
+    -------
+    network : Perceptron
+        From ``invariant`` features to eight factors on Gauss weights, in the canonical pose.
+    history : History
+    """
+    from femnn.learning.network import build, to_perceptron
+    from femnn.learning.training import train
+
+    if target not in TARGETS:
+        raise ParameterError(f"target is {target!r}; choose one of {', '.join(TARGETS)}")
+    features = features_named(_FEATURES)
+    labels = "trials" if target == "trials" else "optimal"
+    chosen = [part[improvable(part, labels)] for part in (training, validation)]
+    if min(len(part) for part in chosen) == 0:
+        raise ParameterError("no element of the data is improvable; draw more elements or larger displacements")
+    described = [features(part.hexahedra)[0].astype(np.float32) for part in chosen]
+    factors = [posed_factors(part, labels) for part in chosen]
+    scales = standardisation(described[0], factors[0])
+    module = build(Architecture(features.size, 8, hidden, activation), scales, options.seed)
+    if target == "error":
+        data = [(x, *_posed_systems(part)) for x, part in zip(described, chosen, strict=True)]
+        loss = _mean_r_error
+    else:
+        data = [(x, y.astype(np.float32)) for x, y in zip(described, factors, strict=True)]
+        loss = _label_loss(scales["output_scale"])
+    history = train(module, loss, *data, options, **run)
+    return to_perceptron(module), history
+
+
+def _mean_r_error(factors, matrices, targets):
+    return ((matrices @ factors[:, :, None]).squeeze(2) - targets).abs().sum(dim=1).mean()
+
+
+def _label_loss(scale):
+    import torch
+
+    divisor = torch.from_numpy(np.asarray(scale, dtype=np.float32))
+
+    def loss(factors, labels):
+        return (((factors - labels) / divisor) ** 2).mean()
+
+    return loss
+
+
+def posed_factors(dataset, labels="optimal"):
+    """Labels as factors on Gauss weights at the points of the canonical pose, (n, 8)."""
+    points, gauss = tensor_gauss(2, 2, 2)
+    weights = dataset.trial_weights if labels == "trials" else dataset.weights
+    symmetry = canonical_pose(dataset.hexahedra)[1]
+    return np.take_along_axis(weights / gauss, permutations_of(points)[symmetry], axis=1)
+
+
+def unposed(values, symmetry, points):
+    """Values at the points of the canonical pose, (n, nqp), in the order of the element as given."""
+    inverse = np.argsort(permutations_of(points), axis=1)
+    return np.take_along_axis(values, inverse[symmetry], axis=1)
+
+
+def _posed_systems(dataset):
+    """Matrices and targets with R_error(factors) = Σ |A factors - b|, in the canonical pose, float32 for training."""
+    points, gauss = tensor_gauss(2, 2, 2)
+    posed = canonical_pose(dataset.hexahedra)[0]
+    references, _ = converged_stiffness(posed, dataset.recipe.poisson)
+    matrices, targets = weight_systems(posed, points, references, dataset.recipe.poisson)
+    matrices *= gauss
+    standard = np.abs(matrices.sum(axis=2) - targets).sum(axis=1)
+    matrices /= standard[:, None, None]
+    targets /= standard[:, None]
+    return matrices.astype(np.float32), targets.astype(np.float32)

@@ -1,0 +1,35 @@
+"""Standard Gauss-Legendre rules: the baseline that wears the same coat."""
+
+import numpy as np
+
+from femnn.exceptions import ParameterError
+from femnn.integration.gauss import tensor_gauss
+from femnn.quadrature.rule import CellGroup, Rule
+
+
+class GaussLegendre(Rule):
+    """The same tensor rule for every element.
+
+    Parameters
+    ----------
+    n
+        Points per axis, or a triple (nx, ny, nz) along ξ, η, ζ. Exact for polynomials of degree 2n - 1 along each axis.
+
+    Raises
+    ------
+    ParameterError
+        Unless all are whole numbers from 1 to 100.
+    """
+
+    def __init__(self, n):
+        per_axis = (n, n, n) if np.ndim(n) == 0 else tuple(n)
+        if len(per_axis) != 3 or not all(isinstance(k, (int, np.integer)) and 1 <= k <= 100 for k in per_axis):
+            raise ParameterError(f"Gauss points per axis are {n!r}; give one or three whole numbers from 1 to 100")
+        self.per_axis = tuple(int(k) for k in per_axis)
+
+    def _groups(self, hexahedra):
+        return [CellGroup(np.arange(len(hexahedra)), *tensor_gauss(*self.per_axis))]
+
+    def __repr__(self):
+        same = len(set(self.per_axis)) == 1
+        return f"GaussLegendre({self.per_axis[0] if same else self.per_axis})"

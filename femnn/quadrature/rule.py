@@ -1,0 +1,102 @@
+"""The contract that every rule keeps: a rule is two arrays for each group of cells."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+
+from femnn.exceptions import MeshError
+from femnn.geometry.validity import valid_elements
+from femnn.integration.gauss import tensor_gauss
+
+
+class CellGroup(NamedTuple):
+    """Cells that share a number of quadrature points.
+
+    Attributes
+    ----------
+    cells : (m,) int
+        Indices into the elements that the rule was asked about.
+    X : (3, nqp) or (3, m, nqp)
+        Points in [0, 1]³, shared or one set per cell.
+    W : (nqp,) or (m, nqp)
+        Weights; Gauss weights sum to 1.
+    """
+
+    cells: np.ndarray
+    X: np.ndarray
+    W: np.ndarray
+
+    @property
+    def points(self):
+        """Integration points of the whole group."""
+        return len(self.cells) * self.W.shape[-1]
+
+
+class Rule(ABC):
+    """A quadrature rule for hexahedra.
+
+    A subclass answers :meth:`_groups` for healthy elements; the checks that the host does not make live here.
+    """
+
+    def groups(self, hexahedra, on_folded="error"):
+        """Quadrature points and weights of every element.
+
+        Parameters
+        ----------
+        hexahedra : (n, 8, 3)
+            Vertex coordinates in scikit-fem's order, as :func:`femnn.hexahedra` gives them.
+        on_folded
+            ``"error"`` raises at folded or degenerate elements; ``"skip"`` leaves them out of all groups.
+
+        Returns
+        -------
+        list of CellGroup
+            Their ``cells`` partition the elements (the healthy ones, if others are skipped).
+
+        Raises
+        ------
+        MeshError
+            If the array has another shape or values that are not finite.
+        FoldedElementError
+            With ``on_folded="error"``.
+        """
+        x = np.asarray(hexahedra, dtype=float)
+        if x.ndim != 3 or x.shape[1:] != (8, 3) or len(x) == 0:
+            raise MeshError(f"hexahedra have shape {x.shape}; expected (n, 8, 3), as femnn.hexahedra(mesh) gives it")
+        if not np.isfinite(x).all():
+            element = int(np.flatnonzero(~np.isfinite(x).all(axis=(1, 2)))[0])
+            raise MeshError(f"element {element} has coordinates that are not finite; repair the mesh")
+        valid = valid_elements(x, on_folded)
+        return [group._replace(cells=valid[group.cells]) for group in self._groups(x[valid])]
+
+    def points(self, hexahedra, on_folded="error"):
+        """Integration points that the rule spends on these elements."""
+        return sum(group.points for group in self.groups(hexahedra, on_folded))
+
+    def for_degree(self, degree):
+        """The rule for shape functions of degree ``degree`` along each axis; rules with fixed points stay the same."""
+        return self
+
+    @abstractmethod
+    def _groups(self, hexahedra):
+        """The groups of healthy elements (n, 8, 3); ``cells`` index this array."""
+
+
+def groups_by_points(points_per_axis):
+    """One group of n×n×n Gauss points for each n that occurs in ``points_per_axis`` (n_elements,)."""
+    return [
+        CellGroup(np.flatnonzero(points_per_axis == n), *tensor_gauss(int(n), int(n), int(n)))
+        for n in np.unique(points_per_axis)
+    ]
+
+
+def describe(rule, card):
+    """What a learned rule prints about itself: how far to trust it."""
+    lines = [
+        repr(rule),
+        f"  {card['what']}",
+        f"  trained on: {card['trained_range']}",
+        f"  seed {card['training']['seed']}, weights sha256 {card['sha256'][:12]}",
+    ]
+    return "\n".join(lines)
