@@ -8,6 +8,7 @@ GaussLegendre(2)
 from importlib import metadata
 
 from femnn.assembly.bases import bases
+from femnn.assembly.elasticity import assemble_elasticity
 from femnn.exceptions import (
     DatasetError,
     FemnnError,
@@ -42,6 +43,7 @@ __all__ = [
     "Rule",
     "TrainingError",
     "WeightFileError",
+    "assemble_elasticity",
     "bases",
     "distorted_hexahedra",
     "hexahedra",
