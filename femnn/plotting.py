@@ -1,0 +1,99 @@
+"""Pictures with matplotlib, without pyplot and its global state: safe in scripts, servers and threads."""
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+
+from femnn.files import atomic_write
+
+#: Colour of cells without a value.
+PLAIN = (0.75, 0.79, 0.83, 1.0)
+
+# Above this many faces their edges would be all that one sees.
+_MOST_FACES_WITH_EDGES = 8_000
+
+
+def draw_surface(axes, mesh, values=None, displacement=None, norm=None, cmap="viridis", **kw):
+    """Draw the boundary of a hexahedral mesh, each face in the colour of its cell.
+
+    Parameters
+    ----------
+    axes
+        Matplotlib axes with ``projection="3d"``. Their limits are set to the mesh, their frame is switched off. Light
+        falls from above the viewer's left shoulder: call ``axes.view_init`` before.
+    mesh
+        A ``skfem.MeshHex``.
+    values : (n_elements,)
+        One number per cell; without it all faces are grey, and so are those of cells whose value is NaN.
+    displacement : (3, n_vertices)
+        Added to the vertices, so magnify it before.
+    norm, cmap
+        As elsewhere in matplotlib; without ``norm`` the colours span the finite ``values``.
+    **kw
+        Passed on to ``Poly3DCollection``: ``linewidth`` and ``edgecolor`` for instance.
+
+    Returns
+    -------
+    Poly3DCollection
+        ``figure.colorbar(draw_surface(...))`` shows the scale of ``values``.
+    """
+    facets = mesh.boundary_facets()
+    cells = mesh.f2t[0, facets]
+    vertices = mesh.p if displacement is None else mesh.p + np.asarray(displacement)
+    polygons = vertices.T[mesh.facets[:, facets].T]
+    values = np.full(mesh.nelements, np.nan) if values is None else np.asarray(values, dtype=float)
+    norm = _spanning(values) if norm is None else norm
+    cmap = colormaps[cmap] if isinstance(cmap, str) else cmap
+    colours = _colours(values[cells], norm, cmap)
+    outward = polygons.mean(axis=1) - vertices[:, mesh.t[:, cells]].mean(axis=1).T
+    colours[:, :3] *= _brightness(polygons, outward, axes)[:, None]
+    crowded = len(facets) > _MOST_FACES_WITH_EDGES
+    # faces without edges of their own colour show hairlines of background between them
+    style = {"linewidth": 0.15, "edgecolor": colours if crowded else (0.0, 0.0, 0.0, 0.5)}
+    surface = Poly3DCollection(polygons, facecolors=colours, cmap=cmap, norm=norm, **{**style, **kw})
+    axes.add_collection3d(surface)
+    _frame(axes, polygons.reshape(-1, 3))
+    return surface
+
+
+def save(figure, path, dpi=150):
+    """Write ``figure`` as the PNG file ``path``, whole or not at all; its folder is made if need be."""
+    FigureCanvasAgg(figure)
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=dpi)
+
+
+def _spanning(values):
+    finite = values[np.isfinite(values)]
+    return Normalize(finite.min(), finite.max()) if len(finite) else Normalize(0.0, 1.0)
+
+
+def _colours(values, norm, cmap):
+    """RGBA of each face, (n, 4)."""
+    known = np.isfinite(values)
+    colours = np.tile(PLAIN, (len(values), 1))
+    colours[known] = cmap(norm(values[known]))
+    return colours
+
+
+def _brightness(polygons, outward, axes):
+    """Diffuse light on each face, (n,), between 0.55 in the shade and 1."""
+    normals = np.cross(polygons[:, 2] - polygons[:, 0], polygons[:, 3] - polygons[:, 1])
+    # the order of the corners says nothing about the side: on healthy cells the outside lies away from the centre
+    normals *= np.where((normals * outward).sum(axis=1) < 0, -1.0, 1.0)[:, None]
+    lengths = np.linalg.norm(normals, axis=1)
+    azimuth, elevation = np.radians(axes.azim - 35.0), np.radians(min(axes.elev + 25.0, 85.0))
+    light = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
+    cosine = np.divide(normals @ light, lengths, out=np.ones(len(normals)), where=lengths > 0)
+    return 0.55 + 0.45 * np.clip(0.5 + 0.5 * cosine, 0.0, 1.0)
+
+
+def _frame(axes, points):
+    """Equal scales on the three axes, no frame around them."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    middle, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-6 * (high - low).max())
+    axes.set(**{f"{name}lim": (m - h, m + h) for name, m, h in zip("xyz", middle, half, strict=True)})
+    axes.set_box_aspect(half, zoom=1.15)
+    axes.set_axis_off()
