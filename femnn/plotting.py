@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
+from mpl_toolkits.mplot3d import proj3d
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from femnn.files import atomic_write
@@ -91,9 +92,15 @@ def _brightness(polygons, outward, axes):
 
 
 def _frame(axes, points):
-    """Equal scales on the three axes, no frame around them."""
+    """Equal scales on the three axes, no frame around them, as large as the axes allow from this point of view."""
     low, high = points.min(axis=0), points.max(axis=0)
     middle, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-6 * (high - low).max())
     axes.set(**{f"{name}lim": (m - h, m + h) for name, m, h in zip("xyz", middle, half, strict=True)})
-    axes.set_box_aspect(half, zoom=1.15)
     axes.set_axis_off()
+    zoom = 1.0
+    for _ in range(3):  # perspective: the size in the picture is not quite proportional to the zoom
+        axes.set_box_aspect(half, zoom=zoom)
+        x, y, _ = proj3d.proj_transform(*points.T, axes.get_proj())
+        in_axes = axes.transLimits.transform(np.stack([x, y], axis=1))
+        zoom *= 0.49 / max(np.abs(in_axes - 0.5).max(), 1e-3)
+    axes.set_box_aspect(half, zoom=zoom)
