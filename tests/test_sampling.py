@@ -1,0 +1,56 @@
+"""Random hexahedra: their distribution, their seeds, their limits."""
+
+import numpy as np
+import pytest
+
+import femnn
+from femnn.geometry.hexahedron import VERTICES
+from femnn.geometry.quality import aspect
+from femnn.geometry.validity import VALID, classify
+
+
+def test_moves_are_uniform_within_the_displacement():
+    moves = femnn.distorted_hexahedra(4000, 0.1, seed=1) - VERTICES
+    assert np.abs(moves).max() <= 0.1
+    # mean and variance of U(-d, d); 96,000 numbers
+    assert abs(moves.mean()) < 1e-3
+    assert moves.var() == pytest.approx(0.1**2 / 3, rel=0.02)
+
+
+def test_a_pair_draws_the_displacement_per_element():
+    largest = np.abs(femnn.distorted_hexahedra(4000, (0.05, 0.2), seed=1) - VERTICES).max(axis=(1, 2))
+    assert largest.min() > 0.04
+    assert np.percentile(largest, 5) < 0.07 < 0.17 < np.percentile(largest, 95) <= 0.2
+
+
+def test_seeds_repeat_and_differ():
+    first, again, other = (femnn.distorted_hexahedra(50, 0.3, seed=s) for s in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.1
+
+
+def test_folded_cubes_are_drawn_again():
+    assert (classify(femnn.distorted_hexahedra(2000, 0.5, seed=2)) == VALID).all()
+
+
+def test_stretch_stays_within_the_aspect():
+    ratios = aspect(femnn.distorted_hexahedra(2000, 0.0, seed=3, aspect=30.0))
+    assert 10.0 < ratios.max() <= 30.0 + 1e-9
+    assert np.median(ratios) < 6.0
+
+
+@pytest.mark.parametrize("displacement", [-0.1, np.nan, (0.3, 0.1), np.inf])
+def test_displacements_that_make_no_sense(displacement):
+    with pytest.raises(femnn.ParameterError, match="displacement is"):
+        femnn.distorted_hexahedra(5, displacement, seed=0)
+
+
+def test_hopeless_displacement_is_refused():
+    with pytest.raises(femnn.ParameterError, match="still folded"):
+        femnn.distorted_hexahedra(50, 50.0, seed=0)
+
+
+def test_other_arguments_are_checked():
+    for arguments in ({"n": 0}, {"n": 5, "aspect": 0.5}, {"n": 5, "shear": 0.9}):
+        with pytest.raises(femnn.ParameterError, match="needed"):
+            femnn.distorted_hexahedra(**{"displacement": 0.1, "seed": 0, **arguments})
