@@ -41,7 +41,7 @@ def split(dataset):
 
 
 def train_points(folder, recipe=POINTS_RECIPE, options=ERROR_OPTIONS, progress=True):
-    """Make the weights of :class:`femnn.AdaptiveGauss`; returns the path of the file and its card's test figures.
+    """Make the weights of :class:`femnn.AdaptiveGauss`; returns the path of the file and its test figures.
 
     Parameters
     ----------
@@ -50,10 +50,32 @@ def train_points(folder, recipe=POINTS_RECIPE, options=ERROR_OPTIONS, progress=T
     recipe, options
         What to draw and how to train; ``options.seed`` seeds the network.
     """
-    folder = Path(folder)
-    dataset = _settled(make_dataset(folder / "integration-points-data.safetensors", recipe, progress))
-    training, validation, held_out = split(dataset)
-    checkpoint = folder / "integration-points-training.safetensors"
+    path = Path(folder) / "integration-points"
+    return fit_error_network(path, *split(_settled(_data(path, recipe, progress))), options, progress)
+
+
+def train_points_classifier(folder, tolerance, recipe=WEIGHTS_RECIPE, options=CLASSIFIER_OPTIONS, progress=True):
+    """Make the weights of the published classifier, for one tolerance; otherwise as :func:`train_points`."""
+    path = Path(folder) / f"integration-points-{tolerance:g}"
+    dataset = _settled(_data(Path(folder) / "integration-points-classifier", recipe, progress))
+    return fit_classifier(path, *split(dataset), tolerance, options, progress)
+
+
+def train_weights(folder, recipe=WEIGHTS_RECIPE, options=REGRESSOR_OPTIONS, target="error", progress=True):
+    """Make the weights of :class:`femnn.CorrectedGauss`; otherwise as :func:`train_points`.
+
+    ``target`` is what the regressor learns from, see :func:`femnn.learning.quadrature_weights.train_regressor`.
+    """
+    path = Path(folder) / "quadrature-weights"
+    return fit_weights(path, *split(_data(path, recipe, progress)), options, target, progress)
+
+
+def fit_error_network(path, training, validation, held_out, options, progress=True):
+    """Train, calibrate and test an error network on labelled elements and save it; returns path and test figures.
+
+    The first half of ``held_out`` calibrates, the second tests.
+    """
+    checkpoint = _beside(path, "training")
     network, history = train_error_network(training, validation, options, checkpoint=checkpoint, progress=progress)
     features = features_named("determinant")
     predicted = network(features(held_out.hexahedra)[0])
@@ -65,23 +87,17 @@ def train_points(folder, recipe=POINTS_RECIPE, options=ERROR_OPTIONS, progress=T
         "kind": ERROR_KIND,
         "what": "log10 Error of n x n x n Gauss points on a trilinear hexahedron, n = 2..20, isotropic elasticity",
         "features": features.name,
-        "poisson": recipe.poisson,
-        "trained_range": _range_text(recipe),
-        "data": {**asdict(recipe), "training": len(training), "calibration": half, "test": len(held_out) - half},
-        "training": {**asdict(options), "history": str(history)},
+        **_provenance(training.recipe, options, training=len(training), calibration=half, test=len(held_out) - half),
+        "history": str(history),
         "test": test,
     }
     tensors = {"calibration.shifts": shifts, **TrainedRange.of(features(training.hexahedra)[0]).tensors()}
-    return save_networks(folder / "integration-points", {"errors": network}, card, tensors), test
+    return save_networks(path, {"errors": network}, card, tensors), test
 
 
-def train_points_classifier(folder, tolerance, recipe=WEIGHTS_RECIPE, options=CLASSIFIER_OPTIONS, progress=True):
-    """Make the weights of the published classifier, for one tolerance; otherwise as :func:`train_points`."""
-    folder = Path(folder)
-    name = f"integration-points-{tolerance:g}"
-    dataset = _settled(make_dataset(folder / "integration-points-classifier-data.safetensors", recipe, progress))
-    training, validation, held_out = split(dataset)
-    checkpoint = folder / f"{name}-training.safetensors"
+def fit_classifier(path, training, validation, held_out, tolerance, options, progress=True):
+    """The same as :func:`fit_error_network` for the published classifier, which has no calibration."""
+    checkpoint = _beside(path, "training")
     network, history = train_classifier(
         training, validation, tolerance, options, checkpoint=checkpoint, progress=progress
     )
@@ -97,37 +113,28 @@ def train_points_classifier(folder, tolerance, recipe=WEIGHTS_RECIPE, options=CL
         "kind": CLASS_KIND,
         "what": f"number of Gauss points per axis for Error < {tolerance:g}, after Oishi and Yagawa (2017)",
         "features": features.name,
-        "poisson": recipe.poisson,
         "tolerance": tolerance,
-        "trained_range": _range_text(recipe),
-        "data": {**asdict(recipe), "training": len(training), "test": len(held_out)},
-        "training": {**asdict(options), "history": str(history)},
+        **_provenance(training.recipe, options, training=len(training), test=len(held_out)),
+        "history": str(history),
         "test": test,
     }
     tensors = TrainedRange.of(features(training.hexahedra)[0]).tensors()
-    return save_networks(folder / name, {"classes": network}, card, tensors), test
+    return save_networks(path, {"classes": network}, card, tensors), test
 
 
-def train_weights(folder, recipe=WEIGHTS_RECIPE, options=REGRESSOR_OPTIONS, target="error", progress=True):
-    """Make the weights of :class:`femnn.CorrectedGauss`; otherwise as :func:`train_points`.
-
-    ``target`` is what the regressor learns from, see :func:`femnn.learning.quadrature_weights.train_regressor`.
-    """
-    folder = Path(folder)
-    dataset = make_dataset(folder / "quadrature-weights-data.safetensors", recipe, progress)
-    training, validation, held_out = split(dataset)
+def fit_weights(path, training, validation, held_out, options, target="error", progress=True):
+    """The same as :func:`fit_error_network` for the two networks of :class:`femnn.CorrectedGauss`."""
     labels = "trials" if target == "trials" else "optimal"
     classifier, classified = train_improvable(
         training,
         validation,
         replace(IMPROVABLE_OPTIONS, seed=options.seed, epochs=min(IMPROVABLE_OPTIONS.epochs, options.epochs)),
         labels,
-        checkpoint=folder / "quadrature-weights-classifier-training.safetensors",
+        checkpoint=_beside(path, "classifier-training"),
         progress=progress,
     )
-    checkpoint = folder / f"quadrature-weights-{target}-training.safetensors"
     regressor, regressed = train_regressor(
-        training, validation, options, target, checkpoint=checkpoint, progress=progress
+        training, validation, options, target, checkpoint=_beside(path, f"{target}-training"), progress=progress
     )
     factors = posed_factors(training, labels)
     features = features_named("invariant")
@@ -140,17 +147,35 @@ def train_weights(folder, recipe=WEIGHTS_RECIPE, options=REGRESSOR_OPTIONS, targ
         "kind": WEIGHTS_KIND,
         "what": f"eight factors on the weights of 2 x 2 x 2 Gauss points, where the optimum has R_error < {IMPROVABLE}",
         "features": features.name,
-        "poisson": recipe.poisson,
         "target": target,
-        "trained_range": _range_text(recipe),
-        "data": {**asdict(recipe), "training": len(training), "test": len(held_out)},
-        "training": {**asdict(options), "classifier": str(classified), "regressor": str(regressed)},
+        **_provenance(training.recipe, options, training=len(training), test=len(held_out)),
+        "history": {"classifier": str(classified), "regressor": str(regressed)},
         "test": {},
     }
     networks = {"classifier": classifier, "regressor": regressor}
-    path = save_networks(folder / "quadrature-weights", networks, card, tensors)
-    card["test"] = weights_test(path, held_out)
+    # the rule itself is tested, so its weights must lie on the disk before their test figures are known
+    saved = save_networks(path, networks, card, tensors)
+    card["test"] = weights_test(saved, held_out)
     return save_networks(path, networks, card, tensors), card["test"]
+
+
+def _data(path, recipe, progress):
+    return make_dataset(_beside(path, "data"), recipe, progress)
+
+
+def _beside(path, what):
+    path = Path(path)
+    return path.with_name(f"{path.name}-{what}.safetensors")
+
+
+def _provenance(recipe, options, **counts):
+    """The part of a card that every weight file has: where its data come from and how it was trained."""
+    return {
+        "poisson": recipe.poisson,
+        "trained_range": _range_text(recipe),
+        "data": {**asdict(recipe), **counts},
+        "training": asdict(options),
+    }
 
 
 def weights_test(path, held_out):
