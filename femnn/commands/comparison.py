@@ -1,0 +1,334 @@
+"""Rules side by side on one structure: points, Error, time of assembly, and what they do to the solution.
+
+Everything is measured against exact integration on the same mesh, so the figures show what quadrature does and nothing
+of what the mesh does.
+"""
+
+import gc
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import skfem
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import LinearOperator, cg, splu
+from skfem.models.elasticity import linear_elasticity
+
+from femnn.assembly.bases import bases
+from femnn.assembly.elasticity import assemble_elasticity
+from femnn.exceptions import MeshError
+from femnn.geometry.mesh import hexahedra
+from femnn.integration.convergence import CONVERGED, errors_and_reference, smallest_points
+from femnn.integration.error import stiffness_error
+from femnn.integration.parameters import lame_parameters
+from femnn.integration.stiffness import elasticity_stiffness
+from femnn.quadrature.adaptive import AdaptiveGauss
+from femnn.quadrature.corrected import CorrectedGauss
+from femnn.quadrature.gauss import GaussLegendre
+
+#: Resultant of the traction on the boundary ``load``, N, downwards.
+LOAD = 5000.0
+
+#: Weight of steel, N/m³, the load of meshes that name no boundaries.
+WEIGHT = 7850.0 * 9.81
+
+#: Largest mesh whose stiffness is factored here.
+MOST_ELEMENTS = 30_000
+
+# scikit-fem's form arrays take some 1.5 kB a point and its loop over 24 × 24 pairs some 40 µs: beyond this the matrix
+# comes from assemble_elasticity and no time is reported.
+_MOST_POINTS = 2_000_000
+_MOST_PER_AXIS = 20
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class LoadCase:
+    """What holds and loads a mesh: ``force`` (ndofs,), ``free`` degrees of freedom, and both in words."""
+
+    description: str
+    force: np.ndarray
+    free: np.ndarray
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How one rule does on a structure.
+
+    Attributes
+    ----------
+    name, points
+        The rule in words, and its integration points on the whole mesh.
+    error_median, error_worst, elements_above, share_above
+        Of the Error of its elements; those at or above the tolerance.
+    seconds
+        ``femnn.bases`` and ``skfem.asm`` of the elasticity form, prediction included, everything compiled before; None
+        where so many points were left to :func:`femnn.assemble_elasticity`.
+    displacement_error
+        Largest difference of the displacement over the largest displacement.
+    energy_norm_error
+        The same difference in the energy norm, relative.
+    energy_error
+        Relative difference of the strain energy, and so of the displacement at the load, averaged as the load weighs it.
+    errors : (n_elements,)
+    """
+
+    name: str
+    points: int
+    error_median: float
+    error_worst: float
+    elements_above: int
+    share_above: float
+    seconds: float | None
+    displacement_error: float
+    energy_norm_error: float
+    energy_error: float
+    errors: np.ndarray
+
+    def figures(self):
+        """All but the single elements, as a dict for JSON."""
+        return {name: value for name, value in asdict(self).items() if name != "errors"}
+
+
+class Structure:
+    """A mesh under load whose exactly integrated solution is known.
+
+    Parameters
+    ----------
+    mesh
+        A ``skfem.MeshHex``; see :func:`load_case` for what its boundaries mean.
+    young, poisson
+        Young's modulus (Pa) and Poisson's ratio.
+
+    Attributes
+    ----------
+    displacement : (3, n_vertices), strain_energy : float
+        The solution with converged integration, m and J.
+
+    Raises
+    ------
+    MeshError, FoldedElementError, ParameterError
+    """
+
+    def __init__(self, mesh, young=210e9, poisson=0.3):
+        self.lame = lame_parameters(young, poisson)
+        self.mesh, self.young, self.poisson = mesh, young, poisson
+        self.hexahedra = hexahedra(mesh)
+        if mesh.nelements > MOST_ELEMENTS:
+            raise MeshError(
+                f"the mesh has {mesh.nelements} elements, this comparison factors stiffness matrices of up to "
+                f"{MOST_ELEMENTS}; pass a coarser mesh"
+            )
+        self.element = skfem.ElementVector(skfem.ElementHex1())
+        self.dofs = skfem.Dofs(mesh, self.element)
+        self.case = load_case(mesh)
+        self.error_table, self._references, self.doubt = errors_and_reference(self.hexahedra, _MOST_PER_AXIS, poisson)
+        self._exact, self._force, *_ = skfem.condense(self._exact_stiffness(), self.case.force, I=self.case.free)
+        # symmetric and positive definite: no pivoting, so that the ordering keeps a quarter of the time and memory
+        self._factor = splu(
+            self._exact.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        )
+        self._solution = self._factor.solve(self._force)
+        self.strain_energy = 0.5 * float(self._solution @ self._force)
+        self.displacement = self._at_vertices(self._solution)
+
+    @property
+    def converged(self):
+        """Whether the reference integration of every element has converged."""
+        return bool((self.doubt < CONVERGED).all())
+
+    def uniform(self, tol):
+        """Points per axis of the smallest uniform rule with Error < ``tol`` in every element, None if above 20."""
+        points = max(2, int(smallest_points(self.error_table, tol).max()))
+        return points if points <= _MOST_PER_AXIS else None
+
+    def compare(self, name, rule, tol):
+        """Measure one rule; see :class:`Comparison`."""
+        errors = self._errors(rule)
+        stiffness, seconds = self._assemble(rule)
+        solution = self._solve(skfem.condense(stiffness, self.case.force, I=self.case.free)[0])
+        missed = solution - self._solution
+        lengths = np.linalg.norm(self._at_vertices(missed), axis=0), np.linalg.norm(self.displacement, axis=0)
+        above = int((errors >= tol).sum())
+        return Comparison(
+            name=name,
+            points=rule.points(self.hexahedra),
+            error_median=float(np.median(errors)),
+            error_worst=float(errors.max()),
+            elements_above=above,
+            share_above=above / len(errors),
+            seconds=seconds,
+            displacement_error=float(lengths[0].max() / lengths[1].max()),
+            energy_norm_error=float(np.sqrt(missed @ (self._exact @ missed) / (2.0 * self.strain_energy))),
+            energy_error=float(abs(0.5 * solution @ self._force / self.strain_energy - 1.0)),
+            errors=errors,
+        )
+
+    def _exact_stiffness(self):
+        rows = np.repeat(self.dofs.element_dofs.T, 24, axis=1).ravel()
+        columns = np.tile(self.dofs.element_dofs.T, 24).ravel()
+        values = self.young * self._references.ravel()
+        return coo_matrix((values, (rows, columns)), shape=(self.dofs.N, self.dofs.N)).tocsr()
+
+    def _errors(self, rule):
+        errors = np.empty(self.mesh.nelements)
+        for first in range(0, len(errors), _CHUNK):
+            some = self.hexahedra[first : first + _CHUNK]
+            for group in rule.groups(some):
+                stiffness = elasticity_stiffness(some[group.cells], group.X, group.W, poisson=self.poisson)
+                errors[first + group.cells] = stiffness_error(stiffness, self._references[first + group.cells])
+        return errors
+
+    def _assemble(self, rule):
+        if rule.points(self.hexahedra) > _MOST_POINTS:
+            return assemble_elasticity(self.mesh, rule, self.young, self.poisson), None
+        started = time.perf_counter()
+        own = bases(self.mesh, self.element, rule)
+        stiffness = skfem.asm(linear_elasticity(*self.lame), own)
+        seconds = time.perf_counter() - started
+        # bases refer to their mappings in circles; the next rule needs the memory
+        del own
+        gc.collect()
+        return stiffness, seconds
+
+    def _solve(self, system):
+        """Conjugate gradients, to which the exact factor leaves a few iterations: rules change the matrix a little."""
+        near = LinearOperator(system.shape, self._factor.solve)
+        solution, failed = cg(system, self._force, self._solution, rtol=1e-12, maxiter=200, M=near)
+        return splu(system.tocsc()).solve(self._force) if failed else solution
+
+    def _at_vertices(self, free_values):
+        values = np.zeros(self.dofs.N)
+        values[self.case.free] = free_values
+        return values[self.dofs.nodal_dofs]
+
+
+def standard_rules(structure, tol):
+    """Names and rules of the comparison: 8, 27 and 64 points, the uniform rule that meets ``tol``, the learned ones."""
+    uniform = structure.uniform(tol)
+    named = []
+    for n in sorted({2, 3, 4, uniform or 2}):
+        remark = f", the fewest that meet {tol:g} everywhere" if n == uniform else ""
+        named.append((f"{n**3} Gauss points{remark}", GaussLegendre(n)))
+    return [*named, (f"AdaptiveGauss(tol={tol:g})", AdaptiveGauss(tol)), ("CorrectedGauss()", CorrectedGauss())]
+
+
+def compare_rules(structure, rules, tol, say=lambda text: None):
+    """Measure rules one after another.
+
+    Parameters
+    ----------
+    structure : Structure
+    rules
+        Pairs of name and rule.
+    tol
+        Tolerance of the Error.
+    say
+        Called with a line of text before each rule.
+
+    Returns
+    -------
+    list of Comparison
+    """
+    results, rate = [], None
+    for name, rule in rules:
+        points = rule.points(structure.hexahedra)
+        expected = f", about {points * rate:.0f} s" if rate else ""
+        say(f"{name}: {points:,} points{expected}")
+        results.append(structure.compare(name, rule, tol))
+        if results[-1].seconds:
+            rate = results[-1].seconds / points
+    return results
+
+
+def load_case(mesh):
+    """Hold and load a mesh.
+
+    A mesh with the boundaries ``fixed`` and ``load`` is clamped at the one and pulled downwards (-z) by ``LOAD`` spread
+    evenly over the other. Any other is clamped at the lower end of its longest extent and bent by its own weight along
+    its shortest.
+
+    Returns
+    -------
+    LoadCase
+
+    Raises
+    ------
+    MeshError
+        If a part of the mesh is not held.
+    """
+    element = skfem.ElementVector(skfem.ElementHex1())
+    boundaries = mesh.boundaries or {}
+    if all(len(boundaries.get(name, ())) for name in ("fixed", "load")):
+        clamped = np.unique(mesh.facets[:, boundaries["fixed"]])
+        loaded = skfem.FacetBasis(mesh, element, facets="load")
+        area = skfem.Functional(lambda w: np.ones_like(w.x[0])).assemble(loaded)
+        force = skfem.asm(skfem.LinearForm(lambda v, w: -LOAD / area * v[2]), loaded)
+        description = f"clamped at `fixed`; {LOAD / 1000:g} kN downwards (-z) spread over `load`"
+    else:
+        extents = np.ptp(mesh.p[:, np.unique(mesh.t)], axis=1)
+        along, across = int(extents.argmax()), int(extents.argmin()) if np.ptp(extents) else 1
+        clamped, share = _lower_end(mesh, along)
+        # N times det J has degree 3 along each axis, which two points integrate
+        inside = skfem.CellBasis(mesh, element, quadrature=GaussLegendre(2).groups(hexahedra(mesh))[0][1:])
+        force = skfem.asm(skfem.LinearForm(lambda v, w: -WEIGHT * v[across]), inside)
+        description = (
+            f"the mesh names no boundaries `fixed` and `load`: clamped in the lowest {share:.0%} of its {'xyz'[along]} "
+            f"extent, loaded by the weight of steel along -{'xyz'[across]}"
+        )
+    _check_held(mesh, clamped)
+    # vertices without elements have no stiffness
+    moving = np.setdiff1d(np.unique(mesh.t), clamped)
+    dofs = skfem.Dofs(mesh, element)
+    return LoadCase(description, force, np.sort(dofs.nodal_dofs[:, moving].ravel()))
+
+
+def _lower_end(mesh, axis):
+    """Vertices in the lowest 2 % along an axis, or in as much as it takes to hold the mesh; and that share."""
+    used = np.unique(mesh.t)
+    heights = mesh.p[axis, used]
+    for share in (0.02, 0.05, 0.1, 0.2):
+        clamped = used[heights <= heights.min() + share * np.ptp(heights)]
+        if _holds(mesh.p[:, clamped]):
+            break
+    return clamped, share
+
+
+def _holds(points):
+    """Whether clamped points stop every rigid motion: they must span a plane."""
+    return points.shape[1] > 2 and np.linalg.matrix_rank(points - points.mean(axis=1, keepdims=True), rtol=1e-6) > 1
+
+
+def _check_held(mesh, clamped):
+    n = mesh.nvertices
+    edges = (np.ones(7 * mesh.nelements), (np.repeat(mesh.t[:1], 7, axis=0).ravel(), mesh.t[1:].ravel()))
+    _, part = connected_components(coo_matrix(edges, shape=(n, n)), directed=False)
+    for which in np.unique(part[mesh.t[0]]):
+        held = clamped[part[clamped] == which]
+        if not _holds(mesh.p[:, held]):
+            element = int(np.flatnonzero(part[mesh.t[0]] == which)[0])
+            raise MeshError(
+                f"the part of the mesh with element {element} is not held: {len(held)} of its vertices are clamped; "
+                "name a boundary `fixed` that holds every part, and one `load`"
+            )
+
+
+def machine():
+    """Processor, cores, and versions of what decides the time, in one line."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "numba", "scikit-fem"))
+    return f"{_processor()}, {cores} cores, Python {platform.python_version()}, {versions}"
+
+
+def _processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
