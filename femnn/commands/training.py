@@ -13,7 +13,7 @@ from femnn.learning.features import features_named
 from femnn.learning.integration_points import FEWEST, classes, train_classifier, train_error_network
 from femnn.learning.quadrature_weights import IMPROVABLE, posed_factors, train_improvable, train_regressor
 from femnn.learning.training import TrainingOptions
-from femnn.quadrature.calibration import CONFIDENCES, TOLERANCES, monotone, shift_table
+from femnn.quadrature.calibration import TOLERANCES, Calibration, monotone
 from femnn.quadrature.corrected import KIND as WEIGHTS_KIND
 from femnn.quadrature.point_predictors import CLASS_KIND, ERROR_KIND
 from femnn.quadrature.trained_range import TrainedRange
@@ -81,8 +81,8 @@ def fit_error_network(path, training, validation, held_out, options, progress=Tr
     predicted = network(features(held_out.hexahedra)[0])
     errors = held_out.errors[:, FEWEST - 1 :]
     half = len(held_out) // 2
-    shifts = shift_table(predicted[:half], errors[:half])
-    test = _points_test(predicted[half:], errors[half:], shifts)
+    calibration = Calibration.of(predicted[:half], errors[:half])
+    test = _points_test(predicted[half:], errors[half:], calibration)
     card = {
         "kind": ERROR_KIND,
         "what": "log10 Error of n x n x n Gauss points on a trilinear hexahedron, n = 2..20, isotropic elasticity",
@@ -91,7 +91,7 @@ def fit_error_network(path, training, validation, held_out, options, progress=Tr
         "history": str(history),
         "test": test,
     }
-    tensors = {"calibration.shifts": shifts, **TrainedRange.of(features(training.hexahedra)[0]).tensors()}
+    tensors = {**calibration.tensors(), **TrainedRange.of(features(training.hexahedra)[0]).tensors()}
     return save_networks(path, {"errors": network}, card, tensors), test
 
 
@@ -210,20 +210,22 @@ def _settled(dataset):
     return dataset[keep]
 
 
-def _points_test(predicted, errors, shifts):
-    predicted = monotone(predicted)
+def _points_test(predicted, errors, calibration):
+    predicted, confidence = monotone(predicted), min(0.99, calibration.confidences[-1])
     figures = {}
-    for tolerance, row in zip(TOLERANCES, shifts, strict=True):
+    for tolerance in TOLERANCES:
         if not np.isclose(np.log10(tolerance) % 1.0, 0.0):
             continue
         needed = _fewest(errors < tolerance)
         bare = _fewest(predicted < np.log10(tolerance))
-        safe = _fewest(predicted + row[list(CONFIDENCES).index(0.99)] < np.log10(tolerance))
+        safe = _fewest(predicted + calibration.shift(tolerance, confidence) < np.log10(tolerance))
         figures[f"{tolerance:.0e}"] = {
             "exact": float(np.mean(bare == needed)),
             "within_one": float(np.mean(np.abs(bare - needed) <= 1)),
-            "violations_at_0.99": float(np.mean(safe < needed)),
-            "points_over_oracle_at_0.99": float((safe.astype(float) ** 3).sum() / (needed.astype(float) ** 3).sum()),
+            f"violations_at_{confidence:g}": float(np.mean(safe < needed)),
+            f"points_over_oracle_at_{confidence:g}": float(
+                (safe.astype(float) ** 3).sum() / (needed.astype(float) ** 3).sum()
+            ),
         }
     return figures
 

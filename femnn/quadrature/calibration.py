@@ -7,6 +7,8 @@ k = ⌈(m + 1) confidence⌉, an element exchangeable with them misses the toler
 1 - confidence.
 """
 
+from dataclasses import dataclass, fields
+
 import numpy as np
 
 from femnn.exceptions import ParameterError
@@ -32,27 +34,57 @@ def scores(log_predicted, errors, tolerance):
     return np.where(missed.any(axis=1), needed, -np.inf)
 
 
-def shift_table(log_predicted, errors):
-    """Shifts for all TOLERANCES (rows) and CONFIDENCES (columns); at least 0, so that they never save points."""
-    table = np.zeros((len(TOLERANCES), len(CONFIDENCES)))
-    ranks = np.ceil((len(errors) + 1) * CONFIDENCES).astype(int)
-    if ranks[-1] > len(errors):
-        raise ParameterError(
-            f"{len(errors)} held-out elements cannot calibrate a confidence of {CONFIDENCES[-1]}; give at least 1000"
-        )
-    for row, tolerance in enumerate(TOLERANCES):
-        table[row] = np.sort(scores(log_predicted, errors, tolerance))[ranks - 1]
-    return np.maximum(table, 0.0)
+@dataclass(frozen=True)
+class Calibration:
+    """Shifts in log₁₀ Error, ``shifts[i, j]`` for ``tolerances[i]`` and ``confidences[j]``, both ascending."""
 
+    tolerances: np.ndarray
+    confidences: np.ndarray
+    shifts: np.ndarray
 
-def shift(table, tolerance, confidence):
-    """The shift for any tolerance and confidence that the table covers: the larger of its neighbours, never a guess."""
-    columns = np.flatnonzero(confidence <= CONFIDENCES + 1e-12)
-    if not 0.0 < confidence < 1.0 or len(columns) == 0:
-        raise ParameterError(
-            f"confidence is {confidence}; it was calibrated up to {CONFIDENCES[-1]}, pass such a value, or None "
-            "for the bare prediction"
-        )
-    position = np.interp(np.log10(tolerance), np.log10(TOLERANCES), np.arange(len(TOLERANCES)))
-    rows = [int(np.floor(position)), int(np.ceil(position))]
-    return float(table[rows, columns[0]].max())
+    @classmethod
+    def of(cls, log_predicted, errors):
+        """Calibrate on held-out elements: predictions and Errors, each (n, candidates).
+
+        Few elements cannot vouch for high confidences; the table then ends earlier. Shifts are never negative: a
+        calibration may cost points but saves none.
+
+        Raises
+        ------
+        ParameterError
+            If there are too few elements for the smallest confidence.
+        """
+        n = len(errors)
+        ranks = np.ceil((n + 1) * CONFIDENCES).astype(int)
+        reached = ranks <= n
+        if not reached.any():
+            raise ParameterError(f"{n} held-out elements cannot calibrate anything; give at least 1000")
+        sorted_scores = [np.sort(scores(log_predicted, errors, tolerance)) for tolerance in TOLERANCES]
+        shifts = np.maximum([column[ranks[reached] - 1] for column in sorted_scores], 0.0)
+        return cls(TOLERANCES, CONFIDENCES[reached], shifts)
+
+    @classmethod
+    def from_tensors(cls, tensors):
+        """What :meth:`tensors` gave, out of a weight file."""
+        return cls(*(tensors[f"calibration.{field.name}"] for field in fields(cls)))
+
+    def tensors(self):
+        """The table under the names of a weight file."""
+        return {f"calibration.{field.name}": getattr(self, field.name) for field in fields(self)}
+
+    def covers(self, tolerance):
+        """Whether the table reaches from a smaller to a larger tolerance than this one."""
+        return self.tolerances[0] * (1.0 - 1e-9) <= tolerance <= self.tolerances[-1] * (1.0 + 1e-9)
+
+    def shift(self, tolerance, confidence):
+        """The shift for any tolerance and confidence that the table covers: the larger of its neighbours, no guess."""
+        columns = np.flatnonzero(confidence <= self.confidences + 1e-12)
+        if not 0.0 < confidence < 1.0 or len(columns) == 0:
+            raise ParameterError(
+                f"confidence is {confidence}; it was calibrated up to {self.confidences[-1]}, pass such a value, or "
+                "None for the bare prediction"
+            )
+        logs = np.log10(self.tolerances)
+        position = np.interp(np.log10(tolerance), logs, np.arange(len(logs)))
+        rows = [int(np.floor(position)), int(np.ceil(position))]
+        return float(self.shifts[rows, columns[0]].max())

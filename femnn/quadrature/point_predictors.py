@@ -6,7 +6,7 @@ from femnn.exceptions import ParameterError, WeightFileError
 from femnn.learning.checkpoints import load_networks
 from femnn.learning.features import features_named
 from femnn.learning.integration_points import FEWEST
-from femnn.quadrature.calibration import TOLERANCES, monotone, shift
+from femnn.quadrature.calibration import Calibration, monotone
 from femnn.quadrature.trained_range import TrainedRange
 
 ERROR_KIND = "integration-points"
@@ -33,22 +33,23 @@ class ErrorPredictor:
         self.network = weights.networks["errors"]
         self.features = features_named(weights.card["features"])
         self.range = TrainedRange.from_tensors(weights.tensors)
-        self.shifts = weights.tensors["calibration.shifts"]
+        self.calibration = Calibration.from_tensors(weights.tensors)
 
     def check(self, tol, confidence):
         """Raise ParameterError unless the network was trained and calibrated for this tolerance and confidence."""
-        if not TOLERANCES[0] * 0.999 <= tol <= TOLERANCES[-1] * 1.001:
+        if not self.calibration.covers(tol):
+            low, high = self.calibration.tolerances[[0, -1]]
             raise ParameterError(
-                f"tol is {tol}; the network was trained for tolerances from {TOLERANCES[0]:g} to {TOLERANCES[-1]:g}, "
-                "pass one of these, or use GaussLegendre(n)"
+                f"tol is {tol}; the network was trained for tolerances from {low:g} to {high:g}, pass one of these, "
+                "or use GaussLegendre(n)"
             )
         if confidence is not None:
-            shift(self.shifts, tol, confidence)
+            self.calibration.shift(tol, confidence)
 
     def points_per_axis(self, hexahedra, tol, confidence):
         """Gauss points per axis (n,), and which elements the network knows nothing about, (n,) bool."""
         features, _ = self.features(hexahedra)
-        safety = 0.0 if confidence is None else shift(self.shifts, tol, confidence)
+        safety = 0.0 if confidence is None else self.calibration.shift(tol, confidence)
         meets = monotone(self.network(features)) + safety < np.log10(tol)
         return meets.argmax(axis=1) + FEWEST, ~(self.range.contains(features) & meets.any(axis=1))
 
