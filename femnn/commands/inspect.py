@@ -1,0 +1,263 @@
+"""``femnn inspect``: what a mesh needs, as text or JSON, as fields for ParaView and as a picture."""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import numpy as np
+
+from femnn.commands.inspection import make_rule, measure_integration, measure_shape
+from femnn.commands.inspection_files import draw, write_fields
+from femnn.geometry.mesh import hexahedra
+from femnn.geometry.reading import read_mesh
+from femnn.integration.convergence import MOST_POINTS
+
+_LISTED = 20
+
+
+class _Confidence(click.ParamType):
+    """A number, or ``none`` for the bare prediction."""
+
+    name = "share|none"
+
+    def convert(self, value, param, ctx):
+        if value is None or str(value).lower() == "none":
+            return None
+        try:
+            return float(value)
+        except ValueError:
+            return self.fail(f"{value!r} is neither a number nor 'none'", param, ctx)
+
+
+@click.command("inspect")
+@click.argument("mesh", type=click.Path(path_type=Path))
+@click.option("--tol", type=float, default=1e-3, show_default=True, help="Tolerance of the Error of each element.")
+@click.option(
+    "--confidence",
+    type=_Confidence(),
+    default=0.99,
+    show_default=True,
+    help="Share of elements that are to meet it; 'none' for the bare prediction.",
+)
+@click.option("--poisson", type=float, default=0.3, show_default=True, help="Poisson's ratio of the stiffness.")
+@click.option(
+    "--on-folded",
+    type=click.Choice(["error", "skip"]),
+    default="error",
+    show_default=True,
+    help="Stop at folded or degenerate elements, or leave them out and count them.",
+)
+@click.option(
+    "--weights",
+    default="integration-points",
+    show_default="those shipped",
+    help="Weight file of AdaptiveGauss, from `femnn train points`.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the files.  [default: ./NAME-inspect]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
+@click.pass_context
+def command(ctx, mesh, tol, confidence, poisson, on_folded, weights, out, as_json):
+    """Say how distorted the hexahedra of MESH are and how many integration points each needs.
+
+    MESH is any file that meshio reads. Errors are measured against converged integration of every element. Writes
+    NAME.vtu with the findings as cell fields and NAME.png, a picture. Exit code 1 tells that there are folded or
+    degenerate elements.
+    """
+    rule = make_rule(tol, confidence, poisson, weights)
+    path, mesh = mesh, read_mesh(mesh)
+    shape = measure_shape(mesh)
+    skipped = mesh.nelements - len(shape.valid)
+    stopped = (skipped > 0 and on_folded == "error") or skipped == mesh.nelements
+    integration = None
+    if not stopped:
+        integration = measure_integration(hexahedra(mesh)[shape.valid], rule, poisson, progress=not as_json)
+    folder = out if out is not None else Path(f"{path.stem}-inspect")
+    files = [folder / f"{path.stem}.vtu", folder / f"{path.stem}.png"]
+    write_fields(files[0], mesh, shape, integration)
+    draw(files[1], path.stem, mesh, shape, integration)
+    document = _document(path, mesh, shape, integration, rule, poisson, files)
+    click.echo(json.dumps(document, indent=2, allow_nan=False) if as_json else _report(document))
+    if stopped:
+        click.echo(_bad_news(document, on_folded), err=True)
+        ctx.exit(1)
+
+
+def _document(path, mesh, shape, integration, rule, poisson, files):
+    """All findings as plain numbers: what --json prints and the report words."""
+    document = {
+        "mesh": str(path),
+        "elements": mesh.nelements,
+        "vertices": mesh.nvertices,
+        "tol": rule.tol,
+        "confidence": rule.confidence,
+        "poisson": poisson,
+        "trained_poisson": rule.card["poisson"],
+        "volume": float(shape.volume[shape.valid].sum()),
+        "folded": _elements(shape.folded),
+        "degenerate": _elements(shape.degenerate),
+        "quality": {
+            name: {"min": _number(least), "median": _number(median), "max": _number(largest)}
+            for name, least, median, largest in shape.table()
+        },
+        "files": [str(file) for file in files],
+    }
+    if integration is None:
+        return document
+    return document | {
+        "points_per_axis": {"chosen": _counts(integration.chosen), "needed": _counts(integration.needed)},
+        "uniform": integration.uniform,
+        "rules": [
+            asdict(row) | {"points_per_element": row.points / len(integration.chosen)} for row in integration.table
+        ],
+        "violations": _elements(shape.valid[integration.violations]),
+        "outside_range": _elements(shape.valid[integration.outside]),
+        "unsettled": _elements(shape.valid[integration.unsettled]),
+    }
+
+
+def _elements(indices):
+    return {"count": len(indices), "elements": indices.tolist()}
+
+
+def _counts(points_per_axis):
+    values, counts = np.unique(points_per_axis, return_counts=True)
+    return {str(n): int(count) for n, count in zip(values, counts, strict=True)}
+
+
+def _number(value):
+    """JSON knows no infinity."""
+    return value if math.isfinite(value) else None
+
+
+def _report(document):
+    parts = [
+        f"{document['mesh']}: {document['elements']:,} hexahedra, {document['vertices']:,} vertices, "
+        f"volume {document['volume']:.6g}",
+        _quality(document),
+        _status(document),
+    ]
+    if "rules" in document:
+        parts += [_points(document), _rules(document), _notes(document)]
+    parts.append("written: " + ", ".join(document["files"]))
+    return "\n\n".join(parts)
+
+
+def _quality(document):
+    rows = [
+        [name, *("inf" if value is None else f"{value:.3g}" for value in figures.values())]
+        for name, figures in document["quality"].items()
+    ]
+    return _table([["Shape", "min", "median", "max"], *rows])
+
+
+def _status(document):
+    lines = []
+    for kind in ("folded", "degenerate"):
+        lines.append(f"{kind} elements: {document[kind]['count']:,}{_listing(document[kind]['elements'])}")
+    return "\n".join(lines)
+
+
+def _points(document):
+    chosen, needed = (document["points_per_axis"][key] for key in ("chosen", "needed"))
+    rows = [["n per axis", "chosen", "needed"]]
+    for n in sorted({int(n) for n in (*chosen, *needed)}):
+        label = f">= {n}" if n == MOST_POINTS else str(n)
+        rows.append([label, f"{chosen.get(str(n), 0):,}", f"{needed.get(str(n), 0):,}"])
+    confidence = "no safety" if document["confidence"] is None else f"confidence {document['confidence']:g}"
+    return (
+        f"Elements by Gauss points per axis for Error < {document['tol']:g}: chosen by AdaptiveGauss ({confidence}),\n"
+        f"and needed, as measured with Poisson's ratio {document['poisson']:g}\n{_table(rows)}"
+    )
+
+
+def _rules(document):
+    rows = [["Rule", "points", "per element", "Error: median", "99 %", "worst", "misses tol"]]
+    for row in document["rules"]:
+        note = " *" if row["rule"] == f"GaussLegendre({document['uniform']})" else ""
+        errors = [f"{row[key]:.1e}" for key in ("median", "p99", "worst")]
+        rows.append(
+            [
+                row["rule"] + note,
+                f"{row['points']:,}",
+                f"{row['points_per_element']:.1f}",
+                *errors,
+                f"{row['misses']:,}",
+            ]
+        )
+    uniform = document["uniform"]
+    footnote = (
+        f"* the smallest uniform rule that meets {document['tol']:g} in every element"
+        if uniform is not None
+        else f"no uniform rule of fewer than {MOST_POINTS} points per axis meets {document['tol']:g} in every element"
+    )
+    return f"{_table(rows)}\n{footnote}"
+
+
+def _notes(document):
+    adaptive, best = (_row(document, name)["points"] for name in ("AdaptiveGauss", "fewest points"))
+    notes = []
+    if document["uniform"] is not None:
+        uniform = _row(document, f"GaussLegendre({document['uniform']})")["points"]
+        notes.append(
+            f"AdaptiveGauss takes {adaptive / uniform:.0%} of the points of that uniform rule, "
+            f"{adaptive / best:.2f} times the fewest possible"
+        )
+    misses = document["violations"]
+    notes.append(f"AdaptiveGauss misses the tolerance in {misses['count']:,} elements{_listing(misses['elements'])}")
+    outside = document["outside_range"]
+    notes.append(
+        f"outside the trained range, settled by integration: {outside['count']:,} elements"
+        f"{_listing(outside['elements'])}"
+    )
+    if document["unsettled"]["count"]:
+        unsettled = document["unsettled"]
+        notes.append(
+            f"{unsettled['count']:,} elements are so nearly folded that {MOST_POINTS - 1} points per axis do not meet "
+            f"the tolerance{_listing(unsettled['elements'])}; improve them or relax --tol"
+        )
+    if document["poisson"] != document["trained_poisson"]:
+        notes.append(
+            f"the network was trained for Poisson's ratio {document['trained_poisson']:g}; at {document['poisson']:g} "
+            "trust the measured misses, not the confidence"
+        )
+    return "\n".join(notes)
+
+
+def _row(document, name):
+    return next(row for row in document["rules"] if row["rule"] == name)
+
+
+def _bad_news(document, on_folded):
+    folded, degenerate = document["folded"], document["degenerate"]
+    elements = sorted(folded["elements"] + degenerate["elements"])
+    remedy = "repair the mesh or pass --on-folded skip"
+    if on_folded == "skip":
+        remedy = "nothing is left to integrate, repair the mesh"
+    return (
+        f"femnn: {folded['count']:,} elements are folded and {degenerate['count']:,} degenerate"
+        f"{_listing(elements)}; {remedy}"
+    )
+
+
+def _listing(elements):
+    """The elements by number, not too many of them; --json and the .vtu file have all."""
+    if not elements:
+        return ""
+    more = f" and {len(elements) - _LISTED:,} more" if len(elements) > _LISTED else ""
+    return f" ({', '.join(map(str, elements[:_LISTED]))}{more})"
+
+
+def _table(rows):
+    """Rows of text, the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )

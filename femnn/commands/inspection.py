@@ -1,0 +1,192 @@
+"""What ``femnn inspect`` finds out about a mesh: shape of its elements, points they need, Error of the rules."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from femnn.exceptions import FemnnWarning
+from femnn.geometry.mesh import hexahedra
+from femnn.geometry.quality import aspect, distance_from_parallelepiped, scaled_jacobian, signed_volume
+from femnn.geometry.validity import DEGENERATE, FOLDED, VALID, classify
+from femnn.integration.convergence import FLOOR, MOST_POINTS, errors_and_reference, smallest_points
+from femnn.integration.error import stiffness_error
+from femnn.integration.parameters import lame_parameters
+from femnn.integration.stiffness import elasticity_stiffness
+from femnn.quadrature.adaptive import AdaptiveGauss
+from femnn.quadrature.corrected import CorrectedGauss
+
+#: Uniform rules that every report shows.
+UNIFORM = (2, 3, 4)
+
+# Elements whose matrices are held at a time.
+_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Status and quality of all elements, each of shape (n,)."""
+
+    status: np.ndarray
+    scaled_jacobian: np.ndarray
+    aspect: np.ndarray
+    distance: np.ndarray
+    volume: np.ndarray
+
+    @property
+    def valid(self):
+        """Indices of the elements that can be integrated."""
+        return np.flatnonzero(self.status == VALID)
+
+    @property
+    def folded(self):
+        """Indices of the elements whose det J changes sign."""
+        return np.flatnonzero(self.status == FOLDED)
+
+    @property
+    def degenerate(self):
+        """Indices of the elements whose det J vanishes somewhere."""
+        return np.flatnonzero(self.status == DEGENERATE)
+
+    def table(self):
+        """Rows (what, least, median, largest) for the reader."""
+        measures = {
+            "scaled Jacobian": self.scaled_jacobian,
+            "longest / shortest axis": self.aspect,
+            "distance from parallelepiped": self.distance,
+            "volume": self.volume,
+        }
+        return [(name, *_least_median_largest(values)) for name, values in measures.items()]
+
+
+@dataclass(frozen=True)
+class RuleFigures:
+    """A rule on the elements that can be integrated: its points, its Error, and the elements where it misses tol."""
+
+    rule: str
+    points: int
+    median: float
+    p99: float
+    worst: float
+    misses: int
+
+
+@dataclass(frozen=True)
+class Integration:
+    """Points and Errors of the valid elements, arrays of shape (n_valid,).
+
+    Attributes
+    ----------
+    chosen
+        Points per axis that AdaptiveGauss takes.
+    needed
+        Fewest points per axis whose Error is below ``tol``; ``MOST_POINTS`` where none below that suffice.
+    outside
+        Outside the range that the network was trained in.
+    errors
+        Error of each rule by its name.
+    table
+        Figures of each rule, and of the uniform one that meets ``tol`` in every element where there is one.
+    uniform
+        Points per axis of that one, or None.
+    """
+
+    tol: float
+    chosen: np.ndarray
+    needed: np.ndarray
+    outside: np.ndarray
+    errors: dict
+    table: list
+    uniform: int | None
+
+    @property
+    def adaptive(self):
+        """Error of AdaptiveGauss."""
+        return self.errors["AdaptiveGauss"]
+
+    @property
+    def violations(self):
+        """Valid elements where AdaptiveGauss misses ``tol``."""
+        return np.flatnonzero(self.adaptive >= self.tol)
+
+    @property
+    def unsettled(self):
+        """Valid elements for which no number of points below ``MOST_POINTS`` suffices."""
+        return np.flatnonzero(self.needed == MOST_POINTS)
+
+
+def measure_shape(mesh):
+    """Status and quality of the elements of a mesh."""
+    x = hexahedra(mesh)
+    return Shape(classify(x), scaled_jacobian(x), aspect(x), distance_from_parallelepiped(x), np.abs(signed_volume(x)))
+
+
+def make_rule(tol, confidence, poisson, weights):
+    """The AdaptiveGauss of an inspection, with all parameters checked before any work is done."""
+    lame_parameters(1.0, poisson)
+    return AdaptiveGauss(tol, confidence, weights=weights)
+
+
+def measure_integration(vertices, rule, poisson, progress=True):
+    """Points and Errors on healthy elements.
+
+    Parameters
+    ----------
+    vertices : (n_valid, 8, 3)
+    rule
+        An AdaptiveGauss.
+    poisson
+        Poisson's ratio of the stiffness.
+    progress
+        Show a progress bar, if stderr is a terminal.
+    """
+    with warnings.catch_warnings():
+        # it counts positions in this array; the report counts elements of the mesh
+        warnings.simplefilter("ignore", FemnnWarning)
+        chosen, outside = rule.points_per_axis(vertices), rule.outside_range(vertices)
+    corrected = CorrectedGauss()
+    table = np.empty((len(vertices), MOST_POINTS))
+    errors = {"CorrectedGauss": np.empty(len(vertices))}
+    with tqdm(total=len(vertices), unit="element", desc="errors", disable=None if progress else True) as bar:
+        for start in range(0, len(vertices), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            table[part], errors["CorrectedGauss"][part] = _errors_of_part(vertices[part], corrected, poisson)
+            bar.update(len(vertices[part]))
+    needed = np.minimum(smallest_points(table[:, :-1], rule.tol), MOST_POINTS)
+    errors["AdaptiveGauss"] = table[np.arange(len(vertices)), chosen - 1]
+    errors |= {f"GaussLegendre({n})": table[:, n - 1] for n in UNIFORM}
+    uniform = int(needed.max()) if needed.max() < MOST_POINTS else None
+    figures = _rule_table(rule.tol, chosen, needed, uniform, errors, table)
+    return Integration(rule.tol, chosen, needed, outside, errors, figures, uniform)
+
+
+def _errors_of_part(vertices, corrected, poisson):
+    """Errors of n = 1..MOST_POINTS points per axis (n, MOST_POINTS) and of corrected weights (n,), in one walk."""
+    errors, references, doubt = errors_and_reference(vertices, MOST_POINTS - 1, poisson)
+    of_corrected = np.empty(len(vertices))
+    for group in corrected.groups(vertices):
+        stiffness = elasticity_stiffness(vertices[group.cells], group.X, group.W, poisson=poisson)
+        of_corrected[group.cells] = stiffness_error(stiffness, references[group.cells])
+    # the largest rule is the reference itself where the walk goes so far: its Error is what is left in doubt
+    return np.column_stack([errors, np.maximum(doubt, FLOOR)]), np.maximum(of_corrected, FLOOR)
+
+
+def _rule_table(tol, chosen, needed, uniform, errors, table):
+    def figures(name, per_element, of_rule):
+        points = int(np.sum(np.broadcast_to(per_element, len(of_rule)), dtype=np.int64))
+        median, p99 = np.percentile(of_rule, [50, 99])
+        return RuleFigures(name, points, float(median), float(p99), float(of_rule.max()), int(np.sum(of_rule >= tol)))
+
+    least = table[np.arange(len(needed)), needed - 1]
+    rows = [figures(f"GaussLegendre({n})", n**3, errors[f"GaussLegendre({n})"]) for n in UNIFORM]
+    if uniform is not None and uniform not in UNIFORM:
+        rows.append(figures(f"GaussLegendre({uniform})", uniform**3, table[:, uniform - 1]))
+    rows.append(figures("AdaptiveGauss", chosen**3, errors["AdaptiveGauss"]))
+    rows.append(figures("CorrectedGauss", 8, errors["CorrectedGauss"]))
+    rows.append(figures("fewest points", needed**3, least))
+    return rows
+
+
+def _least_median_largest(values):
+    return float(values.min()), float(np.median(values)), float(values.max())

@@ -1,0 +1,142 @@
+"""``femnn train``: make the weight files behind the rules, again or for other elements."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+# What trains imports torch: only the functions below do so, that `femnn train --help` need not wait for it.
+
+# Random weight vectors per element where the regressor is to learn from them; the published search has 1e6, at a
+# hundred times the price.
+_TRIALS = 10_000
+
+
+def _options_of_all(function):
+    """Options that every kind of training has."""
+    for option in reversed(
+        (
+            click.option(
+                "--out",
+                type=click.Path(path_type=Path, file_okay=False),
+                default=Path("runs"),
+                show_default="./runs",
+                help="Folder of data set, checkpoints and weight files.",
+            ),
+            click.option("--elements", type=click.IntRange(min=1), help="Elements to draw.  [default: as shipped]"),
+            click.option(
+                "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of data and network."
+            ),
+            click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: as shipped]"),
+            click.option("--quiet", is_flag=True, help="No progress bars, no table."),
+            click.option("--json", "as_json", is_flag=True, help="Print the test figures as JSON."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@click.group("train")
+def command():
+    """Train the networks behind the rules: draw elements, label them, train, calibrate, test, save.
+
+    An interrupted run goes on where it stopped when the same command is given again. What --out holds must have been
+    made with the same settings.
+    """
+
+
+@command.command()
+@_options_of_all
+@click.option(
+    "--tolerance",
+    type=float,
+    help="Train the published classifier for this one tolerance of the Error, instead of the network for all.",
+)
+def points(out, elements, seed, epochs, quiet, as_json, tolerance):
+    """Train AdaptiveGauss: how many integration points an element needs.
+
+    Use what comes out as femnn.AdaptiveGauss(weights="PATH").
+    """
+    from femnn.commands import training
+
+    progress = not (quiet or as_json)
+    if tolerance is None:
+        settings = _settings(training.POINTS_RECIPE, training.ERROR_OPTIONS, elements, seed, epochs)
+        path, test = training.train_points(out, *settings, progress=progress)
+    else:
+        _check_tolerance(tolerance)
+        settings = _settings(training.WEIGHTS_RECIPE, training.CLASSIFIER_OPTIONS, elements, seed, epochs)
+        path, test = training.train_points_classifier(out, tolerance, *settings, progress=progress)
+    _show(path, test, quiet, as_json)
+
+
+@command.command()
+@_options_of_all
+@click.option(
+    "--target",
+    type=click.Choice(["error", "optimal", "trials"]),
+    default="error",
+    show_default=True,
+    help="Learn from R_error itself, from the exactly optimal weights, or from the best of random trials.",
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(min=0),
+    help=f"Random weight vectors per element.  [default: {_TRIALS} with --target trials, else 0]",
+)
+def weights(out, elements, seed, epochs, quiet, as_json, target, trials):
+    """Train CorrectedGauss: which weights an element's 2x2x2 Gauss points should have.
+
+    Use what comes out as femnn.CorrectedGauss(weights="PATH").
+    """
+    from femnn.commands import training
+
+    if target == "trials" and trials == 0:
+        raise click.BadParameter("learning from trials needs some; give at least 1", param_hint="--trials")
+    trials = trials if trials is not None else (_TRIALS if target == "trials" else 0)
+    recipe, options = _settings(training.WEIGHTS_RECIPE, training.REGRESSOR_OPTIONS, elements, seed, epochs)
+    path, test = training.train_weights(
+        out, replace(recipe, trials=trials), options, target, progress=not (quiet or as_json)
+    )
+    _show(path, test, quiet, as_json)
+
+
+def _check_tolerance(tolerance):
+    if not 0.0 < tolerance < 1.0:
+        raise click.BadParameter(
+            f"{tolerance} is not between 0 and 1; give for instance 1e-3", param_hint="--tolerance"
+        )
+
+
+def _settings(recipe, options, elements, seed, epochs):
+    """The shipped recipe and options with what the user asked for instead."""
+    recipe = replace(recipe, seed=seed, **({} if elements is None else {"elements": elements}))
+    return recipe, replace(options, seed=seed, **({} if epochs is None else {"epochs": epochs}))
+
+
+def _show(path, test, quiet, as_json):
+    if as_json:
+        click.echo(json.dumps({"weights": str(path), "test": test}, indent=2))
+        return
+    if not quiet:
+        click.echo(_table(test))
+    click.echo(f"weights: {path}")
+
+
+def _table(test):
+    """Test figures as text: one line each, or one row for each tolerance."""
+    if not any(isinstance(value, dict) for value in test.values()):
+        width = max(map(len, test), default=0)
+        return "\n".join(f"{_words(name):<{width}}  {value:.4f}" for name, value in test.items())
+    columns = list(next(iter(test.values())))
+    heads = ["tolerance", *map(_words, columns)]
+    rows = [[name, *(f"{figures[column]:.4f}" for column in columns)] for name, figures in test.items()]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)
+    )
+
+
+def _words(name):
+    return name.replace("_", " ")
