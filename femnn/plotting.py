@@ -23,7 +23,7 @@ def draw_surface(axes, mesh, values=None, displacement=None, norm=None, cmap="vi
     ----------
     axes
         Matplotlib axes with ``projection="3d"``. Their limits are set to the mesh, their frame is switched off. Light
-        falls from above the viewer's left shoulder: call ``axes.view_init`` before.
+        falls from above the viewer's shoulder: call ``axes.view_init`` before.
     mesh
         A ``skfem.MeshHex``.
     values : (n_elements,)
@@ -48,8 +48,7 @@ def draw_surface(axes, mesh, values=None, displacement=None, norm=None, cmap="vi
     norm = _spanning(values) if norm is None else norm
     cmap = colormaps[cmap] if isinstance(cmap, str) else cmap
     colours = _colours(values[cells], norm, cmap)
-    outward = polygons.mean(axis=1) - vertices[:, mesh.t[:, cells]].mean(axis=1).T
-    colours[:, :3] *= _brightness(polygons, outward, axes)[:, None]
+    colours[:, :3] *= _brightness(polygons, axes)[:, None]
     crowded = len(facets) > _MOST_FACES_WITH_EDGES
     # faces without edges of their own colour show hairlines of background between them
     style = {"linewidth": 0.15, "edgecolor": colours if crowded else (0.0, 0.0, 0.0, 0.5)}
@@ -79,16 +78,14 @@ def _colours(values, norm, cmap):
     return colours
 
 
-def _brightness(polygons, outward, axes):
-    """Diffuse light on each face, (n,), between 0.55 in the shade and 1."""
+def _brightness(polygons, axes):
+    """Light on each face, (n,), 0.6 where it grazes to 1; the same from both sides, because folded cells show two."""
     normals = np.cross(polygons[:, 2] - polygons[:, 0], polygons[:, 3] - polygons[:, 1])
-    # the order of the corners says nothing about the side: on healthy cells the outside lies away from the centre
-    normals *= np.where((normals * outward).sum(axis=1) < 0, -1.0, 1.0)[:, None]
     lengths = np.linalg.norm(normals, axis=1)
-    azimuth, elevation = np.radians(axes.azim - 35.0), np.radians(min(axes.elev + 25.0, 85.0))
+    azimuth, elevation = np.radians(axes.azim - 30.0), np.radians(min(axes.elev + 20.0, 85.0))
     light = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
-    cosine = np.divide(normals @ light, lengths, out=np.ones(len(normals)), where=lengths > 0)
-    return 0.55 + 0.45 * np.clip(0.5 + 0.5 * cosine, 0.0, 1.0)
+    cosine = np.divide(np.abs(normals @ light), lengths, out=np.ones(len(normals)), where=lengths > 0)
+    return 0.6 + 0.4 * cosine
 
 
 def _frame(axes, points):

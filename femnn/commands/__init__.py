@@ -5,7 +5,6 @@ A module of a subcommand is imported when that is called, so that ``femnn --help
 
 import contextlib
 import importlib
-import sys
 import warnings
 
 import click
@@ -25,7 +24,7 @@ Exit codes:
 
 # name: what the list of commands says about it; module femnn.commands.NAME has it as `command`
 _SUMMARIES = {
-    "demo": "Solve a part with adaptive quadrature and compare with uniform rules.",
+    "demo": "Solve a loaded part with adaptive quadrature and compare with uniform rules.",
     "inspect": "Say how distorted a mesh is and how many points it needs.",
     "train": "Train the networks behind the rules.",
     "bench": "Run a benchmark.",
@@ -72,8 +71,7 @@ def _errors_as_messages(ctx):
 
 
 def _leave(ctx, message, code):
-    # a progress bar leaves its line open
-    click.echo(f"{'' if not sys.stderr.isatty() else chr(13)}femnn: {' '.join(message.split())}", err=True)
+    click.echo(f"femnn: {' '.join(message.split())}", err=True)
     ctx.exit(code)
 
 

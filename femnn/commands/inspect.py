@@ -10,6 +10,7 @@ import numpy as np
 
 from femnn.commands.inspection import make_rule, measure_integration, measure_shape
 from femnn.commands.inspection_files import draw, write_fields
+from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.reading import read_mesh
 from femnn.integration.convergence import MOST_POINTS
@@ -52,8 +53,8 @@ class _Confidence(click.ParamType):
 @click.option(
     "--weights",
     default="integration-points",
-    show_default="those shipped",
-    help="Weight file of AdaptiveGauss, from `femnn train points`.",
+    show_default=True,
+    help="Of AdaptiveGauss: shipped ones, or a file from `femnn train points`.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the files.  [default: ./NAME-inspect]"
@@ -72,11 +73,12 @@ def command(ctx, mesh, tol, confidence, poisson, on_folded, weights, out, as_jso
     shape = measure_shape(mesh)
     skipped = mesh.nelements - len(shape.valid)
     stopped = (skipped > 0 and on_folded == "error") or skipped == mesh.nelements
-    integration = None
-    if not stopped:
-        integration = measure_integration(hexahedra(mesh)[shape.valid], rule, poisson, progress=not as_json)
     folder = out if out is not None else Path(f"{path.stem}-inspect")
     files = [folder / f"{path.stem}.vtu", folder / f"{path.stem}.png"]
+    _prepare(folder, files, path)
+    integration = None
+    if not stopped:
+        integration = measure_integration(hexahedra(mesh)[shape.valid], rule, poisson)
     write_fields(files[0], mesh, shape, integration)
     draw(files[1], path.stem, mesh, shape, integration)
     document = _document(path, mesh, shape, integration, rule, poisson, files)
@@ -86,12 +88,19 @@ def command(ctx, mesh, tol, confidence, poisson, on_folded, weights, out, as_jso
         ctx.exit(1)
 
 
+def _prepare(folder, files, path):
+    """What would fail at the end is to fail before the long work."""
+    if any(file.exists() and file.samefile(path) for file in files):
+        raise ParameterError(f"the findings would overwrite {path} itself; choose another folder with --out")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def _document(path, mesh, shape, integration, rule, poisson, files):
     """All findings as plain numbers: what --json prints and the report words."""
     document = {
         "mesh": str(path),
-        "elements": mesh.nelements,
-        "vertices": mesh.nvertices,
+        "elements": int(mesh.nelements),
+        "vertices": int(mesh.nvertices),
         "tol": rule.tol,
         "confidence": rule.confidence,
         "poisson": poisson,
@@ -134,9 +143,10 @@ def _number(value):
 
 
 def _report(document):
+    unfit = document["folded"]["count"] + document["degenerate"]["count"]
     parts = [
         f"{document['mesh']}: {document['elements']:,} hexahedra, {document['vertices']:,} vertices, "
-        f"volume {document['volume']:.6g}",
+        f"volume {document['volume']:.6g}{' without the unfit ones' if unfit else ''}",
         _quality(document),
         _status(document),
     ]

@@ -48,22 +48,22 @@ def _on_all(shape, values, missing, kind):
 
 def draw(path, name, mesh, shape, integration):
     """Write the picture: the surface, and how many points go where; only the surface if nothing was integrated."""
-    figure = Figure(figsize=(13.0, 10.0) if integration is not None else (13.0, 5.6), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.15)
-    rows = 2 if integration is not None else 1
-    left = figure.add_subplot(rows, 2, 1, projection="3d")
-    right = figure.add_subplot(rows, 2, 2, projection="3d")
+    figure = Figure(figsize=(13.0, 10.5) if integration is not None else (13.0, 5.8), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+    # subfigures: the long labels of the lower row are not to narrow the upper one
+    upper, *lower = np.atleast_1d(figure.subfigures(1 if integration is None else 2, 1))
+    left, right = (upper.add_subplot(1, 2, k, projection="3d") for k in (1, 2))
+    _draw_quality(upper, right, mesh, shape)
     if integration is None:
-        figure.suptitle(
-            f"{name}: {mesh.nelements:,} hexahedra, {mesh.nelements - len(shape.valid):,} cannot be integrated"
-        )
-        _draw_status(figure, left, mesh, shape)
+        unfit = mesh.nelements - len(shape.valid)
+        figure.suptitle(f"{name}: {mesh.nelements:,} hexahedra, {unfit:,} cannot be integrated", fontsize=15)
+        _draw_status(upper, left, mesh, shape)
     else:
         figure.suptitle(f"{name}: {mesh.nelements:,} hexahedra, tolerance {integration.tol:g}", fontsize=15)
-        _draw_points(figure, left, mesh, shape, integration)
-        _draw_histogram(figure.add_subplot(rows, 2, 3), integration)
-        _draw_totals(figure.add_subplot(rows, 2, 4), integration)
-    _draw_quality(figure, right, mesh, shape)
+        _draw_points(upper, left, mesh, shape, integration)
+        histogram, totals = lower[0].subplots(1, 2)
+        _draw_histogram(histogram, integration)
+        _draw_totals(totals, integration)
     save(figure, path)
 
 
@@ -75,7 +75,8 @@ def _draw_points(figure, axes, mesh, shape, integration):
     values = _on_all(shape, integration.chosen, np.nan, float)
     surface = draw_surface(axes, mesh, values, norm=norm, cmap=cmap)
     every = -(-len(steps) // 12)
-    figure.colorbar(surface, ax=axes, shrink=0.75, ticks=steps[::every], label="Gauss points per axis, n")
+    bar = figure.colorbar(surface, ax=axes, shrink=0.75, ticks=steps[::every], label="Gauss points per axis, n")
+    bar.minorticks_off()
     axes.set_title("Points per axis that AdaptiveGauss takes" + _grey_note(shape))
 
 
@@ -90,33 +91,33 @@ def _draw_status(figure, axes, mesh, shape):
     norm = BoundaryNorm([-0.5, 0.5, 1.5, 2.5], 3)
     surface = draw_surface(axes, mesh, shape.status, norm=norm, cmap=_STATUS)
     bar = figure.colorbar(surface, ax=axes, shrink=0.75, ticks=[0, 1, 2])
+    bar.minorticks_off()
     bar.ax.set_yticklabels(["healthy", "folded", "degenerate"])
     axes.set_title(f"{len(shape.folded):,} folded and {len(shape.degenerate):,} degenerate elements")
 
 
 def _draw_histogram(axes, integration):
-    n = np.arange(
-        min(integration.chosen.min(), integration.needed.min()),
-        max(integration.chosen.max(), integration.needed.max()) + 1,
-    )
+    both = np.concatenate([integration.chosen, integration.needed])
+    n = np.arange(both.min(), both.max() + 1)
+    most = 1
     for offset, values, colour, label in (
         (-0.2, integration.chosen, _CHOSEN, "chosen by AdaptiveGauss"),
-        (0.2, integration.needed, _NEEDED, "needed (measured)"),
+        (0.2, integration.needed, _NEEDED, "needed, as measured"),
     ):
         counts = np.array([np.sum(values == k) for k in n])
         bars = axes.bar(n + offset, counts, width=0.4, color=colour, label=label)
-        if len(n) <= 7:
-            axes.bar_label(bars, [f"{count:,}" if count else "" for count in counts], fontsize=8, padding=1)
+        most = max(most, counts.max())
+        if len(n) <= 15:
+            texts = [f"{count:,}" if count else "" for count in counts]
+            axes.bar_label(bars, texts, fontsize=8, padding=3, rotation=90)
     axes.set_yscale("log")
-    axes.set_ylim(0.7, 3.0 * len(integration.chosen))
+    axes.set_ylim(0.7, most * max(4.0, most**0.4))  # room for the numbers and the legend
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_xticks(n[:: -(-len(n) // 15)])
     axes.set(
-        xlabel="Gauss points per axis, n",
-        ylabel="elements",
-        title=f"Elements by points per axis, Error < {integration.tol:g}",
+        xlabel="Gauss points per axis, n", ylabel="elements", title=f"Points per axis for Error < {integration.tol:g}"
     )
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper right")
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -21,7 +21,7 @@ def _options_of_all(function):
                 "--out",
                 type=click.Path(path_type=Path, file_okay=False),
                 default=Path("runs"),
-                show_default="./runs",
+                show_default=True,
                 help="Folder of data set, checkpoints and weight files.",
             ),
             click.option("--elements", type=click.IntRange(min=1), help="Elements to draw.  [default: as shipped]"),
@@ -46,7 +46,7 @@ def command():
     """
 
 
-@command.command()
+@command.command(short_help="The number of points of AdaptiveGauss.")
 @_options_of_all
 @click.option(
     "--tolerance",
@@ -71,7 +71,7 @@ def points(out, elements, seed, epochs, quiet, as_json, tolerance):
     _show(path, test, quiet, as_json)
 
 
-@command.command()
+@command.command(short_help="The weights of CorrectedGauss.")
 @_options_of_all
 @click.option(
     "--target",
