@@ -179,7 +179,7 @@ def test_error_falls_geometrically():
 
 
 def test_error_depends_on_orientation_alone(distorted):
-    # A sum of absolute entries is no invariant: turning an element by a right angle keeps its Error, by another does not
+    # A sum of absolute entries is no invariant: turning an element by a right angle keeps its Error, by others not
     rule, elements = femnn.GaussLegendre(3), distorted[:60]
     expected = femnn.integration_error(elements, rule, reference=12)
     right_angle = elements @ np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])

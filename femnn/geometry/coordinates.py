@@ -41,14 +41,17 @@ def relative_warp(hexahedra):
 def metric(hexahedra):
     """Shape of the parallelepiped at the centre, shape (n, 6): what J₀ᵀJ₀ says without the size.
 
-    Three logarithms of the axis lengths over their geometric mean, then the cosines between axes (ξη, ηζ, ζξ).
+    The entries (ξξ, ηη, ζζ, ξη, ηζ, ζξ) of ½ log J₀ᵀJ₀ without its trace: logarithms of stretches, so that flat and
+    slender elements stand as far from the cube as they should (V. Arsigny et al., SIAM J. Matrix Anal. Appl. 29 (2007)
+    328-347). The symmetries of the cube permute the entries and change the signs of the last three.
     """
     linear = modes(hexahedra)[1]
-    lengths = np.linalg.norm(linear, axis=1)
-    axes = linear / lengths[:, None, :]
-    logs = np.log(lengths)
-    cosines = [np.einsum("ei,ei->e", axes[:, :, j], axes[:, :, (j + 1) % 3]) for j in range(3)]
-    return np.concatenate([logs - logs.mean(axis=1, keepdims=True), np.stack(cosines, axis=1)], axis=1)
+    eigenvalues, vectors = np.linalg.eigh(np.einsum("eki,ekj->eij", linear, linear))
+    # a flat element has a zero eigenvalue: very far away is far enough
+    logs = 0.5 * np.log(np.maximum(eigenvalues, 1e-30 * eigenvalues[:, 2:] + 1e-300))
+    logs -= logs.mean(axis=1, keepdims=True)
+    logarithm = np.einsum("eik,ek,ejk->eij", vectors, logs, vectors)
+    return logarithm[:, [0, 1, 2, 0, 1, 2], [0, 1, 2, 1, 2, 0]]
 
 
 def invariant_coordinates(hexahedra):

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from numbers import Real
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class AdaptiveGauss(Rule):
     """
 
     def __init__(self, tol=1e-3, confidence=0.99, *, weights="integration-points"):
-        if isinstance(tol, bool) or not np.isscalar(tol) or not np.isfinite(tol) or tol <= 0.0:
+        if isinstance(tol, bool) or not isinstance(tol, Real) or not 0.0 < tol < np.inf:
             raise ParameterError(f"tol is {tol!r}; give a positive number such as 1e-3")
         self.tol, self.confidence = float(tol), confidence
         self._predictor = load_point_predictor(weights)
@@ -86,8 +87,9 @@ class AdaptiveGauss(Rule):
         unmet = elements[points == MOST_POINTS]
         if len(unmet):
             warnings.warn(
-                f"{len(unmet)} of {len(hexahedra)} elements, the first is {unmet[0]}, need more than {MOST_POINTS - 1} "
-                f"points per axis for tol={self.tol:g}; they get {MOST_POINTS}. Improve these elements or relax tol",
+                f"{len(unmet)} of {len(hexahedra)} healthy elements, the first is number {unmet[0]} of these, need "
+                f"more than {MOST_POINTS - 1} points per axis for tol={self.tol:g} and get {MOST_POINTS}; improve them "
+                "or relax tol",
                 FemnnWarning,
                 stacklevel=5,
             )

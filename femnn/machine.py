@@ -1,0 +1,26 @@
+"""What a table of timings was measured on."""
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+
+def description():
+    """Processor, cores, Python and the libraries that matter for speed, in one line."""
+    libraries = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "numba", "scikit-fem", "torch"))
+    return f"{_processor()}, {_cores()} cores, Python {platform.python_version()}, {libraries}"
+
+
+def _processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _cores():
+    # the cores this process may use, which containers and batch systems limit
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
