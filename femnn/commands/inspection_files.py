@@ -108,8 +108,7 @@ def _draw_histogram(axes, integration):
         bars = axes.bar(n + offset, counts, width=0.4, color=colour, label=label)
         most = max(most, counts.max())
         if len(n) <= 15:
-            texts = [f"{count:,}" if count else "" for count in counts]
-            axes.bar_label(bars, texts, fontsize=8, padding=3, rotation=90)
+            _label_bars(axes, bars, counts)
     axes.set_yscale("log")
     axes.set_ylim(0.7, most * max(4.0, most**0.4))  # room for the numbers and the legend
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -119,6 +118,13 @@ def _draw_histogram(axes, integration):
     )
     axes.legend(frameon=False, loc="upper right")
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _label_bars(axes, bars, counts):
+    """Counts above their bars; upright the long ones, which would run into each other."""
+    for text in axes.bar_label(bars, [f"{count:,}" if count else "" for count in counts], fontsize=8, padding=3):
+        if len(text.get_text()) > 3:
+            text.set_rotation(90)
 
 
 def _draw_totals(axes, integration):
