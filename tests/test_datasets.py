@@ -1,0 +1,126 @@
+"""Labelled elements: right labels, the same bits however they were made, nothing lost."""
+
+import json
+from dataclasses import replace
+
+import numba
+import numpy as np
+import pytest
+
+import femnn
+from femnn.integration.gauss import tensor_gauss
+from femnn.learning import datasets
+from femnn.learning.datasets import Recipe, load_dataset, make_dataset
+
+RECIPE = Recipe(60, displacement=(0.1, 0.3), seed=3, trials=300, spread=0.01)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(datasets, "_PART", 20)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("data") / "elements.safetensors", RECIPE, progress=False)
+
+
+def assert_same(first, second):
+    for name, values in first.arrays().items():
+        np.testing.assert_array_equal(values, getattr(second, name), err_msg=name)
+
+
+def test_labels_are_what_the_rules_measure(dataset):
+    elements = dataset.hexahedra
+    np.testing.assert_array_equal(elements, femnn.distorted_hexahedra(60, (0.1, 0.3), seed=3))
+    for n in (2, 3):
+        measured = femnn.integration_error(elements, femnn.GaussLegendre(n))
+        np.testing.assert_allclose(dataset.errors[:, n - 1], measured, rtol=1e-6, atol=2e-12)
+
+    class Labelled(femnn.Rule):
+        def __init__(self, weights):
+            self.weights = weights
+
+        def _groups(self, hexahedra):
+            return [femnn.CellGroup(np.arange(len(hexahedra)), tensor_gauss(2, 2, 2)[0], self.weights)]
+
+    standard = dataset.errors[:, 1]
+    for weights, optimum in ((dataset.weights, dataset.optimum), (dataset.trial_weights, dataset.trial_optimum)):
+        measured = femnn.integration_error(elements, Labelled(weights)) / standard
+        np.testing.assert_allclose(measured, optimum, rtol=1e-6)
+    assert (dataset.optimum <= dataset.trial_optimum * (1 + 1e-9)).all()
+    assert dataset.trial_optimum.mean() < 1.0
+
+
+def test_same_bits_whatever_the_parts_threads_and_run(tmp_path, dataset, small_parts):
+    before = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        again = make_dataset(tmp_path / "again.safetensors", RECIPE, progress=False)
+    finally:
+        numba.set_num_threads(before)
+    assert_same(again, dataset)
+    other = make_dataset(tmp_path / "other.safetensors", replace(RECIPE, seed=4), progress=False)
+    assert np.abs(other.hexahedra - dataset.hexahedra).max() > 0.01
+
+
+def test_an_interrupted_run_goes_on(tmp_path, dataset, small_parts, monkeypatch):
+    path, label, done = tmp_path / "elements.safetensors", datasets.label, []
+
+    def interrupted(hexahedra, recipe, first):
+        if first == 40:
+            raise KeyboardInterrupt
+        done.append(first)
+        return label(hexahedra, recipe, first)
+
+    monkeypatch.setattr(datasets, "label", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_dataset(path, RECIPE, progress=False)
+    assert done == [0, 20]
+    assert not path.exists(), "half a data set must not look like a whole one"
+    done.clear()
+    monkeypatch.setattr(datasets, "label", lambda h, r, f: done.append(f) or label(h, r, f))
+    assert_same(make_dataset(path, RECIPE, progress=False), dataset)
+    assert done == [40], "finished parts are not labelled again"
+    assert [file.name for file in tmp_path.iterdir()] == ["elements.safetensors"]
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch, small_parts):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        make_dataset(tmp_path / "elements.safetensors", RECIPE, progress=False)
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+
+
+def test_recipe_comes_with_the_data(tmp_path, dataset):
+    path = tmp_path / "elements.safetensors"
+    make_dataset(path, RECIPE, progress=False)
+    loaded = load_dataset(path)
+    assert loaded.recipe == RECIPE
+    assert json.loads(loaded.recipe.to_json())["seed"] == 3
+    assert_same(loaded, dataset)
+    assert len(loaded[10:30]) == 20
+
+
+def test_other_recipes_damaged_and_foreign_files_are_refused(tmp_path):
+    path = tmp_path / "elements.safetensors"
+    make_dataset(path, RECIPE, progress=False)
+    with pytest.raises(femnn.DatasetError, match=r'"seed": 3.*asked for is.*"seed": 4'):
+        make_dataset(path, replace(RECIPE, seed=4), progress=False)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(femnn.DatasetError, match="cannot be read as a data set"):
+        load_dataset(path)
+    path.write_bytes(b"not at all")
+    with pytest.raises(femnn.DatasetError, match="delete it"):
+        load_dataset(path)
+    with pytest.raises(femnn.DatasetError, match="cannot be read"):
+        load_dataset(tmp_path / "nothing.safetensors")
+
+
+@pytest.mark.parametrize("change", [{"elements": 0}, {"trials": -1}, {"spread": 1.5}, {"poisson": 0.5}])
+def test_recipes_that_make_no_sense(change):
+    with pytest.raises(femnn.ParameterError):
+        replace(RECIPE, **change)

@@ -1,0 +1,140 @@
+"""Features with known answers, and networks trained in seconds that must already have learned something."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from properties import described_otherwise, moved
+
+import femnn
+from femnn.commands import training
+from femnn.geometry.hexahedron import VERTICES
+from femnn.geometry.symmetry import canonical_pose
+from femnn.integration.gauss import tensor_gauss
+from femnn.learning.datasets import Recipe, make_dataset
+from femnn.learning.features import decay_features, features_named
+from femnn.learning.integration_points import FEWEST, classes, train_classifier
+from femnn.learning.quadrature_weights import (
+    improvable,
+    posed_factors,
+    train_improvable,
+    train_regressor,
+    unposed,
+)
+from femnn.learning.training import TrainingOptions
+
+QUICK = TrainingOptions(learning_rate=3e-3, batch_size=64, epochs=25)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "elements.safetensors"
+    return make_dataset(path, Recipe(1500, displacement=(0.1, 0.35), seed=1), progress=False)
+
+
+def test_decay_features_of_a_frustum_are_its_pole():
+    # x = (1 - ζ/2) ξ and y alike: det J = (1 - ζ/2)², a double root at ζ = 2, which is z = 3 on [-1, 1]
+    frustum = VERTICES.copy()
+    frustum[VERTICES[:, 2] == 1, :2] *= 0.5
+    logs = decay_features(frustum[None])[0, :27].reshape(3, 9)
+    np.testing.assert_allclose(logs[2], np.log(3.0 + np.sqrt(8.0)), rtol=1e-6)
+    np.testing.assert_allclose(logs[:2], np.log(1e4), rtol=1e-3)
+
+
+def test_decay_features_of_complex_roots():
+    # along ξ through three lattice values 1, 1/4, 1: det J = 1/4 + 3/4 z², roots ± i/√3
+    from femnn.learning.features import _log_rho
+
+    root = 1j / np.sqrt(3.0)
+    expected = np.log(abs(root + np.sqrt(root**2 - 1)))
+    assert _log_rho(1.0, 0.25, 1.0) == pytest.approx(expected)
+    assert _log_rho(1.0, 0.0, 1.0) == 0.0
+    assert _log_rho(1.0, 1.0, 1.0) == pytest.approx(np.log(1e4))
+
+
+@pytest.mark.parametrize("name", ["invariant", "determinant"])
+def test_features_do_not_change_with_description_pose_or_size(distorted, name):
+    features = features_named(name)
+    expected, _ = features(distorted)
+    assert expected.shape == (len(distorted), features.size)
+    assert np.isfinite(expected).all()
+    for other in (described_otherwise(distorted, 13), moved(distorted, seed=3, size=50.0)):
+        np.testing.assert_allclose(features(other)[0], expected, atol=1e-9)
+
+
+def test_features_that_nobody_knows():
+    with pytest.raises(femnn.WeightFileError, match="features 'voxels' are unknown"):
+        features_named("voxels")
+
+
+def test_factors_return_from_the_canonical_pose(dataset):
+    points, gauss = tensor_gauss(2, 2, 2)
+    symmetry = canonical_pose(dataset.hexahedra)[1]
+    factors = posed_factors(dataset)
+    np.testing.assert_allclose(gauss * unposed(factors, symmetry, points), dataset.weights, rtol=1e-12)
+
+
+def test_posed_factors_are_one_for_all_descriptions(dataset):
+    from femnn.learning.datasets import label
+
+    some, recipe = dataset.hexahedra[:20], dataset.recipe
+    expected = posed_factors(dataset[:20])
+    turned = described_otherwise(some, 31)
+    found = replace(dataset[:20], **label(turned, recipe))
+    np.testing.assert_allclose(posed_factors(found), expected, atol=1e-6)
+
+
+def test_published_classifier_beats_the_majority(dataset):
+    network, history = train_classifier(dataset[:1000], dataset[1000:1200], 1e-3, QUICK, progress=False)
+    test = dataset[1200:]
+    true = classes(test.errors, 1e-3)
+    exact = np.mean(network(features_named("normalised")(test.hexahedra)[0]).argmax(axis=1) == true)
+    assert exact > np.bincount(true).max() / len(true) + 0.05
+    assert history.epochs <= QUICK.epochs
+
+
+def test_classifier_needs_more_than_one_class(dataset):
+    with pytest.raises(femnn.ParameterError, match="every training element needs 2 points"):
+        train_classifier(dataset[:100], dataset[100:150], 1e6, QUICK, progress=False)
+
+
+def test_classes_count_from_two_points():
+    errors = np.array([[1e-9] * 20, [1.0, 1e-2, 1e-5, *[1e-9] * 17], [1.0] * 20])
+    assert (classes(errors, 1e-3) + FEWEST).tolist() == [2, 3, 20]
+
+
+def test_classifier_of_improvable_elements_learns(dataset):
+    network, _ = train_improvable(dataset[:1000], dataset[1000:1200], QUICK, progress=False)
+    test = dataset[1200:]
+    true = improvable(test)
+    found = network(features_named("invariant")(test.hexahedra)[0])[:, 0] > 0
+    assert np.mean(found == true) > max(true.mean(), 1 - true.mean()) + 0.03
+
+
+@pytest.mark.parametrize("target", ["error", "optimal"])
+def test_regressor_improves_most_elements(dataset, target, tmp_path):
+    options = replace(QUICK, epochs=60, learning_rate=5e-3)
+    path, test = training.fit_weights(
+        tmp_path / "weights", dataset[:1000], dataset[1000:1200], dataset[1200:], options, target, progress=False
+    )
+    assert test["sent_on"] > 0.5
+    assert test["mean_r_error_of_optimum"] <= test["mean_r_error"] < (0.99 if target == "error" else 1.05)
+    assert test["share_below_1"] > (0.8 if target == "error" else 0.5)
+    assert femnn.CorrectedGauss(weights=path).card["target"] == target
+
+
+def test_regressor_knows_its_targets(dataset):
+    with pytest.raises(femnn.ParameterError, match="choose one of error, optimal, trials"):
+        train_regressor(dataset[:100], dataset[100:150], QUICK, target="luck")
+
+
+def test_published_classifier_serves_its_own_tolerance_alone(dataset, tmp_path):
+    path, _ = training.fit_classifier(
+        tmp_path / "classes", dataset[:1000], dataset[1000:1200], dataset[1200:], 1e-3, QUICK, progress=False
+    )
+    rule = femnn.AdaptiveGauss(1e-3, confidence=None, weights=path)
+    assert rule.points_per_axis(dataset.hexahedra[:50]).min() >= 2
+    with pytest.raises(femnn.ParameterError, match=r"trained for 0\.001 alone"):
+        femnn.AdaptiveGauss(1e-4, confidence=None, weights=path)
+    with pytest.raises(femnn.ParameterError, match="confidence is 0.99; the published classifier has none"):
+        femnn.AdaptiveGauss(1e-3, weights=path)

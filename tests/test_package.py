@@ -1,0 +1,86 @@
+"""The package as a whole: what imports what, what an import costs, what files look like."""
+
+import ast
+import doctest
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import femnn
+
+ROOT = Path(femnn.__file__).parent
+
+# The flow of the design: a folder imports only from folders before it.
+ORDER = ["geometry", "integration", "learning", "quadrature", "assembly", "cohesive", "multiscale"]
+# What every folder may use, and what uses every folder.
+BELOW, ABOVE = {"exceptions", "files"}, {"commands", "plotting", "machine", "tables", "__init__"}
+
+
+def modules():
+    return sorted(path for path in ROOT.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def imported(path):
+    """Names of the modules that a file imports, at any depth."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relative to itself; write femnn. in full"
+            yield node.module
+
+
+def room(name):
+    """Folder or top-level module of femnn that a module name belongs to."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 and parts[0] == "femnn" else None
+
+
+def test_folders_import_in_the_order_of_the_flow():
+    for path in modules():
+        own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        if own in ABOVE:
+            continue
+        allowed = BELOW | ({*ORDER[: ORDER.index(own) + 1]} if own in ORDER else set())
+        rooms = {room(name) for name in imported(path)} - {None}
+        assert rooms <= allowed, f"{path.relative_to(ROOT)} imports {sorted(rooms - allowed)}"
+
+
+def test_rooms_keep_out_what_they_never_do():
+    for path in (ROOT / "learning").glob("*.py"):
+        assert not any(name.startswith("skfem") for name in imported(path)), f"{path.name} imports scikit-fem"
+    for folder in ("geometry", "integration", "quadrature", "assembly"):
+        for path in (ROOT / folder).glob("*.py"):
+            assert not any(name.split(".")[0] == "torch" for name in imported(path)), (
+                f"{folder}/{path.name} loads torch"
+            )
+    assert not list((ROOT / "pretrained").glob("*.py"))
+
+
+def test_import_loads_neither_torch_nor_matplotlib():
+    program = (
+        "import sys, femnn; femnn.AdaptiveGauss(); print(sorted({'torch', 'matplotlib', 'gmsh'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_public_names_exist_and_are_documented():
+    for name in femnn.__all__:
+        assert getattr(femnn, name).__doc__, f"femnn.{name} has no docstring"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_are_documented_short_and_their_examples_run(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 400
+    if text:
+        assert ast.get_docstring(ast.parse(text)), "a file says what it is"
+    name = ".".join(("femnn", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+    if ">>>" in text:
+        failed, tried = doctest.testmod(importlib.import_module(name))
+        assert tried > 0
+        assert failed == 0
