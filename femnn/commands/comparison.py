@@ -23,7 +23,7 @@ from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.exceptions import MeshError
 from femnn.geometry.mesh import hexahedra
-from femnn.integration.convergence import CONVERGED, errors_and_reference, smallest_points
+from femnn.integration.convergence import errors_and_reference, smallest_points
 from femnn.integration.error import stiffness_error
 from femnn.integration.parameters import lame_parameters
 from femnn.integration.stiffness import elasticity_stiffness
@@ -109,6 +109,8 @@ class Structure:
     ----------
     displacement : (3, n_vertices), strain_energy : float
         The solution with converged integration, m and J.
+    error_table, doubt
+        See :func:`femnn.integration.convergence.error_table`.
 
     Raises
     ------
@@ -136,11 +138,6 @@ class Structure:
         self._solution = self._factor.solve(self._force)
         self.strain_energy = 0.5 * float(self._solution @ self._force)
         self.displacement = self._at_vertices(self._solution)
-
-    @property
-    def converged(self):
-        """Whether the reference integration of every element has converged."""
-        return bool((self.doubt < CONVERGED).all())
 
     def uniform(self, tol, missed=0):
         """Points per axis of the smallest uniform rule with Error < ``tol`` in all but ``missed`` elements.
