@@ -112,6 +112,7 @@ def test_classifier_of_improvable_elements_learns(dataset):
     assert test.optimum[hopeful].mean() < test.optimum[~hopeful].mean() - 0.02
 
 
+@pytest.mark.filterwarnings("ignore:.*worse, not better")
 @pytest.mark.parametrize("target", ["error", "optimal"])
 def test_regressor_improves_most_elements(dataset, target, tmp_path):
     options = replace(QUICK, epochs=60, learning_rate=5e-3)

@@ -144,7 +144,7 @@ def measure_integration(vertices, rule, poisson, progress=True):
     with warnings.catch_warnings():
         # it counts positions in this array; the report counts elements of the mesh
         warnings.simplefilter("ignore", FemnnWarning)
-        chosen, outside = rule.points_per_axis(vertices), rule.outside_range(vertices)
+        chosen, outside = rule.choose(vertices)
     corrected = CorrectedGauss()
     table = np.empty((len(vertices), MOST_POINTS))
     errors = {"CorrectedGauss": np.empty(len(vertices))}

@@ -156,6 +156,12 @@ def fit_weights(path, training, validation, held_out, options, target="error", p
     # the rule itself is tested, so its weights must lie on the disk before their test figures are known
     saved = save_networks(path, networks, card, tensors)
     card["test"] = weights_test(saved, held_out)
+    if not card["test"].get("mean_r_error", 2.0) < 1.0:
+        warnings.warn(
+            f"{saved} makes elements worse, not better ({card['test']}); train on more elements or for more epochs",
+            FemnnWarning,
+            stacklevel=2,
+        )
     return save_networks(path, networks, card, tensors), card["test"]
 
 

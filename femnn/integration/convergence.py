@@ -38,13 +38,12 @@ def _all_rules():
 def _walk(hexahedra, points, weights, starts, lame, shear, errors, references, doubts):
     n, most = errors.shape
     for e in prange(n):
-        local, gradients, moments = np.empty((8, 3)), np.empty(24), np.empty((24, 24))
-        stiffness = np.empty((starts.shape[0], 24, 24))
+        moments, stiffness = np.empty((24, 24)), np.empty((starts.shape[0], 24, 24))
         agreed, last, difference = 0, 0, np.inf
         for level in range(starts.shape[0] - 1):
             first, end = starts[level], starts[level + 1]
             moments[:] = 0.0
-            add_moments(hexahedra[e], points[:, first:end], weights[first:end], local, gradients, moments)
+            add_moments(hexahedra[e], points[:, first:end], weights[first:end], moments)
             elasticity_from_moments(moments, lame, shear, stiffness[level])
             last = level
             if level > 0:

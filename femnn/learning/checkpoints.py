@@ -6,7 +6,7 @@ Nothing here executes what it reads: safetensors hold numbers, cards hold JSON.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -138,6 +138,16 @@ class Networks:
     card: dict[str, Any]
     networks: dict[str, Perceptron]
     tensors: dict[str, np.ndarray]
+
+    def require(self, *, card: Sequence[str] = (), networks: Sequence[str] = (), tensors: Sequence[str] = ()) -> None:
+        """Raise WeightFileError unless the file has these fields of the card, networks and other tensors."""
+        wanted = {"card": card, "networks": networks, "tensors": tensors}
+        for part, names in wanted.items():
+            missing = [name for name in names if name not in getattr(self, part)]
+            if missing:
+                raise WeightFileError(
+                    f"{self.path} lacks the {part} {', '.join(missing)}; train it again with this version of femnn"
+                )
 
 
 def save_networks(

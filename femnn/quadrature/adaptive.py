@@ -61,18 +61,18 @@ class AdaptiveGauss(Rule):
 
     def points_per_axis(self, hexahedra):
         """n of each healthy element, shape (n_elements,), for trilinear shape functions."""
-        return self._choose(hexahedra)[0]
-
-    def outside_range(self, hexahedra):
-        """Elements that the network was not trained for and that are settled by integration, (n_elements,) bool."""
-        return self._choose(hexahedra)[1]
+        return self.choose(hexahedra)[0]
 
     def for_degree(self, degree):
         raised = copy.copy(self)
         raised._degree = max(1, degree)
         return raised
 
-    def _choose(self, hexahedra):
+    def choose(self, hexahedra):
+        """What :meth:`points_per_axis` gives, and which elements the network was not trained for, (n_elements,) bool.
+
+        The latter are settled by integration.
+        """
         points, unknown = self._predictor.points_per_axis(hexahedra, self.tol, self.confidence)
         parallelepipeds = distance_from_parallelepiped(hexahedra) < _PARALLELEPIPED
         points[parallelepipeds] = FEWEST
@@ -96,7 +96,7 @@ class AdaptiveGauss(Rule):
         return points
 
     def _groups(self, hexahedra):
-        return groups_by_points(self._choose(hexahedra)[0] + self._degree - 1)
+        return groups_by_points(self.choose(hexahedra)[0] + self._degree - 1)
 
     def __repr__(self):
         return f"AdaptiveGauss(tol={self.tol:g}, confidence={self.confidence})"

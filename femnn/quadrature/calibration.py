@@ -64,9 +64,11 @@ class Calibration:
         return cls(TOLERANCES, CONFIDENCES[reached], shifts)
 
     @classmethod
-    def from_tensors(cls, tensors):
-        """What :meth:`tensors` gave, out of a weight file."""
-        return cls(*(tensors[f"calibration.{field.name}"] for field in fields(cls)))
+    def from_weights(cls, weights):
+        """What :meth:`tensors` gave, out of :class:`femnn.learning.checkpoints.Networks`."""
+        names = [f"calibration.{field.name}" for field in fields(cls)]
+        weights.require(tensors=names)
+        return cls(*(weights.tensors[name] for name in names))
 
     def tensors(self):
         """The table under the names of a weight file."""

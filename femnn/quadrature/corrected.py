@@ -48,10 +48,13 @@ class CorrectedGauss(Rule):
             raise ParameterError(f"points is {points!r}; corrected weights exist for 2 Gauss points per axis, pass 2")
         self.points_per_axis = 2
         loaded = load_networks(weights, KIND)
+        loaded.require(
+            card=("features", "poisson"), networks=("classifier", "regressor"), tensors=("factors.low", "factors.high")
+        )
         self.card = loaded.card
         self._classifier, self._regressor = loaded.networks["classifier"], loaded.networks["regressor"]
         self._features = features_named(loaded.card["features"])
-        self._range = TrainedRange.from_tensors(loaded.tensors)
+        self._range = TrainedRange.from_weights(loaded)
         self._factor_low, self._factor_high = loaded.tensors["factors.low"], loaded.tensors["factors.high"]
 
     def corrected(self, hexahedra):

@@ -29,11 +29,12 @@ class ErrorPredictor:
     """Predicts log₁₀ Error for every n, so it serves every tolerance that its calibration covers."""
 
     def __init__(self, weights):
+        weights.require(card=("features", "poisson"), networks=("errors",))
         self.card = weights.card
         self.network = weights.networks["errors"]
         self.features = features_named(weights.card["features"])
-        self.range = TrainedRange.from_tensors(weights.tensors)
-        self.calibration = Calibration.from_tensors(weights.tensors)
+        self.range = TrainedRange.from_weights(weights)
+        self.calibration = Calibration.from_weights(weights)
 
     def check(self, tol, confidence):
         """Raise ParameterError unless the network was trained and calibrated for this tolerance and confidence."""
@@ -58,10 +59,11 @@ class ClassPredictor:
     """The published classifier: one class for each n, for the one tolerance it was trained for."""
 
     def __init__(self, weights):
+        weights.require(card=("features", "poisson", "tolerance"), networks=("classes",))
         self.card = weights.card
         self.network = weights.networks["classes"]
         self.features = features_named(weights.card["features"])
-        self.range = TrainedRange.from_tensors(weights.tensors)
+        self.range = TrainedRange.from_weights(weights)
 
     def check(self, tol, confidence):
         """Raise ParameterError unless ``tol`` is the trained one and no confidence is asked for."""

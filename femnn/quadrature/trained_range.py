@@ -23,9 +23,10 @@ class TrainedRange:
         return cls(low - margin, high + margin)
 
     @classmethod
-    def from_tensors(cls, tensors):
-        """What :meth:`tensors` gave, out of a weight file."""
-        return cls(tensors["range.low"], tensors["range.high"])
+    def from_weights(cls, weights):
+        """What :meth:`tensors` gave, out of :class:`femnn.learning.checkpoints.Networks`."""
+        weights.require(tensors=("range.low", "range.high"))
+        return cls(weights.tensors["range.low"], weights.tensors["range.high"])
 
     def tensors(self):
         """The bounds under the names of a weight file."""
