@@ -138,10 +138,13 @@ def conclusions(structure, results, tol):
         if standard.displacement_error < 0.01
         else f"8 points miss the displacement by {missed}, {adaptive.name} by {_percent(adaptive.displacement_error)}."
     )
+    changed = corrected.errors != standard.errors
+    better = (corrected.errors < standard.errors).sum() / max(1, changed.sum())
     third = (
-        f"CorrectedGauss costs as many points as 2×2×2: its median Error is {corrected.error_median:.2g} instead of "
-        f"{standard.error_median:.2g}, its displacement error {corrected.displacement_error:.1e} instead of "
-        f"{standard.displacement_error:.1e}."
+        f"CorrectedGauss costs as many points as 2×2×2. It changes the weights of {_percent(changed.mean())} of the "
+        f"elements and lowers the Error of {_percent(better)} of these; the median Error is "
+        f"{corrected.error_median:.2g} instead of {standard.error_median:.2g}, the displacement error "
+        f"{corrected.displacement_error:.1e} instead of {standard.displacement_error:.1e}."
     )
     return [" ".join(sentences), smooth, third]
 
