@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import femnn
+from femnn.geometry.coordinates import modes
 from femnn.geometry.hexahedron import VERTICES
 from femnn.geometry.quality import aspect
 from femnn.geometry.validity import VALID, classify
@@ -39,6 +40,17 @@ def test_stretch_stays_within_the_aspect():
     assert np.median(ratios) < 6.0
 
 
+def test_structured_elements_miss_twists():
+    full, thin = (femnn.distorted_hexahedra(500, 0.2, seed=4, structured=share) for share in (0.0, 1.0))
+    missing = [np.mean(np.abs(modes(elements)[2]) < 1e-14) for elements in (full, thin)]
+    assert missing[0] == 0.0
+    assert missing[1] == pytest.approx(0.5, abs=0.05)
+    # what is left is larger instead: the mean square of the twists stays the same, but where hardly any is kept
+    squares = [np.mean(modes(elements)[2] ** 2) for elements in (full, thin)]
+    # and the displacement, which is multiplied by U(0, 1), whose mean square is 1/3
+    assert 0.7 < 3 * squares[1] / squares[0] < 1.1
+
+
 @pytest.mark.parametrize("displacement", [-0.1, np.nan, (0.3, 0.1), np.inf])
 def test_displacements_that_make_no_sense(displacement):
     with pytest.raises(femnn.ParameterError, match="displacement is"):
@@ -51,6 +63,6 @@ def test_hopeless_displacement_is_refused():
 
 
 def test_other_arguments_are_checked():
-    for arguments in ({"n": 0}, {"n": 5, "aspect": 0.5}, {"n": 5, "shear": 0.9}):
+    for arguments in ({"n": 0}, {"n": 5, "aspect": 0.5}, {"n": 5, "shear": 0.9}, {"n": 5, "structured": 2.0}):
         with pytest.raises(femnn.ParameterError, match="needed"):
             femnn.distorted_hexahedra(**{"displacement": 0.1, "seed": 0, **arguments})

@@ -22,7 +22,7 @@ from femnn.quadrature.trained_range import TrainedRange
 _VALIDATION, _HELD_OUT = 1 / 12, 1 / 4
 
 #: Elements that a mesh may hold: mildly to strongly distorted, stretched and sheared.
-POINTS_RECIPE = Recipe(48_000, displacement=(0.0, 0.4), aspect=30.0, shear=0.45)
+POINTS_RECIPE = Recipe(48_000, displacement=(0.0, 0.4), aspect=30.0, shear=0.45, structured=0.5)
 
 #: Elements of the paper's experiment, and flatter ones.
 WEIGHTS_RECIPE = Recipe(24_000, displacement=(0.02, 0.38), aspect=1.0, shear=0.0)
@@ -244,5 +244,6 @@ def _fewest(meets):
 def _range_text(recipe):
     return (
         f"unit cubes, vertex coordinates moved by U(-d, d), d in {list(recipe.displacement)}, stretched up to "
-        f"{recipe.aspect:g}, sheared up to {recipe.shear:g}; Poisson's ratio {recipe.poisson:g}"
+        f"{recipe.aspect:g}, sheared up to {recipe.shear:g}, {recipe.structured:.0%} with few twists; Poisson's ratio "
+        f"{recipe.poisson:g}"
     )

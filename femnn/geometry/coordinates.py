@@ -4,9 +4,11 @@ import numpy as np
 
 from femnn.geometry.hexahedron import SIGNS, VERTICES
 
-_BILINEAR = np.stack(
+#: The patterns ξη, ηζ, ζξ, ξηζ at the vertices, shape (8, 4): what a vertex's move adds to the twists, times 8.
+TWISTS = np.stack(
     [SIGNS[:, 0] * SIGNS[:, 1], SIGNS[:, 1] * SIGNS[:, 2], SIGNS[:, 2] * SIGNS[:, 0], SIGNS.prod(axis=1)], axis=1
 )
+TWISTS.setflags(write=False)
 
 
 def modes(hexahedra):
@@ -23,7 +25,7 @@ def modes(hexahedra):
     x = np.asarray(hexahedra, dtype=float)
     centre = x.mean(axis=1)
     linear = np.einsum("eai,ak->eik", x, SIGNS) / 8.0
-    twist = np.einsum("eai,ak->eik", x, _BILINEAR) / 8.0
+    twist = np.einsum("eai,ak->eik", x, TWISTS) / 8.0
     return centre, linear, twist
 
 

@@ -3,13 +3,14 @@
 import numpy as np
 
 from femnn.exceptions import ParameterError
+from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import VERTICES
 from femnn.geometry.validity import VALID, classify
 
 _MOST_ROUNDS = 200
 
 
-def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0):
+def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0, structured=0.0):
     """Unit cubes with every vertex coordinate moved at random; folded ones are drawn again.
 
     Parameters
@@ -26,6 +27,11 @@ def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0):
         log-uniformly from [1, aspect] for every element: mild stretches are as frequent as strong ones.
     shear
         And sheared before that by a matrix with ones on and U(-s, s) off its diagonal, s drawn from U(0, shear).
+    structured
+        Share of elements that are like those of swept and mapped meshes, in which most of the twelve twists (see
+        :func:`femnn.geometry.coordinates.modes`) are missing: each is kept with a probability p and enlarged by p^-1/2,
+        p drawn from U(0, 1) for every such element. Their displacement is multiplied by U(0, 1) besides, because such
+        meshes hold many elements that are nearly parallelepipeds.
 
     Returns
     -------
@@ -34,23 +40,29 @@ def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0):
     Raises
     ------
     ParameterError
-        If n < 1, aspect < 1, shear is outside [0, 0.5), or if hardly any cube with such displacements is free of folds.
+        If n < 1, aspect < 1, shear is outside [0, 0.5), structured outside [0, 1], or if hardly any cube with such
+        displacements is free of folds.
 
     Notes
     -----
     With one number, the sampling of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4.
     """
     low, high = _displacement_interval(displacement)
-    if n < 1 or aspect < 1.0 or not 0.0 <= shear < 0.5:
+    if n < 1 or aspect < 1.0 or not 0.0 <= shear < 0.5 or not 0.0 <= structured <= 1.0:
         raise ParameterError(
-            f"n is {n}, aspect {aspect}, shear {shear}; needed are n >= 1, aspect >= 1, 0 <= shear < 0.5"
+            f"n is {n}, aspect {aspect}, shear {shear}, structured {structured}; needed are n >= 1, aspect >= 1, "
+            "0 <= shear < 0.5, 0 <= structured <= 1"
         )
     random = np.random.default_rng(seed)
     amplitude = random.uniform(low, high, n)
     hexahedra = np.empty((n, 8, 3))
     missing = np.arange(n)
+    thinned = random.uniform(size=n) < structured if structured else np.zeros(n, dtype=bool)
+    amplitude[thinned] *= random.uniform(size=thinned.sum())
     for _ in range(_MOST_ROUNDS):
         moves = random.uniform(-1.0, 1.0, (len(missing), 8, 3))
+        thin = thinned[missing]
+        moves[thin] = _with_fewer_twists(moves[thin], random)
         hexahedra[missing] = VERTICES + amplitude[missing, None, None] * moves
         missing = missing[classify(hexahedra[missing]) != VALID]
         if len(missing) == 0:
@@ -59,6 +71,14 @@ def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0):
         f"{len(missing)} of {n} cubes were still folded after {_MOST_ROUNDS} draws at displacement {displacement}; "
         "use a displacement below 0.7"
     )
+
+
+def _with_fewer_twists(moves, random):
+    twists = np.einsum("eai,ak->eki", moves, TWISTS) / 8.0
+    probability = random.uniform(size=(len(moves), 1, 1))
+    kept = random.uniform(size=twists.shape) < probability
+    change = twists * np.where(kept, 1.0 / np.sqrt(np.maximum(probability, 0.1)), 0.0) - twists
+    return moves + np.einsum("ak,eki->eai", TWISTS, change)
 
 
 def _displacement_interval(displacement):

@@ -40,8 +40,8 @@ class Recipe:
         Number of hexahedra.
     displacement
         Pair (low, high), see :func:`femnn.distorted_hexahedra`.
-    aspect, shear
-        Affine maps of the distorted cubes, see :func:`femnn.distorted_hexahedra`.
+    aspect, shear, structured
+        Affine maps and missing twists of the distorted cubes, see :func:`femnn.distorted_hexahedra`.
     seed
         Of the sampling and of the random trials.
     poisson
@@ -56,6 +56,7 @@ class Recipe:
     displacement: tuple[float, float] = (0.05, 0.35)
     aspect: float = 1.0
     shear: float = 0.0
+    structured: float = 0.0
     seed: int = 0
     poisson: float = 0.3
     trials: int = 0
@@ -72,7 +73,9 @@ class Recipe:
 
     def hexahedra(self):
         """The elements, shape (elements, 8, 3)."""
-        return distorted_hexahedra(self.elements, self.displacement, self.seed, self.aspect, self.shear)
+        return distorted_hexahedra(
+            self.elements, self.displacement, self.seed, self.aspect, self.shear, self.structured
+        )
 
     def to_json(self):
         """The recipe as text; equal recipes give equal text."""
