@@ -11,16 +11,12 @@ from femnn.commands import training
 from femnn.geometry.hexahedron import VERTICES
 from femnn.geometry.symmetry import canonical_pose
 from femnn.integration.gauss import tensor_gauss
+from femnn.learning import quadrature_weights
+from femnn.learning.checkpoints import load_networks
 from femnn.learning.datasets import Recipe, make_dataset
 from femnn.learning.features import decay_features, features_named
 from femnn.learning.integration_points import FEWEST, classes, train_classifier
-from femnn.learning.quadrature_weights import (
-    improvable,
-    posed_factors,
-    train_improvable,
-    train_regressor,
-    unposed,
-)
+from femnn.learning.quadrature_weights import improvable, posed_factors, predicted_r_error, train_regressor, unposed
 from femnn.learning.training import TrainingOptions
 
 QUICK = TrainingOptions(learning_rate=3e-3, batch_size=64, epochs=25)
@@ -104,7 +100,9 @@ def test_classes_count_from_two_points():
 
 
 def test_classifier_of_improvable_elements_learns(dataset):
-    network, _ = train_improvable(dataset[:1000], dataset[1000:1200], QUICK, progress=False)
+    training, validation = dataset[:1000], dataset[1000:1200]
+    labels = [improvable(part) for part in (training, validation)]
+    network, _ = quadrature_weights.train_classifier(training, validation, labels, QUICK, progress=False)
     test = dataset[1200:]
     logits = network(features_named("invariant")(test.hexahedra)[0])[:, 0]
     hopeful = logits > np.median(logits)
@@ -122,7 +120,13 @@ def test_regressor_improves_most_elements(dataset, target, tmp_path):
     assert test["sent_on"] > 0.5
     assert test["mean_r_error_of_optimum"] <= test["mean_r_error"] < (0.99 if target == "error" else 1.05)
     assert test["share_below_1"] > (0.8 if target == "error" else 0.5)
-    assert femnn.CorrectedGauss(weights=path).card["target"] == target
+    rule = femnn.CorrectedGauss(weights=path)
+    assert rule.card["target"] == target
+    # what the classifier is trained on is what the rule then does
+    some = dataset[1200:][rule.corrected(dataset.hexahedra[1200:])]
+    expected = predicted_r_error(load_networks(path).networks["regressor"], some)
+    measured = femnn.integration_error(some.hexahedra, rule) / some.errors[:, 1]
+    assert np.mean(np.abs(measured / expected - 1) < 1e-3) > 0.95, "but for clipped factors"
 
 
 def test_regressor_knows_its_targets(dataset):

@@ -5,7 +5,7 @@ import pytest
 
 import femnn
 from femnn.geometry.coordinates import modes
-from femnn.geometry.hexahedron import VERTICES
+from femnn.geometry.hexahedron import EDGES, VERTICES
 from femnn.geometry.quality import aspect
 from femnn.geometry.validity import VALID, classify
 
@@ -51,6 +51,20 @@ def test_structured_elements_miss_twists():
     assert 0.7 < 3 * squares[1] / squares[0] < 1.1
 
 
+def test_rotated_elements_keep_their_shape_and_point_anywhere():
+    plain, turned = (femnn.distorted_hexahedra(2000, 0.2, seed=4, rotated=share) for share in (0.0, 1.0))
+    np.testing.assert_allclose(edge_lengths(turned), edge_lengths(plain), rtol=1e-12)
+    axes = modes(turned)[1][:, :, 0]
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    # uniform directions: mean 0, second moments 1/3
+    np.testing.assert_allclose(axes.mean(axis=0), 0.0, atol=0.05)
+    np.testing.assert_allclose(axes.T @ axes / len(axes), np.eye(3) / 3, atol=0.03)
+
+
+def edge_lengths(elements):
+    return np.linalg.norm(elements[:, EDGES[:, 0]] - elements[:, EDGES[:, 1]], axis=2)
+
+
 @pytest.mark.parametrize("displacement", [-0.1, np.nan, (0.3, 0.1), np.inf])
 def test_displacements_that_make_no_sense(displacement):
     with pytest.raises(femnn.ParameterError, match="displacement is"):
@@ -63,6 +77,6 @@ def test_hopeless_displacement_is_refused():
 
 
 def test_other_arguments_are_checked():
-    for arguments in ({"n": 0}, {"n": 5, "aspect": 0.5}, {"n": 5, "shear": 0.9}, {"n": 5, "structured": 2.0}):
+    for arguments in ({"n": 0}, {"n": 5, "aspect": 0.5}, {"n": 5, "shear": 0.9}, {"n": 5, "rotated": 2.0}):
         with pytest.raises(femnn.ParameterError, match="needed"):
             femnn.distorted_hexahedra(**{"displacement": 0.1, "seed": 0, **arguments})

@@ -1,6 +1,7 @@
 """Random hexahedra to learn from and to measure on."""
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from femnn.exceptions import ParameterError
 from femnn.geometry.coordinates import TWISTS
@@ -10,7 +11,7 @@ from femnn.geometry.validity import VALID, classify
 _MOST_ROUNDS = 200
 
 
-def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0, structured=0.0):
+def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0, structured=0.0, rotated=0.0):
     """Unit cubes with every vertex coordinate moved at random; folded ones are drawn again.
 
     Parameters
@@ -32,6 +33,8 @@ def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0, structured
         :func:`femnn.geometry.coordinates.modes`) are missing: each is kept with a probability p and enlarged by p^-1/2,
         p drawn from U(0, 1) for every such element. Their displacement is multiplied by U(0, 1) besides, because such
         meshes hold many elements that are nearly parallelepipeds.
+    rotated
+        Share of elements that are turned at random, all orientations alike.
 
     Returns
     -------
@@ -40,18 +43,18 @@ def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0, structured
     Raises
     ------
     ParameterError
-        If n < 1, aspect < 1, shear is outside [0, 0.5), structured outside [0, 1], or if hardly any cube with such
-        displacements is free of folds.
+        If n < 1, aspect < 1, shear is outside [0, 0.5), structured or rotated outside [0, 1], or if hardly any cube
+        with such displacements is free of folds.
 
     Notes
     -----
     With one number, the sampling of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4.
     """
     low, high = _displacement_interval(displacement)
-    if n < 1 or aspect < 1.0 or not 0.0 <= shear < 0.5 or not 0.0 <= structured <= 1.0:
+    if n < 1 or aspect < 1.0 or not 0.0 <= shear < 0.5 or not 0.0 <= structured <= 1.0 or not 0.0 <= rotated <= 1.0:
         raise ParameterError(
-            f"n is {n}, aspect {aspect}, shear {shear}, structured {structured}; needed are n >= 1, aspect >= 1, "
-            "0 <= shear < 0.5, 0 <= structured <= 1"
+            f"n is {n}, aspect {aspect}, shear {shear}, structured {structured}, rotated {rotated}; needed are n >= 1, "
+            "aspect >= 1, 0 <= shear < 0.5, shares from 0 to 1"
         )
     random = np.random.default_rng(seed)
     amplitude = random.uniform(low, high, n)
@@ -66,7 +69,7 @@ def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0, structured
         hexahedra[missing] = VERTICES + amplitude[missing, None, None] * moves
         missing = missing[classify(hexahedra[missing]) != VALID]
         if len(missing) == 0:
-            return _transform(hexahedra, random, aspect, shear)
+            return _rotate(_transform(hexahedra, random, aspect, shear), random, rotated)
     raise ParameterError(
         f"{len(missing)} of {n} cubes were still folded after {_MOST_ROUNDS} draws at displacement {displacement}; "
         "use a displacement below 0.7"
@@ -98,3 +101,14 @@ def _transform(hexahedra, random, aspect, shear):
     affine[:, range(3), range(3)] = 1.0
     stretch = np.exp(np.log(aspect) * random.uniform(0.0, 1.0, (n, 1)) * random.uniform(0.0, 1.0, (n, 3)))
     return np.einsum("eij,eaj->eai", affine * stretch[:, None, :], hexahedra - 0.5)
+
+
+def _rotate(hexahedra, random, share):
+    if share == 0.0:
+        return hexahedra
+    turned = random.uniform(size=len(hexahedra)) < share
+    result = hexahedra.copy()
+    # normal quaternions are uniform rotations
+    matrices = Rotation.from_quat(random.normal(size=(int(turned.sum()), 4))).as_matrix()
+    result[turned] = np.einsum("eij,eaj->eai", matrices, hexahedra[turned])
+    return result

@@ -40,8 +40,8 @@ class Recipe:
         Number of hexahedra.
     displacement
         Pair (low, high), see :func:`femnn.distorted_hexahedra`.
-    aspect, shear, structured
-        Affine maps and missing twists of the distorted cubes, see :func:`femnn.distorted_hexahedra`.
+    aspect, shear, structured, rotated
+        Affine maps, missing twists and orientation of the distorted cubes, see :func:`femnn.distorted_hexahedra`.
     seed
         Of the sampling and of the random trials.
     poisson
@@ -57,6 +57,7 @@ class Recipe:
     aspect: float = 1.0
     shear: float = 0.0
     structured: float = 0.0
+    rotated: float = 0.0
     seed: int = 0
     poisson: float = 0.3
     trials: int = 0
@@ -74,7 +75,13 @@ class Recipe:
     def hexahedra(self):
         """The elements, shape (elements, 8, 3)."""
         return distorted_hexahedra(
-            self.elements, self.displacement, self.seed, self.aspect, self.shear, self.structured
+            self.elements,
+            self.displacement,
+            self.seed,
+            aspect=self.aspect,
+            shear=self.shear,
+            structured=self.structured,
+            rotated=self.rotated,
         )
 
     def to_json(self):

@@ -8,7 +8,7 @@ from femnn.exceptions import FemnnWarning, ParameterError
 from femnn.integration.gauss import tensor_gauss
 from femnn.learning.checkpoints import load_networks
 from femnn.learning.features import features_named
-from femnn.learning.quadrature_weights import unposed
+from femnn.learning.quadrature_weights import correction_factors, unposed
 from femnn.quadrature.rule import CellGroup, Rule, describe
 from femnn.quadrature.trained_range import TrainedRange
 
@@ -85,7 +85,8 @@ class CorrectedGauss(Rule):
             groups.append(CellGroup(kept, points, gauss))
         if len(corrected):
             # within the factors of training, all positive, weights stay positive whatever the network says
-            factors = np.clip(self._regressor(features[corrected]), self._factor_low, self._factor_high)
+            factors = correction_factors(self._regressor(features[corrected]), hexahedra[corrected])
+            factors = np.clip(factors, self._factor_low, self._factor_high)
             groups.append(CellGroup(corrected, points, gauss * unposed(factors, symmetry[corrected], points)))
         return groups
 
