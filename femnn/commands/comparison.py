@@ -5,12 +5,8 @@ of what the mesh does.
 """
 
 import gc
-import os
-import platform
 import time
 from dataclasses import asdict, dataclass
-from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 import skfem
@@ -317,19 +313,3 @@ def _check_held(mesh, clamped):
                 f"the part of the mesh with element {element} is not held: {len(held)} of its vertices are clamped; "
                 "name a boundary `fixed` that holds every part, and one `load`"
             )
-
-
-def machine():
-    """Processor, cores, and versions of what decides the time, in one line."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "numba", "scikit-fem"))
-    return f"{_processor()}, {cores} cores, Python {platform.python_version()}, {versions}"
-
-
-def _processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()

@@ -10,28 +10,30 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from femnn.commands.comparison import Structure, compare_rules, machine, standard_rules
+from femnn.commands.comparison import Structure, compare_rules, standard_rules
 from femnn.commands.locations import data_folder
 from femnn.files import atomic_write
 from femnn.geometry.reading import read_mesh
 from femnn.integration.parameters import lame_parameters
+from femnn.machine import description
 from femnn.plotting import draw_surface, save
 from femnn.quadrature.adaptive import AdaptiveGauss
+from femnn.tables import markdown
 
 # Uniform rules in greys, the learned ones in colours that also the colour-blind tell apart.
 _COLOURS = {"AdaptiveGauss": "#0072b2", "CorrectedGauss": "#d55e00"}
 _GREYS = ("#b8b8b8", "#8c8c8c", "#5f5f5f", "#2b2b2b")
 
-_COLUMNS = (
-    "rule",
-    "integration points",
-    "Error, median",
-    "Error, worst",
-    "above tol {tol:g}",
-    "assembly (s)",
-    "displacement error",
-    "strain-energy error",
-)
+_COLUMNS = {
+    "name": ("rule", "{}"),
+    "points": ("integration points", "{:,}"),
+    "error_median": ("Error, median", "{:.1e}"),
+    "error_worst": ("Error, worst", "{:.1e}"),
+    "above": ("above tol {tol:g}", "{}"),
+    "seconds": ("assembly (s)", "{:.2g}"),
+    "displacement_error": ("displacement error", "{:.1e}"),
+    "energy_error": ("strain-energy error", "{:.1e}"),
+}
 
 _LEGEND = (
     "Error: sum of the differences of an element's stiffness entries from exact integration, over its largest entry. "
@@ -99,7 +101,7 @@ def _document(path, structure, results, tol, files):
         "load_case": structure.case.description,
         "largest_displacement": float(np.linalg.norm(structure.displacement, axis=0).max()),
         "strain_energy": structure.strain_energy,
-        "machine": machine(),
+        "machine": description(),
         "uniform": structure.uniform(tol),
         "rules": [result.figures() for result in results],
         "conclusions": conclusions(structure, results, tol),
@@ -185,29 +187,12 @@ def _remarks(structure, results, tol):
 
 def table(document):
     """The comparison as a Markdown table that is also readable as it is."""
-    rows = [[column.format(tol=document["tol"]) for column in _COLUMNS]]
-    for figures in document["rules"]:
-        seconds = figures["seconds"]
-        rows.append(
-            [
-                figures["name"],
-                f"{figures['points']:,}",
-                f"{figures['error_median']:.1e}",
-                f"{figures['error_worst']:.1e}",
-                f"{figures['elements_above']:,} ({_percent(figures['share_above'])})",
-                "–" if seconds is None else f"{seconds:.2g}",
-                f"{figures['displacement_error']:.1e}",
-                f"{figures['energy_error']:.1e}",
-            ]
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join(
-        f"| {row[0]:<{widths[0]}} | "
-        + " | ".join(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-        + " |"
-        for row in (rows[0], rule, *rows[1:])
-    )
+    columns = {key: (heading.format(tol=document["tol"]), form) for key, (heading, form) in _COLUMNS.items()}
+    rows = [
+        figures | {"above": f"{figures['elements_above']:,} ({_percent(figures['share_above'])})"}
+        for figures in document["rules"]
+    ]
+    return markdown(rows, columns)
 
 
 def _setting(document):
