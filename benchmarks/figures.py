@@ -27,12 +27,12 @@ def _confusion(axes, true, predicted, top):
     counts = np.array([[np.sum((true == i) & (predicted == j)) for j in ticks] for i in ticks])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    size = min(10.0, 120.0 / len(ticks))
     for i in range(len(ticks)):
         for j in range(len(ticks)):
             if counts[i, j]:
-                axes.text(
-                    j, i, counts[i, j], ha="center", va="center", color="white" if shares[i, j] > 0.5 else "black"
-                )
+                colour = "white" if shares[i, j] > 0.5 else "black"
+                axes.text(j, i, counts[i, j], ha="center", va="center", color=colour, fontsize=size)
     axes.set(xlabel="predicted points per axis", ylabel="needed points per axis")
     axes.set_xticks(range(len(ticks)), ticks)
     axes.set_yticks(range(len(ticks)), ticks)

@@ -1,0 +1,47 @@
+"""Put the tables and pictures of a fresh run of the demo and the benchmarks into the README.
+
+femnn demo --out results/demo
+femnn bench error-reduction
+femnn bench meshes
+python docs/update_readme.py
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from femnn.files import atomic_write
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "results"
+TABLES = {
+    "demo": RESULTS / "demo" / "demo.md",
+    "meshes": RESULTS / "meshes" / "meshes.md",
+    "error-reduction": RESULTS / "error-reduction" / "error-reduction.md",
+}
+PICTURES = [
+    RESULTS / "demo" / "demo.png",
+    *(RESULTS / "error-reduction" / name for name in ("weights.png", "points.png", "trials.png")),
+]
+
+
+def main():
+    """Replace what stands between the markers of each table, and copy the pictures."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, source in TABLES.items():
+        lines = source.read_text(encoding="utf-8").splitlines()
+        # titles and pictures have their own places in the README
+        body = "\n".join(line for line in lines if not line.startswith(("# ", "!["))).strip()
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+        text, found = pattern.subn(lambda _, new=f"{begin}\n{body}\n{end}": new, text)
+        if found != 1:
+            raise SystemExit(f"README.md has {found} pairs of markers for {name}; it needs one")
+    with atomic_write(ROOT / "README.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    for picture in PICTURES:
+        shutil.copy(picture, ROOT / "docs" / "images" / picture.name)
+
+
+if __name__ == "__main__":
+    main()
