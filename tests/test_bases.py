@@ -165,3 +165,6 @@ def test_arguments_of_the_wrong_kind(mesh):
         femnn.bases(mesh, VECTOR, 3)
     with pytest.raises(femnn.ParameterError, match="ElementTetP1 lives on"):
         femnn.bases(mesh, skfem.ElementTetP1(), femnn.GaussLegendre(2))
+    for element in (skfem.ElementHex1, None):
+        with pytest.raises(femnn.ParameterError, match=r"is no element; pass one such as skfem\.ElementHex1\(\)"):
+            femnn.bases(mesh, element, femnn.GaussLegendre(2))

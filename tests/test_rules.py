@@ -258,6 +258,28 @@ def test_damaged_or_foreign_weights_are_refused(tmp_path, make, own, foreign):
         make(tmp_path / "nothing.safetensors")
 
 
+@pytest.mark.parametrize(
+    ("make", "name", "unfit", "message"),
+    [
+        (
+            femnn.AdaptiveGauss,
+            "integration-points",
+            "normalised",
+            r"takes 72 numbers, the features 'normalised' .* are 18",
+        ),
+        (femnn.CorrectedGauss, "quadrature-weights", "determinant", r"takes 18 numbers, .* are 72"),
+        (femnn.CorrectedGauss, "quadrature-weights", "voxels", r"features 'voxels' are unknown; .*train it again"),
+        (femnn.AdaptiveGauss, "integration-points", ["invariant"], "are unknown"),
+    ],
+)
+def test_cards_that_do_not_fit_their_networks_are_refused(tmp_path, make, name, unfit, message):
+    path = copied(name, tmp_path)
+    card = path.with_suffix(".json")
+    card.write_text(json.dumps({**json.loads(card.read_text()), "features": unfit}))
+    with pytest.raises(femnn.WeightFileError, match=message):
+        make(weights=path)
+
+
 def test_weights_of_another_version_are_refused(tmp_path):
     weights = load_networks("integration-points")
     card = {name: value for name, value in weights.card.items() if name not in ("sha256", "format", "version", "femnn")}
@@ -315,3 +337,53 @@ def test_calibration_of_few_elements_ends_earlier():
     assert calibration.confidences[-1] == 0.99
     with pytest.raises(femnn.ParameterError, match=r"calibrated up to 0\.99"):
         calibration.shift(1e-3, 0.999)
+
+
+@pytest.mark.parametrize(
+    ("hexahedra", "message"),
+    [
+        (np.full((2, 8, 3), np.nan), "element 0 has coordinates that are not finite"),
+        (np.zeros((8, 3)), r"shape \(8, 3\)"),
+        (np.zeros((0, 8, 3)), r"shape \(0, 8, 3\)"),
+        ("part.vtu", "no array of numbers"),
+        ([[1.0, 2.0], [3.0]], "no array of numbers"),
+    ],
+)
+def test_what_is_no_hexahedra_is_said_everywhere(rule, hexahedra, message):
+    asked = [rule.groups, rule.points, lambda x: femnn.integration_error(x, rule)]
+    asked += [getattr(rule, name) for name in ("points_per_axis", "corrected") if callable(getattr(rule, name, None))]
+    for ask in asked:
+        with pytest.raises(femnn.MeshError, match=message):
+            ask(hexahedra)
+
+
+def test_predictions_for_folded_elements_are_refused():
+    for ask in (femnn.AdaptiveGauss().points_per_axis, femnn.CorrectedGauss().corrected):
+        with pytest.raises(femnn.FoldedElementError, match="element 2 is folded"):
+            ask(folded())
+
+
+def test_nothing_is_left_when_all_elements_are_folded(rule):
+    with pytest.raises(femnn.FoldedElementError, match="all 2 elements are folded or degenerate, nothing is left"):
+        rule.groups(folded()[[2, 2]], on_folded="skip")
+
+
+@pytest.mark.parametrize("confidence", ["high", True, [0.9]])
+def test_confidences_that_are_no_share(confidence):
+    with pytest.raises(femnn.ParameterError, match=r"confidence is .* such as 0\.99, or None"):
+        femnn.AdaptiveGauss(confidence=confidence)
+
+
+@pytest.mark.parametrize("make", [femnn.AdaptiveGauss, femnn.CorrectedGauss])
+@pytest.mark.parametrize("weights", [None, 5, b"integration-points"])
+def test_weights_that_are_neither_name_nor_path(make, weights):
+    with pytest.raises(femnn.WeightFileError, match="pass the name of shipped weights or the path of a file"):
+        make(weights=weights)
+
+
+def test_arguments_of_the_error_of_the_wrong_kind(distorted):
+    for reference in (0, 2.5, "30", None):
+        with pytest.raises(femnn.ParameterError, match=r"reference is .* whole number of at least 1"):
+            femnn.integration_error(distorted[:2], femnn.GaussLegendre(2), reference=reference)
+    with pytest.raises(femnn.ParameterError, match="2 is not a rule"):
+        femnn.integration_error(distorted[:2], 2)

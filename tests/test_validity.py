@@ -86,3 +86,11 @@ def test_published_bad_mesh_is_refused_and_good_ones_pass(published_meshes):
     for name in ("dragon_out", "cap_out", "block_stresstest_out"):
         good = femnn.hexahedra(skfem.MeshHex.load(published_meshes / f"{name}.mesh"))
         assert (classify(good) == VALID).all()
+
+
+def test_functions_that_leave_nothing_out_do_not_offer_to():
+    elements = np.repeat(VERTICES[None], 2, axis=0)
+    elements[1, 0] = elements[1, 7]
+    with pytest.raises(femnn.FoldedElementError, match="repair the mesh or leave such elements out") as caught:
+        femnn.integration_error(elements, femnn.GaussLegendre(2))
+    assert caught.value.elements.tolist() == [1]

@@ -39,11 +39,13 @@ def bases(mesh, element, rule, on_folded="error"):
     MeshError, FoldedElementError
         If the mesh is not of healthy trilinear hexahedra.
     ParameterError
-        If the element is not one on hexahedra, or ``rule`` is no rule.
+        If the element is not one on hexahedra, ``rule`` is no rule, or ``on_folded`` is neither of the two.
     """
     if not isinstance(rule, Rule):
         raise ParameterError(f"{rule!r} is not a rule; pass femnn.GaussLegendre(2), femnn.AdaptiveGauss(tol=1e-3), ...")
     vertices = hexahedra(mesh)
+    if not isinstance(element, skfem.Element):
+        raise ParameterError(f"{element!r} is no element; pass one such as skfem.ElementHex1()")
     if element.refdom is not mesh.refdom:
         raise ParameterError(
             f"{type(element).__name__} lives on {element.refdom.name}, the mesh has hexahedra; "

@@ -19,6 +19,7 @@ from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.exceptions import MeshError
 from femnn.geometry.mesh import hexahedra
+from femnn.geometry.validity import require_valid
 from femnn.integration.convergence import errors_and_reference, smallest_points
 from femnn.integration.error import stiffness_error
 from femnn.integration.parameters import lame_parameters
@@ -117,6 +118,7 @@ class Structure:
         self.lame = lame_parameters(young, poisson)
         self.mesh, self.young, self.poisson = mesh, young, poisson
         self.hexahedra = hexahedra(mesh)
+        require_valid(self.hexahedra, "repair the mesh; `femnn inspect` shows where")
         if mesh.nelements > MOST_ELEMENTS:
             raise MeshError(
                 f"the mesh has {mesh.nelements} elements, this comparison factors stiffness matrices of up to "

@@ -46,3 +46,23 @@ def hexahedra(mesh):
             f"{(~finite).sum()} of {mesh.nelements} elements have non-finite ones; repair the mesh"
         )
     return np.ascontiguousarray(vertices, dtype=float)
+
+
+def vertex_array(hexahedra):
+    """What a user passed as vertex coordinates, as a float array of shape (n, 8, 3) with n > 0.
+
+    Raises
+    ------
+    MeshError
+        If it has another shape, is no array of numbers, or holds values that are not finite.
+    """
+    try:
+        x = np.asarray(hexahedra, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise MeshError(f"hexahedra are no array of numbers: {error}; pass femnn.hexahedra(mesh)") from error
+    if x.ndim != 3 or x.shape[1:] != (8, 3) or len(x) == 0:
+        raise MeshError(f"hexahedra have shape {x.shape}; expected (n, 8, 3), as femnn.hexahedra(mesh) gives it")
+    finite = np.isfinite(x).all(axis=(1, 2))
+    if not finite.all():
+        raise MeshError(f"element {np.flatnonzero(~finite)[0]} has coordinates that are not finite; repair the mesh")
+    return x

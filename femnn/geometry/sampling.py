@@ -1,5 +1,7 @@
 """Random hexahedra to learn from and to measure on."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -43,19 +45,28 @@ def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0, structured
     Raises
     ------
     ParameterError
-        If n < 1, aspect < 1, shear is outside [0, 0.5), structured or rotated outside [0, 1], or if hardly any cube
-        with such displacements is free of folds.
+        If n < 1, aspect < 1, shear is outside [0, 0.5), structured or rotated outside [0, 1], seed or displacement
+        negative, or if hardly any cube with such displacements is free of folds.
 
     Notes
     -----
     With one number, the sampling of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4.
     """
     low, high = _displacement_interval(displacement)
-    if n < 1 or aspect < 1.0 or not 0.0 <= shear < 0.5 or not 0.0 <= structured <= 1.0 or not 0.0 <= rotated <= 1.0:
+    if (
+        not isinstance(n, Integral)
+        or n < 1
+        or aspect < 1.0
+        or not 0.0 <= shear < 0.5
+        or not 0.0 <= structured <= 1.0
+        or not 0.0 <= rotated <= 1.0
+    ):
         raise ParameterError(
-            f"n is {n}, aspect {aspect}, shear {shear}, structured {structured}, rotated {rotated}; needed are n >= 1, "
-            "aspect >= 1, 0 <= shear < 0.5, shares from 0 to 1"
+            f"n is {n!r}, aspect {aspect}, shear {shear}, structured {structured}, rotated {rotated}; needed are "
+            "a whole n >= 1, aspect >= 1, 0 <= shear < 0.5, shares from 0 to 1"
         )
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ParameterError(f"seed is {seed!r}; give a whole number >= 0, which makes the same elements again")
     random = np.random.default_rng(seed)
     amplitude = random.uniform(low, high, n)
     hexahedra = np.empty((n, 8, 3))
@@ -85,11 +96,14 @@ def _with_fewer_twists(moves, random):
 
 
 def _displacement_interval(displacement):
-    low, high = np.broadcast_to(np.asarray(displacement, dtype=float), 2)
-    if np.ndim(displacement) == 0:
-        low = high
+    try:
+        low, high = np.broadcast_to(np.asarray(displacement, dtype=float), 2)
+    except (TypeError, ValueError):
+        low = high = np.nan
     if not (np.isfinite(low) and np.isfinite(high) and 0.0 <= low <= high):
-        raise ParameterError(f"displacement is {displacement}; it must be a number >= 0, or a pair (low, high) of such")
+        raise ParameterError(
+            f"displacement is {displacement!r}; it must be a number >= 0, or a pair (low, high) of such"
+        )
     return low, high
 
 

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from numba import njit, prange
 
-from femnn.geometry.validity import valid_elements
+from femnn.geometry.validity import require_valid
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import _FAST, add_moments, elasticity_from_moments, relative_difference
 from femnn.integration.parameters import lame_parameters
@@ -95,7 +95,7 @@ def converged_stiffness(hexahedra, poisson=0.3):
 def errors_and_reference(hexahedra, most, poisson=0.3):
     """What :func:`error_table` and :func:`converged_stiffness` give, in one walk: errors, stiffness, doubt."""
     x = np.require(hexahedra, dtype=float, requirements="CW")
-    valid_elements(x)
+    require_valid(x)
     lame, shear = lame_parameters(1.0, poisson)
     errors, references, doubt = np.empty((len(x), most)), np.empty((len(x), 24, 24)), np.empty(len(x))
     _walk(x, *_all_rules(), lame, shear, errors, references, doubt)

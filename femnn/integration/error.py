@@ -6,11 +6,14 @@ A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351; L. Vu-Quoc, A. Humer, CMES 137 (2
 sum over 576 entries, so a value near 1 does not mean that the matrix is wrong by 100 %. Size and stiffness cancel.
 """
 
+from numbers import Integral
+
 import numpy as np
 from numba import njit, prange
 
 from femnn.exceptions import ParameterError
-from femnn.geometry.validity import valid_elements
+from femnn.geometry.mesh import vertex_array
+from femnn.geometry.validity import require_valid
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import relative_difference
 from femnn.integration.stiffness import elasticity_stiffness
@@ -52,15 +55,21 @@ def integration_error(hexahedra, rule, poisson=0.3, reference=30):
 
     Raises
     ------
+    MeshError
+        If the array has another shape or values that are not finite.
     FoldedElementError
         If an element is folded or degenerate.
     ParameterError
-        If Poisson's ratio is outside (-1, 0.5) or ``reference`` is below 1.
+        If Poisson's ratio is outside (-1, 0.5), ``reference`` is no whole number from 1 on, or ``rule`` is no rule.
     """
-    if reference < 1:
-        raise ParameterError(f"reference is {reference} Gauss points per axis; it must be at least 1, 30 by default")
-    x = np.asarray(hexahedra, dtype=float)
-    valid_elements(x)
+    if not isinstance(reference, Integral) or reference < 1:
+        raise ParameterError(
+            f"reference is {reference!r} Gauss points per axis; it must be a whole number of at least 1, 30 by default"
+        )
+    if not hasattr(rule, "groups"):
+        raise ParameterError(f"{rule!r} is not a rule; pass femnn.GaussLegendre(2), femnn.AdaptiveGauss(tol=1e-3), ...")
+    x = vertex_array(hexahedra)
+    require_valid(x)
     exact = tensor_gauss(reference, reference, reference)
     errors = np.empty(len(x))
     for group in rule.groups(x):

@@ -218,6 +218,8 @@ def locate(name_or_path: str | os.PathLike) -> tuple[Path, Path]:
     WeightFileError
         If one of them does not exist; for a name, the names that do exist are listed.
     """
+    if not isinstance(name_or_path, (str, os.PathLike)):
+        raise WeightFileError(f"weights are {name_or_path!r}; pass the name of shipped weights or the path of a file")
     given = os.fspath(name_or_path)
     is_name = not any(mark in given for mark in ("/", os.sep, ".safetensors", ".json"))
     if is_name:

@@ -103,6 +103,28 @@ _FEATURES = {
 
 def features_named(name):
     """The description called ``name``; raises WeightFileError, because names come from the cards of weight files."""
-    if name not in _FEATURES:
+    if not isinstance(name, str) or name not in _FEATURES:
         raise WeightFileError(f"features {name!r} are unknown; known are {sorted(_FEATURES)}")
     return _FEATURES[name]
+
+
+def features_of(weights):
+    """The description that the networks of a weight file need, :class:`femnn.learning.checkpoints.Networks`.
+
+    Raises
+    ------
+    WeightFileError
+        If its card names no description, an unknown one, or one that the networks do not fit.
+    """
+    weights.require(card=("features",))
+    try:
+        features = features_named(weights.card["features"])
+    except WeightFileError as error:
+        raise WeightFileError(f"{weights.path}: {error}; train it again with this version of femnn") from error
+    for name, network in weights.networks.items():
+        if network.architecture.inputs != features.size:
+            raise WeightFileError(
+                f"the network {name} of {weights.path} takes {network.architecture.inputs} numbers, the features "
+                f"{features.name!r} of its card are {features.size}; fetch both files again"
+            )
+    return features

@@ -7,7 +7,9 @@ from numbers import Real
 import numpy as np
 
 from femnn.exceptions import FemnnWarning, ParameterError
+from femnn.geometry.mesh import vertex_array
 from femnn.geometry.quality import distance_from_parallelepiped
+from femnn.geometry.validity import require_valid
 from femnn.integration.convergence import MOST_POINTS, error_table, smallest_points
 from femnn.learning.integration_points import FEWEST
 from femnn.quadrature.point_predictors import load_point_predictor
@@ -25,8 +27,8 @@ class AdaptiveGauss(Rule):
     tol
         Tolerance of the Error (see :func:`femnn.integration_error`), 1e-8 to 1e-1 with the shipped weights.
     confidence
-        Share of elements, alike those of the calibration, that are to meet the tolerance: 0.5 to 0.999. ``None`` takes
-        the bare prediction, which misses it about as often as the network errs.
+        Share of elements, alike those of the calibration, that are to meet the tolerance: up to 0.999; below 0.5 it is
+        taken as 0.5. ``None`` takes the bare prediction, which misses it about as often as the network errs.
     weights
         Name of shipped weights or path of a file from ``femnn train points``.
 
@@ -49,6 +51,8 @@ class AdaptiveGauss(Rule):
     def __init__(self, tol=1e-3, confidence=0.99, *, weights="integration-points"):
         if isinstance(tol, bool) or not isinstance(tol, Real) or not 0.0 < tol < np.inf:
             raise ParameterError(f"tol is {tol!r}; give a positive number such as 1e-3")
+        if confidence is not None and (isinstance(confidence, bool) or not isinstance(confidence, Real)):
+            raise ParameterError(f"confidence is {confidence!r}; give a share such as 0.99, or None")
         self.tol, self.confidence = float(tol), confidence
         self._predictor = load_point_predictor(weights)
         self._predictor.check(self.tol, confidence)
@@ -60,8 +64,10 @@ class AdaptiveGauss(Rule):
         return self._predictor.card
 
     def points_per_axis(self, hexahedra):
-        """n of each healthy element, shape (n_elements,), for trilinear shape functions."""
-        return self.choose(hexahedra)[0]
+        """n of each element, shape (n_elements,), for trilinear shape functions; all elements must be healthy."""
+        x = vertex_array(hexahedra)
+        require_valid(x)
+        return self.choose(x)[0]
 
     def for_degree(self, degree):
         raised = copy.copy(self)
@@ -71,7 +77,7 @@ class AdaptiveGauss(Rule):
     def choose(self, hexahedra):
         """What :meth:`points_per_axis` gives, and which elements the network was not trained for, (n_elements,) bool.
 
-        The latter are settled by integration.
+        The latter are settled by integration. The elements must be known to be healthy: they are not checked again.
         """
         points, unknown = self._predictor.points_per_axis(hexahedra, self.tol, self.confidence)
         parallelepipeds = distance_from_parallelepiped(hexahedra) < _PARALLELEPIPED

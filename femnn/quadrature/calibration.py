@@ -83,8 +83,8 @@ class Calibration:
         columns = np.flatnonzero(confidence <= self.confidences + 1e-12)
         if not 0.0 < confidence < 1.0 or len(columns) == 0:
             raise ParameterError(
-                f"confidence is {confidence}; it was calibrated up to {self.confidences[-1]}, pass such a value, or "
-                "None for the bare prediction"
+                f"confidence is {confidence}; it was calibrated up to {self.confidences[-1]}, pass a value above 0 "
+                "and up to that, or None for the bare prediction"
             )
         logs = np.log10(self.tolerances)
         position = np.interp(np.log10(tolerance), logs, np.arange(len(logs)))

@@ -5,9 +5,11 @@ import warnings
 import numpy as np
 
 from femnn.exceptions import FemnnWarning, ParameterError
+from femnn.geometry.mesh import vertex_array
+from femnn.geometry.validity import require_valid
 from femnn.integration.gauss import tensor_gauss
 from femnn.learning.checkpoints import load_networks
-from femnn.learning.features import features_named
+from femnn.learning.features import features_of
 from femnn.learning.quadrature_weights import correction_factors, unposed
 from femnn.quadrature.rule import CellGroup, Rule, describe
 from femnn.quadrature.trained_range import TrainedRange
@@ -38,7 +40,7 @@ class CorrectedGauss(Rule):
     Notes
     -----
     Method 2 of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351. The stiffness is linear in the weights, so the best ones
-    are known (:func:`femnn.integration.optimal_weights.optimal_weights`) and are a hard ceiling: they leave 0.89 to
+    are known (:func:`femnn.integration.optimal_weights.optimal_weights`) and are a hard ceiling: they leave 0.90 to
     0.98 of the Error on the average. Corrected weights do not keep the patch test: a constant strain is no longer
     reproduced exactly, so refinement of a distorted mesh stops paying at some point.
     """
@@ -48,18 +50,18 @@ class CorrectedGauss(Rule):
             raise ParameterError(f"points is {points!r}; corrected weights exist for 2 Gauss points per axis, pass 2")
         self.points_per_axis = 2
         loaded = load_networks(weights, KIND)
-        loaded.require(
-            card=("features", "poisson"), networks=("classifier", "regressor"), tensors=("factors.low", "factors.high")
-        )
+        loaded.require(card=("poisson",), networks=("classifier", "regressor"), tensors=("factors.low", "factors.high"))
         self.card = loaded.card
         self._classifier, self._regressor = loaded.networks["classifier"], loaded.networks["regressor"]
-        self._features = features_named(loaded.card["features"])
+        self._features = features_of(loaded)
         self._range = TrainedRange.from_weights(loaded)
         self._factor_low, self._factor_high = loaded.tensors["factors.low"], loaded.tensors["factors.high"]
 
     def corrected(self, hexahedra):
-        """Which healthy elements get other weights, (n,) bool."""
-        features, _ = self._features(hexahedra)
+        """Which elements get other weights, (n,) bool; all elements must be healthy."""
+        x = vertex_array(hexahedra)
+        require_valid(x)
+        features, _ = self._features(x)
         return self._sent_on(features)
 
     def for_degree(self, degree):

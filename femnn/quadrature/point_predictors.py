@@ -4,7 +4,7 @@ import numpy as np
 
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.learning.checkpoints import load_networks
-from femnn.learning.features import features_named
+from femnn.learning.features import features_of
 from femnn.learning.integration_points import FEWEST
 from femnn.quadrature.calibration import Calibration, monotone
 from femnn.quadrature.trained_range import TrainedRange
@@ -29,10 +29,10 @@ class ErrorPredictor:
     """Predicts log₁₀ Error for every n, so it serves every tolerance that its calibration covers."""
 
     def __init__(self, weights):
-        weights.require(card=("features", "poisson"), networks=("errors",))
+        weights.require(card=("poisson",), networks=("errors",))
         self.card = weights.card
         self.network = weights.networks["errors"]
-        self.features = features_named(weights.card["features"])
+        self.features = features_of(weights)
         self.range = TrainedRange.from_weights(weights)
         self.calibration = Calibration.from_weights(weights)
 
@@ -59,10 +59,10 @@ class ClassPredictor:
     """The published classifier: one class for each n, for the one tolerance it was trained for."""
 
     def __init__(self, weights):
-        weights.require(card=("features", "poisson", "tolerance"), networks=("classes",))
+        weights.require(card=("poisson", "tolerance"), networks=("classes",))
         self.card = weights.card
         self.network = weights.networks["classes"]
-        self.features = features_named(weights.card["features"])
+        self.features = features_of(weights)
         self.range = TrainedRange.from_weights(weights)
 
     def check(self, tol, confidence):

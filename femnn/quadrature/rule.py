@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from femnn.exceptions import MeshError
+from femnn.exceptions import FoldedElementError
+from femnn.geometry.mesh import vertex_array
 from femnn.geometry.validity import valid_elements
 from femnn.integration.gauss import tensor_gauss
 
@@ -59,15 +60,17 @@ class Rule(ABC):
         MeshError
             If the array has another shape or values that are not finite.
         FoldedElementError
-            With ``on_folded="error"``.
+            With ``on_folded="error"``, and if no healthy element is left.
+        ParameterError
+            If ``on_folded`` is neither.
         """
-        x = np.asarray(hexahedra, dtype=float)
-        if x.ndim != 3 or x.shape[1:] != (8, 3) or len(x) == 0:
-            raise MeshError(f"hexahedra have shape {x.shape}; expected (n, 8, 3), as femnn.hexahedra(mesh) gives it")
-        if not np.isfinite(x).all():
-            element = int(np.flatnonzero(~np.isfinite(x).all(axis=(1, 2)))[0])
-            raise MeshError(f"element {element} has coordinates that are not finite; repair the mesh")
+        x = vertex_array(hexahedra)
         valid = valid_elements(x, on_folded)
+        if len(valid) == 0:
+            raise FoldedElementError(
+                f"all {len(x)} elements are folded or degenerate, nothing is left to integrate; repair the mesh",
+                np.arange(len(x)),
+            )
         return [group._replace(cells=valid[group.cells]) for group in self._groups(x[valid])]
 
     def points(self, hexahedra, on_folded="error"):
@@ -97,6 +100,6 @@ def describe(rule, card):
         repr(rule),
         f"  {card['what']}",
         f"  trained on: {card['trained_range']}",
-        f"  seed {card['training']['seed']}, weights sha256 {card['sha256'][:12]}",
+        f"  seed {card['training'].get('seed', 'unknown')}, weights sha256 {card['sha256'][:12]}",
     ]
     return "\n".join(lines)
