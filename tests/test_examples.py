@@ -227,7 +227,7 @@ def test_networks_trained_from_nothing_do_their_work(tmp_path):
     # calibrated for 5 % on 200 elements, counted on 600: both scatter
     assert figures["violations"] < 0.09
     assert figures["points_over_oracle"] < 1.15
-    assert figures["sent_on"] > 0.4
+    assert figures["sent_on"] > 0.25
     assert figures["share_below_1"] > 0.8
     assert figures["mean_r_error"] < 0.998
     assert (tmp_path / "train_from_nothing.png").stat().st_size > 10_000

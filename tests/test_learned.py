@@ -117,7 +117,7 @@ def test_regressor_improves_most_elements(dataset, target, tmp_path):
     path, test = training.fit_weights(
         tmp_path / "weights", dataset[:1000], dataset[1000:1200], dataset[1200:], options, target, progress=False
     )
-    assert test["sent_on"] > 0.5
+    assert test["sent_on"] > 0.3
     assert test["mean_r_error_of_optimum"] <= test["mean_r_error"] < (0.99 if target == "error" else 1.05)
     assert test["share_below_1"] > (0.8 if target == "error" else 0.5)
     rule = femnn.CorrectedGauss(weights=path)

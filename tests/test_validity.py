@@ -8,13 +8,28 @@ from hypothesis import strategies as st
 
 import femnn
 from femnn.geometry.hexahedron import VERTICES, jacobian_determinant
-from femnn.geometry.validity import DEGENERATE, FOLDED, VALID, bernstein_coefficients, classify, valid_elements
+from femnn.geometry.validity import (
+    DEGENERATE,
+    FOLDED,
+    VALID,
+    bernstein_coefficients,
+    classify,
+    lattice_determinants,
+    valid_elements,
+)
 
 LATTICE = np.stack(np.meshgrid(*[np.linspace(0, 1, 21)] * 3, indexing="ij")).reshape(3, -1)
 
 
 def random_elements(n, displacement, seed):
     return VERTICES + np.random.default_rng(seed).uniform(-displacement, displacement, (n, 8, 3))
+
+
+def test_lattice_determinants_are_those_of_the_jacobian():
+    elements = random_elements(50, 0.5, 0)
+    points = np.stack(np.meshgrid(*[[0.0, 0.5, 1.0]] * 3, indexing="ij")).reshape(3, 27)
+    expected = jacobian_determinant(elements, points).reshape(-1, 3, 3, 3)
+    np.testing.assert_allclose(lattice_determinants(elements), expected, atol=1e-14)
 
 
 def test_bernstein_coefficients_enclose_the_determinant():

@@ -19,16 +19,65 @@ DEGENERATE_SHARE = 1e-9
 # Boxes looked at before an element is called degenerate: its det J then comes too near zero to tell its sign.
 _MOST_BOXES = 4096
 
-#: The 27 points of the 3×3×3 lattice on [0, 1]³, shape (3, 27), ζ fastest; its middle is the centre.
-LATTICE = np.stack(np.meshgrid(*[[0.0, 0.5, 1.0]] * 3, indexing="ij")).reshape(3, 27)
-_TO_BERNSTEIN = np.array([[1.0, 0.0, 0.0], [-0.5, 2.0, -0.5], [0.0, 0.0, 1.0]])
+
+def _lines():
+    """Vertices behind and ahead of each edge, (axis, place along the two other axes, 2)."""
+    lines = np.empty((3, 2, 2, 2), dtype=np.int64)
+    for axis in range(3):
+        for i in range(2):
+            for j in range(2):
+                ends = [np.insert([i, j], axis, end) for end in range(2)]
+                lines[axis, i, j] = [int(np.flatnonzero((end == VERTICES).all(axis=1))[0]) for end in ends]
+    return lines
+
+
+_LINES = _lines()
+
+
+@njit(cache=True, error_model="numpy")
+def _lattice_columns(hexahedra, axis, columns):
+    """Derivatives of the map along one axis into ``columns`` (3, 3, 3): bilinear in the other two axes."""
+    for i in range(2):
+        for j in range(2):
+            columns[2 * i, 2 * j] = hexahedra[_LINES[axis, i, j, 1]] - hexahedra[_LINES[axis, i, j, 0]]
+    for i in range(0, 3, 2):
+        columns[i, 1] = 0.5 * (columns[i, 0] + columns[i, 2])
+    for j in range(3):
+        columns[1, j] = 0.5 * (columns[0, j] + columns[2, j])
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _lattice_determinants(hexahedra, determinants):
+    for e in prange(hexahedra.shape[0]):
+        columns = np.empty((3, 3, 3, 3))
+        for axis in range(3):
+            _lattice_columns(hexahedra[e], axis, columns[axis])
+        for i in range(3):
+            for j in range(3):
+                for k in range(3):
+                    u, v, w = columns[0, j, k], columns[1, i, k], columns[2, i, j]
+                    determinants[e, i, j, k] = (
+                        u[0] * (v[1] * w[2] - v[2] * w[1])
+                        + u[1] * (v[2] * w[0] - v[0] * w[2])
+                        + u[2] * (v[0] * w[1] - v[1] * w[0])
+                    )
+
+
+def lattice_determinants(hexahedra):
+    """det J on the 3×3×3 lattice of vertices, edge middles, face middles and the centre, shape (n, 3, 3, 3)."""
+    x = np.require(hexahedra, dtype=float, requirements="CW")
+    determinants = np.empty((len(x), 3, 3, 3))
+    _lattice_determinants(x, determinants)
+    return determinants
 
 
 def bernstein_coefficients(hexahedra):
     """Bernstein coefficients of det J, shape (n, 3, 3, 3), of the elements (n, 8, 3); they enclose its values."""
-    values = jacobian_determinant(np.asarray(hexahedra, dtype=float), LATTICE).reshape(-1, 3, 3, 3)
-    t = _TO_BERNSTEIN
-    return np.einsum("ai,bj,ck,eijk->eabc", t, t, t, values, optimize=True)
+    coefficients = lattice_determinants(hexahedra)
+    for axis in (1, 2, 3):
+        first, middle, last = (np.take(coefficients, i, axis=axis) for i in range(3))
+        np.moveaxis(coefficients, axis, 0)[1] = 2.0 * middle - 0.5 * (first + last)
+    return coefficients
 
 
 @njit(cache=True)

@@ -17,9 +17,8 @@ from numba import njit, prange
 
 from femnn.exceptions import WeightFileError
 from femnn.geometry.coordinates import invariant_coordinates, normalised_coordinates
-from femnn.geometry.hexahedron import jacobian_determinant
 from femnn.geometry.symmetry import canonical_pose
-from femnn.geometry.validity import LATTICE
+from femnn.geometry.validity import lattice_determinants
 
 # A root further away than this Bernstein ellipse leaves two points per axis exact to round-off.
 _LARGEST_RHO = 1e4
@@ -63,10 +62,10 @@ def _decay(determinants, features):
 
 def decay_features(hexahedra):
     """log ρ along the 27 lattice lines (9 along each axis) and log |det J / det J₀| on the lattice, shape (n, 54)."""
-    determinants = jacobian_determinant(hexahedra, LATTICE)
+    determinants = lattice_determinants(hexahedra)
     features = np.empty((len(determinants), 27))
-    _decay(np.ascontiguousarray(determinants.reshape(-1, 3, 3, 3)), features)
-    ratios = np.abs(determinants / determinants[:, 13:14])
+    _decay(determinants, features)
+    ratios = np.abs(determinants / determinants[:, 1:2, 1:2, 1:2]).reshape(-1, 27)
     return np.concatenate([features, np.log(np.maximum(ratios, 1e-12))], axis=1)
 
 
