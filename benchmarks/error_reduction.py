@@ -16,6 +16,7 @@ from figures import draw_classes, draw_histograms, draw_trials
 from tqdm import tqdm
 
 from femnn import AdaptiveGauss, CorrectedGauss, distorted_hexahedra
+from femnn.commands import Command
 from femnn.commands import training as recipes
 from femnn.files import atomic_write
 from femnn.geometry.quality import scaled_jacobian
@@ -34,12 +35,30 @@ LEVELS = (0.1, 0.2, 0.3, 0.4)
 SPREADS = (0.01, 0.03, 0.1)
 
 
-@click.command()
-@click.option("--elements", default=20_000, show_default=True, help="Elements to label; a quarter trains each method.")
-@click.option("--trials", default=1000, show_default=True, help="Random weight vectors per element in the labels.")
-@click.option("--most-trials", default=1_000_000, show_default=True, help="Random trials in the comparison figure.")
-@click.option("--seed", default=2017, show_default=True, help="Of elements and networks.")
-@click.option("--epochs", type=int, help="Fewer epochs than the recipes, for a quick look.")
+@click.command(cls=Command)
+@click.option(
+    "--elements",
+    type=click.IntRange(min=200),
+    default=20_000,
+    show_default=True,
+    help="Elements to label; a quarter trains each method.",
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Random weight vectors per element in the labels.",
+)
+@click.option(
+    "--most-trials",
+    type=click.IntRange(min=10),
+    default=1_000_000,
+    show_default=True,
+    help="Random trials in the comparison figure.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=2017, show_default=True, help="Of elements and networks.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Fewer epochs than the recipes, for a quick look.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/error-reduction"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(elements, trials, most_trials, seed, epochs, out, as_json):

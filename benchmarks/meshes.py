@@ -8,7 +8,8 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from femnn import AdaptiveGauss, hexahedra
+from femnn import AdaptiveGauss, distorted_hexahedra, hexahedra
+from femnn.commands import Command
 from femnn.commands.locations import data_folder
 from femnn.files import atomic_write
 from femnn.geometry.reading import read_mesh
@@ -20,7 +21,7 @@ from femnn.tables import markdown
 _MOST = 24
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--tol", "tolerances", multiple=True, type=float, default=(1e-3, 1e-6), show_default=True)
 @click.option("--confidence", default=0.99, show_default=True)
@@ -30,7 +31,7 @@ def main(paths, tolerances, confidence, out, as_json):
     """Measure on the meshes PATHS; without any, on those that come with femnn."""
     paths = paths or sorted(data_folder("meshes").glob("*.vtu"))
     for tol in tolerances:  # compile before the clock starts
-        AdaptiveGauss(tol, confidence).choose(hexahedra(read_mesh(paths[0]))[:100])
+        AdaptiveGauss(tol, confidence).choose(distorted_hexahedra(100, 0.3, seed=0))
     rows = []
     for path in tqdm(paths, desc="meshes", disable=None):
         rows += measure(path, tolerances, confidence)

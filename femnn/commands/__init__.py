@@ -31,6 +31,14 @@ _SUMMARIES = {
 }
 
 
+class Command(click.Command):
+    """A benchmark: a command by itself whose errors end like those of ``femnn``."""
+
+    def invoke(self, ctx):
+        with _errors_as_messages(ctx):
+            return super().invoke(ctx)
+
+
 class _Commands(click.Group):
     """Subcommands by name, imported when called."""
 
