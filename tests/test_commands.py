@@ -348,6 +348,18 @@ class TestTrain:
         assert result.exit_code == 2
         assert options[0] in result.stderr
 
+    @pytest.mark.parametrize("options", [["points"], ["points", "--tolerance", "1e-3"], ["weights"]])
+    def test_too_few_elements(self, tmp_path, options):
+        said = assert_one_line(run("train", *options, "--elements", 5, "--epochs", 1, "--out", tmp_path))
+        assert "5 elements are too few" in said
+
+    @pytest.mark.filterwarnings("ignore::femnn.exceptions.FemnnWarning")
+    def test_one_target_after_another_in_the_same_folder(self, tmp_path):
+        for target in ("error", "optimal"):
+            options = ["--elements", 200, "--epochs", 2, "--target", target, "--out", tmp_path]
+            assert run("train", "weights", *options).exit_code == 0
+            assert json.loads((tmp_path / "quadrature-weights.json").read_text())["target"] == target
+
     def test_trials_without_trials(self, tmp_path):
         result = run("train", "weights", "--out", tmp_path, "--target", "trials", "--trials", 0)
         assert result.exit_code == 2
@@ -395,6 +407,14 @@ class TestBench:
 
     def test_those_of_the_project(self):
         assert run("bench").exit_code == 0
+
+    def test_their_errors_are_messages_too(self, tmp_path):
+        script = locations.data_folder("benchmarks") / "meshes.py"
+        command = [sys.executable, script, "--tol", "5", "--out", tmp_path]
+        result = subprocess.run(command, capture_output=True, text=True)
+        assert result.returncode == 2
+        assert result.stderr.startswith("femnn: tol is 5.0; the network was trained for tolerances from")
+        assert "Traceback" not in result.stderr
 
 
 class TestLocations:

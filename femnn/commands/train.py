@@ -56,7 +56,8 @@ def command():
 def points(out, elements, seed, epochs, quiet, as_json, tolerance):
     """Train AdaptiveGauss: how many integration points an element needs.
 
-    Use what comes out as femnn.AdaptiveGauss(weights="PATH").
+    Use what comes out as femnn.AdaptiveGauss(weights="PATH"), a classifier as
+    femnn.AdaptiveGauss(TOLERANCE, confidence=None, weights="PATH").
     """
     from femnn.commands import training
 
