@@ -15,13 +15,13 @@ import numpy as np
 from figures import draw_classes, draw_histograms, draw_trials
 from tqdm import tqdm
 
-from femnn import AdaptiveGauss, CorrectedGauss, distorted_hexahedra
+from femnn import AdaptiveGauss, CorrectedGauss, GaussLegendre, distorted_hexahedra
 from femnn.commands import Command
 from femnn.commands import training as recipes
 from femnn.files import atomic_write
 from femnn.geometry.quality import scaled_jacobian
 from femnn.integration.convergence import converged_stiffness
-from femnn.integration.error import stiffness_error
+from femnn.integration.error import error_against, stiffness_error
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
 from femnn.integration.stiffness import elasticity_stiffness
@@ -109,7 +109,7 @@ def method_1(train, test, out, seed, epochs):
     rows, matrices = [], {}
     options = _options(recipes.ERROR_OPTIONS, seed, epochs, batch_size=128, epochs=300, patience=80)
     started = time.perf_counter()
-    path, _ = recipes.fit_error_network(out / "points-network", training, validation, validation, options)
+    path, _ = recipes.fit_error_network(out / "points-network", training, validation, test, options)
     seconds = time.perf_counter() - started
     for tolerance in TOLERANCES:
         true = classes(test.errors, tolerance) + FEWEST
@@ -187,10 +187,7 @@ def _ratios(weights, data):
     if len(chosen) == 0:
         return np.ones(0), np.ones(0), 0.0
     references, _ = converged_stiffness(chosen.hexahedra)
-    predicted = np.empty(len(chosen))
-    for group in rule.groups(chosen.hexahedra):
-        stiffness = elasticity_stiffness(chosen.hexahedra[group.cells], group.X, group.W)
-        predicted[group.cells] = stiffness_error(stiffness, references[group.cells])
+    predicted = error_against(chosen.hexahedra, rule, references)
     return predicted / chosen.errors[:, 1], chosen.optimum, float(sent_on.mean())
 
 
@@ -214,13 +211,10 @@ def by_level(seed, n=1250):
         references, doubt = converged_stiffness(elements)
         elements, references = elements[doubt < 1e-8], references[doubt < 1e-8]
         points, gauss = tensor_gauss(2, 2, 2)
-        standard = stiffness_error(elasticity_stiffness(elements, points, gauss), references)
+        standard = error_against(elements, GaussLegendre(2), references)
         _, least, _ = optimal_weights(*weight_systems(elements, points, references), gauss)
         rule = CorrectedGauss()
-        corrected = np.empty(len(elements))
-        for group in rule.groups(elements):
-            stiffness = elasticity_stiffness(elements[group.cells], group.X, group.W)
-            corrected[group.cells] = stiffness_error(stiffness, references[group.cells])
+        corrected = error_against(elements, rule, references)
         rows.append(
             {
                 "displacement": level,

@@ -110,6 +110,11 @@ def test_other_recipes_damaged_and_foreign_files_are_refused(tmp_path):
     make_dataset(path, RECIPE, progress=False)
     with pytest.raises(femnn.DatasetError, match=r'"seed": 3.*asked for is.*"seed": 4'):
         make_dataset(path, replace(RECIPE, seed=4), progress=False)
+    flipped = bytearray(path.read_bytes())
+    flipped[-50] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(femnn.DatasetError, match="is damaged: its sha256 is"):
+        load_dataset(path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(femnn.DatasetError, match="cannot be read as a data set"):
         load_dataset(path)

@@ -115,10 +115,16 @@ def test_skipped_elements_add_nothing():
     bad = skfem.MeshHex(points, mesh.t)
     with pytest.raises(femnn.FoldedElementError):
         femnn.assemble_elasticity(bad, RULES[0], 1.0, 0.3)
-    kept = femnn.assemble_elasticity(bad, RULES[0], 1.0, 0.3, on_folded="skip")
+    with pytest.warns(femnn.FemnnWarning, match="of 27 elements are folded or degenerate and left out"):
+        kept = femnn.assemble_elasticity(bad, RULES[0], 1.0, 0.3, on_folded="skip")
     assert np.isfinite(kept.data).all()
     rigid = np.tile([1.0, 0.0, 0.0], bad.nvertices)
     assert np.abs(kept @ rigid).max() < 1e-12
+
+
+def test_what_is_no_rule_is_refused():
+    with pytest.raises(femnn.ParameterError, match="3 is not a rule"):
+        femnn.assemble_elasticity(distorted_cube(2, 0.1, seed=0), 3, 1.0, 0.3)
 
 
 def test_too_many_neighbours_are_refused():

@@ -123,7 +123,7 @@ def test_shapes_that_do_not_fit_are_named():
         stiffness.elasticity_stiffness(VERTICES[None], points[:, :5], weights)
 
 
-@pytest.mark.parametrize("poisson", [0.5, -1.0, 0.7, np.nan])
+@pytest.mark.parametrize("poisson", [0.5, -1.0, 0.7, np.nan, "0.3", None])
 def test_poisson_ratio_outside_its_interval(distorted, poisson):
     with pytest.raises(femnn.ParameterError, match=r"Poisson's ratio is .* between -1 and 0.5"):
         femnn.integration_error(distorted, femnn.GaussLegendre(2), poisson=poisson)

@@ -1,14 +1,12 @@
 """From a rule to scikit-fem bases: the plug between femnn and any form of its user."""
 
-import warnings
-
 import numpy as np
 import skfem
 from skfem.mapping import MappingIsoparametric
 
-from femnn.exceptions import FemnnWarning, ParameterError
+from femnn.assembly.groups import check_rule, groups_of
+from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import hexahedra
-from femnn.quadrature.rule import Rule
 
 
 def bases(mesh, element, rule, on_folded="error"):
@@ -41,8 +39,7 @@ def bases(mesh, element, rule, on_folded="error"):
     ParameterError
         If the element is not one on hexahedra, ``rule`` is no rule, or ``on_folded`` is neither of the two.
     """
-    if not isinstance(rule, Rule):
-        raise ParameterError(f"{rule!r} is not a rule; pass femnn.GaussLegendre(2), femnn.AdaptiveGauss(tol=1e-3), ...")
+    check_rule(rule)
     vertices = hexahedra(mesh)
     if not isinstance(element, skfem.Element):
         raise ParameterError(f"{element!r} is no element; pass one such as skfem.ElementHex1()")
@@ -51,16 +48,8 @@ def bases(mesh, element, rule, on_folded="error"):
             f"{type(element).__name__} lives on {element.refdom.name}, the mesh has hexahedra; "
             "pass an element such as skfem.ElementHex1()"
         )
-    groups = rule.for_degree(_degree_per_axis(element)).groups(vertices, on_folded)
-    left_out = mesh.nelements - sum(len(group.cells) for group in groups)
-    if left_out:
-        warnings.warn(
-            f"{left_out} of {mesh.nelements} elements are folded or degenerate and left out of the assembly",
-            FemnnWarning,
-            stacklevel=2,
-        )
     result = []
-    for group in groups:
+    for group in groups_of(rule.for_degree(_degree_per_axis(element)), vertices, on_folded):
         result.append(_basis(mesh, element, group, result[0] if result else None))
     return result
 

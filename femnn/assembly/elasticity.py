@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from femnn.assembly.fused import add_elasticity, flat_points
+from femnn.assembly.groups import check_rule, groups_of
 from femnn.assembly.pattern import Pattern
 from femnn.exceptions import MeshError
 from femnn.geometry.mesh import hexahedra
@@ -22,7 +23,7 @@ def assemble_elasticity(mesh, rule, young, poisson, on_folded="error", pattern=N
     young, poisson
         Young's modulus (Pa) and Poisson's ratio.
     on_folded
-        ``"error"`` raises at folded or degenerate elements; ``"skip"`` leaves them out.
+        ``"error"`` raises at folded or degenerate elements; ``"skip"`` leaves them out, with a warning.
     pattern
         ``femnn.assembly.pattern.Pattern.of(mesh)``, to reuse for meshes of the same connectivity; None builds it.
 
@@ -36,9 +37,10 @@ def assemble_elasticity(mesh, rule, young, poisson, on_folded="error", pattern=N
     ------
     MeshError, FoldedElementError, ParameterError
     """
+    check_rule(rule)
     lame, shear = lame_parameters(young, poisson)
     vertices = hexahedra(mesh)
-    groups = rule.groups(vertices, on_folded)
+    groups = groups_of(rule, vertices, on_folded)
     if pattern is None:
         pattern = Pattern.of(mesh)
     elif not np.array_equal(pattern.cells, mesh.t.T):

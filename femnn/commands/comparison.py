@@ -21,9 +21,8 @@ from femnn.exceptions import MeshError
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.validity import require_valid
 from femnn.integration.convergence import errors_and_reference, smallest_points
-from femnn.integration.error import stiffness_error
+from femnn.integration.error import error_against
 from femnn.integration.parameters import lame_parameters
-from femnn.integration.stiffness import elasticity_stiffness
 from femnn.quadrature.adaptive import AdaptiveGauss
 from femnn.quadrature.corrected import CorrectedGauss
 from femnn.quadrature.gauss import GaussLegendre
@@ -175,13 +174,9 @@ class Structure:
         return coo_matrix((values, (rows, columns)), shape=(self.dofs.N, self.dofs.N)).tocsr()
 
     def _errors(self, rule):
-        errors = np.empty(self.mesh.nelements)
-        for first in range(0, len(errors), _CHUNK):
-            some = self.hexahedra[first : first + _CHUNK]
-            for group in rule.groups(some):
-                stiffness = elasticity_stiffness(some[group.cells], group.X, group.W, poisson=self.poisson)
-                errors[first + group.cells] = stiffness_error(stiffness, self._references[first + group.cells])
-        return errors
+        parts = np.array_split(np.arange(self.mesh.nelements), -(-self.mesh.nelements // _CHUNK))
+        measured = (error_against(self.hexahedra[p], rule, self._references[p], self.poisson) for p in parts)
+        return np.concatenate(list(measured))
 
     def _assemble(self, rule):
         if rule.points(self.hexahedra) > _MOST_POINTS:

@@ -11,9 +11,9 @@ from femnn.geometry.mesh import hexahedra
 from femnn.geometry.quality import aspect, distance_from_parallelepiped, scaled_jacobian, signed_volume
 from femnn.geometry.validity import DEGENERATE, FOLDED, VALID, classify
 from femnn.integration.convergence import FLOOR, MOST_POINTS, errors_and_reference, smallest_points
-from femnn.integration.error import stiffness_error
+from femnn.integration.error import error_against
 from femnn.integration.parameters import lame_parameters
-from femnn.integration.stiffness import elasticity_stiffness
+from femnn.learning.integration_points import FEWEST
 from femnn.quadrature.adaptive import AdaptiveGauss
 from femnn.quadrature.corrected import CorrectedGauss
 
@@ -153,7 +153,7 @@ def measure_integration(vertices, rule, poisson, progress=True):
             part = slice(start, start + _CHUNK)
             table[part], errors["CorrectedGauss"][part] = _errors_of_part(vertices[part], corrected, poisson)
             bar.update(len(vertices[part]))
-    needed = np.minimum(smallest_points(table[:, :-1], rule.tol), MOST_POINTS)
+    needed = np.clip(smallest_points(table[:, :-1], rule.tol), FEWEST, MOST_POINTS)
     errors["AdaptiveGauss"] = table[np.arange(len(vertices)), chosen - 1]
     errors |= {f"GaussLegendre({n})": table[:, n - 1] for n in UNIFORM}
     uniform = int(needed.max()) if needed.max() < MOST_POINTS else None
@@ -164,10 +164,7 @@ def measure_integration(vertices, rule, poisson, progress=True):
 def _errors_of_part(vertices, corrected, poisson):
     """Errors of n = 1..MOST_POINTS points per axis (n, MOST_POINTS) and of corrected weights (n,), in one walk."""
     errors, references, doubt = errors_and_reference(vertices, MOST_POINTS - 1, poisson)
-    of_corrected = np.empty(len(vertices))
-    for group in corrected.groups(vertices):
-        stiffness = elasticity_stiffness(vertices[group.cells], group.X, group.W, poisson=poisson)
-        of_corrected[group.cells] = stiffness_error(stiffness, references[group.cells])
+    of_corrected = error_against(vertices, corrected, references, poisson)
     # the largest rule is the reference itself where the walk goes so far: its Error is what is left in doubt
     return np.column_stack([errors, np.maximum(doubt, FLOOR)]), np.maximum(of_corrected, FLOOR)
 

@@ -23,6 +23,7 @@ from femnn.integration.convergence import errors_and_reference
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
 from femnn.integration.parameters import lame_parameters
+from femnn.learning.checkpoints import digest
 
 #: Largest n of the Error table: what more points would be needed for is a job for refinement of the mesh.
 MOST_POINTS = 20
@@ -217,9 +218,15 @@ def load_dataset(path, recipe=None):
 
 
 def _write(file, arrays, recipe):
-    header = {"format": "femnn-dataset", "recipe": recipe.to_json(), "femnn": metadata.version("femnn")}
+    arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    header = {
+        "format": "femnn-dataset",
+        "recipe": recipe.to_json(),
+        "sha256": digest(arrays, recipe.to_json()),
+        "femnn": metadata.version("femnn"),
+    }
     with atomic_write(file) as temporary:
-        temporary.write_bytes(safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, header))
+        temporary.write_bytes(safetensors.numpy.save(arrays, header))
 
 
 def _header(file):
@@ -228,7 +235,7 @@ def _header(file):
             header = opened.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise DatasetError(f"{file} cannot be read as a data set: {error}; delete it to make it again") from error
-    if header.get("format") != "femnn-dataset":
+    if header.get("format") != "femnn-dataset" or not {"recipe", "sha256"} <= set(header):
         raise DatasetError(f"{file} is no data set of femnn; choose another path, or delete the file")
     return header
 
@@ -244,4 +251,9 @@ def _read(file, recipe):
     missing = [name for name in _ARRAYS if name not in arrays]
     if missing:
         raise DatasetError(f"{file} lacks {', '.join(missing)}; delete it to make it again")
+    found = digest(arrays, header["recipe"])
+    if found != header["sha256"]:
+        raise DatasetError(
+            f"{file} is damaged: its sha256 is {found}, it should be {header['sha256']}; delete it to make it again"
+        )
     return arrays

@@ -1,5 +1,7 @@
 """Standard Gauss-Legendre rules: the baseline that wears the same coat."""
 
+from numbers import Integral
+
 import numpy as np
 
 from femnn.exceptions import ParameterError
@@ -23,7 +25,9 @@ class GaussLegendre(Rule):
 
     def __init__(self, n):
         per_axis = (n, n, n) if np.ndim(n) == 0 else tuple(n)
-        if len(per_axis) != 3 or not all(isinstance(k, (int, np.integer)) and 1 <= k <= 100 for k in per_axis):
+        if len(per_axis) != 3 or not all(
+            isinstance(k, Integral) and not isinstance(k, bool) and 1 <= k <= 100 for k in per_axis
+        ):
             raise ParameterError(f"Gauss points per axis are {n!r}; give one or three whole numbers from 1 to 100")
         self.per_axis = tuple(int(k) for k in per_axis)
 

@@ -1,0 +1,25 @@
+"""The groups of a rule on a mesh, with the checks that every way of assembly makes."""
+
+import warnings
+
+from femnn.exceptions import FemnnWarning, ParameterError
+from femnn.quadrature.rule import Rule
+
+
+def check_rule(rule):
+    """Raise ParameterError unless ``rule`` is one of femnn's."""
+    if not isinstance(rule, Rule):
+        raise ParameterError(f"{rule!r} is not a rule; pass femnn.GaussLegendre(2), femnn.AdaptiveGauss(tol=1e-3), ...")
+
+
+def groups_of(rule, vertices, on_folded):
+    """``rule.groups``, with a warning that counts the elements left out by ``on_folded="skip"``."""
+    groups = rule.groups(vertices, on_folded)
+    left_out = len(vertices) - sum(len(group.cells) for group in groups)
+    if left_out:
+        warnings.warn(
+            f"{left_out} of {len(vertices)} elements are folded or degenerate and left out of the assembly",
+            FemnnWarning,
+            stacklevel=3,
+        )
+    return groups
