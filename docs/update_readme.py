@@ -17,6 +17,7 @@ RESULTS = ROOT / "results"
 TABLES = {
     "demo": RESULTS / "demo" / "demo.md",
     "meshes": RESULTS / "meshes" / "meshes.md",
+    "assembly": RESULTS / "assembly" / "assembly.md",
     "error-reduction": RESULTS / "error-reduction" / "error-reduction.md",
 }
 PICTURES = [

@@ -35,49 +35,70 @@ _LINES = _lines()
 
 
 @njit(cache=True, error_model="numpy")
-def _lattice_columns(hexahedra, axis, columns):
+def _lattice_columns(hexahedron, axis, columns):
     """Derivatives of the map along one axis into ``columns`` (3, 3, 3): bilinear in the other two axes."""
-    for i in range(2):
-        for j in range(2):
-            columns[2 * i, 2 * j] = hexahedra[_LINES[axis, i, j, 1]] - hexahedra[_LINES[axis, i, j, 0]]
-    for i in range(0, 3, 2):
-        columns[i, 1] = 0.5 * (columns[i, 0] + columns[i, 2])
+    for c in range(3):
+        for i in range(2):
+            for j in range(2):
+                ahead, behind = _LINES[axis, i, j, 1], _LINES[axis, i, j, 0]
+                columns[2 * i, 2 * j, c] = hexahedron[ahead, c] - hexahedron[behind, c]
+        for i in range(0, 3, 2):
+            columns[i, 1, c] = 0.5 * (columns[i, 0, c] + columns[i, 2, c])
+        for j in range(3):
+            columns[1, j, c] = 0.5 * (columns[0, j, c] + columns[2, j, c])
+
+
+@njit(cache=True, error_model="numpy")
+def _lattice_values(hexahedron, columns, values):
+    """det J of one element (8, 3) on the lattice into ``values`` (3, 3, 3); ``columns`` (3, 3, 3, 3) is work space."""
+    for axis in range(3):
+        _lattice_columns(hexahedron, axis, columns[axis])
     for j in range(3):
-        columns[1, j] = 0.5 * (columns[0, j] + columns[2, j])
+        for k in range(3):
+            u0, u1, u2 = columns[0, j, k, 0], columns[0, j, k, 1], columns[0, j, k, 2]
+            for i in range(3):
+                v0, v1, v2 = columns[1, i, k, 0], columns[1, i, k, 1], columns[1, i, k, 2]
+                w0, w1, w2 = columns[2, i, j, 0], columns[2, i, j, 1], columns[2, i, j, 2]
+                values[i, j, k] = u0 * (v1 * w2 - v2 * w1) + u1 * (v2 * w0 - v0 * w2) + u2 * (v0 * w1 - v1 * w0)
+
+
+@njit(cache=True, error_model="numpy")
+def _to_bernstein(values):
+    """Lattice values (3, 3, 3) to Bernstein coefficients in place, axis by axis: only the middle ones change."""
+    for i in range(3):
+        for j in range(3):
+            values[1, i, j] = 2.0 * values[1, i, j] - 0.5 * (values[0, i, j] + values[2, i, j])
+    for i in range(3):
+        for j in range(3):
+            values[i, 1, j] = 2.0 * values[i, 1, j] - 0.5 * (values[i, 0, j] + values[i, 2, j])
+    for i in range(3):
+        for j in range(3):
+            values[i, j, 1] = 2.0 * values[i, j, 1] - 0.5 * (values[i, j, 0] + values[i, j, 2])
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _lattice_determinants(hexahedra, determinants):
+def _determinants(hexahedra, bernstein, values):
     for e in prange(hexahedra.shape[0]):
         columns = np.empty((3, 3, 3, 3))
-        for axis in range(3):
-            _lattice_columns(hexahedra[e], axis, columns[axis])
-        for i in range(3):
-            for j in range(3):
-                for k in range(3):
-                    u, v, w = columns[0, j, k], columns[1, i, k], columns[2, i, j]
-                    determinants[e, i, j, k] = (
-                        u[0] * (v[1] * w[2] - v[2] * w[1])
-                        + u[1] * (v[2] * w[0] - v[0] * w[2])
-                        + u[2] * (v[0] * w[1] - v[1] * w[0])
-                    )
+        _lattice_values(hexahedra[e], columns, values[e])
+        if bernstein:
+            _to_bernstein(values[e])
 
 
 def lattice_determinants(hexahedra):
     """det J on the 3×3×3 lattice of vertices, edge middles, face middles and the centre, shape (n, 3, 3, 3)."""
     x = np.require(hexahedra, dtype=float, requirements="CW")
-    determinants = np.empty((len(x), 3, 3, 3))
-    _lattice_determinants(x, determinants)
-    return determinants
+    values = np.empty((len(x), 3, 3, 3))
+    _determinants(x, False, values)
+    return values
 
 
 def bernstein_coefficients(hexahedra):
     """Bernstein coefficients of det J, shape (n, 3, 3, 3), of the elements (n, 8, 3); they enclose its values."""
-    coefficients = lattice_determinants(hexahedra)
-    for axis in (1, 2, 3):
-        first, middle, last = (np.take(coefficients, i, axis=axis) for i in range(3))
-        np.moveaxis(coefficients, axis, 0)[1] = 2.0 * middle - 0.5 * (first + last)
-    return coefficients
+    x = np.require(hexahedra, dtype=float, requirements="CW")
+    values = np.empty((len(x), 3, 3, 3))
+    _determinants(x, True, values)
+    return values
 
 
 @njit(cache=True)
@@ -143,14 +164,19 @@ def _classify_one(coefficients):
     return status
 
 
-@njit(parallel=True, cache=True)
-def _classify(coefficients, status):
-    for e in prange(coefficients.shape[0]):
+@njit(parallel=True, cache=True, error_model="numpy")
+def _classify(hexahedra, status):
+    for e in prange(hexahedra.shape[0]):
+        columns, coefficients = np.empty((3, 3, 3, 3)), np.empty((3, 3, 3))
+        _lattice_values(hexahedra[e], columns, coefficients)
+        _to_bernstein(coefficients)
+        if coefficients.sum() < 0.0:
+            coefficients *= -1.0
         # most elements are settled by the signs alone; only the others pay for the work space of the subdivision
-        if coefficients[e].min() > DEGENERATE_SHARE * coefficients[e].max():
+        if coefficients.min() > DEGENERATE_SHARE * coefficients.max():
             status[e] = VALID
         else:
-            status[e] = _classify_one(coefficients[e])
+            status[e] = _classify_one(coefficients)
 
 
 def classify(hexahedra):
@@ -159,10 +185,9 @@ def classify(hexahedra):
     Either sign is healthy: scikit-fem's own meshes have det J < 0. An element is degenerate when det J vanishes
     somewhere without changing sign, a collapsed edge for instance.
     """
-    coefficients = bernstein_coefficients(hexahedra)
-    sign = np.sign(coefficients.mean(axis=(1, 2, 3)))
-    status = np.empty(len(coefficients), dtype=np.int64)
-    _classify(coefficients * np.where(sign == 0, 1.0, sign)[:, None, None, None], status)
+    x = np.require(hexahedra, dtype=float, requirements="CW")
+    status = np.empty(len(x), dtype=np.int64)
+    _classify(x, status)
     return status
 
 
