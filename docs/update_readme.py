@@ -1,9 +1,7 @@
 """Put the tables and pictures of a fresh run of the demo and the benchmarks into the README.
 
-femnn demo --out results/demo
-femnn bench error-reduction
-femnn bench meshes
-python docs/update_readme.py
+Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes (with
+the paths of the meshes) and assembly.
 """
 
 import re

@@ -26,7 +26,7 @@ from femnn.integration.parameters import lame_parameters
 from femnn.learning.checkpoints import digest
 
 #: Largest n of the Error table: what more points would be needed for is a job for refinement of the mesh.
-MOST_POINTS = 20
+MOST_CANDIDATES = 20
 
 _PART = 1000
 
@@ -98,8 +98,8 @@ class Dataset:
     ----------
     recipe : Recipe
     hexahedra : (n, 8, 3)
-    errors : (n, MOST_POINTS)
-        Error of n×n×n Gauss points, n = 1..MOST_POINTS.
+    errors : (n, MOST_CANDIDATES)
+        Error of n×n×n Gauss points, n = 1..MOST_CANDIDATES.
     doubt : (n,)
         Uncertainty of the reference, see :func:`femnn.integration.convergence.error_table`.
     weights : (n, 8)
@@ -140,7 +140,7 @@ def label(hexahedra, recipe, first=0):
     ``first`` is the index of ``hexahedra[0]`` in the whole data set, on which its random trials depend.
     """
     points, gauss = tensor_gauss(2, 2, 2)
-    errors, references, doubt = errors_and_reference(hexahedra, MOST_POINTS, recipe.poisson)
+    errors, references, doubt = errors_and_reference(hexahedra, MOST_CANDIDATES, recipe.poisson)
     matrices, targets = weight_systems(hexahedra, points, references, recipe.poisson)
     weights, least, _ = optimal_weights(matrices, targets, gauss)
     trial_weights, trial_least = random_trials(
