@@ -181,14 +181,8 @@ def method_2(train, test, out, seed, epochs):
 
 def _ratios(weights, data):
     """R_error of the elements that are sent on: predicted and optimal; and the share that is sent on."""
-    rule = CorrectedGauss(weights=weights)
-    sent_on = rule.corrected(data.hexahedra)
-    chosen = data[sent_on]
-    if len(chosen) == 0:
-        return np.ones(0), np.ones(0), 0.0
-    references, _ = converged_stiffness(chosen.hexahedra)
-    predicted = error_against(chosen.hexahedra, rule, references)
-    return predicted / chosen.errors[:, 1], chosen.optimum, float(sent_on.mean())
+    predicted, sent_on = recipes.corrected_r_error(weights, data)
+    return predicted, data.optimum[sent_on], float(sent_on.mean())
 
 
 def _ratio_figures(predicted, optimal, sent_on):

@@ -1,4 +1,4 @@
-"""Tables in markdown, for README and terminal alike."""
+"""Tables as text: in markdown, for README and terminal alike, and plainly aligned."""
 
 
 def markdown(rows, columns):
@@ -25,3 +25,20 @@ def markdown(rows, columns):
     rule = ["-" * (width + 1) + ("-" if text else ":") for width, text in zip(widths, textual, strict=True)]
     lines.insert(1, f"|{'|'.join(rule)}|")
     return "\n".join(lines)
+
+
+def aligned(rows, left=1):
+    """Rows of text in columns, the first ``left`` of them to the left, the others to the right.
+
+    >>> print(aligned([["rule", "points"], ["8", "46,304"]]))
+    rule  points
+    8     46,304
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )

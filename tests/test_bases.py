@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import skfem
-from skfem.helpers import dot, grad
+from forms import laplace, measure
 from skfem.models.elasticity import lame_parameters, linear_elasticity
 
 import femnn
@@ -16,24 +16,9 @@ VECTOR = skfem.ElementVector(skfem.ElementHex1())
 RULES = [femnn.GaussLegendre(2), femnn.AdaptiveGauss(1e-3), femnn.AdaptiveGauss(1e-7), femnn.CorrectedGauss()]
 
 
-@skfem.BilinearForm
-def laplace(u, v, w):
-    return dot(grad(u), grad(v))
-
-
-@skfem.BilinearForm
-def mass(u, v, w):
-    return u * v
-
-
 @skfem.LinearForm
 def load(v, w):
     return w.x[0] * w.x[1] * v
-
-
-@skfem.Functional
-def volume(w):
-    return 1.0 + 0.0 * w.x[0]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +68,7 @@ def test_groups_share_one_numbering(mesh, element):
 
 def test_vectors_and_functionals_assemble_too(mesh):
     bases = femnn.bases(mesh, skfem.ElementHex1(), femnn.AdaptiveGauss(1e-6))
-    assert skfem.asm(volume, bases) == pytest.approx(1.0, abs=1e-13)
+    assert skfem.asm(measure, bases) == pytest.approx(1.0, abs=1e-13)
     assert skfem.asm(load, bases).sum() == pytest.approx(0.25, abs=1e-13)
 
 

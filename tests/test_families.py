@@ -3,25 +3,12 @@
 import numpy as np
 import pytest
 import skfem
+from forms import area, volume
 
 from femnn.exceptions import ParameterError
 from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
 
 CUBE_FACES = {"left": (0, 0), "right": (0, 1), "front": (1, 0), "back": (1, 1), "bottom": (2, 0), "top": (2, 1)}
-
-
-@skfem.Functional
-def measure(w):
-    return 1.0 + 0.0 * w.x[0]
-
-
-def volume(mesh):
-    # a Gauss rule of 3 points along each axis integrates det J, of degree 2 along each, exactly
-    return measure.assemble(skfem.CellBasis(mesh, skfem.ElementHex1(), intorder=5))
-
-
-def area(mesh, name):
-    return measure.assemble(skfem.FacetBasis(mesh, skfem.ElementHex1(), facets=name, intorder=5))
 
 
 def determinants(mesh, points=5):

@@ -4,8 +4,8 @@ import numba
 import numpy as np
 import pytest
 import skfem
+from forms import laplace, mass
 from properties import assert_rigid_modes_free, described_otherwise, moved
-from skfem.helpers import dot, grad
 from skfem.models.elasticity import lame_parameters, linear_elasticity
 
 import femnn
@@ -16,16 +16,6 @@ from femnn.integration import stiffness
 from femnn.integration.convergence import FLOOR, MOST_POINTS, converged_stiffness, error_table, smallest_points
 from femnn.integration.error import stiffness_error
 from femnn.integration.gauss import gauss_legendre, tensor_gauss
-
-
-@skfem.BilinearForm
-def laplace(u, v, w):
-    return dot(grad(u), grad(v))
-
-
-@skfem.BilinearForm
-def mass(u, v, w):
-    return u * v
 
 
 def assembled(matrices, mesh, element):

@@ -9,6 +9,7 @@ import meshio
 import numpy as np
 import pytest
 import skfem
+from forms import area, volume
 from scipy.integrate import quad
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
@@ -31,19 +32,6 @@ def name(request):
 @pytest.fixture(scope="module")
 def mesh(name):
     return skfem.MeshHex.load(MESHES / f"{name}.vtu")
-
-
-@skfem.Functional
-def measure(w):
-    return 1.0 + 0.0 * w.x[0]
-
-
-def volume(mesh):
-    return measure.assemble(skfem.CellBasis(mesh, skfem.ElementHex1(), intorder=5))
-
-
-def area(mesh, name):
-    return measure.assemble(skfem.FacetBasis(mesh, skfem.ElementHex1(), facets=name, intorder=5))
 
 
 def vertices_on(mesh, name):

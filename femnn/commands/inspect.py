@@ -14,6 +14,7 @@ from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.reading import read_mesh
 from femnn.integration.convergence import MOST_POINTS
+from femnn.tables import aligned
 
 _LISTED = 20
 
@@ -161,7 +162,7 @@ def _quality(document):
         [name, *("inf" if value is None else f"{value:.3g}" for value in figures.values())]
         for name, figures in document["quality"].items()
     ]
-    return _table([["Shape", "min", "median", "max"], *rows])
+    return aligned([["Shape", "min", "median", "max"], *rows])
 
 
 def _status(document):
@@ -180,7 +181,7 @@ def _points(document):
     confidence = "no safety" if document["confidence"] is None else f"confidence {document['confidence']:g}"
     return (
         f"Elements by Gauss points per axis for Error < {document['tol']:g}: chosen by AdaptiveGauss ({confidence}),\n"
-        f"and needed, as measured with Poisson's ratio {document['poisson']:g}\n{_table(rows)}"
+        f"and needed, as measured with Poisson's ratio {document['poisson']:g}\n{aligned(rows)}"
     )
 
 
@@ -204,7 +205,7 @@ def _rules(document):
         if uniform is not None
         else f"no uniform rule of fewer than {MOST_POINTS} points per axis meets {document['tol']:g} in every element"
     )
-    return f"{_table(rows)}\n{footnote}"
+    return f"{aligned(rows)}\n{footnote}"
 
 
 def _notes(document):
@@ -259,15 +260,3 @@ def _listing(elements):
         return ""
     more = f" and {len(elements) - _LISTED:,} more" if len(elements) > _LISTED else ""
     return f" ({', '.join(map(str, elements[:_LISTED]))}{more})"
-
-
-def _table(rows):
-    """Rows of text, the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )

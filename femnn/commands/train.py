@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from femnn.tables import aligned
+
 # What trains imports torch: only the functions below do so, that `femnn train --help` need not wait for it.
 
 # Random weight vectors per element where the regressor is to learn from them; the published search has 1e6, at a
@@ -133,10 +135,7 @@ def _table(test):
     columns = list(next(iter(test.values())))
     heads = ["tolerance", *map(_words, columns)]
     rows = [[name, *(f"{figures[column]:.4f}" for column in columns)] for name, figures in test.items()]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)
-    )
+    return aligned([heads, *rows], left=0)
 
 
 def _words(name):

@@ -188,19 +188,21 @@ def make_dataset(path, recipe, progress=True):
         return load_dataset(path, recipe)
     parts = path.with_name(path.name + ".parts")
     hexahedra = recipe.hexahedra()
-    starts = range(0, recipe.elements, _PART)
+    labelled = []
     with tqdm(total=recipe.elements, unit="element", desc="labels", disable=None if progress else True) as bar:
-        for start in starts:
+        for start in range(0, recipe.elements, _PART):
             file = parts / f"{start:08d}.safetensors"
             if file.exists():
-                _read(file, recipe)
+                part = _read(file, recipe)
             else:
-                _write(file, label(hexahedra[start : start + _PART], recipe, start), recipe)
-            bar.update(min(_PART, recipe.elements - start))
-    labelled = [_read(parts / f"{start:08d}.safetensors", recipe) for start in starts]
-    _write(path, {name: np.concatenate([part[name] for part in labelled]) for name in _ARRAYS}, recipe)
+                part = label(hexahedra[start : start + _PART], recipe, start)
+                _write(file, part, recipe)
+            labelled.append(part)
+            bar.update(len(part["hexahedra"]))
+    arrays = {name: np.concatenate([part[name] for part in labelled]) for name in _ARRAYS}
+    _write(path, arrays, recipe)
     shutil.rmtree(parts)
-    return load_dataset(path, recipe)
+    return Dataset(recipe, **arrays)
 
 
 def load_dataset(path, recipe=None):

@@ -48,7 +48,6 @@ class CorrectedGauss(Rule):
     def __init__(self, points=2, *, weights="quadrature-weights"):
         if points != 2:
             raise ParameterError(f"points is {points!r}; corrected weights exist for 2 Gauss points per axis, pass 2")
-        self.points_per_axis = 2
         loaded = load_networks(weights, KIND)
         loaded.require(card=("poisson",), networks=("classifier", "regressor"), tensors=("factors.low", "factors.high"))
         self.card = loaded.card
