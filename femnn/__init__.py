@@ -9,6 +9,9 @@ from importlib import metadata
 
 from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
+from femnn.assembly.forces import assemble_body_force, assemble_internal_force
+from femnn.assembly.forms import assemble_diffusion, assemble_mass
+from femnn.assembly.pattern import Pattern
 from femnn.exceptions import (
     DatasetError,
     FemnnError,
@@ -40,10 +43,15 @@ __all__ = [
     "GaussLegendre",
     "MeshError",
     "ParameterError",
+    "Pattern",
     "Rule",
     "TrainingError",
     "WeightFileError",
+    "assemble_body_force",
+    "assemble_diffusion",
     "assemble_elasticity",
+    "assemble_internal_force",
+    "assemble_mass",
     "bases",
     "distorted_hexahedra",
     "hexahedra",

@@ -1,18 +1,22 @@
-"""Isotropic linear elasticity from vertex coordinates to the sparse matrix, without scikit-fem's form arrays."""
+"""Linear elasticity from vertex coordinates to the sparse matrix, without scikit-fem's form arrays."""
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
-from femnn.assembly.fused import add_elasticity, flat_points
-from femnn.assembly.groups import check_rule, groups_of
-from femnn.assembly.pattern import Pattern
-from femnn.exceptions import MeshError
-from femnn.geometry.mesh import hexahedra
+from femnn.assembly.coefficients import Coefficients
+from femnn.assembly.discretisation import Discretisation
+from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
+from femnn.assembly.fused import fill_matrix
+from femnn.exceptions import ParameterError
 from femnn.integration.parameters import lame_parameters
 
 
-def assemble_elasticity(mesh, rule, young, poisson, on_folded="error", pattern=None):
-    """Stiffness of the mesh for trilinear displacements, as ``skfem.asm`` of the elasticity form would give it.
+def assemble_elasticity(
+    mesh, rule, young=None, poisson=None, *, stiffness=None, element=None, on_folded="error", pattern=None
+):
+    """Stiffness matrix of linear elasticity, as ``skfem.asm`` of the same form would give it.
+
+    Coefficients may be constant, arrays with a last axis of one value per element, lists with an array
+    ``(..., m, nqp)`` for each group of the rule, or functions of the points x (3, m, nqp) that give such arrays.
 
     Parameters
     ----------
@@ -21,46 +25,70 @@ def assemble_elasticity(mesh, rule, young, poisson, on_folded="error", pattern=N
     rule
         Any rule of femnn.
     young, poisson
-        Young's modulus (Pa) and Poisson's ratio.
+        Young's modulus (Pa) and Poisson's ratio of an isotropic material.
+    stiffness
+        In place of these: (6, 6) stiffness (Pa) of any linear material, in Voigt order xx, yy, zz, yz, xz, xy with
+        engineering shear strains.
+    element
+        ``skfem.ElementHex1()`` (None) or ``skfem.ElementHex2()``, or ``skfem.ElementVector`` of them.
     on_folded
         ``"error"`` raises at folded or degenerate elements; ``"skip"`` leaves them out, with a warning.
     pattern
-        ``femnn.assembly.pattern.Pattern.of(mesh)``, to reuse for meshes of the same connectivity; None builds it.
+        ``femnn.Pattern.of(mesh, element)``, to reuse for meshes of the same connectivity; None builds it.
 
     Returns
     -------
     scipy.sparse.csr_matrix
-        Rows and columns numbered like the degrees of freedom of ``skfem.ElementVector(skfem.ElementHex1())``. The same
-        bits for any number of threads.
+        Rows and columns numbered like the degrees of freedom of ``skfem.ElementVector(element)``. The same bits for any
+        number of threads. Matrices of one pattern share their (read-only) structure; ``copy()`` gives one of its own.
 
     Raises
     ------
     MeshError, FoldedElementError, ParameterError
+    MemoryError
+        If the matrix needs more memory than the machine has available; nothing is allocated then.
     """
-    check_rule(rule)
-    lame, shear = lame_parameters(young, poisson)
-    vertices = hexahedra(mesh)
-    groups = groups_of(rule, vertices, on_folded)
-    if pattern is None:
-        pattern = Pattern.of(mesh)
-    elif not np.array_equal(pattern.cells, mesh.t.T):
-        raise MeshError(
-            f"the pattern belongs to another mesh: it has {len(pattern.cells)} elements, this one {mesh.nelements}, "
-            "or their vertices differ; pass Pattern.of(mesh), or None"
-        )
-    indptr, indices = pattern.vector_structure()
-    data = np.zeros(indptr[-1])
-    add_elasticity(
-        vertices,
-        pattern.cells,
-        pattern.starts,
-        pattern.slots,
-        pattern.order,
-        pattern.blocks,
-        pattern.colours,
-        flat_points(groups, mesh.nelements),
-        lame,
-        shear,
-        data,
+    if [young is None, poisson is None, stiffness is None] not in ([False, False, True], [True, True, False]):
+        raise ParameterError("give young and poisson together, or stiffness alone")
+    discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
+    if stiffness is not None:
+        form, coefficients = TANGENT, Coefficients.of(stiffness, (6, 6), discretisation, "stiffness")
+    else:
+        form, coefficients = _isotropic(young, poisson, discretisation)
+    return fill_matrix(
+        form, discretisation.hexahedra, discretisation.pattern, discretisation.points, coefficients, components=3
     )
-    return csr_matrix((data, indices, indptr), shape=(len(indptr) - 1,) * 2)
+
+
+def _isotropic(young, poisson, discretisation):
+    """λ and μ where they are constant in each element, which is faster; the stiffness at each point elsewhere."""
+    modulus = Coefficients.of(young, (), discretisation, "Young's modulus")
+    ratio = Coefficients.of(poisson, (), discretisation, "Poisson's ratio")
+    finer = max(modulus, ratio, key=lambda coefficients: (coefficients.step, len(coefficients.values)))
+    if finer.step == 0:
+        chosen = slice(None) if len(finer.values) > 1 else slice(1)
+        lame, shear = lame_parameters(modulus.values[modulus.rows[chosen], 0], ratio.values[ratio.rows[chosen], 0])
+        return ISOTROPIC, finer._replace(values=np.stack([lame, shear], axis=1))
+    lame, shear = lame_parameters(_at_points(modulus, discretisation), _at_points(ratio, discretisation))
+    return TANGENT, finer._replace(values=isotropic_stiffness(lame, shear).reshape(-1, 36))
+
+
+def _at_points(coefficients, discretisation):
+    if coefficients.step:
+        return coefficients.values[:, 0]
+    values = np.empty((discretisation.points.total, 1))
+    for view, group in zip(
+        discretisation.points.per_group(values, discretisation.groups), discretisation.groups, strict=True
+    ):
+        view[:] = coefficients.values[coefficients.rows[group.cells]][:, None]
+    return values[:, 0]
+
+
+def isotropic_stiffness(lame, shear):
+    """Voigt stiffness (..., 6, 6) of Lamé's λ and μ (...)."""
+    lame, shear = np.broadcast_arrays(np.asarray(lame, dtype=float), np.asarray(shear, dtype=float))
+    stiffness = np.zeros((*lame.shape, 6, 6))
+    stiffness[..., :3, :3] = lame[..., None, None]
+    for i in range(6):
+        stiffness[..., i, i] += (2.0 if i < 3 else 1.0) * shear
+    return stiffness

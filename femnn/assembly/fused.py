@@ -3,63 +3,166 @@
 import numpy as np
 from numba import njit, prange
 
-from femnn.integration.kernels import _FAST, add_moments
+from femnn.assembly.element_matrices import ISOTROPIC, add_point
+from femnn.integration.kernels import _FAST
+from femnn.integration.lanes import LANES, add_moments, gradients_of_batch, lane_workspace
 
 
-def flat_points(groups, n):
-    """Points and weights of all groups one after another, and where each element's own begin.
+def fill_matrix(form, hexahedra, pattern, points, coefficients, components):
+    """The CSR matrix of a form.
 
-    Returns
-    -------
-    points : (3, total), weights : (total,)
-    first : (n,) int64, count : (n,) int64
-        ``count`` is 0 for elements that no group holds.
+    Parameters
+    ----------
+    form
+        One of those in :mod:`femnn.assembly.element_matrices`.
+    hexahedra : (n, 8, 3)
+    pattern : Pattern
+    points : Points
+    coefficients : Coefficients
+    components
+        Degrees of freedom per node, 1 or 3.
     """
-    points, weights = [], []
-    first, count = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    total = 0
-    for group in groups:
-        m, nqp = len(group.cells), group.W.shape[-1]
-        shared = group.X.ndim == 2 and group.W.ndim == 1
-        sets = 1 if shared else m
-        own = group.X[:, None, :] if group.X.ndim == 2 else group.X
-        points.append(np.broadcast_to(own, (3, sets, nqp)).reshape(3, -1))
-        weights.append(np.broadcast_to(group.W, (sets, nqp)).reshape(-1))
-        first[group.cells] = total + (0 if shared else nqp * np.arange(m))
-        count[group.cells] = nqp
-        total += sets * nqp
-    return np.concatenate(points, axis=1), np.concatenate(weights), first, count
+    matrix = pattern.empty_matrix(components)
+    blocks = pattern.blocks
+    _fill(
+        form,
+        hexahedra,
+        (pattern.cells, pattern.starts, pattern.slots, blocks.places),
+        (blocks.order, blocks.elements, blocks.colours, blocks.nodes, blocks.starts, blocks.opens),
+        (points.batches, points.first, points.count),
+        coefficients,
+        components,
+        LANES,
+        matrix.data,
+    )
+    return matrix
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def add_elasticity(hexahedra, cells, starts, slots, order, blocks, colours, rule, lame, shear, data):
-    """Add the isotropic stiffness of every element to the CSR ``data`` of three degrees of freedom per vertex.
-
-    ``hexahedra`` (n, 8, 3); ``cells`` to ``colours`` as in :class:`femnn.assembly.pattern.Pattern`; ``rule`` from
-    :func:`flat_points`.
-    """
-    points, weights, first, count = rule
+def _fill(form, hexahedra, pattern, blocks, points, coefficients, components, lanes, data):
+    cells, row_starts, slots, places = pattern
+    order, elements, colours, block_nodes, node_starts, opens = blocks
+    batches, first, count = points
+    numbers, rows, step = coefficients
+    k = cells.shape[1]
     for colour in range(colours.shape[0] - 1):
         for block in prange(colours[colour], colours[colour + 1]):
-            moments = np.empty((24, 24))
-            for k in range(blocks[block], blocks[block + 1]):
-                e = order[k]
-                begin, end = first[e], first[e] + count[e]
-                moments[:] = 0.0
-                add_moments(hexahedra[e], points[:, begin:end], weights[begin:end], moments)
-                _scatter(moments, cells[e], starts, slots[e], lame, shear, data)
+            buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, components))
+            work, inverses, columns, gradients = lane_workspace(k)
+            spread, values, matrix = np.empty((9, 3 * k)), np.empty(k), np.empty((components * k, components * k))
+            for i in range(elements[block], elements[block + 1]):
+                e = order[i]
+                if count[e] == 0:
+                    continue
+                matrix[:] = 0.0
+                for batch in range((count[e] + LANES - 1) // LANES):
+                    own = first[e] + batch
+                    gradients_of_batch(hexahedra, e, batches, own, lanes, work, inverses, columns, gradients)
+                    if form == ISOTROPIC:
+                        add_moments(gradients, inverses, matrix)
+                        continue
+                    for q in range(min(LANES, count[e] - LANES * batch)):
+                        row = rows[e] + step * (LANES * batch + q)
+                        add_point(form, batches, own, q, numbers, row, inverses, gradients, spread, values, matrix)
+                if form == ISOTROPIC:
+                    lame, shear = numbers[rows[e], 0], numbers[rows[e], 1]
+                    scatter_isotropic(matrix, lame, shear, e, cells, row_starts, slots, places, buffer)
+                else:
+                    scatter(matrix, e, cells, row_starts, slots, places, components, buffer)
+            flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data)
+
+
+@njit(cache=True)
+def buffer_length(block, block_nodes, node_starts, row_starts, components):
+    """Entries in the rows of a block's nodes."""
+    total = 0
+    for i in range(node_starts[block], node_starts[block + 1]):
+        total += row_starts[block_nodes[i] + 1] - row_starts[block_nodes[i]]
+    return components * components * total
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def scatter(matrix, e, cells, row_starts, slots, places, components, buffer):
+    """Add the matrix of element ``e``, component-major, to the rows of its nodes in the buffer of its block."""
+    k = cells.shape[1]
+    if components == 1:
+        for a in range(k):
+            place = np.uint64(places[e, a])
+            for b in range(k):
+                buffer[place + np.uint64(slots[e, a, b])] += matrix[a, b]
+        return
+    for a in range(k):
+        start = np.uint64(9 * np.int64(places[e, a]))
+        width = np.uint64(3 * (row_starts[cells[e, a] + 1] - row_starts[cells[e, a]]))
+        for b in range(k):
+            place = start + np.uint64(3 * np.int64(slots[e, a, b]))
+            for i in range(3):
+                buffer[place] += matrix[i * k + a, b]
+                buffer[place + np.uint64(1)] += matrix[i * k + a, k + b]
+                buffer[place + np.uint64(2)] += matrix[i * k + a, 2 * k + b]
+                place += width
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def scatter_isotropic(moments, lame, shear, e, cells, row_starts, slots, places, buffer):
+    """Add the isotropic stiffness of element ``e`` to the buffer, straight from its gradient moments G_ij with i ≤ j.
+
+    K[(i, a), (j, b)] = λ G_ij[a, b] + μ G_ij[b, a] + δ_ij μ Σ_k G_kk[a, b], and K is symmetric.
+    """
+    k = cells.shape[1]
+    one, two = np.uint64(1), np.uint64(2)
+    for a in range(k):
+        width_a = np.uint64(3 * (row_starts[cells[e, a] + 1] - row_starts[cells[e, a]]))
+        for b in range(a, k):
+            x, y, z = moments[a, b], moments[k + a, k + b], moments[2 * k + a, 2 * k + b]
+            xy, yx = moments[a, k + b], moments[b, k + a]
+            xz, zx = moments[a, 2 * k + b], moments[b, 2 * k + a]
+            yz, zy = moments[k + a, 2 * k + b], moments[k + b, 2 * k + a]
+            trace = shear * (x + y + z)
+            k00, k01, k02 = (lame + shear) * x + trace, lame * xy + shear * yx, lame * xz + shear * zx
+            k10, k11, k12 = lame * yx + shear * xy, (lame + shear) * y + trace, lame * yz + shear * zy
+            k20, k21, k22 = lame * zx + shear * xz, lame * zy + shear * yz, (lame + shear) * z + trace
+            place = np.uint64(9 * np.int64(places[e, a]) + 3 * np.int64(slots[e, a, b]))
+            buffer[place] += k00
+            buffer[place + one] += k01
+            buffer[place + two] += k02
+            place += width_a
+            buffer[place] += k10
+            buffer[place + one] += k11
+            buffer[place + two] += k12
+            place += width_a
+            buffer[place] += k20
+            buffer[place + one] += k21
+            buffer[place + two] += k22
+            if a == b:
+                continue
+            width_b = np.uint64(3 * (row_starts[cells[e, b] + 1] - row_starts[cells[e, b]]))
+            place = np.uint64(9 * np.int64(places[e, b]) + 3 * np.int64(slots[e, b, a]))
+            buffer[place] += k00
+            buffer[place + one] += k10
+            buffer[place + two] += k20
+            place += width_b
+            buffer[place] += k01
+            buffer[place + one] += k11
+            buffer[place + two] += k21
+            place += width_b
+            buffer[place] += k02
+            buffer[place + one] += k12
+            buffer[place + two] += k22
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _scatter(moments, cell, starts, slots, lame, shear, data):
-    for a in range(8):
-        begin = starts[cell[a]]
-        width = 3 * (starts[cell[a] + 1] - begin)
-        for b in range(8):
-            place = 9 * begin + 3 * np.int64(slots[a, b])
-            trace = shear * (moments[3 * a, 3 * b] + moments[3 * a + 1, 3 * b + 1] + moments[3 * a + 2, 3 * b + 2])
-            for i in range(3):
-                for j in range(3):
-                    data[place + j] += lame * moments[3 * a + i, 3 * b + j] + shear * moments[3 * a + j, 3 * b + i]
-                data[place + i] += trace
-                place += width
+def flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data):
+    """Write the rows of a block's buffer to the matrix, or add them where an earlier block wrote."""
+    square = components * components
+    begin = np.uint64(0)
+    for i in range(node_starts[block], node_starts[block + 1]):
+        start = np.uint64(square * row_starts[block_nodes[i]])
+        length = np.uint64(square * row_starts[block_nodes[i] + 1]) - start
+        if opens[i]:
+            for j in range(length):
+                data[start + j] = buffer[begin + j]
+        else:
+            for j in range(length):
+                data[start + j] += buffer[begin + j]
+        begin += length

@@ -1,176 +1,247 @@
-"""Where the entries of each element go in the sparse matrix, and which elements may be added at the same time.
-
-Both depend on the mesh's connectivity alone and are built once. Elements are taken in blocks of neighbours; blocks of
-one colour share no vertex, so threads can add them without locks, and since colours follow each other in a fixed order
-every entry is summed in the same order, whatever the number of threads.
-"""
+"""Where the entries of each element go in the sparse matrix: built once for a connectivity, used for every assembly."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import skfem
 from numba import njit
+from scipy.sparse import csr_matrix, get_index_dtype
 
+from femnn.assembly.blocks import Blocks
 from femnn.exceptions import MeshError
+from femnn.geometry.mesh import require_vertices
+from femnn.memory import require_memory
 
-#: Elements per block: enough work for a thread between two barriers, few enough for its rows to stay in the cache.
-BLOCK = 512
-
-# Neighbours of a vertex are counted in one byte.
-_MOST_NEIGHBOURS = 255
+# Neighbours of a node are counted in two bytes.
+_MOST_NEIGHBOURS = 65535
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """Sparsity of a vertex-based matrix on a hexahedral mesh.
+    """Sparsity of a node-based matrix on a hexahedral mesh.
 
     Attributes
     ----------
-    cells : (n, 8) int32
-        Vertices of each element.
-    starts : (n_vertices + 1,) int64
-        Where the neighbours of each vertex start in ``neighbours``.
+    cells : (n, k) int32
+        Nodes of each element, numbered like the degrees of freedom of scikit-fem's scalar element: k = 8 vertices for
+        ``ElementHex1``, k = 27 nodes for ``ElementHex2``.
+    starts : (n_nodes + 1,) int64
+        Where the neighbours of each node start in ``neighbours``.
     neighbours : (starts[-1],) int32
-        Vertices that share an element with each vertex, itself included, ascending.
-    slots : (n, 8, 8) uint8
-        Place of vertex b of an element among the neighbours of its vertex a.
-    order : (n,) int32, blocks : (n_blocks + 1,) int64, colours : (n_colours + 1,) int64
-        Elements in the order of assembly, where blocks start in it, where colours start among the blocks.
+        Nodes that share an element with each node, itself included, ascending.
+    slots : (n, k, k) uint16
+        Place of node b of an element among the neighbours of its node a.
+    blocks : Blocks
+        Elements that are added together, and which of these blocks may be added at the same time.
     """
 
     cells: np.ndarray
     starts: np.ndarray
     neighbours: np.ndarray
     slots: np.ndarray
-    order: np.ndarray
-    blocks: np.ndarray
-    colours: np.ndarray
+    blocks: Blocks
 
     @classmethod
-    def of(cls, mesh):
-        """The pattern of a ``skfem.MeshHex``; MeshError if a vertex has more than 255 neighbours."""
-        cells = np.ascontiguousarray(mesh.t.T, dtype=np.int32)
-        n_vertices = mesh.p.shape[1]
-        firsts, members = _elements_of_vertices(cells, n_vertices)
+    def of(cls, mesh, element=None):
+        """The pattern of a ``skfem.MeshHex`` with the nodes of an element.
+
+        Parameters
+        ----------
+        mesh
+            A ``skfem.MeshHex``.
+        element
+            ``skfem.ElementHex1()`` (None) or ``skfem.ElementHex2()``.
+
+        Raises
+        ------
+        MeshError
+            If an element names a vertex that the mesh does not have, two elements are the same or overlap in more than
+            a face, or a node has too many neighbours.
+        """
+        require_vertices(mesh)
+        vertices = np.ascontiguousarray(mesh.t.T, dtype=np.int32)
+        if element is None or isinstance(element, skfem.ElementHex1):
+            cells, n_nodes = vertices, mesh.p.shape[1]
+        else:
+            dofs = skfem.Dofs(mesh, element)
+            cells, n_nodes = np.ascontiguousarray(dofs.element_dofs.T, dtype=np.int32), dofs.N
+        firsts, members = _elements_of_nodes(cells, n_nodes)
+        _check_overlaps(vertices, firsts, members)
         starts, neighbours = _neighbours(cells, firsts, members)
         most = int(np.diff(starts).max())
         if most > _MOST_NEIGHBOURS:
             raise MeshError(
-                f"a vertex has {most} neighbours, itself included; more than {_MOST_NEIGHBOURS} are not provided for, "
+                f"a node has {most} neighbours, itself included; more than {_MOST_NEIGHBOURS} are not provided for, "
                 "check whether vertices were merged by mistake"
             )
-        slots = _slots(cells, starts, neighbours)
-        # elements that follow each other share vertices, as far as the vertices are numbered along the mesh
-        order = np.argsort(cells.min(axis=1), kind="stable").astype(np.int32)
-        blocks, colours = _coloured_blocks(cells, order, firsts, members)
-        order, blocks = _sorted_by_colour(order, blocks, colours)
-        counts = np.bincount(colours)
-        return cls(cells, starts, neighbours, slots, order, blocks, np.concatenate([[0], np.cumsum(counts)]))
+        slots = np.empty((*cells.shape, cells.shape[1]), dtype=np.uint16)
+        _fill_slots(cells, firsts, members, starts, neighbours, slots)
+        return cls(cells, starts, neighbours, slots, Blocks.of(cells, starts, mesh.p))
 
-    def vector_structure(self, components=3):
-        """``indptr`` and ``indices`` of the CSR matrix with ``components`` degrees of freedom per vertex."""
-        degrees = np.diff(self.starts)
-        rows = np.repeat(degrees * components, components)
-        indptr = np.concatenate([[0], np.cumsum(rows)])
-        indices = np.empty(indptr[-1], dtype=np.int32)
+    @property
+    def n_nodes(self):
+        """Nodes of the mesh, those without elements included."""
+        return len(self.starts) - 1
+
+    def require(self, mesh, element):
+        """Raise MeshError unless this pattern was made of the connectivity of ``mesh`` for a scalar ``element``."""
+        nodes = 8 if isinstance(element, skfem.ElementHex1) else 27
+        if self.cells.shape[1] != nodes:
+            raise MeshError(
+                f"the pattern has {self.cells.shape[1]} nodes per element, {type(element).__name__} has {nodes}; "
+                "pass Pattern.of(mesh, element), or None"
+            )
+        if self.cells.shape[0] != mesh.nelements or not np.array_equal(self.cells[:, :8].T, mesh.t):
+            raise MeshError(
+                f"the pattern belongs to another mesh: it has {len(self.cells)} elements, this one {mesh.nelements}, "
+                "or their vertices differ; pass Pattern.of(mesh), or None"
+            )
+
+    def empty_matrix(self, components):
+        """A CSR matrix with this structure, ``components`` degrees of freedom per node, and data still unset.
+
+        All matrices of one pattern share the arrays of their structure, which are therefore read-only; a copy has its
+        own.
+
+        Raises
+        ------
+        MemoryError
+            If the machine has not the memory that data and structure need; nothing is allocated then.
+        """
+        indptr, indices = self._scalar_structure if components == 1 else self._vector_structure
+        size = components * self.n_nodes
+        require_memory(8 * len(indices), f"the matrix of {size:,} degrees of freedom and {len(indices):,} entries")
+        return csr_matrix((np.empty(len(indices)), indices, indptr), shape=(size, size), copy=False)
+
+    @cached_property
+    def _scalar_structure(self):
+        return self._structure(1)
+
+    @cached_property
+    def _vector_structure(self):
+        return self._structure(3)
+
+    def _structure(self, components):
+        entries = int(self.starts[-1]) * components**2
+        dtype = get_index_dtype(maxval=max(entries, components * self.n_nodes))
+        # the data come right after the structure: whoever lacks the memory for them should know before this is filled
+        need = entries * (8 + dtype().itemsize)
+        require_memory(need, f"the matrix of {components * self.n_nodes:,} degrees of freedom and {entries:,} entries")
+        indptr = np.zeros(components * self.n_nodes + 1, dtype=dtype)
+        np.cumsum(np.repeat(np.diff(self.starts) * components, components), out=indptr[1:])
+        indices = np.empty(entries, dtype=dtype)
         _fill_indices(self.starts, self.neighbours, components, indices)
+        indptr.flags.writeable = indices.flags.writeable = False
         return indptr, indices
 
 
+def _check_overlaps(vertices, firsts, members):
+    first, second, common = _overlap(vertices, firsts, members)
+    if first < 0:
+        return
+    if common == 8:
+        raise MeshError(f"elements {first} and {second} have the same vertices; remove one of them")
+    raise MeshError(
+        f"elements {first} and {second} share {common} vertices, hexahedra share a face of 4 at most; "
+        "repair the connectivity of the mesh"
+    )
+
+
 @njit(cache=True)
-def _elements_of_vertices(cells, n_vertices):
-    counts = np.zeros(n_vertices + 1, dtype=np.int64)
+def _elements_of_nodes(cells, n_nodes):
+    """Elements and places ``k e + a`` of each node, one after another, and where those of each node start."""
+    k = cells.shape[1]
+    firsts = np.zeros(n_nodes + 1, dtype=np.int64)
     for e in range(cells.shape[0]):
-        for a in range(8):
-            counts[cells[e, a] + 1] += 1
-    firsts = np.cumsum(counts)
-    members = np.empty(firsts[-1], dtype=np.int32)
+        for a in range(k):
+            firsts[cells[e, a] + 1] += 1
+    firsts = np.cumsum(firsts)
+    members = np.empty(firsts[-1], dtype=np.int64)
     filled = firsts[:-1].copy()
     for e in range(cells.shape[0]):
-        for a in range(8):
-            vertex = cells[e, a]
-            members[filled[vertex]] = e
-            filled[vertex] += 1
+        for a in range(k):
+            node = cells[e, a]
+            members[filled[node]] = k * e + a
+            filled[node] += 1
     return firsts, members
 
 
 @njit(cache=True)
+def _overlap(vertices, firsts, members):
+    """The first two elements that share more than four vertices, and how many; (-1, -1, 0) if there are none."""
+    n = vertices.shape[0]
+    width = members.shape[0] // n
+    common = np.zeros(n, dtype=np.uint8)
+    for e in range(n):
+        for a in range(8):
+            for m in range(firsts[vertices[e, a]], firsts[vertices[e, a] + 1]):
+                other = members[m] // width
+                if other > e:
+                    common[other] += 1
+                    if common[other] > 4:
+                        return e, other, _common_vertices(vertices[e], vertices[other])
+        for a in range(8):
+            for m in range(firsts[vertices[e, a]], firsts[vertices[e, a] + 1]):
+                common[members[m] // width] = 0
+    return -1, -1, 0
+
+
+@njit(cache=True)
+def _common_vertices(first, second):
+    count = 0
+    for a in range(8):
+        for b in range(8):
+            count += first[a] == second[b]
+    return count
+
+
+@njit(cache=True)
 def _neighbours(cells, firsts, members):
-    n = firsts.shape[0] - 1
+    n, k = firsts.shape[0] - 1, cells.shape[1]
     starts = np.zeros(n + 1, dtype=np.int64)
-    # most vertices of a hexahedral mesh have 27 neighbours
-    neighbours = np.empty(27 * n + 64, dtype=np.int32)
+    # inside a regular mesh a vertex has 27 neighbours; the nodes of triquadratic elements have 64 on average
+    neighbours = np.empty((27 if k == 8 else 64) * n + 1024, dtype=np.int32)
     seen = np.full(n, -1, dtype=np.int64)
     end = 0
-    for vertex in range(n):
+    for node in range(n):
         first = end
-        for k in range(firsts[vertex], firsts[vertex + 1]):
-            for b in range(8):
-                other = cells[members[k], b]
-                if seen[other] != vertex:
-                    seen[other] = vertex
-                    if end == neighbours.shape[0]:
-                        grown = np.empty(2 * end, dtype=np.int32)
-                        grown[:end] = neighbours
-                        neighbours = grown
+        for m in range(firsts[node], firsts[node + 1]):
+            e = members[m] // k
+            if end + k > neighbours.shape[0]:
+                grown = np.empty(2 * neighbours.shape[0], dtype=np.int32)
+                grown[:end] = neighbours[:end]
+                neighbours = grown
+            for b in range(k):
+                other = cells[e, b]
+                if seen[other] != node:
+                    seen[other] = node
                     neighbours[end] = other
                     end += 1
         neighbours[first:end].sort()
-        starts[vertex + 1] = end
+        starts[node + 1] = end
     return starts, neighbours[:end].copy()
 
 
 @njit(cache=True)
-def _slots(cells, starts, neighbours):
-    slots = np.empty((cells.shape[0], 8, 8), dtype=np.uint8)
-    for e in range(cells.shape[0]):
-        for a in range(8):
-            first = starts[cells[e, a]]
-            own = neighbours[first : starts[cells[e, a] + 1]]
-            for b in range(8):
-                slots[e, a, b] = np.searchsorted(own, cells[e, b])
-    return slots
-
-
-@njit(cache=True)
-def _coloured_blocks(cells, order, firsts, members):
-    """Greedy colours of consecutive blocks: the least that no earlier block with a common vertex has."""
-    n = cells.shape[0]
-    count = (n + BLOCK - 1) // BLOCK
-    block_of = np.empty(n, dtype=np.int64)
-    for k in range(n):
-        block_of[order[k]] = k // BLOCK
-    colours = np.full(count, -1, dtype=np.int64)
-    taken = np.full(count + 1, -1, dtype=np.int64)
-    for block in range(count):
-        for k in range(block * BLOCK, min(n, (block + 1) * BLOCK)):
-            for a in range(8):
-                vertex = cells[order[k], a]
-                for m in range(firsts[vertex], firsts[vertex + 1]):
-                    colour = colours[block_of[members[m]]]
-                    if colour >= 0:
-                        taken[colour] = block
-        colour = 0
-        while taken[colour] == block:
-            colour += 1
-        colours[block] = colour
-    starts = np.arange(count + 1) * BLOCK
-    starts[count] = n
-    return starts, colours
-
-
-def _sorted_by_colour(order, blocks, colours):
-    by_colour = np.argsort(colours, kind="stable")
-    sizes = np.diff(blocks)[by_colour]
-    pieces = [order[blocks[b] : blocks[b + 1]] for b in by_colour]
-    return np.concatenate(pieces), np.concatenate([[0], np.cumsum(sizes)])
+def _fill_slots(cells, firsts, members, starts, neighbours, slots):
+    k = cells.shape[1]
+    place = np.empty(firsts.shape[0] - 1, dtype=np.uint16)
+    for node in range(firsts.shape[0] - 1):
+        for s in range(starts[node], starts[node + 1]):
+            place[neighbours[s]] = s - starts[node]
+        for m in range(firsts[node], firsts[node + 1]):
+            e, a = members[m] // k, members[m] % k
+            for b in range(k):
+                slots[e, a, b] = place[cells[e, b]]
 
 
 @njit(cache=True)
 def _fill_indices(starts, neighbours, components, indices):
     position = 0
-    for vertex in range(starts.shape[0] - 1):
+    for node in range(starts.shape[0] - 1):
         for _ in range(components):
-            for k in range(starts[vertex], starts[vertex + 1]):
+            for s in range(starts[node], starts[node + 1]):
                 for j in range(components):
-                    indices[position] = components * neighbours[k] + j
+                    indices[position] = components * neighbours[s] + j
                     position += 1

@@ -5,6 +5,7 @@ Everything is written in scikit-fem's vertex order and on its reference cube [0,
 """
 
 import numpy as np
+from skfem import ElementHex2
 
 #: Vertices of the reference cube in scikit-fem's order, shape (8, 3).
 VERTICES = np.array(
@@ -19,6 +20,10 @@ SIGNS.setflags(write=False)
 #: Vertices in the order of VTK, meshio and Abaqus: bottom face counter-clockwise, then top. ``x[TO_VTK]`` reorders.
 TO_VTK = np.array([7, 4, 1, 5, 6, 2, 0, 3])
 TO_VTK.setflags(write=False)
+
+#: Nodes of the triquadratic hexahedron in scikit-fem's order: vertices, edges, faces, centre, shape (27, 3).
+QUADRATIC_NODES = np.array(ElementHex2.doflocs)
+QUADRATIC_NODES.setflags(write=False)
 
 #: The twelve edges as pairs of vertices; the first four run along ξ, the next along η, the last along ζ.
 EDGES = np.array(

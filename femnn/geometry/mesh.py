@@ -1,6 +1,7 @@
 """From a scikit-fem mesh to an array of hexahedra, with the checks that the host does not make."""
 
 import numpy as np
+from numba import njit, prange
 from skfem import Mesh, MeshHex1
 
 from femnn.exceptions import MeshError
@@ -36,16 +37,41 @@ def hexahedra(mesh):
         raise MeshError(f"the mesh is a {type(mesh).__name__}, femnn integrates hexahedra; pass a skfem.MeshHex")
     if mesh.nelements == 0:
         raise MeshError("the mesh has no cells; check the file or the selection it came from")
-    vertices = mesh.p[:, mesh.t].transpose(2, 1, 0)
-    finite = np.isfinite(vertices).all(axis=(1, 2))
-    if not finite.all():
-        element = int(np.flatnonzero(~finite)[0])
-        vertex = int(np.flatnonzero(~np.isfinite(vertices[element]).all(axis=1))[0])
+    require_vertices(mesh)
+    vertices = np.empty((mesh.nelements, 8, 3))
+    _gather(np.asarray(mesh.p, dtype=float), np.asarray(mesh.t), vertices)
+    if not np.isfinite(vertices).all():
+        _raise_not_finite(vertices)
+    return vertices
+
+
+def require_vertices(mesh):
+    """Raise MeshError if an element names a vertex that the mesh does not have."""
+    cells, count = mesh.t, mesh.p.shape[1]
+    if cells.min() < 0 or cells.max() >= count:
+        wrong = int(np.flatnonzero((cells < 0).any(axis=0) | (cells >= count).any(axis=0))[0])
         raise MeshError(
-            f"element {element} has the coordinates {vertices[element, vertex].tolist()} at vertex {vertex}, and "
-            f"{(~finite).sum()} of {mesh.nelements} elements have non-finite ones; repair the mesh"
+            f"element {wrong} has the vertices {cells[:, wrong].tolist()}, the mesh has {count}; "
+            "rebuild the mesh from its file"
         )
-    return np.ascontiguousarray(vertices, dtype=float)
+
+
+@njit(parallel=True, cache=True)
+def _gather(points, cells, vertices):
+    for e in prange(cells.shape[1]):
+        for a in range(8):
+            for i in range(3):
+                vertices[e, a, i] = points[i, cells[a, e]]
+
+
+def _raise_not_finite(vertices):
+    finite = np.isfinite(vertices).all(axis=(1, 2))
+    element = int(np.flatnonzero(~finite)[0])
+    vertex = int(np.flatnonzero(~np.isfinite(vertices[element]).all(axis=1))[0])
+    raise MeshError(
+        f"element {element} has the coordinates {vertices[element, vertex].tolist()} at vertex {vertex}, and "
+        f"{(~finite).sum()} of {len(vertices)} elements have non-finite ones; repair the mesh"
+    )
 
 
 def vertex_array(hexahedra):

@@ -16,6 +16,9 @@ VALID, FOLDED, DEGENERATE = 0, 1, 2
 #: det J below this share of the largest Bernstein coefficient counts as zero.
 DEGENERATE_SHARE = 1e-9
 
+# Elements that share one work space.
+_CHUNK = 64
+
 # Boxes looked at before an element is called degenerate: its det J then comes too near zero to tell its sign.
 _MOST_BOXES = 4096
 
@@ -34,25 +37,25 @@ def _lines():
 _LINES = _lines()
 
 
-@njit(cache=True, error_model="numpy")
-def _lattice_columns(hexahedron, axis, columns):
-    """Derivatives of the map along one axis into ``columns`` (3, 3, 3): bilinear in the other two axes."""
+@njit(cache=True, error_model="numpy", forceinline=True)
+def _lattice_columns(hexahedra, e, axis, columns):
+    """Derivatives of the map along one axis into ``columns[axis]`` (3, 3, 3): bilinear in the other two axes."""
     for c in range(3):
         for i in range(2):
             for j in range(2):
                 ahead, behind = _LINES[axis, i, j, 1], _LINES[axis, i, j, 0]
-                columns[2 * i, 2 * j, c] = hexahedron[ahead, c] - hexahedron[behind, c]
+                columns[axis, 2 * i, 2 * j, c] = hexahedra[e, ahead, c] - hexahedra[e, behind, c]
         for i in range(0, 3, 2):
-            columns[i, 1, c] = 0.5 * (columns[i, 0, c] + columns[i, 2, c])
+            columns[axis, i, 1, c] = 0.5 * (columns[axis, i, 0, c] + columns[axis, i, 2, c])
         for j in range(3):
-            columns[1, j, c] = 0.5 * (columns[0, j, c] + columns[2, j, c])
+            columns[axis, 1, j, c] = 0.5 * (columns[axis, 0, j, c] + columns[axis, 2, j, c])
 
 
-@njit(cache=True, error_model="numpy")
-def _lattice_values(hexahedron, columns, values):
-    """det J of one element (8, 3) on the lattice into ``values`` (3, 3, 3); ``columns`` (3, 3, 3, 3) is work space."""
+@njit(cache=True, error_model="numpy", forceinline=True)
+def _lattice_values(hexahedra, e, columns, values):
+    """det J of element ``e`` on the lattice into ``values`` (3, 3, 3), by way of ``columns`` (3, 3, 3, 3)."""
     for axis in range(3):
-        _lattice_columns(hexahedron, axis, columns[axis])
+        _lattice_columns(hexahedra, e, axis, columns)
     for j in range(3):
         for k in range(3):
             u0, u1, u2 = columns[0, j, k, 0], columns[0, j, k, 1], columns[0, j, k, 2]
@@ -62,7 +65,7 @@ def _lattice_values(hexahedron, columns, values):
                 values[i, j, k] = u0 * (v1 * w2 - v2 * w1) + u1 * (v2 * w0 - v0 * w2) + u2 * (v0 * w1 - v1 * w0)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True)
 def _to_bernstein(values):
     """Lattice values (3, 3, 3) to Bernstein coefficients in place, axis by axis: only the middle ones change."""
     for i in range(3):
@@ -80,7 +83,7 @@ def _to_bernstein(values):
 def _determinants(hexahedra, bernstein, values):
     for e in prange(hexahedra.shape[0]):
         columns = np.empty((3, 3, 3, 3))
-        _lattice_values(hexahedra[e], columns, values[e])
+        _lattice_values(hexahedra, e, columns, values[e])
         if bernstein:
             _to_bernstein(values[e])
 
@@ -166,17 +169,29 @@ def _classify_one(coefficients):
 
 @njit(parallel=True, cache=True, error_model="numpy")
 def _classify(hexahedra, status):
-    for e in prange(hexahedra.shape[0]):
+    for chunk in prange((hexahedra.shape[0] + _CHUNK - 1) // _CHUNK):
         columns, coefficients = np.empty((3, 3, 3, 3)), np.empty((3, 3, 3))
-        _lattice_values(hexahedra[e], columns, coefficients)
-        _to_bernstein(coefficients)
-        if coefficients.sum() < 0.0:
-            coefficients *= -1.0
-        # most elements are settled by the signs alone; only the others pay for the work space of the subdivision
-        if coefficients.min() > DEGENERATE_SHARE * coefficients.max():
-            status[e] = VALID
-        else:
+        for e in range(chunk * _CHUNK, min(hexahedra.shape[0], (chunk + 1) * _CHUNK)):
+            _lattice_values(hexahedra, e, columns, coefficients)
+            _to_bernstein(coefficients)
+            least, most = _extremes(coefficients)
+            # most elements are settled by the signs alone; only the others pay for the work space of the subdivision
+            if least > DEGENERATE_SHARE * most or most < DEGENERATE_SHARE * least:
+                status[e] = VALID
+                continue
+            if coefficients.sum() < 0.0:
+                coefficients *= -1.0
             status[e] = _classify_one(coefficients)
+
+
+@njit(cache=True, error_model="numpy", forceinline=True)
+def _extremes(coefficients):
+    least = most = coefficients[0, 0, 0]
+    for i in range(3):
+        for j in range(3):
+            for k in range(3):
+                least, most = min(least, coefficients[i, j, k]), max(most, coefficients[i, j, k])
+    return least, most
 
 
 def classify(hexahedra):

@@ -1,24 +1,35 @@
 """Material parameters and their checks."""
 
-from numbers import Real
-
 import numpy as np
 
 from femnn.exceptions import ParameterError
 
 
 def lame_parameters(young, poisson):
-    """Lamé's λ and μ (Pa) from Young's modulus (Pa) and Poisson's ratio.
+    """Lamé's λ and μ (Pa) from Young's modulus (Pa) and Poisson's ratio, numbers or arrays that fit together.
 
     Raises
     ------
     ParameterError
-        Unless young > 0 and -1 < poisson < 0.5.
+        Unless young > 0 and -1 < poisson < 0.5 everywhere.
     """
-    if not isinstance(young, Real) or not 0.0 < young < np.inf:
-        raise ParameterError(f"Young's modulus is {young!r}; it must be a positive number, in Pa")
-    if not isinstance(poisson, Real) or not -1.0 < poisson < 0.5:
-        raise ParameterError(
-            f"Poisson's ratio is {poisson!r}; isotropic elasticity needs a value between -1 and 0.5, both excluded"
-        )
-    return young * poisson / ((1.0 + poisson) * (1.0 - 2.0 * poisson)), young / (2.0 * (1.0 + poisson))
+    modulus = _within(young, 0.0, np.inf, "Young's modulus is {}; it must be a positive number, in Pa")
+    ratio = _within(
+        poisson,
+        -1.0,
+        0.5,
+        "Poisson's ratio is {}; isotropic elasticity needs a value between -1 and 0.5, both excluded",
+    )
+    lame, shear = modulus * ratio / ((1.0 + ratio) * (1.0 - 2.0 * ratio)), modulus / (2.0 * (1.0 + ratio))
+    return (float(lame), float(shear)) if lame.ndim == 0 else (lame, shear)
+
+
+def _within(given, low, high, message):
+    values = np.asarray(given)
+    if values.dtype.kind not in "iuf":
+        raise ParameterError(message.format(repr(given)))
+    wrong = ~((values > low) & (values < high))
+    if wrong.any():
+        found = repr(given) if values.ndim == 0 else f"{values[wrong][0]} at place {np.flatnonzero(wrong)[0]}"
+        raise ParameterError(message.format(found))
+    return values.astype(float)

@@ -1,0 +1,126 @@
+"""Load vectors and internal forces through the fused kernels."""
+
+import numpy as np
+from numba import njit, prange
+
+from femnn.assembly.coefficients import Coefficients
+from femnn.assembly.discretisation import Discretisation
+from femnn.assembly.element_matrices import add_stress
+from femnn.integration.kernels import _FAST
+from femnn.integration.lanes import LANES, gradients_of_batch, lane_workspace, shape_values
+
+BODY_FORCE, INTERNAL_FORCE = 0, 1
+
+
+def assemble_body_force(mesh, rule, force, *, element=None, on_folded="error", pattern=None):
+    """Vector of ∫ v · b dx.
+
+    Parameters
+    ----------
+    force
+        b (N/m³): a number for one degree of freedom per node, or three; constant, per element, per point or a
+        function of the points as the coefficients of :func:`femnn.assemble_elasticity`, which the other arguments
+        follow too. A function tells by the shape that it gives, (m, nqp) or (3, m, nqp).
+
+    Returns
+    -------
+    (N,) array
+        Numbered like the degrees of freedom of ``element``, or of ``skfem.ElementVector(element)``.
+
+    Raises
+    ------
+    MeshError, FoldedElementError, ParameterError
+    """
+    discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
+    values = Coefficients.of_shapes(force, ((), (3,)), discretisation, "body force")
+    return _vector(BODY_FORCE, discretisation, values, components=values.values.shape[1])
+
+
+def assemble_internal_force(mesh, rule, stress, *, element=None, on_folded="error", pattern=None):
+    """Vector of ∫ ∇v : σ dx: the forces at the nodes that balance a stress at the points.
+
+    Parameters
+    ----------
+    stress
+        (6,) in Voigt order xx, yy, zz, yz, xz, xy (Pa), or a (3, 3) first Piola-Kirchhoff stress; constant, per
+        element, per point or a function of the points. Other arguments as in :func:`femnn.assemble_elasticity`.
+
+    Returns
+    -------
+    (N,) array
+        Numbered like the degrees of freedom of ``skfem.ElementVector(element)``.
+
+    Raises
+    ------
+    MeshError, FoldedElementError, ParameterError
+    """
+    discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
+    values = Coefficients.of_shapes(stress, ((6,), (3, 3)), discretisation, "stress")
+    return internal_force(discretisation, values)
+
+
+def internal_force(discretisation, stress):
+    """The vector of :func:`assemble_internal_force` for coefficients of 6 or 9 numbers."""
+    return _vector(INTERNAL_FORCE, discretisation, stress, components=3)
+
+
+def _vector(form, discretisation, coefficients, components):
+    pattern, points = discretisation.pattern, discretisation.points
+    blocks = pattern.blocks
+    result = np.zeros(components * pattern.n_nodes)
+    _fill_vector(
+        form,
+        discretisation.hexahedra,
+        pattern.cells,
+        (blocks.order, blocks.elements, blocks.colours),
+        (points.batches, points.first, points.count),
+        coefficients,
+        LANES,
+        result,
+    )
+    return result
+
+
+@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
+def _fill_vector(form, hexahedra, cells, blocks, points, coefficients, lanes, result):
+    order, elements, colours = blocks
+    batches, first, count = points
+    numbers, rows, step = coefficients
+    k = cells.shape[1]
+    components = 3 if form == INTERNAL_FORCE else numbers.shape[1]
+    for colour in range(colours.shape[0] - 1):
+        for block in prange(colours[colour], colours[colour + 1]):
+            work, inverses, columns, gradients = lane_workspace(k)
+            values, force = np.empty(k), np.empty(components * k)
+            for i in range(elements[block], elements[block + 1]):
+                e = order[i]
+                force[:] = 0.0
+                for batch in range((count[e] + LANES - 1) // LANES):
+                    own = first[e] + batch
+                    gradients_of_batch(hexahedra, e, batches, own, lanes, work, inverses, columns, gradients)
+                    for q in range(min(LANES, count[e] - LANES * batch)):
+                        row, volume = rows[e] + step * (LANES * batch + q), inverses[72 + q]
+                        if form == INTERNAL_FORCE:
+                            add_stress(gradients, q, volume, numbers, row, force)
+                        else:
+                            shape_values(batches, own, q, values)
+                            _add_values(values, volume, numbers, row, force)
+                add_to_nodes(force, e, cells, components, result)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _add_values(values, volume, numbers, row, force):
+    k = values.shape[0]
+    for i in range(numbers.shape[1]):
+        scaled = volume * numbers[row, i]
+        for a in range(k):
+            force[i * k + a] += scaled * values[a]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def add_to_nodes(force, e, cells, components, result):
+    """Add the vector of element ``e``, component-major, to that of the mesh."""
+    k = cells.shape[1]
+    for i in range(components):
+        for a in range(k):
+            result[components * cells[e, a] + i] += force[i * k + a]

@@ -1,0 +1,61 @@
+"""Diffusion and mass through the fused kernels."""
+
+from femnn.assembly.coefficients import Coefficients
+from femnn.assembly.discretisation import Discretisation
+from femnn.assembly.element_matrices import DIFFUSION, MASS
+from femnn.assembly.fused import fill_matrix
+from femnn.exceptions import ParameterError
+
+
+def assemble_diffusion(mesh, rule, diffusivity=1.0, *, element=None, on_folded="error", pattern=None):
+    """Matrix of ∫ ∇v · D ∇u dx for one degree of freedom per node.
+
+    Parameters
+    ----------
+    diffusivity
+        A number or a (3, 3) tensor D, symmetric or not; constant, per element, per point or a function of the points
+        as the coefficients of :func:`femnn.assemble_elasticity`, which the other arguments follow too.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix
+        Numbered like the degrees of freedom of ``element``.
+
+    Raises
+    ------
+    MeshError, FoldedElementError, ParameterError, MemoryError
+    """
+    discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
+    tensor = Coefficients.of_tensor(diffusivity, discretisation, "diffusivity")
+    return fill_matrix(
+        DIFFUSION, discretisation.hexahedra, discretisation.pattern, discretisation.points, tensor, components=1
+    )
+
+
+def assemble_mass(mesh, rule, density=1.0, *, components=1, element=None, on_folded="error", pattern=None):
+    """Matrix of ∫ ρ v · u dx.
+
+    Parameters
+    ----------
+    density
+        ρ (kg/m³); constant, per element, per point or a function of the points.
+    components
+        Degrees of freedom per node: 1, or 3 for the consistent mass of a displacement. A point rule that suffices for
+        the stiffness may be too short for the mass: 3×3×3 points integrate it exactly for trilinear elements.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix
+        Numbered like the degrees of freedom of ``element``, or of ``skfem.ElementVector(element)``.
+
+    Raises
+    ------
+    MeshError, FoldedElementError, ParameterError, MemoryError
+    """
+    if components not in (1, 3):
+        raise ParameterError(f"components is {components!r}; fields have 1 or 3")
+    discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
+    density = Coefficients.of(density, (), discretisation, "density")
+    return fill_matrix(
+        MASS, discretisation.hexahedra, discretisation.pattern, discretisation.points, density, components
+    )

@@ -1,0 +1,12 @@
+"""Memory that the machine has left, asked before large arrays are allocated."""
+
+import psutil
+
+
+def require_memory(need, what):
+    """Raise MemoryError if ``what`` needs more bytes than are available; nothing has been allocated then."""
+    available = psutil.virtual_memory().available
+    if need > available:
+        raise MemoryError(
+            f"{what} needs {need:,} bytes, {available:,} are available; take a smaller mesh or a larger machine"
+        )
