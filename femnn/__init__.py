@@ -11,12 +11,15 @@ from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
+from femnn.assembly.laws import ConstitutiveLaw, PointLaw
 from femnn.assembly.pattern import Pattern
+from femnn.assembly.solid import Solid
 from femnn.exceptions import (
     DatasetError,
     FemnnError,
     FemnnWarning,
     FoldedElementError,
+    LawError,
     MeshError,
     ParameterError,
     TrainingError,
@@ -35,16 +38,20 @@ __version__ = metadata.version("femnn")
 __all__ = [
     "AdaptiveGauss",
     "CellGroup",
+    "ConstitutiveLaw",
     "CorrectedGauss",
     "DatasetError",
     "FemnnError",
     "FemnnWarning",
     "FoldedElementError",
     "GaussLegendre",
+    "LawError",
     "MeshError",
     "ParameterError",
     "Pattern",
+    "PointLaw",
     "Rule",
+    "Solid",
     "TrainingError",
     "WeightFileError",
     "assemble_body_force",

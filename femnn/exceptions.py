@@ -27,6 +27,10 @@ class ParameterError(FemnnError, ValueError):
     """A number is outside the interval in which the method is defined or trained."""
 
 
+class LawError(FemnnError):
+    """A constitutive law has no answer at some point: its stress is not finite."""
+
+
 class WeightFileError(FemnnError):
     """A weight file is missing, damaged, or not one of femnn's."""
 

@@ -23,19 +23,17 @@ def fill_matrix(form, hexahedra, pattern, points, coefficients, components):
         Degrees of freedom per node, 1 or 3.
     """
     matrix = pattern.empty_matrix(components)
+    _fill(form, hexahedra, *structure(pattern), points[:3], coefficients, components, LANES, matrix.data)
+    return matrix
+
+
+def structure(pattern):
+    """A Pattern as the two tuples of arrays that the kernels take."""
     blocks = pattern.blocks
-    _fill(
-        form,
-        hexahedra,
+    return (
         (pattern.cells, pattern.starts, pattern.slots, blocks.places),
         (blocks.order, blocks.elements, blocks.colours, blocks.nodes, blocks.starts, blocks.opens),
-        (points.batches, points.first, points.count),
-        coefficients,
-        components,
-        LANES,
-        matrix.data,
     )
-    return matrix
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)

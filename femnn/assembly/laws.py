@@ -1,0 +1,156 @@
+"""Constitutive laws at the integration points of a solid: what one must offer, and laws written as Numba functions."""
+
+from typing import Protocol
+
+import numba
+import numpy as np
+from numba import njit, prange, types
+
+from femnn.exceptions import LawError, ParameterError
+
+#: Numbers of a strain or stress: Voigt, or all nine of a gradient.
+SIZES = {"small": 6, "finite": 9}
+
+_VECTOR, _MATRIX = types.float64[::1], types.float64[:, ::1]
+_SIGNATURE = types.void(_VECTOR, _VECTOR, _VECTOR, _VECTOR, _MATRIX, _VECTOR)
+
+
+class ConstitutiveLaw(Protocol):
+    """What :class:`femnn.Solid` asks of a law: a pure update, vectorised over points, in NumPy, torch or anything else.
+
+    Attributes
+    ----------
+    kinematics
+        ``"small"``: strains and stresses (n, 6) in Voigt order xx, yy, zz, yz, xz, xy with engineering shear strains,
+        tangents (n, 6, 6). ``"finite"``: displacement gradients H_ij = ∂u_i/∂X_j (n, 3, 3), first Piola-Kirchhoff
+        stresses P_ij (n, 3, 3), tangents ∂P_ij/∂H_kl (n, 3, 3, 3, 3).
+    """
+
+    kinematics: str
+
+    def initial_state(self, n):
+        """State of ``n`` virgin points, an array (n, ...) of floats; (n, 0) for a law without memory."""
+
+    def update(self, strain, state):
+        """Stress, tangent and new state of n points; ``state``, that of the last equilibrium, is left as it is."""
+
+
+class PointLaw:
+    """A law written for one point, which Numba compiles into the assembly: nothing is stored but the state.
+
+    Parameters
+    ----------
+    function
+        ``function(strain, state, parameters, stress, tangent, new_state)`` in the subset of Python that Numba compiles.
+        It reads the first three and fills the last three, all of them arrays: for small strains (6,), (s,), (p,), (6,),
+        (6, 6), (s,); for finite strains gradient, stress and tangent are (9,), (9,), (9, 9), row by row. Where the law
+        has no answer (a local iteration that fails) it fills ``stress`` with NaN: the step is cut.
+    parameters
+        Numbers of the material (p,).
+    initial_state
+        State of a virgin point (s,).
+    kinematics
+        ``"small"`` or ``"finite"``, see :class:`ConstitutiveLaw`.
+
+    Raises
+    ------
+    ParameterError
+        If these are no numbers, or Numba cannot compile the function.
+    """
+
+    def __init__(self, function, parameters=(), initial_state=(), kinematics="small"):
+        if kinematics not in SIZES:
+            raise ParameterError(f"kinematics is {kinematics!r}; it must be 'small' or 'finite'")
+        self.kinematics = kinematics
+        self.parameters = _finite_vector(parameters, "parameters")
+        self.virgin = _finite_vector(initial_state, "initial_state")
+        self.compiled = _compiled(function)
+
+    def initial_state(self, n):
+        """State of ``n`` virgin points, (n, s)."""
+        return np.tile(self.virgin, (n, 1))
+
+    def update(self, strain, state):
+        """Stress, tangent and new state of n points, shaped as :class:`ConstitutiveLaw` says."""
+        size = SIZES[self.kinematics]
+        shape = (6,) if size == 6 else (3, 3)
+        strain = np.ascontiguousarray(strain, dtype=float).reshape(-1, size)
+        n = len(strain)
+        state = np.ascontiguousarray(state, dtype=float).reshape(n, len(self.virgin))
+        stress, tangent, new_state = np.empty((n, size)), np.empty((n, size, size)), np.empty_like(state)
+        _update(self.compiled, strain, state, self.parameters, stress, tangent, new_state)
+        return stress.reshape(n, *shape), tangent.reshape(n, *shape, *shape), new_state
+
+    def __repr__(self):
+        return f"PointLaw({self.compiled.__name__}, {self.kinematics} strains, state of {len(self.virgin)})"
+
+
+def check_law(law):
+    """Raise ParameterError unless ``law`` keeps the contract as far as can be seen without calling it."""
+    missing = [name for name in ("initial_state", "update") if not callable(getattr(law, name, None))]
+    if missing:
+        raise ParameterError(
+            f"{type(law).__name__} has no {' and no '.join(missing)}; see femnn.ConstitutiveLaw for what one must have"
+        )
+    kinematics = getattr(law, "kinematics", None)
+    if kinematics not in SIZES:
+        raise ParameterError(f"{type(law).__name__}.kinematics is {kinematics!r}; it must be 'small' or 'finite'")
+
+
+def updated(law, strain, state, cells):
+    """``law.update`` for the points of a group, its answer checked: stress (n, size), tangent (n, size²), state (n, s).
+
+    ``strain`` (n, size), ``state`` (n, s); ``cells`` (n,) names the elements in errors.
+    """
+    n, size = strain.shape
+    given = strain if size == 6 else strain.reshape(n, 3, 3)
+    answer = law.update(given, state.copy())
+    try:
+        stress, tangent, new_state = (np.asarray(part, dtype=float) for part in answer)
+        parts = stress.reshape(n, size), tangent.reshape(n, size**2), new_state.reshape(n, -1)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(
+            f"{type(law).__name__}.update must give stress, tangent and state of {n} points with {size} and {size}² "
+            f"numbers each: {error}"
+        ) from error
+    require_finite(parts[0], cells)
+    return parts
+
+
+def require_finite(stress, cells):
+    """Raise LawError, which names the element, if a stress (n, size) of points in ``cells`` (n,) is not finite."""
+    bad = np.flatnonzero(~np.isfinite(stress).all(axis=1))
+    if len(bad):
+        raise LawError(
+            f"the law has no finite stress at {len(bad)} of {len(stress)} points, the first of them in element "
+            f"{cells[bad[0]]}; take smaller steps or check the law"
+        )
+
+
+def _finite_vector(given, name):
+    try:
+        values = np.atleast_1d(np.array(given, dtype=float))
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"{name} of the law are no numbers: {error}") from error
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ParameterError(f"{name} of the law are {given!r}; give a list of finite numbers")
+    return values
+
+
+def _compiled(function):
+    # a C function has one type for all laws, so that the assembly is compiled once and not for every law
+    plain = getattr(function, "py_func", function)
+    try:
+        return numba.cfunc(_SIGNATURE, error_model="numpy")(plain)
+    except (numba.core.errors.NumbaError, TypeError) as error:
+        raise ParameterError(f"Numba cannot compile the law {getattr(plain, '__name__', plain)!r}: {error}") from error
+
+
+@njit(parallel=True, cache=True)
+def _update(law, strains, states, parameters, stresses, tangents, new_states):
+    for chunk in prange((strains.shape[0] + 63) // 64):
+        for k in range(64 * chunk, min(strains.shape[0], 64 * chunk + 64)):
+            # a law that raises leaves what was there before
+            stresses[k] = np.nan
+            tangents[k] = 0.0
+            law(strains[k], states[k], parameters, stresses[k], tangents[k], new_states[k])

@@ -1,0 +1,173 @@
+"""A solid with a constitutive law at its integration points: internal forces, tangents and a state to roll back."""
+
+import numpy as np
+
+from femnn.assembly.coefficients import Coefficients
+from femnn.assembly.discretisation import Discretisation
+from femnn.assembly.element_matrices import TANGENT
+from femnn.assembly.forces import internal_force
+from femnn.assembly.fused import fill_matrix, structure
+from femnn.assembly.law_kernels import fill_strains, integrate_law
+from femnn.assembly.laws import SIZES, PointLaw, check_law, updated
+from femnn.exceptions import LawError, ParameterError
+from femnn.integration.lanes import LANES
+
+
+class Solid:
+    """A body of one material, ready for :func:`femnn.newton`.
+
+    Parameters
+    ----------
+    mesh, rule, element, on_folded, pattern
+        As in :func:`femnn.assemble_elasticity`: any rule, adaptive ones too.
+    law
+        A :class:`femnn.PointLaw`, which is compiled into the assembly, or any object that keeps
+        :class:`femnn.ConstitutiveLaw`: it is called once for each group of the rule with all points of the group.
+
+    Raises
+    ------
+    MeshError, FoldedElementError, ParameterError, MemoryError
+    """
+
+    def __init__(self, mesh, rule, law, *, element=None, on_folded="error", pattern=None):
+        check_law(law)
+        self.law = law
+        self.discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
+        total = self.discretisation.points.total
+        state = np.asarray(law.initial_state(total), dtype=float)
+        if state.shape[:1] != (total,):
+            raise ParameterError(
+                f"{type(law).__name__}.initial_state({total}) has shape {state.shape}; it must give a row per point"
+            )
+        self._shape = state.shape[1:]
+        self._state = np.ascontiguousarray(state.reshape(total, -1))
+        self._trial = None
+
+    @property
+    def n_dofs(self):
+        """Degrees of freedom: three per node, numbered like those of ``skfem.ElementVector(element)``."""
+        return 3 * self.discretisation.pattern.n_nodes
+
+    @property
+    def groups(self):
+        """The groups of the rule; ``groups[i].cells`` are the elements of ``states[i]``."""
+        return self.discretisation.groups
+
+    @property
+    def states(self):
+        """The committed state: a copy (m, nqp, ...) for each group of the rule."""
+        return self._per_group(self._state.reshape(-1, *self._shape).copy())
+
+    def strains(self, u):
+        """Strains (m, nqp, 6) or displacement gradients (m, nqp, 3, 3) at displacement ``u``, for each group."""
+        strains = self._strains(self._displacement(u))
+        return self._per_group(strains if strains.shape[1] == 6 else strains.reshape(-1, 3, 3))
+
+    def stresses(self, u):
+        """Stresses at displacement ``u`` from the committed state, for each group; nothing changes."""
+        strains, stresses = self._strains(self._displacement(u)), []
+        for strain, state, group in zip(
+            self._per_group(strains), self._per_group(self._state), self.groups, strict=True
+        ):
+            m, nqp = strain.shape[:2]
+            stress = self._updated(strain, state, group)[0]
+            stresses.append(stress.reshape(m, nqp, *((6,) if stress.shape[1] == 6 else (3, 3))))
+        return stresses
+
+    def residual_and_tangent(self, u):
+        """Internal force (n_dofs,) and tangent (csr_matrix) at displacement ``u``, from the committed state.
+
+        Raises
+        ------
+        LawError
+            If the law has no finite stress somewhere; the state is that of before.
+        """
+        if isinstance(self.law, PointLaw):
+            return self._integrated(u, tangent=True)
+        stress, tangent = self._evaluated(u)
+        d = self.discretisation
+        coefficients = Coefficients(tangent, d.points.rows, 1)
+        matrix = fill_matrix(TANGENT, d.hexahedra, d.pattern, d.points, coefficients, components=3)
+        return internal_force(d, Coefficients(stress, d.points.rows, 1)), matrix
+
+    def internal_force(self, u):
+        """Internal force (n_dofs,) alone, as :meth:`residual_and_tangent`."""
+        if isinstance(self.law, PointLaw):
+            return self._integrated(u, tangent=False)[0]
+        stress, _ = self._evaluated(u)
+        return internal_force(self.discretisation, Coefficients(stress, self.discretisation.points.rows, 1))
+
+    def commit(self):
+        """Make the state of the last evaluation the committed one."""
+        if self._trial is not None:
+            self._state, self._trial = self._trial, None
+
+    def rollback(self):
+        """Forget the last evaluation."""
+        self._trial = None
+
+    def _per_group(self, values):
+        return self.discretisation.points.per_group(values, self.groups)
+
+    def _displacement(self, u):
+        u = np.ascontiguousarray(u, dtype=float)
+        if u.shape != (self.n_dofs,) or not np.isfinite(u).all():
+            raise ParameterError(f"the displacement has shape {u.shape}; give {self.n_dofs} finite numbers")
+        return u
+
+    def _strains(self, u):
+        d = self.discretisation
+        strains = np.empty((d.points.total, SIZES[self.law.kinematics]))
+        fill_strains(d.hexahedra, d.pattern.cells, d.points[:3], d.points.rows, u, LANES, strains)
+        return strains
+
+    def _updated(self, strain, state, group):
+        m, nqp = strain.shape[:2]
+        state = state.reshape(m * nqp, *self._shape)
+        return updated(self.law, strain.reshape(m * nqp, -1), state, np.repeat(group.cells, nqp))
+
+    def _evaluated(self, u):
+        """Stress (total, size) and tangent (total, size²) by calls of the law; the trial state is kept."""
+        self._trial = None
+        strains = self._strains(self._displacement(u))
+        size = strains.shape[1]
+        stress, tangent, trial = np.empty_like(strains), np.empty((len(strains), size**2)), np.empty_like(self._state)
+        views = (self._per_group(values) for values in (strains, self._state, stress, tangent, trial))
+        for strain, state, *results, group in zip(*views, self.groups, strict=True):
+            for view, part in zip(results, self._updated(strain, state, group), strict=True):
+                view[:] = part.reshape(view.shape)
+        self._trial = trial
+        return stress, tangent
+
+    def _integrated(self, u, tangent):
+        """Internal force and tangent (or None) through the compiled law; the trial state is kept."""
+        self._trial = None
+        d, u = self.discretisation, self._displacement(u)
+        matrix = d.pattern.empty_matrix(3) if tangent else None
+        force, trial = np.zeros(self.n_dofs), np.empty_like(self._state)
+        failed = np.zeros(len(d.hexahedra), dtype=bool)
+        pattern, blocks = structure(d.pattern)
+        integrate_law(
+            self.law.compiled,
+            self.law.parameters,
+            SIZES[self.law.kinematics],
+            d.hexahedra,
+            pattern,
+            blocks,
+            d.points[:3],
+            d.points.rows,
+            u,
+            self._state,
+            trial,
+            LANES,
+            matrix.data if tangent else np.empty(0),
+            force,
+            failed,
+        )
+        if failed.any():
+            raise LawError(
+                f"the law has no finite stress in {failed.sum()} of {len(failed)} elements, the first of them "
+                f"{np.flatnonzero(failed)[0]}; take smaller steps or check the law"
+            )
+        self._trial = trial
+        return force, matrix
