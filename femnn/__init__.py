@@ -11,14 +11,17 @@ from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
+from femnn.assembly.linear_solver import Solution, solve
 from femnn.assembly.pattern import Pattern
 from femnn.exceptions import (
+    ConvergenceError,
     DatasetError,
     FemnnError,
     FemnnWarning,
     FoldedElementError,
     MeshError,
     ParameterError,
+    SingularMatrixError,
     TrainingError,
     WeightFileError,
 )
@@ -35,6 +38,7 @@ __version__ = metadata.version("femnn")
 __all__ = [
     "AdaptiveGauss",
     "CellGroup",
+    "ConvergenceError",
     "CorrectedGauss",
     "DatasetError",
     "FemnnError",
@@ -45,6 +49,8 @@ __all__ = [
     "ParameterError",
     "Pattern",
     "Rule",
+    "SingularMatrixError",
+    "Solution",
     "TrainingError",
     "WeightFileError",
     "assemble_body_force",
@@ -56,4 +62,5 @@ __all__ = [
     "distorted_hexahedra",
     "hexahedra",
     "integration_error",
+    "solve",
 ]
