@@ -12,6 +12,8 @@ from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
 from femnn.assembly.linear_solver import Solution, solve
+from femnn.assembly.load_path import LoadPath, NonlinearProblem
+from femnn.assembly.newton import newton
 from femnn.assembly.pattern import Pattern
 from femnn.exceptions import (
     ConvergenceError,
@@ -45,7 +47,9 @@ __all__ = [
     "FemnnWarning",
     "FoldedElementError",
     "GaussLegendre",
+    "LoadPath",
     "MeshError",
+    "NonlinearProblem",
     "ParameterError",
     "Pattern",
     "Rule",
@@ -62,5 +66,6 @@ __all__ = [
     "distorted_hexahedra",
     "hexahedra",
     "integration_error",
+    "newton",
     "solve",
 ]

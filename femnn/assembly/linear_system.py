@@ -48,7 +48,7 @@ class LinearSystem:
         """
         matrix = _matrix(matrix)
         n = matrix.shape[0]
-        force = _vector(force, n, "f")
+        force = vector(force, n, "f")
         prescribed, is_fixed = prescribe(n, fixed, values)
         system = cls(matrix, force, np.flatnonzero(~is_fixed), prescribed)
         system._check_rows()
@@ -200,6 +200,21 @@ def _values_at(given, values, n):
     return at
 
 
+def vector(values, n, name):
+    """What a user passed as a vector (n,), as floats; ParameterError if it is none."""
+    try:
+        found = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"{name} is no array of numbers: {error}") from error
+    if found.shape != (n,):
+        raise ParameterError(
+            f"{name} has shape {found.shape}, expected is ({n},), one value for each degree of freedom"
+        )
+    if not np.isfinite(found).all():
+        raise ParameterError(f"{name} is not finite at degree of freedom {np.flatnonzero(~np.isfinite(found))[0]}")
+    return found
+
+
 def named(dofs, most=8):
     """Degrees of freedom in words, the first few of many."""
     listed = ", ".join(map(str, dofs[:most]))
@@ -223,15 +238,3 @@ def _matrix(matrix):
         row = np.searchsorted(own.indptr, np.flatnonzero(~np.isfinite(own.data))[0], side="right") - 1
         raise ParameterError(f"K has an entry in row {row} that is not finite; check the coefficients and the mesh")
     return own
-
-
-def _vector(values, n, name):
-    try:
-        vector = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"{name} is no array of numbers: {error}") from error
-    if vector.shape != (n,):
-        raise ParameterError(f"{name} has shape {vector.shape}, K has {n} rows; pass a vector of length {n}")
-    if not np.isfinite(vector).all():
-        raise ParameterError(f"{name} is not finite at degree of freedom {np.flatnonzero(~np.isfinite(vector))[0]}")
-    return vector
