@@ -7,6 +7,7 @@ GaussLegendre(2)
 
 from importlib import metadata
 
+from femnn.assembly.arc_length import arc_length
 from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
@@ -57,6 +58,7 @@ __all__ = [
     "Solution",
     "TrainingError",
     "WeightFileError",
+    "arc_length",
     "assemble_body_force",
     "assemble_diffusion",
     "assemble_elasticity",

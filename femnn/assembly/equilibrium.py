@@ -1,5 +1,6 @@
 """A problem with its supports and loads: evaluated with all the checks, solved, searched."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,6 +164,16 @@ class Equilibrium:
         if not np.isfinite(force).all():
             raise Diverged(f"the internal force is not finite at {(~np.isfinite(force)).sum()} degrees of freedom")
         return force
+
+
+@contextmanager
+def rolled_back(problem):
+    """Whatever ends the path early, an interrupt too, leaves the problem in its last state of equilibrium."""
+    try:
+        yield
+    except BaseException:
+        problem.rollback()
+        raise
 
 
 def check_limits(rtol, atol, max_iterations, min_step):

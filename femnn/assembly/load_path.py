@@ -32,6 +32,51 @@ class NonlinearProblem(ABC):
         """Forget all that was tried since the last commit."""
 
 
+# A step dissipates if this share of the external work, or more, is lost in it.
+_DISSIPATES = 0.01
+
+
+@dataclass(frozen=True, repr=False)
+class Heading:
+    """Where an arc-length path was going, and how far a step: what it takes to go on, besides ``u``, ``t`` and state.
+
+    Attributes
+    ----------
+    du : (n,), dt : float
+        The last step; zeros and the change of λ to begin with at the start.
+    length, longest
+        ‖Δu‖ of the next step, and the most it may become; 0 before the first.
+    dissipation
+        Energy that the next step is to lose; 0 to measure by length.
+    """
+
+    du: np.ndarray
+    dt: float
+    length: float = 0.0
+    longest: float = 0.0
+    dissipation: float = 0.0
+
+    @property
+    def share(self):
+        """Length relative to the longest."""
+        return self.length / self.longest if self.longest else 1.0
+
+    def halved(self):
+        """The same direction, half as far."""
+        return replace(self, dt=0.5 * self.dt, length=0.5 * self.length, dissipation=0.5 * self.dissipation)
+
+    def after(self, du, dt, growth, length):
+        """Where a step of ``du`` and ``dt`` leads, the next being ``growth`` times as long."""
+        longest = self.longest or length
+        return Heading(du, float(dt), min(growth * float(np.linalg.norm(du)), longest), longest)
+
+    def dissipating(self, lost, work):
+        """The same, measured by dissipation if the last step lost energy worth the name."""
+        if lost <= _DISSIPATES * abs(work):
+            return self
+        return replace(self, dissipation=float(lost * self.length / np.linalg.norm(self.du)))
+
+
 @dataclass(frozen=True, repr=False)
 class Step:
     """One state of equilibrium.
@@ -48,6 +93,8 @@ class Step:
         Norm over what is free, before each iteration and after the last, relative to the forces.
     cuts
         Larger steps that were tried from the same state and failed.
+    heading : Heading
+        Of an arc-length path; None in the history.
     """
 
     t: float
@@ -56,10 +103,11 @@ class Step:
     iterations: int
     residuals: tuple
     cuts: int = 0
+    heading: Heading | None = None
 
     def lightened(self):
         """The step without its vectors."""
-        return replace(self, u=None, force=None)
+        return replace(self, u=None, force=None, heading=None)
 
     def __repr__(self):
         cut = f", cut {self.cuts} times" if self.cuts else ""
@@ -77,11 +125,14 @@ class LoadPath:
         ``initial`` and ``start``.
     steps : tuple of Step
         How each state was found.
+    heading : Heading
+        What :func:`femnn.arc_length` goes on with; None for other solvers.
     """
 
     u: np.ndarray
     t: float
     steps: tuple = field(repr=False)
+    heading: Heading | None = None
 
     @property
     def iterations(self):

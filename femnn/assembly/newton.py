@@ -1,13 +1,12 @@
 """Newton's method along a path of loads: steps that are cut where they fail, and a state that is never half changed."""
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 from tqdm import tqdm
 
-from femnn.assembly.equilibrium import Diverged, Equilibrium, check_limits
+from femnn.assembly.equilibrium import Diverged, Equilibrium, check_limits, rolled_back
 from femnn.assembly.linear_solver import solve
 from femnn.assembly.linear_system import prescribe, vector
 from femnn.assembly.load_path import LoadPath, Step
@@ -114,16 +113,6 @@ def newton(
     return LoadPath(newton_path.equilibrium.u, t, tuple(history))
 
 
-@contextmanager
-def rolled_back(problem):
-    """Whatever ends the path early, an interrupt too, leaves the problem in its last state of equilibrium."""
-    try:
-        yield
-    except BaseException:
-        problem.rollback()
-        raise
-
-
 @dataclass
 class _Path:
     """Steps from one state of equilibrium to the next."""
@@ -200,8 +189,8 @@ class _Path:
         raise ConvergenceError(
             f"no equilibrium was found beyond t = {t:.6g}: the step to {goal:.6g} failed after {iterations} iterations "
             f"({cause}), and half of it is below min_step={self.min_step:g}; the state at t = {t:.6g} is kept. If the "
-            "load has its maximum there, prescribe displacements instead; else try a smaller min_step, more "
-            "max_iterations, or check the law and its tangent",
+            "load has its maximum there, femnn.arc_length goes on, or prescribed displacements do; else try a smaller "
+            "min_step, more max_iterations, or check the law and its tangent",
             self.equilibrium.u,
             np.array(cause.residuals),
             t,
