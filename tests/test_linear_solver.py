@@ -435,7 +435,7 @@ def test_interrupts_come_through(cube, monkeypatch):
         ({"max_iterations": 0}, "max_iterations=0 is not allowed"),
         ({"points": np.ones((3, 2))}, r"points of shape \(3, 2\) do not fit a matrix of 3 rows"),
         ({"points": np.full((3, 1), np.nan)}, "points have coordinates that are not finite"),
-        ({"points": skfem.MeshHex()}, "do not fit a matrix of 3 rows"),
+        ({"points": skfem.MeshHex()}, r"points of shape \(3, 8\) or \(3, 27\) do not fit a matrix of 3 rows"),
     ],
 )
 def test_bad_input(arguments, says):

@@ -46,15 +46,16 @@ def _nodes(points, n):
         candidates = _nodes_of_mesh(points)
     else:
         candidates = [np.asarray(getattr(points, "doflocs", points), dtype=float)]
+    shapes = []
     for x in candidates:
+        shapes.append(str(x.shape))
         if x.ndim == 2 and x.shape[1] in (n, n / len(x)):
             if not np.isfinite(x).all():
                 raise ParameterError("points have coordinates that are not finite; repair them")
             return _merged(x)
-    shapes = " or ".join(str(x.shape) for x in candidates)
     raise ParameterError(
-        f"points of shape {shapes} do not fit a matrix of {n} rows: they must be (dim, nodes) with {n} rows, or dim "
-        "rows a node; pass the mesh, or the basis, that the matrix was assembled with"
+        f"points of shape {' or '.join(shapes)} do not fit a matrix of {n} rows: they must be (dim, nodes) with one "
+        "row, or dim rows, a node; pass the mesh, or the basis, that the matrix was assembled with"
     )
 
 
