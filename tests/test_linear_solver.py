@@ -157,6 +157,18 @@ def test_quadratic_elements_find_their_nodes():
         np.testing.assert_allclose(modes, expected, atol=1e-14)
 
 
+def test_quadratic_elements_are_solved_in_blocks_too():
+    mesh = distorted_cube(4, 0.2, seed=1)
+    element = skfem.ElementVector(skfem.ElementHex2())
+    basis = skfem.CellBasis(mesh, element, intorder=1)
+    stiffness = femnn.assemble_elasticity(mesh, femnn.GaussLegendre(3), 1.0, 0.3, element=element)
+    # linear displacements are in equilibrium
+    expected = (np.array([[1.0, 2.0, 0.0], [0.0, -1.0, 0.5], [0.3, 0.0, 0.2]]) @ basis.doflocs[:, ::3]).T.ravel()
+    found = femnn.solve(stiffness, np.zeros(basis.N), basis.get_dofs(), expected, mesh, "pyamg", rtol=1e-10)
+    np.testing.assert_allclose(found.x, expected, atol=1e-8)
+    assert found.iterations <= 25
+
+
 def test_rigid_motions_cost_nothing(cube):
     mesh, basis, stiffness, _ = cube
     modes, components = near_null_space(mesh, basis.N)
