@@ -7,14 +7,19 @@ GaussLegendre(2)
 
 from importlib import metadata
 
+from femnn.assembly.arc_length import arc_length
 from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
 from femnn.assembly.laws import ConstitutiveLaw, PointLaw
+from femnn.assembly.linear_solver import Solution, solve
+from femnn.assembly.load_path import LoadPath, NonlinearProblem
+from femnn.assembly.newton import newton
 from femnn.assembly.pattern import Pattern
 from femnn.assembly.solid import Solid
 from femnn.exceptions import (
+    ConvergenceError,
     DatasetError,
     FemnnError,
     FemnnWarning,
@@ -22,6 +27,7 @@ from femnn.exceptions import (
     LawError,
     MeshError,
     ParameterError,
+    SingularMatrixError,
     TrainingError,
     WeightFileError,
 )
@@ -39,6 +45,7 @@ __all__ = [
     "AdaptiveGauss",
     "CellGroup",
     "ConstitutiveLaw",
+    "ConvergenceError",
     "CorrectedGauss",
     "DatasetError",
     "FemnnError",
@@ -46,14 +53,19 @@ __all__ = [
     "FoldedElementError",
     "GaussLegendre",
     "LawError",
+    "LoadPath",
     "MeshError",
+    "NonlinearProblem",
     "ParameterError",
     "Pattern",
     "PointLaw",
     "Rule",
+    "SingularMatrixError",
     "Solid",
+    "Solution",
     "TrainingError",
     "WeightFileError",
+    "arc_length",
     "assemble_body_force",
     "assemble_diffusion",
     "assemble_elasticity",
@@ -63,4 +75,6 @@ __all__ = [
     "distorted_hexahedra",
     "hexahedra",
     "integration_error",
+    "newton",
+    "solve",
 ]

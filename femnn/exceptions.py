@@ -31,6 +31,38 @@ class LawError(FemnnError):
     """A constitutive law has no answer at some point: its stress is not finite."""
 
 
+class SingularMatrixError(FemnnError):
+    """A system of equations has no unique solution: something is not held, or carries no stiffness.
+
+    Attributes
+    ----------
+    dofs
+        Degrees of freedom that can move freely, shape (k,).
+    """
+
+    def __init__(self, message, dofs):
+        super().__init__(message)
+        self.dofs = dofs
+
+
+class ConvergenceError(FemnnError):
+    """A solver gave up before it met its tolerance.
+
+    Attributes
+    ----------
+    x
+        The last iterate of a linear solver; the last state in equilibrium of a nonlinear one.
+    residuals
+        Norms of the residual: relative, one an iteration.
+    t
+        Where ``x`` lies on the load path of a nonlinear solver, else None.
+    """
+
+    def __init__(self, message, x, residuals, t=None):
+        super().__init__(message)
+        self.x, self.residuals, self.t = x, residuals, t
+
+
 class WeightFileError(FemnnError):
     """A weight file is missing, damaged, or not one of femnn's."""
 

@@ -1,0 +1,225 @@
+"""Equilibria beyond limit points: the load factor is an unknown too, and the step is measured along the path."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from tqdm import tqdm
+
+from femnn.assembly.equilibrium import Diverged, Equilibrium, check_limits, rolled_back
+from femnn.assembly.linear_solver import solve
+from femnn.assembly.linear_system import prescribe, vector
+from femnn.assembly.load_path import Heading, LoadPath, Step
+from femnn.exceptions import ConvergenceError, ParameterError
+
+CONTROLS = ("length", "dissipation")
+
+# Iterations that a step is made to take, by choosing its size; and by how much the size may change at once.
+_WANTED, _MOST_GROWTH = 5, 2.0
+
+# A dissipation that cannot be reached, so often halved, is given up for a length.
+_MOST_CUTS = 4
+
+# How exactly dissipation is met, and how many times the greatest length a step may be that is measured by it.
+_MISSING, _TOO_FAR = 1e-6, 10.0
+
+
+def arc_length(
+    problem,
+    load,
+    fixed=None,
+    values=0.0,
+    first=0.1,
+    steps=100,
+    control="length",
+    rtol=1e-8,
+    atol=0.0,
+    max_iterations=20,
+    min_step=1e-4,
+    solver=solve,
+    initial=None,
+    start=0.0,
+    heading=None,
+    callback=None,
+    progress=True,
+):
+    """Follow the equilibria of ``λ · load`` and ``λ · values`` through limit points and snap-back.
+
+    With ``control="length"`` each step has the same ‖Δu‖ (M. A. Crisfield, Computers & Structures 13 (1981) 55-62),
+    with ``"dissipation"`` the same dissipated energy wherever the structure dissipates, and the same ‖Δu‖ elsewhere
+    (C. V. Verhoosel, J. J. C. Remmers, M. A. Gutiérrez, International Journal for Numerical Methods in Engineering 77
+    (2009) 1290-1321, Eqs. 21-23, for laws that unload to the origin, such as damage; here for prescribed displacements
+    too). Sizes are adapted to the number of iterations; the first one bounds ‖Δu‖ of all. Each iteration takes two
+    solutions with one matrix.
+
+    Parameters
+    ----------
+    problem, fixed, rtol, atol, max_iterations, solver, progress
+        As in :func:`femnn.newton`. Beyond a limit point the tangent is not positive definite: large systems need a
+        direct ``solver``.
+    load : (n,), values
+        External force and prescribed displacements for λ = 1.
+    first
+        Change of λ in the first step.
+    steps
+        Most steps taken: the path has no end of its own. A ``callback`` that returns true ends it.
+    control
+        ``"length"`` or ``"dissipation"``.
+    min_step
+        Smallest size of a step, relative to the first.
+    initial, start, heading
+        To go on from: displacement and λ in equilibrium, the state of ``problem`` being that of then, and where the
+        path was heading, from a :class:`LoadPath` or :class:`Step`. None for a beginning.
+    callback
+        Called with each Step after it is committed.
+
+    Returns
+    -------
+    LoadPath
+
+    Raises
+    ------
+    ParameterError, ConvergenceError, KeyboardInterrupt
+        As :func:`femnn.newton`.
+    """
+    check_limits(rtol, atol, max_iterations, min_step)
+    if control not in CONTROLS:
+        raise ParameterError(f"control={control!r} is not one of {', '.join(CONTROLS)}")
+    if steps != int(steps) or steps < 1 or not np.isfinite(first) or first == 0.0:
+        raise ParameterError(f"steps={steps!r}, first={first!r} are not allowed; pass 1 step or more, and first not 0")
+    n = len(np.atleast_1d(load))
+    load = vector(load, n, "load")
+    equilibrium = Equilibrium.of(problem, solver, n, fixed, initial)
+    path = _Path(equilibrium, load, prescribe(n, fixed, values)[0], control, rtol, atol, int(max_iterations), min_step)
+    if heading is None:
+        heading = Heading(np.zeros(n), float(first))
+    t, history = start, []
+    bar = tqdm(total=int(steps), unit="step", desc="path", disable=None if progress else True)
+    with bar, rolled_back(problem):
+        for _ in range(int(steps)):
+            step = path.step(t, heading)
+            t, heading = step.t, step.heading
+            history.append(step.lightened())
+            bar.set_postfix(t=f"{t:.4g}", iterations=step.iterations, refresh=False)
+            bar.update()
+            if callback is not None and callback(step):
+                break
+    return LoadPath(equilibrium.u, t, tuple(history), heading)
+
+
+@dataclass
+class _Path:
+    """Steps from one state of equilibrium to the next."""
+
+    equilibrium: Equilibrium
+    load: np.ndarray
+    values: np.ndarray
+    control: str
+    rtol: float
+    atol: float
+    max_iterations: int
+    min_step: float
+
+    def step(self, t, heading):
+        """One Step, cut as often as it takes."""
+        cuts, first = 0, heading
+        while True:
+            try:
+                return replace(self._reach(t, heading), cuts=cuts)
+            except Diverged as diverged:
+                self.equilibrium.problem.rollback()
+                cuts += 1
+                heading = heading.halved()
+                if heading.dissipation and cuts > _MOST_CUTS:
+                    heading = replace(first, dissipation=0.0)
+                if min(0.5**cuts, heading.share) < self.min_step:
+                    self._give_up(t, diverged)
+
+    def _reach(self, t0, heading):
+        """The bordered Newton method from the last equilibrium; commits what it finds."""
+        own = self.equilibrium
+        u0 = own.u
+        force0, tangent = own.evaluate(u0)
+        du, dt, length = self._ahead(tangent, heading)
+        residuals = []
+        while True:
+            u, t = u0 + du, t0 + dt
+            force, tangent = own.evaluate(u)
+            residual, scale = t * self.load - force, own.measure(t * self.load, force)
+            norm = own.norm(residual)
+            residuals.append(norm / scale if scale else 0.0)
+            lost = _dissipated(u0, force0, u, force)
+            missing = heading.dissipation - lost if heading.dissipation else 0.0
+            if norm <= self.rtol * scale + self.atol and abs(missing) <= _MISSING * heading.dissipation:
+                break
+            if len(residuals) > self.max_iterations:
+                raise Diverged(f"the residual was still {residuals[-1]:.1e} of the forces", residuals)
+            try:
+                along = own.solve(tangent, self.load, self.values[own.fixed])
+                back = own.solve(tangent, residual, (t * self.values - u)[own.fixed])
+                if heading.dissipation:
+                    change = _dissipating(missing, 0.5 * (force0 - tangent.T @ u0), back, along)
+                else:
+                    change = _on_the_arc(du, back, along, length)
+            except Diverged as diverged:
+                diverged.residuals = residuals
+                raise
+            du, dt = du + back + change * along, dt + change
+            if np.linalg.norm(du) > _TOO_FAR * (heading.longest or length):
+                raise Diverged(f"the correction led {np.linalg.norm(du) / length:.0f} times too far", residuals)
+        own.accept(u, scale)
+        iterations = len(residuals) - 1
+        growth = np.clip(np.sqrt(_WANTED / max(iterations, 1)), 1.0 / _MOST_GROWTH, _MOST_GROWTH)
+        ahead = heading.after(du, dt, growth, length)
+        if self.control == "dissipation":
+            ahead = ahead.dissipating(lost, 0.5 * (force0 + force) @ du)
+        return Step(float(t), u, force, iterations, tuple(residuals), heading=ahead)
+
+    def _ahead(self, tangent, heading):
+        """Where to look first: the increments of displacement and λ, and the length of the step.
+
+        A law with memory answers to the last state itself as if it unloaded, so its tangent there leads nowhere: the
+        last step shows the way, but for the first.
+        """
+        own = self.equilibrium
+        if heading.length:
+            ratio = heading.length / np.linalg.norm(heading.du)
+            du, dt = ratio * heading.du, ratio * heading.dt
+            # what is prescribed follows λ exactly
+            du[own.fixed] = dt * self.values[own.fixed]
+            return du, dt, heading.length
+        du = heading.dt * own.solve(tangent, self.load, self.values[own.fixed])
+        return du, heading.dt, float(np.linalg.norm(du))
+
+    def _give_up(self, t, cause):
+        raise ConvergenceError(
+            f"the path could not be followed beyond t = {t:.6g}: steps down to min_step={self.min_step:g} of the first "
+            f"failed ({cause}); the state there is kept. Try a smaller `first`, the other control, or look for a "
+            "bifurcation, a law with a kink, or a tangent that is not consistent",
+            self.equilibrium.u,
+            np.array(cause.residuals),
+            float(t),
+        ) from cause
+
+
+def _on_the_arc(step, back, along, length):
+    """Change of λ that leads back to the given length of the step: of two, that which turns it less."""
+    corrected = step + back
+    a, b, c = along @ along, along @ corrected, corrected @ corrected - length**2
+    if b * b < a * c:
+        raise Diverged("the correction led off the arc")
+    roots = (-b + np.sqrt(b * b - a * c) * np.array([1.0, -1.0])) / a
+    return float(max(roots, key=lambda dt: step @ (corrected + dt * along)))
+
+
+def _dissipated(u0, force0, u, force):
+    """Energy lost between two states of a structure that unloads to the origin: ½ (q₀·Δu - Δq·u₀)."""
+    return 0.5 * (force0 @ u - force @ u0)
+
+
+def _dissipating(missing, gradient, back, along):
+    """Change of λ that makes up for the dissipation that is missing."""
+    rate = gradient @ along
+    dt = (missing - gradient @ back) / rate if rate else np.inf
+    if not np.isfinite(dt):
+        raise Diverged("no load dissipates energy here")
+    return float(dt)

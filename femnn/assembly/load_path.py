@@ -1,0 +1,148 @@
+"""What a nonlinear solver asks of a problem, and the path of equilibria that it gives back."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+
+class NonlinearProblem(ABC):
+    """A structure whose internal forces depend on its displacements and, where a law has memory, on its past.
+
+    Between two commits every evaluation starts from the same state, whatever was tried before: a solver may try
+    displacements that it then throws away. A class need not inherit from this one to be solved; it needs the methods.
+    """
+
+    @abstractmethod
+    def residual_and_tangent(self, u):
+        """Internal force (n,) at the displacement ``u`` (n,), and its derivative there, a sparse matrix (n, n).
+
+        Reached from the last committed state, which does not change. A law that cannot be evaluated raises an error of
+        femnn, or gives values that are not finite: the solver then tries a smaller step.
+        """
+
+    def internal_force(self, u):
+        """The force alone, where that is cheaper: the line search needs no tangent."""
+        return self.residual_and_tangent(u)[0]
+
+    def commit(self):  # noqa: B027 - there is nothing to do without memory
+        """Accept the state of the last evaluation by :meth:`residual_and_tangent`."""
+
+    def rollback(self):  # noqa: B027
+        """Forget all that was tried since the last commit."""
+
+
+# A step dissipates if this share of the external work, or more, is lost in it.
+_DISSIPATES = 0.01
+
+
+@dataclass(frozen=True, repr=False)
+class Heading:
+    """Where an arc-length path was going, and how far a step: what it takes to go on, besides ``u``, ``t`` and state.
+
+    Attributes
+    ----------
+    du : (n,), dt : float
+        The last step; zeros and the change of λ to begin with at the start.
+    length, longest
+        ‖Δu‖ of the next step, and the most it may become; 0 before the first.
+    dissipation
+        Energy that the next step is to lose; 0 to measure by length.
+    """
+
+    du: np.ndarray
+    dt: float
+    length: float = 0.0
+    longest: float = 0.0
+    dissipation: float = 0.0
+
+    @property
+    def share(self):
+        """Length relative to the longest."""
+        return self.length / self.longest if self.longest else 1.0
+
+    def halved(self):
+        """The same direction, half as far."""
+        return replace(self, dt=0.5 * self.dt, length=0.5 * self.length, dissipation=0.5 * self.dissipation)
+
+    def after(self, du, dt, growth, length):
+        """Where a step of ``du`` and ``dt`` leads, the next being ``growth`` times as long."""
+        longest = self.longest or length
+        return Heading(du, float(dt), min(growth * float(np.linalg.norm(du)), longest), longest)
+
+    def dissipating(self, lost, work):
+        """The same, measured by dissipation if the last step lost energy worth the name."""
+        if lost <= _DISSIPATES * abs(work):
+            return self
+        return replace(self, dissipation=float(lost * self.length / np.linalg.norm(self.du)))
+
+
+@dataclass(frozen=True, repr=False)
+class Step:
+    """One state of equilibrium.
+
+    Attributes
+    ----------
+    t
+        Time, or load factor.
+    u, force : (n,)
+        Displacement and internal force: at prescribed degrees of freedom that is the load plus the reaction. None in
+        the history of a :class:`LoadPath`, which would grow too large with them.
+    iterations
+    residuals : tuple of float
+        Norm over what is free, before each iteration and after the last, relative to the forces.
+    cuts
+        Larger steps that were tried from the same state and failed.
+    heading : Heading
+        Of an arc-length path; None in the history.
+    """
+
+    t: float
+    u: np.ndarray | None
+    force: np.ndarray | None
+    iterations: int
+    residuals: tuple
+    cuts: int = 0
+    heading: Heading | None = None
+
+    def lightened(self):
+        """The step without its vectors."""
+        return replace(self, u=None, force=None, heading=None)
+
+    def __repr__(self):
+        cut = f", cut {self.cuts} times" if self.cuts else ""
+        return f"t = {self.t:.6g}: {self.iterations} iterations to {self.residuals[-1]:.1e}{cut}"
+
+
+@dataclass(frozen=True, repr=False)
+class LoadPath:
+    """What a nonlinear solver found.
+
+    Attributes
+    ----------
+    u : (n,), t : float
+        Displacement at the last state of equilibrium, and the time (load factor) there: what a solver goes on from as
+        ``initial`` and ``start``.
+    steps : tuple of Step
+        How each state was found.
+    heading : Heading
+        What :func:`femnn.arc_length` goes on with; None for other solvers.
+    """
+
+    u: np.ndarray
+    t: float
+    steps: tuple = field(repr=False)
+    heading: Heading | None = None
+
+    @property
+    def iterations(self):
+        """Of all accepted steps."""
+        return sum(step.iterations for step in self.steps)
+
+    @property
+    def cuts(self):
+        """Steps that failed and were tried again, smaller."""
+        return sum(step.cuts for step in self.steps)
+
+    def __repr__(self):
+        return f"{len(self.steps)} steps to t = {self.t:.6g}, {self.iterations} iterations, {self.cuts} cuts"

@@ -1,0 +1,89 @@
+"""The motions that cost no energy while nothing is held: what multigrid must know, and what supports must stop."""
+
+import numpy as np
+import skfem
+
+from femnn.exceptions import ParameterError
+
+
+def near_null_space(points, n):
+    """Rigid-body modes of a vector-valued problem, the constant of a scalar one.
+
+    Parameters
+    ----------
+    points
+        What locates the degrees of freedom: a ``skfem.Mesh``, whose vertices carry them (or vertices, edges, facets and
+        cells, as in ``skfem.ElementHex2``); a ``skfem.CellBasis`` or a list of them; an array of coordinates, (dim, m)
+        for m nodes, or ``doflocs``; None for a scalar problem.
+    n
+        Number of degrees of freedom. Node k carries those from dim·k on.
+
+    Returns
+    -------
+    modes : (n, k) float64
+        3 columns in two, 6 in three dimensions; coordinates are taken from their centre and in units of their extent.
+    components : int
+        Degrees of freedom a node.
+
+    Raises
+    ------
+    ParameterError
+        If the points fit neither ``n`` nodes nor ``n / dim``, or are not finite.
+    """
+    if points is None:
+        return np.ones((n, 1)), 1
+    x = _nodes(points, n)
+    if len(x) == 1 or x.shape[1] == n:
+        return np.ones((n, 1)), 1
+    return _rigid_body_modes(x), len(x)
+
+
+def _nodes(points, n):
+    """Coordinates (dim, m) of the nodes, m being ``n`` or ``n / dim``."""
+    if isinstance(points, list | tuple) and points and hasattr(points[0], "doflocs"):
+        points = points[0]
+    if isinstance(points, skfem.Mesh):
+        candidates = _nodes_of_mesh(points)
+    else:
+        candidates = [np.asarray(getattr(points, "doflocs", points), dtype=float)]
+    shapes = []
+    for x in candidates:
+        shapes.append(str(x.shape))
+        if x.ndim == 2 and x.shape[1] in (n, n / len(x)):
+            if not np.isfinite(x).all():
+                raise ParameterError("points have coordinates that are not finite; repair them")
+            return _merged(x)
+    raise ParameterError(
+        f"points of shape {' or '.join(shapes)} do not fit a matrix of {n} rows: they must be (dim, nodes) with one "
+        "row, or dim rows, a node; pass the mesh, or the basis, that the matrix was assembled with"
+    )
+
+
+def _nodes_of_mesh(mesh):
+    yield mesh.p
+    if mesh.p.shape[0] == 3:
+        # scikit-fem numbers quadratic nodes so
+        parts = [mesh.p, *(mesh.p[:, of].mean(axis=1) for of in (mesh.edges, mesh.facets, mesh.t))]
+        yield np.concatenate(parts, axis=1)
+
+
+def _merged(x):
+    """``doflocs`` of a vector-valued basis name each node ``dim`` times: once is enough."""
+    dim, m = x.shape
+    if dim == 1 or m % dim:
+        return x
+    repeated = x.reshape(dim, m // dim, dim)
+    return repeated[:, :, 0] if (repeated == repeated[:, :, :1]).all() else x
+
+
+def _rigid_body_modes(x):
+    dim, m = x.shape
+    x = x - 0.5 * (x.min(axis=1, keepdims=True) + x.max(axis=1, keepdims=True))
+    x /= np.abs(x).max() or 1.0
+    planes = [(i, j) for i in range(dim) for j in range(i)]
+    modes = np.zeros((m, dim, dim + len(planes)))
+    modes[:, range(dim), range(dim)] = 1.0
+    for column, (i, j) in enumerate(planes, start=dim):
+        modes[:, i, column] = x[j]
+        modes[:, j, column] = -x[i]
+    return modes.reshape(dim * m, -1)

@@ -1,0 +1,122 @@
+"""Why a stiffness matrix has no inverse: which parts can move without a force, and where."""
+
+import numpy as np
+from scipy.sparse import csr_array, diags_array
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import splu
+
+from femnn.assembly.linear_system import named
+from femnn.exceptions import SingularMatrixError
+
+# Energy of a rigid motion over that of an arbitrary one of the same size, below which nothing holds the part. One held
+# vertex of a million leaves 1e-7, rounding 1e-16.
+_HELD = 1e-13
+
+# ‖K v‖ over ‖|K| |v|‖ of a motion that no stiffness resists, to rounding.
+_NO_FORCE = 1e-15
+
+
+def check_held(system, modes, components):
+    """Raise if a connected part of the structure can move along one of the modes without a force.
+
+    Parameters
+    ----------
+    system : LinearSystem
+    modes : (n, k) float64, components : int
+        See :func:`femnn.assembly.near_null_space.near_null_space`.
+
+    Returns
+    -------
+    What ``system.blocks(components)`` gives, to go on with.
+
+    Raises
+    ------
+    SingularMatrixError
+        With the degrees of freedom of the first such part.
+    """
+    matrix, dofs, is_free = system.blocks(components)
+    modes = modes[dofs] * is_free[:, None]
+    n_parts, part = _parts(matrix, components)
+    forces, diagonal = matrix @ modes, matrix.diagonal()
+    k = modes.shape[1]
+    energies, scales = np.empty((n_parts, k, k)), np.empty((n_parts, k, k))
+    for i, j in np.ndindex(k, k):
+        energies[:, i, j] = np.bincount(part, modes[:, i] * forces[:, j], n_parts)
+        scales[:, i, j] = np.bincount(part, modes[:, i] * diagonal * modes[:, j], n_parts)
+    for p in range(n_parts):
+        loose = _without_force(energies[p], scales[p])
+        if loose:
+            own = dofs[(part == p) & is_free]
+            how = "its constant is" if k == 1 else f"{loose} of its {k} rigid motions are"
+            where = "the structure" if n_parts == 1 else f"one of {n_parts} parts that are not connected"
+            raise SingularMatrixError(
+                f"K is singular: {where}, with {named(own)}, is not held, {how} free; add to `fixed` what holds it",
+                own,
+            )
+    return matrix, dofs, is_free
+
+
+def moving_freely(matrix, solve):
+    """Which rows take part in a motion that no stiffness resists, found by inverse iteration: (m,) bool.
+
+    Parameters
+    ----------
+    matrix : (m, m)
+    solve
+        Applies the inverse of the factors of ``matrix``, or of one very near to it.
+
+    Returns
+    -------
+    (m,) bool
+        True where the motion is at least a tenth of its largest; all False if there is none.
+    """
+    motion = solve(np.random.default_rng(0).uniform(-1.0, 1.0, matrix.shape[0]))
+    largest = np.abs(motion).max()
+    if not np.isfinite(largest):
+        return np.ones(len(motion), dtype=bool)
+    motion /= largest
+    resisted = np.linalg.norm(matrix @ motion) > _NO_FORCE * np.linalg.norm(abs(matrix) @ np.abs(motion))
+    return (np.abs(motion) >= 0.1) & ~resisted
+
+
+def explain_factors(matrix, dofs):
+    """Raise what can be said of a condensed matrix that could not be factored.
+
+    Raises
+    ------
+    SingularMatrixError
+        With the degrees of freedom that move freely.
+    """
+    diagonal = np.abs(matrix.diagonal())
+    shifted = matrix + diags_array(1e-14 * np.maximum(diagonal, 1e-14 * diagonal.max() + np.finfo(float).tiny))
+    try:
+        factors = splu(shifted.tocsc())
+        moving = moving_freely(matrix, lambda b: factors.solve(factors.solve(b)))
+    except RuntimeError:
+        moving = np.zeros(len(dofs), dtype=bool)
+    raise_singular(dofs[moving] if moving.any() else dofs)
+
+
+def raise_singular(dofs):
+    """Raise that ``dofs`` can move without a force."""
+    raise SingularMatrixError(
+        f"K is singular to working precision: {named(dofs)} can move without a force; hold them with `fixed`, or look "
+        "for a mechanism (too few integration points, parts that only touch)",
+        dofs,
+    )
+
+
+def _parts(matrix, components):
+    """How many connected parts there are, and the one of each row."""
+    pattern = csr_array((np.ones(len(matrix.indices), dtype=bool), matrix.indices, matrix.indptr))
+    n_parts, part = connected_components(pattern, directed=False)
+    return n_parts, np.repeat(part, components)
+
+
+def _without_force(energy, scale):
+    """How many independent combinations of the modes cost nothing."""
+    sizes, directions = np.linalg.eigh(scale)
+    independent = sizes > 1e-12 * sizes[-1]
+    sizes, directions = sizes[independent], directions[:, independent]
+    relative = directions.T @ energy @ directions / np.sqrt(np.outer(sizes, sizes))
+    return int((np.linalg.svd(relative, compute_uv=False) < _HELD).sum())
