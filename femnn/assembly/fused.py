@@ -93,12 +93,11 @@ def scatter(matrix, e, cells, row_starts, slots, places, components, buffer):
         start = np.uint64(9 * np.int64(places[e, a]))
         width = np.uint64(3 * (row_starts[cells[e, a] + 1] - row_starts[cells[e, a]]))
         for b in range(k):
-            place = start + np.uint64(3 * np.int64(slots[e, a, b]))
-            for i in range(3):
-                buffer[place] += matrix[i * k + a, b]
-                buffer[place + np.uint64(1)] += matrix[i * k + a, k + b]
-                buffer[place + np.uint64(2)] += matrix[i * k + a, 2 * k + b]
-                place += width
+            place = start + np.uint64(3) * np.uint64(slots[e, a, b])
+            k00, k01, k02 = matrix[a, b], matrix[a, k + b], matrix[a, 2 * k + b]
+            k10, k11, k12 = matrix[k + a, b], matrix[k + a, k + b], matrix[k + a, 2 * k + b]
+            k20, k21, k22 = matrix[2 * k + a, b], matrix[2 * k + a, k + b], matrix[2 * k + a, 2 * k + b]
+            _add_block(buffer, place, width, k00, k01, k02, k10, k11, k12, k20, k21, k22)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
@@ -108,8 +107,9 @@ def scatter_isotropic(moments, lame, shear, e, cells, row_starts, slots, places,
     K[(i, a), (j, b)] = λ G_ij[a, b] + μ G_ij[b, a] + δ_ij μ Σ_k G_kk[a, b], and K is symmetric.
     """
     k = cells.shape[1]
-    one, two = np.uint64(1), np.uint64(2)
+    both = lame + shear
     for a in range(k):
+        place_a = np.uint64(9 * np.int64(places[e, a]))
         width_a = np.uint64(3 * (row_starts[cells[e, a] + 1] - row_starts[cells[e, a]]))
         for b in range(a, k):
             x, y, z = moments[a, b], moments[k + a, k + b], moments[2 * k + a, 2 * k + b]
@@ -117,36 +117,29 @@ def scatter_isotropic(moments, lame, shear, e, cells, row_starts, slots, places,
             xz, zx = moments[a, 2 * k + b], moments[b, 2 * k + a]
             yz, zy = moments[k + a, 2 * k + b], moments[k + b, 2 * k + a]
             trace = shear * (x + y + z)
-            k00, k01, k02 = (lame + shear) * x + trace, lame * xy + shear * yx, lame * xz + shear * zx
-            k10, k11, k12 = lame * yx + shear * xy, (lame + shear) * y + trace, lame * yz + shear * zy
-            k20, k21, k22 = lame * zx + shear * xz, lame * zy + shear * yz, (lame + shear) * z + trace
-            place = np.uint64(9 * np.int64(places[e, a]) + 3 * np.int64(slots[e, a, b]))
-            buffer[place] += k00
-            buffer[place + one] += k01
-            buffer[place + two] += k02
-            place += width_a
-            buffer[place] += k10
-            buffer[place + one] += k11
-            buffer[place + two] += k12
-            place += width_a
-            buffer[place] += k20
-            buffer[place + one] += k21
-            buffer[place + two] += k22
-            if a == b:
-                continue
-            width_b = np.uint64(3 * (row_starts[cells[e, b] + 1] - row_starts[cells[e, b]]))
-            place = np.uint64(9 * np.int64(places[e, b]) + 3 * np.int64(slots[e, b, a]))
-            buffer[place] += k00
-            buffer[place + one] += k10
-            buffer[place + two] += k20
-            place += width_b
-            buffer[place] += k01
-            buffer[place + one] += k11
-            buffer[place + two] += k21
-            place += width_b
-            buffer[place] += k02
-            buffer[place + one] += k12
-            buffer[place + two] += k22
+            k00, k01, k02 = both * x + trace, lame * xy + shear * yx, lame * xz + shear * zx
+            k10, k11, k12 = lame * yx + shear * xy, both * y + trace, lame * yz + shear * zy
+            k20, k21, k22 = lame * zx + shear * xz, lame * zy + shear * yz, both * z + trace
+            place = place_a + np.uint64(3) * np.uint64(slots[e, a, b])
+            _add_block(buffer, place, width_a, k00, k01, k02, k10, k11, k12, k20, k21, k22)
+            if a != b:
+                width_b = np.uint64(3 * (row_starts[cells[e, b] + 1] - row_starts[cells[e, b]]))
+                place = np.uint64(9 * np.int64(places[e, b])) + np.uint64(3) * np.uint64(slots[e, b, a])
+                _add_block(buffer, place, width_b, k00, k10, k20, k01, k11, k21, k02, k12, k22)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def _add_block(buffer, first, width, k00, k01, k02, k10, k11, k12, k20, k21, k22):
+    # all are loaded before the first is stored: the compiler cannot know that they do not overlap
+    one, two = np.uint64(1), np.uint64(2)
+    second = first + width
+    third = second + width
+    x, y, z = buffer[first] + k00, buffer[first + one] + k01, buffer[first + two] + k02
+    p, q, r = buffer[second] + k10, buffer[second + one] + k11, buffer[second + two] + k12
+    u, v, w = buffer[third] + k20, buffer[third + one] + k21, buffer[third + two] + k22
+    buffer[first], buffer[first + one], buffer[first + two] = x, y, z
+    buffer[second], buffer[second + one], buffer[second + two] = p, q, r
+    buffer[third], buffer[third + one], buffer[third + two] = u, v, w
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)

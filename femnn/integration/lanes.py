@@ -135,7 +135,7 @@ def _quadratic_gradients(points, inverses, gradients):
                 )
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def gradients_of_batch(hexahedra, e, batches, batch, lanes, points, inverses, columns, gradients):
     """Physical gradients of all nodes of element ``e`` of (n, 8, 3) at the points of ``batches[batch]``.
 
@@ -168,7 +168,7 @@ def shape_values(batches, batch, q, values):
         values[a] = axes[0, 0, _PLACES[a, 0]] * axes[1, 0, _PLACES[a, 1]] * axes[2, 0, _PLACES[a, 2]]
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def add_moments(gradients, inverses, moments):
     """Add ∫ ∂N_a/∂x_i ∂N_b/∂x_j dx over the batch last seen to the blocks i ≤ j of ``moments`` (3 n, 3 n).
 
