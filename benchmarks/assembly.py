@@ -1,114 +1,195 @@
-"""Isotropic elasticity from mesh to sparse matrix: the fused path against scikit-fem's form, with the same points.
+"""Isotropic elasticity from mesh to sparse matrix: femnn against its peers, on the same distorted mesh and points.
 
-Both sides start at a mesh whose connectivity is known to them (scikit-fem's facets, femnn's pattern) and end at a CSR
-matrix; scikit-fem builds its basis. Runs alternate, medians are taken, compilation and first runs are shown apart.
+Every program runs in a process of its own, on one thread unless stated, in the way its documentation recommends; its
+matrix is compared with femnn's, entry by entry, before anything is timed. The runs alternate and medians are taken;
+warm-up is left out and cold starts are shown. A pass goes from new vertex coordinates to the matrix, connectivity being
+known; what a program may keep while the geometry stays the same is shown apart. Peers come with ``femnn[bench]``; those
+that are missing are skipped.
 """
 
 import json
-import time
+import tempfile
 from pathlib import Path
 
 import click
-import numba
-import numpy as np
-import skfem
-from skfem.models.elasticity import lame_parameters, linear_elasticity
+from asked import asked
+from figures import draw_rates
+from peers.processes import Process, available, write_mesh
+from peers.programs import PROGRAMS
+from peers.rounds import THREADS, compare
+from peers.scikit_fem import LEARNED
 from tqdm import tqdm
 
-import femnn
-from femnn.assembly.pattern import Pattern
+from femnn.commands import Command
 from femnn.files import atomic_write
 from femnn.geometry.families import distorted_cube
 from femnn.machine import description
 from femnn.tables import markdown
 
-_YOUNG, _POISSON = 210e9, 0.3
-_FORM = linear_elasticity(*lame_parameters(_YOUNG, _POISSON))
+_DISTORTION = 0.2
+_POINTS = (8, 27)
+# Rules whose times give the cost of one more point.
+_SLOPE = (8, 27, 64, 125)
 
 
-@click.command()
-@click.option("--n", default=20, show_default=True, help="Elements along each edge of a distorted cube.")
-@click.option("--repeat", default=5, show_default=True, help="Runs of each, alternating.")
+@click.command(cls=Command)
+@click.option(
+    "--n",
+    "sizes",
+    multiple=True,
+    type=click.IntRange(min=1),
+    default=(30, 50),
+    show_default=True,
+    help="Elements along each edge of a distorted cube; may be given several times.",
+)
+@click.option(
+    "--repeat", type=click.IntRange(min=1), default=7, show_default=True, help="Rounds, all programs in each."
+)
+@click.option("--only", multiple=True, type=click.Choice(list(PROGRAMS)), help="This peer, not all; may be repeated.")
+@click.option("--million", is_flag=True, help="Also 100³ elements with femnn.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/assembly"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def main(n, repeat, out, as_json):
-    """Elements per second of fused assembly, and how many times faster than scikit-fem's elasticity form."""
-    mesh = distorted_cube(n, 0.2, seed=0)
-    started = time.perf_counter()
-    femnn.assemble_elasticity(distorted_cube(2, 0.2, seed=0), femnn.GaussLegendre(2), _YOUNG, _POISSON)
-    compiling = time.perf_counter() - started
-    rules = {
-        "8 points": femnn.GaussLegendre(2),
-        "27 points": femnn.GaussLegendre(3),
-        "AdaptiveGauss(1e-3)": femnn.AdaptiveGauss(1e-3),
-        "CorrectedGauss()": femnn.CorrectedGauss(),
-    }
-    pattern, building = timed(lambda: Pattern.of(mesh))
-    rows = [measure(name, rule, mesh, pattern, repeat) for name, rule in tqdm(rules.items(), disable=None)]
-    figures = {"machine": description(), "compiling": compiling, "pattern": building, "n": n, "rows": rows}
-    report = table(figures)
+def main(sizes, repeat, only, million, out, as_json):
+    """Elements per second, cold start and memory of assembly in femnn and in other programs."""
+    names, skipped = available(dict.fromkeys(["femnn", *only]) if only else PROGRAMS)
+    figures = {"machine": description(), "sizes": sizes, "skipped": skipped, "million": None}
+    with tempfile.TemporaryDirectory() as folder, tqdm(disable=None, bar_format="{desc} {elapsed}") as bar:
+        figures["compiling"] = _compiling(_mesh_file(folder, 2))
+        rows, slopes, learned = [], [], []
+        for n in sizes:
+            path = _mesh_file(folder, n)
+            for rule in _POINTS:
+                rows += compare([(name, rule) for name in names], path, n**3, repeat, bar.set_description_str)
+            slopes += compare([("femnn", rule) for rule in _SLOPE], path, n**3, repeat, bar.set_description_str)
+        # the learned rules on the smallest mesh: scikit-fem takes minutes on the others
+        smallest = min(sizes)
+        both = [(name, rule) for rule in LEARNED for name in ("femnn", "scikit-fem") if name in names]
+        learned = compare(both, _mesh_file(folder, smallest), smallest**3, repeat, bar.set_description_str)
+        if million:
+            bar.set_description_str("femnn, 10⁶ elements")
+            figures["million"] = _million(_mesh_file(folder, 100))
+    figures.update(rows=rows, slopes=slopes, learned=learned)
+    figures["asked"] = asked(figures)
+    report = _report(figures)
     for name, text in (("assembly.md", report), ("assembly.json", json.dumps(figures, indent=1))):
         with atomic_write(out / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
+    draw_rates(rows, out / "assembly.png")
     click.echo(json.dumps(figures) if as_json else report)
 
 
-def measure(name, rule, mesh, pattern, repeat):
-    """Seconds of both paths for one rule, and how far their matrices differ."""
-    element = skfem.ElementVector(skfem.ElementHex1())
+def _mesh_file(folder, n):
+    path = Path(folder) / f"{n}.npz"
+    if not path.exists():
+        write_mesh(distorted_cube(n, _DISTORTION, seed=0), path)
+    return path
 
-    def fused(threads):
-        numba.set_num_threads(threads)
-        return femnn.assemble_elasticity(mesh, rule, _YOUNG, _POISSON, pattern=pattern)
 
-    def form():
-        return skfem.asm(_FORM, femnn.bases(mesh, element, rule))
+def _compiling(path):
+    """Seconds of femnn's first assembly in a process: compilation, or loading what an earlier run compiled."""
+    with Process("femnn", 8, path, THREADS) as process:
+        return process.ask("first")["seconds"]
 
-    threads = numba.config.NUMBA_NUM_THREADS
-    one, all_, theirs = fused(1), fused(threads), form()
-    seconds = {"one": [], "all": [], "form": []}
-    for _ in range(repeat):
-        seconds["one"].append(timed(lambda: fused(1))[1])
-        seconds["all"].append(timed(lambda: fused(threads))[1])
-        seconds["form"].append(timed(form)[1])
-    medians = {key: float(np.median(values)) for key, values in seconds.items()}
-    return {
-        "rule": name,
-        "points": rule.points(femnn.hexahedra(mesh)),
-        "rate_one": mesh.nelements / medians["one"] / 1e6,
-        "rate_all": mesh.nelements / medians["all"] / 1e6,
-        "rate_form": mesh.nelements / medians["form"] / 1e6,
-        "ratio": medians["form"] / medians["one"],
-        "difference": float(abs(one - theirs).max() / abs(theirs).max()),
-        "same_bits": bool((one.data == all_.data).all()),
-        "threads": threads,
+
+def _million(path):
+    """Seconds and bytes from the arrays of 100³ elements to the matrix, in fresh processes."""
+    with Process("femnn", 8, path, THREADS) as process:
+        seconds = process.ask("first")["seconds"]
+    with Process("femnn", 8, path, THREADS) as process:
+        return {"seconds": seconds, **process.ask("memory")}
+
+
+def _report(figures):
+    """All figures as markdown."""
+    timed = [row for row in figures["rows"] if row["problem"] is None]
+    lines = [
+        f"Machine: {figures['machine']}",
+        "Million elements a second from new vertex coordinates to the matrix on one thread and on two, and where a "
+        "program keeps the geometry, from there. Cold: seconds from the arrays of a mesh to the first matrix in a "
+        "fresh process, imports apart. Memory: growth until the first matrix, and its ratio to the matrix as CSR. "
+        "Difference: from femnn's matrix, over its largest entry.",
+        _table(timed),
+        _learned(figures["learned"]),
+        *_notes(figures),
+        markdown(figures["asked"], {"what": ("what", "{}"), "asked": ("asked", "{}"), "reached": ("reached", "{}")}),
+    ]
+    return "\n\n".join(filter(None, lines)) + "\n"
+
+
+def _table(rows):
+    shown = []
+    for row in sorted(rows, key=lambda row: (row["elements"], row["rule"], row["coordinates"])):
+        shown.append({**row, **_rates(row), "growth": row["growth"] / 1e6, "share": row["growth"] / row["csr"]})
+    columns = {
+        "elements": ("elements", "{:,}"),
+        "rule": ("points", "{}"),
+        "program": ("program", "{}"),
+        "coordinates": ("1 thread", "{:.4f}"),
+        "threads": (f"{THREADS} threads", "{:.4f}"),
+        "geometry": ("same geometry", "{:.4f}"),
+        "cold": ("cold, s", "{:.2f}"),
+        "imports": ("imports, s", "{:.2f}"),
+        "growth": ("memory, MB", "{:,.0f}"),
+        "share": ("memory / CSR", "{:.1f}"),
+        "difference": ("difference", "{:.0e}"),
+        "passes": ("passes", "{}"),
     }
+    return markdown(shown, columns) if shown else ""
 
 
-def timed(function):
-    """What a function returns, and the seconds it took."""
-    started = time.perf_counter()
-    result = function()
-    return result, time.perf_counter() - started
+def _rates(row):
+    """Million elements a second instead of seconds."""
+    ways = ("coordinates", "threads", "geometry")
+    return {way: row[way] and row["elements"] / row[way] / 1e6 for way in ways}
 
 
-def table(figures):
-    """The figures as markdown."""
-    elements, threads = figures["n"] ** 3, figures["rows"][0]["threads"]
+def _learned(rows):
+    """Learned rules, prediction included, beside scikit-fem's form with the same points."""
+    rows = [row for row in rows if row["problem"] is None]
+    forms = {row["rule"]: row for row in rows if row["name"] == "scikit-fem"}
+    shown = []
+    for row in (row for row in rows if row["name"] == "femnn"):
+        form = forms.get(row["rule"])
+        shown.append(
+            {
+                "rule": row["rule"],
+                **_rates(row),
+                "form": form and _rates(form)["coordinates"],
+                "ratio": form and form["coordinates"] / row["coordinates"],
+                "difference": form and form["difference"],
+            }
+        )
     columns = {
         "rule": ("rule", "{}"),
-        "points": ("points", "{:,}"),
-        "rate_one": ("fused, 1 thread", "{:.3f}"),
-        "rate_all": (f"fused, {threads} threads", "{:.3f}"),
-        "rate_form": ("scikit-fem's form", "{:.4f}"),
+        "coordinates": ("1 thread", "{:.3f}"),
+        "threads": (f"{THREADS} threads", "{:.3f}"),
+        "form": ("scikit-fem's form", "{:.4f}"),
         "ratio": ("1 thread / form", "{:.0f}"),
         "difference": ("difference", "{:.0e}"),
     }
-    return (
-        f"Machine: {figures['machine']}\n\nMillion elements a second, {elements:,} distorted hexahedra, prediction and "
-        f"checks of the mesh included:\n\n{markdown(figures['rows'], columns)}\n\nFirst call with compilation or its "
-        f"cache: {figures['compiling']:.1f} s; sparsity pattern, once a mesh: {1e3 * figures['pattern']:.0f} ms.\n"
-    )
+    if not shown:
+        return ""
+    heading = f"Learned rules on {rows[0]['elements']:,} elements, prediction and checks of the mesh included:"
+    return f"{heading}\n\n{markdown(shown, columns)}"
+
+
+def _notes(figures):
+    """What was run and how, and what was not."""
+    ran = {row["name"]: row["version"] for row in figures["rows"] if row["problem"] is None}
+    ways = [f"- {PROGRAMS[name].title} {version}: {PROGRAMS[name].way}" for name, version in ran.items()]
+    yield "\n".join(["What is timed:\n", *ways])
+    yield f"First assembly of femnn in a process, compilation or its cache: {figures['compiling']:.1f} s."
+    for title, reason in figures["skipped"].items():
+        yield f"Skipped: {title}, {reason}."
+    for row in [*figures["rows"], *figures["slopes"], *figures["learned"]]:
+        if row["problem"] is not None:
+            yield f"Not timed: {row['program']}, {row['rule']}, {row['elements']:,} elements: {row['problem']}."
+    if figures["million"]:
+        seconds, peak = figures["million"]["seconds"], figures["million"]["peak"]
+        yield (
+            f"10⁶ elements, 8 points, femnn: {seconds:.1f} s from the arrays to the first matrix on one thread, "
+            f"{peak / 1e9:.2f} GB for the whole process."
+        )
 
 
 if __name__ == "__main__":

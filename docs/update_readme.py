@@ -20,6 +20,7 @@ TABLES = {
 }
 PICTURES = [
     RESULTS / "demo" / "demo.png",
+    RESULTS / "assembly" / "assembly.png",
     *(RESULTS / "error-reduction" / name for name in ("weights.png", "points.png", "trials.png")),
 ]
 
