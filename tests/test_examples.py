@@ -149,12 +149,15 @@ def test_parallelepipeds_are_exact_with_every_rule():
         assert result.displacement_error < 1e-10
 
 
-def test_matrices_too_large_for_form_arrays_come_without_a_time(structure, monkeypatch):
-    expected = structure.compare("", femnn.GaussLegendre(2), 1e-3)
+def test_the_form_is_timed_only_when_asked_for_and_not_too_large(structure, monkeypatch):
+    rule = femnn.GaussLegendre(2)
+    timed, untimed = (structure.compare("", rule, 1e-3, forms) for forms in (True, False))
     monkeypatch.setattr(comparison, "_MOST_POINTS", 100)
-    found = structure.compare("", femnn.GaussLegendre(2), 1e-3)
-    assert found.seconds is None
-    assert found.energy_error == pytest.approx(expected.energy_error, rel=1e-6)
+    too_large = structure.compare("", rule, 1e-3)
+    assert min(timed.form_seconds, timed.seconds) > 0.0
+    assert untimed.form_seconds is None
+    assert too_large.form_seconds is None
+    assert too_large.energy_error == timed.energy_error
 
 
 # --- load cases

@@ -17,6 +17,7 @@ from skfem.models.elasticity import linear_elasticity
 
 from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
+from femnn.assembly.pattern import Pattern
 from femnn.exceptions import MeshError
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.validity import require_valid
@@ -36,11 +37,14 @@ WEIGHT = 7850.0 * 9.81
 #: Largest mesh whose stiffness is factored here.
 MOST_ELEMENTS = 30_000
 
-# scikit-fem's form arrays take some 1.5 kB a point and its loop over 24 × 24 pairs some 40 µs: beyond this the matrix
-# comes from assemble_elasticity and no time is reported.
-_MOST_POINTS = 2_000_000
+# scikit-fem's form arrays take some 1.5 kB a point and its loop over 24 × 24 pairs some 40 µs: beyond this many points
+# its form is not timed.
+_MOST_POINTS = 400_000
 _MOST_PER_AXIS = 20
 _CHUNK = 4096
+
+# Of the fused assembly, which takes milliseconds.
+_REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,10 @@ class Comparison:
     error_median, error_worst, elements_above, share_above
         Of the Error of its elements; those at or above the tolerance.
     seconds
-        ``femnn.bases`` and ``skfem.asm`` of the elasticity form, prediction included, everything compiled before; None
-        where so many points were left to :func:`femnn.assemble_elasticity`.
+        :func:`femnn.assemble_elasticity` with a pattern, prediction included, everything compiled before.
+    form_seconds
+        ``femnn.bases`` and ``skfem.asm`` of scikit-fem's elasticity form, which is what any other form costs; None
+        where it was not asked for or has too many points.
     displacement_error
         Largest difference of the displacement over the largest displacement.
     energy_norm_error
@@ -80,7 +86,8 @@ class Comparison:
     error_worst: float
     elements_above: int
     share_above: float
-    seconds: float | None
+    seconds: float
+    form_seconds: float | None
     displacement_error: float
     energy_norm_error: float
     energy_error: float
@@ -125,6 +132,7 @@ class Structure:
             )
         self.element = skfem.ElementVector(skfem.ElementHex1())
         self.dofs = skfem.Dofs(mesh, self.element)
+        self.pattern = Pattern.of(mesh)
         self.case = load_case(mesh)
         self.error_table, self._references, self.doubt = errors_and_reference(self.hexahedra, _MOST_PER_AXIS, poisson)
         self._exact, self._force, *_ = skfem.condense(self._exact_stiffness(), self.case.force, I=self.case.free)
@@ -145,10 +153,11 @@ class Structure:
         points = max(2, int(needed[len(needed) - 1 - min(missed, len(needed) - 1)]))
         return points if points <= _MOST_PER_AXIS else None
 
-    def compare(self, name, rule, tol):
-        """Measure one rule; see :class:`Comparison`."""
+    def compare(self, name, rule, tol, forms=True):
+        """Measure one rule; see :class:`Comparison`. ``forms`` says whether scikit-fem's form is timed too."""
         errors = self._errors(rule)
         stiffness, seconds = self._assemble(rule)
+        timed = forms and rule.points(self.hexahedra) <= _MOST_POINTS
         solution = self._solve(skfem.condense(stiffness, self.case.force, I=self.case.free)[0])
         missed = solution - self._solution
         lengths = np.linalg.norm(self._at_vertices(missed), axis=0), np.linalg.norm(self.displacement, axis=0)
@@ -161,6 +170,7 @@ class Structure:
             elements_above=above,
             share_above=above / len(errors),
             seconds=seconds,
+            form_seconds=self._time_form(rule) if timed else None,
             displacement_error=float(lengths[0].max() / lengths[1].max()),
             energy_norm_error=float(np.sqrt(missed @ (self._exact @ missed) / (2.0 * self.strain_energy))),
             energy_error=float(abs(0.5 * solution @ self._force / self.strain_energy - 1.0)),
@@ -179,16 +189,23 @@ class Structure:
         return np.concatenate(list(measured))
 
     def _assemble(self, rule):
-        if rule.points(self.hexahedra) > _MOST_POINTS:
-            return assemble_elasticity(self.mesh, rule, self.young, self.poisson), None
+        seconds = []
+        for _ in range(_REPEATS):
+            started = time.perf_counter()
+            stiffness = assemble_elasticity(self.mesh, rule, self.young, self.poisson, pattern=self.pattern)
+            seconds.append(time.perf_counter() - started)
+        # the first may have compiled
+        return stiffness, min(seconds)
+
+    def _time_form(self, rule):
         started = time.perf_counter()
         own = bases(self.mesh, self.element, rule)
-        stiffness = skfem.asm(linear_elasticity(*self.lame), own)
+        skfem.asm(linear_elasticity(*self.lame), own)
         seconds = time.perf_counter() - started
         # bases refer to their mappings in circles; the next rule needs the memory
         del own
         gc.collect()
-        return stiffness, seconds
+        return seconds
 
     def _solve(self, system):
         """Conjugate gradients, to which the exact factor leaves a few iterations: rules change the matrix a little."""
@@ -212,7 +229,7 @@ def standard_rules(structure, tol):
     return [*named, (f"AdaptiveGauss(tol={tol:g})", AdaptiveGauss(tol)), ("CorrectedGauss()", CorrectedGauss())]
 
 
-def compare_rules(structure, rules, tol, say=lambda text: None):
+def compare_rules(structure, rules, tol, say=lambda text: None, forms=True):
     """Measure rules one after another.
 
     Parameters
@@ -224,6 +241,8 @@ def compare_rules(structure, rules, tol, say=lambda text: None):
         Tolerance of the Error.
     say
         Called with a line of text before each rule.
+    forms
+        Whether scikit-fem's form is timed too.
 
     Returns
     -------
@@ -232,11 +251,11 @@ def compare_rules(structure, rules, tol, say=lambda text: None):
     results, rate = [], None
     for name, rule in rules:
         points = rule.points(structure.hexahedra)
-        expected = f", about {points * rate:.0f} s" if rate else ""
+        expected = f", about {points * rate:.0f} s" if rate and points <= _MOST_POINTS else ""
         say(f"{name}: {points:,} points{expected}")
-        results.append(structure.compare(name, rule, tol))
-        if results[-1].seconds:
-            rate = results[-1].seconds / points
+        results.append(structure.compare(name, rule, tol, forms))
+        if results[-1].form_seconds:
+            rate = results[-1].form_seconds / points
     return results
 
 
