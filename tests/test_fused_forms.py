@@ -119,6 +119,40 @@ def test_a_piola_stress_need_not_be_symmetric():
     assert_equal(femnn.assemble_internal_force(MESH, RULES[0], stress), expected)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    case=st.sampled_from(CASES),
+    shape=st.tuples(*[st.integers(1, 3)] * 3),
+    displacement=st.floats(0.0, 0.35),
+    seed=st.integers(0, 2**20),
+)
+def test_both_paths_agree_on_random_meshes_rules_and_coefficients(case, shape, displacement, seed):
+    element, rule = case
+    random = np.random.default_rng(seed)
+    mesh = skfem.MeshHex.init_tensor(*(np.cumsum(random.uniform(0.2, 2.0, n + 1)) for n in shape))
+    # numbered at random, every vertex moved by a share of the shortest edge
+    edge = min(np.diff(np.unique(x)).min() for x in mesh.p)
+    new = random.permutation(mesh.nvertices)
+    points = np.empty_like(mesh.p)
+    points[:, new] = mesh.p + 0.5 * edge * displacement * random.uniform(-1.0, 1.0, mesh.p.shape)
+    mesh = skfem.MeshHex(points, new[mesh.t][:, random.permutation(mesh.nelements)])
+    stiffness = random.normal(size=(6, 6, mesh.nelements))
+    slope = random.normal(size=3)
+
+    own = femnn.bases(mesh, skfem.ElementVector(element), rule)
+    expected = sum(
+        skfem.BilinearForm(
+            lambda u, v, w, D=stiffness[..., basis.tind]: np.einsum("ieq,ije,jeq->eq", strain(v), D, strain(u))
+        ).assemble(basis)
+        for basis in own
+    )
+    assert_equal(femnn.assemble_elasticity(mesh, rule, stiffness=stiffness, element=element), expected)
+    density = skfem.BilinearForm(lambda u, v, w: (slope @ w.x.reshape(3, -1)).reshape(w.x.shape[1:]) * u * v)
+    expected = skfem.asm(density, femnn.bases(mesh, element, rule))
+    found = femnn.assemble_mass(mesh, rule, lambda x: np.einsum("i,i...", slope, x), element=element)
+    assert_equal(found, expected)
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     young=st.floats(1e-3, 1e12),
