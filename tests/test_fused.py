@@ -189,6 +189,19 @@ def test_connectivity_that_is_no_mesh_is_refused():
             femnn.assemble_elasticity(skfem.MeshHex(mesh.p, cells, validate=False), rule, 1.0, 0.3)
 
 
+def test_collapsed_elements_are_left_out_without_a_false_overlap():
+    mesh = skfem.MeshHex.init_tensor(*[np.linspace(0.0, 1.0, 3)] * 3)
+    cells = mesh.t.copy()
+    # one edge of element 0 shrinks to a vertex that its neighbours share
+    cells[7, 0] = cells[4, 0]
+    wedge = skfem.MeshHex(mesh.p, cells, validate=False)
+    with pytest.warns(femnn.FemnnWarning, match="1 of 8 elements are folded or degenerate"):
+        found = femnn.assemble_elasticity(wedge, RULES[0], 1.0, 0.3, on_folded="skip")
+    healthy = skfem.MeshHex(mesh.p, mesh.t[:, 1:], validate=False)
+    expected = femnn.assemble_elasticity(healthy, RULES[0], 1.0, 0.3)
+    assert abs(found - expected).max() < 1e-14 * abs(expected).max()
+
+
 def test_pattern_of_another_element_is_refused():
     mesh = distorted_cube(2, 0.1, seed=0)
     with pytest.raises(femnn.MeshError, match="the pattern has 8 nodes per element, ElementHex2 has 27"):

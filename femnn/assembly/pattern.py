@@ -169,30 +169,45 @@ def _elements_of_nodes(cells, n_nodes):
 
 @njit(cache=True)
 def _overlap(vertices, firsts, members):
-    """The first two elements that share more than four vertices, and how many; (-1, -1, 0) if there are none."""
+    """The first two elements that share more than four vertices, and how many; (-1, -1, 0) if there are none.
+
+    Vertices that a collapsed element names twice count once.
+    """
     n = vertices.shape[0]
     width = members.shape[0] // n
-    common = np.zeros(n, dtype=np.uint8)
+    common, last = np.zeros(n, dtype=np.uint8), np.full(n, -1, dtype=np.int64)
     for e in range(n):
         for a in range(8):
-            for m in range(firsts[vertices[e, a]], firsts[vertices[e, a] + 1]):
+            vertex = vertices[e, a]
+            for m in range(firsts[vertex], firsts[vertex + 1]):
                 other = members[m] // width
-                if other > e:
+                if other > e and last[other] != vertex and _first(vertices, e, vertex) == a:
                     common[other] += 1
+                    last[other] = vertex
                     if common[other] > 4:
-                        return e, other, _common_vertices(vertices[e], vertices[other])
+                        return e, other, _common_vertices(vertices, e, other)
         for a in range(8):
             for m in range(firsts[vertices[e, a]], firsts[vertices[e, a] + 1]):
                 common[members[m] // width] = 0
+                last[members[m] // width] = -1
     return -1, -1, 0
 
 
 @njit(cache=True)
-def _common_vertices(first, second):
+def _first(vertices, e, vertex):
+    """Place of a vertex in an element, the first if it has it twice; 8 if it has not."""
+    for a in range(8):
+        if vertices[e, a] == vertex:
+            return a
+    return 8
+
+
+@njit(cache=True)
+def _common_vertices(vertices, e, other):
     count = 0
     for a in range(8):
-        for b in range(8):
-            count += first[a] == second[b]
+        vertex = vertices[e, a]
+        count += _first(vertices, e, vertex) == a and _first(vertices, other, vertex) < 8
     return count
 
 
