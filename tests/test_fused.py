@@ -171,6 +171,22 @@ def test_matrices_of_one_pattern_share_a_structure_that_cannot_be_written():
     np.testing.assert_allclose(second.data, 2.0 * first.data, rtol=1e-12)
 
 
+def test_a_matrix_can_be_overwritten():
+    first, second = (distorted_cube(4, 0.3, seed=seed) for seed in (1, 2))
+    pattern = Pattern.of(first)
+    matrix = femnn.assemble_elasticity(first, RULES[0], 1.0, 0.3, pattern=pattern)
+    data = matrix.data
+    again = femnn.assemble_elasticity(second, RULES[0], 1.0, 0.3, pattern=pattern, out=matrix)
+    assert again is matrix
+    assert again.data is data
+    np.testing.assert_array_equal(data, femnn.assemble_elasticity(second, RULES[0], 1.0, 0.3).data)
+    for wrong, message in ((matrix.copy(), "was not assembled with this pattern"), (np.eye(3), "out is a ndarray")):
+        with pytest.raises(femnn.ParameterError, match=message):
+            femnn.assemble_elasticity(second, RULES[0], 1.0, 0.3, pattern=pattern, out=wrong)
+    with pytest.raises(femnn.ParameterError, match="was not assembled with this pattern"):
+        femnn.assemble_diffusion(second, RULES[0], pattern=pattern, out=matrix)
+
+
 def test_connectivity_that_is_no_mesh_is_refused():
     mesh = distorted_cube(2, 0.1, seed=0)
     rule = RULES[0]

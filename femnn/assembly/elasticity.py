@@ -11,7 +11,7 @@ from femnn.integration.parameters import lame_parameters
 
 
 def assemble_elasticity(
-    mesh, rule, young=None, poisson=None, *, stiffness=None, element=None, on_folded="error", pattern=None
+    mesh, rule, young=None, poisson=None, *, stiffness=None, element=None, on_folded="error", pattern=None, out=None
 ):
     """Stiffness matrix of linear elasticity, as ``skfem.asm`` of the same form would give it.
 
@@ -35,6 +35,8 @@ def assemble_elasticity(
         ``"error"`` raises at folded or degenerate elements; ``"skip"`` leaves them out, with a warning.
     pattern
         ``femnn.Pattern.of(mesh, element)``, to reuse for meshes of the same connectivity; None builds it.
+    out
+        A matrix of an earlier call with the same pattern: its entries are overwritten, and no memory is allocated.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def assemble_elasticity(
     else:
         form, coefficients = _isotropic(young, poisson, discretisation)
     return fill_matrix(
-        form, discretisation.hexahedra, discretisation.pattern, discretisation.points, coefficients, components=3
+        form, discretisation.hexahedra, discretisation.pattern, discretisation.points, coefficients, 3, out
     )
 
 

@@ -7,7 +7,7 @@ from femnn.assembly.fused import fill_matrix
 from femnn.exceptions import ParameterError
 
 
-def assemble_diffusion(mesh, rule, diffusivity=1.0, *, element=None, on_folded="error", pattern=None):
+def assemble_diffusion(mesh, rule, diffusivity=1.0, *, element=None, on_folded="error", pattern=None, out=None):
     """Matrix of ∫ ∇v · D ∇u dx for one degree of freedom per node.
 
     Parameters
@@ -28,11 +28,11 @@ def assemble_diffusion(mesh, rule, diffusivity=1.0, *, element=None, on_folded="
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
     tensor = Coefficients.of_tensor(diffusivity, discretisation, "diffusivity")
     return fill_matrix(
-        DIFFUSION, discretisation.hexahedra, discretisation.pattern, discretisation.points, tensor, components=1
+        DIFFUSION, discretisation.hexahedra, discretisation.pattern, discretisation.points, tensor, 1, out
     )
 
 
-def assemble_mass(mesh, rule, density=1.0, *, components=1, element=None, on_folded="error", pattern=None):
+def assemble_mass(mesh, rule, density=1.0, *, components=1, element=None, on_folded="error", pattern=None, out=None):
     """Matrix of ∫ ρ v · u dx.
 
     Parameters
@@ -57,5 +57,5 @@ def assemble_mass(mesh, rule, density=1.0, *, components=1, element=None, on_fol
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
     density = Coefficients.of(density, (), discretisation, "density")
     return fill_matrix(
-        MASS, discretisation.hexahedra, discretisation.pattern, discretisation.points, density, components
+        MASS, discretisation.hexahedra, discretisation.pattern, discretisation.points, density, components, out
     )

@@ -5,11 +5,11 @@ from numba import njit, prange
 
 from femnn.assembly.element_matrices import ISOTROPIC, add_point
 from femnn.integration.kernels import _FAST
-from femnn.integration.lanes import LANES, add_moments, gradients_of_batch, lane_workspace
+from femnn.integration.lanes import LANES, add_moments, aligned, gradients_of_batch, lane_workspace
 
 
-def fill_matrix(form, hexahedra, pattern, points, coefficients, components):
-    """The CSR matrix of a form.
+def fill_matrix(form, hexahedra, pattern, points, coefficients, components, out=None):
+    """The CSR matrix of a form, in ``out`` if this is one of the same pattern.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def fill_matrix(form, hexahedra, pattern, points, coefficients, components):
     components
         Degrees of freedom per node, 1 or 3.
     """
-    matrix = pattern.empty_matrix(components)
+    matrix = pattern.empty_matrix(components) if out is None else pattern.require_own(out, components)
     _fill(form, hexahedra, *structure(pattern), points[:3], coefficients, components, LANES, matrix.data)
     return matrix
 
@@ -47,7 +47,8 @@ def _fill(form, hexahedra, pattern, blocks, points, coefficients, components, la
         for block in prange(colours[colour], colours[colour + 1]):
             buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, components))
             work, inverses, columns, gradients = lane_workspace(k)
-            spread, values, matrix = np.empty((9, 3 * k)), np.empty(k), np.empty((components * k, components * k))
+            spread, values = np.empty((9, 3 * k)), np.empty(k)
+            matrix = aligned((components * k) ** 2).reshape((components * k, components * k))
             for i in range(elements[block], elements[block + 1]):
                 e = order[i]
                 if count[e] == 0:

@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 import skfem
 from numba import njit
-from scipy.sparse import csr_matrix, get_index_dtype
+from scipy.sparse import csr_matrix, get_index_dtype, issparse
 
 from femnn.assembly.blocks import Blocks
-from femnn.exceptions import MeshError
+from femnn.exceptions import MeshError, ParameterError
 from femnn.geometry.mesh import require_vertices
 from femnn.memory import require_memory
 
@@ -113,6 +113,17 @@ class Pattern:
         size = components * self.n_nodes
         require_memory(8 * len(indices), f"the matrix of {size:,} degrees of freedom and {len(indices):,} entries")
         return csr_matrix((np.empty(len(indices)), indices, indptr), shape=(size, size), copy=False)
+
+    def require_own(self, matrix, components):
+        """The matrix; ParameterError unless it came from this pattern with as many ``components``."""
+        indptr, indices = self._scalar_structure if components == 1 else self._vector_structure
+        if not issparse(matrix) or matrix.format != "csr":
+            raise ParameterError(
+                f"out is a {type(matrix).__name__}; pass a matrix of an earlier call with this pattern"
+            )
+        if not (np.shares_memory(matrix.indices, indices) and np.shares_memory(matrix.indptr, indptr)):
+            raise ParameterError("out was not assembled with this pattern; pass pattern= to both calls, or out=None")
+        return matrix
 
     @cached_property
     def _scalar_structure(self):

@@ -87,7 +87,7 @@ class Solid:
         stress, tangent = self._evaluated(u)
         d = self.discretisation
         coefficients = Coefficients(tangent, d.points.rows, 1)
-        matrix = fill_matrix(TANGENT, d.hexahedra, d.pattern, d.points, coefficients, components=3)
+        matrix = fill_matrix(TANGENT, d.hexahedra, d.pattern, d.points, coefficients, 3)
         return internal_force(d, Coefficients(stress, d.points.rows, 1)), matrix
 
     def internal_force(self, u):

@@ -88,7 +88,7 @@ def vertex_array(hexahedra):
         raise MeshError(f"hexahedra are no array of numbers: {error}; pass femnn.hexahedra(mesh)") from error
     if x.ndim != 3 or x.shape[1:] != (8, 3) or len(x) == 0:
         raise MeshError(f"hexahedra have shape {x.shape}; expected (n, 8, 3), as femnn.hexahedra(mesh) gives it")
-    finite = np.isfinite(x).all(axis=(1, 2))
-    if not finite.all():
-        raise MeshError(f"element {np.flatnonzero(~finite)[0]} has coordinates that are not finite; repair the mesh")
+    if not np.isfinite(x).all():
+        element = np.flatnonzero(~np.isfinite(x).all(axis=(1, 2)))[0]
+        raise MeshError(f"element {element} has coordinates that are not finite; repair the mesh")
     return x

@@ -48,7 +48,16 @@ def lane_workspace(nodes):
     gradients : (8, 3 nodes)
         ∂N_a/∂x_i of lane q at [q, nodes i + a].
     """
-    return np.empty(4 * LANES), np.empty(10 * LANES), np.empty(24 * LANES), np.empty((LANES, 3 * nodes))
+    gradients = aligned(LANES * 3 * nodes).reshape((LANES, 3 * nodes))
+    return aligned(4 * LANES), aligned(10 * LANES), aligned(24 * LANES), gradients
+
+
+@njit(cache=True)
+def aligned(size):
+    """An uninitialised vector that starts at a cache line; rows that straddle two take half as long again."""
+    raw = np.empty(size + LANES)
+    start = -(raw.ctypes.data // 8) % LANES
+    return raw[start : start + size]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
