@@ -15,7 +15,7 @@ THREADS = 2
 AGREEMENT = 1e-10
 
 # A way of assembly that took so many seconds is not repeated, and one pass that took so many is warm-up enough.
-_PATIENCE, _WARM = 60.0, 20.0
+_PATIENCE, _WARM = 30.0, 20.0
 
 # Of the free memory, the share that programs that take turns may hold together.
 _SHARE = 0.7
