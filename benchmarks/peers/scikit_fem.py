@@ -15,7 +15,7 @@ LEARNED = {
 class Femnn(Program):
     title, module, distribution = "femnn", "femnn", "femnn"
     threaded, keeps_geometry = True, False
-    way = "assemble_elasticity with a Pattern"
+    way = "assemble_elasticity with a Pattern, over the matrix of the pass before"
 
     @classmethod
     def load(cls):
@@ -32,6 +32,7 @@ class Femnn(Program):
         self.mesh = skfem.MeshHex(arrays.p, arrays.t)
         self.rule = _rule(femnn, rule)
         self.pattern = Pattern.of(self.mesh)
+        self.matrix = None
 
     def assemble(self, p, threads=1):
         import numba
@@ -40,7 +41,8 @@ class Femnn(Program):
 
         numba.set_num_threads(threads)
         mesh = replace(self.mesh, doflocs=p)
-        return femnn.assemble_elasticity(mesh, self.rule, YOUNG, POISSON, pattern=self.pattern)
+        self.matrix = femnn.assemble_elasticity(mesh, self.rule, YOUNG, POISSON, pattern=self.pattern, out=self.matrix)
+        return self.matrix
 
 
 class ScikitFem(Program):
