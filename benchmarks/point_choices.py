@@ -11,7 +11,7 @@ import numpy as np
 from femnn.geometry.quality import scaled_jacobian
 from femnn.geometry.roots import least_log_rho
 from femnn.integration.convergence import FLOOR
-from femnn.integration.directions import MEASURES, MOST, directional_tables
+from femnn.integration.directions import MEASURES, MOST, converged_points, directional_tables
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.stiffness import elasticity_stiffness
 from femnn.integration.tensor_errors import tensor_rule_errors
@@ -21,18 +21,20 @@ from femnn.learning.residues import describe_directions
 FEWEST, BINS = 2, 20
 COUNTS = np.arange(FEWEST, MOST + 1)
 
-_CHUNK = 2000
-
 
 class Elements:
     """Elements with the Errors of all n×n×n rules, and their cheapest rules for any tolerance."""
 
     def __init__(self, hexahedra, measure, poisson=0.3):
         self.hexahedra, self.measure, self.poisson = hexahedra, measure, poisson
-        cubes = np.repeat(COUNTS, 3).reshape(-1, 3)
-        rules = np.tile(cubes, (len(hexahedra), 1))
-        starts = np.arange(len(hexahedra) + 1) * len(cubes)
-        self.errors = tensor_rule_errors(hexahedra, rules, poisson, measure, starts).reshape(len(hexahedra), -1)
+        # what lies beyond convergence is round-off
+        most = np.minimum(converged_points(hexahedra)[0].max(axis=1), MOST)
+        starts = np.concatenate([[0], np.cumsum(most - FEWEST + 1)])
+        rules = equal(np.concatenate([COUNTS[: n - FEWEST + 1] for n in most]))
+        errors = tensor_rule_errors(hexahedra, rules, poisson, measure, starts)
+        self.errors = np.full((len(hexahedra), len(COUNTS)), FLOOR)
+        for e, n in enumerate(most):
+            self.errors[e, : n - FEWEST + 1] = errors[starts[e] : starts[e + 1]]
         tables = directional_tables(hexahedra, np.full((len(hexahedra), 1), poisson))
         self.directional = tables[:, 0, MEASURES.index(measure)]
 
@@ -40,12 +42,15 @@ class Elements:
         return len(self.hexahedra)
 
     def needed(self, tolerance):
-        """Fewest equal points that keep the tolerance, (n,); one more than the most where none does."""
+        """Fewest equal points that keep the tolerance, (n,); the most of the table where none does."""
         meets = self.errors < tolerance
-        return np.where(meets.any(axis=1), meets.argmax(axis=1) + FEWEST, MOST + 1)
+        return np.where(meets.any(axis=1), meets.argmax(axis=1) + FEWEST, MOST)
 
     def missed(self, points, tolerance):
         """Errors of rules (n, 3) over the tolerance."""
+        n = points[:, 0]
+        if (points == n[:, None]).all() and n.max() <= MOST:
+            return self.errors[np.arange(len(n)), n - FEWEST] / tolerance
         return tensor_rule_errors(self.hexahedra, points, self.poisson, self.measure) / tolerance
 
     def anisotropic_oracle(self, tolerance):
@@ -148,7 +153,7 @@ def by_comparison(elements, tolerance, allowed):
 
 def _first(logs, bound):
     meets = logs < bound
-    return np.where(meets.any(axis=1), meets.argmax(axis=1) + FEWEST, MOST + 1)
+    return np.where(meets.any(axis=1), meets.argmax(axis=1) + FEWEST, MOST)
 
 
 def _safest(elements, tolerance, allowed, choose, steps=14):

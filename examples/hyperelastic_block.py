@@ -116,7 +116,7 @@ def solve(mesh, rule):
     return displacement, count, time.perf_counter() - started
 
 
-def main(n=6, distortion=0.33, tol=1e-3, out="results", seed=0):
+def main(n=5, distortion=0.33, tol=1e-3, out="results", seed=0):
     """Solve with all rules; returns a dict of figures by rule."""
     mesh = distorted_cube(n, distortion, seed)
     elements = femnn.hexahedra(mesh)
@@ -169,7 +169,7 @@ def report(figures, out):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, default=6, help="elements along each edge")
+    parser.add_argument("--n", type=int, default=5, help="elements along each edge")
     parser.add_argument("--tol", type=float, default=1e-3)
     parser.add_argument("--out", default="results")
     arguments = parser.parse_args()

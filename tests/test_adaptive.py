@@ -78,6 +78,15 @@ def test_detector_finds_what_lies_beyond_the_training(unseen):
     assert rule.choose(strangers["nearly folded"])[1].mean() > 0.5
 
 
+def test_flat_and_nearly_incompressible_elements_are_settled_in_every_measure(unseen):
+    flat = unseen[:20] * [1e4, 1e4, 1.0]
+    for options in ({"measure": "energy", "poisson": 0.4999}, {"measure": "energy", "form": "laplace"}):
+        points, outside = femnn.AdaptiveGauss(1e-2, **options).choose(flat)
+        assert outside.all()
+        assert points.min() >= 2
+        assert points.max() < 30
+
+
 def test_elements_outside_are_settled_by_integration():
     elements = femnn.distorted_hexahedra(60, 0.3, seed=3)
     elements[::3] *= [400.0, 1.0, 1.0]  # aspect ratios far beyond training

@@ -44,7 +44,11 @@ def laplace_from_moments(moments, laplace):
 def factorise(matrix, modes):
     """Inverse L⁻¹ of the Cholesky factor of a reference matrix (m, m), made definite on its ``modes`` (m, k) without
     energy."""
-    definite = 0.5 * (matrix + matrix.T) + np.abs(matrix).max() * (modes @ modes.T.copy())
+    largest = np.abs(matrix).max()
+    definite = 0.5 * (matrix + matrix.T) + largest * (modes @ modes.T.copy())
+    # of elements so flat that round-off makes their softest modes negative, those are taken as no softer than this
+    for i in range(len(definite)):
+        definite[i, i] += 1e-14 * largest
     return np.ascontiguousarray(np.linalg.inv(np.linalg.cholesky(definite)))
 
 
