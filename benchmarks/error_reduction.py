@@ -18,6 +18,7 @@ from tqdm import tqdm
 from femnn import AdaptiveGauss, CorrectedGauss, GaussLegendre, distorted_hexahedra
 from femnn.commands import Command
 from femnn.commands import training as recipes
+from femnn.commands.training_points import DIRECTIONAL_OPTIONS, fit_directional
 from femnn.files import atomic_write
 from femnn.geometry.quality import scaled_jacobian
 from femnn.integration.convergence import converged_stiffness
@@ -26,6 +27,7 @@ from femnn.integration.gauss import tensor_gauss
 from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
 from femnn.integration.stiffness import elasticity_stiffness
 from femnn.learning.datasets import Recipe, label, make_dataset
+from femnn.learning.directional_data import DirectionalData, DirectionalRecipe, label_directions
 from femnn.learning.integration_points import FEWEST, classes
 from femnn.machine import description
 from femnn.tables import markdown
@@ -103,13 +105,15 @@ def check_reference(hexahedra):
 
 
 def method_1(train, test, out, seed, epochs):
-    """Published classifier, error network and rivals for each tolerance: one row of figures each."""
+    """Published classifier, directional network and rivals for each tolerance: one row of figures each."""
     train, test = recipes.settled(train), recipes.settled(test)
     training, validation = _validated(train)
     rows, matrices = [], {}
-    options = _options(recipes.ERROR_OPTIONS, seed, epochs, batch_size=128, epochs=300, patience=80)
+    options = _options(DIRECTIONAL_OPTIONS, seed, epochs, batch_size=128, epochs=100)
+    recipe = DirectionalRecipe(len(train), displacement=train.recipe.displacement, seed=seed)
+    data = DirectionalData(recipe, **label_directions(train.hexahedra, recipe))
     started = time.perf_counter()
-    path, _ = recipes.fit_error_network(out / "points-network", training, validation, test, options)
+    path, _ = fit_directional(out / "points-network", data, options, ("entries",))
     seconds = time.perf_counter() - started
     for tolerance in TOLERANCES:
         true = classes(test.errors, tolerance) + FEWEST
@@ -125,14 +129,14 @@ def method_1(train, test, out, seed, epochs):
         published_seconds = time.perf_counter() - started
         chosen = {
             "published classifier": _points(published, test, tolerance, None),
-            "error network": _points(path, test, tolerance, None),
+            "directional network": _points(path, test, tolerance, None),
             "shipped, confidence=None": _points("integration-points", test, tolerance, None),
             "shipped, confidence=0.99": _points("integration-points", test, tolerance, 0.99),
             "majority class": np.full(len(test), np.bincount(classes(training.errors, tolerance)).argmax() + FEWEST),
             "scaled Jacobian": _by_scaled_jacobian(training, test, tolerance),
             f"uniform {true.max()}×{true.max()}×{true.max()}": np.full(len(test), true.max()),
         }
-        times = {"published classifier": published_seconds, "error network": seconds}
+        times = {"published classifier": published_seconds, "directional network": seconds}
         for name, points in chosen.items():
             rows.append({"tolerance": tolerance, "rule": name, **_figures(points, true), "training": times.get(name)})
         matrices[tolerance] = (true, chosen["published classifier"], chosen["shipped, confidence=None"])
@@ -141,7 +145,7 @@ def method_1(train, test, out, seed, epochs):
 
 
 def _points(weights, test, tolerance, confidence):
-    return AdaptiveGauss(tolerance, confidence, weights=weights).points_per_axis(test.hexahedra)
+    return AdaptiveGauss(tolerance, confidence, False, weights=weights).points_per_axis(test.hexahedra)[:, 0]
 
 
 def _by_scaled_jacobian(training, test, tolerance):

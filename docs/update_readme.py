@@ -1,7 +1,7 @@
-"""Put the tables and pictures of a fresh run of the demo and the benchmarks into the README.
+"""Put the tables and pictures of a fresh run of the demo and the benchmarks into the README and the documentation.
 
-Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes (with
-the paths of the meshes) and assembly.
+Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes, adaptive-gauss and
+adaptive-speed (these with the paths of the meshes) and assembly.
 """
 
 import re
@@ -12,13 +12,17 @@ from femnn.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
+README, QUADRATURE = ROOT / "README.md", ROOT / "docs" / "quadrature.md"
 TABLES = {
-    "demo": RESULTS / "demo" / "demo.md",
-    "meshes": RESULTS / "meshes" / "meshes.md",
-    "assembly": RESULTS / "assembly" / "assembly.md",
-    "error-reduction": RESULTS / "error-reduction" / "error-reduction.md",
+    "demo": (RESULTS / "demo" / "demo.md", README),
+    "meshes": (RESULTS / "meshes" / "meshes.md", README),
+    "assembly": (RESULTS / "assembly" / "assembly.md", README),
+    "error-reduction": (RESULTS / "error-reduction" / "error-reduction.md", README),
+    "adaptive-gauss": (RESULTS / "adaptive-gauss" / "adaptive-gauss.md", QUADRATURE),
+    "adaptive-speed": (RESULTS / "adaptive-speed" / "adaptive-speed.md", QUADRATURE),
 }
 PICTURES = [
+    RESULTS / "adaptive-gauss" / "adaptive-gauss.png",
     RESULTS / "demo" / "demo.png",
     RESULTS / "assembly" / "assembly.png",
     *(RESULTS / "error-reduction" / name for name in ("weights.png", "points.png", "trials.png")),
@@ -27,18 +31,17 @@ PICTURES = [
 
 def main():
     """Replace what stands between the markers of each table, and copy the pictures."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, source in TABLES.items():
+    for name, (source, page) in TABLES.items():
         lines = source.read_text(encoding="utf-8").splitlines()
-        # titles and pictures have their own places in the README
+        # titles and pictures have their own places in the text
         body = "\n".join(line for line in lines if not line.startswith(("# ", "!["))).strip()
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-        text, found = pattern.subn(lambda _, new=f"{begin}\n{body}\n{end}": new, text)
+        text, found = pattern.subn(lambda _, new=f"{begin}\n{body}\n{end}": new, page.read_text(encoding="utf-8"))
         if found != 1:
-            raise SystemExit(f"README.md has {found} pairs of markers for {name}; it needs one")
-    with atomic_write(ROOT / "README.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+            raise SystemExit(f"{page.name} has {found} pairs of markers for {name}; it needs one")
+        with atomic_write(page) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     for picture in PICTURES:
         shutil.copy(picture, ROOT / "docs" / "images" / picture.name)
 

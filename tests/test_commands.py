@@ -172,7 +172,7 @@ class TestInspect:
         result = run("inspect", tmp_path / "box.mesh", "--out", tmp_path, "--json")
         document = json.loads(result.stdout)
         assert document["uniform"] == 2
-        assert document["points_per_axis"] == {"chosen": {"2": 8}, "needed": {"2": 8}}
+        assert document["points_per_axis"] == {"chosen": {"2x2x2": 8}, "needed": {"2": 8}}
         assert document["quality"]["distance from parallelepiped"]["max"] < 1e-12
 
     def test_report(self, mesh_file, tmp_path, monkeypatch):
@@ -180,7 +180,8 @@ class TestInspect:
         result = run("inspect", mesh_file, "--confidence", "none", "--poisson", "0.4")
         assert result.exit_code == 0
         assert "27 hexahedra, 64 vertices, volume 1" in result.stdout
-        assert "trained for Poisson's ratio 0.3" in result.stdout
+        assert "measured with Poisson's ratio 0.4" in result.stdout
+        assert "AdaptiveGauss chooses (no safety)" in result.stdout
         assert result.stderr == ""
         assert sorted(path.name for path in Path("part-inspect").iterdir()) == ["part.png", "part.vtu"]
 
@@ -208,7 +209,7 @@ class TestInspect:
         assert 4 in left_out
         assert sum(document["points_per_axis"]["chosen"].values()) == 27 - len(left_out)
         fields = meshio.read(tmp_path / "out" / "folded.vtu").cell_data
-        np.testing.assert_array_equal(np.flatnonzero(fields["points_per_axis"][0] == 0), left_out)
+        np.testing.assert_array_equal(np.flatnonzero(fields["points"][0] == 0), left_out)
         np.testing.assert_array_equal(np.flatnonzero(np.isnan(fields["error_2"][0])), left_out)
 
     def test_nothing_is_left(self, folded_file, tmp_path):

@@ -117,7 +117,7 @@ def test_another_poisson_is_flagged_and_load_is_chosen_where_none_is_named(tmp_p
     result = invoke(path, "--tol", "0.1", "--poisson", "0.2", "--young", "1e6", "--json", "--out", tmp_path)
     document = json.loads(result.stdout)
     assert "clamped in the lowest 2% of its x extent" in document["load_case"]
-    assert "trained for Poisson's ratio 0.3, not 0.2" in document["remarks"][0]
+    assert "CorrectedGauss was trained for Poisson's ratio 0.3, not 0.2" in document["remarks"][0]
     assert document["young"] == 1e6
 
 

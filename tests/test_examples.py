@@ -234,3 +234,41 @@ def test_networks_trained_from_nothing_do_their_work(tmp_path):
     assert figures["share_below_1"] > 0.8
     assert figures["mean_r_error"] < 0.998
     assert (tmp_path / "train_from_nothing.png").stat().st_size > 10_000
+
+
+# --- hyperelastic_block
+
+
+@pytest.fixture(scope="module")
+def rubber():
+    return example("hyperelastic_block")
+
+
+def test_ogden_stress_is_the_derivative_of_its_energy(rubber):
+    random = np.random.default_rng(0)
+    deformation = np.eye(3)[:, :, None, None] + 0.1 * random.normal(size=(3, 3, 4, 2))
+
+    def energy(values):
+        gradient = np.moveaxis(values, (0, 1), (-2, -1))
+        stretches = np.sqrt(np.linalg.eigvalsh(np.swapaxes(gradient, -1, -2) @ gradient))
+        log_volume = np.log(np.linalg.det(gradient))
+        terms = zip(rubber.MODULI, rubber.EXPONENTS, strict=True)
+        springs = sum(m / a * ((stretches**a).sum(axis=-1) - 3.0) - m * log_volume for m, a in terms)
+        return springs + 0.5 * rubber.BULK * log_volume**2
+
+    found = rubber.stress(deformation)
+    for i, j in np.ndindex(3, 3):
+        step = np.zeros_like(deformation)
+        step[i, j] = 1e-6
+        expected = (energy(deformation + step) - energy(deformation - step)) / 2e-6
+        np.testing.assert_allclose(found[i, j], expected, atol=1e-8)
+
+
+def test_adaptive_points_spare_evaluations_of_a_dear_law(rubber, tmp_path):
+    figures = rubber.main(n=2, out=tmp_path)
+    uniform = max((own for name, own in figures.items() if "×" in name), key=lambda own: own["points"])
+    entries, energy = list(figures.values())[-2:]
+    assert energy["evaluations"] < entries["evaluations"] < uniform["evaluations"]
+    assert entries["error"] < 1e-3
+    assert energy["error"] < 1e-2
+    assert (tmp_path / "hyperelastic_block.png").stat().st_size > 10_000

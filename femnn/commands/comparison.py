@@ -226,7 +226,8 @@ def standard_rules(structure, tol):
     for n in sorted({2, 3, 4, uniform or 2}):
         remark = " (tol met everywhere)" if n == uniform else ""
         named.append((f"{n**3} Gauss points{remark}", GaussLegendre(n)))
-    return [*named, (f"AdaptiveGauss(tol={tol:g})", AdaptiveGauss(tol)), ("CorrectedGauss()", CorrectedGauss())]
+    adaptive = AdaptiveGauss(tol, poisson=structure.poisson)
+    return [*named, (f"AdaptiveGauss(tol={tol:g})", adaptive), ("CorrectedGauss()", CorrectedGauss())]
 
 
 def compare_rules(structure, rules, tol, say=lambda text: None, forms=True):

@@ -18,6 +18,7 @@ from femnn.integration.parameters import lame_parameters
 from femnn.machine import description
 from femnn.plotting import draw_surface, save
 from femnn.quadrature.adaptive import AdaptiveGauss
+from femnn.quadrature.corrected import CorrectedGauss
 from femnn.tables import markdown
 
 # Uniform rules in greys, the learned ones in colours that also the colour-blind tell apart.
@@ -68,7 +69,7 @@ def command(mesh, tol, out, as_json, young, poisson):
     started = time.perf_counter()
     # what cannot work is an error now, not after a minute
     lame_parameters(young, poisson)
-    AdaptiveGauss(tol)
+    adaptive = AdaptiveGauss(tol, poisson=poisson)
     out.mkdir(parents=True, exist_ok=True)
 
     def say(text):
@@ -82,7 +83,7 @@ def command(mesh, tol, out, as_json, young, poisson):
     results = compare_rules(structure, standard_rules(structure, tol), tol, say)
     say("picture")
     files = [out / "demo.md", out / "demo.png"]
-    draw(files[1], structure, AdaptiveGauss(tol), results, tol)
+    draw(files[1], structure, adaptive, results, tol)
     document = _document(path, structure, results, tol, files)
     with atomic_write(files[0]) as temporary:
         temporary.write_text(_markdown(document), encoding="utf-8")
@@ -169,11 +170,11 @@ def _percent(share):
 
 def _remarks(structure, results, tol):
     remarks = []
-    trained = AdaptiveGauss().card["poisson"]
+    trained = CorrectedGauss().card["poisson"]
     if structure.poisson != trained:
         remarks.append(
-            f"The networks were trained for Poisson's ratio {trained:g}, not {structure.poisson:g}: trust the measured "
-            "Errors, not the tolerance."
+            f"CorrectedGauss was trained for Poisson's ratio {trained:g}, not {structure.poisson:g}: trust its "
+            "measured Errors alone."
         )
     # a hundredth of the tolerance decides nothing
     doubtful = int((structure.doubt > 0.01 * tol).sum())

@@ -14,6 +14,7 @@ from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.reading import read_mesh
 from femnn.integration.convergence import MOST_POINTS
+from femnn.quadrature.report import count_rules
 from femnn.tables import aligned
 
 _LISTED = 20
@@ -43,6 +44,7 @@ class _Confidence(click.ParamType):
     show_default=True,
     help="Share of elements that are to meet it; 'none' for the bare prediction.",
 )
+@click.option("--isotropic", is_flag=True, help="The same number of points along the three axes of an element.")
 @click.option("--poisson", type=float, default=0.3, show_default=True, help="Poisson's ratio of the stiffness.")
 @click.option(
     "--on-folded",
@@ -62,14 +64,14 @@ class _Confidence(click.ParamType):
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
 @click.pass_context
-def command(ctx, mesh, tol, confidence, poisson, on_folded, weights, out, as_json):
+def command(ctx, mesh, tol, confidence, isotropic, poisson, on_folded, weights, out, as_json):
     """Say how distorted the hexahedra of MESH are and how many integration points each needs.
 
     MESH is any file that meshio reads. Errors are measured against converged integration of every element. Writes
     NAME.vtu with the findings as cell fields and NAME.png, a picture. Exit code 1 tells that there are folded or
     degenerate elements.
     """
-    rule = make_rule(tol, confidence, poisson, weights)
+    rule = make_rule(tol, confidence, not isotropic, poisson, weights)
     path, mesh = mesh, read_mesh(mesh)
     shape = measure_shape(mesh)
     skipped = mesh.nelements - len(shape.valid)
@@ -105,7 +107,7 @@ def _document(path, mesh, shape, integration, rule, poisson, files):
         "tol": rule.tol,
         "confidence": rule.confidence,
         "poisson": poisson,
-        "trained_poisson": rule.card["poisson"],
+        "anisotropic": rule.anisotropic,
         "volume": float(shape.volume[shape.valid].sum()),
         "folded": _elements(shape.folded),
         "degenerate": _elements(shape.degenerate),
@@ -118,7 +120,10 @@ def _document(path, mesh, shape, integration, rule, poisson, files):
     if integration is None:
         return document
     return document | {
-        "points_per_axis": {"chosen": _counts(integration.chosen), "needed": _counts(integration.needed)},
+        "points_per_axis": {
+            "chosen": {_rule_name(rule): count for rule, count in count_rules(integration.chosen).items()},
+            "needed": _counts(integration.needed),
+        },
         "uniform": integration.uniform,
         "rules": [
             asdict(row) | {"points_per_element": row.points / len(integration.chosen)} for row in integration.table
@@ -131,6 +136,10 @@ def _document(path, mesh, shape, integration, rule, poisson, files):
 
 def _elements(indices):
     return {"count": len(indices), "elements": indices.tolist()}
+
+
+def _rule_name(rule):
+    return "x".join(map(str, rule))
 
 
 def _counts(points_per_axis):
@@ -174,14 +183,15 @@ def _status(document):
 
 def _points(document):
     chosen, needed = (document["points_per_axis"][key] for key in ("chosen", "needed"))
-    rows = [["n per axis", "chosen", "needed"]]
-    for n in sorted({int(n) for n in (*chosen, *needed)}):
-        label = f">= {n}" if n == MOST_POINTS else str(n)
-        rows.append([label, f"{chosen.get(str(n), 0):,}", f"{needed.get(str(n), 0):,}"])
     confidence = "no safety" if document["confidence"] is None else f"confidence {document['confidence']:g}"
+    rows = [[f">= {n}" if int(n) == MOST_POINTS else n, f"{count:,}"] for n, count in needed.items()]
+    often = [[name.replace("x", "×"), f"{count:,}"] for name, count in list(chosen.items())[:_LISTED]]
+    more = sum(chosen.values()) - sum(list(chosen.values())[:_LISTED])
+    rest = [["others", f"{more:,}"]] if more else []
     return (
-        f"Elements by Gauss points per axis for Error < {document['tol']:g}: chosen by AdaptiveGauss ({confidence}),\n"
-        f"and needed, as measured with Poisson's ratio {document['poisson']:g}\n{aligned(rows)}"
+        f"Elements by Gauss points per axis, n, needed for Error < {document['tol']:g}, as measured with "
+        f"Poisson's ratio {document['poisson']:g}\n{aligned([['n per axis', 'elements'], *rows])}\n\n"
+        f"and by the rule that AdaptiveGauss chooses ({confidence})\n{aligned([['rule', 'elements'], *often, *rest])}"
     )
 
 
@@ -209,13 +219,13 @@ def _rules(document):
 
 
 def _notes(document):
-    adaptive, best = (_row(document, name)["points"] for name in ("AdaptiveGauss", "fewest points"))
+    adaptive, best = (_row(document, name)["points"] for name in ("AdaptiveGauss", "fewest n×n×n"))
     notes = []
     if document["uniform"] is not None:
         uniform = _row(document, f"GaussLegendre({document['uniform']})")["points"]
         notes.append(
             f"AdaptiveGauss takes {adaptive / uniform:.0%} of the points of that uniform rule, "
-            f"{adaptive / best:.2f} times the fewest possible"
+            f"{adaptive / best:.2f} times the fewest possible with equal numbers along the axes"
         )
     misses = document["violations"]
     notes.append(f"AdaptiveGauss misses the tolerance in {misses['count']:,} elements{_listing(misses['elements'])}")
@@ -229,11 +239,6 @@ def _notes(document):
         notes.append(
             f"{unsettled['count']:,} elements are so nearly folded that {MOST_POINTS - 1} points per axis do not meet "
             f"the tolerance{_listing(unsettled['elements'])}; improve them or relax --tol"
-        )
-    if document["poisson"] != document["trained_poisson"]:
-        notes.append(
-            f"the network was trained for Poisson's ratio {document['trained_poisson']:g}; at {document['poisson']:g} "
-            "trust the measured misses, not the confidence"
         )
     return "\n".join(notes)
 

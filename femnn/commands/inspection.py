@@ -13,6 +13,7 @@ from femnn.geometry.validity import DEGENERATE, FOLDED, VALID, classify
 from femnn.integration.convergence import FLOOR, MOST_POINTS, errors_and_reference, smallest_points
 from femnn.integration.error import error_against
 from femnn.integration.parameters import lame_parameters
+from femnn.integration.tensor_errors import tensor_rule_errors
 from femnn.learning.integration_points import FEWEST
 from femnn.quadrature.adaptive import AdaptiveGauss
 from femnn.quadrature.corrected import CorrectedGauss
@@ -78,8 +79,8 @@ class Integration:
 
     Attributes
     ----------
-    chosen
-        Points per axis that AdaptiveGauss takes.
+    chosen : (n_valid, 3)
+        Points along each axis that AdaptiveGauss takes.
     needed
         Fewest points per axis whose Error is below ``tol``; ``MOST_POINTS`` where none below that suffice.
     outside
@@ -122,10 +123,10 @@ def measure_shape(mesh):
     return Shape(classify(x), scaled_jacobian(x), aspect(x), distance_from_parallelepiped(x), np.abs(signed_volume(x)))
 
 
-def make_rule(tol, confidence, poisson, weights):
+def make_rule(tol, confidence, anisotropic, poisson, weights):
     """The AdaptiveGauss of an inspection, with all parameters checked before any work is done."""
     lame_parameters(1.0, poisson)
-    return AdaptiveGauss(tol, confidence, weights=weights)
+    return AdaptiveGauss(tol, confidence, anisotropic, poisson=poisson, weights=weights)
 
 
 def measure_integration(vertices, rule, poisson, progress=True):
@@ -154,7 +155,7 @@ def measure_integration(vertices, rule, poisson, progress=True):
             table[part], errors["CorrectedGauss"][part] = _errors_of_part(vertices[part], corrected, poisson)
             bar.update(len(vertices[part]))
     needed = np.clip(smallest_points(table[:, :-1], rule.tol), FEWEST, MOST_POINTS)
-    errors["AdaptiveGauss"] = table[np.arange(len(vertices)), chosen - 1]
+    errors["AdaptiveGauss"] = tensor_rule_errors(vertices, chosen, poisson, "entries")
     errors |= {f"GaussLegendre({n})": table[:, n - 1] for n in UNIFORM}
     uniform = int(needed.max()) if needed.max() < MOST_POINTS else None
     figures = _rule_table(rule.tol, chosen, needed, uniform, errors, table)
@@ -179,9 +180,9 @@ def _rule_table(tol, chosen, needed, uniform, errors, table):
     rows = [figures(f"GaussLegendre({n})", n**3, errors[f"GaussLegendre({n})"]) for n in UNIFORM]
     if uniform is not None and uniform not in UNIFORM:
         rows.append(figures(f"GaussLegendre({uniform})", uniform**3, table[:, uniform - 1]))
-    rows.append(figures("AdaptiveGauss", chosen**3, errors["AdaptiveGauss"]))
+    rows.append(figures("AdaptiveGauss", chosen.prod(axis=1), errors["AdaptiveGauss"]))
     rows.append(figures("CorrectedGauss", 8, errors["CorrectedGauss"]))
-    rows.append(figures("fewest points", needed**3, least))
+    rows.append(figures("fewest n×n×n", needed**3, least))
     return rows
 
 

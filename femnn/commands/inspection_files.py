@@ -2,8 +2,7 @@
 
 import meshio
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
+from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from skfem.io.meshio import to_meshio
@@ -29,6 +28,7 @@ def write_fields(path, mesh, shape, integration):
     }
     if integration is not None:
         fields |= {
+            "points": _on_all(shape, integration.chosen.prod(axis=1), 0, np.int32),
             "points_per_axis": _on_all(shape, integration.chosen, 0, np.int32),
             "needed_points_per_axis": _on_all(shape, integration.needed, 0, np.int32),
             "error_2": _on_all(shape, integration.errors["GaussLegendre(2)"], np.nan, float),
@@ -41,7 +41,7 @@ def write_fields(path, mesh, shape, integration):
 
 def _on_all(shape, values, missing, kind):
     """Values of the valid elements as a field of the whole mesh."""
-    field = np.full(len(shape.status), missing, dtype=kind)
+    field = np.full((len(shape.status), *values.shape[1:]), missing, dtype=kind)
     field[shape.valid] = values
     return field
 
@@ -68,16 +68,15 @@ def draw(path, name, mesh, shape, integration):
 
 
 def _draw_points(figure, axes, mesh, shape, integration):
-    low, high = int(integration.chosen.min()), int(integration.chosen.max())
-    steps = np.arange(low, high + 1)
-    cmap = ListedColormap(colormaps["viridis"](np.linspace(0.05, 1.0, max(len(steps), 2))[: len(steps)]))
-    norm = BoundaryNorm(np.arange(low, high + 2) - 0.5, len(steps))
-    values = _on_all(shape, integration.chosen, np.nan, float)
-    surface = draw_surface(axes, mesh, values, norm=norm, cmap=cmap)
-    every = -(-len(steps) // 12)
-    bar = figure.colorbar(surface, ax=axes, shrink=0.75, ticks=steps[::every], label="Gauss points per axis, n")
+    points = integration.chosen.prod(axis=1)
+    values = _on_all(shape, points, np.nan, float)
+    norm = LogNorm(8, max(64, points.max()))
+    surface = draw_surface(axes, mesh, values, norm=norm, cmap="viridis")
+    bar = figure.colorbar(surface, ax=axes, shrink=0.75, label="Gauss points of the element")
+    ticks = [n**3 for n in range(2, 31) if n**3 <= norm.vmax]
+    bar.set_ticks(ticks, labels=[f"{n:,}" for n in ticks])
     bar.minorticks_off()
-    axes.set_title("Points per axis that AdaptiveGauss takes" + _grey_note(shape))
+    axes.set_title("Points that AdaptiveGauss takes" + _grey_note(shape))
 
 
 def _draw_quality(figure, axes, mesh, shape):
@@ -97,40 +96,31 @@ def _draw_status(figure, axes, mesh, shape):
 
 
 def _draw_histogram(axes, integration):
-    both = np.concatenate([integration.chosen, integration.needed])
-    n = np.arange(both.min(), both.max() + 1)
-    most = 1
-    for offset, values, colour, label in (
-        (-0.2, integration.chosen, _CHOSEN, "chosen by AdaptiveGauss"),
-        (0.2, integration.needed, _NEEDED, "needed, as measured"),
+    chosen, needed = integration.chosen.prod(axis=1), integration.needed**3
+    largest = int(np.ceil(max(chosen.max(), needed.max()) ** (1.0 / 3.0) - 1e-9))
+    # four bins from each n×n×n to the next
+    edges = np.concatenate([np.geomspace(n**3, (n + 1) ** 3, 5)[:-1] for n in range(2, largest + 1)])
+    edges = np.append(edges, float((largest + 1) ** 3)) * (1.0 - 1e-9)
+    for values, colour, label in (
+        (needed, _NEEDED, "n×n×n needed, as measured"),
+        (chosen, _CHOSEN, "chosen by AdaptiveGauss"),
     ):
-        counts = np.array([np.sum(values == k) for k in n])
-        bars = axes.bar(n + offset, counts, width=0.4, color=colour, label=label)
-        most = max(most, counts.max())
-        if len(n) <= 15:
-            _label_bars(axes, bars, counts)
-    axes.set_yscale("log")
-    axes.set_ylim(0.7, most * max(4.0, most**0.4))  # room for the numbers and the legend
+        axes.hist(values, edges, color=colour, alpha=0.8, label=label)
+    axes.set(xscale="log", yscale="log")
+    axes.set_ylim(0.7, None)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.set_xticks(n[:: -(-len(n) // 15)])
-    axes.set(
-        xlabel="Gauss points per axis, n", ylabel="elements", title=f"Points per axis for Error < {integration.tol:g}"
-    )
+    ticks = range(2, largest + 1, -(-largest // 12))
+    axes.set_xticks([n**3 for n in ticks], [f"{n}³" for n in ticks])
+    axes.minorticks_off()
+    axes.set(xlabel="Gauss points of the element", ylabel="elements", title=f"Points for Error < {integration.tol:g}")
     axes.legend(frameon=False, loc="upper right")
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _label_bars(axes, bars, counts):
-    """Counts above their bars; upright the long ones, which would run into each other."""
-    for text in axes.bar_label(bars, [f"{count:,}" if count else "" for count in counts], fontsize=8, padding=3):
-        if len(text.get_text()) > 3:
-            text.set_rotation(90)
 
 
 def _draw_totals(axes, integration):
     rows = integration.table[::-1]
     points = [row.points for row in rows]
-    colours = [{"AdaptiveGauss": _CHOSEN, "fewest points": _NEEDED}.get(row.rule, "#a9b4bf") for row in rows]
+    colours = [{"AdaptiveGauss": _CHOSEN, "fewest n×n×n": _NEEDED}.get(row.rule, "#a9b4bf") for row in rows]
     bars = axes.barh([_label(row, integration) for row in rows], points, color=colours)
     texts = [
         f"{row.points:,}" + (f"\nmisses in {row.misses:,} elements" if row.misses else "\nmeets the tolerance")

@@ -53,7 +53,7 @@ def command():
 @click.option(
     "--tolerance",
     type=float,
-    help="Train the published classifier for this one tolerance of the Error, instead of the network for all.",
+    help="Train the published classifier for this one tolerance of the Error, instead of the networks for all.",
 )
 def points(out, elements, seed, epochs, quiet, as_json, tolerance):
     """Train AdaptiveGauss: how many integration points an element needs.
@@ -61,12 +61,14 @@ def points(out, elements, seed, epochs, quiet, as_json, tolerance):
     Use what comes out as femnn.AdaptiveGauss(weights="PATH"), a classifier as
     femnn.AdaptiveGauss(TOLERANCE, confidence=None, weights="PATH").
     """
-    from femnn.commands import training
+    from femnn.commands import training, training_points
 
     progress = not (quiet or as_json)
     if tolerance is None:
-        settings = _settings(training.POINTS_RECIPE, training.ERROR_OPTIONS, elements, seed, epochs)
-        path, test = training.train_points(out, *settings, progress=progress)
+        settings = _settings(
+            training_points.DIRECTIONAL_RECIPE, training_points.DIRECTIONAL_OPTIONS, elements, seed, epochs
+        )
+        path, test = training_points.train_points(out, *settings, progress=progress)
     else:
         _check_tolerance(tolerance)
         settings = _settings(training.WEIGHTS_RECIPE, training.CLASSIFIER_OPTIONS, elements, seed, epochs)
@@ -133,7 +135,7 @@ def _table(test):
         width = max(map(len, test), default=0)
         return "\n".join(f"{_words(name):<{width}}  {value:.4f}" for name, value in test.items())
     columns = list(next(iter(test.values())))
-    heads = ["tolerance", *map(_words, columns)]
+    heads = ["measure, tolerance", *map(_words, columns)]
     rows = [[name, *(f"{figures[column]:.4f}" for column in columns)] for name, figures in test.items()]
     return aligned([heads, *rows], left=0)
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from femnn.commands.training_points import range_text
 from femnn.exceptions import FemnnWarning, ParameterError
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.error import error_against
 from femnn.learning.checkpoints import save_networks
 from femnn.learning.datasets import Recipe, make_dataset
 from femnn.learning.features import features_named
-from femnn.learning.integration_points import FEWEST, classes, train_classifier, train_error_network
+from femnn.learning.integration_points import classes, train_classifier
 from femnn.learning.quadrature_weights import (
     HELPFUL,
     improvable,
@@ -23,25 +24,19 @@ from femnn.learning.quadrature_weights import (
 )
 from femnn.learning.quadrature_weights import train_classifier as train_improvable
 from femnn.learning.training import TrainingOptions
-from femnn.quadrature.calibration import TOLERANCES, Calibration, monotone
+from femnn.quadrature.calibration import TOLERANCES
 from femnn.quadrature.corrected import KIND as WEIGHTS_KIND
 from femnn.quadrature.corrected import CorrectedGauss
-from femnn.quadrature.point_predictors import CLASS_KIND, ERROR_KIND
+from femnn.quadrature.point_predictors import CLASS_KIND
 from femnn.quadrature.trained_range import TrainedRange
 
 # One in twelve elements validates, one in four calibrates and tests; the others train.
 _VALIDATION, _HELD_OUT = 1 / 12, 1 / 4
 _FEWEST_ELEMENTS = 12
 
-#: Elements that a mesh may hold: mildly to strongly distorted, stretched and sheared.
-POINTS_RECIPE = Recipe(48_000, displacement=(0.0, 0.4), aspect=30.0, shear=0.45, structured=0.5)
-
 #: Elements of the paper's experiment, and flatter ones.
 WEIGHTS_RECIPE = Recipe(40_000, displacement=(0.0, 0.38))
 
-ERROR_OPTIONS = TrainingOptions(
-    optimizer="adamw", learning_rate=2e-3, weight_decay=1e-4, epochs=120, patience=40, threads=1
-)
 CLASSIFIER_OPTIONS = TrainingOptions(optimizer="adam", learning_rate=5e-3, epochs=200, patience=50, threads=1)
 IMPROVABLE_OPTIONS = TrainingOptions(optimizer="adam", learning_rate=5e-3, epochs=150, patience=40, threads=1)
 REGRESSOR_OPTIONS = TrainingOptions(
@@ -61,29 +56,25 @@ def split(dataset):
     return dataset[:first], dataset[first:second], dataset[second:]
 
 
-def train_points(folder, recipe=POINTS_RECIPE, options=ERROR_OPTIONS, progress=True):
-    """Make the weights of :class:`femnn.AdaptiveGauss`; returns the path of the file and its test figures.
+def train_points_classifier(folder, tolerance, recipe=WEIGHTS_RECIPE, options=CLASSIFIER_OPTIONS, progress=True):
+    """Make the weights of the published classifier, for one tolerance; returns the path of the file and its figures.
 
     Parameters
     ----------
     folder
-        Where data, checkpoints and ``integration-points.safetensors`` go; an interrupted run goes on from there.
+        Where data, checkpoints and weight files go; an interrupted run goes on from there.
+    tolerance
+        Of the Error.
     recipe, options
         What to draw and how to train; ``options.seed`` seeds the network.
     """
-    path = Path(folder) / "integration-points"
-    return fit_error_network(path, *split(settled(_data(path, recipe, progress))), options, progress)
-
-
-def train_points_classifier(folder, tolerance, recipe=WEIGHTS_RECIPE, options=CLASSIFIER_OPTIONS, progress=True):
-    """Make the weights of the published classifier, for one tolerance; otherwise as :func:`train_points`."""
     path = Path(folder) / f"integration-points-{tolerance:g}"
     dataset = settled(_data(Path(folder) / "integration-points-classifier", recipe, progress))
     return fit_classifier(path, *split(dataset), tolerance, options, progress)
 
 
 def train_weights(folder, recipe=WEIGHTS_RECIPE, options=REGRESSOR_OPTIONS, target="error", progress=True):
-    """Make the weights of :class:`femnn.CorrectedGauss`; otherwise as :func:`train_points`.
+    """Make the weights of :class:`femnn.CorrectedGauss`; otherwise as :func:`train_points_classifier`.
 
     ``target`` is what the regressor learns from, see :func:`femnn.learning.quadrature_weights.train_regressor`.
     """
@@ -91,33 +82,8 @@ def train_weights(folder, recipe=WEIGHTS_RECIPE, options=REGRESSOR_OPTIONS, targ
     return fit_weights(path, *split(_data(path, recipe, progress)), options, target, progress)
 
 
-def fit_error_network(path, training, validation, held_out, options, progress=True):
-    """Train, calibrate and test an error network on labelled elements and save it; returns path and test figures.
-
-    The first half of ``held_out`` calibrates, the second tests.
-    """
-    checkpoint = _beside(path, "training")
-    network, history = train_error_network(training, validation, options, checkpoint=checkpoint, progress=progress)
-    features = features_named("determinant")
-    predicted = network(features(held_out.hexahedra)[0])
-    errors = held_out.errors[:, FEWEST - 1 :]
-    half = len(held_out) // 2
-    calibration = Calibration.of(predicted[:half], errors[:half])
-    test = _points_test(predicted[half:], errors[half:], calibration)
-    card = {
-        "kind": ERROR_KIND,
-        "what": "log10 Error of n x n x n Gauss points on a trilinear hexahedron, n = 2..20, isotropic elasticity",
-        "features": features.name,
-        **_provenance(training.recipe, options, training=len(training), calibration=half, test=len(held_out) - half),
-        "history": str(history),
-        "test": test,
-    }
-    tensors = {**calibration.tensors(), **TrainedRange.of(features(training.hexahedra)[0]).tensors()}
-    return save_networks(path, {"errors": network}, card, tensors), test
-
-
 def fit_classifier(path, training, validation, held_out, tolerance, options, progress=True):
-    """The same as :func:`fit_error_network` for the published classifier, which has no calibration."""
+    """Train and test the published classifier on labelled elements and save it; returns path and test figures."""
     checkpoint = _beside(path, "training")
     network, history = train_classifier(
         training, validation, tolerance, options, checkpoint=checkpoint, progress=progress
@@ -144,7 +110,7 @@ def fit_classifier(path, training, validation, held_out, tolerance, options, pro
 
 
 def fit_weights(path, training, validation, held_out, options, target="error", progress=True):
-    """The same as :func:`fit_error_network` for the two networks of :class:`femnn.CorrectedGauss`."""
+    """The same as :func:`fit_classifier` for the two networks of :class:`femnn.CorrectedGauss`."""
     labels = "trials" if target == "trials" else "optimal"
     regressor, regressed = train_regressor(
         training, validation, options, target, checkpoint=_beside(path, f"{target}-training"), progress=progress
@@ -202,7 +168,7 @@ def _provenance(recipe, options, **counts):
     """The part of a card that every weight file has: where its data come from and how it was trained."""
     return {
         "poisson": recipe.poisson,
-        "trained_range": _range_text(recipe),
+        "trained_range": range_text(recipe),
         "data": {**asdict(recipe), **counts},
         "training": asdict(options),
     }
@@ -244,37 +210,3 @@ def settled(dataset):
             stacklevel=3,
         )
     return dataset[keep]
-
-
-def _points_test(predicted, errors, calibration):
-    predicted, confidence = monotone(predicted), min(0.99, calibration.confidences[-1])
-    figures = {}
-    for tolerance in TOLERANCES:
-        if not np.isclose(np.log10(tolerance) % 1.0, 0.0):
-            continue
-        needed = _fewest(errors < tolerance)
-        bare = _fewest(predicted < np.log10(tolerance))
-        safe = _fewest(predicted + calibration.shift(tolerance, confidence) < np.log10(tolerance))
-        figures[f"{tolerance:.0e}"] = {
-            "exact": float(np.mean(bare == needed)),
-            "within_one": float(np.mean(np.abs(bare - needed) <= 1)),
-            f"violations_at_{confidence:g}": float(np.mean(safe < needed)),
-            f"points_over_oracle_at_{confidence:g}": float(
-                (safe.astype(float) ** 3).sum() / (needed.astype(float) ** 3).sum()
-            ),
-        }
-    return figures
-
-
-def _fewest(meets):
-    """Points per axis of the first candidate that meets; one more than the last where none does."""
-    return np.where(meets.any(axis=1), meets.argmax(axis=1), meets.shape[1]) + FEWEST
-
-
-def _range_text(recipe):
-    return (
-        f"unit cubes, vertex coordinates moved by U(-d, d), d in {list(recipe.displacement)}, stretched up to "
-        f"{recipe.aspect:g}, sheared up to {recipe.shear:g}, {recipe.structured:.0%} with few twists, "
-        f"{recipe.rotated:.0%} turned; Poisson's ratio "
-        f"{recipe.poisson:g}"
-    )

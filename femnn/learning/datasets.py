@@ -183,9 +183,18 @@ def make_dataset(path, recipe, progress=True):
     DatasetError
         If ``path`` or its parts were made with another recipe, or are damaged.
     """
+    return Dataset(recipe, **grow(path, recipe, label, _ARRAYS, progress))
+
+
+def grow(path, recipe, label, names, progress=True):
+    """Arrays by name, read from ``path``, or labelled part by part and kept there.
+
+    ``label(hexahedra, recipe, first)`` gives the arrays ``names`` of some elements of the recipe; otherwise as
+    :func:`make_dataset`.
+    """
     path = Path(path)
     if path.exists():
-        return load_dataset(path, recipe)
+        return _read(path, recipe, names)
     parts = path.with_name(path.name + ".parts")
     hexahedra = recipe.hexahedra()
     labelled = []
@@ -193,16 +202,16 @@ def make_dataset(path, recipe, progress=True):
         for start in range(0, recipe.elements, _PART):
             file = parts / f"{start:08d}.safetensors"
             if file.exists():
-                part = _read(file, recipe)
+                part = _read(file, recipe, names)
             else:
                 part = label(hexahedra[start : start + _PART], recipe, start)
                 _write(file, part, recipe)
             labelled.append(part)
             bar.update(len(part["hexahedra"]))
-    arrays = {name: np.concatenate([part[name] for part in labelled]) for name in _ARRAYS}
+    arrays = {name: np.concatenate([part[name] for part in labelled]) for name in names}
     _write(path, arrays, recipe)
     shutil.rmtree(parts)
-    return Dataset(recipe, **arrays)
+    return arrays
 
 
 def load_dataset(path, recipe=None):
@@ -213,7 +222,7 @@ def load_dataset(path, recipe=None):
     DatasetError
         If the file is missing, damaged, foreign, or made with another recipe.
     """
-    arrays = _read(Path(path), recipe)
+    arrays = _read(Path(path), recipe, _ARRAYS)
     fields = json.loads(_header(Path(path))["recipe"])
     fields.pop("labels")
     return Dataset(Recipe(**fields), **arrays)
@@ -242,7 +251,7 @@ def _header(file):
     return header
 
 
-def _read(file, recipe):
+def _read(file, recipe, names):
     header = _header(file)
     if recipe is not None and header["recipe"] != recipe.to_json():
         raise DatasetError(
@@ -250,7 +259,7 @@ def _read(file, recipe):
             "choose another path, or delete it to make it again"
         )
     arrays = safetensors.numpy.load_file(file)
-    missing = [name for name in _ARRAYS if name not in arrays]
+    missing = [name for name in names if name not in arrays]
     if missing:
         raise DatasetError(f"{file} lacks {', '.join(missing)}; delete it to make it again")
     found = digest(arrays, header["recipe"])

@@ -1,14 +1,12 @@
-"""Method 1: networks that say how many Gauss points an element needs.
+"""Method 1 as published: one class for each number of Gauss points, for the one tolerance it was trained for.
 
-Two kinds. The *error network* predicts log₁₀ of the Error for every n and so serves any tolerance. The *classifier* is
-the published one: one class for each n, for the one tolerance it was trained for (A. Oishi, G. Yagawa, CMAME 327 (2017)
-327-351, section 4).
+A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4. :mod:`femnn.learning.directional` takes it further.
 """
 
 import numpy as np
 
 from femnn.exceptions import ParameterError
-from femnn.integration.convergence import FLOOR, smallest_points
+from femnn.integration.convergence import smallest_points
 from femnn.learning.features import features_named
 from femnn.learning.perceptron import Architecture, standardisation
 
@@ -16,50 +14,23 @@ from femnn.learning.perceptron import Architecture, standardisation
 FEWEST = 2
 
 
-def train_error_network(training, validation, options, hidden=(128, 128, 128), activation="silu", **run):
-    """Train a network for log₁₀ Error of n = FEWEST, FEWEST + 1, ... points per axis.
+def train_classifier(
+    training, validation, tolerance, options, features="normalised", hidden=(30,) * 4, activation="sigmoid", **run
+):
+    """Train the published classifier for one tolerance.
 
     Parameters
     ----------
     training, validation : femnn.learning.datasets.Dataset
+    tolerance
+        Of the Error.
     options : femnn.learning.training.TrainingOptions
+    features
+        Name of the description of elements, see :mod:`femnn.learning.features`.
     hidden, activation
         See :class:`femnn.learning.perceptron.Architecture`.
     run
         ``checkpoint``, ``progress``, ``time_limit`` of :func:`femnn.learning.training.train`.
-
-    Returns
-    -------
-    network : Perceptron
-        From ``determinant`` features to log₁₀ Error.
-    history : History
-    """
-    import torch
-    from torch.nn.functional import smooth_l1_loss
-
-    from femnn.learning.network import build, to_perceptron
-    from femnn.learning.training import train
-
-    features = features_named("determinant")
-    data = [(features(part.hexahedra)[0], np.log10(part.errors[:, FEWEST - 1 :])) for part in (training, validation)]
-    architecture = Architecture(features.size, data[0][1].shape[1], hidden, activation)
-    module = build(architecture, standardisation(*data[0]), options.seed)
-    floor = np.log10(FLOOR) + 1.0
-
-    def loss(prediction, target):
-        # near the floor the target is round-off: there only a prediction that is too high is wrong
-        known = (target > floor).to(prediction.dtype)
-        missed = smooth_l1_loss(prediction, target.to(prediction.dtype), reduction="none", beta=0.1)
-        return (known * missed + (1.0 - known) * 0.1 * torch.relu(prediction - floor)).mean()
-
-    history = train(module, loss, *[_single(part) for part in data], options, **run)
-    return to_perceptron(module), history
-
-
-def train_classifier(
-    training, validation, tolerance, options, features="normalised", hidden=(30,) * 4, activation="sigmoid", **run
-):
-    """Train the published classifier for one tolerance; arguments as :func:`train_error_network`.
 
     Returns
     -------

@@ -31,7 +31,7 @@ _CHUNK = 2000
 
 
 def train_classifier(training, validation, improved, options, hidden=(30,) * 4, activation="sigmoid", **run):
-    """Train the classifier; arguments as :func:`femnn.learning.integration_points.train_error_network`.
+    """Train the classifier; arguments as :func:`femnn.learning.integration_points.train_classifier`.
 
     ``improved`` holds the labels of both parts, two arrays of bool: :func:`improvable` for the published classifier,
     or what a regressor really improves, from :func:`predicted_r_error`.

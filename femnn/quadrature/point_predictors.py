@@ -4,79 +4,96 @@ import numpy as np
 
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.learning.checkpoints import load_networks
+from femnn.learning.directional import DirectionalNetwork
 from femnn.learning.features import features_of
 from femnn.learning.integration_points import FEWEST
-from femnn.quadrature.calibration import Calibration, monotone
+from femnn.quadrature.calibration import Calibration
 from femnn.quadrature.trained_range import TrainedRange
 
-ERROR_KIND = "integration-points"
+DIRECTIONAL_KIND = "integration-points"
 CLASS_KIND = "integration-points-classifier"
 
 
-def load_point_predictor(name_or_path):
-    """The predictor of a weight file of either kind; raises WeightFileError for other files."""
+def load_point_predictor(name_or_path, measure):
+    """The predictor of a weight file of either kind for a measure; raises WeightFileError for other files."""
     weights = load_networks(name_or_path)
-    predictors = {ERROR_KIND: ErrorPredictor, CLASS_KIND: ClassPredictor}
     kind = weights.card["kind"]
-    if kind not in predictors:
-        raise WeightFileError(
-            f"{weights.path} is of kind {kind!r}, AdaptiveGauss needs one of {', '.join(predictors)}; pass another file"
-        )
-    return predictors[kind](weights)
+    if kind == DIRECTIONAL_KIND:
+        return DirectionalPredictor(weights, measure)
+    if kind == CLASS_KIND:
+        return ClassPredictor(weights, measure)
+    raise WeightFileError(
+        f"{weights.path} is of kind {kind!r}, AdaptiveGauss needs {DIRECTIONAL_KIND!r} or {CLASS_KIND!r}; "
+        "pass another file"
+    )
 
 
-class ErrorPredictor:
-    """Predicts log₁₀ Error for every n, so it serves every tolerance that its calibration covers."""
+class DirectionalPredictor:
+    """Predicts log₂ Error along each direction for every number of points: serves every calibrated tolerance."""
 
-    def __init__(self, weights):
-        weights.require(card=("poisson",), networks=("errors",))
+    def __init__(self, weights, measure):
+        ranges = [f"range-{measure}.{end}" for end in ("low", "high")]
+        weights.require(card=("powers", "poisson_range"), networks=(measure,), tensors=ranges)
         self.card = weights.card
-        self.network = weights.networks["errors"]
-        self.features = features_of(weights)
-        self.range = TrainedRange.from_weights(weights)
-        self.calibration = Calibration.from_weights(weights)
+        low, high = (weights.tensors[name] for name in ranges)
+        self.network = DirectionalNetwork.of(weights.networks[measure], low, high, self.card["powers"][measure])
+        self.calibration = Calibration.from_weights(weights, measure)
 
-    def check(self, tol, confidence):
-        """Raise ParameterError unless the network was trained and calibrated for this tolerance and confidence."""
+    def check(self, tol, confidence, anisotropic, poisson):
+        """Raise ParameterError unless the network was trained and calibrated for these."""
         if not self.calibration.covers(tol):
             low, high = self.calibration.tolerances[[0, -1]]
             raise ParameterError(
                 f"tol is {tol}; the network was trained for tolerances from {low:g} to {high:g}, pass one of these, "
                 "or use GaussLegendre(n)"
             )
+        low, high = self.card["poisson_range"]
+        if not low <= poisson <= high:
+            raise ParameterError(
+                f"poisson is {poisson}; the network was trained for Poisson's ratios from {low} to {high}, pass one of "
+                "these, or use GaussLegendre(n)"
+            )
         if confidence is not None:
-            self.calibration.shift(tol, confidence)
+            self.calibration.caution(tol, confidence, anisotropic)
 
-    def points_per_axis(self, hexahedra, tol, confidence):
-        """Gauss points per axis (n,), and which elements the network knows nothing about, (n,) bool."""
-        features, _ = self.features(hexahedra)
-        safety = 0.0 if confidence is None else self.calibration.shift(tol, confidence)
-        meets = monotone(self.network(features)) + safety < np.log10(tol)
-        return meets.argmax(axis=1) + FEWEST, ~(self.range.contains(features) & meets.any(axis=1))
+    def points(self, hexahedra, tol, confidence, anisotropic, poisson):
+        """Gauss points along each axis (n, 3), and which elements the network answers for, (n,) bool."""
+        caution = 0.0 if confidence is None else self.calibration.caution(tol, confidence, anisotropic)
+        return self.network.choose(hexahedra, tol, poisson, caution, anisotropic)
 
 
 class ClassPredictor:
     """The published classifier: one class for each n, for the one tolerance it was trained for."""
 
-    def __init__(self, weights):
+    def __init__(self, weights, measure):
         weights.require(card=("poisson", "tolerance"), networks=("classes",))
+        if measure != "entries":
+            raise ParameterError(
+                f"the published classifier was trained for the entries of the elastic stiffness, not for {measure!r}; "
+                "leave measure and form as they are, or pass other weights"
+            )
         self.card = weights.card
         self.network = weights.networks["classes"]
         self.features = features_of(weights)
         self.range = TrainedRange.from_weights(weights)
 
-    def check(self, tol, confidence):
-        """Raise ParameterError unless ``tol`` is the trained one and no confidence is asked for."""
+    def check(self, tol, confidence, anisotropic, poisson):
+        """Raise ParameterError unless these are what it was trained for, and no confidence is asked for."""
         trained = self.card["tolerance"]
         if not np.isclose(tol, trained, rtol=1e-6):
             raise ParameterError(f"tol is {tol}; this classifier was trained for {trained} alone, pass that value")
+        if poisson != self.card["poisson"]:
+            raise ParameterError(
+                f"poisson is {poisson}; this classifier was trained for {self.card['poisson']} alone, pass that value"
+            )
         if confidence is not None:
             raise ParameterError(
                 f"confidence is {confidence}; the published classifier has none, pass confidence=None, or the weights "
-                f"of kind {ERROR_KIND!r}"
+                f"of kind {DIRECTIONAL_KIND!r}"
             )
 
-    def points_per_axis(self, hexahedra, tol, confidence):
-        """Gauss points per axis (n,), and which elements the network knows nothing about, (n,) bool."""
+    def points(self, hexahedra, tol, confidence, anisotropic, poisson):
+        """Gauss points along each axis (n, 3), always equal, and which elements the network answers for, (n,) bool."""
         features, _ = self.features(hexahedra)
-        return self.network(features).argmax(axis=1) + FEWEST, ~self.range.contains(features)
+        n = self.network(features).argmax(axis=1) + FEWEST
+        return np.repeat(n[:, None], 3, axis=1), self.range.contains(features)

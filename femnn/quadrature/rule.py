@@ -87,10 +87,13 @@ class Rule(ABC):
 
 
 def groups_by_points(points_per_axis):
-    """One group of n×n×n Gauss points for each n that occurs in ``points_per_axis`` (n_elements,)."""
+    """One group for each tensor rule that occurs in ``points_per_axis`` (n_elements, 3)."""
+    codes = points_per_axis @ np.array([10_000, 100, 1])
+    order = np.argsort(codes, kind="stable")
+    values, starts = np.unique(codes[order], return_index=True)
     return [
-        CellGroup(np.flatnonzero(points_per_axis == n), *tensor_gauss(int(n), int(n), int(n)))
-        for n in np.unique(points_per_axis)
+        CellGroup(cells, *tensor_gauss(int(code) // 10_000, int(code) // 100 % 100, int(code) % 100))
+        for code, cells in zip(values, np.split(order, starts[1:]), strict=True)
     ]
 
 

@@ -1,0 +1,44 @@
+"""The picture of the benchmark of AdaptiveGauss."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from femnn.plotting import save
+
+_MARKED = {"AdaptiveGauss": "#0072b2", "AdaptiveGauss, n×n×n": "#56b4e9", "oracle": "black"}
+
+
+def draw_points(rows, rivals, path):
+    """Points against tolerance: every way of choosing on random elements, and AdaptiveGauss on all meshes."""
+    figure = Figure(figsize=(13.0, 5.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    entries = [row for row in rivals if row["measure"] == "entries"]
+    greys = iter(np.linspace(0.35, 0.8, 12))
+    for name in dict.fromkeys(row["rule"] for row in entries):
+        own = [row for row in entries if row["rule"] == name]
+        style = {"color": _MARKED[name], "linewidth": 2.2} if name in _MARKED else {"color": str(next(greys))}
+        left.loglog([row["tolerance"] for row in own], [row["points"] for row in own], "o-", label=name, **style)
+    left.axhline(1.0, color="black", linewidth=0.8, linestyle=":")
+    left.invert_xaxis()
+    left.set(
+        xlabel="tolerance of the Error",
+        ylabel="points over those of the best n×n×n of each element",
+        title="Random elements, at equal misses",
+    )
+    left.legend(fontsize=8)
+    measured = [row for row in rows if row["measure"] == "entries"]
+    for name in dict.fromkeys(row["mesh"] for row in measured):
+        own = [row for row in measured if row["mesh"] == name]
+        (line,) = right.semilogx(
+            [row["tolerance"] for row in own], [row["different_points"] for row in own], "o-", label=name
+        )
+        right.semilogx([row["tolerance"] for row in own], [row["oracle"] for row in own], ":", color=line.get_color())
+    right.axhline(1.0, color="black", linewidth=0.8, linestyle=":")
+    right.invert_xaxis()
+    right.set(
+        xlabel="tolerance of the Error",
+        ylabel="points over those of the best n×n×n of each element",
+        title="AdaptiveGauss (solid) and its oracle (dotted)",
+    )
+    right.legend(fontsize=8)
+    save(figure, path)
