@@ -93,15 +93,22 @@ def _settle_all(hexahedra, line_points, line_weights, lame, shear, as_given, onl
                 break
         if not (met[e] and anisotropic):
             continue
-        for axis in range(3):
-            while chosen[e, axis] > FEWEST:
-                chosen[e, axis] -= 1
-                tensor_moments(hexahedra[e], chosen[e], line_points, line_weights, points, weights, moments)
+        rule, best = chosen[e], 0
+        while best >= 0:
+            # the direction that a point less hurts least, whatever the axes are called
+            best, least = -1, bound
+            for axis in range(3):
+                if rule[axis] == FEWEST:
+                    continue
+                rule[axis] -= 1
+                tensor_moments(hexahedra[e], rule, line_points, line_weights, points, weights, moments)
                 moments -= rules[last]
                 measure_difference(moments, lame[e], shear[e], as_given, largest, factor, laplace_factor, only, found)
-                if found[only] >= bound:
-                    chosen[e, axis] += 1
-                    break
+                rule[axis] += 1
+                if found[only] < least:
+                    best, least = axis, found[only]
+            if best >= 0:
+                rule[best] -= 1
 
 
 def settle(hexahedra, tolerance, poisson, measure, anisotropic=True):

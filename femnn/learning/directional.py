@@ -14,14 +14,21 @@ from femnn.exceptions import WeightFileError
 from femnn.integration.directions import FEWEST, MOST
 from femnn.integration.kernels import _FAST
 from femnn.learning.lanes import LANES, dense_lanes, exp2_lanes, silu_lanes
-from femnn.learning.residues import CANDIDATES, FEATURES, describe_block, describe_directions, work_space
+from femnn.learning.residues import (
+    CANDIDATES,
+    FEATURES,
+    FIRST_TWIST,
+    describe_block,
+    describe_directions,
+    work_space,
+)
 
 #: Error of (nx, ny, nz) ≈ (Σ e^p)^(1/p) of the directional errors e: the parts cancel a little. Measured on random
 #: elements, the scatter of this is 5 % for the entries and 10 % for the energy.
 POWER = {"entries": 1.25, "energy": 1.6, "laplace-entries": 1.25, "laplace-energy": 1.6}
 
-#: An element that every direction's estimate (log₂) puts below this is a parallelepiped to round-off.
-_EXACT = np.float32(-40.0)
+# An element whose relative twists are all below this is a parallelepiped: its Error falls with their square.
+_PARALLEL = np.float32(1e-5)
 
 _PADDED = -(-FEATURES // 4) * 4
 _OUTPUTS = 2 * CANDIDATES
@@ -160,26 +167,32 @@ def _first_below(relative, axis, b, start, bound):
 
 @njit(cache=True, error_model="numpy")
 def _cheapest(relative, b, points):
-    """The tensor rule of one lane with the fewest points whose relative errors add up to 1 at most, by enumeration."""
-    least = (MOST + 1) ** 3
+    """The tensor rule of one lane with the fewest points whose relative errors add up to 1 at most, by enumeration.
+
+    Of several the one with the least error, so that it does not matter which axis is called the first.
+    """
+    least, best = (MOST + 1) ** 3, _ONE
     # along each axis alone, fewer points than these are never enough
     x0 = _first_below(relative, 0, b, 0, _ONE)
     y0 = _first_below(relative, 1, b, 0, _ONE)
     z0 = _first_below(relative, 2, b, 0, _ONE)
     for x in range(x0, CANDIDATES):
-        if (x + FEWEST) * (y0 + FEWEST) * (z0 + FEWEST) >= least:
+        if (x + FEWEST) * (y0 + FEWEST) * (z0 + FEWEST) > least:
             break
         left = _ONE - relative[0, x, b]
         for y in range(y0, CANDIDATES):
-            if (x + FEWEST) * (y + FEWEST) * (z0 + FEWEST) >= least:
+            if (x + FEWEST) * (y + FEWEST) * (z0 + FEWEST) > least:
                 break
             remaining = left - relative[1, y, b]
             if remaining <= _ZERO:
                 continue
             z = _first_below(relative, 2, b, z0, remaining)
             cost = (x + FEWEST) * (y + FEWEST) * (z + FEWEST)
-            if z < CANDIDATES and cost < least:
-                least = cost
+            if z == CANDIDATES or cost > least:
+                continue
+            total = relative[0, x, b] + relative[1, y, b] + relative[2, z, b]
+            if cost < least or total < best:
+                least, best = cost, total
                 points[0], points[1], points[2] = x + FEWEST, y + FEWEST, z + FEWEST
     return least <= MOST**3
 
@@ -192,6 +205,17 @@ def _cheapest_equal(relative, b, points):
             points[:] = n + FEWEST
             return True
     return False
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+def _mark(own, low, high, inside, exact):
+    """Keep in ``inside`` what is in the range of training, in ``exact`` what is a parallelepiped."""
+    for k in range(FEATURES):
+        for b in range(LANES):
+            inside[b] &= (own[k, b] >= low[k]) & (own[k, b] <= high[k])
+    for k in range(FIRST_TWIST, FEATURES - 1):
+        for b in range(LANES):
+            exact[b] &= own[k, b] < _PARALLEL
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
@@ -214,11 +238,7 @@ def _choose_all(hexahedra, material, layers, low, high, settings, anisotropic, p
             own = features[axis]
             for b in range(LANES):
                 own[FEATURES - 1, b] = material[min(first + b, hexahedra.shape[0] - 1)]
-            for k in range(FEATURES):
-                for b in range(LANES):
-                    inside[b] &= (own[k, b] >= low[k]) & (own[k, b] <= high[k])
-            for b in range(LANES):
-                exact[b] &= estimates[axis, 0, b] < _EXACT
+            _mark(own, low, high, inside, exact)
             dense_lanes(own, weight0, bias0, first_values)
             silu_lanes(first_values, row, powers, bits)
             dense_lanes(first_values, weight1, bias1, second_values)

@@ -23,8 +23,12 @@ from femnn.learning.lanes import LANES, log2_lanes
 #: Candidates: FEWEST..MOST points along a direction.
 CANDIDATES = MOST - FEWEST + 1
 
-#: Features of one direction; see :func:`_describe`.
+#: Features of one direction: logarithms of two aspects and of the skewness, estimates on corner, middle and central
+#: lines for 2, 4 and 8 points, four of the angles, eight norms of relative twists, and the material.
 FEATURES = 25
+
+#: From here on to the last but one, features are norms of relative twists, zero for parallelepipeds.
+FIRST_TWIST = 16
 
 _KNOTS = (0, 2, 6)  # log estimates at 2, 4 and 8 points are features
 

@@ -13,6 +13,10 @@ from femnn.quadrature.trained_range import TrainedRange
 DIRECTIONAL_KIND = "integration-points"
 CLASS_KIND = "integration-points-classifier"
 
+# Spreads of caution above what the calibration asks for, and at least. Entries depend on how an element lies in the
+# axes, which the network is not shown: a mesh whose elements all lie alike is none of the families of the calibration.
+_RESERVE, _LEAST_CAUTION = 0.25, 0.5
+
 
 def load_point_predictor(name_or_path, measure):
     """The predictor of a weight file of either kind for a measure; raises WeightFileError for other files."""
@@ -34,7 +38,7 @@ class DirectionalPredictor:
     def __init__(self, weights, measure):
         ranges = [f"range-{measure}.{end}" for end in ("low", "high")]
         weights.require(card=("powers", "poisson_range"), networks=(measure,), tensors=ranges)
-        self.card = weights.card
+        self.card, self.measure = weights.card, measure
         low, high = (weights.tensors[name] for name in ranges)
         self.network = DirectionalNetwork.of(weights.networks[measure], low, high, self.card["powers"][measure])
         self.calibration = Calibration.from_weights(weights, measure)
@@ -59,6 +63,8 @@ class DirectionalPredictor:
     def points(self, hexahedra, tol, confidence, anisotropic, poisson):
         """Gauss points along each axis (n, 3), and which elements the network answers for, (n,) bool."""
         caution = 0.0 if confidence is None else self.calibration.caution(tol, confidence, anisotropic)
+        if confidence is not None and self.measure == "entries":
+            caution = max(caution + _RESERVE, _LEAST_CAUTION)
         return self.network.choose(hexahedra, tol, poisson, caution, anisotropic)
 
 
