@@ -15,7 +15,7 @@ CLASS_KIND = "integration-points-classifier"
 
 # Spreads of caution above what the calibration asks for, and at least. Entries depend on how an element lies in the
 # axes, which the network is not shown: a mesh whose elements all lie alike is none of the families of the calibration.
-_RESERVE, _LEAST_CAUTION = 0.25, 0.5
+_RESERVE, _LEAST_CAUTION = 0.25, 0.75
 
 
 def load_point_predictor(name_or_path, measure):
