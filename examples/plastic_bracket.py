@@ -100,29 +100,27 @@ def load_and_unload(mesh, rule, case, peak, steps, material):
     dict
         ``points``, ``iterations``, ``cuts``, ``seconds`` of femnn.newton, compilation not counted; for each state of
         equilibrium, lists that start with the unloaded one: ``load`` (N), ``displacement``
-        (m, the mean at the load), ``dissipated`` (J); ``stored`` (J) by hardening, at the end; ``u`` (n,) and
-        ``plastic_strain`` (n_vertices,), equivalent, averaged around each vertex, at the end.
+        (m, the mean at the load), ``dissipated`` (J). At the end: energy ``stored`` by hardening and ``locked`` in by
+        stresses (J), ``u`` (n,), and ``plastic_strain`` (n_vertices,), equivalent, averaged around each vertex.
     """
     solid = femnn.Solid(mesh, rule, steel(**material))
     solid.residual_and_tangent(np.zeros(solid.n_dofs))
     solid.rollback()
     record = {"load": [0.0], "displacement": [0.0], "dissipated": [0.0]}
     resultant = np.linalg.norm(case.force.reshape(-1, 3).sum(axis=0))
-    one = femnn.assemble_body_force(mesh, rule, 1.0)
 
     def multiple(t):
         return peak * min(t, 2.0 - t)
 
+    def integral(values):
+        # the shape functions add to one
+        return float(femnn.assemble_body_force(mesh, rule, values).sum())
+
     def keep(step):
         hardened = [state[..., 6] for state in solid.states]
-        # the shape functions add to one: the sum over the nodes is the integral over the mesh
-        around_nodes = femnn.assemble_body_force(mesh, rule, hardened)
         record["load"].append(float(resultant * multiple(step.t)))
         record["displacement"].append(float(case.force @ step.u / resultant))
-        record["dissipated"].append(float(material["strength"] * around_nodes.sum()))
-        squares = femnn.assemble_body_force(mesh, rule, [own**2 for own in hardened])
-        record["stored"] = float(0.5 * material["hardening"] * squares.sum())
-        record["plastic_strain"] = around_nodes / one
+        record["dissipated"].append(material["strength"] * integral(hardened))
 
     started = time.perf_counter()
     path = femnn.newton(
@@ -136,14 +134,19 @@ def load_and_unload(mesh, rule, case, peak, steps, material):
         callback=keep,
     )
     seconds = time.perf_counter() - started
-    points = rule.points(femnn.hexahedra(mesh))
+    elastic = [strain - state[..., :6] for strain, state in zip(solid.strains(path.u), solid.states, strict=True)]
+    stressed = [np.einsum("eqi,eqi->eq", *pair) for pair in zip(solid.stresses(path.u), elastic, strict=True)]
+    hardened = [state[..., 6] for state in solid.states]
     return {
         **record,
-        "points": points,
+        "stored": 0.5 * material["hardening"] * integral([own**2 for own in hardened]),
+        "locked": 0.5 * integral(stressed),
+        "u": path.u,
+        "plastic_strain": femnn.assemble_body_force(mesh, rule, hardened) / femnn.assemble_body_force(mesh, rule, 1.0),
+        "points": rule.points(femnn.hexahedra(mesh)),
         "iterations": path.iterations,
         "cuts": path.cuts,
         "seconds": seconds,
-        "u": path.u,
     }
 
 
