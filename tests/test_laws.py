@@ -1,6 +1,7 @@
 """What laws at the points may do wrong, and what a Solid and its solver make of it: the state is never half changed."""
 
 import re
+from functools import partial
 from types import SimpleNamespace
 
 import numba
@@ -248,6 +249,7 @@ def of_three(strain, stress, tangent):
     [
         ({"function": uncompilable}, "Numba cannot compile the law 'uncompilable'"),
         ({"function": of_three}, "Numba cannot compile the law 'of_three'"),
+        ({"function": partial(hooke, None)}, "Numba cannot compile the law 'functools.partial"),
         ({"function": "steel"}, "the law is 'steel'; give a function"),
         ({"parameters": [1.0, np.nan]}, "parameters of the law are .*; give a list of finite numbers"),
         ({"parameters": ["E"]}, "parameters of the law are no numbers"),

@@ -1,5 +1,6 @@
 """Constitutive laws at the integration points of a solid: what one must offer, and laws written as Numba functions."""
 
+from functools import lru_cache
 from typing import Protocol
 
 import numba
@@ -44,7 +45,8 @@ class PointLaw:
         ``function(strain, state, parameters, stress, tangent, new_state)`` in the subset of Python that Numba compiles.
         It reads the first three and fills the last three, all of them arrays: for small strains (6,), (s,), (p,), (6,),
         (6, 6), (s,); for finite strains gradient, stress and tangent are (9,), (9,), (9, 9), row by row. Where the law
-        has no answer (a local iteration that fails) it fills ``stress`` with NaN or raises: the step is cut.
+        has no answer (a local iteration that fails) it fills ``stress`` with NaN or raises: the step is cut. A function
+        is compiled once for all parameters.
     parameters
         Numbers of the material (p,).
     initial_state
@@ -164,20 +166,26 @@ def _finite_vector(given, name):
 
 def _compiled(function):
     plain = getattr(function, "py_func", function)
-    name = getattr(plain, "__name__", repr(plain))
     if not callable(plain):
-        raise ParameterError(f"the law is {name}; give a function")
-    law = njit(error_model="numpy")(plain)
+        raise ParameterError(f"the law is {plain!r}; give a function")
+    return _callback(plain)
 
-    def guarded(strain, state, parameters, stress, tangent, new_state):
-        # a C function cannot raise: what it has written by then would pass for its answer
-        try:
-            law(strain, state, parameters, stress, tangent, new_state)
-        except Exception:
-            stress[:] = np.nan
 
-    guarded.__name__ = name
+@lru_cache(maxsize=64)
+def _callback(plain):
+    """The C function of a law: once for all parameters."""
+    name = getattr(plain, "__name__", repr(plain))
     try:
+        law = njit(error_model="numpy")(plain)
+
+        def guarded(strain, state, parameters, stress, tangent, new_state):
+            # a C function cannot raise: what it has written by then would pass for its answer
+            try:
+                law(strain, state, parameters, stress, tangent, new_state)
+            except Exception:
+                stress[:] = np.nan
+
+        guarded.__name__ = name
         # a C function has one type for all laws, so that the assembly is compiled once and not for every law
         return numba.cfunc(_SIGNATURE, error_model="numpy")(guarded)
     except Exception as error:  # the compiler lets through whatever it stumbles over
