@@ -1,11 +1,9 @@
 """The examples, with small settings, against what is known about them; and the comparison that they share."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import skfem
+from example_files import example
 from scipy.linalg import eigh
 from skfem.models.elasticity import lame_parameters, linear_elasticity
 
@@ -16,15 +14,6 @@ from femnn.exceptions import MeshError
 from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.stiffness import elasticity_stiffness
-
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-
-
-def example(name):
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def integrate_law(
 
     ``law`` is a compiled :class:`femnn.PointLaw` of ``size`` numbers of strain; states ``old`` and ``new`` (total, s);
     ``data`` of the tangent, of length 0 if it is not wanted; ``force`` (3 n_nodes,) zeroed; ``failed`` (n,) is set for
-    elements with a stress that is not finite.
+    elements with a stress, tangent or state that is not finite.
     """
     cells, row_starts, slots, places = pattern
     order, elements, colours, block_nodes, node_starts, opens = blocks
@@ -74,14 +74,15 @@ def integrate_law(
                         gradients_of_batch(hexahedra, e, batches, batch, lanes, work, inverses, columns, gradients)
                     strain_at_point(gradients, lane, own, strains, 0)
                     _take(old, rows[e] + q, state, new_state)
-                    # a law that raises leaves what was there before
+                    # what a law leaves out
                     stress[:] = np.nan
                     tangent[:] = 0.0
                     law(strain, state, parameters, stress, tangent, new_state)
                     new[rows[e] + q] = new_state
-                    failed[e] |= not np.isfinite(stress).all()
+                    failed[e] |= not (_are_finite(stress) and _are_finite(new_state))
                     add_stress(gradients, lane, inverses[72 + lane], stresses, 0, own_force)
                     if wanted:
+                        failed[e] |= not _are_finite(tangents[0])
                         add_tangent(gradients, lane, inverses[72 + lane], tangents, 0, spread, matrix)
                 add_to_nodes(own_force, e, cells, 3, force)
                 if wanted:
@@ -94,3 +95,12 @@ def integrate_law(
 def _take(old, row, state, new_state):
     for s in range(old.shape[1]):
         state[s] = new_state[s] = old[row, s]
+
+
+@njit(cache=True, error_model="numpy", forceinline=True)
+def _are_finite(values):
+    # NaN and infinity times zero are NaN
+    total = 0.0
+    for i in range(values.shape[0]):
+        total += 0.0 * values[i]
+    return total == 0.0

@@ -1,5 +1,6 @@
 """Constitutive laws at the integration points of a solid: what one must offer, and laws written as Numba functions."""
 
+from functools import lru_cache
 from typing import Protocol
 
 import numba
@@ -44,7 +45,8 @@ class PointLaw:
         ``function(strain, state, parameters, stress, tangent, new_state)`` in the subset of Python that Numba compiles.
         It reads the first three and fills the last three, all of them arrays: for small strains (6,), (s,), (p,), (6,),
         (6, 6), (s,); for finite strains gradient, stress and tangent are (9,), (9,), (9, 9), row by row. Where the law
-        has no answer (a local iteration that fails) it fills ``stress`` with NaN: the step is cut.
+        has no answer (a local iteration that fails) it fills ``stress`` with NaN or raises: the step is cut. A function
+        is compiled once for all parameters.
     parameters
         Numbers of the material (p,).
     initial_state
@@ -77,7 +79,7 @@ class PointLaw:
         strain = np.ascontiguousarray(strain, dtype=float).reshape(-1, size)
         n = len(strain)
         state = np.ascontiguousarray(state, dtype=float).reshape(n, len(self.virgin))
-        stress, tangent, new_state = np.empty((n, size)), np.empty((n, size, size)), np.empty_like(state)
+        stress, tangent, new_state = np.empty((n, size)), np.empty((n, size, size)), state.copy()
         _update(self.compiled, strain, state, self.parameters, stress, tangent, new_state)
         return stress.reshape(n, *shape), tangent.reshape(n, *shape, *shape), new_state
 
@@ -97,34 +99,59 @@ def check_law(law):
         raise ParameterError(f"{type(law).__name__}.kinematics is {kinematics!r}; it must be 'small' or 'finite'")
 
 
+def virgin_state(law, n):
+    """``law.initial_state(n)``, checked: (n, ...) finite floats."""
+    try:
+        state = np.asarray(law.initial_state(n), dtype=float)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ParameterError(f"{type(law).__name__}.initial_state({n}) gives no array of numbers: {error}") from error
+    if state.shape[:1] != (n,):
+        raise ParameterError(
+            f"{type(law).__name__}.initial_state({n}) has shape {state.shape}; it must give a row per point"
+        )
+    if not np.isfinite(state).all():
+        raise ParameterError(f"{type(law).__name__}.initial_state({n}) is not finite; give finite numbers")
+    return state
+
+
 def updated(law, strain, state, cells):
     """``law.update`` for the points of a group, its answer checked: stress (n, size), tangent (n, size²), state (n, s).
 
-    ``strain`` (n, size), ``state`` (n, s); ``cells`` (n,) names the elements in errors.
+    ``strain`` (n, size), ``state`` (n, ...); ``cells`` (n,) names the elements in errors.
     """
     n, size = strain.shape
-    given = strain if size == 6 else strain.reshape(n, 3, 3)
-    answer = law.update(given, state.copy())
+    tensor = (6,) if size == 6 else (3, 3)
+    answer = law.update(strain.reshape(n, *tensor), state.copy())
     try:
-        stress, tangent, new_state = (np.asarray(part, dtype=float) for part in answer)
-        parts = stress.reshape(n, size), tangent.reshape(n, size**2), new_state.reshape(n, -1)
-    except (TypeError, ValueError) as error:
+        parts = [np.asarray(part, dtype=float) for part in answer]
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ParameterError(
-            f"{type(law).__name__}.update must give stress, tangent and state of {n} points with {size} and {size}² "
-            f"numbers each: {error}"
+            f"{type(law).__name__}.update must give arrays of stress, tangent and state: {error}"
         ) from error
-    require_finite(parts[0], cells)
+    shapes, expected = [part.shape for part in parts], [(n, *tensor), (n, *tensor, *tensor), state.shape]
+    if shapes != expected:
+        raise ParameterError(
+            f"{type(law).__name__}.update gives arrays of shapes {_listed(shapes)} for {n} points; stress, tangent and "
+            f"state must have {_listed(expected)}"
+        )
+    parts = [part.reshape(n, -1) if part.size else part.reshape(n, 0) for part in parts]
+    for part, name in zip(parts, ("stress", "tangent", "state"), strict=True):
+        require_finite(part, name, cells)
     return parts
 
 
-def require_finite(stress, cells):
-    """Raise LawError, which names the element, if a stress (n, size) of points in ``cells`` (n,) is not finite."""
-    bad = np.flatnonzero(~np.isfinite(stress).all(axis=1))
+def require_finite(values, name, cells):
+    """Raise LawError, which names the element, if ``values`` (n, ...) of points in ``cells`` (n,) are not finite."""
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(bad):
         raise LawError(
-            f"the law has no finite stress at {len(bad)} of {len(stress)} points, the first of them in element "
+            f"the law has no finite {name} at {len(bad)} of {len(values)} points, the first of them in element "
             f"{cells[bad[0]]}; take smaller steps or check the law"
         )
+
+
+def _listed(shapes):
+    return ", ".join(map(str, shapes)) or "none"
 
 
 def _finite_vector(given, name):
@@ -138,19 +165,38 @@ def _finite_vector(given, name):
 
 
 def _compiled(function):
-    # a C function has one type for all laws, so that the assembly is compiled once and not for every law
     plain = getattr(function, "py_func", function)
+    if not callable(plain):
+        raise ParameterError(f"the law is {plain!r}; give a function")
+    return _callback(plain)
+
+
+@lru_cache(maxsize=64)
+def _callback(plain):
+    """The C function of a law: once for all parameters."""
+    name = getattr(plain, "__name__", repr(plain))
     try:
-        return numba.cfunc(_SIGNATURE, error_model="numpy")(plain)
-    except (numba.core.errors.NumbaError, TypeError) as error:
-        raise ParameterError(f"Numba cannot compile the law {getattr(plain, '__name__', plain)!r}: {error}") from error
+        law = njit(error_model="numpy")(plain)
+
+        def guarded(strain, state, parameters, stress, tangent, new_state):
+            # a C function cannot raise: what it has written by then would pass for its answer
+            try:
+                law(strain, state, parameters, stress, tangent, new_state)
+            except Exception:
+                stress[:] = np.nan
+
+        guarded.__name__ = name
+        # a C function has one type for all laws, so that the assembly is compiled once and not for every law
+        return numba.cfunc(_SIGNATURE, error_model="numpy")(guarded)
+    except Exception as error:  # the compiler lets through whatever it stumbles over
+        raise ParameterError(f"Numba cannot compile the law {name!r}: {error}") from error
 
 
 @njit(parallel=True, cache=True)
 def _update(law, strains, states, parameters, stresses, tangents, new_states):
     for chunk in prange((strains.shape[0] + 63) // 64):
         for k in range(64 * chunk, min(strains.shape[0], 64 * chunk + 64)):
-            # a law that raises leaves what was there before
+            # what a law leaves out
             stresses[k] = np.nan
             tangents[k] = 0.0
             law(strains[k], states[k], parameters, stresses[k], tangents[k], new_states[k])

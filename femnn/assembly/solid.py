@@ -8,9 +8,11 @@ from femnn.assembly.element_matrices import TANGENT
 from femnn.assembly.forces import internal_force
 from femnn.assembly.fused import fill_matrix, structure
 from femnn.assembly.law_kernels import fill_strains, integrate_law
-from femnn.assembly.laws import SIZES, PointLaw, check_law, updated
-from femnn.exceptions import LawError, ParameterError
+from femnn.assembly.laws import SIZES, PointLaw, check_law, updated, virgin_state
+from femnn.assembly.linear_system import vector
+from femnn.exceptions import LawError
 from femnn.integration.lanes import LANES
+from femnn.memory import require_memory
 
 
 class Solid:
@@ -34,11 +36,7 @@ class Solid:
         self.law = law
         self.discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
         total = self.discretisation.points.total
-        state = np.asarray(law.initial_state(total), dtype=float)
-        if state.shape[:1] != (total,):
-            raise ParameterError(
-                f"{type(law).__name__}.initial_state({total}) has shape {state.shape}; it must give a row per point"
-            )
+        state = virgin_state(law, total)
         self._shape = state.shape[1:]
         self._state = np.ascontiguousarray(state.reshape(total, -1))
         self._trial = None
@@ -56,7 +54,7 @@ class Solid:
     @property
     def states(self):
         """The committed state: a copy (m, nqp, ...) for each group of the rule."""
-        return self._per_group(self._state.reshape(-1, *self._shape).copy())
+        return self._per_group(self._state.reshape(len(self._state), *self._shape).copy())
 
     def strains(self, u):
         """Strains (m, nqp, 6) or displacement gradients (m, nqp, 3, 3) at displacement ``u``, for each group."""
@@ -80,7 +78,7 @@ class Solid:
         Raises
         ------
         LawError
-            If the law has no finite stress somewhere; the state is that of before.
+            If stress, tangent or state are not finite somewhere; the committed state is that of before.
         """
         if isinstance(self.law, PointLaw):
             return self._integrated(u, tangent=True)
@@ -110,10 +108,7 @@ class Solid:
         return self.discretisation.points.per_group(values, self.groups)
 
     def _displacement(self, u):
-        u = np.ascontiguousarray(u, dtype=float)
-        if u.shape != (self.n_dofs,) or not np.isfinite(u).all():
-            raise ParameterError(f"the displacement has shape {u.shape}; give {self.n_dofs} finite numbers")
-        return u
+        return np.ascontiguousarray(vector(u, self.n_dofs, "the displacement"))
 
     def _strains(self, u):
         d = self.discretisation
@@ -129,8 +124,10 @@ class Solid:
     def _evaluated(self, u):
         """Stress (total, size) and tangent (total, size²) by calls of the law; the trial state is kept."""
         self._trial = None
-        strains = self._strains(self._displacement(u))
-        size = strains.shape[1]
+        u, total, size = self._displacement(u), self.discretisation.points.total, SIZES[self.law.kinematics]
+        numbers = total * (2 * size + size**2 + self._state.shape[1])
+        require_memory(8 * numbers, f"the response of {type(self.law).__name__} at {total:,} points")
+        strains = self._strains(u)
         stress, tangent, trial = np.empty_like(strains), np.empty((len(strains), size**2)), np.empty_like(self._state)
         views = (self._per_group(values) for values in (strains, self._state, stress, tangent, trial))
         for strain, state, *results, group in zip(*views, self.groups, strict=True):
@@ -166,8 +163,8 @@ class Solid:
         )
         if failed.any():
             raise LawError(
-                f"the law has no finite stress in {failed.sum()} of {len(failed)} elements, the first of them "
-                f"{np.flatnonzero(failed)[0]}; take smaller steps or check the law"
+                f"the law has no finite stress, tangent or state in {failed.sum()} of {len(failed)} elements, the "
+                f"first of them {np.flatnonzero(failed)[0]}; take smaller steps or check the law"
             )
         self._trial = trial
         return force, matrix

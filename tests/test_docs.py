@@ -1,0 +1,46 @@
+"""The code in the documentation runs as it stands."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+import femnn
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def run_page(name, folder, monkeypatch):
+    """Run the Python of a page from top to bottom; what it defines."""
+    text = (DOCS / name).read_text(encoding="utf-8")
+    monkeypatch.chdir(folder)
+    defined = {"__name__": "page"}
+    for found in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        # lines of the page, so that errors say where
+        padding = "\n" * text[: found.start(1)].count("\n")
+        exec(compile(padding + found[1], DOCS / name, "exec"), defined)
+    return defined
+
+
+def test_assembly_page(tmp_path, monkeypatch):
+    page = run_page("assembly.md", tmp_path, monkeypatch)
+    # what it says of its results
+    assert page["found"].residual < 1e-8
+    assert page["path"].t == page["factors"][-1] < 0.8 * max(page["factors"])
+    assert page["energy"] == 0.0
+    # the law that readers will copy has the right tangent
+    law, random = page["concrete"], np.random.default_rng(0)
+    strain, state = random.normal(scale=1e-4, size=(20, 6)), np.linspace(0.0, 60.0, 20)[:, None]
+    _, tangent, new_state = law.update(strain, state)
+    assert 0 < (new_state > np.maximum(state, 10.0)).sum() < 20
+    for j, h in enumerate(1e-9 * np.eye(6)):
+        slope = (law.update(strain + h, state)[0] - law.update(strain - h, state)[0]) / 2e-9
+        np.testing.assert_allclose(tangent[:, :, j], slope, atol=1e-5 * np.abs(tangent).max())
+    gradient = random.normal(scale=0.1, size=(5, 3, 3))
+    tangent = page["rubber"].law.update(gradient, None)[1].numpy()
+    h = 1e-6 * random.normal(size=(3, 3))
+    slope = (
+        page["rubber"].law.update(gradient + h, None)[0] - page["rubber"].law.update(gradient - h, None)[0]
+    ).numpy() / 2.0
+    np.testing.assert_allclose(np.einsum("nijkl,kl->nij", tangent, h), slope, atol=1e-6 * np.abs(slope).max())
+    assert isinstance(page["solid"], femnn.Solid)
