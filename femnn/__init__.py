@@ -18,6 +18,7 @@ from femnn.assembly.load_path import LoadPath, NonlinearProblem
 from femnn.assembly.newton import newton
 from femnn.assembly.pattern import Pattern
 from femnn.assembly.solid import Solid
+from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
 from femnn.exceptions import (
     ConvergenceError,
     DatasetError,
@@ -28,6 +29,7 @@ from femnn.exceptions import (
     MeshError,
     ParameterError,
     SingularMatrixError,
+    StateError,
     TrainingError,
     WeightFileError,
 )
@@ -43,11 +45,13 @@ __version__ = metadata.version("femnn")
 
 __all__ = [
     "AdaptiveGauss",
+    "BilinearCohesive",
     "CellGroup",
     "ConstitutiveLaw",
     "ConvergenceError",
     "CorrectedGauss",
     "DatasetError",
+    "ExponentialCohesive",
     "FemnnError",
     "FemnnWarning",
     "FoldedElementError",
@@ -63,6 +67,7 @@ __all__ = [
     "SingularMatrixError",
     "Solid",
     "Solution",
+    "StateError",
     "TrainingError",
     "WeightFileError",
     "arc_length",

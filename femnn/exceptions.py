@@ -67,6 +67,10 @@ class WeightFileError(FemnnError):
     """A weight file is missing, damaged, or not one of femnn's."""
 
 
+class StateError(FemnnError, ValueError):
+    """The history given to a cohesive law is of another law or of another number of points."""
+
+
 class DatasetError(FemnnError):
     """A data set is damaged or was made with other settings than those asked for."""
 
