@@ -249,7 +249,7 @@ def test_sides_that_do_not_conform_are_refused():
     points = moved.mesh.p.copy()
     points[1, np.unique(moved.plus_vertices)] += 0.01
     gap = skfem.MeshHex(points, moved.mesh.t)
-    with pytest.raises(MeshError, match="do not conform: facet .* is 0.01 away"):
+    with pytest.raises(MeshError, match=r"do not conform: facet .* is 0.01 away"):
         Interface.between(gap, moved.minus, moved.plus)
 
 
@@ -259,6 +259,6 @@ def test_wrong_quadratures_and_matrices_are_refused():
         InterfaceElements(interface, (np.zeros((1, 2)), np.full(2, 0.5)))
     with pytest.raises(ParameterError, match="sum to 2"):
         InterfaceElements(interface, (np.zeros((2, 2)), np.ones(2)))
-    with pytest.raises(ParameterError, match="interface.mesh"):
+    with pytest.raises(ParameterError, match=r"interface\.mesh"):
         SparseSum(skfem.asm(skfem.models.poisson.laplace, skfem.Basis(box(3), skfem.ElementHex1())),
                   InterfaceElements(interface))  # fmt: skip
