@@ -146,9 +146,7 @@ def fit_law(
         module = _build(network, part, columns[0], options.seed, sizes)
         checkpoint = path.with_name(f"{path.name}.{part}.training")
         path.parent.mkdir(parents=True, exist_ok=True)
-        histories[part] = train(
-            module, _huber, *columns, options, checkpoint=checkpoint, progress=progress
-        )
+        histories[part] = train(module, _huber, *columns, options, checkpoint=checkpoint, progress=progress)
         modules[part] = module
     card = _card(network, training, options, modules, histories, scaling, inputs, predicted, sizes)
     written = _save(path, modules, card, {})
@@ -262,7 +260,9 @@ def _card(network, training, options, modules, histories, scaling, inputs, predi
         },
         "separation_scale": training.separation_scale,
         "traction_scale": training.traction_scale,
-        "microstructure": {"inputs": list(inputs), "predicted": list(predicted), **scaling} if scaling["mean"] else None,
+        "microstructure": {"inputs": list(inputs), "predicted": list(predicted), **scaling}
+        if scaling["mean"]
+        else None,
         "data": training.about,
         "training": {
             **asdict(options),
