@@ -13,12 +13,16 @@ from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
 from femnn.assembly.laws import ConstitutiveLaw, PointLaw
+from femnn.assembly.interface import InterfaceElements
+from femnn.assembly.interface_mesh import Interface
+from femnn.assembly.interface_problem import CohesiveProblem
 from femnn.assembly.linear_solver import Solution, solve
 from femnn.assembly.load_path import LoadPath, NonlinearProblem
 from femnn.assembly.newton import newton
 from femnn.assembly.pattern import Pattern
 from femnn.assembly.solid import Solid
-from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
+from femnn.cohesive.classical import BilinearCohesive, ContactCohesive, ExponentialCohesive
+from femnn.cohesive.recurrent import RecurrentCohesive
 from femnn.exceptions import (
     ConvergenceError,
     DatasetError,
@@ -27,6 +31,7 @@ from femnn.exceptions import (
     FoldedElementError,
     LawError,
     MeshError,
+    OutsideRangeError,
     ParameterError,
     SingularMatrixError,
     StateError,
@@ -47,7 +52,9 @@ __all__ = [
     "AdaptiveGauss",
     "BilinearCohesive",
     "CellGroup",
+    "CohesiveProblem",
     "ConstitutiveLaw",
+    "ContactCohesive",
     "ConvergenceError",
     "CorrectedGauss",
     "DatasetError",
@@ -56,13 +63,17 @@ __all__ = [
     "FemnnWarning",
     "FoldedElementError",
     "GaussLegendre",
+    "Interface",
+    "InterfaceElements",
     "LawError",
     "LoadPath",
     "MeshError",
     "NonlinearProblem",
+    "OutsideRangeError",
     "ParameterError",
     "Pattern",
     "PointLaw",
+    "RecurrentCohesive",
     "Rule",
     "SingularMatrixError",
     "Solid",

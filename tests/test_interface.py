@@ -214,7 +214,7 @@ def test_the_sum_with_a_matrix_is_the_sum(dim):
 
     bulk = linear_elasticity(*lame_parameters(1e9, 0.3)).assemble(basis)
     tangent = np.random.default_rng(2).normal(size=(elements.points, 3, 3)) * 1e10
-    both = SparseSum(bulk, elements).plus(elements.blocks(tangent))
+    both = SparseSum(bulk, [elements]).plus([elements.blocks(tangent)])
     expected = bulk + elements.stiffness(tangent)
     assert np.abs(both - expected).max() < 1e-14 * np.abs(expected).max()
     assert both.has_sorted_indices
@@ -261,4 +261,4 @@ def test_wrong_quadratures_and_matrices_are_refused():
         InterfaceElements(interface, (np.zeros((2, 2)), np.ones(2)))
     with pytest.raises(ParameterError, match=r"interface\.mesh"):
         SparseSum(skfem.asm(skfem.models.poisson.laplace, skfem.Basis(box(3), skfem.ElementHex1())),
-                  InterfaceElements(interface))  # fmt: skip
+                  [InterfaceElements(interface)])  # fmt: skip

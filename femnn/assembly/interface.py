@@ -103,21 +103,24 @@ class SparseSum:
     ----------
     matrix
         The constant part, square and sparse.
-    elements
-        The interface.
+    interfaces
+        List of InterfaceElements.
     """
 
-    def __init__(self, matrix, elements):
-        if matrix.shape != (elements.ndof,) * 2:
-            raise ParameterError(
-                f"the matrix has shape {matrix.shape}, but the split mesh has {elements.ndof} degrees of freedom; "
-                "assemble it on interface.mesh"
-            )
-        dofs, n = elements.dofs, elements.ndof
-        rows = np.repeat(dofs, dofs.shape[1], axis=1).ravel().astype(np.int64)
-        columns = np.tile(dofs, dofs.shape[1]).ravel()
+    def __init__(self, matrix, interfaces):
+        n = matrix.shape[0]
+        for elements in interfaces:
+            if matrix.shape != (elements.ndof,) * 2:
+                raise ParameterError(
+                    f"the matrix has shape {matrix.shape}, but the split mesh has {elements.ndof} degrees of freedom; "
+                    "assemble it on interface.mesh"
+                )
         constant = matrix.tocoo()
-        keys = np.concatenate([constant.row.astype(np.int64) * n + constant.col, rows * n + columns])
+        keys = [constant.row.astype(np.int64) * n + constant.col]
+        for elements in interfaces:
+            dofs = elements.dofs.astype(np.int64)
+            keys.append((n * dofs[:, :, None] + dofs[:, None, :]).ravel())
+        keys = np.concatenate(keys)
         unique, places = np.unique(keys, return_inverse=True)
         self.data = np.bincount(places[: constant.nnz], constant.data, minlength=len(unique))
         self.places = places[constant.nnz :]
@@ -126,8 +129,9 @@ class SparseSum:
         self.n = n
 
     def plus(self, blocks):
-        """The sum with element matrices ``blocks``, CSR with sorted indices."""
-        data = self.data + np.bincount(self.places, blocks.ravel(), minlength=len(self.data))
+        """The sum with the element matrices of each interface, CSR with sorted indices."""
+        flat = np.concatenate([block.ravel() for block in blocks]) if blocks else np.empty(0)
+        data = self.data + np.bincount(self.places, flat, minlength=len(self.data))
         return csr_matrix((data, self.indices, self.indptr), shape=(self.n, self.n))
 
 

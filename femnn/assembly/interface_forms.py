@@ -64,6 +64,16 @@ class InterfaceBases:
         # (3, dim, n, nqp): the frames do not depend on the element of the displacements
         self.frames = InterfaceElements(interface, quadrature).frames.transpose(2, 3, 0, 1)
 
+    @property
+    def points(self):
+        """Number of integration points: states of laws have this length."""
+        return self.dx.size
+
+    @property
+    def dx(self):
+        """Area that belongs to each point, (n, nqp)."""
+        return self.minus.dx
+
     def separation(self, u):
         """Separation (points, 3) in the frames, facet by facet."""
         jump = np.asarray(self.plus.interpolate(u)) - np.asarray(self.minus.interpolate(u))

@@ -114,6 +114,13 @@ class Interface:
         plus_corners = np.take_along_axis(corners[1][partner], match, axis=1)
         return cls._directed(mesh, np.stack([sides[0], sides[1][partner]]), [corners[0], plus_corners])
 
+    def where(self, test):
+        """The part of the interface whose facets' midpoints x (dim, n) pass ``test(x)``, a bool (n,)."""
+        kept = np.asarray(test(self.mesh.p[:, self.minus_vertices].mean(axis=2)), dtype=bool)
+        return Interface(
+            self.mesh, self.minus[kept], self.plus[kept], self.minus_vertices[kept], self.plus_vertices[kept]
+        )
+
     @classmethod
     def _directed(cls, mesh, facets, sides):
         """With the sides named so that normals of one plane all point the same way."""

@@ -107,7 +107,7 @@ class BilinearCohesive(_Softening):
     >>> state = law.initial_state(1)
     >>> traction, tangent, state = law.update([[1e-5, 0.0, 0.0]], state)
     >>> f"{traction[0, 0]:.3e}", f"{law.damage(state)[0]:.3f}"
-    ('4.791e+07', '0.971')
+    ('4.793e+07', '0.971')
     """
 
     def __init__(
@@ -259,3 +259,33 @@ def _exponential_damage(separation, normal_length, shear_length):
         gradient[k, 1] = left * b1 / size / shear_length
         gradient[k, 2] = left * b2 / size / shear_length
     return target, gradient
+
+
+class ContactCohesive(DamageLaw):
+    """No cohesion: a penalty against interpenetration and Coulomb friction, for faces that are cracked from the start.
+
+    Parameters
+    ----------
+    contact_stiffness
+        Penalty, in the normal direction and for elastic stick, Pa/m.
+    friction
+        Coulomb's coefficient.
+    """
+
+    # nothing is left to soften
+    separation_scale = 0.0
+
+    def __init__(self, contact_stiffness, friction=0.0):
+        stiffness = positive("contact_stiffness", contact_stiffness)
+        self.stiffness = (stiffness, stiffness, stiffness, positive("friction", friction, zero=True))
+
+    def __repr__(self):
+        return f"ContactCohesive({self.stiffness[2]!r}, friction={self.stiffness[3]!r})"
+
+    def _virgin(self, n):
+        values = np.zeros((n, 3))
+        values[:, damage.DAMAGE] = 1.0
+        return values
+
+    def _target(self, separation):
+        return np.zeros(len(separation)), np.zeros_like(separation)
