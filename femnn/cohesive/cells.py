@@ -31,6 +31,7 @@ class MinimalStateCell(torch.nn.Module):
             torch.nn.init.xavier_uniform_(weight, generator=draws)
             self.register_parameter(f"weight{layer}", torch.nn.Parameter(weight))
             self.register_parameter(f"bias{layer}", torch.nn.Parameter(torch.zeros(outputs, dtype=dtype)))
+        self.direct = torch.nn.Parameter(torch.zeros(1, 4, dtype=dtype))
         # an envelope that is positive everywhere has a gradient everywhere
         torch.nn.init.constant_(self.bias2, 0.5)
         self.stiffness = torch.nn.Parameter(torch.tensor(stiffness, dtype=dtype).log())
@@ -43,10 +44,11 @@ class MinimalStateCell(torch.nn.Module):
         sliding = _length(x[..., 1:])
         a, s = opening.clamp(max=REACH), sliding.clamp(max=REACH)
         size = torch.sqrt(a * a + s * s + SMOOTHING**2)
-        values = torch.stack([a, s, size, (s / size) ** 2], dim=-1)
-        values = algebraic(functional.linear(values, self.weight0, self.bias0))
+        features = torch.stack([a, s, size, (s / size) ** 2], dim=-1)
+        values = algebraic(functional.linear(features, self.weight0, self.bias0))
         values = algebraic(functional.linear(values, self.weight1, self.bias1))
-        envelope = functional.linear(values, self.weight2, self.bias2)[..., 0]
+        # softening is nearly linear, and Newton's method likes it to stay so: hidden layers learn the rest
+        envelope = (functional.linear(values, self.weight2, self.bias2) + functional.linear(features, self.direct))[..., 0]
         elastic = _root((normal * opening) ** 2 + (shear * sliding) ** 2)
         return torch.where(elastic > 0.0, (envelope / elastic.clamp(min=1e-12)).clamp(0.0, 1.0), 1.0)
 

@@ -40,7 +40,7 @@ def respond(separation, values, target, gradient, stiffness):
 def _respond(separation, old, target, gradient, stiffness, traction, tangent, new):
     normal, shear, contact, friction = stiffness
     opening, s1, s2 = separation
-    closed = opening <= 0.0
+    closed = opening < 0.0
     # elastic part of the sliding of the cracked share: a return to Coulomb's cone
     e1, e2 = s1 - old[SLIP1], s2 - old[SLIP2]
     length = np.sqrt(e1 * e1 + e2 * e2)

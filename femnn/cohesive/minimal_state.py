@@ -25,7 +25,7 @@ SMOOTHING = 1e-3
 #: Beyond this many separation scales the perceptron sees the same as there: nothing is extrapolated.
 REACH = 1.4
 
-TENSORS = ("weight0", "bias0", "weight1", "bias1", "weight2", "bias2", "stiffness", "friction")
+TENSORS = ("weight0", "bias0", "weight1", "bias1", "weight2", "bias2", "direct", "stiffness", "friction")
 
 
 class MinimalState:
@@ -34,7 +34,7 @@ class MinimalState:
     Parameters
     ----------
     tensors
-        ``weight{k}``, ``bias{k}`` of the perceptron, ``stiffness`` (3,): logarithms of the stiffnesses of opening,
+        ``weight{k}``, ``bias{k}`` of the perceptron, ``direct`` (1, 4) past its hidden layers, ``stiffness`` (3,): logarithms of the stiffnesses of opening,
         shear and contact, in traction scales per separation scale; ``friction`` (1,): its inverse softplus.
     separation_scale, traction_scale
         Units of the cell, m and Pa.
@@ -49,9 +49,9 @@ class MinimalState:
         _check(tensors)
         arrays = [np.asarray(tensors[name], dtype=np.float64) for name in TENSORS]
         # transposed: the innermost loop runs over neighbouring numbers
-        self.weights = tuple(np.ascontiguousarray(array.T) for array in arrays[:6])
+        self.weights = tuple(np.ascontiguousarray(array.T) for array in arrays[:7])
         self.separation_scale = separation_scale
-        stiffness, friction = np.exp(arrays[6]), np.logaddexp(0.0, arrays[7][0])
+        stiffness, friction = np.exp(arrays[7]), np.logaddexp(0.0, arrays[8][0])
         self.relative = (float(stiffness[0]), float(stiffness[1]))
         self.stiffness = (*(stiffness * traction_scale / separation_scale).tolist(), float(friction))
 
@@ -92,6 +92,10 @@ def envelope_damage(separation, scale, stiffness, weights):
         _layer(features, weights[0], weights[1], first)
         _layer(first, weights[2], weights[3], second)
         envelope, envelope_a, envelope_s = weights[5][0], 0.0, 0.0
+        for i in range(4):
+            envelope += weights[6][i, 0] * features[0, i]
+            envelope_a += weights[6][i, 0] * features[1, i]
+            envelope_s += weights[6][i, 0] * features[2, i]
         for i in range(second.shape[1]):
             envelope += weights[4][i, 0] * second[0, i]
             envelope_a += weights[4][i, 0] * second[1, i]
@@ -164,6 +168,7 @@ def _check(tensors):
         "bias1": (second,),
         "weight2": (1, second),
         "bias2": (1,),
+        "direct": (1, 4),
         "stiffness": (3,),
         "friction": (1,),
     }
