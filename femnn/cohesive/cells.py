@@ -48,7 +48,9 @@ class MinimalStateCell(torch.nn.Module):
         values = algebraic(functional.linear(features, self.weight0, self.bias0))
         values = algebraic(functional.linear(values, self.weight1, self.bias1))
         # softening is nearly linear, and Newton's method likes it to stay so: hidden layers learn the rest
-        envelope = (functional.linear(values, self.weight2, self.bias2) + functional.linear(features, self.direct))[..., 0]
+        envelope = (functional.linear(values, self.weight2, self.bias2) + functional.linear(features, self.direct))[
+            ..., 0
+        ]
         elastic = _root((normal * opening) ** 2 + (shear * sliding) ** 2)
         return torch.where(elastic > 0.0, (envelope / elastic.clamp(min=1e-12)).clamp(0.0, 1.0), 1.0)
 

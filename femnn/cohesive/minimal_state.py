@@ -34,8 +34,9 @@ class MinimalState:
     Parameters
     ----------
     tensors
-        ``weight{k}``, ``bias{k}`` of the perceptron, ``direct`` (1, 4) past its hidden layers, ``stiffness`` (3,): logarithms of the stiffnesses of opening,
-        shear and contact, in traction scales per separation scale; ``friction`` (1,): its inverse softplus.
+        ``weight{k}``, ``bias{k}`` of the perceptron and ``direct`` (1, 4) past its hidden layers; ``stiffness`` (3,):
+        logarithms of the stiffnesses of opening, shear and contact, in traction scales per separation scale;
+        ``friction`` (1,): its inverse softplus.
     separation_scale, traction_scale
         Units of the cell, m and Pa.
 

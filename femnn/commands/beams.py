@@ -7,17 +7,22 @@ G = −Σ F ∂u/∂x (the J-integral around the beam; Anthony & Paris, Int. J. 
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import skfem
 from skfem.helpers import sym_grad, trace
 
-from femnn.assembly.dissipation import dissipation_control
+from femnn.assembly.arc_length import arc_length
 from femnn.assembly.interface import InterfaceElements
 from femnn.assembly.interface_mesh import Interface
 from femnn.assembly.interface_problem import CohesiveProblem
+from femnn.assembly.linear_solver import solve
 from femnn.cohesive.classical import ContactCohesive
-from femnn.exceptions import ParameterError
+from femnn.cohesive.recurrent import RecurrentCohesive
+from femnn.exceptions import ConvergenceError, ParameterError
+
+_MOST_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ class Delamination:
     release
         Energy release rate by the J-integral, J/m².
     cracked
-        Length of the cohesive zone that has softened to less than a tenth in stiffness lost, weighted by damage, m;
+        Integral of the damage over the cohesive interface, m: by how much the crack has grown, process zone included.
         NaN where the law knows no damage.
     iterations
         Of Newton's method for each state.
@@ -144,7 +149,9 @@ class Setup:
 
     def _section(self, x, side):
         """Vertices of one arm at ``x``, and shares of a load that is spread evenly over its height."""
-        own = np.isin(np.arange(self.mesh.nvertices), self.mesh.t[:, side * self.mesh.p[1][self.mesh.t].mean(axis=0) > 0])
+        own = np.isin(
+            np.arange(self.mesh.nvertices), self.mesh.t[:, side * self.mesh.p[1][self.mesh.t].mean(axis=0) > 0]
+        )
         nodes = np.flatnonzero(own & (np.abs(self.mesh.p[0] - x) < 1e-9))
         nodes = nodes[np.argsort(self.mesh.p[1, nodes])]
         shares = np.full(len(nodes), 1.0)
@@ -166,7 +173,7 @@ class Setup:
         return total
 
 
-def delaminate(beam, law, progress=True, callback=None, steps=40):
+def delaminate(beam, law, *, increment=0.1, rtol=1e-6, progress=True, callback=None):
     """Follow a beam until its crack has grown by ``beam.growth``.
 
     Parameters
@@ -174,48 +181,72 @@ def delaminate(beam, law, progress=True, callback=None, steps=40):
     beam : Beam
     law
         Any cohesive law.
+    increment
+        First load step, over the load at which beam theory has the crack grow; no later step displaces more.
+    rtol
+        Of Newton's method.
     progress
         Show a progress bar.
     callback
         Called with the Setup and each Step.
-    steps
-        About how many the growth takes.
 
     Returns
     -------
     Delamination
+
+    Raises
+    ------
+    ConvergenceError
+        If the path cannot be followed that far.
     """
-    setup = Setup(beam, law)
-    records = []
+    setup, records = Setup(beam, law), []
     elements, _ = setup.problem.interfaces[0]
-    toughness = max(law.reference().normal_toughness, law.reference().shear_toughness) if hasattr(law, "reference") \
-        else max(law.normal_toughness, law.shear_toughness)  # fmt: skip
     ahead = elements.x[..., 0] < beam.crack + beam.growth
 
     def record(step):
-        separation = elements.separation(step.u)
-        far = np.linalg.norm(separation, axis=1).reshape(elements.dx.shape) > law.separation_scale
-        damage = setup.problem.damage()[0]
-        records.append(
-            (setup.load @ step.u, step.t, setup.release(step.u, step.t), (damage * elements.dx).sum(), step.iterations)
-        )
-        record.done = bool((far | ~ahead).all())
+        far = np.linalg.norm(elements.separation(step.u), axis=1).reshape(ahead.shape) > law.separation_scale
+        softened = (setup.problem.damage()[0] * elements.dx).sum()
+        records.append((setup.load @ step.u, step.t, setup.release(step.u, step.t), softened, step.iterations))
         if callback is not None:
             callback(setup, step)
+        return bool((far | ~ahead).all())
 
-    strength = np.sqrt(2.0 * toughness * beam.bending) / beam.crack
-    path = dissipation_control(
+    path = arc_length(
         setup.problem,
         setup.load,
         setup.fixed,
-        first=0.1 * strength,
-        energy=toughness * (beam.growth + 2e-3) / steps,
-        until=lambda step: record.done,
+        first=increment * _expected_load(beam, law),
+        steps=_MOST_STEPS,
+        control="dissipation",
+        rtol=rtol,
+        solver=partial(solve, method="splu"),
         callback=record,
         progress=progress,
     )
+    if len(records) == _MOST_STEPS:
+        raise ConvergenceError(
+            f"the crack of the {beam.test} has not grown by {beam.growth:g} m in {_MOST_STEPS} steps; take a larger "
+            "increment or less growth",
+            path.u,
+            np.array(path.steps[-1].residuals),
+            path.t,
+        )
     columns = (np.array(column) for column in zip(*records, strict=True))
     return Delamination(*columns, setup, path.u)
+
+
+def classical(law):
+    """The classical law with the toughnesses of ``law``: itself, or what a recurrent one was trained on."""
+    return law.reference() if isinstance(law, RecurrentCohesive) else law
+
+
+def _expected_load(beam, law):
+    own = classical(law)
+    if beam.test == "mmb":
+        toughness = 0.5 * (own.normal_toughness + own.shear_toughness)
+        rate = 12.0 * ((3.0 * beam.lever - 1.0) / 4.0) ** 2 + 9.0 / 16.0 * (1.0 + beam.lever) ** 2
+        return np.sqrt(toughness * beam.modulus * beam.arm**3 / rate) / beam.crack
+    return closed_form(beam, own, beam.crack)[0]
 
 
 def closed_form(beam, law, cracks):
