@@ -17,7 +17,7 @@ AS4_PEEK = {
 }
 
 #: Training paths and points of each, and seed offset of the unseen ones.
-PATHS, STEPS, UNSEEN = 3000, 80, 1_000_003
+PATHS, STEPS, UNSEEN = 6000, 40, 1_000_003
 
 _NETWORKS = ("minimal-state", "self-consistent", "lstm", "gru", "feed-forward")
 
