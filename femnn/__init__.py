@@ -12,10 +12,10 @@ from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
-from femnn.assembly.laws import ConstitutiveLaw, PointLaw
 from femnn.assembly.interface import InterfaceElements
 from femnn.assembly.interface_mesh import Interface
 from femnn.assembly.interface_problem import CohesiveProblem
+from femnn.assembly.laws import ConstitutiveLaw, PointLaw
 from femnn.assembly.linear_solver import Solution, solve
 from femnn.assembly.load_path import LoadPath, NonlinearProblem
 from femnn.assembly.newton import newton

@@ -23,7 +23,7 @@ def tangent_errors(law, separation, state, relative_step=1e-5):
     traction, tangent, _ = law.update(separation, state)
     step = relative_step * np.maximum(np.linalg.norm(separation, axis=1), 1e-2 * law.separation_scale)
     errors, kinks = np.zeros(len(separation)), np.zeros(len(separation), dtype=bool)
-    stiffest = np.abs(law.update(np.zeros((1, 3)), law.initial_state(1)).tangent).max()
+    stiffest = np.abs(law.update(0.0 * separation, law.initial_state(len(separation))).tangent).max()
     scale = np.maximum(np.abs(tangent).max(axis=(1, 2)), 1e-4 * stiffest)
     for j in range(3):
         moved = step[:, None] * np.eye(3)[j]

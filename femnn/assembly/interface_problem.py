@@ -23,8 +23,8 @@ class CohesiveProblem:
         List of (elements, law): :class:`femnn.assembly.interface.InterfaceElements` or
         :class:`femnn.assembly.interface_forms.InterfaceBases` with the law that holds there.
     on_outside
-        What to do when points leave the range that a recurrent law was trained in: ``"continue"`` counts them in
-        ``outside``, ``"stop"`` raises OutsideRangeError before the state is accepted.
+        What to do when unbroken points leave the range that a recurrent law was trained in: ``"continue"`` counts them
+        in ``outside``, ``"stop"`` raises OutsideRangeError before the state is accepted.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class CohesiveProblem:
         """Accept the states of the last evaluation by :meth:`residual_and_tangent`."""
         if self._tried is None:
             return
-        outside = sum(int(state.outside.sum()) for state in self._tried)
+        outside = self._count_outside(self._tried)
         if outside > self.outside and self.on_outside == "stop":
             raise OutsideRangeError(
                 f"{outside} of {sum(map(len, self._tried))} points have left the range that their law was trained in; "
@@ -83,8 +83,17 @@ class CohesiveProblem:
 
     @property
     def outside(self):
-        """Number of points that have left the trained range of their law."""
-        return sum(int(state.outside.sum()) for state in self.states)
+        """Number of points that have left the trained range of their law before they were broken.
+
+        A crack opens as far as it likes: points whose damage is complete are not counted.
+        """
+        return self._count_outside(self.states)
+
+    def _count_outside(self, states):
+        return sum(
+            int((state.outside & ~(law.damage(state) >= 1.0)).sum())
+            for (_, law), state in zip(self.interfaces, states, strict=True)
+        )
 
     def damage(self):
         """Damage of each interface's points, a list of (n, nqp) as its elements are."""
