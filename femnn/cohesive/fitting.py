@@ -18,9 +18,9 @@ from femnn.learning.training import TrainingOptions, train
 #: How each network is trained where nothing else is asked for: minutes on one core.
 OPTIONS = {
     "minimal-state": TrainingOptions(learning_rate=5e-3, batch_size=64, epochs=80, gradient_clip=1.0, threads=1),
-    "self-consistent": TrainingOptions(learning_rate=4e-3, batch_size=64, epochs=150, gradient_clip=1.0, threads=1),
-    "lstm": TrainingOptions(learning_rate=2e-3, batch_size=64, epochs=200, gradient_clip=1.0, threads=1),
-    "gru": TrainingOptions(learning_rate=2e-3, batch_size=64, epochs=200, gradient_clip=1.0, threads=1),
+    "self-consistent": TrainingOptions(learning_rate=4e-3, batch_size=64, epochs=80, gradient_clip=1.0, threads=1),
+    "lstm": TrainingOptions(learning_rate=2e-3, batch_size=64, epochs=120, gradient_clip=1.0, threads=1),
+    "gru": TrainingOptions(learning_rate=2e-3, batch_size=64, epochs=120, gradient_clip=1.0, threads=1),
     "feed-forward": TrainingOptions(learning_rate=2e-3, batch_size=64, epochs=60, threads=1),
 }
 
