@@ -28,7 +28,7 @@ LAWS = {
 every_law = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 
 
-def work(law, direction, reach=1.0, steps=20_001):
+def work(law, direction, reach=1.0, steps=8001):
     """Work of a straight path up to ``reach`` separation scales, J/m²."""
     distance = np.linspace(0.0, reach * law.separation_scale, steps)
     path = distance[:, None] * np.asarray(direction, dtype=float)

@@ -20,6 +20,7 @@ import femnn
 from femnn.cohesive.cells import FeedForward, GatedNetwork, MinimalStateCell, SelfConsistentCell
 from femnn.cohesive.fitting import OPTIONS, PathData, accuracy, fit_law, parameters, unseen
 from femnn.cohesive.minimal_state import MinimalState
+from femnn.cohesive.modules import as_module
 from femnn.cohesive.paths import KINDS, refined, respond, separation_paths
 from femnn.cohesive.recurrent import warn_outside
 from femnn.cohesive.sequences import BLOCK, SequenceNetwork
@@ -243,6 +244,10 @@ def test_every_network_trains_and_loads(kind, data, tmp_path):
     )
     loaded = femnn.RecurrentCohesive.load(tmp_path / "law.safetensors")
     assert loaded.network == kind
+    network = as_module(loaded)
+    with torch.no_grad():
+        expected = network(torch.tensor(data.separations / data.separation_scale)).numpy() * data.traction_scale
+    np.testing.assert_allclose(respond(loaded, data.separations)[0], expected, rtol=0, atol=1e-10 * data.traction_scale)
     assert accuracy(loaded, data[40:]) == figures["random"] == accuracy(law, data[40:])
     assert loaded.name == law.name
     card = json.loads((tmp_path / "law.json").read_text(encoding="utf-8"))
@@ -349,6 +354,16 @@ def test_a_law_of_other_data_has_no_classical_reference(default):
     law = femnn.RecurrentCohesive(default._networks, {**default.card, "data": {"grains": 1500}}, "grains")
     with pytest.raises(ParameterError, match="not trained on a classical law"):
         law.reference()
+
+
+def test_a_law_becomes_its_module_again(default, paths):
+    network = as_module(default)
+    with torch.no_grad():
+        expected = network(torch.tensor(paths)).numpy() * default.traction_scale
+    found = respond(default, paths * default.separation_scale)[0]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10 * default.traction_scale)
+    with pytest.raises(ParameterError, match="no network 'microstructure'"):
+        as_module(default, "microstructure")
 
 
 def test_the_networks_have_the_sizes_of_the_paper():

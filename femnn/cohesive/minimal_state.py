@@ -48,7 +48,8 @@ class MinimalState:
 
     def __init__(self, tensors, separation_scale, traction_scale):
         _check(tensors)
-        arrays = [np.asarray(tensors[name], dtype=np.float64) for name in TENSORS]
+        self.tensors = {name: np.asarray(tensors[name], dtype=np.float64) for name in TENSORS}
+        arrays = list(self.tensors.values())
         # transposed: the innermost loop runs over neighbouring numbers
         self.weights = tuple(np.ascontiguousarray(array.T) for array in arrays[:7])
         self.separation_scale = separation_scale

@@ -144,6 +144,11 @@ class RecurrentCohesive(Law):
             raise ParameterError(f"{self.name} predicts no microstructure; it was trained on separations alone")
         return self.microstructure.predict(self._checked(separation, state) / self.separation_scale, state.values)
 
+    def tensors(self, part="traction"):
+        """Arrays of the network ``part`` by name, as they were trained; empty if there is no such part."""
+        network = self._networks.get(part)
+        return dict(network.tensors) if network is not None else {}
+
     @property
     def name(self):
         """The file and the first digits of its hash."""

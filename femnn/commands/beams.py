@@ -173,7 +173,7 @@ class Setup:
         return total
 
 
-def delaminate(beam, law, *, increment=0.1, rtol=1e-6, progress=True, callback=None):
+def delaminate(beam, law, *, increment=0.1, rtol=1e-4, progress=True, callback=None):
     """Follow a beam until its crack has grown by ``beam.growth``.
 
     Parameters
