@@ -178,7 +178,8 @@ def test_a_restart_goes_on_as_if_nothing_had_happened(tmp_path):
     half, before = pulled(first, top, fixed, (0, 0.6, 0.8), 2e-5, steps=[0.125, 0.25, 0.375, 0.5])
     first.save(tmp_path / "restart.npz", half.u, half.t)
     second, _, _ = block(law)
-    u, t = second.load(tmp_path / "restart.npz")
+    u, t, heading = second.load(tmp_path / "restart.npz")
+    assert heading is None
     rest, after = pulled(second, top, fixed, (0, 0.6, 0.8), 2e-5, steps=[0.625, 0.75, 0.875, 1.0], initial=u, start=t)
     np.testing.assert_allclose(rest.u, whole.u, rtol=0, atol=1e-9 * np.abs(whole.u).max())
     np.testing.assert_allclose(np.concatenate([before, after]), forces, rtol=0, atol=1e-7 * np.abs(forces).max())
@@ -188,6 +189,22 @@ def test_a_restart_goes_on_as_if_nothing_had_happened(tmp_path):
         second.load(tmp_path / "cut.npz")
     with pytest.raises(StateError, match="points of RecurrentCohesive"):
         block(femnn.BilinearCohesive(*PEEK))[0].load(tmp_path / "restart.npz")
+
+
+def test_an_interrupted_beam_goes_on_where_it_was(tmp_path):
+    beam, law = Beam("dcb", growth=0.5e-3), femnn.BilinearCohesive(*PEEK)
+    whole = delaminate(beam, law, progress=False)
+
+    def interrupted(setup, step):
+        if step.t > 0.7 * whole.load.max():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        delaminate(beam, law, progress=False, restart=tmp_path / "beam.npz", callback=interrupted)
+    rest = delaminate(beam, law, progress=False, restart=tmp_path / "beam.npz")
+    assert 0 < len(rest.load) < len(whole.load)
+    np.testing.assert_allclose(rest.load, whole.load[-len(rest.load) :], rtol=1e-9)
+    np.testing.assert_allclose(rest.u, whole.u, rtol=0, atol=1e-9 * np.abs(whole.u).max())
 
 
 def test_a_failed_step_changes_nothing():
@@ -200,17 +217,28 @@ def test_a_failed_step_changes_nothing():
     np.testing.assert_array_equal(problem.states[0].values, before)
 
 
-def test_a_load_that_nothing_carries_says_where_it_stopped():
+def test_a_load_that_nothing_carries_says_where_it_stopped_and_leaves_a_restart(tmp_path):
     law = femnn.BilinearCohesive(*PEEK)
     problem, top, fixed = block(law)
     load = np.zeros(problem.stiffness.shape[0])
     load[3 * top + 2] = 2.0 * PEEK[0] * 1e-6 / len(top)
     held = fixed[: len(fixed) // 2]
     with pytest.raises(ConvergenceError, match=r"no equilibrium was found beyond t = 0\.4") as failure:
-        femnn.newton(problem, load, held, min_step=1e-3, solver=partial(solve, method="splu"), progress=False)
+        femnn.newton(
+            problem,
+            load,
+            held,
+            min_step=1e-3,
+            solver=partial(solve, method="splu"),
+            callback=problem.saver(tmp_path / "last.npz"),
+            progress=False,
+        )
     assert 0.4 < failure.value.t <= 0.51
     # the state that is kept is the one in equilibrium there
-    force, _ = problem.residual_and_tangent(failure.value.x)
+    u, t, _ = block(law)[0].load(tmp_path / "last.npz")
+    assert t == failure.value.t
+    np.testing.assert_array_equal(u, failure.value.x)
+    force, _ = problem.residual_and_tangent(u)
     free = np.setdiff1d(np.arange(len(load)), held)
     np.testing.assert_allclose(force[free], failure.value.t * load[free], rtol=0, atol=1e-6 * np.abs(load).max())
 

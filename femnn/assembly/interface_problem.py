@@ -2,13 +2,26 @@
 
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from femnn.assembly.interface import InterfaceElements, SparseSum
+from femnn.assembly.load_path import Heading
 from femnn.exceptions import OutsideRangeError, ParameterError, StateError
 from femnn.files import atomic_write
+
+# Fields of a heading that are numbers, in the order of their arguments.
+_HEADING = ("dt", "length", "longest", "dissipation")
+
+
+class Restart(NamedTuple):
+    """Where a run goes on: displacements (n,), time or load factor, heading of an arc-length path or None."""
+
+    u: np.ndarray
+    t: float
+    heading: Heading | None
 
 
 class CohesiveProblem:
@@ -102,21 +115,34 @@ class CohesiveProblem:
             for (elements, law), state in zip(self.interfaces, self.states, strict=True)
         ]
 
-    def save(self, path, u, t):
-        """Write a restart file: displacements (n,), time or load factor and the history. Whole or not at all."""
+    def save(self, path, u, t, heading=None):
+        """Write a restart file: displacements (n,), time or load factor, the history. Whole or not at all.
+
+        ``heading`` is that of a :class:`femnn.assembly.load_path.Step` or LoadPath, for :func:`femnn.arc_length`.
+        """
         arrays = {"u": np.asarray(u, dtype=np.float64), "t": np.float64(t)}
+        if heading is not None:
+            arrays |= {"heading_du": heading.du, "heading": np.array([getattr(heading, name) for name in _HEADING])}
         for number, state in enumerate(self.states):
             arrays |= {
                 f"values{number}": state.values,
                 f"outside{number}": state.outside,
                 f"law{number}": np.array(state.law),
             }
-        path = Path(path)
-        with atomic_write(path) as temporary, open(temporary, "wb") as file:
+        with atomic_write(Path(path)) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **arrays)
 
+    def saver(self, path):
+        """A ``callback`` for femnn's solvers: every accepted step is saved, so a failure leaves the last one behind."""
+        return lambda step: self.save(path, step.u, step.t, step.heading)
+
     def load(self, path):
-        """Take up the history of a restart file; returns its displacements and time.
+        """Take up the history of a restart file.
+
+        Returns
+        -------
+        Restart
+            ``(u, t, heading)`` to go on from.
 
         Raises
         ------
@@ -128,8 +154,10 @@ class CohesiveProblem:
                 arrays = {name: file[name] for name in file.files}
             count = sum(name.startswith("values") for name in arrays)
             found = [(str(arrays[f"law{i}"]), arrays[f"values{i}"], arrays[f"outside{i}"]) for i in range(count)]
-            u, t = arrays["u"], float(arrays["t"])
-        except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            u, t, heading = arrays["u"], float(arrays["t"]), None
+            if "heading" in arrays:
+                heading = Heading(arrays["heading_du"], *arrays["heading"].tolist())
+        except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise StateError(f"{path} is no whole restart file: {error}; start from an older one") from error
         if len(found) != len(self.states) or len(u) != self.stiffness.shape[0]:
             raise StateError(
@@ -145,4 +173,4 @@ class CohesiveProblem:
         self.states = [type(state)(values, law, outside) for (law, values, outside), state in
                        zip(found, self.states, strict=True)]  # fmt: skip
         self._tried = None
-        return u, t
+        return Restart(u, t, heading)

@@ -8,6 +8,7 @@ G = −Σ F ∂u/∂x (the J-integral around the beam; Anthony & Paris, Int. J. 
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import skfem
@@ -16,7 +17,7 @@ from skfem.helpers import sym_grad, trace
 from femnn.assembly.arc_length import arc_length
 from femnn.assembly.interface import InterfaceElements
 from femnn.assembly.interface_mesh import Interface
-from femnn.assembly.interface_problem import CohesiveProblem
+from femnn.assembly.interface_problem import CohesiveProblem, Restart
 from femnn.assembly.linear_solver import solve
 from femnn.cohesive.classical import ContactCohesive
 from femnn.cohesive.recurrent import RecurrentCohesive
@@ -173,7 +174,7 @@ class Setup:
         return total
 
 
-def delaminate(beam, law, *, increment=0.1, rtol=1e-4, progress=True, callback=None):
+def delaminate(beam, law, *, increment=0.1, rtol=1e-4, progress=True, callback=None, restart=None):
     """Follow a beam until its crack has grown by ``beam.growth``.
 
     Parameters
@@ -189,10 +190,13 @@ def delaminate(beam, law, *, increment=0.1, rtol=1e-4, progress=True, callback=N
         Show a progress bar.
     callback
         Called with the Setup and each Step.
+    restart
+        File that keeps the last state; if it exists, the path goes on from there.
 
     Returns
     -------
     Delamination
+        Of the states that this call found.
 
     Raises
     ------
@@ -207,10 +211,15 @@ def delaminate(beam, law, *, increment=0.1, rtol=1e-4, progress=True, callback=N
         far = np.linalg.norm(elements.separation(step.u), axis=1).reshape(ahead.shape) > law.separation_scale
         softened = (setup.problem.damage()[0] * elements.dx).sum()
         records.append((setup.load @ step.u, step.t, setup.release(step.u, step.t), softened, step.iterations))
+        if restart is not None:
+            setup.problem.save(restart, step.u, step.t, step.heading)
         if callback is not None:
             callback(setup, step)
         return bool((far | ~ahead).all())
 
+    begin = Restart(None, 0.0, None)
+    if restart is not None and Path(restart).exists():
+        begin = setup.problem.load(restart)
     path = arc_length(
         setup.problem,
         setup.load,
@@ -220,6 +229,9 @@ def delaminate(beam, law, *, increment=0.1, rtol=1e-4, progress=True, callback=N
         control="dissipation",
         rtol=rtol,
         solver=partial(solve, method="splu"),
+        initial=begin.u,
+        start=begin.t,
+        heading=begin.heading,
         callback=record,
         progress=progress,
     )
