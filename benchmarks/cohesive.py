@@ -62,7 +62,10 @@ def main(networks, only, paths, points, beams, out, as_json, speed_of):
     _draw(out / "paths.png", law, laws)
     with atomic_write(out / "cohesive.json") as temporary:
         temporary.write_text(json.dumps(figures, indent=2), encoding="utf-8")
-    click.echo(json.dumps(figures, indent=2) if as_json else _text(figures, paths, points))
+    text = _text(figures, paths, points)
+    with atomic_write(out / "cohesive.md") as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+    click.echo(json.dumps(figures, indent=2) if as_json else text)
 
 
 def _trained(folder, network, law):
@@ -192,10 +195,9 @@ def _beams(law, recurrent):
 
 def _draw(path, reference, laws):
     data = PathData.of_law(reference, 3, STEPS, "random", _SEED + 1)
-    fine = PathData.of_law(reference, 3, STEPS, "random", _SEED + 1)
     figure = Figure(figsize=(11, 6), layout="constrained")
     axes = figure.subplots(2, 3, sharex=True)
-    answers = {"bilinear": fine.tractions, **{name: responses(law, data) for name, law in laws.items()}}
+    answers = {"bilinear": data.tractions, **{name: responses(law, data) for name, law in laws.items()}}
     for column in range(3):
         for row, label in enumerate(("normal traction, MPa", "shear traction, MPa")):
             for name, tractions in answers.items():
