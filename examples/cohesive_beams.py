@@ -10,12 +10,13 @@ recurrent law was trained on the bilinear one; nothing else differs.
 import argparse
 from pathlib import Path
 
+import meshio
 import numpy as np
 from matplotlib.figure import Figure
 
 import femnn
 from femnn.assembly.interface_output import save_interface
-from femnn.commands.beams import Beam, closed_form, delaminate, mixed_mode
+from femnn.commands.beams import Beam, classical, closed_form, delaminate, mixed_mode
 from femnn.files import atomic_write
 from femnn.plotting import save
 from femnn.tables import markdown
@@ -82,7 +83,7 @@ def difference(one, other):
 def _table(beam, results):
     rows = []
     for name, result in results.items():
-        own = LAWS["bilinear"]()
+        own = classical(LAWS[name]())
         rows.append(
             {
                 "law": name,
@@ -111,15 +112,13 @@ def _draw(path, beam, results):
         load, displacement = closed_form(beam, LAWS["bilinear"](), beam.crack + np.linspace(0.0, beam.growth, 50))
         curve.plot(1e3 * displacement, 1e-3 * load, "k--", linewidth=1, label="beam theory")
     for name, result in results.items():
-        (line,) = curve.plot(
-            1e3 * np.r_[0.0, result.displacement], 1e-3 * np.r_[0.0, result.load], ".-", markersize=3, label=name
-        )
+        # the recurrent law lies on the one it was trained on
+        style = {"linestyle": "--" if name == "recurrent" else "-", "marker": ".", "markersize": 3}
+        (line,) = curve.plot(1e3 * np.r_[0.0, result.displacement], 1e-3 * np.r_[0.0, result.load], label=name, **style)
         elements = result.setup.problem.interfaces[0][0]
         damage = result.setup.problem.damage()[0]
         order = np.argsort(elements.x[..., 0].ravel())
-        interface.plot(
-            1e3 * elements.x[..., 0].ravel()[order], damage.ravel()[order], ".-", markersize=3, color=line.get_color()
-        )
+        interface.plot(1e3 * elements.x[..., 0].ravel()[order], damage.ravel()[order], color=line.get_color(), **style)
     curve.set(xlabel="displacement, mm", ylabel="load, kN per m of width", title=TITLES[beam.test])
     curve.legend()
     interface.set(xlabel="place along the beam, mm", ylabel="damage", title="Interface at the end")
@@ -130,10 +129,11 @@ def _draw(path, beam, results):
 def _write(folder, name, result):
     """The deformed beam and its interface for ParaView."""
     mesh, problem = result.setup.mesh, result.setup.problem
-    moved = np.zeros((mesh.nvertices, 3))
-    moved[:, :2] = result.u.reshape(-1, 2)
+    # ParaView wants three coordinates
+    points, moved = np.zeros((2, mesh.nvertices, 3))
+    points[:, :2], moved[:, :2] = mesh.p.T, result.u.reshape(-1, 2)
     with atomic_write(folder / f"{name}.vtu") as temporary:
-        mesh.save(temporary, point_data={"displacement": moved})
+        meshio.Mesh(points, [("quad", mesh.t.T)], point_data={"displacement": moved}).write(temporary)
     elements, law = problem.interfaces[0]
     save_interface(folder / f"{name}_interface.vtu", elements, result.u, damage=law.damage(problem.states[0]))
 

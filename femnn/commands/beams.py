@@ -19,7 +19,7 @@ from femnn.assembly.interface import InterfaceElements
 from femnn.assembly.interface_mesh import Interface
 from femnn.assembly.interface_problem import CohesiveProblem, Restart
 from femnn.assembly.linear_solver import solve
-from femnn.cohesive.classical import ContactCohesive
+from femnn.cohesive.classical import ContactCohesive, ExponentialCohesive
 from femnn.cohesive.recurrent import RecurrentCohesive
 from femnn.exceptions import ConvergenceError, ParameterError
 
@@ -281,7 +281,7 @@ def closed_form(beam, law, cracks):
 
 
 def mixed_mode(beam, law, crack):
-    """Mode II share, and the toughness of Benzeggagh and Kenane at it, of a beam's crack of given length."""
+    """Mode II share of a beam's crack of given length after beam theory, and what a classical law resists it with."""
     if beam.test != "mmb":
         share = {"dcb": 0.0, "enf": 1.0}[beam.test]
     else:
@@ -290,6 +290,8 @@ def mixed_mode(beam, law, crack):
         one = 12.0 * opening**2 * (crack + longer) ** 2
         two = 9.0 / 16.0 * shearing**2 * (crack + 0.42 * longer) ** 2
         share = two / (one + two)
+    if isinstance(law, ExponentialCohesive):
+        return share, 1.0 / ((1.0 - share) / law.normal_toughness + share / law.shear_toughness)
     return share, law.normal_toughness + (law.shear_toughness - law.normal_toughness) * share**law.exponent
 
 
