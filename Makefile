@@ -31,8 +31,11 @@ lint: $(STAMP)
 weights: $(STAMP)
 	$(BIN)/femnn train points --out runs
 	$(BIN)/femnn train weights --out runs
+	$(BIN)/femnn train cohesive --out runs
 	cp runs/integration-points.safetensors runs/integration-points.json \
 	   runs/quadrature-weights.safetensors runs/quadrature-weights.json femnn/pretrained/
+	cp runs/cohesive-minimal-state.safetensors femnn/pretrained/cohesive-default.safetensors
+	cp runs/cohesive-minimal-state.json femnn/pretrained/cohesive-default.json
 
 # Needs the shared libraries of gmsh: see meshes/README.md.
 meshes: $(STAMP)

@@ -12,12 +12,17 @@ from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
+from femnn.assembly.interface import InterfaceElements
+from femnn.assembly.interface_mesh import Interface
+from femnn.assembly.interface_problem import CohesiveProblem
 from femnn.assembly.laws import ConstitutiveLaw, PointLaw
 from femnn.assembly.linear_solver import Solution, solve
 from femnn.assembly.load_path import LoadPath, NonlinearProblem
 from femnn.assembly.newton import newton
 from femnn.assembly.pattern import Pattern
 from femnn.assembly.solid import Solid
+from femnn.cohesive.classical import BilinearCohesive, ContactCohesive, ExponentialCohesive
+from femnn.cohesive.recurrent import RecurrentCohesive
 from femnn.exceptions import (
     ConvergenceError,
     DatasetError,
@@ -26,8 +31,10 @@ from femnn.exceptions import (
     FoldedElementError,
     LawError,
     MeshError,
+    OutsideRangeError,
     ParameterError,
     SingularMatrixError,
+    StateError,
     TrainingError,
     WeightFileError,
 )
@@ -43,26 +50,35 @@ __version__ = metadata.version("femnn")
 
 __all__ = [
     "AdaptiveGauss",
+    "BilinearCohesive",
     "CellGroup",
+    "CohesiveProblem",
     "ConstitutiveLaw",
+    "ContactCohesive",
     "ConvergenceError",
     "CorrectedGauss",
     "DatasetError",
+    "ExponentialCohesive",
     "FemnnError",
     "FemnnWarning",
     "FoldedElementError",
     "GaussLegendre",
+    "Interface",
+    "InterfaceElements",
     "LawError",
     "LoadPath",
     "MeshError",
     "NonlinearProblem",
+    "OutsideRangeError",
     "ParameterError",
     "Pattern",
     "PointLaw",
+    "RecurrentCohesive",
     "Rule",
     "SingularMatrixError",
     "Solid",
     "Solution",
+    "StateError",
     "TrainingError",
     "WeightFileError",
     "arc_length",

@@ -67,6 +67,14 @@ class WeightFileError(FemnnError):
     """A weight file is missing, damaged, or not one of femnn's."""
 
 
+class StateError(FemnnError, ValueError):
+    """The history given to a cohesive law is of another law or of another number of points."""
+
+
+class OutsideRangeError(FemnnError):
+    """Separations have left the range that a recurrent law was trained in, and the user asked to stop there."""
+
+
 class DatasetError(FemnnError):
     """A data set is damaged or was made with other settings than those asked for."""
 

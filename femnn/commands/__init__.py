@@ -26,7 +26,7 @@ Exit codes:
 _SUMMARIES = {
     "demo": "Solve a loaded part with adaptive quadrature and compare with uniform rules.",
     "inspect": "Say how distorted a mesh is and how many points it needs.",
-    "train": "Train the networks behind the rules.",
+    "train": "Train the networks behind rules and laws.",
     "bench": "Run a benchmark.",
 }
 

@@ -1,4 +1,4 @@
-"""``femnn train``: make the weight files behind the rules, again or for other elements."""
+"""``femnn train``: make the weight files behind rules and laws, again or for other elements and materials."""
 
 import json
 from dataclasses import replace
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from femnn.commands import train_cohesive
 from femnn.tables import aligned
 
 # What trains imports torch: only the functions below do so, that `femnn train --help` need not wait for it.
@@ -41,7 +42,7 @@ def _options_of_all(function):
 
 @click.group("train")
 def command():
-    """Train the networks behind the rules: draw elements, label them, train, calibrate, test, save.
+    """Train the networks behind rules and laws: draw, label, train, calibrate, test, save.
 
     An interrupted run goes on where it stopped when the same command is given again. What --out holds must have been
     made with the same settings.
@@ -73,7 +74,7 @@ def points(out, elements, seed, epochs, quiet, as_json, tolerance):
         _check_tolerance(tolerance)
         settings = _settings(training.WEIGHTS_RECIPE, training.CLASSIFIER_OPTIONS, elements, seed, epochs)
         path, test = training.train_points_classifier(out, tolerance, *settings, progress=progress)
-    _show(path, test, quiet, as_json)
+    show(path, test, quiet, as_json)
 
 
 @command.command(short_help="The weights of CorrectedGauss.")
@@ -104,7 +105,10 @@ def weights(out, elements, seed, epochs, quiet, as_json, target, trials):
     path, test = training.train_weights(
         out, replace(recipe, trials=trials), options, target, progress=not (quiet or as_json)
     )
-    _show(path, test, quiet, as_json)
+    show(path, test, quiet, as_json)
+
+
+command.add_command(train_cohesive.command)
 
 
 def _check_tolerance(tolerance):
@@ -120,22 +124,23 @@ def _settings(recipe, options, elements, seed, epochs):
     return recipe, replace(options, seed=seed, **({} if epochs is None else {"epochs": epochs}))
 
 
-def _show(path, test, quiet, as_json):
+def show(path, test, quiet, as_json, first="measure, tolerance"):
+    """Print where the weights are and, unless quiet, their test figures; ``first`` heads the rows of a table."""
     if as_json:
         click.echo(json.dumps({"weights": str(path), "test": test}, indent=2))
         return
     if not quiet:
-        click.echo(_table(test))
+        click.echo(_table(test, first))
     click.echo(f"weights: {path}")
 
 
-def _table(test):
+def _table(test, first):
     """Test figures as text: one line each, or one row for each tolerance."""
     if not any(isinstance(value, dict) for value in test.values()):
         width = max(map(len, test), default=0)
         return "\n".join(f"{_words(name):<{width}}  {value:.4f}" for name, value in test.items())
     columns = list(next(iter(test.values())))
-    heads = ["measure, tolerance", *map(_words, columns)]
+    heads = [first, *map(_words, columns)]
     rows = [[name, *(f"{figures[column]:.4f}" for column in columns)] for name, figures in test.items()]
     return aligned([heads, *rows], left=0)
 

@@ -1,0 +1,278 @@
+"""Recurrent cohesive laws: accuracy on unseen paths, safety, speed, and what they cost Newton's method.
+
+Learned is the bilinear law with friction, AS4/PEEK. Networks that are not in --networks are trained there first, with
+the settings of `femnn train cohesive`; that takes minutes each. Errors are relative to the normal strength; the steps
+of a path are straight, so a path with finer steps is the same path, and the reference is asked for its answer there.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+from matplotlib.figure import Figure
+
+import femnn
+from femnn.cohesive.fitting import PathData, accuracy, responses, unseen
+from femnn.cohesive.paths import KINDS, refined, respond, separation_paths
+from femnn.cohesive.recurrent import NETWORKS
+from femnn.commands import Command
+from femnn.commands.beams import Beam, delaminate
+from femnn.commands.train_cohesive import AS4_PEEK, STEPS, train_cohesive
+from femnn.files import atomic_write
+from femnn.machine import description
+from femnn.plotting import save
+from femnn.tables import markdown
+
+# Neither training nor the figures on the cards have seen it.
+_SEED = 2_000_003
+
+
+@click.command(cls=Command)
+@click.option(
+    "--networks", type=click.Path(path_type=Path, file_okay=False), default=Path("results/cohesive"), show_default=True,
+    help="Folder of weight files; missing ones are trained there.",
+)  # fmt: skip
+@click.option("--only", multiple=True, type=click.Choice(NETWORKS), help="These networks, not all; may be repeated.")
+@click.option("--paths", type=click.IntRange(min=4), default=10_000, show_default=True, help="For the dissipation.")
+@click.option("--points", type=click.IntRange(min=1), default=10_000, show_default=True, help="For the speed.")
+@click.option("--beams/--no-beams", default=True, show_default=True, help="Follow the delaminating beams, too.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/cohesive"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--speed-of", hidden=True, type=click.Path(path_type=Path), help="In a process of one thread.")
+def main(networks, only, paths, points, beams, out, as_json, speed_of):
+    """Accuracy, safety and speed of recurrent cohesive laws, and their Newton iterations in beams."""
+    if speed_of is not None:
+        click.echo(json.dumps(_speed(None if str(speed_of) == "classical" else speed_of, points)))
+        return
+    law = femnn.BilinearCohesive(**AS4_PEEK)
+    files = {name: _trained(networks, name, law) for name in only or NETWORKS}
+    laws = {name: femnn.RecurrentCohesive.load(path) for name, path in files.items()}
+    figures = {
+        "machine": description(),
+        "accuracy": [_accuracy(name, each, law) for name, each in laws.items()],
+        "safety": [_safety(name, each, law, paths) for name, each in {"bilinear": law, **laws}.items()],
+        "speed": [_timed(name, path, points) for name, path in {"bilinear": "classical", **files}.items()],
+        "beams": _beams(law, laws["minimal-state"]) if beams and "minimal-state" in laws else [],
+    }
+    _draw(out / "paths.png", law, laws)
+    with atomic_write(out / "cohesive.json") as temporary:
+        temporary.write_text(json.dumps(figures, indent=2), encoding="utf-8")
+    text = _text(figures, points)
+    with atomic_write(out / "cohesive.md") as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+    click.echo(json.dumps(figures, indent=2) if as_json else text)
+
+
+def _trained(folder, network, law):
+    path = folder / f"cohesive-{network}.safetensors"
+    if not path.is_file():
+        click.echo(f"training {network} ...", err=True)
+        train_cohesive(folder, law, network)
+    return path
+
+
+def _accuracy(name, law, reference):
+    tests = unseen(reference, 400, STEPS, _SEED)
+    row = {"network": name, "parameters": sum(law.card["training"]["parameters"].values())}
+    for kind in KINDS:
+        errors = accuracy(law, tests[kind])
+        row |= {f"{kind}_mean": errors["mean"], f"{kind}_p95": errors["p95"]}
+    separations = tests["random"].separations
+    for label, paths in (("finer", refined(separations, 10)), ("coarser", separations[:, ::2])):
+        data = PathData(paths, respond(reference, paths)[0], reference.separation_scale, tests["random"].traction_scale)
+        row[label] = accuracy(law, data)["mean"] / row["random_mean"]
+    return row
+
+
+def _safety(name, law, reference, count):
+    """Energy that a path gives back beyond what was put in, and the least dissipation of a step where Ψ is known."""
+    knows = not isinstance(law, femnn.RecurrentCohesive) or law.network == "minimal-state"
+    # the general networks are slow, and a tenth of the paths shows what they do
+    count = count if knows else max(count // 10, 4)
+    paths = separation_paths(count, STEPS, reference.separation_scale, "all", _SEED)
+    fine = refined(paths, 10)
+    state, work = law.initial_state(count), np.zeros(count)
+    least, step_least, energy = np.zeros(count), np.inf, np.zeros(count)
+    traction_before = np.zeros((count, 3))
+    for before, after in zip(fine.transpose(1, 0, 2)[:-1], fine.transpose(1, 0, 2)[1:], strict=True):
+        traction, _, state = law.update(after, state)
+        move = after - before
+        work += 0.5 * ((traction + traction_before) * move).sum(axis=1)
+        least, traction_before = np.minimum(least, work), traction
+        if knows:
+            now = law.free_energy(after, state)
+            step_least = min(step_least, ((traction * move).sum(axis=1) - now + energy).min())
+            energy = now
+    virgin = law.update(np.zeros((1, 3)), law.initial_state(1)).traction
+    return {
+        "law": name,
+        "paths": count,
+        "least_step": step_least / reference.normal_toughness if knows else None,
+        "least_work": least.min() / reference.normal_toughness,
+        "share_below": float(np.mean(least < -1e-3 * reference.normal_toughness)),
+        "virgin": np.abs(virgin).max() / reference.normal_strength,
+    }
+
+
+def _timed(name, path, points):
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+    command = [sys.executable, __file__, "--speed-of", str(path), "--points", str(points)]
+    answer = subprocess.run(command, env={**os.environ, **one}, capture_output=True, text=True, check=True)
+    return {"law": name, **json.loads(answer.stdout)}
+
+
+def _speed(path, points):
+    """Updates with tangent per second: as shipped, and by torch's vmap(jacfwd) in float64; one thread."""
+    law = femnn.BilinearCohesive(**AS4_PEEK) if path is None else femnn.RecurrentCohesive.load(path)
+    separations = separation_paths(points, 8, law.separation_scale, "random", _SEED)
+    state = law.update(separations[:, 1], law.initial_state(points)).state
+    rates = {"shipped": points / _median(lambda: law.update(separations[:, 4], state)), "torch": None}
+    if path is not None:
+        rates["torch"] = points / _median(_torch_update(law, separations[:, 4], state))
+    return rates
+
+
+def _torch_update(law, separation, state):
+    import torch
+
+    from femnn.cohesive.modules import as_module
+
+    torch.set_num_threads(1)
+    module = as_module(law)
+
+    def both(x, h):
+        y, new = module.step(x, h)
+        return y, (y, new)
+
+    update = torch.func.vmap(torch.func.jacfwd(both, has_aux=True))
+    x, h = torch.tensor(separation / law.separation_scale), torch.tensor(state.values)
+    if law.network == "minimal-state":
+        h[:, 1:] /= law.separation_scale
+    with torch.no_grad():
+        _, (traction, _) = update(x, h)
+    mine = law.update(separation, state)
+    gap = np.abs(traction.numpy() * law.traction_scale - mine.traction).max() / law.traction_scale
+    if gap > 1e-9:
+        raise femnn.FemnnError(f"torch and the law differ by {gap:.1e} of the strength; the timing would mean nothing")
+    return lambda: update(x, h)
+
+
+def _median(call, repeat=5):
+    call()
+    seconds = []
+    for _ in range(repeat):
+        started = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds))
+
+
+def _beams(law, recurrent):
+    rows = []
+    for test, rtol in (("dcb", 1e-4), ("enf", 1e-4), ("mmb", 1e-4), ("dcb", 1e-6)):
+        results = [delaminate(Beam(test), each, rtol=rtol, progress=False) for each in (law, recurrent)]
+        release = [float(np.median(result.release[len(result.release) * 2 // 3 :])) for result in results]
+        course = np.linspace(0.0, 0.98, 200) * results[0].displacement.max()
+        curves = [np.interp(course, np.r_[0.0, each.displacement], np.r_[0.0, each.load]) for each in results]
+        monotone = all((np.diff(result.displacement) > 0).all() for result in results)
+        rows.append(
+            {
+                "test": test,
+                "rtol": rtol,
+                "release": release[0],
+                "release_recurrent": release[1],
+                "curve": float(np.abs(curves[1] - curves[0]).max() / curves[0].max()) if monotone else None,
+                "peak": results[1].load.max() / results[0].load.max() - 1.0,
+                "states": f"{len(results[0].load)} / {len(results[1].load)}",
+                "iterations": f"{results[0].iterations.sum()} / {results[1].iterations.sum()}",
+                "ratio": float(results[1].iterations.sum() / results[0].iterations.sum()),
+            }
+        )
+    return rows
+
+
+def _draw(path, reference, laws):
+    data = PathData.of_law(reference, 3, STEPS, "random", _SEED + 1)
+    figure = Figure(figsize=(11, 6), layout="constrained")
+    axes = figure.subplots(2, 3, sharex=True)
+    answers = {"bilinear": data.tractions, **{name: responses(law, data) for name, law in laws.items()}}
+    for column in range(3):
+        for row, label in enumerate(("normal traction, MPa", "shear traction, MPa")):
+            for name, tractions in answers.items():
+                style = {"color": "black", "linewidth": 2} if name == "bilinear" else {"linewidth": 1}
+                axes[row, column].plot(1e-6 * tractions[column, :, row], label=name, **style)
+            axes[row, 0].set_ylabel(label)
+        axes[1, column].set_xlabel("step")
+    axes[0, 0].legend(fontsize=7)
+    save(figure, path)
+
+
+def _text(figures, points):
+    percent = "{:.2%}"
+    accuracy_columns = {
+        "network": ("network", "{}"),
+        "parameters": ("parameters", "{:,}"),
+        **{
+            f"{kind}_{figure}": (f"{kind}, {label}", percent)
+            for kind in KINDS
+            for figure, label in (("mean", "mean"), ("p95", "95 %"))
+        },
+        "coarser": ("steps twice as long, ×", "{:.2f}"),
+        "finer": ("ten times finer, ×", "{:.2f}"),
+    }
+    safety_columns = {
+        "law": ("law", "{}"),
+        "paths": ("paths", "{:,}"),
+        "least_step": ("least dissipation of a step", "{:.1e}"),
+        "least_work": ("least work of a path", "{:.1e}"),
+        "share_below": ("paths that give energy", percent),
+        "virgin": ("virgin traction at zero", "{:.1e}"),
+    }
+    speed = [{**row, "ratio": row["shipped"] / row["torch"] if row["torch"] else None} for row in figures["speed"]]
+    speed_columns = {
+        "law": ("law", "{}"),
+        "shipped": ("updates a second", "{:,.0f}"),
+        "torch": ("torch, vmap(jacfwd)", "{:,.0f}"),
+        "ratio": ("ratio", "{:.1f}"),
+    }
+    beam_columns = {
+        "test": ("beam", "{}"),
+        "rtol": ("tolerance", "{:g}"),
+        "release": ("G, bilinear, J/m²", "{:.1f}"),
+        "release_recurrent": ("G, recurrent, J/m²", "{:.1f}"),
+        "curve": ("load-displacement differs", percent),
+        "peak": ("largest load differs", percent),
+        "states": ("states", "{}"),
+        "iterations": ("Newton iterations", "{}"),
+        "ratio": ("ratio", "{:.2f}"),
+    }
+    parts = [
+        f"Machine: {figures['machine']}",
+        "Errors on unseen paths, over the normal strength (published for stresses of a composite: 0.5 %, Mozaffar et "
+        "al., PNAS 116 (2019) 26414-26420); last columns: mean error on random paths with other steps, over that with "
+        "these:",
+        markdown(figures["accuracy"], accuracy_columns),
+        "Energy over unseen paths, relative to the normal toughness; a path gives energy where its work "
+        "falls below -0.1 % of it; virgin traction over the normal strength:",
+        markdown(figures["safety"], safety_columns),
+        f"Speed on {points:,} points with tangent, one thread, float64:",
+        markdown(speed, speed_columns),
+    ]
+    if figures["beams"]:
+        parts += [
+            f"Beams with the bilinear law and the minimal-state cell; toughnesses {AS4_PEEK['normal_toughness']:g} and "
+            f"{AS4_PEEK['shear_toughness']:g} J/m²; bilinear / recurrent where two figures stand. The bilinear law is "
+            "piecewise linear: Newton's method is exact after one iteration, which a smooth law pays for with another "
+            "one where the tolerance is tight:",
+            markdown(figures["beams"], beam_columns),
+        ]
+    return "\n\n".join(parts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""Interface elements: separation, internal force and tangent of a cohesive interface, fused.
+
+Small displacements: frames and areas are those of the undeformed interface. With N the shape functions of a facet and Q
+the frame, the separation is Q Σ N_a (u⁺_a − u⁻_a), the force ∫ Nᵀ Qᵀ t, the tangent ∫ Nᵀ Qᵀ (∂t/∂δ) Q N.
+"""
+
+import numpy as np
+from numba import njit
+from scipy.sparse import csr_matrix
+
+from femnn.exceptions import MeshError, ParameterError
+from femnn.integration.gauss import gauss_legendre
+
+
+def facet_gauss(dim, points=2):
+    """Gauss points (dim − 1, points^(dim − 1)) and weights of a facet of a ``dim``-dimensional mesh."""
+    return _tensor(*gauss_legendre(points), dim)
+
+
+def facet_newton_cotes(dim):
+    """Points at the corners, the rule that keeps tractions free of oscillations where the interface is stiff."""
+    return _tensor(np.array([0.0, 1.0]), np.array([0.5, 0.5]), dim)
+
+
+class InterfaceElements:
+    """Zero-thickness elements on an :class:`femnn.Interface`, with scikit-fem's numbering of the degrees of freedom.
+
+    For ``skfem.ElementVector`` of ``ElementHex1`` or ``ElementQuad1``; other elements go through
+    :func:`femnn.assembly.interface_forms.interface_bases`.
+
+    Parameters
+    ----------
+    interface
+        The pairs of faces.
+    quadrature
+        Points (dim − 1, nqp) in the unit square or interval and weights (nqp,); default two Gauss points per axis.
+
+    Attributes
+    ----------
+    x : (n, nqp, dim)
+        Integration points.
+    frames : (n, nqp, 3, dim)
+        Unit normal and the two shear directions at each; in two dimensions the last is zero.
+    dx : (n, nqp)
+        Area that belongs to each.
+    dofs : (n, 2·k·dim) int
+        Degrees of freedom of each element: minus side, then plus side.
+    """
+
+    def __init__(self, interface, quadrature=None):
+        mesh = interface.mesh
+        self.interface, self.dim = interface, mesh.dim()
+        points, weights = facet_gauss(self.dim) if quadrature is None else _checked(quadrature, self.dim)
+        self.shapes, derivatives = _shapes(points)
+        corners = mesh.p.T[interface.minus_vertices]
+        self.x = np.einsum("qa,nai->nqi", self.shapes, corners)
+        along = np.einsum("jqa,nai->nqji", derivatives, corners)
+        centre = mesh.p[:, mesh.t[:, mesh.f2t[0, interface.minus]]].mean(axis=1).T
+        self.frames, areas = _frames(along, self.x - centre[:, None])
+        if not (areas > 0.0).all():
+            facet = int(interface.minus[np.flatnonzero((areas <= 0.0).any(axis=1))[0]])
+            raise MeshError(f"facet {facet} of the interface has no area; repair the mesh")
+        self.dx = areas * weights
+        vertices = np.concatenate([interface.minus_vertices, interface.plus_vertices], axis=1)
+        self.dofs = (self.dim * vertices[:, :, None] + np.arange(self.dim)).reshape(len(vertices), -1)
+
+    @property
+    def points(self):
+        """Number of integration points: states of laws have this length."""
+        return self.dx.size
+
+    @property
+    def ndof(self):
+        """Degrees of freedom of the mesh."""
+        return self.dim * self.interface.mesh.nvertices
+
+    def separation(self, u):
+        """Separation (points, 3) in the frames for displacements ``u`` (ndof,), facet by facet."""
+        return _separation(np.ascontiguousarray(u, dtype=np.float64), self.dofs, self.shapes, self.frames)
+
+    def force(self, traction):
+        """Internal force (ndof,) of tractions (points, 3)."""
+        force = np.zeros(self.ndof)
+        _add_force(np.ascontiguousarray(traction), self.dofs, self.shapes, self.frames, self.dx, force)
+        return force
+
+    def stiffness(self, tangent):
+        """Tangent matrix (ndof, ndof) of the tangents (points, 3, 3) of a law."""
+        matrix = self.blocks(tangent)
+        rows = np.repeat(self.dofs, self.dofs.shape[1], axis=1).ravel()
+        columns = np.tile(self.dofs, self.dofs.shape[1]).ravel()
+        return csr_matrix((matrix.ravel(), (rows, columns)), shape=(self.ndof,) * 2)
+
+    def blocks(self, tangent):
+        """Tangent matrix of each element, (n, 2·k·dim, 2·k·dim)."""
+        return _blocks(np.ascontiguousarray(tangent), self.shapes, self.frames, self.dx)
+
+
+class SparseSum:
+    """A constant matrix plus interface elements: the pattern of their sum is found once.
+
+    Parameters
+    ----------
+    matrix
+        The constant part, square and sparse.
+    interfaces
+        List of InterfaceElements.
+    """
+
+    def __init__(self, matrix, interfaces):
+        n = matrix.shape[0]
+        for elements in interfaces:
+            if matrix.shape != (elements.ndof,) * 2:
+                raise ParameterError(
+                    f"the matrix has shape {matrix.shape}, but the split mesh has {elements.ndof} degrees of freedom; "
+                    "assemble it on interface.mesh"
+                )
+        constant = matrix.tocoo()
+        keys = [constant.row.astype(np.int64) * n + constant.col]
+        for elements in interfaces:
+            dofs = elements.dofs.astype(np.int64)
+            keys.append((n * dofs[:, :, None] + dofs[:, None, :]).ravel())
+        keys = np.concatenate(keys)
+        unique, places = np.unique(keys, return_inverse=True)
+        self.data = np.bincount(places[: constant.nnz], constant.data, minlength=len(unique))
+        self.places = places[constant.nnz :]
+        self.indices = (unique % n).astype(np.int32)
+        self.indptr = np.searchsorted(unique, np.arange(n + 1) * n).astype(np.int32)
+        self.n = n
+
+    def plus(self, blocks):
+        """The sum with the element matrices of each interface, CSR with sorted indices."""
+        flat = np.concatenate([block.ravel() for block in blocks]) if blocks else np.empty(0)
+        data = self.data + np.bincount(self.places, flat, minlength=len(self.data))
+        return csr_matrix((data, self.indices, self.indptr), shape=(self.n, self.n))
+
+
+def _tensor(points, weights, dim):
+    if dim == 2:
+        return points[None].copy(), weights.copy()
+    grid = np.stack(np.meshgrid(points, points, indexing="ij")).reshape(2, -1)
+    return grid, np.outer(weights, weights).ravel()
+
+
+def _checked(quadrature, dim):
+    points, weights = (np.asarray(part, dtype=np.float64) for part in quadrature)
+    if points.ndim != 2 or weights.ndim != 1 or points.shape != (dim - 1, len(weights)):
+        raise ParameterError(
+            f"the quadrature has points {points.shape} and weights {weights.shape}; pass ({dim - 1}, nqp) and (nqp,)"
+        )
+    if abs(weights.sum() - 1.0) > 1e-9:
+        raise ParameterError(f"the weights of the quadrature sum to {weights.sum():.6g}, not to 1; scale them")
+    return points, weights
+
+
+def _shapes(points):
+    """Values (nqp, k) and derivatives (dim − 1, nqp, k) of the linear shape functions around a facet."""
+    if len(points) == 1:
+        (a,) = points
+        return np.stack([1 - a, a], axis=1), np.stack([-np.ones_like(a), np.ones_like(a)], axis=1)[None]
+    a, b = points
+    values = np.stack([(1 - a) * (1 - b), a * (1 - b), a * b, (1 - a) * b], axis=1)
+    by_a = np.stack([b - 1, 1 - b, b, -b], axis=1)
+    by_b = np.stack([a - 1, -a, a, 1 - a], axis=1)
+    return values, np.stack([by_a, by_b])
+
+
+def _frames(along, outwards):
+    """Frames (n, nqp, 3, dim) and areas (n, nqp) from the tangents (n, nqp, dim − 1, dim) of the facets."""
+    dim = along.shape[-1]
+    if dim == 2:
+        normal = np.stack([along[..., 0, 1], -along[..., 0, 0]], axis=-1)
+    else:
+        normal = np.cross(along[..., 0, :], along[..., 1, :])
+    area = np.linalg.norm(normal, axis=-1)
+    normal = normal / np.where(area > 0.0, area, 1.0)[..., None]
+    normal *= np.where((normal * outwards).sum(axis=-1) < 0.0, -1.0, 1.0)[..., None]
+    frames = np.zeros((*normal.shape[:-1], 3, dim))
+    frames[..., 0, :] = normal
+    if dim == 2:
+        frames[..., 1, :] = np.stack([-normal[..., 1], normal[..., 0]], axis=-1)
+        return frames, area
+    # the first shear direction is the x axis as seen in the facet, where that is seen at all
+    axis = np.where(np.abs(normal[..., :1]) < 0.9, np.eye(3)[0], np.eye(3)[1])
+    first = axis - (axis * normal).sum(axis=-1, keepdims=True) * normal
+    frames[..., 1, :] = first / np.linalg.norm(first, axis=-1, keepdims=True)
+    frames[..., 2, :] = np.cross(normal, frames[..., 1, :])
+    return frames, area
+
+
+@njit(cache=True, error_model="numpy")
+def _separation(u, dofs, shapes, frames):
+    n, (nqp, k), dim = dofs.shape[0], shapes.shape, frames.shape[3]
+    separation = np.zeros((n * nqp, 3))
+    jump = np.empty(dim)
+    for e in range(n):
+        for q in range(nqp):
+            for i in range(dim):
+                jump[i] = 0.0
+                for a in range(k):
+                    jump[i] += shapes[q, a] * (u[dofs[e, (k + a) * dim + i]] - u[dofs[e, a * dim + i]])
+            for j in range(3):
+                for i in range(dim):
+                    separation[e * nqp + q, j] += frames[e, q, j, i] * jump[i]
+    return separation
+
+
+@njit(cache=True, error_model="numpy")
+def _add_force(traction, dofs, shapes, frames, dx, force):
+    n, (nqp, k), dim = dofs.shape[0], shapes.shape, frames.shape[3]
+    for e in range(n):
+        for q in range(nqp):
+            for i in range(dim):
+                pull = 0.0
+                for j in range(3):
+                    pull += frames[e, q, j, i] * traction[e * nqp + q, j]
+                pull *= dx[e, q]
+                for a in range(k):
+                    force[dofs[e, a * dim + i]] -= shapes[q, a] * pull
+                    force[dofs[e, (k + a) * dim + i]] += shapes[q, a] * pull
+
+
+@njit(cache=True, error_model="numpy")
+def _blocks(tangent, shapes, frames, dx):
+    n, (nqp, k), dim = frames.shape[0], shapes.shape, frames.shape[3]
+    blocks = np.zeros((n, 2 * k * dim, 2 * k * dim))
+    turned = np.empty((dim, dim))
+    half = k * dim
+    for e in range(n):
+        for q in range(nqp):
+            _turn(tangent[e * nqp + q], frames[e, q], dx[e, q], turned)
+            for a in range(k):
+                for b in range(k):
+                    both = shapes[q, a] * shapes[q, b]
+                    for i in range(dim):
+                        for j in range(dim):
+                            blocks[e, a * dim + i, b * dim + j] += both * turned[i, j]
+        for r in range(half):
+            for c in range(half):
+                value = blocks[e, r, c]
+                blocks[e, half + r, half + c] = value
+                blocks[e, half + r, c] = blocks[e, r, half + c] = -value
+    return blocks
+
+
+@njit(cache=True, error_model="numpy")
+def _turn(tangent, frame, area, turned):
+    """area · Qᵀ (∂t/∂δ) Q."""
+    dim = turned.shape[0]
+    for i in range(dim):
+        for j in range(dim):
+            total = 0.0
+            for a in range(3):
+                for b in range(3):
+                    total += frame[a, i] * tangent[a, b] * frame[b, j]
+            turned[i, j] = area * total

@@ -1,0 +1,91 @@
+"""Cohesive interfaces with scikit-fem's facet bases and forms: any element, the numbers of the fused path.
+
+The two sides are two facet bases on one numbering of the degrees of freedom. scikit-fem places the integration points
+by each facet's own vertex order, so that those of the two sides do not coincide; here the plus side takes the points of
+the minus side.
+"""
+
+import numpy as np
+import skfem
+from skfem.helpers import ddot, dot
+
+from femnn.assembly.interface import InterfaceElements, facet_gauss
+
+
+@skfem.LinearForm
+def cohesive_force(v_minus, v_plus, w):
+    """∫ t·[v]; field ``traction`` (dim, n, nqp) in global directions."""
+    return dot(w["traction"], v_plus - v_minus)
+
+
+@skfem.BilinearForm
+def cohesive_stiffness(u_minus, u_plus, v_minus, v_plus, w):
+    """∫ [v]·D [u]; field ``tangent`` (dim, dim, n, nqp) in global directions."""
+    jump, test = u_plus - u_minus, v_plus - v_minus
+    return ddot(w["tangent"], np.einsum("i...,j...->ij...", test, jump))
+
+
+class InterfaceBases:
+    """A pair of facet bases on an :class:`femnn.Interface`.
+
+    Parameters
+    ----------
+    interface
+        The pairs of faces.
+    element
+        Any vectorial element for the cells of the mesh.
+    quadrature
+        As :class:`femnn.assembly.interface.InterfaceElements` takes it.
+    dofs
+        ``basis.dofs`` of the cells' basis, to share its numbering; default: that of a new basis.
+
+    Attributes
+    ----------
+    minus, plus : skfem.FacetBasis
+    both : skfem.CompositeBasis
+        For forms ``(u_minus, u_plus, v_minus, v_plus, w)``.
+    """
+
+    def __init__(self, interface, element, quadrature=None, dofs=None):
+        mesh = interface.mesh
+        quadrature = facet_gauss(mesh.dim()) if quadrature is None else quadrature
+        self.minus, self.plus = (
+            skfem.FacetBasis(mesh, element, facets=facets, quadrature=quadrature, dofs=dofs)
+            for facets in (interface.minus, interface.plus)
+        )
+        if dofs is None:
+            self.plus.dofs = self.minus.dofs
+        x = np.asarray(self.minus.global_coordinates())
+        local = self.plus.mapping.invF(x, tind=self.plus.tind)
+        self.plus.basis = [
+            element.gbasis(self.plus.mapping, local, j, tind=self.plus.tind) for j in range(self.plus.Nbfun)
+        ]
+        self.both = self.minus @ self.plus
+        # (3, dim, n, nqp): the frames do not depend on the element of the displacements
+        self.frames = InterfaceElements(interface, quadrature).frames.transpose(2, 3, 0, 1)
+
+    @property
+    def points(self):
+        """Number of integration points: states of laws have this length."""
+        return self.dx.size
+
+    @property
+    def dx(self):
+        """Area that belongs to each point, (n, nqp)."""
+        return self.minus.dx
+
+    def separation(self, u):
+        """Separation (points, 3) in the frames, facet by facet."""
+        jump = np.asarray(self.plus.interpolate(u)) - np.asarray(self.minus.interpolate(u))
+        return np.einsum("ji...,i...->...j", self.frames, jump).reshape(-1, 3)
+
+    def force(self, traction):
+        """Internal force of tractions (points, 3)."""
+        local = np.asarray(traction).reshape(*self.frames.shape[2:], 3)
+        return cohesive_force.assemble(self.both, traction=np.einsum("ji...,...j->i...", self.frames, local))
+
+    def stiffness(self, tangent):
+        """Tangent matrix of the tangents (points, 3, 3) of a law."""
+        local = np.asarray(tangent).reshape(*self.frames.shape[2:], 3, 3)
+        turned = np.einsum("ai...,...ab,bj...->ij...", self.frames, local, self.frames)
+        return cohesive_stiffness.assemble(self.both, tangent=turned)

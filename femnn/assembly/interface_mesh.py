@@ -1,0 +1,215 @@
+"""Interfaces of zero thickness: a mesh split along facets into pairs of coinciding faces."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+from skfem import MeshHex1, MeshQuad1
+
+from femnn.exceptions import MeshError
+
+# Facets of one plane get the same side as minus: no coordinate plane or diagonal is perpendicular to this.
+_UPWARDS = np.array([0.2761, 0.5134, 0.8125])
+
+
+@dataclass(frozen=True)
+class Interface:
+    """Pairs of coinciding faces of a mesh.
+
+    Attributes
+    ----------
+    mesh
+        ``skfem.MeshHex1`` or ``MeshQuad1`` in which the two faces of a pair share no vertex, unless at a crack tip.
+    minus, plus : (n,) int
+        Facets of the two sides; normals point from minus to plus.
+    minus_vertices, plus_vertices : (n, 4) or (n, 2) int
+        Vertices of each facet, around it; those of the two sides in the same order.
+    """
+
+    mesh: object
+    minus: np.ndarray
+    plus: np.ndarray
+    minus_vertices: np.ndarray
+    plus_vertices: np.ndarray
+
+    def __len__(self):
+        return len(self.minus)
+
+    @classmethod
+    def split(cls, mesh, facets):
+        """Split a conforming mesh along interior facets.
+
+        Each vertex on the facets is copied as often as the facets cut the cells around it into parts that no facet
+        connects: twice on a face, more often at a junction, not at all at the tip of a crack. Named boundaries and
+        subdomains stay what they were; a boundary on the interface then has the facets of both sides.
+
+        Parameters
+        ----------
+        mesh
+            A ``skfem.MeshHex`` or ``MeshQuad`` with straight edges.
+        facets
+            Name of a boundary in ``mesh.boundaries``, a list of names, or indices of facets.
+
+        Raises
+        ------
+        MeshError
+            If the mesh is another one, a name does not exist, or a facet is not between two cells.
+        """
+        _check(mesh)
+        facets = _facets(mesh, facets)
+        cells = mesh.f2t[:, facets]
+        outer = facets[cells[1] == -1]
+        if len(outer):
+            raise MeshError(
+                f"facet {outer[0]} and {len(outer) - 1} others of {len(facets)} have a cell on one side only, there is "
+                "nothing to split; pass facets between two cells, or Interface.between for a mesh of separate parts"
+            )
+        vertices, points = _split_vertices(mesh, facets)
+        split = replace(mesh, doflocs=points, t=vertices, _boundaries=None)
+        split = split.with_boundaries(_boundaries(mesh, split))
+        local = np.stack([(mesh.t2f[:, side] == facets).argmax(axis=0) for side in cells])
+        corners = mesh.facets[:, facets].T
+        sides = [_renamed(mesh.t, vertices, side, corners) for side in cells]
+        return cls._directed(split, split.t2f[local, cells], sides)
+
+    @classmethod
+    def between(cls, mesh, minus, plus, tolerance=1e-8):
+        """Pair the faces of parts that touch but share no vertex, as mesh generators write glued blocks.
+
+        Parameters
+        ----------
+        mesh
+            A ``skfem.MeshHex`` or ``MeshQuad``.
+        minus, plus
+            Names or indices of the boundary facets of the two sides.
+        tolerance
+            Largest distance of vertices that coincide, over the length of the interface.
+
+        Raises
+        ------
+        MeshError
+            If the two sides do not conform: their numbers of facets differ, or a vertex has no partner.
+        """
+        _check(mesh)
+        sides = [_facets(mesh, minus), _facets(mesh, plus)]
+        if len(sides[0]) != len(sides[1]):
+            raise MeshError(
+                f"the two sides do not conform: {len(sides[0])} facets on one, {len(sides[1])} on the other; mesh both "
+                "alike"
+            )
+        corners = [mesh.facets[:, side].T for side in sides]
+        places = [mesh.p.T[corner] for corner in corners]
+        length = np.ptp(places[0].reshape(-1, mesh.dim()), axis=0).max()
+        _, partner = cKDTree(places[1].mean(axis=1)).query(places[0].mean(axis=1))
+        gaps = np.linalg.norm(places[0][:, :, None] - places[1][partner][:, None], axis=3)
+        match, gap = gaps.argmin(axis=2), gaps.min(axis=2).max(axis=1)
+        if (gap > tolerance * length).any() or len(np.unique(partner)) < len(partner):
+            worst = int(gap.argmax())
+            raise MeshError(
+                f"the two sides do not conform: facet {sides[0][worst]} is {gap[worst]:.3g} away from its nearest "
+                f"partner {sides[1][partner[worst]]}, allowed are {tolerance * length:.3g}; mesh both sides alike"
+            )
+        plus_corners = np.take_along_axis(corners[1][partner], match, axis=1)
+        return cls._directed(mesh, np.stack([sides[0], sides[1][partner]]), [corners[0], plus_corners])
+
+    def where(self, test):
+        """The part of the interface whose facets' midpoints x (dim, n) pass ``test(x)``, a bool (n,)."""
+        kept = np.asarray(test(self.mesh.p[:, self.minus_vertices].mean(axis=2)), dtype=bool)
+        return Interface(
+            self.mesh, self.minus[kept], self.plus[kept], self.minus_vertices[kept], self.plus_vertices[kept]
+        )
+
+    @classmethod
+    def _directed(cls, mesh, facets, sides):
+        """With the sides named so that normals of one plane all point the same way."""
+        normals = _facet_normals(mesh.p.T[sides[0]])
+        centre = mesh.p[:, mesh.t[:, mesh.f2t[0, facets[0]]]].mean(axis=1).T
+        outwards = mesh.p.T[sides[0]].mean(axis=1) - centre
+        normals *= np.sign((normals * outwards).sum(axis=1))[:, None]
+        turned = normals @ _UPWARDS[: mesh.dim()] < 0.0
+        facets = np.where(turned, facets[::-1], facets)
+        minus, plus = (np.where(turned[:, None], b, a) for a, b in (sides, sides[::-1]))
+        # in scikit-fem's order around the minus facet, so that integration points are the same as those of its bases
+        ordered = mesh.facets[:, facets[0]].T
+        place = (minus[:, None, :] == ordered[:, :, None]).argmax(axis=2)
+        return cls(mesh, facets[0], facets[1], ordered, np.take_along_axis(plus, place, axis=1))
+
+
+def _check(mesh):
+    if type(mesh) not in (MeshHex1, MeshQuad1):
+        raise MeshError(
+            f"expected a skfem.MeshHex or MeshQuad with straight edges, got {type(mesh).__name__}; interfaces are made "
+            "for these"
+        )
+
+
+def _facets(mesh, facets):
+    """Indices of facets, sorted; MeshError if a name or index does not exist."""
+    names = [facets] if isinstance(facets, str) else facets
+    if all(isinstance(name, str) for name in names):
+        known = mesh.boundaries or {}
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise MeshError(
+                f"the mesh has no boundary {unknown[0]!r}; it has {', '.join(sorted(known)) or 'none with a name'}"
+            )
+        names = np.concatenate([np.asarray(known[name]) for name in names]) if len(names) else []
+    indices = np.unique(np.asarray(names))
+    if len(indices) == 0 or indices.dtype.kind not in "iu":
+        raise MeshError(f"{facets!r} names no facets; pass the name of a boundary or indices of facets")
+    if indices[0] < 0 or indices[-1] >= mesh.nfacets:
+        raise MeshError(f"facet {indices[-1]} does not exist; the mesh has {mesh.nfacets}, counted from 0")
+    return indices
+
+
+def _split_vertices(mesh, facets):
+    """Cells (8, n) with copied vertices, and the points of all vertices."""
+    on_interface = np.zeros(mesh.nvertices, dtype=bool)
+    on_interface[mesh.facets[:, facets]] = True
+    joins = mesh.f2t[1] != -1
+    joins[facets] = False
+    joins &= on_interface[mesh.facets].any(axis=0)
+    # corners are (cell, vertex); cells that share a facet hold its vertices together
+    shared, (first, second) = mesh.facets[:, joins], mesh.f2t[:, joins]
+    a, b = (_corners(mesh.t, side, shared.T).ravel() for side in (first, second))
+    size = mesh.t.size
+    _, part = connected_components(coo_matrix((np.ones(len(a)), (a, b)), (size, size)), directed=False)
+    vertex = mesh.t.T.ravel()
+    moving = np.flatnonzero(on_interface[vertex])
+    pairs, place = np.unique(np.stack([vertex[moving], part[moving]]), axis=1, return_inverse=True)
+    copy = np.concatenate([[False], pairs[0, 1:] == pairs[0, :-1]])
+    names = pairs[0].copy()
+    names[copy] = mesh.nvertices + np.arange(copy.sum())
+    renamed = vertex.copy()
+    renamed[moving] = names[place.ravel()]
+    points = np.concatenate([mesh.p, mesh.p[:, pairs[0, copy]]], axis=1)
+    return np.ascontiguousarray(renamed.reshape(mesh.t.shape[::-1]).T), points
+
+
+def _corners(cells, own, vertices):
+    """Place of each vertex (n, k) within its cell ``own`` (n,), counted over all cells."""
+    local = (cells[:, own].T[:, None, :] == vertices[:, :, None]).argmax(axis=2)
+    return own[:, None] * len(cells) + local
+
+
+def _renamed(cells, renamed, own, vertices):
+    """What the vertices (n, k) of the cells ``own`` are called after the split."""
+    return renamed.T.ravel()[_corners(cells, own, vertices)]
+
+
+def _boundaries(mesh, split):
+    """The named boundaries in the numbering of the split mesh."""
+    return {
+        name: np.unique(split.t2f[np.isin(mesh.t2f, np.asarray(facets))])
+        for name, facets in (mesh.boundaries or {}).items()
+    }
+
+
+def _facet_normals(corners):
+    """Normals (n, dim), neither scaled nor directed, of facets with corners (n, k, dim)."""
+    if corners.shape[2] == 2:
+        along = corners[:, 1] - corners[:, 0]
+        return np.stack([along[:, 1], -along[:, 0]], axis=1)
+    return np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])

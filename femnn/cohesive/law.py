@@ -1,0 +1,154 @@
+"""The contract that every traction-separation law keeps: a law is a pure update of many points at once."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
+
+from femnn.exceptions import ParameterError, StateError
+
+
+@dataclass(frozen=True)
+class State:
+    """History of a law at its integration points; laws read it and return a new one, nobody changes it.
+
+    Attributes
+    ----------
+    values : (n, k) float64
+        What the law remembers of each point.
+    law : str
+        The law it belongs to.
+    outside : (n,) bool
+        Points whose separation has left the range that the law was trained in; never true for classical laws.
+    """
+
+    values: np.ndarray
+    law: str
+    outside: np.ndarray
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, points):
+        """The state of some of the points."""
+        return State(self.values[points], self.law, self.outside[points])
+
+
+class Response(NamedTuple):
+    """What a law answers.
+
+    Attributes
+    ----------
+    traction : (n, 3)
+        Pa; along the normal, then the two shear directions; work-conjugate to the separation.
+    tangent : (n, 3, 3)
+        Consistent tangent, ∂traction_i/∂separation_j at fixed old state, Pa/m.
+    state : State
+        New history.
+    """
+
+    traction: np.ndarray
+    tangent: np.ndarray
+    state: State
+
+
+class Law(ABC):
+    """A traction-separation law.
+
+    A subclass answers :meth:`_update` for arrays that are known to fit; the checks live here.
+
+    Attributes
+    ----------
+    separation_scale : float
+        Separation (m) at which the law has softened completely, in the tougher of the two directions.
+    """
+
+    separation_scale: float
+
+    def initial_state(self, n):
+        """State of ``n`` virgin points; ParameterError unless n is a count."""
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
+            raise ParameterError(f"initial_state({n!r}): the number of points must be an integer of at least 0")
+        return State(self._virgin(int(n)), self.name, np.zeros(int(n), dtype=bool))
+
+    def update(self, separation, state):
+        """Traction, tangent and new state of every point.
+
+        Parameters
+        ----------
+        separation : (n, 3)
+            Opening (positive) and two shears in the frame of the interface, m, at the end of the step.
+        state : State
+            At its beginning; it is left as it is.
+
+        Returns
+        -------
+        Response
+            ``(traction (n, 3), tangent (n, 3, 3), state)``.
+
+        Raises
+        ------
+        ParameterError
+            If a separation is not finite or the array has another shape.
+        StateError
+            If the state belongs to another law or has another number of points.
+        """
+        separation = self._checked(separation, state)
+        traction, tangent, values = self._update(separation, state.values)
+        return Response(traction, tangent, State(values, state.law, state.outside | self.outside(separation)))
+
+    def outside(self, separation):
+        """Which separations (n, 3) the law was not trained for, (n,) bool; a classical law knows all."""
+        return np.zeros(len(separation), dtype=bool)
+
+    def damage(self, state):
+        """Damage of each point, 0 (virgin) to 1 (no cohesion left), (n,); NaN where a law has no such number."""
+        return np.full(len(state), np.nan)
+
+    @property
+    def name(self):
+        """What states and restart files know the law by: two laws of one name respond alike."""
+        return repr(self)
+
+    @abstractmethod
+    def _virgin(self, n):
+        """Values of the virgin state, (n, k)."""
+
+    @abstractmethod
+    def _update(self, separation, values):
+        """Traction, tangent and new values for separations that are finite and a state that fits."""
+
+    def _checked(self, separation, state):
+        separation = np.ascontiguousarray(separation, dtype=np.float64)
+        if separation.ndim != 2 or separation.shape[1] != 3:
+            raise ParameterError(
+                f"separation has shape {separation.shape}, but (n, 3) is needed: the opening and two shears of each "
+                "point; in two dimensions fill the second shear with zeros"
+            )
+        finite = np.isfinite(separation).all(axis=1)
+        if not finite.all():
+            point = int(np.flatnonzero(~finite)[0])
+            raise ParameterError(
+                f"the separation of point {point} is {separation[point]}, {np.count_nonzero(~finite)} of "
+                f"{len(separation)} points are not finite; the displacements have diverged, take a smaller step"
+            )
+        if not isinstance(state, State):
+            raise StateError(f"state is {type(state).__name__}; pass law.initial_state(n) or what update returned")
+        if state.law != self.name:
+            raise StateError(f"the state belongs to {state.law}, not to {self.name}; pass this law's initial_state(n)")
+        if len(state) != len(separation):
+            raise StateError(
+                f"{len(separation)} separations, but a state of {len(state)} points; a state goes with the points it "
+                "was made for"
+            )
+        return separation
+
+
+def positive(name, value, zero=False):
+    """``value`` as a float; ParameterError unless it is finite and positive (or zero, where that is allowed)."""
+    fits = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value)
+    if not fits or value < 0 or (value == 0 and not zero):
+        raise ParameterError(f"{name}={value!r} is not allowed; it must be finite and {'>= 0' if zero else '> 0'}")
+    return float(value)

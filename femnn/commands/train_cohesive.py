@@ -1,0 +1,96 @@
+"""``femnn train cohesive``: teach a recurrent network a classical traction-separation law."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+# what trains imports torch: only when called, as in femnn.commands.train
+
+# Camanho & Dávila (NASA/TM-2002-211737), Table 2, and friction: the law that the shipped weights were trained on
+AS4_PEEK = {
+    "normal_strength": 80e6,
+    "shear_strength": 100e6,
+    "normal_toughness": 969.0,
+    "shear_toughness": 1719.0,
+    "friction": 0.5,
+}
+
+#: Training paths and points of each, and seed offset of the unseen ones.
+PATHS, STEPS, UNSEEN = 6000, 40, 1_000_003
+
+_NETWORKS = ("minimal-state", "self-consistent", "lstm", "gru", "feed-forward")
+
+
+def train_cohesive(folder, law, network, paths=PATHS, steps=STEPS, options=None, progress=True):
+    """Make ``cohesive-NETWORK.safetensors`` in ``folder``; returns the law that was trained and its test figures.
+
+    Parameters
+    ----------
+    folder
+        Where weights and checkpoints go; an interrupted run goes on from there.
+    law
+        A classical law.
+    network
+        One of :data:`femnn.cohesive.recurrent.NETWORKS`.
+    paths, steps
+        Number of training paths and of points on each; a tenth validates.
+    options
+        See :class:`femnn.learning.training.TrainingOptions`; its seed is that of the paths, too.
+    """
+    import numpy as np
+
+    from femnn.cohesive.fitting import OPTIONS, PathData, fit_law, unseen
+
+    options = OPTIONS[network] if options is None else options
+    data = PathData.of_law(law, paths, steps, "all", options.seed)
+    # kinds lie one after another
+    data = data[np.random.default_rng(options.seed).permutation(paths)]
+    training, validation = data[: paths * 9 // 10], data[paths * 9 // 10 :]
+    tests = unseen(law, max(paths // 8, 4), steps, options.seed + UNSEEN)
+    return fit_law(
+        Path(folder) / f"cohesive-{network}", network, training, validation, tests, options, progress=progress
+    )
+
+
+def _material(function):
+    for name, value in reversed(AS4_PEEK.items()):
+        unit = {"strength": "Pa", "toughness": "J/m2"}.get(name.partition("_")[2], "Coulomb's coefficient")
+        option = click.option(f"--{name.replace('_', '-')}", type=float, default=value, show_default=True, help=unit)
+        function = option(function)
+    return function
+
+
+@click.command("cohesive", short_help="A recurrent traction-separation law.")
+@click.option(
+    "--law", "law_name", type=click.Choice(["bilinear", "exponential"]), default="bilinear", show_default=True,
+    help="The classical law to learn.",
+)  # fmt: skip
+@click.option(
+    "--network", type=click.Choice(_NETWORKS), default="minimal-state", show_default=True, help="What learns it."
+)
+@_material
+@click.option("--paths", type=click.IntRange(min=20), default=PATHS, show_default=True, help="Separation paths.")
+@click.option("--steps", type=click.IntRange(min=2), default=STEPS, show_default=True, help="Points of each path.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
+    help="Folder of checkpoints and weight files.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of paths and network.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the paths.  [default: as shipped]")
+@click.option("--quiet", is_flag=True, help="No progress bar, no table.")
+@click.option("--json", "as_json", is_flag=True, help="Print the test figures as JSON.")
+def command(law_name, network, paths, steps, out, seed, epochs, quiet, as_json, **material):
+    """Train a recurrent cohesive law on a classical one.
+
+    Separation paths of all kinds are drawn, the classical law answers them, the network learns the answers and is
+    tested on paths that it has not seen. Use what comes out as femnn.RecurrentCohesive.load("PATH").
+    """
+    from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
+    from femnn.cohesive.fitting import OPTIONS
+    from femnn.commands.train import show
+
+    law = {"bilinear": BilinearCohesive, "exponential": ExponentialCohesive}[law_name](**material)
+    options = replace(OPTIONS[network], seed=seed, **({} if epochs is None else {"epochs": epochs}))
+    _, figures = train_cohesive(out, law, network, paths, steps, options, progress=not (quiet or as_json))
+    show(out / f"cohesive-{network}.safetensors", figures, quiet, as_json, first="paths")
