@@ -22,7 +22,7 @@ import femnn
 from femnn.commands import inspection_files, locations, main
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.quality import scaled_jacobian
-from femnn.learning import datasets
+from femnn.learning import datasets, directional_data
 
 SCRIPT = Path(sys.executable).with_name("femnn")
 
@@ -291,7 +291,7 @@ class TestTrain:
     def test_points(self, tmp_path, distorted):
         result = run("train", "points", *self.SMALL, "--seed", 5, "--out", tmp_path)
         assert result.exit_code == 0, result.output
-        assert "violations" in result.stdout
+        assert "most misses" in result.stdout
         rule = femnn.AdaptiveGauss(1e-2, confidence=None, weights=tmp_path / "integration-points.safetensors")
         assert rule.card["data"]["seed"] == rule.card["training"]["seed"] == 5
         assert rule.card["data"]["elements"] == 300
@@ -312,7 +312,7 @@ class TestTrain:
 
     def test_interrupted_and_resumed(self, tmp_path, monkeypatch):
         labelled = []
-        label = datasets.label
+        label = directional_data.label_directions
 
         def interrupted(hexahedra, recipe, first=0):
             if labelled:
@@ -320,7 +320,7 @@ class TestTrain:
             labelled.append(first)
             return label(hexahedra, recipe, first)
 
-        monkeypatch.setattr(datasets, "label", interrupted)
+        monkeypatch.setattr(directional_data, "label_directions", interrupted)
         line = assert_one_line(run("train", "points", *self.SMALL, "--out", tmp_path / "a"), code=130)
         assert "run the same command again" in line
 
@@ -328,7 +328,7 @@ class TestTrain:
             labelled.append(first)
             return label(hexahedra, recipe, first)
 
-        monkeypatch.setattr(datasets, "label", counting)
+        monkeypatch.setattr(directional_data, "label_directions", counting)
         assert run("train", "points", *self.SMALL, "--out", tmp_path / "a").exit_code == 0
         assert labelled == [0, 100, 200]
         assert run("train", "points", *self.SMALL, "--out", tmp_path / "b").exit_code == 0
