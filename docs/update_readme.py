@@ -1,11 +1,13 @@
 """Put the tables and pictures of a fresh run of the demo and the benchmarks into the README and the documentation.
 
 Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes, adaptive-gauss and
-adaptive-speed (these with the paths of the meshes) and assembly.
+adaptive-speed (these with the paths of the meshes) and assembly. Names as arguments, ``demo assembly`` for instance,
+take these alone.
 """
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 from femnn.files import atomic_write
@@ -29,9 +31,10 @@ PICTURES = [
 ]
 
 
-def main():
-    """Replace what stands between the markers of each table, and copy the pictures."""
-    for name, (source, page) in TABLES.items():
+def main(names):
+    """Replace what stands between the markers of the tables, and copy their pictures."""
+    for name in names:
+        source, page = TABLES[name]
         lines = source.read_text(encoding="utf-8").splitlines()
         # titles and pictures have their own places in the text
         body = "\n".join(line for line in lines if not line.startswith(("# ", "!["))).strip()
@@ -42,9 +45,9 @@ def main():
             raise SystemExit(f"{page.name} has {found} pairs of markers for {name}; it needs one")
         with atomic_write(page) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    for picture in PICTURES:
+    for picture in (picture for picture in PICTURES if picture.parent.name in names):
         shutil.copy(picture, ROOT / "docs" / "images" / picture.name)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or list(TABLES))
