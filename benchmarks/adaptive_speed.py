@@ -112,7 +112,8 @@ def measure_assembly(path, tol, memory):
         rows.append({"mesh": path.stem, "elements": part, **json.loads(done.stdout), "faster": None, "smaller": None})
     uniform, adaptive = rows
     adaptive["faster"] = uniform["seconds"] / adaptive["seconds"]
-    adaptive["smaller"] = uniform["memory"] / adaptive["memory"]
+    # a small part of a mesh may fit into what the process had before
+    adaptive["smaller"] = uniform["memory"] / adaptive["memory"] if adaptive["memory"] else None
     return rows
 
 
