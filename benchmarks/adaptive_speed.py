@@ -1,7 +1,6 @@
 """What AdaptiveGauss costs and saves: prediction against a stiffness pass, assembly against a uniform rule."""
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ import click
 import numba
 import numpy as np
 import skfem
+from peers.memory import forget_peak, peak, resident
 from skfem.models.elasticity import lame_parameters, linear_elasticity
 
 import femnn
@@ -112,8 +112,7 @@ def measure_assembly(path, tol, memory):
         rows.append({"mesh": path.stem, "elements": part, **json.loads(done.stdout), "faster": None, "smaller": None})
     uniform, adaptive = rows
     adaptive["faster"] = uniform["seconds"] / adaptive["seconds"]
-    # a small part of a mesh may fit into what the process had before
-    adaptive["smaller"] = uniform["memory"] / adaptive["memory"] if adaptive["memory"] else None
+    adaptive["smaller"] = uniform["memory"] / adaptive["memory"]
     return rows
 
 
@@ -126,17 +125,18 @@ def assemble_once(path, name, part, tol):
     element = skfem.ElementVector(skfem.ElementHex1())
     few = mesh.restrict(np.arange(20))
     skfem.asm(form, femnn.bases(few, element, rule))  # compiles, and loads what has to be loaded
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    forget_peak()
+    before = resident()
     started = time.perf_counter()
     bases = femnn.bases(mesh, element, rule)
     skfem.asm(form, bases)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    growth = peak() - before
     return {
         "rule": repr(rule),
         "points": rule.points(femnn.hexahedra(mesh)),
         "seconds": seconds,
-        "memory": (peak - before) / 1024.0,
+        "memory": growth / 1e6,
     }
 
 

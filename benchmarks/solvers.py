@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import numpy as np
 import skfem
+from peers.memory import forget_peak, peak, resident
 from tqdm import tqdm
 
 import femnn
@@ -22,7 +23,6 @@ from femnn.machine import description
 from femnn.tables import markdown
 
 _SCIKIT_FEM = "skfem.solve"
-_STATUS = Path("/proc/self/status")
 
 
 @click.command(cls=Command)
@@ -69,11 +69,12 @@ def measure(n, method):
     solve(*problem(4), method)
     mesh, stiffness, force, fixed = problem(n)
     matrix = stiffness.data.nbytes + stiffness.indices.nbytes + stiffness.indptr.nbytes
-    before = _memory("VmRSS", reset=True)
+    forget_peak()
+    before = resident()
     started = time.perf_counter()
     x, iterations = solve(mesh, stiffness, force, fixed, method)
     seconds = time.perf_counter() - started
-    peak = _memory("VmHWM")
+    growth = peak() - before
     free = np.setdiff1d(np.arange(len(force)), fixed)
     return {
         "n": n,
@@ -83,7 +84,7 @@ def measure(n, method):
         "iterations": iterations,
         "residual": float(np.linalg.norm((force - stiffness @ x)[free]) / np.linalg.norm(force[free])),
         "matrix": matrix / 1e6,
-        "memory": None if peak is None else peak - before,
+        "memory": growth / 1e6,
     }
 
 
@@ -93,16 +94,6 @@ def solve(mesh, stiffness, force, fixed, method):
         return skfem.solve(*skfem.condense(stiffness, force, D=fixed)), None
     found = femnn.solve(stiffness, force, fixed, points=mesh, method=method)
     return found.x, None if method == "splu" else found.iterations
-
-
-def _memory(field, reset=False):
-    """A figure of this process that Linux keeps, in MB; ``reset`` starts its peak anew. None on other systems."""
-    if not _STATUS.exists():
-        return None
-    if reset:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    lines = _STATUS.read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1e3
 
 
 def table(rows):
