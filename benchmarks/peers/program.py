@@ -1,6 +1,7 @@
 """What every program of the benchmark is: isotropic elasticity on trilinear hexahedra, from arrays to a matrix."""
 
 import importlib
+from abc import ABC, abstractmethod
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -26,7 +27,7 @@ class Arrays(NamedTuple):
     cells: np.ndarray
 
 
-class Program:
+class Program(ABC):
     """One program on one mesh. The constructor does what its user does once a mesh, geometry included if it is kept.
 
     ``arrays`` are :class:`Arrays`, ``rule`` is the number of points, 8 or 27. Programs are imported when their class is
@@ -36,7 +37,8 @@ class Program:
     title = module = distribution = None
     #: Whether the number of threads can be chosen.
     threaded = False
-    #: Whether shape gradients at points are kept, so that :meth:`again` may be called.
+    #: Whether shape gradients at points are kept. Such a program has a method ``again(threads=1)``: the matrix for the
+    #: coordinates of last time, from what is kept of their geometry.
     keeps_geometry = True
     #: What is timed, in a few words.
     way = ""
@@ -55,13 +57,9 @@ class Program:
     def version(cls):
         return version(cls.distribution)
 
+    @abstractmethod
     def assemble(self, p, threads=1):
         """The matrix for new vertex coordinates (3, n_vertices) on the same elements."""
-        raise NotImplementedError
-
-    def again(self, threads=1):
-        """The matrix for the coordinates of last time, from what is kept of their geometry."""
-        raise NotImplementedError
 
     def first(self):
         """The first matrix after the constructor."""
