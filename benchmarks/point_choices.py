@@ -15,11 +15,14 @@ from femnn.integration.directions import MEASURES, MOST, converged_points, direc
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.stiffness import elasticity_stiffness
 from femnn.integration.tensor_errors import tensor_rule_errors
-from femnn.learning.directional import POWER
 from femnn.learning.residues import describe_directions
 
 FEWEST, BINS = 2, 20
 COUNTS = np.arange(FEWEST, MOST + 1)
+
+# Error of (nx, ny, nz) ≈ (Σ e^p)^(1/p) of the directional errors e where no network says how they add up: the scatter
+# on random elements is 5 % for the entries and 10 % for the energy.
+POWER = {"entries": 1.25, "energy": 1.6, "laplace-entries": 1.25, "laplace-energy": 1.6}
 
 
 class Elements:

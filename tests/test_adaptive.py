@@ -254,10 +254,10 @@ def test_fused_choice_follows_the_plain_network(unseen):
     """The kernel in lanes against NumPy: same predictions, cheapest rule by enumeration of all."""
     network = load_point_predictor("integration-points", "entries").network
     some = unseen[:80]
-    logs, spreads = network.log_errors(some, 0.3)
+    logs, spreads, power = network.log_errors(some, 0.3)
     logs = np.maximum.accumulate((logs + 1.5 * spreads)[:, :, ::-1], axis=2)[:, :, ::-1].astype(float)
     points, known = network.choose(some, 1e-3, 0.3, 1.5)
-    relative = np.exp2(network.power * (logs - np.log2(1e-3)))
+    relative = np.exp2(power[:, None, None] * (logs - np.log2(1e-3)))
     counts = np.arange(2, 21)
     cost = counts[:, None, None] * counts[None, :, None] * counts
     for e in np.flatnonzero(known):

@@ -14,7 +14,7 @@ from femnn.integration.directions import MEASURES, converged_points, directional
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.settling import settle
 from femnn.integration.stiffness import elasticity_stiffness, laplace_stiffness
-from femnn.integration.tensor_errors import tensor_rule_errors
+from femnn.integration.tensor_errors import tensor_rule_errors, tensor_rule_tables
 from femnn.learning.residues import describe_directions
 
 
@@ -68,6 +68,21 @@ def test_errors_of_chosen_rules_are_those_of_the_public_measure(some):
     for n in (2, 4):
         equal = tensor_rule_errors(some, np.full((len(some), 3), n), 0.3, "entries")
         np.testing.assert_allclose(equal, table[:, n - 1], rtol=1e-5, atol=1e-11)
+
+
+def test_tables_of_rules_hold_every_measure_and_material(some):
+    random = np.random.default_rng(1)
+    few, rules = some[:8], random.integers(2, 5, (8, 3, 3))
+    poisson = np.tile([0.3, -0.2], (8, 1))
+    tables = tensor_rule_tables(few, rules, poisson)
+    for k, m in np.ndindex(3, 2):
+        for number, measure in enumerate(MEASURES):
+            alone = tensor_rule_errors(few, rules[:, k], poisson[:, m], measure)
+            np.testing.assert_allclose(tables[:, m, number, k], alone, rtol=1e-9)
+    turned = np.linalg.qr(random.normal(size=(8, 1, 3, 3)))[0]
+    largest = tensor_rule_tables(few, rules, poisson, turned)
+    assert (largest[:, :, 0] >= tables[:, :, 0] * (1 - 1e-9)).all()
+    assert (largest[:, :, 0] > 1.01 * tables[:, :, 0]).any()
 
 
 @pytest.mark.parametrize("poisson", [-0.4, 0.3, 0.499])

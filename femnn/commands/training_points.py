@@ -10,7 +10,7 @@ from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.directions import FEWEST, MEASURES, MOST, converged_points
 from femnn.integration.tensor_errors import tensor_rule_errors
 from femnn.learning.checkpoints import save_networks
-from femnn.learning.directional import POWER, DirectionalNetwork, train_directional
+from femnn.learning.directional import DirectionalNetwork, train_directional
 from femnn.learning.directional_data import (
     LEAST_POISSON,
     MOST_POISSON,
@@ -18,6 +18,7 @@ from femnn.learning.directional_data import (
     make_directional_data,
     mesh_elements,
 )
+from femnn.learning.residues import FEATURES
 from femnn.learning.training import TrainingOptions
 from femnn.quadrature.calibration import TOLERANCES, Calibration, scores
 from femnn.quadrature.point_predictors import DIRECTIONAL_KIND
@@ -69,13 +70,13 @@ def fit_directional(path, data, options, measures=MEASURES, progress=True):
     held_out = {part: families(data.recipe, seed, n // share) for part, seed, share in (("c", 1, 1), ("t", 2, 2))}
     networks, tensors, histories, test = {}, {}, {}, {}
     for measure in measures:
-        rows, targets = data[:first].rows(measure)
+        rows = data[:first].rows(measure)
         checkpoint = path.with_name(f"{path.name}-{measure}-training.safetensors")
         network, history = train_directional(
-            rows, targets, data[first:].rows(measure), options, checkpoint=checkpoint, progress=progress
+            rows, data[first:].rows(measure), options, checkpoint=checkpoint, progress=progress
         )
-        low, high = _range(rows)
-        directional = DirectionalNetwork.of(network, low, high, POWER[measure])
+        low, high = _range(rows.features.reshape(-1, FEATURES))
+        directional = DirectionalNetwork.of(network, low, high)
         calibration = _calibrated(directional, measure, held_out["c"])
         networks[measure], histories[measure] = network, str(history)
         tensors |= {f"range-{measure}.low": low, f"range-{measure}.high": high, **calibration.tensors(measure)}
@@ -86,7 +87,6 @@ def fit_directional(path, data, options, measures=MEASURES, progress=True):
             f"Error of {FEWEST}..{MOST} Gauss points along each direction of a trilinear hexahedron, entries and "
             "energy, elasticity and Laplace"
         ),
-        "powers": {measure: POWER[measure] for measure in measures},
         "poisson_range": [LEAST_POISSON, MOST_POISSON],
         "trained_range": f"{range_text(data.recipe)} and others, {data.recipe.meshed:.0%} from structured meshes",
         "data": {

@@ -26,11 +26,12 @@ MEASURES = ("entries", "energy", "laplace-entries", "laplace-energy")
 #: Candidates are FEWEST, FEWEST + 1, ..., MOST points along each axis.
 FEWEST, MOST = 2, 20
 
-#: Points along an axis that count as converged, at most: what needs more is left out of training.
-_LONGEST = 36
+# Most points along an axis of a reference.
+_LONGEST = 40
 
-# ρ^-2n below this is round-off.
-_DIGITS = 34.0
+# ρ^-2n is round-off from e^-34 on. Elements that need more than _LONGEST points for it are still settled if the last
+# candidate errs fifty times more than the reference does.
+_DIGITS, _BEYOND = 34.0, 4.0
 
 
 @cache
@@ -152,9 +153,10 @@ def _tables(hexahedra, long, line_points, line_weights, lame, shear, rotations, 
 
 
 def converged_points(hexahedra):
-    """Points along each axis, (n, 3), after which the integrals no longer change; and which elements they settle."""
-    needed = np.ceil(0.5 * _DIGITS / np.maximum(least_log_rho(hexahedra), 0.1)).astype(np.int64) + 2
-    return np.clip(needed, 4, _LONGEST), (needed <= _LONGEST).all(axis=1)
+    """Points along each axis, (n, 3), of a reference for all candidates; and for which elements it is exact enough."""
+    rate = 2.0 * least_log_rho(hexahedra)
+    needed = np.ceil(_DIGITS / np.maximum(rate, 0.1)).astype(np.int64) + 2
+    return np.clip(needed, 4, _LONGEST), ((_LONGEST - MOST) * rate >= _BEYOND).all(axis=1)
 
 
 def directional_tables(hexahedra, poisson, rotations=None):
@@ -175,7 +177,7 @@ def directional_tables(hexahedra, poisson, rotations=None):
     long, _ = converged_points(x)
     lame, shear = lame_of(poisson)
     tables = np.empty((*lame.shape, len(MEASURES), 3, MOST - FEWEST + 1))
-    _tables(x, long, *line_rules(), lame, shear, _with_identity(rotations, len(x)), tables)
+    _tables(x, long, *line_rules(), lame, shear, with_identity(rotations, len(x)), tables)
     return tables
 
 
@@ -185,6 +187,7 @@ def lame_of(poisson):
     return poisson / ((1.0 + poisson) * (1.0 - 2.0 * poisson)), 0.5 / (1.0 + poisson)
 
 
-def _with_identity(rotations, n):
+def with_identity(rotations, n):
+    """The given orientation and ``rotations`` (n, turns, 3, 3), if any, as (n, 1 + turns, 3, 3)."""
     own = np.broadcast_to(np.eye(3), (n, 1, 3, 3))
     return np.require(own if rotations is None else np.concatenate([own, rotations], axis=1), requirements="CW")

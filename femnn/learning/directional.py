@@ -1,11 +1,13 @@
 """The directional network: log₂ Error for each number of points along one direction, as a correction of an estimate.
 
 One small network serves the three directions of an element. It is shown the features of :mod:`femnn.learning.residues`
-and the material, and gives for each candidate the correction of the a-priori estimate and its own spread. What tensor
-rules err is put together from the three directions by :data:`POWER`.
+and the material, and gives for each candidate the correction of the a-priori estimate and its own spread. The errors e
+of the three directions add up as (Σ e^p)^(1/p): their parts cancel a little. Two more outputs, averaged over the
+directions, give p and what the spreads have in common.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -23,17 +25,23 @@ from femnn.learning.residues import (
     work_space,
 )
 
-#: Error of (nx, ny, nz) ≈ (Σ e^p)^(1/p) of the directional errors e: the parts cancel a little. Measured on random
-#: elements, the scatter of this is 5 % for the entries and 10 % for the energy.
-POWER = {"entries": 1.25, "energy": 1.6, "laplace-entries": 1.25, "laplace-energy": 1.6}
-
 # An element whose relative twists are all below this is a parallelepiped: its Error falls with their square.
 _PARALLEL = np.float32(1e-5)
 
 _PADDED = -(-FEATURES // 4) * 4
-_OUTPUTS = 2 * CANDIDATES
-_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+
+# Outputs: a correction and a log₂ spread for each candidate, log₂(p - 1), and the log₂ of the common spread.
+_POWER = 2 * CANDIDATES
+_OUTPUTS = _POWER + 2
+
+# Between these log₂(p - 1) and log₂ spreads are taken; and no spread is smaller than round-off.
+_LEAST_POWER, _MOST_POWER = np.float32(-6.0), np.float32(3.0)
+_LEAST_SPREAD, _MOST_SPREAD = np.float32(-8.0), np.float32(3.0)
+_ZERO, _ONE, _THIRD = np.float32(0.0), np.float32(1.0), np.float32(1.0 / 3.0)
 _LOG2_E = np.log2(np.e)
+
+# Weight of the directions' own errors beside those of whole rules in training.
+_DIRECTIONS = 0.3
 
 
 def material_feature(poisson):
@@ -51,17 +59,14 @@ class DirectionalNetwork:
         Weights and biases, float32, standardisation folded in, inputs padded to a multiple of four.
     low, high : (FEATURES,) float32
         Range of the features of training.
-    power
-        How the directions add up, see :data:`POWER`.
     """
 
     layers: tuple
     low: np.ndarray
     high: np.ndarray
-    power: float
 
     @classmethod
-    def of(cls, perceptron, low, high, power):
+    def of(cls, perceptron, low, high):
         """From a :class:`femnn.learning.perceptron.Perceptron` and the range of its training.
 
         Raises
@@ -82,10 +87,10 @@ class DirectionalNetwork:
         last, last_bias = t["weight2"] * t["output_scale"][:, None], t["bias2"] * t["output_scale"] + t["output_mean"]
         arrays = (np.pad(first, ((0, 0), (0, _PADDED - FEATURES))), bias, t["weight1"], t["bias1"], last, last_bias)
         layers = tuple(np.ascontiguousarray(values, dtype=np.float32) for values in arrays)
-        return cls(layers, *(np.require(v, dtype=np.float32, requirements="CW") for v in (low, high)), float(power))
+        return cls(layers, *(np.require(v, dtype=np.float32, requirements="CW") for v in (low, high)))
 
     def log_errors(self, hexahedra, poisson):
-        """log₂ directional Error and its spread, each (n, 3, CANDIDATES) float32: what training and plots look at."""
+        """log₂ directional Error and its spread, each (n, 3, CANDIDATES), and p (n,), float32: what plots look at."""
         features, estimates = describe_directions(hexahedra)
         column = np.full((*features.shape[:2], 1), material_feature(poisson), dtype=np.float32)
         rows = np.concatenate([features, column], axis=2).reshape(-1, FEATURES)
@@ -94,8 +99,11 @@ class DirectionalNetwork:
             values = values @ self.layers[2 * layer].T + self.layers[2 * layer + 1]
             if layer < 2:
                 values *= 1.0 / (1.0 + np.exp(-values))
-        values = values.reshape(len(features), 3, 2, CANDIDATES)
-        return estimates + values[:, :, 0], np.exp2(values[:, :, 1])
+        values = values.reshape(len(features), 3, _OUTPUTS)
+        power, common = values[:, :, _POWER:].mean(axis=1).T
+        spreads = np.exp2(np.clip(values[:, :, CANDIDATES:_POWER], _LEAST_SPREAD, _MOST_SPREAD))
+        spreads += np.exp2(np.clip(common, _LEAST_SPREAD, _MOST_SPREAD))[:, None, None]
+        return estimates + values[:, :, :CANDIDATES], spreads, 1.0 + np.exp2(np.clip(power, _LEAST_POWER, _MOST_POWER))
 
     def choose(self, hexahedra, tolerance, poisson, caution=0.0, anisotropic=True):
         """Points along each axis that are predicted to meet a tolerance at the least cost.
@@ -122,7 +130,7 @@ class DirectionalNetwork:
         """
         x = np.require(hexahedra, dtype=float, requirements="CW")
         points, known = np.empty((len(x), 3), dtype=np.int64), np.empty(len(x), dtype=np.bool_)
-        settings = np.array([np.log2(tolerance), caution, self.power], dtype=np.float32)
+        settings = np.array([np.log2(tolerance), caution], dtype=np.float32)
         material = np.empty(len(x), dtype=np.float32)
         material[:] = material_feature(poisson)
         _choose_all(x, material, self.layers, self.low, self.high, settings, bool(anisotropic), points, known)
@@ -130,29 +138,47 @@ class DirectionalNetwork:
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
-def _add_spreads(outputs, caution, row, powers, bits, relative):
-    for n in range(CANDIDATES):
-        row[0] = outputs[CANDIDATES + n]
-        exp2_lanes(row, 0, powers, bits)
-        for b in range(LANES):
-            relative[n, b] += caution * row[0, b]
+def _clipped_exp2(row, low, high, powers, bits):
+    for b in range(LANES):
+        row[0, b] = min(max(row[0, b], low), high)
+    exp2_lanes(row, 0, powers, bits)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
-def _relative_errors(estimate, outputs, settings, row, powers, bits, relative):
+def _shared(outputs, number, low, high, row, powers, bits, result):
+    """2^ the mean over the three directions of output ``number``, clipped, into ``result`` (LANES,)."""
+    for b in range(LANES):
+        row[0, b] = (outputs[0, number, b] + outputs[1, number, b] + outputs[2, number, b]) * _THIRD
+    _clipped_exp2(row, low, high, powers, bits)
+    for b in range(LANES):
+        result[b] = row[0, b]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+def _add_spreads(outputs, common, caution, row, powers, bits, relative):
+    for n in range(CANDIDATES):
+        for b in range(LANES):
+            row[0, b] = outputs[CANDIDATES + n, b]
+        _clipped_exp2(row, _LEAST_SPREAD, _MOST_SPREAD, powers, bits)
+        for b in range(LANES):
+            relative[n, b] += caution * (row[0, b] + common[b])
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+def _relative_errors(estimate, outputs, power, common, settings, row, powers, bits, relative):
     """(e/tolerance)^p of one direction into ``relative`` (CANDIDATES, LANES), made to fall with n."""
-    log_tolerance, caution, power = settings[0], settings[1], settings[2]
+    log_tolerance, caution = settings[0], settings[1]
     for n in range(CANDIDATES):
         for b in range(LANES):
             relative[n, b] = estimate[n, b] + outputs[n, b] - log_tolerance
     if caution > _ZERO:
-        _add_spreads(outputs, caution, row, powers, bits, relative)
+        _add_spreads(outputs, common, caution, row, powers, bits, relative)
     for n in range(CANDIDATES - 2, -1, -1):
         for b in range(LANES):
             relative[n, b] = max(relative[n, b], relative[n + 1, b])
     for n in range(CANDIDATES):
         for b in range(LANES):
-            relative[n, b] *= power
+            relative[n, b] *= _ONE + power[b]
         exp2_lanes(relative, n, powers, bits)
 
 
@@ -227,7 +253,8 @@ def _choose_all(hexahedra, material, layers, low, high, settings, anisotropic, p
         estimates = np.empty((3, CANDIDATES, LANES), dtype=np.float32)
         first_values = np.empty((weight0.shape[0], LANES), dtype=np.float32)
         second_values = np.empty((weight1.shape[0], LANES), dtype=np.float32)
-        outputs = np.empty((_OUTPUTS, LANES), dtype=np.float32)
+        outputs = np.empty((3, _OUTPUTS, LANES), dtype=np.float32)
+        power, common = np.empty(LANES, dtype=np.float32), np.empty(LANES, dtype=np.float32)
         relative = np.empty((3, CANDIDATES, LANES), dtype=np.float32)
         row, powers = np.empty((1, LANES), dtype=np.float32), np.empty(LANES, dtype=np.float32)
         bits = powers.view(np.int32)
@@ -243,8 +270,11 @@ def _choose_all(hexahedra, material, layers, low, high, settings, anisotropic, p
             silu_lanes(first_values, row, powers, bits)
             dense_lanes(first_values, weight1, bias1, second_values)
             silu_lanes(second_values, row, powers, bits)
-            dense_lanes(second_values, weight2, bias2, outputs)
-            _relative_errors(estimates[axis], outputs, settings, row, powers, bits, relative[axis])
+            dense_lanes(second_values, weight2, bias2, outputs[axis])
+        _shared(outputs, _POWER, _LEAST_POWER, _MOST_POWER, row, powers, bits, power)
+        _shared(outputs, _POWER + 1, _LEAST_SPREAD, _MOST_SPREAD, row, powers, bits, common)
+        for axis in range(3):
+            _relative_errors(estimates[axis], outputs[axis], power, common, settings, row, powers, bits, relative[axis])
         for b in range(min(LANES, hexahedra.shape[0] - first)):
             chosen = points[first + b]
             chosen[:] = MOST
@@ -258,16 +288,35 @@ def _choose_all(hexahedra, material, layers, low, high, settings, anisotropic, p
                 chosen[:] = MOST
 
 
-def train_directional(rows, targets, validation, options, hidden=(48, 48), **run):
+class Rows(NamedTuple):
+    """What a directional network learns from; elements of one material in rows.
+
+    Attributes
+    ----------
+    features : (n, 3, FEATURES) float32
+    corrections : (n, 3, CANDIDATES) float32
+        log₂ directional Error over the estimate; NaN where it is not known because it is round-off.
+    picks : (n, rules, 3) int64
+        Tensor rules, as numbers of candidates.
+    offsets : (n, rules, 3) float32
+        The log₂ estimates of these along each direction.
+    wholes : (n, rules) float32
+        log₂ Error of these rules, NaN where it is round-off.
+    """
+
+    features: np.ndarray
+    corrections: np.ndarray
+    picks: np.ndarray
+    offsets: np.ndarray
+    wholes: np.ndarray
+
+
+def train_directional(training, validation, options, hidden=(64, 64), **run):
     """Train a directional network.
 
     Parameters
     ----------
-    rows, targets
-        Features (n, FEATURES) and log₂ directional Error over the estimate (n, CANDIDATES), NaN where it is not known
-        because it is round-off.
-    validation
-        Such a pair.
+    training, validation : Rows
     options : femnn.learning.training.TrainingOptions
     hidden
         Widths of the two hidden layers, multiples of four.
@@ -277,33 +326,48 @@ def train_directional(rows, targets, validation, options, hidden=(48, 48), **run
     Returns
     -------
     network : femnn.learning.perceptron.Perceptron
-        From features to the corrections of log₂ Error and the logarithms (base 2) of their spreads.
+        From features to the outputs that :class:`DirectionalNetwork` reads.
     history : femnn.learning.training.History
     """
-    import torch
-
     from femnn.learning.network import build, to_perceptron
     from femnn.learning.perceptron import Architecture, standardisation
     from femnn.learning.training import train
 
-    scales = standardisation(rows)
+    scales = standardisation(training.features.reshape(-1, FEATURES))
+    targets = training.corrections.reshape(-1, CANDIDATES)
     known = np.isfinite(targets)
-    mean = np.array([targets[known[:, n], n].mean() if known[:, n].any() else 0.0 for n in range(CANDIDATES)])
-    scales["output_mean"] = np.concatenate([mean, np.full(CANDIDATES, -2.0)])
-    scales["output_scale"] = np.concatenate([np.full(CANDIDATES, 0.5), np.ones(CANDIDATES)])
+    mean = [targets[known[:, n], n].mean() if known[:, n].any() else 0.0 for n in range(CANDIDATES)]
+    scales["output_mean"] = np.concatenate([mean, np.full(CANDIDATES, -2.0), [-1.0, -4.0]])
+    scales["output_scale"] = np.concatenate([np.full(CANDIDATES, 0.5), np.ones(CANDIDATES + 2)])
     module = build(Architecture(FEATURES, _OUTPUTS, hidden, "silu"), scales, options.seed)
-
-    def loss(prediction, target):
-        """Negative log-likelihood of Laplace's distribution: medians, and mean absolute deviations from them."""
-        known = torch.isfinite(target)
-        correction, log_spread = prediction[:, :CANDIDATES], prediction[:, CANDIDATES:].clamp(-8.0, 3.0)
-        missed = (correction - torch.nan_to_num(target)).abs()
-        likelihood = missed * torch.exp2(-log_spread) + log_spread / _LOG2_E
-        return (known * likelihood).sum() / known.sum().clamp(min=1)
-
-    data = [[values.astype(np.float32) for values in part] for part in ((rows, targets), validation)]
-    history = train(module, loss, *data, options, **run)
+    history = train(module, _directional_loss, training, validation, options, **run)
     return to_perceptron(module), history
+
+
+def _directional_loss(outputs, corrections, picks, offsets, wholes):
+    """Likelihood of whole rules, and some of that of their directions, see :class:`Rows`."""
+    import torch
+
+    power, common = outputs[:, :, _POWER:].mean(dim=1).unbind(dim=1)
+    power = 1.0 + torch.exp2(power.clamp(float(_LEAST_POWER), float(_MOST_POWER)))[:, None, None]
+    spreads = torch.exp2(outputs[:, :, CANDIDATES:_POWER].clamp(float(_LEAST_SPREAD), float(_MOST_SPREAD)))
+    spreads = spreads + torch.exp2(common.clamp(float(_LEAST_SPREAD), float(_MOST_SPREAD)))[:, None, None]
+    predicted = outputs[:, :, :CANDIDATES]
+    places = picks.swapaxes(1, 2)
+    # (rows, 3, rules)
+    parts = power * (offsets.swapaxes(1, 2) + predicted.gather(2, places))
+    whole = torch.logsumexp(parts / _LOG2_E, dim=1) * _LOG2_E / power[:, 0]
+    spread = (torch.softmax(parts / _LOG2_E, dim=1) * spreads.gather(2, places)).sum(dim=1)
+    return _laplace(whole, spread, wholes) + _DIRECTIONS * _laplace(predicted, spreads, corrections)
+
+
+def _laplace(predicted, spread, target):
+    """Mean negative log-likelihood of Laplace's distribution: medians, and mean absolute deviations from them."""
+    import torch
+
+    known = torch.isfinite(target)
+    missed = (predicted - torch.nan_to_num(target)).abs()
+    return (known * (missed / spread + torch.log(spread))).sum() / known.sum().clamp(min=1)
 
 
 def extended(corrections):

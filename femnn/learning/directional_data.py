@@ -8,10 +8,11 @@ from scipy.spatial.transform import Rotation
 
 from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
 from femnn.geometry.mesh import hexahedra
-from femnn.integration.directions import FLOOR, MEASURES, converged_points, directional_tables
+from femnn.integration.directions import FEWEST, FLOOR, MEASURES, MOST, converged_points, directional_tables
+from femnn.integration.tensor_errors import tensor_rule_tables
 from femnn.learning.datasets import Recipe, grow
-from femnn.learning.directional import extended, material_feature
-from femnn.learning.residues import CANDIDATES, FEATURES, describe_directions
+from femnn.learning.directional import Rows, extended, material_feature
+from femnn.learning.residues import CANDIDATES, describe_directions
 
 #: Poisson's ratios that the networks are trained for.
 LEAST_POISSON, MOST_POISSON = -0.5, 0.4999
@@ -19,7 +20,10 @@ LEAST_POISSON, MOST_POISSON = -0.5, 0.4999
 # Elements that are taken of one structured mesh at most.
 _OF_ONE_MESH = 100
 
-_ARRAYS = ("hexahedra", "poisson", "errors")
+_ARRAYS = ("hexahedra", "poisson", "errors", "rules", "rule_errors")
+
+# Tensor rules that are labelled for each element, the last two with equal numbers of points.
+_RULES = 6
 
 # A directional error below this is mostly round-off: nothing to learn from.
 _KNOWN = 10.0 * FLOOR
@@ -52,7 +56,7 @@ class DirectionalRecipe(Recipe):
 
     def to_json(self):
         """The recipe as text; equal recipes give equal text."""
-        return json.dumps({**asdict(self), "labels": "directions-1"}, sort_keys=True)
+        return json.dumps({**asdict(self), "labels": "directions-2"}, sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -66,33 +70,52 @@ class DirectionalData:
     poisson : (n, 2)
     errors : (n, 2, 4, 3, CANDIDATES) float32
         For each material, measure and direction; see :func:`femnn.integration.directions.directional_tables`.
+    rules : (n, rules, 3) int64
+        Tensor rules as a choice may take them.
+    rule_errors : (n, 2, 4, rules) float32
+        What these err: how the directions add up.
     """
 
     recipe: DirectionalRecipe
     hexahedra: np.ndarray
     poisson: np.ndarray
     errors: np.ndarray
+    rules: np.ndarray
+    rule_errors: np.ndarray
 
     def __len__(self):
         return len(self.hexahedra)
 
     def __getitem__(self, rows):
         """The same data with some of its elements."""
-        return DirectionalData(self.recipe, self.hexahedra[rows], self.poisson[rows], self.errors[rows])
+        return DirectionalData(self.recipe, *(getattr(self, name)[rows] for name in _ARRAYS))
 
     def rows(self, measure):
-        """Features (6 n, FEATURES) and corrections (6 n, CANDIDATES): two materials, three directions; Laplace half."""
+        """What a network for ``measure`` learns from: a row for each element and material; Laplace has no material."""
         features, estimates = describe_directions(self.hexahedra)
-        # the Laplace form has no material
-        materials = 1 if measure.startswith("laplace") else self.poisson.shape[1]
-        described, targets = [], []
-        for m in range(materials):
+        picks = self.rules - FEWEST
+        # estimates at the rules, (n, rules, 3)
+        offsets = np.take_along_axis(estimates, picks.swapaxes(1, 2), axis=2).swapaxes(1, 2)
+        number, parts = MEASURES.index(measure), []
+        for m in range(1 if measure.startswith("laplace") else self.poisson.shape[1]):
             column = np.broadcast_to(material_feature(self.poisson[:, m])[:, None, None], (len(self), 3, 1))
-            described.append(np.concatenate([features, column], axis=2))
-            errors = self.errors[:, m, MEASURES.index(measure)].astype(float)
-            targets.append(np.where(errors > _KNOWN, np.log2(errors), np.nan) - estimates)
-        described = np.concatenate(described).reshape(-1, FEATURES)
-        return described.astype(np.float32), extended(np.concatenate(targets).reshape(-1, CANDIDATES))
+            corrections = _log_known(self.errors[:, m, number]) - estimates
+            part = Rows(
+                np.concatenate([features, column], axis=2),
+                extended(corrections.reshape(-1, CANDIDATES)).reshape(corrections.shape),
+                picks,
+                offsets,
+                _log_known(self.rule_errors[:, m, number]),
+            )
+            parts.append(part)
+        joined = Rows(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        return Rows(*(v if v is joined.picks else v.astype(np.float32) for v in joined))
+
+
+def _log_known(errors):
+    """log₂ of errors, NaN where they are round-off."""
+    errors = errors.astype(float)
+    return np.where(errors > _KNOWN, np.log2(errors), np.nan)
 
 
 def mesh_elements(n, random):
@@ -123,8 +146,24 @@ def label_directions(hexahedra, recipe, first=0):
     drawn = np.where(random.uniform(size=n) < 0.5, anywhere, near)
     poisson = np.stack([np.full(n, recipe.poisson), drawn], axis=1)
     turned = Rotation.from_quat(random.normal(size=(n, 4))).as_matrix()[:, None]
-    errors = directional_tables(hexahedra, poisson, turned).astype(np.float32)
-    return {"hexahedra": hexahedra, "poisson": poisson, "errors": errors}
+    errors = directional_tables(hexahedra, poisson, turned)
+    rules = _likely_rules(errors, random)
+    rule_errors = tensor_rule_tables(hexahedra, rules, poisson, turned)
+    arrays = (hexahedra, poisson, errors.astype(np.float32), rules, rule_errors.astype(np.float32))
+    return dict(zip(_ARRAYS, arrays, strict=True))
+
+
+def _likely_rules(errors, random):
+    """Tensor rules (n, _RULES, 3) that keep each direction below its share of some tolerance, in a drawn measure."""
+    n, materials, measures = errors.shape[:3]
+    rules = np.empty((n, _RULES, 3), dtype=np.int64)
+    for k in range(_RULES):
+        own = errors[np.arange(n), random.integers(materials, size=n), random.integers(measures, size=n)]
+        shares = 10.0 ** random.uniform(-8.5, -0.5, (n, 1)) * random.uniform(0.2, 1.0, (n, 3))
+        meets = own <= shares[:, :, None]
+        rules[:, k] = np.where(meets.any(axis=2), meets.argmax(axis=2) + FEWEST, MOST)
+    rules[:, -2:] = rules[:, -2:].max(axis=2, keepdims=True)
+    return rules
 
 
 def make_directional_data(path, recipe, progress=True):

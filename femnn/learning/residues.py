@@ -7,9 +7,9 @@ P. Rabinowitz, Methods of Numerical Integration, 1984, section 4.6). The estimat
 through the element with Simpson's weights. Times one constant it is within a factor of two of the Error nearly always;
 a small network corrects it.
 
-Everything is written for one direction, which comes first; the two others enter symmetrically, so that the features of
-the three directions commute with the 48 symmetries of the cube. Arrays are (rows, LANES), see
-:mod:`femnn.learning.lanes`.
+Everything is written for one direction, a, which comes first. The two others, b and c, enter the estimate symmetrically
+and the features in an order that the element itself sets, and twists and angles by their moduli: the features of the
+three directions commute with the 48 symmetries of the cube. Arrays are (rows, LANES), see :mod:`femnn.learning.lanes`.
 """
 
 import numpy as np
@@ -24,16 +24,17 @@ from femnn.learning.lanes import LANES, log2_lanes
 CANDIDATES = MOST - FEWEST + 1
 
 #: Features of one direction: logarithms of two aspects and of the skewness, estimates on corner, middle and central
-#: lines for 2, 4 and 8 points, four of the angles, eight norms of relative twists, and the material.
-FEATURES = 25
+#: lines for 2, 4 and 8 points, four of the angles, twelve relative twists, the slopes of det J, and the material.
+FEATURES = 32
 
-#: From here on to the last but one, features are norms of relative twists, zero for parallelepipeds.
+#: From here on to the last but one, features are moduli of relative twists, zero for parallelepipeds.
 FIRST_TWIST = 16
 
 _KNOTS = (0, 2, 6)  # log estimates at 2, 4 and 8 points are features
 
 _SIGNS = np.array(SIGNS)
-_ZERO, _ONE, _HALF, _TENTH = np.float32(0.0), np.float32(1.0), np.float32(0.5), np.float32(0.1)
+_ZERO, _ONE, _HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
+_TENTH, _FIFTH = np.float32(0.1), np.float32(0.2)
 _QUARTER, _NINTH4, _NINTH16 = np.float32(0.25), np.float32(4.0 / 36.0), np.float32(16.0 / 36.0)
 _NEARLY_NONE, _TINY = np.float32(1e-8), np.float32(1e-36)
 _PI_8 = np.float32(np.pi / 8.0)
@@ -177,47 +178,62 @@ def _add_line(line, total, group):
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _shape(m, rows, positive):
-    """Shape of the element as the first direction sees it: ``rows`` (12, LANES) directly, and the first four rows of
+    """Shape of the element as the first direction sees it: ``rows`` (19, LANES) directly, and the first four rows of
     ``positive`` to be taken the logarithm of."""
     for b in range(LANES):
         a0, a1, a2, b0, b1, b2 = m[0, b], m[1, b], m[2, b], m[3, b], m[4, b], m[5, b]
         c0, c1, c2 = m[6, b], m[7, b], m[8, b]
         aa, bb, cc = a0 * a0 + a1 * a1 + a2 * a2, b0 * b0 + b1 * b1 + b2 * b2, c0 * c0 + c1 * c1 + c2 * c2
         ab, ac, bc = a0 * b0 + a1 * b1 + a2 * b2, a0 * c0 + a1 * c1 + a2 * c2, b0 * c0 + b1 * c1 + b2 * c2
-        ab2, ac2, bc2 = ab * ab / (aa * bb), ac * ac / (aa * cc), bc * bc / (bb * cc)
         u0, u1, u2 = b1 * c2 - b2 * c1, b2 * c0 - b0 * c2, b0 * c1 - b1 * c0
         v0, v1, v2 = c1 * a2 - c2 * a1, c2 * a0 - c0 * a2, c0 * a1 - c1 * a0
         w0, w1, w2 = a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0
         det = a0 * u0 + a1 * u1 + a2 * u2
-        rows[0, b] = ab2 + ac2
-        rows[1, b] = abs(ab2 - ac2)
-        rows[2, b] = bc2
+        inverse = _ONE / det
+        # components along (a, b, c) of the twists ab, bc, ca, abc
+        x_ab = inverse * (u0 * m[9, b] + u1 * m[10, b] + u2 * m[11, b])
+        y_ab = inverse * (v0 * m[9, b] + v1 * m[10, b] + v2 * m[11, b])
+        z_ab = inverse * (w0 * m[9, b] + w1 * m[10, b] + w2 * m[11, b])
+        x_bc = inverse * (u0 * m[12, b] + u1 * m[13, b] + u2 * m[14, b])
+        y_bc = inverse * (v0 * m[12, b] + v1 * m[13, b] + v2 * m[14, b])
+        z_bc = inverse * (w0 * m[12, b] + w1 * m[13, b] + w2 * m[14, b])
+        x_ca = inverse * (u0 * m[15, b] + u1 * m[16, b] + u2 * m[17, b])
+        y_ca = inverse * (v0 * m[15, b] + v1 * m[16, b] + v2 * m[17, b])
+        z_ca = inverse * (w0 * m[15, b] + w1 * m[16, b] + w2 * m[17, b])
+        x_abc = inverse * (u0 * m[18, b] + u1 * m[19, b] + u2 * m[20, b])
+        y_abc = inverse * (v0 * m[18, b] + v1 * m[19, b] + v2 * m[20, b])
+        z_abc = inverse * (w0 * m[18, b] + w1 * m[19, b] + w2 * m[20, b])
+        slope_b, slope_c = abs(x_ab + z_bc), abs(x_ca + y_bc)
+        cos_ab, cos_ac = ab / np.sqrt(aa * bb), ac / np.sqrt(aa * cc)
+        # b is the one along which det J grows more; what else differs decides where both are the same, as in a prism
+        first = slope_b + _TENTH * abs(z_ab) + _FIFTH * abs(y_ab) + _FIFTH * abs(y_abc) + _TENTH * abs(cos_ab)
+        second = slope_c + _TENTH * abs(y_ca) + _FIFTH * abs(z_ca) + _FIFTH * abs(z_abc) + _TENTH * abs(cos_ac)
+        kept = first + _TENTH * bb / (bb + cc) > second + _TENTH * cc / (bb + cc)
+        rows[0, b] = abs(cos_ab if kept else cos_ac)
+        rows[1, b] = abs(cos_ac if kept else cos_ab)
+        rows[2, b] = abs(bc) / np.sqrt(bb * cc)
         rows[3, b] = ab * ac * bc / (aa * bb * cc)
+        rows[4, b] = abs(x_bc)
+        rows[5, b] = abs(x_abc)
+        rows[6, b] = abs(x_ab if kept else x_ca)
+        rows[7, b] = abs(x_ca if kept else x_ab)
+        rows[8, b] = abs(y_ab if kept else z_ca)
+        rows[9, b] = abs(z_ca if kept else y_ab)
+        rows[10, b] = abs(z_ab if kept else y_ca)
+        rows[11, b] = abs(y_ca if kept else z_ab)
+        rows[12, b] = abs(y_bc if kept else z_bc)
+        rows[13, b] = abs(z_bc if kept else y_bc)
+        rows[14, b] = abs(y_abc if kept else z_abc)
+        rows[15, b] = abs(z_abc if kept else y_abc)
+        rows[16, b] = abs(y_ab + z_ca)
+        rows[17, b] = slope_b if kept else slope_c
+        rows[18, b] = slope_c if kept else slope_b
         positive[0, b] = aa * aa / (bb * cc)
-        positive[1, b] = max(bb, cc) / min(bb, cc)
+        positive[1, b] = (bb if kept else cc) / (cc if kept else bb)
         positive[2, b] = det * det / (aa * bb * cc)
         positive[3, b] = (
             u0 * u0 + u1 * u1 + u2 * u2 + v0 * v0 + v1 * v1 + v2 * v2 + w0 * w0 + w1 * w1 + w2 * w2
         ) / abs(det)
-        inverse = _ONE / det
-        # components along (a, b, c) of the twists ab, bc, ca, abc
-        x_ab, y_ab = (u0 * m[9, b] + u1 * m[10, b] + u2 * m[11, b]), (v0 * m[9, b] + v1 * m[10, b] + v2 * m[11, b])
-        z_ab = w0 * m[9, b] + w1 * m[10, b] + w2 * m[11, b]
-        x_bc, y_bc = (u0 * m[12, b] + u1 * m[13, b] + u2 * m[14, b]), (v0 * m[12, b] + v1 * m[13, b] + v2 * m[14, b])
-        z_bc = w0 * m[12, b] + w1 * m[13, b] + w2 * m[14, b]
-        x_ca, y_ca = (u0 * m[15, b] + u1 * m[16, b] + u2 * m[17, b]), (v0 * m[15, b] + v1 * m[16, b] + v2 * m[17, b])
-        z_ca = w0 * m[15, b] + w1 * m[16, b] + w2 * m[17, b]
-        x_abc, y_abc = (u0 * m[18, b] + u1 * m[19, b] + u2 * m[20, b]), (v0 * m[18, b] + v1 * m[19, b] + v2 * m[20, b])
-        z_abc = w0 * m[18, b] + w1 * m[19, b] + w2 * m[20, b]
-        factor = inverse * inverse
-        rows[4, b] = np.sqrt(factor * x_bc * x_bc)
-        rows[5, b] = np.sqrt(factor * (x_ab * x_ab + x_ca * x_ca))
-        rows[6, b] = np.sqrt(factor * (y_ab * y_ab + z_ca * z_ca))
-        rows[7, b] = np.sqrt(factor * (y_ca * y_ca + z_ab * z_ab))
-        rows[8, b] = np.sqrt(factor * (y_bc * y_bc + z_bc * z_bc))
-        rows[9, b] = np.sqrt(factor * x_abc * x_abc)
-        rows[10, b] = np.sqrt(factor * (y_abc * y_abc + z_abc * z_abc))
-        rows[11, b] = np.sqrt(factor * (y_ab + z_ca) * (y_ab + z_ca))
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
@@ -257,7 +273,7 @@ def describe_block(hexahedra, first, work, features, estimates):
                 _line(posed, np.float32(i - 1), np.float32(j - 1), line)
                 _add_line(line, total, abs(i - 1) + abs(j - 1))
         own = features[axis]
-        _shape(posed, own[12:24], positive)
+        _shape(posed, own[12:31], positive)
         _sums(total, positive)
         for row in range(positive.shape[0]):
             log2_lanes(positive, bits, row, exponents)

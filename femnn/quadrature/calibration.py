@@ -19,7 +19,7 @@ TOLERANCES = np.logspace(-8, -1, 8)
 CONFIDENCES = np.array([0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999])
 
 #: Cautions that are tried; an element that the largest does not settle counts as missed.
-CAUTIONS = np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0])
+CAUTIONS = np.concatenate([np.arange(0.0, 2.0, 0.125), np.arange(2.0, 4.1, 0.5)])
 
 
 def scores(network, measure, hexahedra, poisson):

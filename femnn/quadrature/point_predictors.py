@@ -37,10 +37,10 @@ class DirectionalPredictor:
 
     def __init__(self, weights, measure):
         ranges = [f"range-{measure}.{end}" for end in ("low", "high")]
-        weights.require(card=("powers", "poisson_range"), networks=(measure,), tensors=ranges)
+        weights.require(card=("poisson_range",), networks=(measure,), tensors=ranges)
         self.card, self.measure = weights.card, measure
         low, high = (weights.tensors[name] for name in ranges)
-        self.network = DirectionalNetwork.of(weights.networks[measure], low, high, self.card["powers"][measure])
+        self.network = DirectionalNetwork.of(weights.networks[measure], low, high)
         self.calibration = Calibration.from_weights(weights, measure)
 
     def check(self, tol, confidence, anisotropic, poisson):
