@@ -13,6 +13,7 @@ from femnn.geometry.roots import least_log_rho
 from femnn.integration.convergence import FLOOR
 from femnn.integration.directions import MEASURES, MOST, converged_points, directional_tables
 from femnn.integration.gauss import tensor_gauss
+from femnn.integration.settling import settle
 from femnn.integration.stiffness import elasticity_stiffness
 from femnn.integration.tensor_errors import tensor_rule_errors
 from femnn.learning.residues import describe_directions
@@ -45,9 +46,17 @@ class Elements:
         return len(self.hexahedra)
 
     def needed(self, tolerance):
-        """Fewest equal points that keep the tolerance, (n,); the most of the table where none does."""
-        meets = self.errors < tolerance
-        return np.where(meets.any(axis=1), meets.argmax(axis=1) + FEWEST, MOST)
+        """Fewest equal points that keep the tolerance, (n,); where the table does not reach, found by integration."""
+        n = (self.errors < tolerance).argmax(axis=1) + FEWEST
+        beyond = self._beyond(tolerance)
+        n[beyond] = self._settled(beyond, tolerance, False)[:, 0]
+        return n
+
+    def _beyond(self, tolerance):
+        return np.flatnonzero((self.errors >= tolerance).all(axis=1))
+
+    def _settled(self, elements, tolerance, anisotropic):
+        return settle(self.hexahedra[elements], tolerance, self.poisson, self.measure, anisotropic)[0]
 
     def missed(self, points, tolerance):
         """Errors of rules (n, 3) over the tolerance."""
@@ -61,8 +70,10 @@ class Elements:
         checked; where their sum is wrong, one more point along the cheapest direction until it is right."""
         power = POWER[self.measure]
         points = np.array([cheapest((own / tolerance) ** power) for own in self.directional])
+        beyond = self._beyond(tolerance)
+        points[beyond] = self._settled(beyond, tolerance, True)
         for _ in range(6):
-            wrong = np.flatnonzero(self.missed(points, tolerance) >= 1.0)
+            wrong = np.setdiff1d(np.flatnonzero(self.missed(points, tolerance) >= 1.0), beyond)
             if len(wrong) == 0:
                 break
             tighter = np.array([cheapest((self.directional[e] / (0.9 * tolerance)) ** power) for e in wrong])

@@ -10,7 +10,7 @@ from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.directions import FEWEST, MEASURES, MOST, converged_points
 from femnn.integration.tensor_errors import tensor_rule_errors
 from femnn.learning.checkpoints import save_networks
-from femnn.learning.directional import DirectionalNetwork, train_directional
+from femnn.learning.directional import DirectionalNetwork, least_corrections, train_directional
 from femnn.learning.directional_data import (
     LEAST_POISSON,
     MOST_POISSON,
@@ -18,7 +18,7 @@ from femnn.learning.directional_data import (
     make_directional_data,
     mesh_elements,
 )
-from femnn.learning.residues import FEATURES
+from femnn.learning.residues import CANDIDATES, FEATURES
 from femnn.learning.training import TrainingOptions
 from femnn.quadrature.calibration import TOLERANCES, Calibration, scores
 from femnn.quadrature.point_predictors import DIRECTIONAL_KIND
@@ -76,10 +76,12 @@ def fit_directional(path, data, options, measures=MEASURES, progress=True):
             rows, data[first:].rows(measure), options, checkpoint=checkpoint, progress=progress
         )
         low, high = _range(rows.features.reshape(-1, FEATURES))
-        directional = DirectionalNetwork.of(network, low, high)
+        least = least_corrections(rows.corrections.reshape(-1, CANDIDATES))
+        directional = DirectionalNetwork.of(network, low, high, least)
         calibration = _calibrated(directional, measure, held_out["c"])
         networks[measure], histories[measure] = network, str(history)
-        tensors |= {f"range-{measure}.low": low, f"range-{measure}.high": high, **calibration.tensors(measure)}
+        tensors |= {f"range-{measure}.low": low, f"range-{measure}.high": high, f"least-{measure}": least}
+        tensors |= calibration.tensors(measure)
         test |= _tested(directional, measure, calibration, held_out["t"])
     card = {
         "kind": DIRECTIONAL_KIND,

@@ -40,6 +40,9 @@ _LEAST_SPREAD, _MOST_SPREAD = np.float32(-8.0), np.float32(3.0)
 _ZERO, _ONE, _THIRD = np.float32(0.0), np.float32(1.0), np.float32(1.0 / 3.0)
 _LOG2_E = np.log2(np.e)
 
+# Share of the corrections in training that are not believed to be as small as they are.
+_UNBELIEVED = 0.005
+
 # Weight of the directions' own errors beside those of whole rules in training.
 _DIRECTIONS = 0.3
 
@@ -59,15 +62,18 @@ class DirectionalNetwork:
         Weights and biases, float32, standardisation folded in, inputs padded to a multiple of four.
     low, high : (FEATURES,) float32
         Range of the features of training.
+    least : (CANDIDATES,) float32
+        Smallest corrections of the estimate that are believed: an Error far below it would need luck, not convergence.
     """
 
     layers: tuple
     low: np.ndarray
     high: np.ndarray
+    least: np.ndarray
 
     @classmethod
-    def of(cls, perceptron, low, high):
-        """From a :class:`femnn.learning.perceptron.Perceptron` and the range of its training.
+    def of(cls, perceptron, low, high, least):
+        """From a :class:`femnn.learning.perceptron.Perceptron` and what its training has seen.
 
         Raises
         ------
@@ -87,7 +93,7 @@ class DirectionalNetwork:
         last, last_bias = t["weight2"] * t["output_scale"][:, None], t["bias2"] * t["output_scale"] + t["output_mean"]
         arrays = (np.pad(first, ((0, 0), (0, _PADDED - FEATURES))), bias, t["weight1"], t["bias1"], last, last_bias)
         layers = tuple(np.ascontiguousarray(values, dtype=np.float32) for values in arrays)
-        return cls(layers, *(np.require(v, dtype=np.float32, requirements="CW") for v in (low, high)))
+        return cls(layers, *(np.require(v, dtype=np.float32, requirements="CW") for v in (low, high, least)))
 
     def log_errors(self, hexahedra, poisson):
         """log₂ directional Error and its spread, each (n, 3, CANDIDATES), and p (n,), float32: what plots look at."""
@@ -103,7 +109,8 @@ class DirectionalNetwork:
         power, common = values[:, :, _POWER:].mean(axis=1).T
         spreads = np.exp2(np.clip(values[:, :, CANDIDATES:_POWER], _LEAST_SPREAD, _MOST_SPREAD))
         spreads += np.exp2(np.clip(common, _LEAST_SPREAD, _MOST_SPREAD))[:, None, None]
-        return estimates + values[:, :, :CANDIDATES], spreads, 1.0 + np.exp2(np.clip(power, _LEAST_POWER, _MOST_POWER))
+        corrections = np.maximum(values[:, :, :CANDIDATES], self.least)
+        return estimates + corrections, spreads, 1.0 + np.exp2(np.clip(power, _LEAST_POWER, _MOST_POWER))
 
     def choose(self, hexahedra, tolerance, poisson, caution=0.0, anisotropic=True):
         """Points along each axis that are predicted to meet a tolerance at the least cost.
@@ -133,7 +140,9 @@ class DirectionalNetwork:
         settings = np.array([np.log2(tolerance), caution], dtype=np.float32)
         material = np.empty(len(x), dtype=np.float32)
         material[:] = material_feature(poisson)
-        _choose_all(x, material, self.layers, self.low, self.high, settings, bool(anisotropic), points, known)
+        _choose_all(
+            x, material, self.layers, self.low, self.high, self.least, settings, bool(anisotropic), points, known
+        )
         return points, known
 
 
@@ -165,12 +174,12 @@ def _add_spreads(outputs, common, caution, row, powers, bits, relative):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
-def _relative_errors(estimate, outputs, power, common, settings, row, powers, bits, relative):
+def _relative_errors(estimate, outputs, least, power, common, settings, row, powers, bits, relative):
     """(e/tolerance)^p of one direction into ``relative`` (CANDIDATES, LANES), made to fall with n."""
     log_tolerance, caution = settings[0], settings[1]
     for n in range(CANDIDATES):
         for b in range(LANES):
-            relative[n, b] = estimate[n, b] + outputs[n, b] - log_tolerance
+            relative[n, b] = estimate[n, b] + max(outputs[n, b], least[n]) - log_tolerance
     if caution > _ZERO:
         _add_spreads(outputs, common, caution, row, powers, bits, relative)
     for n in range(CANDIDATES - 2, -1, -1):
@@ -245,7 +254,7 @@ def _mark(own, low, high, inside, exact):
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _choose_all(hexahedra, material, layers, low, high, settings, anisotropic, points, known):
+def _choose_all(hexahedra, material, layers, low, high, least, settings, anisotropic, points, known):
     weight0, bias0, weight1, bias1, weight2, bias2 = layers
     for block in prange(-(-hexahedra.shape[0] // LANES)):
         work = work_space()
@@ -274,7 +283,9 @@ def _choose_all(hexahedra, material, layers, low, high, settings, anisotropic, p
         _shared(outputs, _POWER, _LEAST_POWER, _MOST_POWER, row, powers, bits, power)
         _shared(outputs, _POWER + 1, _LEAST_SPREAD, _MOST_SPREAD, row, powers, bits, common)
         for axis in range(3):
-            _relative_errors(estimates[axis], outputs[axis], power, common, settings, row, powers, bits, relative[axis])
+            _relative_errors(
+                estimates[axis], outputs[axis], least, power, common, settings, row, powers, bits, relative[axis]
+            )
         for b in range(min(LANES, hexahedra.shape[0] - first)):
             chosen = points[first + b]
             chosen[:] = MOST
@@ -368,6 +379,16 @@ def _laplace(predicted, spread, target):
     known = torch.isfinite(target)
     missed = (predicted - torch.nan_to_num(target)).abs()
     return (known * (missed / spread + torch.log(spread))).sum() / known.sum().clamp(min=1)
+
+
+def least_corrections(corrections):
+    """What all but a few of the ``corrections`` (n, CANDIDATES), NaN where not known, are above, (CANDIDATES,)."""
+    found = np.zeros(corrections.shape[1])
+    for n, own in enumerate(corrections.T):
+        known = own[np.isfinite(own)]
+        if len(known):
+            found[n] = np.quantile(known, _UNBELIEVED)
+    return found
 
 
 def extended(corrections):

@@ -13,8 +13,8 @@ from femnn.quadrature.trained_range import TrainedRange
 DIRECTIONAL_KIND = "integration-points"
 CLASS_KIND = "integration-points-classifier"
 
-# Spreads of caution above what the calibration asks for, and at least. Entries depend on how an element lies in the
-# axes, which the network is not shown: a mesh whose elements all lie alike is none of the families of the calibration.
+# Spreads of caution above what the calibration asks for, and at least: a mesh whose elements all lie alike, or are all
+# as flat, is none of the families of the calibration.
 _RESERVE, _LEAST_CAUTION = 0.25, 0.75
 
 
@@ -36,11 +36,10 @@ class DirectionalPredictor:
     """Predicts log₂ Error along each direction for every number of points: serves every calibrated tolerance."""
 
     def __init__(self, weights, measure):
-        ranges = [f"range-{measure}.{end}" for end in ("low", "high")]
-        weights.require(card=("poisson_range",), networks=(measure,), tensors=ranges)
+        limits = [f"range-{measure}.low", f"range-{measure}.high", f"least-{measure}"]
+        weights.require(card=("poisson_range",), networks=(measure,), tensors=limits)
         self.card, self.measure = weights.card, measure
-        low, high = (weights.tensors[name] for name in ranges)
-        self.network = DirectionalNetwork.of(weights.networks[measure], low, high)
+        self.network = DirectionalNetwork.of(weights.networks[measure], *(weights.tensors[name] for name in limits))
         self.calibration = Calibration.from_weights(weights, measure)
 
     def check(self, tol, confidence, anisotropic, poisson):
@@ -63,7 +62,7 @@ class DirectionalPredictor:
     def points(self, hexahedra, tol, confidence, anisotropic, poisson):
         """Gauss points along each axis (n, 3), and which elements the network answers for, (n,) bool."""
         caution = 0.0 if confidence is None else self.calibration.caution(tol, confidence, anisotropic)
-        if confidence is not None and self.measure == "entries":
+        if confidence is not None:
             caution = max(caution + _RESERVE, _LEAST_CAUTION)
         return self.network.choose(hexahedra, tol, poisson, caution, anisotropic)
 
