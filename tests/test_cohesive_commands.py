@@ -119,4 +119,7 @@ def test_the_benchmark_prints_its_tables(tmp_path):
         assert safe["least_step"] >= -1e-6
         assert safe["virgin"] == 0.0
     assert np.isfinite([row["shipped"] for row in figures["speed"]]).all()
-    assert (tmp_path / "paths.png").stat().st_size > 10_000
+    asked = {row["what"]: row["reached"] for row in figures["asked"]}
+    assert asked["parameters"] == f"{row['parameters']:,}"
+    assert "| parameters " in (tmp_path / "cohesive.md").read_text(encoding="utf-8")
+    assert (tmp_path / "cohesive-paths.png").stat().st_size > 10_000

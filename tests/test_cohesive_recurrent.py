@@ -54,8 +54,8 @@ def module(kind, inputs=3, outputs=3):
     }[kind]()
     if kind == "minimal-state":
         with torch.no_grad():
-            made.bias2 += 0.4
-            made.direct += torch.tensor([[-0.3, -0.4, -0.3, 0.2]])
+            made.weight2 += torch.linspace(-0.1, 0.2, 16, dtype=torch.float64)
+            made.linear += torch.linspace(-0.2, 0.2, 32, dtype=torch.float64).reshape(2, 16)
     return made.eval()
 
 
@@ -95,6 +95,24 @@ def test_values_and_tangents_equal_those_of_torch(kind, paths):
         np.testing.assert_allclose(state, new.detach(), rtol=0, atol=1e-10)
         reached = max(reached, np.abs(tangent).max())
     assert reached > 1.0
+
+
+@pytest.mark.parametrize("kind", ["self-consistent", "lstm", "gru", "feed-forward"])
+def test_networks_that_see_microstructure_equal_torch_too(kind, paths):
+    network = module(kind, inputs=5)
+    own = SequenceNetwork(kind, arrays(network))
+    micro = 0.5 * np.random.default_rng(2).normal(size=(*paths.shape[:2], 2))
+    state = np.zeros((len(paths), own.state_size))
+    for x in np.concatenate([paths, micro], axis=2).transpose(1, 0, 2):
+        with torch.no_grad():
+            y, new = network.step(torch.tensor(x), torch.tensor(state))
+            exact = torch.func.vmap(torch.func.jacfwd(lambda a, b: network.step(a, b)[0]))(
+                torch.tensor(x), torch.tensor(state)
+            )
+        traction, tangent, state = own.step(x, state)
+        np.testing.assert_allclose(traction, y, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(tangent, exact, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(state, new, rtol=0, atol=1e-10)
 
 
 @every_network
@@ -161,6 +179,15 @@ def test_the_default_law_meets_its_numbers(default):
     assert sum(default.card["training"]["parameters"].values()) <= 25_000
 
 
+def test_the_default_law_bends_no_more_than_its_data(default):
+    # the bilinear law softens linearly in each mode; the network could bend by the sum of these weights
+    assert np.abs(default.tensors()["weight2"]).sum() < 0.02
+    scale = default.separation_scale
+    opening = np.linspace(0.1, 0.6, 26)[:, None] * [[scale, 0.0, 0.0]]
+    traction = default.update(opening, default.initial_state(26)).traction[:, 0]
+    assert np.abs(np.diff(traction, 2)).max() < 1e-4 * default.traction_scale
+
+
 def test_steps_may_be_ten_times_finer_or_twice_as_long(default):
     data = PathData.of_law(REFERENCE, 100, 41, "random", seed=78)
     coarse = accuracy(default, data)["mean"]
@@ -191,9 +218,8 @@ def test_the_default_law_is_dissipative_isotropic_free_and_pure(default):
 def test_no_weights_make_a_minimal_state_cell_gain_energy(default):
     draws = np.random.default_rng(4)
     cell = default._networks["traction"]
-    tensors = {f"weight{k}": draws.normal(size=cell.weights[2 * k].T.shape) for k in range(3)}
-    tensors |= {f"bias{k}": draws.normal(size=cell.weights[2 * k + 1].shape) for k in range(3)}
-    tensors |= {"direct": draws.normal(size=(1, 4)), "stiffness": np.log([50.0, 80.0, 30.0]), "friction": np.ones(1)}
+    tensors = {name: draws.normal(size=values.shape) for name, values in cell.tensors.items()}
+    tensors |= {"stiffness": np.log([50.0, 80.0, 30.0]), "friction": np.ones(1)}
     wild = femnn.RecurrentCohesive({"traction": MinimalState(tensors, 1e-5, 1e8)}, default.card, "wild")
     least = dissipation(wild, separation_paths(1000, 40, 1e-5, "all", seed=5))
     assert least.min() >= -1e-9 * 1e-5 * 1e8
