@@ -203,7 +203,7 @@ def _beams(law, recurrent, picture):
                     "release": plateau(one),
                     "release_recurrent": plateau(other),
                     "curve": difference(one, other),
-                    "peak": other.load.max() / one.load.max() - 1.0,
+                    "peak": abs(other.load.max() / one.load.max() - 1.0),
                     "states": f"{len(one.load)} / {len(other.load)}",
                     "iterations": f"{one.iterations.sum()} / {other.iterations.sum()}",
                     "ratio": float(other.iterations.sum() / one.iterations.sum()),

@@ -87,15 +87,17 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path):
     assert "belongs to another training" in result.stderr
 
 
-def test_the_shipped_law_was_made_with_the_defaults_of_the_command():
+@pytest.mark.parametrize(("name", "law"), [("default", "BilinearCohesive"), ("exponential", "ExponentialCohesive")])
+def test_the_shipped_laws_were_made_with_the_defaults_of_the_command(name, law):
     from femnn.cohesive.fitting import OPTIONS
 
-    card = femnn.RecurrentCohesive.load("default").card
+    card = femnn.RecurrentCohesive.load(name).card
     made = {name: card["training"][name] for name in ("epochs", "learning_rate", "batch_size", "seed", "schedule")}
     assert made == {name: getattr(OPTIONS["minimal-state"], name) for name in made}
     assert card["data"]["paths"] == {"n": train_cohesive.PATHS, "steps": train_cohesive.STEPS, "kind": "all", "seed": 0}
-    for name, value in train_cohesive.AS4_PEEK.items():
-        assert card["data"]["law"]["parameters"][name] == value
+    assert card["data"]["law"]["name"] == law
+    for parameter, value in train_cohesive.AS4_PEEK.items():
+        assert card["data"]["law"]["parameters"][parameter] == value
 
 
 @pytest.mark.slow

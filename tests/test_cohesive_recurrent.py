@@ -22,7 +22,7 @@ from femnn.cohesive.fitting import OPTIONS, PathData, accuracy, fit_law, paramet
 from femnn.cohesive.minimal_state import MinimalState
 from femnn.cohesive.modules import as_module
 from femnn.cohesive.paths import KINDS, refined, respond, separation_paths
-from femnn.cohesive.recurrent import warn_outside
+from femnn.cohesive.recurrent import NETWORKS, SHIPPED, warn_outside
 from femnn.cohesive.sequences import BLOCK, SequenceNetwork
 from femnn.exceptions import FemnnWarning, ParameterError, StateError, WeightFileError
 
@@ -72,12 +72,15 @@ def inference(kind, network):
     return own.step, lambda n: np.zeros((n, own.state_size))
 
 
-every_network = pytest.mark.parametrize("kind", ["minimal-state", "self-consistent", "lstm", "gru", "feed-forward"])
+every_network = pytest.mark.parametrize("kind", NETWORKS)
 
 
-@every_network
-def test_values_and_tangents_equal_those_of_torch(kind, paths):
-    network = module(kind)
+# separations alone, and with two quantities of the microstructure
+@pytest.mark.parametrize(("kind", "inputs"), [*((kind, 3) for kind in NETWORKS), *((kind, 5) for kind in NETWORKS[1:])])
+def test_values_and_tangents_equal_those_of_torch(kind, inputs, paths):
+    micro = 0.5 * np.random.default_rng(2).normal(size=(*paths.shape[:2], inputs - 3))
+    paths = np.concatenate([paths, micro], axis=2)
+    network = module(kind, inputs)
     update, initial = inference(kind, network)
     state = initial(len(paths))
 
@@ -95,24 +98,6 @@ def test_values_and_tangents_equal_those_of_torch(kind, paths):
         np.testing.assert_allclose(state, new.detach(), rtol=0, atol=1e-10)
         reached = max(reached, np.abs(tangent).max())
     assert reached > 1.0
-
-
-@pytest.mark.parametrize("kind", ["self-consistent", "lstm", "gru", "feed-forward"])
-def test_networks_that_see_microstructure_equal_torch_too(kind, paths):
-    network = module(kind, inputs=5)
-    own = SequenceNetwork(kind, arrays(network))
-    micro = 0.5 * np.random.default_rng(2).normal(size=(*paths.shape[:2], 2))
-    state = np.zeros((len(paths), own.state_size))
-    for x in np.concatenate([paths, micro], axis=2).transpose(1, 0, 2):
-        with torch.no_grad():
-            y, new = network.step(torch.tensor(x), torch.tensor(state))
-            exact = torch.func.vmap(torch.func.jacfwd(lambda a, b: network.step(a, b)[0]))(
-                torch.tensor(x), torch.tensor(state)
-            )
-        traction, tangent, state = own.step(x, state)
-        np.testing.assert_allclose(traction, y, rtol=0, atol=1e-10)
-        np.testing.assert_allclose(tangent, exact, rtol=0, atol=1e-10)
-        np.testing.assert_allclose(state, new, rtol=0, atol=1e-10)
 
 
 @every_network
@@ -169,14 +154,16 @@ def test_self_consistent_steps_converge_as_they_shrink():
 # --- the shipped law
 
 
-def test_the_default_law_meets_its_numbers(default):
-    figures = {kind: accuracy(default, data) for kind, data in unseen(REFERENCE, 150, 80, seed=77).items()}
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_laws_meet_their_numbers(name):
+    law = femnn.RecurrentCohesive.load(name)
+    figures = {kind: accuracy(law, data) for kind, data in unseen(law.reference(), 150, 80, seed=77).items()}
     for kind, errors in figures.items():
         assert errors["mean"] < 0.01, kind
         assert errors["p95"] < 0.03, kind
-    card = default.card["test"]["random"]
+    card = law.card["test"]["random"]
     assert figures["random"]["mean"] == pytest.approx(card["mean"], rel=0.5)
-    assert sum(default.card["training"]["parameters"].values()) <= 25_000
+    assert sum(law.card["training"]["parameters"].values()) <= 25_000
 
 
 def test_the_default_law_bends_no_more_than_its_data(default):
