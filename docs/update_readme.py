@@ -28,7 +28,7 @@ PICTURES = [
     RESULTS / "adaptive-gauss" / "adaptive-gauss.png",
     RESULTS / "demo" / "demo.png",
     RESULTS / "assembly" / "assembly.png",
-    *(RESULTS / "cohesive" / name for name in ("cohesive-paths.png", "cohesive-beams.png")),
+    *(RESULTS / "cohesive" / f"cohesive-{name}.png" for name in ("paths", "beams-bilinear", "beams-exponential")),
     *(RESULTS / "error-reduction" / name for name in ("weights.png", "points.png", "trials.png")),
 ]
 
