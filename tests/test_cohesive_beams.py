@@ -154,7 +154,7 @@ def test_blocks_come_apart_with_the_force_and_work_of_the_law():
     assert path.t == 1.0
 
 
-@pytest.mark.parametrize("name", ["exponential", "recurrent"])
+@pytest.mark.parametrize("name", ["exponential", "recurrent", "recurrent-exponential"])
 def test_newton_converges_quadratically(name):
     law = beams.LAWS[name]()
     problem, top, fixed = block(law)
