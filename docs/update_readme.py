@@ -1,8 +1,8 @@
 """Put the tables and pictures of a fresh run of the demo and the benchmarks into the README and the documentation.
 
 Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes, adaptive-gauss and
-adaptive-speed (these with the paths of the meshes) and assembly. Names as arguments, ``demo assembly`` for instance,
-take these alone.
+adaptive-speed (these with the paths of the meshes), assembly and cohesive. Names as arguments, ``demo assembly`` for
+instance, take these alone.
 """
 
 import re
@@ -14,7 +14,7 @@ from femnn.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
-README, QUADRATURE = ROOT / "README.md", ROOT / "docs" / "quadrature.md"
+README, QUADRATURE, COHESIVE = ROOT / "README.md", ROOT / "docs" / "quadrature.md", ROOT / "docs" / "cohesive.md"
 TABLES = {
     "demo": (RESULTS / "demo" / "demo.md", README),
     "meshes": (RESULTS / "meshes" / "meshes.md", README),
@@ -22,11 +22,13 @@ TABLES = {
     "error-reduction": (RESULTS / "error-reduction" / "error-reduction.md", README),
     "adaptive-gauss": (RESULTS / "adaptive-gauss" / "adaptive-gauss.md", QUADRATURE),
     "adaptive-speed": (RESULTS / "adaptive-speed" / "adaptive-speed.md", QUADRATURE),
+    "cohesive": (RESULTS / "cohesive" / "cohesive.md", COHESIVE),
 }
 PICTURES = [
     RESULTS / "adaptive-gauss" / "adaptive-gauss.png",
     RESULTS / "demo" / "demo.png",
     RESULTS / "assembly" / "assembly.png",
+    *(RESULTS / "cohesive" / f"cohesive-{name}.png" for name in ("paths", "beams-bilinear", "beams-exponential")),
     *(RESULTS / "error-reduction" / name for name in ("weights.png", "points.png", "trials.png")),
 ]
 

@@ -4,7 +4,7 @@
 
 Double cantilever (mode I), end-notched flexure (mode II) and mixed-mode bending of AS4/PEEK, in plane strain. The
 crack is followed by its dissipation, through the maximum of the load and, where the beam snaps back, around it. The
-recurrent law was trained on the bilinear one; nothing else differs.
+recurrent laws were trained on the bilinear and on the exponential one; nothing else differs.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 import femnn
 from femnn.assembly.interface_output import save_interface
-from femnn.commands.beams import Beam, classical, closed_form, delaminate, mixed_mode
+from femnn.commands.beams import TITLES, Beam, classical, closed_form, delaminate, mixed_mode, plateau
 from femnn.files import atomic_write
 from femnn.plotting import save
 from femnn.tables import markdown
@@ -34,8 +34,13 @@ LAWS = {
     "bilinear": lambda: femnn.BilinearCohesive(**AS4_PEEK),
     "exponential": lambda: femnn.ExponentialCohesive(**AS4_PEEK),
     "recurrent": lambda: femnn.RecurrentCohesive.load("default"),
+    "recurrent-exponential": lambda: femnn.RecurrentCohesive.load("exponential"),
 }
-TITLES = {"dcb": "Double cantilever beam", "enf": "End-notched flexure", "mmb": "Mixed-mode bending"}
+
+
+def make(name):
+    """A law by its name, or a recurrent one from the path of its weights."""
+    return LAWS[name]() if name in LAWS else femnn.RecurrentCohesive.load(name)
 
 
 def main(tests=("dcb",), laws=("bilinear", "recurrent"), growth=5e-3, out=None, progress=True):
@@ -43,50 +48,22 @@ def main(tests=("dcb",), laws=("bilinear", "recurrent"), growth=5e-3, out=None, 
     results = {}
     for test in tests:
         beam = Beam(test, growth=growth)
-        results[test] = {name: delaminate(beam, LAWS[name](), progress=progress) for name in laws}
+        results[test] = {name: delaminate(beam, make(name), progress=progress) for name in laws}
         print(f"\n{TITLES[test]}\n\n{_table(beam, results[test])}")
         if out is not None:
             _draw(Path(out) / f"{test}.png", beam, results[test])
             for name, result in results[test].items():
-                _write(Path(out), f"{test}_{name}", result)
+                _write(Path(out), f"{test}_{Path(name).stem}", result)
     return results
-
-
-def plateau(result):
-    """Energy release rate while the crack grows steadily, J/m²: the median over the last third of the growth."""
-    grown = result.cracked if np.isfinite(result.cracked).all() else result.displacement
-    return float(np.median(result.release[grown > grown[0] + 0.67 * (grown[-1] - grown[0])]))
-
-
-def difference(one, other):
-    """Largest difference of two load-displacement curves at the same displacement, over the largest load.
-
-    Where a beam snaps back, the displacement does not tell states apart: there loads are compared along the curves'
-    own length.
-    """
-    curves = []
-    for result in (one, other):
-        d, p = (np.concatenate([[0.0], values]) for values in (result.displacement, result.load))
-        d, p = d / one.displacement.max(), p / one.load.max()
-        curves.append(np.stack([d, p], axis=1))
-    # distance of each state of the second from the first curve, between the ends that both have reached
-    a, b = curves[0][:-1], curves[0][1:]
-    along = b - a
-    to_point = curves[1][:, None] - a
-    share = np.clip((to_point * along).sum(axis=2) / (along**2).sum(axis=1), 0.0, 1.0)
-    gaps = np.linalg.norm(to_point - share[..., None] * along, axis=2).min(axis=1)
-    reached = curves[1][:, 1] >= curves[0][-1, 1]
-    rising = np.arange(len(gaps)) <= curves[1][:, 1].argmax()
-    return float(gaps[reached | rising].max())
 
 
 def _table(beam, results):
     rows = []
     for name, result in results.items():
-        own = classical(LAWS[name]())
+        own = classical(result.setup.law)
         rows.append(
             {
-                "law": name,
+                "law": Path(name).stem,
                 "load": result.load.max(),
                 "release": plateau(result),
                 "toughness": mixed_mode(beam, own, beam.crack + 0.5 * beam.growth)[1],
@@ -108,22 +85,39 @@ def _table(beam, results):
 def _draw(path, beam, results):
     figure = Figure(figsize=(10, 4), layout="constrained")
     curve, interface = figure.subplots(1, 2)
+    for number, (name, result) in enumerate(results.items()):
+        style = {"label": Path(name).stem, "color": f"C{number}", "linewidth": 4, "alpha": 0.5}
+        if isinstance(result.setup.law, femnn.RecurrentCohesive):
+            # it lies on the law it was trained on: a thin line on a broad one
+            style |= {"color": "black", "linewidth": 1.2, "alpha": 1.0}
+            style["linestyle"] = "-" if name == "recurrent" else "--"
+        curve.plot(1e3 * np.r_[0.0, result.displacement], 1e-3 * np.r_[0.0, result.load], **style)
+        interface.plot(*_zone(result), **style)
     if beam.test != "mmb":
-        load, displacement = closed_form(beam, LAWS["bilinear"](), beam.crack + np.linspace(0.0, beam.growth, 50))
-        curve.plot(1e3 * displacement, 1e-3 * load, "k--", linewidth=1, label="beam theory")
-    for name, result in results.items():
-        # the recurrent law lies on the one it was trained on
-        style = {"linestyle": "--" if name == "recurrent" else "-", "marker": ".", "markersize": 3}
-        (line,) = curve.plot(1e3 * np.r_[0.0, result.displacement], 1e-3 * np.r_[0.0, result.load], label=name, **style)
-        elements = result.setup.problem.interfaces[0][0]
-        damage = result.setup.problem.damage()[0]
-        order = np.argsort(elements.x[..., 0].ravel())
-        interface.plot(1e3 * elements.x[..., 0].ravel()[order], damage.ravel()[order], color=line.get_color(), **style)
+        law = classical(next(iter(results.values())).setup.law)
+        load, displacement = closed_form(beam, law, beam.crack + np.linspace(0.0, beam.growth, 50))
+        curve.plot(1e3 * displacement, 1e-3 * load, "r:", linewidth=1.5, label="beam theory")
     curve.set(xlabel="displacement, mm", ylabel="load, kN per m of width", title=TITLES[beam.test])
     curve.legend()
-    interface.set(xlabel="place along the beam, mm", ylabel="damage", title="Interface at the end")
-    interface.set_xlim(1e3 * (beam.crack - 1e-3), 1e3 * (beam.crack + beam.growth + 6e-3))
+    interface.set(xlabel="distance from the place of damage ½, mm", ylabel="damage", title="Process zone at the end")
+    interface.set_xlim(-5.0, 5.0)
     save(figure, path)
+
+
+def _zone(result):
+    """Places along the interface, mm from where the damage falls through ½, and the damage there.
+
+    The last states of two laws have cracks of slightly different lengths: seen from the tip they can be compared.
+    """
+    place = 1e3 * result.setup.problem.interfaces[0][0].x[..., 0].ravel()
+    damage = result.setup.problem.damage()[0].ravel()
+    if not np.isfinite(damage).all():  # a network that knows no damage
+        return [], []
+    order = np.argsort(place)
+    place, damage = place[order], damage[order]
+    ahead = np.argmax(damage < 0.5)
+    share = (damage[ahead - 1] - 0.5) / (damage[ahead - 1] - damage[ahead])
+    return place - (place[ahead - 1] + share * (place[ahead] - place[ahead - 1])), damage
 
 
 def _write(folder, name, result):
@@ -141,7 +135,9 @@ def _write(folder, name, result):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("tests", nargs="*", default=["dcb"], choices=list(TITLES), metavar="TEST", help="dcb, enf, mmb")
-    parser.add_argument("--law", action="append", choices=list(LAWS), help="repeat for several [bilinear, recurrent]")
+    parser.add_argument(
+        "--law", action="append", help=f"{', '.join(LAWS)} or a weight file; may be repeated [bilinear, recurrent]"
+    )
     parser.add_argument("--growth", type=float, default=5e-3, help="how far the crack is followed, m [0.005]")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of pictures and VTU files [results]")
     given = parser.parse_args()

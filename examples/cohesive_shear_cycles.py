@@ -2,8 +2,9 @@
 
     python examples/cohesive_shear_cycles.py --out results
 
-The same problem with the bilinear law and with the recurrent law that was trained on it. The first cycle softens the
-interface; then it slides with Coulomb friction, and the loops of both laws lie on one another.
+The same problem with the bilinear law and with the recurrent law that was trained on it. Each cycle goes further than
+the one before: the interface unloads along the secant of its damage, rubs, and in the end slides with Coulomb friction
+alone. The loops of both laws lie on one another.
 """
 
 import argparse
@@ -43,13 +44,14 @@ def blocks(law):
     return problem, top, (3 * np.concatenate([bottom, top])[:, None] + np.arange(3)).ravel()
 
 
-def main(cycles=2, steps=40, out=None, progress=True):
+def main(cycles=3, steps=40, out=None, progress=True):
     """Displacement of the top and mean shear traction of every state, by law; writes a picture and the interface."""
     results = {}
     for name, law in laws().items():
         problem, top, fixed = blocks(law)
         reach = 1.1 * law.separation_scale
-        course = np.concatenate([[0.0], np.tile([reach, -reach], cycles), [0.0]])
+        peaks = reach * np.arange(1, cycles + 1) / cycles
+        course = np.concatenate([[0.0], np.stack([peaks, -peaks], axis=1).ravel(), [0.0]])
         slip = np.concatenate([np.linspace(a, b, round(abs(b - a) / reach * steps) + 1)[1:]
                                for a, b in pairwise(course)])  # fmt: skip
         contact = laws()["bilinear"].stiffness[2]
@@ -88,8 +90,9 @@ def main(cycles=2, steps=40, out=None, progress=True):
 def _draw(path, results):
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    for (name, (slip, shear)), style in zip(results.items(), ("-", "--"), strict=True):
-        axes.plot(1e6 * np.r_[0.0, slip], 1e-6 * np.r_[0.0, shear], style, label=name)
+    styles = {"linewidth": 4, "alpha": 0.5}, {"linewidth": 1.2, "color": "black"}
+    for (name, (slip, shear)), style in zip(results.items(), styles, strict=True):
+        axes.plot(1e6 * np.r_[0.0, slip], 1e-6 * np.r_[0.0, shear], label=name, **style)
     axes.set(xlabel="displacement of the top, µm", ylabel="shear traction, MPa")
     axes.legend()
     save(figure, path)
@@ -97,8 +100,8 @@ def _draw(path, results):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--cycles", type=int, default=2, help="of shear [2]")
-    parser.add_argument("--steps", type=int, default=40, help="of a quarter of a cycle [40]")
+    parser.add_argument("--cycles", type=int, default=3, help="of shear, each further [3]")
+    parser.add_argument("--steps", type=int, default=40, help="of the last quarter of a cycle [40]")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of picture and VTU files [results]")
     given = parser.parse_args()
     main(given.cycles, given.steps, given.out)

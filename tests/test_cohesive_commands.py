@@ -87,15 +87,17 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path):
     assert "belongs to another training" in result.stderr
 
 
-def test_the_shipped_law_was_made_with_the_defaults_of_the_command():
+@pytest.mark.parametrize(("name", "law"), [("default", "BilinearCohesive"), ("exponential", "ExponentialCohesive")])
+def test_the_shipped_laws_were_made_with_the_defaults_of_the_command(name, law):
     from femnn.cohesive.fitting import OPTIONS
 
-    card = femnn.RecurrentCohesive.load("default").card
+    card = femnn.RecurrentCohesive.load(name).card
     made = {name: card["training"][name] for name in ("epochs", "learning_rate", "batch_size", "seed", "schedule")}
     assert made == {name: getattr(OPTIONS["minimal-state"], name) for name in made}
     assert card["data"]["paths"] == {"n": train_cohesive.PATHS, "steps": train_cohesive.STEPS, "kind": "all", "seed": 0}
-    for name, value in train_cohesive.AS4_PEEK.items():
-        assert card["data"]["law"]["parameters"][name] == value
+    assert card["data"]["law"]["name"] == law
+    for parameter, value in train_cohesive.AS4_PEEK.items():
+        assert card["data"]["law"]["parameters"][parameter] == value
 
 
 @pytest.mark.slow
@@ -119,4 +121,7 @@ def test_the_benchmark_prints_its_tables(tmp_path):
         assert safe["least_step"] >= -1e-6
         assert safe["virgin"] == 0.0
     assert np.isfinite([row["shipped"] for row in figures["speed"]]).all()
-    assert (tmp_path / "paths.png").stat().st_size > 10_000
+    asked = {row["what"]: row["reached"] for row in figures["asked"]}
+    assert asked["parameters"] == f"{row['parameters']:,}"
+    assert "| parameters " in (tmp_path / "cohesive.md").read_text(encoding="utf-8")
+    assert (tmp_path / "cohesive-paths.png").stat().st_size > 10_000

@@ -22,7 +22,7 @@ from femnn.cohesive.fitting import OPTIONS, PathData, accuracy, fit_law, paramet
 from femnn.cohesive.minimal_state import MinimalState
 from femnn.cohesive.modules import as_module
 from femnn.cohesive.paths import KINDS, refined, respond, separation_paths
-from femnn.cohesive.recurrent import warn_outside
+from femnn.cohesive.recurrent import NETWORKS, SHIPPED, warn_outside
 from femnn.cohesive.sequences import BLOCK, SequenceNetwork
 from femnn.exceptions import FemnnWarning, ParameterError, StateError, WeightFileError
 
@@ -54,8 +54,8 @@ def module(kind, inputs=3, outputs=3):
     }[kind]()
     if kind == "minimal-state":
         with torch.no_grad():
-            made.bias2 += 0.4
-            made.direct += torch.tensor([[-0.3, -0.4, -0.3, 0.2]])
+            made.weight2 += torch.linspace(-0.1, 0.2, 16, dtype=torch.float64)
+            made.linear += torch.linspace(-0.2, 0.2, 32, dtype=torch.float64).reshape(2, 16)
     return made.eval()
 
 
@@ -72,12 +72,15 @@ def inference(kind, network):
     return own.step, lambda n: np.zeros((n, own.state_size))
 
 
-every_network = pytest.mark.parametrize("kind", ["minimal-state", "self-consistent", "lstm", "gru", "feed-forward"])
+every_network = pytest.mark.parametrize("kind", NETWORKS)
 
 
-@every_network
-def test_values_and_tangents_equal_those_of_torch(kind, paths):
-    network = module(kind)
+# separations alone, and with two quantities of the microstructure
+@pytest.mark.parametrize(("kind", "inputs"), [*((kind, 3) for kind in NETWORKS), *((kind, 5) for kind in NETWORKS[1:])])
+def test_values_and_tangents_equal_those_of_torch(kind, inputs, paths):
+    micro = 0.5 * np.random.default_rng(2).normal(size=(*paths.shape[:2], inputs - 3))
+    paths = np.concatenate([paths, micro], axis=2)
+    network = module(kind, inputs)
     update, initial = inference(kind, network)
     state = initial(len(paths))
 
@@ -151,14 +154,25 @@ def test_self_consistent_steps_converge_as_they_shrink():
 # --- the shipped law
 
 
-def test_the_default_law_meets_its_numbers(default):
-    figures = {kind: accuracy(default, data) for kind, data in unseen(REFERENCE, 150, 80, seed=77).items()}
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_laws_meet_their_numbers(name):
+    law = femnn.RecurrentCohesive.load(name)
+    figures = {kind: accuracy(law, data) for kind, data in unseen(law.reference(), 150, 80, seed=77).items()}
     for kind, errors in figures.items():
         assert errors["mean"] < 0.01, kind
         assert errors["p95"] < 0.03, kind
-    card = default.card["test"]["random"]
+    card = law.card["test"]["random"]
     assert figures["random"]["mean"] == pytest.approx(card["mean"], rel=0.5)
-    assert sum(default.card["training"]["parameters"].values()) <= 25_000
+    assert sum(law.card["training"]["parameters"].values()) <= 25_000
+
+
+def test_the_default_law_bends_no_more_than_its_data(default):
+    # the bilinear law softens linearly in each mode; the network could bend by the sum of these weights
+    assert np.abs(default.tensors()["weight2"]).sum() < 0.02
+    scale = default.separation_scale
+    opening = np.linspace(0.1, 0.6, 26)[:, None] * [[scale, 0.0, 0.0]]
+    traction = default.update(opening, default.initial_state(26)).traction[:, 0]
+    assert np.abs(np.diff(traction, 2)).max() < 1e-4 * default.traction_scale
 
 
 def test_steps_may_be_ten_times_finer_or_twice_as_long(default):
@@ -191,9 +205,8 @@ def test_the_default_law_is_dissipative_isotropic_free_and_pure(default):
 def test_no_weights_make_a_minimal_state_cell_gain_energy(default):
     draws = np.random.default_rng(4)
     cell = default._networks["traction"]
-    tensors = {f"weight{k}": draws.normal(size=cell.weights[2 * k].T.shape) for k in range(3)}
-    tensors |= {f"bias{k}": draws.normal(size=cell.weights[2 * k + 1].shape) for k in range(3)}
-    tensors |= {"direct": draws.normal(size=(1, 4)), "stiffness": np.log([50.0, 80.0, 30.0]), "friction": np.ones(1)}
+    tensors = {name: draws.normal(size=values.shape) for name, values in cell.tensors.items()}
+    tensors |= {"stiffness": np.log([50.0, 80.0, 30.0]), "friction": np.ones(1)}
     wild = femnn.RecurrentCohesive({"traction": MinimalState(tensors, 1e-5, 1e8)}, default.card, "wild")
     least = dissipation(wild, separation_paths(1000, 40, 1e-5, "all", seed=5))
     assert least.min() >= -1e-9 * 1e-5 * 1e8

@@ -5,12 +5,10 @@ answer tractions (paths, steps, outputs) in units of the traction scale. ``step`
 what ``torch.func.vmap(torch.func.jacfwd(...))`` differentiates.
 """
 
-from itertools import pairwise
-
 import torch
 from torch.nn import functional
 
-from femnn.cohesive.minimal_state import REACH, SMOOTHING
+from femnn.cohesive.minimal_state import REACH
 from femnn.cohesive.sequences import FINEST
 
 
@@ -25,15 +23,20 @@ class MinimalStateCell(torch.nn.Module):
     def __init__(self, width, stiffness, seed, dtype=torch.float64):
         super().__init__()
         draws = torch.Generator().manual_seed(seed)
-        sizes = (4, width, width, 1)
-        for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
-            weight = torch.empty(outputs, inputs, dtype=dtype)
-            torch.nn.init.xavier_uniform_(weight, generator=draws)
-            self.register_parameter(f"weight{layer}", torch.nn.Parameter(weight))
-            self.register_parameter(f"bias{layer}", torch.nn.Parameter(torch.zeros(outputs, dtype=dtype)))
-        self.direct = torch.nn.Parameter(torch.zeros(1, 4, dtype=dtype))
-        # an envelope that is positive everywhere has a gradient everywhere
-        torch.nn.init.constant_(self.bias2, 0.5)
+        # units that turn at places spread evenly over all modes, and geometrically over the sizes that paths reach
+        modes, sizes = torch.linspace(0.0, 1.0, width, dtype=dtype), torch.logspace(-1.7, 0.0, width, dtype=dtype)
+        steepness = 2.0 + 4.0 * torch.rand(width, generator=draws, dtype=dtype)
+        self.weight0 = torch.nn.Parameter(steepness[:, None].clone())
+        self.bias0 = torch.nn.Parameter(-steepness * modes)
+        self.linear = torch.nn.Parameter(torch.zeros(2, width, dtype=dtype))
+        mixed = torch.empty(width, width, dtype=dtype)
+        torch.nn.init.xavier_uniform_(mixed, generator=draws)
+        self.weight1 = torch.nn.Parameter(torch.cat([mixed, 1.5 / sizes[:, None]], dim=1))
+        self.bias1 = torch.nn.Parameter(torch.full((width,), -1.5, dtype=dtype))
+        # straight at first
+        self.weight2 = torch.nn.Parameter(torch.zeros(1, width, dtype=dtype))
+        # softens from the strength to nothing within the scale: positive nearly everywhere, so there is a gradient
+        self.line = torch.nn.Parameter(torch.tensor([1.0, -1.0], dtype=dtype))
         self.stiffness = torch.nn.Parameter(torch.tensor(stiffness, dtype=dtype).log())
         self.friction = torch.nn.Parameter(torch.tensor([-1.0], dtype=dtype))
 
@@ -43,16 +46,19 @@ class MinimalStateCell(torch.nn.Module):
         opening = x[..., 0].clamp(min=0.0)
         sliding = _length(x[..., 1:])
         a, s = opening.clamp(max=REACH), sliding.clamp(max=REACH)
-        size = torch.sqrt(a * a + s * s + SMOOTHING**2)
-        features = torch.stack([a, s, size, (s / size) ** 2], dim=-1)
-        values = algebraic(functional.linear(features, self.weight0, self.bias0))
+        size = _root(a * a + s * s)
+        mode = torch.where(size > 0.0, (s / size.clamp(min=1e-12)) ** 2, 0.0)[..., None]
+        values = algebraic(functional.linear(mode, self.weight0, self.bias0))
+        at_zero, slope = functional.linear(values, self.linear, self.line).unbind(-1)
+        values = torch.cat([values, size[..., None]], dim=-1)
         values = algebraic(functional.linear(values, self.weight1, self.bias1))
-        # softening is nearly linear, and Newton's method likes it to stay so: hidden layers learn the rest
-        envelope = (functional.linear(values, self.weight2, self.bias2) + functional.linear(features, self.direct))[
-            ..., 0
-        ]
+        envelope = at_zero + slope * size + functional.linear(values, self.weight2)[..., 0]
         elastic = _root((normal * opening) ** 2 + (shear * sliding) ** 2)
         return torch.where(elastic > 0.0, (envelope / elastic.clamp(min=1e-12)).clamp(0.0, 1.0), 1.0)
+
+    def bend(self):
+        """Bound of what the envelope departs from softening linearly in each mode, a scalar."""
+        return self.weight2.abs().sum()
 
     def step(self, x, state):
         """Traction (..., 3) and new state (..., 3) of separations (..., 3)."""

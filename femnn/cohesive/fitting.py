@@ -25,6 +25,10 @@ OPTIONS = {
 }
 
 
+# Price of bending: errors in units of the strength that are not worth a curve.
+_BEND = 1e-5
+
+
 @dataclass(frozen=True)
 class PathData:
     """Responses along separation paths, each from the virgin state on.
@@ -146,7 +150,7 @@ def fit_law(
         module = _build(network, part, columns[0], options.seed, sizes)
         checkpoint = path.with_name(f"{path.name}.{part}.training")
         path.parent.mkdir(parents=True, exist_ok=True)
-        histories[part] = train(module, _huber, *columns, options, checkpoint=checkpoint, progress=progress)
+        histories[part] = train(module, _loss(module), *columns, options, checkpoint=checkpoint, progress=progress)
         modules[part] = module
     card = _card(network, training, options, modules, histories, scaling, inputs, predicted, sizes)
     written = _save(path, modules, card, {})
@@ -208,6 +212,13 @@ def _parts(rows, predicted):
 
 def _huber(prediction, target):
     return torch.nn.functional.huber_loss(prediction, target.to(prediction.dtype), delta=0.02)
+
+
+def _loss(module):
+    """Of a minimal-state cell with a price on what is not linear: it is to bend only where the data do."""
+    if not isinstance(module, MinimalStateCell):
+        return _huber
+    return lambda prediction, target: _huber(prediction, target) + _BEND * module.bend()
 
 
 def _build(network, part, columns, seed, sizes):

@@ -5,8 +5,10 @@ as the material needs and whose response does not depend on the size of the step
 Solids 158 (2022) 104697). Here the three hidden variables are the damage and the slip, moved by gates that make the
 cell dissipative (:mod:`femnn.cohesive.damage`):
 
-- damage: d ← max(d, 1 − min(1, E(a, s)/e)), a max gate. E, the largest traction that a separation can bear, is a
-  perceptron of opening a and sliding s; e is the traction of the intact interface. In units of the traction scale.
+- damage: d ← max(d, 1 − min(1, E/e)), a max gate; e is the traction of the intact interface, E the largest one that
+  the separation can bear, in units of the traction scale. Of the size r of the separation and its mode θ = s²/r², s the
+  sliding, E = A(θ) + B(θ) r + C(r, θ): read from the two hidden layers of a perceptron, the first of which sees θ only.
+  In each mode it softens linearly as far as C vanishes, and then Newton's method has nothing to iterate about.
 - slip: γ follows the sliding as far as Coulomb's cone makes it, a clip gate.
 
 By construction: no traction at zero separation of a virgin point, dissipation that is never negative, contact, isotropy
@@ -20,12 +22,10 @@ from numba import njit
 from femnn.cohesive import damage
 from femnn.exceptions import WeightFileError
 
-#: Smoothing of the features at the origin, in units of the separation scale.
-SMOOTHING = 1e-3
 #: Beyond this many separation scales the perceptron sees the same as there: nothing is extrapolated.
 REACH = 1.4
 
-TENSORS = ("weight0", "bias0", "weight1", "bias1", "weight2", "bias2", "direct", "stiffness", "friction")
+TENSORS = ("weight0", "bias0", "linear", "line", "weight1", "bias1", "weight2", "stiffness", "friction")
 
 
 class MinimalState:
@@ -34,9 +34,10 @@ class MinimalState:
     Parameters
     ----------
     tensors
-        ``weight{k}``, ``bias{k}`` of the perceptron and ``direct`` (1, 4) past its hidden layers; ``stiffness`` (3,):
-        logarithms of the stiffnesses of opening, shear and contact, in traction scales per separation scale;
-        ``friction`` (1,): its inverse softplus.
+        ``weight0`` (m, 1), ``bias0`` (m,) of the mode's hidden layer; ``linear`` (2, m), ``line`` (2,): A and B from
+        it; ``weight1`` (k, m + 1), ``bias1`` (k,) of the second layer, which sees the first and the size; ``weight2``
+        (1, k): C from it; ``stiffness`` (3,): logarithms of the stiffnesses of opening, shear and contact, in traction
+        scales per separation scale; ``friction`` (1,): its inverse softplus.
     separation_scale, traction_scale
         Units of the cell, m and Pa.
 
@@ -78,10 +79,9 @@ class MinimalState:
 @njit(cache=True, error_model="numpy")
 def envelope_damage(separation, scale, stiffness, weights):
     """Damage that each separation asks for, (n,), and its derivative by the separation, (n, 3)."""
-    n, width = separation.shape[0], weights[1].shape[0]
+    n = separation.shape[0]
     target, gradient = np.zeros(n), np.zeros((n, 3))
-    features = np.empty((3, 4))
-    first, second = np.empty((3, width)), np.empty((3, weights[3].shape[0]))
+    first, second = np.empty((2, len(weights[1]))), np.empty((3, len(weights[5])))
     for k in range(n):
         opening = max(separation[k, 0], 0.0) / scale
         s1, s2 = separation[k, 1] / scale, separation[k, 2] / scale
@@ -90,18 +90,7 @@ def envelope_damage(separation, scale, stiffness, weights):
         elastic = np.sqrt(by_opening * opening + by_sliding * sliding)
         if elastic == 0.0:
             continue
-        _features(opening, sliding, features)
-        _layer(features, weights[0], weights[1], first)
-        _layer(first, weights[2], weights[3], second)
-        envelope, envelope_a, envelope_s = weights[5][0], 0.0, 0.0
-        for i in range(4):
-            envelope += weights[6][i, 0] * features[0, i]
-            envelope_a += weights[6][i, 0] * features[1, i]
-            envelope_s += weights[6][i, 0] * features[2, i]
-        for i in range(second.shape[1]):
-            envelope += weights[4][i, 0] * second[0, i]
-            envelope_a += weights[4][i, 0] * second[1, i]
-            envelope_s += weights[4][i, 0] * second[2, i]
+        envelope, envelope_a, envelope_s = _envelope(opening, sliding, weights, first, second)
         if envelope >= elastic:
             continue
         if envelope <= 0.0:
@@ -120,41 +109,60 @@ def envelope_damage(separation, scale, stiffness, weights):
 
 
 @njit(cache=True, error_model="numpy")
-def _features(opening, sliding, features):
-    """Features of the perceptron (row 0) and their derivatives by opening and by sliding (rows 1 and 2)."""
+def _envelope(opening, sliding, weights, first, second):
+    """The largest traction that a separation can bear, and its derivatives by opening and by sliding."""
+    weight0, bias0, linear, line, weight1, bias1, weight2 = weights
     a, s = min(opening, REACH), min(sliding, REACH)
-    by_a, by_s = 1.0 if opening < REACH else 0.0, 1.0 if sliding < REACH else 0.0
-    size = np.sqrt(a * a + s * s + SMOOTHING * SMOOTHING)
-    share = s * s / (size * size)
-    features[0, 0], features[1, 0], features[2, 0] = a, by_a, 0.0
-    features[0, 1], features[1, 1], features[2, 1] = s, 0.0, by_s
-    features[0, 2], features[1, 2], features[2, 2] = size, by_a * a / size, by_s * s / size
-    features[0, 3] = share
-    features[1, 3] = -2.0 * by_a * share * a / (size * size)
-    features[2, 3] = 2.0 * by_s * s * (1.0 - share) / (size * size)
+    size = np.sqrt(a * a + s * s)
+    mode = (s / size) ** 2
+    _mode_layer(mode, weight0, bias0, first)
+    at_zero, slope, at_zero_by_mode, slope_by_mode = line[0], line[1], 0.0, 0.0
+    for i in range(first.shape[1]):
+        at_zero += linear[i, 0] * first[0, i]
+        slope += linear[i, 1] * first[0, i]
+        at_zero_by_mode += linear[i, 0] * first[1, i]
+        slope_by_mode += linear[i, 1] * first[1, i]
+    envelope, by_mode, by_size = at_zero + slope * size, at_zero_by_mode + slope_by_mode * size, slope
+    _layer(first, size, weight1, bias1, second)
+    for i in range(second.shape[1]):
+        envelope += weight2[i, 0] * second[0, i]
+        by_mode += weight2[i, 0] * second[1, i]
+        by_size += weight2[i, 0] * second[2, i]
+    by_a, by_s = by_size * a / size, by_size * s / size
+    turn = 2.0 * by_mode / size**3
+    by_a, by_s = by_a - turn * a * s * s / size, by_s + turn * s * a * a / size
+    return envelope, by_a if opening < REACH else 0.0, by_s if sliding < REACH else 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def _mode_layer(mode, weight, bias, outputs):
+    """The first layer and its derivative by the mode; z/√(1 + z²) needs no transcendental function."""
+    for j in range(len(bias)):
+        z = bias[j] + weight[0, j] * mode
+        root = 1.0 / np.sqrt(1.0 + z * z)
+        outputs[0, j] = z * root
+        outputs[1, j] = root * root * root * weight[0, j]
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _layer(inputs, weight, bias, outputs):
-    """One layer and its forward derivatives; the activation z/√(1 + z²) needs no transcendental function."""
-    width = bias.shape[0]
+def _layer(inputs, size, weight, bias, outputs):
+    """The second layer and its derivatives by the mode and by the size."""
+    width, last = bias.shape[0], inputs.shape[1]
     for j in range(width):
-        outputs[0, j] = bias[j]
+        outputs[0, j] = bias[j] + weight[last, j] * size
         outputs[1, j] = 0.0
-        outputs[2, j] = 0.0
-    for i in range(weight.shape[0]):
-        value, by_a, by_s = inputs[0, i], inputs[1, i], inputs[2, i]
+    for i in range(last):
+        value, by_mode = inputs[0, i], inputs[1, i]
         for j in range(width):
             outputs[0, j] += weight[i, j] * value
-            outputs[1, j] += weight[i, j] * by_a
-            outputs[2, j] += weight[i, j] * by_s
+            outputs[1, j] += weight[i, j] * by_mode
     for j in range(width):
         z = outputs[0, j]
         root = 1.0 / np.sqrt(1.0 + z * z)
         slope = root * root * root
         outputs[0, j] = z * root
         outputs[1, j] *= slope
-        outputs[2, j] *= slope
+        outputs[2, j] = slope * weight[last, j]
 
 
 def _check(tensors):
@@ -164,13 +172,13 @@ def _check(tensors):
     shapes = {name: np.shape(tensors[name]) for name in TENSORS}
     width, second = shapes["bias0"][0], shapes["bias1"][0]
     expected = {
-        "weight0": (width, 4),
+        "weight0": (width, 1),
         "bias0": (width,),
-        "weight1": (second, width),
+        "linear": (2, width),
+        "line": (2,),
+        "weight1": (second, width + 1),
         "bias1": (second,),
         "weight2": (1, second),
-        "bias2": (1,),
-        "direct": (1, 4),
         "stiffness": (3,),
         "friction": (1,),
     }

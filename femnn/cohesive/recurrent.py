@@ -15,6 +15,9 @@ from femnn.learning.perceptron import unprefixed
 
 KIND = "cohesive-law"
 
+#: The laws that come with femnn.
+SHIPPED = ("default", "exponential")
+
 #: Every network that :meth:`RecurrentCohesive.load` knows.
 NETWORKS = ("minimal-state", "self-consistent", "lstm", "gru", "feed-forward")
 
@@ -67,17 +70,17 @@ class RecurrentCohesive(Law):
 
     @classmethod
     def load(cls, name_or_path):
-        """A law from a weight file: ``"default"`` or another shipped one by its name, or the path of a file.
+        """A law from a weight file: a shipped one by its name, or the path of a file.
 
-        ``"default"`` is a minimal-state cell trained on ``BilinearCohesive`` with the values of AS4/PEEK and friction;
-        :meth:`reference` is that law.
+        ``"default"`` is a minimal-state cell trained on ``BilinearCohesive`` with the values of AS4/PEEK and friction,
+        ``"exponential"`` one trained on ``ExponentialCohesive`` with the same values; :meth:`reference` is that law.
 
         Raises
         ------
         WeightFileError
             If the file is missing, damaged, or holds no recurrent law.
         """
-        given = f"cohesive-{name_or_path}" if name_or_path in ("default", *NETWORKS) else name_or_path
+        given = f"cohesive-{name_or_path}" if name_or_path in SHIPPED else name_or_path
         tensors, card = load_weights(given, KIND)
         path, _ = locate(given)
         try:

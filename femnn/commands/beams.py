@@ -101,6 +101,9 @@ LOADS = {
 }
 
 
+TITLES = {"dcb": "Double cantilever beam", "enf": "End-notched flexure", "mmb": "Mixed-mode bending"}
+
+
 @dataclass
 class Delamination:
     """What a beam test gives: one entry per state of equilibrium in each array.
@@ -245,6 +248,34 @@ def delaminate(beam, law, *, increment=0.1, rtol=1e-4, progress=True, callback=N
         )
     columns = (np.array(column) for column in zip(*records, strict=True))
     return Delamination(*columns, setup, path.u)
+
+
+def plateau(result):
+    """Energy release rate while the crack grows steadily, J/m²: the median over the last third of the growth."""
+    grown = result.cracked if np.isfinite(result.cracked).all() else result.displacement
+    return float(np.median(result.release[grown > grown[0] + 0.67 * (grown[-1] - grown[0])]))
+
+
+def difference(one, other):
+    """Largest difference of two load-displacement curves at the same displacement, over the largest load.
+
+    Where a beam snaps back, the displacement does not tell states apart: there loads are compared along the curves'
+    own length.
+    """
+    curves = []
+    for result in (one, other):
+        d, p = (np.concatenate([[0.0], values]) for values in (result.displacement, result.load))
+        d, p = d / one.displacement.max(), p / one.load.max()
+        curves.append(np.stack([d, p], axis=1))
+    # distance of each state of the second from the first curve, between the ends that both have reached
+    a, b = curves[0][:-1], curves[0][1:]
+    along = b - a
+    to_point = curves[1][:, None] - a
+    share = np.clip((to_point * along).sum(axis=2) / (along**2).sum(axis=1), 0.0, 1.0)
+    gaps = np.linalg.norm(to_point - share[..., None] * along, axis=2).min(axis=1)
+    reached = curves[1][:, 1] >= curves[0][-1, 1]
+    rising = np.arange(len(gaps)) <= curves[1][:, 1].argmax()
+    return float(gaps[reached | rising].max())
 
 
 def classical(law):
