@@ -1,0 +1,221 @@
+"""Which rule for which price: Error against points, against time with a cheap law, against time with a dear one.
+
+Every rule of ``candidates.py`` on the same elements: random ones, a distorted cube, and meshes. Cheap is isotropic
+linear elasticity in the fused kernel, with a stored pattern; dear is a copper crystal with twelve slip systems, solved
+by Newton's method at every point. Times are medians of rounds over all rules on one thread, prediction included. A rule
+is on a front if none is both as cheap and as good, and better in one of the two.
+"""
+
+import json
+import time
+from pathlib import Path
+
+import click
+import numba
+import numpy as np
+from candidates import CANDIDATES, References, chosen, separate
+from crystal import copper
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+import femnn
+from femnn.commands import Command
+from femnn.commands.locations import data_folder
+from femnn.files import atomic_write
+from femnn.geometry.families import distorted_cube
+from femnn.geometry.reading import read_mesh
+from femnn.machine import description
+from femnn.plotting import save
+from femnn.tables import markdown
+
+_SEED = 20_260
+_POISSON = 0.3
+_YOUNG = 210e9
+
+#: What a rule may cost: heading of the panel, and words for the fronts that a rule is on.
+COSTS = {
+    "points": ("points an element", "points"),
+    "cheap": ("µs an element, linear elasticity", "cheap law"),
+    "dear": ("µs an element, crystal plasticity", "dear law"),
+}
+
+
+@click.command(cls=Command)
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--elements", type=click.IntRange(min=1), default=5000, show_default=True, help="Random elements.")
+@click.option("--cube", type=click.IntRange(min=1), default=17, show_default=True, help="Elements a side of the cube.")
+@click.option("--repeat", type=click.IntRange(min=1), default=9, show_default=True, help="Rounds with the cheap law.")
+@click.option("--dear", type=click.IntRange(min=0), default=3, show_default=True, help="Rounds with the dear one.")
+@click.option("--only", multiple=True, type=click.Choice([c.name for c in CANDIDATES]), help="This rule, not all.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/pareto"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def main(paths, elements, cube, repeat, dear, only, out, as_json):
+    """Measure on random elements, a distorted cube and the meshes PATHS; without any, on the bracket of femnn."""
+    numba.set_num_threads(1)
+    paths = paths or [data_folder("meshes") / "bracket.vtu"]
+    meshes = {
+        "random": separate(femnn.distorted_hexahedra(elements, (0.05, 0.35), _SEED)),
+        "distorted cube": distorted_cube(cube, 0.3, _SEED),
+        **{path.stem: read_mesh(path) for path in paths},
+    }
+    candidates, tables = chosen(only), {}
+    measure(distorted_cube(2, 0.2), candidates, 1, 1)  # compiles
+    for name, mesh in tqdm(meshes.items(), desc="meshes", disable=None):
+        tables[name] = measure(mesh, candidates, repeat, dear)
+    figures = {"machine": description(), "meshes": tables}
+    figures["price"] = {name: {cost: _price(rows, cost) for cost in ("cheap", "dear")} for name, rows in tables.items()}
+    report = _report(figures)
+    for name, text in (("pareto.md", report), ("pareto.json", json.dumps(figures, indent=1))):
+        with atomic_write(out / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    _draw(tables, out / "pareto.png")
+    click.echo(json.dumps(figures) if as_json else report)
+
+
+def measure(mesh, candidates, repeat, dear):
+    """One row of figures for each candidate."""
+    hexahedra = femnn.hexahedra(mesh)
+    references = References(hexahedra, _POISSON)
+    trials, rows = [Trial(mesh, hexahedra, candidate) for candidate in candidates], []
+    seconds = {name: [[] for _ in trials] for name in ("prediction", "cheap", "dear")}
+    for name, rounds in (("prediction", repeat), ("cheap", repeat), ("dear", dear)):
+        for _ in range(rounds):
+            for trial, own in zip(trials, seconds[name], strict=True):
+                started = time.perf_counter()
+                if getattr(trial, name)():
+                    own.append(time.perf_counter() - started)
+    for i, candidate in enumerate(candidates):
+        errors, patch = references.compare(candidate)
+        times = {name: 1e6 * np.median(own[i]) / len(hexahedra) if own[i] else None for name, own in seconds.items()}
+        rows.append(
+            {
+                "rule": candidate.name,
+                "elements": len(hexahedra),
+                "unsettled": references.unsettled,
+                "learned": candidate.learned,
+                # a correction of the hourglass modes serves one law: it is no rule of points
+                "points": trials[i].points / len(hexahedra),
+                "any_law": candidate.hourglass is None,
+                "mean": float(errors.mean()),
+                "median": float(np.median(errors)),
+                "worst": float(errors.max()),
+                "patch": patch,
+                **times,
+            }
+        )
+    return _with_fronts(rows)
+
+
+class Trial:
+    """One candidate on a mesh, ready to be timed; each method says whether there was something to do."""
+
+    def __init__(self, mesh, hexahedra, candidate):
+        self.mesh, self.hexahedra, self.candidate = mesh, hexahedra, candidate
+        self.rule, self.assemble = candidate.rule(_POISSON), candidate.assembly(_POISSON)
+        self.pattern = femnn.Pattern.of(mesh)
+        self.matrix = self.assemble(mesh, _YOUNG, pattern=self.pattern)
+        self.points = self.rule.points(hexahedra)
+        # tension along x, beyond yield, that varies a little
+        x = (mesh.p - mesh.p.min(axis=1, keepdims=True)) / np.ptp(mesh.p)
+        self.displacement = np.ptp(mesh.p) * 1e-3 * np.stack([x[0], -0.3 * x[1] + 0.1 * x[0] ** 2, -0.3 * x[2]])
+        self.law = copper()
+
+    def prediction(self):
+        """Points and weights alone, with the checks that every rule makes."""
+        self.rule.groups(self.hexahedra)
+        return True
+
+    def cheap(self):
+        self.assemble(self.mesh, _YOUNG, pattern=self.pattern, out=self.matrix)
+        return True
+
+    def dear(self):
+        if self.candidate.hourglass is not None:
+            return False
+        solid = femnn.Solid(self.mesh, self.rule, self.law, pattern=self.pattern)
+        solid.residual_and_tangent(self.displacement.T.ravel())
+        return True
+
+
+def on_front(costs, errors):
+    """Which of the pairs no other dominates, (n,) bool; costs that are None take no part."""
+    known = np.array([cost is not None for cost in costs])
+    pairs = np.array([[np.inf if cost is None else cost, error] for cost, error in zip(costs, errors, strict=True)])
+    beaten = [((pairs <= own).all(axis=1) & (pairs < own).any(axis=1)).any() for own in pairs]
+    return known & ~np.array(beaten)
+
+
+def _with_fronts(rows):
+    """Add to each row the costs at which it is on the front of the mean Error."""
+    for row in rows:
+        row["fronts"] = []
+    for cost in COSTS:
+        costs = [row[cost] if row["any_law"] or cost == "cheap" else None for row in rows]
+        for row, front in zip(rows, on_front(costs, [row["mean"] for row in rows]), strict=True):
+            row["fronts"] += [cost] * bool(front)
+    return rows
+
+
+def _price(rows, cost):
+    """µs of one more point, by least squares over the Gauss rules; None for fewer than two of them."""
+    rows = [row for row in rows if not row["learned"] and row[cost] is not None]
+    if len({row["points"] for row in rows}) < 2:
+        return None
+    return float(np.polyfit([row["points"] for row in rows], [row[cost] for row in rows], 1)[0])
+
+
+def _report(figures):
+    parts = [
+        f"Machine: {figures['machine']}",
+        "Error against converged integration, ν = 0.3. Patch test: the largest relative error of the nodal forces under"
+        " constant strain. Prediction: points and weights with the checks that every rule makes, contained in the "
+        "times beside it, which are per element on one thread. Random elements share no vertices: their matrix has "
+        "more entries than that of a mesh.",
+    ]
+    columns = {
+        "rule": ("rule", "{}"),
+        "points": ("points", "{:.1f}"),
+        "mean": ("mean Error", "{:.1e}"),
+        "median": ("median", "{:.1e}"),
+        "patch": ("patch test", "{:.0e}"),
+        "prediction": ("prediction, µs", "{:.2f}"),
+        "cheap": ("cheap law, µs", "{:.2f}"),
+        "dear": ("dear law, µs", "{:.1f}"),
+        "front": ("on the front of", "{}"),
+    }
+    for name, rows in figures["meshes"].items():
+        price = figures["price"][name]
+        words = f"{name}, {rows[0]['elements']:,} elements"
+        if price["cheap"] is not None:
+            words += f"; one more point costs {1e3 * price['cheap']:.0f} ns with the cheap law"
+        if price["dear"] is not None:
+            words += f", {price['dear']:.1f} µs with the dear one"
+        shown = [{**row, "front": ", ".join(COSTS[cost][1] for cost in row["fronts"])} for row in rows]
+        parts += [f"{words}:", markdown(shown, columns)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _draw(tables, path):
+    """A row of panels for each mesh: mean Error against each cost, the front drawn through what it holds."""
+    figure = Figure(figsize=(5.0 * len(COSTS), 4.2 * len(tables)), layout="constrained")
+    for panels, (name, rows) in zip(
+        figure.subplots(len(tables), len(COSTS), squeeze=False), tables.items(), strict=True
+    ):
+        for axes, (cost, (label, _)) in zip(panels, COSTS.items(), strict=True):
+            front = sorted((row[cost], row["mean"]) for row in rows if cost in row["fronts"])
+            if front:
+                axes.plot(*zip(*front, strict=True), "-", color="0.6", drawstyle="steps-post", zorder=1)
+            for row in (row for row in rows if row[cost] is not None):
+                filled = cost in row["fronts"]
+                colour = "#d55e00" if row["learned"] else "#0072b2"
+                marker = "o" if row["any_law"] else "D"
+                axes.plot(row[cost], row["mean"], marker, color=colour, mfc=colour if filled else "white", zorder=2)
+                axes.annotate(row["rule"], (row[cost], row["mean"]), (4, 3), textcoords="offset points", fontsize=7)
+            axes.set(xscale="log", yscale="log", xlabel=label, ylabel="mean Error", title=name)
+            axes.margins(x=0.25)
+            axes.grid(alpha=0.3)
+    save(figure, path)
+
+
+if __name__ == "__main__":
+    main()
