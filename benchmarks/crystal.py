@@ -29,12 +29,12 @@ def _slip_systems():
 SYSTEMS = _slip_systems()
 
 
-@njit(error_model="numpy", fastmath=True)
+@njit(cache=True, error_model="numpy", fastmath=True)
 def _dot(a, b):
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3] + a[4] * b[4] + a[5] * b[5]
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _invert(matrix):
     """A symmetric positive definite matrix (6, 6) in place, by Gauss and Jordan."""
     for k in range(6):
@@ -50,7 +50,7 @@ def _invert(matrix):
                     matrix[i, j] -= factor * matrix[k, j]
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _compliance(parameters):
     c11, c12, c44 = parameters[:3]
     compliance = np.zeros((6, 6))
@@ -62,7 +62,7 @@ def _compliance(parameters):
     return compliance
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _starting_stress(elastic, strength, parameters, stress):
     """The elastic stress, its deviator cut to where slip is not too fast: from afar the power takes many steps."""
     c11, c12, c44 = parameters[:3]
@@ -77,7 +77,7 @@ def _starting_stress(elastic, strength, parameters, stress):
         stress[i] = stress[i] * min(1.0, 1.2 / largest) + (pressure if i < 3 else 0.0)
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _residual(stress, elastic, compliance, strength, parameters, slips, residual):
     """Strain of a stress and its slip, less what both must make up; its largest entry. Fills ``slips`` (12,), too."""
     step, exponent = parameters[6:]
@@ -93,7 +93,7 @@ def _residual(stress, elastic, compliance, strength, parameters, slips, residual
     return np.abs(residual).max()
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _fill_tangent(stress, slips, compliance, exponent, tangent):
     tangent[:] = compliance
     for a in range(12):

@@ -16,6 +16,7 @@ import numpy as np
 from candidates import CANDIDATES, References, chosen, separate
 from crystal import copper
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from tqdm import tqdm
 
 import femnn
@@ -197,24 +198,36 @@ def _report(figures):
 
 def _draw(tables, path):
     """A row of panels for each mesh: mean Error against each cost, the front drawn through what it holds."""
-    figure = Figure(figsize=(5.0 * len(COSTS), 4.2 * len(tables)), layout="constrained")
+    figure = Figure(figsize=(4.6 * len(COSTS), 4.0 * len(tables)), layout="constrained")
     for panels, (name, rows) in zip(
         figure.subplots(len(tables), len(COSTS), squeeze=False), tables.items(), strict=True
     ):
+        # a rule with zero-energy modes lies far above all others
+        top = 3.0 * max(row["mean"] for row in rows if row["points"] > 1.0 or len(rows) == 1)
         for axes, (cost, (label, _)) in zip(panels, COSTS.items(), strict=True):
             front = sorted((row[cost], row["mean"]) for row in rows if cost in row["fronts"])
             if front:
                 axes.plot(*zip(*front, strict=True), "-", color="0.6", drawstyle="steps-post", zorder=1)
-            for row in (row for row in rows if row[cost] is not None):
-                filled = cost in row["fronts"]
-                colour = "#d55e00" if row["learned"] else "#0072b2"
-                marker = "o" if row["any_law"] else "D"
-                axes.plot(row[cost], row["mean"], marker, color=colour, mfc=colour if filled else "white", zorder=2)
-                axes.annotate(row["rule"], (row[cost], row["mean"]), (4, 3), textcoords="offset points", fontsize=7)
+            for number, row in enumerate(rows, start=1):
+                if row[cost] is not None and row["mean"] < top:
+                    _mark(axes, row[cost], row["mean"], number, row, cost in row["fronts"])
             axes.set(xscale="log", yscale="log", xlabel=label, ylabel="mean Error", title=name)
-            axes.margins(x=0.25)
+            axes.set_ylim(top=top)
+            axes.margins(x=0.1)
             axes.grid(alpha=0.3)
+    names = [f"{number}  {row['rule']}" for number, row in enumerate(rows, start=1)]
+    handles = [Line2D([], [], linestyle="none") for _ in names]
+    figure.legend(handles, names, loc="outside lower center", ncols=6, handlelength=0, fontsize=9)
     save(figure, path)
+
+
+def _mark(axes, cost, error, number, row, on_front):
+    """A numbered circle, or a diamond where only one law is served: orange if learned, filled if on the front."""
+    colour = "#d55e00" if row["learned"] else "#0072b2"
+    fill = colour if on_front else "white"
+    axes.plot(cost, error, "o" if row["any_law"] else "D", color=colour, mfc=fill, markersize=11, zorder=2 + on_front)
+    text = "white" if on_front else colour
+    axes.annotate(number, (cost, error), color=text, ha="center", va="center", fontsize=7, zorder=2.5 + on_front)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Put the tables and pictures of a fresh run of the demo and the benchmarks into the README and the documentation.
 
-Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes, adaptive-gauss and
-adaptive-speed (these with the paths of the meshes) and assembly. Names as arguments, ``demo assembly`` for instance,
-take these alone.
+Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes, adaptive-gauss,
+adaptive-speed and pareto (these with the paths of the meshes), solution-error and assembly. Names as arguments, ``demo
+assembly`` for instance, take these alone.
 """
 
 import re
@@ -15,6 +15,7 @@ from femnn.files import atomic_write
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
 README, QUADRATURE = ROOT / "README.md", ROOT / "docs" / "quadrature.md"
+BETTER_RULES = ROOT / "docs" / "better-rules.md"
 TABLES = {
     "demo": (RESULTS / "demo" / "demo.md", README),
     "meshes": (RESULTS / "meshes" / "meshes.md", README),
@@ -22,9 +23,13 @@ TABLES = {
     "error-reduction": (RESULTS / "error-reduction" / "error-reduction.md", README),
     "adaptive-gauss": (RESULTS / "adaptive-gauss" / "adaptive-gauss.md", QUADRATURE),
     "adaptive-speed": (RESULTS / "adaptive-speed" / "adaptive-speed.md", QUADRATURE),
+    "pareto": (RESULTS / "pareto" / "pareto.md", BETTER_RULES),
+    "solution-error": (RESULTS / "solution-error" / "solution-error.md", BETTER_RULES),
 }
 PICTURES = [
     RESULTS / "adaptive-gauss" / "adaptive-gauss.png",
+    RESULTS / "pareto" / "pareto.png",
+    RESULTS / "solution-error" / "solution-error.png",
     RESULTS / "demo" / "demo.png",
     RESULTS / "assembly" / "assembly.png",
     *(RESULTS / "error-reduction" / name for name in ("weights.png", "points.png", "trials.png")),
