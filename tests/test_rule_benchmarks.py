@@ -49,7 +49,7 @@ def test_matrices_of_separate_elements_are_those_of_the_elements(distorted):
 def test_errors_and_patch_tests_of_elements(distorted):
     from candidates import References
 
-    far = distorted + np.array([1e3, 0.0, 0.0])
+    far = distorted[:40] + np.array([1e3, 0.0, 0.0])
     references = References(far, 0.3)
     for name, low, high in (
         ("2×2×2 Gauss", 0.0, 1e-11),
@@ -59,7 +59,7 @@ def test_errors_and_patch_tests_of_elements(distorted):
     ):
         errors, patch = references.compare(by_name(name))
         assert low <= patch < high
-        expected = femnn.integration_error(far, by_name(name).rule(0.3))
+        expected = femnn.integration_error(far, by_name(name).rule(0.3), reference=16)
         np.testing.assert_allclose(errors, expected, rtol=1e-5)
 
 
@@ -239,7 +239,7 @@ def test_rates_of_convergence():
         assert l2 == pytest.approx(2.0, abs=0.05)
         assert h1 == pytest.approx(1.0, abs=0.05)
         # what a rule adds falls as fast as the error of the mesh if it passes the patch test
-        assert (added > 1.8) == (name != "CorrectedGauss()")
+        assert (added > 1.2) == (name != "CorrectedGauss()")
 
 
 # The programs
