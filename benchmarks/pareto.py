@@ -1,11 +1,13 @@
-"""Which rule for which price: Error against points, against time with a cheap law, against time with a dear one.
+"""Which rule for which price: Error against points, and against time with a cheap law, a general form, a dear law.
 
 Every rule of ``candidates.py`` on the same elements: random ones, a distorted cube, and meshes. Cheap is isotropic
-linear elasticity in the fused kernel, with a stored pattern; dear is a copper crystal with twelve slip systems, solved
-by Newton's method at every point. Times are medians of rounds over all rules on one thread, prediction included. A rule
-is on a front if none is both as cheap and as good, and better in one of the two.
+linear elasticity in the fused kernel, with a stored pattern; the form is scikit-fem's own of the same, bases included,
+which is what any other form costs; dear is a copper crystal with twelve slip systems, solved by Newton's method at
+every point. Times are medians of rounds over all rules on one thread, prediction included. A rule is on a front if none
+is both as cheap and as good, and better in one of the two.
 """
 
+import gc
 import json
 import time
 from pathlib import Path
@@ -13,10 +15,12 @@ from pathlib import Path
 import click
 import numba
 import numpy as np
+import skfem
 from candidates import CANDIDATES, References, chosen, separate
 from crystal import copper
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from skfem.models.elasticity import lame_parameters, linear_elasticity
 from tqdm import tqdm
 
 import femnn
@@ -33,10 +37,16 @@ _SEED = 20_260
 _POISSON = 0.3
 _YOUNG = 210e9
 
+# scikit-fem's form takes some 2 kB a point: of larger meshes it is timed on so many elements.
+_MOST_ELEMENTS = 3000
+
+_TIMED = ("cheap", "form", "dear")
+
 #: What a rule may cost: heading of the panel, and words for the fronts that a rule is on.
 COSTS = {
     "points": ("points an element", "points"),
-    "cheap": ("µs an element, linear elasticity", "cheap law"),
+    "cheap": ("µs an element, linear elasticity, fused", "cheap law"),
+    "form": ("µs an element, linear elasticity, scikit-fem's form", "form"),
     "dear": ("µs an element, crystal plasticity", "dear law"),
 }
 
@@ -46,11 +56,12 @@ COSTS = {
 @click.option("--elements", type=click.IntRange(min=1), default=5000, show_default=True, help="Random elements.")
 @click.option("--cube", type=click.IntRange(min=1), default=17, show_default=True, help="Elements a side of the cube.")
 @click.option("--repeat", type=click.IntRange(min=1), default=9, show_default=True, help="Rounds with the cheap law.")
+@click.option("--form", type=click.IntRange(min=0), default=1, show_default=True, help="Rounds with scikit-fem's form.")
 @click.option("--dear", type=click.IntRange(min=0), default=3, show_default=True, help="Rounds with the dear one.")
 @click.option("--only", multiple=True, type=click.Choice([c.name for c in CANDIDATES]), help="This rule, not all.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/pareto"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def main(paths, elements, cube, repeat, dear, only, out, as_json):
+def main(paths, elements, cube, repeat, form, dear, only, out, as_json):
     """Measure on random elements, a distorted cube and the meshes PATHS; without any, on the bracket of femnn."""
     numba.set_num_threads(1)
     paths = paths or [data_folder("meshes") / "bracket.vtu"]
@@ -60,11 +71,12 @@ def main(paths, elements, cube, repeat, dear, only, out, as_json):
         **{path.stem: read_mesh(path) for path in paths},
     }
     candidates, tables = chosen(only), {}
-    measure(distorted_cube(2, 0.2), candidates, 1, 1)  # compiles
+    rounds = {"prediction": repeat, "cheap": repeat, "form": form, "dear": dear}
+    measure(distorted_cube(2, 0.2), candidates, dict.fromkeys(rounds, 1))  # compiles
     for name, mesh in tqdm(meshes.items(), desc="meshes", disable=None):
-        tables[name] = measure(mesh, candidates, repeat, dear)
+        tables[name] = measure(mesh, candidates, rounds)
     figures = {"machine": description(), "meshes": tables}
-    figures["price"] = {name: {cost: _price(rows, cost) for cost in ("cheap", "dear")} for name, rows in tables.items()}
+    figures["price"] = {name: {cost: _price(rows, cost) for cost in _TIMED} for name, rows in tables.items()}
     report = _report(figures)
     for name, text in (("pareto.md", report), ("pareto.json", json.dumps(figures, indent=1))):
         with atomic_write(out / name) as temporary:
@@ -73,21 +85,21 @@ def main(paths, elements, cube, repeat, dear, only, out, as_json):
     click.echo(json.dumps(figures) if as_json else report)
 
 
-def measure(mesh, candidates, repeat, dear):
-    """One row of figures for each candidate."""
+def measure(mesh, candidates, rounds):
+    """One row of figures for each candidate; ``rounds`` says how often each of its times is taken."""
     hexahedra = femnn.hexahedra(mesh)
     references = References(hexahedra, _POISSON)
     trials, rows = [Trial(mesh, hexahedra, candidate) for candidate in candidates], []
-    seconds = {name: [[] for _ in trials] for name in ("prediction", "cheap", "dear")}
-    for name, rounds in (("prediction", repeat), ("cheap", repeat), ("dear", dear)):
-        for _ in range(rounds):
+    seconds = {name: [[] for _ in trials] for name in rounds}
+    for name, repeat in rounds.items():
+        for _ in range(repeat):
             for trial, own in zip(trials, seconds[name], strict=True):
                 started = time.perf_counter()
-                if getattr(trial, name)():
-                    own.append(time.perf_counter() - started)
+                if elements := getattr(trial, name)():
+                    own.append((time.perf_counter() - started) / elements)
     for i, candidate in enumerate(candidates):
         errors, patch = references.compare(candidate)
-        times = {name: 1e6 * np.median(own[i]) / len(hexahedra) if own[i] else None for name, own in seconds.items()}
+        times = {name: 1e6 * float(np.median(own[i])) if own[i] else None for name, own in seconds.items()}
         rows.append(
             {
                 "rule": candidate.name,
@@ -108,15 +120,17 @@ def measure(mesh, candidates, repeat, dear):
 
 
 class Trial:
-    """One candidate on a mesh, ready to be timed; each method says whether there was something to do."""
+    """One candidate on a mesh, ready to be timed; each method gives the elements that it has dealt with."""
 
     def __init__(self, mesh, hexahedra, candidate):
-        self.mesh, self.hexahedra, self.candidate = mesh, hexahedra, candidate
+        self.mesh, self.hexahedra = mesh, hexahedra
         self.rule, self.assemble = candidate.rule(_POISSON), candidate.assembly(_POISSON)
         self.correction = candidate.hourglass and candidate.hourglass()
         self.pattern = femnn.Pattern.of(mesh)
         self.matrix = self.assemble(mesh, _YOUNG, pattern=self.pattern)
         self.points = self.rule.points(hexahedra)
+        some = np.random.default_rng(_SEED).permutation(mesh.nelements)[:_MOST_ELEMENTS]
+        self.part = mesh if len(some) == mesh.nelements else mesh.restrict(np.sort(some))
         # tension along x, beyond yield, that varies a little
         x = (mesh.p - mesh.p.min(axis=1, keepdims=True)) / np.ptp(mesh.p)
         self.displacement = np.ptp(mesh.p) * 1e-3 * np.stack([x[0], -0.3 * x[1] + 0.1 * x[0] ** 2, -0.3 * x[2]])
@@ -127,18 +141,31 @@ class Trial:
         self.rule.groups(self.hexahedra)
         if self.correction is not None:
             self.correction.matrix(self.mesh, _YOUNG, _POISSON, pattern=self.pattern)
-        return True
+        return self.mesh.nelements
 
     def cheap(self):
+        """Linear elasticity in the fused kernel."""
         self.assemble(self.mesh, _YOUNG, pattern=self.pattern, out=self.matrix)
-        return True
+        return self.mesh.nelements
+
+    def form(self):
+        """The same by scikit-fem, on a part of large meshes."""
+        bases = femnn.bases(self.part, skfem.ElementVector(skfem.ElementHex1()), self.rule)
+        stiffness = skfem.asm(linear_elasticity(*lame_parameters(_YOUNG, _POISSON)), bases)
+        if self.correction is not None:
+            stiffness += self.correction.matrix(self.part, _YOUNG, _POISSON)
+        # bases refer to their mappings in circles; the next rule needs the memory
+        del bases
+        gc.collect()
+        return self.part.nelements
 
     def dear(self):
-        if self.candidate.hourglass is not None:
-            return False
+        """Residual and tangent of the crystal; a correction of a linear stiffness does not serve it."""
+        if self.correction is not None:
+            return 0
         solid = femnn.Solid(self.mesh, self.rule, self.law, pattern=self.pattern)
         solid.residual_and_tangent(self.displacement.T.ravel())
-        return True
+        return self.mesh.nelements
 
 
 def on_front(costs, errors):
@@ -154,7 +181,7 @@ def _with_fronts(rows):
     for row in rows:
         row["fronts"] = []
     for cost in COSTS:
-        costs = [row[cost] if row["any_law"] or cost == "cheap" else None for row in rows]
+        costs = [row[cost] if row["any_law"] or cost != "points" else None for row in rows]
         for row, front in zip(rows, on_front(costs, [row["mean"] for row in rows]), strict=True):
             row["fronts"] += [cost] * bool(front)
     return rows
@@ -184,6 +211,7 @@ def _report(figures):
         "patch": ("patch test", "{:.0e}"),
         "prediction": ("prediction, µs", "{:.2f}"),
         "cheap": ("cheap law, µs", "{:.2f}"),
+        "form": ("form, µs", "{:.0f}"),
         "dear": ("dear law, µs", "{:.1f}"),
         "front": ("on the front of", "{}"),
     }
@@ -192,8 +220,10 @@ def _report(figures):
         words = f"{name}, {rows[0]['elements']:,} elements"
         if price["cheap"] is not None:
             words += f"; one more point costs {1e3 * price['cheap']:.0f} ns with the cheap law"
+        if price["form"] is not None:
+            words += f", {price['form']:.0f} µs with scikit-fem's form"
         if price["dear"] is not None:
-            words += f", {price['dear']:.1f} µs with the dear one"
+            words += f", {price['dear']:.1f} µs with the dear law"
         shown = [{**row, "front": ", ".join(COSTS[cost][1] for cost in row["fronts"])} for row in rows]
         parts += [f"{words}:", markdown(shown, columns)]
     return "\n\n".join(parts) + "\n"
@@ -201,7 +231,7 @@ def _report(figures):
 
 def _draw(tables, path):
     """A row of panels for each mesh: mean Error against each cost, the front drawn through what it holds."""
-    figure = Figure(figsize=(4.6 * len(COSTS), 4.0 * len(tables)), layout="constrained")
+    figure = Figure(figsize=(4.0 * len(COSTS), 3.8 * len(tables)), layout="constrained")
     for panels, (name, rows) in zip(
         figure.subplots(len(tables), len(COSTS), squeeze=False), tables.items(), strict=True
     ):

@@ -13,7 +13,7 @@ from matplotlib import image
 import femnn
 from femnn.assembly.elasticity import isotropic_stiffness
 from femnn.commands import main as command
-from femnn.geometry.families import thick_sphere, twisted_beam
+from femnn.geometry.families import distorted_cube, thick_sphere, twisted_beam
 from femnn.integration.parameters import lame_parameters
 from femnn.integration.stiffness import elasticity_stiffness
 
@@ -254,13 +254,14 @@ def run(program, folder, *options):
 def test_pareto_runs(tmp_path):
     import pareto
 
+    distorted_cube(3, 0.3, seed=5).save(tmp_path / "part.vtu")
     text = run(
-        pareto.main, tmp_path, "--elements", "30", "--cube", "3", "--repeat", "2", "--dear", "1",
+        pareto.main, tmp_path, "--elements", "30", "--cube", "3", "--repeat", "2", "--form", "1", "--dear", "1",
         "--only", "2×2×2 Gauss", "--only", "3×3×3 Gauss", "--only", "AdaptiveGauss(0.01)",
-        str(BENCHMARKS.parent / "meshes" / "bent_blade.vtu"),
+        str(tmp_path / "part.vtu"),
     )  # fmt: skip
     figures = json.loads((tmp_path / "pareto.json").read_text())
-    assert list(figures["meshes"]) == ["random", "distorted cube", "bent_blade"]
+    assert list(figures["meshes"]) == ["random", "distorted cube", "part"]
     for name, rows in figures["meshes"].items():
         assert name in text
         assert [row["rule"] for row in rows] == ["2×2×2 Gauss", "AdaptiveGauss(0.01)", "3×3×3 Gauss"]
@@ -268,7 +269,7 @@ def test_pareto_runs(tmp_path):
         assert "points" in rows[0]["fronts"]
         for row in rows:
             assert row["mean"] >= row["median"] * 0.5
-            assert min(row["prediction"], row["cheap"], row["dear"]) > 0.0
+            assert min(row["prediction"], row["cheap"], row["form"], row["dear"]) > 0.0
     assert min(image.imread(tmp_path / "pareto.png").shape[:2]) > 300
 
 
