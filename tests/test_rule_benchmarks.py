@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 import skfem
@@ -23,6 +24,14 @@ BENCHMARKS = Path(femnn.__file__).resolve().parents[1] / "benchmarks"
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
+
+
+@pytest.fixture
+def threads():
+    """The benchmark of the front runs on one thread; the other tests get theirs back."""
+    before = numba.get_num_threads()
+    yield
+    numba.set_num_threads(before)
 
 
 def by_name(name):
@@ -251,7 +260,7 @@ def run(program, folder, *options):
     return done.stdout
 
 
-def test_pareto_runs(tmp_path):
+def test_pareto_runs(tmp_path, threads):
     import pareto
 
     distorted_cube(3, 0.3, seed=5).save(tmp_path / "part.vtu")
