@@ -20,6 +20,7 @@ from candidates import CANDIDATES, References, chosen, separate
 from crystal import copper
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 from skfem.models.elasticity import lame_parameters, linear_elasticity
 from tqdm import tqdm
 
@@ -241,12 +242,15 @@ def _draw(tables, path):
             front = sorted((row[cost], row["mean"]) for row in rows if cost in row["fronts"])
             if front:
                 axes.plot(*zip(*front, strict=True), "-", color="0.6", drawstyle="steps-post", zorder=1)
-            for number, row in enumerate(rows, start=1):
-                if row[cost] is not None and row["mean"] < top:
-                    _mark(axes, row[cost], row["mean"], number, row, cost in row["fronts"])
+            shown = [(i, row) for i, row in enumerate(rows, 1) if row[cost] is not None and row["mean"] < top]
+            for number, row in shown:
+                _mark(axes, row[cost], row["mean"], number, row, cost in row["fronts"])
+            costs = [row[cost] for _, row in shown] or [1.0]
             axes.set(xscale="log", yscale="log", xlabel=label, ylabel="mean Error", title=name)
-            axes.set_ylim(top=top)
-            axes.margins(x=0.1)
+            axes.set(xlim=(min(costs) / 1.4, 1.4 * max(costs)), ylim=(None, top))
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
             axes.grid(alpha=0.3)
     names = [f"{number}  {row['rule']}" for number, row in enumerate(rows, start=1)]
     handles = [Line2D([], [], linestyle="none") for _ in names]
