@@ -3,6 +3,9 @@
 Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes, adaptive-gauss and
 adaptive-speed (these with the paths of the meshes), assembly and cohesive. Names as arguments, ``demo assembly`` for
 instance, take these alone.
+Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes, adaptive-gauss,
+adaptive-speed and pareto (these with the paths of the meshes), solution-error and assembly. Names as arguments, ``demo
+assembly`` for instance, take these alone.
 """
 
 import re
@@ -14,7 +17,10 @@ from femnn.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
-README, QUADRATURE, COHESIVE = ROOT / "README.md", ROOT / "docs" / "quadrature.md", ROOT / "docs" / "cohesive.md"
+README = ROOT / "README.md"
+QUADRATURE, BETTER_RULES, COHESIVE = (
+    ROOT / "docs" / f"{name}.md" for name in ("quadrature", "better-rules", "cohesive")
+)
 TABLES = {
     "demo": (RESULTS / "demo" / "demo.md", README),
     "meshes": (RESULTS / "meshes" / "meshes.md", README),
@@ -23,9 +29,13 @@ TABLES = {
     "adaptive-gauss": (RESULTS / "adaptive-gauss" / "adaptive-gauss.md", QUADRATURE),
     "adaptive-speed": (RESULTS / "adaptive-speed" / "adaptive-speed.md", QUADRATURE),
     "cohesive": (RESULTS / "cohesive" / "cohesive.md", COHESIVE),
+    "pareto": (RESULTS / "pareto" / "pareto.md", BETTER_RULES),
+    "solution-error": (RESULTS / "solution-error" / "solution-error.md", BETTER_RULES),
 }
 PICTURES = [
     RESULTS / "adaptive-gauss" / "adaptive-gauss.png",
+    RESULTS / "pareto" / "pareto.png",
+    RESULTS / "solution-error" / "solution-error.png",
     RESULTS / "demo" / "demo.png",
     RESULTS / "assembly" / "assembly.png",
     *(RESULTS / "cohesive" / f"cohesive-{name}.png" for name in ("paths", "beams-bilinear", "beams-exponential")),

@@ -44,6 +44,7 @@ from femnn.integration.error import integration_error
 from femnn.quadrature.adaptive import AdaptiveGauss
 from femnn.quadrature.corrected import CorrectedGauss
 from femnn.quadrature.gauss import GaussLegendre
+from femnn.quadrature.irons import Irons
 from femnn.quadrature.rule import CellGroup, Rule
 
 __version__ = metadata.version("femnn")
@@ -65,6 +66,7 @@ __all__ = [
     "GaussLegendre",
     "Interface",
     "InterfaceElements",
+    "Irons",
     "LawError",
     "LoadPath",
     "MeshError",

@@ -47,6 +47,15 @@ def assert_keeps_contract(rule, hexahedra):
     spread(rule.groups(hexahedra), len(hexahedra))
 
 
+def assert_has_degree(points, weights, degree):
+    """All monomials up to this total degree are integrated over the cube exactly, and not all of the next."""
+    powers = np.stack(np.meshgrid(*[np.arange(degree + 2)] * 3), axis=-1).reshape(-1, 3)
+    found = np.prod(points.T[:, None] ** powers, axis=2).T @ weights
+    missed = np.abs(found * (powers + 1).prod(axis=1) - 1.0)
+    assert missed[powers.sum(axis=1) <= degree].max() < 1e-13
+    assert missed[powers.sum(axis=1) == degree + 1].max() > 1e-4
+
+
 def assert_invariant(rule, hexahedra):
     """Position, orientation and size change neither points nor weights."""
     expected = spread(rule.groups(hexahedra), len(hexahedra))

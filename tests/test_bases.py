@@ -13,7 +13,13 @@ from femnn.integration.gauss import tensor_gauss
 
 ELASTICITY = linear_elasticity(*lame_parameters(1.0, 0.3))
 VECTOR = skfem.ElementVector(skfem.ElementHex1())
-RULES = [femnn.GaussLegendre(2), femnn.AdaptiveGauss(1e-3), femnn.AdaptiveGauss(1e-7), femnn.CorrectedGauss()]
+RULES = [
+    femnn.GaussLegendre(2),
+    femnn.Irons(),
+    femnn.AdaptiveGauss(1e-3),
+    femnn.AdaptiveGauss(1e-7),
+    femnn.CorrectedGauss(),
+]
 
 
 @skfem.LinearForm
@@ -89,9 +95,9 @@ def test_corrected_weights_warn_about_quadratic_elements(mesh):
     assert sum(basis.nelems for basis in bases) == mesh.nelements
 
 
-def test_patch_test_of_gauss_and_adaptive_rules(mesh):
+def test_patch_test_of_all_but_corrected_weights(mesh):
     # a linear displacement is reproduced exactly inside when it is prescribed on the surface
-    for rule in RULES[:3]:
+    for rule in RULES[:-1]:
         bases = femnn.bases(mesh, skfem.ElementHex1(), rule)
         stiffness = skfem.asm(laplace, bases)
         linear = 1.0 + mesh.p[0] - 2.0 * mesh.p[1] + 0.5 * mesh.p[2]

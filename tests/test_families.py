@@ -5,8 +5,10 @@ import pytest
 import skfem
 from forms import area, volume
 
+import femnn
 from femnn.exceptions import ParameterError
-from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
+from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw, mirrored_cube, thick_sphere, twisted_beam
+from femnn.geometry.quality import signed_volume
 
 CUBE_FACES = {"left": (0, 0), "right": (0, 1), "front": (1, 0), "back": (1, 1), "bottom": (2, 0), "top": (2, 1)}
 
@@ -33,6 +35,11 @@ FAMILIES = {
     "strongly distorted cube": lambda: distorted_cube(6, 0.4, seed=1),
     "cook": lambda: cooks_membrane(6, 5),
     "distorted cook": lambda: cooks_membrane(8, nz=2, thickness=5.0, distortion=0.3),
+    "mirrored cube": lambda: mirrored_cube(8, 0.35, seed=2),
+    "beam": lambda: twisted_beam(12, 2),
+    "distorted beam": lambda: twisted_beam(10, 3, 2, distortion=0.3),
+    "sphere": lambda: thick_sphere(3, 2),
+    "distorted sphere": lambda: thick_sphere(4, distortion=0.3, seed=1),
 }
 
 
@@ -49,7 +56,9 @@ def test_named_boundaries_are_the_whole_surface_once(family):
     np.testing.assert_array_equal(np.sort(named), np.sort(mesh.boundary_facets()))
 
 
-@pytest.mark.parametrize("family", ["kershaw", "steep kershaw", "mildly distorted cube", "strongly distorted cube"])
+@pytest.mark.parametrize(
+    "family", ["kershaw", "steep kershaw", "mildly distorted cube", "strongly distorted cube", "mirrored cube"]
+)
 def test_cubes_fill_the_unit_cube(family):
     mesh = FAMILIES[family]()
     assert volume(mesh) == pytest.approx(1.0, rel=1e-12)
@@ -129,6 +138,37 @@ def test_only_distortion_survives_refinement():
     assert rough[1] > 0.6 * rough[0]
 
 
+def test_mirrored_cubes_repeat_the_same_shapes():
+    coarse, fine = (femnn.hexahedra(mirrored_cube(n, 0.3, seed=3)) for n in (4, 12))
+    volumes = [np.sort(np.abs(signed_volume(x))) for x in (coarse, fine)]
+    np.testing.assert_allclose(np.repeat(volumes[0], 27), 27 * volumes[1], rtol=1e-12)
+
+
+def test_the_beam_turns_by_a_right_angle():
+    mesh = twisted_beam(20, 2, 1, distortion=0.2)
+    ends = [mesh.p[:, np.unique(mesh.facets[:, mesh.boundaries[name]])] for name in ("fixed", "load")]
+    np.testing.assert_allclose([np.ptp(end, axis=1) for end in ends], [[0, 1.1, 0.32], [0, 0.32, 1.1]], atol=1e-12)
+    # opposite edges of a ruled element enclose less than the twisted body: the volume comes from below
+    volumes = [volume(twisted_beam(n)) for n in (12, 24, 48)]
+    missing = 1.0 - np.array(volumes) / (12 * 1.1 * 0.32)
+    np.testing.assert_allclose(missing[:-1] / missing[1:], 4.0, rtol=0.02)
+
+
+@pytest.mark.parametrize("distortion", [0.0, 0.25])
+def test_the_sphere_tends_to_its_volume_and_surfaces(distortion):
+    exact = {"volume": np.pi * 7 / 6, "inner": np.pi / 2, "outer": 2 * np.pi, "x": 3 * np.pi / 4, "z": 3 * np.pi / 4}
+    missed = []
+    for n in (6, 12):
+        mesh = thick_sphere(n, 4, distortion)
+        found = {name: area(mesh, name) if name != "volume" else volume(mesh) for name in exact}
+        missed.append([exact[name] / found[name] - 1.0 for name in exact])
+        for name, radius in (("inner", 1.0), ("outer", 2.0)):
+            np.testing.assert_allclose(
+                np.linalg.norm(mesh.p[:, np.unique(mesh.facets[:, mesh.boundaries[name]])], axis=0), radius
+            )
+    np.testing.assert_allclose(np.divide(*missed), 4.0, atol=0.1 if distortion == 0.0 else 0.6)
+
+
 @pytest.mark.parametrize(
     ("call", "value"),
     [
@@ -143,6 +183,12 @@ def test_only_distortion_survives_refinement():
         (lambda: cooks_membrane(4, nz=True), "nz = True"),
         (lambda: cooks_membrane(4, thickness=0.0), "thickness = 0.0"),
         (lambda: cooks_membrane(4, distortion=0.6), "0.6"),
+        (lambda: mirrored_cube(6, 0.3), "n = 6"),
+        (lambda: mirrored_cube(4, 0.5), "0.5"),
+        (lambda: twisted_beam(12, 0), "ny = 0"),
+        (lambda: twisted_beam(12, distortion=-0.1), "-0.1"),
+        (lambda: thick_sphere(2, layers=1.5), "layers = 1.5"),
+        (lambda: thick_sphere(2, distortion=0.9), "0.9"),
     ],
 )
 def test_bad_arguments_say_value_and_next_step(call, value):

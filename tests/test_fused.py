@@ -14,7 +14,13 @@ from femnn.assembly.pattern import Pattern
 from femnn.geometry.families import distorted_cube
 from femnn.integration.stiffness import elasticity_stiffness
 
-RULES = [femnn.GaussLegendre(2), femnn.GaussLegendre((1, 2, 3)), femnn.AdaptiveGauss(1e-5), femnn.CorrectedGauss()]
+RULES = [
+    femnn.GaussLegendre(2),
+    femnn.GaussLegendre((1, 2, 3)),
+    femnn.Irons(),
+    femnn.AdaptiveGauss(1e-5),
+    femnn.CorrectedGauss(),
+]
 
 
 class OwnPoints(femnn.Rule):

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skfem
-from properties import assert_equivariant, assert_invariant, assert_keeps_contract, moved
+from properties import assert_equivariant, assert_has_degree, assert_invariant, assert_keeps_contract, moved
 
 import femnn
-from femnn.geometry.hexahedron import VERTICES
+from femnn.geometry.hexahedron import VERTICES, jacobian_determinant
+from femnn.geometry.quality import signed_volume
 from femnn.integration.convergence import converged_stiffness, error_table, smallest_points
 from femnn.integration.error import stiffness_error
 from femnn.integration.stiffness import elasticity_stiffness
@@ -22,6 +23,7 @@ PRETRAINED = Path(femnn.__file__).parent / "pretrained"
 RULES = {
     "GaussLegendre(2)": lambda: femnn.GaussLegendre(2),
     "GaussLegendre(1, 2, 3)": lambda: femnn.GaussLegendre((1, 2, 3)),
+    "Irons": lambda: femnn.Irons(),
     "AdaptiveGauss": lambda: femnn.AdaptiveGauss(),
     "AdaptiveGauss(1e-6, None)": lambda: femnn.AdaptiveGauss(1e-6, confidence=None),
     "AdaptiveGauss(energy)": lambda: femnn.AdaptiveGauss(1e-2, measure="energy", poisson=0.45),
@@ -108,6 +110,23 @@ def test_gauss_weights_sum_to_one_and_rules_say_what_they_are():
 def test_gauss_points_must_be_whole_numbers(n):
     with pytest.raises(femnn.ParameterError, match="Gauss points per axis are"):
         femnn.GaussLegendre(n)
+
+
+def test_irons_has_its_degree_and_lies_between_its_neighbours(unseen):
+    (group,) = femnn.Irons().groups(VERTICES[None])
+    assert group.points == 14
+    assert_has_degree(group.X, group.W, femnn.Irons.degree)
+    assert repr(femnn.Irons()) == "Irons()"
+    errors = [femnn.integration_error(unseen[:300], rule).mean() for rule in (femnn.Irons(), femnn.GaussLegendre(3))]
+    table, _ = error_table(unseen[:300], 3)
+    assert errors[1] < errors[0] < table[:, 1].mean()
+
+
+def test_fixed_rules_keep_the_volume(unseen):
+    for rule in (femnn.Irons(), femnn.GaussLegendre(2)):
+        (group,) = rule.groups(unseen)
+        volumes = np.abs(jacobian_determinant(unseen, group.X) @ group.W)
+        np.testing.assert_allclose(volumes, np.abs(signed_volume(unseen)), rtol=1e-13)
 
 
 # Method 1

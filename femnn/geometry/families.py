@@ -24,6 +24,8 @@ _KERSHAW_SHARE_OF_RIGHT = np.array([0.0, 0.0, 1.0, 0.0, 1.0, 1.0])
 
 _COOK_LENGTH, _COOK_CLAMPED_HEIGHT, _COOK_FREE_HEIGHT, _COOK_RISE = 48.0, 44.0, 16.0, 44.0
 
+_BEAM_LENGTH, _BEAM_WIDTH, _BEAM_DEPTH = 12.0, 1.1, 0.32
+
 # A vertex drawn too close to its neighbours is drawn again; so many rounds settle any distortion that is allowed.
 _MOST_ROUNDS = 500
 _MOST_DISTORTION = 0.4
@@ -120,6 +122,41 @@ def distorted_cube(n, distortion, seed=0):
     return _named(mesh, _distort(mesh, (n, n, n), distortion, seed), _cube_faces(mesh))
 
 
+def mirrored_cube(n, distortion, seed=0):
+    """The unit cube in n³ elements that repeat the same 64 shapes: copies of one distorted cube and its mirror images.
+
+    Under refinement nothing changes but the size: elements tend neither to parallelepipeds nor to other averages.
+
+    Parameters
+    ----------
+    n
+        Elements along each side, a multiple of 4.
+    distortion, seed
+        Of the cube of 4³ elements that is repeated, see :func:`distorted_cube`, which says what is returned, too.
+
+    Raises
+    ------
+    ParameterError
+        If ``n`` is not a positive multiple of 4 or ``distortion`` is outside [0, 0.4].
+
+    Examples
+    --------
+    >>> mirrored_cube(8, 0.3).nelements
+    512
+    """
+    if not _is_count(n) or n % 4:
+        raise ParameterError(f"n = {n!r} elements a side of a cube that repeats 4 of them; pass 4, 8, 12, ...")
+    cell, mesh, copies = distorted_cube(4, distortion, seed), _grid(n, n, n), n // 4
+    shape = np.empty((5, 5, 5, 3))
+    shape[tuple(np.rint(4.0 * _grid(4, 4, 4).p).astype(int))] = cell.p.T
+    lattice = np.rint(n * mesh.p).astype(int)
+    copy = np.minimum(lattice // 4, copies - 1)
+    turned = copy % 2 == 1
+    within = lattice - 4 * copy
+    own = shape[tuple(np.where(turned, 4 - within, within))].T
+    return _named(mesh, (copy + np.where(turned, 1.0 - own, own)) / copies, _cube_faces(mesh))
+
+
 def cooks_membrane(nx, ny=None, nz=1, thickness=1.0, distortion=0.0, seed=0):
     """Cook's membrane: the tapered, swept panel 48 long, 44 high where it is clamped and 16 at its free end, extruded.
 
@@ -170,6 +207,107 @@ def cooks_membrane(nx, ny=None, nz=1, thickness=1.0, distortion=0.0, seed=0):
     return _named(mesh, place(_distort(mesh, (nx, ny, nz), distortion, seed, place)), names)
 
 
+def twisted_beam(nx, ny=1, nz=1, distortion=0.0, seed=0):
+    """The beam of MacNeal and Harder: 12 long along x, its section of 1.1 × 0.32 turned by 90° from end to end.
+
+    Parameters
+    ----------
+    nx, ny, nz
+        Elements along the length, the width 1.1 and the depth 0.32. The published meshes have 12, 2, 1.
+    distortion, seed
+        As in :func:`cooks_membrane`.
+
+    Returns
+    -------
+    ``skfem.MeshHex`` with the boundaries ``fixed`` (x = 0, the width along y), ``load`` (x = 12, the width along z),
+    ``front``, ``back`` (ends of the width) and ``bottom``, ``top`` (of the depth).
+
+    Raises
+    ------
+    ParameterError
+        If a count is not a positive integer or ``distortion`` is outside [0, 0.4].
+
+    Notes
+    -----
+    R. H. MacNeal, R. L. Harder, "A proposed standard set of problems to test finite element accuracy", Finite Elem.
+    Anal. Des. 1 (1985) 3-20.
+
+    Examples
+    --------
+    >>> twisted_beam(12, 2).nelements
+    24
+    """
+    _check_counts(nx=nx, ny=ny, nz=nz)
+    _check_distortion(distortion)
+
+    def place(reference):
+        angle = 0.5 * np.pi * reference[0]
+        width, depth = _BEAM_WIDTH * (reference[1] - 0.5), _BEAM_DEPTH * (reference[2] - 0.5)
+        across = np.cos(angle) * width - np.sin(angle) * depth, np.sin(angle) * width + np.cos(angle) * depth
+        return np.stack([_BEAM_LENGTH * reference[0], *across])
+
+    mesh = _grid(nx, ny, nz)
+    names = dict(zip(("fixed", "load", "front", "back", "bottom", "top"), _cube_faces(mesh).values(), strict=True))
+    return _named(mesh, place(_distort(mesh, (nx, ny, nz), distortion, seed, place)), names)
+
+
+def thick_sphere(n, layers=None, distortion=0.0, seed=0):
+    """An eighth of a hollow sphere with radii 1 and 2, in three patches that meet on its diagonal.
+
+    Parameters
+    ----------
+    n
+        Elements along each side of a patch, two of which share a quarter of a circle.
+    layers
+        Elements along the radius, ``n`` if not given.
+    distortion, seed
+        As in :func:`cooks_membrane`. Vertices of the spheres and of the planes of symmetry stay there.
+
+    Returns
+    -------
+    ``skfem.MeshHex`` of 3 n² layers elements with the boundaries ``inner``, ``outer`` and ``x``, ``y``, ``z``, the
+    planes of symmetry on which this coordinate is zero.
+
+    Raises
+    ------
+    ParameterError
+        If a count is not a positive integer or ``distortion`` is outside [0, 0.4].
+
+    Examples
+    --------
+    >>> thick_sphere(2, 3).nelements
+    36
+    """
+    layers = n if layers is None else layers
+    _check_counts(n=n, layers=layers)
+    _check_distortion(distortion)
+    grid = _grid(layers, n, n)
+    through, *sides = grid.p
+    ones = np.ones_like(through)
+    # points of the cube's three outer faces, which are turned into directions, and the place along the radius
+    patches = [np.insert(np.stack(sides[::-1] if axis == 1 else sides), axis, ones, axis=0) for axis in range(3)]
+    faces = np.concatenate(patches, axis=1)
+    coordinates = np.concatenate([faces, np.tile(through, 3)[None]])
+    _, kept, number = np.unique(coordinates.round(9), axis=1, return_index=True, return_inverse=True)
+    cells = number.reshape(-1)[np.concatenate([grid.t + k * grid.nvertices for k in range(3)], axis=1)]
+    coordinates = coordinates[:, kept]
+    counts = np.array([[n], [n], [n], [layers]])
+    free = coordinates > 1e-9
+    free[3] &= coordinates[3] < 1.0 - 1e-9
+
+    def place(coordinates):
+        directions = np.tan(0.25 * np.pi * coordinates[:3])
+        return (1.0 + coordinates[3]) * directions / np.linalg.norm(directions, axis=0)
+
+    placed = place(_moved(coordinates, cells, free / counts, distortion, seed, place))
+    mesh = MeshHex(np.ascontiguousarray(placed), np.ascontiguousarray(cells))
+    on_facets = coordinates[:, mesh.facets]
+    names = {name: np.flatnonzero((on_facets[axis] < 1e-9).all(axis=0)) for axis, name in enumerate("xyz")}
+    names["inner"] = np.flatnonzero((on_facets[3] < 1e-9).all(axis=0))
+    names["outer"] = np.flatnonzero((on_facets[3] > 1.0 - 1e-9).all(axis=0))
+    return mesh.with_boundaries(names)
+
+
 def _grid(nx, ny, nz):
     return MeshHex.init_tensor(*(np.linspace(0.0, 1.0, n + 1) for n in (nx, ny, nz)))
 
@@ -192,28 +330,34 @@ def _squeeze(u, epsilon, share_of_right):
 
 
 def _distort(mesh, counts, distortion, seed, place=lambda points: points):
-    """Points of the unit-cube grid moved at random without folding an element of the mesh that ``place`` makes of it.
+    """Points of the unit-cube grid moved at random, its faces kept; ``place`` makes the mesh of them."""
+    free = (mesh.p > 1e-12) & (mesh.p < 1.0 - 1e-12)
+    return _moved(mesh.p, mesh.t, np.where(free, 1.0 / np.reshape(counts, (3, 1)), 0.0), distortion, seed, place)
 
-    Drawing again only what folds keeps the law of the displacements wherever no element folds.
+
+def _moved(coordinates, cells, reach, distortion, seed, place):
+    """Coordinates (k, n) after moves of U(-distortion, distortion) times ``reach`` (k, n) that fold no element.
+
+    ``place`` makes the points (3, n) of them. Drawing again only what folds keeps the law of the displacements wherever
+    no element folds.
     """
     if distortion == 0.0:
-        return mesh.p
+        return coordinates
     random = np.random.default_rng(seed)
-    free = (mesh.p > 1e-12) & (mesh.p < 1.0 - 1e-12)
-    reach = np.where(free, distortion / np.reshape(counts, (3, 1)), 0.0)
-    offsets = reach * random.uniform(-1.0, 1.0, mesh.p.shape)
-    suspects = np.arange(mesh.nelements)
+    reach = distortion * reach
+    offsets = reach * random.uniform(-1.0, 1.0, coordinates.shape)
+    suspects = np.arange(cells.shape[1])
     for _ in range(_MOST_ROUNDS):
-        moved = mesh.p + offsets
-        folded = suspects[_folded(place(moved), mesh.t[:, suspects])]
+        moved = coordinates + offsets
+        folded = suspects[_folded(place(moved), cells[:, suspects])]
         if folded.size == 0:
             return moved
         # one vertex of each folded element at a time: redrawing all eight would fold as many neighbours
-        again = np.unique(random.permuted(mesh.t[:, folded], axis=0)[0])
-        offsets[:, again] = reach[:, again] * random.uniform(-1.0, 1.0, (3, again.size))
-        suspects = np.flatnonzero(np.isin(mesh.t, again).any(axis=0))
+        again = np.unique(random.permuted(cells[:, folded], axis=0)[0])
+        offsets[:, again] = reach[:, again] * random.uniform(-1.0, 1.0, (len(coordinates), again.size))
+        suspects = np.flatnonzero(np.isin(cells, again).any(axis=0))
     raise ParameterError(
-        f"distortion = {distortion} with seed {seed} still folds {folded.size} of {mesh.nelements} elements after "
+        f"distortion = {distortion} with seed {seed} still folds {folded.size} of {cells.shape[1]} elements after "
         f"{_MOST_ROUNDS} draws; pass a smaller distortion or another seed"
     )
 
