@@ -1,11 +1,8 @@
 """Put the tables and pictures of a fresh run of the demo and the benchmarks into the README and the documentation.
 
-Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes, adaptive-gauss and
-adaptive-speed (these with the paths of the meshes), assembly and cohesive. Names as arguments, ``demo assembly`` for
-instance, take these alone.
 Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes, adaptive-gauss,
-adaptive-speed and pareto (these with the paths of the meshes), solution-error and assembly. Names as arguments, ``demo
-assembly`` for instance, take these alone.
+adaptive-speed and pareto (these with the paths of the meshes), solution-error, assembly and cohesive. Names as
+arguments, ``demo assembly`` for instance, take these alone.
 """
 
 import re
