@@ -40,6 +40,14 @@ def relative_warp(hexahedra):
     return np.where(singular[:, None, None], np.inf, np.linalg.solve(safe, twist))
 
 
+def own_axes(hexahedra):
+    """The elements in their own axes, shape (n, 8, 3): y(ξ) = ξ + J₀⁻¹h · (ξη, ηζ, ζξ, ξηζ), ξ in [-1, 1]³.
+
+    What is left of an element when its central parallelepiped is mapped to the cube; det J > 0 in healthy elements.
+    """
+    return SIGNS + np.einsum("ak,eik->eai", TWISTS, relative_warp(hexahedra))
+
+
 def metric(hexahedra):
     """Shape of the parallelepiped at the centre, shape (n, 6): what J₀ᵀJ₀ says without the size.
 
