@@ -12,6 +12,7 @@ from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
+from femnn.assembly.hourglass import HourglassCorrection
 from femnn.assembly.interface import InterfaceElements
 from femnn.assembly.interface_mesh import Interface
 from femnn.assembly.interface_problem import CohesiveProblem
@@ -64,6 +65,7 @@ __all__ = [
     "FemnnWarning",
     "FoldedElementError",
     "GaussLegendre",
+    "HourglassCorrection",
     "Interface",
     "InterfaceElements",
     "Irons",

@@ -11,7 +11,17 @@ from femnn.integration.parameters import lame_parameters
 
 
 def assemble_elasticity(
-    mesh, rule, young=None, poisson=None, *, stiffness=None, element=None, on_folded="error", pattern=None, out=None
+    mesh,
+    rule,
+    young=None,
+    poisson=None,
+    *,
+    stiffness=None,
+    hourglass=None,
+    element=None,
+    on_folded="error",
+    pattern=None,
+    out=None,
 ):
     """Stiffness matrix of linear elasticity, as ``skfem.asm`` of the same form would give it.
 
@@ -29,6 +39,9 @@ def assemble_elasticity(
     stiffness
         In place of these: (6, 6) stiffness (Pa) of any linear material, in Voigt order xx, yy, zz, yz, xz, xy with
         engineering shear strains.
+    hourglass
+        A :class:`femnn.HourglassCorrection`, which adds to ``GaussLegendre(2)`` what its points miss; coefficients must
+        then be constant in each element.
     element
         ``skfem.ElementHex1()`` (None) or ``skfem.ElementHex2()``, or ``skfem.ElementVector`` of them.
     on_folded
@@ -50,16 +63,27 @@ def assemble_elasticity(
     MemoryError
         If the matrix needs more memory than the machine has available; nothing is allocated then.
     """
-    if [young is None, poisson is None, stiffness is None] not in ([False, False, True], [True, True, False]):
-        raise ParameterError("give young and poisson together, or stiffness alone")
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
-    if stiffness is not None:
-        form, coefficients = TANGENT, Coefficients.of(stiffness, (6, 6), discretisation, "stiffness")
-    else:
-        form, coefficients = _isotropic(young, poisson, discretisation)
-    return fill_matrix(
+    form, coefficients = elastic_coefficients(young, poisson, stiffness, discretisation)
+    if hourglass is not None:
+        if not hasattr(hourglass, "add_to"):
+            raise ParameterError(f"hourglass is {hourglass!r}; pass femnn.HourglassCorrection(), or None")
+        hourglass.require(rule, element, form, coefficients)
+    matrix = fill_matrix(
         form, discretisation.hexahedra, discretisation.pattern, discretisation.points, coefficients, 3, out
     )
+    if hourglass is not None:
+        hourglass.add_to(matrix, discretisation, form, coefficients)
+    return matrix
+
+
+def elastic_coefficients(young, poisson, stiffness, discretisation):
+    """Form and coefficients of a linear material, from ``young`` and ``poisson`` or from ``stiffness``."""
+    if [young is None, poisson is None, stiffness is None] not in ([False, False, True], [True, True, False]):
+        raise ParameterError("give young and poisson together, or stiffness alone")
+    if stiffness is not None:
+        return TANGENT, Coefficients.of(stiffness, (6, 6), discretisation, "stiffness")
+    return _isotropic(young, poisson, discretisation)
 
 
 def _isotropic(young, poisson, discretisation):

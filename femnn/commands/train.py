@@ -108,6 +108,22 @@ def weights(out, elements, seed, epochs, quiet, as_json, target, trials):
     show(path, test, quiet, as_json)
 
 
+@command.command(short_help="HourglassCorrection.")
+@_options_of_all
+def hourglass(out, elements, seed, epochs, quiet, as_json):
+    """Train HourglassCorrection: what an element's 2x2x2 Gauss points miss of a linear stiffness.
+
+    Use what comes out as femnn.HourglassCorrection(weights="PATH").
+    """
+    from femnn.commands import training_hourglass
+
+    settings = _settings(
+        training_hourglass.HOURGLASS_RECIPE, training_hourglass.HOURGLASS_OPTIONS, elements, seed, epochs
+    )
+    path, test = training_hourglass.train_correction(out, *settings, progress=not (quiet or as_json))
+    show(path, test, quiet, as_json)
+
+
 command.add_command(train_cohesive.command)
 
 

@@ -1,0 +1,137 @@
+"""The hourglass part of an element: all that quadrature can get wrong in a linear stiffness.
+
+In its own axes an element is y(ξ) = ξ + w h(ξ), with the twists h = (ξη, ηζ, ζξ, ξηζ) and w = J₀⁻¹h of shape (3, 4). A
+nodal function φ_a is a linear function of y plus Σ β_k h_k, β_k = γ_k · φ with γ_k = (h_k - Σ_j w_jk ξ_j)/8 (D. P.
+Flanagan, T. Belytschko, IJNME 17 (1981) 679-706). Every element matrix of linear elasticity is a contraction of the
+Gram tensor ∫ ∂N_a/∂x_i ∂N_b/∂x_j dV with the stiffness of the material. Its linear part holds mean gradients, which
+2×2×2 points integrate exactly; what is left is γ_k S_kl^ij γ_l with the twelve functions ∂h_k/∂y_i, row 3k + i:
+
+    S = ∫ ∂_i h_k ∂_j h_l dy,    shape (12, 12), symmetric, 78 numbers that depend on w alone.
+
+Points here are in [-1, 1]³ and weights sum to 8, so that S is the integral over the element in its own axes.
+"""
+
+from functools import cache
+
+import numpy as np
+from numba import njit, prange
+
+from femnn.geometry.coordinates import TWISTS
+from femnn.geometry.hexahedron import SIGNS
+from femnn.integration.gauss import tensor_gauss
+from femnn.integration.kernels import _FAST
+
+#: Rows and columns of the 78 entries of a symmetric 12 × 12 matrix.
+ROWS, COLUMNS = np.triu_indices(12)
+
+# Points per axis of ever finer rules; random elements need the first two, nearly folded ones the last.
+_LADDER = (8, 12, 18, 30)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def twist_slopes(warp, x, y, z, slopes):
+    """Write det J ∂h_k/∂y_i at one point into ``slopes`` (12,), row 3k + i; return det J. ``warp`` is (3, 4)."""
+    j00 = 1.0 + warp[0, 0] * y + warp[0, 2] * z + warp[0, 3] * y * z
+    j10 = warp[1, 0] * y + warp[1, 2] * z + warp[1, 3] * y * z
+    j20 = warp[2, 0] * y + warp[2, 2] * z + warp[2, 3] * y * z
+    j01 = warp[0, 0] * x + warp[0, 1] * z + warp[0, 3] * z * x
+    j11 = 1.0 + warp[1, 0] * x + warp[1, 1] * z + warp[1, 3] * z * x
+    j21 = warp[2, 0] * x + warp[2, 1] * z + warp[2, 3] * z * x
+    j02 = warp[0, 1] * y + warp[0, 2] * x + warp[0, 3] * x * y
+    j12 = warp[1, 1] * y + warp[1, 2] * x + warp[1, 3] * x * y
+    j22 = 1.0 + warp[2, 1] * y + warp[2, 2] * x + warp[2, 3] * x * y
+    c00, c01, c02 = j11 * j22 - j12 * j21, j12 * j20 - j10 * j22, j10 * j21 - j11 * j20
+    c10, c11, c12 = j21 * j02 - j22 * j01, j22 * j00 - j20 * j02, j20 * j01 - j21 * j00
+    c20, c21, c22 = j01 * j12 - j02 * j11, j02 * j10 - j00 * j12, j00 * j11 - j01 * j10
+    slopes[0], slopes[1], slopes[2] = c00 * y + c01 * x, c10 * y + c11 * x, c20 * y + c21 * x
+    slopes[3], slopes[4], slopes[5] = c01 * z + c02 * y, c11 * z + c12 * y, c21 * z + c22 * y
+    slopes[6], slopes[7], slopes[8] = c00 * z + c02 * x, c10 * z + c12 * x, c20 * z + c22 * x
+    yz, zx, xy = y * z, z * x, x * y
+    slopes[9] = c00 * yz + c01 * zx + c02 * xy
+    slopes[10] = c10 * yz + c11 * zx + c12 * xy
+    slopes[11] = c20 * yz + c21 * zx + c22 * xy
+    return j00 * c00 + j10 * c10 + j20 * c20
+
+
+@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
+def _moments(warps, points, weights, moments):
+    for e in prange(warps.shape[0]):
+        slopes = np.empty(12)
+        moments[e] = 0.0
+        for q in range(weights.shape[0]):
+            determinant = twist_slopes(warps[e], points[0, q], points[1, q], points[2, q], slopes)
+            scale = weights[q] / determinant
+            for r in range(12):
+                scaled = scale * slopes[r]
+                for c in range(r, 12):
+                    moments[e, r, c] += scaled * slopes[c]
+        for r in range(12):
+            for c in range(r):
+                moments[e, r, c] = moments[e, c, r]
+
+
+@cache
+def _own_gauss(n):
+    points, weights = tensor_gauss(n, n, n)
+    return 2.0 * points - 1.0, 8.0 * weights
+
+
+def hourglass_moments(warps, n):
+    """∫ ∂_i h_k ∂_j h_l dy by n×n×n Gauss points, shape (m, 12, 12), row 3k + i, of elements with ``warps`` (m, 3, 4).
+
+    Two rules from 2×2×2 on differ in it by what they differ in S, because both find the means of ∂_i h_k exactly.
+    """
+    moments = np.empty((len(warps), 12, 12))
+    _moments(np.require(warps, dtype=float, requirements="CW"), *_own_gauss(n), moments)
+    return moments
+
+
+def hourglass_vectors(warps):
+    """γ, shape (m, 8, 4): how much of each twist is in nodal values, beyond a function that is linear in space."""
+    return (TWISTS - np.einsum("aj,ejk->eak", SIGNS, warps)) / 8.0
+
+
+def converged_moments(warps):
+    """:func:`hourglass_moments` until two rules agree to 1e-6 of the largest entry, at most by 30×30×30 points."""
+    moments, missing = hourglass_moments(warps, _LADDER[0]), np.arange(len(warps))
+    for n in _LADDER[1:]:
+        finer = hourglass_moments(warps[missing], n)
+        change = np.abs(finer - moments[missing]).max(axis=(1, 2)) / np.abs(finer).max(axis=(1, 2))
+        moments[missing] = finer
+        missing = missing[change > 1e-6]
+    return moments
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def gauss_factors(warp, points, patterns, work, factors):
+    """Write factors (12, 8) with factors @ factors.T = S of 2×2×2 points less its part of mean gradients.
+
+    Columns belong to patterns over the eight points: 1, ξ, η, ζ, ξη, ηζ, ζξ, ξηζ. ``work`` is (12, 8).
+    """
+    slopes, means, roots = np.empty(12), np.zeros(12), np.empty(8)
+    volume = 0.0
+    for q in range(8):
+        determinant = twist_slopes(warp, points[0, q], points[1, q], points[2, q], slopes)
+        volume += determinant
+        roots[q] = np.sqrt(determinant)
+        for r in range(12):
+            work[r, q] = slopes[r] / roots[q]
+            means[r] += slopes[r]
+    for r in range(12):
+        for q in range(8):
+            work[r, q] -= means[r] / volume * roots[q]
+    for r in range(12):
+        for p in range(8):
+            total = 0.0
+            for q in range(8):
+                total += work[r, q] * patterns[p, q]
+            factors[r, p] = total
+
+
+def _patterns():
+    x, y, z = np.sign(_own_gauss(2)[0])
+    return np.stack([np.ones(8), x, y, z, x * y, y * z, z * x, x * y * z]) / np.sqrt(8.0)
+
+
+#: The 2×2×2 points (3, 8) in [-1, 1]³ and orthonormal patterns (8, 8) over them, as :func:`gauss_factors` reads them.
+GAUSS_POINTS, PATTERNS = np.array(_own_gauss(2)[0]), _patterns()
