@@ -3,6 +3,7 @@
 import numpy as np
 
 from femnn.geometry.symmetry import symmetries, vertex_permutations
+from femnn.integration.patch_test import patch_residual
 
 
 def rotation(seed):
@@ -80,6 +81,12 @@ def _match(points, others):
     distances = np.abs(points[:, :, None] - others[:, None, :]).max(axis=0)
     assert distances.min(axis=1).max() < 1e-9
     return distances.argmin(axis=1)
+
+
+def assert_passes_patch_test(rule, hexahedra, most=1e-12):
+    """The rule integrates what the patch test of each element asks for: a linear displacement meets no resistance."""
+    for group in rule.groups(hexahedra):
+        assert patch_residual(hexahedra[group.cells], group.X, group.W).max() < most
 
 
 def assert_rigid_modes_free(stiffness, vertices):

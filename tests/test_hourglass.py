@@ -13,6 +13,7 @@ from femnn.assembly.hourglass_kernels import element_stiffness
 from femnn.geometry.coordinates import modes, relative_warp
 from femnn.geometry.families import distorted_cube, kershaw
 from femnn.geometry.hexahedron import VERTICES
+from femnn.geometry.posing import posed_warps
 from femnn.geometry.symmetry import canonical_pose, symmetries
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.error import stiffness_error
@@ -338,6 +339,14 @@ def test_it_says_what_it_is_and_refuses_other_weights(correction):
     assert all(words in str(correction) for words in ("trained on", "sha256", "seed", "U(-d, d)"))
     with pytest.raises(femnn.WeightFileError, match="kind 'quadrature-weights'"):
         femnn.HourglassCorrection(weights="quadrature-weights")
+
+
+def test_posed_warps_are_those_of_the_canonical_pose(distorted):
+    elements = np.concatenate([distorted, distorted[:, ::-1] * [5.0, 1.0, 0.1], moved(VERTICES[None], seed=1)])
+    posed = canonical_pose(elements)[0]
+    warps, orders = posed_warps(elements)
+    np.testing.assert_allclose(warps, relative_warp(posed), atol=1e-13)
+    np.testing.assert_array_equal(np.take_along_axis(elements, orders[:, :, None], axis=1)[:-1], posed[:-1])
 
 
 def test_metric_of_modes(distorted):

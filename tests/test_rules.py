@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skfem
-from properties import assert_equivariant, assert_has_degree, assert_invariant, assert_keeps_contract, moved
+from properties import (
+    assert_equivariant,
+    assert_has_degree,
+    assert_invariant,
+    assert_keeps_contract,
+    assert_passes_patch_test,
+    moved,
+)
 
 import femnn
 from femnn.geometry.hexahedron import VERTICES, jacobian_determinant
@@ -29,7 +36,11 @@ RULES = {
     "AdaptiveGauss(energy)": lambda: femnn.AdaptiveGauss(1e-2, measure="energy", poisson=0.45),
     "AdaptiveGauss(laplace)": lambda: femnn.AdaptiveGauss(1e-4, anisotropic=False, form="laplace"),
     "CorrectedGauss": lambda: femnn.CorrectedGauss(),
+    "CorrectedGauss(3, patch)": lambda: femnn.CorrectedGauss(3, patch=True),
 }
+
+# Eight corrected weights cannot, and one point along an axis is too few.
+FAILS_PATCH_TEST = ("CorrectedGauss(points=2)", "GaussLegendre((1, 2, 3))")
 
 
 @pytest.fixture(scope="module", params=RULES)
@@ -67,6 +78,15 @@ def test_rules_commute_with_the_symmetries(rule, distorted):
     assert_equivariant(rule, distorted[:40])
 
 
+def test_patch_test(rule, distorted):
+    if repr(rule) in FAILS_PATCH_TEST:
+        with pytest.raises(AssertionError):
+            assert_passes_patch_test(rule, distorted)
+        return
+    for elements in (distorted, moved(distorted, seed=4, size=1e-6)):
+        assert_passes_patch_test(rule, elements)
+
+
 def test_points_count_what_the_groups_hold(rule, distorted):
     groups = rule.groups(distorted)
     assert rule.points(distorted) == sum(group.points for group in groups)
@@ -102,7 +122,7 @@ def test_gauss_weights_sum_to_one_and_rules_say_what_they_are():
     assert group.W.sum() == pytest.approx(1.0)
     assert repr(femnn.GaussLegendre(3)) == "GaussLegendre(3)"
     assert repr(femnn.GaussLegendre((1, 2, 3))) == "GaussLegendre((1, 2, 3))"
-    for learned in (femnn.AdaptiveGauss(), femnn.CorrectedGauss()):
+    for learned in (femnn.AdaptiveGauss(), femnn.CorrectedGauss(), femnn.CorrectedGauss(3, patch=True)):
         assert all(words in str(learned) for words in ("trained on", "sha256", "seed", "U(-d, d)"))
 
 
@@ -230,11 +250,6 @@ def test_elements_that_are_not_sent_on_keep_gauss_weights_exactly(distorted):
     assert not rule.corrected(stretched).any(), "outside the trained range nothing is corrected"
 
 
-def test_corrected_weights_exist_for_two_points_alone():
-    with pytest.raises(femnn.ParameterError, match="points is 3"):
-        femnn.CorrectedGauss(points=3)
-
-
 # Weight files
 
 
@@ -340,8 +355,8 @@ def test_confidences_that_are_no_share(confidence):
         femnn.AdaptiveGauss(confidence=confidence)
 
 
-@pytest.mark.parametrize("make", [femnn.AdaptiveGauss, femnn.CorrectedGauss])
-@pytest.mark.parametrize("weights", [None, 5, b"integration-points"])
+@pytest.mark.parametrize("make", [femnn.AdaptiveGauss, femnn.CorrectedGauss, femnn.HourglassCorrection])
+@pytest.mark.parametrize("weights", [("a", "pair"), 5, b"integration-points"])
 def test_weights_that_are_neither_name_nor_path(make, weights):
     with pytest.raises(femnn.WeightFileError, match="pass the name of shipped weights or the path of a file"):
         make(weights=weights)

@@ -11,9 +11,8 @@ from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
 from femnn.assembly.fused import structure
 from femnn.assembly.hourglass_kernels import add_stiffness, element_stiffness
 from femnn.exceptions import ParameterError, WeightFileError
-from femnn.geometry.coordinates import relative_warp
 from femnn.geometry.mesh import hexahedra, vertex_array
-from femnn.geometry.symmetry import canonical_pose, vertex_permutations
+from femnn.geometry.posing import posed_warps
 from femnn.geometry.validity import require_valid
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.gram import COLUMNS, ROWS
@@ -215,9 +214,7 @@ class HourglassCorrection:
         orders = np.empty((len(x), 8), dtype=np.int64)
         for start in range(0, len(x), _CHUNK):
             part = slice(start, start + _CHUNK)
-            posed, symmetry = canonical_pose(x[part])
-            warps = relative_warp(posed)
-            orders[part] = vertex_permutations()[symmetry]
+            warps, orders[part] = posed_warps(x[part])
             covered[part] = self._range.contains(hourglass_range(warps))
             changes[part] = differences(self._network, warps)
         changes[~covered] = 0.0

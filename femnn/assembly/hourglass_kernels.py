@@ -10,50 +10,19 @@ from femnn.assembly.element_matrices import _VOIGT, ISOTROPIC
 from femnn.assembly.fused import buffer_length, flush, scatter
 from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import SIGNS
+from femnn.geometry.posing import own_axes_of
 from femnn.integration.kernels import _FAST
 
 _SIGNS, _TWISTS = np.array(SIGNS), np.array(TWISTS)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _invert(matrix, inverse):
-    """Write the inverse of a 3 × 3 matrix; return its determinant."""
-    for i in range(3):
-        j, k = (i + 1) % 3, (i + 2) % 3
-        for m in range(3):
-            p, q = (m + 1) % 3, (m + 2) % 3
-            inverse[i, m] = matrix[p, j] * matrix[q, k] - matrix[p, k] * matrix[q, j]
-    determinant = matrix[0, 0] * inverse[0, 0] + matrix[1, 0] * inverse[0, 1] + matrix[2, 0] * inverse[0, 2]
-    for i in range(3):
-        for m in range(3):
-            inverse[i, m] /= determinant
-    return determinant
-
-
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _own_axes(vertices, order, linear, twist, inverse, vectors):
-    """Write J₀⁻¹ (3, 3) and γ (8, 4) of the element whose vertices (8, 3) are taken in ``order``; return det J₀.
-
-    ``linear`` (3, 3) and ``twist`` (3, 4) are work space.
-    """
-    linear[:] = 0.0
-    twist[:] = 0.0
+def _vectors(warp, vectors):
+    """Write γ (8, 4) of an element with J₀⁻¹h = ``warp`` (3, 4)."""
     for a in range(8):
-        for i in range(3):
-            x = 0.125 * vertices[order[a], i]
-            for k in range(3):
-                linear[i, k] += x * _SIGNS[a, k]
-            for k in range(4):
-                twist[i, k] += x * _TWISTS[a, k]
-    determinant = _invert(linear, inverse)
-    for k in range(4):
-        x = inverse[0, 0] * twist[0, k] + inverse[0, 1] * twist[1, k] + inverse[0, 2] * twist[2, k]
-        y = inverse[1, 0] * twist[0, k] + inverse[1, 1] * twist[1, k] + inverse[1, 2] * twist[2, k]
-        z = inverse[2, 0] * twist[0, k] + inverse[2, 1] * twist[1, k] + inverse[2, 2] * twist[2, k]
-        for a in range(8):
-            linear_part = _SIGNS[a, 0] * x + _SIGNS[a, 1] * y + _SIGNS[a, 2] * z
-            vectors[a, k] = 0.125 * (_TWISTS[a, k] - linear_part)
-    return determinant
+        x, y, z = _SIGNS[a, 0], _SIGNS[a, 1], _SIGNS[a, 2]
+        for k in range(4):
+            vectors[a, k] = 0.125 * (_TWISTS[a, k] - x * warp[0, k] - y * warp[1, k] - z * warp[2, k])
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -96,9 +65,10 @@ def hourglass_stiffness(form, vertices, order, differences, e, places, numbers, 
 
     S belongs to the vertices (8, 3) of the element taken in ``order``; ``places`` (12, 12) says where S_rc is.
     """
-    inverse, vectors = np.empty((3, 3)), np.empty((8, 4))
+    inverse, warp, vectors = np.empty((3, 3)), np.empty((3, 4)), np.empty((8, 4))
     work, block, result = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
-    volume = abs(_own_axes(vertices, order, block, np.empty((3, 4)), inverse, vectors))
+    volume = abs(own_axes_of(vertices, order, work, np.empty((3, 4)), inverse, warp))
+    _vectors(warp, vectors)
     materials, half = np.empty((3, 3, 4, 4)), np.empty((8, 4))
     for k in range(4):
         for m in range(k, 4):

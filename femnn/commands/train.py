@@ -108,6 +108,20 @@ def weights(out, elements, seed, epochs, quiet, as_json, target, trials):
     show(path, test, quiet, as_json)
 
 
+@command.command("patch-weights", short_help="The weights of CorrectedGauss(3, patch=True).")
+@_options_of_all
+def patch_weights(out, elements, seed, epochs, quiet, as_json):
+    """Train CorrectedGauss(points=3, patch=True): which weights an element's 3x3x3 Gauss points should have.
+
+    Use what comes out as femnn.CorrectedGauss(3, patch=True, weights="PATH").
+    """
+    from femnn.commands import training_patch
+
+    settings = _settings(training_patch.PATCH_RECIPE, training_patch.PATCH_OPTIONS, elements, seed, epochs)
+    path, test = training_patch.train_patch(out, *settings, progress=not (quiet or as_json))
+    show(path, test, quiet, as_json)
+
+
 @command.command(short_help="HourglassCorrection.")
 @_options_of_all
 def hourglass(out, elements, seed, epochs, quiet, as_json):

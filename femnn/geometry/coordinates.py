@@ -73,6 +73,18 @@ def invariant_coordinates(hexahedra):
     return np.concatenate([relative_warp(x).reshape(len(x), 12), metric(x)], axis=1)
 
 
+def directed_coordinates(hexahedra):
+    """Direction (12) and length of J₀⁻¹h and the 6 of :func:`metric`, shape (n, 19).
+
+    What is proportional to a power of the length is a smooth function of these however near a parallelepiped is.
+    """
+    x = np.asarray(hexahedra, dtype=float)
+    warp = relative_warp(x).reshape(len(x), 12)
+    length = np.linalg.norm(warp, axis=1, keepdims=True)
+    direction = np.divide(warp, length, out=np.zeros_like(warp), where=length > 0)
+    return np.concatenate([direction, length, metric(x)], axis=1)
+
+
 def normalised_coordinates(hexahedra):
     """The published description of an element: 18 vertex coordinates after a rigid motion and a scaling, (n, 18).
 

@@ -51,7 +51,7 @@ def vertex_permutations():
 
 
 @cache
-def _symmetry_index():
+def symmetry_index():
     """Index in :func:`symmetries` by the rank of its axes and the bits of its flips."""
     table = np.zeros((3, 3, 3, 2, 2, 2), dtype=np.int64)
     for g, matrix in enumerate(symmetries()):
@@ -84,6 +84,6 @@ def canonical_pose(hexahedra):
     slopes = determinant_slopes(relative_warp(x))
     axes = np.argsort(-np.abs(slopes), axis=1, kind="stable")
     flips = (np.take_along_axis(slopes, axes, axis=1) < 0).astype(np.int64)
-    symmetry = _symmetry_index()[axes[:, 0], axes[:, 1], axes[:, 2], flips[:, 0], flips[:, 1], flips[:, 2]]
+    symmetry = symmetry_index()[axes[:, 0], axes[:, 1], axes[:, 2], flips[:, 0], flips[:, 1], flips[:, 2]]
     posed = np.take_along_axis(x, vertex_permutations()[symmetry][:, :, None], axis=1)
     return posed, symmetry

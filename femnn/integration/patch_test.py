@@ -8,6 +8,7 @@ element mixes them among themselves: which weights pass depends on the twelve nu
 """
 
 import numpy as np
+from numba import njit, prange
 
 from femnn.geometry.coordinates import own_axes
 from femnn.geometry.hexahedron import shape_gradients
@@ -60,3 +61,58 @@ def patch_residual(hexahedra, X, W):
     exact = patch_integrals(own)
     found = np.einsum("erq,eq->er", patch_integrands(own, X), np.broadcast_to(W, (len(own), np.shape(W)[-1])))
     return np.abs(found - exact).max(axis=1) / np.abs(exact).max(axis=1)
+
+
+# The 24 integrands span thirteen functions of an element that is no parallelepiped, seven of one that is.
+_MOST_INDEPENDENT = 13
+
+
+@njit(cache=True, error_model="numpy")
+def _orthonormal_rows(rows, basis):
+    """Gram-Schmidt with pivots on ``rows`` (24, nqp), which are overwritten; returns how many rows ``basis`` got."""
+    count, largest = 0, 0.0
+    while count < basis.shape[0]:
+        best, norm = 0, -1.0
+        for r in range(rows.shape[0]):
+            square = (rows[r] ** 2).sum()
+            if square > norm:
+                best, norm = r, square
+        norm = np.sqrt(norm)
+        largest = max(largest, norm)
+        if norm <= 1e-14 * largest:
+            break
+        # once more against all before it: rows that are small differences have lost their digits
+        basis[count] = rows[best] / norm
+        for k in range(count):
+            basis[count] -= (basis[count] * basis[k]).sum() * basis[k]
+        basis[count] /= np.sqrt((basis[count] ** 2).sum())
+        for r in range(rows.shape[0]):
+            rows[r] -= (rows[r] * basis[count]).sum() * basis[count]
+        count += 1
+    return count
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _bases(integrands, bases):
+    for e in prange(integrands.shape[0]):
+        found = _orthonormal_rows(integrands[e], bases[e])
+        bases[e, found:] = 0.0
+
+
+def patch_bases(hexahedra, points):
+    """Orthonormal rows (n, 13, nqp) that span the integrands at shared points; zero where there are fewer.
+
+    A change of weights passes the patch test if it is orthogonal to all of them.
+    """
+    integrands = np.ascontiguousarray(patch_integrands(own_axes(hexahedra), points))
+    bases = np.empty((len(integrands), _MOST_INDEPENDENT, integrands.shape[2]))
+    _bases(integrands, bases)
+    return bases
+
+
+def passing_part(bases, changes):
+    """Orthogonal projection of ``changes`` of weights (n, nqp) on those that pass the patch test, (n, nqp)."""
+    # twice: the second time removes what round-off left of the first
+    for _ in range(2):
+        changes = changes - np.einsum("erq,er->eq", bases, np.einsum("erq,eq->er", bases, changes))
+    return changes

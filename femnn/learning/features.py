@@ -2,6 +2,7 @@
 
 ``normalised`` the published 18 vertex coordinates, in the vertex order of the mesh
 ``invariant``  the 18 invariant coordinates of the element in its canonical pose
+``directed``   the same with direction and length of the twelve that vanish for parallelepipeds
 
 In the canonical pose all 48 descriptions of an element look alike, so a network on these features commutes with the
 symmetries of the cube.
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from femnn.exceptions import WeightFileError
-from femnn.geometry.coordinates import invariant_coordinates, normalised_coordinates
+from femnn.geometry.coordinates import directed_coordinates, invariant_coordinates, normalised_coordinates
 from femnn.geometry.symmetry import canonical_pose
 
 
@@ -39,6 +40,7 @@ _FEATURES = {
     for features in (
         Features("normalised", 18, False, normalised_coordinates),
         Features("invariant", 18, True, invariant_coordinates),
+        Features("directed", 19, True, directed_coordinates),
     )
 }
 

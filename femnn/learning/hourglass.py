@@ -16,9 +16,8 @@ beside F where the element is nearly one, as the true difference is.
 import numpy as np
 from numba import njit, prange
 
-from femnn.geometry.coordinates import TWISTS
-from femnn.geometry.hexahedron import SIGNS, VERTICES, jacobian_determinant
-from femnn.integration.gram import COLUMNS, GAUSS_POINTS, PATTERNS, ROWS, gauss_factors
+from femnn.geometry.hexahedron import SIGNS
+from femnn.integration.gram import COLUMNS, GAUSS_POINTS, PATTERNS, ROWS, gauss_factors, twist_slopes
 from femnn.integration.kernels import _FAST
 from femnn.learning.perceptron import Architecture, standardisation
 
@@ -30,6 +29,7 @@ EXTRA = 6
 
 OUTPUTS = 12 * (8 + EXTRA)
 
+_CORNERS = np.array(SIGNS)
 _ROOT = np.sqrt(1.0 - KEPT)
 
 
@@ -46,10 +46,22 @@ def hourglass_range(warps):
 
     Its warps in the canonical pose, their length, and the least det J of its vertices, over det J of its centre.
     """
-    own = SIGNS + np.einsum("ak,eik->eai", TWISTS, warps)
-    corners = jacobian_determinant(own, VERTICES.T).min(axis=1) / 8.0
-    flat = np.reshape(warps, (len(warps), 12))
-    return np.concatenate([flat, np.linalg.norm(flat, axis=1, keepdims=True), corners[:, None]], axis=1)
+    result = np.empty((len(warps), 14))
+    _describe(np.require(warps, dtype=float, requirements="CW"), _CORNERS, result)
+    return result
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _describe(warps, corners, result):
+    for e in prange(warps.shape[0]):
+        slopes, square, least = np.empty(12), 0.0, np.inf
+        for i in range(3):
+            for k in range(4):
+                result[e, 4 * i + k] = warps[e, i, k]
+                square += warps[e, i, k] ** 2
+        for a in range(8):
+            least = min(least, twist_slopes(warps[e], corners[a, 0], corners[a, 1], corners[a, 2], slopes))
+        result[e, 12], result[e, 13] = np.sqrt(square), least
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)

@@ -6,93 +6,148 @@ import numpy as np
 
 from femnn.exceptions import FemnnWarning, ParameterError
 from femnn.geometry.mesh import vertex_array
+from femnn.geometry.symmetry import vertex_permutations
 from femnn.geometry.validity import require_valid
 from femnn.integration.gauss import tensor_gauss
 from femnn.learning.checkpoints import load_networks
 from femnn.learning.features import features_of
+from femnn.learning.patch_weights import passing_weights
 from femnn.learning.quadrature_weights import correction_factors, unposed
 from femnn.quadrature.rule import CellGroup, Rule, describe
 from femnn.quadrature.trained_range import TrainedRange
 
 KIND = "quadrature-weights"
+PATCH_KIND = "patch-weights"
 
 
 class CorrectedGauss(Rule):
-    """2×2×2 Gauss points whose weights a network corrects where that helps.
+    """Gauss points whose weights a network corrects element by element.
 
-    A classifier picks the elements that other weights improve; a regressor gives the eight factors on their Gauss
-    weights. All other elements, those outside the range of training included, keep Gauss weights exactly.
+    With ``points=2`` as published: a classifier picks the elements that other weights improve, a regressor gives the
+    eight factors on their Gauss weights. With ``points=3, patch=True`` the 27 weights change only in the 14 directions
+    that keep the patch test of the element, so that refinement converges as with Gauss weights. All other elements,
+    those outside the range of training included, keep Gauss weights exactly, and so do parallelepipeds.
 
     Parameters
     ----------
     points
-        Gauss points per axis; the published method has 2.
+        Gauss points per axis: 2, or 3 with ``patch=True``.
+    patch
+        Whether the patch test is kept exactly; eight weights cannot be changed without losing it.
     weights
-        Name of shipped weights or path of a file from ``femnn train weights``.
+        Name of shipped weights or path of a file from ``femnn train weights`` or ``femnn train patch-weights``; None
+        takes the shipped ones.
 
     Raises
     ------
     ParameterError
-        If ``points`` is not 2.
+        Unless ``points`` and ``patch`` are 2 and False, or 3 and True.
     WeightFileError
         If the weights are missing, damaged or foreign.
 
     Notes
     -----
     Method 2 of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351. The stiffness is linear in the weights, so the best ones
-    are known (:func:`femnn.integration.optimal_weights.optimal_weights`) and are a hard ceiling: they leave 0.90 to
-    0.98 of the Error on the average. Corrected weights do not keep the patch test: a constant strain is no longer
-    reproduced exactly, so refinement of a distorted mesh stops paying at some point.
+    are known (:func:`femnn.integration.optimal_weights.optimal_weights`) and are a hard ceiling: eight of them leave
+    0.90 to 0.98 of the Error on the average. Eight corrected weights do not keep the patch test: a constant strain is
+    no longer reproduced exactly, so refinement of a distorted mesh stops paying at some point.
     """
 
-    def __init__(self, points=2, *, weights="quadrature-weights"):
-        if points != 2:
-            raise ParameterError(f"points is {points!r}; corrected weights exist for 2 Gauss points per axis, pass 2")
-        loaded = load_networks(weights, KIND)
-        loaded.require(card=("poisson",), networks=("classifier", "regressor"), tensors=("factors.low", "factors.high"))
-        self.card = loaded.card
-        self._classifier, self._regressor = loaded.networks["classifier"], loaded.networks["regressor"]
-        self._features = features_of(loaded)
-        self._range = TrainedRange.from_weights(loaded)
-        self._factor_low, self._factor_high = loaded.tensors["factors.low"], loaded.tensors["factors.high"]
+    def __init__(self, points=2, patch=False, *, weights=None):
+        if (points, patch) == (2, False):
+            self._corrector = _EightWeights(KIND if weights is None else weights)
+        elif (points, patch) == (3, True):
+            self._corrector = _PassingWeights(PATCH_KIND if weights is None else weights)
+        else:
+            raise ParameterError(
+                f"points is {points!r} and patch is {patch!r}; corrected weights exist for 2 Gauss points per axis "
+                "with patch=False, and for 3 with patch=True"
+            )
+        self.card = self._corrector.card
 
     def corrected(self, hexahedra):
         """Which elements get other weights, (n,) bool; all elements must be healthy."""
         x = vertex_array(hexahedra)
         require_valid(x)
-        features, _ = self._features(x)
-        return self._sent_on(features)
+        return self._corrector.sent_on(x, self._corrector.features(x)[0])
 
     def for_degree(self, degree):
         if degree > 1:
             warnings.warn(
                 f"CorrectedGauss was trained for trilinear shape functions, this element has degree {degree} along "
-                f"each axis; its 2×2×2 points may leave zero-energy modes, use AdaptiveGauss or GaussLegendre",
+                f"each axis; {self._corrector.loss}, use AdaptiveGauss or GaussLegendre",
                 FemnnWarning,
                 stacklevel=3,
             )
         return self
 
-    def _sent_on(self, features):
-        return (self._classifier(features)[:, 0] > 0.0) & self._range.contains(features)
-
     def _groups(self, hexahedra):
-        points, gauss = tensor_gauss(2, 2, 2)
-        features, symmetry = self._features(hexahedra)
-        sent_on = self._sent_on(features)
+        points, gauss = self._corrector.gauss
+        features, symmetry = self._corrector.features(hexahedra)
+        sent_on = self._corrector.sent_on(hexahedra, features)
         kept, corrected = np.flatnonzero(~sent_on), np.flatnonzero(sent_on)
         groups = []
         if len(kept):
             groups.append(CellGroup(kept, points, gauss))
         if len(corrected):
-            # within the factors of training, all positive, weights stay positive whatever the network says
-            factors = correction_factors(self._regressor(features[corrected]), hexahedra[corrected])
-            factors = np.clip(factors, self._factor_low, self._factor_high)
-            groups.append(CellGroup(corrected, points, gauss * unposed(factors, symmetry[corrected], points)))
+            found = self._corrector.weights(hexahedra[corrected], features[corrected], symmetry[corrected])
+            groups.append(CellGroup(corrected, points, unposed(found, symmetry[corrected], points)))
         return groups
 
     def __repr__(self):
-        return "CorrectedGauss(points=2)"
+        return self._corrector.name
 
     def __str__(self):
         return describe(self, self.card)
+
+
+class _EightWeights:
+    """The published two networks."""
+
+    name = "CorrectedGauss(points=2)"
+    loss = "its 2×2×2 points may leave zero-energy modes"
+    gauss = tensor_gauss(2, 2, 2)
+
+    def __init__(self, weights):
+        loaded = load_networks(weights, KIND)
+        loaded.require(card=("poisson",), networks=("classifier", "regressor"), tensors=("factors.low", "factors.high"))
+        self.card = loaded.card
+        self._classifier, self._regressor = loaded.networks["classifier"], loaded.networks["regressor"]
+        self.features = features_of(loaded)
+        self._range = TrainedRange.from_weights(loaded)
+        self._factor_low, self._factor_high = loaded.tensors["factors.low"], loaded.tensors["factors.high"]
+
+    def sent_on(self, hexahedra, features):
+        return (self._classifier(features)[:, 0] > 0.0) & self._range.contains(features)
+
+    def weights(self, hexahedra, features, symmetry):
+        """Weights (m, 8) at the points of the canonical pose."""
+        # within the factors of training, all positive, weights stay positive whatever the network says
+        factors = correction_factors(self._regressor(features), hexahedra)
+        return self.gauss[1] * np.clip(factors, self._factor_low, self._factor_high)
+
+
+class _PassingWeights:
+    """27 weights that keep the patch test."""
+
+    name = "CorrectedGauss(points=3, patch=True)"
+    loss = "its weights were corrected for other functions"
+    gauss = tensor_gauss(3, 3, 3)
+
+    def __init__(self, weights):
+        loaded = load_networks(weights, PATCH_KIND)
+        loaded.require(card=("poisson",), networks=("changes",))
+        self.card = loaded.card
+        self._network = loaded.networks["changes"]
+        self.features = features_of(loaded)
+        self._range = TrainedRange.from_weights(loaded)
+
+    def sent_on(self, hexahedra, features):
+        # the range is that of the invariant coordinates: warps are their directions times their length
+        warps = features[:, :12] * features[:, 12:13]
+        return self._range.contains(np.concatenate([warps, features[:, 13:]], axis=1)) & (features[:, 12] > 0.0)
+
+    def weights(self, hexahedra, features, symmetry):
+        """Weights (m, 27) at the points of the canonical pose."""
+        posed = np.take_along_axis(hexahedra, vertex_permutations()[symmetry][:, :, None], axis=1)
+        return passing_weights(self._network(features), posed)
