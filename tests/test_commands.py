@@ -310,6 +310,26 @@ class TestTrain:
         assert result.stdout.strip() == f"weights: {tmp_path / 'quadrature-weights.safetensors'}"
         femnn.CorrectedGauss(weights=tmp_path / "quadrature-weights.safetensors")
 
+    @pytest.mark.parametrize(
+        ("name", "file", "make"),
+        [
+            ("patch-weights", "patch-weights", lambda path: femnn.CorrectedGauss(3, patch=True, weights=path)),
+            ("hourglass", "hourglass-correction", lambda path: femnn.HourglassCorrection(weights=path)),
+        ],
+    )
+    def test_corrections_that_keep_the_patch_test(self, tmp_path, name, file, make):
+        result = run("train", name, *self.SMALL, "--seed", 3, "--out", tmp_path, "--json")
+        assert result.exit_code == 0, result.output
+        document = json.loads(result.stdout)
+        assert document["weights"] == str(tmp_path / f"{file}.safetensors")
+        assert all(0.0 <= value < 10.0 for value in document["test"].values())
+        made = make(document["weights"])
+        assert made.card["data"]["seed"] == made.card["training"]["seed"] == 3
+        # what is finished is not trained again, and gives the same file
+        before = Path(document["weights"]).read_bytes()
+        assert run("train", name, *self.SMALL, "--seed", 3, "--out", tmp_path, "--quiet").exit_code == 0
+        assert Path(document["weights"]).read_bytes() == before
+
     def test_interrupted_and_resumed(self, tmp_path, monkeypatch):
         labelled = []
         label = directional_data.label_directions
@@ -349,7 +369,9 @@ class TestTrain:
         assert result.exit_code == 2
         assert options[0] in result.stderr
 
-    @pytest.mark.parametrize("options", [["points"], ["points", "--tolerance", "1e-3"], ["weights"]])
+    @pytest.mark.parametrize(
+        "options", [["points"], ["points", "--tolerance", "1e-3"], ["weights"], ["patch-weights"], ["hourglass"]]
+    )
     def test_too_few_elements(self, tmp_path, options):
         said = assert_one_line(run("train", *options, "--elements", 5, "--epochs", 1, "--out", tmp_path))
         assert "5 elements are too few" in said

@@ -85,7 +85,8 @@ def train_correction(folder, recipe=HOURGLASS_RECIPE, options=HOURGLASS_OPTIONS,
         correction = HourglassCorrection(
             weights=save_networks(Path(untested) / KIND, {"factors": network}, card, tensors)
         )
-    card["test"] = correction_test(correction, distorted_hexahedra(5000, (0.05, 0.35), recipe.seed + 1_000_003))
+    unseen = distorted_hexahedra(min(5000, recipe.elements), (0.05, 0.35), recipe.seed + 1_000_003)
+    card["test"] = correction_test(correction, unseen)
     return save_networks(path, {"factors": network}, card, tensors), card["test"]
 
 

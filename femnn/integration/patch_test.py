@@ -13,6 +13,10 @@ from numba import njit, prange
 from femnn.geometry.coordinates import own_axes
 from femnn.geometry.hexahedron import shape_gradients
 from femnn.integration.gauss import tensor_gauss
+from femnn.integration.kernels import _FAST, physical_gradients
+
+# Elements whose integrands are held at a time: 2000 at 27 points take 10 MB.
+_CHUNK = 2000
 
 
 def patch_integrands(hexahedra, points):
@@ -57,46 +61,81 @@ def patch_residual(hexahedra, X, W):
     W : (nqp,) or (n, nqp)
         Weights; Gauss weights sum to 1.
     """
-    own = own_axes(hexahedra)
-    exact = patch_integrals(own)
-    found = np.einsum("erq,eq->er", patch_integrands(own, X), np.broadcast_to(W, (len(own), np.shape(W)[-1])))
-    return np.abs(found - exact).max(axis=1) / np.abs(exact).max(axis=1)
+    n = len(hexahedra)
+    weights = np.broadcast_to(W, (n, np.shape(W)[-1]))
+    residuals = np.empty(n)
+    for start in range(0, n, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        own = own_axes(hexahedra[part])
+        exact = patch_integrals(own)
+        integrands = patch_integrands(own, X if np.ndim(X) == 2 else X[:, part])
+        found = np.einsum("erq,eq->er", integrands, weights[part])
+        residuals[part] = np.abs(found - exact).max(axis=1) / np.abs(exact).max(axis=1)
+    return residuals
 
 
 # The 24 integrands span thirteen functions of an element that is no parallelepiped, seven of one that is.
 _MOST_INDEPENDENT = 13
+_ROUND_OFF = 1e-14
 
 
-@njit(cache=True, error_model="numpy")
-def _orthonormal_rows(rows, basis):
-    """Gram-Schmidt with pivots on ``rows`` (24, nqp), which are overwritten; returns how many rows ``basis`` got."""
-    count, largest = 0, 0.0
-    while count < basis.shape[0]:
-        best, norm = 0, -1.0
-        for r in range(rows.shape[0]):
-            square = (rows[r] ** 2).sum()
-            if square > norm:
-                best, norm = r, square
-        norm = np.sqrt(norm)
-        largest = max(largest, norm)
-        if norm <= 1e-14 * largest:
-            break
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _remove(direction, row):
+    """Make ``row`` orthogonal to a unit vector; return the square of what is left of it."""
+    part, left = 0.0, 0.0
+    for q in range(row.shape[0]):
+        part += direction[q] * row[q]
+    for q in range(row.shape[0]):
+        row[q] -= part * direction[q]
+        left += row[q] * row[q]
+    return left
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _orthonormal_rows(vertices, points, rows, squares, basis):
+    """Gram-Schmidt with pivots on the integrands of one element (8, 3) in its own axes; returns the size of ``basis``.
+
+    ``rows`` (24, nqp) and ``squares`` (24,) are work space.
+    """
+    local, gradients = np.empty((8, 3)), np.empty(24)
+    for q in range(points.shape[1]):
+        physical_gradients(vertices, points[0, q], points[1, q], points[2, q], local, gradients)
+        rows[:, q] = gradients
+    for r in range(24):
+        squares[r] = (rows[r] ** 2).sum()
+    largest = squares.max()
+    for count in range(basis.shape[0]):
+        best = np.argmax(squares)
+        if squares[best] <= _ROUND_OFF**2 * largest:
+            return count
+        basis[count] = rows[best] / np.sqrt(squares[best])
         # once more against all before it: rows that are small differences have lost their digits
-        basis[count] = rows[best] / norm
         for k in range(count):
-            basis[count] -= (basis[count] * basis[k]).sum() * basis[k]
+            _remove(basis[k], basis[count])
         basis[count] /= np.sqrt((basis[count] ** 2).sum())
-        for r in range(rows.shape[0]):
-            rows[r] -= (rows[r] * basis[count]).sum() * basis[count]
-        count += 1
-    return count
+        for r in range(24):
+            squares[r] = _remove(basis[count], rows[r])
+    return basis.shape[0]
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _bases(integrands, bases):
-    for e in prange(integrands.shape[0]):
-        found = _orthonormal_rows(integrands[e], bases[e])
+@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
+def _bases(own, points, bases):
+    for e in prange(own.shape[0]):
+        rows, squares = np.empty((24, points.shape[1])), np.empty(24)
+        found = _orthonormal_rows(own[e], points, rows, squares, bases[e])
         bases[e, found:] = 0.0
+
+
+@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
+def _project(own, points, changes):
+    for e in prange(own.shape[0]):
+        rows, squares = np.empty((24, points.shape[1])), np.empty(24)
+        basis = np.empty((_MOST_INDEPENDENT, points.shape[1]))
+        found = _orthonormal_rows(own[e], points, rows, squares, basis)
+        # twice: the second time removes what round-off left of the first
+        for _ in range(2):
+            for k in range(found):
+                _remove(basis[k], changes[e])
 
 
 def patch_bases(hexahedra, points):
@@ -104,15 +143,13 @@ def patch_bases(hexahedra, points):
 
     A change of weights passes the patch test if it is orthogonal to all of them.
     """
-    integrands = np.ascontiguousarray(patch_integrands(own_axes(hexahedra), points))
-    bases = np.empty((len(integrands), _MOST_INDEPENDENT, integrands.shape[2]))
-    _bases(integrands, bases)
+    bases = np.empty((len(hexahedra), _MOST_INDEPENDENT, points.shape[1]))
+    _bases(own_axes(hexahedra), np.array(points), bases)
     return bases
 
 
-def passing_part(bases, changes):
+def passing_part(hexahedra, points, changes):
     """Orthogonal projection of ``changes`` of weights (n, nqp) on those that pass the patch test, (n, nqp)."""
-    # twice: the second time removes what round-off left of the first
-    for _ in range(2):
-        changes = changes - np.einsum("erq,er->eq", bases, np.einsum("erq,eq->er", bases, changes))
-    return changes
+    result = np.array(changes, dtype=float)
+    _project(own_axes(hexahedra), np.array(points), result)
+    return result

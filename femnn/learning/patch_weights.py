@@ -35,7 +35,7 @@ def passing_weights(raw, hexahedra):
     """
     points, gauss = tensor_gauss(3, 3, 3)
     size = distance_from_parallelepiped(hexahedra) ** 4
-    changes = passing_part(patch_bases(hexahedra, points), size[:, None] * raw)
+    changes = passing_part(hexahedra, points, size[:, None] * raw)
     # Gauss weights pass, so every point on the line from them passes
     falls = np.maximum(-changes / gauss, 0.0).max(axis=1)
     shorten = np.minimum(1.0, (1.0 - LEAST) / np.maximum(falls, 1e-300))
