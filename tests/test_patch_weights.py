@@ -96,7 +96,7 @@ def test_rule_reduces_the_error_of_27_gauss_points(rule, unseen):
     ratio = (error_against(unseen, rule, references) / standard)[doubt < 1e-3 * standard]
     assert rule.corrected(unseen).mean() > 0.99
     assert ratio.mean() < 0.88
-    assert np.mean(ratio < 1.0) > 0.97
+    assert np.mean(ratio < 1.0) > 0.985
 
 
 def test_rule_passes_the_patch_test(rule, unseen):

@@ -21,8 +21,12 @@ LEAST = 0.1
 
 FEATURES = "directed"
 
-# How much more an element counts that comes out worse than Gauss weights, and from which R_error on.
-_PENALTY, _ALARM = 2.0, 0.95
+# Share of the predicted change that is made. R_error is convex along it and falls steeply at first: with four fifths
+# its mean rises from 0.822 to 0.830 and a third fewer elements come out worse than with Gauss weights.
+_STEP = 0.8
+
+# How much more an element counts that comes out worse than Gauss weights, and from which logarithm of R_error on.
+_PENALTY, _ALARM = 2.0, -0.05
 
 # Elements whose systems are held in float64 at a time: 1000 matrices of 300 × 27 take 65 MB.
 _CHUNK = 1000
@@ -34,7 +38,7 @@ def passing_weights(raw, hexahedra):
     ``raw`` (n, 27) is the output of the network. Gauss weights for parallelepipeds.
     """
     points, gauss = tensor_gauss(3, 3, 3)
-    size = distance_from_parallelepiped(hexahedra) ** 4
+    size = _STEP * distance_from_parallelepiped(hexahedra) ** 4
     changes = passing_part(hexahedra, points, size[:, None] * raw)
     # Gauss weights pass, so every point on the line from them passes
     falls = np.maximum(-changes / gauss, 0.0).max(axis=1)
@@ -73,8 +77,8 @@ def _systems(hexahedra, poisson):
     return [*(values.astype(np.float32) for values in arrays), settled]
 
 
-def train_patch_weights(training, validation, options, hidden=(96, 96, 96), activation="silu", **run):
-    """Train the network on R_error itself.
+def train_patch_weights(training, validation, options, hidden=(128, 128, 128), activation="silu", **run):
+    """Train the network on the logarithm of R_error itself.
 
     Parameters
     ----------
@@ -97,11 +101,13 @@ def train_patch_weights(training, validation, options, hidden=(96, 96, 96), acti
     scales |= {"output_mean": np.zeros(27), "output_scale": np.full(27, 0.01)}
     module = build(Architecture(training[0].shape[1], 27, hidden, activation), scales, options.seed)
     data = [[np.asarray(values, dtype=np.float32) for values in part] for part in (training, validation)]
-    history = train(module, _penalised_r_error, *data, options, **run)
+    history = train(module, _penalised_logarithm, *data, options, **run)
     return to_perceptron(module), history
 
 
-def _penalised_r_error(raw, distances, free, matrices, targets):
+def _penalised_logarithm(raw, distances, free, matrices, targets):
     steps = (distances**4)[:, None, None] * (free.mT @ raw[:, :, None])
     ratio = ((matrices @ steps).squeeze(2) - targets).abs().sum(dim=1)
-    return (ratio + _PENALTY * (ratio - _ALARM).relu()).mean()
+    # logarithms: a few nearly folded elements would rule a mean of ratios
+    logarithm = ratio.log()
+    return (logarithm + _PENALTY * (logarithm - _ALARM).relu()).mean()
