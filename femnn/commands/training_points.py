@@ -10,7 +10,7 @@ from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.directions import FEWEST, MEASURES, MOST, converged_points
 from femnn.integration.tensor_errors import tensor_rule_errors
 from femnn.learning.checkpoints import save_networks
-from femnn.learning.directional import DirectionalNetwork, least_corrections, train_directional
+from femnn.learning.directional import DirectionalNetwork
 from femnn.learning.directional_data import (
     LEAST_POISSON,
     MOST_POISSON,
@@ -18,6 +18,7 @@ from femnn.learning.directional_data import (
     make_directional_data,
     mesh_elements,
 )
+from femnn.learning.directional_training import least_corrections, train_directional
 from femnn.learning.residues import CANDIDATES, FEATURES
 from femnn.learning.training import TrainingOptions
 from femnn.quadrature.calibration import TOLERANCES, Calibration, scores

@@ -7,7 +7,6 @@ directions, give p and what the spreads have in common.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -31,20 +30,13 @@ _PARALLEL = np.float32(1e-5)
 _PADDED = -(-FEATURES // 4) * 4
 
 # Outputs: a correction and a log₂ spread for each candidate, log₂(p - 1), and the log₂ of the common spread.
-_POWER = 2 * CANDIDATES
-_OUTPUTS = _POWER + 2
+POWER = 2 * CANDIDATES
+OUTPUTS = POWER + 2
 
 # Between these log₂(p - 1) and log₂ spreads are taken; and no spread is smaller than round-off.
-_LEAST_POWER, _MOST_POWER = np.float32(-6.0), np.float32(3.0)
-_LEAST_SPREAD, _MOST_SPREAD = np.float32(-8.0), np.float32(3.0)
+LEAST_POWER, MOST_POWER = np.float32(-6.0), np.float32(3.0)
+LEAST_SPREAD, MOST_SPREAD = np.float32(-8.0), np.float32(3.0)
 _ZERO, _ONE, _THIRD = np.float32(0.0), np.float32(1.0), np.float32(1.0 / 3.0)
-_LOG2_E = np.log2(np.e)
-
-# Share of the corrections in training that are not believed to be as small as they are.
-_UNBELIEVED = 0.005
-
-# Weight of the directions' own errors beside those of whole rules in training.
-_DIRECTIONS = 0.3
 
 
 def material_feature(poisson):
@@ -81,10 +73,10 @@ class DirectionalNetwork:
             Unless it is a network of two hidden layers of even width, a multiple of four, for these features.
         """
         shape = perceptron.architecture
-        fits = shape.inputs == FEATURES and shape.outputs == _OUTPUTS and shape.activation == "silu"
+        fits = shape.inputs == FEATURES and shape.outputs == OUTPUTS and shape.activation == "silu"
         if not fits or len(shape.hidden) != 2 or any(width % 4 for width in shape.hidden):
             raise WeightFileError(
-                f"a directional network has {FEATURES} inputs, {_OUTPUTS} outputs and two SiLU layers whose widths are "
+                f"a directional network has {FEATURES} inputs, {OUTPUTS} outputs and two SiLU layers whose widths are "
                 f"multiples of four; this one is {shape}; train it again with this version of femnn"
             )
         t = {name: np.asarray(values, dtype=float) for name, values in perceptron.tensors().items()}
@@ -105,12 +97,12 @@ class DirectionalNetwork:
             values = values @ self.layers[2 * layer].T + self.layers[2 * layer + 1]
             if layer < 2:
                 values *= 1.0 / (1.0 + np.exp(-values))
-        values = values.reshape(len(features), 3, _OUTPUTS)
-        power, common = values[:, :, _POWER:].mean(axis=1).T
-        spreads = np.exp2(np.clip(values[:, :, CANDIDATES:_POWER], _LEAST_SPREAD, _MOST_SPREAD))
-        spreads += np.exp2(np.clip(common, _LEAST_SPREAD, _MOST_SPREAD))[:, None, None]
+        values = values.reshape(len(features), 3, OUTPUTS)
+        power, common = values[:, :, POWER:].mean(axis=1).T
+        spreads = np.exp2(np.clip(values[:, :, CANDIDATES:POWER], LEAST_SPREAD, MOST_SPREAD))
+        spreads += np.exp2(np.clip(common, LEAST_SPREAD, MOST_SPREAD))[:, None, None]
         corrections = np.maximum(values[:, :, :CANDIDATES], self.least)
-        return estimates + corrections, spreads, 1.0 + np.exp2(np.clip(power, _LEAST_POWER, _MOST_POWER))
+        return estimates + corrections, spreads, 1.0 + np.exp2(np.clip(power, LEAST_POWER, MOST_POWER))
 
     def choose(self, hexahedra, tolerance, poisson, caution=0.0, anisotropic=True):
         """Points along each axis that are predicted to meet a tolerance at the least cost.
@@ -168,7 +160,7 @@ def _add_spreads(outputs, common, caution, row, powers, bits, relative):
     for n in range(CANDIDATES):
         for b in range(LANES):
             row[0, b] = outputs[CANDIDATES + n, b]
-        _clipped_exp2(row, _LEAST_SPREAD, _MOST_SPREAD, powers, bits)
+        _clipped_exp2(row, LEAST_SPREAD, MOST_SPREAD, powers, bits)
         for b in range(LANES):
             relative[n, b] += caution * (row[0, b] + common[b])
 
@@ -262,7 +254,7 @@ def _choose_all(hexahedra, material, layers, low, high, least, settings, anisotr
         estimates = np.empty((3, CANDIDATES, LANES), dtype=np.float32)
         first_values = np.empty((weight0.shape[0], LANES), dtype=np.float32)
         second_values = np.empty((weight1.shape[0], LANES), dtype=np.float32)
-        outputs = np.empty((3, _OUTPUTS, LANES), dtype=np.float32)
+        outputs = np.empty((3, OUTPUTS, LANES), dtype=np.float32)
         power, common = np.empty(LANES, dtype=np.float32), np.empty(LANES, dtype=np.float32)
         relative = np.empty((3, CANDIDATES, LANES), dtype=np.float32)
         row, powers = np.empty((1, LANES), dtype=np.float32), np.empty(LANES, dtype=np.float32)
@@ -280,8 +272,8 @@ def _choose_all(hexahedra, material, layers, low, high, least, settings, anisotr
             dense_lanes(first_values, weight1, bias1, second_values)
             silu_lanes(second_values, row, powers, bits)
             dense_lanes(second_values, weight2, bias2, outputs[axis])
-        _shared(outputs, _POWER, _LEAST_POWER, _MOST_POWER, row, powers, bits, power)
-        _shared(outputs, _POWER + 1, _LEAST_SPREAD, _MOST_SPREAD, row, powers, bits, common)
+        _shared(outputs, POWER, LEAST_POWER, MOST_POWER, row, powers, bits, power)
+        _shared(outputs, POWER + 1, LEAST_SPREAD, MOST_SPREAD, row, powers, bits, common)
         for axis in range(3):
             _relative_errors(
                 estimates[axis], outputs[axis], least, power, common, settings, row, powers, bits, relative[axis]
@@ -297,108 +289,3 @@ def _choose_all(hexahedra, material, layers, low, high, least, settings, anisotr
             known[first + b] = found and inside[b]
             if not known[first + b]:
                 chosen[:] = MOST
-
-
-class Rows(NamedTuple):
-    """What a directional network learns from; elements of one material in rows.
-
-    Attributes
-    ----------
-    features : (n, 3, FEATURES) float32
-    corrections : (n, 3, CANDIDATES) float32
-        log₂ directional Error over the estimate; NaN where it is not known because it is round-off.
-    picks : (n, rules, 3) int64
-        Tensor rules, as numbers of candidates.
-    offsets : (n, rules, 3) float32
-        The log₂ estimates of these along each direction.
-    wholes : (n, rules) float32
-        log₂ Error of these rules, NaN where it is round-off.
-    """
-
-    features: np.ndarray
-    corrections: np.ndarray
-    picks: np.ndarray
-    offsets: np.ndarray
-    wholes: np.ndarray
-
-
-def train_directional(training, validation, options, hidden=(64, 64), **run):
-    """Train a directional network.
-
-    Parameters
-    ----------
-    training, validation : Rows
-    options : femnn.learning.training.TrainingOptions
-    hidden
-        Widths of the two hidden layers, multiples of four.
-    run
-        ``checkpoint``, ``progress``, ``time_limit`` of :func:`femnn.learning.training.train`.
-
-    Returns
-    -------
-    network : femnn.learning.perceptron.Perceptron
-        From features to the outputs that :class:`DirectionalNetwork` reads.
-    history : femnn.learning.training.History
-    """
-    from femnn.learning.network import build, to_perceptron
-    from femnn.learning.perceptron import Architecture, standardisation
-    from femnn.learning.training import train
-
-    scales = standardisation(training.features.reshape(-1, FEATURES))
-    targets = training.corrections.reshape(-1, CANDIDATES)
-    known = np.isfinite(targets)
-    mean = [targets[known[:, n], n].mean() if known[:, n].any() else 0.0 for n in range(CANDIDATES)]
-    scales["output_mean"] = np.concatenate([mean, np.full(CANDIDATES, -2.0), [-1.0, -4.0]])
-    scales["output_scale"] = np.concatenate([np.full(CANDIDATES, 0.5), np.ones(CANDIDATES + 2)])
-    module = build(Architecture(FEATURES, _OUTPUTS, hidden, "silu"), scales, options.seed)
-    history = train(module, _directional_loss, training, validation, options, **run)
-    return to_perceptron(module), history
-
-
-def _directional_loss(outputs, corrections, picks, offsets, wholes):
-    """Likelihood of whole rules, and some of that of their directions, see :class:`Rows`."""
-    import torch
-
-    power, common = outputs[:, :, _POWER:].mean(dim=1).unbind(dim=1)
-    power = 1.0 + torch.exp2(power.clamp(float(_LEAST_POWER), float(_MOST_POWER)))[:, None, None]
-    spreads = torch.exp2(outputs[:, :, CANDIDATES:_POWER].clamp(float(_LEAST_SPREAD), float(_MOST_SPREAD)))
-    spreads = spreads + torch.exp2(common.clamp(float(_LEAST_SPREAD), float(_MOST_SPREAD)))[:, None, None]
-    predicted = outputs[:, :, :CANDIDATES]
-    places = picks.swapaxes(1, 2)
-    # (rows, 3, rules)
-    parts = power * (offsets.swapaxes(1, 2) + predicted.gather(2, places))
-    whole = torch.logsumexp(parts / _LOG2_E, dim=1) * _LOG2_E / power[:, 0]
-    spread = (torch.softmax(parts / _LOG2_E, dim=1) * spreads.gather(2, places)).sum(dim=1)
-    return _laplace(whole, spread, wholes) + _DIRECTIONS * _laplace(predicted, spreads, corrections)
-
-
-def _laplace(predicted, spread, target):
-    """Mean negative log-likelihood of Laplace's distribution: medians, and mean absolute deviations from them."""
-    import torch
-
-    known = torch.isfinite(target)
-    missed = (predicted - torch.nan_to_num(target)).abs()
-    return (known * (missed / spread + torch.log(spread))).sum() / known.sum().clamp(min=1)
-
-
-def least_corrections(corrections):
-    """What all but a few of the ``corrections`` (n, CANDIDATES), NaN where not known, are above, (CANDIDATES,)."""
-    found = np.zeros(corrections.shape[1])
-    for n, own in enumerate(corrections.T):
-        known = own[np.isfinite(own)]
-        if len(known):
-            found[n] = np.quantile(known, _UNBELIEVED)
-    return found
-
-
-def extended(corrections):
-    """Corrections (n, CANDIDATES) with NaN where the Error is round-off, continued by the last known of each row.
-
-    There the estimate is right in any case; but a network left without an answer would invent one. Rows without any
-    known correction stay as they are.
-    """
-    result = corrections.copy()
-    for n in range(1, result.shape[1]):
-        missing = np.isnan(result[:, n])
-        result[missing, n] = result[missing, n - 1]
-    return result

@@ -11,7 +11,8 @@ from femnn.geometry.mesh import hexahedra
 from femnn.integration.directions import FEWEST, FLOOR, MEASURES, MOST, converged_points, directional_tables
 from femnn.integration.tensor_errors import tensor_rule_tables
 from femnn.learning.datasets import Recipe, grow
-from femnn.learning.directional import Rows, extended, material_feature
+from femnn.learning.directional import material_feature
+from femnn.learning.directional_training import Rows, extended
 from femnn.learning.residues import CANDIDATES, describe_directions
 
 #: Poisson's ratios that the networks are trained for.
