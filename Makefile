@@ -27,18 +27,22 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# The shipped weights, from nothing: some twenty minutes on two cores. Data and checkpoints stay in runs/.
+# The shipped weights, from nothing: some half an hour on two cores. Data and checkpoints stay in runs/.
 weights: $(STAMP)
 	$(BIN)/femnn train points --out runs
 	$(BIN)/femnn train weights --out runs
 	$(BIN)/femnn train patch-weights --out runs
 	$(BIN)/femnn train hourglass --out runs
+	$(BIN)/femnn train moved --out runs
+	$(BIN)/femnn train moved --patch --out runs
 	$(BIN)/femnn train cohesive --out runs
 	$(BIN)/femnn train cohesive --law exponential --out runs/exponential
 	cp runs/integration-points.safetensors runs/integration-points.json \
 	   runs/quadrature-weights.safetensors runs/quadrature-weights.json \
 	   runs/patch-weights.safetensors runs/patch-weights.json \
-	   runs/hourglass-correction.safetensors runs/hourglass-correction.json femnn/pretrained/
+	   runs/hourglass-correction.safetensors runs/hourglass-correction.json \
+	   runs/moved-gauss.safetensors runs/moved-gauss.json \
+	   runs/moved-gauss-patch.safetensors runs/moved-gauss-patch.json femnn/pretrained/
 	cp runs/cohesive-minimal-state.safetensors femnn/pretrained/cohesive-default.safetensors
 	cp runs/cohesive-minimal-state.json femnn/pretrained/cohesive-default.json
 	cp runs/exponential/cohesive-minimal-state.safetensors femnn/pretrained/cohesive-exponential.safetensors

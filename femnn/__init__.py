@@ -46,6 +46,7 @@ from femnn.quadrature.adaptive import AdaptiveGauss
 from femnn.quadrature.corrected import CorrectedGauss
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.irons import Irons
+from femnn.quadrature.moved import MovedGauss
 from femnn.quadrature.rule import CellGroup, Rule
 
 __version__ = metadata.version("femnn")
@@ -72,6 +73,7 @@ __all__ = [
     "LawError",
     "LoadPath",
     "MeshError",
+    "MovedGauss",
     "NonlinearProblem",
     "OutsideRangeError",
     "ParameterError",

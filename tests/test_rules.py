@@ -37,10 +37,12 @@ RULES = {
     "AdaptiveGauss(laplace)": lambda: femnn.AdaptiveGauss(1e-4, anisotropic=False, form="laplace"),
     "CorrectedGauss": lambda: femnn.CorrectedGauss(),
     "CorrectedGauss(3, patch)": lambda: femnn.CorrectedGauss(3, patch=True),
+    "MovedGauss": lambda: femnn.MovedGauss(),
+    "MovedGauss(patch)": lambda: femnn.MovedGauss(patch=True),
 }
 
-# Eight corrected weights cannot, and one point along an axis is too few.
-FAILS_PATCH_TEST = ("CorrectedGauss(points=2)", "GaussLegendre((1, 2, 3))")
+# Eight corrected weights cannot, eight points moved freely do not, and one point along an axis is too few.
+FAILS_PATCH_TEST = ("CorrectedGauss(points=2)", "GaussLegendre((1, 2, 3))", "MovedGauss(patch=False)")
 
 
 @pytest.fixture(scope="module", params=RULES)
@@ -122,7 +124,8 @@ def test_gauss_weights_sum_to_one_and_rules_say_what_they_are():
     assert group.W.sum() == pytest.approx(1.0)
     assert repr(femnn.GaussLegendre(3)) == "GaussLegendre(3)"
     assert repr(femnn.GaussLegendre((1, 2, 3))) == "GaussLegendre((1, 2, 3))"
-    for learned in (femnn.AdaptiveGauss(), femnn.CorrectedGauss(), femnn.CorrectedGauss(3, patch=True)):
+    corrected, moved = femnn.CorrectedGauss, femnn.MovedGauss
+    for learned in (femnn.AdaptiveGauss(), corrected(), corrected(3, patch=True), moved(), moved(patch=True)):
         assert all(words in str(learned) for words in ("trained on", "sha256", "seed", "U(-d, d)"))
 
 
@@ -270,6 +273,8 @@ def test_own_weight_files_are_taken_by_path(tmp_path, distorted):
     [
         (lambda w: femnn.AdaptiveGauss(weights=w), "integration-points", "quadrature-weights"),
         (lambda w: femnn.CorrectedGauss(weights=w), "quadrature-weights", "integration-points"),
+        (lambda w: femnn.MovedGauss(weights=w), "moved-gauss", "quadrature-weights"),
+        (lambda w: femnn.MovedGauss(patch=True, weights=w), "moved-gauss-patch", "quadrature-weights"),
     ],
 )
 def test_damaged_or_foreign_weights_are_refused(tmp_path, make, own, foreign):
@@ -332,14 +337,17 @@ def test_cards_say_what_the_weights_are():
 )
 def test_what_is_no_hexahedra_is_said_everywhere(rule, hexahedra, message):
     asked = [rule.groups, rule.points, lambda x: femnn.integration_error(x, rule)]
-    asked += [getattr(rule, name) for name in ("points_per_axis", "corrected") if callable(getattr(rule, name, None))]
+    asked += [
+        getattr(rule, name) for name in ("points_per_axis", "corrected", "moved") if callable(getattr(rule, name, None))
+    ]
     for ask in asked:
         with pytest.raises(femnn.MeshError, match=message):
             ask(hexahedra)
 
 
 def test_predictions_for_folded_elements_are_refused():
-    for ask in (femnn.AdaptiveGauss().points_per_axis, femnn.CorrectedGauss().corrected):
+    moved = femnn.MovedGauss()
+    for ask in (femnn.AdaptiveGauss().points_per_axis, femnn.CorrectedGauss().corrected, moved.moved, moved.report):
         with pytest.raises(femnn.FoldedElementError, match="element 2 is folded"):
             ask(folded())
 

@@ -138,6 +138,23 @@ def hourglass(out, elements, seed, epochs, quiet, as_json):
     show(path, test, quiet, as_json)
 
 
+@command.command(short_help="The points and weights of MovedGauss.")
+@_options_of_all
+@click.option("--patch", is_flag=True, help="Train for MovedGauss(patch=True), which keeps the patch test.")
+def moved(out, elements, seed, epochs, quiet, as_json, patch):
+    """Train MovedGauss: where the eight points of an element should lie, and which weights they should have.
+
+    Use what comes out as femnn.MovedGauss(weights="PATH"), with patch=True if it was trained so.
+    """
+    from femnn.commands import training_moved
+
+    settings = _settings(
+        training_moved.MOVED_RECIPE[patch], training_moved.MOVED_OPTIONS[patch], elements, seed, epochs
+    )
+    path, test = training_moved.train_moved_points(out, *settings, patch, progress=not (quiet or as_json))
+    show(path, test, quiet, as_json)
+
+
 command.add_command(train_cohesive.command)
 
 

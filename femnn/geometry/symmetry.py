@@ -9,8 +9,11 @@ from itertools import permutations, product
 
 import numpy as np
 
-from femnn.geometry.coordinates import relative_warp
+from femnn.geometry.coordinates import TWISTS, relative_warp
 from femnn.geometry.hexahedron import SIGNS
+
+# Slopes of det J over the size of the warp that differ by less are nearly tied.
+_TIE = 0.03
 
 
 @cache
@@ -51,6 +54,35 @@ def vertex_permutations():
 
 
 @cache
+def coordinate_symmetries():
+    """How each symmetry permutes the 18 invariant coordinates and changes their signs.
+
+    Coordinate k of the renamed element is ``sign[g, k]`` times coordinate ``index[g, k]`` of the original, see
+    :func:`femnn.geometry.coordinates.invariant_coordinates`.
+
+    Returns
+    -------
+    index : (48, 18) int
+    sign : (48, 18)
+    """
+    matrices = np.zeros((48, 18, 18))
+    rows, columns = np.array([0, 1, 2, 0, 1, 2]), np.array([0, 1, 2, 1, 2, 0])
+    for g, turn in enumerate(symmetries()):
+        twists = TWISTS.T @ TWISTS[vertex_permutations()[g]] / 8.0
+        matrices[g, :12, :12] = np.kron(turn.T, twists)
+        # the metric is M -> QᵀMQ; of a pair of equal entries off the diagonal only one is kept
+        first, second = turn[rows], turn[columns]
+        carried = first[:, rows] * second[:, columns]
+        crossed = np.where(rows == columns, 0.0, first[:, columns] * second[:, rows])
+        matrices[g, 12:, 12:] = (carried + crossed).T
+    index = np.abs(matrices).argmax(axis=2)
+    sign = np.take_along_axis(matrices, index[:, :, None], axis=2)[:, :, 0]
+    index.setflags(write=False)
+    sign.setflags(write=False)
+    return index, sign
+
+
+@cache
 def symmetry_index():
     """Index in :func:`symmetries` by the rank of its axes and the bits of its flips."""
     table = np.zeros((3, 3, 3, 2, 2, 2), dtype=np.int64)
@@ -87,3 +119,32 @@ def canonical_pose(hexahedra):
     symmetry = symmetry_index()[axes[:, 0], axes[:, 1], axes[:, 2], flips[:, 0], flips[:, 1], flips[:, 2]]
     posed = np.take_along_axis(x, vertex_permutations()[symmetry][:, :, None], axis=1)
     return posed, symmetry
+
+
+def weighted_poses(warp):
+    """How much each of the 48 poses says about an element, shape (n, 48), from J₀⁻¹h (n, 3, 4); each row sums to 1.
+
+    Nearly all elements have all their weight on the canonical pose. Where its choices are nearly tied, on both sides of
+    a tie: the mean over the poses with these weights changes continuously with the element, where the canonical pose
+    alone would jump, and commutes with the symmetries exactly, also at ties.
+
+    Source: N. Dym, H. Lawrence, J. W. Siegel, "Equivariant frames and the impossibility of continuous
+    canonicalization", ICML 2024.
+    """
+    size = np.linalg.norm(warp.reshape(-1, 12), axis=1)
+    slopes = determinant_slopes(warp) / np.maximum(size, np.finfo(float).tiny)[:, None]
+    # as in `symmetries`: six orders of the axes, each with eight choices of their directions
+    axes = np.array(list(permutations(range(3))))
+    lengths = np.abs(slopes)[:, axes]
+    first, second, third = np.moveaxis(lengths, 2, 0)
+    orders = _share(first - second) * _share(second - third) * _share(first - third)
+    directions = _share(np.stack([slopes, -slopes], axis=2))[:, axes]
+    weights = orders[:, :, None, None, None] * directions[:, :, 0, :, None, None]
+    weights = weights * directions[:, :, 1, None, :, None] * directions[:, :, 2, None, None, :]
+    weights = weights.reshape(len(warp), 48)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _share(difference):
+    """From 0 to 1 as a difference grows from one side of a tie to the other."""
+    return np.clip(0.5 + difference / (2.0 * _TIE), 0.0, 1.0)

@@ -14,6 +14,7 @@ from numba import njit, prange
 from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import vertex_array
 from femnn.geometry.validity import require_valid
+from femnn.integration.convergence import errors_and_reference
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import relative_difference
 from femnn.integration.stiffness import elasticity_stiffness
@@ -46,6 +47,20 @@ def error_against(hexahedra, rule, references, poisson=0.3):
         stiffness = elasticity_stiffness(hexahedra[group.cells], group.X, group.W, poisson=poisson)
         errors[group.cells] = stiffness_error(stiffness, references[group.cells])
     return errors
+
+
+def r_error(hexahedra, rule, poisson=0.3, exact=None):
+    """Error of ``rule`` over that of 2×2×2 Gauss points on each healthy element, (n,); 1 where these are exact.
+
+    ``exact`` is what :func:`femnn.integration.convergence.errors_and_reference` gave for two points or more, where that
+    is at hand.
+    """
+    errors, references, _ = errors_and_reference(hexahedra, 2, poisson) if exact is None else exact
+    standard = errors[:, 1]
+    # below lies the round-off of an exact rule
+    inexact = standard > 1e-10
+    found = error_against(hexahedra, rule, references, poisson)
+    return np.where(inexact, found / np.where(inexact, standard, 1.0), 1.0)
 
 
 def integration_error(hexahedra, rule, poisson=0.3, reference=30):
