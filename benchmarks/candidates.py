@@ -59,6 +59,8 @@ CANDIDATES = [
     _gauss(1),
     _gauss(2),
     Candidate("CorrectedGauss()", lambda poisson: femnn.CorrectedGauss()),
+    Candidate("MovedGauss()", lambda poisson: femnn.MovedGauss()),
+    Candidate("MovedGauss(patch=True)", lambda poisson: femnn.MovedGauss(patch=True)),
     Candidate("2×2×2 and hourglass", lambda poisson: femnn.GaussLegendre(2), hourglass=femnn.HourglassCorrection),
     _adaptive(1e-1),
     Candidate("Irons, 14 points", lambda poisson: femnn.Irons(), learned=False),
@@ -96,14 +98,18 @@ class References:
     ----------
     hexahedra : (n, 8, 3)
     poisson
+    gauss : (n, 3)
+        Errors of 1×1×1, 2×2×2 and 3×3×3 Gauss points.
+    doubt : (n,)
+        By how much the last rules of the walk to convergence still differ.
     unsettled : int
-        Elements so nearly folded that the last rules of the walk to convergence still differ.
+        Elements so nearly folded that this is more than round-off.
     """
 
     def __init__(self, hexahedra, poisson=0.3):
         self.hexahedra, self.poisson = hexahedra, poisson
-        _, self._matrices, doubt = errors_and_reference(hexahedra, 1, poisson)
-        self.unsettled = int((doubt > CONVERGED).sum())
+        self.gauss, self._matrices, self.doubt = errors_and_reference(hexahedra, 3, poisson)
+        self.unsettled = int((self.doubt > CONVERGED).sum())
 
     def compare(self, candidate):
         """Error (n,) of each element, and the worst of their forces under constant strain, relative: the patch test."""

@@ -1,8 +1,8 @@
 """Put the tables and pictures of a fresh run of the demo and the benchmarks into the README and the documentation.
 
 Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes, adaptive-gauss,
-adaptive-speed and pareto (these with the paths of the meshes), solution-error, assembly and cohesive. Names as
-arguments, ``demo assembly`` for instance, take these alone.
+adaptive-speed, better-rules and pareto (these with the paths of the meshes), solution-error, assembly and cohesive.
+Names as arguments, ``demo assembly`` for instance, take these alone.
 """
 
 import re
@@ -26,11 +26,13 @@ TABLES = {
     "adaptive-gauss": (RESULTS / "adaptive-gauss" / "adaptive-gauss.md", QUADRATURE),
     "adaptive-speed": (RESULTS / "adaptive-speed" / "adaptive-speed.md", QUADRATURE),
     "cohesive": (RESULTS / "cohesive" / "cohesive.md", COHESIVE),
+    "better-rules": (RESULTS / "better-rules" / "better-rules.md", BETTER_RULES),
     "pareto": (RESULTS / "pareto" / "pareto.md", BETTER_RULES),
     "solution-error": (RESULTS / "solution-error" / "solution-error.md", BETTER_RULES),
 }
 PICTURES = [
     RESULTS / "adaptive-gauss" / "adaptive-gauss.png",
+    RESULTS / "better-rules" / "better-rules.png",
     RESULTS / "pareto" / "pareto.png",
     RESULTS / "solution-error" / "solution-error.png",
     RESULTS / "demo" / "demo.png",

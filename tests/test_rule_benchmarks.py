@@ -302,7 +302,26 @@ def test_solution_error_runs(tmp_path):
     assert min(image.imread(tmp_path / "solution-error.png").shape[:2]) > 300
 
 
+def test_better_rules_runs(tmp_path):
+    import better_rules
+
+    distorted_cube(3, 0.3, seed=5).save(tmp_path / "part.vtu")
+    text = run(better_rules.main, tmp_path, "--elements", "40", str(tmp_path / "part.vtu"))
+    figures = json.loads((tmp_path / "better-rules.json").read_text())
+    assert {(row["where"], row["rule"]) for row in figures["rows"]} == {
+        (where, rule) for where in ("random", "part") for rule in better_rules.RULES
+    }
+    for row in figures["rows"]:
+        asked = better_rules.RULES[row["rule"]]
+        assert 0.0 < row["mean"] < (1.01 if asked.mean is None else 1.3 * asked.mean)
+        assert asked.patch is None or row["patch"] < asked.patch
+    assert len(figures["asked"]) == text.count(": mean R_error") + text.count(": share") + text.count(": patch test")
+    # the correction serves every material with one network
+    assert max(row["mean"] for row in figures["materials"]) < 0.2
+    assert min(image.imread(tmp_path / "better-rules.png").shape[:2]) > 300
+
+
 def test_they_are_benchmarks_of_the_command():
     listed = [line.split()[0] for line in CliRunner().invoke(command, ["bench"]).stdout.splitlines()]
-    assert {"pareto", "solution-error"} <= set(listed)
+    assert {"better-rules", "pareto", "solution-error"} <= set(listed)
     assert not {"candidates", "crystal", "solid-problems", "manufactured"} & set(listed)
