@@ -1,0 +1,159 @@
+"""Closed solutions of consolidation: Terzaghi's column, a column with two pore systems, and Mandel's slab."""
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.optimize import brentq
+
+from femnn.exceptions import ParameterError
+
+
+class ConsolidatingColumn:
+    """A column under a sudden pressure on its drained top, with one pore system (Terzaghi) or two.
+
+    Sides are smooth, the bottom is smooth and closed; z counts from the top downwards. The total vertical stress is the
+    load q everywhere, so that the vertical strain is ε = (α·p − q)/E_oed, and the mass balances become
+
+        C ∂t p = D ∂²p/∂z² − Γ p,    C_ij = S_ij + α_i α_j/E_oed,    D_i = k_i/μ,    Γ = ᾱ/μ [[1, −1], [−1, 1]]
+
+    from the undrained start C p₀ = α q/E_oed. With λ_n = (2n + 1) π/(2L) each sine of the depth decays by itself,
+
+        p(z, t) = Σ_n 2/(λ_n L) sin(λ_n z) exp(−C⁻¹ (λ_n² D + Γ) t) p₀
+
+    a matrix exponential of two by two, taken by the symmetric pencil. For one system it is Terzaghi's series
+    (K. Terzaghi, Theoretical Soil Mechanics (1943); A. Verruijt, Theory and Problems of Poroelasticity (2013),
+    chapter 2). Two systems: the equations of R. K. Wilson and E. C. Aifantis, Int. J. Eng. Sci. 20 (1982) 1009-1035,
+    in one dimension.
+
+    Parameters
+    ----------
+    medium
+        A uniform ``PorousMedium`` or ``DualPorousMedium``.
+    length
+        L, m.
+    load
+        q, Pa, positive in compression.
+    terms
+        Of the series.
+    """
+
+    def __init__(self, medium, length, load, terms=400):
+        given = _uniform(medium)
+        self.length, self.load = float(length), float(load)
+        self.oedometric = given.lame[0] + 2.0 * given.shear[0]
+        self.biot = given.biot[:, 0]
+        self.capacity = given.storage[..., 0] + np.outer(self.biot, self.biot) / self.oedometric
+        self.undrained_pressure = np.linalg.solve(self.capacity, self.biot * load / self.oedometric)
+        conductivity = np.diag(given.mobility[:, 0, 0, 0])
+        exchange = np.zeros((1, 1)) if len(self.biot) == 1 else given.exchange[0] * np.array([[1.0, -1.0], [-1.0, 1.0]])
+        self._wave = (2.0 * np.arange(terms) + 1.0) * np.pi / (2.0 * self.length)
+        modes = [eigh(wave**2 * conductivity + exchange, self.capacity) for wave in self._wave]
+        self._rates = np.array([values for values, _ in modes])
+        # columns are orthonormal in the capacity, so that their parts of p₀ are products with C p₀
+        vectors = np.array([vectors for _, vectors in modes])
+        self._parts = vectors * (vectors.transpose(0, 2, 1) @ self.capacity @ self.undrained_pressure)[:, None]
+
+    @property
+    def time(self):
+        """L²/c of the slowest of the first modes, s: about half of the settlement is over at 0.2 of it."""
+        return (np.pi / 2.0) ** 2 / self._rates[0].min()
+
+    def _decayed(self, t):
+        """Pressure amplitude of each sine, (terms, s)."""
+        return (self._parts * np.exp(-self._rates * t)[:, None]).sum(axis=2)
+
+    def pressure(self, z, t):
+        """Pressures (s, *z.shape) at depth z (m) and time t > 0 (s)."""
+        z = np.asarray(z, dtype=float)
+        sines = 2.0 / (self._wave * self.length) * np.sin(z[..., None] * self._wave)
+        return np.moveaxis(sines @ self._decayed(t), -1, 0)
+
+    def settlement(self, t):
+        """Downward displacement of the top at time t > 0, m."""
+        mean = (2.0 / (self._wave * self.length) ** 2) @ self._decayed(t)
+        return (self.load - self.biot @ mean) * self.length / self.oedometric
+
+
+class MandelSlab:
+    """A slab of width 2a between rigid smooth plates, pressed with 2F per metre of depth, drained at its sides.
+
+    J. Mandel, Géotechnique 3 (1953) 287-299; A. H.-D. Cheng and E. Detournay, Int. J. Numer. Anal. Methods Geomech. 12
+    (1988) 551-572. The pressure in the middle first rises above its undrained value (Mandel-Cryer effect).
+
+    Parameters
+    ----------
+    medium
+        A uniform ``PorousMedium``.
+    half_width, half_height
+        a and b, m.
+    force
+        F on half of a plate, N/m, positive in compression.
+    terms
+        Of the series.
+    """
+
+    def __init__(self, medium, half_width, half_height, force, terms=200):
+        given = _uniform(medium)
+        if len(given.biot) != 1:
+            raise ParameterError("Mandel's solution is for one pore system; pass a PorousMedium")
+        self.a, self.b, self.force = float(half_width), float(half_height), float(force)
+        lame, self.shear = given.lame[0], given.shear[0]
+        biot, storage = given.biot[0, 0], given.storage[0, 0, 0]
+        bulk = lame + 2.0 / 3.0 * self.shear
+        undrained = bulk + biot**2 / storage if storage > 0.0 else np.inf
+        #: Drained and undrained Poisson's ratios, and Skempton's coefficient.
+        self.poisson = _poisson(bulk, self.shear)
+        self.undrained_poisson = _poisson(undrained, self.shear) if np.isfinite(undrained) else 0.5
+        self.skempton = biot / (storage * undrained) if storage > 0.0 else 1.0 / biot
+        #: c, m²/s.
+        self.diffusivity = given.mobility[0, 0, 0, 0] / (storage + biot**2 / (lame + 2.0 * self.shear))
+        #: Pressure right after loading, Pa.
+        self.undrained_pressure = self.skempton * (1.0 + self.undrained_poisson) * self.force / (3.0 * self.a)
+        self._roots = _mandel_roots((1.0 - self.poisson) / (self.undrained_poisson - self.poisson), terms)
+
+    @property
+    def time(self):
+        """a²/c, s."""
+        return self.a**2 / self.diffusivity
+
+    def _decayed(self, t):
+        roots = self._roots
+        return np.exp(-(roots**2) * t / self.time) / (roots - np.sin(roots) * np.cos(roots))
+
+    def pressure(self, x, t):
+        """Pressure at distance x from the middle plane and time t > 0, Pa."""
+        roots = self._roots
+        shape = np.cos(np.asarray(x, dtype=float)[..., None] * roots / self.a) - np.cos(roots)
+        return 2.0 * self.undrained_pressure * shape @ (np.sin(roots) * self._decayed(t))
+
+    def displacement(self, x, y, t):
+        """Displacement outwards at x and upwards at y at time t > 0, m."""
+        roots, decayed, shear = self._roots, self._decayed(t), self.shear
+        x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+        mixed = (np.sin(roots) * np.cos(roots) * decayed).sum()
+        waves = np.sin(x[..., None] * roots / self.a) @ (np.cos(roots) * decayed)
+        along = self.force / (shear * self.a) * (self.poisson / 2.0 - self.undrained_poisson * mixed)
+        upwards = -self.force / (shear * self.a) * ((1.0 - self.poisson) / 2.0 - (1.0 - self.undrained_poisson) * mixed)
+        return along * x + self.force / shear * waves, upwards * y
+
+
+def _mandel_roots(ratio, terms):
+    """Positive roots of tan α = ratio α, one between each pole and the zero before it."""
+
+    def function(root):
+        return np.sin(root) - ratio * root * np.cos(root)
+
+    # ratio > 1: the first root lies below π/2, away from the root 0 of multiplicity three
+    starts = np.pi * np.arange(terms)
+    starts[0] = 1e-3 * min(1.0, ratio - 1.0) ** 0.5
+    return np.array([brentq(function, start, np.pi * (n + 0.5), xtol=1e-14) for n, start in enumerate(starts)])
+
+
+def _poisson(bulk, shear):
+    return (3.0 * bulk - 2.0 * shear) / (2.0 * (3.0 * bulk + shear))
+
+
+def _uniform(medium):
+    try:
+        return medium.constants(1, 2)
+    except ParameterError as error:
+        raise ParameterError(f"closed solutions are for uniform media: {error}") from error

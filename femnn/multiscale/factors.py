@@ -1,0 +1,180 @@
+"""Factors of symmetric indefinite systems, kept from step to step, and the unknowns that are free in them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array, diags_array
+from scipy.sparse.linalg import SuperLU, splu
+
+from femnn.exceptions import SingularMatrixError
+
+# Steps that differ by less share their factors; the corrections of `Factor.solve` take out the difference.
+_SAME_STEP = 1e-9
+
+# Of each, as many as a step needs that is cut and grows back.
+_KEPT = 4
+
+_MOST_CORRECTIONS = 4
+
+
+class Constraint:
+    """Which unknowns are prescribed, which are equal to each other, and which are free.
+
+    Parameters
+    ----------
+    n
+        Number of unknowns.
+    prescribed : (k,) int
+    equal : list of (k,) int
+        Groups with one value each.
+    """
+
+    def __init__(self, n, prescribed, equal=()):
+        self.n, self.prescribed, self.equal = n, np.asarray(prescribed), [own for own in equal if len(own)]
+        self._leader = np.arange(n)
+        for own in self.equal:
+            self._leader[own] = self._leader[own].min()
+        free = np.ones(n, dtype=bool)
+        free[self.prescribed] = False
+        rows = np.flatnonzero(free)
+        leaders, columns = np.unique(self._leader[rows], return_inverse=True)
+        self.matrix = csr_array((np.ones(len(rows)), (rows, columns)), shape=(n, len(leaders)))
+
+    def reduce(self, vector):
+        """Components (m,) of a residual (n,) along what is free."""
+        return self.matrix.T @ vector
+
+    def fill(self, x):
+        """A copy of ``x`` (n,) in which what must be equal is equal."""
+        return x[self._leader]
+
+    def check_held(self, x):
+        """Raise if a rigid motion is left free of displacements at the places ``x`` (dim, n_u), the first unknowns.
+
+        Unknown i is the displacement along axis i modulo dim, as in ``skfem.ElementVector``.
+
+        Raises
+        ------
+        SingularMatrixError
+        """
+        motions = _rigid_motions(x)
+        prescribed = self.prescribed[self.prescribed < len(motions)]
+        rows = [motions[prescribed], *(motions[own] - motions[own[:1]] for own in self.equal)]
+        resisted = np.linalg.matrix_rank(np.concatenate(rows), tol=1e-9) if sum(map(len, rows)) else 0
+        if resisted < motions.shape[1]:
+            raise SingularMatrixError(
+                f"{motions.shape[1] - resisted} of {motions.shape[1]} rigid motions of the body are free; prescribe "
+                "displacements that hold it",
+                np.setdiff1d(np.arange(len(motions)), prescribed),
+            )
+
+
+class Factors:
+    """Factors of the matrices of a few step sizes, the least used thrown away first.
+
+    Parameters
+    ----------
+    n_u
+        Number of displacements, the first of the unknowns.
+    """
+
+    def __init__(self, n_u):
+        self._n_u, self._kept = n_u, []
+
+    def get(self, dt, constraint, tangent):
+        """:class:`Factor` of ``tangent(dt)`` over what ``constraint`` leaves free, new or kept."""
+        for place, (own_dt, own_constraint, factor) in enumerate(self._kept):
+            if own_constraint is constraint and abs(own_dt - dt) <= _SAME_STEP * dt:
+                self._kept.append(self._kept.pop(place))
+                return factor
+        factor = Factor.of(tangent(dt), constraint, self._n_u)
+        self._kept = [*self._kept, (dt, constraint, factor)][-_KEPT:]
+        return factor
+
+
+class Factor(NamedTuple):
+    """Triangular factors of a reduced matrix, scaled so that displacements and pressures compare."""
+
+    lu: SuperLU
+    scale: np.ndarray
+    matrix: csr_array
+    constraint: Constraint
+
+    @classmethod
+    def of(cls, matrix, constraint, n_u):
+        """Factor a symmetric matrix [[K, −Bᵀ], [−B, −C]] with K and C at least semi-definite.
+
+        Raises
+        ------
+        SingularMatrixError
+            If it has no inverse.
+        """
+        reduced = csr_array(constraint.matrix.T @ matrix @ constraint.matrix)
+        stiff = np.unique(constraint.matrix[:n_u].indices)
+        diagonal = np.abs(reduced.diagonal())
+        size = diagonal.copy()
+        # a pressure is as large as the Schur complement S + B K⁻¹ Bᵀ says, roughly
+        fluid = np.setdiff1d(np.arange(len(size)), stiff)
+        coupling = csr_array(reduced[fluid][:, stiff])
+        size[fluid] += coupling.power(2) @ (1.0 / np.where(diagonal[stiff] > 0.0, diagonal[stiff], 1.0))
+        if not (size > 0.0).all():
+            raise _singular(constraint, size <= 0.0)
+        scale = 1.0 / np.sqrt(size)
+        scaled = diags_array(scale) @ reduced @ diags_array(scale)
+        try:
+            # quasi-definite matrices have factors in any symmetric order (Vanderbei, SIAM J. Optim. 5 (1995) 100-113)
+            lu = splu(
+                scaled.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options={"SymmetricMode": True}
+            )
+        except RuntimeError as error:
+            raise _singular(constraint, np.ones(len(size), dtype=bool)) from error
+        return cls(lu, scale, reduced, constraint)
+
+    def solve(self, x, residual):
+        """Solution of ``residual(x) = 0``, corrected until rounding stops it, and its relative error.
+
+        Parameters
+        ----------
+        x : (n,)
+            A start that has the prescribed values.
+        residual
+            A linear function of x with (nearly) the matrix that was factored.
+        """
+        reduce = self.constraint.reduce
+        out = self.scale * reduce(residual(x))
+        first = norm = np.linalg.norm(out)
+        for _ in range(_MOST_CORRECTIONS):
+            tried = x - self.constraint.matrix @ (self.scale * self.lu.solve(out))
+            left = self.scale * reduce(residual(tried))
+            new = np.linalg.norm(left)
+            if not new < norm:
+                break
+            x, out, settled, norm = tried, left, new > 0.5 * norm, new
+            if settled:
+                break
+        free = np.zeros(self.matrix.shape[0])
+        free[self.constraint.matrix.indices] = x[np.diff(self.constraint.matrix.indptr) > 0]
+        size = first + np.linalg.norm(self.scale * (abs(self.matrix) @ np.abs(free)))
+        error = norm / size if size > 0.0 else 0.0
+        return x, error if np.isfinite(x).all() else np.inf
+
+
+def _rigid_motions(x):
+    """Translations and rotations (n, k) of unit size of displacements at the places x (dim, n)."""
+    dim, n = x.shape
+    x = (x - x.mean(axis=1, keepdims=True)) / np.ptp(x, axis=1).max()
+    axis = np.arange(n) % dim
+    columns = [axis == i for i in range(dim)]
+    columns += [
+        np.where(axis == i, -x[j], np.where(axis == j, x[i], 0.0)) for i in range(dim) for j in range(i + 1, dim)
+    ]
+    return np.stack(columns, axis=1).astype(float)
+
+
+def _singular(constraint, rows):
+    dofs = np.flatnonzero(constraint.matrix @ rows.astype(float))
+    return SingularMatrixError(
+        f"the system of equations is singular, {len(dofs)} unknowns may move freely, the first of them {dofs[0]}; hold "
+        "the body, prescribe a pressure, or give the fluid a finite bulk modulus",
+        dofs,
+    )

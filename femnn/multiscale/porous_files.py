@@ -1,0 +1,122 @@
+"""States of a porous body as files: for a restart, and for ParaView."""
+
+import os
+import zipfile
+from pathlib import Path
+from xml.etree import ElementTree
+
+import meshio
+import numpy as np
+from skfem.helpers import grad, sym_grad
+
+from femnn.exceptions import StateError
+from femnn.files import atomic_write
+
+
+def save_state(path, state):
+    """Write a restart file, whole or not at all."""
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, t=np.float64(state.t), u=state.u, p=state.p)
+
+
+def load_state(path, problem):
+    """The state in a restart file.
+
+    Raises
+    ------
+    StateError
+        If the file is damaged, or is of another problem.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            t, u, p = float(file["t"]), file["u"], file["p"]
+    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise StateError(f"{path} is no whole restart file: {error}; start from an older one") from error
+    try:
+        return problem.initial_state(t, u, p)
+    except StateError as error:
+        raise StateError(
+            f"{path} does not fit: {error}; a restart goes with the mesh and medium it was made for"
+        ) from (error)
+
+
+class Series:
+    """A series of VTU files with their times in a PVD file, which ParaView opens.
+
+    Displacements and pressures are written at the vertices, effective stress (positive in tension) and the flow of
+    Darcy's law (m/s, per system) as means over the cells.
+
+    Parameters
+    ----------
+    path
+        Of the PVD file; the VTU files lie beside it.
+    problem : PorousProblem
+    start
+        Time that a run goes on from: the entries of an existing PVD file up to there stay. Default: a new series.
+    """
+
+    def __init__(self, path, problem, start=None):
+        self.path, self._problem = Path(path), problem
+        self._entries = []
+        if start is not None and self.path.exists():
+            sets = ElementTree.parse(self.path).iter("DataSet")
+            known = [(float(own.get("timestep")), own.get("file")) for own in sets]
+            self._entries = [own for own in known if own[0] <= start]
+
+    def write(self, state):
+        """Add a state."""
+        name = f"{self.path.stem}-{len(self._entries):04d}.vtu"
+        mesh = self._problem.displacement_basis.mesh
+        cells = [("quad" if mesh.dim() == 2 else "hexahedron", mesh.t[_order(mesh)].T)]
+        cell_data = {name: [values] for name, values in self._means(state).items()}
+        written = meshio.Mesh(_three(mesh.p.T), cells, self._at_vertices(state), cell_data)
+        with atomic_write(self.path.with_name(name)) as temporary:
+            written.write(temporary)
+        self._entries.append((state.t, name))
+        self._write_index()
+
+    def _named(self, what, values):
+        """By name, where a single system needs no name."""
+        systems = self._problem.systems
+        if len(systems) == 1:
+            return {what: values[0]}
+        return {f"{what}_{name}": own for name, own in zip(systems, values, strict=True)}
+
+    def _at_vertices(self, state):
+        problem = self._problem
+        displacement = state.u[problem.displacement_basis.nodal_dofs].T
+        pressure = state.p[:, problem.pressure_basis.nodal_dofs[0]]
+        return {"displacement": _three(displacement), **self._named("pressure", pressure)}
+
+    def _means(self, state):
+        problem, given = self._problem, self._problem.constants
+        share = problem.displacement_basis.dx
+        share = share / share.sum(axis=1, keepdims=True)
+        strain = (sym_grad(problem.displacement_basis.interpolate(state.u)) * share).sum(axis=-1)
+        dim = len(strain)
+        stress = np.zeros((len(share), 3, 3))
+        stress[:, :dim, :dim] = (2.0 * given.shear * strain).transpose(2, 0, 1)
+        stress += (given.lame * np.einsum("iin->n", strain))[:, None, None] * np.eye(3)
+        flows = []
+        for mobility, pressure in zip(given.mobility, state.p, strict=True):
+            slope = (grad(problem.pressure_basis.interpolate(pressure)) * share).sum(axis=-1)
+            flows.append(_three(-np.einsum("ijn,jn->ni", mobility, slope)))
+        return {"effective_stress": stress.reshape(-1, 9), **self._named("darcy_flow", flows)}
+
+    def _write_index(self):
+        root = ElementTree.Element("VTKFile", type="Collection", version="0.1")
+        collection = ElementTree.SubElement(root, "Collection")
+        for t, name in self._entries:
+            ElementTree.SubElement(collection, "DataSet", timestep=repr(float(t)), part="0", file=name)
+        with atomic_write(self.path) as temporary:
+            ElementTree.ElementTree(root).write(os.fspath(temporary), encoding="utf-8", xml_declaration=True)
+
+
+def _order(mesh):
+    """scikit-fem's vertices of a cell in VTK's order."""
+    return [0, 1, 2, 3] if mesh.dim() == 2 else [0, 3, 6, 2, 1, 5, 7, 4]
+
+
+def _three(vectors):
+    """Vectors (n, dim) with the third component 0 where there are two."""
+    return np.pad(vectors, ((0, 0), (0, 3 - vectors.shape[1])))

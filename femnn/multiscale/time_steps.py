@@ -1,0 +1,85 @@
+"""Marching in time with steps that are cut where they fail; states are never changed, so nothing has to be undone."""
+
+from itertools import pairwise
+
+import numpy as np
+from tqdm import tqdm
+
+from femnn.exceptions import ConvergenceError, LawError, ParameterError
+
+# What a smaller step may cure.
+_CURABLE = (ConvergenceError, LawError)
+
+# Times that differ by rounding only, over the largest of them.
+_SAME_TIME = 1e-12
+
+
+def march(step, state, times, min_step=None, callback=None, progress=True):
+    """State at the last of ``times``, reached by way of all of them.
+
+    A step that does not converge is tried again with half its length; after each that does, the next may be twice as
+    long, but never longer than to the next of ``times``.
+
+    Parameters
+    ----------
+    step
+        ``step(state, dt)`` gives the state after dt and leaves ``state`` as it is: ``PorousProblem.step``.
+    state
+        To start from, with its time as ``t``.
+    times
+        Ascending, s. Those that are not after ``state.t`` are passed over, so that a run goes on from a restart file
+        with the same times.
+    min_step
+        Smallest step, s; default: a thousandth of the interval between two times.
+    callback
+        Called with each new state; if it returns true, the march ends there.
+    progress
+        False shows no progress bar.
+
+    Raises
+    ------
+    ParameterError
+        If the times do not ascend.
+    ConvergenceError
+        If a step of ``min_step`` fails: ``x`` is the last state that was reached, ``t`` its time.
+    """
+    times = np.atleast_1d(np.asarray(times, dtype=float))
+    if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0.0).any():
+        raise ParameterError(f"the times {times} do not ascend; give finite times in s, each after the one before")
+    if min_step is not None and not min_step > 0.0:
+        raise ParameterError(f"min_step is {min_step} s; it must be positive")
+    ahead = times[times - state.t > _SAME_TIME * np.abs(times).max()]
+    bar = tqdm(total=len(times), initial=len(times) - len(ahead), unit="step", disable=None if progress else True)
+    with bar:
+        for start, end in pairwise([state.t, *ahead]):
+            smallest = (end - start) / 1000.0 if min_step is None else min_step
+            for reached in _interval(step, state, end, smallest):
+                state = reached
+                bar.set_postfix(t=f"{state.t:.4g}", refresh=False)
+                if callback is not None and callback(state):
+                    return state
+            bar.update()
+    return state
+
+
+def _interval(step, state, end, smallest):
+    """States up to the time ``end``."""
+    whole, pieces, arrived = end - state.t, 1, False
+    while not arrived:
+        left = end - state.t
+        arrived = left <= whole / pieces + 0.5 * smallest
+        try:
+            new = step(state, left if arrived else whole / pieces)
+        except _CURABLE as error:
+            pieces, arrived = 2 * pieces, False
+            if whole / pieces < smallest:
+                raise ConvergenceError(
+                    f"the step from t = {state.t:.6g} s fails even with dt = {2.0 * whole / pieces:.3g} s: {error}; "
+                    "the last state is `x` of this error",
+                    state,
+                    getattr(error, "residuals", np.empty(0)),
+                    state.t,
+                ) from error
+            continue
+        state, pieces = new, max(pieces // 2, 1)
+        yield state
