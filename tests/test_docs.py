@@ -44,3 +44,14 @@ def test_assembly_page(tmp_path, monkeypatch):
     ).numpy() / 2.0
     np.testing.assert_allclose(np.einsum("nijkl,kl->nij", tangent, h), slope, atol=1e-6 * np.abs(slope).max())
     assert isinstance(page["solid"], femnn.Solid)
+
+
+def test_multiscale_page(tmp_path, monkeypatch):
+    page = run_page("multiscale.md", tmp_path, monkeypatch)
+    assert page["state"].t == 10 * page["day"]
+    assert (page["balance"].error < 1e-10).all()
+    np.testing.assert_allclose(page["balance"].injected, [1e-5 * page["day"], 0.0])
+    # the well fills the macropores, which feed the micropores
+    assert page["state"].p[0].max() > page["state"].p[1].max() > 0.0
+    assert page["load_state"]("restart.npz", page["problem"]).t == page["state"].t
+    assert (tmp_path / "reservoir-0009.vtu").exists()

@@ -39,9 +39,17 @@ def run(problem, times, state=None, balances=None):
 # --- closed solutions
 
 
-@pytest.mark.parametrize("medium", [single(), single(fluid_bulk=np.inf, biot=1.0, grain_bulk=None), dual(),
-                                    dual(exchange=1e-14), dual(exchange=0.0)],
-                         ids=["Terzaghi", "incompressible", "dual", "fast exchange", "no exchange"])  # fmt: skip
+@pytest.mark.parametrize(
+    "medium",
+    [
+        single(permeability=[[1e-12, 0.0], [0.0, 1e-14]]),
+        single(fluid_bulk=np.inf, biot=1.0, grain_bulk=None),
+        dual(),
+        dual(exchange=1e-14),
+        dual(exchange=0.0),
+    ],
+    ids=["Terzaghi", "incompressible", "dual", "fast exchange", "no exchange"],
+)
 def test_columns_follow_their_series_within_a_hundredth(medium):
     exact = ConsolidatingColumn(medium, LENGTH, LOAD)
     problem = column(medium, n=20, grading=2.0)
@@ -426,6 +434,7 @@ def test_meshes_of_other_kinds_are_refused():
         ({"pressure": {"top": (0.0, 0.0, 0.0)}}, "pressure on 'top' is .* each pore system"),
         ({"wells": [Well((0.5, 5.0), 1.0)]}, "rate of the well at .0.5, 5.0. is 1.0"),
         ({"body_force": (0.0,)}, "body_force is"),
+        ({"rigid": {"bottom": 1}}, "'bottom' is rigid along axis 1, but 3 of its points are prescribed or rigid"),
         ({"rigid": {"top": 2}}, "'top' has no axis 2; the axes are 0 to 1"),
         ({"wells": [Well((0.5, 11.0), (1.0, 1.0))]}, "outside the mesh, which spans"),
         ({"wells": [Well((0.5,), (1.0, 1.0))]}, "give 2 finite coordinates"),

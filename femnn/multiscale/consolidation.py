@@ -27,7 +27,7 @@ class ConsolidatingColumn:
     Parameters
     ----------
     medium
-        A uniform ``PorousMedium`` or ``DualPorousMedium``.
+        A uniform ``PorousMedium`` or ``DualPorousMedium``; of a permeability tensor, the second axis is the column's.
     length
         L, m.
     load
@@ -43,7 +43,7 @@ class ConsolidatingColumn:
         self.biot = given.biot[:, 0]
         self.capacity = given.storage[..., 0] + np.outer(self.biot, self.biot) / self.oedometric
         self.undrained_pressure = np.linalg.solve(self.capacity, self.biot * load / self.oedometric)
-        conductivity = np.diag(given.mobility[:, 0, 0, 0])
+        conductivity = np.diag(given.mobility[:, 1, 1, 0])
         exchange = np.zeros((1, 1)) if len(self.biot) == 1 else given.exchange[0] * np.array([[1.0, -1.0], [-1.0, 1.0]])
         self._wave = (2.0 * np.arange(terms) + 1.0) * np.pi / (2.0 * self.length)
         modes = [eigh(wave**2 * conductivity + exchange, self.capacity) for wave in self._wave]
@@ -82,7 +82,7 @@ class MandelSlab:
     Parameters
     ----------
     medium
-        A uniform ``PorousMedium``.
+        A uniform ``PorousMedium``; of a permeability tensor, the first axis is that of the width.
     half_width, half_height
         a and b, m.
     force

@@ -40,7 +40,7 @@ class Conditions:
         ``{boundary: one value per system}``, Pa.
     flux
         ``{boundary: one value per system}``: volume that flows into the body per area and time, m/s; also on facets
-        inside the mesh, which then feed both sides.
+        inside the mesh, such as those of a well's screen.
     wells
         Sequence of :class:`Well`.
     body_force

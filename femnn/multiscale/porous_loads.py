@@ -6,7 +6,7 @@ import numpy as np
 import skfem
 from scipy.sparse import csr_matrix
 
-from femnn.exceptions import MeshError
+from femnn.exceptions import MeshError, ParameterError
 from femnn.multiscale.porous_conditions import boundary, evaluate, per_axis, per_system
 
 
@@ -64,10 +64,7 @@ class Loads:
         self._prescribe(conditions)
         self.prescribed_displacement = _united(self._held)
         self.prescribed_pressure = _united(self._drained)
-        self.rigid = [
-            np.setdiff1d(self._along(name, axis), self.prescribed_displacement)
-            for name, axis in conditions.rigid.items()
-        ]
+        self.rigid = self._plates(conditions.rigid)
 
     def force(self, t):
         """Forces (n_u,) at time t."""
@@ -122,7 +119,7 @@ class Loads:
                     dofs = self._along(name, axis)
                     self._held.append(_Prescribed(dofs, self._u.doflocs[:, dofs], value, what))
         self.drains, taken = {}, [np.zeros(n_p, dtype=bool) for _ in self._systems]
-        for name, given in reversed(conditions.pressure.items()):
+        for name, given in reversed(list(conditions.pressure.items())):
             what = f"pressure on {name!r}"
             boundary(self._mesh, name)
             dofs = self._p.get_dofs(name).all()
@@ -134,6 +131,19 @@ class Loads:
                 place = self._u.N + system * n_p + own
                 self._drained.append(_Prescribed(place, self._p.doflocs[:, own], value, what))
         self._drained = [own for own in self._drained if len(own.dofs)]
+
+    def _plates(self, rigid):
+        taken, plates = self.prescribed_displacement, []
+        for name, axis in rigid.items():
+            plates.append(self._along(name, axis))
+            shared = np.intersect1d(plates[-1], taken)
+            if len(shared):
+                raise ParameterError(
+                    f"{name!r} is rigid along axis {axis}, but {len(shared)} of its points are prescribed or rigid "
+                    f"along it with another boundary, one at {self._u.doflocs[:, shared[0]].tolist()}; name only one"
+                )
+            taken = np.union1d(taken, plates[-1])
+        return plates
 
     def _along(self, name, axis):
         boundary(self._mesh, name)
