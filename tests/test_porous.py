@@ -351,6 +351,8 @@ def test_states_are_left_as_they_were():
     np.testing.assert_array_equal(state.p, p)
     np.testing.assert_array_equal(first.u, again.u)
     np.testing.assert_array_equal(first.p, again.p)
+    with pytest.raises(ValueError, match="read-only"):
+        state.p[0] = 0.0
 
 
 def test_steps_that_fail_are_cut_and_grow_back():

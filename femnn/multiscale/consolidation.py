@@ -44,7 +44,8 @@ class ConsolidatingColumn:
         self.capacity = given.storage[..., 0] + np.outer(self.biot, self.biot) / self.oedometric
         self.undrained_pressure = np.linalg.solve(self.capacity, self.biot * load / self.oedometric)
         conductivity = np.diag(given.mobility[:, 1, 1, 0])
-        exchange = np.zeros((1, 1)) if len(self.biot) == 1 else given.exchange[0] * np.array([[1.0, -1.0], [-1.0, 1.0]])
+        # zero for a single system
+        exchange = given.exchange[0] * (2.0 * np.eye(len(self.biot)) - 1.0)
         self._wave = (2.0 * np.arange(terms) + 1.0) * np.pi / (2.0 * self.length)
         modes = [eigh(wave**2 * conductivity + exchange, self.capacity) for wave in self._wave]
         self._rates = np.array([values for values, _ in modes])

@@ -49,11 +49,15 @@ def _darcy(p, q, w):
 
 @dataclass(frozen=True, eq=False)
 class PorousState:
-    """A moment of a porous body: time (s), displacements (n_u,) in m and pressures (s, n_p) in Pa."""
+    """A moment of a porous body: time (s), displacements (n_u,) in m and pressures (s, n_p) in Pa, all read-only."""
 
     t: float
     u: np.ndarray
     p: np.ndarray
+
+    def __post_init__(self):
+        self.u.setflags(write=False)
+        self.p.setflags(write=False)
 
     @property
     def x(self):
@@ -148,26 +152,24 @@ class PorousProblem:
         return self.displacement_basis.N
 
     def _assemble(self):
-        points = self.displacement_basis.dx.shape
-
-        def field(values):
-            return np.broadcast_to(values[..., None], (*values.shape[:-1], *points))
-
         given, s = self.constants, len(self.systems)
         u, p = self.displacement_basis, self.pressure_basis
+
+        def field(values):
+            return np.broadcast_to(values[..., None], (*values.shape[:-1], *u.dx.shape))
+
+        def mass(values):
+            return _mass.assemble(p, factor=field(values))
+
+        def blocks(of_pair):
+            return csr_array(block_array([[of_pair(i, j) for j in range(s)] for i in range(s)]))
+
         self._stiffness = csr_array(_elasticity.assemble(u, lame=field(given.lame), shear=field(given.shear)))
-        swelling = [_swelling.assemble(u, p, biot=field(own)) for own in given.biot]
-        storage = [[_mass.assemble(p, factor=field(given.storage[i, j])) for j in range(s)] for i in range(s)]
-        self._darcy = [csr_array(_darcy.assemble(p, mobility=field(own))) for own in given.mobility]
-        exchange = _mass.assemble(p, factor=field(given.exchange))
-        self._swelling = csr_array(block_array([[own] for own in swelling]))
-        self._storage = csr_array(block_array(storage))
-        signs = np.array([[1.0]]) if s == 1 else np.array([[1.0, -1.0], [-1.0, 1.0]])
-        exchange = [[signs[i, j] * exchange if s > 1 else None for j in range(s)] for i in range(s)]
-        none = csr_array((s * p.N, s * p.N))
-        self._exchange = csr_array(block_array(exchange)) if s > 1 else none
-        darcy = [[own if i == j else None for j in range(s)] for i, own in enumerate(self._darcy)]
-        self._flow = csr_array(block_array(darcy)) + self._exchange
+        self._swelling = csr_array(block_array([[_swelling.assemble(u, p, biot=field(own))] for own in given.biot]))
+        self._storage = blocks(lambda i, j: mass(given.storage[i, j]))
+        self._exchange = blocks(lambda i, j: mass(given.exchange if i == j else -given.exchange))
+        darcy = [_darcy.assemble(p, mobility=field(own)) for own in given.mobility]
+        self._flow = blocks(lambda i, j: darcy[i] if i == j else None) + self._exchange
 
     def initial_state(self, t=0.0, u=None, p=None):
         """State of rest, or one with displacements (n_u,) and pressures (s, n_p) that are given.
