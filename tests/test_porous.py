@@ -11,6 +11,7 @@ import femnn
 from femnn.assembly.interface_forms import InterfaceBases
 from femnn.exceptions import (
     ConvergenceError,
+    FoldedElementError,
     MeshError,
     ParameterError,
     SingularMatrixError,
@@ -418,8 +419,13 @@ def test_meshes_of_other_kinds_are_refused():
         with pytest.raises(MeshError, match=r"takes a skfem\.MeshQuad or a skfem\.MeshHex"):
             PorousProblem(mesh, single(), nothing)
     folded = skfem.MeshQuad(np.array([[0.0, 1.0, 0.2, 0.0], [0.0, 0.0, 0.2, 1.0]]), np.array([[0], [1], [2], [3]]))
-    with pytest.raises(MeshError, match="element 0 is folded"):
+    with pytest.raises(FoldedElementError, match="element 0 is folded"):
         PorousProblem(folded, single(), nothing)
+    box = skfem.MeshHex().refined()
+    p = box.p.copy()
+    p[:, np.flatnonzero((p == 0.5).all(axis=0))] = 1.2
+    with pytest.raises(FoldedElementError, match="folded"):
+        PorousProblem(skfem.MeshHex(p, box.t), single(), nothing)
     broken = skfem.MeshQuad().refined()
     p = broken.p.copy()
     p[0, 3] = np.nan

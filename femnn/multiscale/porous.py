@@ -17,8 +17,9 @@ import skfem
 from scipy.sparse import block_array, csr_array
 from skfem.helpers import ddot, div, dot, grad, mul, sym_grad, trace
 
-from femnn.exceptions import ConvergenceError, MeshError, ParameterError, StateError
-from femnn.geometry.mesh import require_vertices
+from femnn.exceptions import ConvergenceError, FoldedElementError, MeshError, ParameterError, StateError
+from femnn.geometry.mesh import hexahedra, require_vertices
+from femnn.geometry.validity import require_valid
 from femnn.multiscale.factors import Constraint, Factors
 from femnn.multiscale.porous_loads import Loads
 
@@ -134,7 +135,6 @@ class PorousProblem:
         self.systems = medium.systems
         quadratic, linear = _elements(mesh)
         self.displacement_basis = skfem.Basis(mesh, skfem.ElementVector(quadratic), intorder=_ORDER)
-        _check_unfolded(self.displacement_basis)
         self.pressure_basis = self.displacement_basis.with_element(linear)
         self.loads = Loads(conditions, self.displacement_basis, self.pressure_basis, self.systems)
         self.constants = medium.constants(mesh.nelements, mesh.dim())
@@ -284,11 +284,11 @@ class PorousProblem:
 
 
 def _elements(mesh):
-    if type(mesh) is skfem.MeshQuad1:
-        elements = skfem.ElementQuad2(), skfem.ElementQuad1()
-    elif type(mesh) is skfem.MeshHex1:
-        elements = skfem.ElementHex2(), skfem.ElementHex1()
-    else:
+    """Elements of displacements and pressures for a mesh that is sound."""
+    if type(mesh) is skfem.MeshHex1:
+        require_valid(hexahedra(mesh), "repair the mesh")
+        return skfem.ElementHex2(), skfem.ElementHex1()
+    if type(mesh) is not skfem.MeshQuad1:
         raise MeshError(
             f"the mesh is a {type(mesh).__name__}; a porous body takes a skfem.MeshQuad or a skfem.MeshHex with "
             "straight edges"
@@ -298,15 +298,18 @@ def _elements(mesh):
     require_vertices(mesh)
     if not np.isfinite(mesh.p).all():
         raise MeshError(f"vertex {np.flatnonzero(~np.isfinite(mesh.p).all(axis=0))[0]} is not finite; repair the mesh")
-    return elements
+    _check_unfolded(mesh)
+    return skfem.ElementQuad2(), skfem.ElementQuad1()
 
 
-def _check_unfolded(basis):
-    determinant = basis.mapping.detDF(basis.X)
-    folded = ~((determinant > 0.0).all(axis=1) | (determinant < 0.0).all(axis=1))
-    if folded.any():
-        element = int(np.flatnonzero(folded)[0])
-        raise MeshError(
-            f"element {element} is folded: its det J goes from {determinant[element].min():.4g} to "
-            f"{determinant[element].max():.4g}; repair the mesh"
+def _check_unfolded(mesh):
+    # det J is linear along each axis of a quadrilateral, so its corners tell all
+    determinant = mesh.mapping().detDF(mesh.elem.refdom.p)
+    folded = np.flatnonzero(~((determinant > 0.0).all(axis=1) | (determinant < 0.0).all(axis=1)))
+    if len(folded):
+        found = determinant[folded[0]]
+        raise FoldedElementError(
+            f"element {folded[0]} is folded or degenerate: its det J goes from {found.min():.4g} to {found.max():.4g}, "
+            f"one of {len(folded)} such elements; repair the mesh",
+            folded,
         )
