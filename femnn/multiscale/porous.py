@@ -167,9 +167,10 @@ class PorousProblem:
         self._stiffness = csr_array(_elasticity.assemble(u, lame=field(given.lame), shear=field(given.shear)))
         self._swelling = csr_array(block_array([[_swelling.assemble(u, p, biot=field(own))] for own in given.biot]))
         self._storage = blocks(lambda i, j: mass(given.storage[i, j]))
-        self._exchange = blocks(lambda i, j: mass(given.exchange if i == j else -given.exchange))
         darcy = [_darcy.assemble(p, mobility=field(own)) for own in given.mobility]
-        self._flow = blocks(lambda i, j: darcy[i] if i == j else None) + self._exchange
+        self._darcy = blocks(lambda i, j: darcy[i] if i == j else None)
+        self._exchange = csr_array(mass(given.exchange))
+        self._flow = self._darcy + blocks(lambda i, j: self._exchange if i == j else -self._exchange)
 
     def initial_state(self, t=0.0, u=None, p=None):
         """State of rest, or one with displacements (n_u,) and pressures (s, n_p) that are given.
@@ -252,12 +253,16 @@ class PorousProblem:
         change = p - old.p.ravel()
         during = old.p.ravel() + self.theta * change
         injected = dt * self.loads.inflow(old.t + self.theta * dt).ravel()
+        # the difference of the pressures first, which keeps its digits where the exchange is fast; 0 for one system
+        pressures = during.reshape(len(self.systems), -1)
+        to_micro = dt * (self._exchange @ (pressures[0] - pressures[-1]))
+        exchanged = np.concatenate([-to_micro, to_micro][: len(self.systems)])
         return (
             self._swelling @ (u - old.u),
             self._storage @ change,
             injected,
-            -dt * (self._exchange @ during),
-            dt * (self._flow @ during),
+            exchanged,
+            dt * (self._darcy @ during) - exchanged,
         )
 
     def _solve(self, state, dt, constraint):
