@@ -55,7 +55,7 @@ class ConsolidatingColumn:
 
     @property
     def time(self):
-        """π²/4 over the slowest rate of decay, s: L²/c for one system, half of whose settlement is over at 0.2 of it."""
+        """π²/4 over the slowest rate of decay, s: L²/c for one system, half settled at 0.2 of it."""
         return (np.pi / 2.0) ** 2 / self._rates[0].min()
 
     def _decayed(self, t):
