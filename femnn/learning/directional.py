@@ -36,6 +36,9 @@ OUTPUTS = POWER + 2
 # Between these log₂(p - 1) and log₂ spreads are taken; and no spread is smaller than round-off.
 LEAST_POWER, MOST_POWER = np.float32(-6.0), np.float32(3.0)
 LEAST_SPREAD, MOST_SPREAD = np.float32(-8.0), np.float32(3.0)
+
+# A smaller estimate (log₂) is the round-off of a direction without any error, and no floor for what is believed.
+_ROUND_OFF = np.float32(-28.0)
 _ZERO, _ONE, _THIRD = np.float32(0.0), np.float32(1.0), np.float32(1.0 / 3.0)
 
 
@@ -101,7 +104,8 @@ class DirectionalNetwork:
         power, common = values[:, :, POWER:].mean(axis=1).T
         spreads = np.exp2(np.clip(values[:, :, CANDIDATES:POWER], LEAST_SPREAD, MOST_SPREAD))
         spreads += np.exp2(np.clip(common, LEAST_SPREAD, MOST_SPREAD))[:, None, None]
-        corrections = np.maximum(values[:, :, :CANDIDATES], self.least)
+        corrections = values[:, :, :CANDIDATES]
+        corrections = np.where(estimates > _ROUND_OFF, np.maximum(corrections, self.least), corrections)
         return estimates + corrections, spreads, 1.0 + np.exp2(np.clip(power, LEAST_POWER, MOST_POWER))
 
     def choose(self, hexahedra, tolerance, poisson, caution=0.0, anisotropic=True):
@@ -171,7 +175,8 @@ def _relative_errors(estimate, outputs, least, power, common, settings, row, pow
     log_tolerance, caution = settings[0], settings[1]
     for n in range(CANDIDATES):
         for b in range(LANES):
-            relative[n, b] = estimate[n, b] + max(outputs[n, b], least[n]) - log_tolerance
+            correction = max(outputs[n, b], least[n]) if estimate[n, b] > _ROUND_OFF else outputs[n, b]
+            relative[n, b] = estimate[n, b] + correction - log_tolerance
     if caution > _ZERO:
         _add_spreads(outputs, common, caution, row, powers, bits, relative)
     for n in range(CANDIDATES - 2, -1, -1):
