@@ -39,7 +39,7 @@ _OPTIONS = TrainingOptions(
 #: Without and with the patch test, where the best moves are harder to learn: elements of the published experiment, and
 #: of meshes (stretched, sheared, turned, with few twists); how to train; the hidden layers.
 MOVED_RECIPE = {False: _RECIPE, True: replace(_RECIPE, elements=80_000, cubes=0.6)}
-MOVED_OPTIONS = {False: _OPTIONS, True: replace(_OPTIONS, epochs=45)}
+MOVED_OPTIONS = {False: _OPTIONS, True: replace(_OPTIONS, epochs=90)}
 _HIDDEN = {False: (96, 96, 96), True: (192, 192, 192)}
 
 
