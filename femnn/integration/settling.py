@@ -1,8 +1,8 @@
 """Tensor rules for elements that no network is trusted with: found by comparing successive rules.
 
-n×n×n points are integrated for n = 2, 3, 4, ... until the tail of the differences, taken as geometric, is a twentieth
-of the tolerance; against the last rule the first that meets the tolerance is taken, and its points are reduced
-direction by direction as far as the tolerance allows.
+n×n×n points are integrated for n = 2, 3, 4, ..., from ten on in longer steps, until the tail of the differences, taken
+as geometric, is a twentieth of the tolerance; against the last rule the first that meets the tolerance is taken, and its
+points are reduced direction by direction as far as the tolerance allows.
 """
 
 import numpy as np
@@ -37,8 +37,14 @@ def _line_rules():
 
 
 @njit(cache=True, error_model="numpy")
+def _next(n):
+    """The number of points after n in the walk to the reference: from ten on a fifth more."""
+    return n + max(1, n // 5)
+
+
+@njit(cache=True, error_model="numpy")
 def _reference(vertices, lame, shear, as_given, only, tolerance, rules, work, largest):
-    """Moments of n×n×n points for n up to where they settle, in ``rules``; how many, and factors of the last.
+    """Moments of n×n×n points, n by ``_next`` up to where they settle, in ``rules``; how many, factors of the last.
 
     Returns the number of points of the reference, whether it has settled, and the two factors of the measures.
     """
@@ -46,8 +52,8 @@ def _reference(vertices, lame, shear, as_given, only, tolerance, rules, work, la
     stiffness, laplace = np.empty((24, 24)), np.empty((8, 8))
     modes = rigid_modes(vertices)
     factor, laplace_factor = np.empty((24, 24)), np.empty((8, 8))
-    before, per_axis, n = np.inf, np.empty(3, dtype=np.int64), 1
-    for n in range(FEWEST, rules.shape[0]):
+    before, per_axis, n, last = np.inf, np.empty(3, dtype=np.int64), FEWEST, FEWEST
+    while n < rules.shape[0]:
         per_axis[:] = n
         tensor_moments(vertices, per_axis, line_points, line_weights, points, weights, moments)
         rules[n] = moments
@@ -58,15 +64,64 @@ def _reference(vertices, lame, shear, as_given, only, tolerance, rules, work, la
             factor = factorise(stiffness, modes)
         if only == 3:
             laplace_factor = factorise(laplace, laplace_modes())
-        if n == FEWEST:
+        previous, last, n = last, n, _next(n)
+        if last == FEWEST:
             continue
-        measure_difference(rules[n - 1] - moments, lame, shear, as_given, largest, factor, laplace_factor, only, found)
+        measure_difference(
+            rules[previous] - moments, lame, shear, as_given, largest, factor, laplace_factor, only, found
+        )
         difference = found[only]
         ratio = min(difference / before, 0.95)
         before = max(difference, 1e-300)
-        if difference * ratio < _SETTLED * tolerance * (1.0 - ratio) and n > FEWEST + 1:
-            return n, True, factor, laplace_factor
-    return n, False, factor, laplace_factor
+        if difference * ratio < _SETTLED * tolerance * (1.0 - ratio) and last > FEWEST + 1:
+            return last, True, factor, laplace_factor
+    return last, False, factor, laplace_factor
+
+
+@njit(cache=True, error_model="numpy")
+def _rule_error(vertices, rule, reference, work, measure):
+    """What a tensor rule errs against the moments of the reference."""
+    points, weights, line_points, line_weights, moments, found = work
+    tensor_moments(vertices, rule, line_points, line_weights, points, weights, moments)
+    moments -= reference
+    measure_difference(moments, *measure, found)
+    return found[measure[-1]]
+
+
+@njit(cache=True, error_model="numpy")
+def _fewest_equal(vertices, rules, last, bound, work, measure):
+    """The fewest n×n×n points that err less than ``bound`` against the rule ``last``; 0 if MOST_GIVEN do not."""
+    found = work[-1]
+    missed, n = FEWEST - 1, FEWEST
+    while n < last:
+        measure_difference(rules[n] - rules[last], *measure, found)
+        if found[measure[-1]] < bound:
+            break
+        missed, n = n, _next(n)
+    per_axis = np.empty(3, dtype=np.int64)
+    for between in range(missed + 1, min(n, MOST_GIVEN + 1)):
+        per_axis[:] = between
+        if _rule_error(vertices, per_axis, rules[last], work, measure) < bound:
+            return between
+    return n if n <= MOST_GIVEN else 0
+
+
+@njit(cache=True, error_model="numpy")
+def _reduce(vertices, rule, reference, bound, work, measure):
+    """Take points from the direction that a point less hurts least, whatever the axes are called, while allowed."""
+    best = 0
+    while best >= 0:
+        best, least = -1, bound
+        for axis in range(3):
+            if rule[axis] == FEWEST:
+                continue
+            rule[axis] -= 1
+            error = _rule_error(vertices, rule, reference, work, measure)
+            rule[axis] += 1
+            if error < least:
+                best, least = axis, error
+        if best >= 0:
+            rule[best] -= 1
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
@@ -80,35 +135,13 @@ def _settle_all(hexahedra, line_points, line_weights, lame, shear, as_given, onl
         last, settled, factor, laplace_factor = _reference(
             hexahedra[e], lame[e], shear[e], as_given, only, tolerance, rules, work, largest
         )
-        chosen[e] = MOST_GIVEN
-        met[e] = False
+        measure = (lame[e], shear[e], as_given, largest, factor, laplace_factor, only)
         bound = _KEPT * tolerance
-        for n in range(FEWEST, min(last, MOST_GIVEN) + 1):
-            measure_difference(
-                rules[n] - rules[last], lame[e], shear[e], as_given, largest, factor, laplace_factor, only, found
-            )
-            if settled and found[only] < bound:
-                chosen[e] = n
-                met[e] = True
-                break
-        if not (met[e] and anisotropic):
-            continue
-        rule, best = chosen[e], 0
-        while best >= 0:
-            # the direction that a point less hurts least, whatever the axes are called
-            best, least = -1, bound
-            for axis in range(3):
-                if rule[axis] == FEWEST:
-                    continue
-                rule[axis] -= 1
-                tensor_moments(hexahedra[e], rule, line_points, line_weights, points, weights, moments)
-                moments -= rules[last]
-                measure_difference(moments, lame[e], shear[e], as_given, largest, factor, laplace_factor, only, found)
-                rule[axis] += 1
-                if found[only] < least:
-                    best, least = axis, found[only]
-            if best >= 0:
-                rule[best] -= 1
+        n = _fewest_equal(hexahedra[e], rules, last, bound, work, measure) if settled else 0
+        met[e] = n > 0
+        chosen[e] = n if n > 0 else MOST_GIVEN
+        if n > 0 and anisotropic:
+            _reduce(hexahedra[e], chosen[e], rules[last], bound, work, measure)
 
 
 def settle(hexahedra, tolerance, poisson, measure, anisotropic=True):
