@@ -1,8 +1,8 @@
 """Tensor rules for elements that no network is trusted with: found by comparing successive rules.
 
 n×n×n points are integrated for n = 2, 3, 4, ..., from ten on in longer steps, until the tail of the differences, taken
-as geometric, is a twentieth of the tolerance; against the last rule the first that meets the tolerance is taken, and its
-points are reduced direction by direction as far as the tolerance allows.
+as geometric, is a twentieth of the tolerance; against the last rule the first that meets the tolerance is taken, and
+its points are reduced direction by direction as far as the tolerance allows.
 """
 
 import numpy as np
@@ -108,20 +108,25 @@ def _fewest_equal(vertices, rules, last, bound, work, measure):
 
 @njit(cache=True, error_model="numpy")
 def _reduce(vertices, rule, reference, bound, work, measure):
-    """Take points from the direction that a point less hurts least, whatever the axes are called, while allowed."""
-    best = 0
-    while best >= 0:
+    """Take points, at first some at a time, from the direction that this hurts least, while ``bound`` is kept.
+
+    The outcome does not depend on what the axes are called.
+    """
+    step = max(1, rule[0] // 5)
+    while step > 0:
         best, least = -1, bound
         for axis in range(3):
-            if rule[axis] == FEWEST:
+            if rule[axis] - step < FEWEST:
                 continue
-            rule[axis] -= 1
+            rule[axis] -= step
             error = _rule_error(vertices, rule, reference, work, measure)
-            rule[axis] += 1
+            rule[axis] += step
             if error < least:
                 best, least = axis, error
         if best >= 0:
-            rule[best] -= 1
+            rule[best] -= step
+        else:
+            step //= 2
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
