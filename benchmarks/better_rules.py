@@ -167,10 +167,10 @@ def draw(ratios, path):
         ordered = np.sort(ratios[RANDOM, name])
         left.plot(ordered, np.linspace(0.0, 1.0, len(ordered)), label=f"{name}, mean {ordered.mean():.2f}")
         means = [ratios[where, name].mean() if len(ratios[where, name]) else np.nan for where in places]
-        right.bar(np.arange(len(places)) + k * width, means, width, label=name)
+        right.bar(np.arange(len(places)) + k * width, means, width)
     left.axvline(1.0, color="black", linewidth=1, linestyle="--")
     left.set(xlim=(0.0, 1.2), ylim=(0.0, 1.0), xlabel="R_error", ylabel="share of random elements below")
-    left.legend(loc="upper left")
+    figure.legend(loc="outside lower center", ncols=len(RULES))
     right.axhline(1.0, color="black", linewidth=1, linestyle="--")
     right.set_xticks(np.arange(len(places)) + 0.4 - 0.5 * width, places, rotation=30, ha="right")
     right.set(ylabel="mean R_error")
