@@ -8,6 +8,8 @@ from properties import described_otherwise, moved
 
 import femnn
 from femnn.commands import training
+from femnn.geometry.families import distorted_cube
+from femnn.geometry.hexahedron import VERTICES
 from femnn.geometry.symmetry import canonical_pose
 from femnn.integration.gauss import tensor_gauss
 from femnn.learning import quadrature_weights
@@ -122,3 +124,16 @@ def test_published_classifier_serves_its_own_tolerance_alone(dataset, tmp_path):
         femnn.AdaptiveGauss(1e-4, confidence=None, weights=path)
     with pytest.raises(femnn.ParameterError, match="the published classifier has none"):
         femnn.AdaptiveGauss(1e-3, weights=path)
+
+
+@pytest.mark.parametrize("rule", [femnn.CorrectedGauss(), femnn.CorrectedGauss(3, patch=True)])
+def test_report_of_corrected_weights_counts_who_keeps_gauss(rule):
+    elements = femnn.distorted_hexahedra(200, (0.05, 0.35), seed=77)
+    flat = elements[:20] * [1.0, 1.0, 1e-4]
+    boxes = np.tile(VERTICES, (10, 1, 1))
+    report = rule.report(np.concatenate([elements, flat, boxes]))
+    corrected = int(rule.corrected(elements).sum())
+    assert (report.elements, report.corrected, report.outside) == (230, corrected, 20)
+    assert report.unimproved == 230 - corrected - 20
+    assert f"{corrected:,} (" in str(report)
+    assert rule.report(distorted_cube(3, 0.2, seed=1)).elements == 27

@@ -1,10 +1,12 @@
 """Method 2: Gauss points with weights corrected per element."""
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 
 from femnn.exceptions import FemnnWarning, ParameterError
+from femnn.geometry.mesh import hexahedra as mesh_hexahedra
 from femnn.geometry.mesh import vertex_array
 from femnn.geometry.symmetry import vertex_permutations
 from femnn.geometry.validity import require_valid
@@ -71,6 +73,24 @@ class CorrectedGauss(Rule):
         require_valid(x)
         return self._corrector.sent_on(x, self._corrector.features(x)[0])
 
+    def report(self, mesh):
+        """How many elements of a mesh keep Gauss weights, and why.
+
+        Parameters
+        ----------
+        mesh
+            A ``skfem.MeshHex`` or vertex coordinates (n, 8, 3), all elements healthy.
+
+        Returns
+        -------
+        CorrectedReport
+        """
+        x = vertex_array(mesh) if isinstance(mesh, np.ndarray) else mesh_hexahedra(mesh)
+        require_valid(x)
+        features, _ = self._corrector.features(x)
+        covered, sent_on = self._corrector.covers(features), self._corrector.sent_on(x, features)
+        return CorrectedReport(repr(self), len(x), int((~covered).sum()), int((covered & ~sent_on).sum()))
+
     def for_degree(self, degree):
         if degree > 1:
             warnings.warn(
@@ -101,6 +121,40 @@ class CorrectedGauss(Rule):
         return describe(self, self.card)
 
 
+@dataclass(frozen=True)
+class CorrectedReport:
+    """What became of the Gauss weights of some elements.
+
+    Attributes
+    ----------
+    rule
+        The rule, as it prints itself.
+    elements
+        How many there are; what follows counts those that keep Gauss weights exactly.
+    outside
+        The networks were not trained for such shapes.
+    unimproved
+        No gain is expected, as in parallelepipeds, where Gauss points are exact.
+    """
+
+    rule: str
+    elements: int
+    outside: int
+    unimproved: int
+
+    @property
+    def corrected(self):
+        """Elements with weights of their own."""
+        return self.elements - self.outside - self.unimproved
+
+    def __str__(self):
+        return (
+            f"{self.rule} on {self.elements:,} elements: weights corrected in {self.corrected:,} "
+            f"({self.corrected / self.elements:.2%}); Gauss weights kept in {self.outside:,} outside the trained "
+            f"range, {self.unimproved:,} where no gain is expected"
+        )
+
+
 class _EightWeights:
     """The published two networks."""
 
@@ -117,8 +171,11 @@ class _EightWeights:
         self._range = TrainedRange.from_weights(loaded)
         self._factor_low, self._factor_high = loaded.tensors["factors.low"], loaded.tensors["factors.high"]
 
+    def covers(self, features):
+        return self._range.contains(features)
+
     def sent_on(self, hexahedra, features):
-        return (self._classifier(features)[:, 0] > 0.0) & self._range.contains(features)
+        return (self._classifier(features)[:, 0] > 0.0) & self.covers(features)
 
     def weights(self, hexahedra, features, symmetry):
         """Weights (m, 8) at the points of the canonical pose."""
@@ -142,10 +199,13 @@ class _PassingWeights:
         self.features = features_of(loaded)
         self._range = TrainedRange.from_weights(loaded)
 
-    def sent_on(self, hexahedra, features):
+    def covers(self, features):
         # the range is that of the invariant coordinates: warps are their directions times their length
         warps = features[:, :12] * features[:, 12:13]
-        return self._range.contains(np.concatenate([warps, features[:, 13:]], axis=1)) & (features[:, 12] > 0.0)
+        return self._range.contains(np.concatenate([warps, features[:, 13:]], axis=1))
+
+    def sent_on(self, hexahedra, features):
+        return self.covers(features) & (features[:, 12] > 0.0)
 
     def weights(self, hexahedra, features, symmetry):
         """Weights (m, 27) at the points of the canonical pose."""
