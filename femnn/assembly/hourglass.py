@@ -11,9 +11,9 @@ from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
 from femnn.assembly.fused import structure
 from femnn.assembly.hourglass_kernels import add_stiffness, element_stiffness
 from femnn.exceptions import ParameterError, WeightFileError
-from femnn.geometry.mesh import hexahedra, vertex_array
+from femnn.geometry.mesh import vertex_array
 from femnn.geometry.posing import posed_warps
-from femnn.geometry.validity import require_valid
+from femnn.geometry.validity import healthy_vertices, require_valid
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.gram import COLUMNS, ROWS
 from femnn.integration.parameters import lame_parameters
@@ -110,12 +110,12 @@ class HourglassCorrection:
         """Which elements are corrected, (n,) bool: those like the elements of the training. All must be healthy."""
         x = vertex_array(hexahedra)
         require_valid(x)
-        return self._predict(x)[2]
+        return self._covered(x)
 
     def report(self, mesh):
         """How many elements of a mesh, or of an array (n, 8, 3), are corrected, and which are not."""
-        x = np.asarray(mesh, dtype=float) if isinstance(mesh, np.ndarray) else hexahedra(mesh)
-        covered = self.covers(x)
+        x = healthy_vertices(mesh)
+        covered = self._covered(x)
         return HourglassReport(len(x), tuple(int(e) for e in np.flatnonzero(~covered)))
 
     def matrix(self, mesh, young=None, poisson=None, *, stiffness=None, on_folded="error", pattern=None, out=None):
@@ -207,6 +207,11 @@ class HourglassCorrection:
         element_stiffness(form, x, orders, changes, _places(), numbers, rows, result)
         # from component-major to vertex-major rows
         return result.reshape(-1, 3, 8, 3, 8).transpose(0, 2, 1, 4, 3).reshape(-1, 24, 24)
+
+    def _covered(self, x):
+        # in parts: what is described of an element is held for as few as in `_predict`
+        parts = (x[start : start + _CHUNK] for start in range(0, len(x), _CHUNK))
+        return np.concatenate([self._range.contains(hourglass_range(posed_warps(part)[0])) for part in parts])
 
     def _predict(self, x):
         """ΔS (n, 78), zero where not covered; the vertices in the order of the pose (n, 8); what is covered (n,)."""

@@ -1,13 +1,12 @@
 """From nothing to a weight file: draw, label, train, calibrate, test, save. What ``femnn train`` does."""
 
-import tempfile
 import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from femnn.commands.training_points import range_text
+from femnn.commands.cards import range_text, save_tested
 from femnn.exceptions import FemnnWarning, ParameterError
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.error import error_against
@@ -141,18 +140,14 @@ def fit_weights(path, training, validation, held_out, options, target="error", p
         "target": target,
         **_provenance(training.recipe, options, training=len(training), test=len(held_out)),
         "history": {"classifier": str(classified), "regressor": str(regressed)},
-        "test": {},
     }
     networks = {"classifier": classifier, "regressor": regressor}
-    # the rule itself is tested, and it reads files: not at their place before their test figures are known
-    with tempfile.TemporaryDirectory() as folder:
-        card["test"] = weights_test(save_networks(Path(folder) / "untested", networks, card, tensors), held_out)
-    saved = save_networks(path, networks, card, tensors)
-    mean = card["test"].get("mean_r_error")
+    saved, test = save_tested(path, networks, card, tensors, lambda untested: weights_test(untested, held_out))
+    mean = test.get("mean_r_error")
     if mean is None or mean >= 1.0:
         does = "corrects no element" if mean is None else f"makes elements worse, not better (mean R_error {mean:.3f})"
         warnings.warn(f"{saved} {does}; train on more elements or for more epochs", FemnnWarning, stacklevel=2)
-    return saved, card["test"]
+    return saved, test
 
 
 def _data(path, recipe, progress):

@@ -1,14 +1,12 @@
 """From nothing to the weights of HourglassCorrection: draw, integrate, train, test, save."""
 
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from femnn.assembly.hourglass import KIND, HourglassCorrection
-from femnn.commands.training_points import range_text
-from femnn.exceptions import ParameterError
+from femnn.commands.cards import range_text, require_enough, save_tested
 from femnn.geometry.coordinates import modes, relative_warp
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.geometry.symmetry import canonical_pose
@@ -18,7 +16,6 @@ from femnn.integration.gauss import tensor_gauss
 from femnn.integration.gram import COLUMNS, ROWS, converged_moments, hourglass_moments, hourglass_vectors
 from femnn.integration.parameters import lame_parameters
 from femnn.integration.stiffness import elasticity_stiffness
-from femnn.learning.checkpoints import save_networks
 from femnn.learning.datasets import Recipe, grow
 from femnn.learning.hourglass import hourglass_range, train_hourglass
 from femnn.learning.training import TrainingOptions
@@ -55,11 +52,7 @@ def train_correction(folder, recipe=HOURGLASS_RECIPE, options=HOURGLASS_OPTIONS,
     recipe, options
         What to draw and how to train; ``options.seed`` seeds the network, ``recipe.seed`` all elements.
     """
-    if recipe.elements < _FEWEST_ELEMENTS:
-        raise ParameterError(
-            f"{recipe.elements} elements are too few to train and validate: at least {_FEWEST_ELEMENTS} are needed, "
-            "some ten thousand make a network of use"
-        )
+    require_enough(recipe.elements, _FEWEST_ELEMENTS, "train and validate", "some ten thousand")
     path = Path(folder) / KIND
     data = grow(
         path.with_name(f"{KIND}-data.safetensors"), recipe, _differences_of, ("hexahedra", "differences"), progress
@@ -77,17 +70,13 @@ def train_correction(folder, recipe=HOURGLASS_RECIPE, options=HOURGLASS_OPTIONS,
         "data": {**asdict(recipe), "training": first, "validation": len(rows[0]) - first},
         "training": asdict(options),
         "history": str(history),
-        "test": {},
     }
-    tensors = _range(rows[0]).tensors()
-    # the correction itself is tested, and it reads files: not at their place before their test figures are known
-    with tempfile.TemporaryDirectory() as untested:
-        correction = HourglassCorrection(
-            weights=save_networks(Path(untested) / KIND, {"factors": network}, card, tensors)
-        )
     unseen = distorted_hexahedra(min(5000, recipe.elements), (0.05, 0.35), recipe.seed + 1_000_003)
-    card["test"] = correction_test(correction, unseen)
-    return save_networks(path, {"factors": network}, card, tensors), card["test"]
+
+    def test(untested):
+        return correction_test(HourglassCorrection(weights=untested), unseen)
+
+    return save_tested(path, {"factors": network}, card, _range(rows[0]).tensors(), test)
 
 
 def _differences_of(hexahedra, recipe, first):

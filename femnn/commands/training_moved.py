@@ -1,16 +1,13 @@
 """From nothing to the weights of MovedGauss: draw, integrate, train, test, save."""
 
-import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from femnn.commands.training_points import range_text
-from femnn.exceptions import ParameterError
+from femnn.commands.cards import range_text, require_enough, save_tested
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.error import r_error
-from femnn.learning.checkpoints import save_networks
 from femnn.learning.directional_data import mesh_elements
 from femnn.learning.moved_points import describe, feature_symmetries
 from femnn.learning.moved_training import MovedRecipe, make_moved_data, train_moved
@@ -64,11 +61,7 @@ def train_moved_points(folder, recipe, options, patch, progress=True):
 def fit_moved(path, data, options, patch, progress=True):
     """Train and test the network on :class:`~femnn.learning.moved_training.MovedData` and save it."""
     path = Path(path)
-    if len(data) < _FEWEST_ELEMENTS:
-        raise ParameterError(
-            f"{len(data)} elements are too few to train and validate: at least {_FEWEST_ELEMENTS} are needed, some "
-            "thousand make a network of use"
-        )
+    require_enough(len(data), _FEWEST_ELEMENTS, "train and validate", "some thousand")
     first = round(len(data) * (1.0 - _VALIDATION))
     run = {"checkpoint": path.with_name(f"{path.name}-training.safetensors"), "progress": progress}
     network, history = train_moved(data[:first], data[first:], options, patch, _HIDDEN[patch], **run)
@@ -83,14 +76,12 @@ def fit_moved(path, data, options, patch, progress=True):
         "data": {**asdict(data.recipe), "training": first, "validation": len(data) - first},
         "training": asdict(options),
         "history": str(history),
-        "test": {},
     }
-    networks, tensors = {"points": network}, _range(data[:first].hexahedra).tensors()
-    # the rule itself is tested, and it reads files: not at their place before their test figures are known
-    with tempfile.TemporaryDirectory() as folder:
-        rule = MovedGauss(patch, weights=save_networks(Path(folder) / "untested", networks, card, tensors))
-    card["test"] = moved_test(rule, data.recipe)
-    return save_networks(path, networks, card, tensors), card["test"]
+
+    def test(untested):
+        return moved_test(MovedGauss(patch, weights=untested), data.recipe)
+
+    return save_tested(path, {"points": network}, card, _range(data[:first].hexahedra).tensors(), test)
 
 
 def _range(hexahedra):

@@ -1,21 +1,19 @@
 """From nothing to the weights of CorrectedGauss(points=3, patch=True): draw, integrate, train, test, save."""
 
-import tempfile
 import warnings
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from femnn.commands.training_points import range_text
-from femnn.exceptions import FemnnWarning, ParameterError
+from femnn.commands.cards import range_text, require_enough, save_tested
+from femnn.exceptions import FemnnWarning
 from femnn.geometry.coordinates import invariant_coordinates
 from femnn.geometry.quality import distance_from_parallelepiped
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.geometry.symmetry import canonical_pose
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.error import error_against
-from femnn.learning.checkpoints import save_networks
 from femnn.learning.datasets import Recipe
 from femnn.learning.features import features_named
 from femnn.learning.patch_weights import FEATURES, patch_systems, train_patch_weights
@@ -46,11 +44,7 @@ def train_patch(folder, recipe=PATCH_RECIPE, options=PATCH_OPTIONS, progress=Tru
     recipe, options
         What to draw and how to train; ``options.seed`` seeds the network, ``recipe.seed`` all elements.
     """
-    if recipe.elements < _FEWEST_ELEMENTS:
-        raise ParameterError(
-            f"{recipe.elements} elements are too few to train and validate: at least {_FEWEST_ELEMENTS} are needed, "
-            "some ten thousand make a network of use"
-        )
+    require_enough(recipe.elements, _FEWEST_ELEMENTS, "train and validate", "some ten thousand")
     path = Path(folder) / PATCH_KIND
     posed = canonical_pose(recipe.hexahedra())[0]
     *systems, settled = patch_systems(posed, recipe.poisson)
@@ -73,20 +67,18 @@ def train_patch(folder, recipe=PATCH_RECIPE, options=PATCH_OPTIONS, progress=Tru
         "data": {**asdict(recipe), "training": first, "validation": len(posed) - first},
         "training": asdict(options),
         "history": str(history),
-        "test": {},
     }
     tensors = TrainedRange.of(invariant_coordinates(posed)).tensors()
-    # the rule itself is tested, and it reads files: not at their place before their test figures are known
-    with tempfile.TemporaryDirectory() as untested:
-        weights = save_networks(Path(untested) / PATCH_KIND, {"changes": network}, card, tensors)
-        rule = CorrectedGauss(3, patch=True, weights=weights)
     unseen = distorted_hexahedra(min(5000, recipe.elements), (0.05, 0.35), recipe.seed + 1_000_003)
-    card["test"] = patch_test(rule, unseen)
-    saved = save_networks(path, {"changes": network}, card, tensors)
-    if card["test"]["mean_r_error"] >= 1.0:
-        does = f"makes elements worse, not better (mean R_error {card['test']['mean_r_error']:.3f})"
+
+    def test(untested):
+        return patch_test(CorrectedGauss(3, patch=True, weights=untested), unseen)
+
+    saved, figures = save_tested(path, {"changes": network}, card, tensors, test)
+    if figures["mean_r_error"] >= 1.0:
+        does = f"makes elements worse, not better (mean R_error {figures['mean_r_error']:.3f})"
         warnings.warn(f"{saved} {does}; train on more elements or for more epochs", FemnnWarning, stacklevel=2)
-    return saved, card["test"]
+    return saved, figures
 
 
 def patch_test(rule, hexahedra):

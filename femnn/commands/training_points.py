@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from femnn.exceptions import ParameterError
+from femnn.commands.cards import range_text, require_enough
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.directions import FEWEST, MEASURES, MOST, converged_points
 from femnn.integration.tensor_errors import tensor_rule_errors
@@ -23,13 +23,11 @@ from femnn.learning.residues import CANDIDATES, FEATURES
 from femnn.learning.training import TrainingOptions
 from femnn.quadrature.calibration import TOLERANCES, Calibration, scores
 from femnn.quadrature.point_predictors import DIRECTIONAL_KIND
+from femnn.quadrature.trained_range import TrainedRange
 
 # One in twelve elements validates, the others train; calibration and test elements are drawn apart.
 _VALIDATION = 1 / 12
 _FEWEST_ELEMENTS = 60
-
-# Training samples do not reach the ends of their own distribution: the range is this much wider on each side.
-_MARGIN = 0.02
 
 # Elements of each family of the calibration, of the training elements; half as many test.
 _CALIBRATION_SHARE, _MOST_CALIBRATION = 0.1, 2000
@@ -61,11 +59,7 @@ def train_points(folder, recipe=DIRECTIONAL_RECIPE, options=DIRECTIONAL_OPTIONS,
 def fit_directional(path, data, options, measures=MEASURES, progress=True):
     """Train, calibrate and test one directional network for each measure and save them; returns path and figures."""
     path = Path(path)
-    if len(data) < _FEWEST_ELEMENTS:
-        raise ParameterError(
-            f"{len(data)} elements are too few to train, validate and calibrate: at least {_FEWEST_ELEMENTS} are "
-            "needed, some thousand make a network of use"
-        )
+    require_enough(len(data), _FEWEST_ELEMENTS, "train, validate and calibrate", "some thousand")
     first = round(len(data) * (1.0 - _VALIDATION))
     n = min(_MOST_CALIBRATION, max(_FEWEST_ELEMENTS, round(_CALIBRATION_SHARE * len(data))))
     held_out = {part: families(data.recipe, seed, n // share) for part, seed, share in (("c", 1, 1), ("t", 2, 2))}
@@ -76,12 +70,13 @@ def fit_directional(path, data, options, measures=MEASURES, progress=True):
         network, history = train_directional(
             rows, data[first:].rows(measure), options, checkpoint=checkpoint, progress=progress
         )
-        low, high = _range(rows.features.reshape(-1, FEATURES))
+        trained = TrainedRange.of(rows.features.reshape(-1, FEATURES))
         least = least_corrections(rows.corrections.reshape(-1, CANDIDATES))
-        directional = DirectionalNetwork.of(network, low, high, least)
+        directional = DirectionalNetwork.of(network, trained.low, trained.high, least)
         calibration = _calibrated(directional, measure, held_out["c"])
         networks[measure], histories[measure] = network, str(history)
-        tensors |= {f"range-{measure}.low": low, f"range-{measure}.high": high, f"least-{measure}": least}
+        tensors |= {f"range-{measure}.{end}": values for end, values in vars(trained).items()}
+        tensors |= {f"least-{measure}": least}
         tensors |= calibration.tensors(measure)
         test |= _tested(directional, measure, calibration, held_out["t"])
     card = {
@@ -131,12 +126,6 @@ def families(recipe, seed, n):
     return result
 
 
-def _range(rows):
-    low, high = rows.min(axis=0), rows.max(axis=0)
-    margin = _MARGIN * (high - low)
-    return low - margin, high + margin
-
-
 def _for_measure(held_out, measure):
     return {name: family for name, family in held_out.items() if not (name == "materials" and "laplace" in measure)}
 
@@ -163,12 +152,3 @@ def _tested(network, measure, calibration, held_out):
             "points_per_element": points["cubes"],
         }
     return figures
-
-
-def range_text(recipe):
-    """The elements of a recipe in words, for cards and printed rules."""
-    return (
-        f"unit cubes, vertex coordinates moved by U(-d, d), d in {list(recipe.displacement)}, stretched up to "
-        f"{recipe.aspect:g}, sheared up to {recipe.shear:g}, {recipe.structured:.0%} with few twists, "
-        f"{recipe.rotated:.0%} turned; Poisson's ratio {recipe.poisson:g}"
-    )

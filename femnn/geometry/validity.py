@@ -10,6 +10,8 @@ from numba import njit, prange
 
 from femnn.exceptions import FoldedElementError, ParameterError
 from femnn.geometry.hexahedron import VERTICES, jacobian_determinant
+from femnn.geometry.mesh import hexahedra as mesh_hexahedra
+from femnn.geometry.mesh import vertex_array
 
 VALID, FOLDED, DEGENERATE = 0, 1, 2
 
@@ -237,6 +239,21 @@ def require_valid(hexahedra, remedy="repair the mesh or leave such elements out"
     bad = np.flatnonzero(status != VALID)
     if len(bad):
         raise FoldedElementError(f"{_describe(hexahedra, bad, status)}; {remedy}", bad)
+
+
+def healthy_vertices(mesh):
+    """Vertex coordinates (n, 8, 3) of a ``skfem.MeshHex``, or such an array as it is, if every element is healthy.
+
+    Raises
+    ------
+    MeshError
+        If it is neither, see :func:`femnn.geometry.mesh.hexahedra` and :func:`femnn.geometry.mesh.vertex_array`.
+    FoldedElementError
+        If an element cannot be integrated.
+    """
+    x = vertex_array(mesh) if isinstance(mesh, np.ndarray) else mesh_hexahedra(mesh)
+    require_valid(x)
+    return x
 
 
 def _describe(hexahedra, bad, status):

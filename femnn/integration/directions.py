@@ -35,10 +35,10 @@ _DIGITS, _BEYOND = 34.0, 4.0
 
 
 @cache
-def line_rules():
-    """Points and weights of the rules 0..``_LONGEST`` on [0, 1], rows padded with zeros."""
-    points, weights = np.zeros((_LONGEST + 1, _LONGEST)), np.zeros((_LONGEST + 1, _LONGEST))
-    for n in range(1, _LONGEST + 1):
+def line_rules(longest=_LONGEST):
+    """Points and weights of the rules 0..``longest`` on [0, 1], rows padded with zeros."""
+    points, weights = np.zeros((longest + 1, longest)), np.zeros((longest + 1, longest))
+    for n in range(1, longest + 1):
         points[n, :n], weights[n, :n] = gauss_legendre(n)
     return points, weights
 

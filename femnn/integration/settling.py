@@ -9,9 +9,16 @@ import numpy as np
 from numba import njit, prange
 
 from femnn.geometry.validity import require_valid
-from femnn.integration.directions import FEWEST, MEASURES, lame_of, measure_difference, prepare, tensor_moments
+from femnn.integration.directions import (
+    FEWEST,
+    MEASURES,
+    lame_of,
+    line_rules,
+    measure_difference,
+    prepare,
+    tensor_moments,
+)
 from femnn.integration.energy import factorise, laplace_from_moments, laplace_modes, rigid_modes
-from femnn.integration.gauss import gauss_legendre
 from femnn.integration.kernels import elasticity_from_moments
 
 #: Most points along an axis that a rule is given; an element that needs more does not meet the tolerance.
@@ -27,13 +34,6 @@ _SETTLED = 0.05
 _KEPT = 0.85
 
 _AS_GIVEN = np.eye(3)[None].copy()
-
-
-def _line_rules():
-    points, weights = np.zeros((_LONGEST + 1, _LONGEST)), np.zeros((_LONGEST + 1, _LONGEST))
-    for n in range(1, _LONGEST + 1):
-        points[n, :n], weights[n, :n] = gauss_legendre(n)
-    return points, weights
 
 
 @njit(cache=True, error_model="numpy")
@@ -171,5 +171,7 @@ def settle(hexahedra, tolerance, poisson, measure, anisotropic=True):
     require_valid(x)
     lame, shear = lame_of(np.broadcast_to(np.asarray(poisson, dtype=float), len(x)))
     chosen, met = np.empty((len(x), 3), dtype=np.int64), np.empty(len(x), dtype=np.bool_)
-    _settle_all(x, *_line_rules(), lame, shear, _AS_GIVEN, MEASURES.index(measure), tolerance, anisotropic, chosen, met)
+    _settle_all(
+        x, *line_rules(_LONGEST), lame, shear, _AS_GIVEN, MEASURES.index(measure), tolerance, anisotropic, chosen, met
+    )
     return chosen, met

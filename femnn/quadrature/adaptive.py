@@ -7,9 +7,8 @@ from numbers import Real
 import numpy as np
 
 from femnn.exceptions import FemnnWarning, ParameterError
-from femnn.geometry.mesh import hexahedra as mesh_hexahedra
 from femnn.geometry.mesh import vertex_array
-from femnn.geometry.validity import require_valid
+from femnn.geometry.validity import healthy_vertices, require_valid
 from femnn.integration.settling import MOST_GIVEN, settle
 from femnn.integration.tensor_errors import tensor_rule_errors
 from femnn.quadrature.point_predictors import load_point_predictor
@@ -128,8 +127,7 @@ class AdaptiveGauss(Rule):
         -------
         Report
         """
-        x = vertex_array(mesh) if isinstance(mesh, np.ndarray) else mesh_hexahedra(mesh)
-        require_valid(x)
+        x = healthy_vertices(mesh)
         points, outside, unmet, errors = self._decide(x)
         return Report(
             rule=repr(self),

@@ -1,21 +1,19 @@
 """Method 2: Gauss points with weights corrected per element."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from femnn.exceptions import FemnnWarning, ParameterError
-from femnn.geometry.mesh import hexahedra as mesh_hexahedra
+from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import vertex_array
 from femnn.geometry.symmetry import vertex_permutations
-from femnn.geometry.validity import require_valid
+from femnn.geometry.validity import healthy_vertices, require_valid
 from femnn.integration.gauss import tensor_gauss
 from femnn.learning.checkpoints import load_networks
 from femnn.learning.features import features_of
 from femnn.learning.patch_weights import passing_weights
 from femnn.learning.quadrature_weights import correction_factors, unposed
-from femnn.quadrature.rule import CellGroup, Rule, describe
+from femnn.quadrature.rule import CellGroup, Rule, describe, warn_of_degree
 from femnn.quadrature.trained_range import TrainedRange
 
 KIND = "quadrature-weights"
@@ -85,20 +83,13 @@ class CorrectedGauss(Rule):
         -------
         CorrectedReport
         """
-        x = vertex_array(mesh) if isinstance(mesh, np.ndarray) else mesh_hexahedra(mesh)
-        require_valid(x)
+        x = healthy_vertices(mesh)
         features, _ = self._corrector.features(x)
         covered, sent_on = self._corrector.covers(features), self._corrector.sent_on(x, features)
         return CorrectedReport(repr(self), len(x), int((~covered).sum()), int((covered & ~sent_on).sum()))
 
     def for_degree(self, degree):
-        if degree > 1:
-            warnings.warn(
-                f"CorrectedGauss was trained for trilinear shape functions, this element has degree {degree} along "
-                f"each axis; {self._corrector.loss}, use AdaptiveGauss or GaussLegendre",
-                FemnnWarning,
-                stacklevel=3,
-            )
+        warn_of_degree("CorrectedGauss", degree, self._corrector.loss)
         return self
 
     def _groups(self, hexahedra):

@@ -1,21 +1,19 @@
 """Method 2 taken further: eight points per element, points and weights predicted."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from femnn.exceptions import FemnnWarning, ParameterError, WeightFileError
+from femnn.exceptions import ParameterError, WeightFileError
 from femnn.geometry.coordinates import relative_warp
-from femnn.geometry.mesh import hexahedra as mesh_hexahedra
 from femnn.geometry.mesh import vertex_array
-from femnn.geometry.validity import require_valid
+from femnn.geometry.validity import healthy_vertices, require_valid
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.patch_projection import project, scale_to_volume
 from femnn.integration.stiffness import elasticity_stiffness
 from femnn.learning.checkpoints import load_networks
 from femnn.learning.moved_points import FEATURES, OUTPUTS, describe, placed, predicted_moves
-from femnn.quadrature.rule import CellGroup, Rule
+from femnn.quadrature.rule import CellGroup, Rule, warn_of_degree
 from femnn.quadrature.rule import describe as describe_rule
 from femnn.quadrature.trained_range import TrainedRange
 
@@ -142,20 +140,13 @@ class MovedGauss(Rule):
         -------
         MovedReport
         """
-        x = vertex_array(mesh) if isinstance(mesh, np.ndarray) else mesh_hexahedra(mesh)
-        require_valid(x)
+        x = healthy_vertices(mesh)
         state, _, _ = self._predict(x)
         counts = np.bincount(state, minlength=_MOVED)
         return MovedReport(repr(self), len(x), *map(int, counts[:_MOVED]))
 
     def for_degree(self, degree):
-        if degree > 1:
-            warnings.warn(
-                f"MovedGauss was trained for trilinear shape functions, this element has degree {degree} along each "
-                f"axis; eight points may leave zero-energy modes, use AdaptiveGauss or GaussLegendre",
-                FemnnWarning,
-                stacklevel=3,
-            )
+        warn_of_degree("MovedGauss", degree, "eight points may leave zero-energy modes")
         return self
 
     def _predict(self, x):

@@ -1,11 +1,12 @@
 """The contract that every rule keeps: a rule is two arrays for each group of cells."""
 
+import warnings
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
 
-from femnn.exceptions import FoldedElementError
+from femnn.exceptions import FemnnWarning, FoldedElementError
 from femnn.geometry.mesh import vertex_array
 from femnn.geometry.validity import valid_elements
 from femnn.integration.gauss import tensor_gauss
@@ -95,6 +96,17 @@ def groups_by_points(points_per_axis):
         CellGroup(cells, *tensor_gauss(int(code) // 10_000, int(code) // 100 % 100, int(code) % 100))
         for code, cells in zip(values, np.split(order, starts[1:]), strict=True)
     ]
+
+
+def warn_of_degree(name, degree, loss):
+    """Warn the caller of ``for_degree`` that a rule learned for trilinear shape functions meets a higher degree."""
+    if degree > 1:
+        warnings.warn(
+            f"{name} was trained for trilinear shape functions, this element has degree {degree} along each axis; "
+            f"{loss}, use AdaptiveGauss or GaussLegendre",
+            FemnnWarning,
+            stacklevel=4,
+        )
 
 
 def describe(rule, card):
