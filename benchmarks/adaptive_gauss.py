@@ -1,26 +1,23 @@
 """AdaptiveGauss against every other way of choosing integration points, on random elements and on meshes."""
 
-import json
 import time
 from pathlib import Path
 
 import click
 import numpy as np
 from adaptive_figures import draw_points
+from healthy_meshes import read_meshes, settled
 from point_choices import RIVALS, Elements
+from publishing import publish
 from tqdm import tqdm
 
-from femnn import AdaptiveGauss, distorted_hexahedra, hexahedra
+from femnn import AdaptiveGauss, distorted_hexahedra
 from femnn.commands import Command
 from femnn.commands.comparison import Structure
 from femnn.commands.locations import data_folder
 from femnn.commands.training import CLASSIFIER_OPTIONS, WEIGHTS_RECIPE, train_points_classifier
-from femnn.exceptions import FemnnError
-from femnn.files import atomic_write
 from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
 from femnn.geometry.reading import read_mesh
-from femnn.geometry.validity import VALID, classify
-from femnn.integration.directions import converged_points
 from femnn.machine import description
 from femnn.tables import markdown
 
@@ -63,36 +60,7 @@ def main(paths, elements, most, confidence, published, out, as_json):
     out.mkdir(parents=True, exist_ok=True)
     draw_points(rows, rivals, out / "adaptive-gauss.png")
     report = tables(results)
-    for name, text in (("adaptive-gauss.md", report), ("adaptive-gauss.json", json.dumps(results, indent=1))):
-        with atomic_write(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    click.echo(json.dumps(results) if as_json else report)
-
-
-def read_meshes(paths, most):
-    """Vertices of each healthy mesh by name, and remarks about the others."""
-    random, meshes, remarks = np.random.default_rng(SEED), {}, []
-    for path in paths:
-        try:
-            vertices = hexahedra(read_mesh(path))
-        except FemnnError as error:
-            raise click.ClickException(str(error)) from error
-        unfit = int((classify(vertices) != VALID).sum())
-        if unfit:
-            remarks.append(f"{path.stem} is left out: {unfit:,} of {len(vertices):,} elements are folded or degenerate")
-            continue
-        if len(vertices) > most:
-            vertices = vertices[random.permutation(len(vertices))[:most]]
-        meshes[path.stem] = settled(vertices)
-        unsure = len(vertices) - len(meshes[path.stem])
-        if unsure:
-            remarks.append(f"{path.stem} without {unsure:,} elements so nearly folded that no reference is sure")
-    return meshes, remarks
-
-
-def settled(vertices):
-    """Without the elements so nearly folded that no reference is sure."""
-    return vertices[converged_points(vertices)[1]]
+    publish(out, "adaptive-gauss", results, report, as_json)
 
 
 def figures(name, elements, tolerances, confidence):

@@ -11,12 +11,12 @@ import numba
 import numpy as np
 import skfem
 from peers.memory import forget_peak, peak, resident
+from publishing import publish
 from skfem.models.elasticity import lame_parameters, linear_elasticity
 
 import femnn
 from femnn.commands import Command
 from femnn.commands.locations import data_folder
-from femnn.files import atomic_write
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.reading import read_mesh
 from femnn.geometry.validity import VALID, classify
@@ -55,10 +55,7 @@ def main(paths, elements, repeat, tol, memory, out, as_json, worker):
     rows = [row for path in paths for row in measure_assembly(path, tol, memory)]
     results = {"machine": description(), "elements": elements, "prediction": prediction, "assembly": rows}
     report = tables(results)
-    for name, text in (("adaptive-speed.md", report), ("adaptive-speed.json", json.dumps(results, indent=1))):
-        with atomic_write(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    click.echo(json.dumps(results) if as_json else report)
+    publish(out, "adaptive-speed", results, report, as_json)
 
 
 def measure_prediction(elements, repeat, tol, measure):

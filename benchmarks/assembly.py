@@ -7,7 +7,6 @@ known; what a program may keep while the geometry stays the same is shown apart.
 that are missing are skipped.
 """
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -18,10 +17,10 @@ from peers.processes import Process, available, write_mesh
 from peers.programs import PROGRAMS
 from peers.rounds import THREADS, compare
 from peers.scikit_fem import LEARNED
+from publishing import publish
 from tqdm import tqdm
 
 from femnn.commands import Command
-from femnn.files import atomic_write
 from femnn.geometry.families import distorted_cube
 from femnn.machine import description
 from femnn.tables import markdown
@@ -71,11 +70,8 @@ def main(sizes, repeat, only, million, out, as_json):
     figures.update(rows=rows, slopes=slopes, learned=learned)
     figures["asked"] = asked(figures)
     report = _report(figures)
-    for name, text in (("assembly.md", report), ("assembly.json", json.dumps(figures, indent=1))):
-        with atomic_write(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
     draw_rates(rows, out / "assembly.png")
-    click.echo(json.dumps(figures) if as_json else report)
+    publish(out, "assembly", figures, report, as_json)
 
 
 def _mesh_file(folder, n):

@@ -5,21 +5,20 @@ R_error is the Error of a rule over that of as many Gauss points, against conver
 points are exact, or whose reference is not sure, are left out.
 """
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 import numpy as np
-from adaptive_gauss import read_meshes
 from candidates import CANDIDATES, References
+from healthy_meshes import read_meshes
 from matplotlib.figure import Figure
+from publishing import publish
 from tqdm import tqdm
 
 from femnn import distorted_hexahedra
 from femnn.commands import Command
 from femnn.commands.locations import data_folder
-from femnn.files import atomic_write
 from femnn.machine import description
 from femnn.plotting import save
 from femnn.tables import markdown
@@ -86,10 +85,7 @@ def main(paths, elements, seed, out, as_json):
     figures = {"machine": description(), "rows": rows, "remarks": remarks, "materials": materials, "asked": asked(rows)}
     draw(ratios, out / "better-rules.png")
     report = tables(figures)
-    for name, text in (("better-rules.md", report), ("better-rules.json", json.dumps(figures, indent=1))):
-        with atomic_write(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    click.echo(json.dumps(figures) if as_json else report)
+    publish(out, "better-rules", figures, report, as_json)
 
 
 def measure(rule, references):

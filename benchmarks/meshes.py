@@ -1,17 +1,16 @@
 """Integration points that AdaptiveGauss saves on real meshes, and how often it misses its tolerance there."""
 
-import json
 import time
 from pathlib import Path
 
 import click
 import numpy as np
+from publishing import publish
 from tqdm import tqdm
 
 from femnn import AdaptiveGauss, distorted_hexahedra, hexahedra
 from femnn.commands import Command
 from femnn.commands.locations import data_folder
-from femnn.files import atomic_write
 from femnn.geometry.reading import read_mesh
 from femnn.integration.convergence import error_table, smallest_points
 from femnn.integration.tensor_errors import tensor_rule_errors
@@ -37,10 +36,7 @@ def main(paths, tolerances, confidence, out, as_json):
     for path in tqdm(paths, desc="meshes", disable=None):
         rows += measure(path, tolerances, confidence)
     report = f"Machine: {description()}\n\n{table(rows)}\n"
-    for name, text in (("meshes.md", report), ("meshes.json", json.dumps(rows, indent=1))):
-        with atomic_write(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    click.echo(json.dumps(rows) if as_json else report)
+    publish(out, "meshes", rows, report, as_json)
 
 
 def measure(path, tolerances, confidence):

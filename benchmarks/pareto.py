@@ -8,7 +8,6 @@ is both as cheap and as good, and better in one of the two.
 """
 
 import gc
-import json
 import time
 from pathlib import Path
 
@@ -21,13 +20,13 @@ from crystal import copper
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
+from publishing import publish
 from skfem.models.elasticity import lame_parameters, linear_elasticity
 from tqdm import tqdm
 
 import femnn
 from femnn.commands import Command
 from femnn.commands.locations import data_folder
-from femnn.files import atomic_write
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.reading import read_mesh
 from femnn.machine import description
@@ -79,11 +78,8 @@ def main(paths, elements, cube, repeat, form, dear, only, out, as_json):
     figures = {"machine": description(), "meshes": tables}
     figures["price"] = {name: {cost: _price(rows, cost) for cost in _TIMED} for name, rows in tables.items()}
     report = _report(figures)
-    for name, text in (("pareto.md", report), ("pareto.json", json.dumps(figures, indent=1))):
-        with atomic_write(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
     _draw(tables, out / "pareto.png")
-    click.echo(json.dumps(figures) if as_json else report)
+    publish(out, "pareto", figures, report, as_json)
 
 
 def measure(mesh, candidates, rounds):

@@ -5,7 +5,6 @@ and rule err together) and against exact integration on the same mesh (what the 
 keep their shapes under refinement, against a manufactured solution.
 """
 
-import json
 import re
 from pathlib import Path
 
@@ -15,12 +14,12 @@ from candidates import CANDIDATES, Candidate, References, chosen
 from manufactured import Errors, errors, rates
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from publishing import publish
 from solid_problems import bent_beam, bracket, cooks_panel, pressed_sphere
 from tqdm import tqdm
 
 import femnn
 from femnn.commands import Command
-from femnn.files import atomic_write
 from femnn.geometry.families import mirrored_cube
 from femnn.geometry.quality import signed_volume
 from femnn.machine import description
@@ -57,11 +56,8 @@ def main(size, distortion, problems, sizes, only, out, as_json):
     figures["sizes"] = sorted(sizes)
     figures["rates"] = converge(figures["sizes"], candidates, distortion)
     report = _report(figures)
-    for name, text in (("solution-error.md", report), ("solution-error.json", json.dumps(figures, indent=1))):
-        with atomic_write(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
     _draw(figures, out / "solution-error.png")
-    click.echo(json.dumps(figures) if as_json else report)
+    publish(out, "solution-error", figures, report, as_json)
 
 
 def solve_all(problem, candidates):

@@ -4,7 +4,6 @@ Every solve has a process of its own, in which the matrix is assembled and a sma
 and memory is counted.
 """
 
-import json
 import multiprocessing
 import time
 from pathlib import Path
@@ -13,11 +12,11 @@ import click
 import numpy as np
 import skfem
 from peers.memory import forget_peak, peak, resident
+from publishing import publish
 from tqdm import tqdm
 
 import femnn
 from femnn.commands import Command
-from femnn.files import atomic_write
 from femnn.geometry.families import distorted_cube
 from femnn.machine import description
 from femnn.tables import markdown
@@ -47,10 +46,7 @@ def main(sizes, factored, out, as_json):
             rows.append(pool.apply(measure, case))
     figures = {"machine": description(), "rows": rows}
     report = f"Machine: {figures['machine']}\n\n{table(rows)}\n"
-    for name, text in (("solvers.md", report), ("solvers.json", json.dumps(figures, indent=1))):
-        with atomic_write(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    click.echo(json.dumps(figures) if as_json else report)
+    publish(out, "solvers", figures, report, as_json)
 
 
 def problem(n):
