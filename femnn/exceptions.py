@@ -85,3 +85,7 @@ class TrainingError(FemnnError):
 
 class FemnnWarning(UserWarning):
     """Base of every warning that femnn gives."""
+
+
+class MissingExtraError(FemnnError, ImportError):
+    """A package is not installed that only one part of femnn needs; the message names the extra that brings it."""
