@@ -118,7 +118,13 @@ def run_tasks(
     queue = deque(key for key in tasks if key not in there)
     failures, attempts = {}, Counter()
     with (
-        tqdm(total=len(tasks), initial=len(there), unit="task", disable=None if progress else True) as bar,
+        tqdm(
+            total=len(tasks),
+            initial=len(there),
+            desc=function.__name__.strip("_"),
+            unit="task",
+            disable=None if progress else True,
+        ) as bar,
         _attempts(function, tasks, queue, workers, scheduler) as attempted,
     ):
         for key, arrays, message in attempted:
@@ -152,7 +158,7 @@ def _check(function, tasks, workers, scheduler, retries):
             )
     if retries < 0 or (workers is not None and workers < 0):
         raise ParameterError(f"workers is {workers}, retries {retries}; neither can be negative")
-    if scheduler is not None and workers is not None:
+    if scheduler is not None and workers:
         raise ParameterError(f"workers is {workers} and scheduler {scheduler!r}; give one of them")
 
 
@@ -198,7 +204,7 @@ def _is_there(file, fingerprint):
 
 def _write(file, arrays, fingerprint):
     with atomic_write(file) as temporary, open(temporary, "wb") as opened:
-        np.savez_compressed(opened, **{_FINGERPRINT: np.array(fingerprint)}, **arrays)
+        np.savez(opened, **{_FINGERPRINT: np.array(fingerprint)}, **arrays)
 
 
 def _attempt(function, arguments):
