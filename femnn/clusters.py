@@ -10,6 +10,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from femnn.exceptions import MissingExtraError, SchedulerError
 
@@ -162,7 +163,18 @@ def _local(workers, tasks):
                 'below `if __name__ == "__main__":`, because every worker imports it'
             ) from error
         with cluster, Client(cluster, set_as_default=False) as client:
-            yield client
+            try:
+                yield client
+            finally:
+                _end_children(cluster)
+
+
+def _end_children(cluster):
+    """End what running tasks have started, which would outlive the workers."""
+    for pid in filter(None, (nanny.pid for nanny in cluster.workers.values())):
+        with contextlib.suppress(psutil.Error):
+            for child in psutil.Process(pid).children(recursive=True):
+                child.kill()
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import inspect
 import json
 import os
 import re
@@ -142,8 +143,7 @@ def load_result(path):
 
 
 def _check(function, tasks, workers, scheduler, retries):
-    name = getattr(function, "__qualname__", None)
-    if name is None or "<" in name:
+    if not inspect.isfunction(function) or "<" in function.__qualname__:
         raise ParameterError(f"{function!r} has no name in a module; give a function that is defined at the top of one")
     for key in tasks:
         if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z0-9_+=-][A-Za-z0-9._+=-]{0,199}", key):
