@@ -1,5 +1,6 @@
 """Where many tasks run: in this process, in processes of this machine, or on the Dask cluster at an address."""
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -15,7 +16,7 @@ import psutil
 from femnn.exceptions import MissingExtraError, SchedulerError
 
 # Seconds that a scheduler has to answer, and to have a worker.
-_PATIENCE = 5
+_PATIENCE = 10
 
 # Every worker is one process with one thread: results cannot depend on how many cores it finds.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -130,7 +131,7 @@ def _cluster_at(address):
     with client:
         try:
             client.wait_for_workers(1, timeout=_PATIENCE)
-        except TimeoutError as error:
+        except (TimeoutError, asyncio.TimeoutError) as error:
             raise SchedulerError(
                 f"the Dask scheduler at {address!r} has no workers; start some with `dask worker {address}`"
             ) from error

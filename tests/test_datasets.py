@@ -6,8 +6,10 @@ from dataclasses import replace
 import numba
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import femnn
+from femnn.commands import main as command
 from femnn.integration.gauss import tensor_gauss
 from femnn.learning import datasets
 from femnn.learning.datasets import Recipe, load_dataset, make_dataset
@@ -133,3 +135,13 @@ def test_other_recipes_damaged_and_foreign_files_are_refused(tmp_path):
 def test_recipes_that_make_no_sense(change):
     with pytest.raises(femnn.ParameterError):
         replace(RECIPE, **change)
+
+
+@pytest.mark.slow
+def test_benchmark_of_labels(tmp_path):
+    assert CliRunner().invoke(command, ["bench", "labels", "--elements", "40", "--out", str(tmp_path)]).exit_code == 0
+    figures = json.loads((tmp_path / "labels.json").read_text(encoding="utf-8"))
+    assert figures["same_bits"]
+    assert [row["start"] > 0.0 for row in figures["rows"]] == [False, False, True, True]
+    assert all(row["seconds"] > 0.0 for row in figures["rows"])
+    assert "Same bits: yes." in (tmp_path / "labels.md").read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -126,7 +127,7 @@ def test_no_more_tasks_are_sent_than_can_run(tmp_path, monkeypatch):
         cluster.scale(0)
         while cluster.scheduler.workers:
             time.sleep(0.01)
-        monkeypatch.setattr(clusters, "_PATIENCE", 1)
+        monkeypatch.setattr(clusters, "_PATIENCE", 3)
         with pytest.raises(SchedulerError, match=f"{address}' has no workers"):
             run_tasks(many_runs.counts_tasks, seeds(41), tmp_path, scheduler=address)
 
@@ -139,6 +140,27 @@ def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
     for wrong in (address, "carrier-pigeon://loft"):
         with pytest.raises(SchedulerError, match=f"no Dask scheduler answers at '{wrong}' within 1 s"):
             run_tasks(many_runs.drawn, seeds(2), tmp_path, scheduler=wrong)
+
+
+def test_a_scheduler_that_goes_away(tmp_path, log):
+    distributed = pytest.importorskip("distributed")
+    folder, settings = tmp_path / "runs", {"protocol": "tcp", "dashboard_address": "127.0.0.1:0"}
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, **settings) as cluster:
+
+        def close_after_two():
+            while len(list(folder.glob("[!.]*"))) < 2:
+                time.sleep(0.01)
+            cluster.close()
+
+        closing = threading.Thread(target=close_after_two)
+        closing.start()
+        with pytest.raises(SchedulerError, match="went away; the results that were there are kept"):
+            run_tasks(many_runs.dies, seeds(99, log=log, deadly=[]), folder, scheduler=cluster.scheduler_address)
+        closing.join()
+    kept = len(list(folder.iterdir()))
+    assert 2 <= kept < 99
+    outcome = run_tasks(many_runs.dies, seeds(kept + 1, log=log, deadly=[]), folder, workers=0)
+    assert outcome.ran == 1
 
 
 def test_without_distributed(tmp_path, monkeypatch):
