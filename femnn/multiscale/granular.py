@@ -253,9 +253,7 @@ def _work(folder, layer, sample):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, places))}
     command = [sys.executable, "-m", "femnn.multiscale.granular_worker", str(folder.resolve())]
     try:
-        ended = subprocess.run(
-            command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE
-        )
+        ended = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
         raise SimulationError(f"the process that moves the grains did not end within {_PATIENCE:.0f} s") from None
     if ended.returncode:

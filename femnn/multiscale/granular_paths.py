@@ -9,8 +9,8 @@ from femnn.exceptions import ParameterError
 #: How the normal component is commanded: by the separation; by the pressure; by a pressure that grows with opening.
 CONTROLS = ("displacement", "load", "stiffness")
 
-#: What the paths of :func:`draw_path` do: shear with unloading and reloading; shear to and fro; shear that wanders; load
-#: and unload in the normal direction, fresh or sheared before; shear that turns in the plane.
+#: What the paths of :func:`draw_path` do: shear with unloading and reloading; shear to and fro; shear that wanders;
+#: load and unload in the normal direction, fresh or sheared before; shear that turns in the plane.
 KINDS = ("shear", "cyclic", "random", "normal", "turning")
 
 # Of the dilation line, fitted to six runs under constant pressure (rms 0.03 d): ratio without change of volume, what a
@@ -45,9 +45,10 @@ class GrainPath:
 
     def __post_init__(self):
         separation, load = np.asarray(self.separation, float), np.asarray(self.load, float)
-        if separation.ndim != 2 or separation.shape[1] != 3 or len(separation) < 2 or load.shape != separation.shape[:1]:
+        if load.ndim != 1 or len(load) < 2 or separation.shape != (len(load), 3):
             raise ParameterError(
-                f"separations have shape {separation.shape}, loads {load.shape}; a path of k > 1 points needs (k, 3), (k,)"
+                f"separations have shape {separation.shape}, loads {load.shape}; a path of k > 1 points needs (k, 3) "
+                "and (k,)"
             )
         if self.control not in CONTROLS:
             raise ParameterError(f"control={self.control!r} is unknown; choose one of {', '.join(CONTROLS)}")

@@ -60,9 +60,7 @@ def simulate_grains(folder, paths=240, seeds=5, layer=None, points=140, workers=
         settle, {f"seed{own['seed']}": {"layer": own} for own in samples}, folder / "samples", progress=False, **how
     ).require_all()
     rows = {f"path{number:04d}-seed{layer.seed + seed}": (number, seed) for number, seed in plan_paths(paths, seeds)}
-    tasks = {
-        key: {"layer": samples[seed], "number": number, "points": points} for key, (number, seed) in rows.items()
-    }
+    tasks = {key: {"layer": samples[seed], "number": number, "points": points} for key, (number, seed) in rows.items()}
     outcome = run_tasks(respond, tasks, folder / "paths", progress=progress, **how)
     if not outcome.results:
         outcome.require_all()

@@ -64,9 +64,15 @@ class Simulation:
             f"pair_style gran/hertz/history {given['normal']} {given['tangential']} {given['damping']} NULL "
             f"{friction} 1",
             "pair_coeff * *",
+        )
+        self.set_steps()
+
+    def set_steps(self):
+        """Time step, and neighbours as often as need be: what a restart file does not hold."""
+        self.run_all(
             "neighbor 0.15 bin",
             "neigh_modify delay 0 every 1 check yes",
-            f"timestep {given['time_step']}",
+            f"timestep {self.layer['time_step']}",
         )
 
     def per_grain(self, name, width=None):
@@ -252,8 +258,9 @@ def shear(layer, folder, sample):
     facts = json.loads((sample / "sample.json").read_text())
     path = dict(np.load(folder / "path.npz"))
     simulation = Simulation(layer)
+    # with the contacts and their springs: to set the pair style again would cut them
     simulation.run_all(f"read_restart {sample / 'sample.restart'}")
-    simulation.set_contacts(layer["friction"])
+    simulation.set_steps()
     _hold(simulation)
     simulation.run_all(
         "reset_timestep 0",
