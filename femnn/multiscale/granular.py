@@ -73,7 +73,7 @@ class GrainLayer:
     diameter_ratio: float = 1.67
     aspect: float = 1.6
     slab: float = 1.2
-    speed: float = 0.012
+    speed: float = 0.015
     time_step: float = 0.2
 
     def __post_init__(self):

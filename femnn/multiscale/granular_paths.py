@@ -18,6 +18,9 @@ KINDS = ("shear", "cyclic", "random", "normal", "turning")
 # of the loose layer.
 _CRITICAL, _EXCESS, _MEMORY, _RATE, _LOOSE = 0.20, 1.0, 0.40, 0.49, 0.123
 
+# Of a layer without shear, d for a unit of (pressure / p0)^(2/3), above and below p0.
+_CLOSING, _OPENING = 0.05, 0.09
+
 _WAVES = 12
 
 
@@ -77,8 +80,8 @@ def plan_paths(paths=240, seeds=5):
     if seeds < 1 or paths < seeds:
         raise ParameterError(f"paths={paths}, seeds={seeds}: there must be a seed, and a path for each")
     shared = 0 if seeds == 1 else max(1, paths // 12)
-    rows = [(number, 0) for number in range(paths - shared * (seeds - 1))]
-    return rows + [(number, seed) for seed in range(1, seeds) for number in range(shared)]
+    rows = [(number, seed) for number in range(shared) for seed in range(seeds)]
+    return rows + [(number, 0) for number in range(shared, paths - shared * (seeds - 1))]
 
 
 def draw_path(number, points=140):
@@ -95,7 +98,8 @@ def draw_path(number, points=140):
     steps = draws.uniform(0.5, 1.0, points - 1)
     course, load = _COURSES[kind](draws, steps)
     if kind != "normal":
-        load = _levels(draws, points, varying=kind == "random")
+        lowest, highest = (0.15, 2.0) if control == "displacement" else (0.3, 3.0)
+        load = _levels(draws, points, lowest, highest, varying=kind == "random")
     separation = _sheared(course)
     stiffness = 0.0
     if control == "displacement":
@@ -175,7 +179,7 @@ def _normal(draws, steps):
         course[: first + 1] = _along(np.outer([0.0, draws.uniform(0.2, 0.8)], _direction(draws)), steps[:first])
         course[first + 1 :] = course[first]
     peaks = np.exp(draws.uniform(np.log(1.5), np.log(5.0), 3))
-    floors = np.exp(draws.uniform(np.log(0.1), np.log(0.9), 3))
+    floors = np.exp(draws.uniform(np.log(0.05), np.log(0.9), 3))
     corners = np.log([1.0, *np.stack([peaks, floors], axis=1).ravel(), 1.0])
     times = np.linspace(0.0, len(corners) - 1, len(steps) + 1 - first)
     load = np.ones(len(steps) + 1)
@@ -200,20 +204,16 @@ def _wave(draws, times, most):
     return wave - wave[0]
 
 
-def _levels(draws, points, varying):
+def _levels(draws, points, lowest, highest, varying):
     """Loads: soon at a level that is kept, or that wanders."""
     times = np.linspace(0.0, 1.0, points)
-    level = draws.uniform(np.log(0.3), np.log(3.0)) * np.minimum(times / 0.08, 1.0)
+    level = draws.uniform(np.log(lowest), np.log(highest)) * np.minimum(times / 0.08, 1.0)
     return np.exp(np.clip(level + (0.4 * _wave(draws, times, 12.0) if varying else 0.0), np.log(0.15), np.log(5.0)))
 
 
 def _openings(draws, course, load, kind):
     """About the dilation line; a layer opens and closes by some hundredths of d for a factor of its pressure."""
     times = np.linspace(0.0, 1.0, len(course))
-    pressed = -_CLOSURE * (load ** (2 / 3) - 1.0)
+    pressed = np.where(load > 1.0, _CLOSING, _OPENING) * (1.0 - load ** (2 / 3))
     wander = 0.0 if kind == "normal" else draws.uniform(0.0, 0.03) * _wave(draws, times, 8.0)
     return dilation_line(course) + pressed + wander
-
-
-# Closure of the layer, d, from no pressure to p0.
-_CLOSURE = 0.05

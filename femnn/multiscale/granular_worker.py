@@ -32,7 +32,7 @@ _PATIENCE = 300
 # A point of a path takes this many runs of LAMMPS; the last ones are averaged.
 RUNS, AVERAGED = 5, 3
 # Time steps of a run at least: waves cross the layer several times at every point.
-_LEAST_STEPS = 60
+_LEAST_STEPS = 45
 
 
 def open_lammps():
