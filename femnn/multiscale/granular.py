@@ -114,7 +114,7 @@ class GrainLayer:
         return {
             "normal": normal,
             "tangential": 4.0 * shear / (2.0 - self.poisson),
-            "damping": damper / (mass * patch),
+            "contact_damping": damper / (mass * patch),
             "contact_damper": damper,
             "time_step": self.time_step * math.pi * smallest * math.sqrt(1.0 / shear) / wave,
         }
@@ -241,12 +241,7 @@ def _work(folder, layer, sample):
     require_lammps()
     job = {
         "sample": None if sample is None else str(sample.resolve()),
-        "layer": {
-            **layer.parameters,
-            **layer.contact_constants(),
-            "young": layer.stiffness,
-            "cundall": layer.damping,
-        },
+        "layer": {**layer.parameters, **layer.contact_constants()},
     }
     (folder / "job.json").write_text(json.dumps(job))
     places = [str(Path(femnn.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]

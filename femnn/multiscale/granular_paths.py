@@ -10,8 +10,15 @@ from femnn.exceptions import ParameterError
 CONTROLS = ("displacement", "load", "stiffness")
 
 #: What the paths of :func:`draw_path` do: shear with unloading and reloading; shear to and fro; shear that wanders;
-#: load and unload in the normal direction, fresh or sheared before; shear that turns in the plane.
-KINDS = ("shear", "cyclic", "random", "normal", "turning")
+#: load and unload in the normal direction, fresh or sheared before; shear that turns in the plane; shear, then open
+#: until the grains lose touch, in half of the paths close again and shear on.
+KINDS = ("shear", "cyclic", "random", "normal", "turning", "opening")
+
+#: Paths of the kind ``"opening"`` have numbers from here on.
+OPENINGS = 10_000
+
+#: A box for the grains is as much higher than they are, d.
+MOST_OPENING = 2.0
 
 # Of the dilation line, fitted to six runs under constant pressure (rms 0.03 d): ratio without change of volume, what a
 # dense layer has more, shear after which the ratio has followed a turn, opening per shear and excess of ratio, opening
@@ -57,6 +64,10 @@ class GrainPath:
             raise ParameterError(f"control={self.control!r} is unknown; choose one of {', '.join(CONTROLS)}")
         if not (np.isfinite(separation).all() and np.isfinite(load).all()) or separation[0].any():
             raise ParameterError("a path must be finite and start at separation zero, where the layer is at rest")
+        if separation[:, 0].max() > MOST_OPENING:
+            raise ParameterError(
+                f"the layer shall open by {separation[:, 0].max():g} d; at most {MOST_OPENING} is possible"
+            )
         if self.control != "displacement" and (load.min() <= 0.0 or self.stiffness < 0.0):
             raise ParameterError(
                 f"the least load is {load.min():g}, the stiffness {self.stiffness:g}; a layer without cohesion needs a "
@@ -72,16 +83,19 @@ def constant_load(distance, points=140, load=1.0, unloading=0.0):
     return GrainPath(_sheared(course), np.full(points, float(load)), 0.0, "load", "shear")
 
 
-def plan_paths(paths=240, seeds=5):
+def plan_paths(paths=260, seeds=5):
     """What a data set holds: (number of the commanded path, seed of the sample) of each of its rows.
 
-    A twelfth of the rows' number is the number of paths that all samples follow; the first sample follows the others.
+    A thirteenth of the number of rows are paths that all samples follow, and as many open the first sample; the other
+    rows are further paths of the first sample.
     """
     if seeds < 1 or paths < seeds:
         raise ParameterError(f"paths={paths}, seeds={seeds}: there must be a seed, and a path for each")
-    shared = 0 if seeds == 1 else max(1, paths // 12)
+    share = paths // 13
+    shared = 0 if seeds == 1 else max(1, share)
     rows = [(number, seed) for number in range(shared) for seed in range(seeds)]
-    return rows + [(number, 0) for number in range(shared, paths - shared * (seeds - 1))]
+    rows += [(number, 0) for number in range(shared, paths - shared * (seeds - 1) - share)]
+    return rows + [(OPENINGS + number, 0) for number in range(share)]
 
 
 def draw_path(number, points=140):
@@ -92,6 +106,8 @@ def draw_path(number, points=140):
     ('displacement', 'normal', (20, 3))
     """
     draws = np.random.default_rng([number, 7])
+    if number >= OPENINGS:
+        return GrainPath(_opening(draws, points), np.ones(points), 0.0, "displacement", "opening")
     # 5 kinds and 4 places of controls: every pair comes once in twenty
     control = ("displacement", "load", "stiffness", "displacement")[number % 4]
     kind = KINDS[number % 5]
@@ -193,7 +209,22 @@ def _turning(draws, steps):
     return _along(np.concatenate([np.zeros((1, 2)), np.cumsum(legs, axis=0)]), steps), None
 
 
-_COURSES = dict(zip(KINDS, (_shear, _cyclic, _random, _normal, _turning), strict=True))
+def _opening(draws, points):
+    """Separations: shear, open with or without shear, then close and shear, or open further."""
+    before, after = draws.uniform(0.0, 0.8), draws.uniform(0.2, 0.6)
+    meanwhile = draws.choice([0.0, draws.uniform(0.05, 0.3)])
+    reach, closed = draws.uniform(0.08, 0.3), draws.uniform(-0.05, 0.0)
+    corners = [0.0, 0.3, 0.55, 0.65, 0.85, 1.0]
+    sheared = np.cumsum([0.0, before, meanwhile, meanwhile / 2.0, meanwhile / 2.0, after])
+    opened = np.array([0.0, 0.0, reach, reach, *draws.choice([[closed, closed], [1.2 * reach, 1.5 * reach]])])
+    times = np.linspace(0.0, 1.0, points)
+    course = np.outer(np.interp(times, corners, sheared), _direction(draws))
+    separation = _sheared(course)
+    separation[:, 0] = dilation_line(course) + np.interp(times, corners, opened)
+    return separation
+
+
+_COURSES = dict(zip(KINDS, (_shear, _cyclic, _random, _normal, _turning), strict=False))
 
 
 def _wave(draws, times, most):
