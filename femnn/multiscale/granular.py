@@ -20,6 +20,7 @@ import numpy as np
 
 import femnn
 from femnn.exceptions import MissingExtraError, ParameterError, SimulationError
+from femnn.multiscale.granular_simulation import FREE
 
 #: Raised when the preparation or the measures change: part of what names a cached sample and a record.
 VERSION = 5
@@ -186,6 +187,23 @@ def prepare(layer, cache=None):
             if not folder.exists():
                 raise
     return folder
+
+
+def sample_grains(layer, cache=None):
+    """The grains of a prepared sample, for pictures: a dict.
+
+    ``place`` (n, 3) with the third axis normal to the layer, ``radius`` (n,), ``free`` (n,) bool, False in the slabs,
+    ``width``, the period along the first two axes; in d.
+    """
+    folder = prepare(layer, cache)
+    area = json.loads((folder / "sample.json").read_text(encoding="utf-8"))["area"]
+    with np.load(folder / "grains.npz", allow_pickle=False) as file:
+        return {
+            "place": file["place"],
+            "radius": file["radius"],
+            "free": file["kind"] == FREE,
+            "width": math.sqrt(area),
+        }
 
 
 def run_path(layer, path, cache=None):
