@@ -7,6 +7,7 @@ with femnn stand for them. The picture shows a sample and what it did: stress ra
 """
 
 import argparse
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +29,12 @@ def live_records(layer, points, cache=None):
         "constant load": constant_load(2.0, points, unloading=0.6),
         "constant stiffness": draw_path(6, points),
     }
-    return {name: run_path(layer, command, cache) for name, command in commands.items()}
+    records = {}
+    for name, command in commands.items():
+        start = time.perf_counter()
+        records[name] = run_path(layer, command, cache)
+        print(f"{name}: {points} points of {layer.grains} grains in {time.perf_counter() - start:.1f} s")
+    return records
 
 
 def shipped_records(data):

