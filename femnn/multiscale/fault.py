@@ -177,7 +177,7 @@ class FaultedReservoir:
         """
         if not (np.isfinite(dt) and dt > 0.0):
             raise ParameterError(f"the time step is {dt} s; it must be positive")
-        self._check(state)
+        self.check(state)
         x = self.porous.constraint.fill(state.x)
         self.porous.loads.prescribe(x, state.t + dt)
         x, response = self._newton(x, state, dt)
@@ -250,7 +250,8 @@ class FaultedReservoir:
         error = np.max(errors, axis=0)
         return FaultBalance(body.stored, body.injected, body.exchanged, through, opened, leaked, error)
 
-    def _check(self, state):
+    def check(self, state):
+        """Raise StateError unless a state is of this reservoir."""
         own, history = self.points.state, getattr(state, "history", None)
         if not isinstance(history, State) or history.law != own.law or history.values.shape != own.values.shape:
             found = f"{len(history)} points of {history.law}" if isinstance(history, State) else "no fault"
