@@ -13,7 +13,14 @@ from scipy.sparse import bsr_array, coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from femnn.cohesive.law import State
-from femnn.exceptions import ConvergenceError, LawError, OutsideRangeError, ParameterError, StateError
+from femnn.exceptions import (
+    ConvergenceError,
+    LawError,
+    OutsideRangeError,
+    ParameterError,
+    SingularMatrixError,
+    StateError,
+)
 from femnn.multiscale.factors import Factor
 from femnn.multiscale.fault_interface import FaultPoints
 from femnn.multiscale.porous import PorousProblem, PorousState
@@ -283,36 +290,47 @@ class FaultedReservoir:
 
     def _newton(self, x, state, dt):
         """Unknowns and response at the end of the step, until rounding stops Newton's method."""
-        constraint, n_u = self.porous.constraint, self.porous.n_u
+        constraint = self.porous.constraint
         out, response = self._evaluate(x, state, dt)
-        factor, scale, norms = None, None, []
-        for iteration in range(self.max_iterations + 1):
-            if factor is None:
-                factor = Factor.of(self._tangent(response, dt), constraint, n_u)
-                scale = factor.scale if scale is None else scale
-                size = self._size(x, factor, scale)
-            error = np.linalg.norm(scale * constraint.reduce(out)) / size
-            norms.append(error)
-            if not np.isfinite(error):
+        factor = self._factor(response, state, dt)
+        scale = factor.scale
+        norms = [np.linalg.norm(scale * constraint.reduce(out))]
+        # not of the displacements found, by which a runaway would measure itself
+        size = norms[0] + self._size(x, factor)
+        while norms[-1] > 0.0:
+            gain = norms[-1] / norms[-2] if len(norms) > 1 else 0.0
+            if norms[-1] <= _ENOUGH * size and gain > 0.5:
                 break
-            gain = norms[-1] / norms[-2] if iteration else 1.0
-            if error == 0.0 or (error <= _ENOUGH and iteration and gain > 0.5):
-                self.iterations = iteration
-                return x, response
-            if gain > _GAIN and iteration:
-                factor = Factor.of(self._tangent(response, dt), constraint, n_u)
+            if len(norms) > self.max_iterations:
+                raise ConvergenceError(
+                    f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) did not converge: after "
+                    f"{len(norms) - 1} iterations the residual is {norms[-1] / size:.1e} of the forces and volumes",
+                    state,
+                    np.array(norms) / size,
+                    state.t,
+                )
+            if gain > _GAIN:
+                factor = self._factor(response, state, dt)
             step = -(constraint.matrix @ (factor.scale * factor.lu.solve(factor.scale * constraint.reduce(out))))
-            x, out, response = self._searched(x, step, state, dt, scale, error * size)
-        raise ConvergenceError(
-            f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) did not converge: after {len(norms) - 1} "
-            f"iterations the residual is {norms[-1]:.1e} of the forces and volumes",
-            state,
-            np.array(norms),
-            state.t,
-        )
+            x, out, response = self._searched(x, step, state, dt, scale, norms[-1])
+            norms.append(np.linalg.norm(scale * constraint.reduce(out)))
+        self.iterations = len(norms) - 1
+        return x, response
 
-    def _size(self, x, factor, scale):
+    def _factor(self, response, state, dt):
+        try:
+            return Factor.of(self._tangent(response, dt), self.porous.constraint, self.porous.n_u)
+        except SingularMatrixError as error:
+            raise ConvergenceError(
+                f"nothing holds the body any more on the way to t = {state.t + dt:.6g} s (dt = {dt:.6g} s): {error}",
+                state,
+                np.empty(0),
+                state.t,
+            ) from error
+
+    def _size(self, x, factor):
         """What residuals are measured by: stresses in situ, and all that is summed up in a residual."""
+        scale = factor.scale
         in_situ = np.zeros((self.points.points, self.points.operator.shape[0] // self.points.points))
         in_situ[:, :3] = np.abs(self.points.traction) * self.points.dx[:, None]
         borne = self.porous.constraint.reduce(abs(self.points.operator).T @ in_situ.ravel())

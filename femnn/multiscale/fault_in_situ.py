@@ -10,6 +10,9 @@ _PARTS, _MOST_PARTS, _MOST_ITERATIONS, _MOST_LENGTHS = 10, 320, 30, 5
 # Missing traction over the largest one.
 _ENOUGH = 1e-9
 
+# m: nothing that a law resolves.
+_TOUCH = 1e-15
+
 
 def tractions(stress, x, frames):
     """Tractions (points, 3) of a stress on planes.
@@ -95,14 +98,15 @@ def brought_to(law, wanted, state, separation):
 
 
 def _ramped(law, begin, wanted, state, separation, parts):
+    # pressed first, then sheared: faces that touch bear no shear before
+    pressed = np.column_stack([wanted[:, :1], begin[:, 1:]])
     size = np.abs(wanted).max()
-    response = law.update(separation, state)
-    for share in np.linspace(0.0, 1.0, parts + 1)[1:]:
-        target = begin + share * (wanted - begin)
-        separation, response, missing = _newton(law, target, state, separation)
-        if missing.max() > _ENOUGH * size:
-            return None, missing
-        state = response.state
+    for start, end in ((begin, pressed), (pressed, wanted)):
+        for share in np.linspace(0.0, 1.0, parts + 1)[1:]:
+            separation, response, missing = _newton(law, start + share * (end - start), state, separation)
+            if missing.max() > _ENOUGH * size:
+                return None, missing
+            state = response.state
     return (separation, state, response.traction), missing
 
 
@@ -114,8 +118,12 @@ def _newton(law, target, state, separation):
     for _ in range(_MOST_ITERATIONS):
         if (missing <= enough).all():
             break
-        # in two dimensions the second shear has no stiffness to speak of, or no load
-        step = np.einsum("pij,pj->pi", np.linalg.pinv(response.tangent, rcond=1e-12), target - response.traction)
+        tangent = response.tangent
+        if not tangent[:, 0, 0].all():
+            # faces that just touch have the stiffness of those that are pressed
+            tangent = law.update(separation - _TOUCH * np.eye(3)[0], state).tangent
+        # what slides has no stiffness along its way, which need not bring anything then
+        step = np.einsum("pij,pj->pi", np.linalg.pinv(tangent, rcond=1e-12), target - response.traction)
         length = np.ones(len(separation))
         for _ in range(_MOST_LENGTHS):
             tried = separation + length[:, None] * step

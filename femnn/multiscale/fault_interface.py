@@ -171,7 +171,10 @@ class FaultPoints:
                 before, after = (csr_array((self.points, k * n_p)) for k in (system, s - 1 - system))
                 parts.append(hstack([empty, before, values, after]))
         order = np.arange(len(parts) * self.points).reshape(len(parts), -1).T.ravel()
-        return csr_array(vstack(parts, format="csr")[order])
+        operator = csr_array(vstack(parts, format="csr")[order])
+        # scipy would sort them at some later product, and sums would round differently from then on
+        operator.sort_indices()
+        return operator
 
     def _bring_in_situ(self):
         fault, law = self.fault, self.law
