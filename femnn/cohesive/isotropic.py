@@ -59,7 +59,9 @@ class Isotropic:
             self.outputs = len(t["scale"]) + 2 * len(t["bound"])
             self.step(np.zeros((1, self.inputs)), np.zeros((1, self.state_size)))
         except (KeyError, ValueError, IndexError) as error:
-            raise WeightFileError(f"these are no tensors of an isotropic cell: {error}; fetch the file again") from error
+            raise WeightFileError(
+                f"these are no tensors of an isotropic cell: {error}; fetch the file again"
+            ) from error
 
     def step(self, x, state):
         """Outputs (n, outputs), their derivatives (n, outputs, inputs) and the new state (n, state_size)."""
@@ -97,8 +99,9 @@ class Isotropic:
         d_direction = (by_x - d_length * direction[:, None]) / length[:, None]
         across, d_across = direction[:, 1:], d_direction[:, :, 1:]
         along = (old * across[:, None]).sum(-1), (old[:, None] * d_across[:, :, None]).sum(-1)
-        p_along = (p * across[:, None]).sum(-1), (
-            (p[:, None] * d_across[:, :, None] + dp * across[:, None, None]).sum(-1)
+        p_along = (
+            (p * across[:, None]).sum(-1),
+            ((p[:, None] * d_across[:, :, None] + dp * across[:, None, None]).sum(-1)),
         )
         place = self._place(0.5 * (x[:, 0] + before[:, 0]), 0.5)
         seen = _joined(
@@ -139,9 +142,7 @@ class Isotropic:
         virgin = _algebraic(_dense(virgin, t, "hidden"))
         head = t["head.weight"].T * t["scale"]
         answers = [(now - then) @ head for now, then in zip(hidden, virgin, strict=True)]
-        mix, d_mix = (
-            each.reshape(*each.shape[:-1], len(t["bound"]), self.arrows) for each in _dense(hidden, t, "mix")
-        )
+        mix, d_mix = (each.reshape(*each.shape[:-1], len(t["bound"]), self.arrows) for each in _dense(hidden, t, "mix"))
         mixed, d_mixed = mix @ v, d_mix @ v[:, None] + mix[:, None] @ dv
         root = 1.0 / np.sqrt(1.0 + (mixed**2).sum(-1, keepdims=True))
         turn = (mixed[:, None] * d_mixed).sum(-1, keepdims=True) * (root**3)[:, None]
