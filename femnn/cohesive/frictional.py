@@ -16,8 +16,8 @@ class Frictional:
     """Tractions from a network's answers, and what happens outside the openings that it was trained on.
 
     There the network sees the nearest opening that it knows, and ln t_n goes on with a fixed slope: closing further
-    stiffens, opening further ends without traction. A network that knows where it has slid to sees its sliding cut back,
-    too.
+    stiffens, opening further ends without traction. A network that knows where it has slid to sees its sliding cut
+    back, too.
 
     Attributes
     ----------

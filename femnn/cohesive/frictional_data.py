@@ -134,9 +134,8 @@ def thinned(data, points, copies, seed):
     rows, places = [], []
     for _ in range(copies):
         # a random order, dense in one part of the path and sparse in another, below all corners
-        wave = np.sin(
-            np.arange(steps) * draws.uniform(0.02, 0.2, (len(data), 1)) + draws.uniform(0, 6.3, (len(data), 1))
-        )
+        pace, phase = draws.uniform(0.02, 0.2, (len(data), 1)), draws.uniform(0.0, 2.0 * np.pi, (len(data), 1))
+        wave = np.sin(np.arange(steps) * pace + phase)
         chance = draws.uniform(size=(len(data), steps)) ** np.exp(wave)
         rank = np.where(turning > 0.0, -1.0 - turning, 1.0 - chance)
         places.append(np.sort(np.argsort(rank, axis=1, kind="stable")[:, :points], axis=1))

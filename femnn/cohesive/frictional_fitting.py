@@ -1,6 +1,6 @@
 """From responses of precompressed, frictional layers to the weight file of a recurrent law of them."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np

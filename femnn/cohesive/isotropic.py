@@ -5,15 +5,15 @@ of a sheared layer of grains. Self-consistent as the cell of Bonatti & Mohr (J. 
 over a step of length L in direction d, each state goes a share 1 - exp(-α L) of its way to a target, so that the
 response does not depend on the size of straight steps beyond how far rates and targets change over one.
 
-States are scalars h and vectors v in the plane of shear. A perceptron gives rates α, targets of h and coefficients a of
-the vectors' targets a d. It sees h, d's normal component, the opening half way, |v|² and v · d: products in place of
+States are scalars h and vectors v in the plane of shear. A perceptron gives rates α and the targets b + a d_n of h and
+a d_s of v. It sees h, d's normal component, the opening half way, |v|² and v · d: products in place of
 vectors, so that turning or mirroring the shear turns and mirrors the answer, whatever the weights. Answers are read by
 a second perceptron of h, |v|² and the opening: scalars less their value for the virgin interface, and vectors Σ c v,
 which are zero for it. So zero separation of the virgin interface is answered by zeros exactly.
 
-Where a step is 0, d is: L = √(|move|² + ε²), and a share of L - ε keeps a pause from changing anything. The vectors'
-part along the move, a (1 - exp(-α L)) move / L, is smooth there, so that the tangent of a point at rest has a shear
-stiffness. Microstructure enters both perceptrons: scalars as they are, vectors p as |p|², p · d, and in the targets.
+Where a step is 0, so is d: L = √(|move|² + ε²), and a share of L - ε keeps a pause from changing anything. The part
+along the move, a (1 - exp(-α L)) move / L, is smooth there, so that the tangent of a point at rest has a stiffness.
+Microstructure enters both perceptrons: scalars as they are, vectors p as |p|², p · d, and in the targets.
 """
 
 import numpy as np
@@ -115,15 +115,14 @@ class Isotropic:
         stretch, s = length - EPSILON, self.states
         gone = -np.expm1(-rate * stretch)
         d_gone = (1.0 - gone)[:, None] * (d_rate * stretch[:, None] + rate[:, None] * d_length)
-        new_h = (
-            h + (target[0] - h) * gone[:, :s],
-            target[1] * gone[:, None, :s] + (target[0] - h)[:, None] * d_gone[..., :s],
-        )
-        gone, d_gone, rate, d_rate = gone[:, s:], d_gone[..., s:], rate[:, s:], d_rate[..., s:]
         share = -np.expm1(-rate * length) / length
         d_share = (1.0 - share * length)[:, None] * (d_rate * length[:, None] + rate[:, None] * d_length)
         d_share = (d_share - share[:, None] * d_length) / length[:, None]
         pushed, d_pushed = drive[0] * share, drive[1] * share[:, None] + drive[0][:, None] * d_share
+        d_new_h = target[1] * gone[:, None, :s] + (target[0] - h)[:, None] * d_gone[..., :s]
+        d_new_h += d_pushed[..., :s] * move[:, None, :1] + pushed[:, None, :s] * by_x[:, :1]
+        new_h = h + (target[0] - h) * gone[:, :s] + pushed[:, :s] * move[:, :1], d_new_h
+        gone, d_gone, pushed, d_pushed = gone[:, s:], d_gone[..., s:], pushed[:, s:], d_pushed[..., s:]
         pull, d_pull = (each.reshape(*each.shape[:-1], self.arrows, self.vectors) for each in pull)
         pulled, d_pulled = pull @ p, d_pull @ p[:, None] + pull[:, None] @ dp
         to, d_to = pulled - old, d_pulled
@@ -165,7 +164,7 @@ class Isotropic:
 
     def _split(self, pair):
         both = self.states + self.arrows
-        ends = np.cumsum([both, self.states, self.arrows])
+        ends = np.cumsum([both, self.states, both])
         return list(zip(*(np.split(each, ends, axis=-1) for each in pair), strict=True))
 
 

@@ -1,8 +1,8 @@
-"""The isotropic cell with its tangent as one Numba loop: eight points side by side, one in each lane of the vector unit.
+"""The isotropic cell with its tangent as one Numba loop: eight points side by side, one in each lane of the processor.
 
-Forward mode, as in :mod:`femnn.cohesive.isotropic`: a row holds the values of eight points and then their derivatives by
-the three components of the separation, 32 numbers, so that a layer is one product for all of them. For cells whose only
-input is the separation. No product sums over lanes, so a point gets the same bits whatever its neighbours are.
+Forward mode, as in :mod:`femnn.cohesive.isotropic`: a row holds the values of eight points and then their derivatives
+by the three components of the separation, 32 numbers, so that a layer is one product for all of them. For cells whose
+only input is the separation. No product sums over lanes, so a point gets the same bits whatever its neighbours are.
 """
 
 import numpy as np
@@ -80,7 +80,7 @@ def _steps(x, state, layers, rates, numbers, states, arrows):
         _algebraic(gated, LANES)
         _biased(move[1], moves)
         _product(gated, move[0], moves, _ROW)
-        _scalars(moves, rates, states, arrows, still, geometry, work, bits, known, LANES)
+        _scalars(moves, rates, states, arrows, still, geometry, numbers, work, bits, known, LANES)
         _vectors(moves, rates, states, arrows, old, geometry, numbers, work, bits, vectors, known, LANES)
         _biased(hidden[1], read_from)
         _product(known, hidden[0], read_from, _ROW)
@@ -224,62 +224,66 @@ def _exponentials(values, bits, row, lanes):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
-def _scalars(moves, rates, states, arrows, still, geometry, work, bits, known, lanes):
+def _decay(i, rates, moves, geometry, work, bits, lanes):
+    """Of state i: rate (row 3 of ``work``), its growth with the output behind it (4), what is kept (0), the share (1).
+
+    The share is of the way along the move, over L; in row 2 what is kept over all of L.
+    """
+    for b in range(lanes):
+        raw = moves[i, b]
+        root = np.sqrt(raw * raw + 1.0)
+        rate = rates[i] * (raw + root)
+        work[3, b], work[4, b] = rate, rate / root
+        work[0, b] = -rate * (geometry[3, b] - EPSILON)
+    _exponentials(work, bits, 0, lanes)
+    for b in range(lanes):
+        # the little that is missing to all of L needs no exponential
+        e = work[3, b] * EPSILON
+        work[2, b] = work[0, b] * (1.0 - e * (1.0 - 0.5 * e * (1.0 - e / 3.0 * (1.0 - 0.25 * e))))
+        work[1, b] = (1.0 - work[2, b]) * geometry[7, b]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_EXACT)
+def _scalars(moves, rates, states, arrows, still, geometry, numbers, work, bits, known, lanes):
     """New scalar states with derivatives: the first rows of ``known``."""
-    both = states + arrows
+    both, first = states + arrows, 2 * states + arrows
     for i in range(states):
+        _decay(i, rates, moves, geometry, work, bits, lanes)
         for b in range(lanes):
-            raw = moves[i, b]
-            root = np.sqrt(raw * raw + 1.0)
-            rate = rates[i] * (raw + root)
-            stretch = geometry[3, b] - EPSILON
-            work[3, b], work[4, b] = rate, rate / root * stretch
-            work[0, b] = -rate * stretch
-        _exponentials(work, bits, 0, lanes)
-        for b in range(lanes):
-            kept = work[0, b]
             apart = moves[both + i, b] - still[i, b]
-            known[i, b] = still[i, b] + apart * (1.0 - kept)
-            work[0, b], work[1, b] = 1.0 - kept, apart * kept
+            pushed = moves[first + i, b] * work[1, b]
+            known[i, b] = still[i, b] + apart * (1.0 - work[0, b]) + pushed * geometry[2, b]
         for c in range(1, 4):
+            own = numbers[0] if c == 1 else 0.0
             for b in range(lanes):
                 at = c * lanes + b
-                grown = work[4, b] * moves[i, at] + work[3, b] * geometry[3, at]
-                known[i, at] = moves[both + i, at] * work[0, b] + work[1, b] * grown
+                length, by_length = geometry[3, b], geometry[3, at]
+                by_rate, grown = work[4, b] * moves[i, at], work[3, b] * by_length
+                d_gone = work[0, b] * (by_rate * (length - EPSILON) + grown)
+                d_share = (work[2, b] * (by_rate * length + grown) - work[1, b] * by_length) * geometry[7, b]
+                d_pushed = moves[first + i, at] * work[1, b] + moves[first + i, b] * d_share
+                change = moves[both + i, at] * (1.0 - work[0, b]) + (moves[both + i, b] - still[i, b]) * d_gone
+                known[i, at] = change + d_pushed * geometry[2, b] + moves[first + i, b] * work[1, b] * own
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
 def _vectors(moves, rates, states, arrows, old, geometry, numbers, work, bits, vectors, known, lanes):
     """New vectors with derivatives; their squares and the opening, which end ``known``."""
-    first = 2 * states + arrows
+    first = 3 * states + arrows
     for i in range(arrows):
+        _decay(states + i, rates, moves, geometry, work, bits, lanes)
         for b in range(lanes):
-            raw = moves[states + i, b]
-            root = np.sqrt(raw * raw + 1.0)
-            rate = rates[states + i] * (raw + root)
-            work[3, b], work[4, b] = rate, rate / root
-            work[0, b] = -rate * (geometry[3, b] - EPSILON)
-        _exponentials(work, bits, 0, lanes)
-        for b in range(lanes):
-            work[5, b] = work[0, b]
-            work[0, b] = -work[3, b] * geometry[3, b]
-        _exponentials(work, bits, 0, lanes)
-        for b in range(lanes):
-            kept, length = work[5, b], geometry[3, b]
-            share = (1.0 - work[0, b]) * geometry[7, b]
-            work[1, b], work[2, b] = share, work[0, b]
-            pushed = moves[first + i, b] * share
-            vectors[i, b] = old[i, b] * kept + pushed * geometry[2, lanes + b]
-            vectors[arrows + i, b] = old[arrows + i, b] * kept + pushed * geometry[2, 2 * lanes + b]
+            pushed = moves[first + i, b] * work[1, b]
+            vectors[i, b] = old[i, b] * work[0, b] + pushed * geometry[2, lanes + b]
+            vectors[arrows + i, b] = old[arrows + i, b] * work[0, b] + pushed * geometry[2, 2 * lanes + b]
             known[states + i, b] = vectors[i, b] ** 2 + vectors[arrows + i, b] ** 2
         for c in range(1, 4):
             one, two = numbers[1] if c == 2 else 0.0, numbers[1] if c == 3 else 0.0
             for b in range(lanes):
                 at = c * lanes + b
                 length, by_length = geometry[3, b], geometry[3, at]
-                by_rate = work[4, b] * moves[states + i, at] * 1.0
-                grown = work[3, b] * by_length
-                d_kept = -work[5, b] * (by_rate * (length - EPSILON) + grown)
+                by_rate, grown = work[4, b] * moves[states + i, at], work[3, b] * by_length
+                d_kept = -work[0, b] * (by_rate * (length - EPSILON) + grown)
                 d_share = (work[2, b] * (by_rate * length + grown) - work[1, b] * by_length) * geometry[7, b]
                 d_pushed = moves[first + i, at] * work[1, b] + moves[first + i, b] * d_share
                 pushed = moves[first + i, b] * work[1, b]
@@ -299,19 +303,8 @@ def _vectors(moves, rates, states, arrows, old, geometry, numbers, work, bits, v
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
 def _mix(answers, arrows, vectors, bound, mixed, lanes):
     """The vector answer, bounded, with derivatives: rows 4 and 5 of ``mixed``."""
-    for row in range(2):
-        for b in range(lanes):
-            mixed[4 + row, b] = 0.0
-        for i in range(arrows):
-            for b in range(lanes):
-                mixed[4 + row, b] += answers[1 + i, b] * vectors[row * arrows + i, b]
-        for c in range(1, 4):
-            for b in range(lanes):
-                mixed[4 + row, c * lanes + b] = 0.0
-            for i in range(arrows):
-                for b in range(lanes):
-                    at, own = c * lanes + b, row * arrows + i
-                    mixed[4 + row, at] += answers[1 + i, at] * vectors[own, b] + answers[1 + i, b] * vectors[own, at]
+    _combine(answers, 0, arrows, vectors, mixed, lanes)
+    _combine(answers, arrows, arrows, vectors, mixed, lanes)
     for b in range(lanes):
         p, q = mixed[4, b], mixed[5, b]
         root = 1.0 / np.sqrt(1.0 + p * p + q * q)
@@ -324,6 +317,23 @@ def _mix(answers, arrows, vectors, bound, mixed, lanes):
             turn = (p * mixed[4, at] + q * mixed[5, at]) * root * root
             mixed[4, at] = bound * root * (mixed[4, at] - p * turn)
             mixed[5, at] = bound * root * (mixed[5, at] - q * turn)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_EXACT)
+def _combine(answers, first, arrows, vectors, mixed, lanes):
+    """One component of the sum of coefficients times vectors, from the row ``first`` of the vectors on."""
+    row = 4 if first == 0 else 5
+    for b in range(_ROW):
+        mixed[row, b] = 0.0
+    for i in range(arrows):
+        for b in range(lanes):
+            mixed[row, b] += answers[1 + i, b] * vectors[first + i, b]
+        for c in range(1, 4):
+            for b in range(lanes):
+                at = c * lanes + b
+                mixed[row, at] += (
+                    answers[1 + i, at] * vectors[first + i, b] + answers[1 + i, b] * vectors[first + i, at]
+                )
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)

@@ -42,7 +42,7 @@ class IsotropicCell(torch.nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.gate = torch.nn.Linear(states + 2 * arrows + 3 + extras + vectors, width, dtype=dtype)
-            self.move = torch.nn.Linear(width, 2 * both + arrows * vectors, dtype=dtype)
+            self.move = torch.nn.Linear(width, 2 * both + states + arrows * vectors, dtype=dtype)
             self.hidden = torch.nn.Linear(states + arrows + 2 + extras, width, dtype=dtype)
             self.head = torch.nn.Linear(width, len(self.scale), bias=False, dtype=dtype)
             self.mix = torch.nn.Linear(width, arrows * len(self.bound), dtype=dtype)
@@ -68,15 +68,13 @@ class IsotropicCell(torch.nn.Module):
         along = (arrows * across[:, None]).sum(-1)
         gate = algebraic(self.gate(torch.cat([h, along, (arrows * arrows).sum(-1), direction[:, :1], seen], dim=-1)))
         both = self.states + self.arrows
-        raw, target, drive, pull = self.move(gate).split(
-            [both, self.states, self.arrows, self.arrows * self.vectors], dim=-1
-        )
+        raw, target, drive, pull = self.move(gate).split([both, self.states, both, self.arrows * self.vectors], dim=-1)
         rate = self.log_rate.exp() * (raw + torch.sqrt(raw * raw + 1.0))
         gone = -torch.expm1(-rate * (length - EPSILON))
-        h = h + (target - h) * gone[:, : self.states]
-        gone = gone[:, self.states :]
-        share = -torch.expm1(-rate[:, self.states :] * length) / length
-        new = arrows * (1.0 - gone)[..., None] + (drive * share)[..., None] * move[:, None, 1:]
+        pushed = drive * (-torch.expm1(-rate * length) / length)
+        h = h + (target - h) * gone[:, : self.states] + pushed[:, : self.states] * move[:, :1]
+        gone, pushed = gone[:, self.states :], pushed[:, self.states :]
+        new = arrows * (1.0 - gone)[..., None] + pushed[..., None] * move[:, None, 1:]
         if self.vectors:
             pulled = pull.reshape(-1, self.arrows, self.vectors) @ extra
             new = new + gone[..., None] * pulled

@@ -14,8 +14,8 @@ _MICROSTRUCTURE = ("none", "porosity-coordination", "fabric", "all")
 def train_layer(path, records, network="isotropic", microstructure="none", given=False, options=None, progress=True):
     """Make the weight file ``path`` of a law; returns the law that was trained and its test figures.
 
-    Trained and tested is the fixed sample: most of its paths train, a tenth validates, a fifth is left unseen. The other
-    samples of unseen paths are a test of their own, and give the scatter between samples.
+    Trained and tested is the fixed sample: most of its paths train, a tenth validates, a fifth is left unseen. Other
+    samples on the unseen paths are a test of their own.
 
     Parameters
     ----------
