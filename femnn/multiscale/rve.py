@@ -27,7 +27,13 @@ _ROUNDING = 1e-15
 # Shear of a law's virgin traction that is taken for noise, over the normal one.
 _NOISE = 0.05
 
-_MOST_HALVINGS = 4
+# Residuals over the forces of the cracks that are good enough where they fall no further.
+_STAGNANT = 1e-9
+
+# Stiffness that keeps loose blocks where they are, over that of the blocks themselves.
+_LOOSE = 1e-12
+
+_MOST_CUTS = 4
 
 
 class CellState(NamedTuple):
@@ -289,14 +295,17 @@ class RVE:
         while True:
             norm = np.linalg.norm(residual[free])
             residuals.append(norm)
-            if norm <= self._enough(x, tried, spring):
+            forces = self._crack_forces(tried)
+            # where rounding keeps it from falling further, it is small enough before
+            stagnates = len(residuals) > 1 and norm >= 0.5 * residuals[-2] and norm <= _STAGNANT * forces
+            if norm <= self.rtol * forces + self._rounding(x) or stagnates:
                 break
             if len(residuals) > self.max_iterations:
                 raise Diverged(f"the residual was still {norm:.1e} N/m", residuals)
             matrix = self._matrix(tried.tangent)
             if spring is not None:
                 matrix[n, n] += width * spring.stiffness
-            step = _solved(matrix[np.ix_(free, free)], residual[free], residuals)
+            step = self._solved(matrix[: len(free), : len(free)], residual[free], residuals)
             x, residual, tried = self._searched(x, step, free, norm, state.cracks, spring, residuals)
         tangent = self._condensed(self._matrix(tried.tangent), residuals)
         new = CellState(x, tried.state)
@@ -316,15 +325,16 @@ class RVE:
             raise Diverged("the response of the cracks is not finite")
         return residual, tried
 
-    def _enough(self, x, tried, spring):
-        crack_forces = np.linalg.norm(self.blocks.work_of_jumps(self.elements.force(tried.traction)))
-        rounding = _ROUNDING * np.linalg.norm(self._rigidity @ np.abs(x) + np.abs(self.blocks.force))
-        return self.rtol * crack_forces + rounding
+    def _crack_forces(self, tried):
+        return np.linalg.norm(self.blocks.work_of_jumps(self.elements.force(tried.traction)))
+
+    def _rounding(self, x):
+        return _ROUNDING * np.linalg.norm(self._rigidity @ np.abs(x) + np.abs(self.blocks.force))
 
     def _searched(self, x, step, free, norm, cracks, spring, residuals):
         """Go along a step until the residual falls, else to where it is least."""
         best, length, failure = None, 1.0, None
-        for _ in range(_MOST_HALVINGS + 1):
+        for _ in range(_MOST_CUTS + 1):
             there = x.copy()
             there[free] -= length * step
             try:
@@ -358,7 +368,20 @@ class RVE:
 
     def _following(self, matrix, residuals=()):
         """How the jumps follow the macro-separation, (n_jumps, 2)."""
-        return -_solved(matrix[:-2, :-2], matrix[:-2, -2:], residuals)
+        return -self._solved(matrix[:-2, :-2], matrix[:-2, -2:], residuals)
+
+    def _solved(self, matrix, right, residuals):
+        """Solution of a dense system of the first unknowns."""
+        loose = matrix.copy()
+        # blocks between open cracks, or on sliding ones, have next to no stiffness of their own
+        loose[np.diag_indices(len(loose))] += _LOOSE * self.blocks.stiffness.diagonal()[: len(loose)]
+        try:
+            found = np.linalg.solve(loose, right)
+        except np.linalg.LinAlgError as error:
+            raise Diverged(f"the stiffness of the cell is singular: {error}", residuals) from error
+        if not np.isfinite(found).all():
+            raise Diverged("the stiffness of the cell is singular", residuals)
+        return found
 
     def _pattern(self):
         """Where entries of the elements' matrices go in that of the jumps, and which do."""
@@ -400,17 +423,3 @@ def _pressure(law):
             "cracks of different directions; take a law that starts without traction or under pressure alone"
         )
     return max(-float(traction[0]), 0.0)
-
-
-def _solved(matrix, right, residuals):
-    """Solution of a dense system; the smallest one where blocks are loose."""
-    try:
-        found = np.linalg.solve(matrix, right)
-        if np.isfinite(found).all():
-            return found
-    except np.linalg.LinAlgError:
-        pass
-    try:
-        return np.linalg.lstsq(matrix, right, rcond=1e-13)[0]
-    except np.linalg.LinAlgError as error:
-        raise Diverged(f"the stiffness of the cell is singular: {error}", residuals) from error
