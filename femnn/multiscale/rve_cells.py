@@ -138,12 +138,14 @@ def echelon_cracks(width, height, count=4, angle=60.0, band=0.4, refine=2, shift
     shift
         Moves the pattern along the interface, over ``width``.
     """
-    corners, block = _band(width, height, count, 1, angle, band, 0.0, 0, refine, shift)
+    corners, block = _band(width, height, count, 1, angle, band, 0.0, 0, refine, shift, False)
     name = f"echelon_cracks({width!r}, {height!r}, {count}, {angle!r}, {band!r}, {refine}, {shift!r})"
     return _cell(corners, width, height, block, lambda a, b: (a != b) & (np.minimum(a, b) >= 0), name)
 
 
-def block_network(width, height, count=4, rows=2, angle=60.0, band=0.6, jitter=0.15, seed=0, refine=1, shift=0.0):
+def block_network(
+    width, height, count=4, rows=2, angle=60.0, band=0.6, jitter=0.15, seed=0, refine=1, shift=0.0, mirror=False
+):
     """A band of blocks in running bond between intact rock: cracks along the interface and inclined ones between them.
 
     Parameters
@@ -164,11 +166,15 @@ def block_network(width, height, count=4, rows=2, angle=60.0, band=0.6, jitter=0
         Elements along half a block.
     shift
         Moves the pattern along the interface, over ``width``.
+    mirror
+        True makes the pattern its own mirror image, so that both directions of shear are alike; the angle must be 90.
     """
-    corners, block = _band(width, height, count, rows, angle, band, jitter, seed, refine, shift)
+    if mirror and angle != 90.0:
+        raise ParameterError(f"angle={angle!r} with mirror=True is not allowed; only upright cracks, 90, have a mirror")
+    corners, block = _band(width, height, count, rows, angle, band, jitter, seed, refine, shift, mirror)
     name = (
         f"block_network({width!r}, {height!r}, {count}, {rows}, {angle!r}, {band!r}, {jitter!r}, {seed}, {refine}, "
-        f"{shift!r})"
+        f"{shift!r}, {bool(mirror)})"
     )
     return _cell(corners, width, height, block, np.not_equal, name)
 
@@ -183,7 +189,7 @@ def _between(name, value, low, high):
         raise ParameterError(f"{name}={value!r} is not allowed; it must be between {low:g} and {high:g}")
 
 
-def _band(width, height, count, rows, angle, band, jitter, seed, refine, shift):
+def _band(width, height, count, rows, angle, band, jitter, seed, refine, shift, mirror):
     """Corners (n, 4, 2) of the elements of a band of blocks and of the rock below and above, and the block of each."""
     width, height = positive("width", width), positive("height", height)
     for name, value, least in (("count", count, 2), ("rows", rows, 1), ("seed", seed, 0), ("refine", refine, 1)):
@@ -200,7 +206,11 @@ def _band(width, height, count, rows, angle, band, jitter, seed, refine, shift):
     lines[1:-1, :, 0] = rise / np.tan(np.radians(angle)) * up + half * np.arange(2 * count)
     lines[1:-1, :, 1] = 0.5 * (1.0 - band) * height + rise * up
     random = np.random.default_rng(seed)
-    lines[1:-1] += jitter * random.uniform(-1.0, 1.0, (rows + 1, 2 * count, 2)) * [half, min(rise, half)]
+    moves = random.uniform(-1.0, 1.0, (rows + 1, 2 * count, 2))
+    if mirror:
+        image = moves[:, -np.arange(2 * count)] * [-1.0, 1.0]
+        moves = (moves + image) / np.sqrt(2.0)
+    lines[1:-1] += jitter * moves * [half, min(rise, half)]
     lines[[0, -1], :, 0] = lines[[1, -2], :, 0]
     lines[-1, :, 1] = height
     # once around, and the first of the next turn
