@@ -79,6 +79,14 @@ class DatasetError(FemnnError):
     """A data set is damaged or was made with other settings than those asked for."""
 
 
+class TaskError(FemnnError):
+    """Some of many independent runs failed; the results of the others are kept."""
+
+
+class SchedulerError(FemnnError):
+    """The Dask scheduler at the given address does not answer, has no workers, or went away."""
+
+
 class TrainingError(FemnnError):
     """Training cannot go on: the loss became NaN or infinite."""
 
