@@ -232,9 +232,9 @@ def test_slip_of_a_fault_without_friction_is_that_of_a_shear_crack():
 
 def test_cores_follow_their_formulas():
     change = np.array([[1e-4, 3e-4, -4e-4], [-2e-4, 0.0, 2e-4], [2e-4, 1e-4, 0.0]])
-    value = CrackedCore(1e-18, 0.5, dilation=0.1, spacing=2.0).transmissivity(change, {})[0]
+    value = CrackedCore(1e-18, 0.5, spacing=2.0, opening=0.5, dilation=0.1).transmissivity(change, {})[0]
     # 0.1 mm of opening and 0.5 mm of sliding
-    assert value[0] == pytest.approx((1e-18 + 1.5e-4**3 / 24.0) / 0.5)
+    assert value[0] == pytest.approx((1e-18 + 1e-4**3 / 24.0) / 0.5)
     assert value[1] == pytest.approx((1e-18 + 2e-5**3 / 24.0) / 0.5)
     core = GranularCore(1e-4, 0.25, 2e-3)
     porosity = 1.0 - 0.75 * 2e-3 / 2.1e-3

@@ -35,7 +35,7 @@ class CrackedCore:
     """A core that cracks as the fault opens and slides: the cubic law.
 
     Cracks of aperture b, one every ``spacing``, give the permeability k = k₀ + b³/(12 spacing) (D. T. Snow, Water
-    Resources Research 5 (1969) 1273-1289), with b = ⟨opening⟩ + dilation · |sliding|, since the state in situ.
+    Resources Research 5 (1969) 1273-1289), with b = opening · ⟨δ_n⟩ + dilation · |δ_s|, since the state in situ.
 
     Parameters
     ----------
@@ -43,25 +43,28 @@ class CrackedCore:
         k₀, in situ, m².
     thickness
         Of the core, m.
-    dilation
-        Aperture per sliding of faces that do not fit any more: for laws that do not dilate by themselves.
     spacing
-        Of the cracks that cross the core, m; default: its thickness.
+        Of the cracks that cross the core, along the fault, m; default: its thickness.
+    opening
+        Aperture per opening of the fault.
+    dilation
+        Aperture per sliding, of faces that do not fit any more: for laws that do not dilate by themselves.
     """
 
-    def __init__(self, permeability, thickness, dilation=0.0, spacing=None):
+    def __init__(self, permeability, thickness, spacing=None, opening=1.0, dilation=0.0):
         self.permeability = positive("permeability", permeability, zero=True)
         self.thickness = positive("thickness", thickness)
-        self.dilation = positive("dilation", dilation, zero=True)
         self.spacing = self.thickness if spacing is None else positive("spacing", spacing)
+        self.opening = positive("opening", opening, zero=True)
+        self.dilation = positive("dilation", dilation, zero=True)
 
     def transmissivity(self, change, predicted):
         """See the module."""
         sliding = np.linalg.norm(change[:, 1:], axis=1)
-        aperture = np.maximum(change[:, 0], 0.0) + self.dilation * sliding
+        aperture = self.opening * np.maximum(change[:, 0], 0.0) + self.dilation * sliding
         by_aperture = 0.25 * aperture**2 / (self.spacing * self.thickness)
         slope = np.empty_like(change)
-        slope[:, 0] = by_aperture * (change[:, 0] > 0.0)
+        slope[:, 0] = self.opening * by_aperture * (change[:, 0] > 0.0)
         unit = change[:, 1:] / np.where(sliding > 0.0, sliding, 1.0)[:, None]
         slope[:, 1:] = (self.dilation * by_aperture)[:, None] * unit
         permeability = self.permeability + aperture**3 / (12.0 * self.spacing)

@@ -1,0 +1,265 @@
+"""Water is injected beside a sealing fault until it slips, leaks, and lets the pressure through.
+
+    python examples/sealing_fault.py --law recurrent --law classical --out results
+
+A reservoir with two pore systems, 800 m wide and 500 m high, has a fault that dips with 60 degrees. The rock presses on
+it with 10.5 MPa and shears it with 4.3 MPa; its friction is 0.5. A well feeds the macropores on the right. The pressure
+takes the compression away until friction is too weak; sliding cracks the core of the fault, and fluid goes through.
+The fault carries a classical law, the recurrent network that learned it, or a cell with a crack in it that is solved at
+every integration point. A small case is computed with all three, and their histories are compared.
+ParaView opens the PVD files, of the reservoir and of the fault.
+"""
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import skfem
+from matplotlib.figure import Figure
+from matplotlib.tri import Triangulation
+
+import femnn
+from femnn.multiscale.fault import FaultedReservoir
+from femnn.multiscale.fault_files import FaultHistory, FaultSeries, save_state
+from femnn.multiscale.fault_flow import ConstantCore, CrackedCore
+from femnn.multiscale.fault_interface import Fault
+from femnn.multiscale.porous_conditions import Conditions, Well
+from femnn.multiscale.porous_files import Series
+from femnn.multiscale.porous_medium import DualPorousMedium
+from femnn.multiscale.rve import RVE
+from femnn.multiscale.rve_cells import parallel_cracks
+from femnn.multiscale.rve_law import RVELaw
+from femnn.multiscale.time_steps import march
+from femnn.plotting import save
+
+DAY = 86400.0
+WIDTH, HEIGHT, FAULT = 800.0, 500.0, 300.0
+# m per m of height: 60 degrees
+DIP = 1.0 / np.tan(np.pi / 3.0)
+ROCK = {
+    "young": 10e9,
+    "poisson": 0.25,
+    "grain_bulk": 36e9,
+    "porosity": 0.2,
+    "permeability": 1e-14,
+    "macro_fraction": 0.3,
+    "micro_permeability": 1e-16,
+    "exchange": 1e-17,
+}
+# effective stress in situ, horizontal and vertical; injection in m³/s per metre, days to it
+STRESS, RATE, DAYS = np.diag([-8e6, -18e6]), 1.2e-4, 40.0
+# of the fault's law: strength in opening, and sliding after which only friction is left
+STRENGTH, SLIDING = 10e6, 0.05
+FRICTION = 0.5
+
+LAWS = ("classical", "recurrent", "rve")
+SHOWN = {"classical": "classical law", "recurrent": "recurrent law", "rve": "RVE in the loop"}
+
+
+class Run(NamedTuple):
+    """A reservoir, its last state, its history, and the worst mass balance of a step."""
+
+    reservoir: FaultedReservoir
+    state: object
+    history: FaultHistory
+    balance: float
+
+
+def law_of(name):
+    """A law by its name in :data:`LAWS`, or from a weight file; all in the units of this fault."""
+    learned = femnn.RecurrentCohesive.load("default" if name in LAWS else name)
+    if name not in ("classical", "rve"):
+        return learned.rescaled(separation_scale=SLIDING, traction_scale=STRENGTH)
+    given = learned.reference().parameters
+    stress, length = STRENGTH / learned.traction_scale, SLIDING / learned.separation_scale
+    factors = {"strength": stress, "toughness": stress * length, "stiffness": stress / length}
+    law = femnn.BilinearCohesive(**{key: factors.get(key.rpartition("_")[2], 1.0) * own for key, own in given.items()})
+    if name == "classical":
+        return law
+    return RVELaw(RVE(parallel_cracks(0.02, 0.01, columns=3, rows=2), law, ROCK["young"], ROCK["poisson"]))
+
+
+def mesh_of(columns, rows):
+    """Quadrilaterals that follow the dip of the fault, its facets named ``fault``."""
+    x, y = np.linspace(-WIDTH / 2, WIDTH / 2, columns + 1), np.linspace(-HEIGHT / 2, HEIGHT / 2, rows + 1)
+    mesh = skfem.MeshQuad.init_tensor(x, y)
+    middle = mesh.p[:, mesh.facets].mean(axis=1)
+    sides = {
+        "left": middle[0] == x[0],
+        "right": middle[0] == x[-1],
+        "bottom": middle[1] == y[0],
+        "top": middle[1] == y[-1],
+        "fault": (middle[0] == 0.0) & (np.abs(middle[1]) < FAULT / 2),
+    }
+    sides["fault"] &= np.ptp(mesh.p[0, mesh.facets], axis=0) == 0.0
+    sheared = mesh.p[0] + DIP * mesh.p[1] * (1.0 - 2.0 * np.abs(mesh.p[0]) / WIDTH)
+    boundaries = {name: np.flatnonzero(own) for name, own in sides.items()}
+    return skfem.MeshQuad(np.array([sheared, mesh.p[1]]), mesh.t).with_boundaries(boundaries)
+
+
+def reservoir_of(law, columns, rows):
+    """The problem: far sides keep their pressure, the base and they are smooth."""
+    conditions = Conditions(
+        displacement={"left": (0.0, None), "right": (0.0, None), "bottom": (None, 0.0)},
+        pressure={"left": 0.0, "right": 0.0},
+        wells=[Well((80.0, 10.0), (RATE, None))],
+    )
+    # it has slid before, until no cohesion was left
+    slid = np.array([[0.0, share * SLIDING, 0.0] for share in np.linspace(0.1, 1.0, 10)])
+    cores = CrackedCore(1e-20, 1.0, spacing=10.0, opening=0.1, dilation=5e-4), ConstantCore(1e-21, 1.0)
+    fault = Fault(
+        femnn.Interface.split(mesh_of(columns, rows), "fault"), law, cores, stress=STRESS, history=slid
+    )  # fmt: skip
+    return FaultedReservoir(DualPorousMedium(**ROCK), conditions, fault)
+
+
+def follow(reservoir, steps, out=None, name="", progress=True):
+    """Inject for :data:`DAYS` days; series and a restart file in ``out``."""
+    state, history = reservoir.initial_state(), FaultHistory(reservoir)
+    history.add(state)
+    series = [] if out is None else [
+        Series(Path(out) / f"sealing-fault-{name}.pvd", reservoir.porous),
+        FaultSeries(Path(out) / f"sealing-fault-{name}-fault.pvd", reservoir),
+    ]  # fmt: skip
+    before, worst = state, 0.0
+
+    def keep(state):
+        nonlocal before, worst
+        worst, before = max(worst, reservoir.balance(before, state).error.max()), state
+        for own in series:
+            own.write(state)
+        if out is not None:
+            save_state(Path(out) / f"sealing-fault-{name}.npz", state)
+        return history.add(state)
+
+    times = DAY * DAYS * np.arange(1, steps + 1) / steps
+    state = march(reservoir.step, state, times, callback=keep, progress=progress)
+    return Run(reservoir, state, history, worst)
+
+
+def differences(found, wanted):
+    """Of the histories of two runs: largest slip and pressure of the macropores on the fault, in L2 and at most."""
+    result = {}
+    for what, of_run in (("slip", _slip), ("pressure", _pressure)):
+        times = wanted.history.times
+        a, b = np.interp(times, found.history.times, of_run(found)), of_run(wanted)
+        result[f"{what}, L2"] = float(np.linalg.norm(a - b) / np.linalg.norm(b))
+        result[f"{what}, max"] = float(np.abs(a - b).max() / np.abs(b).max())
+    return result
+
+
+def _slip(run):
+    return run.history.slip.max(axis=1)
+
+
+def _pressure(run):
+    return run.history.pressure[:, :, 0].mean(axis=1).max(axis=1)
+
+
+def _figures(run):
+    history = run.history
+    return {
+        "onset, days": np.nan if history.onset is None else history.onset / DAY,
+        "slip, mm": 1e3 * history.slip.max(),
+        "pressure, MPa": _pressure(run).max() / 1e6,
+        "mass balance": run.balance,
+        "outside": max(history.outside),
+    }
+
+
+def main(laws=("classical", "recurrent"), cells=(48, 40), steps=120, small=(8, 10, 15), out=None, progress=True):
+    """Figures by law, and differences by pair of the small case; writes a picture and the series of states.
+
+    ``small`` are columns, rows and steps of the small case; None leaves it out.
+    """
+    runs = {}
+    for name in laws:
+        runs[name] = follow(reservoir_of(law_of(name), *cells), steps, out, Path(name).stem, progress)
+    figures = {name: _figures(run) for name, run in runs.items()}
+    _print(figures)
+    compared = {}
+    if small is not None:
+        print("small case")
+        *size, count = small
+        names = list(dict.fromkeys([*LAWS, *laws]))
+        little = {name: follow(reservoir_of(law_of(name), *size), count, progress=progress) for name in names}
+        _print({name: _figures(run) for name, run in little.items()})
+        compared = {
+            f"{name} / {SHOWN[other]}": differences(little[name], little[other])
+            for name in names for other in ("classical", "rve") if name not in ("classical", "rve")
+        }  # fmt: skip
+        _print(compared)
+    if out is not None:
+        _draw(Path(out) / "sealing-fault.png", runs)
+    return figures, compared
+
+
+def _print(rows):
+    for name, row in rows.items():
+        print(f"{name:28}" + "".join(f"  {key} {value:.3g}" for key, value in row.items()))
+
+
+def _draw(path, runs):
+    figure = Figure(figsize=(13, 8), layout="constrained")
+    axes = figure.subplots(2, 3)
+    first = next(iter(runs.values()))
+    for place, system in enumerate(first.reservoir.systems):
+        _map(figure, axes[0, place], first, place, f"pressure of the {system}pores, MPa, after {DAYS:g} days")
+    for number, (name, run) in enumerate(runs.items()):
+        style = {
+            "color": f"C{number}",
+            "label": SHOWN.get(name, Path(name).stem),
+            "linestyle": ("-", "--", ":")[number % 3],
+        }
+        _histories(axes, run, style)
+    sigma = np.linspace(0.0, 1.1 * -first.history.traction[0, :, 0].min(), 2)
+    axes[1, 1].plot(sigma / 1e6, FRICTION * sigma / 1e6, color="grey", linewidth=0.8, label="Coulomb")
+    axes[0, 2].set(
+        title="slip along the fault, a quarter of the time each", xlabel="depth below the top, m", ylabel="mm"
+    )
+    axes[1, 0].set(title="largest slip", xlabel="days", ylabel="mm")
+    axes[1, 1].set(title="where it slips most", xlabel="effective pressure, MPa", ylabel="shear traction, MPa")
+    axes[1, 2].set(title="macropores on the fault: right, left", xlabel="days", ylabel="MPa")
+    for own in (axes[0, 2], axes[1, 0], axes[1, 1]):
+        own.legend()
+    save(figure, path)
+
+
+def _map(figure, axes, run, system, title):
+    mesh = run.reservoir.porous.displacement_basis.mesh
+    triangles = np.concatenate([mesh.t[[0, 1, 2]], mesh.t[[0, 2, 3]]], axis=1).T
+    drawn = axes.tripcolor(Triangulation(*mesh.p, triangles), run.state.p[system] / 1e6, shading="gouraud")
+    interface = run.reservoir.points.fault.interface
+    axes.plot(*mesh.p[:, interface.minus_vertices].transpose(0, 2, 1), color="w", linewidth=1.5)
+    figure.colorbar(drawn, ax=axes, location="bottom")
+    axes.set(title=title, aspect="equal")
+
+
+def _histories(axes, run, style):
+    history, days = run.history, np.array(run.history.times) / DAY
+    x = history.fields[0].x
+    order, worst = np.argsort(x[1]), history.slip[-1].argmax()
+    last = len(days) - 1
+    for share in range(1, 5):
+        label = {"label": style["label"] if share == 4 else None, "alpha": 0.25 * share}
+        axes[0, 2].plot(HEIGHT / 2 - x[1, order], 1e3 * history.slip[share * last // 4, order], **{**style, **label})
+    axes[1, 0].plot(days, 1e3 * history.slip.max(axis=1), **style)
+    outside = np.array(history.outside) > 0
+    axes[1, 0].plot(days[outside], 1e3 * history.slip.max(axis=1)[outside], "x", color=style["color"])
+    traction = history.traction[:, worst]
+    axes[1, 1].plot(-traction[:, 0] / 1e6, np.abs(traction[:, 1]) / 1e6, **style)
+    for side in range(2):
+        axes[1, 2].plot(days, history.pressure[:, side, 0, worst] / 1e6, **style)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--law", action="append", help=f"{', '.join(LAWS)}, or a weight file [classical and recurrent]"
+    )  # fmt: skip
+    parser.add_argument("--small", action="store_true", help="a coarse mesh and few steps: a minute")
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of picture and series [results]")
+    given = parser.parse_args()
+    sizes = {"cells": (16, 20), "steps": 30} if given.small else {}
+    main(given.law or ("classical", "recurrent"), out=given.out, **sizes)
