@@ -304,9 +304,11 @@ def lame_constants(young, poisson, n):
     given = []
     for name, own, low, high in (("young", young, 0.0, np.inf), ("poisson", poisson, -1.0, 0.5)):
         own = np.asarray(own, dtype=float)
-        if own.shape not in ((), (n,)) or not ((own > low) & (own < high)).all():
+        good = (own > low) & (own < high)
+        if own.shape not in ((), (n,)) or not good.all():
+            found = f"{own[~good][0]:g}" if (~good).any() else f"{own.shape}"
             raise ParameterError(
-                f"{name}={own!r} is not allowed; give one number or ({n},), between {low:g} and {high:g}"
+                f"{name}={found} is not allowed; give one number or ({n},) between {low:g} and {high:g}"
             )
         given.append(np.broadcast_to(own, n))
     young, poisson = given

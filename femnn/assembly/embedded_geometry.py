@@ -141,10 +141,10 @@ def _crossed(mesh, candidates, point, normal, edges):
     crossings = []
     for element in elements:
         vertices = mesh.t[edges, element]
+        vertices = vertices[(distance[vertices] > 0.0).sum(axis=1) == 1]
         a, b = distance[vertices].T
-        between = a * b < 0.0
-        share = (a / (a - b))[between][:, None]
-        first, second = mesh.p[:, vertices[between]].transpose(2, 1, 0)
+        share = (a / (a - b))[:, None]
+        first, second = mesh.p[:, vertices].transpose(2, 1, 0)
         crossings.append((1.0 - share) * first + share * second)
         if len(crossings[-1]) < mesh.dim() or (mesh.dim() == 2 and len(crossings[-1]) > 2):
             raise MeshError(
