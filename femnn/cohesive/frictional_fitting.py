@@ -70,7 +70,8 @@ def fit_frictional(path, network, training, validation, tests, options=None, *, 
         If the network is unknown, microstructure is both given and predicted, or is not in the data.
     """
     path = Path(path)
-    options = OPTIONS[_known(network)] if options is None else options
+    _check(network)
+    options = options or OPTIONS[network]
     names = _columns(network, training, given, predicted)
     scaling = _scaling(training, names)
     frictional = _outside(network, training)
@@ -110,10 +111,9 @@ def fit_frictional(path, network, training, validation, tests, options=None, *, 
     return RecurrentCohesive.load(save_law(path, modules, card, figures)), figures
 
 
-def _known(network):
+def _check(network):
     if network not in NETWORKS:
         raise ParameterError(f"network={network!r} is unknown; choose one of {', '.join(NETWORKS)}")
-    return network
 
 
 def _columns(network, data, given, predicted):

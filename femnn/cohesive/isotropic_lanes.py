@@ -30,13 +30,13 @@ class IsotropicLanes:
         gate, move, hidden = t["gate.weight"], t["move.weight"], t["hidden.weight"]
         still, moving = np.r_[:s, s + m : s + 2 * m], np.r_[s : s + m, s + 2 * m : s + 2 * m + 3]
         read = np.concatenate([t["head.weight"] * t["scale"][:, None], t["mix.weight"]])
-        root = 1.0 / np.sqrt(1.0 + t["hidden.bias"] ** 2)
-        virgin = t["head.weight"] * t["scale"][:, None] @ (t["hidden.bias"] * root)
+        # the loop reads what the hidden layer differs from that of the virgin interface
+        virgin = t["hidden.bias"] / np.sqrt(1.0 + t["hidden.bias"] ** 2)
         self.layers = (
             (_even(gate[:, still]), _even(gate[:, moving]), _even(t["gate.bias"])),
             (_even(move), _even(t["move.bias"])),
             (_even(hidden), _even(t["hidden.bias"])),
-            (_even(read), _even(np.concatenate([-virgin, t["mix.bias"]]))),
+            (_even(read), _even(np.concatenate([[0.0], t["mix.bias"] + t["mix.weight"] @ virgin]))),
         )
         lengths = t["lengths"]
         self.numbers = (1.0 / lengths[0], 1.0 / lengths[1], 1.0 / t["fine"][0], t["bound"][0])
@@ -71,6 +71,9 @@ def _steps(x, state, layers, rates, numbers, states, arrows):
     old, vectors = np.zeros((2 * arrows, LANES)), np.zeros((2 * arrows, _ROW))
     geometry, work = np.zeros((8, _ROW)), np.zeros((6, LANES))
     bits = work.view(np.int64)
+    _biased(hidden[1], read_from)
+    _algebraic(read_from, LANES)
+    virgin = read_from[:, 0].copy()
     for start in range(0, count, LANES):
         _gather(x, state, start, states, arrows, still, old, geometry)
         _geometry(numbers, arrows, old, geometry, moving)
@@ -85,6 +88,7 @@ def _steps(x, state, layers, rates, numbers, states, arrows):
         _biased(hidden[1], read_from)
         _product(known, hidden[0], read_from, _ROW)
         _algebraic(read_from, LANES)
+        _less(virgin, read_from)
         _biased(read[1], answers)
         _product(read_from, read[0], answers, _ROW)
         _mix(answers, arrows, vectors, numbers[3], geometry, LANES)
@@ -160,6 +164,13 @@ def _biased(bias, result):
             result[j, b] = bias[j]
         for b in range(LANES, _ROW):
             result[j, b] = 0.0
+
+
+@njit(cache=True, error_model="numpy", fastmath=_EXACT)
+def _less(virgin, rows):
+    for i in range(rows.shape[0]):
+        for b in range(LANES):
+            rows[i, b] -= virgin[i]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
