@@ -14,8 +14,8 @@ import femnn
 from femnn.cohesive.fitting import responses
 from femnn.cohesive.frictional import Frictional
 from femnn.cohesive.frictional_data import (
+    FLOOR,
     MICROSTRUCTURE,
-    OPEN,
     path_data,
     rms_errors,
     scatter,
@@ -217,7 +217,7 @@ def test_targets_are_logarithm_and_ratio_of_what_is_pressed(data):
     assert (y[..., 3] == 1.0).all()
     opened = replace(data, tractions=1e-6 * data.tractions)
     y = targets(opened)
-    np.testing.assert_array_equal(y[..., 0], np.log(OPEN))
+    np.testing.assert_array_equal(y[..., 0], np.log(FLOOR))
     assert (y[..., 1:] == 0.0).all()
     assert rms_errors(data.tractions, data) == {"ln_normal": 0.0, "ratio": 0.0}
     louder = data.tractions * np.exp(0.3)

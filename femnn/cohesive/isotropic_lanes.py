@@ -177,17 +177,17 @@ def _less(virgin, rows):
 def _product(values, weight, result, columns):
     """result += weight @ values in the first ``columns``; the number is passed, so that the loop is vectorised."""
     for j in range(0, weight.shape[0], 4):
-        for k in range(0, weight.shape[1], 2):
-            a0, a1 = weight[j, k], weight[j, k + 1]
-            b0, b1 = weight[j + 1, k], weight[j + 1, k + 1]
-            c0, c1 = weight[j + 2, k], weight[j + 2, k + 1]
-            d0, d1 = weight[j + 3, k], weight[j + 3, k + 1]
+        for k in range(0, weight.shape[1], 4):
+            p0, p1, p2, p3 = weight[j, k], weight[j, k + 1], weight[j, k + 2], weight[j, k + 3]
+            q0, q1, q2, q3 = weight[j + 1, k], weight[j + 1, k + 1], weight[j + 1, k + 2], weight[j + 1, k + 3]
+            r0, r1, r2, r3 = weight[j + 2, k], weight[j + 2, k + 1], weight[j + 2, k + 2], weight[j + 2, k + 3]
+            s0, s1, s2, s3 = weight[j + 3, k], weight[j + 3, k + 1], weight[j + 3, k + 2], weight[j + 3, k + 3]
             for b in range(columns):
-                x0, x1 = values[k, b], values[k + 1, b]
-                result[j, b] += a0 * x0 + a1 * x1
-                result[j + 1, b] += b0 * x0 + b1 * x1
-                result[j + 2, b] += c0 * x0 + c1 * x1
-                result[j + 3, b] += d0 * x0 + d1 * x1
+                x0, x1, x2, x3 = values[k, b], values[k + 1, b], values[k + 2, b], values[k + 3, b]
+                result[j, b] += p0 * x0 + p1 * x1 + p2 * x2 + p3 * x3
+                result[j + 1, b] += q0 * x0 + q1 * x1 + q2 * x2 + q3 * x3
+                result[j + 2, b] += r0 * x0 + r1 * x1 + r2 * x2 + r3 * x3
+                result[j + 3, b] += s0 * x0 + s1 * x1 + s2 * x2 + s3 * x3
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
