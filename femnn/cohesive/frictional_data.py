@@ -7,8 +7,10 @@ import numpy as np
 from femnn.cohesive.fitting import PathData
 from femnn.exceptions import DatasetError, ParameterError
 
-#: Below this share of p0 a layer counts as open: ln t_n is not followed further down, and t_s/t_n means nothing.
-OPEN = 1e-2
+#: Below this share of p0 ln t_n is not followed further down, and t_s/t_n means nothing.
+FLOOR = 1e-2
+#: Below this share of p0 a layer counts as open, and is left out of errors and scatter.
+OPEN = 0.05
 
 #: Microstructure by the name under which commands know it. Components of the fabric tensor: n along the normal, s and t
 #: across; the last two are the ones that no scalar or vector holds, which only networks without symmetries take.
@@ -23,6 +25,8 @@ VECTORS = (("fabric_ns", "fabric_nt"),)
 #: Columns that turn twice as fast as the shear.
 TENSORS = ("fabric_ss", "fabric_st")
 
+# Separations below this are rounding errors of a position.
+_REST = 1e-6
 # Moves that turn by more are corners of a path, which thinning must not cut.
 _CORNER = np.cos(np.radians(20.0))
 
@@ -53,9 +57,11 @@ def path_data(separation, traction, porosity=None, coordination=None, fabric=Non
     if separation.ndim != 3 or separation.shape[2] != 3 or traction.shape != separation.shape:
         raise DatasetError(f"separations {separation.shape} and tractions {traction.shape} must both be (n, k, 3)")
     start = np.abs(separation[:, 0]).max(axis=1, initial=0.0)
-    if start.max(initial=0.0) > 0.0:
+    if not start.max(initial=0.0) < _REST:
         path = int(start.argmax())
         raise DatasetError(f"path {path} starts at the separation {separation[path, 0]}; it must start at zero")
+    separation = separation.copy()
+    separation[:, 0] = 0.0
     pressure = -traction[:, 0, 0]
     off = np.abs(pressure - 1.0)
     if not off.max(initial=0.0) < 0.25:
@@ -85,17 +91,18 @@ def path_data(separation, traction, porosity=None, coordination=None, fabric=Non
 def targets(data):
     """What a network is to answer, (n, k, 4): ln(t_n/p0), t_s/t_n, and 1 where the layer is pressed, else 0."""
     pressure = -data.tractions[..., :1] / data.traction_scale
-    pressed = pressure > OPEN
-    floored = np.maximum(pressure, OPEN)
+    pressed = pressure > FLOOR
+    floored = np.maximum(pressure, FLOOR)
     ratio = np.where(pressed, data.tractions[..., 1:] / data.traction_scale / floored, 0.0)
     return np.concatenate([np.log(floored), ratio, pressed], axis=-1)
 
 
 def errors(tractions, data):
-    """Errors of tractions (n, k, 3) over those of ``data``: of ln t_n (n, k), and of t_s/t_n, NaN where it is open."""
+    """Errors of tractions (n, k, 3) in ln t_n and in t_s/t_n against ``data``, (n, k) each; NaN where that is open."""
     found, wanted = targets(replace(data, tractions=tractions)), targets(data)
-    gap = np.where(wanted[..., 3] > 0.0, np.linalg.norm(found[..., 1:3] - wanted[..., 1:3], axis=-1), np.nan)
-    return found[..., 0] - wanted[..., 0], gap
+    closed = -data.tractions[..., 0] > OPEN * data.traction_scale
+    gap = np.linalg.norm(found[..., 1:3] - wanted[..., 1:3], axis=-1)
+    return tuple(np.where(closed, each, np.nan) for each in (found[..., 0] - wanted[..., 0], gap))
 
 
 def rms_errors(tractions, data):
@@ -188,12 +195,13 @@ def scatter(samples):
     Returns
     -------
     dict
-        ``ln_normal`` and ``ratio``: standard deviations over samples, root mean squares over paths and points; of the
-        ratio where all samples are pressed.
+        ``ln_normal`` and ``ratio``: standard deviations over samples, root mean squares over paths and those points at
+        which no sample is open.
     """
     squares = {"ln_normal": [], "ratio": []}
     for data in samples:
-        y = targets(data)
+        closed = (-data.tractions[..., 0] > OPEN * data.traction_scale).all(axis=0)
+        y = targets(data)[:, closed]
         squares["ln_normal"].append(y[..., 0].var(axis=0, ddof=1))
-        squares["ratio"].append(y[..., 1:3].var(axis=0, ddof=1).sum(-1)[(y[..., 3] > 0.0).all(axis=0)])
+        squares["ratio"].append(y[..., 1:3].var(axis=0, ddof=1).sum(-1))
     return {name: float(np.sqrt(np.concatenate(each).mean())) for name, each in squares.items()}

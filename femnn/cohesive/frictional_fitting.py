@@ -70,7 +70,8 @@ def fit_frictional(path, network, training, validation, tests, options=None, *, 
         If the network is unknown, microstructure is both given and predicted, or is not in the data.
     """
     path = Path(path)
-    options = OPTIONS[_known(network)] if options is None else options
+    _check(network)
+    options = options or OPTIONS[network]
     names = _columns(network, training, given, predicted)
     scaling = _scaling(training, names)
     frictional = _outside(network, training)
@@ -110,10 +111,9 @@ def fit_frictional(path, network, training, validation, tests, options=None, *, 
     return RecurrentCohesive.load(save_law(path, modules, card, figures)), figures
 
 
-def _known(network):
+def _check(network):
     if network not in NETWORKS:
         raise ParameterError(f"network={network!r} is unknown; choose one of {', '.join(NETWORKS)}")
-    return network
 
 
 def _columns(network, data, given, predicted):
@@ -236,6 +236,6 @@ def _lengths(x):
 def _answered(answers, scalars, vectors):
     """Scales of scalar answers, and bounds of vectors."""
     scale = np.sqrt((answers[..., :scalars] ** 2).mean(axis=(0, 1)))
-    flat = answers[..., scalars:].reshape(-1, vectors, 2)
-    bound = 1.5 * np.linalg.norm(flat, axis=-1).max(axis=0) + 1e-6
+    pairs = answers[..., scalars:].reshape(*answers.shape[:2], vectors, 2)
+    bound = 1.5 * np.linalg.norm(pairs, axis=-1).max(axis=(0, 1)) + 1e-6
     return np.where(scale > 0.0, scale, 1.0), bound

@@ -30,13 +30,13 @@ class IsotropicLanes:
         gate, move, hidden = t["gate.weight"], t["move.weight"], t["hidden.weight"]
         still, moving = np.r_[:s, s + m : s + 2 * m], np.r_[s : s + m, s + 2 * m : s + 2 * m + 3]
         read = np.concatenate([t["head.weight"] * t["scale"][:, None], t["mix.weight"]])
-        root = 1.0 / np.sqrt(1.0 + t["hidden.bias"] ** 2)
-        virgin = t["head.weight"] * t["scale"][:, None] @ (t["hidden.bias"] * root)
+        # the loop reads what the hidden layer differs from that of the virgin interface
+        virgin = t["hidden.bias"] / np.sqrt(1.0 + t["hidden.bias"] ** 2)
         self.layers = (
             (_even(gate[:, still]), _even(gate[:, moving]), _even(t["gate.bias"])),
             (_even(move), _even(t["move.bias"])),
             (_even(hidden), _even(t["hidden.bias"])),
-            (_even(read), _even(np.concatenate([-virgin, t["mix.bias"]]))),
+            (_even(read), _even(np.concatenate([[0.0], t["mix.bias"] + t["mix.weight"] @ virgin]))),
         )
         lengths = t["lengths"]
         self.numbers = (1.0 / lengths[0], 1.0 / lengths[1], 1.0 / t["fine"][0], t["bound"][0])
@@ -71,6 +71,9 @@ def _steps(x, state, layers, rates, numbers, states, arrows):
     old, vectors = np.zeros((2 * arrows, LANES)), np.zeros((2 * arrows, _ROW))
     geometry, work = np.zeros((8, _ROW)), np.zeros((6, LANES))
     bits = work.view(np.int64)
+    _biased(hidden[1], read_from)
+    _algebraic(read_from, LANES)
+    virgin = read_from[:, 0].copy()
     for start in range(0, count, LANES):
         _gather(x, state, start, states, arrows, still, old, geometry)
         _geometry(numbers, arrows, old, geometry, moving)
@@ -85,6 +88,7 @@ def _steps(x, state, layers, rates, numbers, states, arrows):
         _biased(hidden[1], read_from)
         _product(known, hidden[0], read_from, _ROW)
         _algebraic(read_from, LANES)
+        _less(virgin, read_from)
         _biased(read[1], answers)
         _product(read_from, read[0], answers, _ROW)
         _mix(answers, arrows, vectors, numbers[3], geometry, LANES)
@@ -163,20 +167,27 @@ def _biased(bias, result):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
+def _less(virgin, rows):
+    for i in range(rows.shape[0]):
+        for b in range(LANES):
+            rows[i, b] -= virgin[i]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_EXACT)
 def _product(values, weight, result, columns):
     """result += weight @ values in the first ``columns``; the number is passed, so that the loop is vectorised."""
     for j in range(0, weight.shape[0], 4):
-        for k in range(0, weight.shape[1], 2):
-            a0, a1 = weight[j, k], weight[j, k + 1]
-            b0, b1 = weight[j + 1, k], weight[j + 1, k + 1]
-            c0, c1 = weight[j + 2, k], weight[j + 2, k + 1]
-            d0, d1 = weight[j + 3, k], weight[j + 3, k + 1]
+        for k in range(0, weight.shape[1], 4):
+            p0, p1, p2, p3 = weight[j, k], weight[j, k + 1], weight[j, k + 2], weight[j, k + 3]
+            q0, q1, q2, q3 = weight[j + 1, k], weight[j + 1, k + 1], weight[j + 1, k + 2], weight[j + 1, k + 3]
+            r0, r1, r2, r3 = weight[j + 2, k], weight[j + 2, k + 1], weight[j + 2, k + 2], weight[j + 2, k + 3]
+            s0, s1, s2, s3 = weight[j + 3, k], weight[j + 3, k + 1], weight[j + 3, k + 2], weight[j + 3, k + 3]
             for b in range(columns):
-                x0, x1 = values[k, b], values[k + 1, b]
-                result[j, b] += a0 * x0 + a1 * x1
-                result[j + 1, b] += b0 * x0 + b1 * x1
-                result[j + 2, b] += c0 * x0 + c1 * x1
-                result[j + 3, b] += d0 * x0 + d1 * x1
+                x0, x1, x2, x3 = values[k, b], values[k + 1, b], values[k + 2, b], values[k + 3, b]
+                result[j, b] += p0 * x0 + p1 * x1 + p2 * x2 + p3 * x3
+                result[j + 1, b] += q0 * x0 + q1 * x1 + q2 * x2 + q3 * x3
+                result[j + 2, b] += r0 * x0 + r1 * x1 + r2 * x2 + r3 * x3
+                result[j + 3, b] += s0 * x0 + s1 * x1 + s2 * x2 + s3 * x3
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)

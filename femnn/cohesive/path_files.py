@@ -59,7 +59,7 @@ class PathRecords:
         try:
             with np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, BadZipFile) as error:
+        except (OSError, ValueError, EOFError, BadZipFile) as error:
             raise DatasetError(f"{file} cannot be read as arrays of NumPy: {error}; make it again") from error
         missing = [name for name in ("separation", "traction") if name not in arrays]
         if missing:

@@ -97,7 +97,7 @@ def grains(data, **settings):
     Use what comes out as femnn.RecurrentCohesive.load("PATH").rescaled(separation_scale=DIAMETER,
     traction_scale=PRESSURE).
     """
-    _train("cohesive-grains", _grains(data), **settings)
+    _train("cohesive-grains", layer_records(data), **settings)
 
 
 @click.command("rve", short_help="A recurrent law of a homogenised cell.")
@@ -110,7 +110,8 @@ def rve(data, **settings):
     _train("cohesive-rve", PathRecords.load(data), **settings)
 
 
-def _grains(data):
+def layer_records(data=None):
+    """Responses from a file, or those of grains that come with femnn."""
     from femnn.cohesive.path_files import PathRecords
 
     if data is not None:
