@@ -10,7 +10,6 @@ and is checked with stresses and tractions of all integration points, after B. H
 (2009) 1-22, and K. Wang and W. C. Sun, CMAME 334 (2018) 337-380, section 5.
 """
 
-from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -206,7 +205,9 @@ class RVE:
         """
         goal = np.asarray(separation, dtype=float)
         if goal.shape != (2,) or not np.isfinite(goal).all():
-            raise ParameterError(f"separation={separation!r} is not allowed; pass two finite numbers, opening and shear")
+            raise ParameterError(
+                f"separation={separation!r} is not allowed; pass two finite numbers, opening and shear"
+            )
         start = state.separation.copy()
         held = self.traction(state)[0] + (spring.stiffness * start[0] if spring else 0.0)
         t, step, iterations, cuts = 0.0, 1.0, 0, 0
