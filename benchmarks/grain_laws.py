@@ -1,0 +1,282 @@
+"""Recurrent laws of an interface of grains: accuracy with and without microstructure, steps of other sizes, speed.
+
+Networks that are not in --networks are trained there first, with the settings of `femnn train grains`; that takes a
+minute or two each. Errors are root mean squares on unseen paths of the sample that was trained on, beside the scatter
+between samples, in ln t_n and in t_s/t_n; points at which the layer carries less than a twentieth of p0 are left out.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+from cohesive import median_seconds
+from matplotlib.figure import Figure
+from publishing import publish
+from safetensors import safe_open
+
+import femnn
+from femnn.cohesive.fitting import responses
+from femnn.cohesive.frictional_data import rms_errors, scatter, targets
+from femnn.cohesive.frictional_fitting import OPTIONS
+from femnn.cohesive.paths import refined, respond
+from femnn.commands import Command
+from femnn.commands.train_layer import layer_records, split_layer, train_layer
+from femnn.machine import description
+from femnn.plotting import save
+from femnn.tables import markdown
+
+_GRAINS = ("porosity-coordination", "fabric", "all")
+#: What is compared: network, microstructure, and whether that is given as measured instead of predicted.
+VARIANTS = (
+    ("isotropic", "none", False),
+    *(("isotropic", name, given) for given in (False, True) for name in _GRAINS),
+    ("self-consistent", "none", False),
+    ("gru", "none", False),
+    ("lstm", "none", False),
+    *(("lstm", name, given) for given in (False, True) for name in _GRAINS),
+)
+# Asked of the law: errors, or this many times the scatter; gain by the fabric tensor; times faster than the grains.
+_LN_NORMAL, _RATIO, _SCATTERS, _GAIN, _FASTER = 0.20, 0.05, 1.2, 0.15, 1e5
+
+
+@click.command(cls=Command)
+@click.option("--data", type=click.Path(path_type=Path, dir_okay=False), help="Responses.  [default: the shipped ones]")
+@click.option(
+    "--networks", type=click.Path(path_type=Path, file_okay=False), default=Path("results/grain-laws"),
+    show_default=True, help="Folder of weight files; missing ones are trained there.",
+)  # fmt: skip
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Networks of each variant.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the paths.  [default: as shipped]")
+@click.option("--points", type=click.IntRange(min=1), default=10_000, show_default=True, help="For the speed.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/grain-laws"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--speed-of", hidden=True, type=click.Path(path_type=Path), help="In a process of one thread.")
+def main(data, networks, seeds, epochs, points, out, as_json, speed_of):
+    """Accuracy, robustness and speed of recurrent laws of grains."""
+    if speed_of is not None:
+        click.echo(json.dumps(update_seconds(femnn.RecurrentCohesive.load(speed_of), points)))
+        return
+    records = layer_records(data)
+    figures = measure(records, networks, seeds, epochs, points)
+    draw(out / "grain-laws.png", records, networks)
+    publish(out, "grain-laws", figures, report(figures), as_json)
+
+
+def measure(records, folder, seeds=3, epochs=None, points=10_000):
+    """Figures of all variants, trained in ``folder`` where they are not there yet, and of the speed of the law.
+
+    Returns
+    -------
+    dict
+        ``machine``; ``scatter`` between samples; ``accuracy``, a list of rows, one a variant: means over ``seeds``;
+        ``speed``; ``asked``.
+    """
+    tests = split_layer(records)[2]
+    noise = scatter([records.data(rows) for rows in records.repeated()]) if records.repeated() else None
+    accuracy = [_variant(records, folder, variant, range(seeds), epochs, tests, noise) for variant in VARIANTS]
+    own = _weights(folder, VARIANTS[0], 0)
+    figures = {
+        "machine": description(),
+        "paths": {"fixed sample": int((records.seed == records.fixed).sum()), "all": len(records),
+                  "unseen": len(tests["unseen"])},
+        "scatter": noise,
+        "accuracy": accuracy,
+        "speed": {"seconds": _timed(own, points), "grains": _particle_seconds(records)},
+    }  # fmt: skip
+    return figures | {"asked": _asked(figures)}
+
+
+def update_seconds(law, points=10_000):
+    """Seconds of an update with tangent of one point, of many side by side."""
+    draws = np.random.default_rng(0)
+    scale = law.separation_scale
+    start = draws.uniform(-0.1, 0.1, (points, 3)) * scale
+    state = law.update(start, law.initial_state(points)).state
+    move = start + 0.01 * scale * draws.normal(size=(points, 3))
+    return median_seconds(lambda: law.update(move, state)) / points
+
+
+def _timed(path, points):
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+    command = [sys.executable, __file__, "--speed-of", str(path), "--points", str(points)]
+    answer = subprocess.run(command, env={**os.environ, **one}, capture_output=True, text=True, check=True)
+    return json.loads(answer.stdout)
+
+
+def _particle_seconds(records):
+    """Seconds of a point of the particle model, if the data set says so."""
+    seconds = records.about.get("seconds_per_point")
+    return None if seconds is None else float(seconds)
+
+
+def _weights(folder, variant, seed):
+    network, microstructure, given = variant
+    grains = "" if microstructure == "none" else f"-{microstructure}{'-given' if given else ''}"
+    return folder / f"{network}{grains}-{seed}.safetensors"
+
+
+def _trained(records, folder, variant, seed, epochs):
+    """The law of a variant, trained unless its file is there, and the minutes that took."""
+    path = _weights(folder, variant, seed)
+    network, microstructure, given = variant
+    if not path.is_file():
+        click.echo(f"training {path.stem} ...", err=True)
+        options = replace(OPTIONS[network], seed=seed, **({} if epochs is None else {"epochs": epochs}))
+        train_layer(path.with_suffix(""), records, network, microstructure, given, options)
+    seconds = 0.0
+    for checkpoint in path.parent.glob(f"{path.stem}.*.training"):
+        with safe_open(checkpoint, framework="numpy") as file:
+            seconds += sum(json.loads(file.metadata()["state"])["history"]["seconds"])
+    return femnn.RecurrentCohesive.load(path), seconds / 60.0
+
+
+def _variant(records, folder, variant, seeds, epochs, tests, noise):
+    found = []
+    for seed in seeds:
+        law, minutes = _trained(records, folder, variant, seed, epochs)
+        unseen = tests["unseen"]
+        row = rms_errors(responses(law, unseen), unseen)
+        row["minutes"] = minutes
+        row["other_ln_normal"] = row["other_ratio"] = None
+        if "other samples" in tests:
+            others = rms_errors(responses(law, tests["other samples"]), tests["other samples"])
+            row |= {f"other_{name}": error for name, error in others.items()}
+        row["longer"], row["finer"] = _other_steps(law, unseen) if law.microstructure is None else (None, None)
+        found.append(row)
+    network, microstructure, given = variant
+    mean = {name: None if found[0][name] is None else float(np.mean([row[name] for row in found])) for name in found[0]}
+    spread = [np.ptp([row[name] for row in found]) for name in ("ln_normal", "ratio")]
+    return {
+        "network": network,
+        "microstructure": microstructure if microstructure == "none" else
+        f"{microstructure}, {'given' if given else 'predicted'}",
+        **mean,
+        "ln_normal_spread": float(spread[0]),
+        "ratio_spread": float(spread[1]),
+        "ln_over_scatter": noise and mean["ln_normal"] / noise["ln_normal"],
+        "ratio_over_scatter": noise and mean["ratio"] / noise["ratio"],
+        "parameters": sum(law.card["training"]["parameters"].values()),
+    }  # fmt: skip
+
+
+def _other_steps(law, data):
+    """Errors with steps twice as long and ten times finer, over those with the steps of the data: the worse of both."""
+    usual = rms_errors(responses(law, data), data)
+    half = replace(data, separations=data.separations[:, ::2], tractions=data.tractions[:, ::2], microstructure={})
+    longer = rms_errors(responses(law, half), half)
+    usual_half = rms_errors(responses(law, data)[:, ::2], half)
+    finer = rms_errors(respond(law, refined(data.separations, 10))[0][:, ::10], data)
+    return max(longer[k] / usual_half[k] for k in usual), max(finer[k] / usual[k] for k in usual)
+
+
+def _asked(figures):
+    """Rows of what is asked and reached; of the law alone, and of what the fabric tensor brings."""
+    rows = {(row["network"], row["microstructure"]): row for row in figures["accuracy"]}
+    own, noise = rows["isotropic", "none"], figures["scatter"]
+    found = []
+    for name, what, limit in (("ln_normal", "ln t_n", _LN_NORMAL), ("ratio", "t_s/t_n", _RATIO)):
+        most = max(limit, _SCATTERS * noise[name]) if noise else limit
+        found.append(
+            {"what": f"rms of {what} on unseen paths", "asked": f"≤ {most:.3f}", "reached": f"{own[name]:.3f}"}
+        )
+    for network in ("isotropic", "lstm"):
+        for how in ("predicted", "given"):
+            for grains, asked in (("fabric", f"≥ {_GAIN:.0%}"), ("porosity-coordination", "–")):
+                other = rows[network, f"{grains}, {how}"]
+                gains = (1.0 - other[name] / rows[network, "none"][name] for name in ("ln_normal", "ratio"))
+                found.append({
+                    "what": f"better with {grains}, {how}, {network}: ln t_n, t_s/t_n",
+                    "asked": asked,
+                    "reached": ", ".join(f"{gain:+.0%}" for gain in gains),
+                })  # fmt: skip
+    speed = figures["speed"]
+    if speed["grains"] is not None:
+        times = speed["grains"] / speed["seconds"]
+        found.append({"what": "updates over those of the particle model", "asked": f"≥ {_FASTER:.0e} ×",
+                      "reached": f"{times:.1e} ×"})  # fmt: skip
+    return found
+
+
+def draw(path, records, folder):
+    """Unseen paths: the data with the band of the samples that follow the same path, and the laws."""
+    unseen = split_layer(records)[2]["unseen"]
+    own = np.flatnonzero(records.seed == records.fixed)
+    # rows of the records behind the unseen ones, to find their companions
+    rows = [int(own[(records.separation[own] == each).all(axis=(1, 2))][0]) for each in unseen.separations]
+    shared = [row for row in rows if (records.path == records.path[row]).sum() > 1]
+    rows = (shared + [row for row in rows if row not in shared])[:4]
+    shown = {"isotropic": VARIANTS[0], "LSTM": ("lstm", "none", False)}
+    laws = {name: femnn.RecurrentCohesive.load(_weights(folder, variant, 0)) for name, variant in shown.items()}
+    figure = Figure(figsize=(3.4 * len(rows), 7.2), layout="constrained")
+    axes = figure.subplots(3, len(rows), squeeze=False, sharex="col", sharey="row")
+    for column, row in enumerate(rows):
+        _draw_path(axes[:, column], records, row, laws)
+    for line, label in enumerate(("separation, d", "ln(t_n / p0)", "t_s / t_n along the first shear")):
+        axes[line, 0].set_ylabel(label)
+    axes[1, 0].legend(fontsize=7)
+    axes[0, 0].legend(fontsize=7)
+    save(figure, path)
+
+
+def _draw_path(axes, records, row, laws):
+    data = records.data([row])
+    steps = np.arange(data.separations.shape[1])
+    for component, label in enumerate(("opening", "first shear", "second shear")):
+        axes[0].plot(steps, data.separations[0, :, component], label=label)
+    companions = targets(records.data(np.flatnonzero(records.path == records.path[row])))
+    answers = {"grains": targets(data)[0]}
+    answers |= {name: targets(replace(data, tractions=responses(law, data)))[0] for name, law in laws.items()}
+    for line in (0, 1):
+        axes[1 + line].fill_between(
+            steps, companions[..., line].min(axis=0), companions[..., line].max(axis=0), color="0.85", label="samples"
+        )
+        for name, answer in answers.items():
+            style = {"color": "black", "linewidth": 2} if name == "grains" else {"linewidth": 1.2}
+            axes[1 + line].plot(steps, answer[:, line], label=name, **style)
+    axes[2].set_xlabel("point of the path")
+    axes[0].set_title(f"path {records.path[row]}", fontsize=9)
+
+
+def report(figures):
+    """Tables of the figures of :func:`measure`."""
+    columns = {
+        "network": ("network", "{}"),
+        "microstructure": ("microstructure", "{}"),
+        "ln_normal": ("rms ln t_n", "{:.3f}"),
+        "ln_normal_spread": ("spread", "{:.3f}"),
+        "ratio": ("rms t_s/t_n", "{:.4f}"),
+        "ratio_spread": ("spread", "{:.4f}"),
+        "ln_over_scatter": ("ln t_n over scatter", "{:.2f}"),
+        "ratio_over_scatter": ("t_s/t_n over scatter", "{:.2f}"),
+        "other_ln_normal": ("other samples, ln t_n", "{:.3f}"),
+        "other_ratio": ("t_s/t_n", "{:.4f}"),
+        "parameters": ("parameters", "{:,}"),
+        "minutes": ("training, min", "{:.1f}"),
+        "longer": ("steps twice as long, ×", "{:.2f}"),
+        "finer": ("ten times finer, ×", "{:.2f}"),
+    }
+    paths, noise, speed = figures["paths"], figures["scatter"], figures["speed"]
+    between = (
+        "no path was run on several samples"
+        if noise is None
+        else f"scatter between samples: {noise['ln_normal']:.3f} of ln t_n, {noise['ratio']:.4f} of t_s/t_n"
+    )
+    parts = [
+        f"Machine: {figures['machine']}",
+        f"Errors on {paths['unseen']} unseen of {paths['fixed sample']} paths of one sample ({paths['all']} with the "
+        f"other samples), means over networks of several seeds and their spread; {between}. Last columns: errors with "
+        "other steps over those with the steps of the data:",
+        markdown(figures["accuracy"], columns),
+        f"An update with tangent takes {1e6 * speed['seconds']:.2f} µs of one thread, 10,000 points side by side.",
+        markdown(figures["asked"], {"what": ("what", "{}"), "asked": ("asked", "{}"), "reached": ("reached", "{}")}),
+    ]
+    return "\n\n".join(parts)
+
+
+if __name__ == "__main__":
+    main()
