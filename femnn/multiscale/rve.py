@@ -42,11 +42,14 @@ class CellState(NamedTuple):
     ----------
     x : (n,)
         Jumps of the cracks, then opening and shear of the macro-separation, m.
+    follow : (n_jumps, 2)
+        How the jumps followed the macro-separation last: where the next step begins its search. Zeros if unknown.
     cracks : State
         History of the cracks' law.
     """
 
     x: np.ndarray
+    follow: np.ndarray
     cracks: State
 
     @property
@@ -160,23 +163,26 @@ class RVE:
 
     def initial_state(self):
         """The virgin cell, closed."""
-        return CellState(np.zeros(self.n_jumps + 2), self.law.initial_state(self.elements.points))
+        n = self.n_jumps
+        return CellState(np.zeros(n + 2), np.zeros((n, 2)), self.law.initial_state(self.elements.points))
 
     def pack(self, state):
-        """A plain array (k,) of a state: x, the values of the law point by point, their flags of the trained range."""
-        return np.concatenate([state.x, state.cracks.values.ravel(), state.cracks.outside])
+        """A plain array (k,) of a state: x, follow, values of the law point by point, flags of its trained range."""
+        return np.concatenate([state.x, state.follow.ravel(), state.cracks.values.ravel(), state.cracks.outside])
 
     def unpack(self, values):
         """The state in such an array; StateError if it is of another cell."""
-        points, n = self.elements.points, self.n_jumps + 2
+        points, n = self.elements.points, self.n_jumps
         width = self.law.initial_state(1).values.shape[1]
-        if np.shape(values) != (n + points * (width + 1),):
+        ends = np.cumsum([n + 2, 2 * n, points * width, points])
+        if np.shape(values) != (ends[-1],):
             raise StateError(
-                f"the array of the state has shape {np.shape(values)}, this cell needs {(n + points * (width + 1),)}; "
-                "pass what pack gave for the same cell and law"
+                f"the array of the state has shape {np.shape(values)}, this cell needs {(ends[-1],)}; pass what pack "
+                "gave for the same cell and law"
             )
-        history, outside = values[n : n + points * width].reshape(points, width), values[n + points * width :] > 0.5
-        return CellState(np.array(values[:n]), State(history.copy(), self.law.name, outside))
+        x, follow, history, outside = np.split(np.array(values), ends[:-1])
+        cracks = State(history.reshape(points, width), self.law.name, outside > 0.5)
+        return CellState(x, follow.reshape(n, 2), cracks)
 
     # --- steps
 
@@ -250,8 +256,7 @@ class RVE:
 
     def inner_tangent(self, response):
         """The tangent (2, 2) again, from the stiffnesses of all integration points, Pa/m."""
-        follow = self._following(self._matrix(response.cracks.tangent))
-        modes = [self._inside(mode) for mode in np.vstack([follow, np.eye(2)]).T]
+        modes = [self._inside(mode) for mode in np.vstack([response.state.follow, np.eye(2)]).T]
         tangent = np.empty((2, 2))
         for i, (strain, jump) in enumerate(modes):
             for j, (other_strain, other_jump) in enumerate(modes):
@@ -284,13 +289,7 @@ class RVE:
         """CellResponse of one part of a step; Diverged if there is no equilibrium."""
         n, width = self.n_jumps, self.cell.width
         free = np.arange(n + (spring is not None))
-        x = state.x.copy()
-        x[-1] = separation[1]
-        if spring is None:
-            x[-2] = separation[0]
-        else:
-            # the spring acts on the unknown behind the jumps
-            x[-2] = state.x[-2]
+        x = self._begun(separation, state, spring)
         residual, tried = self._evaluate(x, state.cracks, spring)
         residuals = []
         while True:
@@ -308,9 +307,20 @@ class RVE:
                 matrix[n, n] += width * spring.stiffness
             step = self._solved(matrix[: len(free), : len(free)], residual[free], residuals)
             x, residual, tried = self._searched(x, step, free, norm, state.cracks, spring, residuals)
-        tangent = self._condensed(self._matrix(tried.tangent), residuals)
-        new = CellState(x, tried.state)
-        return CellResponse(self._forces(x)[-2:] / width, tangent, new, tried, len(residuals) - 1, 0)
+        follow = self._following(self._matrix(tried.tangent), residuals)
+        new = CellState(x, follow, tried.state)
+        return CellResponse(self._forces(x)[-2:] / width, self._homogenised(follow), new, tried, len(residuals) - 1, 0)
+
+    def _begun(self, separation, state, spring):
+        """Where the search for an equilibrium begins: jumps follow as they did before."""
+        step = separation - state.separation
+        if spring is not None:
+            # the spring acts on the unknown behind the jumps
+            tangent, step[0] = self._homogenised(state.follow), 0.0
+            if state.follow.any():
+                lacking = spring.load - self.traction(state)[0] - spring.stiffness * state.x[-2]
+                step[0] = (lacking - tangent[0, 1] * step[1]) / (tangent[0, 0] + spring.stiffness)
+        return state.x + np.append(state.follow @ step, step)
 
     def _evaluate(self, x, cracks, spring):
         """Residual (n,) and the response of the cracks; Diverged if they have none."""
@@ -362,10 +372,10 @@ class RVE:
         matrix[:n, :n] += own.reshape(n, n)
         return matrix
 
-    def _condensed(self, matrix, residuals):
-        """Homogenised tangent (2, 2) of a stiffness."""
-        follow = self._following(matrix, residuals)
-        return (matrix[-2:, -2:] + matrix[-2:, :-2] @ follow) / self.cell.width
+    def _homogenised(self, follow):
+        """Tangent (2, 2) of a cell whose jumps follow the macro-separation so."""
+        stiffness = self.blocks.stiffness[-2:]
+        return (stiffness[:, -2:] + stiffness[:, :-2] @ follow) / self.cell.width
 
     def _following(self, matrix, residuals=()):
         """How the jumps follow the macro-separation, (n_jumps, 2)."""
