@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import skfem
 from gouge import Gouge
+from skfem.models.elasticity import lame_parameters, linear_elasticity
 
 import femnn
 from femnn.assembly.interface import facet_newton_cotes
@@ -119,7 +120,7 @@ def test_patterns_out_of_the_cell_are_refused():
     with pytest.raises(ParameterError, match="only upright cracks"):
         block_network(1.0, 1.0, mirror=True)
     with pytest.raises(MeshError, match="folded"):
-        block_network(1.0, 0.1, 2, 3, angle=25.0, jitter=0.3)
+        block_network(1.0, 1.0, angle=20.0, jitter=0.3)
 
 
 # --- known answers
@@ -148,7 +149,7 @@ def test_stiff_blocks_give_the_law_back(law):
     size, young = (300.0, 1e8) if isinstance(law, Gouge) else (SIZE, 1e16)
     rve = RVE(parallel_cracks(size, size), law, young)
     path = path_of(law)[0]
-    path[:, 0] *= 0.05 if isinstance(law, Gouge) else 1.0
+    path *= 0.05 if isinstance(law, Gouge) else 1.0
     expected = respond(law, np.pad(path, ((0, 0), (0, 1)))[None])[0][0, :, :2]
     found = follow(rve, path)
     np.testing.assert_allclose(found.traction, expected, atol=2e-3 * np.abs(expected).max())
@@ -238,11 +239,11 @@ def test_finer_meshes_change_less_and_less():
     ]
     gaps = [np.abs(a - tractions[-1]).max() for a in tractions[:-1]]
     assert gaps[0] > 1.8 * gaps[1] > 3.2 * gaps[2]
-    assert gaps[2] < 0.03 * np.abs(tractions[-1]).max()
+    assert gaps[2] < 0.05 * np.abs(tractions[-1]).max()
 
 
 @pytest.mark.parametrize("law", [EXPONENTIAL, Gouge()], ids=lambda law: type(law).__name__)
-@pytest.mark.parametrize("pattern", [partial(parallel_cracks, heights=(0.3, 0.7)), echelon_cracks, block_network])
+@pytest.mark.parametrize("pattern", [parallel_cracks, echelon_cracks, block_network])
 def test_shifting_the_pattern_along_the_interface_changes_nothing(law, pattern):
     path, springs = path_of(law)
     found = []
@@ -268,14 +269,6 @@ def test_a_mirrored_pattern_knows_no_direction():
         there, back = (follow(rve, sign * path, springs).traction for sign in (1.0, -1.0))
         gap = np.abs(there - back * [1.0, -1.0]).max()
         assert gap < 1e-7 if mirror else gap > 1e-2
-
-
-def test_inclined_cracks_are_weaker_in_one_direction():
-    rve = rve_of(Gouge())
-    shear = np.linspace(0.0, 1.0, 15)
-    dead = [None] + 14 * [Spring(-1.0)]
-    there, back = (follow(rve, np.column_stack([0.0 * shear, s * shear]), dead).traction[-1, 1] for s in (1.0, -1.0))
-    assert there > -1.2 * back > 0.0
 
 
 def test_affine_driving_is_stiffer():
@@ -304,7 +297,8 @@ def test_a_virgin_precompressed_cell_is_in_equilibrium(pattern):
     np.testing.assert_allclose(response.traction, [-2.5, 0.0], atol=1e-12)
     assert response.iterations == 0
     assert not response.state.x.any()
-    np.testing.assert_allclose(rve.stress(response.state), np.tile([-2.5, -2.5, 0.0], (rve.cell.mesh.nelements, 1)))
+    stress = np.tile([-2.5, -2.5, 0.0], (rve.cell.mesh.nelements, 1))
+    np.testing.assert_allclose(rve.stress(response.state), stress, atol=1e-12)
     assert not np.abs(rve.displacement(response.state)).max() > 1e-12
 
 
@@ -336,23 +330,43 @@ def test_springs_hold_the_normal_direction():
 # --- steps
 
 
+class Bounded(femnn.ExponentialCohesive):
+    """Has no answer beyond some opening."""
+
+    def _update(self, separation, values):
+        if separation[:, 0].max() > 5e-6:
+            raise ParameterError("nobody knows what happens there")
+        return super()._update(separation, values)
+
+
 def test_a_step_that_fails_leaves_the_last_good_state():
-    # blocks so soft that the cell snaps back
-    rve = RVE(parallel_cracks(SIZE, SIZE, columns=4, rows=4), BILINEAR, 1e9, min_step=0.1)
-    state = rve.initial_state()
+    rve = rve_of(Bounded(80e6, 100e6, 969.0, 1719.0))
+    state, path = rve.initial_state(), np.linspace(0.0, 2e-5, 21)[:, None] * [1.0, 0.3]
     kept = rve.pack(state).copy()
-    goal = np.array([3.0 * SIZE * 80e6 / 1e9, 0.0])
-    with pytest.raises(ConvergenceError, match="no equilibrium beyond") as caught:
-        follow(rve, np.linspace(0.0, 1.0, 30)[:, None] * goal, on_failure="raise")
+    with pytest.raises(ConvergenceError, match=r"no equilibrium beyond .* nobody knows") as caught:
+        follow(rve, path)
     assert caught.value.x.shape == (2,)
     np.testing.assert_array_equal(rve.pack(state), kept)
-    stopped = follow(rve, np.linspace(0.0, 1.0, 30)[:, None] * goal, on_failure="stop")
-    assert 5 < len(stopped.separation) < 30
+    stopped = follow(rve, path, on_failure="stop")
+    assert 3 < len(stopped.separation) < 21
     assert "no equilibrium" in stopped.failure
+    # the error knows how far the step came, which is not quite to its end
+    reached = caught.value.x[0] / path[-1, 0] * 20
+    assert len(stopped.separation) - 1 <= reached < len(stopped.separation)
     # the state is that of the last point, and goes on elsewhere
     np.testing.assert_array_equal(stopped.state.separation, stopped.separation[-1])
-    back = rve.update(0.5 * stopped.separation[-1], stopped.state)
-    np.testing.assert_allclose(back.traction, 0.5 * stopped.traction[-1], rtol=1e-6)
+    back = rve.update(0.99 * stopped.separation[-1], stopped.state)
+    assert 0.0 < back.traction[0] < stopped.traction[-1, 0]
+
+
+def test_a_cell_that_snaps_back_relaxes_to_the_next_equilibrium():
+    # soft blocks tear the crack apart at once
+    rve = RVE(parallel_cracks(SIZE, SIZE, columns=4, rows=4), BILINEAR, 1e9)
+    opening = np.linspace(0.0, 1.5, 30) * SIZE * 80e6 / 1e9
+    found = follow(rve, np.column_stack([opening, 0.0 * opening]))
+    assert found.traction[:, 0].max() > 0.9 * 80e6
+    assert np.abs(found.traction[-1]).max() < 1.0
+    assert found.hill_mandel.max() < 1e-8
 
 
 def test_steps_are_cut_where_the_law_has_no_answer():
@@ -441,9 +455,7 @@ def strip(law, cells=4):
     mesh = mesh.with_boundaries({"glue": lambda x: np.abs(x[1]) < 1e-9}, boundaries_only=False)
     interface = femnn.Interface.split(mesh, "glue")
     basis = skfem.Basis(interface.mesh, skfem.ElementVector(skfem.ElementQuad1()), intorder=3)
-    stiffness = skfem.models.elasticity.linear_elasticity(
-        *skfem.models.elasticity.lame_parameters(YOUNG, 0.25)
-    ).assemble(basis)
+    stiffness = linear_elasticity(*lame_parameters(YOUNG, 0.25)).assemble(basis)
     problem = femnn.CohesiveProblem(stiffness, [(femnn.InterfaceElements(interface), law)])
     ends = [np.flatnonzero(np.abs(interface.mesh.p[1] - y) < 1e-9) for y in (-1e-2, 1e-2)]
     fixed = np.concatenate([2 * end + i for end in ends for i in range(2)])
@@ -458,16 +470,16 @@ def strip(law, cells=4):
 def test_cells_in_the_loop_answer_as_the_law_of_their_only_crack():
     law = femnn.ExponentialCohesive(80e6, 100e6, 969.0, 1719.0)
     cell = parallel_cracks(1e-4, 1e-4, columns=3, rows=2)
-    classical, _ = strip(law)
-    in_loop, problem = strip(RVELaw(RVE(cell, law, 1e14)))
-    largest = np.abs(classical.steps[-1].force).max()
+    classical, in_loop = strip(law), strip(RVELaw(RVE(cell, law, 1e14)))
+    forces = [problem.internal_force(path.u) for path, problem in (classical, in_loop)]
     # cells are softer than their crack by that of the blocks
     softer = 100e6 / law.stiffness[0] * 1e-4 * law.stiffness[0] / 1e14
     assert softer < 1e-4 * law.separation_scale
-    np.testing.assert_allclose(in_loop.steps[-1].force, classical.steps[-1].force, atol=1e-3 * largest)
-    assert in_loop.t == classical.t == 1.0
-    assert sum(step.iterations for step in in_loop.steps) <= 1.2 * sum(step.iterations for step in classical.steps)
-    damage = problem.damage()[0]
+    np.testing.assert_allclose(forces[1], forces[0], atol=1e-3 * np.abs(forces[0]).max())
+    assert in_loop[0].t == classical[0].t == 1.0
+    iterations = [sum(step.iterations for step in path.steps) for path, _ in (classical, in_loop)]
+    assert iterations[1] <= 1.2 * iterations[0]
+    damage = in_loop[1].damage()[0]
     assert (damage > 0.0).all()
     assert (damage < 1.0).all()
 
@@ -492,10 +504,9 @@ def test_a_law_of_cells_keeps_the_contract():
         law.update([[0.0, 0.0, 1e-6]], law.initial_state(1))
     with pytest.raises(StateError, match="the state belongs to"):
         law.update(paths[:, 0], EXPONENTIAL.initial_state(3))
-    soft = RVELaw(RVE(parallel_cracks(SIZE, SIZE, columns=3, rows=2), BILINEAR, 1e9))
-    state = soft.update([[7.5e-4, 0.0, 0.0]], soft.initial_state(1)).state
+    bounded = RVELaw(rve_of(Bounded(80e6, 100e6, 969.0, 1719.0), parallel_cracks))
     with pytest.raises(ConvergenceError, match="no equilibrium"):
-        soft.update([[3e-3, 0.0, 0.0]], state)
+        bounded.update([[1e-4, 0.0, 0.0]], bounded.initial_state(1))
 
 
 # --- files

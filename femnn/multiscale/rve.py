@@ -34,6 +34,9 @@ _LOOSE = 1e-12
 
 _MOST_CUTS = 4
 
+# Of Newton's method before the cell is relaxed as often.
+_TRIES = 10
+
 
 class CellState(NamedTuple):
     """History of a cell; :meth:`RVE.pack` makes a plain array of it.
@@ -137,7 +140,7 @@ class RVE:
         driving="periodic",
         quadrature=None,
         rtol=1e-11,
-        max_iterations=25,
+        max_iterations=60,
         min_step=1.0 / 256.0,
     ):
         if not isinstance(law, Law):
@@ -302,11 +305,15 @@ class RVE:
                 break
             if len(residuals) > self.max_iterations:
                 raise Diverged(f"the residual was still {norm:.1e} N/m", residuals)
-            matrix = self._matrix(tried.tangent)
+            # Newton's method circles about kinks of laws that soften there: relax for a while, then try it again
+            relaxes = (len(residuals) - 1) % (2 * _TRIES) >= _TRIES
+            matrix = self._matrix(_positive(tried.tangent) if relaxes else tried.tangent)
             if spring is not None:
                 matrix[n, n] += width * spring.stiffness
-            step = self._solved(matrix[: len(free), : len(free)], residual[free], residuals)
-            x, residual, tried = self._searched(x, step, free, norm, state.cracks, spring, residuals)
+            step = np.zeros(len(x))
+            step[free] = self._solved(matrix[: len(free), : len(free)], residual[free], residuals)
+            goal = np.inf if relaxes else norm
+            x, residual, tried = self._searched(x, step, free, goal, state.cracks, spring, residuals)
         follow = self._following(self._matrix(tried.tangent), residuals)
         new = CellState(x, follow, tried.state)
         return CellResponse(self._forces(x)[-2:] / width, self._homogenised(follow), new, tried, len(residuals) - 1, 0)
@@ -343,11 +350,10 @@ class RVE:
         return _ROUNDING * np.linalg.norm(self._rigidity @ np.abs(x) + np.abs(self.blocks.force))
 
     def _searched(self, x, step, free, norm, cracks, spring, residuals):
-        """Go along a step until the residual falls, else to where it is least."""
+        """Go along a step until the residual falls below ``norm``, else to where it is least."""
         best, length, failure = None, 1.0, None
         for _ in range(_MOST_CUTS + 1):
-            there = x.copy()
-            there[free] -= length * step
+            there = x - length * step
             try:
                 residual, tried = self._evaluate(there, cracks, spring)
                 reached = np.linalg.norm(residual[free])
@@ -434,3 +440,10 @@ def _pressure(law):
             "cracks of different directions; take a law that starts without traction or under pressure alone"
         )
     return max(-float(traction[0]), 0.0)
+
+
+def _positive(tangent):
+    """Symmetric positive definite tangents (n, 3, 3) of the same size."""
+    sizes, modes = np.linalg.eigh(0.5 * (tangent + tangent.transpose(0, 2, 1)))
+    sizes = np.maximum(np.abs(sizes), 1e-3 * np.abs(sizes).max(axis=1, keepdims=True))
+    return np.einsum("nij,nj,nkj->nik", modes, sizes, modes)

@@ -58,9 +58,7 @@ class WorkingRange:
             return cls(positive("reach", reach), pressure, stiffness, True)
         strength = law.traction_scale if recurrent else getattr(law, "normal_strength", None)
         if strength is None:
-            raise ParameterError(
-                f"{law.name} has no strength and no pressure; paths have nothing to be scaled by"
-            )
+            raise ParameterError(f"{law.name} has no strength and no pressure; paths have nothing to be scaled by")
         return cls(positive("reach", reach), 0.1 * float(strength), stiffness, False)
 
 
