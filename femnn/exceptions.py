@@ -97,3 +97,7 @@ class FemnnWarning(UserWarning):
 
 class MissingExtraError(FemnnError, ImportError):
     """A package is not installed that only one part of femnn needs; the message names the extra that brings it."""
+
+
+class SimulationError(FemnnError):
+    """A process that simulates has died, or what it simulated became unstable."""

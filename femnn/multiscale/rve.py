@@ -10,7 +10,6 @@ and is checked with stresses and tractions of all integration points, after B. H
 (2009) 1-22, and K. Wang and W. C. Sun, CMAME 334 (2018) 337-380, section 5.
 """
 
-from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +34,9 @@ _LOOSE = 1e-12
 
 _MOST_CUTS = 4
 
+# Of Newton's method before the cell is relaxed as often.
+_TRIES = 10
+
 
 class CellState(NamedTuple):
     """History of a cell; :meth:`RVE.pack` makes a plain array of it.
@@ -43,11 +45,14 @@ class CellState(NamedTuple):
     ----------
     x : (n,)
         Jumps of the cracks, then opening and shear of the macro-separation, m.
+    follow : (n_jumps, 2)
+        How the jumps followed the macro-separation last: where the next step begins its search. Zeros if unknown.
     cracks : State
         History of the cracks' law.
     """
 
     x: np.ndarray
+    follow: np.ndarray
     cracks: State
 
     @property
@@ -135,7 +140,7 @@ class RVE:
         driving="periodic",
         quadrature=None,
         rtol=1e-11,
-        max_iterations=25,
+        max_iterations=60,
         min_step=1.0 / 256.0,
     ):
         if not isinstance(law, Law):
@@ -161,23 +166,26 @@ class RVE:
 
     def initial_state(self):
         """The virgin cell, closed."""
-        return CellState(np.zeros(self.n_jumps + 2), self.law.initial_state(self.elements.points))
+        n = self.n_jumps
+        return CellState(np.zeros(n + 2), np.zeros((n, 2)), self.law.initial_state(self.elements.points))
 
     def pack(self, state):
-        """A plain array (k,) of a state: x, the values of the law point by point, their flags of the trained range."""
-        return np.concatenate([state.x, state.cracks.values.ravel(), state.cracks.outside])
+        """A plain array (k,) of a state: x, follow, values of the law point by point, flags of its trained range."""
+        return np.concatenate([state.x, state.follow.ravel(), state.cracks.values.ravel(), state.cracks.outside])
 
     def unpack(self, values):
         """The state in such an array; StateError if it is of another cell."""
-        points, n = self.elements.points, self.n_jumps + 2
+        points, n = self.elements.points, self.n_jumps
         width = self.law.initial_state(1).values.shape[1]
-        if np.shape(values) != (n + points * (width + 1),):
+        ends = np.cumsum([n + 2, 2 * n, points * width, points])
+        if np.shape(values) != (ends[-1],):
             raise StateError(
-                f"the array of the state has shape {np.shape(values)}, this cell needs {(n + points * (width + 1),)}; "
-                "pass what pack gave for the same cell and law"
+                f"the array of the state has shape {np.shape(values)}, this cell needs {(ends[-1],)}; pass what pack "
+                "gave for the same cell and law"
             )
-        history, outside = values[n : n + points * width].reshape(points, width), values[n + points * width :] > 0.5
-        return CellState(np.array(values[:n]), State(history.copy(), self.law.name, outside))
+        x, follow, history, outside = np.split(np.array(values), ends[:-1])
+        cracks = State(history.reshape(points, width), self.law.name, outside > 0.5)
+        return CellState(x, follow.reshape(n, 2), cracks)
 
     # --- steps
 
@@ -206,7 +214,9 @@ class RVE:
         """
         goal = np.asarray(separation, dtype=float)
         if goal.shape != (2,) or not np.isfinite(goal).all():
-            raise ParameterError(f"separation={separation!r} is not allowed; pass two finite numbers, opening and shear")
+            raise ParameterError(
+                f"separation={separation!r} is not allowed; pass two finite numbers, opening and shear"
+            )
         start = state.separation.copy()
         held = self.traction(state)[0] + (spring.stiffness * start[0] if spring else 0.0)
         t, step, iterations, cuts = 0.0, 1.0, 0, 0
@@ -249,8 +259,7 @@ class RVE:
 
     def inner_tangent(self, response):
         """The tangent (2, 2) again, from the stiffnesses of all integration points, Pa/m."""
-        follow = self._following(self._matrix(response.cracks.tangent))
-        modes = [self._inside(mode) for mode in np.vstack([follow, np.eye(2)]).T]
+        modes = [self._inside(mode) for mode in np.vstack([response.state.follow, np.eye(2)]).T]
         tangent = np.empty((2, 2))
         for i, (strain, jump) in enumerate(modes):
             for j, (other_strain, other_jump) in enumerate(modes):
@@ -283,13 +292,7 @@ class RVE:
         """CellResponse of one part of a step; Diverged if there is no equilibrium."""
         n, width = self.n_jumps, self.cell.width
         free = np.arange(n + (spring is not None))
-        x = state.x.copy()
-        x[-1] = separation[1]
-        if spring is None:
-            x[-2] = separation[0]
-        else:
-            # the spring acts on the unknown behind the jumps
-            x[-2] = state.x[-2]
+        x = self._begun(separation, state, spring)
         residual, tried = self._evaluate(x, state.cracks, spring)
         residuals = []
         while True:
@@ -302,14 +305,29 @@ class RVE:
                 break
             if len(residuals) > self.max_iterations:
                 raise Diverged(f"the residual was still {norm:.1e} N/m", residuals)
-            matrix = self._matrix(tried.tangent)
+            # Newton's method circles about kinks of laws that soften there: relax for a while, then try it again
+            relaxes = (len(residuals) - 1) % (2 * _TRIES) >= _TRIES
+            matrix = self._matrix(_positive(tried.tangent) if relaxes else tried.tangent)
             if spring is not None:
                 matrix[n, n] += width * spring.stiffness
-            step = self._solved(matrix[: len(free), : len(free)], residual[free], residuals)
-            x, residual, tried = self._searched(x, step, free, norm, state.cracks, spring, residuals)
-        tangent = self._condensed(self._matrix(tried.tangent), residuals)
-        new = CellState(x, tried.state)
-        return CellResponse(self._forces(x)[-2:] / width, tangent, new, tried, len(residuals) - 1, 0)
+            step = np.zeros(len(x))
+            step[free] = self._solved(matrix[: len(free), : len(free)], residual[free], residuals)
+            goal = np.inf if relaxes else norm
+            x, residual, tried = self._searched(x, step, free, goal, state.cracks, spring, residuals)
+        follow = self._following(self._matrix(tried.tangent), residuals)
+        new = CellState(x, follow, tried.state)
+        return CellResponse(self._forces(x)[-2:] / width, self._homogenised(follow), new, tried, len(residuals) - 1, 0)
+
+    def _begun(self, separation, state, spring):
+        """Where the search for an equilibrium begins: jumps follow as they did before."""
+        step = separation - state.separation
+        if spring is not None:
+            # the spring acts on the unknown behind the jumps
+            tangent, step[0] = self._homogenised(state.follow), 0.0
+            if state.follow.any():
+                lacking = spring.load - self.traction(state)[0] - spring.stiffness * state.x[-2]
+                step[0] = (lacking - tangent[0, 1] * step[1]) / (tangent[0, 0] + spring.stiffness)
+        return state.x + np.append(state.follow @ step, step)
 
     def _evaluate(self, x, cracks, spring):
         """Residual (n,) and the response of the cracks; Diverged if they have none."""
@@ -332,11 +350,10 @@ class RVE:
         return _ROUNDING * np.linalg.norm(self._rigidity @ np.abs(x) + np.abs(self.blocks.force))
 
     def _searched(self, x, step, free, norm, cracks, spring, residuals):
-        """Go along a step until the residual falls, else to where it is least."""
+        """Go along a step until the residual falls below ``norm``, else to where it is least."""
         best, length, failure = None, 1.0, None
         for _ in range(_MOST_CUTS + 1):
-            there = x.copy()
-            there[free] -= length * step
+            there = x - length * step
             try:
                 residual, tried = self._evaluate(there, cracks, spring)
                 reached = np.linalg.norm(residual[free])
@@ -361,10 +378,10 @@ class RVE:
         matrix[:n, :n] += own.reshape(n, n)
         return matrix
 
-    def _condensed(self, matrix, residuals):
-        """Homogenised tangent (2, 2) of a stiffness."""
-        follow = self._following(matrix, residuals)
-        return (matrix[-2:, -2:] + matrix[-2:, :-2] @ follow) / self.cell.width
+    def _homogenised(self, follow):
+        """Tangent (2, 2) of a cell whose jumps follow the macro-separation so."""
+        stiffness = self.blocks.stiffness[-2:]
+        return (stiffness[:, -2:] + stiffness[:, :-2] @ follow) / self.cell.width
 
     def _following(self, matrix, residuals=()):
         """How the jumps follow the macro-separation, (n_jumps, 2)."""
@@ -423,3 +440,10 @@ def _pressure(law):
             "cracks of different directions; take a law that starts without traction or under pressure alone"
         )
     return max(-float(traction[0]), 0.0)
+
+
+def _positive(tangent):
+    """Symmetric positive definite tangents (n, 3, 3) of the same size."""
+    sizes, modes = np.linalg.eigh(0.5 * (tangent + tangent.transpose(0, 2, 1)))
+    sizes = np.maximum(np.abs(sizes), 1e-3 * np.abs(sizes).max(axis=1, keepdims=True))
+    return np.einsum("nij,nj,nkj->nik", modes, sizes, modes)

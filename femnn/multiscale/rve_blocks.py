@@ -139,7 +139,7 @@ def _elasticity(young, poisson, n):
         positive("young", float(own))
     bad = ~((poisson > -1.0) & (poisson < 0.5))
     if bad.any():
-        raise ParameterError(f"poisson={poisson[bad][0]!r} is not allowed; it must be above -1 and below 0.5")
+        raise ParameterError(f"poisson={float(poisson[bad][0])!r} is not allowed; it must be above -1 and below 0.5")
     lame, shear = young * poisson / ((1 + poisson) * (1 - 2 * poisson)), young / (2 * (1 + poisson))
     matrix = np.zeros((n, 3, 3))
     matrix[:, :2, :2] = lame[:, None, None]

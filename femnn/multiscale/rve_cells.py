@@ -1,10 +1,11 @@
 """Cells of the meso-scale: elastic blocks between cracks, meshed with quadrilaterals, periodic along the interface.
 
-Blocks lie in running bond: each is a hexagon whose lower and upper side have a corner where a joint of the next row ends.
-A hexagon is two quadrilaterals, so that every such pattern has a conforming mesh of them.
+Blocks lie in running bond: each is a hexagon, whose lower and upper side have a corner where a joint of the next row
+ends. A hexagon is two quadrilaterals, so that every such pattern has a conforming mesh of them.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import skfem
@@ -214,9 +215,10 @@ def _band(width, height, count, rows, angle, band, jitter, seed, refine, shift, 
     lines[[0, -1], :, 0] = lines[[1, -2], :, 0]
     lines[-1, :, 1] = height
     # once around, and the first of the next turn
-    lines = np.concatenate([lines, lines[:, :1] + [width, 0.0]], axis=1) + [shift * width, 0.0]
+    lines = np.concatenate([lines, lines[:, :1] + [width, 0.0]], axis=1)
+    lines[..., 0] += shift * width
     corners, block = [], []
-    for row, (low, high) in enumerate(zip(lines, lines[1:], strict=False)):
+    for row, (low, high) in enumerate(pairwise(lines)):
         quads = np.stack([low[:-1], low[1:], high[1:], high[:-1]], axis=1)
         layers = refine * max(1, round((high - low)[:, 1].mean() / half))
         own = np.arange(2 * count)

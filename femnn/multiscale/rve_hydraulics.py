@@ -96,7 +96,7 @@ class CellPermeability:
         inner, cracks = (_numbered(cell.uncut, own) for own in (~held & ~on_crack, ~held & on_crack))
         outer = np.hstack([cracks.toarray(), _macro_pressure(cell)])
         laplace = self.matrix * _laplace(cell.mesh)
-        follow = splu((inner.T @ laplace @ inner).tocsc()).solve((inner.T @ (laplace @ outer)))
+        follow = splu((inner.T @ laplace @ inner).tocsc()).solve(inner.T @ (laplace @ outer))
         shapes = outer - inner @ follow
         self._blocks = shapes.T @ (laplace @ shapes)
         # pressure differences along each facet of a crack, over its length
@@ -104,7 +104,7 @@ class CellPermeability:
         self._slopes = (outer[ends[:, 1]] - outer[ends[:, 0]]) / length[:, None]
 
     def tensor(self, state):
-        """Permeability (2, 2) of a state of the cell, m²: across the interface and along it, in the separation's frame."""
+        """Permeability (2, 2) of a state of the cell, m²: across the interface and along it."""
         dx = self.rve.elements.dx
         aperture = self.filling.hydraulic_aperture(self.rve.separations(state)[:, 0]).reshape(dx.shape)
         conductance = (aperture**3 / 12.0 * dx).sum(axis=1)
@@ -136,9 +136,7 @@ def _laplace(mesh):
     """∫ ∇p·∇q."""
     basis = Basis(mesh, ElementQuad1(), intorder=3)
     gradients = [functions[0].grad for functions in basis.basis]
-    entries = [
-        ((a * b).sum(axis=0) * basis.dx).sum(axis=1) for a in gradients for b in gradients
-    ]
+    entries = [((a * b).sum(axis=0) * basis.dx).sum(axis=1) for a in gradients for b in gradients]
     k = len(gradients)
     rows = np.repeat(basis.element_dofs, k, axis=0)
     columns = np.tile(basis.element_dofs, (k, 1))

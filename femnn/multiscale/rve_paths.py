@@ -31,7 +31,7 @@ _OPENINGS = -0.6, 1.5
 
 @dataclass(frozen=True)
 class WorkingRange:
-    """Where paths go: shear (m), pressure (Pa), normal stiffness of the virgin law (Pa/m), and whether it starts pressed.
+    """Where paths go: shear (m), pressure (Pa), normal stiffness of the virgin law (Pa/m), and if it starts pressed.
 
     A law that starts without traction is pressed by a tenth of its largest traction.
     """
@@ -43,20 +43,22 @@ class WorkingRange:
 
     @classmethod
     def of(cls, law, reach=None):
-        """That of a law; ``reach`` is the largest shear, default: nine tenths of what a recurrent law was trained on,
-        half the separation scale of a classical one."""
+        """That of a law; ``reach`` is the largest shear.
+
+        Default: nine tenths of what a recurrent law was trained on, the separation scale of a classical one.
+        """
         virgin = law.update(np.zeros((1, 3)), law.initial_state(1))
         pressure = -float(virgin.traction[0, 0])
         stiffness = float(virgin.tangent[0, 0, 0])
         recurrent = isinstance(law, RecurrentCohesive)
         if reach is None:
-            trained = law.card["trained_range"]["high"][1] if recurrent else 0.5 / 0.9
+            trained = law.card["trained_range"]["high"][1] if recurrent else 1.0 / 0.9
             reach = 0.9 * float(trained) * law.separation_scale
         if pressure > 0.0:
             return cls(positive("reach", reach), pressure, stiffness, True)
         strength = law.traction_scale if recurrent else getattr(law, "normal_strength", None)
         if strength is None:
-            raise ParameterError(f"{law.name} has neither a strength nor a pressure; paths have nothing to be scaled by")
+            raise ParameterError(f"{law.name} has no strength and no pressure; paths have nothing to be scaled by")
         return cls(positive("reach", reach), 0.1 * float(strength), stiffness, False)
 
 
@@ -71,7 +73,7 @@ class CellCommand:
     springs : tuple of Spring or None
         What holds the normal direction of each point.
     control, kind : str
-        ``"separation"``, ``"load"`` or ``"stiffness"``; one of :data:`KINDS`.
+        ``"displacement"``, ``"load"`` or ``"stiffness"``; one of :data:`KINDS`.
     """
 
     separation: np.ndarray
@@ -155,9 +157,8 @@ _CORNERS = {"shear": _shear, "cyclic": _cyclic, "normal": _normal, "random": _ra
 def _opening(draws, number, points, working, seed):
     """Opening and shear are both prescribed."""
     if not working.precompressed:
-        scale = working.shear / 0.5
-        path = separation_paths(number + 1, points, scale, "random", seed, closing=0.002)[number, :, :2]
-        return CellCommand(path, (None,) * points, "separation", "opening")
+        path = separation_paths(number + 1, points, working.shear, "random", seed, closing=0.002)[number, :, :2]
+        return CellCommand(path, (None,) * points, "displacement", "opening")
     corners = draws.integers(2, 6)
     opening = draws.uniform(*_OPENINGS, corners) * working.pressure / working.stiffness
     shear = draws.uniform(-1.0, 1.0, corners) * np.exp(draws.uniform(np.log(0.005), np.log(0.2))) * working.shear
@@ -165,7 +166,7 @@ def _opening(draws, number, points, working, seed):
     return CellCommand(
         _along(draws, path, points, [working.stiffness / working.pressure, 1.0 / working.shear]),
         (None,) * points,
-        "separation",
+        "displacement",
         "opening",
     )
 
