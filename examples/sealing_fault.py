@@ -1,16 +1,20 @@
 """Water is injected beside a sealing fault until it slips, leaks, and lets the pressure through.
 
     python examples/sealing_fault.py --law recurrent --law classical --out results
+    python examples/sealing_fault.py --recurrent cohesive-rve --cracks cohesive-grains
 
 A reservoir with two pore systems, 800 m wide and 500 m high, has a fault that dips with 60 degrees. The rock presses on
 it with 10.5 MPa and shears it with 4.3 MPa; its friction is 0.5. A well feeds the macropores on the right. The pressure
 takes the compression away until friction is too weak; sliding cracks the core of the fault, and fluid goes through.
-The fault carries a classical law, the recurrent network that learned it, or a cell with a crack in it that is solved at
-every integration point. A small case is computed with all three, and their histories are compared.
-ParaView opens the PVD files, of the reservoir and of the fault.
+The fault carries a classical law, a recurrent network, or a cell with cracks in it that is solved at every integration
+point. By default the network is the one that learned the classical law, and the cell has one crack with that law; the
+second command takes a network that learned the cell of blocks whose cracks carry a law of grains, and that cell.
+A small case is computed with all three, and their histories are compared. ParaView opens the PVD files, of the
+reservoir and of the fault.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
 
 import femnn
-from femnn.multiscale.fault import FaultedReservoir
+from femnn.multiscale.fault import FaultedReservoir, FaultedState
 from femnn.multiscale.fault_files import FaultHistory, FaultSeries, save_state
 from femnn.multiscale.fault_flow import ConstantCore, CrackedCore
 from femnn.multiscale.fault_interface import Fault
@@ -29,6 +33,7 @@ from femnn.multiscale.porous_files import Series
 from femnn.multiscale.porous_medium import DualPorousMedium
 from femnn.multiscale.rve import RVE
 from femnn.multiscale.rve_cells import parallel_cracks
+from femnn.multiscale.rve_data import FaultCell
 from femnn.multiscale.rve_law import RVELaw
 from femnn.multiscale.time_steps import march
 from femnn.plotting import save
@@ -49,8 +54,11 @@ ROCK = {
 }
 # effective stress in situ, horizontal and vertical; injection in m³/s per metre, days to it
 STRESS, RATE, DAYS = np.diag([-8e6, -18e6]), 1.2e-4, 40.0
-# of the fault's law: strength in opening, and sliding after which only friction is left
+SHOWN_DAY = 5.0
+# of the classical law: strength in opening, and sliding after which only friction is left
 STRENGTH, SLIDING = 10e6, 0.05
+# of layers of grains: pressure in situ and diameter
+PRESSURE, GRAIN = 10.5e6, 5e-3
 FRICTION = 0.5
 
 LAWS = ("classical", "recurrent", "rve")
@@ -58,26 +66,39 @@ SHOWN = {"classical": "classical law", "recurrent": "recurrent law", "rve": "RVE
 
 
 class Run(NamedTuple):
-    """A reservoir, its last state, its history, and the worst mass balance of a step."""
+    """A reservoir, its state after :data:`SHOWN_DAY` days, its history, and the worst mass balance of a step."""
 
     reservoir: FaultedReservoir
-    state: object
+    moment: FaultedState
     history: FaultHistory
     balance: float
 
 
-def law_of(name):
-    """A law by its name in :data:`LAWS`, or from a weight file; all in the units of this fault."""
-    learned = femnn.RecurrentCohesive.load("default" if name in LAWS else name)
-    if name not in ("classical", "rve"):
-        return learned.rescaled(separation_scale=SLIDING, traction_scale=STRENGTH)
+def law_of(name, recurrent="default", cracks=None):
+    """A law by its name in :data:`LAWS`, in the units of this fault; for the others see :func:`main`."""
+    if name == "recurrent":
+        return _in_units(femnn.RecurrentCohesive.load(recurrent))
+    if name == "rve" and cracks is not None:
+        learned = femnn.RecurrentCohesive.load(cracks)
+        cell = FaultCell.around(learned)
+        cell = replace(cell, size=GRAIN * cell.size, young=PRESSURE * cell.young, filling=None, matrix=None)
+        return RVELaw(cell.rve(_in_units(learned)))
+    learned = femnn.RecurrentCohesive.load("default")
     given = learned.reference().parameters
     stress, length = STRENGTH / learned.traction_scale, SLIDING / learned.separation_scale
     factors = {"strength": stress, "toughness": stress * length, "stiffness": stress / length}
     law = femnn.BilinearCohesive(**{key: factors.get(key.rpartition("_")[2], 1.0) * own for key, own in given.items()})
     if name == "classical":
         return law
+    # so thin that its blocks hardly give
     return RVELaw(RVE(parallel_cracks(0.02, 0.01, columns=3, rows=2), law, ROCK["young"], ROCK["poisson"]))
+
+
+def _in_units(law):
+    """A learned law with the scales of this fault."""
+    if law.frictional is None:
+        return law.rescaled(separation_scale=SLIDING, traction_scale=STRENGTH)
+    return law.rescaled(separation_scale=GRAIN, traction_scale=PRESSURE)
 
 
 def mesh_of(columns, rows):
@@ -105,8 +126,10 @@ def reservoir_of(law, columns, rows):
         pressure={"left": 0.0, "right": 0.0},
         wells=[Well((80.0, 10.0), (RATE, None))],
     )
-    # it has slid before, until no cohesion was left
+    # a cohesive fault has slid before, until no cohesion was left; a layer of grains has none
     slid = np.array([[0.0, share * SLIDING, 0.0] for share in np.linspace(0.1, 1.0, 10)])
+    if law.update(np.zeros((1, 3)), law.initial_state(1)).traction.any():
+        slid = None
     cores = CrackedCore(1e-20, 1.0, spacing=10.0, opening=0.1, dilation=5e-4), ConstantCore(1e-21, 1.0)
     fault = Fault(
         femnn.Interface.split(mesh_of(columns, rows), "fault"), law, cores, stress=STRESS, history=slid
@@ -122,10 +145,11 @@ def follow(reservoir, steps, out=None, name="", progress=True):
         Series(Path(out) / f"sealing-fault-{name}.pvd", reservoir.porous),
         FaultSeries(Path(out) / f"sealing-fault-{name}-fault.pvd", reservoir),
     ]  # fmt: skip
-    before, worst = state, 0.0
+    before, worst, moment = state, 0.0, state
 
     def keep(state):
-        nonlocal before, worst
+        nonlocal before, worst, moment
+        moment = state if state.t <= SHOWN_DAY * DAY else moment
         worst, before = max(worst, reservoir.balance(before, state).error.max()), state
         for own in series:
             own.write(state)
@@ -134,8 +158,8 @@ def follow(reservoir, steps, out=None, name="", progress=True):
         return history.add(state)
 
     times = DAY * DAYS * np.arange(1, steps + 1) / steps
-    state = march(reservoir.step, state, times, callback=keep, progress=progress)
-    return Run(reservoir, state, history, worst)
+    march(reservoir.step, state, times, callback=keep, progress=progress)
+    return Run(reservoir, moment, history, worst)
 
 
 def differences(found, wanted):
@@ -168,27 +192,45 @@ def _figures(run):
     }
 
 
-def main(laws=("classical", "recurrent"), cells=(48, 40), steps=120, small=(8, 10, 15), out=None, progress=True):
-    """Figures by law, and differences by pair of the small case; writes a picture and the series of states.
+def main(
+    laws=("classical", "recurrent"),
+    cells=(48, 40),
+    steps=120,
+    small=(8, 10, 15),
+    recurrent="default",
+    cracks=None,
+    out=None,
+    progress=True,
+):
+    """Figures by law, and what the recurrent law's histories of the small case miss; writes a picture and the series.
 
-    ``small`` are columns, rows and steps of the small case; None leaves it out.
+    Parameters
+    ----------
+    laws
+        Names in :data:`LAWS`.
+    cells, steps
+        Columns and rows of the mesh, time steps.
+    small
+        Columns, rows and steps of the small case; None leaves it out.
+    recurrent
+        Name or file of the recurrent law.
+    cracks
+        Name or file of the law of the cracks in the cell; None: one crack with the classical law.
     """
-    runs = {}
-    for name in laws:
-        runs[name] = follow(reservoir_of(law_of(name), *cells), steps, out, Path(name).stem, progress)
+    made = {name: law_of(name, recurrent, cracks) for name in (*laws, *(LAWS if small else ()))}
+    runs = {name: follow(reservoir_of(made[name], *cells), steps, out, name, progress) for name in laws}
     figures = {name: _figures(run) for name, run in runs.items()}
     _print(figures)
     compared = {}
     if small is not None:
-        print("small case")
         *size, count = small
-        names = list(dict.fromkeys([*LAWS, *laws]))
-        little = {name: follow(reservoir_of(law_of(name), *size), count, progress=progress) for name in names}
+        little = {name: follow(reservoir_of(made[name], *size), count, progress=progress) for name in LAWS}
+        print("small case")
         _print({name: _figures(run) for name, run in little.items()})
         compared = {
-            f"{name} / {SHOWN[other]}": differences(little[name], little[other])
-            for name in names for other in ("classical", "rve") if name not in ("classical", "rve")
-        }  # fmt: skip
+            f"recurrent law / {SHOWN[name]}": differences(little["recurrent"], little[name])
+            for name in ("classical", "rve")
+        }
         _print(compared)
     if out is not None:
         _draw(Path(out) / "sealing-fault.png", runs)
@@ -205,19 +247,17 @@ def _draw(path, runs):
     axes = figure.subplots(2, 3)
     first = next(iter(runs.values()))
     for place, system in enumerate(first.reservoir.systems):
-        _map(figure, axes[0, place], first, place, f"pressure of the {system}pores, MPa, after {DAYS:g} days")
+        _map(figure, axes[0, place], first, place, f"{system}pores after {SHOWN_DAY:g} days, MPa")
     for number, (name, run) in enumerate(runs.items()):
         style = {
             "color": f"C{number}",
-            "label": SHOWN.get(name, Path(name).stem),
+            "label": SHOWN[name],
             "linestyle": ("-", "--", ":")[number % 3],
         }
         _histories(axes, run, style)
     sigma = np.linspace(0.0, 1.1 * -first.history.traction[0, :, 0].min(), 2)
     axes[1, 1].plot(sigma / 1e6, FRICTION * sigma / 1e6, color="grey", linewidth=0.8, label="Coulomb")
-    axes[0, 2].set(
-        title="slip along the fault, a quarter of the time each", xlabel="depth below the top, m", ylabel="mm"
-    )
+    axes[0, 2].set(title="slip after 10, 20, 30, 40 days", xlabel="depth below the top, m", ylabel="mm")
     axes[1, 0].set(title="largest slip", xlabel="days", ylabel="mm")
     axes[1, 1].set(title="where it slips most", xlabel="effective pressure, MPa", ylabel="shear traction, MPa")
     axes[1, 2].set(title="macropores on the fault: right, left", xlabel="days", ylabel="MPa")
@@ -229,7 +269,7 @@ def _draw(path, runs):
 def _map(figure, axes, run, system, title):
     mesh = run.reservoir.porous.displacement_basis.mesh
     triangles = np.concatenate([mesh.t[[0, 1, 2]], mesh.t[[0, 2, 3]]], axis=1).T
-    drawn = axes.tripcolor(Triangulation(*mesh.p, triangles), run.state.p[system] / 1e6, shading="gouraud")
+    drawn = axes.tripcolor(Triangulation(*mesh.p, triangles), run.moment.p[system] / 1e6, shading="gouraud")
     interface = run.reservoir.points.fault.interface
     axes.plot(*mesh.p[:, interface.minus_vertices].transpose(0, 2, 1), color="w", linewidth=1.5)
     figure.colorbar(drawn, ax=axes, location="bottom")
@@ -255,11 +295,12 @@ def _histories(axes, run, style):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--law", action="append", help=f"{', '.join(LAWS)}, or a weight file [classical and recurrent]"
-    )  # fmt: skip
+    parser.add_argument("--law", action="append", choices=LAWS, help="of the large case [classical and recurrent]")
+    parser.add_argument("--recurrent", default="default", help="name or weight file of the recurrent law [default]")
+    parser.add_argument("--cracks", help="the same of the law of a cell's cracks [one crack with the classical law]")
     parser.add_argument("--small", action="store_true", help="a coarse mesh and few steps: a minute")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of picture and series [results]")
     given = parser.parse_args()
     sizes = {"cells": (16, 20), "steps": 30} if given.small else {}
-    main(given.law or ("classical", "recurrent"), out=given.out, **sizes)
+    laws = given.law or ("classical", "recurrent")
+    main(laws, recurrent=given.recurrent, cracks=given.cracks, out=given.out, **sizes)

@@ -18,7 +18,7 @@ def test_sealing_fault_slips_alike_with_each_law(tmp_path, capsys):
         # it sticks at first, then slides by centimetres
         assert 5.0 <= own["onset, days"] <= 15.0
         assert own["slip, mm"] == pytest.approx(12.0, rel=0.1)
-    assert list(compared) == ["recurrent / classical law", "recurrent / RVE in the loop"]
+    assert list(compared) == ["recurrent law / classical law", "recurrent law / RVE in the loop"]
     for own in compared.values():
         assert set(own) == {"slip, L2", "slip, max", "pressure, L2", "pressure, max"}
         assert 0.0 < max(own.values()) < 0.05
