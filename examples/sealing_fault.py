@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
 
 import femnn
+from femnn.assembly.interface import facet_gauss
 from femnn.multiscale.fault import FaultedReservoir, FaultedState
 from femnn.multiscale.fault_files import FaultHistory, FaultSeries, save_state
 from femnn.multiscale.fault_flow import ConstantCore, CrackedCore
@@ -131,9 +132,9 @@ def reservoir_of(law, columns, rows):
     if law.update(np.zeros((1, 3)), law.initial_state(1)).traction.any():
         slid = None
     cores = CrackedCore(1e-20, 1.0, spacing=10.0, opening=0.1, dilation=5e-4), ConstantCore(1e-21, 1.0)
-    fault = Fault(
-        femnn.Interface.split(mesh_of(columns, rows), "fault"), law, cores, stress=STRESS, history=slid
-    )  # fmt: skip
+    interface = femnn.Interface.split(mesh_of(columns, rows), "fault")
+    # two points on each facet: fewer cells to solve
+    fault = Fault(interface, law, cores, stress=STRESS, history=slid, quadrature=facet_gauss(2))
     return FaultedReservoir(DualPorousMedium(**ROCK), conditions, fault)
 
 

@@ -55,3 +55,18 @@ def test_multiscale_page(tmp_path, monkeypatch):
     assert page["state"].p[0].max() > page["state"].p[1].max() > 0.0
     assert page["load_state"]("restart.npz", page["problem"]).t == page["state"].t
     assert (tmp_path / "reservoir-0009.vtu").exists()
+
+
+def test_fault_page(tmp_path, monkeypatch):
+    page = run_page("fault.md", tmp_path, monkeypatch)
+    assert page["state"].t == 10 * page["day"]
+    # it sticks at first, then slides
+    assert page["day"] < page["history"].onset <= page["state"].t
+    assert page["load_state"]("restart.npz", page["reservoir"]).t == page["state"].t
+    for name in ("reservoir-0009.vtu", "fault-0009.vtu"):
+        assert (tmp_path / name).exists()
+    pressed = page["fields"].pressure[0] - page["fields"].pressure[1]
+    assert abs(pressed).max() > 1e5
+    # the oblique crack is steeper than its friction
+    assert page["path"].t == 1.0
+    assert abs(page["slid"][:, 1]).max() > 1e-5
