@@ -188,6 +188,16 @@ class RecurrentCohesive(Law):
         law._step = law._fastest_step()
         return law
 
+    def measured(self):
+        """This law with the microstructure that it predicts as inputs, to be given as measured."""
+        if self.microstructure is None or not self.microstructure.predicted:
+            raise ParameterError(f"{self.name} predicts no microstructure that could be measured instead")
+        law = copy.copy(self)
+        law.microstructure = self.microstructure.measured()
+        law._step = law._fastest_step()
+        law._name = f"{self._name} with measured microstructure"
+        return law
+
     def predict_microstructure(self, separation, state):
         """Predicted quantities (n, p) that ``microstructure.predicted`` names, after a step to ``separation``."""
         if self.microstructure is None or not self.microstructure.predicted:
