@@ -15,19 +15,18 @@ from pathlib import Path
 import click
 import numpy as np
 from cohesive import median_seconds
-from matplotlib.figure import Figure
 from publishing import publish
 from safetensors import safe_open
 
 import femnn
 from femnn.cohesive.fitting import responses
-from femnn.cohesive.frictional_data import rms_errors, scatter, targets
+from femnn.cohesive.frictional_data import rms_errors, scatter
 from femnn.cohesive.frictional_fitting import OPTIONS
 from femnn.cohesive.paths import refined, respond
 from femnn.commands import Command
+from femnn.commands.layer_pictures import draw_unseen
 from femnn.commands.train_layer import layer_records, split_layer, train_layer
 from femnn.machine import description
-from femnn.plotting import save
 from femnn.tables import markdown
 
 _GRAINS = ("porosity-coordination", "fabric", "all")
@@ -81,7 +80,7 @@ def measure(records, folder, seeds=3, epochs=None, points=10_000, grains=None):
     accuracy = []
     for variant in VARIANTS:
         accuracy += _rows(records, folder, variant, range(seeds), epochs, tests, noise)
-    own = _weights(folder, VARIANTS[0], 0)
+    own = _weights(folder, ("isotropic", "none"), 0)
     figures = {
         "machine": description(),
         "paths": {"fixed sample": int((records.seed == records.fixed).sum()), "all": len(records),
@@ -201,43 +200,10 @@ def _asked(figures):
 
 
 def draw(path, records, folder):
-    """Unseen paths: the data with the band of the samples that follow the same path, and the laws."""
-    unseen = split_layer(records)[2]["unseen"]
-    own = np.flatnonzero(records.seed == records.fixed)
-    # rows of the records behind the unseen ones, to find their companions
-    rows = [int(own[(records.separation[own] == each).all(axis=(1, 2))][0]) for each in unseen.separations]
-    shared = [row for row in rows if (records.path == records.path[row]).sum() > 1]
-    rows = (shared + [row for row in rows if row not in shared])[:4]
+    """Unseen paths with the band of all samples on the same path, and two of the laws that :func:`measure` trained."""
     shown = {"isotropic": ("isotropic", "none"), "LSTM": ("lstm", "none")}
     laws = {name: femnn.RecurrentCohesive.load(_weights(folder, variant, 0)) for name, variant in shown.items()}
-    figure = Figure(figsize=(3.4 * len(rows), 7.2), layout="constrained")
-    axes = figure.subplots(3, len(rows), squeeze=False, sharex="col", sharey="row")
-    for column, row in enumerate(rows):
-        _draw_path(axes[:, column], records, row, laws)
-    for line, label in enumerate(("separation, d", "ln(t_n / p0)", "t_s / t_n along the first shear")):
-        axes[line, 0].set_ylabel(label)
-    axes[1, 0].legend(fontsize=7)
-    axes[0, 0].legend(fontsize=7)
-    save(figure, path)
-
-
-def _draw_path(axes, records, row, laws):
-    data = records.data([row])
-    steps = np.arange(data.separations.shape[1])
-    for component, label in enumerate(("opening", "first shear", "second shear")):
-        axes[0].plot(steps, data.separations[0, :, component], label=label)
-    companions = targets(records.data(np.flatnonzero(records.path == records.path[row])))
-    answers = {"grains": targets(data)[0]}
-    answers |= {name: targets(replace(data, tractions=responses(law, data)))[0] for name, law in laws.items()}
-    for line in (0, 1):
-        axes[1 + line].fill_between(
-            steps, companions[..., line].min(axis=0), companions[..., line].max(axis=0), color="0.85", label="samples"
-        )
-        for name, answer in answers.items():
-            style = {"color": "black", "linewidth": 2} if name == "grains" else {"linewidth": 1.2}
-            axes[1 + line].plot(steps, answer[:, line], label=name, **style)
-    axes[2].set_xlabel("point of the path")
-    axes[0].set_title(f"path {records.path[row]}", fontsize=9)
+    draw_unseen(path, records, laws)
 
 
 def report(figures):

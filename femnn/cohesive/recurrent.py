@@ -20,7 +20,7 @@ from femnn.learning.perceptron import unprefixed
 KIND = "cohesive-law"
 
 #: The laws that come with femnn.
-SHIPPED = ("default", "exponential")
+SHIPPED = ("default", "exponential", "grains")
 
 #: Every network that :meth:`RecurrentCohesive.load` knows.
 NETWORKS = ("minimal-state", "self-consistent", "lstm", "gru", "feed-forward")
@@ -85,6 +85,8 @@ class RecurrentCohesive(Law):
 
         ``"default"`` is a minimal-state cell trained on ``BilinearCohesive`` with the values of AS4/PEEK and friction,
         ``"exponential"`` one trained on ``ExponentialCohesive`` with the same values; :meth:`reference` is that law.
+        ``"grains"`` is an isotropic cell trained on the particle model of a sheared layer of grains, in units of their
+        mean diameter and of the confining pressure: see :meth:`rescaled`.
 
         Raises
         ------
