@@ -79,6 +79,14 @@ class DatasetError(FemnnError):
     """A data set is damaged or was made with other settings than those asked for."""
 
 
+class TaskError(FemnnError):
+    """Some of many independent runs failed; the results of the others are kept."""
+
+
+class SchedulerError(FemnnError):
+    """The Dask scheduler at the given address does not answer, has no workers, or went away."""
+
+
 class TrainingError(FemnnError):
     """Training cannot go on: the loss became NaN or infinite."""
 
@@ -89,3 +97,7 @@ class FemnnWarning(UserWarning):
 
 class MissingExtraError(FemnnError, ImportError):
     """A package is not installed that only one part of femnn needs; the message names the extra that brings it."""
+
+
+class SimulationError(FemnnError):
+    """A process that simulates has died, or what it simulated became unstable."""

@@ -17,7 +17,7 @@ FINE, BAD_NEWS, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 _EPILOG = """\b
 Exit codes:
     0  fine
-    1  done, but the answer is bad news: inspect found folded elements
+    1  done, but the answer is bad news: inspect found folded elements, simulate lost paths
     2  wrong usage or bad input, one line on stderr says what; a full disk too
   130  interrupted; what is done is kept, run the same command again to go on
 """
@@ -26,6 +26,7 @@ Exit codes:
 _SUMMARIES = {
     "demo": "Solve a loaded part with adaptive quadrature and compare with uniform rules.",
     "inspect": "Say how distorted a mesh is and how many points it needs.",
+    "simulate": "Run the fine scales that laws are trained on.",
     "train": "Train the networks behind rules and laws.",
     "bench": "Run a benchmark.",
 }

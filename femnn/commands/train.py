@@ -1,5 +1,6 @@
 """``femnn train``: make the weight files behind rules and laws, again or for other elements and materials."""
 
+import functools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,26 @@ def _options_of_all(function):
     return function
 
 
+def _options_of_labelling(function):
+    """Options of a training whose labels take a while; the command gets them as keywords of ``run_tasks``."""
+
+    @click.option(
+        "--workers",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default="this process",
+        help="Processes, one thread each, that label the elements; the labels are the same, bit by bit.",
+    )
+    @click.option("--scheduler", metavar="ADDRESS", help="Label on the Dask cluster of this scheduler.")
+    @functools.wraps(function)
+    def labelling(workers, scheduler, **options):
+        if workers and scheduler is not None:
+            raise click.BadParameter("the cluster has its own workers; leave one out", param_hint="--scheduler")
+        return function(where={"workers": workers, "scheduler": scheduler}, **options)
+
+    return labelling
+
+
 @click.group("train")
 def command():
     """Train the networks behind rules and laws: draw, label, train, calibrate, test, save.
@@ -51,12 +72,13 @@ def command():
 
 @command.command(short_help="The number of points of AdaptiveGauss.")
 @_options_of_all
+@_options_of_labelling
 @click.option(
     "--tolerance",
     type=float,
     help="Train the published classifier for this one tolerance of the Error, instead of the networks for all.",
 )
-def points(out, elements, seed, epochs, quiet, as_json, tolerance):
+def points(out, elements, seed, epochs, quiet, as_json, tolerance, where):
     """Train AdaptiveGauss: how many integration points an element needs.
 
     Use what comes out as femnn.AdaptiveGauss(weights="PATH"), a classifier as
@@ -69,16 +91,17 @@ def points(out, elements, seed, epochs, quiet, as_json, tolerance):
         settings = _settings(
             training_points.DIRECTIONAL_RECIPE, training_points.DIRECTIONAL_OPTIONS, elements, seed, epochs
         )
-        path, test = training_points.train_points(out, *settings, progress=progress)
+        path, test = training_points.train_points(out, *settings, progress=progress, **where)
     else:
         _check_tolerance(tolerance)
         settings = _settings(training.WEIGHTS_RECIPE, training.CLASSIFIER_OPTIONS, elements, seed, epochs)
-        path, test = training.train_points_classifier(out, tolerance, *settings, progress=progress)
+        path, test = training.train_points_classifier(out, tolerance, *settings, progress=progress, **where)
     show(path, test, quiet, as_json)
 
 
 @command.command(short_help="The weights of CorrectedGauss.")
 @_options_of_all
+@_options_of_labelling
 @click.option(
     "--target",
     type=click.Choice(["error", "optimal", "trials"]),
@@ -91,7 +114,7 @@ def points(out, elements, seed, epochs, quiet, as_json, tolerance):
     type=click.IntRange(min=0),
     help=f"Random weight vectors per element.  [default: {_TRIALS} with --target trials, else 0]",
 )
-def weights(out, elements, seed, epochs, quiet, as_json, target, trials):
+def weights(out, elements, seed, epochs, quiet, as_json, target, trials, where):
     """Train CorrectedGauss: which weights an element's 2x2x2 Gauss points should have.
 
     Use what comes out as femnn.CorrectedGauss(weights="PATH").
@@ -103,7 +126,7 @@ def weights(out, elements, seed, epochs, quiet, as_json, target, trials):
     trials = trials if trials is not None else (_TRIALS if target == "trials" else 0)
     recipe, options = _settings(training.WEIGHTS_RECIPE, training.REGRESSOR_OPTIONS, elements, seed, epochs)
     path, test = training.train_weights(
-        out, replace(recipe, trials=trials), options, target, progress=not (quiet or as_json)
+        out, replace(recipe, trials=trials), options, target, progress=not (quiet or as_json), **where
     )
     show(path, test, quiet, as_json)
 
@@ -124,7 +147,8 @@ def patch_weights(out, elements, seed, epochs, quiet, as_json):
 
 @command.command(short_help="HourglassCorrection.")
 @_options_of_all
-def hourglass(out, elements, seed, epochs, quiet, as_json):
+@_options_of_labelling
+def hourglass(out, elements, seed, epochs, quiet, as_json, where):
     """Train HourglassCorrection: what an element's 2x2x2 Gauss points miss of a linear stiffness.
 
     Use what comes out as femnn.HourglassCorrection(weights="PATH").
@@ -134,14 +158,15 @@ def hourglass(out, elements, seed, epochs, quiet, as_json):
     settings = _settings(
         training_hourglass.HOURGLASS_RECIPE, training_hourglass.HOURGLASS_OPTIONS, elements, seed, epochs
     )
-    path, test = training_hourglass.train_correction(out, *settings, progress=not (quiet or as_json))
+    path, test = training_hourglass.train_correction(out, *settings, progress=not (quiet or as_json), **where)
     show(path, test, quiet, as_json)
 
 
 @command.command(short_help="The points and weights of MovedGauss.")
 @_options_of_all
+@_options_of_labelling
 @click.option("--patch", is_flag=True, help="Train for MovedGauss(patch=True), which keeps the patch test.")
-def moved(out, elements, seed, epochs, quiet, as_json, patch):
+def moved(out, elements, seed, epochs, quiet, as_json, patch, where):
     """Train MovedGauss: where the eight points of an element should lie, and which weights they should have.
 
     Use what comes out as femnn.MovedGauss(weights="PATH"), with patch=True if it was trained so.
@@ -151,7 +176,7 @@ def moved(out, elements, seed, epochs, quiet, as_json, patch):
     settings = _settings(
         training_moved.MOVED_RECIPE[patch], training_moved.MOVED_OPTIONS[patch], elements, seed, epochs
     )
-    path, test = training_moved.train_moved_points(out, *settings, patch, progress=not (quiet or as_json))
+    path, test = training_moved.train_moved_points(out, *settings, patch, progress=not (quiet or as_json), **where)
     show(path, test, quiet, as_json)
 
 

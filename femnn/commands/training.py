@@ -55,7 +55,9 @@ def split(dataset):
     return dataset[:first], dataset[first:second], dataset[second:]
 
 
-def train_points_classifier(folder, tolerance, recipe=WEIGHTS_RECIPE, options=CLASSIFIER_OPTIONS, progress=True):
+def train_points_classifier(
+    folder, tolerance, recipe=WEIGHTS_RECIPE, options=CLASSIFIER_OPTIONS, progress=True, **where
+):
     """Make the weights of the published classifier, for one tolerance; returns the path of the file and its figures.
 
     Parameters
@@ -66,19 +68,21 @@ def train_points_classifier(folder, tolerance, recipe=WEIGHTS_RECIPE, options=CL
         Of the Error.
     recipe, options
         What to draw and how to train; ``options.seed`` seeds the network.
+    where
+        Of the labelling, see :func:`femnn.learning.datasets.make_dataset`.
     """
     path = Path(folder) / f"integration-points-{tolerance:g}"
-    dataset = settled(_data(Path(folder) / "integration-points-classifier", recipe, progress))
+    dataset = settled(_data(Path(folder) / "integration-points-classifier", recipe, progress, where))
     return fit_classifier(path, *split(dataset), tolerance, options, progress)
 
 
-def train_weights(folder, recipe=WEIGHTS_RECIPE, options=REGRESSOR_OPTIONS, target="error", progress=True):
+def train_weights(folder, recipe=WEIGHTS_RECIPE, options=REGRESSOR_OPTIONS, target="error", progress=True, **where):
     """Make the weights of :class:`femnn.CorrectedGauss`; otherwise as :func:`train_points_classifier`.
 
     ``target`` is what the regressor learns from, see :func:`femnn.learning.quadrature_weights.train_regressor`.
     """
     path = Path(folder) / "quadrature-weights"
-    return fit_weights(path, *split(_data(path, recipe, progress)), options, target, progress)
+    return fit_weights(path, *split(_data(path, recipe, progress, where)), options, target, progress)
 
 
 def fit_classifier(path, training, validation, held_out, tolerance, options, progress=True):
@@ -150,8 +154,8 @@ def fit_weights(path, training, validation, held_out, options, target="error", p
     return saved, test
 
 
-def _data(path, recipe, progress):
-    return make_dataset(_beside(path, "data"), recipe, progress)
+def _data(path, recipe, progress, where):
+    return make_dataset(_beside(path, "data"), recipe, progress, **where)
 
 
 def _beside(path, what):

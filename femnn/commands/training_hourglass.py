@@ -42,7 +42,7 @@ HOURGLASS_OPTIONS = TrainingOptions(
 )
 
 
-def train_correction(folder, recipe=HOURGLASS_RECIPE, options=HOURGLASS_OPTIONS, progress=True):
+def train_correction(folder, recipe=HOURGLASS_RECIPE, options=HOURGLASS_OPTIONS, progress=True, **where):
     """Make the weights of :class:`femnn.HourglassCorrection`; returns the path of the file and its test figures.
 
     Parameters
@@ -51,12 +51,13 @@ def train_correction(folder, recipe=HOURGLASS_RECIPE, options=HOURGLASS_OPTIONS,
         Where data, checkpoint and ``hourglass-correction.safetensors`` go; an interrupted run goes on from there.
     recipe, options
         What to draw and how to train; ``options.seed`` seeds the network, ``recipe.seed`` all elements.
+    where
+        Of the labelling, see :func:`femnn.learning.datasets.make_dataset`.
     """
     require_enough(recipe.elements, _FEWEST_ELEMENTS, "train and validate", "some ten thousand")
     path = Path(folder) / KIND
-    data = grow(
-        path.with_name(f"{KIND}-data.safetensors"), recipe, _differences_of, ("hexahedra", "differences"), progress
-    )
+    file = path.with_name(f"{KIND}-data.safetensors")
+    data = grow(file, recipe, _differences_of, ("hexahedra", "differences"), progress, **where)
     rows = _rows(data["hexahedra"], data["differences"], recipe.seed)
     first = round(len(rows[0]) * (1.0 - _VALIDATION))
     training, validation = [part[:first] for part in rows], [part[first:] for part in rows]

@@ -40,7 +40,7 @@ MOVED_OPTIONS = {False: _OPTIONS, True: replace(_OPTIONS, epochs=90)}
 _HIDDEN = {False: (96, 96, 96), True: (192, 192, 192)}
 
 
-def train_moved_points(folder, recipe, options, patch, progress=True):
+def train_moved_points(folder, recipe, options, patch, progress=True, **where):
     """Make the weights of :class:`femnn.MovedGauss`; returns the path of the file and its test figures.
 
     Parameters
@@ -52,9 +52,11 @@ def train_moved_points(folder, recipe, options, patch, progress=True):
         What to draw and how to train; ``options.seed`` seeds the network.
     patch
         Train for ``MovedGauss(patch=True)``.
+    where
+        Of the labelling, see :func:`femnn.learning.datasets.make_dataset`.
     """
     path = Path(folder) / ("moved-gauss-patch" if patch else "moved-gauss")
-    data = make_moved_data(path.with_name(f"{path.name}-data.safetensors"), recipe, progress)
+    data = make_moved_data(path.with_name(f"{path.name}-data.safetensors"), recipe, progress, **where)
     return fit_moved(path, data, options, patch, progress)
 
 

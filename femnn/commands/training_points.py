@@ -42,7 +42,7 @@ DIRECTIONAL_OPTIONS = TrainingOptions(
 )
 
 
-def train_points(folder, recipe=DIRECTIONAL_RECIPE, options=DIRECTIONAL_OPTIONS, progress=True):
+def train_points(folder, recipe=DIRECTIONAL_RECIPE, options=DIRECTIONAL_OPTIONS, progress=True, **where):
     """Make the weights of :class:`femnn.AdaptiveGauss`; returns the path of the file and its test figures.
 
     Parameters
@@ -51,8 +51,10 @@ def train_points(folder, recipe=DIRECTIONAL_RECIPE, options=DIRECTIONAL_OPTIONS,
         Where data, checkpoints and ``integration-points.safetensors`` go; an interrupted run goes on from there.
     recipe, options
         What to draw and how to train; ``options.seed`` seeds the networks, ``recipe.seed`` all elements.
+    where
+        Of the labelling, see :func:`femnn.learning.datasets.make_dataset`.
     """
-    data = make_directional_data(Path(folder) / "directions-data.safetensors", recipe, progress)
+    data = make_directional_data(Path(folder) / "directions-data.safetensors", recipe, progress, **where)
     return fit_directional(Path(folder) / "integration-points", data, options, progress=progress)
 
 

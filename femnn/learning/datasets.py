@@ -2,7 +2,7 @@
 
 A data set is one safetensors file whose header holds its recipe. It grows in parts beside the final file, so that an
 interrupted run goes on where it stopped; every part depends on the recipe and its own elements alone, so neither
-interruptions nor threads change a bit.
+interruptions nor threads nor the number of workers change a bit.
 """
 
 import json
@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
-from tqdm import tqdm
 
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.files import atomic_write
@@ -24,6 +23,7 @@ from femnn.integration.gauss import tensor_gauss
 from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
 from femnn.integration.parameters import lame_parameters
 from femnn.learning.checkpoints import digest
+from femnn.tasks import run_tasks
 
 #: Largest n of the Error table: what more points would be needed for is a job for refinement of the mesh.
 MOST_CANDIDATES = 20
@@ -162,7 +162,7 @@ def _ratio(error, standard):
     return np.where(error < standard, error / standard, 1.0)
 
 
-def make_dataset(path, recipe, progress=True):
+def make_dataset(path, recipe, progress=True, **where):
     """Label the elements of ``recipe`` and write them to ``path``; go on where an earlier run stopped.
 
     Parameters
@@ -172,6 +172,8 @@ def make_dataset(path, recipe, progress=True):
     recipe : Recipe
     progress
         Show a progress bar, if stderr is a terminal.
+    where
+        ``workers`` or ``scheduler`` of :func:`femnn.tasks.run_tasks`; by default this process labels the elements.
 
     Returns
     -------
@@ -182,11 +184,13 @@ def make_dataset(path, recipe, progress=True):
     ------
     DatasetError
         If ``path`` or its parts were made with another recipe, or are damaged.
+    TaskError
+        If elements cannot be labelled.
     """
-    return Dataset(recipe, **grow(path, recipe, label, _ARRAYS, progress))
+    return Dataset(recipe, **grow(path, recipe, label, _ARRAYS, progress, **where))
 
 
-def grow(path, recipe, label, names, progress=True):
+def grow(path, recipe, label, names, progress=True, **where):
     """Arrays by name, read from ``path``, or labelled part by part and kept there.
 
     ``label(hexahedra, recipe, first)`` gives the arrays ``names`` of some elements of the recipe; otherwise as
@@ -197,17 +201,13 @@ def grow(path, recipe, label, names, progress=True):
         return _read(path, recipe, names)
     parts = path.with_name(path.name + ".parts")
     hexahedra = recipe.hexahedra()
-    labelled = []
-    with tqdm(total=recipe.elements, unit="element", desc="labels", disable=None if progress else True) as bar:
-        for start in range(0, recipe.elements, _PART):
-            file = parts / f"{start:08d}.safetensors"
-            if file.exists():
-                part = _read(file, recipe, names)
-            else:
-                part = label(hexahedra[start : start + _PART], recipe, start)
-                _write(file, part, recipe)
-            labelled.append(part)
-            bar.update(len(part["hexahedra"]))
+    tasks = {
+        f"{first:08d}": {"hexahedra": hexahedra[first : first + _PART], "recipe": recipe, "first": first}
+        for first in range(0, recipe.elements, _PART)
+    }
+    where = {"workers": 0, **where}
+    outcome = run_tasks(label, tasks, parts, version=recipe.to_json(), progress=progress, **where).require_all()
+    labelled = [outcome.load(key) for key in tasks]
     arrays = {name: np.concatenate([part[name] for part in labelled]) for name in names}
     _write(path, arrays, recipe)
     shutil.rmtree(parts)

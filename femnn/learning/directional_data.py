@@ -167,6 +167,6 @@ def _likely_rules(errors, random):
     return rules
 
 
-def make_directional_data(path, recipe, progress=True):
+def make_directional_data(path, recipe, progress=True, **where):
     """As :func:`femnn.learning.datasets.make_dataset`, with directional errors as labels."""
-    return DirectionalData(recipe, **grow(path, recipe, label_directions, _ARRAYS, progress))
+    return DirectionalData(recipe, **grow(path, recipe, label_directions, _ARRAYS, progress, **where))

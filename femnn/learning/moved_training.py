@@ -104,9 +104,9 @@ class MovedData:
         return [np.ascontiguousarray(values, dtype=np.float32) for values in arrays]
 
 
-def make_moved_data(path, recipe, progress=True):
+def make_moved_data(path, recipe, progress=True, **where):
     """As :func:`femnn.learning.datasets.make_dataset`; elements from which nothing can be learnt are left out."""
-    return MovedData(recipe, **grow(path, recipe, _label, _ARRAYS, progress))
+    return MovedData(recipe, **grow(path, recipe, _label, _ARRAYS, progress, **where))
 
 
 def _label(hexahedra, recipe, first=0):

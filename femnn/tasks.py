@@ -1,0 +1,207 @@
+"""Many independent runs of one function: spread over processes or a Dask cluster, kept as files, resumed, retried."""
+
+import contextlib
+import dataclasses
+import hashlib
+import inspect
+import json
+import os
+import re
+import zipfile
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from femnn.clusters import attempts
+from femnn.exceptions import DatasetError, ParameterError, TaskError
+from femnn.files import atomic_write
+
+# Where a file keeps what made it; no result has this name.
+_FINGERPRINT = "fingerprint of femnn.tasks"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the tasks of :func:`run_tasks`, by their keys.
+
+    Attributes
+    ----------
+    results
+        Path of each result that is there, in the order of the tasks.
+    failures
+        Why the other tasks have none: the message of their last attempt.
+    ran
+        How many results were computed now; the others had been there.
+    """
+
+    results: dict[str, Path] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    ran: int = 0
+
+    def load(self, key):
+        """The arrays of one result, by name."""
+        return load_result(self.results[key])
+
+    def require_all(self):
+        """This outcome.
+
+        Raises
+        ------
+        TaskError
+            If any task failed; the message names the first.
+        """
+        if self.failures:
+            key, message = next(iter(self.failures.items()))
+            raise TaskError(
+                f"{len(self.failures)} of {len(self.failures) + len(self.results)} tasks failed, first {key}: "
+                f"{message}; the others are kept, run again to try these once more"
+            )
+        return self
+
+
+def run_tasks(
+    function, tasks, folder, *, workers=None, scheduler=None, retries=1, version="", progress=True
+) -> Outcome:
+    """Run ``function(**arguments)`` for every task and keep what it returns; go on where an earlier run stopped.
+
+    Every result is written to ``FOLDER/KEY.npz`` as soon as it is there, with a fingerprint of the function's name, the
+    arguments and ``version``. A task whose file is there with the same fingerprint is not run again. Nothing is lost
+    when a task raises, when a worker dies or when the run is interrupted.
+
+    Parameters
+    ----------
+    function
+        Returns a dict of NumPy arrays. It must be a function of a module, and its result depend on its arguments alone
+        (a seed among them): then it is the same whatever the number of workers.
+    tasks
+        Keyword arguments of each task by its key, which names a file: letters, digits and ``._+=-``. Arguments are
+        numbers, strings, paths, arrays, dataclasses, and lists and dicts of these.
+    folder
+        Is made if it is not there.
+    workers
+        Processes on this machine, one thread each; by default one for each core. 0 runs the tasks in this process, one
+        after another, with all its threads, as does None where the package ``distributed`` is not installed.
+    scheduler
+        Address of a Dask scheduler, for instance ``"tcp://192.168.0.5:8786"``, whose workers run the tasks instead.
+    retries
+        How often a task is tried again that raises or whose worker dies. One that has died beside others runs by
+        itself before that counts, because any of them may have killed the worker.
+    version
+        Part of the fingerprint, for what the arguments do not say; raise it when the function changes its results.
+    progress
+        Show a progress bar, if stderr is a terminal.
+
+    Raises
+    ------
+    ParameterError
+        If a key names no file, or if function or arguments cannot be sent to another process.
+    DatasetError
+        If a file in ``folder`` was made with other arguments, or is damaged; nothing has run then.
+    MissingExtraError
+        If ``workers`` or ``scheduler`` needs ``distributed`` and it is not installed.
+    SchedulerError
+        If the scheduler does not answer, has no workers or goes away; what is finished is kept.
+    """
+    folder = Path(folder)
+    _check(function, tasks, workers, scheduler, retries)
+    files = {key: folder / f"{key}.npz" for key in tasks}
+    fingerprints = {key: _fingerprint(function, key, arguments, version) for key, arguments in tasks.items()}
+    there = {key for key, file in files.items() if _is_there(file, fingerprints[key])}
+    queue = deque(key for key in tasks if key not in there)
+    failures, tries = {}, Counter()
+    with (
+        tqdm(
+            total=len(tasks),
+            initial=len(there),
+            desc=function.__name__.strip("_"),
+            unit="task",
+            disable=None if progress else True,
+        ) as bar,
+        attempts(function, tasks, queue, workers, scheduler) as attempted,
+    ):
+        for key, arrays, message in attempted:
+            tries[key] += 1
+            if message is None:
+                _write(files[key], arrays, fingerprints[key])
+            elif tries[key] <= retries:
+                queue.append(key)
+                continue
+            else:
+                failures[key] = message
+            bar.update()
+    results = {key: file for key, file in files.items() if key not in failures}
+    return Outcome(results, {key: failures[key] for key in tasks if key in failures}, len(results) - len(there))
+
+
+def load_result(path):
+    """The arrays that a task left in ``path``, by name; raises DatasetError if it is damaged."""
+    with _opened(path) as opened:
+        return {name: opened[name] for name in opened.files if name != _FINGERPRINT}
+
+
+def _check(function, tasks, workers, scheduler, retries):
+    if not inspect.isfunction(function) or "<" in function.__qualname__:
+        raise ParameterError(f"{function!r} has no name in a module; give a function that is defined at the top of one")
+    for key in tasks:
+        if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z0-9_+=-][A-Za-z0-9._+=-]{0,199}", key):
+            raise ParameterError(
+                f"the key {key!r} names no file; take up to 200 letters, digits and ._+=-, not a point first"
+            )
+    if retries < 0 or (workers is not None and workers < 0):
+        raise ParameterError(f"workers is {workers}, retries {retries}; neither can be negative")
+    if scheduler is not None and workers:
+        raise ParameterError(f"workers is {workers} and scheduler {scheduler!r}; give one of them")
+
+
+def _fingerprint(function, key, arguments, version):
+    try:
+        described = json.dumps(arguments, sort_keys=True, default=_described)
+    except TypeError as error:
+        raise ParameterError(f"task {key}: {error}; give numbers, strings, paths, arrays or dataclasses") from error
+    whole = json.dumps([function.__module__, function.__qualname__, str(version), described])
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _described(value):
+    """What JSON does not know, in terms of what it knows."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        data = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return {"array": [value.dtype.str, value.shape, data]}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {type(value).__qualname__: fields}
+    raise TypeError(f"a {type(value).__name__} has no fingerprint")
+
+
+def _is_there(file, fingerprint):
+    if not file.exists():
+        return False
+    with _opened(file) as opened:
+        found = str(opened[_FINGERPRINT])
+    if found != fingerprint:
+        raise DatasetError(
+            f"{file} was made by another function, other arguments or another version (fingerprint {found[:12]}, asked "
+            f"for is {fingerprint[:12]}); choose another folder, or delete it to make it again"
+        )
+    return True
+
+
+@contextlib.contextmanager
+def _opened(file):
+    try:
+        with np.load(file, allow_pickle=False) as opened:
+            yield opened
+    except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{file} is no result of a task, or damaged: {error}; delete it to make it again") from error
+
+
+def _write(file, arrays, fingerprint):
+    with atomic_write(file) as temporary, open(temporary, "wb") as opened:
+        np.savez(opened, **{_FINGERPRINT: np.array(fingerprint)}, **arrays)
