@@ -70,3 +70,13 @@ def test_fault_page(tmp_path, monkeypatch):
     # the oblique crack is steeper than its friction
     assert page["path"].t == 1.0
     assert abs(page["slid"][:, 1]).max() > 1e-5
+
+
+def test_page_of_many_runs(tmp_path, monkeypatch):
+    page = run_page("many-runs.md", tmp_path, monkeypatch)
+    # a bar without lateral strain is a row of springs
+    seeds = [np.random.default_rng(task["seed"]).normal(size=4) for task in page["tasks"].values()]
+    np.testing.assert_allclose(page["moved"], [(1e6 / (210e9 * np.exp(0.3 * drawn))).sum() for drawn in seeds])
+    assert page["more"].ran == 1
+    assert set(page["outcome"].failures) == {"heavy"}
+    assert "no equilibrium at the load 3.0" in page["outcome"].failures["heavy"]

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import click
 
-from femnn.commands import simulate_rve
-
 # what simulates is imported when called, as in femnn.commands.train
 
 
@@ -23,7 +21,7 @@ def command():
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/grains"), show_default=True,
     help="Folder of the runs and of the data set grain-paths.npz.",
 )  # fmt: skip
-@click.option("--paths", type=click.IntRange(min=1), default=240, show_default=True, help="Rows of the data set.")
+@click.option("--paths", type=click.IntRange(min=1), default=260, show_default=True, help="Rows of the data set.")
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Samples of grains.")
 @click.option("--grains", type=click.IntRange(min=100), default=1500, show_default=True, help="Grains of a sample.")
 @click.option("--points", type=click.IntRange(min=2), default=140, show_default=True, help="Points of each path.")
@@ -56,6 +54,3 @@ def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, qui
         click.echo(f"femnn: {key} failed twice and is left out: {message}", err=True)
     if failures:
         ctx.exit(BAD_NEWS)
-
-
-command.add_command(simulate_rve.command)
