@@ -25,6 +25,8 @@ VECTORS = (("fabric_ns", "fabric_nt"),)
 #: Columns that turn twice as fast as the shear.
 TENSORS = ("fabric_ss", "fabric_st")
 
+# Separations below this are rounding errors of a position.
+_REST = 1e-6
 # Moves that turn by more are corners of a path, which thinning must not cut.
 _CORNER = np.cos(np.radians(20.0))
 
@@ -55,9 +57,11 @@ def path_data(separation, traction, porosity=None, coordination=None, fabric=Non
     if separation.ndim != 3 or separation.shape[2] != 3 or traction.shape != separation.shape:
         raise DatasetError(f"separations {separation.shape} and tractions {traction.shape} must both be (n, k, 3)")
     start = np.abs(separation[:, 0]).max(axis=1, initial=0.0)
-    if start.max(initial=0.0) > 0.0:
+    if not start.max(initial=0.0) < _REST:
         path = int(start.argmax())
         raise DatasetError(f"path {path} starts at the separation {separation[path, 0]}; it must start at zero")
+    separation = separation.copy()
+    separation[:, 0] = 0.0
     pressure = -traction[:, 0, 0]
     off = np.abs(pressure - 1.0)
     if not off.max(initial=0.0) < 0.25:

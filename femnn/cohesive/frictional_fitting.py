@@ -236,6 +236,6 @@ def _lengths(x):
 def _answered(answers, scalars, vectors):
     """Scales of scalar answers, and bounds of vectors."""
     scale = np.sqrt((answers[..., :scalars] ** 2).mean(axis=(0, 1)))
-    flat = answers[..., scalars:].reshape(-1, vectors, 2)
-    bound = 1.5 * np.linalg.norm(flat, axis=-1).max(axis=0) + 1e-6
+    pairs = answers[..., scalars:].reshape(*answers.shape[:2], vectors, 2)
+    bound = 1.5 * np.linalg.norm(pairs, axis=-1).max(axis=(0, 1)) + 1e-6
     return np.where(scale > 0.0, scale, 1.0), bound

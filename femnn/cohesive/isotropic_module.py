@@ -1,5 +1,7 @@
 """The isotropic cell of :mod:`femnn.cohesive.isotropic` for torch: what is trained."""
 
+import warnings
+
 import torch
 from torch.nn import functional
 
@@ -39,7 +41,9 @@ class IsotropicCell(torch.nn.Module):
         for name, values in buffers.items():
             self.register_buffer(name, torch.as_tensor(values, dtype=dtype))
         both, extras = states + arrows, scalars + vectors
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            # a cell that answers no vectors mixes none
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")
             torch.manual_seed(seed)
             self.gate = torch.nn.Linear(states + 2 * arrows + 3 + extras + vectors, width, dtype=dtype)
             self.move = torch.nn.Linear(width, 2 * both + states + arrows * vectors, dtype=dtype)
