@@ -155,7 +155,7 @@ def draw_cell(path, journey):
     labels = "shear stress in the blocks, p0", "opening of the cracks, d"
     for norm, cmap, label in zip(norms, ("Blues", "autumn"), labels, strict=True):
         figure.colorbar(ScalarMappable(norm, cmap), ax=all_axes, label=label, location="bottom", shrink=0.5, pad=0.02)
-    figure.suptitle(f"a cell and its neighbours, displacements × {magnify:.0f}")
+    all_axes[1].set_xlabel(f"d; displacements × {magnify:.0f}")
     save(figure, path)
 
 

@@ -55,3 +55,14 @@ def test_multiscale_page(tmp_path, monkeypatch):
     assert page["state"].p[0].max() > page["state"].p[1].max() > 0.0
     assert page["load_state"]("restart.npz", page["problem"]).t == page["state"].t
     assert (tmp_path / "reservoir-0009.vtu").exists()
+
+
+def test_rve_page(tmp_path, monkeypatch):
+    page = run_page("rve.md", tmp_path, monkeypatch)
+    response = page["response"]
+    assert response.hill_mandel.max() < 1e-8
+    np.testing.assert_allclose(response.traction[1:, 0], -20e6, rtol=1e-8)
+    assert response.traction[-1, 1] > 20e6
+    assert (np.linalg.eigvalsh(page["permeability"]) > 0.0).all()
+    assert page["permeability"][1, 1] > 100.0 * page["permeability"][0, 0]
+    assert page["traction"][0, 0] > 0.0

@@ -159,6 +159,14 @@ def test_commands_begin_at_zero_and_stay_within_their_range(working):
     assert not np.array_equal(command(3, 60, working, 1).separation, command(3, 60, working, 2).separation)
 
 
+@pytest.mark.parametrize("points", [10, 16, 100])
+def test_commands_of_few_points_begin_at_zero_too(points):
+    for number in range(200):
+        path = command(number, points, GRAINS)
+        assert not path.separation[0].any()
+        assert np.isfinite(path.separation).all()
+
+
 def test_bad_commands():
     for given, message in (((-1, 60), "number=-1"), ((0, 5), "points=5"), ((0, 60.5), "points=60.5")):
         with pytest.raises(ParameterError, match=message):
