@@ -15,30 +15,27 @@ from pathlib import Path
 import click
 import numpy as np
 from cohesive import median_seconds
-from matplotlib.figure import Figure
 from publishing import publish
 from safetensors import safe_open
 
 import femnn
 from femnn.cohesive.fitting import responses
-from femnn.cohesive.frictional_data import rms_errors, scatter, targets
+from femnn.cohesive.frictional_data import rms_errors, scatter
 from femnn.cohesive.frictional_fitting import OPTIONS
 from femnn.cohesive.paths import refined, respond
 from femnn.commands import Command
+from femnn.commands.layer_pictures import draw_unseen
 from femnn.commands.train_layer import layer_records, split_layer, train_layer
 from femnn.machine import description
-from femnn.plotting import save
 from femnn.tables import markdown
 
 _GRAINS = ("porosity-coordination", "fabric", "all")
-#: What is compared: network, microstructure, and whether that is given as measured instead of predicted.
+#: What is trained: network and the microstructure that it predicts. Those laws can be given measured values, too.
 VARIANTS = (
-    ("isotropic", "none", False),
-    *(("isotropic", name, given) for given in (False, True) for name in _GRAINS),
-    ("self-consistent", "none", False),
-    ("gru", "none", False),
-    ("lstm", "none", False),
-    *(("lstm", name, given) for given in (False, True) for name in _GRAINS),
+    *(("isotropic", name) for name in ("none", *_GRAINS)),
+    ("self-consistent", "none"),
+    ("gru", "none"),
+    *(("lstm", name) for name in ("none", *_GRAINS)),
 )
 # Asked of the law: errors, or this many times the scatter; gain by the fabric tensor; times faster than the grains.
 _LN_NORMAL, _RATIO, _SCATTERS, _GAIN, _FASTER = 0.20, 0.05, 1.2, 0.15, 1e5
@@ -67,8 +64,10 @@ def main(data, networks, seeds, epochs, points, out, as_json, speed_of):
     publish(out, "grain-laws", figures, report(figures), as_json)
 
 
-def measure(records, folder, seeds=3, epochs=None, points=10_000):
+def measure(records, folder, seeds=3, epochs=None, points=10_000, grains=None):
     """Figures of all variants, trained in ``folder`` where they are not there yet, and of the speed of the law.
+
+    ``grains`` is what an update of the particle model takes, s, where that is known.
 
     Returns
     -------
@@ -78,15 +77,17 @@ def measure(records, folder, seeds=3, epochs=None, points=10_000):
     """
     tests = split_layer(records)[2]
     noise = scatter([records.data(rows) for rows in records.repeated()]) if records.repeated() else None
-    accuracy = [_variant(records, folder, variant, range(seeds), epochs, tests, noise) for variant in VARIANTS]
-    own = _weights(folder, VARIANTS[0], 0)
+    accuracy = []
+    for variant in VARIANTS:
+        accuracy += _rows(records, folder, variant, range(seeds), epochs, tests, noise)
+    own = _weights(folder, ("isotropic", "none"), 0)
     figures = {
         "machine": description(),
         "paths": {"fixed sample": int((records.seed == records.fixed).sum()), "all": len(records),
                   "unseen": len(tests["unseen"])},
         "scatter": noise,
         "accuracy": accuracy,
-        "speed": {"seconds": _timed(own, points), "grains": _particle_seconds(records)},
+        "speed": {"seconds": _timed(own, points), "grains": grains},
     }  # fmt: skip
     return figures | {"asked": _asked(figures)}
 
@@ -108,26 +109,19 @@ def _timed(path, points):
     return json.loads(answer.stdout)
 
 
-def _particle_seconds(records):
-    """Seconds of a point of the particle model, if the data set says so."""
-    seconds = records.about.get("seconds_per_point")
-    return None if seconds is None else float(seconds)
-
-
 def _weights(folder, variant, seed):
-    network, microstructure, given = variant
-    grains = "" if microstructure == "none" else f"-{microstructure}{'-given' if given else ''}"
-    return folder / f"{network}{grains}-{seed}.safetensors"
+    network, microstructure = variant
+    return folder / f"{network}{'' if microstructure == 'none' else f'-{microstructure}'}-{seed}.safetensors"
 
 
 def _trained(records, folder, variant, seed, epochs):
     """The law of a variant, trained unless its file is there, and the minutes that took."""
     path = _weights(folder, variant, seed)
-    network, microstructure, given = variant
+    network, microstructure = variant
     if not path.is_file():
         click.echo(f"training {path.stem} ...", err=True)
         options = replace(OPTIONS[network], seed=seed, **({} if epochs is None else {"epochs": epochs}))
-        train_layer(path.with_suffix(""), records, network, microstructure, given, options)
+        train_layer(path.with_suffix(""), records, network, microstructure, options=options)
     seconds = 0.0
     for checkpoint in path.parent.glob(f"{path.stem}.*.training"):
         with safe_open(checkpoint, framework="numpy") as file:
@@ -135,33 +129,36 @@ def _trained(records, folder, variant, seed, epochs):
     return femnn.RecurrentCohesive.load(path), seconds / 60.0
 
 
-def _variant(records, folder, variant, seeds, epochs, tests, noise):
+def _rows(records, folder, variant, seeds, epochs, tests, noise):
+    """One row of a variant, and where it predicts microstructure one more: with that given as measured."""
+    trained = [_trained(records, folder, variant, seed, epochs) for seed in seeds]
+    network, microstructure = variant
+    if microstructure == "none":
+        return [{"network": network, "microstructure": "none", **_figures(trained, tests, noise)}]
+    measured = [(law.measured(), minutes) for law, minutes in trained]
+    return [
+        {"network": network, "microstructure": f"{microstructure}, {how}", **_figures(laws, tests, noise)}
+        for how, laws in (("predicted", trained), ("given", measured))
+    ]
+
+
+def _figures(laws, tests, noise):
+    """Means over laws that differ in their seed only."""
     found = []
-    for seed in seeds:
-        law, minutes = _trained(records, folder, variant, seed, epochs)
-        unseen = tests["unseen"]
-        row = rms_errors(responses(law, unseen), unseen)
-        row["minutes"] = minutes
-        row["other_ln_normal"] = row["other_ratio"] = None
-        if "other samples" in tests:
-            others = rms_errors(responses(law, tests["other samples"]), tests["other samples"])
-            row |= {f"other_{name}": error for name, error in others.items()}
-        row["longer"], row["finer"] = _other_steps(law, unseen) if law.microstructure is None else (None, None)
+    for law, minutes in laws:
+        row = {"minutes": minutes, **rms_errors(responses(law, tests["unseen"]), tests["unseen"])}
+        others = tests.get("other samples")
+        other = {"ln_normal": None, "ratio": None} if others is None else rms_errors(responses(law, others), others)
+        row |= {f"other_{name}": error for name, error in other.items()}
+        row["longer"], row["finer"] = (None, None) if law.microstructure else _other_steps(law, tests["unseen"])
         found.append(row)
-    network, microstructure, given = variant
-    mean = {name: None if found[0][name] is None else float(np.mean([row[name] for row in found])) for name in found[0]}
-    spread = [np.ptp([row[name] for row in found]) for name in ("ln_normal", "ratio")]
+    mean = {key: None if found[0][key] is None else float(np.mean([row[key] for row in found])) for key in found[0]}
     return {
-        "network": network,
-        "microstructure": microstructure if microstructure == "none" else
-        f"{microstructure}, {'given' if given else 'predicted'}",
         **mean,
-        "ln_normal_spread": float(spread[0]),
-        "ratio_spread": float(spread[1]),
-        "ln_over_scatter": noise and mean["ln_normal"] / noise["ln_normal"],
-        "ratio_over_scatter": noise and mean["ratio"] / noise["ratio"],
-        "parameters": sum(law.card["training"]["parameters"].values()),
-    }  # fmt: skip
+        **{f"{key}_spread": float(np.ptp([row[key] for row in found])) for key in ("ln_normal", "ratio")},
+        **{f"{key}_over_scatter": noise and mean[key] / noise[key] for key in ("ln_normal", "ratio")},
+        "parameters": sum(laws[0][0].card["training"]["parameters"].values()),
+    }
 
 
 def _other_steps(law, data):
@@ -203,43 +200,10 @@ def _asked(figures):
 
 
 def draw(path, records, folder):
-    """Unseen paths: the data with the band of the samples that follow the same path, and the laws."""
-    unseen = split_layer(records)[2]["unseen"]
-    own = np.flatnonzero(records.seed == records.fixed)
-    # rows of the records behind the unseen ones, to find their companions
-    rows = [int(own[(records.separation[own] == each).all(axis=(1, 2))][0]) for each in unseen.separations]
-    shared = [row for row in rows if (records.path == records.path[row]).sum() > 1]
-    rows = (shared + [row for row in rows if row not in shared])[:4]
-    shown = {"isotropic": VARIANTS[0], "LSTM": ("lstm", "none", False)}
+    """Unseen paths with the band of all samples on the same path, and two of the laws that :func:`measure` trained."""
+    shown = {"isotropic": ("isotropic", "none"), "LSTM": ("lstm", "none")}
     laws = {name: femnn.RecurrentCohesive.load(_weights(folder, variant, 0)) for name, variant in shown.items()}
-    figure = Figure(figsize=(3.4 * len(rows), 7.2), layout="constrained")
-    axes = figure.subplots(3, len(rows), squeeze=False, sharex="col", sharey="row")
-    for column, row in enumerate(rows):
-        _draw_path(axes[:, column], records, row, laws)
-    for line, label in enumerate(("separation, d", "ln(t_n / p0)", "t_s / t_n along the first shear")):
-        axes[line, 0].set_ylabel(label)
-    axes[1, 0].legend(fontsize=7)
-    axes[0, 0].legend(fontsize=7)
-    save(figure, path)
-
-
-def _draw_path(axes, records, row, laws):
-    data = records.data([row])
-    steps = np.arange(data.separations.shape[1])
-    for component, label in enumerate(("opening", "first shear", "second shear")):
-        axes[0].plot(steps, data.separations[0, :, component], label=label)
-    companions = targets(records.data(np.flatnonzero(records.path == records.path[row])))
-    answers = {"grains": targets(data)[0]}
-    answers |= {name: targets(replace(data, tractions=responses(law, data)))[0] for name, law in laws.items()}
-    for line in (0, 1):
-        axes[1 + line].fill_between(
-            steps, companions[..., line].min(axis=0), companions[..., line].max(axis=0), color="0.85", label="samples"
-        )
-        for name, answer in answers.items():
-            style = {"color": "black", "linewidth": 2} if name == "grains" else {"linewidth": 1.2}
-            axes[1 + line].plot(steps, answer[:, line], label=name, **style)
-    axes[2].set_xlabel("point of the path")
-    axes[0].set_title(f"path {records.path[row]}", fontsize=9)
+    draw_unseen(path, records, laws)
 
 
 def report(figures):
@@ -251,7 +215,7 @@ def report(figures):
         "ln_normal_spread": ("spread", "{:.3f}"),
         "ratio": ("rms t_s/t_n", "{:.4f}"),
         "ratio_spread": ("spread", "{:.4f}"),
-        "ln_over_scatter": ("ln t_n over scatter", "{:.2f}"),
+        "ln_normal_over_scatter": ("ln t_n over scatter", "{:.2f}"),
         "ratio_over_scatter": ("t_s/t_n over scatter", "{:.2f}"),
         "other_ln_normal": ("other samples, ln t_n", "{:.3f}"),
         "other_ratio": ("t_s/t_n", "{:.4f}"),

@@ -3,11 +3,10 @@
 import contextlib
 import dataclasses
 import hashlib
+import inspect
 import json
-import logging
 import os
 import re
-import traceback
 import zipfile
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -16,17 +15,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from femnn.exceptions import DatasetError, MissingExtraError, ParameterError, SchedulerError, TaskError
+from femnn.clusters import attempts
+from femnn.exceptions import DatasetError, ParameterError, TaskError
 from femnn.files import atomic_write
-
-# Seconds that a scheduler has to answer, and to have a worker.
-_PATIENCE = 5
 
 # Where a file keeps what made it; no result has this name.
 _FINGERPRINT = "fingerprint of femnn.tasks"
-
-# Every worker is one process with one thread: results cannot depend on how many cores it finds.
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,8 @@ def run_tasks(
     scheduler
         Address of a Dask scheduler, for instance ``"tcp://192.168.0.5:8786"``, whose workers run the tasks instead.
     retries
-        How often a task is tried again that raises or whose worker dies.
+        How often a task is tried again that raises or whose worker dies. One that has died beside others runs by
+        itself before that counts, because any of them may have killed the worker.
     version
         Part of the fingerprint, for what the arguments do not say; raise it when the function changes its results.
     progress
@@ -108,7 +103,7 @@ def run_tasks(
     MissingExtraError
         If ``workers`` or ``scheduler`` needs ``distributed`` and it is not installed.
     SchedulerError
-        If the scheduler does not answer or has no workers.
+        If the scheduler does not answer, has no workers or goes away; what is finished is kept.
     """
     folder = Path(folder)
     _check(function, tasks, workers, scheduler, retries)
@@ -116,7 +111,7 @@ def run_tasks(
     fingerprints = {key: _fingerprint(function, key, arguments, version) for key, arguments in tasks.items()}
     there = {key for key, file in files.items() if _is_there(file, fingerprints[key])}
     queue = deque(key for key in tasks if key not in there)
-    failures, attempts = {}, Counter()
+    failures, tries = {}, Counter()
     with (
         tqdm(
             total=len(tasks),
@@ -125,13 +120,13 @@ def run_tasks(
             unit="task",
             disable=None if progress else True,
         ) as bar,
-        _attempts(function, tasks, queue, workers, scheduler) as attempted,
+        attempts(function, tasks, queue, workers, scheduler) as attempted,
     ):
         for key, arrays, message in attempted:
-            attempts[key] += 1
+            tries[key] += 1
             if message is None:
                 _write(files[key], arrays, fingerprints[key])
-            elif attempts[key] <= retries:
+            elif tries[key] <= retries:
                 queue.append(key)
                 continue
             else:
@@ -142,14 +137,13 @@ def run_tasks(
 
 
 def load_result(path):
-    """The arrays that a task left in ``path``, by name."""
-    with np.load(path, allow_pickle=False) as opened:
+    """The arrays that a task left in ``path``, by name; raises DatasetError if it is damaged."""
+    with _opened(path) as opened:
         return {name: opened[name] for name in opened.files if name != _FINGERPRINT}
 
 
 def _check(function, tasks, workers, scheduler, retries):
-    name = getattr(function, "__qualname__", None)
-    if name is None or "<" in name:
+    if not inspect.isfunction(function) or "<" in function.__qualname__:
         raise ParameterError(f"{function!r} has no name in a module; give a function that is defined at the top of one")
     for key in tasks:
         if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z0-9_+=-][A-Za-z0-9._+=-]{0,199}", key):
@@ -189,11 +183,8 @@ def _described(value):
 def _is_there(file, fingerprint):
     if not file.exists():
         return False
-    try:
-        with np.load(file, allow_pickle=False) as opened:
-            found = str(opened[_FINGERPRINT])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{file} is no result of a task, or damaged: {error}; delete it to make it again") from error
+    with _opened(file) as opened:
+        found = str(opened[_FINGERPRINT])
     if found != fingerprint:
         raise DatasetError(
             f"{file} was made by another function, other arguments or another version (fingerprint {found[:12]}, asked "
@@ -202,120 +193,15 @@ def _is_there(file, fingerprint):
     return True
 
 
+@contextlib.contextmanager
+def _opened(file):
+    try:
+        with np.load(file, allow_pickle=False) as opened:
+            yield opened
+    except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{file} is no result of a task, or damaged: {error}; delete it to make it again") from error
+
+
 def _write(file, arrays, fingerprint):
     with atomic_write(file) as temporary, open(temporary, "wb") as opened:
         np.savez(opened, **{_FINGERPRINT: np.array(fingerprint)}, **arrays)
-
-
-def _attempt(function, arguments):
-    """Arrays and None, or None and the message of what ``function`` raised."""
-    try:
-        result = function(**arguments)
-        arrays = {str(name): np.asarray(values) for name, values in result.items()}
-        for name, values in arrays.items():
-            if values.dtype.hasobject:
-                raise TypeError(f"{name} is an array of objects")
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        return None, f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
-    return arrays, None
-
-
-@contextlib.contextmanager
-def _attempts(function, tasks, queue, workers, scheduler):
-    """The attempts at the tasks in ``queue`` as they end: (key, arrays, message), one of the last two None."""
-    if not queue:
-        yield ()
-        return
-    if workers == 0 or (workers in (None, 1) and scheduler is None and not _has_distributed()):
-        yield _attempts_here(function, tasks, queue)
-        return
-    with _client(workers, scheduler, len(queue)) as client:
-        yield _attempts_there(client, function, tasks, queue)
-
-
-def _attempts_here(function, tasks, queue):
-    while queue:
-        key = queue.popleft()
-        yield key, *_attempt(function, tasks[key])
-
-
-def _attempts_there(client, function, tasks, queue):
-    from distributed import KilledWorker, as_completed
-
-    running, suspects, ended = {}, deque(), as_completed(loop=client.loop)
-    while queue or running or suspects:
-        # not more than can run at once: tasks that wait hold no memory, and a worker that dies takes only its own
-        places = max(1, sum(client.nthreads().values()))
-        while queue and len(running) < places:
-            key = queue.popleft()
-            running[_submit(client, function, key, tasks[key], ended)] = key
-        if not running:
-            key = suspects.popleft()
-            running[_submit(client, function, key, tasks[key], ended)] = key
-        future = next(ended)
-        alone, key = len(running) == 1, running.pop(future)
-        error = future.exception()
-        if error is None:
-            yield key, *future.result()
-        elif isinstance(error, KilledWorker) and not alone:
-            # it or its neighbour killed the worker: it runs by itself before it is blamed
-            suspects.append(key)
-        elif isinstance(error, KilledWorker):
-            yield key, None, "its worker died: killed, out of memory, or ended by the function itself"
-        else:
-            yield key, None, f"{type(error).__name__}: {error}"
-        future.release()
-
-
-def _submit(client, function, key, arguments, ended):
-    future = client.submit(_attempt, function, arguments, pure=False)
-    ended.add(future)
-    return future
-
-
-def _has_distributed():
-    try:
-        import distributed  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def _client(workers, scheduler, tasks):
-    """A client of the cluster at an address, or of one on this machine that ends with it."""
-    if not _has_distributed():
-        asked = f"workers={workers}" if scheduler is None else f"scheduler={scheduler!r}"
-        raise MissingExtraError(f"{asked} needs the package distributed: pip install 'femnn[distributed]'")
-    from distributed import Client
-
-    if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout=_PATIENCE, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:
-            raise SchedulerError(
-                f"no Dask scheduler answers at {scheduler!r} within {_PATIENCE} s ({error}); "
-                "start one with `dask scheduler`, which prints its address"
-            ) from error
-        with client:
-            yield client
-        return
-    with _local_cluster(workers, tasks) as cluster, Client(cluster, set_as_default=False) as client:
-        yield client
-
-
-def _local_cluster(workers, tasks):
-    import dask
-    from distributed import LocalCluster
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": 1 for name in _ONE_THREAD}):
-        return LocalCluster(
-            n_workers=min(workers or cores, tasks),
-            threads_per_worker=1,
-            memory_limit=0,
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False, "allowed_failures": 0},
-            silence_logs=logging.CRITICAL,
-        )

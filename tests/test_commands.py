@@ -332,25 +332,19 @@ class TestTrain:
 
     def test_interrupted_and_resumed(self, tmp_path, monkeypatch):
         labelled = []
-        label = directional_data.label_directions
+        tables = directional_data.directional_tables
 
-        def interrupted(hexahedra, recipe, first=0):
-            if labelled:
+        def interrupted(hexahedra, *arguments):
+            labelled.append(len(hexahedra))
+            if len(labelled) == 2:
                 raise KeyboardInterrupt
-            labelled.append(first)
-            return label(hexahedra, recipe, first)
+            return tables(hexahedra, *arguments)
 
-        monkeypatch.setattr(directional_data, "label_directions", interrupted)
+        monkeypatch.setattr(directional_data, "directional_tables", interrupted)
         line = assert_one_line(run("train", "points", *self.SMALL, "--out", tmp_path / "a"), code=130)
         assert "run the same command again" in line
-
-        def counting(hexahedra, recipe, first=0):
-            labelled.append(first)
-            return label(hexahedra, recipe, first)
-
-        monkeypatch.setattr(directional_data, "label_directions", counting)
         assert run("train", "points", *self.SMALL, "--out", tmp_path / "a").exit_code == 0
-        assert labelled == [0, 100, 200]
+        assert len(labelled) == 1 + 1 + 2, "the first of three parts is not labelled again"
         assert run("train", "points", *self.SMALL, "--out", tmp_path / "b").exit_code == 0
         tensors = [(tmp_path / name / "integration-points.safetensors").read_bytes() for name in "ab"]
         assert tensors[0] == tensors[1]
@@ -383,6 +377,18 @@ class TestTrain:
             assert run("train", "weights", *options).exit_code == 0
             assert json.loads((tmp_path / "quadrature-weights.json").read_text())["target"] == target
 
+    def test_workers_label_the_same_elements(self, tmp_path):
+        for workers in (0, 2):
+            options = [*self.SMALL, "--workers", workers, "--out", tmp_path / str(workers)]
+            assert run("train", "hourglass", *options).exit_code == 0
+        files = [(tmp_path / str(workers) / "hourglass-correction.safetensors").read_bytes() for workers in (0, 2)]
+        assert files[0] == files[1]
+
+    def test_workers_of_a_cluster_are_its_own(self, tmp_path):
+        result = run("train", "moved", "--out", tmp_path, "--workers", 2, "--scheduler", "tcp://127.0.0.1:8786")
+        assert result.exit_code == 2
+        assert "--scheduler" in result.stderr
+
     def test_trials_without_trials(self, tmp_path):
         result = run("train", "weights", "--out", tmp_path, "--target", "trials", "--trials", 0)
         assert result.exit_code == 2
@@ -392,9 +398,8 @@ class TestTrain:
         process = subprocess.Popen(
             [SCRIPT, "train", "points", "--elements", "50000", "--out", tmp_path], stderr=subprocess.PIPE, text=True
         )
-        parts = tmp_path / "integration-points-data.safetensors.parts"
         for _ in range(600):
-            if list(parts.glob("[0-9]*.safetensors")) or process.poll() is not None:
+            if list(tmp_path.glob("*.parts/[0-9]*.npz")) or process.poll() is not None:
                 break
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)

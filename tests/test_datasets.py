@@ -6,8 +6,10 @@ from dataclasses import replace
 import numba
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import femnn
+from femnn.commands import main as command
 from femnn.integration.gauss import tensor_gauss
 from femnn.learning import datasets
 from femnn.learning.datasets import Recipe, load_dataset, make_dataset
@@ -52,7 +54,7 @@ def test_labels_are_what_the_rules_measure(dataset):
     assert dataset.trial_optimum.mean() < 1.0
 
 
-def test_same_bits_whatever_the_parts_threads_and_run(tmp_path, dataset, small_parts):
+def test_same_bits_whatever_the_parts_threads_workers_and_run(tmp_path, dataset, small_parts):
     before = numba.get_num_threads()
     try:
         numba.set_num_threads(1)
@@ -60,39 +62,43 @@ def test_same_bits_whatever_the_parts_threads_and_run(tmp_path, dataset, small_p
     finally:
         numba.set_num_threads(before)
     assert_same(again, dataset)
+    assert_same(make_dataset(tmp_path / "spread.safetensors", RECIPE, progress=False, workers=2), dataset)
     other = make_dataset(tmp_path / "other.safetensors", replace(RECIPE, seed=4), progress=False)
     assert np.abs(other.hexahedra - dataset.hexahedra).max() > 0.01
 
 
 def test_an_interrupted_run_goes_on(tmp_path, dataset, small_parts, monkeypatch):
-    path, label, done = tmp_path / "elements.safetensors", datasets.label, []
+    path, trials, done = tmp_path / "elements.safetensors", datasets.random_trials, []
 
-    def interrupted(hexahedra, recipe, first):
-        if first == 40:
+    def interrupted(*arguments):
+        first = arguments[-1]
+        if first == 40 and len(done) == 2:
+            done.append("interrupted")
             raise KeyboardInterrupt
         done.append(first)
-        return label(hexahedra, recipe, first)
+        return trials(*arguments)
 
-    monkeypatch.setattr(datasets, "label", interrupted)
+    monkeypatch.setattr(datasets, "random_trials", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make_dataset(path, RECIPE, progress=False)
-    assert done == [0, 20]
     assert not path.exists(), "half a data set must not look like a whole one"
-    done.clear()
-    monkeypatch.setattr(datasets, "label", lambda h, r, f: done.append(f) or label(h, r, f))
     assert_same(make_dataset(path, RECIPE, progress=False), dataset)
-    assert done == [40], "finished parts are not labelled again"
+    assert done == [0, 20, "interrupted", 40], "finished parts are not labelled again"
     assert [file.name for file in tmp_path.iterdir()] == ["elements.safetensors"]
 
 
-def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch, small_parts):
+@pytest.mark.parametrize(("writes", "parts"), [("numpy.savez", 0), ("pathlib.Path.write_bytes", 3)])
+def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch, small_parts, dataset, writes, parts):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
-    with pytest.raises(OSError, match="No space left"):
-        make_dataset(tmp_path / "elements.safetensors", RECIPE, progress=False)
-    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+    path = tmp_path / "elements.safetensors"
+    with monkeypatch.context() as patched:
+        patched.setattr(writes, full)
+        with pytest.raises(OSError, match="No space left"):
+            make_dataset(path, RECIPE, progress=False)
+    assert len([file for file in tmp_path.rglob("*") if file.is_file()]) == parts
+    assert_same(make_dataset(path, RECIPE, progress=False), dataset)
 
 
 def test_recipe_comes_with_the_data(tmp_path, dataset):
@@ -129,3 +135,13 @@ def test_other_recipes_damaged_and_foreign_files_are_refused(tmp_path):
 def test_recipes_that_make_no_sense(change):
     with pytest.raises(femnn.ParameterError):
         replace(RECIPE, **change)
+
+
+@pytest.mark.slow
+def test_benchmark_of_labels(tmp_path):
+    assert CliRunner().invoke(command, ["bench", "labels", "--elements", "40", "--out", str(tmp_path)]).exit_code == 0
+    figures = json.loads((tmp_path / "labels.json").read_text(encoding="utf-8"))
+    assert figures["same_bits"]
+    assert [row["start"] > 0.0 for row in figures["rows"]] == [False, False, True, True]
+    assert all(row["seconds"] > 0.0 for row in figures["rows"])
+    assert "Same bits: yes." in (tmp_path / "labels.md").read_text(encoding="utf-8")

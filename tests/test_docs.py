@@ -66,3 +66,13 @@ def test_rve_page(tmp_path, monkeypatch):
     assert (np.linalg.eigvalsh(page["permeability"]) > 0.0).all()
     assert page["permeability"][1, 1] > 100.0 * page["permeability"][0, 0]
     assert page["traction"][0, 0] > 0.0
+
+
+def test_page_of_many_runs(tmp_path, monkeypatch):
+    page = run_page("many-runs.md", tmp_path, monkeypatch)
+    # a bar without lateral strain is a row of springs
+    seeds = [np.random.default_rng(task["seed"]).normal(size=4) for task in page["tasks"].values()]
+    np.testing.assert_allclose(page["moved"], [(1e6 / (210e9 * np.exp(0.3 * drawn))).sum() for drawn in seeds])
+    assert page["more"].ran == 1
+    assert set(page["outcome"].failures) == {"heavy"}
+    assert "no equilibrium at the load 3.0" in page["outcome"].failures["heavy"]

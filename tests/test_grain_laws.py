@@ -444,6 +444,14 @@ def test_every_network_trains_with_and_without_microstructure_and_loads(network,
         found = at.predict_microstructure(data.separations[:, 5], at.initial_state(60))
         assert found.shape == (60, len(loaded.microstructure.predicted))
         assert np.isfinite(found).all()
+        # what it predicts, given as measured, brings the same answer
+        measured = loaded.measured().with_microstructure(found)
+        one = at.update(data.separations[:, 5], at.initial_state(60)).traction
+        other = measured.update(data.separations[:, 5], measured.initial_state(60)).traction
+        np.testing.assert_allclose(other, one, rtol=1e-9)
+    else:
+        with pytest.raises(ParameterError, match="predicts no microstructure"):
+            loaded.measured()
 
 
 def test_sliding_is_cut_back_for_networks_that_know_where_they_are():

@@ -16,7 +16,10 @@ ROOT = Path(femnn.__file__).parent
 # The flow of the design: a folder imports only from folders before it.
 ORDER = ["geometry", "integration", "learning", "quadrature", "assembly", "cohesive", "multiscale", "parallel"]
 # What every folder may use, and what uses every folder.
-BELOW, ABOVE = {"exceptions", "files", "memory", "tasks"}, {"commands", "plotting", "machine", "tables", "__init__"}
+BELOW, ABOVE = (
+    {"exceptions", "files", "memory", "clusters", "tasks"},
+    {"commands", "plotting", "machine", "tables", "__init__"},
+)
 
 
 def modules():

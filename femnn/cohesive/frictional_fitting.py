@@ -27,9 +27,9 @@ OPTIONS = {
 
 # Errors of ln t_n and of t_s/t_n that weigh alike: what is asked for.
 _WEIGHTS = 0.2, 0.05
-# Points of a thinned path, over all of its points, and how often each is thinned and (for networks without symmetries)
-# turned.
-_THINNED, _COPIES, _TURNS = 0.5, 3, 4
+# Points of a thinned path, over all of its points; how often each is thinned, and (for networks without symmetries)
+# how often it is turned instead.
+_THINNED, _COPIES, _TURNS = 0.5, 2, 4
 
 
 def fit_frictional(path, network, training, validation, tests, options=None, *, given=(), predicted=(), progress=True,
@@ -76,9 +76,9 @@ def fit_frictional(path, network, training, validation, tests, options=None, *, 
     scaling = _scaling(training, names)
     frictional = _outside(network, training)
     points = max(2, round(_THINNED * training.separations.shape[1]))
-    rows = [thinned(training, points, _COPIES, options.seed), thinned(validation, points, 1, options.seed + 1)]
-    if network != "isotropic":
-        rows = [turned(data, _TURNS, options.seed + 2) for data in rows]
+    rows = [turned(data, _TURNS, options.seed) if network != "isotropic" else data for data in (training, validation)]
+    copies = _COPIES if network == "isotropic" else 1
+    rows = [thinned(rows[0], points, copies, options.seed + 1), thinned(rows[1], points, 1, options.seed + 2)]
     rows = [_rows(data, names, scaling) for data in rows]
     modules, histories = {}, {}
     for part, columns in _parts(rows, bool(predicted)).items():

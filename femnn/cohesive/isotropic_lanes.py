@@ -1,8 +1,12 @@
-"""The isotropic cell with its tangent as one Numba loop: eight points side by side, one in each lane of the processor.
+"""The isotropic cell with its tangent as one Numba loop: 32 points side by side, one in each lane.
 
-Forward mode, as in :mod:`femnn.cohesive.isotropic`: a row holds the values of eight points and then their derivatives
-by the three components of the separation, 32 numbers, so that a layer is one product for all of them. For cells whose
-only input is the separation. No product sums over lanes, so a point gets the same bits whatever its neighbours are.
+Forward mode, as in :mod:`femnn.cohesive.isotropic`: a row holds the values of 32 points and then their derivatives by
+the three components of the separation, so that a layer is one product for all of them. For cells whose only input is
+the separation. No product sums over lanes, so a point gets the same bits whatever its neighbours are.
+
+Two habits of the compiler shape this file, as they do :mod:`femnn.integration.lanes`: the number of lanes is passed at
+run time although it is always the same, for loops of a short constant length are not vectorised; and every index runs
+over a range of its own, for one that is computed might be negative and count from the end.
 """
 
 import numpy as np
@@ -10,9 +14,8 @@ from numba import njit
 
 from femnn.cohesive.isotropic import EPSILON
 
-#: Points side by side; a row of values and derivatives has four times as many numbers.
-LANES = 8
-_ROW = 4 * LANES
+#: Points side by side.
+LANES = 32
 
 _EXACT = {"contract", "nsz"}
 _LOG2_E, _LN2_HIGH, _LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.9082149292705877e-10
@@ -41,7 +44,7 @@ class IsotropicLanes:
         lengths = t["lengths"]
         self.numbers = (1.0 / lengths[0], 1.0 / lengths[1], 1.0 / t["fine"][0], t["bound"][0])
         self.rates = np.exp(t["log_rate"])
-        self.sizes = (s, m)
+        self.sizes = (s, m, LANES)
 
     def step(self, x, state):
         """As :meth:`femnn.cohesive.isotropic.Isotropic.step`."""
@@ -56,126 +59,148 @@ def _even(array):
     return filled
 
 
+# Arrays are (rows, 4, lanes): values, and derivatives by the three components. Of the geometry of a step, rows are
+_NOW, _BEFORE, _MOVE, _LENGTH, _DIRECTION = 0, 1, 2, 3, 4
+# (components one after another in the second place; the length with its derivatives; three rows of directions).
+
+
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
-def _steps(x, state, layers, rates, numbers, states, arrows):
+def _steps(x, state, layers, rates, numbers, states, arrows, lanes):
     count = x.shape[0]
     y, dy, new = np.empty((count, 3)), np.empty((count, 3, 3)), np.empty(state.shape)
     gate, move, hidden, read = layers
-    still = np.zeros((gate[0].shape[1], LANES))
-    moving = np.zeros((gate[1].shape[1], _ROW))
-    gated = np.zeros((gate[2].shape[0], _ROW))
-    moves = np.zeros((move[1].shape[0], _ROW))
-    known = np.zeros((hidden[0].shape[1], _ROW))
-    read_from = np.zeros((hidden[1].shape[0], _ROW))
-    answers = np.zeros((read[1].shape[0], _ROW))
-    old, vectors = np.zeros((2 * arrows, LANES)), np.zeros((2 * arrows, _ROW))
-    geometry, work = np.zeros((8, _ROW)), np.zeros((6, LANES))
+    still, moving = _rows(gate[0].shape[1]), _rows(gate[1].shape[1])
+    gated, moves = _rows(gate[2].shape[0]), _rows(move[1].shape[0])
+    known, seen = _rows(hidden[0].shape[1]), _rows(hidden[1].shape[0])
+    answers, mixed = _rows(read[1].shape[0]), _rows(2)
+    old, vectors, geometry, work = _rows(2 * arrows), _rows(2 * arrows), _rows(7), np.zeros((6, LANES))
     bits = work.view(np.int64)
-    _biased(hidden[1], read_from)
-    _algebraic(read_from, LANES)
-    virgin = read_from[:, 0].copy()
+    _biased(hidden[1], seen, lanes)
+    _algebraic(seen, lanes)
+    virgin = seen[:, 0, 0].copy()
     for start in range(0, count, LANES):
-        _gather(x, state, start, states, arrows, still, old, geometry)
-        _geometry(numbers, arrows, old, geometry, moving)
-        _biased(gate[2], gated)
-        _product(still, gate[0], gated, LANES)
-        _product(moving, gate[1], gated, _ROW)
-        _algebraic(gated, LANES)
-        _biased(move[1], moves)
-        _product(gated, move[0], moves, _ROW)
-        _scalars(moves, rates, states, arrows, still, geometry, numbers, work, bits, known, LANES)
-        _vectors(moves, rates, states, arrows, old, geometry, numbers, work, bits, vectors, known, LANES)
-        _biased(hidden[1], read_from)
-        _product(known, hidden[0], read_from, _ROW)
-        _algebraic(read_from, LANES)
-        _less(virgin, read_from)
-        _biased(read[1], answers)
-        _product(read_from, read[0], answers, _ROW)
-        _mix(answers, arrows, vectors, numbers[3], geometry, LANES)
-        _scatter(x, start, states, arrows, answers, known, vectors, geometry, y, dy, new)
+        _gather(x, state, start, states, arrows, still, old, geometry, lanes)
+        _geometry(numbers, geometry, lanes)
+        _seen(numbers, arrows, old, geometry, moving, lanes)
+        _biased(gate[2], gated, lanes)
+        _product(still, gate[0], gated, lanes)
+        _product(moving, gate[1], gated, 4 * lanes)
+        _algebraic(gated, lanes)
+        _biased(move[1], moves, lanes)
+        _product(gated, move[0], moves, 4 * lanes)
+        for i in range(states):
+            _decay(moves[i], rates[i], geometry, work, bits, lanes)
+            _scalar(moves, i, states, arrows, still, geometry, numbers, work, known, lanes)
+        for i in range(arrows):
+            _decay(moves[states + i], rates[states + i], geometry, work, bits, lanes)
+            _vector(moves, i, states, arrows, old, geometry, numbers, work, vectors, known, lanes)
+        _place(numbers, 1.0, geometry[_NOW, 0], known[states + arrows], known[states + arrows + 1], lanes)
+        _biased(hidden[1], seen, lanes)
+        _product(known, hidden[0], seen, 4 * lanes)
+        _algebraic(seen, lanes)
+        _less(virgin, seen, lanes)
+        _biased(read[1], answers, lanes)
+        _product(seen, read[0], answers, 4 * lanes)
+        _mix(answers, arrows, vectors, mixed, lanes)
+        _bounded(numbers[3], mixed, work, lanes)
+        _scatter(x, start, states, arrows, answers, known, vectors, mixed, y, dy, new)
     return y, dy, new
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
-def _gather(x, state, start, states, arrows, still, old, geometry):
-    """States and separations of eight points; the last point once more where there are fewer."""
-    for b in range(LANES):
+def _rows(count):
+    return np.zeros((count, 4, LANES))
+
+
+@njit(cache=True, error_model="numpy", fastmath=_EXACT)
+def _gather(x, state, start, states, arrows, still, old, geometry, lanes):
+    """States and separations of points side by side; the last point once more where there are fewer."""
+    for b in range(lanes):
         k = min(start + b, x.shape[0] - 1)
         for i in range(states):
-            still[i, b] = state[k, i]
+            still[i, 0, b] = state[k, i]
         for i in range(arrows):
             p, q = state[k, states + 2 * i], state[k, states + 2 * i + 1]
-            old[i, b], old[arrows + i, b] = p, q
-            still[states + i, b] = p * p + q * q
+            old[i, 0, b], old[arrows + i, 0, b] = p, q
+            still[states + i, 0, b] = p * p + q * q
         for j in range(3):
-            geometry[0, j * LANES + b] = x[k, j]
-            geometry[1, j * LANES + b] = state[k, states + 2 * arrows + j]
+            geometry[_NOW, j, b] = x[k, j]
+            geometry[_BEFORE, j, b] = state[k, states + 2 * arrows + j]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
-def _geometry(numbers, arrows, old, geometry, moving):
-    """Move (row 2), length (3), direction (4: normal, 5 and 6: across), and what the gate sees of them."""
-    coarse, across, fine, _ = numbers
-    for b in range(LANES):
-        m0 = (geometry[0, b] - geometry[1, b]) * coarse
-        m1 = (geometry[0, LANES + b] - geometry[1, LANES + b]) * across
-        m2 = (geometry[0, 2 * LANES + b] - geometry[1, 2 * LANES + b]) * across
+def _geometry(numbers, geometry, lanes):
+    """Moves, lengths and directions."""
+    for j in range(3):
+        scale = numbers[0] if j == 0 else numbers[1]
+        for b in range(lanes):
+            geometry[_MOVE, j, b] = (geometry[_NOW, j, b] - geometry[_BEFORE, j, b]) * scale
+    for b in range(lanes):
+        m0, m1, m2 = geometry[_MOVE, 0, b], geometry[_MOVE, 1, b], geometry[_MOVE, 2, b]
         length = np.sqrt(m0 * m0 + m1 * m1 + m2 * m2 + EPSILON * EPSILON)
-        inverse = 1.0 / length
-        d0, d1, d2 = m0 * inverse, m1 * inverse, m2 * inverse
-        geometry[2, b], geometry[2, LANES + b], geometry[2, 2 * LANES + b] = m0, m1, m2
-        geometry[3, b] = length
-        geometry[3, LANES + b], geometry[3, 2 * LANES + b], geometry[3, 3 * LANES + b] = (
-            d0 * coarse, d1 * across, d2 * across,
-        )  # fmt: skip
-        geometry[7, b] = inverse
-    for row in range(3):
-        scale = coarse if row == 0 else across
+        geometry[_LENGTH, 0, b] = length
+        geometry[_MOVE, 3, b] = 1.0 / length
+    for j in range(3):
+        scale = numbers[0] if j == 0 else numbers[1]
+        for b in range(lanes):
+            direction = geometry[_MOVE, j, b] * geometry[_MOVE, 3, b]
+            geometry[_DIRECTION + j, 0, b] = direction
+            geometry[_LENGTH, 1 + j, b] = direction * scale
+    for i in range(3):
         for j in range(3):
-            own = scale if row == j else 0.0
-            for b in range(LANES):
-                direction = geometry[2, row * LANES + b] * geometry[7, b]
-                geometry[4 + row, b] = direction
-                by_j = geometry[3, (1 + j) * LANES + b]
-                geometry[4 + row, (1 + j) * LANES + b] = (own - by_j * direction) * geometry[7, b]
+            own = 0.0 if i != j else (numbers[0] if j == 0 else numbers[1])
+            for b in range(lanes):
+                turned = geometry[_LENGTH, 1 + j, b] * geometry[_DIRECTION + i, 0, b]
+                geometry[_DIRECTION + i, 1 + j, b] = (own - turned) * geometry[_MOVE, 3, b]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_EXACT)
+def _seen(numbers, arrows, old, geometry, moving, lanes):
+    """What the gate sees of a step: old vectors along it, its normal direction, the opening half way."""
     for i in range(arrows):
         for c in range(4):
-            for b in range(LANES):
-                moving[i, c * LANES + b] = (
-                    old[i, b] * geometry[5, c * LANES + b] + old[arrows + i, b] * geometry[6, c * LANES + b]
-                )
-    for c in range(_ROW):
-        moving[arrows, c] = geometry[4, c]
-    for b in range(LANES):
-        middle = 0.5 * (geometry[0, b] + geometry[1, b])
-        z = middle * fine
+            for b in range(lanes):
+                along = old[i, 0, b] * geometry[_DIRECTION + 1, c, b]
+                moving[i, c, b] = along + old[arrows + i, 0, b] * geometry[_DIRECTION + 2, c, b]
+    for c in range(4):
+        for b in range(lanes):
+            moving[arrows, c, b] = geometry[_DIRECTION, c, b]
+    for b in range(lanes):
+        geometry[_BEFORE, 3, b] = 0.5 * (geometry[_NOW, 0, b] + geometry[_BEFORE, 0, b])
+    _place(numbers, 0.5, geometry[_BEFORE, 3], moving[arrows + 1], moving[arrows + 2], lanes)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_EXACT)
+def _place(numbers, slope, opening, coarse, fine, lanes):
+    """What the cell sees of an opening that moves by ``slope`` with that of the point."""
+    for b in range(lanes):
+        z = opening[b] * numbers[2]
         root = 1.0 / np.sqrt(1.0 + z * z)
-        moving[arrows + 1, b], moving[arrows + 2, b] = middle * coarse, z * root
-        moving[arrows + 1, LANES + b] = 0.5 * coarse
-        moving[arrows + 2, LANES + b] = 0.5 * fine * root * root * root
-        # of the place that the second perceptron reads
-        geometry[2, 3 * LANES + b] = fine * geometry[0, b]
+        coarse[0, b], coarse[1, b] = opening[b] * numbers[0], slope * numbers[0]
+        fine[0, b], fine[1, b] = z * root, slope * numbers[2] * root * root * root
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
-def _biased(bias, result):
+def _biased(bias, rows, lanes):
     for j in range(bias.shape[0]):
-        for b in range(LANES):
-            result[j, b] = bias[j]
-        for b in range(LANES, _ROW):
-            result[j, b] = 0.0
+        for b in range(lanes):
+            rows[j, 0, b] = bias[j]
+        for c in range(1, 4):
+            for b in range(lanes):
+                rows[j, c, b] = 0.0
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
-def _less(virgin, rows):
+def _less(virgin, rows, lanes):
     for i in range(rows.shape[0]):
-        for b in range(LANES):
-            rows[i, b] -= virgin[i]
+        for b in range(lanes):
+            rows[i, 0, b] -= virgin[i]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
-def _product(values, weight, result, columns):
-    """result += weight @ values in the first ``columns``; the number is passed, so that the loop is vectorised."""
+def _product(rows, weight, results, columns):
+    """results += weight @ rows in the first ``columns`` of values and derivatives."""
+    values, result = rows.reshape(rows.shape[0], 4 * LANES), results.reshape(results.shape[0], 4 * LANES)
     for j in range(0, weight.shape[0], 4):
         for k in range(0, weight.shape[1], 4):
             p0, p1, p2, p3 = weight[j, k], weight[j, k + 1], weight[j, k + 2], weight[j, k + 3]
@@ -195,29 +220,29 @@ def _algebraic(rows, lanes):
     """z/√(1 + z²) of all rows in place, derivatives along."""
     for i in range(rows.shape[0]):
         for b in range(lanes):
-            z = rows[i, b]
+            z = rows[i, 0, b]
             root = 1.0 / np.sqrt(1.0 + z * z)
             slope = root * root * root
-            rows[i, b] = z * root
-            rows[i, lanes + b] *= slope
-            rows[i, 2 * lanes + b] *= slope
-            rows[i, 3 * lanes + b] *= slope
+            rows[i, 0, b] = z * root
+            rows[i, 1, b] *= slope
+            rows[i, 2, b] *= slope
+            rows[i, 3, b] *= slope
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
-def _exponentials(values, bits, row, lanes):
-    """e^x of one row of non-positive ``values`` in place; ``bits`` is its int64 view, the next two rows work space."""
+def _exponentials(values, bits, lanes):
+    """e^x of the first row of non-positive ``values`` in place; the second is work space, ``bits`` their int64 view."""
     for b in range(lanes):
-        x = max(values[row, b], -700.0)
-        values[row + 1, b] = x * _LOG2_E + _ROUNDING
-        values[row, b] = x
+        x = max(values[0, b], -700.0)
+        values[1, b] = x * _LOG2_E + _ROUNDING
+        values[0, b] = x
     for b in range(lanes):
-        whole = values[row + 1, b] - _ROUNDING
-        values[row, b] = (values[row, b] - whole * _LN2_HIGH) - whole * _LN2_LOW
+        whole = values[1, b] - _ROUNDING
+        values[0, b] = (values[0, b] - whole * _LN2_HIGH) - whole * _LN2_LOW
     for b in range(lanes):
-        bits[row + 1, b] = (bits[row + 1, b] + _BIAS) << _SHIFT
+        bits[1, b] = (bits[1, b] + _BIAS) << _SHIFT
     for b in range(lanes):
-        r = values[row, b]
+        r = values[0, b]
         p = _TAYLOR[12]
         p = p * r + _TAYLOR[11]
         p = p * r + _TAYLOR[10]
@@ -231,133 +256,114 @@ def _exponentials(values, bits, row, lanes):
         p = p * r + _TAYLOR[2]
         p = p * r + _TAYLOR[1]
         p = p * r + _TAYLOR[0]
-        values[row, b] = p * values[row + 1, b]
+        values[0, b] = p * values[1, b]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
-def _decay(i, rates, moves, geometry, work, bits, lanes):
-    """Of state i: rate (row 3 of ``work``), its growth with the output behind it (4), what is kept (0), the share (1).
+def _decay(raws, scale, geometry, work, bits, lanes):
+    """Of a state: what a step keeps (row 0 of ``work``), the share of the way along the move, over L (1).
 
-    The share is of the way along the move, over L; in row 2 what is kept over all of L.
+    In row 2 is what is kept over all of L, in row 3 the rate, in row 4 its growth with the output behind it.
     """
     for b in range(lanes):
-        raw = moves[i, b]
+        raw = raws[0, b]
         root = np.sqrt(raw * raw + 1.0)
-        rate = rates[i] * (raw + root)
+        rate = scale * (raw + root)
         work[3, b], work[4, b] = rate, rate / root
-        work[0, b] = -rate * (geometry[3, b] - EPSILON)
-    _exponentials(work, bits, 0, lanes)
+        work[0, b] = -rate * (geometry[_LENGTH, 0, b] - EPSILON)
+    _exponentials(work, bits, lanes)
     for b in range(lanes):
         # the little that is missing to all of L needs no exponential
         e = work[3, b] * EPSILON
         work[2, b] = work[0, b] * (1.0 - e * (1.0 - 0.5 * e * (1.0 - e / 3.0 * (1.0 - 0.25 * e))))
-        work[1, b] = (1.0 - work[2, b]) * geometry[7, b]
+        work[1, b] = (1.0 - work[2, b]) * geometry[_MOVE, 3, b]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
-def _scalars(moves, rates, states, arrows, still, geometry, numbers, work, bits, known, lanes):
-    """New scalar states with derivatives: the first rows of ``known``."""
-    both, first = states + arrows, 2 * states + arrows
-    for i in range(states):
-        _decay(i, rates, moves, geometry, work, bits, lanes)
-        for b in range(lanes):
-            apart = moves[both + i, b] - still[i, b]
-            pushed = moves[first + i, b] * work[1, b]
-            known[i, b] = still[i, b] + apart * (1.0 - work[0, b]) + pushed * geometry[2, b]
-        for c in range(1, 4):
-            own = numbers[0] if c == 1 else 0.0
-            for b in range(lanes):
-                at = c * lanes + b
-                length, by_length = geometry[3, b], geometry[3, at]
-                by_rate, grown = work[4, b] * moves[i, at], work[3, b] * by_length
-                d_gone = work[0, b] * (by_rate * (length - EPSILON) + grown)
-                d_share = (work[2, b] * (by_rate * length + grown) - work[1, b] * by_length) * geometry[7, b]
-                d_pushed = moves[first + i, at] * work[1, b] + moves[first + i, b] * d_share
-                change = moves[both + i, at] * (1.0 - work[0, b]) + (moves[both + i, b] - still[i, b]) * d_gone
-                known[i, at] = change + d_pushed * geometry[2, b] + moves[first + i, b] * work[1, b] * own
-
-
-@njit(cache=True, error_model="numpy", fastmath=_EXACT)
-def _vectors(moves, rates, states, arrows, old, geometry, numbers, work, bits, vectors, known, lanes):
-    """New vectors with derivatives; their squares and the opening, which end ``known``."""
-    first = 3 * states + arrows
-    for i in range(arrows):
-        _decay(states + i, rates, moves, geometry, work, bits, lanes)
-        for b in range(lanes):
-            pushed = moves[first + i, b] * work[1, b]
-            vectors[i, b] = old[i, b] * work[0, b] + pushed * geometry[2, lanes + b]
-            vectors[arrows + i, b] = old[arrows + i, b] * work[0, b] + pushed * geometry[2, 2 * lanes + b]
-            known[states + i, b] = vectors[i, b] ** 2 + vectors[arrows + i, b] ** 2
-        for c in range(1, 4):
-            one, two = numbers[1] if c == 2 else 0.0, numbers[1] if c == 3 else 0.0
-            for b in range(lanes):
-                at = c * lanes + b
-                length, by_length = geometry[3, b], geometry[3, at]
-                by_rate, grown = work[4, b] * moves[states + i, at], work[3, b] * by_length
-                d_kept = -work[0, b] * (by_rate * (length - EPSILON) + grown)
-                d_share = (work[2, b] * (by_rate * length + grown) - work[1, b] * by_length) * geometry[7, b]
-                d_pushed = moves[first + i, at] * work[1, b] + moves[first + i, b] * d_share
-                pushed = moves[first + i, b] * work[1, b]
-                p = old[i, b] * d_kept + d_pushed * geometry[2, lanes + b] + pushed * one
-                q = old[arrows + i, b] * d_kept + d_pushed * geometry[2, 2 * lanes + b] + pushed * two
-                vectors[i, at], vectors[arrows + i, at] = p, q
-                known[states + i, at] = 2.0 * (vectors[i, b] * p + vectors[arrows + i, b] * q)
+def _scalar(moves, i, states, arrows, still, geometry, numbers, work, known, lanes):
+    """New scalar state i with derivatives: row i of ``known``."""
+    raws, targets, drives = moves[i], moves[states + arrows + i], moves[2 * states + arrows + i]
     for b in range(lanes):
-        z = geometry[2, 3 * lanes + b]
-        root = 1.0 / np.sqrt(1.0 + z * z)
-        known[states + arrows, b] = geometry[0, b] * numbers[0]
-        known[states + arrows, lanes + b] = numbers[0]
-        known[states + arrows + 1, b] = z * root
-        known[states + arrows + 1, lanes + b] = numbers[2] * root * root * root
+        work[5, b] = targets[0, b] - still[i, 0, b]
+        pushed = drives[0, b] * work[1, b]
+        known[i, 0, b] = still[i, 0, b] + work[5, b] * (1.0 - work[0, b]) + pushed * geometry[_MOVE, 0, b]
+    for c in range(1, 4):
+        own = numbers[0] if c == 1 else 0.0
+        for b in range(lanes):
+            length, by_length = geometry[_LENGTH, 0, b], geometry[_LENGTH, c, b]
+            by_rate, grown = work[4, b] * raws[c, b], work[3, b] * by_length
+            d_gone = work[0, b] * (by_rate * (length - EPSILON) + grown)
+            d_share = (work[2, b] * (by_rate * length + grown) - work[1, b] * by_length) * geometry[_MOVE, 3, b]
+            d_pushed = drives[c, b] * work[1, b] + drives[0, b] * d_share
+            change = targets[c, b] * (1.0 - work[0, b]) + work[5, b] * d_gone
+            known[i, c, b] = change + d_pushed * geometry[_MOVE, 0, b] + drives[0, b] * work[1, b] * own
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
-def _mix(answers, arrows, vectors, bound, mixed, lanes):
-    """The vector answer, bounded, with derivatives: rows 4 and 5 of ``mixed``."""
-    _combine(answers, 0, arrows, vectors, mixed, lanes)
-    _combine(answers, arrows, arrows, vectors, mixed, lanes)
+def _vector(moves, i, states, arrows, old, geometry, numbers, work, vectors, known, lanes):
+    """New vector i and its square with derivatives."""
+    raws, drives = moves[states + i], moves[3 * states + arrows + i]
+    one, two, square = vectors[i], vectors[arrows + i], known[states + i]
+    before1, before2 = old[i], old[arrows + i]
     for b in range(lanes):
-        p, q = mixed[4, b], mixed[5, b]
+        pushed = drives[0, b] * work[1, b]
+        work[5, b] = pushed
+        one[0, b] = before1[0, b] * work[0, b] + pushed * geometry[_MOVE, 1, b]
+        two[0, b] = before2[0, b] * work[0, b] + pushed * geometry[_MOVE, 2, b]
+        square[0, b] = one[0, b] * one[0, b] + two[0, b] * two[0, b]
+    for c in range(1, 4):
+        own1, own2 = numbers[1] if c == 2 else 0.0, numbers[1] if c == 3 else 0.0
+        for b in range(lanes):
+            length, by_length = geometry[_LENGTH, 0, b], geometry[_LENGTH, c, b]
+            by_rate, grown = work[4, b] * raws[c, b], work[3, b] * by_length
+            d_kept = -work[0, b] * (by_rate * (length - EPSILON) + grown)
+            d_share = (work[2, b] * (by_rate * length + grown) - work[1, b] * by_length) * geometry[_MOVE, 3, b]
+            d_pushed = drives[c, b] * work[1, b] + drives[0, b] * d_share
+            one[c, b] = before1[0, b] * d_kept + d_pushed * geometry[_MOVE, 1, b] + work[5, b] * own1
+            two[c, b] = before2[0, b] * d_kept + d_pushed * geometry[_MOVE, 2, b] + work[5, b] * own2
+            square[c, b] = 2.0 * (one[0, b] * one[c, b] + two[0, b] * two[c, b])
+
+
+@njit(cache=True, error_model="numpy", fastmath=_EXACT)
+def _mix(answers, arrows, vectors, mixed, lanes):
+    """Sums of coefficients times vectors, both components with derivatives."""
+    for row in range(2):
+        total = mixed[row]
+        total[:] = 0.0
+        for i in range(arrows):
+            share, vector = answers[1 + i], vectors[row * arrows + i]
+            for b in range(lanes):
+                total[0, b] += share[0, b] * vector[0, b]
+            for c in range(1, 4):
+                for b in range(lanes):
+                    total[c, b] += share[c, b] * vector[0, b] + share[0, b] * vector[c, b]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_EXACT)
+def _bounded(bound, mixed, work, lanes):
+    """The vector answer, which stays shorter than ``bound``, with derivatives."""
+    for b in range(lanes):
+        p, q = mixed[0, 0, b], mixed[1, 0, b]
         root = 1.0 / np.sqrt(1.0 + p * p + q * q)
-        mixed[4, b], mixed[5, b] = bound * p * root, bound * q * root
-        mixed[6, b], mixed[6, lanes + b], mixed[6, 2 * lanes + b] = root, p, q
+        work[0, b], work[1, b], work[2, b] = root, p, q
+        mixed[0, 0, b], mixed[1, 0, b] = bound * p * root, bound * q * root
     for c in range(1, 4):
         for b in range(lanes):
-            at = c * lanes + b
-            root, p, q = mixed[6, b], mixed[6, lanes + b], mixed[6, 2 * lanes + b]
-            turn = (p * mixed[4, at] + q * mixed[5, at]) * root * root
-            mixed[4, at] = bound * root * (mixed[4, at] - p * turn)
-            mixed[5, at] = bound * root * (mixed[5, at] - q * turn)
-
-
-@njit(cache=True, error_model="numpy", fastmath=_EXACT)
-def _combine(answers, first, arrows, vectors, mixed, lanes):
-    """One component of the sum of coefficients times vectors, from the row ``first`` of the vectors on."""
-    row = 4 if first == 0 else 5
-    for b in range(_ROW):
-        mixed[row, b] = 0.0
-    for i in range(arrows):
-        for b in range(lanes):
-            mixed[row, b] += answers[1 + i, b] * vectors[first + i, b]
-        for c in range(1, 4):
-            for b in range(lanes):
-                at = c * lanes + b
-                mixed[row, at] += (
-                    answers[1 + i, at] * vectors[first + i, b] + answers[1 + i, b] * vectors[first + i, at]
-                )
+            root, p, q = work[0, b], work[1, b], work[2, b]
+            turn = (p * mixed[0, c, b] + q * mixed[1, c, b]) * root * root
+            mixed[0, c, b] = bound * root * (mixed[0, c, b] - p * turn)
+            mixed[1, c, b] = bound * root * (mixed[1, c, b] - q * turn)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
 def _scatter(x, start, states, arrows, answers, known, vectors, mixed, y, dy, new):
     for b in range(min(LANES, x.shape[0] - start)):
         k = start + b
-        y[k, 0], y[k, 1], y[k, 2] = answers[0, b], mixed[4, b], mixed[5, b]
+        y[k, 0], y[k, 1], y[k, 2] = answers[0, 0, b], mixed[0, 0, b], mixed[1, 0, b]
         for j in range(3):
-            at = (1 + j) * LANES + b
-            dy[k, 0, j], dy[k, 1, j], dy[k, 2, j] = answers[0, at], mixed[4, at], mixed[5, at]
-        for i in range(states):
-            new[k, i] = known[i, b]
-        for i in range(arrows):
-            new[k, states + 2 * i], new[k, states + 2 * i + 1] = vectors[i, b], vectors[arrows + i, b]
-        for j in range(3):
+            dy[k, 0, j], dy[k, 1, j], dy[k, 2, j] = answers[0, 1 + j, b], mixed[0, 1 + j, b], mixed[1, 1 + j, b]
             new[k, states + 2 * arrows + j] = x[k, j]
+        for i in range(states):
+            new[k, i] = known[i, 0, b]
+        for i in range(arrows):
+            new[k, states + 2 * i], new[k, states + 2 * i + 1] = vectors[i, 0, b], vectors[arrows + i, 0, b]

@@ -1,5 +1,6 @@
 """Files of responses along paths, as particle models and RVEs leave them: one row a path, no pickle."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -48,7 +49,9 @@ class PathRecords:
 
     @classmethod
     def load(cls, file):
-        """From a file of NumPy (``.npz``); ``seed`` and ``path`` may be missing, then every row is a path by itself.
+        """From a file of NumPy (``.npz``), and its card (``.json``) if there is one.
+
+        ``seed`` and ``path`` may be missing, then every row is a path by itself.
 
         Raises
         ------
@@ -67,7 +70,12 @@ class PathRecords:
         n = len(arrays["separation"])
         seed, path = arrays.get("seed", np.zeros(n, int)), arrays.get("path", np.arange(n))
         optional = {name: arrays.get(name) for name in _OPTIONAL}
-        return cls(arrays["separation"], arrays["traction"], seed, path, **optional, about={"file": file.name})
+        card = file.with_suffix(".json")
+        try:
+            about = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {"file": file.name}
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"the card {card} cannot be read: {error}; make it again, or remove it") from error
+        return cls(arrays["separation"], arrays["traction"], seed, path, **optional, about=about)
 
     def __len__(self):
         return len(self.separation)

@@ -20,7 +20,7 @@ from femnn.learning.perceptron import unprefixed
 KIND = "cohesive-law"
 
 #: The laws that come with femnn.
-SHIPPED = ("default", "exponential")
+SHIPPED = ("default", "exponential", "grains")
 
 #: Every network that :meth:`RecurrentCohesive.load` knows.
 NETWORKS = ("minimal-state", "self-consistent", "lstm", "gru", "feed-forward")
@@ -85,6 +85,8 @@ class RecurrentCohesive(Law):
 
         ``"default"`` is a minimal-state cell trained on ``BilinearCohesive`` with the values of AS4/PEEK and friction,
         ``"exponential"`` one trained on ``ExponentialCohesive`` with the same values; :meth:`reference` is that law.
+        ``"grains"`` is an isotropic cell trained on the particle model of a sheared layer of grains, in units of their
+        mean diameter and of the confining pressure: see :meth:`rescaled`.
 
         Raises
         ------
@@ -186,6 +188,16 @@ class RecurrentCohesive(Law):
         law = copy.copy(self)
         law.microstructure = self.microstructure.given(values)
         law._step = law._fastest_step()
+        return law
+
+    def measured(self):
+        """This law with the microstructure that it predicts as inputs, to be given as measured."""
+        if self.microstructure is None or not self.microstructure.predicted:
+            raise ParameterError(f"{self.name} predicts no microstructure that could be measured instead")
+        law = copy.copy(self)
+        law.microstructure = self.microstructure.measured()
+        law._step = law._fastest_step()
+        law._name = f"{self._name} with measured microstructure"
         return law
 
     def predict_microstructure(self, separation, state):

@@ -48,7 +48,7 @@ def _options_of_labelling(function):
         "--workers",
         type=click.IntRange(min=0),
         default=0,
-        show_default="0, this process",
+        show_default="this process",
         help="Processes, one thread each, that label the elements; the labels are the same, bit by bit.",
     )
     @click.option("--scheduler", metavar="ADDRESS", help="Label on the Dask cluster of this scheduler.")

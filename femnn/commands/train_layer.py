@@ -45,15 +45,26 @@ def split_layer(records):
     """Training, validation and tests by name: always the same paths, whatever the seed of a network."""
     import numpy as np
 
-    from femnn.cohesive.frictional_data import split
-
-    own = np.flatnonzero(records.seed == records.fixed)
-    training, validation, unseen = (own[rows] for rows in split(records.path[own], seed=0))
+    training, validation, unseen = _rows(records)
     tests = {"unseen": records.data(unseen)}
     strangers = np.flatnonzero((records.seed != records.fixed) & np.isin(records.path, records.path[unseen]))
     if len(strangers):
         tests["other samples"] = records.data(strangers)
     return records.data(training), records.data(validation), tests
+
+
+def unseen_rows(records):
+    """Rows (n,) of the records that :func:`split_layer` keeps for the test of the fixed sample."""
+    return _rows(records)[2]
+
+
+def _rows(records):
+    import numpy as np
+
+    from femnn.cohesive.frictional_data import split
+
+    own = np.flatnonzero(records.seed == records.fixed)
+    return [own[rows] for rows in split(records.path[own], seed=0)]
 
 
 def _options_of_both(function):

@@ -117,7 +117,8 @@ def save(path, data):
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **data.arrays())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    card = {"format": _FORMAT, "rows": len(data), "points": data.separation.shape[1], **data.about, "sha256": digest}
+    sizes = {"rows": len(data), "points": data.separation.shape[1]}
+    card = {"format": _FORMAT, **data.about, **sizes, "sha256": digest}
     with atomic_write(path.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     return path

@@ -20,9 +20,10 @@ import numpy as np
 
 import femnn
 from femnn.exceptions import MissingExtraError, ParameterError, SimulationError
+from femnn.multiscale.granular_simulation import FREE
 
 #: Raised when the preparation or the measures change: part of what names a cached sample and a record.
-VERSION = 3
+VERSION = 5
 
 # Seconds after which a worker is taken for hung: two orders more than 1500 grains need.
 _PATIENCE = 3600.0
@@ -73,7 +74,7 @@ class GrainLayer:
     diameter_ratio: float = 1.67
     aspect: float = 1.6
     slab: float = 1.2
-    speed: float = 0.012
+    speed: float = 0.015
     time_step: float = 0.2
 
     def __post_init__(self):
@@ -114,7 +115,7 @@ class GrainLayer:
         return {
             "normal": normal,
             "tangential": 4.0 * shear / (2.0 - self.poisson),
-            "damping": damper / (mass * patch),
+            "contact_damping": damper / (mass * patch),
             "contact_damper": damper,
             "time_step": self.time_step * math.pi * smallest * math.sqrt(1.0 / shear) / wave,
         }
@@ -188,6 +189,23 @@ def prepare(layer, cache=None):
     return folder
 
 
+def sample_grains(layer, cache=None):
+    """The grains of a prepared sample, for pictures: a dict.
+
+    ``place`` (n, 3) with the third axis normal to the layer, ``radius`` (n,), ``free`` (n,) bool, False in the slabs,
+    ``width``, the period along the first two axes; in d.
+    """
+    folder = prepare(layer, cache)
+    area = json.loads((folder / "sample.json").read_text(encoding="utf-8"))["area"]
+    with np.load(folder / "grains.npz", allow_pickle=False) as file:
+        return {
+            "place": file["place"],
+            "radius": file["radius"],
+            "free": file["kind"] == FREE,
+            "width": math.sqrt(area),
+        }
+
+
 def run_path(layer, path, cache=None):
     """Drive a layer along a path from its state at rest.
 
@@ -241,23 +259,17 @@ def _work(folder, layer, sample):
     require_lammps()
     job = {
         "sample": None if sample is None else str(sample.resolve()),
-        "layer": {
-            **layer.parameters,
-            **layer.contact_constants(),
-            "young": layer.stiffness,
-            "cundall": layer.damping,
-        },
+        "layer": {**layer.parameters, **layer.contact_constants()},
     }
     (folder / "job.json").write_text(json.dumps(job))
     places = [str(Path(femnn.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, places))}
     command = [sys.executable, "-m", "femnn.multiscale.granular_worker", str(folder.resolve())]
     try:
-        ended = subprocess.run(
-            command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE
-        )
+        ended = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
         raise SimulationError(f"the process that moves the grains did not end within {_PATIENCE:.0f} s") from None
     if ended.returncode:
-        said = (ended.stderr.strip() or "it said nothing").splitlines()[-1]
+        lines = ended.stderr.strip().splitlines() or ["it said nothing"]
+        said = next((line for line in reversed(lines) if "Error" in line or "ERROR" in line), lines[-1])
         raise SimulationError(f"the process that moves the grains ended with code {ended.returncode}: {said}")

@@ -9,14 +9,24 @@ from femnn.exceptions import ParameterError
 #: How the normal component is commanded: by the separation; by the pressure; by a pressure that grows with opening.
 CONTROLS = ("displacement", "load", "stiffness")
 
-#: What the paths of :func:`draw_path` do: shear with unloading and reloading; shear to and fro; shear that wanders; load
-#: and unload in the normal direction, fresh or sheared before; shear that turns in the plane.
-KINDS = ("shear", "cyclic", "random", "normal", "turning")
+#: What the paths of :func:`draw_path` do: shear with unloading and reloading; shear to and fro; shear that wanders;
+#: load and unload in the normal direction, fresh or sheared before; shear that turns in the plane; shear, then open
+#: until the grains lose touch, in half of the paths close again and shear on.
+KINDS = ("shear", "cyclic", "random", "normal", "turning", "opening")
+
+#: Paths of the kind ``"opening"`` have numbers from here on.
+OPENINGS = 10_000
+
+#: A box for the grains is as much higher than they are, d.
+MOST_OPENING = 2.0
 
 # Of the dilation line, fitted to six runs under constant pressure (rms 0.03 d): ratio without change of volume, what a
 # dense layer has more, shear after which the ratio has followed a turn, opening per shear and excess of ratio, opening
 # of the loose layer.
 _CRITICAL, _EXCESS, _MEMORY, _RATE, _LOOSE = 0.20, 1.0, 0.40, 0.49, 0.123
+
+# Of a layer without shear, d for a unit of (pressure / p0)^(2/3), above and below p0.
+_CLOSING, _OPENING = 0.05, 0.09
 
 _WAVES = 12
 
@@ -45,14 +55,19 @@ class GrainPath:
 
     def __post_init__(self):
         separation, load = np.asarray(self.separation, float), np.asarray(self.load, float)
-        if separation.ndim != 2 or separation.shape[1] != 3 or len(separation) < 2 or load.shape != separation.shape[:1]:
+        if load.ndim != 1 or len(load) < 2 or separation.shape != (len(load), 3):
             raise ParameterError(
-                f"separations have shape {separation.shape}, loads {load.shape}; a path of k > 1 points needs (k, 3), (k,)"
+                f"separations have shape {separation.shape}, loads {load.shape}; a path of k > 1 points needs (k, 3) "
+                "and (k,)"
             )
         if self.control not in CONTROLS:
             raise ParameterError(f"control={self.control!r} is unknown; choose one of {', '.join(CONTROLS)}")
         if not (np.isfinite(separation).all() and np.isfinite(load).all()) or separation[0].any():
             raise ParameterError("a path must be finite and start at separation zero, where the layer is at rest")
+        if separation[:, 0].max() > MOST_OPENING:
+            raise ParameterError(
+                f"the layer shall open by {separation[:, 0].max():g} d; at most {MOST_OPENING} is possible"
+            )
         if self.control != "displacement" and (load.min() <= 0.0 or self.stiffness < 0.0):
             raise ParameterError(
                 f"the least load is {load.min():g}, the stiffness {self.stiffness:g}; a layer without cohesion needs a "
@@ -68,16 +83,19 @@ def constant_load(distance, points=140, load=1.0, unloading=0.0):
     return GrainPath(_sheared(course), np.full(points, float(load)), 0.0, "load", "shear")
 
 
-def plan_paths(paths=240, seeds=5):
+def plan_paths(paths=260, seeds=5):
     """What a data set holds: (number of the commanded path, seed of the sample) of each of its rows.
 
-    A twelfth of the rows' number is the number of paths that all samples follow; the first sample follows the others.
+    A thirteenth of the number of rows are paths that all samples follow, and as many open the first sample; the other
+    rows are further paths of the first sample.
     """
     if seeds < 1 or paths < seeds:
         raise ParameterError(f"paths={paths}, seeds={seeds}: there must be a seed, and a path for each")
-    shared = 0 if seeds == 1 else max(1, paths // 12)
-    rows = [(number, 0) for number in range(paths - shared * (seeds - 1))]
-    return rows + [(number, seed) for seed in range(1, seeds) for number in range(shared)]
+    share = paths // 13
+    shared = 0 if seeds == 1 else max(1, share)
+    rows = [(number, seed) for number in range(shared) for seed in range(seeds)]
+    rows += [(number, 0) for number in range(shared, paths - shared * (seeds - 1) - share)]
+    return rows + [(OPENINGS + number, 0) for number in range(share)]
 
 
 def draw_path(number, points=140):
@@ -88,13 +106,16 @@ def draw_path(number, points=140):
     ('displacement', 'normal', (20, 3))
     """
     draws = np.random.default_rng([number, 7])
+    if number >= OPENINGS:
+        return GrainPath(_opening(draws, points), np.ones(points), 0.0, "displacement", "opening")
     # 5 kinds and 4 places of controls: every pair comes once in twenty
     control = ("displacement", "load", "stiffness", "displacement")[number % 4]
     kind = KINDS[number % 5]
     steps = draws.uniform(0.5, 1.0, points - 1)
     course, load = _COURSES[kind](draws, steps)
     if kind != "normal":
-        load = _levels(draws, points, varying=kind == "random")
+        lowest, highest = (0.15, 2.0) if control == "displacement" else (0.3, 3.0)
+        load = _levels(draws, points, lowest, highest, varying=kind == "random")
     separation = _sheared(course)
     stiffness = 0.0
     if control == "displacement":
@@ -174,7 +195,7 @@ def _normal(draws, steps):
         course[: first + 1] = _along(np.outer([0.0, draws.uniform(0.2, 0.8)], _direction(draws)), steps[:first])
         course[first + 1 :] = course[first]
     peaks = np.exp(draws.uniform(np.log(1.5), np.log(5.0), 3))
-    floors = np.exp(draws.uniform(np.log(0.1), np.log(0.9), 3))
+    floors = np.exp(draws.uniform(np.log(0.05), np.log(0.9), 3))
     corners = np.log([1.0, *np.stack([peaks, floors], axis=1).ravel(), 1.0])
     times = np.linspace(0.0, len(corners) - 1, len(steps) + 1 - first)
     load = np.ones(len(steps) + 1)
@@ -188,7 +209,22 @@ def _turning(draws, steps):
     return _along(np.concatenate([np.zeros((1, 2)), np.cumsum(legs, axis=0)]), steps), None
 
 
-_COURSES = dict(zip(KINDS, (_shear, _cyclic, _random, _normal, _turning), strict=True))
+def _opening(draws, points):
+    """Separations: shear, open with or without shear, then close and shear, or open further."""
+    before, after = draws.uniform(0.0, 0.8), draws.uniform(0.2, 0.6)
+    meanwhile = draws.choice([0.0, draws.uniform(0.05, 0.3)])
+    reach, closed = draws.uniform(0.08, 0.3), draws.uniform(-0.05, 0.0)
+    corners = [0.0, 0.3, 0.55, 0.65, 0.85, 1.0]
+    sheared = np.cumsum([0.0, before, meanwhile, meanwhile / 2.0, meanwhile / 2.0, after])
+    opened = np.array([0.0, 0.0, reach, reach, *draws.choice([[closed, closed], [1.2 * reach, 1.5 * reach]])])
+    times = np.linspace(0.0, 1.0, points)
+    course = np.outer(np.interp(times, corners, sheared), _direction(draws))
+    separation = _sheared(course)
+    separation[:, 0] = dilation_line(course) + np.interp(times, corners, opened)
+    return separation
+
+
+_COURSES = dict(zip(KINDS, (_shear, _cyclic, _random, _normal, _turning), strict=False))
 
 
 def _wave(draws, times, most):
@@ -199,20 +235,16 @@ def _wave(draws, times, most):
     return wave - wave[0]
 
 
-def _levels(draws, points, varying):
+def _levels(draws, points, lowest, highest, varying):
     """Loads: soon at a level that is kept, or that wanders."""
     times = np.linspace(0.0, 1.0, points)
-    level = draws.uniform(np.log(0.3), np.log(3.0)) * np.minimum(times / 0.08, 1.0)
+    level = draws.uniform(np.log(lowest), np.log(highest)) * np.minimum(times / 0.08, 1.0)
     return np.exp(np.clip(level + (0.4 * _wave(draws, times, 12.0) if varying else 0.0), np.log(0.15), np.log(5.0)))
 
 
 def _openings(draws, course, load, kind):
     """About the dilation line; a layer opens and closes by some hundredths of d for a factor of its pressure."""
     times = np.linspace(0.0, 1.0, len(course))
-    pressed = -_CLOSURE * (load ** (2 / 3) - 1.0)
+    pressed = np.where(load > 1.0, _CLOSING, _OPENING) * (1.0 - load ** (2 / 3))
     wander = 0.0 if kind == "normal" else draws.uniform(0.0, 0.03) * _wave(draws, times, 8.0)
     return dilation_line(course) + pressed + wander
-
-
-# Closure of the layer, d, from no pressure to p0.
-_CLOSURE = 0.05

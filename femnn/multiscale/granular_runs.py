@@ -21,7 +21,7 @@ def settle(layer):
     return {"sample": np.array(prepare(GrainLayer(**layer)).name)}
 
 
-def simulate_grains(folder, paths=240, seeds=5, layer=None, points=140, workers=None, scheduler=None, progress=True):
+def simulate_grains(folder, paths=260, seeds=5, layer=None, points=140, workers=None, scheduler=None, progress=True):
     """Shear layers of grains along drawn paths and write ``FOLDER/grain-paths.npz`` with its card.
 
     Every path is a task of its own, kept in ``FOLDER/paths`` when done: an interrupted run goes on when it is called
@@ -60,9 +60,7 @@ def simulate_grains(folder, paths=240, seeds=5, layer=None, points=140, workers=
         settle, {f"seed{own['seed']}": {"layer": own} for own in samples}, folder / "samples", progress=False, **how
     ).require_all()
     rows = {f"path{number:04d}-seed{layer.seed + seed}": (number, seed) for number, seed in plan_paths(paths, seeds)}
-    tasks = {
-        key: {"layer": samples[seed], "number": number, "points": points} for key, (number, seed) in rows.items()
-    }
+    tasks = {key: {"layer": samples[seed], "number": number, "points": points} for key, (number, seed) in rows.items()}
     outcome = run_tasks(respond, tasks, folder / "paths", progress=progress, **how)
     if not outcome.results:
         outcome.require_all()
