@@ -33,7 +33,7 @@ import click
 def command(ctx, law, out, paths, points, seed, cell_seed, reach, size, young, workers, scheduler, quiet, as_json):
     """Drive a cell of elastic blocks and cracks along drawn paths and write a data set for training a law of it.
 
-    About a third of a second a path on one core.
+    About a second a path on one core.
     """
     from femnn.commands import BAD_NEWS
     from femnn.multiscale.rve_data import FaultCell, law_named, simulate_paths

@@ -35,7 +35,7 @@ _LOOSE = 1e-12
 _MOST_CUTS = 4
 
 # Of Newton's method before the cell is relaxed as often.
-_TRIES = 10
+_TRIES = 25
 
 
 class CellState(NamedTuple):
@@ -119,7 +119,8 @@ class RVE:
     rtol
         A cell is in equilibrium if what is left on the jumps is so much less than the forces of the cracks.
     max_iterations
-        Of Newton's method, beyond which a step is cut.
+        Beyond which a step is cut. Where 25 of Newton's method find nothing, because laws have kinks or the cell snaps
+        back, the next 25 relax the cell with positive stiffnesses, towards an equilibrium further on; and so on.
     min_step
         Smallest part of a step.
 
@@ -140,7 +141,7 @@ class RVE:
         driving="periodic",
         quadrature=None,
         rtol=1e-11,
-        max_iterations=60,
+        max_iterations=125,
         min_step=1.0 / 256.0,
     ):
         if not isinstance(law, Law):

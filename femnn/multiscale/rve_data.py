@@ -59,16 +59,15 @@ class FaultCell:
     def around(cls, law, **given):
         """A cell that fits a law.
 
-        For a precompressed law in units of grains: 300 grain diameters, rock of 5,000 pressures, cracks filled by ten
-        layers of grains. For a law in SI: 300 separation scales, rock as stiff as leaves no snap-back, open cracks.
-        What is ``given`` stays.
+        It is 300 separation scales wide. Around a precompressed law, whose scale is the grain diameter, rock has 5,000
+        times the pressure for a modulus, and cracks are filled with ten layers of grains; around others rock is as stiff
+        as leaves hardly a snap-back, and cracks are open. What is ``given`` stays.
         """
-        working = WorkingRange.of(law)
+        working, unit = WorkingRange.of(law), float(law.separation_scale)
         if working.precompressed:
-            unit, young = 1.0, 5e3 * working.pressure
+            young = 5e3 * working.pressure
             filling = CrackFilling.of_grains(unit, 10.0 * unit, 0.4)
         else:
-            unit = law.separation_scale
             young = 3e4 * working.pressure
             filling = CrackFilling(0.1 * unit)
         fitting = {"size": 300.0 * unit, "young": young, "filling": filling, "matrix": 1e-6 * filling.aperture**2}
@@ -259,7 +258,7 @@ def simulate_paths(
         "cell": asdict(cell),
         "working_range": asdict(working),
         "paths": {"asked": paths, "points": points, "seed": seed, "failed": outcome.failures},
-        "command": f"femnn simulate rve --law {law} --paths {paths} --points {points} --seed {seed}",
+        "command": _command(law, own, cell, paths=paths, points=points, seed=seed, reach=reach),
     }
     data = _gathered([outcome.load(key) for key in outcome.results], cell.seed, about)
     data = replace(data, path=np.array([int(key[4:]) for key in outcome.results], dtype=np.int32))
@@ -271,6 +270,15 @@ def simulate_paths(
     }
     data.save(Path(folder) / "rve-paths.npz")
     return CellPaths.load(Path(folder) / "rve-paths.npz"), outcome.failures
+
+
+def _command(law, own, cell, **given):
+    """What makes the data set again, where the command line can say it."""
+    usual = FaultCell.around(own)
+    given |= {"cell-seed": cell.seed, "size": cell.size, "young": cell.young}
+    left_out = {"reach": None, "cell-seed": 0, "size": usual.size, "young": usual.young}
+    options = [f"--{name} {value}" for name, value in given.items() if left_out.get(name, ()) != value]
+    return " ".join([f"femnn simulate rve --law {law}", *options])
 
 
 def _gathered(records, seed, about):

@@ -178,7 +178,8 @@ def _along(draws, corners, points, weights):
     steps = np.exp(0.4 * draws.normal(size=points - 1))
     times = np.append(0.0, np.cumsum(steps)) / steps.sum()
     # corners are points of the path
-    nearest = np.abs(times[:, None] - place[None, 1:-1]).argmin(axis=0) if len(place) > 2 else np.empty(0, dtype=int)
-    times[nearest] = place[1:-1]
-    times = np.sort(times)
+    if len(place) > 2:
+        nearest = 1 + np.abs(times[1:-1, None] - place[1:-1]).argmin(axis=0)
+        times[nearest] = place[1:-1]
+        times = np.sort(times)
     return np.column_stack([np.interp(times, place, corner) for corner in corners.T])
