@@ -138,13 +138,13 @@ def reservoir_of(law, columns, rows):
     return FaultedReservoir(DualPorousMedium(**ROCK), conditions, fault)
 
 
-def follow(reservoir, steps, out=None, name="", progress=True):
-    """Inject for :data:`DAYS` days; series and a restart file in ``out``."""
+def follow(reservoir, steps, out=None, name="", series="pvd", progress=True):
+    """Inject for :data:`DAYS` days; series of files and a restart file in ``out``."""
     state, history = reservoir.initial_state(), FaultHistory(reservoir)
     history.add(state)
-    series = [] if out is None else [
-        Series(Path(out) / f"sealing-fault-{name}.pvd", reservoir.porous),
-        FaultSeries(Path(out) / f"sealing-fault-{name}-fault.pvd", reservoir),
+    writers = [] if out is None else [
+        Series(Path(out) / f"sealing-fault-{name}.{series}", reservoir.porous),
+        FaultSeries(Path(out) / f"sealing-fault-{name}-fault.{series}", reservoir),
     ]  # fmt: skip
     before, worst, moment = state, 0.0, state
 
@@ -152,7 +152,7 @@ def follow(reservoir, steps, out=None, name="", progress=True):
         nonlocal before, worst, moment
         moment = state if state.t <= SHOWN_DAY * DAY else moment
         worst, before = max(worst, reservoir.balance(before, state).error.max()), state
-        for own in series:
+        for own in writers:
             own.write(state)
         if out is not None:
             save_state(Path(out) / f"sealing-fault-{name}.npz", state)
@@ -201,6 +201,7 @@ def main(
     recurrent="default",
     cracks=None,
     out=None,
+    series="pvd",
     progress=True,
 ):
     """Figures by law, and what the recurrent law's histories of the small case miss; writes a picture and the series.
@@ -217,9 +218,11 @@ def main(
         Name or file of the recurrent law.
     cracks
         Name or file of the law of the cracks in the cell; None: one crack with the classical law.
+    out, series
+        Folder of what is written, None for nothing; ``"pvd"`` (VTU files) or ``"xdmf"``.
     """
     made = {name: law_of(name, recurrent, cracks) for name in (*laws, *(LAWS if small else ()))}
-    runs = {name: follow(reservoir_of(made[name], *cells), steps, out, name, progress) for name in laws}
+    runs = {name: follow(reservoir_of(made[name], *cells), steps, out, name, series, progress) for name in laws}
     figures = {name: _figures(run) for name, run in runs.items()}
     _print(figures)
     compared = {}
@@ -300,8 +303,9 @@ if __name__ == "__main__":
     parser.add_argument("--recurrent", default="default", help="name or weight file of the recurrent law [default]")
     parser.add_argument("--cracks", help="the same of the law of a cell's cracks [one crack with the classical law]")
     parser.add_argument("--small", action="store_true", help="a coarse mesh and few steps: a minute")
+    parser.add_argument("--series", choices=("pvd", "xdmf"), default="pvd", help="kind of series [pvd]")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of picture and series [results]")
     given = parser.parse_args()
     sizes = {"cells": (16, 20), "steps": 30} if given.small else {}
     laws = given.law or ("classical", "recurrent")
-    main(laws, recurrent=given.recurrent, cracks=given.cracks, out=given.out, **sizes)
+    main(laws, recurrent=given.recurrent, cracks=given.cracks, out=given.out, series=given.series, **sizes)

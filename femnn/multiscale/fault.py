@@ -236,13 +236,17 @@ class FaultedReservoir:
 
     def balance(self, old, new):
         """:class:`FaultBalance` of the step from one state to the other."""
-        dt, s = new.t - old.t, len(self.systems)
+        dt, s, points = new.t - old.t, len(self.systems), self.points
         body = self.porous.balance(old, new)
-        residual, response = self._evaluate(new.x, old, dt)
+        strains, before = points.strains(new.x), points.strains(old.x)
+        # without the law, which may be dear: what leaked is known
+        gained = points.gained(strains, before, dt * new.leak_off) * points.dx[:, None]
+        force = np.concatenate([np.zeros((len(gained), 3)), gained], axis=1)
+        residual = self.porous.residual(new.x, old, dt) + points.operator.T @ force.ravel()
         out = residual[self.porous.n_u :].reshape(s, -1)
         moved = np.abs(np.array([own.reshape(s, -1) for own in self.porous.volumes(new.u, new.p.ravel(), old, dt)]))
         moved = moved.sum(axis=0)
-        opened, leaked = ((own * self.points.dx).sum(axis=1) for own in (response.opened, response.leaked))
+        opened, leaked = points.opened(strains, before) @ points.dx, dt * new.leak_off @ points.dx
         through = {}
         free = np.ones(out.shape, dtype=bool)
         for name, of_systems in self.porous.loads.drains.items():

@@ -94,8 +94,6 @@ class PointResponse(NamedTuple):
         Effective, of the law.
     leaked : (s, points)
         Volume that crossed from minus to plus.
-    opened : (s, points)
-        Volume that fills what opened.
     """
 
     force: np.ndarray
@@ -103,7 +101,6 @@ class PointResponse(NamedTuple):
     state: State
     traction: np.ndarray
     leaked: np.ndarray
-    opened: np.ndarray
 
 
 class FaultPoints:
@@ -213,7 +210,6 @@ class FaultPoints:
         minus, plus = strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T
         traction, tangent, new = self.law.update(self.separation + change, state)
         weights = self._weights(minus, plus)
-        opening = change[:, 0] - before[:, 0]
         force, slope = np.zeros((n, 3 + 2 * s)), np.zeros((n, 3 + 2 * s, 3 + 2 * s))
         force[:, :3] = traction - self.traction
         slope[:, :3, :3] = tangent
@@ -221,15 +217,25 @@ class FaultPoints:
         for i, (value, by_separation) in enumerate(self._transmissivities(change, state)):
             at, difference = (3 + i, 3 + s + i), minus[i] - plus[i]
             leaked[i] = dt * value * difference
-            for side, place, sign in zip((minus, plus), at, (-1.0, 1.0), strict=True):
-                share = self.shares[i] * weights[at.index(place)]
+            for side, place, weight, sign in zip((minus, plus), at, weights, (-1.0, 1.0), strict=True):
+                share = self.shares[i] * weight
                 force[:, 0] -= share * side[i]
                 slope[:, 0, place] = slope[:, place, 0] = -share
-                force[:, place] = sign * leaked[i] - share * opening
                 slope[:, place, at[0]] = sign * dt * value
                 slope[:, place, at[1]] = -sign * dt * value
                 slope[:, place, :3] += sign * dt * difference[:, None] * by_separation
-        return PointResponse(force, slope, new, traction, leaked, self.shares * opening)
+        force[:, 3:] = self.gained(strains, before, leaked)
+        return PointResponse(force, slope, new, traction, leaked)
+
+    def opened(self, strains, before):
+        """Volume (s, points) of each system that fills what opened in a step."""
+        return self.shares * (strains[:, 0] - before[:, 0])
+
+    def gained(self, strains, before, leaked):
+        """Volumes (points, 2s) that the minus and then the plus face of each system gain in a step."""
+        s = len(self.systems)
+        weights, opened = self._weights(strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T), self.opened(strains, before)
+        return np.concatenate([-leaked - weights[0] * opened, leaked - weights[1] * opened]).T
 
     def _weights(self, minus, plus):
         """Weights (2, points) of the two faces in the pressure of the fault."""
