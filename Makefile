@@ -37,12 +37,14 @@ weights: $(STAMP)
 	$(BIN)/femnn train moved --patch --out runs
 	$(BIN)/femnn train cohesive --out runs
 	$(BIN)/femnn train cohesive --law exponential --out runs/exponential
+	$(BIN)/femnn train grains --out runs
 	cp runs/integration-points.safetensors runs/integration-points.json \
 	   runs/quadrature-weights.safetensors runs/quadrature-weights.json \
 	   runs/patch-weights.safetensors runs/patch-weights.json \
 	   runs/hourglass-correction.safetensors runs/hourglass-correction.json \
 	   runs/moved-gauss.safetensors runs/moved-gauss.json \
-	   runs/moved-gauss-patch.safetensors runs/moved-gauss-patch.json femnn/pretrained/
+	   runs/moved-gauss-patch.safetensors runs/moved-gauss-patch.json \
+	   runs/cohesive-grains.safetensors runs/cohesive-grains.json femnn/pretrained/
 	cp runs/cohesive-minimal-state.safetensors femnn/pretrained/cohesive-default.safetensors
 	cp runs/cohesive-minimal-state.json femnn/pretrained/cohesive-default.json
 	cp runs/exponential/cohesive-minimal-state.safetensors femnn/pretrained/cohesive-exponential.safetensors

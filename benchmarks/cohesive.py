@@ -148,9 +148,9 @@ def _speed(path, points):
     law = femnn.BilinearCohesive(**AS4_PEEK) if path is None else femnn.RecurrentCohesive.load(path)
     separations = separation_paths(points, 8, law.separation_scale, "random", _SEED)
     state = law.update(separations[:, 1], law.initial_state(points)).state
-    rates = {"shipped": points / _median(lambda: law.update(separations[:, 4], state)), "torch": None}
+    rates = {"shipped": points / median_seconds(lambda: law.update(separations[:, 4], state)), "torch": None}
     if path is not None:
-        rates["torch"] = points / _median(_torch_update(law, separations[:, 4], state))
+        rates["torch"] = points / median_seconds(_torch_update(law, separations[:, 4], state))
     return rates
 
 
@@ -179,7 +179,8 @@ def _torch_update(law, separation, state):
     return lambda: update(x, h)
 
 
-def _median(call, repeat=5):
+def median_seconds(call, repeat=5):
+    """Median wall time of a call, after one that warms up."""
     call()
     seconds = []
     for _ in range(repeat):

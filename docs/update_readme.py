@@ -1,8 +1,8 @@
 """Put the tables and pictures of a fresh run of the demo and the benchmarks into the README and the documentation.
 
 Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes, adaptive-gauss,
-adaptive-speed, better-rules and pareto (these with the paths of the meshes), solution-error, assembly and cohesive.
-Names as arguments, ``demo assembly`` for instance, take these alone.
+adaptive-speed, better-rules and pareto (these with the paths of the meshes), solution-error, assembly, cohesive and
+grain-laws. Names as arguments, ``demo assembly`` for instance, take these alone.
 """
 
 import re
@@ -26,6 +26,7 @@ TABLES = {
     "adaptive-gauss": (RESULTS / "adaptive-gauss" / "adaptive-gauss.md", QUADRATURE),
     "adaptive-speed": (RESULTS / "adaptive-speed" / "adaptive-speed.md", QUADRATURE),
     "cohesive": (RESULTS / "cohesive" / "cohesive.md", COHESIVE),
+    "grain-laws": (RESULTS / "grain-laws" / "grain-laws.md", COHESIVE),
     "better-rules": (RESULTS / "better-rules" / "better-rules.md", BETTER_RULES),
     "pareto": (RESULTS / "pareto" / "pareto.md", BETTER_RULES),
     "solution-error": (RESULTS / "solution-error" / "solution-error.md", BETTER_RULES),
@@ -37,6 +38,7 @@ PICTURES = [
     RESULTS / "solution-error" / "solution-error.png",
     RESULTS / "demo" / "demo.png",
     RESULTS / "assembly" / "assembly.png",
+    RESULTS / "grain-laws" / "grain-laws.png",
     *(RESULTS / "cohesive" / f"cohesive-{name}.png" for name in ("paths", "beams-bilinear", "beams-exponential")),
     *(RESULTS / "error-reduction" / name for name in ("weights.png", "points.png", "trials.png")),
 ]

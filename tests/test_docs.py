@@ -57,6 +57,32 @@ def test_multiscale_page(tmp_path, monkeypatch):
     assert (tmp_path / "reservoir-0009.vtu").exists()
 
 
+def test_fault_page(tmp_path, monkeypatch):
+    page = run_page("fault.md", tmp_path, monkeypatch)
+    assert page["state"].t == 10 * page["day"]
+    # it sticks at first, then slides
+    assert page["day"] < page["history"].onset <= page["state"].t
+    assert page["load_state"]("restart.npz", page["reservoir"]).t == page["state"].t
+    for name in ("reservoir-0009.vtu", "fault-0009.vtu"):
+        assert (tmp_path / name).exists()
+    pressed = page["fields"].pressure[0] - page["fields"].pressure[1]
+    assert abs(pressed).max() > 1e5
+    # the oblique crack is steeper than its friction
+    assert page["path"].t == 1.0
+    assert abs(page["slid"][:, 1]).max() > 1e-5
+
+
+def test_rve_page(tmp_path, monkeypatch):
+    page = run_page("rve.md", tmp_path, monkeypatch)
+    response = page["response"]
+    assert response.hill_mandel.max() < 1e-8
+    np.testing.assert_allclose(response.traction[1:, 0], -20e6, rtol=1e-8)
+    assert response.traction[-1, 1] > 20e6
+    assert (np.linalg.eigvalsh(page["permeability"]) > 0.0).all()
+    assert page["permeability"][1, 1] > 100.0 * page["permeability"][0, 0]
+    assert page["traction"][0, 0] > 0.0
+
+
 def test_page_of_many_runs(tmp_path, monkeypatch):
     page = run_page("many-runs.md", tmp_path, monkeypatch)
     # a bar without lateral strain is a row of springs

@@ -2,7 +2,7 @@
 
 The two sides are two facet bases on one numbering of the degrees of freedom. scikit-fem places the integration points
 by each facet's own vertex order, so that those of the two sides do not coincide; here the plus side takes the points of
-the minus side.
+the minus side, and both know them in their cells without rounding, so that the same mesh gives the same bits.
 """
 
 import numpy as np
@@ -55,14 +55,13 @@ class InterfaceBases:
         )
         if dofs is None:
             self.plus.dofs = self.minus.dofs
-        x = np.asarray(self.minus.global_coordinates())
-        local = self.plus.mapping.invF(x, tind=self.plus.tind)
-        self.plus.basis = [
-            element.gbasis(self.plus.mapping, local, j, tind=self.plus.tind) for j in range(self.plus.Nbfun)
-        ]
+        elements = InterfaceElements(interface, quadrature)
+        for basis, vertices in ((self.minus, interface.minus_vertices), (self.plus, interface.plus_vertices)):
+            local = _local(mesh, basis.tind, vertices, elements.shapes)
+            basis.basis = [element.gbasis(basis.mapping, local, j, tind=basis.tind) for j in range(basis.Nbfun)]
         self.both = self.minus @ self.plus
         # (3, dim, n, nqp): the frames do not depend on the element of the displacements
-        self.frames = InterfaceElements(interface, quadrature).frames.transpose(2, 3, 0, 1)
+        self.frames = elements.frames.transpose(2, 3, 0, 1)
 
     @property
     def points(self):
@@ -89,3 +88,9 @@ class InterfaceBases:
         local = np.asarray(tangent).reshape(*self.frames.shape[2:], 3, 3)
         turned = np.einsum("ai...,...ab,bj...->ij...", self.frames, local, self.frames)
         return cohesive_stiffness.assemble(self.both, tangent=turned)
+
+
+def _local(mesh, cells, vertices, shapes):
+    """Points (dim, n, nqp) in the reference cells: those of facets with ``vertices`` (n, k) of the cells (n,)."""
+    corners = (mesh.t[:, cells].T[:, None, :] == vertices[:, :, None]).argmax(axis=2)
+    return np.einsum("qa,nad->dnq", shapes, mesh.elem.doflocs[corners])

@@ -153,10 +153,10 @@ def fit_law(
         histories[part] = train(module, _loss(module), *columns, options, checkpoint=checkpoint, progress=progress)
         modules[part] = module
     card = _card(network, training, options, modules, histories, scaling, inputs, predicted, sizes)
-    written = _save(path, modules, card, {})
+    written = save_law(path, modules, card, {})
     law = RecurrentCohesive.load(written)
     figures = {name: accuracy(law, data) for name, data in tests.items()}
-    return RecurrentCohesive.load(_save(path, modules, card, figures)), figures
+    return RecurrentCohesive.load(save_law(path, modules, card, figures)), figures
 
 
 def unseen(law, n=400, steps=80, seed=1_000_003):
@@ -284,7 +284,8 @@ def _card(network, training, options, modules, histories, scaling, inputs, predi
     }
 
 
-def _save(path, modules, card, figures):
+def save_law(path, modules, card, figures):
+    """Write a recurrent law: its modules by the name of their part, its card with test figures; the file."""
     tensors = {}
     for part, module in modules.items():
         tensors |= prefixed({name: values.numpy(force=True) for name, values in module.state_dict().items()}, part)

@@ -55,6 +55,11 @@ class Microstructure:
             )
         return replace(self, values=values)
 
+    def measured(self):
+        """The same with what was predicted as inputs."""
+        networks = {"traction": self.networks["traction"]}
+        return replace(self, inputs=(*self.inputs, *self.predicted), predicted=(), networks=networks)
+
     def initial(self, n):
         """States of both networks side by side."""
         return np.zeros((n, sum(network.state_size for network in self.networks.values())))

@@ -3,13 +3,16 @@
 import torch
 
 from femnn.cohesive.cells import FeedForward, GatedNetwork, MinimalStateCell, SelfConsistentCell
+from femnn.cohesive.isotropic import Isotropic
+from femnn.cohesive.isotropic_module import IsotropicCell
 from femnn.exceptions import ParameterError
 
 
 def as_module(law, part="traction"):
     """The network of a :class:`femnn.RecurrentCohesive` as the module that was trained, float64, in evaluation mode.
 
-    Its separations are in units of ``law.separation_scale``, its tractions in units of ``law.traction_scale``.
+    Its separations are in units of ``law.separation_scale``, its tractions in units of ``law.traction_scale``; that of
+    a frictional law answers ln t_n and t_s/t_n.
 
     Raises
     ------
@@ -27,6 +30,8 @@ def as_module(law, part="traction"):
 def _empty(network, tensors):
     if network == "minimal-state":
         return MinimalStateCell(len(tensors["bias0"]), [1.0, 1.0, 1.0], 0)
+    if network == "isotropic":
+        return _isotropic(tensors)
     ends = tensors["low"], tensors["high"], 0.0, 0
     size = {"dtype": torch.float64}
     if network == "self-consistent":
@@ -39,3 +44,10 @@ def _empty(network, tensors):
     layers = sum(name.startswith("cells.weight_hh_l") for name in tensors)
     inputs = tensors["cells.weight_ih_l0"].shape[1]
     return GatedNetwork(network, inputs, *ends, width=width, layers=layers, **size)
+
+
+def _isotropic(tensors):
+    cell = Isotropic({name: values.numpy() for name, values in tensors.items()})
+    shape = (tensors[name] for name in ("lengths", "fine", "scale", "bound"))
+    sizes = {"states": cell.states, "arrows": cell.arrows, "width": len(tensors["gate.bias"])}
+    return IsotropicCell(cell.scalars, cell.vectors, *shape, 0, **sizes, dtype=torch.float64)

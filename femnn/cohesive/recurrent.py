@@ -1,11 +1,15 @@
 """Traction-separation laws that are recurrent networks: drop-in for the classical ones."""
 
+import copy
 import warnings
 
 import numpy as np
 
 from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
-from femnn.cohesive.law import Law
+from femnn.cohesive.frictional import Frictional
+from femnn.cohesive.isotropic import Isotropic
+from femnn.cohesive.isotropic_lanes import IsotropicLanes
+from femnn.cohesive.law import Law, positive
 from femnn.cohesive.microstructure import Microstructure
 from femnn.cohesive.minimal_state import MinimalState
 from femnn.cohesive.sequences import SequenceNetwork
@@ -16,7 +20,7 @@ from femnn.learning.perceptron import unprefixed
 KIND = "cohesive-law"
 
 #: The laws that come with femnn.
-SHIPPED = ("default", "exponential")
+SHIPPED = ("default", "exponential", "grains")
 
 #: Every network that :meth:`RecurrentCohesive.load` knows.
 NETWORKS = ("minimal-state", "self-consistent", "lstm", "gru", "feed-forward")
@@ -34,13 +38,17 @@ class RecurrentCohesive(Law):
     Attributes
     ----------
     network : str
-        ``"minimal-state"``, ``"self-consistent"``, ``"lstm"``, ``"gru"`` or ``"feed-forward"``.
+        ``"minimal-state"``, ``"self-consistent"``, ``"lstm"``, ``"gru"``, ``"feed-forward"`` or ``"isotropic"``.
     card : dict
         What it is, how it was trained and tested.
     separation_scale, traction_scale : float
         Separation of complete softening, m; largest strength, Pa.
     microstructure : Microstructure or None
         Quantities that go into the traction's network or come out of one of their own.
+    frictional : Frictional or None
+        Of laws of precompressed layers, whose traction is (-p0, 0, 0) at zero separation and never tension: their
+        networks answer ln t_n and t_s/t_n. Those are in other units than SI where their data are; :meth:`rescaled`
+        brings them there.
 
     Notes
     -----
@@ -57,7 +65,8 @@ class RecurrentCohesive(Law):
     ==================================  =============  ===============  =========  ============
 
     Beyond the trained range the perceptron of the minimal-state cell sees the separation cut back to 1.4 separation
-    scales; contact and friction go on as they are. The other networks extrapolate.
+    scales; contact and friction go on as they are. The other networks extrapolate, but not those of frictional laws:
+    see :class:`femnn.cohesive.frictional.Frictional`, and :mod:`femnn.cohesive.isotropic` for what holds there.
     """
 
     def __init__(self, networks, card, name):
@@ -67,6 +76,8 @@ class RecurrentCohesive(Law):
         self.traction_scale = float(card["traction_scale"])
         self._low, self._high = (np.asarray(card["trained_range"][side]) for side in ("low", "high"))
         self.microstructure = Microstructure.of(card.get("microstructure"), networks)
+        self.frictional = Frictional.of(card.get("frictional"))
+        self._step = self._fastest_step()
 
     @classmethod
     def load(cls, name_or_path):
@@ -74,6 +85,8 @@ class RecurrentCohesive(Law):
 
         ``"default"`` is a minimal-state cell trained on ``BilinearCohesive`` with the values of AS4/PEEK and friction,
         ``"exponential"`` one trained on ``ExponentialCohesive`` with the same values; :meth:`reference` is that law.
+        ``"grains"`` is an isotropic cell trained on the particle model of a sheared layer of grains, in units of their
+        mean diameter and of the confining pressure: see :meth:`rescaled`.
 
         Raises
         ------
@@ -95,8 +108,43 @@ class RecurrentCohesive(Law):
                 f"{path} has a card that describes no recurrent law: {error!r}; fetch it again"
             ) from error
 
+    def rescaled(self, *, separation_scale=None, traction_scale=None):
+        """This law in other units, or of another layer that is alike but for its scales.
+
+        Parameters
+        ----------
+        separation_scale
+            What one unit of the separation that the law was trained on becomes, m: for grains the mean diameter.
+        traction_scale
+            What one unit of traction becomes, Pa: for grains the confining pressure p0.
+
+        Returns
+        -------
+        RecurrentCohesive
+            T(δ) = traction_scale · t(δ / separation_scale), t being the response in units of the data.
+
+        Raises
+        ------
+        ParameterError
+            If a scale is not positive.
+        """
+        law = copy.copy(self)
+        if separation_scale is not None:
+            law.separation_scale = positive("separation_scale", separation_scale)
+        if traction_scale is not None:
+            law.traction_scale = positive("traction_scale", traction_scale)
+        scales = law.separation_scale, law.traction_scale
+        law._networks = {
+            part: MinimalState(network.tensors, *scales) if isinstance(network, MinimalState) else network
+            for part, network in self._networks.items()
+        }
+        law._name = f"{self._name.partition(' at ')[0]} at {scales[0]:.17g} m, {scales[1]:.17g} Pa"
+        return law
+
     def reference(self):
         """The classical law that this one was trained on; ParameterError if it was trained on other data."""
+        if (self.separation_scale, self.traction_scale) != (self.card["separation_scale"], self.card["traction_scale"]):
+            raise ParameterError(f"{self.name} has other scales than the law it was trained on; ask the loaded law")
         described = self.card["data"].get("law") or {}
         if described.get("name") not in _REFERENCES:
             raise ParameterError(f"{self.name} was not trained on a classical law but on {described or 'other data'}")
@@ -137,15 +185,27 @@ class RecurrentCohesive(Law):
         """
         if self.microstructure is None:
             raise ParameterError(f"{self.name} takes no microstructure; it was trained on separations alone")
-        law = RecurrentCohesive(self._networks, self.card, self._name)
+        law = copy.copy(self)
         law.microstructure = self.microstructure.given(values)
+        law._step = law._fastest_step()
+        return law
+
+    def measured(self):
+        """This law with the microstructure that it predicts as inputs, to be given as measured."""
+        if self.microstructure is None or not self.microstructure.predicted:
+            raise ParameterError(f"{self.name} predicts no microstructure that could be measured instead")
+        law = copy.copy(self)
+        law.microstructure = self.microstructure.measured()
+        law._step = law._fastest_step()
+        law._name = f"{self._name} with measured microstructure"
         return law
 
     def predict_microstructure(self, separation, state):
         """Predicted quantities (n, p) that ``microstructure.predicted`` names, after a step to ``separation``."""
         if self.microstructure is None or not self.microstructure.predicted:
             raise ParameterError(f"{self.name} predicts no microstructure; it was trained on separations alone")
-        return self.microstructure.predict(self._checked(separation, state) / self.separation_scale, state.values)
+        x = self._checked(separation, state) / self.separation_scale
+        return self.microstructure.predict(x if self.frictional is None else self.frictional.shown(x), state.values)
 
     def tensors(self, part="traction"):
         """Arrays of the network ``part`` by name, as they were trained; empty if there is no such part."""
@@ -158,8 +218,13 @@ class RecurrentCohesive(Law):
         return self._name
 
     def __repr__(self):
-        test = self.card["test"].get("random", {})
-        figures = f", mean error {test['mean']:.2%} of the peak on random paths" if "mean" in test else ""
+        test = self.card["test"]
+        figures = ""
+        if "mean" in test.get("random", {}):
+            figures = f", mean error {test['random']['mean']:.2%} of the peak on random paths"
+        elif "unseen" in test:
+            logarithm, ratio = test["unseen"]["ln_normal"], test["unseen"]["ratio"]
+            figures = f", rms error {logarithm:.3f} of ln t_n and {ratio:.3f} of t_s/t_n on unseen paths"
         return f"{self._name}: {self.network}{figures}"
 
     def _virgin(self, n):
@@ -172,9 +237,21 @@ class RecurrentCohesive(Law):
         traction = self._networks["traction"]
         if isinstance(traction, MinimalState):
             return traction.update(separation, values)
-        step = traction.step if self.microstructure is None else self.microstructure.step
-        y, dy, values = step(separation / self.separation_scale, values)
+        x = separation / self.separation_scale
+        if self.frictional is None:
+            y, dy, values = self._step(x, values)
+        else:
+            y, dy, values = self.frictional.respond(self._step, x, values)
         return self.traction_scale * y, self.traction_scale / self.separation_scale * dy[:, :, :3], values
+
+    def _fastest_step(self):
+        """What moves the networks on; None for a minimal-state cell, which answers in SI units by itself."""
+        if self.microstructure is not None:
+            return self.microstructure.step
+        traction = self._networks["traction"]
+        if isinstance(traction, Isotropic):
+            return IsotropicLanes(traction).step
+        return getattr(traction, "step", None)
 
 
 def warn_outside(law, state):
@@ -190,4 +267,6 @@ def warn_outside(law, state):
 
 
 def _network(kind, tensors, scales):
-    return MinimalState(tensors, *scales) if kind == "minimal-state" else SequenceNetwork(kind, tensors)
+    if kind == "minimal-state":
+        return MinimalState(tensors, *scales)
+    return Isotropic(tensors) if kind == "isotropic" else SequenceNetwork(kind, tensors)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from femnn.commands import simulate_rve
+
 # what simulates is imported when called, as in femnn.commands.train
 
 
@@ -54,3 +56,6 @@ def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, qui
         click.echo(f"femnn: {key} failed twice and is left out: {message}", err=True)
     if failures:
         ctx.exit(BAD_NEWS)
+
+
+command.add_command(simulate_rve.command)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from femnn.commands import train_cohesive
+from femnn.commands import train_cohesive, train_layer
 from femnn.tables import aligned
 
 # What trains imports torch: only the functions below do so, that `femnn train --help` need not wait for it.
@@ -180,7 +180,8 @@ def moved(out, elements, seed, epochs, quiet, as_json, patch, where):
     show(path, test, quiet, as_json)
 
 
-command.add_command(train_cohesive.command)
+for law in (train_cohesive.command, train_layer.grains, train_layer.rve):
+    command.add_command(law)
 
 
 def _check_tolerance(tolerance):

@@ -228,13 +228,13 @@ class PorousProblem:
         """
         u, p = x[: self.n_u], x[self.n_u :]
         force = self._stiffness @ u - self._swelling.T @ p - self.loads.force(state.t + dt)
-        strained, pressed, injected, _, lost = self._volumes(u, p, state, dt)
+        strained, pressed, injected, _, lost = self.volumes(u, p, state, dt)
         return np.concatenate([force, injected - strained - pressed - lost])
 
     def balance(self, old, new):
         """:class:`MassBalance` of the step from one state to the other."""
         dt, s = new.t - old.t, len(self.systems)
-        volumes = self._volumes(new.u, new.p.ravel(), old, dt)
+        volumes = self.volumes(new.u, new.p.ravel(), old, dt)
         strained, pressed, injected, exchanged, lost = (own.reshape(s, -1) for own in volumes)
         reaction = strained + pressed + lost - injected
         through = {
@@ -248,7 +248,7 @@ class PorousProblem:
         error = np.divide(np.abs(stored - sum(supplied)), moved, out=np.zeros(s), where=moved > 0.0)
         return MassBalance(stored, injected, exchanged, through, error)
 
-    def _volumes(self, u, p, old, dt):
+    def volumes(self, u, p, old, dt):
         """By test function: gained by strain, by pressure, fed, got by exchange; lost by flow and exchange."""
         change = p - old.p.ravel()
         during = old.p.ravel() + self.theta * change

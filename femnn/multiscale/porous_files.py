@@ -1,9 +1,7 @@
 """States of a porous body as files: for a restart, and for ParaView."""
 
-import os
 import zipfile
 from pathlib import Path
-from xml.etree import ElementTree
 
 import meshio
 import numpy as np
@@ -11,6 +9,7 @@ from skfem.helpers import grad, sym_grad
 
 from femnn.exceptions import StateError
 from femnn.files import atomic_write
+from femnn.multiscale.series import time_series
 
 
 def save_state(path, state):
@@ -41,52 +40,33 @@ def load_state(path, problem):
 
 
 class Series:
-    """A series of VTU files with their times in a PVD file, which ParaView opens.
+    """A series of files with their times, which ParaView opens.
 
     Displacements and pressures are written at the vertices, effective stress (positive in tension) and the flow of
     Darcy's law (m/s, per system) as means over the cells.
 
     Parameters
     ----------
-    path
-        Of the PVD file; the VTU files lie beside it.
+    path, start
+        As :func:`femnn.multiscale.series.time_series` takes them: a PVD or XDMF file, and when a run goes on.
     problem : PorousProblem
-    start
-        Time that a run goes on from: the entries of an existing PVD file up to there stay. Default: a new series.
     """
 
     def __init__(self, path, problem, start=None):
-        self.path, self._problem = Path(path), problem
-        self._entries = []
-        if start is not None and self.path.exists():
-            sets = ElementTree.parse(self.path).iter("DataSet")
-            known = [(float(own.get("timestep")), own.get("file")) for own in sets]
-            self._entries = [own for own in known if own[0] <= start]
+        self.path, self._problem, self._files = Path(path), problem, time_series(path, start)
 
     def write(self, state):
         """Add a state."""
-        name = f"{self.path.stem}-{len(self._entries):04d}.vtu"
         mesh = self._problem.displacement_basis.mesh
         cells = [("quad" if mesh.dim() == 2 else "hexahedron", mesh.t[_order(mesh)].T)]
         cell_data = {name: [values] for name, values in self._means(state).items()}
-        written = meshio.Mesh(_three(mesh.p.T), cells, self._at_vertices(state), cell_data)
-        with atomic_write(self.path.with_name(name)) as temporary:
-            written.write(temporary)
-        self._entries.append((state.t, name))
-        self._write_index()
-
-    def _named(self, what, values):
-        """By name, where a single system needs no name."""
-        systems = self._problem.systems
-        if len(systems) == 1:
-            return {what: values[0]}
-        return {f"{what}_{name}": own for name, own in zip(systems, values, strict=True)}
+        self._files.write(state.t, meshio.Mesh(three(mesh.p.T), cells, self._at_vertices(state), cell_data))
 
     def _at_vertices(self, state):
         problem = self._problem
         displacement = state.u[problem.displacement_basis.nodal_dofs].T
         pressure = state.p[:, problem.pressure_basis.nodal_dofs[0]]
-        return {"displacement": _three(displacement), **self._named("pressure", pressure)}
+        return {"displacement": three(displacement), **named("pressure", problem.systems, pressure)}
 
     def _means(self, state):
         problem, given = self._problem, self._problem.constants
@@ -100,16 +80,15 @@ class Series:
         flows = []
         for mobility, pressure in zip(given.mobility, state.p, strict=True):
             slope = (grad(problem.pressure_basis.interpolate(pressure)) * share).sum(axis=-1)
-            flows.append(_three(-np.einsum("ijn,jn->ni", mobility, slope)))
-        return {"effective_stress": stress.reshape(-1, 9), **self._named("darcy_flow", flows)}
+            flows.append(three(-np.einsum("ijn,jn->ni", mobility, slope)))
+        return {"effective_stress": stress.reshape(-1, 9), **named("darcy_flow", problem.systems, flows)}
 
-    def _write_index(self):
-        root = ElementTree.Element("VTKFile", type="Collection", version="0.1")
-        collection = ElementTree.SubElement(root, "Collection")
-        for t, name in self._entries:
-            ElementTree.SubElement(collection, "DataSet", timestep=repr(float(t)), part="0", file=name)
-        with atomic_write(self.path) as temporary:
-            ElementTree.ElementTree(root).write(os.fspath(temporary), encoding="utf-8", xml_declaration=True)
+
+def named(what, systems, values):
+    """Values of each pore system by name, where a single system needs no name."""
+    if len(systems) == 1:
+        return {what: values[0]}
+    return {f"{what}_{name}": own for name, own in zip(systems, values, strict=True)}
 
 
 def _order(mesh):
@@ -117,6 +96,6 @@ def _order(mesh):
     return [0, 1, 2, 3] if mesh.dim() == 2 else [0, 3, 6, 2, 1, 5, 7, 4]
 
 
-def _three(vectors):
+def three(vectors):
     """Vectors (n, dim) with the third component 0 where there are two."""
     return np.pad(vectors, ((0, 0), (0, 3 - vectors.shape[1])))

@@ -1,0 +1,344 @@
+"""Embedded strong discontinuities: cracks through elements, whose jumps are condensed out of each element.
+
+In a cut element u = Σ N_a d_a + Σ_k ξ_k (H r_k − Σ_{a∈Ω⁺} N_a r_k(x_a)) with the Heaviside function H of the crack and
+rigid motions r_k of the part Ω⁺ behind it: translations, and rotations about the middle of the crack. The bulk then has
+the strain B (d − R ξ), with r_k(x_a) in R where a vertex is in Ω⁺: halves that move apart like rigid bodies have no
+strain (assumed enhanced strain: J. C. Simo, J. Oliver, F. Armero, Comput. Mech. 12 (1993) 277-296; linear jumps:
+C. Linder, F. Armero, Int. J. Numer. Meth. Engng 72 (2007) 1391-1433). Tractions are those of the bulk's stresses,
+
+    ∫_Γ r_k·t dΓ = (|Γ|/|Ω|) ∫_Ω g_k (σ n)·e_k dΩ,
+
+with linear functions g_k such that the right side is ∫_Γ r_k·σ n dΓ for all linear stresses: the statically and
+kinematically optimal, nonsymmetric formulation (M. Jirásek, CMAME 188 (2000) 307-330). ξ is found in each element by a
+local Newton method, and condensed: the global unknowns are those of the mesh without cracks.
+"""
+
+import numpy as np
+import skfem
+from scipy.sparse import csr_matrix
+
+from femnn.assembly.interface import SparseSum
+from femnn.exceptions import ConvergenceError, ParameterError
+
+MODES = ("constant", "linear")
+
+# Local residual over the forces it is the difference of: good, and good enough where rounding stops it.
+_ENOUGH, _STAGNANT = 1e-13, 1e-9
+
+_MOST_ITERATIONS, _MOST_LENGTHS = 60, 8
+
+
+class EmbeddedElements:
+    """Cut elements with their jumps, in scikit-fem's numbering of ``ElementVector(ElementQuad1())`` or ``ElementHex1``.
+
+    Parameters
+    ----------
+    crack : EmbeddedCrack
+    young, poisson
+        Of the elastic body, numbers or (nelements,); plane strain in two dimensions.
+    modes
+        ``"constant"``: the faces of a cut element move apart in parallel; ``"linear"``: they may turn, too, unless the
+        crack cuts off hardly a vertex.
+
+    Attributes
+    ----------
+    dofs : (n, k·dim) int
+    x, dx
+        Integration points and their areas, (n, nqp, dim) and (n, nqp).
+    frame : (3, dim)
+        Normal from minus to plus and shear directions; in two dimensions the last is zero.
+    """
+
+    def __init__(self, crack, young, poisson, modes="linear"):
+        if modes not in MODES:
+            raise ParameterError(f"modes={modes!r} are unknown; choose one of {', '.join(MODES)}")
+        self.crack, self.modes = crack, modes
+        mesh = crack.mesh
+        self.dim, self.ndof = mesh.dim(), mesh.dim() * mesh.nvertices
+        self.x, self.dx = crack.x, crack.dx
+        self.frame = _frame(crack.normal)
+        basis = elastic_basis(mesh, crack.elements)
+        self.dofs = np.ascontiguousarray(basis.element_dofs.T)
+        gradients = np.array([np.asarray(own[0].grad) for own in basis.basis])
+        strain = 0.5 * (gradients + gradients.swapaxes(1, 2))
+        lame, shear = (own[crack.elements, None] for own in lame_constants(young, poisson, mesh.nelements))
+        trace = np.einsum("jiinq->jnq", strain)
+        stress = 2.0 * shear * strain + lame * trace[:, None, None] * np.eye(self.dim)[None, :, :, None, None]
+        self._stiffness = np.einsum("jabnq,iabnq,nq->nij", stress, strain, basis.dx)
+        self._kept = self._independent()
+        self._jumps = self._faces()
+        self._moved = self._behind()
+        self._pull = self._traction_of_stress(stress, basis)
+        # jumps that an element does not have stay zero
+        self._release = self._pull @ self._moved + np.eye(self._moved.shape[2]) - self._kept
+
+    @property
+    def points(self):
+        """Number of integration points: states of laws have this length."""
+        return self.dx.size
+
+    def initial_jumps(self):
+        """ξ of a closed crack, (n, m)."""
+        return np.zeros((len(self.crack), self._moved.shape[2]))
+
+    def separation(self, jumps):
+        """Separation (points, 3) in the frame, element by element, for ξ (n, m)."""
+        return np.einsum("nqjm,nm->nqj", self._jumps, jumps).reshape(-1, 3)
+
+    def condense(self, u, law, jumps, state):
+        """Jumps in equilibrium with the displacements ``u`` (ndof,), from the last ones.
+
+        Returns
+        -------
+        ξ (n, m), the law's Response, and the local tangents (n, m, m).
+
+        Raises
+        ------
+        ConvergenceError
+            If the local Newton method of an element finds none.
+        """
+        pull = np.einsum("nmj,nj->nm", self._pull, u[self.dofs])
+        out, response = self._out_of_balance(law, jumps, state, pull)
+        for _ in range(_MOST_ITERATIONS):
+            norm, size = np.linalg.norm(out, axis=1), self._size(response, jumps, pull)
+            if (norm <= _ENOUGH * size).all():
+                break
+            step = -np.linalg.solve(self._tangent(response), out[:, :, None])[:, :, 0]
+            length, active = np.ones(len(norm)), norm > _ENOUGH * size
+            for _ in range(_MOST_LENGTHS):
+                tried = jumps + (length * active)[:, None] * step
+                new, answer = self._out_of_balance(law, tried, state, pull)
+                worse = active & ~(np.linalg.norm(new, axis=1) < norm)
+                if not worse.any() or (norm[worse] <= _STAGNANT * size[worse]).all():
+                    break
+                length[worse] *= 0.5
+            stalled = (np.linalg.norm(new, axis=1) >= 0.5 * norm)[active]
+            jumps, out, response = tried, new, answer
+            if (norm <= _STAGNANT * size).all() and stalled.all():
+                break
+        norm, size = np.linalg.norm(out, axis=1), self._size(response, jumps, pull)
+        if not (norm <= _STAGNANT * size).all():
+            worst = int((norm / size).argmax())
+            raise ConvergenceError(
+                f"the crack in element {self.crack.elements[worst]} finds no equilibrium: "
+                f"{norm[worst] / size[worst]:.1e} of its forces is left; take smaller steps, or smaller elements if "
+                "its law softens faster than they unload",
+                u,
+                norm / size,
+            )
+        return jumps, response, self._tangent(response)
+
+    def force(self, jumps):
+        """What ξ takes off the force of the uncut body, (ndof,)."""
+        relieved = -np.einsum("nij,njm,nm->ni", self._stiffness, self._moved, jumps)
+        return np.bincount(self.dofs.ravel(), relieved.ravel(), minlength=self.ndof)
+
+    def blocks(self, tangent):
+        """What it takes off the stiffness, (n, k·dim, k·dim), condensed with the local tangents (n, m, m)."""
+        return -self._stiffness @ self._moved @ np.linalg.solve(tangent, self._pull)
+
+    def _out_of_balance(self, law, jumps, state, pull):
+        response = law.update(self.separation(jumps), state)
+        borne = np.einsum("nqjm,nqj,nq->nm", self._jumps, response.traction.reshape(*self.dx.shape, 3), self.dx)
+        return borne - pull + np.einsum("nmk,nk->nm", self._release, jumps), response
+
+    def _size(self, response, jumps, pull):
+        released = np.einsum("nmk,nk->nm", np.abs(self._release), np.abs(jumps))
+        borne = np.abs(response.traction).reshape(*self.dx.shape, 3)
+        borne = np.einsum("nqjm,nqj,nq->nm", np.abs(self._jumps), borne, self.dx)
+        return np.linalg.norm(released + borne + np.abs(pull), axis=1) + np.finfo(float).tiny
+
+    def _tangent(self, response):
+        own = response.tangent.reshape(*self.dx.shape, 3, 3)
+        return np.einsum("nqim,nqij,nqjk,nq->nmk", self._jumps, own, self._jumps, self.dx) + self._release
+
+    def _motions(self, x):
+        """Motions (n, p, dim, m) of the plus side at places (n, p, dim): translations along the frame, rotations."""
+        frame = self.frame[: self.dim]
+        found = [np.broadcast_to(axis, x.shape) for axis in frame]
+        if self.modes == "linear":
+            # of unit size at the ends of the crack
+            away = (x - self.crack.centre[:, None]) / self._radius()[:, None, None]
+            place = away @ frame.T
+            for i in range(self.dim):
+                for j in range(i + 1, self.dim):
+                    found.append(place[..., j, None] * frame[i] - place[..., i, None] * frame[j])
+        return np.einsum("npim,nmk->npik", np.stack(found, axis=-1), self._kept)
+
+    def _independent(self):
+        """Projections (n, m, m) to the motions that are more than one and the same of the vertices on one side.
+
+        A single vertex does not feel rotations, two do not feel that about their edge.
+        """
+        dim, plus = self.dim, self.crack.plus
+        rotations = 0 if self.modes == "constant" else dim * (dim - 1) // 2
+        kept = np.tile(np.eye(dim + rotations), (len(plus), 1, 1))
+        if not rotations:
+            return kept
+        fewer = np.where((2 * plus.sum(axis=1) <= plus.shape[1])[:, None], plus, ~plus)
+        kept[fewer.sum(axis=1) == 1, dim:, dim:] = 0.0
+        vertices = self.crack.mesh.p[:, self.crack.mesh.t[:, self.crack.elements]].transpose(2, 1, 0)
+        for element in np.flatnonzero((fewer.sum(axis=1) == 2) & (dim == 3)):
+            edge = self.frame @ np.diff(vertices[element, fewer[element]], axis=0)[0]
+            # the rotation about it, in the order of `_motions`
+            about = np.array([-edge[2], edge[1], -edge[0]]) / np.linalg.norm(edge)
+            kept[element, dim:, dim:] -= np.outer(about, about)
+        return kept
+
+    def _radius(self):
+        away = np.linalg.norm(self.crack.x - self.crack.centre[:, None], axis=2) ** 2
+        return np.sqrt(3.0 * (away * self.dx).sum(axis=1) / self.dx.sum(axis=1))
+
+    def _faces(self):
+        """Separation (n, nqp, 3, m) in the frame of each motion."""
+        return np.einsum("ji,nqim->nqjm", self.frame, self._motions(self.crack.x))
+
+    def _behind(self):
+        """R: motions of the vertices of the plus side, (n, k·dim, m)."""
+        vertices = self.crack.mesh.p[:, self.crack.mesh.t[:, self.crack.elements]].transpose(2, 1, 0)
+        moved = self._motions(vertices) * self.crack.plus[:, :, None, None]
+        return moved.reshape(len(self.crack), -1, moved.shape[3])
+
+    def _traction_of_stress(self, stress, basis):
+        """Matrix (n, m, k·dim) from displacements to ∫_Γ r_k·σ n dΓ, of stresses made linear."""
+        crack = self.crack
+        x = np.asarray(basis.global_coordinates()).transpose(1, 2, 0)
+        away = [(own - crack.centre[:, None]) / self._radius()[:, None, None] for own in (x, crack.x)]
+        linear, on_crack = (np.concatenate([np.ones((*own.shape[:2], 1)), own], axis=2) for own in away)
+        moments = np.einsum("nqa,nqb,nq->nab", linear, linear, basis.dx)
+        # ∫_Γ r_km p dΓ for the linear functions p, by motion and component
+        wanted = np.einsum("nqa,nqim,nq->naim", on_crack, self._motions(crack.x), self.dx)
+        shape = wanted.shape
+        weights = np.linalg.solve(moments, wanted.reshape(*shape[:2], -1)).reshape(shape)
+        traction = np.einsum("jabnq,b->janq", stress, crack.normal)
+        return np.einsum("nqa,naim,jinq,nq->nmj", linear, weights, traction, basis.dx)
+
+
+class EmbeddedProblem:
+    """An elastic body with embedded cracks, for :func:`femnn.newton` and :func:`femnn.arc_length`.
+
+    Parameters
+    ----------
+    cracks
+        List of (elements, law): :class:`EmbeddedElements` with the law that holds there. No element has two cracks.
+    young, poisson
+        As for the elements.
+
+    Attributes
+    ----------
+    states : list of State
+        Accepted history, one for each crack.
+    jumps : list of (n, m)
+        Accepted ξ.
+    tractions : list of (points, 3)
+        Of the law, in the accepted state, Pa.
+    """
+
+    def __init__(self, cracks, young, poisson):
+        if not cracks:
+            raise ParameterError("an embedded problem needs at least one (elements, law)")
+        self.cracks = list(cracks)
+        mesh = self.cracks[0][0].crack.mesh
+        if any(elements.crack.mesh is not mesh for elements, _ in self.cracks):
+            raise ParameterError("the cracks are in different meshes; make all of them in one")
+        cut, count = np.unique(np.concatenate([own.crack.elements for own, _ in self.cracks]), return_counts=True)
+        if (count > 1).any():
+            raise ParameterError(
+                f"{(count > 1).sum()} elements are cut by two cracks, the first of them {cut[count > 1][0]}; refine "
+                "the mesh, or move a crack"
+            )
+        self.stiffness = elastic_stiffness(mesh, young, poisson)
+        self._sum = SparseSum(self.stiffness, [elements for elements, _ in self.cracks])
+        self.states = [law.initial_state(elements.points) for elements, law in self.cracks]
+        self.jumps = [elements.initial_jumps() for elements, _ in self.cracks]
+        self.tractions = [
+            law.update(elements.separation(jumps), state).traction
+            for (elements, law), jumps, state in zip(self.cracks, self.jumps, self.states, strict=True)
+        ]
+        self._tried = None
+
+    def residual_and_tangent(self, u):
+        """Internal force (n,) and tangent (n, n) at displacements (n,), reached from the accepted states."""
+        force, blocks = self.stiffness @ u, []
+        tried = []
+        for (elements, law), jumps, state in zip(self.cracks, self.jumps, self.states, strict=True):
+            jumps, response, tangent = elements.condense(u, law, jumps, state)
+            force += elements.force(jumps)
+            blocks.append(elements.blocks(tangent))
+            tried.append((jumps, response))
+        self._tried = tried
+        return force, self._sum.plus(blocks)
+
+    def internal_force(self, u):
+        """The force alone."""
+        force = self.stiffness @ u
+        for (elements, law), jumps, state in zip(self.cracks, self.jumps, self.states, strict=True):
+            force += elements.force(elements.condense(u, law, jumps, state)[0])
+        return force
+
+    def commit(self):
+        """Accept the states of the last evaluation by :meth:`residual_and_tangent`."""
+        if self._tried is not None:
+            self.jumps = [jumps for jumps, _ in self._tried]
+            self.states = [response.state for _, response in self._tried]
+            self.tractions = [response.traction for _, response in self._tried]
+            self._tried = None
+
+    def rollback(self):
+        """Forget what was tried since the last commit."""
+        self._tried = None
+
+    def separations(self):
+        """Separation (points, 3) of each crack in the accepted state."""
+        return [elements.separation(jumps) for (elements, _), jumps in zip(self.cracks, self.jumps, strict=True)]
+
+
+def elastic_basis(mesh, elements=None):
+    """Vectorial linear elements with two Gauss points per axis."""
+    element = skfem.ElementQuad1() if mesh.dim() == 2 else skfem.ElementHex1()
+    return skfem.Basis(mesh, skfem.ElementVector(element), intorder=3, elements=elements)
+
+
+def lame_constants(young, poisson, n):
+    """Lamé's λ and μ of each element; ParameterError if a value is not allowed."""
+    given = []
+    for name, own, low, high in (("young", young, 0.0, np.inf), ("poisson", poisson, -1.0, 0.5)):
+        own = np.asarray(own, dtype=float)
+        good = (own > low) & (own < high)
+        if own.shape not in ((), (n,)) or not good.all():
+            found = f"{own[~good][0]:g}" if (~good).any() else f"{own.shape}"
+            raise ParameterError(
+                f"{name}={found} is not allowed; give one number or ({n},) between {low:g} and {high:g}"
+            )
+        given.append(np.broadcast_to(own, n))
+    young, poisson = given
+    return young * poisson / ((1 + poisson) * (1 - 2 * poisson)), young / (2 * (1 + poisson))
+
+
+def elastic_stiffness(mesh, young, poisson):
+    """Matrix of the uncut elastic body, plane strain in two dimensions."""
+    basis = elastic_basis(mesh)
+    lame, shear = (
+        np.broadcast_to(own[:, None], basis.dx.shape) for own in lame_constants(young, poisson, mesh.nelements)
+    )
+    return csr_matrix(_elasticity.assemble(basis, lame=lame, shear=shear))
+
+
+@skfem.BilinearForm
+def _elasticity(u, v, w):
+    strain, test = (0.5 * (own.grad + own.grad.swapaxes(0, 1)) for own in (u, v))
+    traces = np.einsum("ii...->...", strain) * np.einsum("ii...->...", test)
+    return w["lame"] * traces + 2.0 * w["shear"] * np.einsum("ij...,ij...->...", strain, test)
+
+
+def _frame(normal):
+    frame = np.zeros((3, len(normal)))
+    frame[0] = normal
+    if len(normal) == 2:
+        frame[1] = [-normal[1], normal[0]]
+        return frame
+    axis = np.eye(3)[0] if abs(normal[0]) < 0.9 else np.eye(3)[1]
+    first = axis - (axis @ normal) * normal
+    frame[1] = first / np.linalg.norm(first)
+    frame[2] = np.cross(normal, frame[1])
+    return frame

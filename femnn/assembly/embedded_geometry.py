@@ -1,0 +1,169 @@
+"""Cracks that go through the elements of a mesh: which ones, where, and which vertices are on which side."""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from skfem import MeshHex1, MeshQuad1
+
+from femnn.exceptions import MeshError, ParameterError
+from femnn.integration.gauss import gauss_legendre
+
+# Vertices nearer than this share of the elements' size have no side.
+_ON_CRACK = 1e-6
+
+# Edges of a quadrilateral.
+_SQUARE = np.array([[0, 1], [1, 2], [2, 3], [3, 0]])
+
+# Points of a triangle with equal weights, exact for parabolas.
+_TRIANGLE = (np.ones((3, 3)) + 3.0 * np.eye(3)) / 6.0
+
+
+@dataclass(frozen=True)
+class EmbeddedCrack:
+    """Elements that a plane crack cuts in two. Make one with :meth:`line` or :meth:`plane`.
+
+    Attributes
+    ----------
+    mesh
+        ``skfem.MeshQuad`` or ``MeshHex``, not split.
+    elements : (n,) int
+    plus : (n, k) bool
+        Which vertices of each element are on the plus side, into which the normal points.
+    normal : (dim,)
+    centre : (n, dim)
+        Middle of the crack in each element.
+    x : (n, nqp, dim)
+        Integration points.
+    dx : (n, nqp)
+        Area that belongs to each.
+    """
+
+    mesh: object
+    elements: np.ndarray
+    plus: np.ndarray
+    normal: np.ndarray
+    centre: np.ndarray
+    x: np.ndarray
+    dx: np.ndarray
+
+    def __len__(self):
+        return len(self.elements)
+
+    @classmethod
+    def line(cls, mesh, start, end):
+        """A straight crack from ``start`` to ``end`` (2,) in a MeshQuad; the plus side is on the left of that way.
+
+        It ends at the last edge that it crosses: elements in which it would have a tip stay whole.
+
+        Raises
+        ------
+        MeshError
+            If the mesh is another one, a vertex is on the line, or the line cuts no element.
+        ParameterError
+            If the two points are not two finite ones.
+        """
+        _check(mesh, MeshQuad1)
+        start, end = (np.asarray(own, dtype=float) for own in (start, end))
+        if start.shape != (2,) or end.shape != (2,) or not 0.0 < np.linalg.norm(end - start) < np.inf:
+            raise ParameterError(f"the crack goes from {start.tolist()} to {end.tolist()}; give two places (2,)")
+        length = np.linalg.norm(end - start)
+        along = (end - start) / length
+        normal = np.array([-along[1], along[0]])
+        corners = along @ (mesh.p - start[:, None])[:, mesh.t].reshape(2, -1)
+        corners = corners.reshape(mesh.t.shape)
+        beside = np.flatnonzero((corners.max(axis=0) > 0.0) & (corners.min(axis=0) < length))
+        elements, plus, crossings = _crossed(mesh, beside, start, normal, _SQUARE)
+        ends = np.reshape(crossings, (-1, 2, 2))
+        place = (ends - start) @ along
+        inside = ((place > 0.0) & (place < length)).all(axis=1)
+        elements, plus, ends = elements[inside], plus[inside], ends[inside]
+        _check_any(elements, f"from {start.tolist()} to {end.tolist()}")
+        points, weights = gauss_legendre(2)
+        x = ends[:, :1] * (1.0 - points[:, None]) + ends[:, 1:] * points[:, None]
+        dx = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)[:, None] * weights
+        return cls(mesh, elements, plus, normal, ends.mean(axis=1), x, dx)
+
+    @classmethod
+    def plane(cls, mesh, point, normal):
+        """A plane crack through a whole MeshHex: the plane through ``point`` (3,) with the given ``normal`` (3,).
+
+        Raises
+        ------
+        MeshError, ParameterError
+            As :meth:`line`.
+        """
+        _check(mesh, MeshHex1)
+        point, normal = (np.asarray(own, dtype=float) for own in (point, normal))
+        if point.shape != (3,) or normal.shape != (3,) or not 0.0 < np.linalg.norm(normal) < np.inf:
+            raise ParameterError(
+                f"the crack has the normal {normal.tolist()} at {point.tolist()}; give two vectors (3,)"
+            )
+        normal = normal / np.linalg.norm(normal)
+        local = mesh.elem.doflocs
+        edges = [pair for pair in combinations(range(8), 2) if np.abs(local[pair[0]] - local[pair[1]]).sum() == 1.0]
+        elements, plus, crossings = _crossed(mesh, np.arange(mesh.nelements), point, normal, np.array(edges))
+        _check_any(elements, f"through {point.tolist()} with the normal {normal.tolist()}")
+        x, dx, centre = zip(*(_polygon(own, normal) for own in crossings), strict=True)
+        most = max(map(len, dx))
+        # elements are cut to polygons of different shape: points of no area fill up
+        x = np.array(
+            [np.concatenate([own, np.tile(c, (most - len(own), 1))]) for own, c in zip(x, centre, strict=True)]
+        )
+        dx = np.array([np.concatenate([own, np.zeros(most - len(own))]) for own in dx])
+        return cls(mesh, elements, plus, normal, np.array(centre), x, dx)
+
+
+def _check(mesh, kind):
+    if type(mesh) is not kind:
+        raise MeshError(f"the mesh is a {type(mesh).__name__}; this crack goes through a {kind.__name__}")
+
+
+def _check_any(elements, what):
+    if len(elements) == 0:
+        raise MeshError(f"the crack {what} cuts no element through; check that it crosses the mesh")
+
+
+def _crossed(mesh, candidates, point, normal, edges):
+    """Elements with vertices on both sides, which are on the plus side, and where the edges of each are crossed."""
+    distance = normal @ (mesh.p - point[:, None])
+    corners = distance[mesh.t[:, candidates]].T
+    least = _ON_CRACK * np.ptp(mesh.p[:, mesh.t[:, candidates]], axis=1).max(axis=0)
+    near = np.abs(corners) < least[:, None]
+    if near.any():
+        k, corner = np.argwhere(near)[0]
+        raise MeshError(
+            f"vertex {mesh.t[corner, candidates[k]]} is on the crack: {corners[k, corner]:.3g} away, {least[k]:.3g} is "
+            "the least; move the crack a little, or use femnn.Interface along facets"
+        )
+    cut = (corners > 0.0).any(axis=1) & (corners < 0.0).any(axis=1)
+    elements, plus = candidates[cut], corners[cut] > 0.0
+    crossings = []
+    for element in elements:
+        vertices = mesh.t[edges, element]
+        vertices = vertices[(distance[vertices] > 0.0).sum(axis=1) == 1]
+        a, b = distance[vertices].T
+        share = (a / (a - b))[:, None]
+        first, second = mesh.p[:, vertices].transpose(2, 1, 0)
+        crossings.append((1.0 - share) * first + share * second)
+        if len(crossings[-1]) < mesh.dim() or (mesh.dim() == 2 and len(crossings[-1]) > 2):
+            raise MeshError(
+                f"the crack crosses element {element} more than once; refine the mesh, or repair the element"
+            )
+    return elements, plus, crossings
+
+
+def _polygon(corners, normal):
+    """Integration points, areas and the centre of a convex plane polygon, by triangles around its middle."""
+    middle = corners.mean(axis=0)
+    first = corners[0] - middle
+    second = np.cross(normal, first)
+    order = np.argsort(np.arctan2((corners - middle) @ second, (corners - middle) @ first))
+    corners = corners[order]
+    triangles = np.stack([np.broadcast_to(middle, corners.shape), corners, np.roll(corners, -1, axis=0)], axis=1)
+    area = 0.5 * np.linalg.norm(
+        np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]), axis=1
+    )  # fmt: skip
+    x = np.einsum("qa,nad->nqd", _TRIANGLE, triangles).reshape(-1, 3)
+    dx = np.repeat(area / 3.0, 3)
+    return x, dx, dx @ x / dx.sum()

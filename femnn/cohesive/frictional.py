@@ -1,0 +1,112 @@
+"""Laws of precompressed, frictional layers: a network answers ln(t_n/p0) and t_s/t_n, the layer is never cohesive.
+
+t_n = -T_n is the pressure on the layer, t_s its shear traction; T = (-p0 exp(y0), p0 exp(y0) y1, p0 exp(y0) y2). Grains
+repel, so t_n is positive, spans orders of magnitude and varies between samples by a factor, while the friction ratio
+t_s/t_n hardly does: hence these answers (Wang & Sun, CMAME 334 (2018) 337-380, learn the tractions themselves).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+
+@dataclass(frozen=True)
+class Frictional:
+    """Tractions from a network's answers, and what happens outside the openings that it was trained on.
+
+    There the network sees the nearest opening that it knows, and ln t_n goes on with a fixed slope: closing further
+    stiffens, opening further ends without traction. A network that knows where it has slid to sees its sliding cut
+    back, too.
+
+    Attributes
+    ----------
+    low, high : float
+        Trained openings, in separation scales.
+    slope : float
+        Of ln t_n against closing, beyond them.
+    ceiling : float
+        Above this ln t_n the pressure grows linearly, so that no trial step overflows.
+    reach : float
+        Largest sliding that the network is shown; infinite for isotropic cells.
+    """
+
+    low: float
+    high: float
+    slope: float
+    ceiling: float
+    reach: float = np.inf
+
+    @classmethod
+    def of(cls, fields):
+        """From the field of a card; None for a law whose network answers tractions."""
+        if not fields:
+            return None
+        reach = fields["reach"]
+        numbers = (float(fields[name]) for name in ("low", "high", "slope", "ceiling"))
+        return cls(*numbers, np.inf if reach is None else float(reach))
+
+    def fields(self):
+        """For a card: what :meth:`of` reads."""
+        reach = None if np.isinf(self.reach) else self.reach
+        return {"low": self.low, "high": self.high, "slope": self.slope, "ceiling": self.ceiling, "reach": reach}
+
+    def respond(self, step, x, state):
+        """Tractions (n, 3) in traction scales, their derivatives (n, 3, 3), and the new state.
+
+        ``step`` is that of a network: answers and derivatives at separations (n, 3) in separation scales.
+        """
+        shown = self.shown(x)
+        y, dy, state = step(shown, state)
+        dy = np.ascontiguousarray(dy[:, :, :3])
+        if np.isfinite(self.reach):
+            dy = self._through_sliding(x, dy)
+        traction, tangent = _tractions(x[:, 0], y, dy, self.low, self.high, self.slope, self.ceiling)
+        return traction, tangent, state
+
+    def shown(self, x):
+        """Separations as the network sees them."""
+        opening = x[:, :1].clip(self.low, self.high)
+        sliding = np.linalg.norm(x[:, 1:], axis=1, keepdims=True)
+        if sliding.max(initial=0.0) <= self.reach:
+            return np.concatenate([opening, x[:, 1:]], axis=1)
+        return np.concatenate([opening, x[:, 1:] * np.minimum(1.0, self.reach / np.maximum(sliding, 1e-300))], axis=1)
+
+    def _through_sliding(self, x, dy):
+        """Derivatives by the sliding that was there, from those by the sliding that was shown."""
+        sliding = np.linalg.norm(x[:, 1:], axis=1)
+        far = sliding > self.reach
+        unit = x[far, 1:] / sliding[far, None]
+        cut = (self.reach / sliding[far])[:, None, None] * (np.eye(2) - unit[:, :, None] * unit[:, None, :])
+        dy = dy.copy()
+        dy[far, :, 1:] = dy[far, :, 1:] @ cut
+        return dy
+
+
+@njit(cache=True, error_model="numpy")
+def _tractions(opening, y, dy, low, high, slope, ceiling):
+    n = len(opening)
+    traction, tangent = np.empty((n, 3)), np.empty((n, 3, 3))
+    for k in range(n):
+        beyond, by_opening = 0.0, 0.0
+        if opening[k] < low:
+            beyond = opening[k] - low
+        elif opening[k] > high:
+            beyond = opening[k] - high
+        if beyond != 0.0:
+            by_opening = -slope
+            dy[k, :, 0] = 0.0
+        logarithm = y[k, 0] - slope * beyond
+        pressure = np.exp(min(logarithm, ceiling))
+        growth = pressure
+        if logarithm > ceiling:
+            pressure *= 1.0 + logarithm - ceiling
+        traction[k, 0] = -pressure
+        for i in range(1, 3):
+            traction[k, i] = pressure * y[k, i]
+        for j in range(3):
+            moved = growth * (dy[k, 0, j] + (by_opening if j == 0 else 0.0))
+            tangent[k, 0, j] = -moved
+            for i in range(1, 3):
+                tangent[k, i, j] = moved * y[k, i] + pressure * dy[k, i, j]
+    return traction, tangent

@@ -1,0 +1,55 @@
+"""``femnn simulate rve``: responses of a cell of a fault, for training a law of the fault."""
+
+import json
+from pathlib import Path
+
+import click
+
+# what simulates is imported when called, as in femnn.commands.train
+
+
+@click.command("rve", short_help="A cell of elastic blocks and cracks.")
+@click.option(
+    "--law", required=True, metavar="NAME_OR_FILE",
+    help="Of the cracks: a recurrent law by its name or weight file, or the classical one behind it as "
+    "classical-NAME.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/rve"), show_default=True,
+    help="Folder of the runs and of the data set rve-paths.npz.",
+)  # fmt: skip
+@click.option("--paths", type=click.IntRange(min=1), default=240, show_default=True, help="Rows of the data set.")
+@click.option("--points", type=click.IntRange(min=10), default=100, show_default=True, help="Points of each path.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the paths.")
+@click.option("--cell-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the pattern of blocks.")
+@click.option("--reach", type=float, help="Largest shear, in units of the law.  [default: what fits the law]")
+@click.option("--size", type=float, help="Of the cell, in units of the law.  [default: what fits the law]")
+@click.option("--young", type=float, help="Of the blocks, in units of the law.  [default: what fits the law]")
+@click.option("--workers", type=click.IntRange(min=0), help="Processes here.  [default: one a core]")
+@click.option("--scheduler", help="Address of a Dask scheduler whose workers run the paths.")
+@click.option("--quiet", is_flag=True, help="No progress bar, no figures.")
+@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
+@click.pass_context
+def command(ctx, law, out, paths, points, seed, cell_seed, reach, size, young, workers, scheduler, quiet, as_json):
+    """Drive a cell of elastic blocks and cracks along drawn paths and write a data set for training a law of it.
+
+    About a second a path on one core.
+    """
+    from femnn.commands import BAD_NEWS
+    from femnn.multiscale.rve_data import FaultCell, law_named, simulate_paths
+
+    cell = FaultCell.around(law_named(law), seed=cell_seed, size=size, young=young)
+    data, failures = simulate_paths(
+        law, out, cell, paths=paths, points=points, seed=seed, reach=reach, workers=workers, scheduler=scheduler,
+        progress=not (quiet or as_json),
+    )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(data.about, indent=1))
+    elif not quiet:
+        click.echo(f"{out / 'rve-paths.npz'}: {len(data)} paths of {points} points")
+        for name, value in data.about["checks"].items():
+            click.echo(f"  {name:<48} {value:.3g}")
+    for key, message in failures.items():
+        click.echo(f"femnn: {key} failed twice and is left out: {message}", err=True)
+    if failures:
+        ctx.exit(BAD_NEWS)

@@ -1,0 +1,145 @@
+"""``femnn train grains`` and ``femnn train rve``: laws of precompressed, frictional layers from their responses."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+# what trains imports torch: only when called, as in femnn.commands.train
+
+_NETWORKS = ("isotropic", "lstm", "gru", "self-consistent")
+_MICROSTRUCTURE = ("none", "porosity-coordination", "fabric", "all")
+
+
+def train_layer(path, records, network="isotropic", microstructure="none", given=False, options=None, progress=True):
+    """Make the weight file ``path`` of a law; returns the law that was trained and its test figures.
+
+    Trained and tested is the fixed sample: most of its paths train, a tenth validates, a fifth is left unseen. Other
+    samples on the unseen paths are a test of their own.
+
+    Parameters
+    ----------
+    path
+        Of the weight file, without suffix; checkpoints lie beside it, an interrupted run goes on from there.
+    records : femnn.cohesive.path_files.PathRecords
+    network
+        One of :data:`femnn.cohesive.frictional_fitting.NETWORKS`.
+    microstructure
+        A name in :data:`femnn.cohesive.frictional_data.MICROSTRUCTURE`.
+    given
+        Whether it is an input, or predicted on the way to the traction.
+    options
+        See :class:`femnn.learning.training.TrainingOptions`; its seed splits the paths, too.
+    """
+    from femnn.cohesive.frictional_data import MICROSTRUCTURE
+    from femnn.cohesive.frictional_fitting import OPTIONS, fit_frictional
+
+    options = OPTIONS[network] if options is None else options
+    training, validation, tests = split_layer(records)
+    names = MICROSTRUCTURE[microstructure]
+    names = {"given": names} if given else {"predicted": names}
+    return fit_frictional(path, network, training, validation, tests, options, **names, progress=progress)
+
+
+def split_layer(records):
+    """Training, validation and tests by name: always the same paths, whatever the seed of a network."""
+    import numpy as np
+
+    training, validation, unseen = _rows(records)
+    tests = {"unseen": records.data(unseen)}
+    strangers = np.flatnonzero((records.seed != records.fixed) & np.isin(records.path, records.path[unseen]))
+    if len(strangers):
+        tests["other samples"] = records.data(strangers)
+    return records.data(training), records.data(validation), tests
+
+
+def unseen_rows(records):
+    """Rows (n,) of the records that :func:`split_layer` keeps for the test of the fixed sample."""
+    return _rows(records)[2]
+
+
+def _rows(records):
+    import numpy as np
+
+    from femnn.cohesive.frictional_data import split
+
+    own = np.flatnonzero(records.seed == records.fixed)
+    return [own[rows] for rows in split(records.path[own], seed=0)]
+
+
+def _options_of_both(function):
+    for option in reversed(
+        (
+            click.option(
+                "--network", type=click.Choice(_NETWORKS), default="isotropic", show_default=True,
+                help="What learns it.",
+            ),
+            click.option(
+                "--microstructure", type=click.Choice(_MICROSTRUCTURE), default="none", show_default=True,
+                help="What the law knows of the grains.",
+            ),
+            click.option(
+                "--given", is_flag=True,
+                help="Microstructure is an input at every point, instead of predicted on the way to the traction.",
+            ),
+            click.option(
+                "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
+                help="Folder of checkpoints and weight files.",
+            ),
+            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the network."),
+            click.option("--epochs", type=click.IntRange(min=1), help="Passes over the paths.  [default: as shipped]"),
+            click.option("--quiet", is_flag=True, help="No progress bar, no table."),
+            click.option("--json", "as_json", is_flag=True, help="Print the test figures as JSON."),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@click.command("grains", short_help="A recurrent law of an interface of grains.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, dir_okay=False),
+    help="File of responses (.npz).  [default: the shipped data set]",
+)  # fmt: skip
+@_options_of_both
+def grains(data, **settings):
+    """Train the law of a sheared layer of grains on the responses of a particle model.
+
+    Use what comes out as femnn.RecurrentCohesive.load("PATH").rescaled(separation_scale=DIAMETER,
+    traction_scale=PRESSURE).
+    """
+    _train("cohesive-grains", layer_records(data), **settings)
+
+
+@click.command("rve", short_help="A recurrent law of a homogenised cell.")
+@click.option("--data", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Its responses (.npz).")
+@_options_of_both
+def rve(data, **settings):
+    """Train the law of an RVE on its responses: a file of separations and tractions, one row a path."""
+    from femnn.cohesive.path_files import PathRecords
+
+    _train("cohesive-rve", PathRecords.load(data), **settings)
+
+
+def layer_records(data=None):
+    """Responses from a file, or those of grains that come with femnn."""
+    from femnn.cohesive.path_files import PathRecords
+
+    if data is not None:
+        return PathRecords.load(data)
+    from femnn.multiscale import grain_paths
+
+    return PathRecords.of(grain_paths.load())
+
+
+def _train(name, records, network, microstructure, given, out, seed, epochs, quiet, as_json):
+    from femnn.cohesive.frictional_fitting import OPTIONS
+    from femnn.commands.train import show
+
+    options = replace(OPTIONS[network], seed=seed, **({} if epochs is None else {"epochs": epochs}))
+    path = out / f"{name}{'' if network == 'isotropic' else f'-{network}'}"
+    if microstructure != "none":
+        path = path.with_name(f"{path.name}-{microstructure}{'-given' if given else ''}")
+    progress = not (quiet or as_json)
+    _, figures = train_layer(path, records, network, microstructure, given, options, progress)
+    show(path.with_name(f"{path.name}.safetensors"), figures, quiet, as_json, first="paths")

@@ -1,0 +1,116 @@
+"""What flows across a sealing fault: the transmissivity of its core, k/a, as the core opens, slides or loosens.
+
+Per area and pore system the flow from the minus to the plus side is q = k/(μ a) (p⁻ − p⁺), with the permeability k of
+the core across itself, its thickness a and the fluid's viscosity μ. A core answers
+
+    transmissivity(change, predicted) -> (k/a (n,) in m, its derivative by the separation (n, 3))
+
+``change`` (n, 3) is the separation since the state in situ, opening and two shears, m; ``predicted`` maps the names of
+what the fault's law predicts beside the traction to pairs (values (n,), derivatives (n, 3)).
+"""
+
+import numpy as np
+
+from femnn.cohesive.law import positive
+from femnn.exceptions import ParameterError
+
+# Kozeny and Carman's number for spheres; what is left of the pores where a core is squeezed shut.
+_KOZENY, _LEAST_POROSITY = 180.0, 1e-3
+
+
+class ConstantCore:
+    """A core of one permeability (m²) and thickness (m), whatever happens to it; permeability 0 seals perfectly."""
+
+    def __init__(self, permeability, thickness):
+        self.permeability = positive("permeability", permeability, zero=True)
+        self.thickness = positive("thickness", thickness)
+
+    def transmissivity(self, change, predicted):
+        """See the module."""
+        value = np.full(len(change), self.permeability / self.thickness)
+        return value, np.zeros_like(change)
+
+
+class CrackedCore:
+    """A core that cracks as the fault opens and slides: the cubic law.
+
+    Cracks of aperture b, one every ``spacing``, give the permeability k = k₀ + b³/(12 spacing) (D. T. Snow, Water
+    Resources Research 5 (1969) 1273-1289), with b = opening · ⟨δ_n⟩ + dilation · |δ_s|, since the state in situ.
+
+    Parameters
+    ----------
+    permeability
+        k₀, in situ, m².
+    thickness
+        Of the core, m.
+    spacing
+        Of the cracks that cross the core, along the fault, m; default: its thickness.
+    opening
+        Aperture per opening of the fault.
+    dilation
+        Aperture per sliding, of faces that do not fit any more: for laws that do not dilate by themselves.
+    """
+
+    def __init__(self, permeability, thickness, spacing=None, opening=1.0, dilation=0.0):
+        self.permeability = positive("permeability", permeability, zero=True)
+        self.thickness = positive("thickness", thickness)
+        self.spacing = self.thickness if spacing is None else positive("spacing", spacing)
+        self.opening = positive("opening", opening, zero=True)
+        self.dilation = positive("dilation", dilation, zero=True)
+
+    def transmissivity(self, change, predicted):
+        """See the module."""
+        sliding = np.linalg.norm(change[:, 1:], axis=1)
+        aperture = self.opening * np.maximum(change[:, 0], 0.0) + self.dilation * sliding
+        by_aperture = 0.25 * aperture**2 / (self.spacing * self.thickness)
+        slope = np.empty_like(change)
+        slope[:, 0] = self.opening * by_aperture * (change[:, 0] > 0.0)
+        unit = change[:, 1:] / np.where(sliding > 0.0, sliding, 1.0)[:, None]
+        slope[:, 1:] = (self.dilation * by_aperture)[:, None] * unit
+        permeability = self.permeability + aperture**3 / (12.0 * self.spacing)
+        return permeability / self.thickness, slope
+
+
+class GranularCore:
+    """A core of grains: Kozeny and Carman's k = d² φ³/(180 (1 − φ)²), with the porosity φ as the layer loosens.
+
+    φ is the ``"porosity"`` that the law predicts; for laws that predict none it follows from the opening, as grains
+    keep their volume: (1 − φ) (a + opening) is constant.
+
+    Parameters
+    ----------
+    diameter
+        Mean diameter d of the grains, m.
+    porosity
+        φ in situ, for laws that predict none.
+    thickness
+        a in situ, m.
+    """
+
+    def __init__(self, diameter, porosity, thickness):
+        self.diameter = positive("diameter", diameter)
+        self.porosity = positive("porosity", porosity)
+        self.thickness = positive("thickness", thickness)
+        if self.porosity >= 1.0:
+            raise ParameterError(f"porosity is {porosity}; it must be in (0, 1)")
+
+    def transmissivity(self, change, predicted):
+        """See the module."""
+        by_opening = np.zeros_like(change)
+        by_opening[:, 0] = 1.0
+        # squeezed shut, a layer of grains keeps its grains
+        least = self.thickness * (1.0 - self.porosity) / (1.0 - _LEAST_POROSITY)
+        thickness = self.thickness + change[:, 0]
+        by_opening[thickness < least] = 0.0
+        thickness = np.maximum(thickness, least)
+        if "porosity" in predicted:
+            porosity, slope = predicted["porosity"]
+            within = (porosity > _LEAST_POROSITY) & (porosity < 1.0 - _LEAST_POROSITY)
+            porosity = np.clip(porosity, _LEAST_POROSITY, 1.0 - _LEAST_POROSITY)
+            slope = slope * within[:, None]
+        else:
+            porosity = 1.0 - (1.0 - self.porosity) * self.thickness / thickness
+            slope = ((1.0 - porosity) / thickness)[:, None] * by_opening
+        value = self.diameter**2 * porosity**3 / (_KOZENY * (1.0 - porosity) ** 2) / thickness
+        relative = (3.0 / porosity + 2.0 / (1.0 - porosity))[:, None] * slope - by_opening / thickness[:, None]
+        return value, value[:, None] * relative
