@@ -144,7 +144,10 @@ class CellEquilibrium:
 
     def _following(self, matrix, residuals=()):
         """How the jumps follow the macro-separation, (n_jumps, 2)."""
-        return -self._solved(matrix[:-2, :-2], matrix[:-2, -2:], residuals)
+        matrix, right = matrix[:-2, :-2], -matrix[:-2, -2:]
+        found = self._solved(matrix, right, residuals)
+        # what holds loose blocks in place is no part of the tangent
+        return found + self._solved(matrix, right - matrix @ found, residuals)
 
     def _solved(self, matrix, right, residuals):
         """Solution of a dense system of the first unknowns."""
