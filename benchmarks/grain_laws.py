@@ -88,7 +88,7 @@ def measure(records, folder, only=NETWORKS, seeds=3, epochs=None, points=10_000,
                   "unseen": len(tests["unseen"])},
         "scatter": noise,
         "accuracy": accuracy,
-        "speed": {"seconds": _timed(own, points), "grains": grains},
+        "speed": {"seconds": timed(own, points), "grains": grains},
     }  # fmt: skip
     return figures | {"asked": _asked(figures)}
 
@@ -103,7 +103,7 @@ def update_seconds(law, points=10_000):
     return median_seconds(lambda: law.update(move, state)) / points
 
 
-def _timed(path, points):
+def timed(path, points):
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     command = [sys.executable, __file__, "--speed-of", str(path), "--points", str(points)]
     answer = subprocess.run(command, env={**os.environ, **one}, capture_output=True, text=True, check=True)

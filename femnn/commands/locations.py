@@ -1,4 +1,4 @@
-"""Where the meshes and benchmarks that belong to femnn lie: in the wheel, or beside the package in a checkout."""
+"""Where meshes, benchmarks and examples of femnn lie: in the wheel, or beside the package in a checkout."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def data_folder(name):
-    """Folder ``"meshes"`` or ``"benchmarks"``.
+    """Folder ``"meshes"``, ``"benchmarks"`` or ``"examples"``.
 
     Raises
     ------
