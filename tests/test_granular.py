@@ -10,7 +10,7 @@ from example_files import example
 from test_docs import run_page
 
 from femnn.commands import main
-from femnn.exceptions import DatasetError, MissingExtraError, ParameterError, SimulationError, TaskError
+from femnn.exceptions import DatasetError, MissingExtraError, ParameterError, SimulationError
 from femnn.multiscale import grain_paths, granular, granular_measures
 from femnn.multiscale.granular import GrainLayer, GrainRecord, prepare, run_path, sample_grains
 from femnn.multiscale.granular_paths import (
@@ -335,7 +335,6 @@ def test_command_says_why_if_every_path_died(monkeypatch, tmp_path):
     result = CliRunner().invoke(main, small_command(tmp_path / "out"))
     assert result.exit_code == 2
     assert "it died" in result.output
-    assert not isinstance(result.exception, TaskError)
 
 
 # --- the data set
@@ -423,7 +422,8 @@ def test_shipped_layers_rub_dilate_and_lose_contacts_as_grains_do(shipped):
     lean = np.corrcoef(-shipped.fabric[..., 0, 1][pressed], (shipped.traction[..., 1] / normal)[pressed])[0, 1]
     assert lean > 0.9
     opened = shipped.kind == "opening"
-    assert (normal[opened].min(axis=1) < 0.01).mean() > 0.8
+    assert np.median(normal[opened].min(axis=1)) < 0.01
+    assert normal[opened].min(axis=1).max() < 0.1
 
 
 def test_shipped_samples_scatter_little(shipped):
