@@ -423,7 +423,8 @@ def test_shipped_layers_rub_dilate_and_lose_contacts_as_grains_do(shipped):
     lean = np.corrcoef(-shipped.fabric[..., 0, 1][pressed], (shipped.traction[..., 1] / normal)[pressed])[0, 1]
     assert lean > 0.9
     opened = shipped.kind == "opening"
-    assert (normal[opened].min(axis=1) < 0.01).mean() > 0.8
+    assert np.median(normal[opened].min(axis=1)) < 0.01
+    assert normal[opened].min(axis=1).max() < 0.1
 
 
 def test_shipped_samples_scatter_little(shipped):
