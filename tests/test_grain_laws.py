@@ -1,10 +1,12 @@
 """Laws of precompressed layers: one cell evaluated in three ways, what holds by construction, safety, training."""
 
+import functools
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import skfem
 import torch
 from click.testing import CliRunner
 from cohesive_properties import assert_rotates_with_shear, assert_state_is_kept
@@ -32,6 +34,7 @@ from femnn.cohesive.modules import as_module
 from femnn.cohesive.path_files import PathRecords
 from femnn.cohesive.paths import refined, respond
 from femnn.commands import main
+from femnn.commands.train_layer import layer_records, split_layer
 from femnn.exceptions import DatasetError, ParameterError, StateError, WeightFileError
 
 SMALL = {"states": 5, "arrows": 3, "width": 10}
@@ -404,6 +407,8 @@ def test_a_law_in_si_units_is_the_same_law(law, data):
     )
     with pytest.raises(StateError, match="belongs to"):
         grains.update(np.zeros((1, 3)), law.initial_state(1))
+    assert "0.002 m" in grains.name
+    assert grains.rescaled(separation_scale=1.0, traction_scale=1.0).name == law.name
     with pytest.raises(ParameterError, match="separation_scale"):
         law.rescaled(separation_scale=0.0)
     # classical recurrent laws, too
@@ -452,6 +457,86 @@ def test_every_network_trains_with_and_without_microstructure_and_loads(network,
     else:
         with pytest.raises(ParameterError, match="predicts no microstructure"):
             loaded.measured()
+
+
+# --- the shipped law
+
+
+@pytest.fixture(scope="module")
+def grains():
+    return femnn.RecurrentCohesive.load("grains")
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """The shipped responses, by what the law saw of them."""
+    records = layer_records()
+    return records, dict(zip(("training", "validation", "tests"), split_layer(records), strict=True))
+
+
+def test_the_shipped_law_meets_its_numbers(grains, shipped):
+    records, parts = shipped
+    noise = scatter([records.data(rows) for rows in records.repeated()])
+    found = rms_errors(responses(grains, parts["tests"]["unseen"]), parts["tests"]["unseen"])
+    assert found["ratio"] < max(0.05, 1.2 * noise["ratio"])
+    assert found["ln_normal"] < max(0.20, 1.2 * noise["ln_normal"])
+    for name, error in found.items():
+        assert grains.card["test"]["unseen"][name] == pytest.approx(error, rel=0.02)
+    # a law that only knew the mean of its training paths would be far worse
+    y = targets(parts["tests"]["unseen"])
+    assert found["ratio"] < 0.25 * np.sqrt((y[..., 1:3] ** 2).sum(-1).mean())
+    assert found["ln_normal"] < 0.4 * y[..., 0].std()
+
+
+def test_the_shipped_law_was_made_with_the_defaults_of_the_command(grains, shipped):
+    records, parts = shipped
+    options = OPTIONS["isotropic"]
+    made = {name: grains.card["training"][name] for name in ("epochs", "learning_rate", "batch_size", "seed")}
+    assert made == {name: getattr(options, name) for name in made}
+    assert grains.card["data"]["sha256"] == records.about["sha256"]
+    opening = parts["training"].separations[..., 0]
+    assert grains.frictional.low == pytest.approx(opening.min())
+    assert grains.frictional.high == pytest.approx(opening.max())
+    np.testing.assert_array_equal(grains.update(np.zeros((1, 3)), grains.initial_state(1)).traction, [[-1.0, 0.0, 0.0]])
+
+
+def test_the_shipped_law_may_take_other_steps(grains, shipped):
+    data = shipped[1]["tests"]["unseen"]
+    usual = responses(grains, data)
+    for paths, every, of in ((data.separations[:, ::2], 1, 2), (refined(data.separations, 10), 10, 1)):
+        other = respond(grains, paths)[0][:, ::every]
+        at = replace(data, separations=data.separations[:, ::of], tractions=data.tractions[:, ::of], microstructure={})
+        before = rms_errors(usual[:, ::of], at)
+        assert all(error < 1.2 * before[name] for name, error in rms_errors(other, at).items())
+
+
+def test_the_shipped_law_dilates_peaks_and_slides_between_two_blocks(grains):
+    # a block on a layer on a block, under constant pressure: the law as a finite-element code uses it
+    diameter, pressure = 2e-3, 1e5
+    law = grains.rescaled(separation_scale=diameter, traction_scale=pressure)
+    mesh = skfem.MeshHex.init_tensor(np.array([0.0, 0.1]), np.array([0.0, 0.1]), np.array([0.0, 0.05, 0.1]))
+    mesh = mesh.with_boundaries({"layer": lambda x: np.isclose(x[2], 0.05)}, boundaries_only=False)
+    interface = femnn.Interface.split(mesh, "layer")
+    stiffness = femnn.assemble_elasticity(interface.mesh, femnn.GaussLegendre(2), 1e9, 0.2)
+    problem = femnn.CohesiveProblem(stiffness, [(femnn.InterfaceElements(interface), law)])
+    bottom, top = (np.flatnonzero(np.isclose(interface.mesh.p[2], z)) for z in (0.0, 0.1))
+    load, moved = np.zeros(stiffness.shape[0]), np.zeros(stiffness.shape[0])
+    load[3 * top + 2], moved[3 * top] = -pressure * 0.01 / len(top), diameter
+    fixed = np.concatenate([(3 * bottom[:, None] + np.arange(3)).ravel(), 3 * top, 3 * top + 1])
+    course = []
+
+    def record(step):
+        course.append((step.force[3 * top].sum() / 0.01 / pressure, step.u[3 * top + 2].mean() / diameter))
+
+    path = femnn.newton(problem, lambda t: load, fixed, lambda t: t * moved, steps=20, callback=record, progress=False,
+                        solver=functools.partial(femnn.solve, method="splu"))  # fmt: skip
+    friction, opening = np.array(course).T
+    assert path.t == 1.0
+    assert path.iterations.sum() <= 6 * 20
+    assert 0.4 < friction.max() < 0.75
+    assert friction[-1] < friction.max()
+    assert 0.05 < opening[-1] < 0.35
+    assert (np.diff(opening[2:]) > 0.0).all()
 
 
 def test_sliding_is_cut_back_for_networks_that_know_where_they_are():

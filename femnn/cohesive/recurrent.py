@@ -138,12 +138,11 @@ class RecurrentCohesive(Law):
             part: MinimalState(network.tensors, *scales) if isinstance(network, MinimalState) else network
             for part, network in self._networks.items()
         }
-        law._name = f"{self._name.partition(' at ')[0]} at {scales[0]:.17g} m, {scales[1]:.17g} Pa"
         return law
 
     def reference(self):
         """The classical law that this one was trained on; ParameterError if it was trained on other data."""
-        if (self.separation_scale, self.traction_scale) != (self.card["separation_scale"], self.card["traction_scale"]):
+        if self._is_rescaled():
             raise ParameterError(f"{self.name} has other scales than the law it was trained on; ask the loaded law")
         described = self.card["data"].get("law") or {}
         if described.get("name") not in _REFERENCES:
@@ -214,8 +213,10 @@ class RecurrentCohesive(Law):
 
     @property
     def name(self):
-        """The file and the first digits of its hash."""
-        return self._name
+        """The file and the first digits of its hash; the scales of a law that was rescaled."""
+        if not self._is_rescaled():
+            return self._name
+        return f"{self._name} at {self.separation_scale:.17g} m, {self.traction_scale:.17g} Pa"
 
     def __repr__(self):
         test = self.card["test"]
@@ -225,7 +226,11 @@ class RecurrentCohesive(Law):
         elif "unseen" in test:
             logarithm, ratio = test["unseen"]["ln_normal"], test["unseen"]["ratio"]
             figures = f", rms error {logarithm:.3f} of ln t_n and {ratio:.3f} of t_s/t_n on unseen paths"
-        return f"{self._name}: {self.network}{figures}"
+        return f"{self.name}: {self.network}{figures}"
+
+    def _is_rescaled(self):
+        own = self.card["separation_scale"], self.card["traction_scale"]
+        return (self.separation_scale, self.traction_scale) != own
 
     def _virgin(self, n):
         if self.microstructure is not None:
