@@ -83,19 +83,19 @@ def constant_load(distance, points=140, load=1.0, unloading=0.0):
     return GrainPath(_sheared(course), np.full(points, float(load)), 0.0, "load", "shear")
 
 
-def plan_paths(paths=260, seeds=5):
+def plan_paths(paths=300, seeds=5):
     """What a data set holds: (number of the commanded path, seed of the sample) of each of its rows.
 
-    A thirteenth of the number of rows are paths that all samples follow, and as many open the first sample; the other
-    rows are further paths of the first sample.
+    A fifteenth of the number of rows are paths that all samples follow; a fifth open the first sample, because little
+    is known of a layer that comes apart; the other rows are further paths of the first sample.
     """
     if seeds < 1 or paths < seeds:
         raise ParameterError(f"paths={paths}, seeds={seeds}: there must be a seed, and a path for each")
-    share = paths // 13
-    shared = 0 if seeds == 1 else max(1, share)
+    opening = paths // 5
+    shared = 0 if seeds == 1 else max(1, paths // 15)
     rows = [(number, seed) for number in range(shared) for seed in range(seeds)]
-    rows += [(number, 0) for number in range(shared, paths - shared * (seeds - 1) - share)]
-    return rows + [(OPENINGS + number, 0) for number in range(share)]
+    rows += [(number, 0) for number in range(shared, paths - shared * (seeds - 1) - opening)]
+    return rows + [(OPENINGS + number, 0) for number in range(opening)]
 
 
 def draw_path(number, points=140):
