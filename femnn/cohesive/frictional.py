@@ -1,8 +1,12 @@
 """Laws of precompressed, frictional layers: a network answers ln(t_n/p0) and t_s/t_n, the layer is never cohesive.
 
-t_n = -T_n is the pressure on the layer, t_s its shear traction; T = (-p0 exp(y0), p0 exp(y0) y1, p0 exp(y0) y2). Grains
-repel, so t_n is positive, spans orders of magnitude and varies between samples by a factor, while the friction ratio
-t_s/t_n hardly does: hence these answers (Wang & Sun, CMAME 334 (2018) 337-380, learn the tractions themselves).
+t_n = -T_n is the pressure on the layer, t_s its shear traction; T = (-t_n, t_n y1, t_n y2). Grains repel, so t_n is
+positive, spans orders of magnitude and varies between samples by a factor, while the friction ratio t_s/t_n hardly
+does: hence errors are taken in ln t_n and t_s/t_n (Wang & Sun, CMAME 334 (2018) 337-380, learn the tractions).
+
+ln t_n has a pole where grains lose touch. So that the network need not bend there, its first answer q is what Hertz's
+contacts make linear in the opening: t_n/p0 = s^1.5, where s goes from 1 + q, for pressed layers, smoothly to zero, for
+open ones; q = 0 is the virgin layer.
 """
 
 from dataclasses import dataclass
@@ -10,23 +14,38 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+#: Hertz: pressures over p0 are this power of what is linear in the approach of the grains.
+POWER = 1.5
+#: How smoothly a layer loses touch, in units of q.
+ROUNDING = 0.05
+_VIRGIN = 1.0 + np.sqrt(1.0 + ROUNDING**2)
+
+
+def answer_of(pressure):
+    """The answer q of a network that means a pressure (over p0) which is not near zero."""
+    return np.maximum(pressure, 0.0) ** (1.0 / POWER) - 1.0
+
+
+def pressure_of(q, root=np.sqrt):
+    """Pressure over p0 of an answer q; ``root`` is the square root of the arrays' library."""
+    w = 1.0 + q
+    return ((w + root(w * w + ROUNDING**2)) / _VIRGIN) ** POWER
+
 
 @dataclass(frozen=True)
 class Frictional:
     """Tractions from a network's answers, and what happens outside the openings that it was trained on.
 
-    There the network sees the nearest opening that it knows, and ln t_n goes on with a fixed slope: closing further
-    stiffens, opening further ends without traction. A network that knows where it has slid to sees its sliding cut
-    back, too.
+    There the network sees the nearest opening that it knows, and q goes on with a fixed slope: closing further
+    stiffens as Hertz's contacts do, opening further ends without traction. A network that knows where it has slid to
+    sees its sliding cut back, too.
 
     Attributes
     ----------
     low, high : float
         Trained openings, in separation scales.
     slope : float
-        Of ln t_n against closing, beyond them.
-    ceiling : float
-        Above this ln t_n the pressure grows linearly, so that no trial step overflows.
+        Of q against closing, beyond them.
     reach : float
         Largest sliding that the network is shown; infinite for isotropic cells.
     """
@@ -34,7 +53,6 @@ class Frictional:
     low: float
     high: float
     slope: float
-    ceiling: float
     reach: float = np.inf
 
     @classmethod
@@ -43,13 +61,13 @@ class Frictional:
         if not fields:
             return None
         reach = fields["reach"]
-        numbers = (float(fields[name]) for name in ("low", "high", "slope", "ceiling"))
+        numbers = (float(fields[name]) for name in ("low", "high", "slope"))
         return cls(*numbers, np.inf if reach is None else float(reach))
 
     def fields(self):
         """For a card: what :meth:`of` reads."""
         reach = None if np.isinf(self.reach) else self.reach
-        return {"low": self.low, "high": self.high, "slope": self.slope, "ceiling": self.ceiling, "reach": reach}
+        return {"low": self.low, "high": self.high, "slope": self.slope, "reach": reach}
 
     def respond(self, step, x, state):
         """Tractions (n, 3) in traction scales, their derivatives (n, 3, 3), and the new state.
@@ -61,7 +79,7 @@ class Frictional:
         dy = np.ascontiguousarray(dy[:, :, :3])
         if np.isfinite(self.reach):
             dy = self._through_sliding(x, dy)
-        traction, tangent = _tractions(x[:, 0], y, dy, self.low, self.high, self.slope, self.ceiling)
+        traction, tangent = _tractions(x[:, 0], y, dy, self.low, self.high, self.slope)
         return traction, tangent, state
 
     def shown(self, x):
@@ -84,7 +102,7 @@ class Frictional:
 
 
 @njit(cache=True, error_model="numpy")
-def _tractions(opening, y, dy, low, high, slope, ceiling):
+def _tractions(opening, y, dy, low, high, slope):
     n = len(opening)
     traction, tangent = np.empty((n, 3)), np.empty((n, 3, 3))
     for k in range(n):
@@ -96,11 +114,12 @@ def _tractions(opening, y, dy, low, high, slope, ceiling):
         if beyond != 0.0:
             by_opening = -slope
             dy[k, :, 0] = 0.0
-        logarithm = y[k, 0] - slope * beyond
-        pressure = np.exp(min(logarithm, ceiling))
-        growth = pressure
-        if logarithm > ceiling:
-            pressure *= 1.0 + logarithm - ceiling
+        w = 1.0 + (y[k, 0] - slope * beyond)
+        root = np.sqrt(w * w + ROUNDING**2)
+        # far open the sum would cancel
+        touch = (w + root if w > 0.0 else ROUNDING**2 / (root - w)) / _VIRGIN
+        pressure = touch * np.sqrt(touch)
+        growth = POWER * pressure / root
         traction[k, 0] = -pressure
         for i in range(1, 3):
             traction[k, i] = pressure * y[k, i]

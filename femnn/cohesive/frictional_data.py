@@ -7,9 +7,9 @@ import numpy as np
 from femnn.cohesive.fitting import PathData
 from femnn.exceptions import DatasetError, ParameterError
 
-#: Below this share of p0 ln t_n is not followed further down, and t_s/t_n means nothing.
-FLOOR = 1e-2
-#: Below this share of p0 a layer counts as open, and is left out of errors and scatter.
+#: Below this share of p0 ln t_n is not followed further down.
+FLOOR = 1e-3
+#: Below this share of p0 a layer counts as open: t_s/t_n means little, errors and scatter leave such points out.
 OPEN = 0.05
 
 #: Microstructure by the name under which commands know it. Components of the fabric tensor: n along the normal, s and t
@@ -89,20 +89,19 @@ def path_data(separation, traction, porosity=None, coordination=None, fabric=Non
 
 
 def targets(data):
-    """What a network is to answer, (n, k, 4): ln(t_n/p0), t_s/t_n, and 1 where the layer is pressed, else 0."""
+    """What a law is to answer, (n, k, 4): ln(t_n/p0), t_s/t_n, and 1 where the layer is pressed, 0 where it is open."""
     pressure = -data.tractions[..., :1] / data.traction_scale
-    pressed = pressure > FLOOR
     floored = np.maximum(pressure, FLOOR)
-    ratio = np.where(pressed, data.tractions[..., 1:] / data.traction_scale / floored, 0.0)
-    return np.concatenate([np.log(floored), ratio, pressed], axis=-1)
+    ratio = np.where(pressure > FLOOR, data.tractions[..., 1:] / data.traction_scale / floored, 0.0)
+    return np.concatenate([np.log(floored), ratio, pressure > OPEN], axis=-1)
 
 
 def errors(tractions, data):
     """Errors of tractions (n, k, 3) in ln t_n and in t_s/t_n against ``data``, (n, k) each; NaN where that is open."""
     found, wanted = targets(replace(data, tractions=tractions)), targets(data)
-    closed = -data.tractions[..., 0] > OPEN * data.traction_scale
     gap = np.linalg.norm(found[..., 1:3] - wanted[..., 1:3], axis=-1)
-    return tuple(np.where(closed, each, np.nan) for each in (found[..., 0] - wanted[..., 0], gap))
+    pressed = wanted[..., 3] > 0.0
+    return tuple(np.where(pressed, each, np.nan) for each in (found[..., 0] - wanted[..., 0], gap))
 
 
 def rms_errors(tractions, data):
@@ -200,8 +199,8 @@ def scatter(samples):
     """
     squares = {"ln_normal": [], "ratio": []}
     for data in samples:
-        closed = (-data.tractions[..., 0] > OPEN * data.traction_scale).all(axis=0)
-        y = targets(data)[:, closed]
+        y = targets(data)
+        y = y[:, (y[..., 3] > 0.0).all(axis=0)]
         squares["ln_normal"].append(y[..., 0].var(axis=0, ddof=1))
         squares["ratio"].append(y[..., 1:3].var(axis=0, ddof=1).sum(-1))
     return {name: float(np.sqrt(np.concatenate(each).mean())) for name, each in squares.items()}

@@ -8,7 +8,7 @@ import torch
 
 from femnn.cohesive.cells import GatedNetwork, SelfConsistentCell
 from femnn.cohesive.fitting import parameters, responses, save_law
-from femnn.cohesive.frictional import Frictional
+from femnn.cohesive.frictional import Frictional, answer_of, pressure_of
 from femnn.cohesive.frictional_data import MICROSTRUCTURE, TENSORS, VECTORS, rms_errors, targets, thinned, turned
 from femnn.cohesive.isotropic_module import IsotropicCell
 from femnn.cohesive.recurrent import KIND, RecurrentCohesive
@@ -27,6 +27,8 @@ OPTIONS = {
 
 # Errors of ln t_n and of t_s/t_n that weigh alike: what is asked for.
 _WEIGHTS = 0.2, 0.05
+# Pressures far below this share of p0 are alike.
+_OPENED = 0.02
 # Points of a thinned path, over all of its points; how often each is thinned, and (for networks without symmetries)
 # how often it is turned instead.
 _THINNED, _COPIES, _TURNS = 0.5, 2, 4
@@ -152,10 +154,10 @@ def _described(names, predicted, scaling):
 
 
 def _outside(network, data):
-    """Range of the openings, and the slope of ln t_n beyond."""
+    """Range of the openings, and the slope of q beyond."""
     x, y = data.separations / data.separation_scale, targets(data)
     opening, sliding = x[..., 0], np.linalg.norm(x[..., 1:], axis=-1)
-    move, change = np.diff(opening, axis=1), np.diff(y[..., 0], axis=1)
+    move, change = np.diff(opening, axis=1), np.diff(answer_of(np.exp(y[..., 0])), axis=1)
     # steps that mostly open or close show how stiff the layer is
     across = np.linalg.norm(np.diff(x[..., 1:], axis=1), axis=-1)
     clear = (np.abs(move) > 2.0 * across) & (np.abs(change) > 1e-3) & (y[:, 1:, 3] > 0) & (y[:, :-1, 3] > 0)
@@ -164,7 +166,7 @@ def _outside(network, data):
     slope = float(np.median(slopes)) if len(slopes) else 0.0
     slope = max(slope, 1.0 / span)
     reach = np.inf if network == "isotropic" else float(sliding.max())
-    return Frictional(float(opening.min()), float(opening.max()), slope, float(y[..., 0].max()) + 1.0, reach)
+    return Frictional(float(opening.min()), float(opening.max()), slope, reach)
 
 
 def _range(data):
@@ -196,7 +198,10 @@ def _parts(rows, predicted):
 
 def _traction_loss(prediction, target):
     target = target.to(prediction.dtype)
-    logarithm = (prediction[..., 0] - target[..., 0]) / _WEIGHTS[0]
+    logarithms = [
+        torch.log(each + _OPENED) for each in (pressure_of(prediction[..., 0], torch.sqrt), target[..., 0].exp())
+    ]
+    logarithm = (logarithms[0] - logarithms[1]) / _WEIGHTS[0]
     ratio = (prediction[..., 1:3] - target[..., 1:3]) / _WEIGHTS[1] * target[..., 3:]
     return _huber(logarithm) + _huber(ratio[..., 0]) + _huber(ratio[..., 1])
 
@@ -211,7 +216,9 @@ def _mean_square(prediction, target):
 
 def _build(network, part, columns, names, seed, sizes):
     x, t = columns
-    answers = t if part == "microstructure" else t[..., :3]
+    answers = t
+    if part == "traction":
+        answers = np.concatenate([answer_of(np.exp(t[..., :1])), t[..., 1:3]], axis=-1)
     if network == "isotropic":
         pairs = sum(name in names for name, _ in VECTORS)
         scalars = len(names) - 2 * pairs

@@ -12,7 +12,7 @@ def as_module(law, part="traction"):
     """The network of a :class:`femnn.RecurrentCohesive` as the module that was trained, float64, in evaluation mode.
 
     Its separations are in units of ``law.separation_scale``, its tractions in units of ``law.traction_scale``; that of
-    a frictional law answers ln t_n and t_s/t_n.
+    a frictional law answers as :mod:`femnn.cohesive.frictional` says.
 
     Raises
     ------
