@@ -113,10 +113,10 @@ def test_paths_are_the_same_every_time_and_start_at_zero():
 
 
 def test_plan_has_all_rows_and_shares_some_among_all_seeds():
-    rows = plan_paths(300, 5)
-    assert len(rows) == len(set(rows)) == 300
+    rows = plan_paths(320, 5)
+    assert len(rows) == len(set(rows)) == 320
     for seed in range(1, 5):
-        assert {number for number, own in rows if own == seed} == set(range(20))
+        assert {number for number, own in rows if own == seed} == {*range(20), *range(OPENINGS, OPENINGS + 5)}
     assert plan_paths(3, 1) == [(0, 0), (1, 0), (2, 0)]
     with pytest.raises(ParameterError, match="paths=2, seeds=5"):
         plan_paths(2, 5)

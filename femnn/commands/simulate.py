@@ -23,7 +23,7 @@ def command():
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/grains"), show_default=True,
     help="Folder of the runs and of the data set grain-paths.npz.",
 )  # fmt: skip
-@click.option("--paths", type=click.IntRange(min=1), default=300, show_default=True, help="Rows of the data set.")
+@click.option("--paths", type=click.IntRange(min=1), default=320, show_default=True, help="Rows of the data set.")
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Samples of grains.")
 @click.option("--grains", type=click.IntRange(min=100), default=1500, show_default=True, help="Grains of a sample.")
 @click.option("--points", type=click.IntRange(min=2), default=140, show_default=True, help="Points of each path.")

@@ -83,19 +83,21 @@ def constant_load(distance, points=140, load=1.0, unloading=0.0):
     return GrainPath(_sheared(course), np.full(points, float(load)), 0.0, "load", "shear")
 
 
-def plan_paths(paths=300, seeds=5):
+def plan_paths(paths=320, seeds=5):
     """What a data set holds: (number of the commanded path, seed of the sample) of each of its rows.
 
-    A fifteenth of the number of rows are paths that all samples follow; a fifth open the first sample, because little
-    is known of a layer that comes apart; the other rows are further paths of the first sample.
+    All samples follow a sixteenth as many paths as there are rows, and a quarter as many again that open the layer; the
+    other rows are paths of the first sample, of which so many open it that they are a fifth of the rows or so: little
+    is known of a layer that comes apart.
     """
     if seeds < 1 or paths < seeds:
         raise ParameterError(f"paths={paths}, seeds={seeds}: there must be a seed, and a path for each")
-    opening = paths // 5
-    shared = 0 if seeds == 1 else max(1, paths // 15)
-    rows = [(number, seed) for number in range(shared) for seed in range(seeds)]
-    rows += [(number, 0) for number in range(shared, paths - shared * (seeds - 1) - opening)]
-    return rows + [(OPENINGS + number, 0) for number in range(opening)]
+    opening = 3 * paths // 16
+    shared = 0 if seeds == 1 else max(1, paths // 16)
+    followed = [*range(shared), *(OPENINGS + number for number in range(shared // 4))]
+    rows = [(number, seed) for number in followed for seed in range(seeds)]
+    rows += [(OPENINGS + number, 0) for number in range(shared // 4, opening)]
+    return rows + [(number, 0) for number in range(shared, shared + paths - len(rows))]
 
 
 def draw_path(number, points=140):

@@ -21,7 +21,7 @@ def settle(layer):
     return {"sample": np.array(prepare(GrainLayer(**layer)).name)}
 
 
-def simulate_grains(folder, paths=300, seeds=5, layer=None, points=140, workers=None, scheduler=None, progress=True):
+def simulate_grains(folder, paths=320, seeds=5, layer=None, points=140, workers=None, scheduler=None, progress=True):
     """Shear layers of grains along drawn paths and write ``FOLDER/grain-paths.npz`` with its card.
 
     Every path is a task of its own, kept in ``FOLDER/paths`` when done: an interrupted run goes on when it is called
