@@ -9,7 +9,8 @@ from femnn.exceptions import DatasetError, ParameterError
 
 #: Below this share of p0 ln t_n is not followed further down.
 FLOOR = 1e-3
-#: Below this share of p0 a layer counts as open: t_s/t_n means little, errors and scatter leave such points out.
+#: Below this share of p0 a layer counts as open: t_s/t_n means little there, and ln t_n runs into a pole. Errors and
+#: scatter leave such points out, and whatever a law answers below counts as this share.
 OPEN = 0.05
 
 #: Microstructure by the name under which commands know it. Components of the fabric tensor: n along the normal, s and t
@@ -101,7 +102,8 @@ def errors(tractions, data):
     found, wanted = targets(replace(data, tractions=tractions)), targets(data)
     gap = np.linalg.norm(found[..., 1:3] - wanted[..., 1:3], axis=-1)
     pressed = wanted[..., 3] > 0.0
-    return tuple(np.where(pressed, each, np.nan) for each in (found[..., 0] - wanted[..., 0], gap))
+    logarithm = np.maximum(found[..., 0], np.log(OPEN)) - wanted[..., 0]
+    return tuple(np.where(pressed, each, np.nan) for each in (logarithm, gap))
 
 
 def rms_errors(tractions, data):
