@@ -29,7 +29,7 @@ def command():
 @click.option("--points", type=click.IntRange(min=2), default=140, show_default=True, help="Points of each path.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the first sample.")
 @click.option("--workers", type=click.IntRange(min=0), help="Processes here.  [default: one a core]")
-@click.option("--scheduler", help="Address of a Dask scheduler whose workers run the paths.")
+@click.option("--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler whose workers run the paths.")
 @click.option("--quiet", is_flag=True, help="No progress bar, no figures.")
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
 @click.pass_context

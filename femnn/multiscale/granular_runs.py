@@ -64,25 +64,27 @@ def simulate_grains(folder, paths=260, seeds=5, layer=None, points=140, workers=
     outcome = run_tasks(respond, tasks, folder / "paths", progress=progress, **how)
     if not outcome.results:
         outcome.require_all()
-    data = gather({key: rows[key] for key in outcome.results}, outcome.results, layer, points, version)
-    save(folder / "grain-paths.npz", data)
-    return data, outcome.failures
-
-
-def gather(rows, results, layer, points, version):
-    """The data set of the results that are there; ``rows`` has (number, seed) by key."""
-    labels = []
-    for number, seed in rows.values():
-        path = draw_path(number, points)
-        labels.append({"seed": layer.seed + seed, "path": number, "control": path.control, "kind": path.kind})
     about = {
         "what": "layers of grains between rough slabs, sheared in LAMMPS (femnn.multiscale.granular)",
         "units": "mean grain diameter d, confining pressure p0; components (normal, shear, shear), tension positive",
         "layer": {name: value for name, value in asdict(layer).items() if name != "seed"},
-        "seeds": sorted({own["seed"] for own in labels}),
         "version": version,
-        "command": f"femnn simulate grains --paths {len(rows)} --seeds {len({own['seed'] for own in labels})}",
+        "command": f"femnn simulate grains --paths {paths} --seeds {seeds} --grains {layer.grains} --points {points} "
+        f"--seed {layer.seed}",
+        "missing": sorted(outcome.failures),
     }
+    data = gather({key: rows[key] for key in outcome.results}, outcome.results, layer.seed, points, about)
+    save(folder / "grain-paths.npz", data)
+    return data, outcome.failures
+
+
+def gather(rows, results, first_seed, points, about):
+    """The data set of the results that are there; ``rows`` has (number, seed) by key."""
+    labels = []
+    for number, seed in rows.values():
+        path = draw_path(number, points)
+        labels.append({"seed": first_seed + seed, "path": number, "control": path.control, "kind": path.kind})
+    about = {**about, "seeds": sorted({own["seed"] for own in labels})}
     data = GrainPaths.of_records([load_result(results[key]) for key in rows], labels, about)
     about["checks"] = _checks(data)
     return data
