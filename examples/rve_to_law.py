@@ -29,7 +29,7 @@ from femnn.multiscale.rve import Spring
 from femnn.multiscale.rve_data import FaultCell, law_named, simulate_paths
 from femnn.multiscale.rve_files import CellSeries
 from femnn.multiscale.rve_hydraulics import CellPermeability
-from femnn.multiscale.rve_paths import WorkingRange
+from femnn.multiscale.rve_paths import KINDS, WorkingRange
 from femnn.multiscale.rve_response import follow
 from femnn.plotting import save
 
@@ -170,7 +170,7 @@ def draw_paths(path, journey, drawn, tractions):
     """Unseen paths by the cell and by the law; what the cracks of the cell conduct while it is sheared."""
     figure = Figure(figsize=(15.0, 7.5), layout="constrained")
     axes = figure.subplots(2, 4)
-    kinds = [np.flatnonzero(drawn.kind == kind) for kind in ("shear", "cyclic", "random")]
+    kinds = [rows for kind in KINDS if len(rows := np.flatnonzero(drawn.kind == kind))][:3]
     for column, rows in enumerate(kinds):
         for number, row in enumerate(rows[:3]):
             colour, shear = f"C{number}", drawn.separation[row, :, 1]

@@ -1,4 +1,4 @@
-"""A classical precompressed layer for tests: exponential in the opening, Coulomb friction with elastic stick, dilatant."""
+"""A classical precompressed layer for tests: exponential in the opening, frictional with elastic stick, dilatant."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ from femnn.cohesive.law import Law
 class Gouge(Law):
     """T = (-p, shear), p = pressure · exp(-stiffness (opening - dilation)); |shear| <= friction · p.
 
-    The stick is elastic with ``shear_stiffness`` · p, and the dilation is ``most`` (1 - exp(-slip / length)) of the slip
-    accumulated before the step: explicit, so that the tangent is simple. In units of grains.
+    The stick is elastic with ``shear_stiffness`` · p, and the dilation is ``most`` (1 - exp(-slip / length)) of the
+    slip accumulated before the step: explicit, so that the tangent is simple. In units of grains.
     """
 
     separation_scale = 1.0

@@ -6,98 +6,22 @@ ties the scales: per metre of interface, traction · separation is the virtual w
 
     T·δΔ = (1/W) (∫ σ:δε dV + ∫ t·δ[u] dA),
 
-and is checked with stresses and tractions of all integration points, after B. Hirschberger et al., Int. J. Fract. 158
-(2009) 1-22, and K. Wang and W. C. Sun, CMAME 334 (2018) 337-380, section 5.
+and is checked with stresses and tractions of all integration points (C. B. Hirschberger et al., Engng Fract. Mech. 76
+(2009) 793-812; K. Wang and W. C. Sun, CMAME 334 (2018) 337-380).
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
 from femnn.assembly.equilibrium import Diverged
 from femnn.assembly.interface import InterfaceElements
-from femnn.cohesive.law import Law, Response, State
-from femnn.exceptions import ConvergenceError, FemnnError, ParameterError, StateError
+from femnn.cohesive.law import Law, State
+from femnn.exceptions import ConvergenceError, ParameterError, StateError
 from femnn.multiscale.rve_blocks import FRAME, Blocks
-
-# Where residuals end, over the products they are sums of.
-_ROUNDING = 1e-15
+from femnn.multiscale.rve_equilibrium import CellEquilibrium
+from femnn.multiscale.rve_state import CellState, Spring
 
 # Shear of a law's virgin traction that is taken for noise, over the normal one.
 _NOISE = 0.05
-
-# Residuals over the forces of the cracks that are good enough where they fall no further.
-_STAGNANT = 1e-9
-
-# Stiffness that keeps loose blocks where they are, over that of the blocks themselves.
-_LOOSE = 1e-12
-
-_MOST_CUTS = 4
-
-# Of Newton's method before the cell is relaxed as often.
-_TRIES = 25
-
-
-class CellState(NamedTuple):
-    """History of a cell; :meth:`RVE.pack` makes a plain array of it.
-
-    Attributes
-    ----------
-    x : (n,)
-        Jumps of the cracks, then opening and shear of the macro-separation, m.
-    follow : (n_jumps, 2)
-        How the jumps followed the macro-separation last: where the next step begins its search. Zeros if unknown.
-    cracks : State
-        History of the cracks' law.
-    """
-
-    x: np.ndarray
-    follow: np.ndarray
-    cracks: State
-
-    @property
-    def separation(self):
-        """Opening and shear of the macro-separation, (2,), m."""
-        return self.x[-2:]
-
-
-class Spring(NamedTuple):
-    """What holds the normal direction instead of a prescribed opening: traction + stiffness · opening = load.
-
-    Attributes
-    ----------
-    load : float
-        Pa, negative in compression; with no stiffness a dead load.
-    stiffness : float
-        Pa/m.
-    """
-
-    load: float
-    stiffness: float = 0.0
-
-
-class CellResponse(NamedTuple):
-    """What a cell answers.
-
-    Attributes
-    ----------
-    traction : (2,)
-        Homogenised, normal and shear, Pa.
-    tangent : (2, 2)
-        Consistent, ∂traction/∂separation at fixed old state, Pa/m; of the last part where the step was cut.
-    state : CellState
-    cracks : femnn.cohesive.law.Response
-        What the law of the cracks answered at their integration points.
-    iterations, cuts : int
-        Of Newton's method over all parts; how often the step was halved.
-    """
-
-    traction: np.ndarray
-    tangent: np.ndarray
-    state: CellState
-    cracks: Response
-    iterations: int
-    cuts: int
 
 
 class RVE:
@@ -149,13 +73,11 @@ class RVE:
         for name, value in (("rtol", rtol), ("min_step", min_step)):
             if not 0.0 < value < 1.0:
                 raise ParameterError(f"{name}={value!r} is not allowed; it must be between 0 and 1")
-        self.cell, self.law, self.rtol = cell, law, rtol
-        self.max_iterations, self.min_step = int(max_iterations), min_step
+        self.cell, self.law, self.min_step = cell, law, min_step
         self.elements = InterfaceElements(cell.interface, quadrature)
         self.blocks = Blocks(cell, young, poisson, driving, _pressure(law))
         self.n_jumps = self.blocks.n_jumps
-        self._rigidity = np.abs(self.blocks.stiffness)
-        self._places = self._pattern()
+        self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, rtol, int(max_iterations))
         self._opening_of = self._homogenisation()
         young, poisson = (own if np.ndim(own) == 0 else "per element" for own in (young, poisson))
         self.name = f"RVE({cell.name}, {law.name}, young={young!r}, poisson={poisson!r}, driving={driving!r})"
@@ -226,7 +148,7 @@ class RVE:
             there = start + end * (goal - start)
             pull = None if spring is None else Spring(held + end * (spring.load - held), spring.stiffness)
             try:
-                found = self._reach(there, state, pull)
+                found = self._equilibrium.reach(there, state, pull)
             except Diverged as diverged:
                 iterations, cuts, step = iterations + len(diverged.residuals), cuts + 1, 0.5 * step
                 if step < self.min_step:
@@ -239,7 +161,7 @@ class RVE:
 
     def traction(self, state):
         """Homogenised traction (2,) of a state, Pa."""
-        return self._forces(state.x)[-2:] / self.cell.width
+        return self._equilibrium.forces(state.x)[-2:] / self.cell.width
 
     def crack_separation(self, state):
         """Part of the macro-separation that the cracks bear, opening and shear (2,), m; the rest is in the blocks."""
@@ -286,129 +208,6 @@ class RVE:
         means = (shares[..., None] * stress.reshape(*shares.shape, 3)).sum(axis=1)
         return means / shares.sum(axis=1, keepdims=True)
 
-    def _forces(self, x):
-        return self.blocks.stiffness @ x + self.blocks.force
-
-    def _reach(self, separation, state, spring):
-        """CellResponse of one part of a step; Diverged if there is no equilibrium."""
-        n, width = self.n_jumps, self.cell.width
-        free = np.arange(n + (spring is not None))
-        x = self._begun(separation, state, spring)
-        residual, tried = self._evaluate(x, state.cracks, spring)
-        residuals = []
-        while True:
-            norm = np.linalg.norm(residual[free])
-            residuals.append(norm)
-            forces = self._crack_forces(tried)
-            # where rounding keeps it from falling further, it is small enough before
-            stagnates = len(residuals) > 1 and norm >= 0.5 * residuals[-2] and norm <= _STAGNANT * forces
-            if norm <= self.rtol * forces + self._rounding(x) or stagnates:
-                break
-            if len(residuals) > self.max_iterations:
-                raise Diverged(f"the residual was still {norm:.1e} N/m", residuals)
-            # Newton's method circles about kinks of laws that soften there: relax for a while, then try it again
-            relaxes = (len(residuals) - 1) % (2 * _TRIES) >= _TRIES
-            matrix = self._matrix(_positive(tried.tangent) if relaxes else tried.tangent)
-            if spring is not None:
-                matrix[n, n] += width * spring.stiffness
-            step = np.zeros(len(x))
-            step[free] = self._solved(matrix[: len(free), : len(free)], residual[free], residuals)
-            goal = np.inf if relaxes else norm
-            x, residual, tried = self._searched(x, step, free, goal, state.cracks, spring, residuals)
-        follow = self._following(self._matrix(tried.tangent), residuals)
-        new = CellState(x, follow, tried.state)
-        return CellResponse(self._forces(x)[-2:] / width, self._homogenised(follow), new, tried, len(residuals) - 1, 0)
-
-    def _begun(self, separation, state, spring):
-        """Where the search for an equilibrium begins: jumps follow as they did before."""
-        step = separation - state.separation
-        if spring is not None:
-            # the spring acts on the unknown behind the jumps
-            tangent, step[0] = self._homogenised(state.follow), 0.0
-            if state.follow.any():
-                lacking = spring.load - self.traction(state)[0] - spring.stiffness * state.x[-2]
-                step[0] = (lacking - tangent[0, 1] * step[1]) / (tangent[0, 0] + spring.stiffness)
-        return state.x + np.append(state.follow @ step, step)
-
-    def _evaluate(self, x, cracks, spring):
-        """Residual (n,) and the response of the cracks; Diverged if they have none."""
-        try:
-            tried = self.law.update(self.elements.separation(self.blocks.jumps(x)), cracks)
-        except (FemnnError, ArithmeticError) as error:
-            raise Diverged(f"{type(error).__name__}: {error}") from error
-        residual = self._forces(x)
-        residual[: self.n_jumps] += self.blocks.work_of_jumps(self.elements.force(tried.traction))
-        if spring is not None:
-            residual[-2] += self.cell.width * (spring.stiffness * x[-2] - spring.load)
-        if not (np.isfinite(residual).all() and np.isfinite(tried.tangent).all()):
-            raise Diverged("the response of the cracks is not finite")
-        return residual, tried
-
-    def _crack_forces(self, tried):
-        return np.linalg.norm(self.blocks.work_of_jumps(self.elements.force(tried.traction)))
-
-    def _rounding(self, x):
-        return _ROUNDING * np.linalg.norm(self._rigidity @ np.abs(x) + np.abs(self.blocks.force))
-
-    def _searched(self, x, step, free, norm, cracks, spring, residuals):
-        """Go along a step until the residual falls below ``norm``, else to where it is least."""
-        best, length, failure = None, 1.0, None
-        for _ in range(_MOST_CUTS + 1):
-            there = x - length * step
-            try:
-                residual, tried = self._evaluate(there, cracks, spring)
-                reached = np.linalg.norm(residual[free])
-                if best is None or reached < best[0]:
-                    best = reached, there, residual, tried
-                if reached < norm:
-                    break
-            except Diverged as diverged:
-                failure = diverged
-            length *= 0.4
-        if best is None:
-            failure.residuals = residuals
-            raise failure
-        return best[1:]
-
-    def _matrix(self, tangent):
-        """Stiffness (n, n) of blocks and cracks."""
-        rows, entries = self._places
-        n = self.n_jumps
-        own = np.bincount(rows, self.elements.blocks(tangent).ravel()[entries], minlength=n * n)
-        matrix = self.blocks.stiffness.copy()
-        matrix[:n, :n] += own.reshape(n, n)
-        return matrix
-
-    def _homogenised(self, follow):
-        """Tangent (2, 2) of a cell whose jumps follow the macro-separation so."""
-        stiffness = self.blocks.stiffness[-2:]
-        return (stiffness[:, -2:] + stiffness[:, :-2] @ follow) / self.cell.width
-
-    def _following(self, matrix, residuals=()):
-        """How the jumps follow the macro-separation, (n_jumps, 2)."""
-        return -self._solved(matrix[:-2, :-2], matrix[:-2, -2:], residuals)
-
-    def _solved(self, matrix, right, residuals):
-        """Solution of a dense system of the first unknowns."""
-        loose = matrix.copy()
-        # blocks between open cracks, or on sliding ones, have next to no stiffness of their own
-        loose[np.diag_indices(len(loose))] += _LOOSE * self.blocks.stiffness.diagonal()[: len(loose)]
-        try:
-            found = np.linalg.solve(loose, right)
-        except np.linalg.LinAlgError as error:
-            raise Diverged(f"the stiffness of the cell is singular: {error}", residuals) from error
-        if not np.isfinite(found).all():
-            raise Diverged("the stiffness of the cell is singular", residuals)
-        return found
-
-    def _pattern(self):
-        """Where entries of the elements' matrices go in that of the jumps, and which do."""
-        jumps = self.blocks.jump_of_dof
-        rows = np.repeat(jumps[self.elements.dofs], self.elements.dofs.shape[1], axis=1).ravel()
-        columns = np.tile(jumps[self.elements.dofs], self.elements.dofs.shape[1]).ravel()
-        entries = np.flatnonzero((rows >= 0) & (columns >= 0))
-        return self.n_jumps * rows[entries] + columns[entries], entries
-
     def _homogenisation(self):
         """Matrix (2, 3·points): ∫ sym([u] ⊗ n) of the cracks, as opening and shear of the macro-separation."""
         frames = self.elements.frames.reshape(-1, 3, 2)
@@ -441,10 +240,3 @@ def _pressure(law):
             "cracks of different directions; take a law that starts without traction or under pressure alone"
         )
     return max(-float(traction[0]), 0.0)
-
-
-def _positive(tangent):
-    """Symmetric positive definite tangents (n, 3, 3) of the same size."""
-    sizes, modes = np.linalg.eigh(0.5 * (tangent + tangent.transpose(0, 2, 1)))
-    sizes = np.maximum(np.abs(sizes), 1e-3 * np.abs(sizes).max(axis=1, keepdims=True))
-    return np.einsum("nij,nj,nkj->nik", modes, sizes, modes)

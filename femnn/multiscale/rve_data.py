@@ -60,8 +60,8 @@ class FaultCell:
         """A cell that fits a law.
 
         It is 300 separation scales wide. Around a precompressed law, whose scale is the grain diameter, rock has 5,000
-        times the pressure for a modulus, and cracks are filled with ten layers of grains; around others rock is as stiff
-        as leaves hardly a snap-back, and cracks are open. What is ``given`` stays.
+        times the pressure for a modulus, and cracks are filled with ten layers of grains; around others rock is so
+        stiff that hardly any cell snaps back, and cracks are open. What is ``given`` stays.
         """
         working, unit = WorkingRange.of(law), float(law.separation_scale)
         if working.precompressed:
