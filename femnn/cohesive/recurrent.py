@@ -20,7 +20,7 @@ from femnn.learning.perceptron import unprefixed
 KIND = "cohesive-law"
 
 #: The laws that come with femnn.
-SHIPPED = ("default", "exponential", "grains")
+SHIPPED = ("default", "exponential", "grains", "rve")
 
 #: Every network that :meth:`RecurrentCohesive.load` knows.
 NETWORKS = ("minimal-state", "self-consistent", "lstm", "gru", "feed-forward")
