@@ -25,15 +25,15 @@ class RankMatrix:
     petsc: object
 
     @classmethod
-    def of(cls, part, own):
+    def of(cls, part, own, rows=None):
         """The sum over the ranks of matrices (n_dofs, n_dofs) in CSR format, in full blocks of 3 by 3; collective.
 
         The matrix ``own`` of each rank is numbered like the vertices of ``part.mesh``. What it gives to rows of ghosts
-        goes to their owners; all other values are copied once, into the arrays that PETSc uses as they are.
+        goes to their owners; all other values are copied once, into the arrays that PETSc uses as they are. ``rows``
+        is ``Rows.of(part, own)`` of a matrix with the same structure, None to find it.
         """
-        starts, neighbours = _blocks_of(own, len(part.vertices))
-        rows = _Rows.of(part, starts, neighbours)
-        return cls(part, rows.filled(part, starts, neighbours, own.data))
+        rows = Rows.of(part, own) if rows is None else rows
+        return cls(part, rows.filled(own.data))
 
     @property
     def shape(self):
@@ -86,13 +86,15 @@ def _blocks_of(own, n):
 
 
 @dataclass
-class _Rows:
-    """Where the blocks of the own rows go.
+class Rows:
+    """Where the blocks of a rank's cells go: to its own rows and to those of other ranks.
 
     A block of a row has a code: the place of its column among the own vertices, or ``n_owned`` + the number of its
     column in the whole system. ``codes`` ascend in each row, so that own columns come first.
     """
 
+    part: object
+    sources: tuple  # starts (k + 1,) and neighbours of the blocks that own cells give to each vertex
     starts: np.ndarray
     codes: np.ndarray
     own: np.ndarray  # where the blocks with own columns start, (n_owned + 1,)
@@ -100,7 +102,9 @@ class _Rows:
     received: list  # (rank, rows, starts, places) of what others send
 
     @classmethod
-    def of(cls, part, starts, neighbours):
+    def of(cls, part, matrix):
+        """The rows of a matrix of the own cells, as :meth:`RankMatrix.of` takes it; collective."""
+        starts, neighbours = _blocks_of(matrix, len(part.vertices))
         comm, halo, numbers = part.comm, part.halo, part.numbers
         n = halo.n_owned
         first = int(numbers[0]) if n else 0
@@ -127,11 +131,11 @@ class _Rows:
             (rank, mirrored, where, _places(merged_starts, merged, rows, codes))
             for rank, mirrored, where, rows, codes in received
         ]
-        return cls(merged_starts, merged, own, other, places)
+        return cls(part, (starts, neighbours), merged_starts, merged, own, other, places)
 
-    def filled(self, part, starts, neighbours, data):
-        """The PETSc matrix with the values ``data`` of the own cells and of all others."""
-        comm, halo = part.comm, part.halo
+    def filled(self, data):
+        """The PETSc matrix with the values ``data`` of the own cells and of all others; collective."""
+        (starts, neighbours), comm, halo = self.sources, self.part.comm, self.part.halo
         requests = []
         for rank, run in halo.ghosts:
             requests.append(comm.Isend(data[9 * starts[run.start] : 9 * starts[run.stop]], dest=rank))
@@ -142,13 +146,12 @@ class _Rows:
             buffers.append((mirrored, where, places, buffer))
         inner, outer = np.zeros(9 * self.own[-1]), np.zeros(9 * self.other[-1])
         target = (self.starts, self.own, self.other, inner, outer)
-        _add_own(starts, neighbours, part.numbers, halo.n_owned, data, self.codes, *target)
+        _add_own(starts, neighbours, self.part.numbers, halo.n_owned, data, self.codes, *target)
         for request in requests:
             request.Wait()
         for mirrored, where, places, buffer in buffers:
             _add_received(mirrored, where, places, buffer, *target)
         n = halo.n_owned
-        first = int(part.numbers[0]) if n else 0
         is_own = self.codes < n
         sides = [(*_expanded(self.own, self.codes[is_own]), inner)]
         if comm.size > 1:
@@ -157,8 +160,6 @@ class _Rows:
         csr = sides[0] if comm.size == 1 else tuple(sides)
         matrix = petsc().Mat().createAIJWithArrays(sizes, csr, bsize=3, comm=comm)
         matrix.assemble()
-        assert matrix.getOwnershipRange()[0] == 3 * first
-        matrix.setOption(petsc().Mat.Option.SYMMETRIC, False)
         return matrix
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import skfem
 
 from femnn.assembly.interface_mesh import Interface
+from femnn.assembly.linear_system import prescribe
 from femnn.exceptions import MeshError, ParameterError
 from femnn.parallel.halo import Halo
 from femnn.parallel.partition import partition
@@ -154,6 +155,25 @@ class Part:
         """Inner product of two vectors over the whole mesh; collective."""
         own = 3 * self.n_owned
         return float(self.comm.allreduce(float(a[:own] @ b[:own])))
+
+    def agreed(self, fixed, values):
+        """Prescribed values and mask (n_dofs,) as :func:`femnn.solve` takes them, owners having the word on values.
+
+        Raises
+        ------
+        ParameterError
+            On all ranks, if ranks that share a degree of freedom do not agree whether it is prescribed; collective.
+        """
+        with together(self.comm):
+            given, is_fixed = prescribe(self.n_dofs, fixed, values)
+        differ = np.flatnonzero(self.update(is_fixed) != is_fixed)
+        with together(self.comm):
+            if len(differ):
+                raise ParameterError(
+                    f"vertex {self.vertices[differ[0] // 3]} and {len(differ) - 1} more values are prescribed on one "
+                    "rank and free on another that shares them; select them by coordinates or with part.dofs_on(name)"
+                )
+        return self.update(given), is_fixed
 
     def vertices_on(self, name):
         """Vertices (local numbers) on a named boundary, those included that touch it on other ranks; collective."""
