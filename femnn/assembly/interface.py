@@ -62,7 +62,7 @@ class InterfaceElements:
             raise MeshError(f"facet {facet} of the interface has no area; repair the mesh")
         self.dx = areas * weights
         vertices = np.concatenate([interface.minus_vertices, interface.plus_vertices], axis=1)
-        self.dofs = (self.dim * vertices[:, :, None] + np.arange(self.dim)).reshape(len(vertices), -1)
+        self.dofs = (self.dim * vertices[:, :, None] + np.arange(self.dim)).reshape(len(vertices), self.dim * vertices.shape[1])
 
     @property
     def points(self):

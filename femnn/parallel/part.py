@@ -8,6 +8,7 @@ import skfem
 from femnn.assembly.interface_mesh import Interface
 from femnn.assembly.linear_system import prescribe
 from femnn.exceptions import MeshError, ParameterError
+from femnn.parallel.files import read_share
 from femnn.parallel.halo import Halo
 from femnn.parallel.partition import partition
 from femnn.parallel.ranks import together, world
@@ -90,6 +91,11 @@ class Part:
         else:
             own = comm.recv(source=0)
         return cls.joined(own, comm)
+
+    @classmethod
+    def read(cls, folder, mesh=None, comm=None):
+        """The part of this rank from the files of ``femnn partition``; see :func:`femnn.parallel.files.read_share`."""
+        return cls.joined(read_share(folder, mesh, comm), comm)
 
     @classmethod
     def joined(cls, share, comm=None):
