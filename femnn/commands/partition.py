@@ -40,7 +40,7 @@ def command(mesh, ranks, tol, gauss, out):
     click.echo(aligned(rows))
     equal = imbalance(partition(mesh, ranks), points, ranks)
     click.echo(
-        f"\nthe busiest rank has {imbalance(part, points, ranks):.1%} more points than the mean with {rule}; parts of "
-        f"equal numbers of cells would have {equal:.1%}, {imbalance(part, np.ones_like(points), ranks):.1%} are the "
-        "cells themselves uneven now"
+        f"\nthe busiest rank has {imbalance(part, points, ranks):.1%} more points than the mean, and "
+        f"{imbalance(part, np.ones_like(points), ranks):.1%} more cells; with parts of equal numbers of cells it would "
+        f"have {equal:.1%} more points"
     )

@@ -5,12 +5,14 @@ The file has the safetensors layout. Every rank writes and reads its own rows by
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from femnn.assembly.interface_problem import Restart
 from femnn.exceptions import StateError
+from femnn.parallel.directory import Directory
 from femnn.parallel.memory import memories, take_up
 from femnn.parallel.ranks import together
 
@@ -96,16 +98,12 @@ def load(path, problem):
 
 def _rows(comm, memory):
     """Rows of a memory's values in the order of all cells, and how many rows there are; collective."""
-    bounds = memory.total * np.arange(comm.size + 1, dtype=np.int64) // comm.size
-    cuts = np.searchsorted(memory.owners, bounds)
-    runs = [slice(first, end) for first, end in zip(cuts[:-1], cuts[1:], strict=True)]
-    asked = comm.alltoall([(memory.owners[run], memory.counts[run]) for run in runs])
-    low = bounds[comm.rank]
-    counts = np.zeros(bounds[comm.rank + 1] - low, dtype=np.int64)
-    for owners, theirs in asked:
-        counts[owners - low] = theirs
-    first = np.cumsum(counts) - counts + (comm.exscan(int(counts.sum())) or 0)
-    starts = np.concatenate(comm.alltoall([first[owners - low] for owners, _ in asked]))
+    directory = Directory(comm, memory.owners, memory.total)
+    counts = np.zeros(directory.length, dtype=np.int64)
+    for places, theirs in directory.tell(memory.counts):
+        counts[places] = theirs
+    before = comm.exscan(int(counts.sum())) or 0
+    starts = directory.ask(before + np.cumsum(counts) - counts)
     within = np.arange(memory.counts.sum()) - np.repeat(np.cumsum(memory.counts) - memory.counts, memory.counts)
     return np.repeat(starts, memory.counts) + within, comm.allreduce(int(counts.sum()))
 
@@ -160,15 +158,13 @@ def _check_counts(path, memory, counts):
     if len(differ):
         first = differ[0]
         raise StateError(
-            f"{path} has {counts[first]:.0f} points in {memory.owners[first]}, this problem {memory.counts[first]}, and "
-            f"{len(differ)} differ; a checkpoint goes with its rule"
+            f"{path} has {counts[first]:.0f} points in cell or facet {memory.owners[first]}, this problem "
+            f"{memory.counts[first]}, and {len(differ)} differ; a checkpoint goes with its rule"
         )
 
 
 def _opened(comm, path, write=False):
     """An MPI file that closes itself."""
-    from contextlib import closing
-
     from mpi4py import MPI
 
     class Closing(closing):

@@ -58,16 +58,17 @@ class RankMatrix:
         return self.part.update(values)
 
 
-def assemble_elasticity(part, rule, *args, **options):
+def assemble_elasticity(part, rule, *args, rows=None, **options):
     """Stiffness matrix of linear elasticity over all ranks, as :func:`femnn.assemble_elasticity` on ``part.mesh``.
 
-    Coefficients that are given per element are those of the own cells. Collective.
+    Coefficients that are given per element are those of the own cells. ``rows`` goes to :meth:`RankMatrix.of`.
+    Collective.
 
     Returns
     -------
     RankMatrix
     """
-    return RankMatrix.of(part, assemble_own_cells(part.mesh, rule, *args, **options))
+    return RankMatrix.of(part, assemble_own_cells(part.mesh, rule, *args, **options), rows)
 
 
 def _blocks_of(own, n):

@@ -8,6 +8,7 @@ import skfem
 from femnn.assembly.interface_mesh import Interface
 from femnn.assembly.linear_system import prescribe
 from femnn.exceptions import MeshError, ParameterError
+from femnn.parallel.directory import Directory
 from femnn.parallel.files import read_share
 from femnn.parallel.halo import Halo
 from femnn.parallel.partition import partition
@@ -228,17 +229,12 @@ def _check_shares(comm, share):
 
 
 def _owners(comm, vertices, touched, n):
-    """The lowest rank with a cell at each vertex (k,), ascending numbers below ``n``: each rank looks after a range."""
-    bounds = n * np.arange(comm.size + 1, dtype=np.int64) // comm.size
-    cuts = np.searchsorted(vertices, bounds)
-    runs = [slice(first, end) for first, end in zip(cuts[:-1], cuts[1:], strict=True)]
-    asked = comm.alltoall([(vertices[run], touched[run]) for run in runs])
-    first = bounds[comm.rank]
-    lowest = np.full(bounds[comm.rank + 1] - first, comm.size, dtype=np.int32)
-    for rank in reversed(range(comm.size)):
-        theirs, with_cells = asked[rank]
-        lowest[theirs[with_cells] - first] = rank
-    return np.concatenate(comm.alltoall([lowest[theirs - first] for theirs, _ in asked]))
+    """The lowest rank with a cell at each vertex (k,), ascending numbers below ``n``."""
+    directory = Directory(comm, vertices, n)
+    lowest = np.full(directory.length, comm.size, dtype=np.int32)
+    for rank, (places, with_cells) in reversed(list(enumerate(directory.tell(touched)))):
+        lowest[places[with_cells]] = rank
+    return directory.ask(lowest)
 
 
 def _facets(mesh, corners):

@@ -67,7 +67,9 @@ def partition(mesh, ranks, costs=None, interfaces=()):
     starts, neighbours = _graph(mesh, interfaces)
     dtype = pymetis.zero_copy_dtype()
     found = pymetis.part_graph(
-        int(ranks), xadj=starts.astype(dtype), adjncy=neighbours.astype(dtype), vweights=costs.astype(dtype)
+        int(ranks),
+        pymetis.CSRAdjacency(starts.astype(dtype), neighbours.astype(dtype)),
+        vweights=costs.astype(dtype),
     )
     part = np.asarray(found[1], dtype=np.int32)
     if len(np.unique(part)) < ranks:

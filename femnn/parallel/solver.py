@@ -15,8 +15,8 @@ METHODS = ("gamg", "mumps")
 # Iterations begun anew from the residual of x; a relative tolerance that is never met.
 _ROUNDS, _NEVER = 3, 1e-50
 
-#: ``PETSC_OPTIONS`` (with the prefix ``femnn_``) counts more. A smoother by the diagonal does not know of ranks, so that
-#: the iterations hardly depend on their number. ``-femnn_pc_gamg_aggressive_coarsening 0`` halves the iterations on
+#: ``PETSC_OPTIONS`` (with the prefix ``femnn_``) counts more. A smoother by the diagonal does not know of ranks: the
+#: iterations hardly depend on their number. ``-femnn_pc_gamg_aggressive_coarsening 0`` halves the iterations on
 #: unstructured meshes, for twice the memory.
 OPTIONS = {
     "pc_gamg_type": "agg",
@@ -90,9 +90,9 @@ def solve(K, f, fixed=None, values=0.0, method="gamg", rtol=1e-8, max_iterations
     seconds = time.perf_counter() - started
     if not relative[-1] <= rtol:
         raise ConvergenceError(
-            f"{method} stopped at a relative residual of {relative[-1]:.1e} after {len(relative) - 1} iterations, asked "
-            f"for {rtol:.1e}; hold every part of the structure, raise rtol or max_iterations, or pass method='mumps' "
-            "where the matrix is not positive definite",
+            f"{method} stopped at a relative residual of {relative[-1]:.1e} after {len(relative) - 1} iterations, "
+            f"asked for {rtol:.1e}; hold every part of the structure, raise rtol or max_iterations, or pass "
+            "method='mumps' where the matrix is not positive definite",
             found,
             np.array(relative),
         )
@@ -100,7 +100,7 @@ def solve(K, f, fixed=None, values=0.0, method="gamg", rtol=1e-8, max_iterations
 
 
 def _iterated(part, matrix, x, b, is_fixed, method, enough, most):
-    """Iterate until the residual is ``enough``; its norm at the start and after each iteration, the last as computed."""
+    """Iterate until the residual is ``enough``; its norm at the start and after each iteration."""
     ksp = _solver(part, matrix, method)
     missed, norms = b.duplicate(), []
     ksp.setMonitor(lambda _, number, norm: norms.append(norm) if number or not norms else None)

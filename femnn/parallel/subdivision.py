@@ -119,14 +119,14 @@ def _names(coarse, cells, n):
         edges = coarse.t2e[local, cells]
         names[:, places] = base + edges[:, None] * (n - 1) + np.where(forwards, inside, n - inside) - 1
     base += coarse.nedges * (n - 1)
-    s, t = np.array(list(product(inside, repeat=2))).reshape(-1, 2).T
+    s, t = np.array(list(product(inside, repeat=2)), dtype=np.int64).reshape(-1, 2).T
     for local, around in enumerate(np.array(RefHex.facets)):
         origin, first, second = _axes(vertices, around)
         places = n * origin[:, None] + s[:, None] * first[:, None] + t[:, None] * second[:, None]
         facets = coarse.t2f[local, cells]
         names[rows, _flat(places, n)] = base + facets[:, None] * (n - 1) ** 2 + np.arange(len(s))
     base += coarse.nfacets * (n - 1) ** 2
-    places = _flat(np.array(list(product(inside, repeat=3))).reshape(-1, 3), n)
+    places = _flat(np.array(list(product(inside, repeat=3)), dtype=np.int64).reshape(-1, 3), n)
     names[:, places] = base + cells[:, None] * (n - 1) ** 3 + np.arange(len(places))
     return names
 

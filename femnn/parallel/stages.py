@@ -1,0 +1,51 @@
+"""Time and memory of the stages of a run on ranks, told by rank 0."""
+
+import time
+from contextlib import contextmanager
+
+import psutil
+
+from femnn.tables import aligned
+
+
+class Stages:
+    """Measures stages that all ranks go through together.
+
+    Attributes
+    ----------
+    seconds : dict of float
+        Of each stage, until the last rank had done with it.
+    baseline
+        Memory (bytes) of this rank when the object was made: interpreter and libraries.
+    """
+
+    def __init__(self, comm):
+        self.comm, self.seconds = comm, {}
+        self.baseline = psutil.Process().memory_info().rss
+
+    @contextmanager
+    def stage(self, name):
+        """Measure a block; collective."""
+        self.comm.Barrier()
+        started = time.perf_counter()
+        yield
+        self.comm.Barrier()
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+    def memory(self):
+        """Bytes of each rank, a list of (peak, baseline); collective."""
+        return self.comm.allgather((peak_memory(), self.baseline))
+
+    def table(self):
+        """Stages with their times, as text."""
+        rows = [[name, f"{seconds:.2f}"] for name, seconds in self.seconds.items()]
+        return aligned([["stage", "seconds"], *rows, ["together", f"{sum(self.seconds.values()):.2f}"]])
+
+
+def peak_memory():
+    """Largest resident memory (bytes) of this process so far."""
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
