@@ -68,7 +68,7 @@ def main(n=6, tol=1e-3, rtol=1e-8, out="results"):
         "memory": stages.memory(),
     }
     if comm.rank == 0:
-        report(figures, stages)
+        report(figures)
         with atomic_write(Path(out) / "bracket_on_ranks.json") as temporary:
             temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     return figures
@@ -94,9 +94,11 @@ def pin_load(part):
     return part.sum(force.ravel())
 
 
-def report(figures, stages):
+def report(figures):
     print(f"{figures['elements']:,} elements, {figures['free']:,} free degrees of freedom, {figures['ranks']} ranks\n")
-    print(stages.table())
+    seconds = figures["seconds"]
+    rows = [["stage", "seconds"], *([name, f"{own:.2f}"] for name, own in seconds.items())]
+    print(aligned([*rows, ["together", f"{sum(seconds.values()):.2f}"]]))
     rows = [["rank", "elements", "points", "vertices", "peak memory, MB", "of it libraries, MB"]]
     for rank, (part, (peak, baseline)) in enumerate(zip(figures["parts"], figures["memory"], strict=True)):
         memory = (f"{peak / 1e6:,.0f}", f"{baseline / 1e6:,.0f}")

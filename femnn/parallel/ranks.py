@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import pickle
 import sys
 import traceback
 
@@ -66,16 +67,13 @@ def together(comm):
     failed = comm.allgather(None if error is None else _sendable(error))
     if error is not None:
         raise error
-    for rank, theirs in enumerate(failed):
+    for theirs in failed:
         if theirs is not None:
-            theirs.add_note(f"on rank {rank}") if hasattr(theirs, "add_note") else None
             raise theirs
 
 
 def _sendable(error):
     """The error itself if it survives pickling, else one with the same message."""
-    import pickle
-
     try:
         return pickle.loads(pickle.dumps(error))
     except Exception:

@@ -5,8 +5,6 @@ from contextlib import contextmanager
 
 import psutil
 
-from femnn.tables import aligned
-
 
 class Stages:
     """Measures stages that all ranks go through together.
@@ -35,11 +33,6 @@ class Stages:
     def memory(self):
         """Bytes of each rank, a list of (peak, baseline); collective."""
         return self.comm.allgather((peak_memory(), self.baseline))
-
-    def table(self):
-        """Stages with their times, as text."""
-        rows = [[name, f"{seconds:.2f}"] for name, seconds in self.seconds.items()]
-        return aligned([["stage", "seconds"], *rows, ["together", f"{sum(self.seconds.values()):.2f}"]])
 
 
 def peak_memory():
