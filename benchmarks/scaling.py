@@ -23,6 +23,7 @@ import femnn
 from femnn.commands import Command
 from femnn.commands.locations import data_folder
 from femnn.exceptions import FemnnError
+from femnn.files import atomic_write
 from femnn.machine import description
 from femnn.tables import markdown
 
@@ -66,7 +67,12 @@ def main(edges, n, box, rounds, mesh, tol, interpreter, out, as_json):
         else:
             figures["missing"] = f"no ranks: there is no {interpreter if mpiexec else 'mpiexec'}; run `make test-mpi`"
     figures["model"] = model.large() | {"bytes": model.bytes_per_element()}
-    publish(out, "scaling", figures, report(figures), as_json)
+    publish(out, "scaling", figures, measured_report(figures), as_json)
+    computed = modelled_report(figures)
+    with atomic_write(out / "scaling-model.md") as temporary:
+        temporary.write_text(computed, encoding="utf-8")
+    if not as_json:
+        click.echo(f"\n{computed}")
 
 
 def on_ranks(mpiexec, python, n, box, rounds, bar):
@@ -118,29 +124,29 @@ def _default_mesh():
     return published if published.exists() else data_folder("meshes") / "bent_blade.vtu"
 
 
-def report(figures):
-    """All of it as markdown, what was measured and what was computed apart."""
+def measured_report(figures):
+    """What was measured, as markdown."""
     parts = [
         f"Machine: {figures['machine']}; load at the start {figures['load']:.1f}; one core copies "
         f"{figures['bandwidth'] / 1e9:.1f} GB/s",
-        "# Measured",
-        "## Threads: 2×2×2 points, new coordinates to CSR, connectivity known",
+        "**Threads**: 2×2×2 points, new coordinates to CSR, connectivity known",
         _threads(figures["threads"]),
     ]
     if "missing" in figures:
-        return "\n\n".join([*parts, figures["missing"], *_modelled(figures)])
+        return "\n\n".join([*parts, figures["missing"]])
+    balance = figures["balance"]
     parts += [
-        "## One rank and two: assembly of the bracket",
+        "**One rank and two**: assembly of the bracket with 2×2×2 points",
         _assembly(figures["assembly"]),
-        "## One rank and two: the bracket (strong), boxes of twice the size on two (weak)",
+        "**Strong and weak scaling**: the bracket; boxes, twice the size on two ranks",
         _solutions(figures["strong"] + figures["weak"]),
-        f"## Balance: integration points of {figures['balance']['mesh']}, {figures['balance']['elements']:,} elements, "
-        f"{figures['balance']['points']:,} points at tol {figures['balance']['tol']:g}",
-        _balance(figures["balance"]),
-        "## Asked",
+        f"**Balance**: integration points of {balance['mesh']}, {balance['elements']:,} elements, "
+        f"{balance['points']:,} points at tol {balance['tol']:g}",
+        _balance(balance),
+        "**Asked and reached**",
         markdown(asked(figures), {key: (key, "{}") for key in ("what", "asked", "reached")}),
     ]
-    return "\n\n".join([*parts, *_modelled(figures)])
+    return "\n\n".join(parts)
 
 
 def _threads(rows):
@@ -259,8 +265,8 @@ def _row(what, asked, reached):
     return {"what": what, "asked": asked, "reached": reached}
 
 
-def _modelled(figures):
-    """The model beside what it can be held against, and far beyond."""
+def modelled_report(figures):
+    """The model beside what it can be held against, and far beyond: computed, not measured."""
     found, lines = figures["model"], []
     for row in figures.get("strong", []):
         parts = model.solution(row["elements"], row["ranks"], row["iterations"], figures["bandwidth"], 5e9, 1e-6)
@@ -281,7 +287,7 @@ def _modelled(figures):
         f"traffic, {found['halo']:.2f} s of halo, {found['reductions']:.2f} s of reductions",
         f"a mesh file read on rank 0: {found['mesh on rank 0'] / 1e9:.0f} GB there",
     ]
-    return ["# Modelled (computed, not measured; assumptions in docs/scaling.md)", "\n".join(f"- {x}" for x in lines)]
+    return "Computed, not measured:\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Put the tables and pictures of a fresh run of the demo and the benchmarks into the README and the documentation.
 
 Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes, adaptive-gauss,
-adaptive-speed, better-rules and pareto (these with the paths of the meshes), solution-error, assembly and cohesive.
+adaptive-speed, better-rules and pareto (these with the paths of the meshes), solution-error, assembly, cohesive
+and scaling.
 Names as arguments, ``demo assembly`` for instance, take these alone.
 """
 
@@ -15,8 +16,8 @@ from femnn.files import atomic_write
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
 README = ROOT / "README.md"
-QUADRATURE, BETTER_RULES, COHESIVE = (
-    ROOT / "docs" / f"{name}.md" for name in ("quadrature", "better-rules", "cohesive")
+QUADRATURE, BETTER_RULES, COHESIVE, SCALING = (
+    ROOT / "docs" / f"{name}.md" for name in ("quadrature", "better-rules", "cohesive", "scaling")
 )
 TABLES = {
     "demo": (RESULTS / "demo" / "demo.md", README),
@@ -28,6 +29,8 @@ TABLES = {
     "cohesive": (RESULTS / "cohesive" / "cohesive.md", COHESIVE),
     "better-rules": (RESULTS / "better-rules" / "better-rules.md", BETTER_RULES),
     "pareto": (RESULTS / "pareto" / "pareto.md", BETTER_RULES),
+    "scaling": (RESULTS / "scaling" / "scaling.md", SCALING),
+    "scaling-model": (RESULTS / "scaling" / "scaling-model.md", SCALING),
     "solution-error": (RESULTS / "solution-error" / "solution-error.md", BETTER_RULES),
 }
 PICTURES = [

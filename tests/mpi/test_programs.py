@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PATH_PROGRAM = Path(__file__).with_name("path_program.py")
 
 
-def run(*command, ranks=None, env=None):
+def run(*command, ranks=None, folder=None):
     """A Python program, on ranks if a number of them is given, within five minutes."""
     start = [] if ranks is None else [*shlex.split(os.environ["FEMNN_MPIEXEC"]), "-n", str(ranks)]
     command = [*start, sys.executable, *map(str, command)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **(env or {})})
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder)
 
 
 def result(done):
@@ -60,6 +60,19 @@ def test_the_bracket_is_the_same_on_one_rank_and_two(tmp_path):
     assert two["largest"] == pytest.approx(one["largest"], rel=1e-8)
     assert abs(two["iterations"] - one["iterations"]) <= 2
     assert two["points"] == one["points"] == sum(part[1] for part in two["parts"])
+
+
+def test_the_code_of_the_page_runs(tmp_path):
+    text = (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    law = f"import sys; sys.path.insert(0, {str(PATH_PROGRAM.parent)!r}); sys.path.insert(0, {str(ROOT / 'tests')!r})"
+    program = "\n".join(
+        [law, "from structures import steel", "law = steel()", *blocks, "assert path.t == 1.0 and t == 0.5"]
+    )
+    (tmp_path / "page.py").write_text(program, encoding="utf-8")
+    (tmp_path / "meshes").symlink_to(ROOT / "meshes")
+    done = run(tmp_path / "page.py", ranks=2, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def femnn(*arguments):
