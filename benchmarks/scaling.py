@@ -99,8 +99,9 @@ def measured(start, *arguments):
         "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
     }
     if "-n" in start:
-        # of another NumPy than this process
+        # of another NumPy than this process; one core a rank, or one rank would have two
         environment["NUMBA_CACHE_DIR"] = str(Path(start[-1]).parents[1] / "numba-cache")
+        environment["NUMBA_NUM_THREADS"] = "1"
     command = [str(part) for part in (*start, _MEASURE, *arguments)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=_SECONDS)
     if done.returncode:
@@ -136,7 +137,7 @@ def measured_report(figures):
         return "\n\n".join([*parts, figures["missing"]])
     balance = figures["balance"]
     parts += [
-        "**One rank and two**: assembly of the bracket with 2×2×2 points",
+        "**One rank and two**, one core each: assembly of the bracket with 2×2×2 points",
         _assembly(figures["assembly"]),
         "**Strong and weak scaling**: the bracket; boxes, twice the size on two ranks",
         _solutions(figures["strong"] + figures["weak"]),

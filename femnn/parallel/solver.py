@@ -1,6 +1,7 @@
 """Solve ``K x = f`` over all ranks: PETSc's algebraic multigrid that knows the rigid-body modes, or MUMPS."""
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.parallel.ranks import petsc
 
 METHODS = ("gamg", "mumps")
+
+_PRODUCT = ("matptap_via", "allatonce_merged")
 
 # Iterations begun anew from the residual of x; a relative tolerance that is never met.
 _ROUNDS, _NEVER = 3, 1e-50
@@ -102,6 +105,8 @@ def solve(K, f, fixed=None, values=0.0, method="gamg", rtol=1e-8, max_iterations
 def _iterated(part, matrix, x, b, is_fixed, method, enough, most):
     """Iterate until the residual is ``enough``; its norm at the start and after each iteration."""
     ksp = _solver(part, matrix, method)
+    with _products():
+        ksp.setUp()
     missed, norms = b.duplicate(), []
     ksp.setMonitor(lambda _, number, norm: norms.append(norm) if number or not norms else None)
     try:
@@ -117,6 +122,20 @@ def _iterated(part, matrix, x, b, is_fixed, method, enough, most):
     finally:
         ksp.destroy()
     return norms
+
+
+@contextmanager
+def _products():
+    """Coarse matrices without the product in between, which takes more memory than the matrix; no prefix reaches it."""
+    options = petsc().Options()
+    given = options.hasName(_PRODUCT[0])
+    if not given:
+        options[_PRODUCT[0]] = _PRODUCT[1]
+    try:
+        yield
+    finally:
+        if not given:
+            options.delValue(_PRODUCT[0])
 
 
 def _solver(part, matrix, method):

@@ -1,7 +1,10 @@
 """Time and memory of the stages of a run on ranks, told by rank 0."""
 
+import resource
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
@@ -37,8 +40,10 @@ class Stages:
 
 def peak_memory():
     """Largest resident memory (bytes) of this process so far."""
-    import resource
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        # elsewhere; on Linux this one begins with that of the process which started this one
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else 1024 * peak
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
