@@ -105,7 +105,7 @@ def solve(K, f, fixed=None, values=0.0, method="gamg", rtol=1e-8, max_iterations
 def _iterated(part, matrix, x, b, is_fixed, method, enough, most):
     """Iterate until the residual is ``enough``; its norm at the start and after each iteration."""
     ksp = _solver(part, matrix, method)
-    with _products():
+    with _products(part.comm.size):
         ksp.setUp()
     missed, norms = b.duplicate(), []
     ksp.setMonitor(lambda _, number, norm: norms.append(norm) if number or not norms else None)
@@ -125,10 +125,10 @@ def _iterated(part, matrix, x, b, is_fixed, method, enough, most):
 
 
 @contextmanager
-def _products():
+def _products(ranks):
     """Coarse matrices without the product in between, which takes more memory than the matrix; no prefix reaches it."""
     options = petsc().Options()
-    given = options.hasName(_PRODUCT[0])
+    given = ranks == 1 or options.hasName(_PRODUCT[0])
     if not given:
         options[_PRODUCT[0]] = _PRODUCT[1]
     try:
