@@ -1,4 +1,4 @@
-"""A plastic path on ranks that another program starts: one rank may fail or be killed after some steps.
+"""A path with damage on ranks that another program starts: one rank may fail or be killed after some steps.
 
 path_program.py CHECKPOINT [--go-on] [--fail STEP | --kill STEP]
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from structures import RULE, beam, pulled, steel
+from structures import RULE, Damage, beam, pulled
 
 import femnn
 from femnn.parallel import checkpoint
@@ -33,7 +33,7 @@ options = parser.parse_args()
 comm = world()
 last = comm.rank == comm.size - 1
 part = Part.of(beam() if comm.rank == 0 else None)
-problem = RankProblem(part, femnn.Solid(part.mesh, RULE, steel()))
+problem = RankProblem(part, femnn.Solid(part.mesh, RULE, Damage()))
 u, t = np.zeros(part.n_dofs), 0.0
 if options.go_on:
     u, t, _ = checkpoint.load(options.checkpoint, problem)
