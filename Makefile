@@ -4,7 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test test-slow lint weights meshes benchmarks clean
+MPI_VENV := .venv-mpi
+MPI_BIN := $(MPI_VENV)/bin
+MPI_STAMP := $(MPI_VENV)/installed
+# PETSc and MPI as Debian has them, for the system's Python
+MPI_PACKAGES := python3-petsc4py python3-mpi4py openmpi-bin python3-venv
+MPIEXEC := mpiexec.openmpi --oversubscribe --mca mpi_yield_when_idle 1
+# containers run as root; caches of two environments do not mix
+MPI_ENV := OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 \
+	NUMBA_CACHE_DIR=$(CURDIR)/$(MPI_VENV)/numba-cache
+
+.PHONY: demo test test-slow test-mpi lint weights meshes benchmarks clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +32,27 @@ test: lint
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+# An environment of its own: the system's Python, which sees Debian's PETSc, and numpy<2, for which that was built.
+$(MPI_STAMP): pyproject.toml
+	@dpkg -s $(MPI_PACKAGES) > /dev/null 2>&1 \
+	|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq --yes --no-install-recommends $(MPI_PACKAGES) > /dev/null; } \
+	|| { echo "test-mpi needs Debian's packages: apt-get install $(MPI_PACKAGES)"; exit 1; }
+	/usr/bin/python3 -m venv --system-site-packages $(MPI_VENV)
+	$(MPI_BIN)/python -m pip install --quiet --upgrade pip
+	$(MPI_BIN)/python -m pip install --quiet torch==2.13.0 || $(MPI_BIN)/python -m pip install --quiet "torch>=2.4,<3"
+	$(MPI_BIN)/python -m pip install --quiet "numpy<2" --editable ".[mpi]" "pytest>=8"
+# Debian finds it by an environment variable or a link that not every machine has
+	dpkg -L $$(dpkg-query -W -f '$${Package}\n' 'python3-petsc4py-real[0-9]*' | head -n 1) \
+	| grep '/dist-packages$$' > "$$($(MPI_BIN)/python -c 'import site; print(site.getsitepackages()[0])')/petsc4py.pth"
+	touch $(MPI_STAMP)
+
+# On one, two and three ranks; then programs that start mpiexec themselves.
+test-mpi: $(MPI_STAMP)
+	for ranks in 1 2 3; do \
+		$(MPI_ENV) $(MPIEXEC) -n $$ranks $(MPI_BIN)/python -m pytest -q -x -p no:cacheprovider tests/mpi || exit 1; \
+	done
+	$(MPI_ENV) FEMNN_MPIEXEC="$(MPIEXEC)" $(MPI_BIN)/python -m pytest tests/mpi
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -59,4 +90,4 @@ benchmarks: $(STAMP)
 	$(BIN)/femnn bench error-reduction
 
 clean:
-	rm -rf $(VENV) build dist results runs
+	rm -rf $(VENV) $(MPI_VENV) build dist results runs

@@ -1,8 +1,8 @@
 """Put the tables and pictures of a fresh run of the demo and the benchmarks into the README and the documentation.
 
 Run before: ``femnn demo --out results/demo``, then ``femnn bench`` with error-reduction, meshes, adaptive-gauss,
-adaptive-speed, better-rules and pareto (these with the paths of the meshes), solution-error, assembly, cohesive and
-grain-laws. Names as arguments, ``demo assembly`` for instance, take these alone.
+adaptive-speed, better-rules and pareto (these with the paths of the meshes), solution-error, assembly, cohesive,
+grain-laws, multiscale, labels and scaling. Names as arguments, ``demo assembly`` for instance, take these alone.
 """
 
 import re
@@ -15,8 +15,9 @@ from femnn.files import atomic_write
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
 README = ROOT / "README.md"
-QUADRATURE, BETTER_RULES, COHESIVE = (
-    ROOT / "docs" / f"{name}.md" for name in ("quadrature", "better-rules", "cohesive")
+QUADRATURE, BETTER_RULES, COHESIVE, MULTISCALE, MANY_RUNS, SCALING = (
+    ROOT / "docs" / f"{name}.md"
+    for name in ("quadrature", "better-rules", "cohesive", "multiscale", "many-runs", "scaling")
 )
 TABLES = {
     "demo": (RESULTS / "demo" / "demo.md", README),
@@ -27,8 +28,12 @@ TABLES = {
     "adaptive-speed": (RESULTS / "adaptive-speed" / "adaptive-speed.md", QUADRATURE),
     "cohesive": (RESULTS / "cohesive" / "cohesive.md", COHESIVE),
     "grain-laws": (RESULTS / "grain-laws" / "grain-laws.md", COHESIVE),
+    "multiscale": (RESULTS / "multiscale" / "multiscale.md", MULTISCALE),
+    "labels": (RESULTS / "labels" / "labels.md", MANY_RUNS),
     "better-rules": (RESULTS / "better-rules" / "better-rules.md", BETTER_RULES),
     "pareto": (RESULTS / "pareto" / "pareto.md", BETTER_RULES),
+    "scaling": (RESULTS / "scaling" / "scaling.md", SCALING),
+    "scaling-model": (RESULTS / "scaling" / "scaling-model.md", SCALING),
     "solution-error": (RESULTS / "solution-error" / "solution-error.md", BETTER_RULES),
 }
 PICTURES = [
@@ -39,6 +44,7 @@ PICTURES = [
     RESULTS / "demo" / "demo.png",
     RESULTS / "assembly" / "assembly.png",
     RESULTS / "grain-laws" / "grain-laws.png",
+    RESULTS / "multiscale" / "multiscale.png",
     *(RESULTS / "cohesive" / f"cohesive-{name}.png" for name in ("paths", "beams-bilinear", "beams-exponential")),
     *(RESULTS / "error-reduction" / name for name in ("weights.png", "points.png", "trials.png")),
 ]

@@ -13,6 +13,7 @@ from test_newton import order, quiet
 
 import femnn
 from femnn.assembly.elasticity import isotropic_stiffness
+from femnn.exceptions import StateError
 from femnn.geometry.families import distorted_cube
 
 MESH = distorted_cube(3, 0.3, seed=4)
@@ -273,6 +274,20 @@ def test_states_belong_to_their_points():
         assert state.shape == (len(group.cells), group.W.shape[-1], 7)
         np.testing.assert_array_equal(state[..., :6], strain)
         np.testing.assert_array_equal(state[..., 6], 2.0)
+
+
+@pytest.mark.parametrize("path", [0, 1], ids=["point", "batched"])
+def test_a_restored_solid_goes_on_as_the_first(laws, path):
+    law = laws["j2"][path]
+    first, second = loaded(MESH, ADAPTIVE, law, 0.05), femnn.Solid(MESH, ADAPTIVE, law)
+    u = displacement(first, 0.05, seed=2)
+    assert (second.internal_force(u) != first.internal_force(u)).any()
+    second.restore(first.states)
+    np.testing.assert_array_equal(second.internal_force(u), first.internal_force(u))
+    others = femnn.Solid(MESH, femnn.GaussLegendre(2), law)
+    with pytest.raises(StateError, match="the states have the shapes"):
+        others.restore(first.states)
+    assert not others.states[0].any()
 
 
 @pytest.mark.parametrize("path", [0, 1], ids=["point", "batched"])

@@ -75,6 +75,14 @@ class Equilibrium:
             raise Diverged("the tangent is not finite")
         return self._checked(force), tangent
 
+    def dot(self, a, b):
+        """Inner product of vectors (n,)."""
+        return float(a @ b)
+
+    def moves(self, increments):
+        """Whether anything prescribed (k,) has yet to change."""
+        return bool(increments.any())
+
     def force(self, u):
         """Internal force alone."""
         if not hasattr(self.problem, "internal_force"):
@@ -91,11 +99,15 @@ class Equilibrium:
 
     def norm(self, residual):
         """‖residual‖ over what is free."""
-        return float(np.linalg.norm(residual[self.free]))
+        return float(np.sqrt(self.free_dot(residual, residual)))
+
+    def free_dot(self, a, b):
+        """Inner product over what is free."""
+        return float(a[self.free] @ b[self.free])
 
     def measure(self, *forces):
         """``scale``, or what the forces of a trial make of it."""
-        return max(self.scale, *(float(np.linalg.norm(force)) for force in forces))
+        return max(self.scale, *(float(np.sqrt(self.dot(force, force))) for force in forces))
 
     def accept(self, u, scale):
         """Make the state of the last evaluation that of equilibrium."""
@@ -125,7 +137,7 @@ class Equilibrium:
             If the law cannot be evaluated at any length.
         """
         before = external - force
-        norm, slope = self.norm(before), step[self.free] @ before[self.free]
+        norm, slope = self.norm(before), self.free_dot(step, before)
         length, best, failure = 1.0, (np.inf, None), None
         for attempt in range(_MOST_LENGTHS):
             there, tangent = u + length * step, None
@@ -138,7 +150,7 @@ class Equilibrium:
                 failure, length = diverged, 0.5 * length
                 continue
             residual = external - force
-            reached, energy = self.norm(residual), step[self.free] @ residual[self.free]
+            reached, energy = self.norm(residual), self.free_dot(step, residual)
             best = min(best, (reached, length))
             if slope <= 0.0 or reached <= max(norm, enough) or abs(energy) <= _ENOUGH * slope:
                 break

@@ -62,7 +62,8 @@ class InterfaceElements:
             raise MeshError(f"facet {facet} of the interface has no area; repair the mesh")
         self.dx = areas * weights
         vertices = np.concatenate([interface.minus_vertices, interface.plus_vertices], axis=1)
-        self.dofs = (self.dim * vertices[:, :, None] + np.arange(self.dim)).reshape(len(vertices), -1)
+        dofs = self.dim * vertices[:, :, None] + np.arange(self.dim)
+        self.dofs = dofs.reshape(len(vertices), self.dim * vertices.shape[1])
 
     @property
     def points(self):
@@ -72,7 +73,7 @@ class InterfaceElements:
     @property
     def ndof(self):
         """Degrees of freedom of the mesh."""
-        return self.dim * self.interface.mesh.nvertices
+        return self.dim * self.interface.mesh.p.shape[1]
 
     def separation(self, u):
         """Separation (points, 3) in the frames for displacements ``u`` (ndof,), facet by facet."""

@@ -42,7 +42,8 @@ def newton(
     Parameters
     ----------
     problem
-        A :class:`femnn.NonlinearProblem`, or any object with its methods.
+        A :class:`femnn.NonlinearProblem`, or any object with its methods. On the ranks of an MPI program
+        :class:`femnn.parallel.problem.RankProblem`.
     load
         External force: a vector (n,), which is multiplied by t, or a function of t that gives one.
     fixed
@@ -92,7 +93,7 @@ def newton(
     given = values if callable(values) else lambda t: t * np.asarray(values, dtype=float)
     n = len(np.atleast_1d(external(start)))
     newton_path = _Path(
-        Equilibrium.of(problem, solver, n, fixed, initial),
+        getattr(problem, "equilibrium", Equilibrium).of(problem, solver, n, fixed, initial),
         lambda t: vector(external(t), n, "load"),
         lambda t: prescribe(n, fixed, given(t))[0],
         rtol,
@@ -165,13 +166,13 @@ class _Path:
             residual = external - force
             norm, enough = own.norm(residual), self.rtol * scale + self.atol
             residuals.append(norm / scale if scale else 0.0)
-            if norm <= enough and not increments.any() and (len(residuals) > 1 or norm == 0.0):
+            if norm <= enough and not own.moves(increments) and (len(residuals) > 1 or norm == 0.0):
                 break
             if len(residuals) > self.max_iterations:
                 raise Diverged(f"the residual was still {residuals[-1]:.1e} of the forces", residuals)
             try:
                 du = own.solve(tangent, residual, increments)
-                if increments.any():
+                if own.moves(increments):
                     # what is prescribed has to be reached: nothing to search
                     u = u + du
                     force, tangent = own.evaluate(u)

@@ -10,7 +10,7 @@ from femnn.assembly.fused import fill_matrix, structure
 from femnn.assembly.law_kernels import fill_strains, integrate_law
 from femnn.assembly.laws import SIZES, PointLaw, check_law, updated, virgin_state
 from femnn.assembly.linear_system import vector
-from femnn.exceptions import LawError
+from femnn.exceptions import LawError, StateError
 from femnn.integration.lanes import LANES
 from femnn.memory import require_memory
 
@@ -55,6 +55,23 @@ class Solid:
     def states(self):
         """The committed state: a copy (m, nqp, ...) for each group of the rule."""
         return self._per_group(self._state.reshape(len(self._state), *self._shape).copy())
+
+    def restore(self, states):
+        """Make ``states``, as :attr:`states` gave them, the committed state.
+
+        Raises
+        ------
+        StateError
+            If they are those of another mesh, rule or law; nothing is changed then.
+        """
+        own = self.states
+        shapes, expected = [np.shape(state) for state in states], [state.shape for state in own]
+        if shapes != expected:
+            raise StateError(f"the states have the shapes {shapes}, this solid {expected}; restore what it gave itself")
+        committed = np.empty_like(self._state)
+        for view, state in zip(self._per_group(committed), states, strict=True):
+            view[:] = np.reshape(state, view.shape)
+        self._state, self._trial = committed, None
 
     def strains(self, u):
         """Strains (m, nqp, 6) or displacement gradients (m, nqp, 3, 3) at displacement ``u``, for each group."""

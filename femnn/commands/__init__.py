@@ -27,6 +27,7 @@ _SUMMARIES = {
     "demo": "Solve a loaded part with adaptive quadrature and compare with uniform rules.",
     "inspect": "Say how distorted a mesh is and how many points it needs.",
     "simulate": "Run the fine scales that laws are trained on.",
+    "partition": "Divide a mesh among the ranks of an MPI program.",
     "train": "Train the networks behind rules and laws.",
     "bench": "Run a benchmark.",
 }

@@ -1,0 +1,111 @@
+"""A partition on disk: one file a rank, so that later runs read on each rank what it needs and no more."""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from femnn.exceptions import MeshError
+from femnn.files import atomic_write
+from femnn.parallel.ranks import together, world
+from femnn.parallel.share import Share, fingerprint
+
+
+def file_name(rank, ranks):
+    """Name of the file of one rank."""
+    return f"part-{rank}-of-{ranks}.npz"
+
+
+def digest(path):
+    """Fingerprint of a file, read piece by piece."""
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(2**24):
+            found.update(piece)
+    return found.hexdigest()
+
+
+def write_share(folder, rank, ranks, share, source=""):
+    """Write what one rank gets, whole or not at all; ``source`` is the :func:`digest` of the mesh file."""
+    arrays = {"cells": share.cells, "vertices": share.vertices, "points": share.points, "corners": share.corners}
+    arrays |= {f"boundary {name}": corners for name, corners in share.boundaries.items()}
+    for number, sides in enumerate(share.interfaces):
+        arrays |= {f"interface {number} {part}": side for part, side in zip(_SIDES, sides, strict=True)}
+    card = {
+        "n_cells": int(share.n_cells),
+        "n_vertices": int(share.n_vertices),
+        "mesh_id": share.mesh_id,
+        "source": source,
+        "rank": rank,
+        "ranks": ranks,
+        "interfaces": len(share.interfaces),
+    }
+    path = Path(folder) / file_name(rank, ranks)
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, card=np.array(json.dumps(card)), **arrays)
+    return path
+
+
+def read_share(folder, mesh=None, comm=None):
+    """The Share of this rank from the files of a partition; collective.
+
+    Parameters
+    ----------
+    folder
+        Where ``femnn partition`` wrote them.
+    mesh
+        What they must be of: the path of the mesh file, of which rank 0 reads the bytes, or a ``skfem.MeshHex``; None
+        trusts the files.
+
+    Raises
+    ------
+    MeshError
+        On all ranks, if a file is not there or damaged, or is of another mesh.
+    """
+    comm = world() if comm is None else comm
+    expected = None
+    with together(comm):
+        if comm.rank == 0 and mesh is not None:
+            expected = _identity(mesh)
+    expected = comm.bcast(expected)
+    with together(comm):
+        share, card = _read(Path(folder), comm.rank, comm.size)
+        if expected is not None and card[expected[0]] != expected[1]:
+            raise MeshError(
+                f"{folder} is a partition of another mesh: fingerprint {card[expected[0]][:12] or 'none'}, the mesh "
+                f"given has {expected[1][:12]}; run `femnn partition` again on this mesh"
+            )
+    return share
+
+
+_SIDES = ("pairs", "minus", "plus")
+
+
+def _identity(mesh):
+    """Which entry of the card names a mesh, and what it must be."""
+    if isinstance(mesh, str | Path):
+        try:
+            return "source", digest(mesh)
+        except OSError as error:
+            raise MeshError(f"{mesh} cannot be opened: {error.strerror}") from error
+    return "mesh_id", fingerprint(mesh)
+
+
+def _read(folder, rank, ranks):
+    path = folder / file_name(rank, ranks)
+    if not path.exists():
+        others = sorted({int(file.stem.rpartition("-")[2]) for file in folder.glob("part-*-of-*.npz")})
+        known = f"there are partitions for {others} ranks" if others else "there is no partition"
+        raise MeshError(f"{path} does not exist, {known}; run `femnn partition MESH --ranks {ranks} --out {folder}`")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            card = json.loads(str(file["card"]))
+            boundaries = {name.partition(" ")[2]: file[name] for name in file.files if name.startswith("boundary ")}
+            sides = [tuple(file[f"interface {i} {part}"] for part in _SIDES) for i in range(card["interfaces"])]
+            arrays = [file[name] for name in ("cells", "vertices", "points", "corners")]
+            share = Share(*arrays, card["n_cells"], card["n_vertices"], card["mesh_id"], boundaries, sides)
+    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise MeshError(f"{path} is damaged: {error}; run `femnn partition` again") from error
+    return share, card

@@ -1,0 +1,95 @@
+"""What laws remember on a rank, in the numbers of the whole mesh: so that another number of ranks can take it up."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from femnn.assembly.interface_problem import CohesiveProblem
+from femnn.assembly.solid import Solid
+from femnn.exceptions import ParameterError
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The state at some points of a rank.
+
+    Attributes
+    ----------
+    name
+        What it belongs to, the law included: a checkpoint of another is refused.
+    owners : (m,) int64
+        Cells or pairs of facets with these points, in the numbers of the whole, ascending.
+    counts : (m,) int64
+        Points of each.
+    values : (sum of counts, k) float64
+        Their states, in the order of ``owners``.
+    total
+        Cells or pairs of the whole.
+    """
+
+    name: str
+    owners: np.ndarray
+    counts: np.ndarray
+    values: np.ndarray
+    total: int
+
+
+def memories(part, problem):
+    """List of Memory of a problem on a part: one of a Solid, one for each interface of a CohesiveProblem; collective.
+
+    Raises
+    ------
+    ParameterError
+        If the problem is of another kind.
+    """
+    if isinstance(problem, Solid):
+        return [_of_solid(part, problem)]
+    if isinstance(problem, CohesiveProblem):
+        return [_of_interface(part, problem, number) for number in range(len(problem.states))]
+    raise ParameterError(
+        f"a {type(problem).__name__} cannot be saved; checkpoints know femnn.Solid and femnn.CohesiveProblem"
+    )
+
+
+def take_up(part, problem, values):
+    """Give a problem the states (n, k) that :func:`memories` would list; nothing is communicated."""
+    if isinstance(problem, Solid):
+        order, sizes = _order_of(part, problem)
+        flat = np.empty_like(values[0])
+        flat[order] = values[0]
+        parts = np.split(flat, np.cumsum(sizes)[:-1])
+        problem.restore([part.reshape(state.shape) for part, state in zip(parts, problem.states, strict=True)])
+        return
+    problem.rollback()
+    problem.states = [
+        type(state)(np.ascontiguousarray(own[:, :-1]), state.law, own[:, -1] > 0.5)
+        for own, state in zip(values, problem.states, strict=True)
+    ]
+
+
+def _of_solid(part, solid):
+    order, _ = _order_of(part, solid)
+    states = solid.states
+    flat = np.concatenate([state.reshape(state.shape[0] * state.shape[1], -1) for state in states])[order]
+    counts = np.zeros(len(part.cells), dtype=np.int64)
+    for group, state in zip(solid.groups, states, strict=True):
+        counts[group.cells] = state.shape[1]
+    by_number = np.argsort(part.cells)
+    name = f"{type(solid.law).__name__} of {flat.shape[1]} values a point"
+    return Memory(name, part.cells[by_number], counts[by_number], flat, part.n_cells)
+
+
+def _order_of(part, solid):
+    """Points of all groups, one after another, sorted by the number of their cell; and how many each group has."""
+    shapes = [state.shape[:2] for state in solid.states]
+    cells = [np.repeat(part.cells[group.cells], n) for group, (_, n) in zip(solid.groups, shapes, strict=True)]
+    return np.argsort(np.concatenate(cells), kind="stable"), [m * n for m, n in shapes]
+
+
+def _of_interface(part, problem, number):
+    state, elements = problem.states[number], problem.interfaces[number][0]
+    pairs = part.sides[number][0]
+    each = elements.dx.shape[1]
+    values = np.concatenate([state.values, state.outside[:, None].astype(float)], axis=1)
+    total = 1 + max(part.comm.allgather(int(pairs.max(initial=-1))))
+    return Memory(f"interface {number}: {state.law}", pairs, np.full(len(pairs), each), values, total)

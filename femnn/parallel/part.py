@@ -1,0 +1,246 @@
+"""A rank's part of a mesh, knowing its neighbours: the mesh to assemble on, and sums over what ranks share."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import skfem
+
+from femnn.assembly.interface_mesh import Interface
+from femnn.assembly.linear_system import prescribe
+from femnn.exceptions import MeshError, ParameterError
+from femnn.parallel.directory import Directory
+from femnn.parallel.files import read_share
+from femnn.parallel.halo import Halo
+from femnn.parallel.partition import partition
+from femnn.parallel.ranks import together, world
+from femnn.parallel.share import shares
+
+
+@dataclass(frozen=True)
+class Part:
+    """Own cells of this rank, with all their vertices: those it owns first, then ghosts, which other ranks own.
+
+    A vector on a part has three values a vertex, ghosts included, and is the same on all ranks that share a vertex.
+    What is assembled on ``mesh`` has the contributions of the own cells alone: :meth:`sum` makes a vector of it.
+
+    Attributes
+    ----------
+    comm
+        mpi4py's communicator.
+    mesh
+        ``skfem.MeshHex`` of the own cells, ready for every assembly of femnn.
+    cells : (m,) int64, vertices : (k,) int64
+        Numbers of its cells and vertices in the whole mesh.
+    numbers : (k,) int64
+        Of its vertices in the distributed system: contiguous on each rank.
+    halo : Halo
+    boundaries : dict of (c, 4) int32
+        Corners of the facets with a name that belong to own cells.
+    sides : list of (pairs (c,) int64, minus (c, 4), plus (c, 4) int32)
+        Of each interface: pairs of facets whose minus cell is here.
+    n_cells, n_vertices
+        Of the whole mesh.
+    mesh_id
+        Fingerprint of the whole mesh.
+    """
+
+    comm: object
+    mesh: skfem.MeshHex
+    cells: np.ndarray
+    vertices: np.ndarray
+    numbers: np.ndarray
+    halo: Halo
+    boundaries: dict
+    sides: list
+    n_cells: int
+    n_vertices: int
+    mesh_id: str
+
+    @classmethod
+    def of(cls, mesh=None, costs=None, interfaces=(), comm=None):
+        """Partition a mesh that rank 0 has, and send every rank its part; collective.
+
+        Parameters
+        ----------
+        mesh
+            The whole ``skfem.MeshHex`` on rank 0; others pass None, what they pass is not looked at.
+        costs : (n,)
+            Work of each cell, on rank 0, from :func:`femnn.parallel.partition.cell_costs`; None for equal cells.
+        interfaces
+            On rank 0: :class:`femnn.Interface` objects on this mesh.
+
+        Raises
+        ------
+        ParameterError
+            If there are more ranks than cells.
+        MissingExtraError, MeshError
+        """
+        comm = world() if comm is None else comm
+        own = None
+        with together(comm):
+            if comm.rank == 0:
+                if mesh is None:
+                    raise ParameterError("rank 0 has no mesh; pass the whole mesh there")
+                ready = shares(mesh, partition(mesh, comm.size, costs, interfaces), comm.size, interfaces)
+        if comm.rank == 0:
+            # one at a time: rank 0 never holds two copies of the whole
+            for rank, share in enumerate(ready):
+                if rank == 0:
+                    own = share
+                else:
+                    comm.send(share, dest=rank)
+        else:
+            own = comm.recv(source=0)
+        return cls.joined(own, comm)
+
+    @classmethod
+    def read(cls, folder, mesh=None, comm=None):
+        """The part of this rank from the files of ``femnn partition``; see :func:`femnn.parallel.files.read_share`."""
+        return cls.joined(read_share(folder, mesh, comm), comm)
+
+    @classmethod
+    def joined(cls, share, comm=None):
+        """The part of this rank from its :class:`femnn.parallel.share.Share`; collective.
+
+        Raises
+        ------
+        MeshError
+            If the shares of the ranks are not of one mesh and one partition.
+        """
+        comm = world() if comm is None else comm
+        _check_shares(comm, share)
+        touched = np.zeros(len(share.vertices), dtype=bool)
+        touched[share.corners] = True
+        owners = _owners(comm, share.vertices, touched, share.n_vertices)
+        order = np.lexsort((share.vertices, np.where(owners == comm.rank, -1, owners)))
+        owners, vertices = owners[order], share.vertices[order]
+        places = np.empty(len(order), dtype=np.int32)
+        places[order] = np.arange(len(order), dtype=np.int32)
+
+        def renamed(corners):
+            return places[np.searchsorted(share.vertices, corners)]
+
+        halo = Halo.of(comm, owners, vertices)
+        first = comm.exscan(halo.n_owned) or 0
+        numbers = halo.update(first + np.arange(len(order), dtype=np.int64))
+        mesh = skfem.MeshHex(np.ascontiguousarray(share.points[:, order]), places[share.corners])
+        return cls(
+            comm,
+            mesh,
+            share.cells,
+            vertices,
+            numbers,
+            halo,
+            {name: renamed(corners) for name, corners in share.boundaries.items()},
+            [(pairs, renamed(minus), renamed(plus)) for pairs, minus, plus in share.interfaces],
+            share.n_cells,
+            share.n_vertices,
+            share.mesh_id,
+        )
+
+    @property
+    def n_owned(self):
+        """Vertices that this rank owns: the first ones of ``mesh``."""
+        return self.halo.n_owned
+
+    @property
+    def n_dofs(self):
+        """Length of a vector on this part, three values a vertex."""
+        return 3 * len(self.vertices)
+
+    def sum(self, contributions):
+        """The vector (n_dofs,) whose share of each rank is ``contributions``; collective."""
+        values = np.array(contributions, dtype=float).reshape(len(self.vertices), -1)
+        return self.halo.sum(values).reshape(np.shape(contributions))
+
+    def update(self, vector):
+        """The vector with the values that the owners have; collective."""
+        values = np.array(vector).reshape(len(self.vertices), -1)
+        return self.halo.update(values).reshape(np.shape(vector))
+
+    def dot(self, a, b):
+        """Inner product of two vectors over the whole mesh; collective."""
+        own = 3 * self.n_owned
+        return float(self.comm.allreduce(float(a[:own] @ b[:own])))
+
+    def agreed(self, fixed, values):
+        """Prescribed values and mask (n_dofs,) as :func:`femnn.solve` takes them, owners having the word on values.
+
+        Raises
+        ------
+        ParameterError
+            On all ranks, if ranks that share a degree of freedom do not agree whether it is prescribed; collective.
+        """
+        with together(self.comm):
+            given, is_fixed = prescribe(self.n_dofs, fixed, values)
+        differ = np.flatnonzero(self.update(is_fixed) != is_fixed)
+        with together(self.comm):
+            if len(differ):
+                raise ParameterError(
+                    f"vertex {self.vertices[differ[0] // 3]} and {len(differ) - 1} more values are prescribed on one "
+                    "rank and free on another that shares them; select them by coordinates or with part.dofs_on(name)"
+                )
+        return self.update(given), is_fixed
+
+    def vertices_on(self, name):
+        """Vertices (local numbers) on a named boundary, those included that touch it on other ranks; collective."""
+        if not any(self.comm.allgather(name in self.boundaries)):
+            raise MeshError(f"there is no boundary {name!r}; there are: {', '.join(self.boundaries) or 'none'}")
+        touched = np.zeros((len(self.vertices), 1))
+        touched[self.boundaries.get(name, np.empty((0, 4), dtype=int))] = 1.0
+        return np.flatnonzero(self.halo.sum(touched)[:, 0])
+
+    def dofs_on(self, name):
+        """Degrees of freedom (local numbers) on a named boundary; collective."""
+        return (3 * self.vertices_on(name)[:, None] + np.arange(3)).ravel()
+
+    def interface(self, number=0):
+        """A :class:`femnn.Interface` with the pairs whose minus cell is here; facets of the plus side are -1."""
+        _, minus, plus = self.sides[number]
+        facets = _facets(self.mesh, minus)
+        return Interface(self.mesh, facets, np.full(len(facets), -1), minus, plus)
+
+    def gathered(self, vector):
+        """The vector in the order of the whole mesh, (3 n_vertices,), on rank 0; None on others; collective."""
+        own = np.asarray(vector, dtype=float).reshape(len(self.vertices), 3)[: self.n_owned]
+        parts = self.comm.gather((self.vertices[: self.n_owned], own))
+        if parts is None:
+            return None
+        whole = np.zeros((self.n_vertices, 3))
+        for vertices, values in parts:
+            whole[vertices] = values
+        return whole.ravel()
+
+
+def _check_shares(comm, share):
+    found = comm.allgather((share.mesh_id, share.n_cells, share.n_vertices, len(share.cells)))
+    for rank, theirs in enumerate(found):
+        if theirs[:3] != found[0][:3]:
+            raise MeshError(
+                f"ranks 0 and {rank} have parts of different meshes: {found[0][1]} cells with fingerprint "
+                f"{found[0][0][:12]}, {theirs[1]} with {theirs[0][:12]}; partition one mesh for all ranks"
+            )
+    total = sum(theirs[3] for theirs in found)
+    if total != share.n_cells:
+        raise MeshError(
+            f"the parts of {comm.size} ranks have {total} cells together, the mesh {share.n_cells}; partition it for "
+            f"{comm.size} ranks"
+        )
+
+
+def _owners(comm, vertices, touched, n):
+    """The lowest rank with a cell at each vertex (k,), ascending numbers below ``n``."""
+    directory = Directory(comm, vertices, n)
+    lowest = np.full(directory.length, comm.size, dtype=np.int32)
+    for rank, (places, with_cells) in reversed(list(enumerate(directory.tell(touched)))):
+        lowest[places[with_cells]] = rank
+    return directory.ask(lowest)
+
+
+def _facets(mesh, corners):
+    """Facets of a mesh by their corners (c, 4)."""
+    both = np.sort(np.concatenate([corners.T, mesh.facets], axis=1), axis=0)
+    inverse = np.unique(both, axis=1, return_inverse=True)[1].ravel()
+    numbers = np.empty(inverse.max() + 1, dtype=np.int64)
+    numbers[inverse[len(corners) :]] = np.arange(mesh.nfacets)
+    return numbers[inverse[: len(corners)]]

@@ -1,0 +1,97 @@
+"""What one rank gets of a mesh: its own cells in the numbers of the whole, before it knows of the other ranks."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Share:
+    """Cells of one rank. All numbers are those of the whole mesh.
+
+    Attributes
+    ----------
+    cells : (m,) int64
+        Which cells they are.
+    vertices : (k,) int64
+        Vertices of these cells, and those across an interface, ascending.
+    points : (3, k)
+        Where they are.
+    corners : (8, m) int32
+        Vertices of the cells as places in ``vertices``.
+    boundaries : dict of (c, 4) int64
+        Corners of the facets with a name that belong to these cells.
+    interfaces : list of (pairs (c,), minus (c, 4), plus (c, 4)), int64
+        Pairs of facets whose minus cell is here, and their corners.
+    n_cells, n_vertices
+        Of the whole mesh.
+    mesh_id
+        Fingerprint of the whole mesh, see :func:`fingerprint`.
+    """
+
+    cells: np.ndarray
+    vertices: np.ndarray
+    points: np.ndarray
+    corners: np.ndarray
+    n_cells: int
+    n_vertices: int
+    mesh_id: str
+    boundaries: dict = field(default_factory=dict)
+    interfaces: list = field(default_factory=list)
+
+
+def fingerprint(mesh):
+    """A name for the geometry and connectivity of a mesh that no other mesh has."""
+    digest = hashlib.sha256()
+    for array, kind in ((mesh.p, np.float64), (mesh.t, np.int64)):
+        digest.update(str(array.shape).encode())
+        digest.update(np.ascontiguousarray(array, dtype=kind).data)
+    return digest.hexdigest()
+
+
+def shares(mesh, part, ranks, interfaces=(), mesh_id=None):
+    """Yield the Share of each rank, one after another.
+
+    Parameters
+    ----------
+    mesh
+        The whole ``skfem.MeshHex``; of its tags the named boundaries are kept.
+    part : (n,)
+        Rank of each cell, from :func:`femnn.parallel.partition.partition`.
+    ranks
+        How many there are.
+    interfaces
+        :class:`femnn.Interface` objects on this mesh.
+    mesh_id
+        Its fingerprint, if it is known.
+    """
+    mesh_id = fingerprint(mesh) if mesh_id is None else mesh_id
+    names = {name: np.asarray(facets) for name, facets in (mesh.boundaries or {}).items()}
+    for rank in range(ranks):
+        cells = np.flatnonzero(part == rank)
+        pairs = [np.flatnonzero(part[mesh.f2t[0, interface.minus]] == rank) for interface in interfaces]
+        sides = [
+            (own, interface.minus_vertices[own].astype(np.int64), interface.plus_vertices[own].astype(np.int64))
+            for own, interface in zip(pairs, interfaces, strict=True)
+        ]
+        own = mesh.t[:, cells]
+        vertices = np.unique(np.concatenate([own.ravel(), *(plus.ravel() for _, _, plus in sides)]))
+        yield Share(
+            cells,
+            vertices.astype(np.int64),
+            np.ascontiguousarray(mesh.p[:, vertices], dtype=float),
+            np.searchsorted(vertices, own).astype(np.int32),
+            mesh.nelements,
+            mesh.nvertices,
+            mesh_id,
+            {name: _corners(mesh, facets, part, rank) for name, facets in names.items()},
+            sides,
+        )
+
+
+def _corners(mesh, facets, part, rank):
+    """Corners (c, 4) of the facets with a cell on a rank, around each facet."""
+    cells = mesh.f2t[:, facets]
+    here = (part[cells] == rank) & (cells >= 0)
+    return mesh.facets[:, facets[here.any(axis=0)]].T.astype(np.int64)

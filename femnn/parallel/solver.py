@@ -1,0 +1,177 @@
+"""Solve ``K x = f`` over all ranks: PETSc's algebraic multigrid that knows the rigid-body modes, or MUMPS."""
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from femnn.assembly.linear_solver import Solution
+from femnn.assembly.linear_system import vector
+from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.parallel.ranks import petsc
+
+METHODS = ("gamg", "mumps")
+
+_PRODUCT = ("matptap_via", "allatonce_merged")
+
+# Iterations begun anew from the residual of x; a relative tolerance that is never met.
+_ROUNDS, _NEVER = 3, 1e-50
+
+#: ``PETSC_OPTIONS`` (with the prefix ``femnn_``) counts more. A smoother by the diagonal does not know of ranks: the
+#: iterations hardly depend on their number. ``-femnn_pc_gamg_aggressive_coarsening 0`` halves the iterations on
+#: unstructured meshes, for twice the memory.
+OPTIONS = {
+    "pc_gamg_type": "agg",
+    "pc_gamg_agg_nsmooths": 1,
+    "pc_gamg_threshold": 0.01,
+    "pc_gamg_aggressive_coarsening": 1,
+    "mg_levels_ksp_type": "chebyshev",
+    "mg_levels_ksp_max_it": 4,
+    "mg_levels_pc_type": "jacobi",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class RankSolution(Solution):
+    """As :class:`femnn.Solution`: ``x`` is the vector on this rank's part, ``n_free`` counts those of all ranks."""
+
+    def __repr__(self):
+        text = f"{self.method}: {self.n_free:,} free degrees of freedom, {self.iterations} iterations, relative "
+        return f"{text}residual {self.residual:.1e}, {self.seconds:.2f} s"
+
+
+def solve(K, f, fixed=None, values=0.0, method="gamg", rtol=1e-8, max_iterations=300, overwrite=False):
+    """Solve ``K x = f`` with prescribed values over all ranks, and check the result; collective.
+
+    Parameters
+    ----------
+    K : RankMatrix
+    f : (n_dofs,)
+        Load, a vector on the part: ``part.sum`` of what was assembled on ``part.mesh``.
+    fixed, values
+        Prescribed degrees of freedom of the part, ghosts included, and what they are prescribed, as in
+        :func:`femnn.solve`.
+    method
+        ``"gamg"``: conjugate gradients with smoothed aggregation (PETSc's GAMG) and the rigid-body modes; for positive
+        definite matrices. ``"mumps"``: a direct solver, for those that are indefinite or unsymmetric.
+    rtol
+        Greatest ‖f - K x‖ over what is free, relative to the norm of the right side there.
+    max_iterations
+        Of conjugate gradients.
+    overwrite
+        True puts the supports into K itself: saves a copy, K is of no use afterwards.
+
+    Returns
+    -------
+    RankSolution
+
+    Raises
+    ------
+    ParameterError
+        If arguments do not fit together.
+    ConvergenceError
+        If the result misses ``rtol``, on all ranks; carries the last iterate.
+    """
+    started = time.perf_counter()
+    part = K.part
+    if method not in METHODS:
+        raise ParameterError(f"method={method!r} is not one of {', '.join(METHODS)}")
+    given, is_fixed = part.agreed(fixed, values)
+    own = 3 * part.n_owned
+    matrix = K.petsc if overwrite else K.petsc.copy()
+    x, b = matrix.createVecs()
+    x.setArray(np.where(is_fixed, given, 0.0)[:own])
+    b.setArray(vector(f, part.n_dofs, "f")[:own])
+    rows = (3 * part.numbers[:, None] + np.arange(3)).ravel()[:own][is_fixed[:own]]
+    matrix.zeroRowsColumns(rows.astype(petsc().IntType), 1.0, x, b)
+    scale = _free_norm(part, b, is_fixed)
+    residuals = [0.0] if scale == 0.0 else _iterated(part, matrix, x, b, is_fixed, method, rtol * scale, max_iterations)
+    relative = tuple(float(norm / (scale or 1.0)) for norm in residuals)
+    found = K.vector(x)
+    n_free = part.comm.allreduce(int((~is_fixed[:own]).sum()))
+    seconds = time.perf_counter() - started
+    if not relative[-1] <= rtol:
+        raise ConvergenceError(
+            f"{method} stopped at a relative residual of {relative[-1]:.1e} after {len(relative) - 1} iterations, "
+            f"asked for {rtol:.1e}; hold every part of the structure, raise rtol or max_iterations, or pass "
+            "method='mumps' where the matrix is not positive definite",
+            found,
+            np.array(relative),
+        )
+    return RankSolution(found, method, len(relative) - 1, relative[-1], relative, seconds, n_free)
+
+
+def _iterated(part, matrix, x, b, is_fixed, method, enough, most):
+    """Iterate until the residual is ``enough``; its norm at the start and after each iteration."""
+    ksp = _solver(part, matrix, method)
+    with _products(part.comm.size):
+        ksp.setUp()
+    missed, norms = b.duplicate(), []
+    ksp.setMonitor(lambda _, number, norm: norms.append(norm) if number or not norms else None)
+    try:
+        # the residual of the recurrence drifts from that of x: what is left is made up from there
+        for _ in range(_ROUNDS):
+            ksp.setTolerances(rtol=_NEVER, atol=0.5 * enough, max_it=max(1, most + 1 - len(norms)))
+            ksp.solve(b, x)
+            matrix.mult(x, missed)
+            missed.aypx(-1.0, b)
+            norms[-1] = _free_norm(part, missed, is_fixed)
+            if norms[-1] <= enough or ksp.getConvergedReason() < 0:
+                break
+    finally:
+        ksp.destroy()
+    return norms
+
+
+@contextmanager
+def _products(ranks):
+    """Coarse matrices without the product in between, which takes more memory than the matrix; no prefix reaches it."""
+    options = petsc().Options()
+    given = ranks == 1 or options.hasName(_PRODUCT[0])
+    if not given:
+        options[_PRODUCT[0]] = _PRODUCT[1]
+    try:
+        yield
+    finally:
+        if not given:
+            options.delValue(_PRODUCT[0])
+
+
+def _solver(part, matrix, method):
+    module = petsc()
+    ksp = module.KSP().create(part.comm)
+    ksp.setOptionsPrefix("femnn_")
+    ksp.setOperators(matrix)
+    pc = ksp.getPC()
+    if method == "mumps":
+        # refines what it factored
+        ksp.setType("richardson")
+        pc.setType("lu")
+        pc.setFactorSolverType("mumps")
+    else:
+        matrix.setOption(module.Mat.Option.SPD, True)
+        matrix.setNearNullSpace(_rigid_body_modes(part, matrix))
+        ksp.setType("cg")
+        pc.setType("gamg")
+        options = module.Options("femnn_")
+        for name, value in OPTIONS.items():
+            if not options.hasName(name):
+                options[name] = value
+    ksp.setNormType(module.KSP.NormType.UNPRECONDITIONED)
+    ksp.setInitialGuessNonzero(True)
+    ksp.setFromOptions()
+    return ksp
+
+
+def _rigid_body_modes(part, matrix):
+    coordinates = matrix.createVecLeft()
+    coordinates.setBlockSize(3)
+    coordinates.setArray(np.ascontiguousarray(part.mesh.p[:, : part.n_owned].T).ravel())
+    return petsc().NullSpace().createRigidBody(coordinates)
+
+
+def _free_norm(part, vec, is_fixed):
+    own = vec.getArray(readonly=True)
+    free = own[~is_fixed[: len(own)]]
+    return float(np.sqrt(part.comm.allreduce(float(free @ free))))
