@@ -80,7 +80,10 @@ def law_of(name, recurrent="default", cracks=None):
     if name == "recurrent":
         return _in_units(femnn.RecurrentCohesive.load(recurrent))
     if name == "rve" and cracks is not None:
-        learned = femnn.RecurrentCohesive.load(cracks)
+        learned, macro = (femnn.RecurrentCohesive.load(given) for given in (cracks, recurrent))
+        behind = macro.card["data"].get("law")
+        if behind != learned.name:
+            raise ParameterError(f"{macro.name} learned a cell whose cracks have {behind}, not {learned.name}")
         cell = FaultCell.around(learned)
         cell = replace(cell, size=GRAIN * cell.size, young=PRESSURE * cell.young, filling=None, matrix=None)
         return RVELaw(cell.rve(_in_units(learned)))
