@@ -86,7 +86,7 @@ chain: $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable ".[dem,distributed]"
 	$(BIN)/femnn simulate grains --out runs/grains
 	$(BIN)/femnn train grains --data runs/grains/grain-paths.npz --out runs
-	$(BIN)/femnn simulate rve --law runs/cohesive-grains.safetensors --paths 300 --out runs/rve
+	$(BIN)/femnn simulate rve --law runs/cohesive-grains.safetensors --out runs/rve
 	$(BIN)/femnn train rve --data runs/rve/rve-paths.npz --out runs
 	$(BIN)/python examples/sealing_fault.py --recurrent runs/cohesive-rve.safetensors --cracks runs/cohesive-grains.safetensors
 

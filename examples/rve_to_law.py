@@ -92,7 +92,7 @@ def speed(law, journey, data, points=1000):
     return {"cell": cell, "law": (time.perf_counter() - begun) / points / (steps.shape[1] - 1)}
 
 
-def main(law, second=None, cell=None, paths=240, unseen=40, points=100, epochs=None, workers=None, out="results",
+def main(law, second=None, cell=None, paths=360, unseen=40, points=100, epochs=None, workers=None, out="results",
          progress=True):  # fmt: skip
     """Figures of the law against the cell; writes pictures, the series, both data sets and the law.
 
@@ -201,7 +201,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--law", default="grains", help="of the cracks, name or weight file [grains]")
     parser.add_argument("--second", help="law of the cell, name or weight file [trained here]")
-    parser.add_argument("--paths", type=int, default=240, help="to learn from [240]")
+    parser.add_argument("--paths", type=int, default=360, help="to learn from [360]")
     parser.add_argument("--workers", type=int, help="processes [one a core]")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of all that is written [results]")
     given = parser.parse_args()

@@ -53,8 +53,9 @@ ROCK = {
     "micro_permeability": 1e-16,
     "exchange": 1e-17,
 }
-# effective stress in situ, horizontal and vertical; injection in m³/s per metre, days to it
-STRESS, RATE, DAYS = np.diag([-8e6, -18e6]), 1.2e-4, 40.0
+# effective stress in situ, horizontal and vertical; injection in m³/s per metre, into a fault of grains, which rub more,
+# too; days to it
+STRESS, RATE, GRAIN_RATE, DAYS = np.diag([-8e6, -18e6]), 1.2e-4, 1.6e-4, 40.0
 SHOWN_DAY = 5.0
 # of the classical law: strength in opening, and sliding after which only friction is left
 STRENGTH, SLIDING = 10e6, 0.05
@@ -125,15 +126,14 @@ def mesh_of(columns, rows):
 
 def reservoir_of(law, columns, rows):
     """The problem: far sides keep their pressure, the base and they are smooth."""
+    # a cohesive fault has slid before, until no cohesion was left; a layer of grains has none
+    grains = law.update(np.zeros((1, 3)), law.initial_state(1)).traction.any()
+    slid = None if grains else np.array([[0.0, share * SLIDING, 0.0] for share in np.linspace(0.1, 1.0, 10)])
     conditions = Conditions(
         displacement={"left": (0.0, None), "right": (0.0, None), "bottom": (None, 0.0)},
         pressure={"left": 0.0, "right": 0.0},
-        wells=[Well((80.0, 10.0), (RATE, None))],
+        wells=[Well((80.0, 10.0), (GRAIN_RATE if grains else RATE, None))],
     )
-    # a cohesive fault has slid before, until no cohesion was left; a layer of grains has none
-    slid = np.array([[0.0, share * SLIDING, 0.0] for share in np.linspace(0.1, 1.0, 10)])
-    if law.update(np.zeros((1, 3)), law.initial_state(1)).traction.any():
-        slid = None
     cores = CrackedCore(1e-20, 1.0, spacing=10.0, opening=0.1, dilation=5e-4), ConstantCore(1e-21, 1.0)
     interface = femnn.Interface.split(mesh_of(columns, rows), "fault")
     # two points on each facet: fewer cells to solve

@@ -144,7 +144,7 @@ def test_commands_begin_at_zero_and_stay_within_their_range(working):
         again = command(number, 60, working, seed=1)
         np.testing.assert_array_equal(path.separation, again.separation)
         assert path.springs == again.springs
-        assert path.kind == KINDS[number % 5]
+        assert path.kind == KINDS[number % len(KINDS)]
         assert path.separation.shape == (60, 2)
         assert not path.separation[0].any()
         assert path.springs[0] is None
@@ -183,28 +183,28 @@ CELL = {"count": 2, "rows": 1, "refine": 1}
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rve")
     cell = replace(FaultCell.around(law_named("classical-default")), **CELL)
-    data, failures = simulate_paths("classical-default", folder, cell, paths=5, points=12, workers=0, progress=False)
+    data, failures = simulate_paths("classical-default", folder, cell, paths=6, points=12, workers=0, progress=False)
     return folder, cell, data, failures
 
 
 def test_the_data_set_has_its_form(made):
     folder, cell, data, failures = made
     assert not failures
-    assert len(data) == 5
+    assert len(data) == 6
     for name in ("separation", "traction", "crack_separation"):
         values = getattr(data, name)
-        assert values.shape == (5, 12, 3)
+        assert values.shape == (6, 12, 3)
         assert values.dtype == np.float32
         assert not values[..., 2].any()
         assert not values[:, 0].any()
-    assert data.permeability.shape == (5, 12, 2, 2)
-    assert data.aperture.shape == data.porosity.shape == data.hill_mandel.shape == (5, 12)
+    assert data.permeability.shape == (6, 12, 2, 2)
+    assert data.aperture.shape == data.porosity.shape == data.hill_mandel.shape == (6, 12)
     assert (np.linalg.eigvalsh(data.permeability) > 0.0).all()
     assert (data.aperture > 0.0).all()
     assert data.hill_mandel.max() < 1e-8
     assert data.kind.tolist() == list(KINDS)
     assert set(data.control) <= {"displacement", "load", "stiffness"}
-    np.testing.assert_array_equal(data.path, np.arange(5))
+    np.testing.assert_array_equal(data.path, np.arange(6))
     card = json.loads((folder / "rve-paths.json").read_text())
     assert card["cell"]["size"] == cell.size
     assert "BilinearCohesive" in card["law"]
@@ -226,13 +226,13 @@ def test_rows_are_the_responses_of_the_cell(made):
 
 def test_a_run_goes_on_and_gives_the_same_bits(made, tmp_path):
     folder, cell, data, _ = made
-    again, _ = simulate_paths("classical-default", folder, cell, paths=5, points=12, workers=0, progress=False)
+    again, _ = simulate_paths("classical-default", folder, cell, paths=6, points=12, workers=0, progress=False)
     assert again.about["sha256"] == data.about["sha256"]
-    anew, _ = simulate_paths("classical-default", tmp_path, cell, paths=5, points=12, workers=0, progress=False)
+    anew, _ = simulate_paths("classical-default", tmp_path, cell, paths=6, points=12, workers=0, progress=False)
     np.testing.assert_array_equal(anew.traction, data.traction)
     np.testing.assert_array_equal(anew.permeability, data.permeability)
     with pytest.raises(DatasetError, match="other arguments"):
-        simulate_paths("classical-exponential", folder, cell, paths=5, points=12, workers=0, progress=False)
+        simulate_paths("classical-exponential", folder, cell, paths=6, points=12, workers=0, progress=False)
 
 
 def test_damaged_data_are_refused(made, tmp_path):

@@ -18,7 +18,7 @@ import click
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/rve"), show_default=True,
     help="Folder of the runs and of the data set rve-paths.npz.",
 )  # fmt: skip
-@click.option("--paths", type=click.IntRange(min=1), default=240, show_default=True, help="Rows of the data set.")
+@click.option("--paths", type=click.IntRange(min=1), default=360, show_default=True, help="Rows of the data set.")
 @click.option("--points", type=click.IntRange(min=10), default=100, show_default=True, help="Points of each path.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the paths.")
 @click.option("--cell-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the pattern of blocks.")

@@ -20,7 +20,7 @@ from femnn.multiscale.rve_response import follow
 from femnn.tasks import run_tasks
 
 # Raised when the same arguments give other responses.
-_VERSION = "1"
+_VERSION = "2"
 
 # Of the classical laws that recurrent ones were trained on.
 _CLASSICAL = "classical-"
@@ -204,7 +204,7 @@ class CellPaths:
 
 
 def simulate_paths(
-    law, folder, cell=None, *, paths=240, points=100, seed=0, reach=None, workers=None, scheduler=None, progress=True
+    law, folder, cell=None, *, paths=360, points=100, seed=0, reach=None, workers=None, scheduler=None, progress=True
 ):
     """Make the data set ``FOLDER/rve-paths.npz`` and its card.
 

@@ -16,7 +16,7 @@ from femnn.exceptions import ParameterError
 from femnn.multiscale.rve import Spring
 
 #: Kinds of paths, in the order in which numbers go through them.
-KINDS = ("shear", "cyclic", "normal", "random", "opening")
+KINDS = ("shear", "cyclic", "normal", "random", "opening", "injection")
 
 # Pressures over the one that the law starts under: log-uniform.
 _PRESSURES = 0.1, 3.0
@@ -151,7 +151,15 @@ def _random(draws):
     return draws.uniform(-1.0, 1.0, corners) * np.exp(draws.uniform(np.log(0.2), 0.0)), _pressures(draws, corners)
 
 
-_CORNERS = {"shear": _shear, "cyclic": _cyclic, "normal": _normal, "random": _random}
+def _injection(draws):
+    """Sheared a little under its pressure; then fluid takes the pressure away, and it slides further and further."""
+    little, far = np.exp(draws.uniform(np.log((0.002, 0.1)), np.log((0.05, 1.0))))
+    left = np.sort(draws.uniform(0.15, 1.0, 2))[::-1]
+    sign = draws.choice([-1.0, 1.0])
+    return sign * np.array([little, little * draws.uniform(1.0, 4.0), far]), np.array([1.0, *left])
+
+
+_CORNERS = {"shear": _shear, "cyclic": _cyclic, "normal": _normal, "random": _random, "injection": _injection}
 
 
 def _opening(draws, number, points, working, seed):
