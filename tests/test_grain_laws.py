@@ -2,7 +2,10 @@
 
 import functools
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import skfem
 import torch
 from click.testing import CliRunner
 from cohesive_properties import assert_rotates_with_shear, assert_state_is_kept
+from example_files import example
 from frictional_layer import layer_paths, layer_tractions
 
 import femnn
@@ -511,6 +515,14 @@ def test_the_shipped_law_may_take_other_steps(grains, shipped):
         assert all(error < 1.2 * before[name] for name, error in rms_errors(other, at).items())
 
 
+def test_the_example_follows_unseen_paths(grains, shipped, tmp_path):
+    law, figures = example("grains_to_law").learned(out=tmp_path)
+    assert law.name == grains.name
+    assert figures["unseen"]["ratio"] == pytest.approx(grains.card["test"]["unseen"]["ratio"], rel=0.02)
+    assert 0.0 < figures["scatter between samples"]["ratio"] < figures["unseen"]["ratio"] * 2.0
+    assert (tmp_path / "grains-law.png").stat().st_size > 50_000
+
+
 def test_the_shipped_law_dilates_peaks_and_slides_between_two_blocks(grains):
     # a block on a layer on a block, under constant pressure: the law as a finite-element code uses it
     diameter, pressure = 2e-3, 1e5
@@ -622,3 +634,20 @@ def test_records_know_their_fixed_sample_and_what_was_repeated(file):
     assert len(records) == 60
     assert records.fixed == 0
     assert [len(rows) for rows in records.repeated()] == [3] * 10
+
+
+@pytest.mark.slow
+def test_the_benchmark_prints_its_tables(file, tmp_path):
+    script = Path(__file__).resolve().parents[1] / "benchmarks" / "grain_laws.py"
+    options = ["--data", file, "--networks", tmp_path, "--out", tmp_path, "--only", "gru", "--seeds", "1"]
+    result = subprocess.run([sys.executable, script, *options, "--epochs", "1", "--points", "100", "--json"],
+                            capture_output=True, text=True, check=True)  # fmt: skip
+    figures = json.loads(result.stdout)
+    (row,) = figures["accuracy"]
+    tensors = femnn.RecurrentCohesive.load(tmp_path / "gru-0.json").tensors()
+    # the range of the answers and the contact are no parameters
+    assert row["parameters"] == sum(values.size for values in tensors.values()) - 7
+    assert row["ratio_over_scatter"] is not None
+    assert figures["speed"]["seconds"] > 0.0
+    assert "| gru " in (tmp_path / "grain-laws.md").read_text(encoding="utf-8")
+    assert (tmp_path / "grain-laws.png").stat().st_size > 50_000

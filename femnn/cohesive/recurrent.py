@@ -46,9 +46,8 @@ class RecurrentCohesive(Law):
     microstructure : Microstructure or None
         Quantities that go into the traction's network or come out of one of their own.
     frictional : Frictional or None
-        Of laws of precompressed layers, whose traction is (-p0, 0, 0) at zero separation and never tension: their
-        networks answer ln t_n and t_s/t_n. Those are in other units than SI where their data are; :meth:`rescaled`
-        brings them there.
+        Of laws of precompressed layers, whose traction is (-p0, 0, 0) at zero separation and never tension. Those are
+        in other units than SI where their data are; :meth:`rescaled` brings them there.
 
     Notes
     -----
