@@ -24,7 +24,7 @@ from femnn.cohesive.fitting import responses
 from femnn.cohesive.frictional_data import path_data, rms_errors
 from femnn.cohesive.frictional_fitting import OPTIONS
 from femnn.cohesive.path_files import PathRecords
-from femnn.commands.train_layer import train_layer
+from femnn.commands.train_layer import CELL_EPOCHS, train_layer
 from femnn.multiscale.rve import Spring
 from femnn.multiscale.rve_data import FaultCell, law_named, simulate_paths
 from femnn.multiscale.rve_files import CellSeries
@@ -107,7 +107,7 @@ def main(law, second=None, cell=None, paths=360, unseen=40, points=100, epochs=N
     if second is None:
         simulate_paths(law, out / "rve", cell, paths=paths, **how)
         records = PathRecords.load(out / "rve" / "rve-paths.npz")
-        options = OPTIONS["isotropic"] if epochs is None else replace(OPTIONS["isotropic"], epochs=epochs)
+        options = replace(OPTIONS["isotropic"], epochs=CELL_EPOCHS if epochs is None else epochs)
         learned, _ = train_layer(out / "cohesive-rve", records, options=options, progress=progress)
     else:
         learned = femnn.RecurrentCohesive.load(second)

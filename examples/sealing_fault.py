@@ -25,6 +25,7 @@ from matplotlib.tri import Triangulation
 
 import femnn
 from femnn.assembly.interface import facet_gauss
+from femnn.exceptions import ParameterError
 from femnn.multiscale.fault import FaultedReservoir, FaultedState
 from femnn.multiscale.fault_files import FaultHistory, FaultSeries, save_state
 from femnn.multiscale.fault_flow import ConstantCore, CrackedCore
@@ -53,7 +54,7 @@ ROCK = {
     "micro_permeability": 1e-16,
     "exchange": 1e-17,
 }
-# effective stress in situ, horizontal and vertical; injection in m³/s per metre, into a fault of grains, which rub more,
+# effective stress in situ, horizontal and vertical; injection in m³/s per metre, into a fault of grains (they rub more)
 # too; days to it
 STRESS, RATE, GRAIN_RATE, DAYS = np.diag([-8e6, -18e6]), 1.2e-4, 1.6e-4, 40.0
 SHOWN_DAY = 5.0

@@ -8,6 +8,10 @@ import click
 # what trains imports torch: only when called, as in femnn.commands.train
 
 _NETWORKS = ("isotropic", "lstm", "gru", "self-consistent")
+
+#: Passes over the paths of a cell, whose responses have no noise: a law of it can be much better than one of grains.
+CELL_EPOCHS = 400
+
 _MICROSTRUCTURE = ("none", "porosity-coordination", "fabric", "all")
 
 
@@ -118,6 +122,7 @@ def rve(data, **settings):
     """Train the law of an RVE on its responses: a file of separations and tractions, one row a path."""
     from femnn.cohesive.path_files import PathRecords
 
+    settings["epochs"] = settings["epochs"] or CELL_EPOCHS
     _train("cohesive-rve", PathRecords.load(data), **settings)
 
 
