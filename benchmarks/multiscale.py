@@ -7,6 +7,7 @@ loop.
 """
 
 import importlib.util
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +58,7 @@ def main(particles, grains, paths, reservoir, points, out, as_json):
         "cell": measure_cell(out, paths),
         "seconds of a law": {name: timed(locate(f"cohesive-{name}")[0], points) for name in ("grains", "rve")},
         "consolidation": _example("consolidation").main(out=out) if reservoir else None,
-        "fault": measure_fault(out) if reservoir else None,
+        "fault": measure_fault() if reservoir else None,
     }
     figures["asked"] = asked(figures)
     _draw(out / "multiscale.png", figures)
@@ -67,12 +68,14 @@ def main(particles, grains, paths, reservoir, points, out, as_json):
 def measure_grains(grains):
     """A layer sheared to and fro under the pressure p0: time and what it is known by."""
     layer = GrainLayer(grains=grains)
-    begun = time.perf_counter()
-    prepare(layer)
-    prepared = time.perf_counter() - begun
-    begun = time.perf_counter()
-    record = run_path(layer, constant_load(2.0, points=_POINTS))
-    seconds = time.perf_counter() - begun
+    # a sample from the user's cache would take no time
+    with tempfile.TemporaryDirectory() as cache:
+        begun = time.perf_counter()
+        prepare(layer, cache)
+        prepared = time.perf_counter() - begun
+        begun = time.perf_counter()
+        record = run_path(layer, constant_load(2.0, points=_POINTS), cache)
+        seconds = time.perf_counter() - begun
     return {
         "grains": grains,
         "preparation, s": prepared,
@@ -131,9 +134,9 @@ def _seconds_of_cell(drawn):
     return (time.perf_counter() - begun) / len(drawn.separation[0])
 
 
-def measure_fault(out):
+def measure_fault():
     """The small case of the sealing fault: gaps between the law of the cell and the cell in the loop, and times."""
-    _, compared = _example("sealing_fault").main(laws=(), recurrent="rve", cracks="grains", out=out)
+    _, compared = _example("sealing_fault").main(laws=(), recurrent="rve", cracks="grains")
     return compared
 
 
@@ -172,7 +175,7 @@ def asked(figures):
         row(f"{name}: mass balance, worst step", "≤ 1e-10", f"{own['mass balance']:.0e}")
     for name, own in (figures["fault"] or {}).items():
         for key, value in own.items():
-            row(f"sealing fault, {name}: {key}", "≤ 5%" if "rve" in name.lower() else "–", f"{value:.1%}")
+            row(f"sealing fault, {name}: {key}", "≤ 5%", f"{value:.1%}")
     return rows
 
 

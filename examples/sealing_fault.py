@@ -225,19 +225,22 @@ def main(
     out, series
         Folder of what is written, None for nothing; ``"pvd"`` (VTU files) or ``"xdmf"``.
     """
-    made = {name: law_of(name, recurrent, cracks) for name in (*laws, *(LAWS if small else ()))}
+    # a law of grains has nothing to do with the classical one
+    known = LAWS if cracks is None else LAWS[1:]
+    made = {name: law_of(name, recurrent, cracks) for name in (*laws, *(known if small else ()))}
     runs = {name: follow(reservoir_of(made[name], *cells), steps, out, name, series, progress) for name in laws}
     figures = {name: _figures(run) for name, run in runs.items()}
     _print(figures)
     compared = {}
     if small is not None:
         *size, count = small
-        little = {name: follow(reservoir_of(made[name], *size), count, progress=progress) for name in LAWS}
+        little = {name: follow(reservoir_of(made[name], *size), count, progress=progress) for name in known}
         print("small case")
         _print({name: _figures(run) for name, run in little.items()})
         compared = {
             f"recurrent law / {SHOWN[name]}": differences(little["recurrent"], little[name])
-            for name in ("classical", "rve")
+            for name in known
+            if name != "recurrent"
         }
         _print(compared)
     if out is not None:
