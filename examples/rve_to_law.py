@@ -130,7 +130,7 @@ def draw_cell(path, journey):
     stresses = [np.abs(rve.stress(response.state)[:, 2]) / journey.working.pressure for response in shown]
     openings = [rve.separations(own.state)[:, 0].reshape(rve.elements.dx.shape).mean(axis=1) for own in shown]
     norms = Normalize(0.0, np.quantile(stresses, 0.98)), Normalize(0.0, np.max(openings))
-    figure = Figure(figsize=(13.0, 5.6), layout="constrained")
+    figure = Figure(figsize=(13.0, 6.4), layout="constrained")
     all_axes = figure.subplots(1, 3, sharey=True)
     for axes, response, stress, opening in zip(all_axes, shown, stresses, openings, strict=True):
         place = rve.cell.mesh.p.T + magnify * rve.displacement(response.state).reshape(-1, 2)

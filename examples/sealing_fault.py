@@ -267,7 +267,7 @@ def _draw(path, runs):
         }
         _histories(axes, run, style)
     sigma = np.linspace(0.0, 1.1 * -first.history.traction[0, :, 0].min(), 2)
-    axes[1, 1].plot(sigma / 1e6, FRICTION * sigma / 1e6, color="grey", linewidth=0.8, label="Coulomb")
+    axes[1, 1].plot(sigma / 1e6, FRICTION * sigma / 1e6, color="grey", linewidth=0.8, label=f"Coulomb, {FRICTION}")
     axes[0, 2].set(title="slip after 10, 20, 30, 40 days", xlabel="depth below the top, m", ylabel="mm")
     axes[1, 0].set(title="largest slip", xlabel="days", ylabel="mm")
     axes[1, 1].set(title="where it slips most", xlabel="effective pressure, MPa", ylabel="shear traction, MPa")
