@@ -5,8 +5,8 @@
 
 The shipped bracket is partitioned by the integration points that its fine cells will have; every rank subdivides its
 own cells into n × n × n, so that none ever holds the whole. Steel, held at its bolts, carries 5 kN at its pin. Needs
-the extra `mpi` and Debian's packages; `make test-mpi` builds an environment with them. A million elements take some
-7 GB over all ranks.
+the extra `mpi` and Debian's packages; `make test-mpi` builds an environment with them. A million elements take
+some 9 GB over all ranks.
 """
 
 import argparse
