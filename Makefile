@@ -58,7 +58,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# The shipped weights, from nothing: some half an hour on two cores. Data and checkpoints stay in runs/.
+# The shipped weights, from nothing: some three quarters of an hour on two cores. Data and checkpoints stay in runs/.
 weights: $(STAMP)
 	$(BIN)/femnn train points --out runs
 	$(BIN)/femnn train weights --out runs
