@@ -84,6 +84,7 @@ def measure(records, folder, only=NETWORKS, seeds=3, epochs=None, points=10_000,
     own = _weights(folder, (only[0], "none"), 0)
     figures = {
         "machine": description(),
+        "seeds": seeds,
         "paths": {"fixed sample": int((records.seed == records.fixed).sum()), "all": len(records),
                   "unseen": len(tests["unseen"])},
         "scatter": noise,
@@ -223,6 +224,9 @@ def report(figures):
         "longer": ("steps twice as long, ×", "{:.2f}"),
         "finer": ("ten times finer, ×", "{:.2f}"),
     }
+    several = figures["seeds"] > 1
+    columns = {name: column for name, column in columns.items() if several or not name.endswith("spread")}
+    networks = "means over networks of several seeds and their spread" if several else "one network each"
     paths, noise, speed = figures["paths"], figures["scatter"], figures["speed"]
     between = (
         "no path was run on several samples"
@@ -232,7 +236,7 @@ def report(figures):
     parts = [
         f"Machine: {figures['machine']}",
         f"Errors on {paths['unseen']} unseen of {paths['fixed sample']} paths of one sample ({paths['all']} with the "
-        f"other samples), means over networks of several seeds and their spread; {between}. Last columns: errors with "
+        f"other samples), {networks}; {between}. Last columns: errors with "
         "other steps over those with the steps of the data:",
         markdown(figures["accuracy"], columns),
         f"An update with tangent takes {1e6 * speed['seconds']:.2f} µs of one thread, 10,000 points side by side.",

@@ -1,7 +1,7 @@
 """A million-element bracket on one rank or many: each makes, assembles and solves its own part.
 
     python examples/bracket_on_ranks.py
-    mpiexec -n 8 python examples/bracket_on_ranks.py
+    mpiexec.openmpi -n 8 python examples/bracket_on_ranks.py
 
 The shipped bracket is partitioned by the integration points that its fine cells will have; every rank subdivides its
 own cells into n × n × n, so that none ever holds the whole. Steel, held at its bolts, carries 5 kN at its pin. Needs
