@@ -396,14 +396,21 @@ class TestTrain:
 
     def test_ctrl_c_in_a_terminal(self, tmp_path):
         process = subprocess.Popen(
-            [SCRIPT, "train", "points", "--elements", "50000", "--out", tmp_path], stderr=subprocess.PIPE, text=True
+            [SCRIPT, "train", "points", "--elements", "50000", "--out", tmp_path],
+            stderr=subprocess.PIPE,
+            text=True,
+            # a shell's background jobs ignore it
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        for _ in range(600):
-            if list(tmp_path.glob("*.parts/[0-9]*.npz")) or process.poll() is not None:
-                break
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        try:
+            for _ in range(600):
+                if list(tmp_path.glob("*.parts/[0-9]*.npz")) or process.poll() is not None:
+                    break
+                time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
         assert process.returncode == 130
         assert "Traceback" not in said
         assert "run the same command again" in said

@@ -197,6 +197,8 @@ def test_an_interrupt_from_the_terminal_ends_workers_and_what_they_started(tmp_p
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # a shell's background jobs ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         while not all((tmp_path / f"{seed}.pid").exists() for seed in (2, 3)):
