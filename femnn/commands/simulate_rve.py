@@ -1,6 +1,5 @@
 """``femnn simulate rve``: responses of a cell of a fault, for training a law of the fault."""
 
-import json
 from pathlib import Path
 
 import click
@@ -35,7 +34,7 @@ def command(ctx, law, out, paths, points, seed, cell_seed, reach, size, young, w
 
     About a second a path on one core.
     """
-    from femnn.commands import BAD_NEWS
+    from femnn.commands.simulated import tell
     from femnn.multiscale.rve_data import FaultCell, law_named, simulate_paths
 
     cell = FaultCell.around(law_named(law), seed=cell_seed, size=size, young=young)
@@ -43,13 +42,4 @@ def command(ctx, law, out, paths, points, seed, cell_seed, reach, size, young, w
         law, out, cell, paths=paths, points=points, seed=seed, reach=reach, workers=workers, scheduler=scheduler,
         progress=not (quiet or as_json),
     )  # fmt: skip
-    if as_json:
-        click.echo(json.dumps(data.about, indent=1))
-    elif not quiet:
-        click.echo(f"{out / 'rve-paths.npz'}: {len(data)} paths of {points} points")
-        for name, value in data.about["checks"].items():
-            click.echo(f"  {name:<48} {value:.3g}")
-    for key, message in failures.items():
-        click.echo(f"femnn: {key} failed twice and is left out: {message}", err=True)
-    if failures:
-        ctx.exit(BAD_NEWS)
+    tell(ctx, out / "rve-paths.npz", data, failures, quiet, as_json)
