@@ -92,23 +92,17 @@ def scatter(data):
     ``ratio`` is that of t_s/t_n (both components), ``log_normal`` that of ln t_n, each about the mean of the samples;
     points at which a sample carries less than a twentieth of p0 are left out, they number ``open``.
     """
-    normal = -data.traction[..., 0].astype(float)
-    ratio = data.traction[..., 1:] / np.maximum(normal, 1e-9)[..., None]
-    ratios, logs, left, seen = [], [], 0, 0
-    for number in np.unique(data.path):
-        rows = data.path == number
-        if rows.sum() < 2:
-            continue
-        closed = (normal[rows] > 0.05).all(axis=0)
-        left, seen = left + (~closed).sum(), seen + len(closed)
-        freedom = np.sqrt(rows.sum() / (rows.sum() - 1.0))  # the mean is of the same samples
-        own, log = ratio[rows][:, closed], np.log(normal[rows][:, closed])
-        ratios.append(freedom * np.linalg.norm(own - own.mean(axis=0), axis=2).ravel())
-        logs.append(freedom * (log - log.mean(axis=0)).ravel())
-    if not ratios:
+    # these import torch, which reading the data set does not need
+    from femnn.cohesive import frictional_data
+    from femnn.cohesive.path_files import PathRecords
+
+    records = PathRecords.of(data)
+    samples = [records.data(rows) for rows in records.repeated()]
+    if not samples:
         raise DatasetError("no two rows follow the same path; scatter between samples needs paths under several seeds")
-    rms = [float(np.sqrt(np.mean(np.concatenate(own) ** 2))) for own in (ratios, logs)]
-    return {"ratio": rms[0], "log_normal": rms[1], "open": float(left / seen)}
+    found = frictional_data.scatter(samples)
+    pressed = [(frictional_data.targets(own)[..., 3] > 0.0).all(axis=0) for own in samples]
+    return {"ratio": found["ratio"], "log_normal": found["ln_normal"], "open": float(1.0 - np.mean(pressed))}
 
 
 def save(path, data):
