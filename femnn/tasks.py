@@ -62,14 +62,33 @@ class Outcome:
         return self
 
 
+def task_name(name):
+    """Decorator that fixes the name of a function in fingerprints, so that it may move and be renamed.
+
+    Without it the name is ``MODULE.FUNCTION``, and results of an earlier run would be refused after a move.
+
+    Examples
+    --------
+    >>> @task_name("experiments.draw")
+    ... def draw_sample(seed):
+    ...     return {"values": np.random.default_rng(seed).normal(size=3)}
+    """
+
+    def named(function):
+        function.task_name = name
+        return function
+
+    return named
+
+
 def run_tasks(
     function, tasks, folder, *, workers=None, scheduler=None, retries=1, version="", progress=True
 ) -> Outcome:
     """Run ``function(**arguments)`` for every task and keep what it returns; go on where an earlier run stopped.
 
-    Every result is written to ``FOLDER/KEY.npz`` as soon as it is there, with a fingerprint of the function's name, the
-    arguments and ``version``. A task whose file is there with the same fingerprint is not run again. Nothing is lost
-    when a task raises, when a worker dies or when the run is interrupted.
+    Every result is written to ``FOLDER/KEY.npz`` as soon as it is there, with a fingerprint of the function's name (see
+    :func:`task_name`), the arguments and ``version``. A task whose file is there with the same fingerprint is not run
+    again. Nothing is lost when a task raises, when a worker dies or when the run is interrupted.
 
     Parameters
     ----------
@@ -161,7 +180,8 @@ def _fingerprint(function, key, arguments, version):
         described = json.dumps(arguments, sort_keys=True, default=_described)
     except TypeError as error:
         raise ParameterError(f"task {key}: {error}; give numbers, strings, paths, arrays or dataclasses") from error
-    whole = json.dumps([function.__module__, function.__qualname__, str(version), described])
+    module, _, name = getattr(function, "task_name", f"{function.__module__}.{function.__qualname__}").rpartition(".")
+    whole = json.dumps([module, name, str(version), described])
     return hashlib.sha256(whole.encode()).hexdigest()
 
 

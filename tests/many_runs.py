@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from femnn.tasks import task_name
+
 #: The scheduler of a cluster whose workers are threads of this process.
 SCHEDULER = None
 
@@ -20,6 +22,12 @@ def drawn(seed, scale=1.0, log=None):
 
 def other(seed):
     return {"values": np.array(seed)}
+
+
+@task_name("many_runs.drawn")
+def drawn_elsewhere(seed, scale=1.0, log=None):
+    """What ``drawn`` is after it was moved and renamed."""
+    return drawn(seed, scale, log)
 
 
 def surroundings(seed):

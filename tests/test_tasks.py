@@ -16,7 +16,11 @@ import pytest
 
 from femnn import DatasetError, ParameterError, clusters
 from femnn.exceptions import MissingExtraError, SchedulerError, TaskError
-from femnn.tasks import run_tasks
+from femnn.learning.datasets import Recipe, label
+from femnn.learning.directional_data import label_directions
+from femnn.multiscale.granular_runs import respond, settle
+from femnn.multiscale.rve_data import FaultCell, simulate_path
+from femnn.tasks import _fingerprint, run_tasks
 
 
 def seeds(n, **arguments):
@@ -67,6 +71,13 @@ def test_what_is_there_does_not_run_again(tmp_path, log):
     assert (first.ran, second.ran) == (3, 2)
     assert run_tasks(many_runs.drawn, seeds(5, log=log), tmp_path / "runs", workers=2).ran == 0
     assert len(second.results) == 5
+
+
+def test_a_run_goes_on_after_its_function_moved_and_was_renamed(tmp_path, log):
+    run_tasks(many_runs.drawn, seeds(2, log=log), tmp_path / "runs", workers=0)
+    outcome = run_tasks(many_runs.drawn_elsewhere, seeds(5, log=log), tmp_path / "runs", workers=2)
+    assert (outcome.ran, len(outcome.results)) == (3, 5)
+    assert sorted(runs(log)) == [0, 1, 2, 3, 4]
 
 
 def test_other_arguments_functions_and_versions_are_refused(tmp_path, log):
@@ -183,7 +194,7 @@ def test_an_interrupt_leaves_what_is_finished(tmp_path, log):
 def test_an_interrupt_from_the_terminal_ends_workers_and_what_they_started(tmp_path):
     program = (
         "import many_runs\n"
-        "from femnn.tasks import run_tasks\n"
+        "from femnn.tasks import _fingerprint, run_tasks\n"
         'if __name__ == "__main__":\n'
         "    tasks = {f'seed-{k}': {'seed': k, 'folder': '.', 'seconds': 0 if k < 2 else 600} for k in range(5)}\n"
         "    run_tasks(many_runs.waits, tasks, 'runs', workers=2)\n"
@@ -242,3 +253,19 @@ def test_results_that_cannot_be_kept(tmp_path):
     assert "returned a float, needed is a dict of arrays" in outcome.failures["number"]
     assert "x is an array of objects" in outcome.failures["objects"]
     assert not list(tmp_path.iterdir())
+
+
+def test_results_of_earlier_releases_are_taken():
+    """The names of femnn's own tasks in fingerprints are those of the modules that they were first written in."""
+    hexahedra, recipe = np.zeros((1, 8, 3)), Recipe(elements=1)
+    fingerprint = _fingerprint(label, "00000000", {"hexahedra": hexahedra, "recipe": recipe, "first": 0}, "1")
+    assert fingerprint == "b5f74c4ddcc5b543d70e4bcd8f7c47463278470fe730ea3f97706b2cdded6887"
+    arguments = {"law": "default", "cell": FaultCell(1.0, 2.0), "number": 0, "points": 9, "seed": 0, "reach": None}
+    fingerprint = _fingerprint(simulate_path, "path0000", arguments | {"law_name": "default"}, "2")
+    assert fingerprint == "f0cc8fb0d812dc6a25c3b107822dff9bd8fd5b005004cb84a6b32e7eac7e77cf"
+    for function, name in (
+        (label_directions, "femnn.learning.directional_data.label_directions"),
+        (respond, "femnn.multiscale.granular_runs.respond"),
+        (settle, "femnn.multiscale.granular_runs.settle"),
+    ):
+        assert function.task_name == name

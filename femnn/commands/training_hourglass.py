@@ -20,6 +20,7 @@ from femnn.learning.datasets import Recipe, grow
 from femnn.learning.hourglass import hourglass_range, train_hourglass
 from femnn.learning.training import TrainingOptions
 from femnn.quadrature.trained_range import TrainedRange
+from femnn.tasks import task_name
 
 _VALIDATION = 1 / 20
 _FEWEST_ELEMENTS = 40
@@ -80,6 +81,7 @@ def train_correction(folder, recipe=HOURGLASS_RECIPE, options=HOURGLASS_OPTIONS,
     return save_tested(path, {"factors": network}, card, _range(rows[0]).tensors(), test)
 
 
+@task_name("femnn.commands.training_hourglass._differences_of")
 def _differences_of(hexahedra, recipe, first):
     """Elements in the canonical pose, and the 78 entries of S that 2×2×2 points miss."""
     posed = canonical_pose(hexahedra)[0]

@@ -23,7 +23,7 @@ from femnn.integration.gauss import tensor_gauss
 from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
 from femnn.integration.parameters import lame_parameters
 from femnn.learning.checkpoints import digest
-from femnn.tasks import run_tasks
+from femnn.tasks import run_tasks, task_name
 
 #: Largest n of the Error table: what more points would be needed for is a job for refinement of the mesh.
 MOST_CANDIDATES = 20
@@ -134,6 +134,7 @@ class Dataset:
 _ARRAYS = ("hexahedra", "errors", "doubt", "weights", "optimum", "trial_weights", "trial_optimum")
 
 
+@task_name("femnn.learning.datasets.label")
 def label(hexahedra, recipe, first=0):
     """Labels of some elements of a data set, as a dict of the arrays of :class:`Dataset`.
 

@@ -14,6 +14,7 @@ from femnn.learning.datasets import Recipe, grow
 from femnn.learning.directional import material_feature
 from femnn.learning.directional_training import Rows, extended
 from femnn.learning.residues import CANDIDATES, describe_directions
+from femnn.tasks import task_name
 
 #: Poisson's ratios that the networks are trained for.
 LEAST_POISSON, MOST_POISSON = -0.5, 0.4999
@@ -137,6 +138,7 @@ def mesh_elements(n, random):
     return np.concatenate(parts)[random.permutation(sum(map(len, parts)))[:n]]
 
 
+@task_name("femnn.learning.directional_data.label_directions")
 def label_directions(hexahedra, recipe, first=0):
     """Labels of some elements of a recipe, arrays by name; elements that are not settled are left out."""
     hexahedra = hexahedra[converged_points(hexahedra)[1]]

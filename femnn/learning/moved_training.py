@@ -19,6 +19,7 @@ from femnn.learning.moved_points import FEATURES, MOST_LOGARITHM, MOST_MOVE, OUT
 from femnn.learning.network import build, to_perceptron
 from femnn.learning.perceptron import Architecture
 from femnn.learning.training import train
+from femnn.tasks import task_name
 
 _ARRAYS = ("hexahedra", "references", "gauss")
 
@@ -109,6 +110,7 @@ def make_moved_data(path, recipe, progress=True, **where):
     return MovedData(recipe, **grow(path, recipe, _label, _ARRAYS, progress, **where))
 
 
+@task_name("femnn.learning.moved_training._label")
 def _label(hexahedra, recipe, first=0):
     posed = _posed(hexahedra, np.random.default_rng([recipe.seed, 3, first]))
     standard = errors_and_reference(posed, 2, recipe.poisson)[0][:, 1]

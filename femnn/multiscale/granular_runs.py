@@ -8,14 +8,16 @@ import numpy as np
 from femnn.multiscale.grain_paths import GrainPaths, save, scatter
 from femnn.multiscale.granular import VERSION, GrainLayer, prepare, require_lammps, run_path
 from femnn.multiscale.granular_paths import draw_path, plan_paths
-from femnn.tasks import load_result, run_tasks
+from femnn.tasks import load_result, run_tasks, task_name
 
 
+@task_name("femnn.multiscale.granular_runs.respond")
 def respond(layer, number, points):
     """Arrays of the record of a layer, given by its parameters, along the drawn path with a number."""
     return vars(run_path(GrainLayer(**layer), draw_path(number, points)))
 
 
+@task_name("femnn.multiscale.granular_runs.settle")
 def settle(layer):
     """Have the sample of a layer in the cache; its folder's name."""
     return {"sample": np.array(prepare(GrainLayer(**layer)).name)}

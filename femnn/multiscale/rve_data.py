@@ -17,7 +17,7 @@ from femnn.multiscale.rve_cells import block_network
 from femnn.multiscale.rve_hydraulics import CellPermeability, CrackFilling
 from femnn.multiscale.rve_paths import WorkingRange, command
 from femnn.multiscale.rve_response import follow
-from femnn.tasks import run_tasks
+from femnn.tasks import run_tasks, task_name
 
 # Raised when the same arguments give other responses.
 _VERSION = "2"
@@ -88,6 +88,7 @@ def law_named(name):
     return RecurrentCohesive.load(name)
 
 
+@task_name("femnn.multiscale.rve_data.simulate_path")
 def simulate_path(law, cell, number, points, seed, reach, law_name):
     """Response of a cell along the commanded path ``number``: arrays of k points, by name.
 
