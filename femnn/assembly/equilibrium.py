@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-from femnn.assembly.linear_system import prescribe, vector
+from femnn.assembly.linear_system import prescribe
+from femnn.checks import vector
 from femnn.exceptions import FemnnError, ParameterError
 
 # The line search is content if the energy along the step falls to this share (Crisfield, section 9.2.1), and gives up

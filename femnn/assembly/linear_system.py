@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import bsr_array, csr_array, issparse
 
+from femnn.checks import vector
 from femnn.exceptions import ParameterError, SingularMatrixError
 
 # Assembly in another order of the elements leaves differences of 1e-15.
@@ -198,21 +199,6 @@ def _values_at(given, values, n):
     if not np.isfinite(at).all():
         raise ParameterError(f"degree of freedom {given[~np.isfinite(at)][0]} is prescribed a value that is not finite")
     return at
-
-
-def vector(values, n, name):
-    """What a user passed as a vector (n,), as floats; ParameterError if it is none."""
-    try:
-        found = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"{name} is no array of numbers: {error}") from error
-    if found.shape != (n,):
-        raise ParameterError(
-            f"{name} has shape {found.shape}, expected is ({n},), one value for each degree of freedom"
-        )
-    if not np.isfinite(found).all():
-        raise ParameterError(f"{name} is not finite at degree of freedom {np.flatnonzero(~np.isfinite(found))[0]}")
-    return found
 
 
 def named(dofs, most=8):

@@ -8,8 +8,9 @@ from tqdm import tqdm
 
 from femnn.assembly.equilibrium import Diverged, Equilibrium, check_limits, rolled_back
 from femnn.assembly.linear_solver import solve
-from femnn.assembly.linear_system import prescribe, vector
+from femnn.assembly.linear_system import prescribe
 from femnn.assembly.load_path import LoadPath, Step
+from femnn.checks import vector
 from femnn.exceptions import ConvergenceError, ParameterError
 
 # After two steps of so few iterations the next may be twice as long.

@@ -9,7 +9,7 @@ from femnn.assembly.forces import internal_force
 from femnn.assembly.fused import fill_matrix, structure
 from femnn.assembly.law_kernels import fill_strains, integrate_law
 from femnn.assembly.laws import SIZES, PointLaw, check_law, updated, virgin_state
-from femnn.assembly.linear_system import vector
+from femnn.checks import vector
 from femnn.exceptions import LawError, StateError
 from femnn.integration.lanes import LANES
 from femnn.memory import require_memory

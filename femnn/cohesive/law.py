@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -144,11 +143,3 @@ class Law(ABC):
                 "was made for"
             )
         return separation
-
-
-def positive(name, value, zero=False):
-    """``value`` as a float; ParameterError unless it is finite and positive (or zero, where that is allowed)."""
-    fits = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value)
-    if not fits or value < 0 or (value == 0 and not zero):
-        raise ParameterError(f"{name}={value!r} is not allowed; it must be finite and {'>= 0' if zero else '> 0'}")
-    return float(value)

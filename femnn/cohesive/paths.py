@@ -6,7 +6,7 @@ lines, so a path can be refined or coarsened without changing what it means.
 
 import numpy as np
 
-from femnn.cohesive.law import positive
+from femnn.checks import positive
 from femnn.exceptions import ParameterError
 
 #: Every kind that :func:`separation_paths` draws.

@@ -5,11 +5,12 @@ import warnings
 
 import numpy as np
 
+from femnn.checks import positive
 from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
 from femnn.cohesive.frictional import Frictional
 from femnn.cohesive.isotropic import Isotropic
 from femnn.cohesive.isotropic_lanes import IsotropicLanes
-from femnn.cohesive.law import Law, positive
+from femnn.cohesive.law import Law
 from femnn.cohesive.microstructure import Microstructure
 from femnn.cohesive.minimal_state import MinimalState
 from femnn.cohesive.sequences import SequenceNetwork

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from femnn.cohesive.law import Law, positive
+from femnn.checks import positive
+from femnn.cohesive.law import Law
 
 
 class XuNeedleman(Law):

@@ -1,14 +1,13 @@
 """``femnn train``: make the weight files behind rules and laws, again or for other elements and materials."""
 
 import functools
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from femnn.commands import train_cohesive, train_layer
-from femnn.tables import aligned
+from femnn.commands.training_figures import show
 
 # What trains imports torch: only the functions below do so, that `femnn train --help` need not wait for it.
 
@@ -195,28 +194,3 @@ def _settings(recipe, options, elements, seed, epochs):
     """The shipped recipe and options with what the user asked for instead."""
     recipe = replace(recipe, seed=seed, **({} if elements is None else {"elements": elements}))
     return recipe, replace(options, seed=seed, **({} if epochs is None else {"epochs": epochs}))
-
-
-def show(path, test, quiet, as_json, first="measure, tolerance"):
-    """Print where the weights are and, unless quiet, their test figures; ``first`` heads the rows of a table."""
-    if as_json:
-        click.echo(json.dumps({"weights": str(path), "test": test}, indent=2))
-        return
-    if not quiet:
-        click.echo(_table(test, first))
-    click.echo(f"weights: {path}")
-
-
-def _table(test, first):
-    """Test figures as text: one line each, or one row for each tolerance."""
-    if not any(isinstance(value, dict) for value in test.values()):
-        width = max(map(len, test), default=0)
-        return "\n".join(f"{_words(name):<{width}}  {value:.4f}" for name, value in test.items())
-    columns = list(next(iter(test.values())))
-    heads = [first, *map(_words, columns)]
-    rows = [[name, *(f"{figures[column]:.4f}" for column in columns)] for name, figures in test.items()]
-    return aligned([heads, *rows], left=0)
-
-
-def _words(name):
-    return name.replace("_", " ")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from femnn.commands.training_figures import show
+
 # what trains imports torch: only when called, as in femnn.commands.train
 
 # Camanho & Dávila (NASA/TM-2002-211737), Table 2, and friction: the law that the shipped weights were trained on
@@ -88,7 +90,6 @@ def command(law_name, network, paths, steps, out, seed, epochs, quiet, as_json, 
     """
     from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
     from femnn.cohesive.fitting import OPTIONS
-    from femnn.commands.train import show
 
     law = {"bilinear": BilinearCohesive, "exponential": ExponentialCohesive}[law_name](**material)
     options = replace(OPTIONS[network], seed=seed, **({} if epochs is None else {"epochs": epochs}))

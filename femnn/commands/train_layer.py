@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from femnn.commands.training_figures import show
+
 # what trains imports torch: only when called, as in femnn.commands.train
 
 _NETWORKS = ("isotropic", "lstm", "gru", "self-consistent")
@@ -139,7 +141,6 @@ def layer_records(data=None):
 
 def _train(name, records, network, microstructure, given, out, seed, epochs, quiet, as_json):
     from femnn.cohesive.frictional_fitting import OPTIONS
-    from femnn.commands.train import show
 
     options = replace(OPTIONS[network], seed=seed, **({} if epochs is None else {"epochs": epochs}))
     path = out / f"{name}{'' if network == 'isotropic' else f'-{network}'}"

@@ -10,8 +10,8 @@ from femnn.cohesive.law import State
 from femnn.exceptions import StateError
 from femnn.files import atomic_write
 from femnn.multiscale.fault import FaultedState
-from femnn.multiscale.porous_files import named, three
-from femnn.multiscale.series import time_series
+from femnn.multiscale.porous_files import named
+from femnn.multiscale.series import padded, time_series
 
 _FIELDS = ("u", "p", "traction", "rate", "leak_off")
 
@@ -86,7 +86,7 @@ class FaultSeries:
             "outside": fields.outside.astype(float),
         }
         data = {name: [self._mean(own)] for name, own in values.items()}
-        points = three(interface.mesh.p.T[corners.ravel()])
+        points = padded(interface.mesh.p.T[corners.ravel()])
         self._files.write(state.t, meshio.Mesh(points, cells, cell_data=data))
 
     def _mean(self, values):

@@ -11,7 +11,7 @@ what the fault's law predicts beside the traction to pairs (values (n,), derivat
 
 import numpy as np
 
-from femnn.cohesive.law import positive
+from femnn.checks import positive
 from femnn.exceptions import ParameterError
 
 # Kozeny and Carman's number for spheres; what is left of the pores where a core is squeezed shut.

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-import femnn
 from femnn.exceptions import MissingExtraError, ParameterError, SimulationError
 from femnn.multiscale.granular_simulation import FREE
 
@@ -262,7 +261,7 @@ def _work(folder, layer, sample):
         "layer": {**layer.parameters, **layer.contact_constants()},
     }
     (folder / "job.json").write_text(json.dumps(job))
-    places = [str(Path(femnn.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    places = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, places))}
     command = [sys.executable, "-m", "femnn.multiscale.granular_worker", str(folder.resolve())]
     try:

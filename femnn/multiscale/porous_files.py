@@ -9,7 +9,7 @@ from skfem.helpers import grad, sym_grad
 
 from femnn.exceptions import StateError
 from femnn.files import atomic_write
-from femnn.multiscale.series import time_series
+from femnn.multiscale.series import padded, time_series
 
 
 def save_state(path, state):
@@ -60,13 +60,13 @@ class Series:
         mesh = self._problem.displacement_basis.mesh
         cells = [("quad" if mesh.dim() == 2 else "hexahedron", mesh.t[_order(mesh)].T)]
         cell_data = {name: [values] for name, values in self._means(state).items()}
-        self._files.write(state.t, meshio.Mesh(three(mesh.p.T), cells, self._at_vertices(state), cell_data))
+        self._files.write(state.t, meshio.Mesh(padded(mesh.p.T), cells, self._at_vertices(state), cell_data))
 
     def _at_vertices(self, state):
         problem = self._problem
         displacement = state.u[problem.displacement_basis.nodal_dofs].T
         pressure = state.p[:, problem.pressure_basis.nodal_dofs[0]]
-        return {"displacement": three(displacement), **named("pressure", problem.systems, pressure)}
+        return {"displacement": padded(displacement), **named("pressure", problem.systems, pressure)}
 
     def _means(self, state):
         problem, given = self._problem, self._problem.constants
@@ -80,7 +80,7 @@ class Series:
         flows = []
         for mobility, pressure in zip(given.mobility, state.p, strict=True):
             slope = (grad(problem.pressure_basis.interpolate(pressure)) * share).sum(axis=-1)
-            flows.append(three(-np.einsum("ijn,jn->ni", mobility, slope)))
+            flows.append(padded(-np.einsum("ijn,jn->ni", mobility, slope)))
         return {"effective_stress": stress.reshape(-1, 9), **named("darcy_flow", problem.systems, flows)}
 
 
@@ -94,8 +94,3 @@ def named(what, systems, values):
 def _order(mesh):
     """scikit-fem's vertices of a cell in VTK's order."""
     return [0, 1, 2, 3] if mesh.dim() == 2 else [0, 3, 6, 2, 1, 5, 7, 4]
-
-
-def three(vectors):
-    """Vectors (n, dim) with the third component 0 where there are two."""
-    return np.pad(vectors, ((0, 0), (0, 3 - vectors.shape[1])))

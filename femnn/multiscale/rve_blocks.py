@@ -5,7 +5,7 @@ from scipy.sparse import coo_matrix, csc_array, csr_array
 from scipy.sparse.linalg import splu
 from skfem import Basis, ElementQuad1, ElementVector
 
-from femnn.cohesive.law import positive
+from femnn.checks import positive
 from femnn.exceptions import ParameterError
 
 #: How the border of a cell is driven.

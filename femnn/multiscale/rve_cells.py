@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from femnn.assembly.interface_mesh import Interface
-from femnn.cohesive.law import positive
+from femnn.checks import positive
 from femnn.exceptions import MeshError, ParameterError
 
 # Vertices closer than this share of the width are one.

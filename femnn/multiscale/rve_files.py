@@ -5,8 +5,7 @@ from pathlib import Path
 import meshio
 import numpy as np
 
-from femnn.multiscale.porous_files import three
-from femnn.multiscale.series import time_series
+from femnn.multiscale.series import padded, time_series
 
 
 class CellSeries:
@@ -34,7 +33,10 @@ class CellSeries:
         displacement = rve.displacement(state).reshape(-1, 2)
         fields = {"stress": [rve.stress(state)], "block": [rve.cell.block.astype(float)]}
         cells = [("quad", mesh.t.T)]
-        self._blocks.write(t, meshio.Mesh(three(mesh.p.T), cells, {"displacement": three(displacement)}, fields))
+        self._blocks.write(
+            t,
+            meshio.Mesh(padded(mesh.p.T), cells, {"displacement": padded(displacement)}, fields),
+        )
         interface = rve.cell.interface
         corners = interface.minus_vertices.ravel()
         values = {
@@ -44,9 +46,9 @@ class CellSeries:
             "outside": state.cracks.outside.astype(float),
         }
         lines = [("line", np.arange(len(corners)).reshape(-1, 2))]
-        moved = {"displacement": three(displacement[corners])}
+        moved = {"displacement": padded(displacement[corners])}
         data = {name: [self._mean(own)] for name, own in values.items()}
-        self._cracks.write(t, meshio.Mesh(three(mesh.p.T[corners]), lines, moved, data))
+        self._cracks.write(t, meshio.Mesh(padded(mesh.p.T[corners]), lines, moved, data))
 
     def _mean(self, values):
         """Means over the facets of values at their points."""

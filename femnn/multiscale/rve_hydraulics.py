@@ -15,7 +15,7 @@ from scipy.sparse import coo_matrix, csr_array
 from scipy.sparse.linalg import splu
 from skfem import Basis, ElementQuad1
 
-from femnn.cohesive.law import positive
+from femnn.checks import positive
 from femnn.exceptions import ParameterError
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from femnn.cohesive.law import positive
+from femnn.checks import positive
 from femnn.cohesive.paths import separation_paths
 from femnn.cohesive.recurrent import RecurrentCohesive
 from femnn.exceptions import ParameterError

@@ -5,6 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import meshio
+import numpy as np
 from meshio.xdmf import TimeSeriesReader, TimeSeriesWriter
 
 from femnn.exceptions import ParameterError
@@ -84,3 +85,8 @@ class _XdmfSeries:
         with atomic_write(self.path) as temporary:
             self._writer.filename = temporary
             self._writer.__exit__()
+
+
+def padded(vectors):
+    """Vectors (n, dim) with the third component 0 where there are two."""
+    return np.pad(vectors, ((0, 0), (0, 3 - vectors.shape[1])))

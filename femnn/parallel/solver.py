@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from femnn.assembly.linear_solver import Solution
-from femnn.assembly.linear_system import vector
+from femnn.checks import vector
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.parallel.ranks import petsc
 

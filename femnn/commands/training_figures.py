@@ -1,0 +1,32 @@
+"""What ``femnn train`` says at its end: where the weights are, and their test figures."""
+
+import json
+
+import click
+
+from femnn.tables import aligned
+
+
+def show(path, test, quiet, as_json, first="measure, tolerance"):
+    """Print where the weights are and, unless quiet, their test figures; ``first`` heads the rows of a table."""
+    if as_json:
+        click.echo(json.dumps({"weights": str(path), "test": test}, indent=2))
+        return
+    if not quiet:
+        click.echo(_table(test, first))
+    click.echo(f"weights: {path}")
+
+
+def _table(test, first):
+    """Test figures as text: one line each, or one row for each tolerance."""
+    if not any(isinstance(value, dict) for value in test.values()):
+        width = max(map(len, test), default=0)
+        return "\n".join(f"{_words(name):<{width}}  {value:.4f}" for name, value in test.items())
+    columns = list(next(iter(test.values())))
+    heads = [first, *map(_words, columns)]
+    rows = [[name, *(f"{figures[column]:.4f}" for column in columns)] for name, figures in test.items()]
+    return aligned([heads, *rows], left=0)
+
+
+def _words(name):
+    return name.replace("_", " ")
