@@ -14,12 +14,12 @@ from tqdm import tqdm
 from femnn import AdaptiveGauss, distorted_hexahedra
 from femnn.commands import Command
 from femnn.commands.comparison import Structure
-from femnn.commands.locations import data_folder
 from femnn.commands.training import CLASSIFIER_OPTIONS, WEIGHTS_RECIPE, train_points_classifier
 from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
 from femnn.geometry.reading import read_mesh
-from femnn.machine import description
-from femnn.tables import markdown
+from femnn.io.locations import data_folder
+from femnn.io.tables import markdown
+from femnn.system.hardware import description
 
 TOLERANCES = {"entries": (1e-1, 1e-2, 1e-3, 1e-4, 1e-6), "energy": (1e-1, 1e-2, 1e-3)}
 EXACT = (1e-2, 1e-4, 1e-7)

@@ -16,15 +16,15 @@ from skfem.models.elasticity import lame_parameters, linear_elasticity
 
 import femnn
 from femnn.commands import Command
-from femnn.commands.locations import data_folder
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.reading import read_mesh
 from femnn.geometry.validity import VALID, classify
 from femnn.integration.convergence import error_table, smallest_points
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.stiffness import elasticity_stiffness
-from femnn.machine import description
-from femnn.tables import markdown
+from femnn.io.locations import data_folder
+from femnn.io.tables import markdown
+from femnn.system.hardware import description
 
 _YOUNG, _POISSON = 210e9, 0.3
 _CHUNK = 4096

@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from femnn.commands import Command
 from femnn.geometry.families import distorted_cube
-from femnn.machine import description
-from femnn.tables import markdown
+from femnn.io.tables import markdown
+from femnn.system.hardware import description
 
 _DISTORTION = 0.2
 _POINTS = (8, 27)

@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from femnn import distorted_hexahedra
 from femnn.commands import Command
-from femnn.commands.locations import data_folder
-from femnn.machine import description
+from femnn.io.locations import data_folder
+from femnn.io.tables import markdown
 from femnn.plotting import save
-from femnn.tables import markdown
+from femnn.system.hardware import description
 
 RANDOM = "random"
 

@@ -25,10 +25,10 @@ from femnn.cohesive.recurrent import NETWORKS
 from femnn.commands import Command
 from femnn.commands.beams import TITLES, Beam, delaminate, difference, mixed_mode, plateau
 from femnn.commands.train_cohesive import AS4_PEEK, STEPS, train_cohesive
-from femnn.files import atomic_write
-from femnn.machine import description
+from femnn.io.atomic import atomic_write
+from femnn.io.tables import markdown
 from femnn.plotting import save
-from femnn.tables import markdown
+from femnn.system.hardware import description
 
 # Neither training nor the figures on the cards have seen it.
 _SEED = 2_000_003

@@ -19,18 +19,18 @@ from femnn import AdaptiveGauss, CorrectedGauss, GaussLegendre, distorted_hexahe
 from femnn.commands import Command
 from femnn.commands import training as recipes
 from femnn.commands.training_points import DIRECTIONAL_OPTIONS, fit_directional
-from femnn.files import atomic_write
 from femnn.geometry.quality import scaled_jacobian
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.error import error_against, stiffness_error
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
 from femnn.integration.stiffness import elasticity_stiffness
+from femnn.io.atomic import atomic_write
+from femnn.io.tables import markdown
 from femnn.learning.datasets import Recipe, label, make_dataset
 from femnn.learning.directional_data import DirectionalData, DirectionalRecipe, label_directions
 from femnn.learning.integration_points import FEWEST, classes
-from femnn.machine import description
-from femnn.tables import markdown
+from femnn.system.hardware import description
 
 TOLERANCES = (1e-3, 1e-7)
 LEVELS = (0.1, 0.2, 0.3, 0.4)

@@ -26,8 +26,8 @@ from femnn.cohesive.paths import refined, respond
 from femnn.commands import Command
 from femnn.commands.layer_pictures import draw_unseen
 from femnn.commands.train_layer import layer_records, split_layer, train_layer
-from femnn.machine import description
-from femnn.tables import markdown
+from femnn.io.tables import markdown
+from femnn.system.hardware import description
 
 _GRAINS = ("porosity-coordination", "fabric", "all")
 #: What is trained: network and the microstructure that it predicts. Those laws can be given measured values, too.

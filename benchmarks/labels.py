@@ -16,10 +16,10 @@ from publishing import publish
 
 from femnn.commands import Command
 from femnn.commands.training_points import DIRECTIONAL_RECIPE
+from femnn.io.tables import markdown
 from femnn.learning.directional_data import label_directions, make_directional_data
-from femnn.machine import description
-from femnn.tables import markdown
-from femnn.tasks import run_tasks
+from femnn.system.hardware import description
+from femnn.tasks.run import run_tasks
 
 ASKED = 1.7
 

@@ -10,13 +10,13 @@ from tqdm import tqdm
 
 from femnn import AdaptiveGauss, distorted_hexahedra, hexahedra
 from femnn.commands import Command
-from femnn.commands.locations import data_folder
 from femnn.geometry.reading import read_mesh
 from femnn.integration.convergence import error_table, smallest_points
 from femnn.integration.tensor_errors import tensor_rule_errors
+from femnn.io.locations import data_folder
+from femnn.io.tables import markdown
 from femnn.learning.integration_points import FEWEST
-from femnn.machine import description
-from femnn.tables import markdown
+from femnn.system.hardware import description
 
 _MOST = 24
 

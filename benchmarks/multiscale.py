@@ -22,10 +22,10 @@ import femnn
 from femnn.cohesive.fitting import responses
 from femnn.cohesive.frictional_data import path_data, rms_errors, targets
 from femnn.commands import Command
-from femnn.commands.locations import data_folder
 from femnn.commands.train_layer import layer_records, split_layer
-from femnn.learning.checkpoints import locate
-from femnn.machine import description
+from femnn.io.locations import data_folder
+from femnn.io.tables import markdown
+from femnn.io.weight_files import locate
 from femnn.multiscale import grain_paths
 from femnn.multiscale.granular import GrainLayer, prepare, run_path
 from femnn.multiscale.granular_measures import mismatch
@@ -33,7 +33,7 @@ from femnn.multiscale.granular_paths import constant_load
 from femnn.multiscale.rve_data import FaultCell, simulate_paths
 from femnn.multiscale.rve_law import RVELaw
 from femnn.plotting import save
-from femnn.tables import markdown
+from femnn.system.hardware import description
 
 # Neither training nor the example has seen its paths.
 _SEED = 2_000_003

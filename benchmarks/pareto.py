@@ -26,12 +26,12 @@ from tqdm import tqdm
 
 import femnn
 from femnn.commands import Command
-from femnn.commands.locations import data_folder
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.reading import read_mesh
-from femnn.machine import description
+from femnn.io.locations import data_folder
+from femnn.io.tables import markdown
 from femnn.plotting import save
-from femnn.tables import markdown
+from femnn.system.hardware import description
 
 _SEED = 20_260
 _POISSON = 0.3

@@ -21,11 +21,11 @@ from tqdm import tqdm
 
 import femnn
 from femnn.commands import Command
-from femnn.commands.locations import data_folder
 from femnn.exceptions import FemnnError
-from femnn.files import atomic_write
-from femnn.machine import description
-from femnn.tables import markdown
+from femnn.io.atomic import atomic_write
+from femnn.io.locations import data_folder
+from femnn.io.tables import markdown
+from femnn.system.hardware import description
 
 _HERE = Path(__file__).resolve().parent
 _ROOT = Path(femnn.__file__).resolve().parents[1]

@@ -10,11 +10,11 @@ import skfem
 import femnn
 from femnn.assembly.elasticity import isotropic_stiffness
 from femnn.commands.comparison import LOAD
-from femnn.commands.locations import data_folder
 from femnn.geometry.families import cooks_membrane, thick_sphere, twisted_beam
 from femnn.geometry.hexahedron import shape_gradients
 from femnn.geometry.reading import read_mesh
 from femnn.integration.parameters import lame_parameters
+from femnn.io.locations import data_folder
 
 _SEED = 1
 

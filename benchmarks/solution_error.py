@@ -22,9 +22,9 @@ import femnn
 from femnn.commands import Command
 from femnn.geometry.families import mirrored_cube
 from femnn.geometry.quality import signed_volume
-from femnn.machine import description
+from femnn.io.tables import markdown
 from femnn.plotting import save
-from femnn.tables import markdown
+from femnn.system.hardware import description
 
 _POISSON = 0.3
 _EXACT = Candidate("exact integration", lambda poisson: femnn.GaussLegendre(10), learned=False)

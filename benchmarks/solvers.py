@@ -18,8 +18,8 @@ from tqdm import tqdm
 import femnn
 from femnn.commands import Command
 from femnn.geometry.families import distorted_cube
-from femnn.machine import description
-from femnn.tables import markdown
+from femnn.io.tables import markdown
+from femnn.system.hardware import description
 
 _SCIKIT_FEM = "skfem.solve"
 

@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from femnn.files import atomic_write
+from femnn.io.atomic import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 import femnn
-from femnn.commands.locations import data_folder
-from femnn.files import atomic_write
 from femnn.geometry.reading import read_mesh
+from femnn.io.atomic import atomic_write
+from femnn.io.locations import data_folder
+from femnn.io.tables import aligned
 from femnn.parallel.matrix import assemble_elasticity
 from femnn.parallel.part import Part
 from femnn.parallel.partition import FIXED_COST, partition
@@ -26,7 +27,6 @@ from femnn.parallel.ranks import together, world
 from femnn.parallel.solver import solve
 from femnn.parallel.stages import Stages
 from femnn.parallel.subdivision import subdivided, subdivided_points
-from femnn.tables import aligned
 
 LOAD = 5e3
 

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 import femnn
 from femnn.assembly.interface_output import save_interface
 from femnn.commands.beams import TITLES, Beam, classical, closed_form, delaminate, mixed_mode, plateau
-from femnn.files import atomic_write
+from femnn.io.atomic import atomic_write
+from femnn.io.tables import markdown
 from femnn.plotting import save
-from femnn.tables import markdown
 
 # Camanho & Dávila (NASA/TM-2002-211737), Table 2
 AS4_PEEK = {

@@ -18,11 +18,11 @@ import skfem
 from matplotlib.figure import Figure
 
 import femnn
-from femnn.files import atomic_write
 from femnn.geometry.families import distorted_cube
 from femnn.integration.convergence import error_table, smallest_points
+from femnn.io.atomic import atomic_write
+from femnn.io.tables import markdown
 from femnn.plotting import save
-from femnn.tables import markdown
 
 # Of rubber after Treloar's data, two terms of R. W. Ogden, Proc. R. Soc. A 326 (1972) 565-584; MPa.
 MODULI, EXPONENTS, BULK = (0.63, -0.01), (1.3, -2.0), 5.0

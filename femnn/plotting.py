@@ -7,7 +7,7 @@ from matplotlib.colors import Normalize
 from mpl_toolkits.mplot3d import proj3d
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
-from femnn.files import atomic_write
+from femnn.io.atomic import atomic_write
 
 #: Colour of cells without a value.
 PLAIN = (0.75, 0.79, 0.83, 1.0)

@@ -14,10 +14,10 @@ from bent_blade import bent_blade
 from bracket import bracket
 from pipe_junction import pipe_junction
 
-from femnn.files import atomic_write
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.quality import distance_from_parallelepiped, scaled_jacobian
 from femnn.geometry.validity import valid_elements
+from femnn.io.atomic import atomic_write
 
 PARTS = {"bracket": bracket, "pipe_junction": pipe_junction, "bent_blade": bent_blade}
 

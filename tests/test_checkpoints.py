@@ -10,17 +10,10 @@ import pytest
 import safetensors.numpy
 
 from femnn.exceptions import DatasetError, ParameterError, WeightFileError
-from femnn.learning import checkpoints
-from femnn.learning.checkpoints import (
-    digest,
-    load_networks,
-    load_state,
-    load_weights,
-    save_networks,
-    save_state,
-    save_weights,
-)
+from femnn.io import weight_files as checkpoints
+from femnn.io.weight_files import digest, load_state, load_weights, save_state, save_weights
 from femnn.learning.perceptron import Architecture, Perceptron
+from femnn.learning.weights import load_networks, save_networks
 
 CARD = {
     "kind": "integration-points",

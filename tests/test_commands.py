@@ -19,9 +19,10 @@ from click.testing import CliRunner
 from matplotlib import image
 
 import femnn
-from femnn.commands import inspection_files, locations, main
+from femnn.commands import inspection_files, main
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.quality import scaled_jacobian
+from femnn.io import locations
 from femnn.learning import datasets, directional_data
 
 SCRIPT = Path(sys.executable).with_name("femnn")

@@ -13,12 +13,12 @@ from femnn.geometry.hexahedron import VERTICES
 from femnn.geometry.symmetry import canonical_pose
 from femnn.integration.gauss import tensor_gauss
 from femnn.learning import quadrature_weights
-from femnn.learning.checkpoints import load_networks
 from femnn.learning.datasets import Recipe, make_dataset
 from femnn.learning.features import features_named
 from femnn.learning.integration_points import FEWEST, classes, train_classifier
 from femnn.learning.quadrature_weights import improvable, posed_factors, predicted_r_error, train_regressor, unposed
 from femnn.learning.training import TrainingOptions
+from femnn.learning.weights import load_networks
 
 QUICK = TrainingOptions(learning_rate=3e-3, batch_size=64, epochs=25)
 

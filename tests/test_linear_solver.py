@@ -9,9 +9,9 @@ from scipy.sparse import csr_matrix, diags_array
 import femnn
 from femnn.assembly import linear_solver
 from femnn.assembly.near_null_space import near_null_space
-from femnn.commands.locations import data_folder
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.reading import read_mesh
+from femnn.io.locations import data_folder
 
 METHODS = ["splu", "pyamg", "cg"]
 VECTOR = skfem.ElementVector(skfem.ElementHex1())

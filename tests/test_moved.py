@@ -31,8 +31,8 @@ from femnn.integration.patch_projection import (
     scale_to_volume,
 )
 from femnn.integration.patch_test import patch_integrands, patch_residual
-from femnn.learning.checkpoints import load_networks
 from femnn.learning.moved_points import describe, placed, predicted_moves
+from femnn.learning.weights import load_networks
 
 PRETRAINED = Path(femnn.__file__).parent / "pretrained"
 

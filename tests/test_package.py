@@ -16,15 +16,12 @@ ROOT = Path(femnn.__file__).parent
 # The rooms, lowest first: a room imports only from itself and from rooms before it.
 ORDER = [
     "exceptions",
-    "files",
-    "machine",
-    "memory",
-    "tables",
+    "system",
     "checks",
-    "clusters",
     "geometry",
-    "plotting",
+    "io",
     "integration",
+    "plotting",
     "tasks",
     "learning",
     "cohesive",

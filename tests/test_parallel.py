@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 import femnn
 from femnn.commands import main as command
-from femnn.commands.locations import data_folder
 from femnn.exceptions import MeshError, MissingExtraError, ParameterError
 from femnn.geometry.reading import read_mesh
+from femnn.io.locations import data_folder
 from femnn.parallel.files import read_share, write_share
 from femnn.parallel.partition import cell_costs, imbalance, partition
 from femnn.parallel.share import fingerprint, shares

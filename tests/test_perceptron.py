@@ -264,5 +264,5 @@ def test_build_refuses_a_standardisation_of_other_features():
 
 
 def test_inference_and_weight_files_do_not_load_torch():
-    code = "import sys, femnn.learning.perceptron, femnn.learning.checkpoints; sys.exit('torch' in sys.modules)"
+    code = "import sys, femnn.learning.perceptron, femnn.io.weight_files; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

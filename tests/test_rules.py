@@ -23,7 +23,7 @@ from femnn.integration.convergence import converged_stiffness, error_table, smal
 from femnn.integration.error import stiffness_error
 from femnn.integration.stiffness import elasticity_stiffness
 from femnn.integration.tensor_errors import tensor_rule_errors
-from femnn.learning.checkpoints import load_networks, save_networks
+from femnn.learning.weights import load_networks, save_networks
 
 PRETRAINED = Path(femnn.__file__).parent / "pretrained"
 

@@ -14,13 +14,14 @@ import numpy as np
 import psutil
 import pytest
 
-from femnn import DatasetError, ParameterError, clusters
+from femnn import DatasetError, ParameterError
 from femnn.exceptions import MissingExtraError, SchedulerError, TaskError
 from femnn.learning.datasets import Recipe, label
 from femnn.learning.directional_data import label_directions
 from femnn.multiscale.granular_runs import respond, settle
 from femnn.multiscale.rve_data import FaultCell, simulate_path
-from femnn.tasks import _fingerprint, run_tasks
+from femnn.tasks import executors as clusters
+from femnn.tasks.run import _fingerprint, run_tasks
 
 
 def seeds(n, **arguments):
@@ -194,7 +195,7 @@ def test_an_interrupt_leaves_what_is_finished(tmp_path, log):
 def test_an_interrupt_from_the_terminal_ends_workers_and_what_they_started(tmp_path):
     program = (
         "import many_runs\n"
-        "from femnn.tasks import _fingerprint, run_tasks\n"
+        "from femnn.tasks.run import _fingerprint, run_tasks\n"
         'if __name__ == "__main__":\n'
         "    tasks = {f'seed-{k}': {'seed': k, 'folder': '.', 'seconds': 0 if k < 2 else 600} for k in range(5)}\n"
         "    run_tasks(many_runs.waits, tasks, 'runs', workers=2)\n"

@@ -17,9 +17,9 @@ import numpy as np
 import skfem
 
 import femnn
-from femnn.commands.locations import data_folder
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.reading import read_mesh
+from femnn.io.locations import data_folder
 from femnn.parallel.stages import Stages, peak_memory
 
 RULE = femnn.GaussLegendre(2)

@@ -18,8 +18,8 @@ from femnn.integration.gauss import tensor_gauss
 from femnn.integration.gram import COLUMNS, ROWS
 from femnn.integration.parameters import lame_parameters
 from femnn.integration.stiffness import elasticity_stiffness
-from femnn.learning.checkpoints import load_networks
 from femnn.learning.hourglass import OUTPUTS, differences, hourglass_features, hourglass_range
+from femnn.learning.weights import load_networks
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import describe
 from femnn.quadrature.trained_range import TrainedRange

@@ -3,7 +3,7 @@
 import meshio
 import numpy as np
 
-from femnn.files import atomic_write
+from femnn.io.atomic import atomic_write
 
 
 def save_interface(path, elements, u=None, **fields):

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from femnn.assembly.interface import InterfaceElements, SparseSum
 from femnn.assembly.load_path import Heading
 from femnn.exceptions import OutsideRangeError, ParameterError, StateError
-from femnn.files import atomic_write
+from femnn.io.atomic import atomic_write
 
 # Fields of a heading that are numbers, in the order of their arguments.
 _HEADING = ("dt", "length", "longest", "dissipation")

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix, get_index_dtype, issparse
 from femnn.assembly.blocks import Blocks
 from femnn.exceptions import MeshError, ParameterError
 from femnn.geometry.mesh import require_vertices
-from femnn.memory import require_memory
+from femnn.system.memory import require_memory
 
 # Neighbours of a node are counted in two bytes.
 _MOST_NEIGHBOURS = 65535

@@ -12,7 +12,7 @@ from femnn.assembly.laws import SIZES, PointLaw, check_law, updated, virgin_stat
 from femnn.checks import vector
 from femnn.exceptions import LawError, StateError
 from femnn.integration.lanes import LANES
-from femnn.memory import require_memory
+from femnn.system.memory import require_memory
 
 
 class Solid:

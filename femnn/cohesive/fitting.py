@@ -11,7 +11,7 @@ from femnn.cohesive.cells import FeedForward, GatedNetwork, MinimalStateCell, Se
 from femnn.cohesive.paths import KINDS, respond, separation_paths
 from femnn.cohesive.recurrent import KIND, NETWORKS, RecurrentCohesive
 from femnn.exceptions import ParameterError
-from femnn.learning.checkpoints import save_weights
+from femnn.io.weight_files import save_weights
 from femnn.learning.perceptron import prefixed
 from femnn.learning.training import TrainingOptions, train
 

@@ -15,7 +15,7 @@ from femnn.cohesive.microstructure import Microstructure
 from femnn.cohesive.minimal_state import MinimalState
 from femnn.cohesive.sequences import SequenceNetwork
 from femnn.exceptions import FemnnWarning, ParameterError, WeightFileError
-from femnn.learning.checkpoints import load_weights, locate
+from femnn.io.weight_files import load_weights, locate
 from femnn.learning.perceptron import unprefixed
 
 KIND = "cohesive-law"

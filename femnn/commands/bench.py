@@ -6,8 +6,8 @@ import sys
 
 import click
 
-from femnn.commands.locations import data_folder
 from femnn.exceptions import FemnnError
+from femnn.io.locations import data_folder
 
 
 @click.command("bench", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from femnn.exceptions import ParameterError
-from femnn.learning.checkpoints import save_networks
+from femnn.learning.weights import save_networks
 
 
 def require_enough(elements, fewest, purpose, useful):

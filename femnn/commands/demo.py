@@ -11,15 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from femnn.commands.comparison import Structure, compare_rules, standard_rules
-from femnn.commands.locations import data_folder
-from femnn.files import atomic_write
 from femnn.geometry.reading import read_mesh
 from femnn.integration.parameters import lame_parameters
-from femnn.machine import description
+from femnn.io.atomic import atomic_write
+from femnn.io.locations import data_folder
+from femnn.io.tables import markdown
 from femnn.plotting import draw_surface, save
 from femnn.quadrature.adaptive import AdaptiveGauss
 from femnn.quadrature.corrected import CorrectedGauss
-from femnn.tables import markdown
+from femnn.system.hardware import description
 
 # Uniform rules in greys, the learned ones in colours that also the colour-blind tell apart.
 _COLOURS = {"AdaptiveGauss": "#0072b2", "CorrectedGauss": "#d55e00"}

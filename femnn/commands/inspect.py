@@ -14,8 +14,8 @@ from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.reading import read_mesh
 from femnn.integration.convergence import MOST_POINTS
+from femnn.io.tables import aligned
 from femnn.quadrature.report import count_rules
-from femnn.tables import aligned
 
 _LISTED = 20
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from skfem.io.meshio import to_meshio
 
-from femnn.files import atomic_write
+from femnn.io.atomic import atomic_write
 from femnn.plotting import PLAIN, draw_surface, save
 
 _CHOSEN, _NEEDED = "#1f6f8b", "#e0a030"

@@ -7,11 +7,11 @@ import numpy as np
 
 from femnn.commands.inspection import make_rule
 from femnn.geometry.reading import read_mesh
+from femnn.io.tables import aligned
 from femnn.parallel.files import digest, write_share
 from femnn.parallel.partition import FIXED_COST, imbalance, partition, points_per_cell
 from femnn.parallel.share import shares
 from femnn.quadrature.gauss import GaussLegendre
-from femnn.tables import aligned
 
 
 @click.command("partition")

@@ -10,7 +10,6 @@ from femnn.commands.cards import range_text, save_tested
 from femnn.exceptions import FemnnWarning, ParameterError
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.error import error_against
-from femnn.learning.checkpoints import save_networks
 from femnn.learning.datasets import Recipe, make_dataset
 from femnn.learning.features import features_named
 from femnn.learning.integration_points import classes, train_classifier
@@ -23,6 +22,7 @@ from femnn.learning.quadrature_weights import (
 )
 from femnn.learning.quadrature_weights import train_classifier as train_improvable
 from femnn.learning.training import TrainingOptions
+from femnn.learning.weights import save_networks
 from femnn.quadrature.calibration import TOLERANCES
 from femnn.quadrature.corrected import KIND as WEIGHTS_KIND
 from femnn.quadrature.corrected import CorrectedGauss

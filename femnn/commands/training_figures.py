@@ -4,7 +4,7 @@ import json
 
 import click
 
-from femnn.tables import aligned
+from femnn.io.tables import aligned
 
 
 def show(path, test, quiet, as_json, first="measure, tolerance"):

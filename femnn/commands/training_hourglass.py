@@ -20,7 +20,7 @@ from femnn.learning.datasets import Recipe, grow
 from femnn.learning.hourglass import hourglass_range, train_hourglass
 from femnn.learning.training import TrainingOptions
 from femnn.quadrature.trained_range import TrainedRange
-from femnn.tasks import task_name
+from femnn.tasks.run import task_name
 
 _VALIDATION = 1 / 20
 _FEWEST_ELEMENTS = 40

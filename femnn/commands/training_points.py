@@ -9,7 +9,6 @@ from femnn.commands.cards import range_text, require_enough
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.directions import FEWEST, MEASURES, MOST, converged_points
 from femnn.integration.tensor_errors import tensor_rule_errors
-from femnn.learning.checkpoints import save_networks
 from femnn.learning.directional import DirectionalNetwork
 from femnn.learning.directional_data import (
     LEAST_POISSON,
@@ -21,6 +20,7 @@ from femnn.learning.directional_data import (
 from femnn.learning.directional_training import least_corrections, train_directional
 from femnn.learning.residues import CANDIDATES, FEATURES
 from femnn.learning.training import TrainingOptions
+from femnn.learning.weights import save_networks
 from femnn.quadrature.calibration import TOLERANCES, Calibration, scores
 from femnn.quadrature.point_predictors import DIRECTIONAL_KIND
 from femnn.quadrature.trained_range import TrainedRange

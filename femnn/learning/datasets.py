@@ -16,14 +16,14 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
 from femnn.exceptions import DatasetError, ParameterError
-from femnn.files import atomic_write
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.convergence import errors_and_reference
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
 from femnn.integration.parameters import lame_parameters
-from femnn.learning.checkpoints import digest
-from femnn.tasks import run_tasks, task_name
+from femnn.io.atomic import atomic_write
+from femnn.io.weight_files import digest
+from femnn.tasks.run import run_tasks, task_name
 
 #: Largest n of the Error table: what more points would be needed for is a job for refinement of the mesh.
 MOST_CANDIDATES = 20
@@ -174,7 +174,7 @@ def make_dataset(path, recipe, progress=True, **where):
     progress
         Show a progress bar, if stderr is a terminal.
     where
-        ``workers`` or ``scheduler`` of :func:`femnn.tasks.run_tasks`; by default this process labels the elements.
+        ``workers`` or ``scheduler`` of :func:`femnn.tasks.run.run_tasks`; by default this process labels the elements.
 
     Returns
     -------

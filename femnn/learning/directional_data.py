@@ -14,7 +14,7 @@ from femnn.learning.datasets import Recipe, grow
 from femnn.learning.directional import material_feature
 from femnn.learning.directional_training import Rows, extended
 from femnn.learning.residues import CANDIDATES, describe_directions
-from femnn.tasks import task_name
+from femnn.tasks.run import task_name
 
 #: Poisson's ratios that the networks are trained for.
 LEAST_POISSON, MOST_POISSON = -0.5, 0.4999

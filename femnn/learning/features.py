@@ -53,7 +53,7 @@ def features_named(name):
 
 
 def features_of(weights):
-    """The description that the networks of a weight file need, :class:`femnn.learning.checkpoints.Networks`.
+    """The description that the networks of a weight file need, :class:`femnn.learning.weights.Networks`.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from femnn.learning.moved_points import FEATURES, MOST_LOGARITHM, MOST_MOVE, OUT
 from femnn.learning.network import build, to_perceptron
 from femnn.learning.perceptron import Architecture
 from femnn.learning.training import train
-from femnn.tasks import task_name
+from femnn.tasks.run import task_name
 
 _ARRAYS = ("hexahedra", "references", "gauss")
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from femnn.exceptions import ParameterError, TrainingError
-from femnn.learning.checkpoints import load_state, save_state
+from femnn.io.weight_files import load_state, save_state
 from femnn.learning.network import describe, fingerprint, restore_state, row_tensors, state_arrays, to_tensors
 from femnn.learning.perceptron import prefixed, unprefixed
 

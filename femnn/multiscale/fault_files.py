@@ -8,10 +8,10 @@ import numpy as np
 
 from femnn.cohesive.law import State
 from femnn.exceptions import StateError
-from femnn.files import atomic_write
+from femnn.io.atomic import atomic_write
+from femnn.io.time_series import padded, time_series
 from femnn.multiscale.fault import FaultedState
 from femnn.multiscale.porous_files import named
-from femnn.multiscale.series import padded, time_series
 
 _FIELDS = ("u", "p", "traction", "rate", "leak_off")
 
@@ -62,7 +62,7 @@ class FaultSeries:
     Parameters
     ----------
     path, start
-        As :func:`femnn.multiscale.series.time_series` takes them.
+        As :func:`femnn.io.time_series.time_series` takes them.
     reservoir : FaultedReservoir
     """
 

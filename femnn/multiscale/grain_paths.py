@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from femnn.exceptions import DatasetError
-from femnn.files import atomic_write
+from femnn.io.atomic import atomic_write
 from femnn.multiscale.granular_measures import mismatch
 
 #: The data set that comes with femnn.

@@ -8,7 +8,7 @@ import numpy as np
 from femnn.multiscale.grain_paths import GrainPaths, save, scatter
 from femnn.multiscale.granular import VERSION, GrainLayer, prepare, require_lammps, run_path
 from femnn.multiscale.granular_paths import draw_path, plan_paths
-from femnn.tasks import load_result, run_tasks, task_name
+from femnn.tasks.run import load_result, run_tasks, task_name
 
 
 @task_name("femnn.multiscale.granular_runs.respond")
@@ -39,7 +39,7 @@ def simulate_grains(folder, paths=320, seeds=5, layer=None, points=140, workers=
     points
         Of each path, the start included.
     workers, scheduler, progress
-        See :func:`femnn.tasks.run_tasks`.
+        See :func:`femnn.tasks.run.run_tasks`.
 
     Returns
     -------

@@ -8,8 +8,8 @@ import numpy as np
 from skfem.helpers import grad, sym_grad
 
 from femnn.exceptions import StateError
-from femnn.files import atomic_write
-from femnn.multiscale.series import padded, time_series
+from femnn.io.atomic import atomic_write
+from femnn.io.time_series import padded, time_series
 
 
 def save_state(path, state):
@@ -48,7 +48,7 @@ class Series:
     Parameters
     ----------
     path, start
-        As :func:`femnn.multiscale.series.time_series` takes them: a PVD or XDMF file, and when a run goes on.
+        As :func:`femnn.io.time_series.time_series` takes them: a PVD or XDMF file, and when a run goes on.
     problem : PorousProblem
     """
 

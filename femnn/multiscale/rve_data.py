@@ -11,13 +11,13 @@ import numpy as np
 
 from femnn.cohesive.recurrent import RecurrentCohesive
 from femnn.exceptions import DatasetError, ParameterError
-from femnn.files import atomic_write
+from femnn.io.atomic import atomic_write
 from femnn.multiscale.rve import RVE
 from femnn.multiscale.rve_cells import block_network
 from femnn.multiscale.rve_hydraulics import CellPermeability, CrackFilling
 from femnn.multiscale.rve_paths import WorkingRange, command
 from femnn.multiscale.rve_response import follow
-from femnn.tasks import run_tasks, task_name
+from femnn.tasks.run import run_tasks, task_name
 
 # Raised when the same arguments give other responses.
 _VERSION = "2"
@@ -224,7 +224,7 @@ def simulate_paths(
     reach
         Largest shear, in the units of the law; default: what fits it.
     workers, scheduler, progress
-        See :func:`femnn.tasks.run_tasks`.
+        See :func:`femnn.tasks.run.run_tasks`.
 
     Returns
     -------

@@ -5,7 +5,7 @@ from pathlib import Path
 import meshio
 import numpy as np
 
-from femnn.multiscale.series import padded, time_series
+from femnn.io.time_series import padded, time_series
 
 
 class CellSeries:
@@ -17,7 +17,7 @@ class CellSeries:
     Parameters
     ----------
     path, start
-        As :func:`femnn.multiscale.series.time_series` takes them; the times are numbers of steps, or what you pass.
+        As :func:`femnn.io.time_series.time_series` takes them; the times are numbers of steps, or what you pass.
     rve : femnn.multiscale.rve.RVE
     """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from femnn.exceptions import MeshError
-from femnn.files import atomic_write
+from femnn.io.atomic import atomic_write
 from femnn.parallel.ranks import together, world
 from femnn.parallel.share import Share, fingerprint
 

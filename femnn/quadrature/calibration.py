@@ -87,7 +87,7 @@ class Calibration:
 
     @classmethod
     def from_weights(cls, weights, name):
-        """What :meth:`tensors` gave, out of :class:`femnn.learning.checkpoints.Networks`."""
+        """What :meth:`tensors` gave, out of :class:`femnn.learning.weights.Networks`."""
         names = [f"calibration-{name}.{field.name}" for field in fields(cls)]
         weights.require(tensors=names)
         return cls(*(weights.tensors[name] for name in names))

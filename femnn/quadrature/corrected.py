@@ -9,10 +9,10 @@ from femnn.geometry.mesh import vertex_array
 from femnn.geometry.symmetry import vertex_permutations
 from femnn.geometry.validity import healthy_vertices, require_valid
 from femnn.integration.gauss import tensor_gauss
-from femnn.learning.checkpoints import load_networks
 from femnn.learning.features import features_of
 from femnn.learning.patch_weights import passing_weights
 from femnn.learning.quadrature_weights import correction_factors, unposed
+from femnn.learning.weights import load_networks
 from femnn.quadrature.rule import CellGroup, Rule, describe, warn_of_degree
 from femnn.quadrature.trained_range import TrainedRange
 

@@ -11,8 +11,8 @@ from femnn.geometry.validity import healthy_vertices, require_valid
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.patch_projection import project, scale_to_volume
 from femnn.integration.stiffness import elasticity_stiffness
-from femnn.learning.checkpoints import load_networks
 from femnn.learning.moved_points import FEATURES, OUTPUTS, describe, placed, predicted_moves
+from femnn.learning.weights import load_networks
 from femnn.quadrature.rule import CellGroup, Rule, warn_of_degree
 from femnn.quadrature.rule import describe as describe_rule
 from femnn.quadrature.trained_range import TrainedRange

@@ -3,10 +3,10 @@
 import numpy as np
 
 from femnn.exceptions import ParameterError, WeightFileError
-from femnn.learning.checkpoints import load_networks
 from femnn.learning.directional import DirectionalNetwork
 from femnn.learning.features import features_of
 from femnn.learning.integration_points import FEWEST
+from femnn.learning.weights import load_networks
 from femnn.quadrature.calibration import Calibration
 from femnn.quadrature.trained_range import TrainedRange
 

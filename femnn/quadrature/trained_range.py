@@ -24,7 +24,7 @@ class TrainedRange:
 
     @classmethod
     def from_weights(cls, weights):
-        """What :meth:`tensors` gave, out of :class:`femnn.learning.checkpoints.Networks`."""
+        """What :meth:`tensors` gave, out of :class:`femnn.learning.weights.Networks`."""
         weights.require(tensors=("range.low", "range.high"))
         return cls(weights.tensors["range.low"], weights.tensors["range.high"])
 

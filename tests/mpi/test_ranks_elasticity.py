@@ -6,9 +6,9 @@ import skfem
 from structures import RULE, beam, difference
 
 import femnn
-from femnn.commands.locations import data_folder
 from femnn.exceptions import ConvergenceError, MeshError, ParameterError
 from femnn.geometry.reading import read_mesh
+from femnn.io.locations import data_folder
 from femnn.parallel.matrix import assemble_elasticity
 from femnn.parallel.part import Part
 from femnn.parallel.partition import cell_costs

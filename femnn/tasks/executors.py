@@ -27,7 +27,7 @@ def attempts(function, tasks, queue, workers, scheduler):
     """Yield the attempts at the tasks in ``queue`` as they end: (key, arrays, message), one of the last two None.
 
     Keys may be appended to ``queue`` for another attempt while they are consumed; otherwise the arguments are those of
-    :func:`femnn.tasks.run_tasks`.
+    :func:`femnn.tasks.run.run_tasks`.
     """
     if not queue:
         yield ()

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from femnn.clusters import attempts
 from femnn.exceptions import DatasetError, ParameterError, TaskError
-from femnn.files import atomic_write
+from femnn.io.atomic import atomic_write
+from femnn.tasks.executors import attempts
 
 # Where a file keeps what made it; no result has this name.
-_FINGERPRINT = "fingerprint of femnn.tasks"
+_FINGERPRINT = "fingerprint of femnn.tasks.run"
 
 
 @dataclass(frozen=True)

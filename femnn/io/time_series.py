@@ -9,7 +9,7 @@ import numpy as np
 from meshio.xdmf import TimeSeriesReader, TimeSeriesWriter
 
 from femnn.exceptions import ParameterError
-from femnn.files import atomic_write
+from femnn.io.atomic import atomic_write
 
 
 def time_series(path, start=None):
