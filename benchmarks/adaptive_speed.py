@@ -17,7 +17,7 @@ from skfem.models.elasticity import lame_parameters, linear_elasticity
 import femnn
 from femnn.commands import Command
 from femnn.geometry.families import distorted_cube
-from femnn.geometry.reading import read_mesh
+from femnn.geometry.read import read_mesh
 from femnn.geometry.validity import VALID, classify
 from femnn.integration.convergence import error_table, smallest_points
 from femnn.integration.gauss import tensor_gauss

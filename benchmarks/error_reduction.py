@@ -17,8 +17,6 @@ from tqdm import tqdm
 
 from femnn import AdaptiveGauss, CorrectedGauss, GaussLegendre, distorted_hexahedra
 from femnn.commands import Command
-from femnn.commands import training as recipes
-from femnn.commands.training_points import DIRECTIONAL_OPTIONS, fit_directional
 from femnn.geometry.quality import scaled_jacobian
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.error import error_against, stiffness_error
@@ -27,9 +25,11 @@ from femnn.integration.optimal_weights import optimal_weights, random_trials, we
 from femnn.integration.stiffness import elasticity_stiffness
 from femnn.io.atomic import atomic_write
 from femnn.io.tables import markdown
-from femnn.learning.datasets import Recipe, label, make_dataset
-from femnn.learning.directional_data import DirectionalData, DirectionalRecipe, label_directions
-from femnn.learning.integration_points import FEWEST, classes
+from femnn.networks.element_data import Recipe, label, make_dataset
+from femnn.quadrature.adaptive.classifier import FEWEST, classes
+from femnn.quadrature.adaptive.data import DirectionalData, DirectionalRecipe, label_directions
+from femnn.quadrature.adaptive.train import DIRECTIONAL_OPTIONS, fit_directional
+from femnn.quadrature.corrected import train as recipes
 from femnn.system.hardware import description
 
 TOLERANCES = (1e-3, 1e-7)

@@ -5,9 +5,9 @@ import numpy as np
 
 from femnn import hexahedra
 from femnn.exceptions import FemnnError
-from femnn.geometry.reading import read_mesh
+from femnn.geometry.read import read_mesh
 from femnn.geometry.validity import VALID, classify
-from femnn.integration.directions import converged_points
+from femnn.quadrature.adaptive.directional_errors import converged_points
 
 # Of the elements that are drawn from a larger mesh.
 _SEED = 20_260

@@ -15,9 +15,9 @@ import numba
 from publishing import publish
 
 from femnn.commands import Command
-from femnn.commands.training_points import DIRECTIONAL_RECIPE
 from femnn.io.tables import markdown
-from femnn.learning.directional_data import label_directions, make_directional_data
+from femnn.quadrature.adaptive.data import label_directions, make_directional_data
+from femnn.quadrature.adaptive.train import DIRECTIONAL_RECIPE
 from femnn.system.hardware import description
 from femnn.tasks.run import run_tasks
 

@@ -9,7 +9,7 @@ import femnn
 from femnn.geometry.families import mirrored_cube
 from femnn.geometry.hexahedron import shape_functions, shape_gradients
 from femnn.integration.gauss import tensor_gauss
-from femnn.integration.parameters import lame_parameters
+from femnn.integration.lame import lame_parameters
 
 _SEED = 3
 _CHUNK = 2048

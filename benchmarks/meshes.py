@@ -10,12 +10,12 @@ from tqdm import tqdm
 
 from femnn import AdaptiveGauss, distorted_hexahedra, hexahedra
 from femnn.commands import Command
-from femnn.geometry.reading import read_mesh
+from femnn.geometry.read import read_mesh
 from femnn.integration.convergence import error_table, smallest_points
-from femnn.integration.tensor_errors import tensor_rule_errors
 from femnn.io.locations import data_folder
 from femnn.io.tables import markdown
-from femnn.learning.integration_points import FEWEST
+from femnn.quadrature.adaptive.classifier import FEWEST
+from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 from femnn.system.hardware import description
 
 _MOST = 24

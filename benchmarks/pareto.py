@@ -27,7 +27,7 @@ from tqdm import tqdm
 import femnn
 from femnn.commands import Command
 from femnn.geometry.families import distorted_cube
-from femnn.geometry.reading import read_mesh
+from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
 from femnn.io.tables import markdown
 from femnn.plotting import save

@@ -9,14 +9,14 @@ import time
 import numpy as np
 
 from femnn.geometry.quality import scaled_jacobian
-from femnn.geometry.roots import least_log_rho
 from femnn.integration.convergence import FLOOR
-from femnn.integration.directions import MEASURES, MOST, converged_points, directional_tables
 from femnn.integration.gauss import tensor_gauss
-from femnn.integration.settling import settle
 from femnn.integration.stiffness import elasticity_stiffness
-from femnn.integration.tensor_errors import tensor_rule_errors
-from femnn.learning.residues import describe_directions
+from femnn.quadrature.adaptive.apriori_estimate import describe_directions
+from femnn.quadrature.adaptive.by_integration import settle
+from femnn.quadrature.adaptive.directional_errors import MEASURES, MOST, converged_points, directional_tables
+from femnn.quadrature.adaptive.roots import least_log_rho
+from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 
 FEWEST, BINS = 2, 20
 COUNTS = np.arange(FEWEST, MOST + 1)

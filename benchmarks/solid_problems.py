@@ -12,8 +12,8 @@ from femnn.assembly.elasticity import isotropic_stiffness
 from femnn.commands.comparison import LOAD
 from femnn.geometry.families import cooks_membrane, thick_sphere, twisted_beam
 from femnn.geometry.hexahedron import shape_gradients
-from femnn.geometry.reading import read_mesh
-from femnn.integration.parameters import lame_parameters
+from femnn.geometry.read import read_mesh
+from femnn.integration.lame import lame_parameters
 from femnn.io.locations import data_folder
 
 _SEED = 1

@@ -16,7 +16,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 import femnn
 from femnn.commands.comparison import Structure, compare_rules
-from femnn.geometry.reading import read_mesh
+from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
 from femnn.plotting import draw_surface, save
 

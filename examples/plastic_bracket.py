@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 import femnn
 from femnn.commands.comparison import load_case
-from femnn.geometry.reading import read_mesh
+from femnn.geometry.read import read_mesh
 from femnn.io.atomic import atomic_write
 from femnn.io.locations import data_folder
 from femnn.io.tables import aligned

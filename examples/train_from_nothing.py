@@ -15,14 +15,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import femnn
-from femnn.commands.training import REGRESSOR_OPTIONS, fit_weights, split
-from femnn.commands.training_points import DIRECTIONAL_OPTIONS, fit_directional
 from femnn.integration.convergence import errors_and_reference, smallest_points
 from femnn.integration.error import stiffness_error
 from femnn.integration.stiffness import elasticity_stiffness
-from femnn.learning.datasets import Recipe, make_dataset
-from femnn.learning.directional_data import DirectionalRecipe, make_directional_data
+from femnn.networks.element_data import Recipe, make_dataset
 from femnn.plotting import save
+from femnn.quadrature.adaptive.data import DirectionalRecipe, make_directional_data
+from femnn.quadrature.adaptive.train import DIRECTIONAL_OPTIONS, fit_directional
+from femnn.quadrature.corrected.train import REGRESSOR_OPTIONS, fit_weights, split
 
 # Of the vertices of unit cubes: from mildly to strongly distorted elements.
 DISPLACEMENT = (0.05, 0.35)

@@ -12,7 +12,7 @@ from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
-from femnn.assembly.hourglass import HourglassCorrection
+from femnn.assembly.hourglass.correction import HourglassCorrection
 from femnn.assembly.interface import InterfaceElements
 from femnn.assembly.interface_mesh import Interface
 from femnn.assembly.interface_problem import CohesiveProblem
@@ -46,11 +46,11 @@ from femnn.exceptions import (
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.error import integration_error
-from femnn.quadrature.adaptive import AdaptiveGauss
-from femnn.quadrature.corrected import CorrectedGauss
+from femnn.quadrature.adaptive.rule import AdaptiveGauss
+from femnn.quadrature.corrected.rule import CorrectedGauss
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.irons import Irons
-from femnn.quadrature.moved import MovedGauss
+from femnn.quadrature.moved.rule import MovedGauss
 from femnn.quadrature.rule import CellGroup, Rule
 
 __version__ = metadata.version("femnn")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from femnn.geometry.symmetry import symmetries, vertex_permutations
-from femnn.integration.patch_test import patch_residual
+from femnn.quadrature.patch_conditions import patch_residual
 
 
 def rotation(seed):

@@ -9,9 +9,9 @@ import femnn
 from femnn.commands.comparison import Structure
 from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
 from femnn.integration.convergence import error_table
-from femnn.integration.tensor_errors import tensor_rule_errors
-from femnn.quadrature.calibration import CAUTIONS, TOLERANCES, Calibration, scores
-from femnn.quadrature.point_predictors import load_point_predictor
+from femnn.quadrature.adaptive.calibration import CAUTIONS, TOLERANCES, Calibration, scores
+from femnn.quadrature.adaptive.predictors import load_point_predictor
+from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 
 NAMES = {
     ("entries", "elasticity"): "entries",

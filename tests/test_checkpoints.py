@@ -12,8 +12,8 @@ import safetensors.numpy
 from femnn.exceptions import DatasetError, ParameterError, WeightFileError
 from femnn.io import weight_files as checkpoints
 from femnn.io.weight_files import digest, load_state, load_weights, save_state, save_weights
-from femnn.learning.perceptron import Architecture, Perceptron
-from femnn.learning.weights import load_networks, save_networks
+from femnn.networks.perceptron import Architecture, Perceptron
+from femnn.networks.weights import load_networks, save_networks
 
 CARD = {
     "kind": "integration-points",

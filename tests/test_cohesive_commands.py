@@ -41,7 +41,7 @@ def test_the_same_command_gives_the_same_bits(tmp_path):
 
 
 def test_an_interrupted_training_goes_on(tmp_path, monkeypatch):
-    from femnn.learning import training
+    from femnn.networks import training
 
     whole = tmp_path / "whole"
     assert run(*SMALL, "--out", whole, "--quiet").exit_code == 0

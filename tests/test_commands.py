@@ -23,7 +23,8 @@ from femnn.commands import inspection_files, main
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.quality import scaled_jacobian
 from femnn.io import locations
-from femnn.learning import datasets, directional_data
+from femnn.networks import element_data as datasets
+from femnn.quadrature.adaptive import data as directional_data
 
 SCRIPT = Path(sys.executable).with_name("femnn")
 

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 import femnn
 from femnn.commands import main as command
 from femnn.integration.gauss import tensor_gauss
-from femnn.learning import datasets
-from femnn.learning.datasets import Recipe, load_dataset, make_dataset
+from femnn.networks import element_data as datasets
+from femnn.networks.element_data import Recipe, load_dataset, make_dataset
 
 RECIPE = Recipe(60, displacement=(0.1, 0.3), seed=3, trials=300, spread=0.01)
 

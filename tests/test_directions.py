@@ -7,15 +7,15 @@ from scipy.linalg import eigh
 
 import femnn
 from femnn.geometry.hexahedron import VERTICES
-from femnn.geometry.roots import least_log_rho, log_rho
 from femnn.geometry.validity import bernstein_coefficients
 from femnn.integration.convergence import error_table
-from femnn.integration.directions import MEASURES, converged_points, directional_tables
 from femnn.integration.gauss import tensor_gauss
-from femnn.integration.settling import settle
 from femnn.integration.stiffness import elasticity_stiffness, laplace_stiffness
-from femnn.integration.tensor_errors import tensor_rule_errors, tensor_rule_tables
-from femnn.learning.residues import describe_directions
+from femnn.quadrature.adaptive.apriori_estimate import describe_directions
+from femnn.quadrature.adaptive.by_integration import settle
+from femnn.quadrature.adaptive.directional_errors import MEASURES, converged_points, directional_tables
+from femnn.quadrature.adaptive.roots import least_log_rho, log_rho
+from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors, tensor_rule_tables
 
 
 @pytest.fixture(scope="module")

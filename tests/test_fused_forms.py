@@ -10,7 +10,7 @@ from skfem.helpers import ddot, dot, eye, grad, mul, sym_grad, trace
 import femnn
 from femnn.assembly.elasticity import isotropic_stiffness
 from femnn.geometry.families import distorted_cube
-from femnn.integration.parameters import lame_parameters
+from femnn.integration.lame import lame_parameters
 
 ELEMENTS = [skfem.ElementHex1(), skfem.ElementHex2()]
 RULES = [femnn.GaussLegendre(2), femnn.GaussLegendre((1, 2, 3)), femnn.AdaptiveGauss(1e-5), femnn.CorrectedGauss()]

@@ -9,16 +9,8 @@ from skfem.models.elasticity import lame_parameters, linear_elasticity
 import femnn
 from femnn.assembly.elasticity import isotropic_stiffness
 from femnn.assembly.element_matrices import TANGENT
-from femnn.assembly.hourglass_kernels import element_stiffness
-from femnn.geometry.coordinates import modes, own_axes, relative_warp
-from femnn.geometry.families import distorted_cube, kershaw
-from femnn.geometry.hexahedron import VERTICES
-from femnn.geometry.posing import posed_warps
-from femnn.geometry.symmetry import canonical_pose
-from femnn.integration.convergence import converged_stiffness
-from femnn.integration.error import stiffness_error
-from femnn.integration.gauss import tensor_gauss
-from femnn.integration.gram import (
+from femnn.assembly.hourglass.kernels import element_stiffness
+from femnn.assembly.hourglass.moments import (
     COLUMNS,
     GAUSS_POINTS,
     PATTERNS,
@@ -27,9 +19,17 @@ from femnn.integration.gram import (
     hourglass_moments,
     hourglass_vectors,
 )
+from femnn.assembly.hourglass.network import KEPT, OUTPUTS, differences
+from femnn.geometry.canonical_pose import posed_warps
+from femnn.geometry.coordinates import modes, own_axes, relative_warp
+from femnn.geometry.families import distorted_cube, kershaw
+from femnn.geometry.hexahedron import VERTICES
+from femnn.geometry.symmetry import canonical_pose
+from femnn.integration.convergence import converged_stiffness
+from femnn.integration.error import stiffness_error
+from femnn.integration.gauss import tensor_gauss
 from femnn.integration.stiffness import elasticity_stiffness, gradient_moments
-from femnn.learning.hourglass import KEPT, OUTPUTS, differences
-from femnn.learning.perceptron import Architecture, Perceptron
+from femnn.networks.perceptron import Architecture, Perceptron
 
 PLACES = np.empty((12, 12), dtype=np.int64)
 PLACES[ROWS, COLUMNS] = PLACES[COLUMNS, ROWS] = np.arange(78)

@@ -7,18 +7,18 @@ import pytest
 from properties import described_otherwise, moved
 
 import femnn
-from femnn.commands import training
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.hexahedron import VERTICES
 from femnn.geometry.symmetry import canonical_pose
 from femnn.integration.gauss import tensor_gauss
-from femnn.learning import quadrature_weights
-from femnn.learning.datasets import Recipe, make_dataset
-from femnn.learning.features import features_named
-from femnn.learning.integration_points import FEWEST, classes, train_classifier
-from femnn.learning.quadrature_weights import improvable, posed_factors, predicted_r_error, train_regressor, unposed
-from femnn.learning.training import TrainingOptions
-from femnn.learning.weights import load_networks
+from femnn.networks.element_data import Recipe, make_dataset
+from femnn.networks.features import features_named
+from femnn.networks.training import TrainingOptions
+from femnn.networks.weights import load_networks
+from femnn.quadrature.adaptive.classifier import FEWEST, classes, train_classifier
+from femnn.quadrature.corrected import networks as quadrature_weights
+from femnn.quadrature.corrected import train as training
+from femnn.quadrature.corrected.networks import improvable, posed_factors, predicted_r_error, train_regressor, unposed
 
 QUICK = TrainingOptions(learning_rate=3e-3, batch_size=64, epochs=25)
 
@@ -51,7 +51,7 @@ def test_factors_return_from_the_canonical_pose(dataset):
 
 
 def test_posed_factors_are_one_for_all_descriptions(dataset):
-    from femnn.learning.datasets import label
+    from femnn.networks.element_data import label
 
     some, recipe = dataset.hexahedra[:20], dataset.recipe
     expected = posed_factors(dataset[:20])

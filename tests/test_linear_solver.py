@@ -10,7 +10,7 @@ import femnn
 from femnn.assembly import linear_solver
 from femnn.assembly.near_null_space import near_null_space
 from femnn.geometry.families import distorted_cube
-from femnn.geometry.reading import read_mesh
+from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
 
 METHODS = ["splu", "pyamg", "cg"]

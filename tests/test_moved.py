@@ -14,7 +14,7 @@ from properties import assert_equivariant, assert_invariant, assert_keeps_contra
 from skfem.models.elasticity import lame_parameters
 
 import femnn
-from femnn.commands import main, training_moved
+from femnn.commands import main
 from femnn.geometry.coordinates import TWISTS, invariant_coordinates, modes, relative_warp
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.hexahedron import SIGNS, VERTICES, jacobian_determinant
@@ -22,7 +22,10 @@ from femnn.geometry.quality import signed_volume
 from femnn.geometry.symmetry import canonical_pose, coordinate_symmetries, weighted_poses
 from femnn.integration.error import r_error
 from femnn.integration.gauss import tensor_gauss
-from femnn.integration.patch_projection import (
+from femnn.networks.weights import load_networks
+from femnn.quadrature.moved import train as training_moved
+from femnn.quadrature.moved.network import describe, placed, predicted_moves
+from femnn.quadrature.moved.projection import (
     EQUATIONS,
     GAUSS_POINTS,
     NODES,
@@ -30,9 +33,7 @@ from femnn.integration.patch_projection import (
     project,
     scale_to_volume,
 )
-from femnn.integration.patch_test import patch_integrands, patch_residual
-from femnn.learning.moved_points import describe, placed, predicted_moves
-from femnn.learning.weights import load_networks
+from femnn.quadrature.patch_conditions import patch_integrands, patch_residual
 
 PRETRAINED = Path(femnn.__file__).parent / "pretrained"
 
@@ -329,7 +330,7 @@ def _errors(rule, n):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A few hundred elements with their exact stiffness."""
-    from femnn.learning.moved_training import make_moved_data
+    from femnn.quadrature.moved.fit import make_moved_data
 
     recipe = replace(training_moved.MOVED_RECIPE[False], elements=600)
     return make_moved_data(tmp_path_factory.mktemp("moved") / "data.safetensors", recipe, progress=False)
@@ -339,7 +340,7 @@ def data(tmp_path_factory):
 def test_training_minimises_what_the_rule_is_measured_by(data, patch):
     import torch
 
-    from femnn.learning.moved_training import MeanRError
+    from femnn.quadrature.moved.fit import MeanRError
 
     features, *rest = data[:200].rows(patch)
     network = load_networks("moved-gauss-patch" if patch else "moved-gauss").networks["points"]

@@ -23,12 +23,16 @@ ORDER = [
     "integration",
     "plotting",
     "tasks",
-    "learning",
-    "cohesive",
+    "networks",
     "quadrature",
     "assembly",
+    "cohesive",
+    "quadrature/adaptive",
+    "assembly/hourglass",
     "multiscale",
     "parallel",
+    "quadrature/corrected",
+    "quadrature/moved",
     "commands",
 ]
 # What uses every room.

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import femnn
 from femnn.commands import main as command
 from femnn.exceptions import MeshError, MissingExtraError, ParameterError
-from femnn.geometry.reading import read_mesh
+from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
 from femnn.parallel.files import read_share, write_share
 from femnn.parallel.partition import cell_costs, imbalance, partition

@@ -13,8 +13,8 @@ from femnn.geometry.symmetry import canonical_pose
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.error import error_against
 from femnn.integration.gauss import tensor_gauss
-from femnn.integration.patch_test import passing_part, patch_bases, patch_integrands, patch_residual
-from femnn.learning.patch_weights import LEAST, passing_weights, patch_systems
+from femnn.quadrature.corrected.patch_networks import LEAST, passing_weights, patch_systems
+from femnn.quadrature.patch_conditions import passing_part, patch_bases, patch_integrands, patch_residual
 
 POINTS, GAUSS = tensor_gauss(3, 3, 3)
 

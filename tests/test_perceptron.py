@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from femnn.exceptions import ParameterError, WeightFileError
-from femnn.learning import perceptron as perceptron_module
-from femnn.learning.network import build, from_perceptron, to_perceptron
-from femnn.learning.perceptron import ACTIVATIONS, Architecture, Perceptron, standardisation
+from femnn.networks import perceptron as perceptron_module
+from femnn.networks.perceptron import ACTIVATIONS, Architecture, Perceptron, standardisation
+from femnn.networks.torch_perceptron import build, from_perceptron, to_perceptron
 
 
 @pytest.fixture
@@ -264,5 +264,5 @@ def test_build_refuses_a_standardisation_of_other_features():
 
 
 def test_inference_and_weight_files_do_not_load_torch():
-    code = "import sys, femnn.learning.perceptron, femnn.io.weight_files; sys.exit('torch' in sys.modules)"
+    code = "import sys, femnn.networks.perceptron, femnn.io.weight_files; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

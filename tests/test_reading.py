@@ -8,7 +8,7 @@ import skfem
 from femnn.exceptions import MeshError
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.mesh import hexahedra
-from femnn.geometry.reading import read_mesh
+from femnn.geometry.read import read_mesh
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import femnn
 from femnn.assembly.elasticity import isotropic_stiffness
 from femnn.commands import main as command
 from femnn.geometry.families import distorted_cube, thick_sphere, twisted_beam
-from femnn.integration.parameters import lame_parameters
+from femnn.integration.lame import lame_parameters
 from femnn.integration.stiffness import elasticity_stiffness
 
 BENCHMARKS = Path(femnn.__file__).resolve().parents[1] / "benchmarks"

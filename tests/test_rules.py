@@ -22,8 +22,8 @@ from femnn.geometry.quality import signed_volume
 from femnn.integration.convergence import converged_stiffness, error_table, smallest_points
 from femnn.integration.error import stiffness_error
 from femnn.integration.stiffness import elasticity_stiffness
-from femnn.integration.tensor_errors import tensor_rule_errors
-from femnn.learning.weights import load_networks, save_networks
+from femnn.networks.weights import load_networks, save_networks
+from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 
 PRETRAINED = Path(femnn.__file__).parent / "pretrained"
 

@@ -16,10 +16,10 @@ import pytest
 
 from femnn import DatasetError, ParameterError
 from femnn.exceptions import MissingExtraError, SchedulerError, TaskError
-from femnn.learning.datasets import Recipe, label
-from femnn.learning.directional_data import label_directions
 from femnn.multiscale.granular_runs import respond, settle
 from femnn.multiscale.rve_data import FaultCell, simulate_path
+from femnn.networks.element_data import Recipe, label
+from femnn.quadrature.adaptive.data import label_directions
 from femnn.tasks import executors as clusters
 from femnn.tasks.run import _fingerprint, run_tasks
 
@@ -265,7 +265,7 @@ def test_results_of_earlier_releases_are_taken():
     fingerprint = _fingerprint(simulate_path, "path0000", arguments | {"law_name": "default"}, "2")
     assert fingerprint == "f0cc8fb0d812dc6a25c3b107822dff9bd8fd5b005004cb84a6b32e7eac7e77cf"
     for function, name in (
-        (label_directions, "femnn.learning.directional_data.label_directions"),
+        (label_directions, "femnn.quadrature.adaptive.data.label_directions"),
         (respond, "femnn.multiscale.granular_runs.respond"),
         (settle, "femnn.multiscale.granular_runs.settle"),
     ):

@@ -18,7 +18,7 @@ import skfem
 
 import femnn
 from femnn.geometry.families import distorted_cube
-from femnn.geometry.reading import read_mesh
+from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
 from femnn.parallel.stages import Stages, peak_memory
 

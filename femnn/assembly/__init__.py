@@ -1,0 +1,1 @@
+"""Assembly of matrices and vectors: bases for scikit-fem, and fused kernels."""

@@ -7,7 +7,7 @@ from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
 from femnn.assembly.fused import fill_matrix
 from femnn.exceptions import ParameterError
-from femnn.integration.parameters import lame_parameters
+from femnn.integration.lame import lame_parameters
 
 
 def assemble_elasticity(

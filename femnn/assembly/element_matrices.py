@@ -1,4 +1,6 @@
-"""Numba kernels for the matrices and vectors of one element, component-major (see :mod:`femnn.integration.lanes`).
+"""Numba kernels for the matrices and vectors of one element.
+
+Rows are component-major, see :mod:`femnn.integration.vector_kernels`.
 
 Voigt order is xx, yy, zz, yz, xz, xy with engineering shear strains throughout.
 """
@@ -7,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from femnn.integration.kernels import _FAST
-from femnn.integration.lanes import shape_values
+from femnn.integration.vector_kernels import shape_values
 
 # What is integrated, and the numbers at each point that it needs.
 ISOTROPIC = 0  # Lamé's λ and μ, constant in the element
@@ -23,7 +25,7 @@ def add_point(form, batches, batch, q, coefficients, row, inverses, gradients, s
     """Add what lane ``q`` of ``batches[batch]`` contributes to the ``matrix`` of an element.
 
     Its coefficients are in row ``row``; ``inverses`` and ``gradients`` from
-    :func:`femnn.integration.lanes.gradients_of_batch`; ``spread`` (9, 3 n) and ``values`` (n,) are work space.
+    :func:`femnn.integration.vector_kernels.gradients_of_batch`; ``spread`` (9, 3 n) and ``values`` (n,) are work space.
     """
     volume = inverses[72 + q]
     if form == TANGENT:

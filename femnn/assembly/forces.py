@@ -7,7 +7,7 @@ from femnn.assembly.coefficients import Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import add_stress
 from femnn.integration.kernels import _FAST
-from femnn.integration.lanes import LANES, gradients_of_batch, lane_workspace, shape_values
+from femnn.integration.vector_kernels import LANES, gradients_of_batch, lane_workspace, shape_values
 
 BODY_FORCE, INTERNAL_FORCE = 0, 1
 

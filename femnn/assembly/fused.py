@@ -5,7 +5,7 @@ from numba import njit, prange
 
 from femnn.assembly.element_matrices import ISOTROPIC, add_point
 from femnn.integration.kernels import _FAST
-from femnn.integration.lanes import LANES, add_moments, aligned, gradients_of_batch, lane_workspace
+from femnn.integration.vector_kernels import LANES, add_moments, aligned, gradients_of_batch, lane_workspace
 
 
 def fill_matrix(form, hexahedra, pattern, points, coefficients, components, out=None):

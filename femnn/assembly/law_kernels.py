@@ -7,7 +7,7 @@ from femnn.assembly.element_matrices import add_stress, add_tangent, strain_at_p
 from femnn.assembly.forces import add_to_nodes
 from femnn.assembly.fused import buffer_length, flush, scatter
 from femnn.integration.kernels import _FAST
-from femnn.integration.lanes import LANES, gradients_of_batch, lane_workspace
+from femnn.integration.vector_kernels import LANES, gradients_of_batch, lane_workspace
 
 _CHUNK = 64
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from femnn.integration.lanes import batches_of_points
+from femnn.integration.vector_kernels import batches_of_points
 
 
 class Points(NamedTuple):

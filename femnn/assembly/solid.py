@@ -11,7 +11,7 @@ from femnn.assembly.law_kernels import fill_strains, integrate_law
 from femnn.assembly.laws import SIZES, PointLaw, check_law, updated, virgin_state
 from femnn.checks import vector
 from femnn.exceptions import LawError, StateError
-from femnn.integration.lanes import LANES
+from femnn.integration.vector_kernels import LANES
 from femnn.system.memory import require_memory
 
 

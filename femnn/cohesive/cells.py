@@ -1,4 +1,4 @@
-"""Recurrent laws for torch: the modules that :func:`femnn.learning.training.train` trains.
+"""Recurrent laws for torch: the modules that :func:`femnn.networks.training.train` trains.
 
 All take sequences (paths, steps, inputs) of separations in units of the separation scale, from the virgin state on, and
 answer tractions (paths, steps, outputs) in units of the traction scale. ``step`` is one update of any batch of points,

@@ -12,8 +12,8 @@ from femnn.cohesive.paths import KINDS, respond, separation_paths
 from femnn.cohesive.recurrent import KIND, NETWORKS, RecurrentCohesive
 from femnn.exceptions import ParameterError
 from femnn.io.weight_files import save_weights
-from femnn.learning.perceptron import prefixed
-from femnn.learning.training import TrainingOptions, train
+from femnn.networks.perceptron import prefixed
+from femnn.networks.training import TrainingOptions, train
 
 #: How each network is trained where nothing else is asked for: minutes on one core.
 OPTIONS = {
@@ -120,7 +120,7 @@ def fit_law(
     tests : dict of PathData
         Unseen paths by the name under which the card has their figures.
     options
-        See :class:`femnn.learning.training.TrainingOptions`; default :data:`OPTIONS`.
+        See :class:`femnn.networks.training.TrainingOptions`; default :data:`OPTIONS`.
     inputs, predicted
         Names of the microstructure that goes in, and that the law predicts on the way to the traction.
     progress

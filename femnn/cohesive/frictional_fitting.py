@@ -13,7 +13,7 @@ from femnn.cohesive.frictional_data import MICROSTRUCTURE, TENSORS, VECTORS, rms
 from femnn.cohesive.isotropic_module import IsotropicCell
 from femnn.cohesive.recurrent import KIND, RecurrentCohesive
 from femnn.exceptions import ParameterError
-from femnn.learning.training import TrainingOptions, train
+from femnn.networks.training import TrainingOptions, train
 
 #: Networks of frictional laws: isotropic by construction, or by the paths turned at random that they are trained on.
 NETWORKS = ("isotropic", "lstm", "gru", "self-consistent")
@@ -50,7 +50,7 @@ def fit_frictional(path, network, training, validation, tests, options=None, *, 
     tests : dict of PathData
         Unseen paths by the name under which the card has their figures.
     options
-        See :class:`femnn.learning.training.TrainingOptions`; default :data:`OPTIONS`.
+        See :class:`femnn.networks.training.TrainingOptions`; default :data:`OPTIONS`.
     given, predicted
         Names of the microstructure that goes in, or that a network of its own predicts on the way to the traction;
         not both. Isotropic cells take scalars and vectors, not the components of

@@ -4,9 +4,9 @@ Forward mode, as in :mod:`femnn.cohesive.isotropic`: a row holds the values of 3
 the three components of the separation, so that a layer is one product for all of them. For cells whose only input is
 the separation. No product sums over lanes, so a point gets the same bits whatever its neighbours are.
 
-Two habits of the compiler shape this file, as they do :mod:`femnn.integration.lanes`: the number of lanes is passed at
-run time although it is always the same, for loops of a short constant length are not vectorised; and every index runs
-over a range of its own, for one that is computed might be negative and count from the end.
+Two habits of the compiler shape this file, as they do :mod:`femnn.integration.vector_kernels`: the number of lanes is
+passed at run time although it is always the same, for loops of a short constant length are not vectorised; and every
+index runs over a range of its own, for one that is computed might be negative and count from the end.
 """
 
 import numpy as np

@@ -16,7 +16,7 @@ from femnn.cohesive.minimal_state import MinimalState
 from femnn.cohesive.sequences import SequenceNetwork
 from femnn.exceptions import FemnnWarning, ParameterError, WeightFileError
 from femnn.io.weight_files import load_weights, locate
-from femnn.learning.perceptron import unprefixed
+from femnn.networks.perceptron import unprefixed
 
 KIND = "cohesive-law"
 

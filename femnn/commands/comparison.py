@@ -23,9 +23,9 @@ from femnn.geometry.mesh import hexahedra
 from femnn.geometry.validity import require_valid
 from femnn.integration.convergence import errors_and_reference, smallest_points
 from femnn.integration.error import error_against
-from femnn.integration.parameters import lame_parameters
-from femnn.quadrature.adaptive import AdaptiveGauss
-from femnn.quadrature.corrected import CorrectedGauss
+from femnn.integration.lame import lame_parameters
+from femnn.quadrature.adaptive.rule import AdaptiveGauss
+from femnn.quadrature.corrected.rule import CorrectedGauss
 from femnn.quadrature.gauss import GaussLegendre
 
 #: Resultant of the traction on the boundary ``load``, N, downwards.

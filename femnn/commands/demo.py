@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from femnn.commands.comparison import Structure, compare_rules, standard_rules
-from femnn.geometry.reading import read_mesh
-from femnn.integration.parameters import lame_parameters
+from femnn.geometry.read import read_mesh
+from femnn.integration.lame import lame_parameters
 from femnn.io.atomic import atomic_write
 from femnn.io.locations import data_folder
 from femnn.io.tables import markdown
 from femnn.plotting import draw_surface, save
-from femnn.quadrature.adaptive import AdaptiveGauss
-from femnn.quadrature.corrected import CorrectedGauss
+from femnn.quadrature.adaptive.rule import AdaptiveGauss
+from femnn.quadrature.corrected.rule import CorrectedGauss
 from femnn.system.hardware import description
 
 # Uniform rules in greys, the learned ones in colours that also the colour-blind tell apart.

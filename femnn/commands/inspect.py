@@ -12,10 +12,10 @@ from femnn.commands.inspection import make_rule, measure_integration, measure_sh
 from femnn.commands.inspection_files import draw, write_fields
 from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import hexahedra
-from femnn.geometry.reading import read_mesh
+from femnn.geometry.read import read_mesh
 from femnn.integration.convergence import MOST_POINTS
 from femnn.io.tables import aligned
-from femnn.quadrature.report import count_rules
+from femnn.quadrature.adaptive.report import count_rules
 
 _LISTED = 20
 

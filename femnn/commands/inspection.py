@@ -12,11 +12,11 @@ from femnn.geometry.quality import aspect, distance_from_parallelepiped, scaled_
 from femnn.geometry.validity import DEGENERATE, FOLDED, VALID, classify
 from femnn.integration.convergence import FLOOR, MOST_POINTS, errors_and_reference, smallest_points
 from femnn.integration.error import error_against
-from femnn.integration.parameters import lame_parameters
-from femnn.integration.tensor_errors import tensor_rule_errors
-from femnn.learning.integration_points import FEWEST
-from femnn.quadrature.adaptive import AdaptiveGauss
-from femnn.quadrature.corrected import CorrectedGauss
+from femnn.integration.lame import lame_parameters
+from femnn.quadrature.adaptive.classifier import FEWEST
+from femnn.quadrature.adaptive.rule import AdaptiveGauss
+from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
+from femnn.quadrature.corrected.rule import CorrectedGauss
 
 #: Uniform rules that every report shows.
 UNIFORM = (2, 3, 4)

@@ -6,7 +6,7 @@ import click
 import numpy as np
 
 from femnn.commands.inspection import make_rule
-from femnn.geometry.reading import read_mesh
+from femnn.geometry.read import read_mesh
 from femnn.io.tables import aligned
 from femnn.parallel.files import digest, write_share
 from femnn.parallel.partition import FIXED_COST, imbalance, partition, points_per_cell

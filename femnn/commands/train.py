@@ -83,7 +83,8 @@ def points(out, elements, seed, epochs, quiet, as_json, tolerance, where):
     Use what comes out as femnn.AdaptiveGauss(weights="PATH"), a classifier as
     femnn.AdaptiveGauss(TOLERANCE, confidence=None, weights="PATH").
     """
-    from femnn.commands import training, training_points
+    from femnn.quadrature.adaptive import train as training_points
+    from femnn.quadrature.corrected import train as training
 
     progress = not (quiet or as_json)
     if tolerance is None:
@@ -118,7 +119,7 @@ def weights(out, elements, seed, epochs, quiet, as_json, target, trials, where):
 
     Use what comes out as femnn.CorrectedGauss(weights="PATH").
     """
-    from femnn.commands import training
+    from femnn.quadrature.corrected import train as training
 
     if target == "trials" and trials == 0:
         raise click.BadParameter("learning from trials needs some; give at least 1", param_hint="--trials")
@@ -137,7 +138,7 @@ def patch_weights(out, elements, seed, epochs, quiet, as_json):
 
     Use what comes out as femnn.CorrectedGauss(3, patch=True, weights="PATH").
     """
-    from femnn.commands import training_patch
+    from femnn.quadrature.corrected import train_patch as training_patch
 
     settings = _settings(training_patch.PATCH_RECIPE, training_patch.PATCH_OPTIONS, elements, seed, epochs)
     path, test = training_patch.train_patch(out, *settings, progress=not (quiet or as_json))
@@ -152,7 +153,7 @@ def hourglass(out, elements, seed, epochs, quiet, as_json, where):
 
     Use what comes out as femnn.HourglassCorrection(weights="PATH").
     """
-    from femnn.commands import training_hourglass
+    from femnn.assembly.hourglass import train as training_hourglass
 
     settings = _settings(
         training_hourglass.HOURGLASS_RECIPE, training_hourglass.HOURGLASS_OPTIONS, elements, seed, epochs
@@ -170,7 +171,7 @@ def moved(out, elements, seed, epochs, quiet, as_json, patch, where):
 
     Use what comes out as femnn.MovedGauss(weights="PATH"), with patch=True if it was trained so.
     """
-    from femnn.commands import training_moved
+    from femnn.quadrature.moved import train as training_moved
 
     settings = _settings(
         training_moved.MOVED_RECIPE[patch], training_moved.MOVED_OPTIONS[patch], elements, seed, epochs

@@ -38,7 +38,7 @@ def train_cohesive(folder, law, network, paths=PATHS, steps=STEPS, options=None,
     paths, steps
         Number of training paths and of points on each; a tenth validates.
     options
-        See :class:`femnn.learning.training.TrainingOptions`; its seed is that of the paths, too.
+        See :class:`femnn.networks.training.TrainingOptions`; its seed is that of the paths, too.
     """
     import numpy as np
 

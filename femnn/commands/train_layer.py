@@ -35,7 +35,7 @@ def train_layer(path, records, network="isotropic", microstructure="none", given
     given
         Whether it is an input, or predicted on the way to the traction.
     options
-        See :class:`femnn.learning.training.TrainingOptions`; its seed splits the paths, too.
+        See :class:`femnn.networks.training.TrainingOptions`; its seed splits the paths, too.
     """
     from femnn.cohesive.frictional_data import MICROSTRUCTURE
     from femnn.cohesive.frictional_fitting import OPTIONS, fit_frictional

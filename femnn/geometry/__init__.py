@@ -1,0 +1,1 @@
+"""Hexahedra: reading meshes, vertex order, validity, quality, symmetry, random ones."""

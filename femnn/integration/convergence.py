@@ -14,7 +14,7 @@ from numba import njit, prange
 from femnn.geometry.validity import require_valid
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import _FAST, add_moments, elasticity_from_moments, relative_difference
-from femnn.integration.parameters import lame_parameters
+from femnn.integration.lame import lame_parameters
 
 #: Two successive rules this near to each other, twice in a row, end the walk: some round-off above the last digit.
 CONVERGED = 3e-13

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit, prange
 
 from femnn.integration.kernels import _FAST, elasticity_from_moments, physical_gradients
-from femnn.integration.parameters import lame_parameters
+from femnn.integration.lame import lame_parameters
 
 _MOST_STEPS = 400
 _ROWS = 300

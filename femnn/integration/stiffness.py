@@ -4,7 +4,7 @@ import numpy as np
 
 from femnn.exceptions import ParameterError
 from femnn.integration import kernels
-from femnn.integration.parameters import lame_parameters
+from femnn.integration.lame import lame_parameters
 
 
 def _per_element(hexahedra, points, weights):

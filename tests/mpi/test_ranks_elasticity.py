@@ -7,7 +7,7 @@ from structures import RULE, beam, difference
 
 import femnn
 from femnn.exceptions import ConvergenceError, MeshError, ParameterError
-from femnn.geometry.reading import read_mesh
+from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
 from femnn.parallel.matrix import assemble_elasticity
 from femnn.parallel.part import Part

@@ -1,0 +1,249 @@
+"""What 2×2×2 Gauss points miss of a linear elastic stiffness, predicted element by element."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from femnn.assembly.discretisation import Discretisation, degree, scalar_element
+from femnn.assembly.elasticity import elastic_coefficients
+from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
+from femnn.assembly.fused import structure
+from femnn.assembly.hourglass.kernels import add_stiffness, element_stiffness
+from femnn.assembly.hourglass.moments import COLUMNS, ROWS
+from femnn.assembly.hourglass.network import OUTPUTS, differences, hourglass_features, hourglass_range
+from femnn.exceptions import ParameterError, WeightFileError
+from femnn.geometry.canonical_pose import posed_warps
+from femnn.geometry.mesh import vertex_array
+from femnn.geometry.validity import healthy_vertices, require_valid
+from femnn.integration.gauss import tensor_gauss
+from femnn.integration.lame import lame_parameters
+from femnn.integration.stiffness import elasticity_stiffness
+from femnn.networks.trained_range import TrainedRange
+from femnn.networks.weights import load_networks
+from femnn.quadrature.gauss import GaussLegendre
+from femnn.quadrature.rule import describe
+
+KIND = "hourglass-correction"
+
+# Elements whose features and outputs are held at a time: 8192 take 30 MB.
+_CHUNK = 8192
+
+
+@dataclass(frozen=True)
+class HourglassReport:
+    """How a correction fares on some elements.
+
+    Attributes
+    ----------
+    elements
+        How many.
+    outside
+        Numbers of those outside the trained range, which keep the stiffness of 2×2×2 points.
+    """
+
+    elements: int
+    outside: tuple[int, ...]
+
+    def __str__(self):
+        text = f"HourglassCorrection on {self.elements:,} elements: {self.elements - len(self.outside):,} corrected"
+        if self.outside:
+            share = len(self.outside) / self.elements
+            text += (
+                f"\n  outside the trained range, left to 2×2×2 points: {len(self.outside):,} ({share:.2%}), "
+                f"first {self.outside[0]}"
+            )
+        return text
+
+
+class HourglassCorrection:
+    """Adds to the stiffness of 2×2×2 Gauss points what they miss of trilinear elements, for any linear material.
+
+    K = K_2×2×2 + Γ ΔS Γᵀ: everything that quadrature can get wrong sits in the hourglass part of the element, a 12 × 12
+    matrix S that depends on the shape in the element's own axes alone. A network predicts ΔS from the twelve numbers
+    J₀⁻¹h; its contraction with the material and the metric of the element is exact, so one network serves every
+    Young's modulus, Poisson's ratio and anisotropic stiffness, and every affine map of the element.
+
+    Parameters
+    ----------
+    weights
+        Name of shipped weights or path of a file from ``femnn train hourglass``.
+
+    Raises
+    ------
+    WeightFileError
+        If the weights are missing, damaged or foreign.
+
+    Notes
+    -----
+    *Rigid modes and patch test* are those of 2×2×2 points, exactly: Γ is orthogonal to functions that are linear in
+    space. Parallelepipeds are not changed at all.
+
+    *Definiteness* is by construction. The prediction is S = θ S_2×2×2 + R with θ = 1/2 and R = Σ r rᵀ, whatever the
+    network says (:mod:`femnn.assembly.hourglass.network`). For a displacement with twist amplitudes β (4 × 3), each
+    term of a sum S = Σ r rᵀ adds the energy E : C : E ≥ 0 of the strain E_im = Σ_k r_ki β_km. So K ≥ θ K_2×2×2 for
+    every positive definite C: positive semi-definite, with the six zero-energy modes of 2×2×2 points and no others.
+
+    The corrected matrix approximates the exactly integrated one. With a Poisson's ratio near 1/2 that matrix locks, as
+    exact integration of trilinear elements does; the correction neither causes nor cures it.
+
+    Γ after D. P. Flanagan, T. Belytschko, IJNME 17 (1981) 679-706.
+
+    Examples
+    --------
+    >>> import skfem, femnn
+    >>> mesh, correction = skfem.MeshHex().refined(1), femnn.HourglassCorrection()
+    >>> K = femnn.assemble_elasticity(mesh, femnn.GaussLegendre(2), 210e9, 0.3, hourglass=correction)
+    >>> print(correction.report(mesh))
+    HourglassCorrection on 8 elements: 8 corrected
+    """
+
+    def __init__(self, *, weights=KIND):
+        loaded = load_networks(weights, KIND)
+        loaded.require(networks=("factors",))
+        self.card = loaded.card
+        self._network = loaded.networks["factors"]
+        self._range = TrainedRange.from_weights(loaded)
+        self._check(loaded)
+
+    def covers(self, hexahedra):
+        """Which elements are corrected, (n,) bool: those like the elements of the training. All must be healthy."""
+        x = vertex_array(hexahedra)
+        require_valid(x)
+        return self._covered(x)
+
+    def report(self, mesh):
+        """How many elements of a mesh, or of an array (n, 8, 3), are corrected, and which are not."""
+        x = healthy_vertices(mesh)
+        covered = self._covered(x)
+        return HourglassReport(len(x), tuple(int(e) for e in np.flatnonzero(~covered)))
+
+    def matrix(self, mesh, young=None, poisson=None, *, stiffness=None, on_folded="error", pattern=None, out=None):
+        """The correction of a whole mesh as a sparse matrix, to be added to a stiffness by 2×2×2 points.
+
+        Add it to ``skfem.asm`` of your own form on ``skfem.ElementVector(skfem.ElementHex1())`` with ``intorder=3``,
+        or on ``femnn.bases(mesh, element, femnn.GaussLegendre(2))``: the degrees of freedom are numbered alike.
+        Arguments as for :func:`femnn.assemble_elasticity`, coefficients constant in each element.
+
+        Returns
+        -------
+        scipy.sparse.csr_matrix
+            The same bits for any number of threads.
+
+        Raises
+        ------
+        MeshError, FoldedElementError, ParameterError, MemoryError
+        """
+        rule = GaussLegendre(2)
+        discretisation = Discretisation.of(mesh, rule, None, on_folded, pattern)
+        form, coefficients = elastic_coefficients(young, poisson, stiffness, discretisation)
+        self.require(rule, None, form, coefficients)
+        pattern = discretisation.pattern
+        matrix = pattern.empty_matrix(3) if out is None else pattern.require_own(out, 3)
+        matrix.data[:] = 0.0
+        self.add_to(matrix, discretisation, form, coefficients)
+        return matrix
+
+    def stiffness(self, hexahedra, young=1.0, poisson=0.3):
+        """Corrected stiffness of each element, shape (n, 24, 24), row 3a + i; all must be healthy."""
+        x = vertex_array(hexahedra)
+        require_valid(x)
+        numbers = np.array([lame_parameters(young, poisson)])
+        change = self._element_changes(ISOTROPIC, x, numbers, np.zeros(len(x), dtype=np.int64))
+        return elasticity_stiffness(x, *tensor_gauss(2, 2, 2), young, poisson) + change
+
+    def require(self, rule, element, form, coefficients):
+        """Raise ParameterError unless these are what the correction was made for: see ``matrix``."""
+        if not isinstance(rule, GaussLegendre) or rule.per_axis != (2, 2, 2):
+            raise ParameterError(
+                f"the hourglass correction adds what 2×2×2 Gauss points miss, the rule is {rule!r}; pass "
+                "femnn.GaussLegendre(2), or hourglass=None"
+            )
+        if degree(scalar_element(element)) > 1:
+            raise ParameterError(
+                "the hourglass correction is made for trilinear elements; pass element=skfem.ElementHex1(), or "
+                "hourglass=None"
+            )
+        if coefficients.step:
+            raise ParameterError(
+                "the hourglass correction needs coefficients that are constant in each element, these vary from point "
+                "to point; pass one value per element, or hourglass=None"
+            )
+        if form == TANGENT:
+            tensors = coefficients.values.reshape(-1, 6, 6)
+            skew = np.abs(tensors - tensors.transpose(0, 2, 1)).max(axis=(1, 2))
+            wrong = np.flatnonzero(skew > 1e-9 * np.abs(tensors).max(axis=(1, 2)))
+            if len(wrong):
+                raise ParameterError(
+                    f"stiffness {wrong[0]} is not symmetric: entries differ from their transposes by up to "
+                    f"{skew[wrong[0]]:g}; pass a symmetric (6, 6) stiffness, or hourglass=None"
+                )
+
+    def add_to(self, matrix, discretisation, form, coefficients):
+        """Add the correction to a matrix that was assembled with the pattern of ``discretisation``."""
+        x = discretisation.hexahedra
+        there = discretisation.points.count > 0
+        # folded elements that were left out get a shape that harms nobody
+        changes, orders, covered = self._predict(np.where(there[:, None, None], x, x[np.argmax(there)]))
+        *rest, opens = structure(discretisation.pattern)[1]
+        blocks = (*rest, np.zeros_like(opens))
+        add_stiffness(
+            form,
+            x,
+            orders,
+            changes,
+            _places(),
+            coefficients.values,
+            coefficients.rows,
+            covered & there,
+            structure(discretisation.pattern)[0],
+            blocks,
+            matrix.data,
+        )
+
+    def _element_changes(self, form, x, numbers, rows):
+        changes, orders, _ = self._predict(x)
+        result = np.empty((len(x), 24, 24))
+        element_stiffness(form, x, orders, changes, _places(), numbers, rows, result)
+        # from component-major to vertex-major rows
+        return result.reshape(-1, 3, 8, 3, 8).transpose(0, 2, 1, 4, 3).reshape(-1, 24, 24)
+
+    def _covered(self, x):
+        # in parts: what is described of an element is held for as few as in `_predict`
+        parts = (x[start : start + _CHUNK] for start in range(0, len(x), _CHUNK))
+        return np.concatenate([self._range.contains(hourglass_range(posed_warps(part)[0])) for part in parts])
+
+    def _predict(self, x):
+        """ΔS (n, 78), zero where not covered; the vertices in the order of the pose (n, 8); what is covered (n,)."""
+        changes, covered = np.empty((len(x), 78)), np.empty(len(x), dtype=bool)
+        orders = np.empty((len(x), 8), dtype=np.int64)
+        for start in range(0, len(x), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            warps, orders[part] = posed_warps(x[part])
+            covered[part] = self._range.contains(hourglass_range(warps))
+            changes[part] = differences(self._network, warps)
+        changes[~covered] = 0.0
+        return changes, orders, covered
+
+    def _check(self, loaded):
+        found = self._network.architecture
+        wanted = (hourglass_features(np.zeros((1, 3, 4))).shape[1], OUTPUTS)
+        if (found.inputs, found.outputs) != wanted or self._range.low.shape != (14,):
+            raise WeightFileError(
+                f"the network of {loaded.path} takes {found.inputs} numbers to {found.outputs}, needed are {wanted[0]} "
+                f"to {wanted[1]}; train it again with this version of femnn"
+            )
+
+    def __repr__(self):
+        return "HourglassCorrection()"
+
+    def __str__(self):
+        return describe(self, self.card)
+
+
+@cache
+def _places():
+    """Where entry (r, c) of S is among the 78 of its upper triangle, (12, 12)."""
+    places = np.empty((12, 12), dtype=np.int64)
+    places[ROWS, COLUMNS] = places[COLUMNS, ROWS] = np.arange(78)
+    return places

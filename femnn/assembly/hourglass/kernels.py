@@ -1,0 +1,125 @@
+"""Numba kernels that turn the hourglass part S of an element into its stiffness, and sum it over the mesh.
+
+Rows are *component-major* here, as in :mod:`femnn.assembly.fused`: row 8 i + a belongs to component i of vertex a.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from femnn.assembly.element_matrices import _VOIGT, ISOTROPIC
+from femnn.assembly.fused import buffer_length, flush, scatter
+from femnn.geometry.canonical_pose import own_axes_of
+from femnn.geometry.coordinates import TWISTS
+from femnn.geometry.hexahedron import SIGNS
+from femnn.integration.kernels import _FAST
+
+_SIGNS, _TWISTS = np.array(SIGNS), np.array(TWISTS)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _vectors(warp, vectors):
+    """Write γ (8, 4) of an element with J₀⁻¹h = ``warp`` (3, 4)."""
+    for a in range(8):
+        x, y, z = _SIGNS[a, 0], _SIGNS[a, 1], _SIGNS[a, 2]
+        for k in range(4):
+            vectors[a, k] = 0.125 * (_TWISTS[a, k] - x * warp[0, k] - y * warp[1, k] - z * warp[2, k])
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _material_block(form, block, numbers, row, result):
+    """result_mn = C_imjn block_ij of one pair of twists; ``numbers[row]`` holds λ and μ, or C (36,) by Voigt."""
+    if form == ISOTROPIC:
+        lame, shear = numbers[row, 0], numbers[row, 1]
+        trace = shear * (block[0, 0] + block[1, 1] + block[2, 2])
+        for m in range(3):
+            for n in range(3):
+                result[m, n] = lame * block[m, n] + shear * block[n, m]
+            result[m, m] += trace
+        return
+    for m in range(3):
+        for n in range(3):
+            total = 0.0
+            for i in range(3):
+                for j in range(3):
+                    total += numbers[row, 6 * _VOIGT[i, m] + _VOIGT[j, n]] * block[i, j]
+            result[m, n] = total
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _gram_block(differences, e, places, k, m, inverse, volume, work, block):
+    """The 3 × 3 block of twists k and m in physical axes: |det J₀| J₀⁻ᵀ S_km J₀⁻¹."""
+    for p in range(3):
+        for j in range(3):
+            total = 0.0
+            for q in range(3):
+                total += differences[e, places[3 * k + p, 3 * m + q]] * inverse[q, j]
+            work[p, j] = volume * total
+    for i in range(3):
+        for j in range(3):
+            block[i, j] = inverse[0, i] * work[0, j] + inverse[1, i] * work[1, j] + inverse[2, i] * work[2, j]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def hourglass_stiffness(form, vertices, order, differences, e, places, numbers, row, matrix):
+    """Overwrite ``matrix`` (24, 24) with γ_k (C : S_kl) γ_l of element ``e``, S in row e of ``differences`` (n, 78).
+
+    S belongs to the vertices (8, 3) of the element taken in ``order``; ``places`` (12, 12) says where S_rc is.
+    """
+    inverse, warp, vectors = np.empty((3, 3)), np.empty((3, 4)), np.empty((8, 4))
+    work, block, result = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
+    volume = abs(own_axes_of(vertices, order, work, np.empty((3, 4)), inverse, warp))
+    _vectors(warp, vectors)
+    materials, half = np.empty((3, 3, 4, 4)), np.empty((8, 4))
+    for k in range(4):
+        for m in range(k, 4):
+            _gram_block(differences, e, places, k, m, inverse, volume, work, block)
+            _material_block(form, block, numbers, row, result)
+            for i in range(3):
+                for j in range(3):
+                    materials[i, j, k, m] = result[i, j]
+                    # C_imjn = C_jnim
+                    materials[j, i, m, k] = result[i, j]
+    for i in range(3):
+        for j in range(i, 3):
+            _spread(vectors, materials[i, j], half, i, j, order, matrix)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _spread(vectors, material, half, i, j, order, matrix):
+    """Write vectors @ material @ vectors.T, (8, 8), to the blocks (i, j) and (j, i) of ``matrix``."""
+    for a in range(8):
+        g0, g1, g2, g3 = vectors[a, 0], vectors[a, 1], vectors[a, 2], vectors[a, 3]
+        for m in range(4):
+            half[a, m] = g0 * material[0, m] + g1 * material[1, m] + g2 * material[2, m] + g3 * material[3, m]
+    for a in range(8):
+        h0, h1, h2, h3 = half[a, 0], half[a, 1], half[a, 2], half[a, 3]
+        for b in range(8):
+            entry = h0 * vectors[b, 0] + h1 * vectors[b, 1] + h2 * vectors[b, 2] + h3 * vectors[b, 3]
+            matrix[8 * i + order[a], 8 * j + order[b]] = entry
+            matrix[8 * j + order[b], 8 * i + order[a]] = entry
+
+
+@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
+def element_stiffness(form, hexahedra, orders, differences, places, numbers, rows, stiffness):
+    """The same for all elements into ``stiffness`` (n, 24, 24)."""
+    for e in prange(hexahedra.shape[0]):
+        hourglass_stiffness(form, hexahedra[e], orders[e], differences, e, places, numbers, rows[e], stiffness[e])
+
+
+@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
+def add_stiffness(form, hexahedra, orders, differences, places, numbers, rows, chosen, pattern, blocks, data):
+    """Add the same for the ``chosen`` elements (n,) bool to the entries ``data`` of a CSR matrix of the pattern."""
+    cells, row_starts, slots, node_places = pattern
+    order, elements, colours, block_nodes, node_starts, opens = blocks
+    # blocks of one colour share no node, and colours follow each other: the same sums in the same order on any machine
+    for colour in range(colours.shape[0] - 1):
+        for block in prange(colours[colour], colours[colour + 1]):
+            buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3))
+            matrix = np.empty((24, 24))
+            for i in range(elements[block], elements[block + 1]):
+                e = order[i]
+                if not chosen[e]:
+                    continue
+                hourglass_stiffness(form, hexahedra[e], orders[e], differences, e, places, numbers, rows[e], matrix)
+                scatter(matrix, e, cells, row_starts, slots, node_places, 3, buffer)
+            flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)

@@ -1,0 +1,271 @@
+"""Labelled elements: drawn at random, integrated to convergence, kept with the recipe that makes them again.
+
+A data set is one safetensors file whose header holds its recipe. It grows in parts beside the final file, so that an
+interrupted run goes on where it stopped; every part depends on the recipe and its own elements alone, so neither
+interruptions nor threads nor the number of workers change a bit.
+"""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError, safe_open
+
+from femnn.exceptions import DatasetError, ParameterError
+from femnn.geometry.sampling import distorted_hexahedra
+from femnn.integration.convergence import errors_and_reference
+from femnn.integration.gauss import tensor_gauss
+from femnn.integration.lame import lame_parameters
+from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
+from femnn.io.atomic import atomic_write
+from femnn.io.weight_files import digest
+from femnn.tasks.run import run_tasks, task_name
+
+#: Largest n of the Error table: what more points would be needed for is a job for refinement of the mesh.
+MOST_CANDIDATES = 20
+
+_PART = 1000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that a data set depends on.
+
+    Parameters
+    ----------
+    elements
+        Number of hexahedra.
+    displacement
+        Pair (low, high), see :func:`femnn.distorted_hexahedra`.
+    aspect, shear, structured, rotated
+        Affine maps, missing twists and orientation of the distorted cubes, see :func:`femnn.distorted_hexahedra`.
+    seed
+        Of the sampling and of the random trials.
+    poisson
+        Poisson's ratio of the stiffness.
+    trials
+        Random weight vectors per element, the published search; 0 leaves it out.
+    spread
+        Half width of a trial's factors about 1.
+    """
+
+    elements: int
+    displacement: tuple[float, float] = (0.05, 0.35)
+    aspect: float = 1.0
+    shear: float = 0.0
+    structured: float = 0.0
+    rotated: float = 0.0
+    seed: int = 0
+    poisson: float = 0.3
+    trials: int = 0
+    spread: float = 0.02
+
+    def __post_init__(self):
+        if self.elements < 1 or self.trials < 0 or not 0.0 < self.spread < 1.0:
+            raise ParameterError(
+                f"elements is {self.elements}, trials {self.trials}, spread {self.spread}; "
+                "needed are elements >= 1, trials >= 0, 0 < spread < 1"
+            )
+        lame_parameters(1.0, self.poisson)
+        object.__setattr__(self, "displacement", tuple(float(d) for d in self.displacement))
+
+    def hexahedra(self):
+        """The elements, shape (elements, 8, 3)."""
+        return distorted_hexahedra(
+            self.elements,
+            self.displacement,
+            self.seed,
+            aspect=self.aspect,
+            shear=self.shear,
+            structured=self.structured,
+            rotated=self.rotated,
+        )
+
+    def to_json(self):
+        """The recipe as text; equal recipes give equal text."""
+        return json.dumps({**asdict(self), "labels": "1"}, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled elements.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    hexahedra : (n, 8, 3)
+    errors : (n, MOST_CANDIDATES)
+        Error of n×n×n Gauss points, n = 1..MOST_CANDIDATES.
+    doubt : (n,)
+        Uncertainty of the reference, see :func:`femnn.integration.convergence.error_table`.
+    weights : (n, 8)
+        Exactly optimal weights at the 2×2×2 Gauss points.
+    optimum : (n,)
+        R_error of these: their Error over that of Gauss weights; 1 where Gauss is exact already.
+    trial_weights : (n, 8), trial_optimum : (n,)
+        The same for the best of the random trials; Gauss weights and 1 when the recipe has none.
+    """
+
+    recipe: Recipe
+    hexahedra: np.ndarray
+    errors: np.ndarray
+    doubt: np.ndarray
+    weights: np.ndarray
+    optimum: np.ndarray
+    trial_weights: np.ndarray
+    trial_optimum: np.ndarray
+
+    def __len__(self):
+        return len(self.hexahedra)
+
+    def __getitem__(self, rows):
+        """The same data set with some of its elements."""
+        return Dataset(self.recipe, **{name: values[rows] for name, values in self.arrays().items()})
+
+    def arrays(self):
+        """The arrays by name."""
+        return {name: getattr(self, name) for name in _ARRAYS}
+
+
+_ARRAYS = ("hexahedra", "errors", "doubt", "weights", "optimum", "trial_weights", "trial_optimum")
+
+
+@task_name("femnn.learning.datasets.label")
+def label(hexahedra, recipe, first=0):
+    """Labels of some elements of a data set, as a dict of the arrays of :class:`Dataset`.
+
+    ``first`` is the index of ``hexahedra[0]`` in the whole data set, on which its random trials depend.
+    """
+    points, gauss = tensor_gauss(2, 2, 2)
+    errors, references, doubt = errors_and_reference(hexahedra, MOST_CANDIDATES, recipe.poisson)
+    matrices, targets = weight_systems(hexahedra, points, references, recipe.poisson)
+    weights, least, _ = optimal_weights(matrices, targets, gauss)
+    trial_weights, trial_least = random_trials(
+        matrices, targets, gauss, recipe.trials, recipe.seed, recipe.spread, first
+    )
+    return {
+        "hexahedra": hexahedra,
+        "errors": errors,
+        "doubt": doubt,
+        "weights": weights,
+        "optimum": _ratio(least, errors[:, 1]),
+        "trial_weights": trial_weights,
+        "trial_optimum": _ratio(trial_least, errors[:, 1]),
+    }
+
+
+def _ratio(error, standard):
+    """R_error; 1 where the standard rule is not improved on, an exact one included."""
+    return np.where(error < standard, error / standard, 1.0)
+
+
+def make_dataset(path, recipe, progress=True, **where):
+    """Label the elements of ``recipe`` and write them to ``path``; go on where an earlier run stopped.
+
+    Parameters
+    ----------
+    path
+        A ``.safetensors`` file. Parts are kept in ``PATH.parts`` until all are there.
+    recipe : Recipe
+    progress
+        Show a progress bar, if stderr is a terminal.
+    where
+        ``workers`` or ``scheduler`` of :func:`femnn.tasks.run.run_tasks`; by default this process labels the elements.
+
+    Returns
+    -------
+    Dataset
+        Read from ``path`` if it is there already.
+
+    Raises
+    ------
+    DatasetError
+        If ``path`` or its parts were made with another recipe, or are damaged.
+    TaskError
+        If elements cannot be labelled.
+    """
+    return Dataset(recipe, **grow(path, recipe, label, _ARRAYS, progress, **where))
+
+
+def grow(path, recipe, label, names, progress=True, **where):
+    """Arrays by name, read from ``path``, or labelled part by part and kept there.
+
+    ``label(hexahedra, recipe, first)`` gives the arrays ``names`` of some elements of the recipe; otherwise as
+    :func:`make_dataset`.
+    """
+    path = Path(path)
+    if path.exists():
+        return _read(path, recipe, names)
+    parts = path.with_name(path.name + ".parts")
+    hexahedra = recipe.hexahedra()
+    tasks = {
+        f"{first:08d}": {"hexahedra": hexahedra[first : first + _PART], "recipe": recipe, "first": first}
+        for first in range(0, recipe.elements, _PART)
+    }
+    where = {"workers": 0, **where}
+    outcome = run_tasks(label, tasks, parts, version=recipe.to_json(), progress=progress, **where).require_all()
+    labelled = [outcome.load(key) for key in tasks]
+    arrays = {name: np.concatenate([part[name] for part in labelled]) for name in names}
+    _write(path, arrays, recipe)
+    shutil.rmtree(parts)
+    return arrays
+
+
+def load_dataset(path, recipe=None):
+    """Read a data set; with ``recipe``, insist that it was made with that one.
+
+    Raises
+    ------
+    DatasetError
+        If the file is missing, damaged, foreign, or made with another recipe.
+    """
+    arrays = _read(Path(path), recipe, _ARRAYS)
+    fields = json.loads(_header(Path(path))["recipe"])
+    fields.pop("labels")
+    return Dataset(Recipe(**fields), **arrays)
+
+
+def _write(file, arrays, recipe):
+    arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    header = {
+        "format": "femnn-dataset",
+        "recipe": recipe.to_json(),
+        "sha256": digest(arrays, recipe.to_json()),
+        "femnn": metadata.version("femnn"),
+    }
+    with atomic_write(file) as temporary:
+        temporary.write_bytes(safetensors.numpy.save(arrays, header))
+
+
+def _header(file):
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            header = opened.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise DatasetError(f"{file} cannot be read as a data set: {error}; delete it to make it again") from error
+    if header.get("format") != "femnn-dataset" or not {"recipe", "sha256"} <= set(header):
+        raise DatasetError(f"{file} is no data set of femnn; choose another path, or delete the file")
+    return header
+
+
+def _read(file, recipe, names):
+    header = _header(file)
+    if recipe is not None and header["recipe"] != recipe.to_json():
+        raise DatasetError(
+            f"{file} was made with the recipe {header['recipe']}, asked for is {recipe.to_json()}; "
+            "choose another path, or delete it to make it again"
+        )
+    arrays = safetensors.numpy.load_file(file)
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise DatasetError(f"{file} lacks {', '.join(missing)}; delete it to make it again")
+    found = digest(arrays, header["recipe"])
+    if found != header["sha256"]:
+        raise DatasetError(
+            f"{file} is damaged: its sha256 is {found}, it should be {header['sha256']}; delete it to make it again"
+        )
+    return arrays

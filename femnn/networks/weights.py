@@ -1,0 +1,105 @@
+"""Trained networks as weight files: their tensors beside each other, their architectures in the card."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from femnn.exceptions import ParameterError, WeightFileError
+from femnn.io.weight_files import load_weights, locate, save_weights
+from femnn.networks.perceptron import Architecture, Perceptron, unprefixed
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What a weight file of trained networks holds.
+
+    Attributes
+    ----------
+    path
+        The safetensors file.
+    card
+        What the networks are, how they were trained and tested.
+    networks
+        Networks by name.
+    tensors
+        The other tensors of the file by name: trained range, calibration, ...
+    """
+
+    path: Path
+    card: dict[str, Any]
+    networks: dict[str, Perceptron]
+    tensors: dict[str, np.ndarray]
+
+    def require(self, *, card: Sequence[str] = (), networks: Sequence[str] = (), tensors: Sequence[str] = ()) -> None:
+        """Raise WeightFileError unless the file has these fields of the card, networks and other tensors."""
+        wanted = {"card": card, "networks": networks, "tensors": tensors}
+        for part, names in wanted.items():
+            missing = [name for name in names if name not in getattr(self, part)]
+            if missing:
+                raise WeightFileError(
+                    f"{self.path} lacks the {part} {', '.join(missing)}; train it again with this version of femnn"
+                )
+
+
+def save_networks(
+    path: str | os.PathLike,
+    networks: Mapping[str, Perceptron],
+    card: Mapping[str, Any],
+    tensors: Mapping[str, np.ndarray] | None = None,
+) -> Path:
+    """`save_weights` for networks: their names become prefixes of their tensors, their architectures go into the card.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    networks
+        Networks by name, such as ``{"classifier": ..., "regressor": ...}``.
+    card
+        As for `save_weights`, without ``architectures``.
+    tensors
+        What else the user of the networks needs, by names that begin with none of theirs.
+
+    Raises
+    ------
+    ParameterError
+        As `save_weights` does, and if such a name would make its tensor part of a network.
+    """
+    complete = dict(tensors or {})
+    for prefix, network in networks.items():
+        strangers = sorted(name for name in tensors or {} if unprefixed({name: None}, prefix))
+        if strangers:
+            raise ParameterError(f"tensor {strangers[0]} would belong to the network {prefix!r}; give it another name")
+        complete |= network.tensors(prefix)
+    architectures = {prefix: network.architecture.to_dict() for prefix, network in networks.items()}
+    return save_weights(path, complete, {**card, "architectures": architectures})
+
+
+def load_networks(name_or_path: str | os.PathLike, kind: str | None = None) -> Networks:
+    """`load_weights` for what `save_networks` wrote.
+
+    Raises
+    ------
+    WeightFileError
+        As `load_weights` does, and if the card's architectures do not fit the tensors.
+    """
+    tensors, card = load_weights(name_or_path, kind)
+    weights, card_file = locate(name_or_path)
+    if not isinstance(card["architectures"], dict):
+        raise WeightFileError(f"{card_file} names no architectures but {card['architectures']!r}; fetch the card again")
+    networks = {}
+    for prefix, fields in card["architectures"].items():
+        try:
+            architecture = Architecture.from_dict(fields)
+        except ParameterError as error:
+            raise WeightFileError(
+                f"{card_file} describes no network {prefix!r}: {error}; fetch the card again"
+            ) from error
+        networks[prefix] = Perceptron.from_tensors(tensors, architecture, prefix, source=str(weights))
+    owned = {name for prefix, network in networks.items() for name in network.tensors(prefix)}
+    others = {name: values for name, values in tensors.items() if name not in owned}
+    return Networks(weights, card, networks, others)

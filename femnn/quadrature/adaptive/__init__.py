@@ -1,0 +1,1 @@
+"""AdaptiveGauss: per element the cheapest Gauss rule that meets a tolerance."""

@@ -1,0 +1,177 @@
+"""Tensor rules for elements that no network is trusted with: found by comparing successive rules.
+
+n×n×n points are integrated for n = 2, 3, 4, ..., from ten on in longer steps, until the tail of the differences, taken
+as geometric, is a twentieth of the tolerance; against the last rule the first that meets the tolerance is taken, and
+its points are reduced direction by direction as far as the tolerance allows.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from femnn.geometry.validity import require_valid
+from femnn.integration.kernels import elasticity_from_moments
+from femnn.quadrature.adaptive.directional_errors import (
+    FEWEST,
+    MEASURES,
+    lame_of,
+    line_rules,
+    measure_difference,
+    prepare,
+    tensor_moments,
+)
+from femnn.quadrature.adaptive.energy import factorise, laplace_from_moments, laplace_modes, rigid_modes
+
+#: Most points along an axis that a rule is given; an element that needs more does not meet the tolerance.
+MOST_GIVEN = 30
+
+# Most points along an axis of a reference.
+_LONGEST = 48
+
+# Where the tail of the differences counts as settled, over the tolerance.
+_SETTLED = 0.05
+
+# Rules are taken that keep this share of the tolerance: the reference has an error, too.
+_KEPT = 0.85
+
+_AS_GIVEN = np.eye(3)[None].copy()
+
+
+@njit(cache=True, error_model="numpy")
+def _next(n):
+    """The number of points after n in the walk to the reference: from ten on a fifth more."""
+    return n + max(1, n // 5)
+
+
+@njit(cache=True, error_model="numpy")
+def _reference(vertices, lame, shear, as_given, only, tolerance, rules, work, largest):
+    """Moments of n×n×n points, n by ``_next`` up to where they settle, in ``rules``; how many, factors of the last.
+
+    Returns the number of points of the reference, whether it has settled, and the two factors of the measures.
+    """
+    points, weights, line_points, line_weights, moments, found = work
+    stiffness, laplace = np.empty((24, 24)), np.empty((8, 8))
+    modes = rigid_modes(vertices)
+    factor, laplace_factor = np.empty((24, 24)), np.empty((8, 8))
+    before, per_axis, n, last = np.inf, np.empty(3, dtype=np.int64), FEWEST, FEWEST
+    while n < rules.shape[0]:
+        per_axis[:] = n
+        tensor_moments(vertices, per_axis, line_points, line_weights, points, weights, moments)
+        rules[n] = moments
+        elasticity_from_moments(moments, lame, shear, stiffness)
+        laplace_from_moments(moments, laplace)
+        prepare(stiffness, laplace, as_given, largest)
+        if only == 1:
+            factor = factorise(stiffness, modes)
+        if only == 3:
+            laplace_factor = factorise(laplace, laplace_modes())
+        previous, last, n = last, n, _next(n)
+        if last == FEWEST:
+            continue
+        measure_difference(
+            rules[previous] - moments, lame, shear, as_given, largest, factor, laplace_factor, only, found
+        )
+        difference = found[only]
+        ratio = min(difference / before, 0.95)
+        before = max(difference, 1e-300)
+        if difference * ratio < _SETTLED * tolerance * (1.0 - ratio) and last > FEWEST + 1:
+            return last, True, factor, laplace_factor
+    return last, False, factor, laplace_factor
+
+
+@njit(cache=True, error_model="numpy")
+def _rule_error(vertices, rule, reference, work, measure):
+    """What a tensor rule errs against the moments of the reference."""
+    points, weights, line_points, line_weights, moments, found = work
+    tensor_moments(vertices, rule, line_points, line_weights, points, weights, moments)
+    moments -= reference
+    measure_difference(moments, *measure, found)
+    return found[measure[-1]]
+
+
+@njit(cache=True, error_model="numpy")
+def _fewest_equal(vertices, rules, last, bound, work, measure):
+    """The fewest n×n×n points that err less than ``bound`` against the rule ``last``; 0 if MOST_GIVEN do not."""
+    found = work[-1]
+    missed, n = FEWEST - 1, FEWEST
+    while n < last:
+        measure_difference(rules[n] - rules[last], *measure, found)
+        if found[measure[-1]] < bound:
+            break
+        missed, n = n, _next(n)
+    per_axis = np.empty(3, dtype=np.int64)
+    for between in range(missed + 1, min(n, MOST_GIVEN + 1)):
+        per_axis[:] = between
+        if _rule_error(vertices, per_axis, rules[last], work, measure) < bound:
+            return between
+    return n if n <= MOST_GIVEN else 0
+
+
+@njit(cache=True, error_model="numpy")
+def _reduce(vertices, rule, reference, bound, work, measure):
+    """Take points, at first some at a time, from the direction that this hurts least, while ``bound`` is kept.
+
+    The outcome does not depend on what the axes are called.
+    """
+    step = max(1, rule[0] // 5)
+    while step > 0:
+        best, least = -1, bound
+        for axis in range(3):
+            if rule[axis] - step < FEWEST:
+                continue
+            rule[axis] -= step
+            error = _rule_error(vertices, rule, reference, work, measure)
+            rule[axis] += step
+            if error < least:
+                best, least = axis, error
+        if best >= 0:
+            rule[best] -= step
+        else:
+            step //= 2
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _settle_all(hexahedra, line_points, line_weights, lame, shear, as_given, only, tolerance, anisotropic, chosen, met):
+    for e in prange(hexahedra.shape[0]):
+        longest = line_points.shape[1]
+        rules, moments = np.empty((longest + 1, 24, 24)), np.empty((24, 24))
+        points, weights = np.empty((3, longest**3)), np.empty(longest**3)
+        found, largest = np.empty(4), np.empty(2)
+        work = (points, weights, line_points, line_weights, moments, found)
+        last, settled, factor, laplace_factor = _reference(
+            hexahedra[e], lame[e], shear[e], as_given, only, tolerance, rules, work, largest
+        )
+        measure = (lame[e], shear[e], as_given, largest, factor, laplace_factor, only)
+        bound = _KEPT * tolerance
+        n = _fewest_equal(hexahedra[e], rules, last, bound, work, measure) if settled else 0
+        met[e] = n > 0
+        chosen[e] = n if n > 0 else MOST_GIVEN
+        if n > 0 and anisotropic:
+            _reduce(hexahedra[e], chosen[e], rules[last], bound, work, measure)
+
+
+def settle(hexahedra, tolerance, poisson, measure, anisotropic=True):
+    """Points along each axis that keep a tolerance, found by integration.
+
+    Parameters
+    ----------
+    hexahedra : (n, 8, 3)
+        Healthy elements.
+    tolerance
+        Of the ``measure``, one of :data:`~femnn.quadrature.adaptive.directional_errors.MEASURES`.
+    poisson
+        Poisson's ratio, a number or (n,).
+
+    Returns
+    -------
+    points : (n, 3) int64
+    met : (n,) bool
+        False where ``MOST_GIVEN`` points along each axis do not keep the tolerance, or it cannot be known that they do.
+    """
+    x = np.require(hexahedra, dtype=float, requirements="CW")
+    require_valid(x)
+    lame, shear = lame_of(np.broadcast_to(np.asarray(poisson, dtype=float), len(x)))
+    chosen, met = np.empty((len(x), 3), dtype=np.int64), np.empty(len(x), dtype=np.bool_)
+    _settle_all(
+        x, *line_rules(_LONGEST), lame, shear, _AS_GIVEN, MEASURES.index(measure), tolerance, anisotropic, chosen, met
+    )
+    return chosen, met

@@ -1,0 +1,193 @@
+"""Errors of tensor rules (nx, ny, nz), direction by direction: what a choice of points along each axis is learned from.
+
+With the exact rule I and Gauss rules G along the three axes, I - GxGyGz = (I - Gx) + Gx(I - Gy) + GxGy(I - Gz). The
+*directional error* of nx points is that of the first term alone: nx points along ξ and converged integration along η
+and ζ. The Error of any tensor rule is at most the sum of three directional ones, up to products of them.
+
+Four measures are taken from the same integrals: the Error of Oishi and Yagawa and the energy ratio of
+:mod:`femnn.quadrature.adaptive.energy`, each for elasticity and for the Laplace form.
+"""
+
+from functools import cache
+
+import numpy as np
+from numba import njit, prange
+
+from femnn.geometry.validity import require_valid
+from femnn.integration.convergence import FLOOR
+from femnn.integration.gauss import gauss_legendre
+from femnn.integration.kernels import _FAST, add_moments, elasticity_from_moments
+from femnn.quadrature.adaptive.energy import energy_ratio, factorise, laplace_from_moments, laplace_modes, rigid_modes
+from femnn.quadrature.adaptive.roots import least_log_rho
+
+#: Measures in the order of the first axis of the tables.
+MEASURES = ("entries", "energy", "laplace-entries", "laplace-energy")
+
+#: Candidates are FEWEST, FEWEST + 1, ..., MOST points along each axis.
+FEWEST, MOST = 2, 20
+
+# Most points along an axis of a reference.
+_LONGEST = 40
+
+# ρ^-2n is round-off from e^-34 on. Elements that need more than _LONGEST points for it are still settled if the last
+# candidate errs fifty times more than the reference does.
+_DIGITS, _BEYOND = 34.0, 4.0
+
+
+@cache
+def line_rules(longest=_LONGEST):
+    """Points and weights of the rules 0..``longest`` on [0, 1], rows padded with zeros."""
+    points, weights = np.zeros((longest + 1, longest)), np.zeros((longest + 1, longest))
+    for n in range(1, longest + 1):
+        points[n, :n], weights[n, :n] = gauss_legendre(n)
+    return points, weights
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def tensor_moments(vertices, per_axis, line_points, line_weights, points, weights, moments):
+    """Gradient moments (24, 24) of one element at nx·ny·nz Gauss points; ``points``, ``weights`` are work space."""
+    nx, ny, nz = per_axis[0], per_axis[1], per_axis[2]
+    q = 0
+    for i in range(nx):
+        for j in range(ny):
+            for k in range(nz):
+                points[0, q], points[1, q], points[2, q] = line_points[nx, i], line_points[ny, j], line_points[nz, k]
+                weights[q] = line_weights[nx, i] * line_weights[ny, j] * line_weights[nz, k]
+                q += 1
+    moments[:] = 0.0
+    add_moments(vertices, points[:, :q], weights[:q], moments)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _rotate_blocks(matrix, rotation, rotated):
+    """The matrix (24, 24) in axes turned by ``rotation`` (3, 3)."""
+    half = np.empty((24, 24))
+    for a in range(8):
+        for i in range(3):
+            for j in range(24):
+                half[3 * a + i, j] = (
+                    rotation[i, 0] * matrix[3 * a, j]
+                    + rotation[i, 1] * matrix[3 * a + 1, j]
+                    + rotation[i, 2] * matrix[3 * a + 2, j]
+                )
+    for i in range(24):
+        for b in range(8):
+            for j in range(3):
+                rotated[i, 3 * b + j] = (
+                    rotation[j, 0] * half[i, 3 * b]
+                    + rotation[j, 1] * half[i, 3 * b + 1]
+                    + rotation[j, 2] * half[i, 3 * b + 2]
+                )
+
+
+@njit(cache=True, error_model="numpy")
+def prepare(stiffness, laplace, rotations, largest):
+    """Largest entries of the stiffness in each orientation, and of the Laplace matrix, into ``largest``."""
+    rotated = np.empty((24, 24))
+    for r in range(rotations.shape[0]):
+        _rotate_blocks(stiffness, rotations[r], rotated)
+        largest[r] = np.abs(rotated).max()
+    largest[-1] = np.abs(laplace).max()
+
+
+@njit(cache=True, error_model="numpy")
+def measure_difference(difference, lame, shear, rotations, largest, factor, laplace_factor, only, found):
+    """Measures of a difference of gradient moments into ``found`` (4,): number ``only``, or all for -1."""
+    stiffness, rotated, laplace = np.empty((24, 24)), np.empty((24, 24)), np.empty((8, 8))
+    elasticity_from_moments(difference, lame, shear, stiffness)
+    laplace_from_moments(difference, laplace)
+    found[:] = 0.0
+    # whatever is asked for: what no entry shows is round-off
+    for r in range(rotations.shape[0]):
+        _rotate_blocks(stiffness, rotations[r], rotated)
+        found[0] = max(found[0], np.abs(rotated).sum() / largest[r])
+        if found[0] < FLOOR:
+            return
+    found[2] = np.abs(laplace).sum() / largest[-1]
+    if only in (-1, 1):
+        found[1] = energy_ratio(stiffness, factor)
+    if only in (-1, 3):
+        found[3] = energy_ratio(laplace, laplace_factor)
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _tables(hexahedra, long, line_points, line_weights, lame, shear, rotations, tables):
+    for e in prange(hexahedra.shape[0]):
+        room = long[e, 0] * long[e, 1] * long[e, 2]
+        points, weights = np.empty((3, room)), np.empty(room)
+        reference, moments = np.empty((24, 24)), np.empty((24, 24))
+        stiffness, laplace, found = np.empty((24, 24)), np.empty((8, 8)), np.empty(4)
+        tensor_moments(hexahedra[e], long[e], line_points, line_weights, points, weights, reference)
+        laplace_from_moments(reference, laplace)
+        laplace_factor = factorise(laplace, laplace_modes())
+        modes = rigid_modes(hexahedra[e])
+        materials = lame.shape[1]
+        factors, largest = np.empty((materials, 24, 24)), np.empty((materials, rotations.shape[1] + 1))
+        for m in range(materials):
+            elasticity_from_moments(reference, lame[e, m], shear[e, m], stiffness)
+            factors[m] = factorise(stiffness, modes)
+            prepare(stiffness, laplace, rotations[e], largest[m])
+        tables[e] = FLOOR
+        for axis in range(3):
+            rule = long[e].copy()
+            for n in range(FEWEST, min(MOST + 1, long[e, axis])):
+                rule[axis] = n
+                tensor_moments(hexahedra[e], rule, line_points, line_weights, points, weights, moments)
+                moments -= reference
+                for m in range(materials):
+                    measure_difference(
+                        moments,
+                        lame[e, m],
+                        shear[e, m],
+                        rotations[e],
+                        largest[m],
+                        factors[m],
+                        laplace_factor,
+                        -1,
+                        found,
+                    )
+                    for k in range(4):
+                        tables[e, m, k, axis, n - FEWEST] = max(FLOOR, found[k])
+                if found[0] < FLOOR:
+                    break
+
+
+def converged_points(hexahedra):
+    """Points along each axis, (n, 3), of a reference for all candidates; and for which elements it is exact enough."""
+    rate = 2.0 * least_log_rho(hexahedra)
+    needed = np.ceil(_DIGITS / np.maximum(rate, 0.1)).astype(np.int64) + 2
+    return np.clip(needed, 4, _LONGEST), ((_LONGEST - MOST) * rate >= _BEYOND).all(axis=1)
+
+
+def directional_tables(hexahedra, poisson, rotations=None):
+    """Directional errors for 2..20 points in the four ``MEASURES``, shape (n, materials, 4, 3, 19), at least ``FLOOR``.
+
+    Parameters
+    ----------
+    hexahedra : (n, 8, 3)
+        Healthy elements that :func:`converged_points` settles.
+    poisson : (n, materials)
+        Poisson's ratios of each element.
+    rotations : (n, turns, 3, 3), optional
+        The Error of Oishi and Yagawa depends on how an element lies in the axes; the largest over the given orientation
+        and these is taken.
+    """
+    x = np.require(hexahedra, dtype=float, requirements="CW")
+    require_valid(x)
+    long, _ = converged_points(x)
+    lame, shear = lame_of(poisson)
+    tables = np.empty((*lame.shape, len(MEASURES), 3, MOST - FEWEST + 1))
+    _tables(x, long, *line_rules(), lame, shear, with_identity(rotations, len(x)), tables)
+    return tables
+
+
+def lame_of(poisson):
+    """Lamé's parameters for young=1, arrays of the shape of ``poisson``."""
+    poisson = np.asarray(poisson, dtype=float)
+    return poisson / ((1.0 + poisson) * (1.0 - 2.0 * poisson)), 0.5 / (1.0 + poisson)
+
+
+def with_identity(rotations, n):
+    """The given orientation and ``rotations`` (n, turns, 3, 3), if any, as (n, 1 + turns, 3, 3)."""
+    own = np.broadcast_to(np.eye(3), (n, 1, 3, 3))
+    return np.require(own if rotations is None else np.concatenate([own, rotations], axis=1), requirements="CW")

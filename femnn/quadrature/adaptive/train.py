@@ -1,0 +1,156 @@
+"""From nothing to the weights of AdaptiveGauss: draw, label, train, calibrate, test, save."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from femnn.geometry.sampling import distorted_hexahedra
+from femnn.networks.model_card import range_text, require_enough
+from femnn.networks.trained_range import TrainedRange
+from femnn.networks.training import TrainingOptions
+from femnn.networks.weights import save_networks
+from femnn.quadrature.adaptive.apriori_estimate import CANDIDATES, FEATURES
+from femnn.quadrature.adaptive.calibration import TOLERANCES, Calibration, scores
+from femnn.quadrature.adaptive.data import (
+    LEAST_POISSON,
+    MOST_POISSON,
+    DirectionalRecipe,
+    make_directional_data,
+    mesh_elements,
+)
+from femnn.quadrature.adaptive.directional_errors import FEWEST, MEASURES, MOST, converged_points
+from femnn.quadrature.adaptive.fit import least_corrections, train_directional
+from femnn.quadrature.adaptive.network import DirectionalNetwork
+from femnn.quadrature.adaptive.predictors import DIRECTIONAL_KIND
+from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
+
+# One in twelve elements validates, the others train; calibration and test elements are drawn apart.
+_VALIDATION = 1 / 12
+_FEWEST_ELEMENTS = 60
+
+# Elements of each family of the calibration, of the training elements; half as many test.
+_CALIBRATION_SHARE, _MOST_CALIBRATION = 0.1, 2000
+
+#: Elements that a mesh may hold: mildly to strongly distorted, stretched and sheared.
+DIRECTIONAL_RECIPE = DirectionalRecipe(
+    40_000, displacement=(0.0, 0.4), aspect=30.0, shear=0.45, structured=0.5, meshed=0.15
+)
+
+DIRECTIONAL_OPTIONS = TrainingOptions(
+    optimizer="adamw", learning_rate=4e-3, weight_decay=1e-4, batch_size=512, epochs=60, threads=1
+)
+
+
+def train_points(folder, recipe=DIRECTIONAL_RECIPE, options=DIRECTIONAL_OPTIONS, progress=True, **where):
+    """Make the weights of :class:`femnn.AdaptiveGauss`; returns the path of the file and its test figures.
+
+    Parameters
+    ----------
+    folder
+        Where data, checkpoints and ``integration-points.safetensors`` go; an interrupted run goes on from there.
+    recipe, options
+        What to draw and how to train; ``options.seed`` seeds the networks, ``recipe.seed`` all elements.
+    where
+        Of the labelling, see :func:`femnn.networks.element_data.make_dataset`.
+    """
+    data = make_directional_data(Path(folder) / "directions-data.safetensors", recipe, progress, **where)
+    return fit_directional(Path(folder) / "integration-points", data, options, progress=progress)
+
+
+def fit_directional(path, data, options, measures=MEASURES, progress=True):
+    """Train, calibrate and test one directional network for each measure and save them; returns path and figures."""
+    path = Path(path)
+    require_enough(len(data), _FEWEST_ELEMENTS, "train, validate and calibrate", "some thousand")
+    first = round(len(data) * (1.0 - _VALIDATION))
+    n = min(_MOST_CALIBRATION, max(_FEWEST_ELEMENTS, round(_CALIBRATION_SHARE * len(data))))
+    held_out = {part: families(data.recipe, seed, n // share) for part, seed, share in (("c", 1, 1), ("t", 2, 2))}
+    networks, tensors, histories, test = {}, {}, {}, {}
+    for measure in measures:
+        rows = data[:first].rows(measure)
+        checkpoint = path.with_name(f"{path.name}-{measure}-training.safetensors")
+        network, history = train_directional(
+            rows, data[first:].rows(measure), options, checkpoint=checkpoint, progress=progress
+        )
+        trained = TrainedRange.of(rows.features.reshape(-1, FEATURES))
+        least = least_corrections(rows.corrections.reshape(-1, CANDIDATES))
+        directional = DirectionalNetwork.of(network, trained.low, trained.high, least)
+        calibration = _calibrated(directional, measure, held_out["c"])
+        networks[measure], histories[measure] = network, str(history)
+        tensors |= {f"range-{measure}.{end}": values for end, values in vars(trained).items()}
+        tensors |= {f"least-{measure}": least}
+        tensors |= calibration.tensors(measure)
+        test |= _tested(directional, measure, calibration, held_out["t"])
+    card = {
+        "kind": DIRECTIONAL_KIND,
+        "what": (
+            f"Error of {FEWEST}..{MOST} Gauss points along each direction of a trilinear hexahedron, entries and "
+            "energy, elasticity and Laplace"
+        ),
+        "poisson_range": [LEAST_POISSON, MOST_POISSON],
+        "trained_range": f"{range_text(data.recipe)} and others, {data.recipe.meshed:.0%} from structured meshes",
+        "data": {
+            "training": first,
+            "validation": len(data) - first,
+            "calibration_per_family": n,
+            **asdict(data.recipe),
+        },
+        "training": asdict(options),
+        "history": histories,
+        "test": test,
+    }
+    return save_networks(path, networks, card, tensors), test
+
+
+def families(recipe, seed, n):
+    """Held-out elements by family, each (hexahedra, poisson): what the calibration promises, it promises for each.
+
+    Cubes as in the published experiment; elements as in training, as they are, turned, and of all materials; elements
+    of the meshes of :mod:`femnn.geometry.families`.
+    """
+    seeds = np.random.SeedSequence([recipe.seed, seed]).generate_state(5)
+    random = np.random.default_rng(seeds[4])
+    shape = {"aspect": recipe.aspect, "shear": recipe.shear, "structured": recipe.structured}
+    drawn = {
+        "cubes": distorted_hexahedra(n, (0.05, 0.35), int(seeds[0])),
+        "as trained": distorted_hexahedra(n, recipe.displacement, int(seeds[1]), **shape),
+        "turned": distorted_hexahedra(n, recipe.displacement, int(seeds[2]), **shape, rotated=1.0),
+        "materials": distorted_hexahedra(n, recipe.displacement, int(seeds[3]), **shape),
+        "meshes": mesh_elements(n, random),
+    }
+    result = {}
+    for name, elements in drawn.items():
+        settled = elements[converged_points(elements)[1]]
+        poisson = np.full(len(settled), recipe.poisson)
+        if name == "materials":
+            poisson = random.uniform(LEAST_POISSON, MOST_POISSON, len(settled))
+        result[name] = (settled, poisson)
+    return result
+
+
+def _for_measure(held_out, measure):
+    return {name: family for name, family in held_out.items() if not (name == "materials" and "laplace" in measure)}
+
+
+def _calibrated(network, measure, held_out):
+    return Calibration.of([scores(network, measure, *family) for family in _for_measure(held_out, measure).values()])
+
+
+def _tested(network, measure, calibration, held_out):
+    """For each decade of the tolerance: misses of the family with the most, points on the distorted cubes."""
+    confidence, figures = min(0.99, calibration.confidences[-1]), {}
+    for tolerance in TOLERANCES:
+        caution = calibration.caution(tolerance, confidence, True)
+        missed, outside, points = [], [], {}
+        for name, (elements, poisson) in _for_measure(held_out, measure).items():
+            chosen, known = network.choose(elements, tolerance, poisson, caution)
+            errors = tensor_rule_errors(elements, chosen, poisson, measure)
+            missed.append(float(np.mean(known & (errors >= tolerance))))
+            outside.append(float(np.mean(~known)))
+            points[name] = float(chosen[known].prod(axis=1).mean()) if known.any() else 0.0
+        figures[f"{measure} {tolerance:.0e}"] = {
+            f"most_misses_at_{confidence:g}": max(missed),
+            "most_outside": max(outside),
+            "points_per_element": points["cubes"],
+        }
+    return figures

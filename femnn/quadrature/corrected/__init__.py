@@ -1,0 +1,1 @@
+"""CorrectedGauss: Gauss points whose weights a network corrects."""

@@ -1,0 +1,163 @@
+"""Method 2: networks that correct the eight weights of 2×2×2 Gauss points, element by element.
+
+A *classifier* says whether other weights would help; a *regressor* gives them, as factors on Gauss weights
+(A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4). Both see the element in its canonical pose.
+"""
+
+import numpy as np
+
+from femnn.exceptions import ParameterError
+from femnn.geometry.quality import distance_from_parallelepiped
+from femnn.geometry.symmetry import canonical_pose, permutations_of
+from femnn.integration.convergence import converged_stiffness
+from femnn.integration.gauss import tensor_gauss
+from femnn.integration.optimal_weights import weight_systems
+from femnn.networks.features import features_named
+from femnn.networks.perceptron import Architecture, standardisation
+
+#: An element counts as improvable when the best weights bring its R_error below this.
+IMPROVABLE = 0.98
+
+#: A regressor's weights count as helpful when they bring R_error below this.
+HELPFUL = 0.98
+
+#: What a regressor can be trained on: R_error itself, exactly optimal weights, or the best of the random trials.
+TARGETS = ("error", "optimal", "trials")
+
+_FEATURES = "invariant"
+
+# Elements whose systems are held at a time: 2000 matrices of 300 × 8 take 38 MB.
+_CHUNK = 2000
+
+
+def train_classifier(training, validation, improved, options, hidden=(30,) * 4, activation="sigmoid", **run):
+    """Train the classifier; arguments as :func:`femnn.quadrature.adaptive.classifier.train_classifier`.
+
+    ``improved`` holds the labels of both parts, two arrays of bool: :func:`improvable` for the published classifier,
+    or what a regressor really improves, from :func:`predicted_r_error`.
+
+    Returns
+    -------
+    network : Perceptron
+        From ``invariant`` features to one logit; positive means that other weights help.
+    history : History
+    """
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    from femnn.networks.torch_perceptron import build, to_perceptron
+    from femnn.networks.training import train
+
+    features = features_named(_FEATURES)
+    data = [
+        (features(part.hexahedra)[0].astype(np.float32), labels[:, None].astype(np.float32))
+        for part, labels in zip((training, validation), improved, strict=True)
+    ]
+    module = build(Architecture(features.size, 1, hidden, activation), standardisation(data[0][0]), options.seed)
+    history = train(module, binary_cross_entropy_with_logits, *data, options, **run)
+    return to_perceptron(module), history
+
+
+def improvable(dataset, labels="optimal"):
+    """Which elements other weights would help, (n,) bool, by the ``"optimal"`` or the ``"trials"`` labels."""
+    return (dataset.trial_optimum if labels == "trials" else dataset.optimum) < IMPROVABLE
+
+
+def train_regressor(training, validation, options, target="error", hidden=(50,) * 5, activation="sigmoid", **run):
+    """Train the regressor on the improvable elements of a data set.
+
+    ``target`` is one of ``TARGETS``: ``"error"`` minimises the mean R_error of the predicted weights, with no labels;
+    the others are the published way, least squares on labels.
+
+    Returns
+    -------
+    network : Perceptron
+        From ``invariant`` features to eight corrections for :func:`correction_factors`.
+    history : History
+    """
+    from femnn.networks.torch_perceptron import build, to_perceptron
+    from femnn.networks.training import train
+
+    if target not in TARGETS:
+        raise ParameterError(f"target is {target!r}; choose one of {', '.join(TARGETS)}")
+    features = features_named(_FEATURES)
+    labels = "trials" if target == "trials" else "optimal"
+    chosen = [part[improvable(part, labels)] for part in (training, validation)]
+    if min(len(part) for part in chosen) == 0:
+        raise ParameterError("no element of the data is improvable; draw more elements or larger displacements")
+    described = [features(part.hexahedra)[0].astype(np.float32) for part in chosen]
+    factors = [posed_factors(part, labels) for part in chosen]
+    sizes = [correction_size(part.hexahedra)[:, None] for part in chosen]
+    scales = standardisation(described[0], (factors[0] - 1.0) / np.maximum(sizes[0], 1e-9))
+    module = build(Architecture(features.size, 8, hidden, activation), scales, options.seed)
+    if target == "error":
+        loss, rest = _mean_r_error, [_posed_systems(part) for part in chosen]
+    else:
+        spread = factors[0].std(axis=0)
+        loss, rest = _mean_square, [((part - 1.0) / spread, np.tile(1.0 / spread, (len(part), 1))) for part in factors]
+    data = [
+        [values.astype(np.float32) for values in (x, size, *arrays)]
+        for x, size, arrays in zip(described, sizes, rest, strict=True)
+    ]
+    history = train(module, loss, *data, options, **run)
+    return to_perceptron(module), history
+
+
+def correction_size(hexahedra):
+    """The size that corrections have in elements of this distortion, (n,).
+
+    Optimal factors differ from 1 by the third power of the distance from a parallelepiped, where Gauss weights are
+    exact: measured over displacements from 0.05 to 0.35.
+    """
+    return distance_from_parallelepiped(hexahedra) ** 3
+
+
+def correction_factors(corrections, hexahedra):
+    """Factors on Gauss weights in the canonical pose, (n, 8), from the output of a regressor; 1 for parallelepipeds."""
+    return 1.0 + correction_size(hexahedra)[:, None] * corrections
+
+
+def _mean_r_error(corrections, sizes, matrices, targets):
+    factors = 1.0 + sizes * corrections
+    return ((matrices @ factors[:, :, None]).squeeze(2) - targets).abs().sum(dim=1).mean()
+
+
+def _mean_square(corrections, sizes, labels, weights):
+    return ((sizes * corrections * weights - labels) ** 2).mean()
+
+
+def posed_factors(dataset, labels="optimal"):
+    """Labels as factors on Gauss weights at the points of the canonical pose, (n, 8)."""
+    points, gauss = tensor_gauss(2, 2, 2)
+    weights = dataset.trial_weights if labels == "trials" else dataset.weights
+    symmetry = canonical_pose(dataset.hexahedra)[1]
+    return np.take_along_axis(weights / gauss, permutations_of(points)[symmetry], axis=1)
+
+
+def unposed(values, symmetry, points):
+    """Values at the points of the canonical pose, (n, nqp), in the order of the element as given."""
+    inverse = np.argsort(permutations_of(points), axis=1)
+    return np.take_along_axis(values, inverse[symmetry], axis=1)
+
+
+def predicted_r_error(regressor, dataset):
+    """R_error of the weights that a regressor gives to every element of a data set, (n,)."""
+    factors = correction_factors(regressor(features_named(_FEATURES)(dataset.hexahedra)[0]), dataset.hexahedra)
+    ratios = []
+    for start in range(0, len(dataset), _CHUNK):
+        matrices, targets = _posed_systems(dataset[start : start + _CHUNK])
+        residuals = np.einsum("erq,eq->er", matrices, factors[start : start + _CHUNK]) - targets
+        ratios.append(np.abs(residuals).sum(axis=1))
+    return np.concatenate(ratios)
+
+
+def _posed_systems(dataset):
+    """Matrices and targets with R_error(factors) = Σ |A factors - b|, in the canonical pose, float32 for training."""
+    points, gauss = tensor_gauss(2, 2, 2)
+    posed = canonical_pose(dataset.hexahedra)[0]
+    references, _ = converged_stiffness(posed, dataset.recipe.poisson)
+    matrices, targets = weight_systems(posed, points, references, dataset.recipe.poisson)
+    matrices *= gauss
+    standard = np.abs(matrices.sum(axis=2) - targets).sum(axis=1)
+    matrices /= standard[:, None, None]
+    targets /= standard[:, None]
+    return matrices.astype(np.float32), targets.astype(np.float32)

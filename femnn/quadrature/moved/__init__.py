@@ -1,0 +1,1 @@
+"""MovedGauss: eight points and weights of their own for each element."""

@@ -1,0 +1,92 @@
+"""Method 2 taken further: a network that moves the 2×2×2 Gauss points of an element and changes their weights.
+
+The network sees an element in its canonical pose and gives the moves of the eight points and the logarithms of their
+weights. Near ties the mean over several poses is taken (:func:`femnn.geometry.symmetry.weighted_poses`), so that points
+and weights commute with all 48 symmetries of the cube and change continuously, whatever the network says.
+
+The Error of Gauss points is quadratic in the warp J₀⁻¹h, so the moves are too: the network is shown the warp's
+direction and size and predicts the moves over the size squared. They vanish in parallelepipeds.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from femnn.geometry.coordinates import invariant_coordinates
+from femnn.geometry.symmetry import coordinate_symmetries, permutations_of, symmetries, weighted_poses
+from femnn.integration.gauss import tensor_gauss
+from femnn.quadrature.moved.projection import GAUSS_POINTS
+
+#: Numbers that the network sees, and that it gives: for each point moves along ξ, η, ζ and the logarithm of the weight.
+FEATURES, OUTPUTS = 19, 32
+
+#: Largest move of a point along an axis of [-1, 1]³: the faces are 0.42 away. And largest logarithm of a weight.
+MOST_MOVE, MOST_LOGARITHM = 0.4, 2.0
+
+# Directions and sizes in units in which they are of the order of one.
+_DIRECTION, _SIZE = 3.0, 2.0
+
+# Elements whose 48 weights are held at a time.
+_CHUNK = 2048
+
+
+def describe(hexahedra):
+    """What the network sees of elements that are no parallelepipeds.
+
+    Returns
+    -------
+    features : (n, FEATURES)
+        Direction of the warp (12), metric (6), size of the warp, in units of the order of one.
+    size : (n,)
+        Norm of the warp.
+    """
+    features = np.empty((len(hexahedra), FEATURES))
+    features[:, :18] = invariant_coordinates(hexahedra)
+    size = np.linalg.norm(features[:, :12], axis=1)
+    features[:, :12] *= _DIRECTION / np.maximum(size, np.finfo(float).tiny)[:, None]
+    features[:, 18] = _SIZE * size
+    return features, size
+
+
+@cache
+def feature_symmetries():
+    """As :func:`femnn.geometry.symmetry.coordinate_symmetries`, for the FEATURES numbers that the network sees."""
+    index, sign = coordinate_symmetries()
+    return np.concatenate([index, np.full((48, 1), 18)], axis=1), np.concatenate([sign, np.ones((48, 1))], axis=1)
+
+
+@cache
+def _ways_back():
+    """For each pose where its points come from, (48, 8), and the transposed turns of moves, (48, 3, 3)."""
+    carried = permutations_of(tensor_gauss(2, 2, 2)[0])
+    return np.argsort(carried, axis=1), symmetries().transpose(0, 2, 1)
+
+
+def predicted_moves(network, features):
+    """Moves over the size of the warp squared, (n, 8, 4), from the features (n, FEATURES) of :func:`describe`."""
+    parts = np.array_split(features, max(1, -(-len(features) // _CHUNK)))
+    return np.concatenate([_mean_over_poses(network, part) for part in parts])
+
+
+def _mean_over_poses(network, features):
+    if len(features) == 0:
+        return np.empty((0, 8, 4))
+    weights = weighted_poses(features[:, :12].reshape(-1, 3, 4))
+    element, pose = np.nonzero(weights)
+    index, sign = feature_symmetries()
+    answers = network(features[element[:, None], index[pose]] * sign[pose]).reshape(-1, 8, 4)
+    source, turns = _ways_back()
+    answers = np.take_along_axis(answers, source[pose][:, :, None], axis=1)
+    answers[..., :3] = answers[..., :3] @ turns[pose]
+    answers *= weights[element, pose][:, None, None]
+    return np.add.reduceat(answers, np.flatnonzero(np.diff(element, prepend=-1)), axis=0)
+
+
+def placed(moves, size):
+    """Points (n, 8, 3) in [-1, 1]³ and weights (n, 8), Gauss weights 1, from the moves of :func:`predicted_moves`.
+
+    Points lie inside the cube and weights are positive whatever the network says.
+    """
+    scaled = size[:, None, None] ** 2 * moves
+    points = GAUSS_POINTS + MOST_MOVE * np.tanh(scaled[..., :3] / MOST_MOVE)
+    return points, np.exp(MOST_LOGARITHM * np.tanh(scaled[..., 3] / MOST_LOGARITHM))

@@ -1,0 +1,208 @@
+"""Method 2 taken further: eight points per element, points and weights predicted."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from femnn.exceptions import ParameterError, WeightFileError
+from femnn.geometry.coordinates import relative_warp
+from femnn.geometry.mesh import vertex_array
+from femnn.geometry.validity import healthy_vertices, require_valid
+from femnn.integration.gauss import tensor_gauss
+from femnn.integration.stiffness import elasticity_stiffness
+from femnn.networks.trained_range import TrainedRange
+from femnn.networks.weights import load_networks
+from femnn.quadrature.moved.network import FEATURES, OUTPUTS, describe, placed, predicted_moves
+from femnn.quadrature.moved.projection import project, scale_to_volume
+from femnn.quadrature.rule import CellGroup, Rule, warn_of_degree
+from femnn.quadrature.rule import describe as describe_rule
+
+KIND = "moved-points"
+
+# Elements whose stiffness is held at a time by the check: three matrices of 24 × 24 each.
+_CHUNK = 2048
+
+# Below this warp the Error of Gauss points is round-off: the element counts as a parallelepiped.
+_NO_WARP = 1e-6
+
+# What becomes of an element, in the order of the counts of a report.
+_PARALLELEPIPED, _OUTSIDE, _UNPROJECTED, _UNIMPROVED, _MOVED = range(5)
+
+
+@dataclass(frozen=True)
+class MovedReport:
+    """What became of the Gauss points of some elements.
+
+    Attributes
+    ----------
+    rule
+        The rule, as it prints itself.
+    elements
+        How many there are; what follows counts those that keep 2×2×2 Gauss points exactly.
+    parallelepipeds
+        Gauss points are exact there.
+    outside
+        The network was not trained for such shapes.
+    unprojected
+        No points near the predicted ones pass the patch test (only with ``patch=True``).
+    unimproved
+        The predicted points were found to be no better than Gauss points.
+    """
+
+    rule: str
+    elements: int
+    parallelepipeds: int
+    outside: int
+    unprojected: int
+    unimproved: int
+
+    @property
+    def moved(self):
+        """Elements with points of their own."""
+        kept = self.parallelepipeds + self.outside + self.unprojected + self.unimproved
+        return self.elements - kept
+
+    def __str__(self):
+        return (
+            f"{self.rule} on {self.elements:,} elements: points moved in {self.moved:,} "
+            f"({self.moved / self.elements:.2%}); 2×2×2 Gauss points kept in {self.parallelepipeds:,} parallelepipeds, "
+            f"{self.outside:,} outside the trained range, {self.unprojected:,} without points that pass the patch "
+            f"test, {self.unimproved:,} that the predicted points would not improve"
+        )
+
+
+class MovedGauss(Rule):
+    """Eight points per element, points and weights predicted by a network that was trained on R_error itself.
+
+    Near 2×2×2 Gauss points, with weights near theirs; in parallelepipeds exactly Gauss. Weights are positive, points
+    inside, the volume of each element exact. Elements outside the range of training keep Gauss points exactly, and so
+    do those whose elastic stiffness the predicted points would bring no nearer to that of 3×3×3 points (in the norm of
+    Frobenius, which turns with the element). :meth:`report` counts them.
+
+    Parameters
+    ----------
+    patch
+        Keep the patch test of every element exactly: points and weights are moved on to where ∫ cof J · ∇N_a comes out
+        exactly. Without, the rule reduces the Error further, but a constant strain is no longer reproduced exactly, so
+        refinement of meshes whose elements stay distorted stops paying at some point.
+    weights
+        Name of shipped weights or path of a file from ``femnn train moved``; None takes the shipped ones.
+
+    Raises
+    ------
+    ParameterError
+        If ``patch`` is no bool.
+    WeightFileError
+        If the weights are missing, damaged, foreign or trained for the other value of ``patch``.
+
+    Notes
+    -----
+    The moves are quadratic in the distance from a parallelepiped, as the Error of Gauss points is: where refinement
+    brings elements nearer to parallelepipeds, convergence is kept with either value of ``patch``.
+    """
+
+    def __init__(self, patch=False, *, weights=None):
+        if not isinstance(patch, bool | np.bool_):
+            raise ParameterError(f"patch is {patch!r}; pass True to keep the patch test, or False")
+        self.keeps_patch_test = bool(patch)
+        loaded = load_networks(_shipped(patch) if weights is None else weights, KIND)
+        loaded.require(card=("poisson", "patch"), networks=("points",))
+        if loaded.card["patch"] is not self.keeps_patch_test:
+            raise WeightFileError(
+                f"{loaded.path} was trained for patch={loaded.card['patch']}, asked for is patch={bool(patch)}; "
+                "pass the other value or other weights"
+            )
+        network = loaded.networks["points"].architecture
+        if (network.inputs, network.outputs) != (FEATURES, OUTPUTS):
+            raise WeightFileError(
+                f"the network of {loaded.path} takes {network.inputs} numbers and gives {network.outputs}, needed are "
+                f"{FEATURES} and {OUTPUTS}; train it again with this version of femnn"
+            )
+        self.card = loaded.card
+        self._network = loaded.networks["points"]
+        self._range = TrainedRange.from_weights(loaded)
+
+    def moved(self, hexahedra):
+        """Which elements get points of their own, (n,) bool; all elements must be healthy."""
+        x = vertex_array(hexahedra)
+        require_valid(x)
+        return self._predict(x)[0] == _MOVED
+
+    def report(self, mesh):
+        """How many elements of a mesh keep Gauss points, and why.
+
+        Parameters
+        ----------
+        mesh
+            A ``skfem.MeshHex`` or vertex coordinates (n, 8, 3), all elements healthy.
+
+        Returns
+        -------
+        MovedReport
+        """
+        x = healthy_vertices(mesh)
+        state, _, _ = self._predict(x)
+        counts = np.bincount(state, minlength=_MOVED)
+        return MovedReport(repr(self), len(x), *map(int, counts[:_MOVED]))
+
+    def for_degree(self, degree):
+        warn_of_degree("MovedGauss", degree, "eight points may leave zero-energy modes")
+        return self
+
+    def _predict(self, x):
+        """What becomes of each element, (n,); points (m, 8, 3) in [-1, 1]³ and weights (m, 8) of the moved."""
+        features, size = describe(x)
+        state = np.where(size <= _NO_WARP, _PARALLELEPIPED, np.where(self._range.contains(features), _MOVED, _OUTSIDE))
+        asked = np.flatnonzero(state == _MOVED)
+        warp = relative_warp(x[asked])
+        points, weights = placed(predicted_moves(self._network, features[asked]), size[asked])
+        if self.keeps_patch_test:
+            points, weights, good = project(warp, points, weights)
+            state[asked[~good]] = _UNPROJECTED
+            asked, points, weights = asked[good], points[good], weights[good]
+        else:
+            weights = scale_to_volume(warp, points, weights)
+        good = _improves(x[asked], points, weights, self.card["poisson"])
+        state[asked[~good]] = _UNIMPROVED
+        return state, points[good], weights[good]
+
+    def _groups(self, hexahedra):
+        state, points, weights = self._predict(hexahedra)
+        moved = state == _MOVED
+        groups = []
+        if not moved.all():
+            groups.append(CellGroup(np.flatnonzero(~moved), *tensor_gauss(2, 2, 2)))
+        if moved.any():
+            groups.append(CellGroup(np.flatnonzero(moved), *_on_unit_cube(points, weights)))
+        return groups
+
+    def __repr__(self):
+        return f"MovedGauss(patch={self.keeps_patch_test})"
+
+    def __str__(self):
+        return describe_rule(self, self.card)
+
+
+def _shipped(patch):
+    return "moved-gauss-patch" if patch else "moved-gauss"
+
+
+def _on_unit_cube(points, weights):
+    """X (3, m, 8) and W (m, 8) on [0, 1]³ from points on [-1, 1]³ and weights about 1."""
+    return np.ascontiguousarray(0.5 * (points.transpose(2, 0, 1) + 1.0)), weights / 8.0
+
+
+def _improves(hexahedra, points, weights, poisson):
+    """Whether these points bring the stiffness nearer to that of 3×3×3 Gauss points than 2×2×2 do, (n,) bool."""
+    result = np.empty(len(hexahedra), dtype=bool)
+    for start in range(0, len(hexahedra), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        rules = _on_unit_cube(points[rows], weights[rows]), tensor_gauss(2, 2, 2), tensor_gauss(3, 3, 3)
+        moved, gauss, exact = (elasticity_stiffness(hexahedra[rows], *rule, poisson=poisson) for rule in rules)
+        result[rows] = _distance(moved, exact) < _distance(gauss, exact)
+    return result
+
+
+def _distance(stiffness, exact):
+    difference = (stiffness - exact).reshape(len(exact), -1)
+    return np.einsum("ek,ek->e", difference, difference)
