@@ -19,8 +19,8 @@ from femnn.multiscale.porous import PorousProblem
 from femnn.multiscale.porous_conditions import Conditions
 from femnn.multiscale.porous_files import Series
 from femnn.multiscale.porous_medium import DualPorousMedium, PorousMedium
-from femnn.multiscale.time_steps import march
 from femnn.plotting import save
+from femnn.solvers.nonlinear.time_march import march
 
 # A soft sandstone with water; fissures of a third of its pore space.
 ROCK = {"young": 1e9, "poisson": 0.2, "permeability": 1e-14, "porosity": 0.2, "grain_bulk": 30e9}

@@ -37,8 +37,8 @@ from femnn.multiscale.rve import RVE
 from femnn.multiscale.rve_cells import parallel_cracks
 from femnn.multiscale.rve_data import FaultCell
 from femnn.multiscale.rve_law import RVELaw
-from femnn.multiscale.time_steps import march
 from femnn.plotting import save
+from femnn.solvers.nonlinear.time_march import march
 
 DAY = 86400.0
 WIDTH, HEIGHT, FAULT = 800.0, 500.0, 300.0

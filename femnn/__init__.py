@@ -7,7 +7,6 @@ GaussLegendre(2)
 
 from importlib import metadata
 
-from femnn.assembly.arc_length import arc_length
 from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
@@ -17,9 +16,6 @@ from femnn.assembly.interface import InterfaceElements
 from femnn.assembly.interface_mesh import Interface
 from femnn.assembly.interface_problem import CohesiveProblem
 from femnn.assembly.laws import ConstitutiveLaw, PointLaw
-from femnn.assembly.linear_solver import Solution, solve
-from femnn.assembly.load_path import LoadPath, NonlinearProblem
-from femnn.assembly.newton import newton
 from femnn.assembly.pattern import Pattern
 from femnn.assembly.solid import Solid
 from femnn.cohesive.classical import BilinearCohesive, ContactCohesive, ExponentialCohesive
@@ -52,6 +48,10 @@ from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.irons import Irons
 from femnn.quadrature.moved.rule import MovedGauss
 from femnn.quadrature.rule import CellGroup, Rule
+from femnn.solvers.linear.solve import Solution, solve
+from femnn.solvers.nonlinear.arc_length import arc_length
+from femnn.solvers.nonlinear.load_path import LoadPath, NonlinearProblem
+from femnn.solvers.nonlinear.newton import newton
 
 __version__ = metadata.version("femnn")
 

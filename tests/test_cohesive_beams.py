@@ -12,10 +12,10 @@ import skfem
 
 import femnn
 from femnn.assembly.interface_forms import InterfaceBases
-from femnn.assembly.linear_solver import solve
 from femnn.cohesive.classical import ContactCohesive
 from femnn.commands.beams import Beam, Setup, classical, closed_form, delaminate, difference, mixed_mode, plateau
 from femnn.exceptions import ConvergenceError, OutsideRangeError, ParameterError, StateError
+from femnn.solvers.linear.solve import solve
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PEEK = (80e6, 100e6, 969.0, 1719.0)

@@ -20,7 +20,7 @@ from femnn.multiscale.fault_interface import Fault
 from femnn.multiscale.porous import PorousProblem
 from femnn.multiscale.porous_conditions import Conditions, Well
 from femnn.multiscale.porous_files import Series
-from femnn.multiscale.time_steps import march
+from femnn.solvers.nonlinear.time_march import march
 
 # on the plane of the fault, which dips with 0.4 m per m: 9 MPa of pressure, 4 MPa of shear
 _AXES = np.array([[1.0, -0.4], [0.4, 1.0]]) / np.hypot(1.0, 0.4)

@@ -7,11 +7,11 @@ from forms import laplace
 from scipy.sparse import csr_matrix, diags_array
 
 import femnn
-from femnn.assembly import linear_solver
-from femnn.assembly.near_null_space import near_null_space
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
+from femnn.solvers.linear import solve as linear_solver
+from femnn.solvers.linear.near_null_space import near_null_space
 
 METHODS = ["splu", "pyamg", "cg"]
 VECTOR = skfem.ElementVector(skfem.ElementHex1())

@@ -20,7 +20,7 @@ from femnn.exceptions import (
 from femnn.multiscale.consolidation import ConsolidatingColumn, MandelSlab
 from femnn.multiscale.porous import PorousProblem
 from femnn.multiscale.porous_conditions import Conditions, Well
-from femnn.multiscale.time_steps import march
+from femnn.solvers.nonlinear.time_march import march
 
 TOLERANCE = 0.01
 

@@ -12,7 +12,7 @@ from femnn.exceptions import StateError
 from femnn.multiscale.porous import PorousProblem
 from femnn.multiscale.porous_conditions import Conditions
 from femnn.multiscale.porous_files import Series, load_state, save_state
-from femnn.multiscale.time_steps import march
+from femnn.solvers.nonlinear.time_march import march
 
 TIMES = 1e3 * np.arange(1, 9)
 

@@ -265,7 +265,7 @@ def test_results_of_earlier_releases_are_taken():
     fingerprint = _fingerprint(simulate_path, "path0000", arguments | {"law_name": "default"}, "2")
     assert fingerprint == "f0cc8fb0d812dc6a25c3b107822dff9bd8fd5b005004cb84a6b32e7eac7e77cf"
     for function, name in (
-        (label_directions, "femnn.quadrature.adaptive.data.label_directions"),
+        (label_directions, "femnn.learning.directional_data.label_directions"),
         (respond, "femnn.multiscale.granular_runs.respond"),
         (settle, "femnn.multiscale.granular_runs.settle"),
     ):

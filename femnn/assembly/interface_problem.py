@@ -8,9 +8,9 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from femnn.assembly.interface import InterfaceElements, SparseSum
-from femnn.assembly.load_path import Heading
 from femnn.exceptions import OutsideRangeError, ParameterError, StateError
 from femnn.io.atomic import atomic_write
+from femnn.solvers.nonlinear.load_path import Heading
 
 # Fields of a heading that are numbers, in the order of their arguments.
 _HEADING = ("dt", "length", "longest", "dissipation")
@@ -118,7 +118,8 @@ class CohesiveProblem:
     def save(self, path, u, t, heading=None):
         """Write a restart file: displacements (n,), time or load factor, the history. Whole or not at all.
 
-        ``heading`` is that of a :class:`femnn.assembly.load_path.Step` or LoadPath, for :func:`femnn.arc_length`.
+        ``heading`` is that of a :class:`femnn.solvers.nonlinear.load_path.Step` or LoadPath, for
+        :func:`femnn.arc_length`.
         """
         arrays = {"u": np.asarray(u, dtype=np.float64), "t": np.float64(t)}
         if heading is not None:

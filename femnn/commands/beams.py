@@ -14,14 +14,14 @@ import numpy as np
 import skfem
 from skfem.helpers import sym_grad, trace
 
-from femnn.assembly.arc_length import arc_length
 from femnn.assembly.interface import InterfaceElements
 from femnn.assembly.interface_mesh import Interface
 from femnn.assembly.interface_problem import CohesiveProblem, Restart
-from femnn.assembly.linear_solver import solve
 from femnn.cohesive.classical import ContactCohesive, ExponentialCohesive
 from femnn.cohesive.recurrent import RecurrentCohesive
 from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.solvers.linear.solve import solve
+from femnn.solvers.nonlinear.arc_length import arc_length
 
 _MOST_STEPS = 1000
 

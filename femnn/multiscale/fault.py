@@ -21,9 +21,9 @@ from femnn.exceptions import (
     SingularMatrixError,
     StateError,
 )
-from femnn.multiscale.factors import Factor
 from femnn.multiscale.fault_interface import FaultPoints
 from femnn.multiscale.porous import PorousProblem, PorousState
+from femnn.solvers.linear.saddle_point import Factor
 
 # Relative residual that is a solution; iterations go on as long as they gain, because mass balances want all digits.
 _ENOUGH = 1e-9
@@ -121,7 +121,7 @@ class FaultFields(NamedTuple):
 
 
 class FaultedReservoir:
-    """A porous body in plane strain with a fault; its ``step`` is for :func:`femnn.multiscale.time_steps.march`.
+    """A porous body in plane strain with a fault; its ``step`` is for :func:`femnn.solvers.nonlinear.time_march.march`.
 
     Parameters
     ----------

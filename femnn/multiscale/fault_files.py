@@ -97,7 +97,7 @@ class FaultSeries:
 
 
 class FaultHistory:
-    """What the fault does from state to state; ``add`` is a callback of :func:`femnn.multiscale.time_steps.march`.
+    """History of a fault from state to state; :meth:`add` is a callback of ``march``.
 
     Parameters
     ----------

@@ -20,8 +20,8 @@ from skfem.helpers import ddot, div, dot, grad, mul, sym_grad, trace
 from femnn.exceptions import ConvergenceError, FoldedElementError, MeshError, ParameterError, StateError
 from femnn.geometry.mesh import hexahedra, require_vertices
 from femnn.geometry.validity import require_valid
-from femnn.multiscale.factors import Constraint, Factors
 from femnn.multiscale.porous_loads import Loads
+from femnn.solvers.linear.saddle_point import Constraint, Factors
 
 # Three Gauss points per axis: exact for the quadratic displacements of parallelograms and boxes.
 _ORDER = 5

@@ -12,13 +12,13 @@ and is checked with stresses and tractions of all integration points (C. B. Hirs
 
 import numpy as np
 
-from femnn.assembly.equilibrium import Diverged
 from femnn.assembly.interface import InterfaceElements
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import ConvergenceError, ParameterError, StateError
 from femnn.multiscale.rve_blocks import FRAME, Blocks
 from femnn.multiscale.rve_equilibrium import CellEquilibrium
 from femnn.multiscale.rve_state import CellState, Spring
+from femnn.solvers.nonlinear.equilibrium import Diverged
 
 # Shear of a law's virgin traction that is taken for noise, over the normal one.
 _NOISE = 0.05

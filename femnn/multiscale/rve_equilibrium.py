@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from femnn.assembly.equilibrium import Diverged
 from femnn.exceptions import FemnnError
 from femnn.multiscale.rve_state import CellResponse, CellState
+from femnn.solvers.nonlinear.equilibrium import Diverged
 
 # Where residuals end, over the products they are sums of.
 _ROUNDING = 1e-15

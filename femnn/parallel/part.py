@@ -6,7 +6,6 @@ import numpy as np
 import skfem
 
 from femnn.assembly.interface_mesh import Interface
-from femnn.assembly.linear_system import prescribe
 from femnn.exceptions import MeshError, ParameterError
 from femnn.parallel.directory import Directory
 from femnn.parallel.files import read_share
@@ -14,6 +13,7 @@ from femnn.parallel.halo import Halo
 from femnn.parallel.partition import partition
 from femnn.parallel.ranks import together, world
 from femnn.parallel.share import shares
+from femnn.solvers.linear.system import prescribe
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from functools import partial
 
 import numpy as np
 
-from femnn.assembly.equilibrium import Diverged, Equilibrium
-from femnn.assembly.linear_solver import solve as solve_on_one
-from femnn.assembly.load_path import NonlinearProblem
 from femnn.parallel.matrix import RankMatrix, Rows
 from femnn.parallel.ranks import together
 from femnn.parallel.solver import solve
+from femnn.solvers.linear.solve import solve as solve_on_one
+from femnn.solvers.nonlinear.equilibrium import Diverged, Equilibrium
+from femnn.solvers.nonlinear.load_path import NonlinearProblem
 
 
 @dataclass

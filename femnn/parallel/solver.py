@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from femnn.assembly.linear_solver import Solution
 from femnn.checks import vector
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.parallel.ranks import petsc
+from femnn.solvers.linear.solve import Solution
 
 METHODS = ("gamg", "mumps")
 

@@ -64,7 +64,7 @@ def tensor_rule_errors(hexahedra, rules, poisson, measure, starts=None):
     poisson
         Poisson's ratio, a number or (n,).
     measure
-        Name of the measure.
+        One of :data:`~femnn.quadrature.adaptive.directional_errors.MEASURES`.
     starts : (n + 1,) int
         Element e has the rules ``starts[e]`` to ``starts[e + 1]``; by default one each, m = n.
     """

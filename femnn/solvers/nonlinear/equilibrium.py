@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-from femnn.assembly.linear_system import prescribe
 from femnn.checks import vector
 from femnn.exceptions import FemnnError, ParameterError
+from femnn.solvers.linear.system import prescribe
 
 # The line search is content if the energy along the step falls to this share (Crisfield, section 9.2.1), and gives up
 # after so many lengths.

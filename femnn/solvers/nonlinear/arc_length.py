@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tqdm import tqdm
 
-from femnn.assembly.equilibrium import Diverged, Equilibrium, check_limits, rolled_back
-from femnn.assembly.linear_solver import solve
-from femnn.assembly.linear_system import prescribe
-from femnn.assembly.load_path import Heading, LoadPath, Step
 from femnn.checks import vector
 from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.solvers.linear.solve import solve
+from femnn.solvers.linear.system import prescribe
+from femnn.solvers.nonlinear.equilibrium import Diverged, Equilibrium, check_limits, rolled_back
+from femnn.solvers.nonlinear.load_path import Heading, LoadPath, Step
 
 CONTROLS = ("length", "dissipation")
 

@@ -5,8 +5,8 @@ from scipy.sparse import csr_array, diags_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
-from femnn.assembly.linear_system import named
 from femnn.exceptions import SingularMatrixError
+from femnn.solvers.linear.system import named
 
 # Energy of a rigid motion over that of an arbitrary one of the same size, below which nothing holds the part. One held
 # vertex of a million leaves 1e-7, rounding 1e-16.
@@ -23,7 +23,7 @@ def check_held(system, modes, components):
     ----------
     system : LinearSystem
     modes : (n, k) float64, components : int
-        See :func:`femnn.assembly.near_null_space.near_null_space`.
+        See :func:`femnn.solvers.linear.near_null_space.near_null_space`.
 
     Returns
     -------

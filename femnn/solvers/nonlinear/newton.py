@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tqdm import tqdm
 
-from femnn.assembly.equilibrium import Diverged, Equilibrium, check_limits, rolled_back
-from femnn.assembly.linear_solver import solve
-from femnn.assembly.linear_system import prescribe
-from femnn.assembly.load_path import LoadPath, Step
 from femnn.checks import vector
 from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.solvers.linear.solve import solve
+from femnn.solvers.linear.system import prescribe
+from femnn.solvers.nonlinear.equilibrium import Diverged, Equilibrium, check_limits, rolled_back
+from femnn.solvers.nonlinear.load_path import LoadPath, Step
 
 # After two steps of so few iterations the next may be twice as long.
 _EASY = 6
@@ -69,8 +69,8 @@ def newton(
         The displacement (n,) and t to go on from, the state of ``problem`` being that of then; None and 0 for a
         beginning.
     callback
-        Called with each :class:`femnn.assembly.load_path.Step` after it is committed; if it returns true, the path ends
-        there.
+        Called with each :class:`femnn.solvers.nonlinear.load_path.Step` after it is committed; if it returns true, the
+        path ends there.
     progress
         False shows no progress bar.
 

@@ -9,10 +9,10 @@ import numpy as np
 from scipy.sparse import diags_array
 from scipy.sparse.linalg import splu
 
-from femnn.assembly.linear_system import LinearSystem
-from femnn.assembly.near_null_space import near_null_space
-from femnn.assembly.singularity import check_held, explain_factors, moving_freely, raise_singular
 from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.solvers.linear.near_null_space import near_null_space
+from femnn.solvers.linear.singularity import check_held, explain_factors, moving_freely, raise_singular
+from femnn.solvers.linear.system import LinearSystem
 
 METHODS = ("auto", "splu", "pyamg", "cg")
 

@@ -1,0 +1,1 @@
+"""Solution of linear and nonlinear equations."""

@@ -1,0 +1,1 @@
+"""Linear systems: multigrid or factors, chosen by size, checked."""

@@ -1,0 +1,1 @@
+"""Nonlinear problems along a load path: Newton, arc length, marching in time."""
