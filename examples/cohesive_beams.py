@@ -15,8 +15,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import femnn
-from femnn.assembly.interface_output import save_interface
 from femnn.commands.beams import TITLES, Beam, classical, closed_form, delaminate, mixed_mode, plateau
+from femnn.interfaces.output import save_interface
 from femnn.io.atomic import atomic_write
 from femnn.io.tables import markdown
 from femnn.plotting import save

@@ -24,8 +24,8 @@ from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
 
 import femnn
-from femnn.assembly.interface import facet_gauss
 from femnn.exceptions import ParameterError
+from femnn.interfaces.elements import facet_gauss
 from femnn.multiscale.fault import FaultedReservoir, FaultedState
 from femnn.multiscale.fault_files import FaultHistory, FaultSeries, save_state
 from femnn.multiscale.fault_flow import ConstantCore, CrackedCore

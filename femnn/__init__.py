@@ -12,12 +12,7 @@ from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
 from femnn.assembly.hourglass.correction import HourglassCorrection
-from femnn.assembly.interface import InterfaceElements
-from femnn.assembly.interface_mesh import Interface
-from femnn.assembly.interface_problem import CohesiveProblem
-from femnn.assembly.laws import ConstitutiveLaw, PointLaw
 from femnn.assembly.pattern import Pattern
-from femnn.assembly.solid import Solid
 from femnn.cohesive.classical import BilinearCohesive, ContactCohesive, ExponentialCohesive
 from femnn.cohesive.recurrent import RecurrentCohesive
 from femnn.exceptions import (
@@ -42,12 +37,17 @@ from femnn.exceptions import (
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.error import integration_error
+from femnn.interfaces.elements import InterfaceElements
+from femnn.interfaces.problem import CohesiveProblem
+from femnn.interfaces.split import Interface
 from femnn.quadrature.adaptive.rule import AdaptiveGauss
 from femnn.quadrature.corrected.rule import CorrectedGauss
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.irons import Irons
 from femnn.quadrature.moved.rule import MovedGauss
 from femnn.quadrature.rule import CellGroup, Rule
+from femnn.solids.laws import ConstitutiveLaw, PointLaw
+from femnn.solids.solid import Solid
 from femnn.solvers.linear.solve import Solution, solve
 from femnn.solvers.nonlinear.arc_length import arc_length
 from femnn.solvers.nonlinear.load_path import LoadPath, NonlinearProblem

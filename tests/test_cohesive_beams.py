@@ -11,10 +11,10 @@ import pytest
 import skfem
 
 import femnn
-from femnn.assembly.interface_forms import InterfaceBases
 from femnn.cohesive.classical import ContactCohesive
 from femnn.commands.beams import Beam, Setup, classical, closed_form, delaminate, difference, mixed_mode, plateau
 from femnn.exceptions import ConvergenceError, OutsideRangeError, ParameterError, StateError
+from femnn.interfaces.bases import InterfaceBases
 from femnn.solvers.linear.solve import solve
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

@@ -8,9 +8,9 @@ import skfem
 from fault_problems import Springs
 
 import femnn
-from femnn.assembly.embedded import EmbeddedElements, EmbeddedProblem, elastic_stiffness
-from femnn.assembly.embedded_geometry import EmbeddedCrack
 from femnn.exceptions import ConvergenceError, MeshError, ParameterError
+from femnn.interfaces.embedded import EmbeddedElements, EmbeddedProblem, elastic_stiffness
+from femnn.interfaces.embedded_crack import EmbeddedCrack
 
 YOUNG, POISSON = 10e9, 0.25
 SOLVER = functools.partial(femnn.solve, method="splu")

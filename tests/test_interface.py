@@ -6,11 +6,11 @@ import skfem
 from properties import rotation
 
 import femnn
-from femnn.assembly.interface import InterfaceElements, SparseSum, facet_gauss, facet_newton_cotes
-from femnn.assembly.interface_forms import InterfaceBases
-from femnn.assembly.interface_mesh import Interface
 from femnn.cohesive.paths import separation_paths
 from femnn.exceptions import MeshError, ParameterError
+from femnn.interfaces.bases import InterfaceBases
+from femnn.interfaces.elements import InterfaceElements, SparseSum, facet_gauss, facet_newton_cotes
+from femnn.interfaces.split import Interface
 
 LAW = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0, friction=0.4)
 

@@ -29,12 +29,14 @@ ORDER = [
     "solvers/nonlinear",
     "assembly",
     "cohesive",
+    "interfaces",
     "quadrature/adaptive",
     "assembly/hourglass",
     "multiscale",
-    "parallel",
     "quadrature/corrected",
     "quadrature/moved",
+    "solids",
+    "parallel",
     "commands",
 ]
 # What uses every room.

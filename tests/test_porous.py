@@ -8,7 +8,6 @@ import skfem
 from porous_problems import LENGTH, LOAD, Manufactured, column, depth, dual, line, single, slab, top
 
 import femnn
-from femnn.assembly.interface_forms import InterfaceBases
 from femnn.exceptions import (
     ConvergenceError,
     FoldedElementError,
@@ -17,6 +16,7 @@ from femnn.exceptions import (
     SingularMatrixError,
     StateError,
 )
+from femnn.interfaces.bases import InterfaceBases
 from femnn.multiscale.consolidation import ConsolidatingColumn, MandelSlab
 from femnn.multiscale.porous import PorousProblem
 from femnn.multiscale.porous_conditions import Conditions, Well

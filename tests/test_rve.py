@@ -9,10 +9,10 @@ from gouge import Gouge
 from skfem.models.elasticity import lame_parameters, linear_elasticity
 
 import femnn
-from femnn.assembly.interface import facet_newton_cotes
 from femnn.cohesive.law import Law
 from femnn.cohesive.paths import respond, separation_paths
 from femnn.exceptions import ConvergenceError, MeshError, ParameterError, StateError
+from femnn.interfaces.elements import facet_newton_cotes
 from femnn.multiscale.rve import RVE, Spring
 from femnn.multiscale.rve_cells import block_network, echelon_cracks, parallel_cracks
 from femnn.multiscale.rve_files import CellSeries

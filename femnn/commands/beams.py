@@ -14,12 +14,12 @@ import numpy as np
 import skfem
 from skfem.helpers import sym_grad, trace
 
-from femnn.assembly.interface import InterfaceElements
-from femnn.assembly.interface_mesh import Interface
-from femnn.assembly.interface_problem import CohesiveProblem, Restart
 from femnn.cohesive.classical import ContactCohesive, ExponentialCohesive
 from femnn.cohesive.recurrent import RecurrentCohesive
 from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.interfaces.elements import InterfaceElements
+from femnn.interfaces.problem import CohesiveProblem, Restart
+from femnn.interfaces.split import Interface
 from femnn.solvers.linear.solve import solve
 from femnn.solvers.nonlinear.arc_length import arc_length
 

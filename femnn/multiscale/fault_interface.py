@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array, hstack, vstack
 
-from femnn.assembly.interface_forms import InterfaceBases
 from femnn.cohesive.law import State
 from femnn.exceptions import MeshError, ParameterError
+from femnn.interfaces.bases import InterfaceBases
 from femnn.multiscale.fault_in_situ import brought_to, led_along, tractions
 
 PRESSURES = ("mean", "highest")

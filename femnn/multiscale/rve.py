@@ -12,9 +12,9 @@ and is checked with stresses and tractions of all integration points (C. B. Hirs
 
 import numpy as np
 
-from femnn.assembly.interface import InterfaceElements
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import ConvergenceError, ParameterError, StateError
+from femnn.interfaces.elements import InterfaceElements
 from femnn.multiscale.rve_blocks import FRAME, Blocks
 from femnn.multiscale.rve_equilibrium import CellEquilibrium
 from femnn.multiscale.rve_state import CellState, Spring

@@ -12,7 +12,7 @@ from femnn.exceptions import ParameterError
 DRIVINGS = ("periodic", "affine")
 
 # The macro-separation (opening, shear) as displacement (x, y) of the top: the shear direction is the normal turned by
-# 90 degrees, as in the frames of femnn.assembly.interface.
+# 90 degrees, as in the frames of femnn.interfaces.elements.
 FRAME = np.array([[0.0, -1.0], [1.0, 0.0]])
 
 

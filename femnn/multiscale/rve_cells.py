@@ -13,9 +13,9 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from femnn.assembly.interface_mesh import Interface
 from femnn.checks import positive
 from femnn.exceptions import MeshError, ParameterError
+from femnn.interfaces.split import Interface
 
 # Vertices closer than this share of the width are one.
 _TOUCH = 1e-7

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from femnn.assembly.interface_problem import Restart
 from femnn.exceptions import StateError
+from femnn.interfaces.problem import Restart
 from femnn.parallel.directory import Directory
 from femnn.parallel.memory import memories, take_up
 from femnn.parallel.ranks import together

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from femnn.assembly.interface_problem import CohesiveProblem
-from femnn.assembly.solid import Solid
 from femnn.exceptions import ParameterError
+from femnn.interfaces.problem import CohesiveProblem
+from femnn.solids.solid import Solid
 
 
 @dataclass(frozen=True)

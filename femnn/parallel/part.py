@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import skfem
 
-from femnn.assembly.interface_mesh import Interface
 from femnn.exceptions import MeshError, ParameterError
+from femnn.interfaces.split import Interface
 from femnn.parallel.directory import Directory
 from femnn.parallel.files import read_share
 from femnn.parallel.halo import Halo

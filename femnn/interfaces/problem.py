@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from femnn.assembly.interface import InterfaceElements, SparseSum
 from femnn.exceptions import OutsideRangeError, ParameterError, StateError
+from femnn.interfaces.elements import InterfaceElements, SparseSum
 from femnn.io.atomic import atomic_write
 from femnn.solvers.nonlinear.load_path import Heading
 
@@ -33,8 +33,8 @@ class CohesiveProblem:
         Matrix (n, n) of the elastic body on the split mesh: ``femnn.assemble_elasticity(interface.mesh, ...)``,
         ``skfem.asm(...)``.
     interfaces
-        List of (elements, law): :class:`femnn.assembly.interface.InterfaceElements` or
-        :class:`femnn.assembly.interface_forms.InterfaceBases` with the law that holds there.
+        List of (elements, law): :class:`femnn.interfaces.elements.InterfaceElements` or
+        :class:`femnn.interfaces.bases.InterfaceBases` with the law that holds there.
     on_outside
         What to do when unbroken points leave the range that a recurrent law was trained in: ``"continue"`` counts them
         in ``outside``, ``"stop"`` raises OutsideRangeError before the state is accepted.

@@ -26,7 +26,7 @@ class InterfaceElements:
     """Zero-thickness elements on an :class:`femnn.Interface`, with scikit-fem's numbering of the degrees of freedom.
 
     For ``skfem.ElementVector`` of ``ElementHex1`` or ``ElementQuad1``; other elements go through
-    :func:`femnn.assembly.interface_forms.interface_bases`.
+    :func:`femnn.interfaces.bases.interface_bases`.
 
     Parameters
     ----------

@@ -7,11 +7,11 @@ from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import TANGENT
 from femnn.assembly.forces import internal_force
 from femnn.assembly.fused import fill_matrix, structure
-from femnn.assembly.law_kernels import fill_strains, integrate_law
-from femnn.assembly.laws import SIZES, PointLaw, check_law, updated, virgin_state
 from femnn.checks import vector
 from femnn.exceptions import LawError, StateError
 from femnn.integration.vector_kernels import LANES
+from femnn.solids.kernels import fill_strains, integrate_law
+from femnn.solids.laws import SIZES, PointLaw, check_law, updated, virgin_state
 from femnn.system.memory import require_memory
 
 

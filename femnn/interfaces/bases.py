@@ -9,7 +9,7 @@ import numpy as np
 import skfem
 from skfem.helpers import ddot, dot
 
-from femnn.assembly.interface import InterfaceElements, facet_gauss
+from femnn.interfaces.elements import InterfaceElements, facet_gauss
 
 
 @skfem.LinearForm
@@ -35,7 +35,7 @@ class InterfaceBases:
     element
         Any vectorial element for the cells of the mesh.
     quadrature
-        As :class:`femnn.assembly.interface.InterfaceElements` takes it.
+        As :class:`femnn.interfaces.elements.InterfaceElements` takes it.
     dofs
         ``basis.dofs`` of the cells' basis, to share its numbering; default: that of a new basis.
 

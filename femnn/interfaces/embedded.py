@@ -17,8 +17,8 @@ import numpy as np
 import skfem
 from scipy.sparse import csr_matrix
 
-from femnn.assembly.interface import SparseSum
 from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.interfaces.elements import SparseSum
 
 MODES = ("constant", "linear")
 

@@ -1,0 +1,1 @@
+"""Cohesive interfaces: splitting a mesh, interface elements, cracks through elements, the problem they make."""

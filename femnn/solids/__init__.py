@@ -1,0 +1,1 @@
+"""Constitutive laws at points and the bodies made of them."""
