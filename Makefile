@@ -78,11 +78,11 @@ weights: $(STAMP)
 	   runs/moved-gauss.safetensors runs/moved-gauss.json \
 	   runs/moved-gauss-patch.safetensors runs/moved-gauss-patch.json \
 	   runs/cohesive-grains.safetensors runs/cohesive-grains.json \
-	   runs/cohesive-rve.safetensors runs/cohesive-rve.json femnn/pretrained/
-	cp runs/cohesive-minimal-state.safetensors femnn/pretrained/cohesive-default.safetensors
-	cp runs/cohesive-minimal-state.json femnn/pretrained/cohesive-default.json
-	cp runs/exponential/cohesive-minimal-state.safetensors femnn/pretrained/cohesive-exponential.safetensors
-	cp runs/exponential/cohesive-minimal-state.json femnn/pretrained/cohesive-exponential.json
+	   runs/cohesive-rve.safetensors runs/cohesive-rve.json femnn/data/pretrained/
+	cp runs/cohesive-minimal-state.safetensors femnn/data/pretrained/cohesive-default.safetensors
+	cp runs/cohesive-minimal-state.json femnn/data/pretrained/cohesive-default.json
+	cp runs/exponential/cohesive-minimal-state.safetensors femnn/data/pretrained/cohesive-exponential.safetensors
+	cp runs/exponential/cohesive-minimal-state.json femnn/data/pretrained/cohesive-exponential.json
 
 # The chain from grains to a sealing fault, from nothing but seeds: under an hour on two cores, most of it grains.
 chain: $(STAMP)

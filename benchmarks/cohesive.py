@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from safetensors import safe_open
 
 import femnn
-from femnn.cohesive.fitting import PathData, accuracy, responses, unseen
 from femnn.cohesive.paths import KINDS, refined, respond, separation_paths
-from femnn.cohesive.recurrent import NETWORKS
+from femnn.cohesive.recurrent.law import NETWORKS
+from femnn.cohesive.training.fit import PathData, accuracy, responses, unseen
 from femnn.commands import Command
 from femnn.commands.beams import TITLES, Beam, delaminate, difference, mixed_mode, plateau
 from femnn.commands.train_cohesive import AS4_PEEK, STEPS, train_cohesive
@@ -157,7 +157,7 @@ def _speed(path, points):
 def _torch_update(law, separation, state):
     import torch
 
-    from femnn.cohesive.modules import as_module
+    from femnn.cohesive.recurrent.as_module import as_module
 
     torch.set_num_threads(1)
     module = as_module(law)

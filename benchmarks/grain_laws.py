@@ -19,10 +19,10 @@ from publishing import publish
 from safetensors import safe_open
 
 import femnn
-from femnn.cohesive.fitting import responses
-from femnn.cohesive.frictional_data import rms_errors, scatter
-from femnn.cohesive.frictional_fitting import NETWORKS, OPTIONS
 from femnn.cohesive.paths import refined, respond
+from femnn.cohesive.training.fit import responses
+from femnn.cohesive.training.fit_precompressed import NETWORKS, OPTIONS
+from femnn.cohesive.training.precompressed_data import rms_errors, scatter
 from femnn.commands import Command
 from femnn.commands.layer_pictures import draw_unseen
 from femnn.commands.train_layer import layer_records, split_layer, train_layer

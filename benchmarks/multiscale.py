@@ -19,19 +19,19 @@ from matplotlib.figure import Figure
 from publishing import publish
 
 import femnn
-from femnn.cohesive.fitting import responses
-from femnn.cohesive.frictional_data import path_data, rms_errors, targets
+from femnn.cohesive.training.fit import responses
+from femnn.cohesive.training.precompressed_data import path_data, rms_errors, targets
 from femnn.commands import Command
 from femnn.commands.train_layer import layer_records, split_layer
 from femnn.io.locations import data_folder
 from femnn.io.tables import markdown
 from femnn.io.weight_files import locate
-from femnn.multiscale import grain_paths
-from femnn.multiscale.granular import GrainLayer, prepare, run_path
-from femnn.multiscale.granular_measures import mismatch
-from femnn.multiscale.granular_paths import constant_load
-from femnn.multiscale.rve_data import FaultCell, simulate_paths
-from femnn.multiscale.rve_law import RVELaw
+from femnn.multiscale.grains import dataset as grain_paths
+from femnn.multiscale.grains.commands import constant_load
+from femnn.multiscale.grains.layer import GrainLayer, prepare, run_path
+from femnn.multiscale.grains.measures import mismatch
+from femnn.multiscale.rve.dataset import FaultCell, simulate_paths
+from femnn.multiscale.rve.law import RVELaw
 from femnn.plotting import save
 from femnn.system.hardware import description
 

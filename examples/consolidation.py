@@ -14,12 +14,12 @@ import skfem
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from femnn.multiscale.consolidation import ConsolidatingColumn, MandelSlab
-from femnn.multiscale.porous import PorousProblem
-from femnn.multiscale.porous_conditions import Conditions
-from femnn.multiscale.porous_files import Series
-from femnn.multiscale.porous_medium import DualPorousMedium, PorousMedium
 from femnn.plotting import save
+from femnn.reservoir.analytic import ConsolidatingColumn, MandelSlab
+from femnn.reservoir.conditions import Conditions
+from femnn.reservoir.medium import DualPorousMedium, PorousMedium
+from femnn.reservoir.output import Series
+from femnn.reservoir.problem import PorousProblem
 from femnn.solvers.nonlinear.time_march import march
 
 # A soft sandstone with water; fissures of a third of its pore space.

@@ -18,18 +18,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import femnn
-from femnn.cohesive.fitting import responses
-from femnn.cohesive.frictional_data import rms_errors, scatter
-from femnn.cohesive.frictional_fitting import OPTIONS
-from femnn.cohesive.path_files import PathRecords
+from femnn.cohesive.training.fit import responses
+from femnn.cohesive.training.fit_precompressed import OPTIONS
+from femnn.cohesive.training.precompressed_data import rms_errors, scatter
+from femnn.cohesive.training.records import PathRecords
 from femnn.commands.layer_pictures import draw_unseen
 from femnn.commands.train_layer import split_layer, train_layer
 from femnn.exceptions import MissingExtraError
-from femnn.multiscale import grain_paths
-from femnn.multiscale.grain_pictures import draw_grains, draw_record
-from femnn.multiscale.granular import GrainLayer, GrainRecord, run_path, sample_grains
-from femnn.multiscale.granular_measures import mismatch
-from femnn.multiscale.granular_paths import constant_load, draw_path
+from femnn.multiscale.grains import dataset as grain_paths
+from femnn.multiscale.grains.commands import constant_load, draw_path
+from femnn.multiscale.grains.layer import GrainLayer, GrainRecord, run_path, sample_grains
+from femnn.multiscale.grains.measures import mismatch
+from femnn.multiscale.grains.pictures import draw_grains, draw_record
 from femnn.plotting import save
 
 

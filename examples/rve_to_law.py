@@ -20,17 +20,17 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 import femnn
-from femnn.cohesive.fitting import responses
-from femnn.cohesive.frictional_data import path_data, rms_errors
-from femnn.cohesive.frictional_fitting import OPTIONS
-from femnn.cohesive.path_files import PathRecords
+from femnn.cohesive.training.fit import responses
+from femnn.cohesive.training.fit_precompressed import OPTIONS
+from femnn.cohesive.training.precompressed_data import path_data, rms_errors
+from femnn.cohesive.training.records import PathRecords
 from femnn.commands.train_layer import CELL_EPOCHS, train_layer
-from femnn.multiscale.rve import Spring
-from femnn.multiscale.rve_data import FaultCell, law_named, simulate_paths
-from femnn.multiscale.rve_files import CellSeries
-from femnn.multiscale.rve_hydraulics import CellPermeability
-from femnn.multiscale.rve_paths import KINDS, WorkingRange
-from femnn.multiscale.rve_response import follow
+from femnn.multiscale.rve.commands import KINDS, WorkingRange
+from femnn.multiscale.rve.dataset import FaultCell, law_named, simulate_paths
+from femnn.multiscale.rve.output import CellSeries
+from femnn.multiscale.rve.permeability import CellPermeability
+from femnn.multiscale.rve.response import follow
+from femnn.multiscale.rve.rve import Spring
 from femnn.plotting import save
 
 # Paths of this seed are not among those that laws learn from.

@@ -26,18 +26,18 @@ from matplotlib.tri import Triangulation
 import femnn
 from femnn.exceptions import ParameterError
 from femnn.interfaces.elements import facet_gauss
-from femnn.multiscale.fault import FaultedReservoir, FaultedState
-from femnn.multiscale.fault_files import FaultHistory, FaultSeries, save_state
-from femnn.multiscale.fault_flow import ConstantCore, CrackedCore
-from femnn.multiscale.fault_interface import Fault
-from femnn.multiscale.porous_conditions import Conditions, Well
-from femnn.multiscale.porous_files import Series
-from femnn.multiscale.porous_medium import DualPorousMedium
-from femnn.multiscale.rve import RVE
-from femnn.multiscale.rve_cells import parallel_cracks
-from femnn.multiscale.rve_data import FaultCell
-from femnn.multiscale.rve_law import RVELaw
+from femnn.multiscale.rve.cells import parallel_cracks
+from femnn.multiscale.rve.dataset import FaultCell
+from femnn.multiscale.rve.law import RVELaw
+from femnn.multiscale.rve.rve import RVE
 from femnn.plotting import save
+from femnn.reservoir.conditions import Conditions, Well
+from femnn.reservoir.fault.flow import ConstantCore, CrackedCore
+from femnn.reservoir.fault.output import FaultHistory, FaultSeries, save_state
+from femnn.reservoir.fault.points import Fault
+from femnn.reservoir.fault.problem import FaultedReservoir, FaultedState
+from femnn.reservoir.medium import DualPorousMedium
+from femnn.reservoir.output import Series
 from femnn.solvers.nonlinear.time_march import march
 
 DAY = 86400.0

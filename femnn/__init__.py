@@ -14,7 +14,7 @@ from femnn.assembly.forms import assemble_diffusion, assemble_mass
 from femnn.assembly.hourglass.correction import HourglassCorrection
 from femnn.assembly.pattern import Pattern
 from femnn.cohesive.classical import BilinearCohesive, ContactCohesive, ExponentialCohesive
-from femnn.cohesive.recurrent import RecurrentCohesive
+from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.exceptions import (
     ConvergenceError,
     DatasetError,

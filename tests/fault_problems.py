@@ -7,10 +7,10 @@ from porous_problems import dual, sides
 import femnn
 from femnn.cohesive.law import Law
 from femnn.exceptions import LawError
-from femnn.multiscale.fault import FaultedReservoir
-from femnn.multiscale.fault_flow import ConstantCore
-from femnn.multiscale.fault_interface import Fault
-from femnn.multiscale.porous_conditions import Conditions, Well
+from femnn.reservoir.conditions import Conditions, Well
+from femnn.reservoir.fault.flow import ConstantCore
+from femnn.reservoir.fault.points import Fault
+from femnn.reservoir.fault.problem import FaultedReservoir
 
 DAY = 86400.0
 

@@ -3,9 +3,9 @@
 import numpy as np
 import skfem
 
-from femnn.multiscale.porous import PorousProblem
-from femnn.multiscale.porous_conditions import Conditions
-from femnn.multiscale.porous_medium import DualPorousMedium, PorousMedium
+from femnn.reservoir.conditions import Conditions
+from femnn.reservoir.medium import DualPorousMedium, PorousMedium
+from femnn.reservoir.problem import PorousProblem
 
 LENGTH, LOAD = 10.0, 1e6
 

@@ -122,7 +122,7 @@ def test_bare_names_are_the_shipped_files(saved, monkeypatch):
 
 
 def test_the_shipped_folder_is_inside_the_package():
-    with pytest.raises(WeightFileError, match=r"femnn.pretrained.no-such-weights\.safetensors"):
+    with pytest.raises(WeightFileError, match=r"femnn.data.pretrained.no-such-weights\.safetensors"):
         load_weights("no-such-weights")
 
 

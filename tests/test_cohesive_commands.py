@@ -89,7 +89,7 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path):
 
 @pytest.mark.parametrize(("name", "law"), [("default", "BilinearCohesive"), ("exponential", "ExponentialCohesive")])
 def test_the_shipped_laws_were_made_with_the_defaults_of_the_command(name, law):
-    from femnn.cohesive.fitting import OPTIONS
+    from femnn.cohesive.training.fit import OPTIONS
 
     card = femnn.RecurrentCohesive.load(name).card
     made = {name: card["training"][name] for name in ("epochs", "learning_rate", "batch_size", "seed", "schedule")}
@@ -102,7 +102,7 @@ def test_the_shipped_laws_were_made_with_the_defaults_of_the_command(name, law):
 
 @pytest.mark.slow
 def test_the_benchmark_prints_its_tables(tmp_path):
-    shipped = Path(femnn.__file__).parent / "pretrained"
+    shipped = Path(femnn.__file__).parent / "data" / "pretrained"
     for suffix in ("safetensors", "json"):
         target = tmp_path / f"cohesive-minimal-state.{suffix}"
         target.write_bytes((shipped / f"cohesive-default.{suffix}").read_bytes())

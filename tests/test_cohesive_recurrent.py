@@ -17,13 +17,13 @@ from cohesive_properties import (
 )
 
 import femnn
-from femnn.cohesive.cells import FeedForward, GatedNetwork, MinimalStateCell, SelfConsistentCell
-from femnn.cohesive.fitting import OPTIONS, PathData, accuracy, fit_law, parameters, unseen
-from femnn.cohesive.minimal_state import MinimalState
-from femnn.cohesive.modules import as_module
 from femnn.cohesive.paths import KINDS, refined, respond, separation_paths
-from femnn.cohesive.recurrent import NETWORKS, warn_outside
-from femnn.cohesive.sequences import BLOCK, SequenceNetwork
+from femnn.cohesive.recurrent.as_module import as_module
+from femnn.cohesive.recurrent.law import NETWORKS, warn_outside
+from femnn.cohesive.recurrent.minimal_state import MinimalState
+from femnn.cohesive.recurrent.sequences import BLOCK, SequenceNetwork
+from femnn.cohesive.recurrent.torch_cells import FeedForward, GatedNetwork, MinimalStateCell, SelfConsistentCell
+from femnn.cohesive.training.fit import OPTIONS, PathData, accuracy, fit_law, parameters, unseen
 from femnn.exceptions import FemnnWarning, ParameterError, StateError, WeightFileError
 
 REFERENCE = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0, friction=0.5)
@@ -340,7 +340,7 @@ def test_wrong_training_is_refused(data, tmp_path):
 
 
 def test_damaged_and_foreign_weights_are_refused(default, tmp_path):
-    shipped = Path(femnn.__file__).parent / "pretrained"
+    shipped = Path(femnn.__file__).parent / "data" / "pretrained"
     content = (shipped / "cohesive-default.safetensors").read_bytes()
     card = json.loads((shipped / "cohesive-default.json").read_text(encoding="utf-8"))
 

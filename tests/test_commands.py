@@ -243,7 +243,7 @@ class TestInspect:
         assert "no file" in assert_one_line(run("inspect", tmp_path / "absent.mesh"))
 
     def test_damaged_weights(self, mesh_file, tmp_path):
-        shipped = Path(femnn.__file__).parent / "pretrained"
+        shipped = Path(femnn.__file__).parent / "data" / "pretrained"
         for suffix in (".safetensors", ".json"):
             shutil.copy(shipped / f"integration-points{suffix}", tmp_path / f"mine{suffix}")
         content = bytearray((tmp_path / "mine.safetensors").read_bytes())

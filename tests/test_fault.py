@@ -13,13 +13,13 @@ from porous_problems import dual, sides, single
 
 import femnn
 from femnn.exceptions import ConvergenceError, MeshError, OutsideRangeError, ParameterError, StateError
-from femnn.multiscale.fault import FaultedReservoir
-from femnn.multiscale.fault_files import FaultHistory, FaultSeries, load_state, save_state
-from femnn.multiscale.fault_flow import ConstantCore, CrackedCore, GranularCore
-from femnn.multiscale.fault_interface import Fault
-from femnn.multiscale.porous import PorousProblem
-from femnn.multiscale.porous_conditions import Conditions, Well
-from femnn.multiscale.porous_files import Series
+from femnn.reservoir.conditions import Conditions, Well
+from femnn.reservoir.fault.flow import ConstantCore, CrackedCore, GranularCore
+from femnn.reservoir.fault.output import FaultHistory, FaultSeries, load_state, save_state
+from femnn.reservoir.fault.points import Fault
+from femnn.reservoir.fault.problem import FaultedReservoir
+from femnn.reservoir.output import Series
+from femnn.reservoir.problem import PorousProblem
 from femnn.solvers.nonlinear.time_march import march
 
 # on the plane of the fault, which dips with 0.4 m per m: 9 MPa of pressure, 4 MPa of shear

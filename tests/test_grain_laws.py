@@ -17,9 +17,15 @@ from example_files import example
 from frictional_layer import layer_paths, layer_tractions
 
 import femnn
-from femnn.cohesive.fitting import responses
-from femnn.cohesive.frictional import Frictional, answer_of, pressure_of
-from femnn.cohesive.frictional_data import (
+from femnn.cohesive.paths import refined, respond
+from femnn.cohesive.recurrent.as_module import as_module
+from femnn.cohesive.recurrent.isotropic import Isotropic
+from femnn.cohesive.recurrent.isotropic_numba import LANES, IsotropicLanes
+from femnn.cohesive.recurrent.isotropic_torch import IsotropicCell
+from femnn.cohesive.recurrent.precompressed import Frictional, answer_of, pressure_of
+from femnn.cohesive.training.fit import responses
+from femnn.cohesive.training.fit_precompressed import NETWORKS, OPTIONS, fit_frictional
+from femnn.cohesive.training.precompressed_data import (
     FLOOR,
     MICROSTRUCTURE,
     path_data,
@@ -30,13 +36,7 @@ from femnn.cohesive.frictional_data import (
     thinned,
     turned,
 )
-from femnn.cohesive.frictional_fitting import NETWORKS, OPTIONS, fit_frictional
-from femnn.cohesive.isotropic import Isotropic
-from femnn.cohesive.isotropic_lanes import LANES, IsotropicLanes
-from femnn.cohesive.isotropic_module import IsotropicCell
-from femnn.cohesive.modules import as_module
-from femnn.cohesive.path_files import PathRecords
-from femnn.cohesive.paths import refined, respond
+from femnn.cohesive.training.records import PathRecords
 from femnn.commands import main
 from femnn.commands.train_layer import layer_records, split_layer
 from femnn.exceptions import DatasetError, ParameterError, StateError, WeightFileError

@@ -11,9 +11,10 @@ from test_docs import run_page
 
 from femnn.commands import main
 from femnn.exceptions import DatasetError, MissingExtraError, ParameterError, SimulationError
-from femnn.multiscale import grain_paths, granular, granular_measures
-from femnn.multiscale.granular import GrainLayer, GrainRecord, prepare, run_path, sample_grains
-from femnn.multiscale.granular_paths import (
+from femnn.multiscale.grains import dataset as grain_paths
+from femnn.multiscale.grains import layer as granular
+from femnn.multiscale.grains import measures as granular_measures
+from femnn.multiscale.grains.commands import (
     KINDS,
     OPENINGS,
     GrainPath,
@@ -22,6 +23,7 @@ from femnn.multiscale.granular_paths import (
     draw_path,
     plan_paths,
 )
+from femnn.multiscale.grains.layer import GrainLayer, GrainRecord, prepare, run_path, sample_grains
 
 SMALL = GrainLayer(grains=200, aspect=1.2)
 
@@ -325,7 +327,7 @@ def test_command_loses_no_path_but_the_one_that_dies_and_goes_on_later(monkeypat
 
 def test_command_says_why_if_every_path_died(monkeypatch, tmp_path):
     monkeypatch.setattr(granular, "require_lammps", lambda: "0")
-    monkeypatch.setattr("femnn.multiscale.granular_runs.require_lammps", lambda: "0")
+    monkeypatch.setattr("femnn.multiscale.grains.run.require_lammps", lambda: "0")
 
     def dying(folder, layer, sample):
         raise SimulationError("it died")

@@ -35,7 +35,7 @@ from femnn.quadrature.moved.projection import (
 )
 from femnn.quadrature.patch_conditions import patch_integrands, patch_residual
 
-PRETRAINED = Path(femnn.__file__).parent / "pretrained"
+PRETRAINED = Path(femnn.__file__).parent / "data" / "pretrained"
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["free", "patch"])

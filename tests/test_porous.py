@@ -17,9 +17,9 @@ from femnn.exceptions import (
     StateError,
 )
 from femnn.interfaces.bases import InterfaceBases
-from femnn.multiscale.consolidation import ConsolidatingColumn, MandelSlab
-from femnn.multiscale.porous import PorousProblem
-from femnn.multiscale.porous_conditions import Conditions, Well
+from femnn.reservoir.analytic import ConsolidatingColumn, MandelSlab
+from femnn.reservoir.conditions import Conditions, Well
+from femnn.reservoir.problem import PorousProblem
 from femnn.solvers.nonlinear.time_march import march
 
 TOLERANCE = 0.01

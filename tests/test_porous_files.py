@@ -9,9 +9,9 @@ import skfem
 from porous_problems import LOAD, column, depth, dual, single
 
 from femnn.exceptions import StateError
-from femnn.multiscale.porous import PorousProblem
-from femnn.multiscale.porous_conditions import Conditions
-from femnn.multiscale.porous_files import Series, load_state, save_state
+from femnn.reservoir.conditions import Conditions
+from femnn.reservoir.output import Series, load_state, save_state
+from femnn.reservoir.problem import PorousProblem
 from femnn.solvers.nonlinear.time_march import march
 
 TIMES = 1e3 * np.arange(1, 9)

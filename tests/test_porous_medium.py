@@ -5,7 +5,7 @@ import pytest
 from porous_problems import dual, single
 
 from femnn.exceptions import ParameterError
-from femnn.multiscale.consolidation import ConsolidatingColumn, MandelSlab
+from femnn.reservoir.analytic import ConsolidatingColumn, MandelSlab
 
 
 def test_undrained_constants_are_gassmanns():

@@ -25,7 +25,7 @@ from femnn.integration.stiffness import elasticity_stiffness
 from femnn.networks.weights import load_networks, save_networks
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 
-PRETRAINED = Path(femnn.__file__).parent / "pretrained"
+PRETRAINED = Path(femnn.__file__).parent / "data" / "pretrained"
 
 RULES = {
     "GaussLegendre(2)": lambda: femnn.GaussLegendre(2),

@@ -13,11 +13,11 @@ from femnn.cohesive.law import Law
 from femnn.cohesive.paths import respond, separation_paths
 from femnn.exceptions import ConvergenceError, MeshError, ParameterError, StateError
 from femnn.interfaces.elements import facet_newton_cotes
-from femnn.multiscale.rve import RVE, Spring
-from femnn.multiscale.rve_cells import block_network, echelon_cracks, parallel_cracks
-from femnn.multiscale.rve_files import CellSeries
-from femnn.multiscale.rve_law import RVELaw
-from femnn.multiscale.rve_response import follow
+from femnn.multiscale.rve.cells import block_network, echelon_cracks, parallel_cracks
+from femnn.multiscale.rve.law import RVELaw
+from femnn.multiscale.rve.output import CellSeries
+from femnn.multiscale.rve.response import follow
+from femnn.multiscale.rve.rve import RVE, Spring
 
 BILINEAR = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0, friction=0.5)
 EXPONENTIAL = femnn.ExponentialCohesive(80e6, 100e6, 969.0, 1719.0, friction=0.5)

@@ -11,11 +11,11 @@ from gouge import Gouge
 import femnn
 from femnn.commands import main
 from femnn.exceptions import DatasetError, ParameterError, WeightFileError
-from femnn.multiscale.rve import RVE
-from femnn.multiscale.rve_cells import block_network, echelon_cracks, parallel_cracks
-from femnn.multiscale.rve_data import CellPaths, FaultCell, law_named, simulate_paths
-from femnn.multiscale.rve_hydraulics import CellPermeability, CrackFilling
-from femnn.multiscale.rve_paths import KINDS, WorkingRange, command
+from femnn.multiscale.rve.cells import block_network, echelon_cracks, parallel_cracks
+from femnn.multiscale.rve.commands import KINDS, WorkingRange, command
+from femnn.multiscale.rve.dataset import CellPaths, FaultCell, law_named, simulate_paths
+from femnn.multiscale.rve.permeability import CellPermeability, CrackFilling
+from femnn.multiscale.rve.rve import RVE
 
 LAW = femnn.ExponentialCohesive(80e6, 100e6, 969.0, 1719.0)
 OPEN = CrackFilling(1e-5)

@@ -7,9 +7,9 @@ import pytest
 from example_files import example
 from frictional_layer import layer_paths, layer_tractions
 
-from femnn.cohesive.frictional_data import path_data
-from femnn.cohesive.frictional_fitting import OPTIONS, fit_frictional
-from femnn.multiscale.rve_data import CellPaths, FaultCell, law_named
+from femnn.cohesive.training.fit_precompressed import OPTIONS, fit_frictional
+from femnn.cohesive.training.precompressed_data import path_data
+from femnn.multiscale.rve.dataset import CellPaths, FaultCell, law_named
 
 SMALL = {"states": 6, "arrows": 3, "width": 12}
 

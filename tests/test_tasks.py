@@ -16,8 +16,8 @@ import pytest
 
 from femnn import DatasetError, ParameterError
 from femnn.exceptions import MissingExtraError, SchedulerError, TaskError
-from femnn.multiscale.granular_runs import respond, settle
-from femnn.multiscale.rve_data import FaultCell, simulate_path
+from femnn.multiscale.grains.run import respond, settle
+from femnn.multiscale.rve.dataset import FaultCell, simulate_path
 from femnn.networks.element_data import Recipe, label
 from femnn.quadrature.adaptive.data import label_directions
 from femnn.tasks import executors as clusters

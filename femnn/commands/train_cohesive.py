@@ -34,7 +34,7 @@ def train_cohesive(folder, law, network, paths=PATHS, steps=STEPS, options=None,
     law
         A classical law.
     network
-        One of :data:`femnn.cohesive.recurrent.NETWORKS`.
+        One of :data:`femnn.cohesive.recurrent.law.NETWORKS`.
     paths, steps
         Number of training paths and of points on each; a tenth validates.
     options
@@ -42,7 +42,7 @@ def train_cohesive(folder, law, network, paths=PATHS, steps=STEPS, options=None,
     """
     import numpy as np
 
-    from femnn.cohesive.fitting import OPTIONS, PathData, fit_law, unseen
+    from femnn.cohesive.training.fit import OPTIONS, PathData, fit_law, unseen
 
     options = OPTIONS[network] if options is None else options
     data = PathData.of_law(law, paths, steps, "all", options.seed)
@@ -89,7 +89,7 @@ def command(law_name, network, paths, steps, out, seed, epochs, quiet, as_json, 
     tested on paths that it has not seen. Use what comes out as femnn.RecurrentCohesive.load("PATH").
     """
     from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
-    from femnn.cohesive.fitting import OPTIONS
+    from femnn.cohesive.training.fit import OPTIONS
 
     law = {"bilinear": BilinearCohesive, "exponential": ExponentialCohesive}[law_name](**material)
     options = replace(OPTIONS[network], seed=seed, **({} if epochs is None else {"epochs": epochs}))

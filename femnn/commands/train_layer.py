@@ -27,18 +27,18 @@ def train_layer(path, records, network="isotropic", microstructure="none", given
     ----------
     path
         Of the weight file, without suffix; checkpoints lie beside it, an interrupted run goes on from there.
-    records : femnn.cohesive.path_files.PathRecords
+    records : femnn.cohesive.training.records.PathRecords
     network
-        One of :data:`femnn.cohesive.frictional_fitting.NETWORKS`.
+        One of :data:`femnn.cohesive.training.fit_precompressed.NETWORKS`.
     microstructure
-        A name in :data:`femnn.cohesive.frictional_data.MICROSTRUCTURE`.
+        A name in :data:`femnn.cohesive.training.precompressed_data.MICROSTRUCTURE`.
     given
         Whether it is an input, or predicted on the way to the traction.
     options
         See :class:`femnn.networks.training.TrainingOptions`; its seed splits the paths, too.
     """
-    from femnn.cohesive.frictional_data import MICROSTRUCTURE
-    from femnn.cohesive.frictional_fitting import OPTIONS, fit_frictional
+    from femnn.cohesive.training.fit_precompressed import OPTIONS, fit_frictional
+    from femnn.cohesive.training.precompressed_data import MICROSTRUCTURE
 
     options = OPTIONS[network] if options is None else options
     training, validation, tests = split_layer(records)
@@ -67,7 +67,7 @@ def unseen_rows(records):
 def _rows(records):
     import numpy as np
 
-    from femnn.cohesive.frictional_data import split
+    from femnn.cohesive.training.precompressed_data import split
 
     own = np.flatnonzero(records.seed == records.fixed)
     return [own[rows] for rows in split(records.path[own], seed=0)]
@@ -122,7 +122,7 @@ def grains(data, **settings):
 @_options_of_both
 def rve(data, **settings):
     """Train the law of an RVE on its responses: a file of separations and tractions, one row a path."""
-    from femnn.cohesive.path_files import PathRecords
+    from femnn.cohesive.training.records import PathRecords
 
     settings["epochs"] = settings["epochs"] or CELL_EPOCHS
     _train("cohesive-rve", PathRecords.load(data), **settings)
@@ -130,17 +130,17 @@ def rve(data, **settings):
 
 def layer_records(data=None):
     """Responses from a file, or those of grains that come with femnn."""
-    from femnn.cohesive.path_files import PathRecords
+    from femnn.cohesive.training.records import PathRecords
 
     if data is not None:
         return PathRecords.load(data)
-    from femnn.multiscale import grain_paths
+    from femnn.multiscale.grains import dataset as grain_paths
 
     return PathRecords.of(grain_paths.load())
 
 
 def _train(name, records, network, microstructure, given, out, seed, epochs, quiet, as_json):
-    from femnn.cohesive.frictional_fitting import OPTIONS
+    from femnn.cohesive.training.fit_precompressed import OPTIONS
 
     options = replace(OPTIONS[network], seed=seed, **({} if epochs is None else {"epochs": epochs}))
     path = out / f"{name}{'' if network == 'isotropic' else f'-{network}'}"

@@ -84,8 +84,8 @@ def load_weights(
     Parameters
     ----------
     name_or_path
-        A bare name (no folder, no suffix) is one of the files shipped in ``femnn/pretrained``; everything else is a
-        path to either file of the pair.
+        A bare name (no folder, no suffix) is one of the files shipped in ``femnn/data/pretrained``; everything else is
+        a path to either file of the pair.
     kind
         The ``kind`` that the card must have; None takes any.
 
@@ -225,7 +225,7 @@ def _pair(path: Path) -> tuple[Path, Path]:
 
 
 def _shipped_folder() -> Path:
-    return Path(str(resources.files("femnn"))) / "pretrained"
+    return Path(str(resources.files("femnn"))) / "data" / "pretrained"
 
 
 def _femnn_version() -> str:

@@ -1,0 +1,1 @@
+"""Fine scales that laws are trained on: grains, and cells of cracked rock."""

@@ -1,0 +1,278 @@
+"""Traction-separation laws that are recurrent networks: drop-in for the classical ones."""
+
+import copy
+import warnings
+
+import numpy as np
+
+from femnn.checks import positive
+from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
+from femnn.cohesive.law import Law
+from femnn.cohesive.recurrent.isotropic import Isotropic
+from femnn.cohesive.recurrent.isotropic_numba import IsotropicLanes
+from femnn.cohesive.recurrent.microstructure import Microstructure
+from femnn.cohesive.recurrent.minimal_state import MinimalState
+from femnn.cohesive.recurrent.precompressed import Frictional
+from femnn.cohesive.recurrent.sequences import SequenceNetwork
+from femnn.exceptions import FemnnWarning, ParameterError, WeightFileError
+from femnn.io.weight_files import load_weights, locate
+from femnn.networks.perceptron import unprefixed
+
+KIND = "cohesive-law"
+
+#: The laws that come with femnn.
+SHIPPED = ("default", "exponential", "grains", "rve")
+
+#: Every network that :meth:`RecurrentCohesive.load` knows.
+NETWORKS = ("minimal-state", "self-consistent", "lstm", "gru", "feed-forward")
+
+# Laws that a card may name as the one that was learned from.
+_REFERENCES = {law.__name__: law for law in (BilinearCohesive, ExponentialCohesive)}
+
+
+class RecurrentCohesive(Law):
+    """A trained recurrent law. Make one with :meth:`load`.
+
+    Its state is the hidden state of the network, its tangent the exact derivative in float64. Points outside the
+    trained range are flagged in ``state.outside`` and answered all the same: see the notes.
+
+    Attributes
+    ----------
+    network : str
+        ``"minimal-state"``, ``"self-consistent"``, ``"lstm"``, ``"gru"``, ``"feed-forward"`` or ``"isotropic"``.
+    card : dict
+        What it is, how it was trained and tested.
+    separation_scale, traction_scale : float
+        Separation of complete softening, m; largest strength, Pa.
+    microstructure : Microstructure or None
+        Quantities that go into the traction's network or come out of one of their own.
+    frictional : Frictional or None
+        Of laws of precompressed layers, whose traction is (-p0, 0, 0) at zero separation and never tension. Those are
+        in other units than SI where their data are; :meth:`rescaled` brings them there.
+
+    Notes
+    -----
+    What holds by construction, and what was learned from data and holds as well as the test figures say:
+
+    ==================================  =============  ===============  =========  ============
+    property                            minimal-state  self-consistent  LSTM, GRU  feed-forward
+    ==================================  =============  ===============  =========  ============
+    contact instead of penetration      construction   construction     constr.    construction
+    no traction at virgin zero          construction   construction     learned    learned
+    response free of the step size      construction   as steps vanish  learned    no memory
+    no negative dissipation             construction   learned          learned    no
+    the two shear directions are alike  construction   learned          learned    learned
+    ==================================  =============  ===============  =========  ============
+
+    Beyond the trained range the perceptron of the minimal-state cell sees the separation cut back to 1.4 separation
+    scales; contact and friction go on as they are. The other networks extrapolate, but not those of frictional laws:
+    see :class:`femnn.cohesive.recurrent.precompressed.Frictional`, and :mod:`femnn.cohesive.recurrent.isotropic` for
+    what holds there.
+    """
+
+    def __init__(self, networks, card, name):
+        self._networks, self.card, self._name = networks, card, name
+        self.network = card["architectures"]["traction"]["network"]
+        self.separation_scale = float(card["separation_scale"])
+        self.traction_scale = float(card["traction_scale"])
+        self._low, self._high = (np.asarray(card["trained_range"][side]) for side in ("low", "high"))
+        self.microstructure = Microstructure.of(card.get("microstructure"), networks)
+        self.frictional = Frictional.of(card.get("frictional"))
+        self._step = self._fastest_step()
+
+    @classmethod
+    def load(cls, name_or_path):
+        """A law from a weight file: a shipped one by its name, or the path of a file.
+
+        ``"default"`` is a minimal-state cell trained on ``BilinearCohesive`` with the values of AS4/PEEK and friction,
+        ``"exponential"`` one trained on ``ExponentialCohesive`` with the same values; :meth:`reference` is that law.
+        ``"grains"`` is an isotropic cell trained on the particle model of a sheared layer of grains, in units of their
+        mean diameter and of the confining pressure: see :meth:`rescaled`.
+
+        Raises
+        ------
+        WeightFileError
+            If the file is missing, damaged, or holds no recurrent law.
+        """
+        given = f"cohesive-{name_or_path}" if name_or_path in SHIPPED else name_or_path
+        tensors, card = load_weights(given, KIND)
+        path, _ = locate(given)
+        try:
+            scales = float(card["separation_scale"]), float(card["traction_scale"])
+            networks = {
+                part: _network(fields["network"], unprefixed(tensors, part), scales)
+                for part, fields in card["architectures"].items()
+            }
+            return cls(networks, card, f"RecurrentCohesive({path.stem!r}, sha256={card['sha256'][:12]})")
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise WeightFileError(
+                f"{path} has a card that describes no recurrent law: {error!r}; fetch it again"
+            ) from error
+
+    def rescaled(self, *, separation_scale=None, traction_scale=None):
+        """This law in other units, or of another layer that is alike but for its scales.
+
+        Parameters
+        ----------
+        separation_scale
+            What one unit of the separation that the law was trained on becomes, m: for grains the mean diameter.
+        traction_scale
+            What one unit of traction becomes, Pa: for grains the confining pressure p0.
+
+        Returns
+        -------
+        RecurrentCohesive
+            T(δ) = traction_scale · t(δ / separation_scale), t being the response in units of the data.
+
+        Raises
+        ------
+        ParameterError
+            If a scale is not positive.
+        """
+        law = copy.copy(self)
+        if separation_scale is not None:
+            law.separation_scale = positive("separation_scale", separation_scale)
+        if traction_scale is not None:
+            law.traction_scale = positive("traction_scale", traction_scale)
+        scales = law.separation_scale, law.traction_scale
+        law._networks = {
+            part: MinimalState(network.tensors, *scales) if isinstance(network, MinimalState) else network
+            for part, network in self._networks.items()
+        }
+        return law
+
+    def reference(self):
+        """The classical law that this one was trained on; ParameterError if it was trained on other data."""
+        if self._is_rescaled():
+            raise ParameterError(f"{self.name} has other scales than the law it was trained on; ask the loaded law")
+        described = self.card["data"].get("law") or {}
+        if described.get("name") not in _REFERENCES:
+            raise ParameterError(f"{self.name} was not trained on a classical law but on {described or 'other data'}")
+        return _REFERENCES[described["name"]](**described["parameters"])
+
+    def outside(self, separation):
+        """Points (n,) whose opening or sliding is outside the trained range."""
+        low, high = self._low * self.separation_scale, self._high * self.separation_scale
+        # a rounding error beyond the border is no reason to flag a point
+        slack = 1e-9 * self.separation_scale
+        opening, sliding = separation[:, 0], np.linalg.norm(separation[:, 1:], axis=1)
+        return (opening < low[0] - slack) | (opening > high[0] + slack) | (sliding > high[1] + slack)
+
+    def damage(self, state):
+        """Damage of each point, (n,); NaN for networks that have no such number."""
+        traction = self._networks["traction"]
+        return traction.damage(state.values) if isinstance(traction, MinimalState) else super().damage(state)
+
+    def free_energy(self, separation, state):
+        """Energy stored in each point, (n,), J/m², which only a minimal-state cell knows; ParameterError otherwise."""
+        traction = self._networks["traction"]
+        if not isinstance(traction, MinimalState):
+            raise ParameterError(f"a {self.network} network has no free energy; only minimal-state cells do")
+        return traction.free_energy(self._checked(separation, state), state.values)
+
+    def with_microstructure(self, values):
+        """This law with given quantities at its points.
+
+        Parameters
+        ----------
+        values : (n, m)
+            The inputs that ``microstructure.inputs`` names, in that order and in their units.
+
+        Returns
+        -------
+        RecurrentCohesive
+            For n points.
+        """
+        if self.microstructure is None:
+            raise ParameterError(f"{self.name} takes no microstructure; it was trained on separations alone")
+        law = copy.copy(self)
+        law.microstructure = self.microstructure.given(values)
+        law._step = law._fastest_step()
+        return law
+
+    def measured(self):
+        """This law with the microstructure that it predicts as inputs, to be given as measured."""
+        if self.microstructure is None or not self.microstructure.predicted:
+            raise ParameterError(f"{self.name} predicts no microstructure that could be measured instead")
+        law = copy.copy(self)
+        law.microstructure = self.microstructure.measured()
+        law._step = law._fastest_step()
+        law._name = f"{self._name} with measured microstructure"
+        return law
+
+    def predict_microstructure(self, separation, state):
+        """Predicted quantities (n, p) that ``microstructure.predicted`` names, after a step to ``separation``."""
+        if self.microstructure is None or not self.microstructure.predicted:
+            raise ParameterError(f"{self.name} predicts no microstructure; it was trained on separations alone")
+        x = self._checked(separation, state) / self.separation_scale
+        return self.microstructure.predict(x if self.frictional is None else self.frictional.shown(x), state.values)
+
+    def tensors(self, part="traction"):
+        """Arrays of the network ``part`` by name, as they were trained; empty if there is no such part."""
+        network = self._networks.get(part)
+        return dict(network.tensors) if network is not None else {}
+
+    @property
+    def name(self):
+        """The file and the first digits of its hash; the scales of a law that was rescaled."""
+        if not self._is_rescaled():
+            return self._name
+        return f"{self._name} at {self.separation_scale:.17g} m, {self.traction_scale:.17g} Pa"
+
+    def __repr__(self):
+        test = self.card["test"]
+        figures = ""
+        if "mean" in test.get("random", {}):
+            figures = f", mean error {test['random']['mean']:.2%} of the peak on random paths"
+        elif "unseen" in test:
+            logarithm, ratio = test["unseen"]["ln_normal"], test["unseen"]["ratio"]
+            figures = f", rms error {logarithm:.3f} of ln t_n and {ratio:.3f} of t_s/t_n on unseen paths"
+        return f"{self.name}: {self.network}{figures}"
+
+    def _is_rescaled(self):
+        own = self.card["separation_scale"], self.card["traction_scale"]
+        return (self.separation_scale, self.traction_scale) != own
+
+    def _virgin(self, n):
+        if self.microstructure is not None:
+            return self.microstructure.initial(n)
+        traction = self._networks["traction"]
+        return traction.initial(n) if isinstance(traction, MinimalState) else np.zeros((n, traction.state_size))
+
+    def _update(self, separation, values):
+        traction = self._networks["traction"]
+        if isinstance(traction, MinimalState):
+            return traction.update(separation, values)
+        x = separation / self.separation_scale
+        if self.frictional is None:
+            y, dy, values = self._step(x, values)
+        else:
+            y, dy, values = self.frictional.respond(self._step, x, values)
+        return self.traction_scale * y, self.traction_scale / self.separation_scale * dy[:, :, :3], values
+
+    def _fastest_step(self):
+        """What moves the networks on; None for a minimal-state cell, which answers in SI units by itself."""
+        if self.microstructure is not None:
+            return self.microstructure.step
+        traction = self._networks["traction"]
+        if isinstance(traction, Isotropic):
+            return IsotropicLanes(traction).step
+        return getattr(traction, "step", None)
+
+
+def warn_outside(law, state):
+    """Give a FemnnWarning that counts the points which have left the trained range; their number."""
+    count = int(np.count_nonzero(state.outside))
+    if count:
+        warnings.warn(
+            f"{count} of {len(state)} points have left the range that {law.name} was trained in",
+            FemnnWarning,
+            stacklevel=2,
+        )
+    return count
+
+
+def _network(kind, tensors, scales):
+    if kind == "minimal-state":
+        return MinimalState(tensors, *scales)
+    return Isotropic(tensors) if kind == "isotropic" else SequenceNetwork(kind, tensors)

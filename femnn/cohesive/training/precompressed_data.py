@@ -1,0 +1,208 @@
+"""Responses of precompressed, frictional layers as training data: targets, splits, other steps, turned paths."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from femnn.cohesive.training.fit import PathData
+from femnn.exceptions import DatasetError, ParameterError
+
+#: Below this share of p0 ln t_n is not followed further down.
+FLOOR = 1e-3
+#: Below this share of p0 a layer counts as open: t_s/t_n means little there, and ln t_n runs into a pole. Errors and
+#: scatter leave such points out, and whatever a law answers below counts as this share.
+OPEN = 0.05
+
+#: Microstructure by the name under which commands know it. Components of the fabric tensor: n along the normal, s and t
+#: across; the last two are the ones that no scalar or vector holds, which only networks without symmetries take.
+MICROSTRUCTURE = {
+    "none": (),
+    "porosity-coordination": ("porosity", "coordination"),
+    "fabric": ("fabric_nn", "fabric_ns", "fabric_nt", "fabric_ss", "fabric_st"),
+    "all": ("porosity", "coordination", "fabric_nn", "fabric_ns", "fabric_nt", "fabric_ss", "fabric_st"),
+}
+#: Pairs of columns that turn with the shear.
+VECTORS = (("fabric_ns", "fabric_nt"),)
+#: Columns that turn twice as fast as the shear.
+TENSORS = ("fabric_ss", "fabric_st")
+
+# Separations below this are rounding errors of a position.
+_REST = 1e-6
+# Moves that turn by more are corners of a path, which thinning must not cut.
+_CORNER = np.cos(np.radians(20.0))
+
+
+def path_data(separation, traction, porosity=None, coordination=None, fabric=None, about=None):
+    """Records of a particle model or an RVE as training data.
+
+    Parameters
+    ----------
+    separation, traction : (n, k, 3)
+        Dimensionless (diameters and p0); opening and compression as everywhere: T_n < 0 under pressure.
+    porosity, coordination : (n, k), optional
+    fabric : (n, k, 3, 3), optional
+        In the frame of the separation, normal first.
+    about : dict
+        For the card.
+
+    Returns
+    -------
+    PathData
+
+    Raises
+    ------
+    DatasetError
+        If paths do not start at zero separation under pressure, or arrays do not fit or are not finite.
+    """
+    separation, traction = (np.asarray(each, dtype=np.float64) for each in (separation, traction))
+    if separation.ndim != 3 or separation.shape[2] != 3 or traction.shape != separation.shape:
+        raise DatasetError(f"separations {separation.shape} and tractions {traction.shape} must both be (n, k, 3)")
+    start = np.abs(separation[:, 0]).max(axis=1, initial=0.0)
+    if not start.max(initial=0.0) < _REST:
+        path = int(start.argmax())
+        raise DatasetError(f"path {path} starts at the separation {separation[path, 0]}; it must start at zero")
+    separation = separation.copy()
+    separation[:, 0] = 0.0
+    pressure = -traction[:, 0, 0]
+    off = np.abs(pressure - 1.0)
+    if not off.max(initial=0.0) < 0.25:
+        path = int(off.argmax())
+        raise DatasetError(
+            f"path {path} starts under the pressure {pressure[path]:.3g} p0 instead of 1; divide by the confining "
+            "pressure of the virgin layer, and leave out layers that are not precompressed"
+        )
+    columns = {"porosity": porosity, "coordination": coordination}
+    if fabric is not None:
+        fabric = np.asarray(fabric, dtype=np.float64)
+        columns |= {
+            "fabric_nn": fabric[..., 0, 0],
+            "fabric_ns": fabric[..., 0, 1],
+            "fabric_nt": fabric[..., 0, 2],
+            # half the difference and the product: what turns with twice the angle
+            "fabric_ss": 0.5 * (fabric[..., 1, 1] - fabric[..., 2, 2]),
+            "fabric_st": fabric[..., 1, 2],
+        }
+    micro = {name: np.asarray(values, dtype=np.float64) for name, values in columns.items() if values is not None}
+    try:
+        return PathData(separation, traction, 1.0, 1.0, micro, about or {})
+    except ParameterError as error:
+        raise DatasetError(f"{error}") from error
+
+
+def targets(data):
+    """What a law is to answer, (n, k, 4): ln(t_n/p0), t_s/t_n, and 1 where the layer is pressed, 0 where it is open."""
+    pressure = -data.tractions[..., :1] / data.traction_scale
+    floored = np.maximum(pressure, FLOOR)
+    ratio = np.where(pressure > FLOOR, data.tractions[..., 1:] / data.traction_scale / floored, 0.0)
+    return np.concatenate([np.log(floored), ratio, pressure > OPEN], axis=-1)
+
+
+def errors(tractions, data):
+    """Errors of tractions (n, k, 3) in ln t_n and in t_s/t_n against ``data``, (n, k) each; NaN where that is open."""
+    found, wanted = targets(replace(data, tractions=tractions)), targets(data)
+    gap = np.linalg.norm(found[..., 1:3] - wanted[..., 1:3], axis=-1)
+    pressed = wanted[..., 3] > 0.0
+    logarithm = np.maximum(found[..., 0], np.log(OPEN)) - wanted[..., 0]
+    return tuple(np.where(pressed, each, np.nan) for each in (logarithm, gap))
+
+
+def rms_errors(tractions, data):
+    """Root mean squares of :func:`errors`: a dict of ``ln_normal`` and ``ratio``."""
+    return {
+        name: float(np.sqrt(np.nanmean(each**2)))
+        for name, each in zip(("ln_normal", "ratio"), errors(tractions, data), strict=True)
+    }
+
+
+def split(groups, seed, shares=(0.7, 0.1)):
+    """Rows for training, for validation and for tests; rows of one group (n,), one commanded path, stay together."""
+    names = np.unique(groups)
+    order = np.random.default_rng(seed).permutation(len(names))
+    ends = np.maximum(np.cumsum(np.round(np.array(shares) * len(names))).astype(int), (1, 2))
+    if len(names) < 3:
+        raise DatasetError(f"{len(names)} different paths cannot be split; training, validation and test need one each")
+    parts = np.split(names[order], np.minimum(ends, len(names) - 1))
+    return [np.flatnonzero(np.isin(groups, part)) for part in parts]
+
+
+def thinned(data, points, copies, seed):
+    """Paths with ``points`` of their points, ``copies`` times over with others, so that steps of many lengths occur.
+
+    The first point, the last and the sharpest corners stay.
+    """
+    steps = data.separations.shape[1]
+    points = min(points, steps)
+    draws = np.random.default_rng(seed)
+    move = np.diff(data.separations, axis=1)
+    length = np.linalg.norm(move, axis=2)
+    cosine = (move[:, 1:] * move[:, :-1]).sum(-1) / np.maximum(length[:, 1:] * length[:, :-1], 1e-300)
+    turning = np.ones((len(data), steps))
+    turning[:, 1:-1] = np.where(cosine < _CORNER, 1.0 - cosine, 0.0)
+    turning[:, [0, -1]] = 10.0
+    rows, places = [], []
+    for _ in range(copies):
+        # a random order, dense in one part of the path and sparse in another, below all corners
+        pace, phase = draws.uniform(0.02, 0.2, (len(data), 1)), draws.uniform(0.0, 2.0 * np.pi, (len(data), 1))
+        wave = np.sin(np.arange(steps) * pace + phase)
+        chance = draws.uniform(size=(len(data), steps)) ** np.exp(wave)
+        rank = np.where(turning > 0.0, -1.0 - turning, 1.0 - chance)
+        places.append(np.sort(np.argsort(rank, axis=1, kind="stable")[:, :points], axis=1))
+        rows.append(np.arange(len(data)))
+    rows, places = np.concatenate(rows)[:, None], np.concatenate(places)
+    return replace(
+        data,
+        separations=data.separations[rows, places],
+        tractions=data.tractions[rows, places],
+        microstructure={name: values[rows, places] for name, values in data.microstructure.items()},
+    )
+
+
+def turned(data, copies, seed):
+    """The paths ``copies`` times over, turned about the normal by random angles and mirrored at random."""
+    draws = np.random.default_rng(seed)
+    rows = np.tile(np.arange(len(data)), copies)
+    angle, mirror = draws.uniform(0.0, 2.0 * np.pi, len(rows)), draws.choice([-1.0, 1.0], len(rows))
+    c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    c2, s2 = np.cos(2.0 * angle)[:, None], np.sin(2.0 * angle)[:, None]
+    mirror = mirror[:, None]
+
+    def pair(one, two, c, s):
+        two = mirror * two
+        return c * one - s * two, s * one + c * two
+
+    def vectors(values):
+        return np.stack([values[..., 0], *pair(values[..., 1], values[..., 2], c, s)], axis=-1)
+
+    micro = {name: values[rows] for name, values in data.microstructure.items()}
+    for names, turns in ((VECTORS[0], (c, s)), (TENSORS, (c2, s2))):
+        if set(names) <= set(micro):
+            micro |= dict(zip(names, pair(*(micro[name] for name in names), *turns), strict=True))
+    return replace(
+        data,
+        separations=vectors(data.separations[rows]),
+        tractions=vectors(data.tractions[rows]),
+        microstructure=micro,
+    )
+
+
+def scatter(samples):
+    """Scatter of ln t_n and of t_s/t_n between samples that follow the same path: what no law of one can be held to.
+
+    Parameters
+    ----------
+    samples : list of PathData
+        One a path, with one row a sample.
+
+    Returns
+    -------
+    dict
+        ``ln_normal`` and ``ratio``: standard deviations over samples, root mean squares over paths and those points at
+        which no sample is open.
+    """
+    squares = {"ln_normal": [], "ratio": []}
+    for data in samples:
+        y = targets(data)
+        y = y[:, (y[..., 3] > 0.0).all(axis=0)]
+        squares["ln_normal"].append(y[..., 0].var(axis=0, ddof=1))
+        squares["ratio"].append(y[..., 1:3].var(axis=0, ddof=1).sum(-1))
+    return {name: float(np.sqrt(np.concatenate(each).mean())) for name, each in squares.items()}

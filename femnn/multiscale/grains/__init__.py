@@ -1,0 +1,1 @@
+"""Layers of grains sheared in LAMMPS, and the data set of their responses."""

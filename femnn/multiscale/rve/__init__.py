@@ -1,0 +1,1 @@
+"""Representative cells of elastic blocks between cracks, condensed to a cohesive law."""

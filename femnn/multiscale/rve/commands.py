@@ -1,0 +1,193 @@
+"""Paths on which cells are driven, so that laws can learn their response: shear under pressure, cycles, normal loading.
+
+The opening of a precompressed fault cannot be drawn: a little less than what its dilation asks for, and the pressure is
+a multiple. So most paths prescribe the shear, and the normal direction by its pressure, or by a spring whose pressure
+grows with the opening as that of the rock around does.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from femnn.checks import positive
+from femnn.cohesive.paths import separation_paths
+from femnn.cohesive.recurrent.law import RecurrentCohesive
+from femnn.exceptions import ParameterError
+from femnn.multiscale.rve.rve import Spring
+
+#: Kinds of paths, in the order in which numbers go through them.
+KINDS = ("shear", "cyclic", "normal", "random", "opening", "injection")
+
+# Pressures over the one that the law starts under: log-uniform.
+_PRESSURES = 0.1, 3.0
+
+# Springs: their pressure grows by this share of the first one while the cell is sheared as far as paths reach, times
+# what a dilation of a tenth of the shear makes of it.
+_SPRINGS = 0.05, 2.0
+
+# Of the first pressure over the stiffness of the virgin law: prescribed openings.
+_OPENINGS = -0.6, 1.5
+
+
+@dataclass(frozen=True)
+class WorkingRange:
+    """Where paths go: shear (m), pressure (Pa), normal stiffness of the virgin law (Pa/m), and if it starts pressed.
+
+    A law that starts without traction is pressed by a tenth of its largest traction.
+    """
+
+    shear: float
+    pressure: float
+    stiffness: float
+    precompressed: bool
+
+    @classmethod
+    def of(cls, law, reach=None):
+        """That of a law; ``reach`` is the largest shear.
+
+        Default: nine tenths of what a recurrent law was trained on, the separation scale of a classical one.
+        """
+        virgin = law.update(np.zeros((1, 3)), law.initial_state(1))
+        pressure = -float(virgin.traction[0, 0])
+        stiffness = float(virgin.tangent[0, 0, 0])
+        recurrent = isinstance(law, RecurrentCohesive)
+        if reach is None:
+            trained = law.card["trained_range"]["high"][1] if recurrent else 1.0 / 0.9
+            reach = 0.9 * float(trained) * law.separation_scale
+        if pressure > 0.0:
+            return cls(positive("reach", reach), pressure, stiffness, True)
+        strength = law.traction_scale if recurrent else getattr(law, "normal_strength", None)
+        if strength is None:
+            raise ParameterError(f"{law.name} has no strength and no pressure; paths have nothing to be scaled by")
+        return cls(positive("reach", reach), 0.1 * float(strength), stiffness, False)
+
+
+@dataclass(frozen=True)
+class CellCommand:
+    """Commands of a path at k points.
+
+    Attributes
+    ----------
+    separation : (k, 2)
+        Opening and shear, m; the opening counts only where there is no spring.
+    springs : tuple of Spring or None
+        What holds the normal direction of each point.
+    control, kind : str
+        ``"displacement"``, ``"load"`` or ``"stiffness"``; one of :data:`KINDS`.
+    """
+
+    separation: np.ndarray
+    springs: tuple
+    control: str
+    kind: str
+
+
+def command(number, points, working, seed=0):
+    """The commands of path ``number``: the same ones for the same working range and seed, whatever the cell.
+
+    Parameters
+    ----------
+    number
+        Its kind is that of its place in :data:`KINDS`, over and over.
+    points
+        At least 10, the zero at the beginning included.
+    working : WorkingRange
+    """
+    for name, value, least in (("number", number, 0), ("points", points, 10), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise ParameterError(f"{name}={value!r} is not allowed; it must be an integer of at least {least}")
+    kind = KINDS[number % len(KINDS)]
+    draws = np.random.default_rng([seed, number])
+    if kind == "opening":
+        return _opening(draws, number, points, working, seed)
+    shear, pressure = _CORNERS[kind](draws)
+    start = 1.0 if working.precompressed else 0.0
+    corners = np.column_stack([np.append(0.0, shear), np.append(start, pressure)])
+    course = _along(draws, corners, points, [1.0, 0.5])
+    stiffness, control = 0.0, "load"
+    if draws.uniform() < 0.5:
+        grown = np.exp(draws.uniform(*np.log(_SPRINGS)))
+        stiffness, control = grown * working.pressure / (0.1 * working.shear), "stiffness"
+    springs = [None, *(Spring(-float(p) * working.pressure, stiffness) for p in course[1:, 1])]
+    separation = np.column_stack([np.zeros(points), working.shear * course[:, 0]])
+    return CellCommand(separation, tuple(springs), control, kind)
+
+
+def _pressures(draws, n):
+    return np.exp(draws.uniform(*np.log(_PRESSURES), n))
+
+
+def _shear(draws):
+    """To some pressure, then one way."""
+    pressure = _pressures(draws, 1)[0]
+    reach = draws.choice([-1.0, 1.0]) * np.exp(draws.uniform(np.log(0.2), 0.0))
+    return np.array([0.0, reach]), np.array([pressure, pressure])
+
+
+def _cyclic(draws):
+    """To some pressure, then to and fro, further in each cycle."""
+    turns = draws.integers(2, 6)
+    pressure = _pressures(draws, 1)[0]
+    reach = np.sort(np.exp(draws.uniform(np.log(0.05), 0.0, turns)))
+    signs = draws.choice([-1.0, 1.0]) * (-1.0) ** np.arange(turns)
+    back = draws.choice([-1.0, 0.0, 0.5], turns)
+    # some cycles end half-way
+    reach = reach * np.where(signs * signs[0] > 0.0, 1.0, np.abs(back))
+    return np.append(0.0, signs * reach), np.full(turns + 1, pressure)
+
+
+def _normal(draws):
+    """Sheared in parts; between them pressure comes and goes at rest."""
+    parts = draws.integers(2, 5)
+    shear = np.cumsum(draws.choice([-1.0, 1.0]) * draws.uniform(0.0, 1.0 / parts, parts))
+    shear = np.repeat(np.append(0.0, shear), 2)[:-1]
+    pressure = np.repeat(_pressures(draws, parts + 1), 2)[1:]
+    return shear, np.append(pressure, pressure[-1])[: len(shear)]
+
+
+def _random(draws):
+    """Shear and pressure change together."""
+    corners = draws.integers(3, 8)
+    return draws.uniform(-1.0, 1.0, corners) * np.exp(draws.uniform(np.log(0.2), 0.0)), _pressures(draws, corners)
+
+
+def _injection(draws):
+    """Sheared a little under its pressure; then fluid takes the pressure away, and it slides further and further."""
+    little, far = np.exp(draws.uniform(np.log((0.002, 0.1)), np.log((0.05, 1.0))))
+    left = np.sort(draws.uniform(0.15, 1.0, 2))[::-1]
+    sign = draws.choice([-1.0, 1.0])
+    return sign * np.array([little, little * draws.uniform(1.0, 4.0), far]), np.array([1.0, *left])
+
+
+_CORNERS = {"shear": _shear, "cyclic": _cyclic, "normal": _normal, "random": _random, "injection": _injection}
+
+
+def _opening(draws, number, points, working, seed):
+    """Opening and shear are both prescribed."""
+    if not working.precompressed:
+        path = separation_paths(number + 1, points, working.shear, "random", seed, closing=0.002)[number, :, :2]
+        return CellCommand(path, (None,) * points, "displacement", "opening")
+    corners = draws.integers(2, 6)
+    opening = draws.uniform(*_OPENINGS, corners) * working.pressure / working.stiffness
+    shear = draws.uniform(-1.0, 1.0, corners) * np.exp(draws.uniform(np.log(0.005), np.log(0.2))) * working.shear
+    path = np.column_stack([np.append(0.0, opening), np.append(0.0, shear)])
+    return CellCommand(
+        _along(draws, path, points, [working.stiffness / working.pressure, 1.0 / working.shear]),
+        (None,) * points,
+        "displacement",
+        "opening",
+    )
+
+
+def _along(draws, corners, points, weights):
+    """Points (points, 2) along a polyline, dense and sparse in turns; lengths are measured with weights."""
+    length = np.linalg.norm(np.diff(corners, axis=0) * weights, axis=1) + 1e-9
+    place = np.append(0.0, np.cumsum(length)) / length.sum()
+    steps = np.exp(0.4 * draws.normal(size=points - 1))
+    times = np.append(0.0, np.cumsum(steps)) / steps.sum()
+    # corners are points of the path
+    if len(place) > 2:
+        nearest = 1 + np.abs(times[1:-1, None] - place[1:-1]).argmin(axis=0)
+        times[nearest] = place[1:-1]
+        times = np.sort(times)
+    return np.column_stack([np.interp(times, place, corner) for corner in corners.T])

@@ -1,0 +1,178 @@
+"""The search for the equilibrium of a cell: Newton's method on the jumps of its cracks, and what helps it."""
+
+import numpy as np
+
+from femnn.exceptions import FemnnError
+from femnn.multiscale.rve.state import CellResponse, CellState
+from femnn.solvers.nonlinear.equilibrium import Diverged
+
+# Where residuals end, over the products they are sums of.
+_ROUNDING = 1e-15
+
+# Residuals over the forces of the cracks that are good enough where they fall no further.
+_STAGNANT = 1e-9
+
+# Stiffness that keeps loose blocks where they are, over that of the blocks themselves.
+_LOOSE = 1e-12
+
+_MOST_CUTS = 4
+
+# Of Newton's method before the cell is relaxed as often.
+_TRIES = 25
+
+
+class CellEquilibrium:
+    """Blocks and cracks of a cell in equilibrium.
+
+    Parameters
+    ----------
+    blocks : femnn.multiscale.rve.blocks.Blocks
+    elements : femnn.InterfaceElements
+        Of the cracks.
+    law
+        Of the cracks.
+    rtol, max_iterations
+        See :class:`femnn.multiscale.rve.rve.RVE`.
+    """
+
+    def __init__(self, blocks, elements, law, rtol, max_iterations):
+        self._blocks, self._elements, self._law = blocks, elements, law
+        self._rtol, self._max_iterations = rtol, max_iterations
+        self._width, self._n = blocks.cell.width, blocks.n_jumps
+        self._rigidity = np.abs(blocks.stiffness)
+        self._places = self._pattern()
+
+    def forces(self, x):
+        """What blocks and their first stress exert on jumps and macro-separation (n,), N per metre of thickness."""
+        return self._blocks.stiffness @ x + self._blocks.force
+
+    def reach(self, separation, state, spring):
+        """CellResponse of one part of a step; Diverged if there is no equilibrium."""
+        n, width = self._n, self._width
+        free = np.arange(n + (spring is not None))
+        x = self._begun(separation, state, spring)
+        residual, tried = self._evaluate(x, state.cracks, spring)
+        residuals = []
+        while True:
+            norm = np.linalg.norm(residual[free])
+            residuals.append(norm)
+            forces = self._crack_forces(tried)
+            # where rounding keeps it from falling further, it is small enough before
+            stagnates = len(residuals) > 1 and norm >= 0.5 * residuals[-2] and norm <= _STAGNANT * forces
+            if norm <= self._rtol * forces + self._rounding(x) or stagnates:
+                break
+            if len(residuals) > self._max_iterations:
+                raise Diverged(f"the residual was still {norm:.1e} N/m", residuals)
+            # Newton's method circles about kinks of laws that soften there: relax for a while, then try it again
+            relaxes = (len(residuals) - 1) % (2 * _TRIES) >= _TRIES
+            matrix = self._matrix(_positive(tried.tangent) if relaxes else tried.tangent)
+            if spring is not None:
+                matrix[n, n] += width * spring.stiffness
+            step = np.zeros(len(x))
+            step[free] = self._solved(matrix[: len(free), : len(free)], residual[free], residuals)
+            goal = np.inf if relaxes else norm
+            x, residual, tried = self._searched(x, step, free, goal, state.cracks, spring, residuals)
+        follow = self._following(self._matrix(tried.tangent), residuals)
+        new = CellState(x, follow, tried.state)
+        return CellResponse(self.forces(x)[-2:] / width, self.homogenised(follow), new, tried, len(residuals) - 1, 0)
+
+    def _begun(self, separation, state, spring):
+        """Where the search for an equilibrium begins: jumps follow as they did before."""
+        step = separation - state.separation
+        if spring is not None:
+            # the spring acts on the unknown behind the jumps
+            tangent, step[0] = self.homogenised(state.follow), 0.0
+            stiffness = tangent[0, 0] + spring.stiffness
+            if state.follow.any() and stiffness > 0.0:
+                lacking = spring.load - self.forces(state.x)[-2] / self._width - spring.stiffness * state.x[-2]
+                step[0] = (lacking - tangent[0, 1] * step[1]) / stiffness
+        return state.x + np.append(state.follow @ step, step)
+
+    def _evaluate(self, x, cracks, spring):
+        """Residual (n,) and the response of the cracks; Diverged if they have none."""
+        try:
+            tried = self._law.update(self._elements.separation(self._blocks.jumps(x)), cracks)
+        except (FemnnError, ArithmeticError) as error:
+            raise Diverged(f"{type(error).__name__}: {error}") from error
+        residual = self.forces(x)
+        residual[: self._n] += self._blocks.work_of_jumps(self._elements.force(tried.traction))
+        if spring is not None:
+            residual[-2] += self._width * (spring.stiffness * x[-2] - spring.load)
+        if not (np.isfinite(residual).all() and np.isfinite(tried.tangent).all()):
+            raise Diverged("the response of the cracks is not finite")
+        return residual, tried
+
+    def _crack_forces(self, tried):
+        return np.linalg.norm(self._blocks.work_of_jumps(self._elements.force(tried.traction)))
+
+    def _rounding(self, x):
+        return _ROUNDING * np.linalg.norm(self._rigidity @ np.abs(x) + np.abs(self._blocks.force))
+
+    def _searched(self, x, step, free, norm, cracks, spring, residuals):
+        """Go along a step until the residual falls below ``norm``, else to where it is least."""
+        best, length, failure = None, 1.0, None
+        for _ in range(_MOST_CUTS + 1):
+            there = x - length * step
+            try:
+                residual, tried = self._evaluate(there, cracks, spring)
+                reached = np.linalg.norm(residual[free])
+                if best is None or reached < best[0]:
+                    best = reached, there, residual, tried
+                if reached < norm:
+                    break
+            except Diverged as diverged:
+                failure = diverged
+            length *= 0.4
+        if best is None:
+            failure.residuals = residuals
+            raise failure
+        return best[1:]
+
+    def _matrix(self, tangent):
+        """Stiffness (n, n) of blocks and cracks."""
+        rows, entries = self._places
+        n = self._n
+        own = np.bincount(rows, self._elements.blocks(tangent).ravel()[entries], minlength=n * n)
+        matrix = self._blocks.stiffness.copy()
+        matrix[:n, :n] += own.reshape(n, n)
+        return matrix
+
+    def homogenised(self, follow):
+        """Tangent (2, 2) of a cell whose jumps follow the macro-separation so."""
+        stiffness = self._blocks.stiffness[-2:]
+        return (stiffness[:, -2:] + stiffness[:, :-2] @ follow) / self._width
+
+    def _following(self, matrix, residuals=()):
+        """How the jumps follow the macro-separation, (n_jumps, 2)."""
+        matrix, right = matrix[:-2, :-2], -matrix[:-2, -2:]
+        found = self._solved(matrix, right, residuals)
+        # what holds loose blocks in place is no part of the tangent
+        return found + self._solved(matrix, right - matrix @ found, residuals)
+
+    def _solved(self, matrix, right, residuals):
+        """Solution of a dense system of the first unknowns."""
+        loose = matrix.copy()
+        # blocks between open cracks, or on sliding ones, have next to no stiffness of their own
+        loose[np.diag_indices(len(loose))] += _LOOSE * self._blocks.stiffness.diagonal()[: len(loose)]
+        try:
+            found = np.linalg.solve(loose, right)
+        except np.linalg.LinAlgError as error:
+            raise Diverged(f"the stiffness of the cell is singular: {error}", residuals) from error
+        if not np.isfinite(found).all():
+            raise Diverged("the stiffness of the cell is singular", residuals)
+        return found
+
+    def _pattern(self):
+        """Where entries of the elements' matrices go in that of the jumps, and which do."""
+        jumps = self._blocks.jump_of_dof
+        rows = np.repeat(jumps[self._elements.dofs], self._elements.dofs.shape[1], axis=1).ravel()
+        columns = np.tile(jumps[self._elements.dofs], self._elements.dofs.shape[1]).ravel()
+        entries = np.flatnonzero((rows >= 0) & (columns >= 0))
+        return self._n * rows[entries] + columns[entries], entries
+
+
+def _positive(tangent):
+    """Symmetric positive definite tangents (n, 3, 3) of the same size."""
+    sizes, modes = np.linalg.eigh(0.5 * (tangent + tangent.transpose(0, 2, 1)))
+    sizes = np.maximum(np.abs(sizes), 1e-3 * np.abs(sizes).max(axis=1, keepdims=True))
+    return np.einsum("nij,nj,nkj->nik", modes, sizes, modes)

@@ -1,0 +1,66 @@
+"""A cell at every integration point of an interface: the RVE in the loop, behind the contract of the laws."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from femnn.cohesive.law import Law
+from femnn.exceptions import ParameterError
+
+
+class RVELaw(Law):
+    """The homogenised response of a cell as a law of interfaces in plane strain.
+
+    The state of a point is the packed state of its cell. A step that a cell cannot take raises a ConvergenceError,
+    which femnn's solvers answer with a shorter step. The second shear, out of the plane, must be zero: its traction and
+    all its entries of the tangent are zero, which nothing in a two-dimensional problem reads.
+
+    Parameters
+    ----------
+    rve : femnn.multiscale.rve.rve.RVE
+    """
+
+    def __init__(self, rve):
+        self.rve = rve
+        self.separation_scale = float(rve.law.separation_scale)
+
+    def __repr__(self):
+        return f"RVELaw({self.rve.name})"
+
+    def update(self, separation, state):
+        """As :meth:`femnn.cohesive.law.Law.update`; points any of whose cracks have left the trained range are flagged.
+
+        Raises
+        ------
+        ParameterError
+            If the second shear is not zero.
+        ConvergenceError
+            If a cell finds no equilibrium.
+        """
+        response = super().update(separation, state)
+        flags = response.state.values[:, -self.rve.elements.points :].any(axis=1)
+        return response._replace(state=replace(response.state, outside=response.state.outside | flags))
+
+    def damage(self, state):
+        """Mean damage of the cracks of each point, weighted by area, (n,); NaN where their law has no such number."""
+        area = self.rve.elements.dx.ravel()
+        cells = [self.rve.unpack(values).cracks for values in state.values]
+        return np.array([self.rve.law.damage(cracks) @ area / area.sum() for cracks in cells])
+
+    def _virgin(self, n):
+        return np.tile(self.rve.pack(self.rve.initial_state()), (n, 1))
+
+    def _update(self, separation, values):
+        outwards = np.abs(separation[:, 2])
+        if (outwards > 1e-9 * np.abs(separation).max()).any():
+            point = int(outwards.argmax())
+            raise ParameterError(
+                f"the second shear of point {point} is {separation[point, 2]:.6g}, but an RVE is a plane strain cell "
+                "and knows one shear only; use it in two-dimensional problems, or train a law on it"
+            )
+        traction, tangent, new = np.zeros_like(separation), np.zeros((len(separation), 3, 3)), np.empty_like(values)
+        for point, (goal, packed) in enumerate(zip(separation[:, :2], values, strict=True)):
+            found = self.rve.update(goal, self.rve.unpack(packed))
+            traction[point, :2], tangent[point, :2, :2] = found.traction, found.tangent
+            new[point] = self.rve.pack(found.state)
+        return traction, tangent, new

@@ -1,0 +1,57 @@
+"""States of a cell as files for ParaView: its blocks, and its cracks beside them."""
+
+from pathlib import Path
+
+import meshio
+import numpy as np
+
+from femnn.io.time_series import padded, time_series
+
+
+class CellSeries:
+    """Series of the blocks of a cell in ``path``, and of its cracks in ``NAME-cracks`` beside it.
+
+    Blocks have their displacement, and means over each element of the stress (xx, yy, xy); cracks the means over each
+    facet of separation, traction (normal first) and damage, and the share of points out of the trained range.
+
+    Parameters
+    ----------
+    path, start
+        As :func:`femnn.io.time_series.time_series` takes them; the times are numbers of steps, or what you pass.
+    rve : femnn.multiscale.rve.rve.RVE
+    """
+
+    def __init__(self, path, rve, start=None):
+        path = Path(path)
+        self._rve = rve
+        self._blocks = time_series(path, start)
+        self._cracks = time_series(path.with_name(f"{path.stem}-cracks{path.suffix}"), start)
+
+    def write(self, t, response):
+        """Add a :class:`femnn.multiscale.rve.rve.CellResponse`."""
+        rve, mesh, state = self._rve, self._rve.cell.mesh, response.state
+        displacement = rve.displacement(state).reshape(-1, 2)
+        fields = {"stress": [rve.stress(state)], "block": [rve.cell.block.astype(float)]}
+        cells = [("quad", mesh.t.T)]
+        self._blocks.write(
+            t,
+            meshio.Mesh(padded(mesh.p.T), cells, {"displacement": padded(displacement)}, fields),
+        )
+        interface = rve.cell.interface
+        corners = interface.minus_vertices.ravel()
+        values = {
+            "separation": rve.separations(state),
+            "traction": response.cracks.traction,
+            "damage": rve.law.damage(state.cracks),
+            "outside": state.cracks.outside.astype(float),
+        }
+        lines = [("line", np.arange(len(corners)).reshape(-1, 2))]
+        moved = {"displacement": padded(displacement[corners])}
+        data = {name: [self._mean(own)] for name, own in values.items()}
+        self._cracks.write(t, meshio.Mesh(padded(mesh.p.T[corners]), lines, moved, data))
+
+    def _mean(self, values):
+        """Means over the facets of values at their points."""
+        dx = self._rve.elements.dx
+        share = dx / dx.sum(axis=1, keepdims=True)
+        return np.einsum("nq,nq...->n...", share, values.reshape(*share.shape, *values.shape[1:]))

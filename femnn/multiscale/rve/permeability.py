@@ -1,0 +1,143 @@
+"""Cracks as conduits: apertures that follow their opening, and the permeability tensor of a cell.
+
+A crack is a layer of thickness h filled with grains of porosity φ, or open (φ = 1). Grains neither come nor go, so that
+with the opening δ the layer has (1 − φ) h = (1 − φ0) h0 and h = h0 + δ: the porosity follows the dilation. With
+Kozeny and Carman's k ∝ φ³/(1 − φ)² its transmissivity k h then is proportional to (φ h)³ = (φ0 h0 + δ)³: the cubic law
+a³/12 of an aperture a that grows as the thickness of the voids does,
+
+    a = a0 (1 + δ/(φ0 h0)).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_matrix, csr_array
+from scipy.sparse.linalg import splu
+from skfem import Basis, ElementQuad1
+
+from femnn.checks import positive
+from femnn.exceptions import ParameterError
+
+
+@dataclass(frozen=True)
+class CrackFilling:
+    """What fills the cracks of a cell, before anything moves.
+
+    Parameters
+    ----------
+    aperture
+        Hydraulic aperture, m: that of two plates between which as much flows.
+    thickness
+        Of the filling, m; default: the aperture, an open crack.
+    porosity
+        Of the filling, above 0 and at most 1.
+    residual
+        Least hydraulic aperture over the first one: rough walls never close.
+    """
+
+    aperture: float
+    thickness: float | None = None
+    porosity: float = 1.0
+    residual: float = 0.05
+
+    def __post_init__(self):
+        positive("aperture", self.aperture)
+        if self.thickness is None:
+            object.__setattr__(self, "thickness", self.aperture)
+        positive("thickness", self.thickness)
+        for name in ("porosity", "residual"):
+            value = positive(name, getattr(self, name))
+            if value > 1.0:
+                raise ParameterError(f"{name}={value!r} is not allowed; it must be above 0 and at most 1")
+
+    @classmethod
+    def of_grains(cls, diameter, thickness, porosity, residual=0.05):
+        """A layer of grains (m): its permeability is Kozeny and Carman's, d² φ³/(180 (1 − φ)²)."""
+        if not 0.0 < porosity < 1.0:
+            raise ParameterError(f"porosity={porosity!r} is not allowed; grains leave between 0 and 1, both excluded")
+        permeability = positive("diameter", diameter) ** 2 * porosity**3 / (180.0 * (1.0 - porosity) ** 2)
+        aperture = (12.0 * permeability * positive("thickness", thickness)) ** (1.0 / 3.0)
+        return cls(aperture, thickness, porosity, residual)
+
+    def hydraulic_aperture(self, opening):
+        """Hydraulic aperture of cracks that have opened by ``opening``, of any shape, m."""
+        grown = 1.0 + np.asarray(opening) / (self.porosity * self.thickness)
+        return self.aperture * np.maximum(grown, self.residual)
+
+    def evolved_porosity(self, opening):
+        """Porosity of the filling of cracks that have opened by ``opening``; no less than 0."""
+        thickness = self.thickness + np.asarray(opening)
+        solid = (1.0 - self.porosity) * self.thickness
+        return 1.0 - np.minimum(solid / np.maximum(thickness, np.finfo(float).tiny), 1.0)
+
+
+class CellPermeability:
+    """Permeability of a cell: Darcy's law in the blocks, the cubic law along the cracks, one pressure for both.
+
+    The mean flow is that of pressures p = G·x on bottom and top, and periodic but for G·x along the interface. Then
+    G·k·G is a minimum over all pressures inside: k is symmetric and positive definite, and no lower than it would be
+    if bottom and top did not hold the pressure.
+
+    Parameters
+    ----------
+    rve : femnn.multiscale.rve.rve.RVE
+    filling : CrackFilling
+    matrix
+        Permeability of the blocks, m².
+    """
+
+    def __init__(self, rve, filling, matrix):
+        cell = rve.cell
+        self.rve, self.filling, self.matrix = rve, filling, positive("matrix", matrix)
+        held = np.isin(cell.uncut, cell.uncut[np.concatenate([cell.bottom, cell.top])])
+        ends = cell.interface.minus_vertices
+        on_crack = np.isin(cell.uncut, cell.uncut[ends])
+        # pressures of vertices: first those on cracks, then the two given ones; the others are condensed
+        inner, cracks = (_numbered(cell.uncut, own) for own in (~held & ~on_crack, ~held & on_crack))
+        outer = np.hstack([cracks.toarray(), _macro_pressure(cell)])
+        laplace = self.matrix * _laplace(cell.mesh)
+        follow = splu((inner.T @ laplace @ inner).tocsc()).solve(inner.T @ (laplace @ outer))
+        shapes = outer - inner @ follow
+        self._blocks = shapes.T @ (laplace @ shapes)
+        # pressure differences along each facet of a crack, over its length
+        length = np.linalg.norm(cell.mesh.p[:, ends[:, 1]] - cell.mesh.p[:, ends[:, 0]], axis=0)
+        self._slopes = (outer[ends[:, 1]] - outer[ends[:, 0]]) / length[:, None]
+
+    def tensor(self, state):
+        """Permeability (2, 2) of a state of the cell, m²: across the interface and along it."""
+        dx = self.rve.elements.dx
+        aperture = self.filling.hydraulic_aperture(self.rve.separations(state)[:, 0]).reshape(dx.shape)
+        conductance = (aperture**3 / 12.0 * dx).sum(axis=1)
+        matrix = self._blocks + self._slopes.T @ (conductance[:, None] * self._slopes)
+        follow = np.linalg.solve(matrix[:-2, :-2], matrix[:-2, -2:])
+        flow = matrix[-2:, -2:] - matrix[-2:, :-2] @ follow
+        return 0.5 * (flow + flow.T) / (self.rve.cell.width * self.rve.cell.height)
+
+    def aperture(self, tensor):
+        """Hydraulic aperture of the one straight crack that conducts as much along the interface as (..., 2, 2), m."""
+        along = np.maximum(np.asarray(tensor)[..., 1, 1] - self.matrix, 0.0)
+        return (12.0 * self.rve.cell.height * along) ** (1.0 / 3.0)
+
+
+def _numbered(numbers, chosen):
+    """Matrix (n, m) that gives vertex i the value of ``numbers[i]``, where it is ``chosen``."""
+    rows = np.flatnonzero(chosen)
+    kept, columns = np.unique(numbers[rows], return_inverse=True)
+    return csr_array(coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(numbers), len(kept))))
+
+
+def _macro_pressure(cell):
+    """Pressure of a unit gradient across the interface, and of one along it, at each vertex."""
+    x, y = cell.mesh.p
+    return np.stack([y, -x], axis=1)
+
+
+def _laplace(mesh):
+    """∫ ∇p·∇q."""
+    basis = Basis(mesh, ElementQuad1(), intorder=3)
+    gradients = [functions[0].grad for functions in basis.basis]
+    entries = [((a * b).sum(axis=0) * basis.dx).sum(axis=1) for a in gradients for b in gradients]
+    k = len(gradients)
+    rows = np.repeat(basis.element_dofs, k, axis=0)
+    columns = np.tile(basis.element_dofs, (k, 1))
+    return csr_array(coo_matrix((np.concatenate(entries), (rows.ravel(), columns.ravel())), shape=(basis.N,) * 2))

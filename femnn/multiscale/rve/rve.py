@@ -1,0 +1,242 @@
+"""A meso-scale cell of elastic blocks and cracks under a macro-separation, and its homogenised response.
+
+The top of the cell moves against its bottom by the macro-separation (opening, shear), plane strain. Blocks are linear
+and condensed to the jumps of the cracks once, so that Newton's method works on these alone. Hill and Mandel's condition
+ties the scales: per metre of interface, traction · separation is the virtual work inside,
+
+    T·δΔ = (1/W) (∫ σ:δε dV + ∫ t·δ[u] dA),
+
+and is checked with stresses and tractions of all integration points (C. B. Hirschberger et al., Engng Fract. Mech. 76
+(2009) 793-812; K. Wang and W. C. Sun, CMAME 334 (2018) 337-380).
+"""
+
+import numpy as np
+
+from femnn.cohesive.law import Law, State
+from femnn.exceptions import ConvergenceError, ParameterError, StateError
+from femnn.interfaces.elements import InterfaceElements
+from femnn.multiscale.rve.blocks import FRAME, Blocks
+from femnn.multiscale.rve.equilibrium import CellEquilibrium
+from femnn.multiscale.rve.state import CellState, Spring
+from femnn.solvers.nonlinear.equilibrium import Diverged
+
+# Shear of a law's virgin traction that is taken for noise, over the normal one.
+_NOISE = 0.05
+
+
+class RVE:
+    """A representative cell of an interface.
+
+    Parameters
+    ----------
+    cell
+        From :mod:`femnn.multiscale.rve.cells`.
+    law
+        Of the cracks, any :class:`femnn.cohesive.law.Law`. One whose virgin traction is a pressure is precompressed:
+        the blocks then start with that pressure, so that the virgin cell is in equilibrium.
+    young, poisson
+        Of the blocks, Pa; numbers or arrays (nelements,).
+    driving
+        ``"periodic"`` or ``"affine"``, see :class:`femnn.multiscale.rve.blocks.Blocks`.
+    quadrature
+        On the cracks, as :class:`femnn.InterfaceElements` takes it; default two Gauss points.
+    rtol
+        A cell is in equilibrium if what is left on the jumps is so much less than the forces of the cracks.
+    max_iterations
+        Beyond which a step is cut. Where 25 of Newton's method find nothing, because laws have kinks or the cell snaps
+        back, the next 25 relax the cell with positive stiffnesses, towards an equilibrium further on; and so on.
+    min_step
+        Smallest part of a step.
+
+    Raises
+    ------
+    ParameterError
+        If a value is not allowed, or the virgin traction of the law has a shear, which blocks of different directions
+        cannot balance.
+    """
+
+    def __init__(
+        self,
+        cell,
+        law,
+        young,
+        poisson=0.25,
+        *,
+        driving="periodic",
+        quadrature=None,
+        rtol=1e-11,
+        max_iterations=125,
+        min_step=1.0 / 256.0,
+    ):
+        if not isinstance(law, Law):
+            raise ParameterError(f"the law of the cracks is a {type(law).__name__}; pass a femnn.cohesive.law.Law")
+        for name, value in (("rtol", rtol), ("min_step", min_step)):
+            if not 0.0 < value < 1.0:
+                raise ParameterError(f"{name}={value!r} is not allowed; it must be between 0 and 1")
+        self.cell, self.law, self.min_step = cell, law, min_step
+        self.elements = InterfaceElements(cell.interface, quadrature)
+        self.blocks = Blocks(cell, young, poisson, driving, _pressure(law))
+        self.n_jumps = self.blocks.n_jumps
+        self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, rtol, int(max_iterations))
+        self._opening_of = self._homogenisation()
+        young, poisson = (own if np.ndim(own) == 0 else "per element" for own in (young, poisson))
+        self.name = f"RVE({cell.name}, {law.name}, young={young!r}, poisson={poisson!r}, driving={driving!r})"
+
+    def __repr__(self):
+        return self.name
+
+    # --- states
+
+    def initial_state(self):
+        """The virgin cell, closed."""
+        n = self.n_jumps
+        return CellState(np.zeros(n + 2), np.zeros((n, 2)), self.law.initial_state(self.elements.points))
+
+    def pack(self, state):
+        """A plain array (k,) of a state: x, follow, values of the law point by point, flags of its trained range."""
+        return np.concatenate([state.x, state.follow.ravel(), state.cracks.values.ravel(), state.cracks.outside])
+
+    def unpack(self, values):
+        """The state in such an array; StateError if it is of another cell."""
+        points, n = self.elements.points, self.n_jumps
+        width = self.law.initial_state(1).values.shape[1]
+        ends = np.cumsum([n + 2, 2 * n, points * width, points])
+        if np.shape(values) != (ends[-1],):
+            raise StateError(
+                f"the array of the state has shape {np.shape(values)}, this cell needs {(ends[-1],)}; pass what pack "
+                "gave for the same cell and law"
+            )
+        x, follow, history, outside = np.split(np.array(values), ends[:-1])
+        cracks = State(history.reshape(points, width), self.law.name, outside > 0.5)
+        return CellState(x, follow.reshape(n, 2), cracks)
+
+    # --- steps
+
+    def update(self, separation, state, spring=None):
+        """Equilibrium of the cell after its next step; ``state`` is left as it is.
+
+        Parameters
+        ----------
+        separation : (2,)
+            Opening and shear of the top against the bottom at the end of the step, m. The shear direction is the
+            normal turned by 90 degrees (−x with y up), as in the frames of femnn's interfaces.
+        state : CellState
+            At its beginning.
+        spring : Spring
+            If given, the opening is found, not prescribed.
+
+        Returns
+        -------
+        CellResponse
+
+        Raises
+        ------
+        ConvergenceError
+            If no equilibrium is found though the step was cut to ``min_step``; ``x`` is the macro-separation reached,
+            ``t`` its place on the step.
+        """
+        goal = np.asarray(separation, dtype=float)
+        if goal.shape != (2,) or not np.isfinite(goal).all():
+            raise ParameterError(
+                f"separation={separation!r} is not allowed; pass two finite numbers, opening and shear"
+            )
+        start = state.separation.copy()
+        held = self.traction(state)[0] + (spring.stiffness * start[0] if spring else 0.0)
+        t, step, iterations, cuts = 0.0, 1.0, 0, 0
+        while True:
+            end = 1.0 if t + step > 1.0 - 0.5 * self.min_step else t + step
+            there = start + end * (goal - start)
+            pull = None if spring is None else Spring(held + end * (spring.load - held), spring.stiffness)
+            try:
+                found = self._equilibrium.reach(there, state, pull)
+            except Diverged as diverged:
+                iterations, cuts, step = iterations + len(diverged.residuals), cuts + 1, 0.5 * step
+                if step < self.min_step:
+                    self._give_up(goal, state, t, diverged)
+                continue
+            state, iterations = found.state, iterations + found.iterations
+            if end == 1.0:
+                return found._replace(iterations=iterations, cuts=cuts)
+            t, step = end, 2.0 * step
+
+    def traction(self, state):
+        """Homogenised traction (2,) of a state, Pa."""
+        return self._equilibrium.forces(state.x)[-2:] / self.cell.width
+
+    def crack_separation(self, state):
+        """Part of the macro-separation that the cracks bear, opening and shear (2,), m; the rest is in the blocks."""
+        return self._opening_of @ self.separations(state).ravel()
+
+    def separations(self, state):
+        """Separation (points, 3) of the cracks, m."""
+        return self.elements.separation(self.blocks.jumps(state.x))
+
+    def inner_work(self, response, step):
+        """Virtual work of all stresses and crack tractions for a step (n,) of x, J/m² of interface."""
+        blocks, x = self.blocks, response.state.x
+        stress = blocks.initial_stress + blocks.stress(blocks.strain(blocks.displacement(x)))
+        strain, jump = self._inside(step)
+        bulk = (stress * strain).sum(axis=1) @ blocks.dx
+        cracks = (response.cracks.traction * jump).sum(axis=1) @ self.elements.dx.ravel()
+        return float(bulk + cracks) / self.cell.width
+
+    def inner_tangent(self, response):
+        """The tangent (2, 2) again, from the stiffnesses of all integration points, Pa/m."""
+        modes = [self._inside(mode) for mode in np.vstack([response.state.follow, np.eye(2)]).T]
+        tangent = np.empty((2, 2))
+        for i, (strain, jump) in enumerate(modes):
+            for j, (other_strain, other_jump) in enumerate(modes):
+                bulk = (strain * self.blocks.stress(other_strain)).sum(axis=1) @ self.blocks.dx
+                pulled = np.einsum("nij,nj->ni", response.cracks.tangent, other_jump)
+                tangent[i, j] = bulk + (jump * pulled).sum(axis=1) @ self.elements.dx.ravel()
+        return tangent / self.cell.width
+
+    def _inside(self, step):
+        """Strains and separations of the cracks at all integration points for a step (n,) of x."""
+        blocks = self.blocks
+        return blocks.strain(blocks.shapes @ step), self.elements.separation(blocks.jumps(step))
+
+    def displacement(self, state):
+        """Displacements (ndof,) of the mesh, numbered as ``skfem.ElementVector(skfem.ElementQuad1())`` does."""
+        return self.blocks.displacement(state.x)
+
+    def stress(self, state):
+        """Mean stress of each element, (nelements, 3): xx, yy, xy, Pa."""
+        blocks = self.blocks
+        stress = blocks.initial_stress + blocks.stress(blocks.strain(self.displacement(state)))
+        shares = blocks.dx.reshape(self.cell.mesh.nelements, -1)
+        means = (shares[..., None] * stress.reshape(*shares.shape, 3)).sum(axis=1)
+        return means / shares.sum(axis=1, keepdims=True)
+
+    def _homogenisation(self):
+        """Matrix (2, 3·points): ∫ sym([u] ⊗ n) of the cracks, as opening and shear of the macro-separation."""
+        frames = self.elements.frames.reshape(-1, 3, 2)
+        normal = frames[:, 0]
+        share = self.elements.dx.ravel()[:, None] / self.cell.width
+        # twice the sym. product with the vertical: (2 e_xy, e_yy)
+        vertical = frames[..., 1] * normal[:, 1:]
+        sheared = frames[..., 0] * normal[:, 1:] + frames[..., 1] * normal[:, :1]
+        displaced = np.stack([share * sheared, share * vertical]).reshape(2, -1)
+        return FRAME.T @ displaced
+
+    def _give_up(self, goal, state, t, cause):
+        raise ConvergenceError(
+            f"the cell has no equilibrium beyond {t:.4g} of the step to opening {goal[0]:.6g}, shear {goal[1]:.6g} "
+            f"({cause}); the last one is kept. Take smaller steps or stiffer blocks: soft blocks snap back where their "
+            "cracks soften",
+            state.separation.copy(),
+            np.array(cause.residuals),
+            t,
+        ) from cause
+
+
+def _pressure(law):
+    """Pressure that a virgin law bears; ParameterError if it bears a shear, too."""
+    traction = law.update(np.zeros((1, 3)), law.initial_state(1)).traction[0]
+    shear = np.linalg.norm(traction[1:])
+    if shear > _NOISE * abs(traction[0]):
+        raise ParameterError(
+            f"the virgin traction of {law.name} is {traction} at zero separation: blocks cannot balance its shear on "
+            "cracks of different directions; take a law that starts without traction or under pressure alone"
+        )
+    return max(-float(traction[0]), 0.0)

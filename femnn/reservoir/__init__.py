@@ -1,0 +1,1 @@
+"""Poroelasticity with one or two pore systems."""

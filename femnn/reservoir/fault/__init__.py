@@ -1,0 +1,1 @@
+"""Sealing faults in a porous reservoir."""

@@ -1,0 +1,384 @@
+"""A fluid-saturated reservoir with a sealing fault: porous body and interface in one nonlinear time step.
+
+The body is that of :mod:`femnn.reservoir.problem`, cut along the fault so that displacements and pressures of the two
+sides are unknowns of their own; the fault's equations are in :mod:`femnn.reservoir.fault.points`. Implicit Euler
+steps, each solved by Newton's method with the consistent tangent of both.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import bsr_array, coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
+
+from femnn.cohesive.law import State
+from femnn.exceptions import (
+    ConvergenceError,
+    LawError,
+    OutsideRangeError,
+    ParameterError,
+    SingularMatrixError,
+    StateError,
+)
+from femnn.reservoir.fault.points import FaultPoints
+from femnn.reservoir.problem import PorousProblem, PorousState
+from femnn.solvers.linear.saddle_point import Factor
+
+# Relative residual that is a solution; iterations go on as long as they gain, because mass balances want all digits.
+_ENOUGH = 1e-9
+
+# That of the forces where the law has kinks or jumps that nothing gets nearer to, such as snap-backs inside an RVE.
+_STAGNANT = 1e-6
+
+# The factors of an iteration serve the next where it gains this much.
+_GAIN = 1e-3
+
+_MOST_LENGTHS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class FaultedState(PorousState):
+    """A moment of a porous body with a fault.
+
+    Attributes
+    ----------
+    history : State
+        Of the fault's law at its points.
+    traction : (points, 3)
+        Effective, of the law, Pa.
+    rate : (points, 3)
+        Of separation in the step that led here, m/s: opening and sliding.
+    leak_off : (s, points)
+        From minus to plus in that step, m/s.
+    """
+
+    history: State
+    traction: np.ndarray
+    rate: np.ndarray
+    leak_off: np.ndarray
+
+    def __post_init__(self):
+        super().__post_init__()
+        for own in (self.traction, self.rate, self.leak_off):
+            own.setflags(write=False)
+
+
+class FaultBalance(NamedTuple):
+    """Fluid volumes of one time step, one number per pore system, m³ (m² in two dimensions).
+
+    Attributes
+    ----------
+    stored, injected, exchanged, through
+        As in :class:`femnn.reservoir.problem.MassBalance`.
+    opened : (s,)
+        In the fault, as it opens.
+    leaked : (s,)
+        Across the fault, from the minus to the plus side.
+    error : (s,)
+        What is missing, over all that moved: the worst of the body and of each of the parts that the fault makes of it.
+    """
+
+    stored: np.ndarray
+    injected: np.ndarray
+    exchanged: np.ndarray
+    through: dict
+    opened: np.ndarray
+    leaked: np.ndarray
+    error: np.ndarray
+
+
+class FaultFields(NamedTuple):
+    """What a state is like in the fault; points of all facets one after the other.
+
+    Attributes
+    ----------
+    x : (dim, points)
+    separation : (points, 3)
+        Since the state in situ: opening and sliding, m.
+    rate : (points, 3)
+        m/s.
+    traction : (points, 3)
+        Effective, as the law has it: compression is negative; Pa.
+    pressure : (2, s, points)
+        Of minus and plus side, Pa.
+    leak_off : (s, points)
+        From minus to plus, m/s.
+    damage : (points,)
+        NaN where the law has none.
+    outside : (points,) bool
+        Has left the range that the law was trained in.
+    """
+
+    x: np.ndarray
+    separation: np.ndarray
+    rate: np.ndarray
+    traction: np.ndarray
+    pressure: np.ndarray
+    leak_off: np.ndarray
+    damage: np.ndarray
+    outside: np.ndarray
+
+
+class FaultedReservoir:
+    """A porous body in plane strain with a fault; its ``step`` is for :func:`femnn.solvers.nonlinear.time_march.march`.
+
+    Parameters
+    ----------
+    medium
+        :class:`femnn.reservoir.medium.PorousMedium` or ``DualPorousMedium``.
+    conditions
+        :class:`femnn.reservoir.conditions.Conditions`. Loads and pressures are in excess of the state in situ.
+    fault : Fault
+        Its interface brings the mesh.
+    max_iterations
+        Of Newton's method, beyond which a step fails.
+    on_outside
+        What to do when points that are not broken leave the range that the law was trained in: ``"continue"`` flags
+        them, ``"stop"`` raises OutsideRangeError instead of ending the step.
+
+    Attributes
+    ----------
+    porous : PorousProblem
+        The body alone: bases, numbering, loads.
+    points : FaultPoints
+    iterations : int
+        Of the last step.
+
+    Raises
+    ------
+    MeshError, ParameterError, SingularMatrixError
+        As :class:`PorousProblem`; also if the law cannot bear the stress in situ.
+    """
+
+    def __init__(self, medium, conditions, fault, max_iterations=25, on_outside="continue"):
+        if on_outside not in ("continue", "stop"):
+            raise ParameterError(f"on_outside={on_outside!r} is unknown; choose 'continue' or 'stop'")
+        if max_iterations < 1:
+            raise ParameterError(f"max_iterations={max_iterations!r} is not allowed; it must be 1 or more")
+        self.max_iterations, self.on_outside, self.iterations = int(max_iterations), on_outside, 0
+        self.porous = PorousProblem(fault.interface.mesh, medium, conditions)
+        self.points = FaultPoints(fault, self.porous)
+        self._parts = _parts(self.porous.pressure_basis)
+        self._porous_tangent = (0.0, None)
+
+    @property
+    def systems(self):
+        """Names of the pore systems."""
+        return self.porous.systems
+
+    def initial_state(self, t=0.0):
+        """State in situ, at rest."""
+        body, points = self.porous.initial_state(t), self.points
+        still, sealed = np.zeros((points.points, 3)), np.zeros((len(self.systems), points.points))
+        return FaultedState(body.t, body.u, body.p, points.state, points.traction.copy(), still, sealed)
+
+    def step(self, state, dt):
+        """State after a time step ``dt`` (s) from ``state``, which is left as it is.
+
+        Raises
+        ------
+        ParameterError
+            If dt is not positive, or a load is not finite.
+        ConvergenceError
+            If Newton's method does not converge; ``x`` then is ``state``.
+        OutsideRangeError
+            With ``on_outside="stop"``.
+        """
+        if not (np.isfinite(dt) and dt > 0.0):
+            raise ParameterError(f"the time step is {dt} s; it must be positive")
+        self.check(state)
+        x = self.porous.constraint.fill(state.x)
+        self.porous.loads.prescribe(x, state.t + dt)
+        x, response = self._newton(x, state, dt)
+        n_u, s = self.porous.n_u, len(self.systems)
+        rate = (self.points.strains(x) - self.points.strains(state.x))[:, :3] / dt
+        new = FaultedState(
+            state.t + dt,
+            x[:n_u],
+            x[n_u:].reshape(s, -1),
+            response.state,
+            response.traction,
+            rate,
+            response.leaked / dt,
+        )
+        if self.on_outside == "stop" and self.outside(new) > self.outside(state):
+            raise OutsideRangeError(
+                f"{self.outside(new)} of {len(rate)} points of the fault have left the range that their law was "
+                f"trained in at t = {new.t:.6g} s; train the law further out, or pass on_outside='continue' to go on "
+                "with flagged points"
+            )
+        return new
+
+    def outside(self, state):
+        """Number of points that have left the trained range of the law before they were broken."""
+        return int((state.history.outside & ~(self.points.law.damage(state.history) >= 1.0)).sum())
+
+    def residual(self, x, state, dt):
+        """Forces and volumes out of balance (n,), with the signs of :meth:`PorousProblem.residual`."""
+        return self._evaluate(x, state, dt)[0]
+
+    def tangent(self, x, state, dt):
+        """Derivative of :meth:`residual` by x; with friction or dilation not symmetric."""
+        return self._tangent(self._evaluate(x, state, dt)[1], dt)
+
+    def fields(self, state):
+        """:class:`FaultFields` of a state."""
+        points, history = self.points, state.history
+        strains = points.strains(state.x)
+        return FaultFields(
+            points.x,
+            strains[:, :3],
+            state.rate,
+            state.traction,
+            strains[:, 3:].T.reshape(2, len(self.systems), -1),
+            state.leak_off,
+            points.law.damage(history),
+            history.outside,
+        )
+
+    def balance(self, old, new):
+        """:class:`FaultBalance` of the step from one state to the other."""
+        dt, s, points = new.t - old.t, len(self.systems), self.points
+        body = self.porous.balance(old, new)
+        strains, before = points.strains(new.x), points.strains(old.x)
+        # without the law, which may be dear: what leaked is known
+        gained = points.gained(strains, before, dt * new.leak_off) * points.dx[:, None]
+        force = np.concatenate([np.zeros((len(gained), 3)), gained], axis=1)
+        residual = self.porous.residual(new.x, old, dt) + points.operator.T @ force.ravel()
+        out = residual[self.porous.n_u :].reshape(s, -1)
+        moved = np.abs(np.array([own.reshape(s, -1) for own in self.porous.volumes(new.u, new.p.ravel(), old, dt)]))
+        moved = moved.sum(axis=0)
+        opened, leaked = points.opened(strains, before) @ points.dx, dt * new.leak_off @ points.dx
+        through = {}
+        free = np.ones(out.shape, dtype=bool)
+        for name, of_systems in self.porous.loads.drains.items():
+            through[name] = np.array([-out[i, dofs].sum() for i, dofs in enumerate(of_systems)])
+            for i, dofs in enumerate(of_systems):
+                free[i, dofs] = False
+        errors = []
+        for part in [np.ones(out.shape[1], dtype=bool), *self._parts]:
+            size = moved[:, part].sum(axis=1) + np.abs(leaked) + np.abs(opened)
+            missing = np.abs(np.where(free & part, out, 0.0).sum(axis=1))
+            errors.append(np.divide(missing, size, out=np.zeros(s), where=size > 0.0))
+        error = np.max(errors, axis=0)
+        return FaultBalance(body.stored, body.injected, body.exchanged, through, opened, leaked, error)
+
+    def check(self, state):
+        """Raise StateError unless a state is of this reservoir."""
+        own, history = self.points.state, getattr(state, "history", None)
+        if not isinstance(history, State) or history.law != own.law or history.values.shape != own.values.shape:
+            found = f"{len(history)} points of {history.law}" if isinstance(history, State) else "no fault"
+            raise StateError(
+                f"the state is of {found}, this reservoir of {len(own)} points of {own.law}; a state goes with the "
+                "mesh and the law it was made for"
+            )
+        sizes = (self.porous.n_u, (len(self.systems), self.porous.pressure_basis.N))
+        if (len(state.u), state.p.shape) != sizes:
+            raise StateError(
+                f"the state has {len(state.u)} displacements and pressures {state.p.shape}, this reservoir {sizes[0]} "
+                f"and {sizes[1]}; a state goes with the mesh and medium it was made for"
+            )
+
+    def _evaluate(self, x, state, dt):
+        points = self.points
+        response = points.respond(points.strains(x), points.strains(state.x), state.history, dt)
+        force = (response.force * points.dx[:, None]).ravel()
+        return self.porous.residual(x, state, dt) + points.operator.T @ force, response
+
+    def _tangent(self, response, dt):
+        if self._porous_tangent[0] != dt:
+            self._porous_tangent = dt, self.porous.tangent(dt)
+        points = self.points
+        blocks = response.tangent * points.dx[:, None, None]
+        n = len(blocks)
+        middle = bsr_array((blocks, np.arange(n), np.arange(n + 1)), shape=(points.operator.shape[0],) * 2)
+        return csr_array(self._porous_tangent[1] + points.operator.T @ (middle @ points.operator))
+
+    def _newton(self, x, state, dt):
+        """Unknowns and response at the end of the step, until rounding stops Newton's method."""
+        constraint = self.porous.constraint
+        out, response = self._evaluate(x, state, dt)
+        factor = self._factor(response, state, dt)
+        scale = factor.scale
+        norms = [np.linalg.norm(scale * constraint.reduce(out))]
+        # not of the displacements found, by which a runaway would measure itself
+        size = norms[0] + self._size(x, factor)
+        while norms[-1] > 0.0:
+            gain = norms[-1] / norms[-2] if len(norms) > 1 else 0.0
+            if norms[-1] <= _ENOUGH * size and gain > 0.5:
+                break
+            if len(norms) > self.max_iterations:
+                volumes = np.concatenate([np.zeros(self.porous.n_u), out[self.porous.n_u :]])
+                wasted = np.linalg.norm(scale * constraint.reduce(volumes))
+                if norms[-1] <= _STAGNANT * size and wasted <= _ENOUGH * size:
+                    break
+                raise ConvergenceError(
+                    f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) did not converge: after "
+                    f"{len(norms) - 1} iterations the residual is {norms[-1] / size:.1e} of the forces and volumes",
+                    state,
+                    np.array(norms) / size,
+                    state.t,
+                )
+            if gain > _GAIN:
+                factor = self._factor(response, state, dt)
+            step = -(constraint.matrix @ (factor.scale * factor.lu.solve(factor.scale * constraint.reduce(out))))
+            x, out, response = self._searched(x, step, state, dt, scale, norms[-1])
+            norms.append(np.linalg.norm(scale * constraint.reduce(out)))
+        self.iterations = len(norms) - 1
+        return x, response
+
+    def _factor(self, response, state, dt):
+        try:
+            return Factor.of(self._tangent(response, dt), self.porous.constraint, self.porous.n_u)
+        except SingularMatrixError as error:
+            raise ConvergenceError(
+                f"nothing holds the body any more on the way to t = {state.t + dt:.6g} s (dt = {dt:.6g} s): {error}",
+                state,
+                np.empty(0),
+                state.t,
+            ) from error
+
+    def _size(self, x, factor):
+        """What residuals are measured by: stresses in situ, and all that is summed up in a residual."""
+        scale = factor.scale
+        in_situ = np.zeros((self.points.points, self.points.operator.shape[0] // self.points.points))
+        in_situ[:, :3] = np.abs(self.points.traction) * self.points.dx[:, None]
+        borne = self.porous.constraint.reduce(abs(self.points.operator).T @ in_situ.ravel())
+        free = factor.constraint.reduce(np.abs(x))
+        return np.linalg.norm(scale * borne) + np.linalg.norm(scale * (abs(factor.matrix) @ free))
+
+    def _searched(self, x, step, state, dt, scale, before):
+        """Go along a step as far as it helps: at full length if the residual falls."""
+        length, best = 1.0, None
+        for _ in range(_MOST_LENGTHS):
+            tried = x + length * step
+            if not np.isfinite(tried).all():
+                break
+            try:
+                out, response = self._evaluate(tried, state, dt)
+            except (LawError, ConvergenceError):
+                length *= 0.5
+                continue
+            norm = np.linalg.norm(scale * self.porous.constraint.reduce(out))
+            if best is None or norm < best[0]:
+                best = norm, tried, out, response
+            if norm <= before:
+                break
+            length *= 0.5
+        if best is None:
+            raise ConvergenceError(
+                f"the law of the fault has no answer on the way to t = {state.t + dt:.6g} s (dt = {dt:.6g} s)",
+                state,
+                np.empty(0),
+                state.t,
+            )
+        return best[1:]
+
+
+def _parts(basis):
+    """Degrees of freedom, bool (n_p,), of each part of a mesh in pieces; none for a mesh in one."""
+    rows = np.repeat(basis.element_dofs[:1], len(basis.element_dofs), axis=0).ravel()
+    graph = coo_array((np.ones(rows.size), (rows, basis.element_dofs.ravel())), shape=(basis.N,) * 2)
+    count, label = connected_components(graph, directed=False)
+    return [label == part for part in range(count)] if count > 1 else []

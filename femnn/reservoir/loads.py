@@ -1,0 +1,189 @@
+"""Loads and prescribed values of a porous body, as vectors of a moment."""
+
+from typing import NamedTuple
+
+import numpy as np
+import skfem
+from scipy.sparse import csr_matrix
+
+from femnn.exceptions import MeshError, ParameterError
+from femnn.reservoir.conditions import boundary, evaluate, per_axis, per_system
+
+
+class _Integral(NamedTuple):
+    """∫ value · test function: the value is looked at in places x (dim, ...), and the matrix does the rest."""
+
+    matrix: csr_matrix
+    x: np.ndarray
+    values: tuple
+    what: str
+
+    def at(self, t):
+        given = [np.zeros(self.x.shape[1:]) if own is None else evaluate(own, self.x, t, self.what)
+                 for own in self.values]  # fmt: skip
+        return self.matrix @ np.concatenate([own.ravel() for own in given])
+
+
+class _Prescribed(NamedTuple):
+    dofs: np.ndarray
+    x: np.ndarray
+    value: object
+    what: str
+
+
+class Loads:
+    """The conditions of a body in the numbering of its unknowns: displacements, then the pressures of each system.
+
+    Parameters
+    ----------
+    conditions : Conditions
+    displacement, pressure
+        scikit-fem's bases of the cells.
+    systems
+        Names of the pore systems.
+
+    Attributes
+    ----------
+    prescribed_displacement, prescribed_pressure : (k,) int
+        Degrees of freedom.
+    rigid : list of (k,) int
+        Degrees of freedom that are equal.
+    drains : dict of list of (k,) int
+        By boundary with prescribed pressure, one for each system: those of its degrees of freedom that no boundary
+        named later prescribes. Within the system's own block.
+    """
+
+    def __init__(self, conditions, displacement, pressure, systems):
+        self._mesh, self._systems = displacement.mesh, systems
+        self._u, self._p = displacement, pressure
+        self.ndof = displacement.N + len(systems) * pressure.N
+        self._forces, self._inflows = [], [[] for _ in systems]
+        self._held, self._drained = [], []
+        self._add_forces(conditions)
+        self._add_inflows(conditions)
+        self._prescribe(conditions)
+        self.prescribed_displacement = _united(self._held)
+        self.prescribed_pressure = _united(self._drained)
+        self.rigid = self._plates(conditions.rigid)
+
+    def force(self, t):
+        """Forces (n_u,) at time t."""
+        return sum((own.at(t) for own in self._forces), np.zeros(self._u.N))
+
+    def inflow(self, t):
+        """Volume that wells, fluxes and sources feed per time, (s, n_p)."""
+        return np.array([sum((own.at(t) for own in system), np.zeros(self._p.N)) for system in self._inflows])
+
+    def prescribe(self, x, t, pressures=True):
+        """Write the prescribed values of time t into ``x`` (ndof,)."""
+        for own in self._held + (self._drained if pressures else []):
+            x[own.dofs] = evaluate(own.value, own.x, t, own.what)
+
+    def _add_forces(self, conditions):
+        for name, given in conditions.traction.items():
+            what = f"traction on {name!r}"
+            values = per_axis(given, self._mesh.dim(), what)
+            self._forces.append(_integral(self._facets(self._u, name), values, what))
+        if conditions.body_force is not None:
+            values = per_axis(conditions.body_force, self._mesh.dim(), "body_force")
+            self._forces.append(_integral(self._u, values, "body_force"))
+
+    def _add_inflows(self, conditions):
+        for name, given in conditions.flux.items():
+            what = f"flux into {name!r}"
+            basis = self._facets(self._p, name)
+            self._feed(per_system(given, self._systems, what), lambda own, b=basis, w=what: _integral(b, (own,), w))
+        for well in conditions.wells:
+            x = np.asarray(well.x, dtype=float)
+            what = f"rate of the well at {x.tolist()}"
+            matrix = self._probe(x)
+            self._feed(
+                per_system(well.rate, self._systems, what),
+                lambda own, m=matrix, x=x, w=what: _Integral(m, x[:, None], (own,), w),
+            )
+        if conditions.source is not None:
+            values = per_system(conditions.source, self._systems, "source")
+            self._feed(values, lambda own: _integral(self._p, (own,), "source"))
+
+    def _feed(self, values, integral):
+        for inflows, own in zip(self._inflows, values, strict=True):
+            if own is not None:
+                inflows.append(integral(own))
+
+    def _prescribe(self, conditions):
+        dim, n_p = self._mesh.dim(), self._p.N
+        for name, given in conditions.displacement.items():
+            what = f"displacement of {name!r}"
+            for axis, value in enumerate(per_axis(given, dim, what)):
+                if value is not None:
+                    dofs = self._along(name, axis)
+                    self._held.append(_Prescribed(dofs, self._u.doflocs[:, dofs], value, what))
+        self.drains, taken = {}, [np.zeros(n_p, dtype=bool) for _ in self._systems]
+        for name, given in reversed(list(conditions.pressure.items())):
+            what = f"pressure on {name!r}"
+            boundary(self._mesh, name)
+            dofs = self._p.get_dofs(name).all()
+            self.drains[name] = []
+            for system, value in enumerate(per_system(given, self._systems, what, alike=True)):
+                own = dofs[~taken[system][dofs]] if value is not None else dofs[:0]
+                taken[system][own] = True
+                self.drains[name].append(own)
+                place = self._u.N + system * n_p + own
+                self._drained.append(_Prescribed(place, self._p.doflocs[:, own], value, what))
+        self._drained = [own for own in self._drained if len(own.dofs)]
+
+    def _plates(self, rigid):
+        taken, plates = self.prescribed_displacement, []
+        for name, axis in rigid.items():
+            plates.append(self._along(name, axis))
+            shared = np.intersect1d(plates[-1], taken)
+            if len(shared):
+                raise ParameterError(
+                    f"{name!r} is rigid along axis {axis}, but {len(shared)} of its points are prescribed or rigid "
+                    f"along it with another boundary, one at {self._u.doflocs[:, shared[0]].tolist()}; name only one"
+                )
+            taken = np.union1d(taken, plates[-1])
+        return plates
+
+    def _along(self, name, axis):
+        boundary(self._mesh, name)
+        if axis not in range(self._mesh.dim()):
+            raise MeshError(f"boundary {name!r} has no axis {axis!r}; the axes are 0 to {self._mesh.dim() - 1}")
+        return self._u.get_dofs(name).all([f"u^{axis + 1}"])
+
+    def _facets(self, basis, name):
+        return skfem.FacetBasis(
+            self._mesh, basis.elem, facets=boundary(self._mesh, name), mapping=basis.mapping, intorder=4
+        )
+
+    def _probe(self, x):
+        dim = self._mesh.dim()
+        if x.shape != (dim,) or not np.isfinite(x).all():
+            raise MeshError(f"the well is at {x.tolist()}; give {dim} finite coordinates")
+        try:
+            return csr_matrix(self._p.probes(x[:, None]).T)
+        except ValueError as error:
+            raise MeshError(
+                f"the well at {x.tolist()} is outside the mesh, which spans {self._mesh.p.min(axis=1).tolist()} to "
+                f"{self._mesh.p.max(axis=1).tolist()}"
+            ) from error
+
+
+def _united(prescribed):
+    return np.unique(np.concatenate([own.dofs for own in prescribed] or [np.empty(0, dtype=int)]))
+
+
+def _integral(basis, values, what):
+    """∫ values · test function over a basis of cells or facets."""
+    x = np.asarray(basis.global_coordinates())
+    components, points = len(values), x[0].size
+    columns = np.arange(components * points).reshape(components, points)
+    rows = np.repeat(basis.element_dofs, x.shape[2], axis=1)
+    data = np.array([
+        (np.asarray(own[0]) * basis.dx).reshape(components, points) for own in basis.basis
+    ])  # fmt: skip
+    rows = np.broadcast_to(rows[:, None], data.shape)
+    columns = np.broadcast_to(columns, data.shape)
+    matrix = csr_matrix((data.ravel(), (rows.ravel(), columns.ravel())), shape=(basis.N, components * points))
+    matrix.eliminate_zeros()
+    return _Integral(matrix, x, values, what)

@@ -1,0 +1,320 @@
+"""Poroelasticity with one or two pore systems: displacements u and pressures p_M, p_m, in implicit time steps.
+
+    div(σ' − (α_M p_M + α_m p_m) I) + b = 0
+    ∂t(α_M div u + S_MM p_M + S_Mm p_m) − div(k_M/μ ∇p_M) + c = s_M,        c = ᾱ (p_M − p_m)/μ
+    ∂t(α_m div u + S_Mm p_M + S_mm p_m) − div(k_m/μ ∇p_m) − c = s_m
+
+K. Wang and W. C. Sun, CMAME 334 (2018) 337-380, with α_M = ψ α and α_m = (1 − ψ) α. Displacements are quadratic and
+pressures linear (Taylor-Hood: P. J. Phillips and M. F. Wheeler, Computational Geosciences 11 (2007) 131-144). Pressures
+are what exceeds the hydrostatic ones: gravity has gone out with the state of rest.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import skfem
+from scipy.sparse import block_array, csr_array
+from skfem.helpers import ddot, div, dot, grad, mul, sym_grad, trace
+
+from femnn.exceptions import ConvergenceError, FoldedElementError, MeshError, ParameterError, StateError
+from femnn.geometry.mesh import hexahedra, require_vertices
+from femnn.geometry.validity import require_valid
+from femnn.reservoir.loads import Loads
+from femnn.solvers.linear.saddle_point import Constraint, Factors
+
+# Three Gauss points per axis: exact for the quadratic displacements of parallelograms and boxes.
+_ORDER = 5
+
+
+@skfem.BilinearForm
+def _elasticity(u, v, w):
+    strain = sym_grad(u)
+    return w["lame"] * trace(strain) * div(v) + 2.0 * w["shear"] * ddot(strain, sym_grad(v))
+
+
+@skfem.BilinearForm
+def _swelling(u, q, w):
+    return w["biot"] * div(u) * q
+
+
+@skfem.BilinearForm
+def _mass(p, q, w):
+    return w["factor"] * p * q
+
+
+@skfem.BilinearForm
+def _darcy(p, q, w):
+    return dot(mul(w["mobility"], grad(p)), grad(q))
+
+
+@dataclass(frozen=True, eq=False)
+class PorousState:
+    """A moment of a porous body: time (s), displacements (n_u,) in m and pressures (s, n_p) in Pa, all read-only."""
+
+    t: float
+    u: np.ndarray
+    p: np.ndarray
+
+    def __post_init__(self):
+        self.u.setflags(write=False)
+        self.p.setflags(write=False)
+
+    @property
+    def x(self):
+        """All unknowns in one vector."""
+        return np.concatenate([self.u, self.p.ravel()])
+
+
+class MassBalance(NamedTuple):
+    """Fluid volumes of one time step, one number per pore system, m³ (m² in two dimensions).
+
+    Attributes
+    ----------
+    stored : (s,)
+        Gained, by the change of strain and pressure.
+    injected : (s,)
+        From wells, fluxes and sources.
+    exchanged : (s,)
+        Taken over from the other system.
+    through : dict of (s,)
+        By boundary with prescribed pressure: what flowed in there.
+    error : (s,)
+        What is missing between them, over all that moved: their sizes and what strain and pressure displaced.
+    """
+
+    stored: np.ndarray
+    injected: np.ndarray
+    exchanged: np.ndarray
+    through: dict
+    error: np.ndarray
+
+
+class PorousProblem:
+    """A poroelastic body, in the plane strain of a MeshQuad or in a MeshHex.
+
+    A step solves ``residual(x, state, dt) = 0``; it is linear in x with the matrix ``tangent(dt)``, symmetric, so that
+    an interface with a nonlinear law can add its own force and tangent to the two, by way of the bases below.
+
+    Parameters
+    ----------
+    mesh
+        ``skfem.MeshQuad`` or ``skfem.MeshHex``.
+    medium
+        :class:`femnn.reservoir.medium.PorousMedium` or ``DualPorousMedium``.
+    conditions
+        :class:`femnn.reservoir.conditions.Conditions`.
+    theta
+        1 is the implicit Euler method; 0.5 is that of Crank and Nicolson, of second order, which oscillates after
+        sudden loads unless it starts from :meth:`undrained` with small steps.
+
+    Attributes
+    ----------
+    displacement_basis, pressure_basis : skfem.CellBasis
+        Unknowns are numbered x = (u, p) or (u, p_M, p_m) one after the other.
+    systems : tuple of str
+        Names of the pore systems.
+    loads : Loads
+    constraint : Constraint
+        Of a step: ``constraint.reduce(vector)`` leaves what is free.
+
+    Raises
+    ------
+    MeshError
+        If the mesh has other cells, folded ones, or lacks a boundary that the conditions name.
+    ParameterError
+        If the medium or the conditions do not fit the mesh.
+    SingularMatrixError
+        If the conditions leave a rigid motion free.
+    """
+
+    def __init__(self, mesh, medium, conditions, theta=1.0):
+        if not 0.5 <= theta <= 1.0:
+            raise ParameterError(f"theta is {theta}; it must be in [0.5, 1], 1 for the implicit Euler method")
+        self.medium, self.conditions, self.theta = medium, conditions, float(theta)
+        self.systems = medium.systems
+        quadratic, linear = _elements(mesh)
+        self.displacement_basis = skfem.Basis(mesh, skfem.ElementVector(quadratic), intorder=_ORDER)
+        self.pressure_basis = self.displacement_basis.with_element(linear)
+        self.loads = Loads(conditions, self.displacement_basis, self.pressure_basis, self.systems)
+        self.constants = medium.constants(mesh.nelements, mesh.dim())
+        self._assemble()
+        held = self.loads.prescribed_displacement
+        n, rigid = self.loads.ndof, self.loads.rigid
+        self.constraint = Constraint(n, np.concatenate([held, self.loads.prescribed_pressure]), rigid)
+        self._closed = Constraint(n, held, rigid)
+        self._closed.check_held(self.displacement_basis.doflocs)
+        self._factors = Factors(self.n_u)
+
+    @property
+    def n_u(self):
+        """Number of displacements."""
+        return self.displacement_basis.N
+
+    def _assemble(self):
+        given, s = self.constants, len(self.systems)
+        u, p = self.displacement_basis, self.pressure_basis
+
+        def field(values):
+            return np.broadcast_to(values[..., None], (*values.shape[:-1], *u.dx.shape))
+
+        def mass(values):
+            return _mass.assemble(p, factor=field(values))
+
+        def blocks(of_pair):
+            return csr_array(block_array([[of_pair(i, j) for j in range(s)] for i in range(s)]))
+
+        self._stiffness = csr_array(_elasticity.assemble(u, lame=field(given.lame), shear=field(given.shear)))
+        self._swelling = csr_array(block_array([[_swelling.assemble(u, p, biot=field(own))] for own in given.biot]))
+        self._storage = blocks(lambda i, j: mass(given.storage[i, j]))
+        darcy = [_darcy.assemble(p, mobility=field(own)) for own in given.mobility]
+        self._darcy = blocks(lambda i, j: darcy[i] if i == j else None)
+        self._exchange = csr_array(mass(given.exchange))
+        self._flow = self._darcy + blocks(lambda i, j: self._exchange if i == j else -self._exchange)
+
+    def initial_state(self, t=0.0, u=None, p=None):
+        """State of rest, or one with displacements (n_u,) and pressures (s, n_p) that are given.
+
+        Raises
+        ------
+        StateError
+            If they have other shapes or are not finite.
+        """
+        shapes = {"displacements": (self.n_u,), "pressures": (len(self.systems), self.pressure_basis.N)}
+        found = []
+        for (name, shape), own in zip(shapes.items(), (u, p), strict=True):
+            own = np.zeros(shape) if own is None else np.array(own, dtype=float)
+            if own.shape != shape or not np.isfinite(own).all():
+                raise StateError(f"the {name} have shape {own.shape}; they must be {shape} and finite")
+            found.append(own)
+        return PorousState(float(t), *found)
+
+    def undrained(self, state=None):
+        """State right after the loads of its time came on, before any fluid could flow; prescribed pressures wait."""
+        state = self.initial_state() if state is None else state
+        return self._solve(state, 0.0, self._closed)
+
+    def step(self, state, dt):
+        """State after a time step ``dt`` (s) from ``state``, which is left as it is.
+
+        Raises
+        ------
+        ParameterError
+            If dt is not positive, or a load is not finite.
+        ConvergenceError
+            If the solution of the linear system is not finite or not accurate; ``x`` then is ``state``.
+        SingularMatrixError
+            If the system has no unique solution.
+        """
+        if not (np.isfinite(dt) and dt > 0.0):
+            raise ParameterError(f"the time step is {dt} s; it must be positive")
+        return self._solve(state, dt, self.constraint)
+
+    def tangent(self, dt):
+        """Derivative of :meth:`residual` by x: symmetric, indefinite."""
+        fluid = self._storage + dt * self.theta * self._flow
+        return csr_array(block_array([[self._stiffness, -self._swelling.T], [-self._swelling, -fluid]]))
+
+    def residual(self, x, state, dt):
+        """Forces out of balance (n_u,), then volumes out of balance of each system, with the sign of sources.
+
+        Parameters
+        ----------
+        x : (n,)
+            Unknowns at ``state.t + dt``.
+        state : PorousState
+        dt
+            s.
+        """
+        u, p = x[: self.n_u], x[self.n_u :]
+        force = self._stiffness @ u - self._swelling.T @ p - self.loads.force(state.t + dt)
+        strained, pressed, injected, _, lost = self.volumes(u, p, state, dt)
+        return np.concatenate([force, injected - strained - pressed - lost])
+
+    def balance(self, old, new):
+        """:class:`MassBalance` of the step from one state to the other."""
+        dt, s = new.t - old.t, len(self.systems)
+        volumes = self.volumes(new.u, new.p.ravel(), old, dt)
+        strained, pressed, injected, exchanged, lost = (own.reshape(s, -1) for own in volumes)
+        reaction = strained + pressed + lost - injected
+        through = {
+            name: np.array([own[dofs].sum() for own, dofs in zip(reaction, of_systems, strict=True)])
+            for name, of_systems in self.loads.drains.items()
+        }
+        stored, injected, exchanged = (own.sum(axis=1) for own in (strained + pressed, injected, exchanged))
+        supplied = [injected, exchanged, *through.values()]
+        # a closed system stores nothing in all, but moves fluid from place to place
+        moved = np.abs(strained).sum(axis=1) + np.abs(pressed).sum(axis=1) + sum(np.abs(own) for own in supplied)
+        error = np.divide(np.abs(stored - sum(supplied)), moved, out=np.zeros(s), where=moved > 0.0)
+        return MassBalance(stored, injected, exchanged, through, error)
+
+    def volumes(self, u, p, old, dt):
+        """By test function: gained by strain, by pressure, fed, got by exchange; lost by flow and exchange."""
+        change = p - old.p.ravel()
+        during = old.p.ravel() + self.theta * change
+        injected = dt * self.loads.inflow(old.t + self.theta * dt).ravel()
+        # the difference of the pressures first, which keeps its digits where the exchange is fast; 0 for one system
+        pressures = during.reshape(len(self.systems), -1)
+        to_micro = dt * (self._exchange @ (pressures[0] - pressures[-1]))
+        exchanged = np.concatenate([-to_micro, to_micro][: len(self.systems)])
+        return (
+            self._swelling @ (u - old.u),
+            self._storage @ change,
+            injected,
+            exchanged,
+            dt * (self._darcy @ during) - exchanged,
+        )
+
+    def _solve(self, state, dt, constraint):
+        if len(state.u) != self.n_u or state.p.shape != (len(self.systems), self.pressure_basis.N):
+            raise StateError(
+                f"the state has {len(state.u)} displacements and pressures {state.p.shape}, this problem {self.n_u} "
+                f"and {(len(self.systems), self.pressure_basis.N)}; a state goes with the mesh and medium it was made "
+                "for"
+            )
+        factor = self._factors.get(dt, constraint, self.tangent)
+        t = state.t + dt
+        x = constraint.fill(state.x)
+        self.loads.prescribe(x, t, pressures=constraint is self.constraint)
+        x, error = factor.solve(x, lambda x: self.residual(x, state, dt))
+        if not error < 1e-6:
+            raise ConvergenceError(
+                f"the linear system of the step to t = {t:.6g} s (dt = {dt:.6g} s) was solved with the relative error "
+                f"{error:.3g}; check the orders of magnitude of the medium's parameters",
+                state,
+                np.array([error]),
+                state.t,
+            )
+        return PorousState(t, x[: self.n_u], x[self.n_u :].reshape(len(self.systems), -1))
+
+
+def _elements(mesh):
+    """Elements of displacements and pressures for a mesh that is sound."""
+    if type(mesh) is skfem.MeshHex1:
+        require_valid(hexahedra(mesh), "repair the mesh")
+        return skfem.ElementHex2(), skfem.ElementHex1()
+    if type(mesh) is not skfem.MeshQuad1:
+        raise MeshError(
+            f"the mesh is a {type(mesh).__name__}; a porous body takes a skfem.MeshQuad or a skfem.MeshHex with "
+            "straight edges"
+        )
+    if mesh.nelements == 0:
+        raise MeshError("the mesh has no cells; check the file or the selection it came from")
+    require_vertices(mesh)
+    if not np.isfinite(mesh.p).all():
+        raise MeshError(f"vertex {np.flatnonzero(~np.isfinite(mesh.p).all(axis=0))[0]} is not finite; repair the mesh")
+    _check_unfolded(mesh)
+    return skfem.ElementQuad2(), skfem.ElementQuad1()
+
+
+def _check_unfolded(mesh):
+    # det J is linear along each axis of a quadrilateral, so its corners tell all
+    determinant = mesh.mapping().detDF(mesh.elem.refdom.p)
+    folded = np.flatnonzero(~((determinant > 0.0).all(axis=1) | (determinant < 0.0).all(axis=1)))
+    if len(folded):
+        found = determinant[folded[0]]
+        raise FoldedElementError(
+            f"element {folded[0]} is folded or degenerate: its det J goes from {found.min():.4g} to {found.max():.4g}, "
+            f"one of {len(folded)} such elements; repair the mesh",
+            folded,
+        )
