@@ -15,7 +15,7 @@ from publishing import publish
 from skfem.models.elasticity import lame_parameters, linear_elasticity
 
 import femnn
-from femnn.commands import Command
+from femnn.cli import Command
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.read import read_mesh
 from femnn.geometry.validity import VALID, classify

@@ -20,7 +20,7 @@ from peers.scikit_fem import LEARNED
 from publishing import publish
 from tqdm import tqdm
 
-from femnn.commands import Command
+from femnn.cli import Command
 from femnn.geometry.families import distorted_cube
 from femnn.io.tables import markdown
 from femnn.system.hardware import description

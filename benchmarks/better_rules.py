@@ -17,7 +17,7 @@ from publishing import publish
 from tqdm import tqdm
 
 from femnn import distorted_hexahedra
-from femnn.commands import Command
+from femnn.cli import Command
 from femnn.io.locations import data_folder
 from femnn.io.tables import markdown
 from femnn.plotting import save

@@ -19,16 +19,16 @@ from matplotlib.figure import Figure
 from safetensors import safe_open
 
 import femnn
+from femnn.cli import Command
+from femnn.cli.train_cohesive import AS4_PEEK, STEPS, train_cohesive
 from femnn.cohesive.paths import KINDS, refined, respond, separation_paths
 from femnn.cohesive.recurrent.law import NETWORKS
 from femnn.cohesive.training.fit import PathData, accuracy, responses, unseen
-from femnn.commands import Command
-from femnn.commands.beams import TITLES, Beam, delaminate, difference, mixed_mode, plateau
-from femnn.commands.train_cohesive import AS4_PEEK, STEPS, train_cohesive
 from femnn.io.atomic import atomic_write
 from femnn.io.tables import markdown
 from femnn.plotting import save
 from femnn.system.hardware import description
+from femnn.validation.delamination import TITLES, Beam, delaminate, difference, mixed_mode, plateau
 
 # Neither training nor the figures on the cards have seen it.
 _SEED = 2_000_003

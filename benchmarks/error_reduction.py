@@ -16,7 +16,7 @@ from figures import draw_classes, draw_histograms, draw_trials
 from tqdm import tqdm
 
 from femnn import AdaptiveGauss, CorrectedGauss, GaussLegendre, distorted_hexahedra
-from femnn.commands import Command
+from femnn.cli import Command
 from femnn.geometry.quality import scaled_jacobian
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.error import error_against, stiffness_error

@@ -19,13 +19,13 @@ from publishing import publish
 from safetensors import safe_open
 
 import femnn
+from femnn.cli import Command
+from femnn.cli.layer_pictures import draw_unseen
+from femnn.cli.train_layer import layer_records, split_layer, train_layer
 from femnn.cohesive.paths import refined, respond
 from femnn.cohesive.training.fit import responses
 from femnn.cohesive.training.fit_precompressed import NETWORKS, OPTIONS
 from femnn.cohesive.training.precompressed_data import rms_errors, scatter
-from femnn.commands import Command
-from femnn.commands.layer_pictures import draw_unseen
-from femnn.commands.train_layer import layer_records, split_layer, train_layer
 from femnn.io.tables import markdown
 from femnn.system.hardware import description
 

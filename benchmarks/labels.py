@@ -14,7 +14,7 @@ import click
 import numba
 from publishing import publish
 
-from femnn.commands import Command
+from femnn.cli import Command
 from femnn.io.tables import markdown
 from femnn.quadrature.adaptive.data import label_directions, make_directional_data
 from femnn.quadrature.adaptive.train import DIRECTIONAL_RECIPE

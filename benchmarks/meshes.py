@@ -9,7 +9,7 @@ from publishing import publish
 from tqdm import tqdm
 
 from femnn import AdaptiveGauss, distorted_hexahedra, hexahedra
-from femnn.commands import Command
+from femnn.cli import Command
 from femnn.geometry.read import read_mesh
 from femnn.integration.convergence import error_table, smallest_points
 from femnn.io.locations import data_folder

@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from publishing import publish
 
 import femnn
+from femnn.cli import Command
+from femnn.cli.train_layer import layer_records, split_layer
 from femnn.cohesive.training.fit import responses
 from femnn.cohesive.training.precompressed_data import path_data, rms_errors, targets
-from femnn.commands import Command
-from femnn.commands.train_layer import layer_records, split_layer
 from femnn.io.locations import data_folder
 from femnn.io.tables import markdown
 from femnn.io.weight_files import locate

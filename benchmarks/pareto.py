@@ -25,7 +25,7 @@ from skfem.models.elasticity import lame_parameters, linear_elasticity
 from tqdm import tqdm
 
 import femnn
-from femnn.commands import Command
+from femnn.cli import Command
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder

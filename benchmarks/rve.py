@@ -12,7 +12,7 @@ import click
 import numpy as np
 
 import femnn
-from femnn.commands import Command
+from femnn.cli import Command
 from femnn.io.tables import markdown
 from femnn.multiscale.rve.cells import block_network, echelon_cracks, parallel_cracks
 from femnn.multiscale.rve.response import follow

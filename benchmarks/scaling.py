@@ -20,7 +20,7 @@ from ranks import model
 from tqdm import tqdm
 
 import femnn
-from femnn.commands import Command
+from femnn.cli import Command
 from femnn.exceptions import FemnnError
 from femnn.io.atomic import atomic_write
 from femnn.io.locations import data_folder

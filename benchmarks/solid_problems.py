@@ -9,12 +9,12 @@ import skfem
 
 import femnn
 from femnn.assembly.elasticity import isotropic_stiffness
-from femnn.commands.comparison import LOAD
 from femnn.geometry.families import cooks_membrane, thick_sphere, twisted_beam
 from femnn.geometry.hexahedron import shape_gradients
 from femnn.geometry.read import read_mesh
 from femnn.integration.lame import lame_parameters
 from femnn.io.locations import data_folder
+from femnn.validation.rule_comparison import LOAD
 
 _SEED = 1
 

@@ -19,7 +19,7 @@ from solid_problems import bent_beam, bracket, cooks_panel, pressed_sphere
 from tqdm import tqdm
 
 import femnn
-from femnn.commands import Command
+from femnn.cli import Command
 from femnn.geometry.families import mirrored_cube
 from femnn.geometry.quality import signed_volume
 from femnn.io.tables import markdown

@@ -16,7 +16,7 @@ from publishing import publish
 from tqdm import tqdm
 
 import femnn
-from femnn.commands import Command
+from femnn.cli import Command
 from femnn.geometry.families import distorted_cube
 from femnn.io.tables import markdown
 from femnn.system.hardware import description

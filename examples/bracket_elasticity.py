@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 import femnn
-from femnn.commands.comparison import Structure, compare_rules
 from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
 from femnn.plotting import draw_surface, save
+from femnn.validation.rule_comparison import Structure, compare_rules
 
 
 def rules():
@@ -34,7 +34,7 @@ def main(mesh=None, tol=1e-3, out="results", forms=False):
     Returns
     -------
     dict of dict
-        The figures of each rule by its name, see :class:`femnn.commands.comparison.Comparison`.
+        The figures of each rule by its name, see :class:`femnn.validation.rule_comparison.Comparison`.
     """
     mesh = read_mesh(data_folder("meshes") / "bracket.vtu") if mesh is None else mesh
     structure = Structure(mesh, young=210e9, poisson=0.3)

@@ -15,11 +15,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import femnn
-from femnn.commands.beams import TITLES, Beam, classical, closed_form, delaminate, mixed_mode, plateau
 from femnn.interfaces.output import save_interface
 from femnn.io.atomic import atomic_write
 from femnn.io.tables import markdown
 from femnn.plotting import save
+from femnn.validation.delamination import TITLES, Beam, classical, closed_form, delaminate, mixed_mode, plateau
 
 # Camanho & Dávila (NASA/TM-2002-211737), Table 2
 AS4_PEEK = {

@@ -18,12 +18,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import femnn
+from femnn.cli.layer_pictures import draw_unseen
+from femnn.cli.train_layer import split_layer, train_layer
 from femnn.cohesive.training.fit import responses
 from femnn.cohesive.training.fit_precompressed import OPTIONS
 from femnn.cohesive.training.precompressed_data import rms_errors, scatter
 from femnn.cohesive.training.records import PathRecords
-from femnn.commands.layer_pictures import draw_unseen
-from femnn.commands.train_layer import split_layer, train_layer
 from femnn.exceptions import MissingExtraError
 from femnn.multiscale.grains import dataset as grain_paths
 from femnn.multiscale.grains.commands import constant_load, draw_path

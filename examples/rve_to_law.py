@@ -20,11 +20,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 import femnn
+from femnn.cli.train_layer import CELL_EPOCHS, train_layer
 from femnn.cohesive.training.fit import responses
 from femnn.cohesive.training.fit_precompressed import OPTIONS
 from femnn.cohesive.training.precompressed_data import path_data, rms_errors
 from femnn.cohesive.training.records import PathRecords
-from femnn.commands.train_layer import CELL_EPOCHS, train_layer
 from femnn.multiscale.rve.commands import KINDS, WorkingRange
 from femnn.multiscale.rve.dataset import FaultCell, law_named, simulate_paths
 from femnn.multiscale.rve.output import CellSeries

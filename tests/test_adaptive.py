@@ -6,12 +6,12 @@ import skfem
 from test_directions import stretched_to_the_brink
 
 import femnn
-from femnn.commands.comparison import Structure
 from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
 from femnn.integration.convergence import error_table
 from femnn.quadrature.adaptive.calibration import CAUTIONS, TOLERANCES, Calibration, scores
 from femnn.quadrature.adaptive.predictors import load_point_predictor
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
+from femnn.validation.rule_comparison import Structure
 
 NAMES = {
     ("entries", "elasticity"): "entries",

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from matplotlib import image
 
 import femnn
-from femnn.commands import main as command
+from femnn.cli import main as command
 from femnn.geometry.families import distorted_cube
 
 BENCHMARKS = Path(femnn.__file__).resolve().parents[1] / "benchmarks"

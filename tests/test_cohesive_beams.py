@@ -12,10 +12,19 @@ import skfem
 
 import femnn
 from femnn.cohesive.classical import ContactCohesive
-from femnn.commands.beams import Beam, Setup, classical, closed_form, delaminate, difference, mixed_mode, plateau
 from femnn.exceptions import ConvergenceError, OutsideRangeError, ParameterError, StateError
 from femnn.interfaces.bases import InterfaceBases
 from femnn.solvers.linear.solve import solve
+from femnn.validation.delamination import (
+    Beam,
+    Setup,
+    classical,
+    closed_form,
+    delaminate,
+    difference,
+    mixed_mode,
+    plateau,
+)
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PEEK = (80e6, 100e6, 969.0, 1719.0)

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import femnn
-from femnn.commands import main, train_cohesive
+from femnn.cli import main, train_cohesive
 
 SMALL = ("--paths", 40, "--steps", 10, "--epochs", 2)
 

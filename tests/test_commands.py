@@ -19,12 +19,13 @@ from click.testing import CliRunner
 from matplotlib import image
 
 import femnn
-from femnn.commands import inspection_files, main
+from femnn.cli import main
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.quality import scaled_jacobian
 from femnn.io import locations
 from femnn.networks import element_data as datasets
 from femnn.quadrature.adaptive import data as directional_data
+from femnn.validation import inspection_output as inspection_files
 
 SCRIPT = Path(sys.executable).with_name("femnn")
 
@@ -109,7 +110,7 @@ class TestHelp:
 
     def test_help_does_not_load_networks_and_plots(self):
         code = (
-            "import sys; from femnn.commands import main; main(['--help'], standalone_mode=False); "
+            "import sys; from femnn.cli import main; main(['--help'], standalone_mode=False); "
             "sys.exit(any(name in sys.modules for name in ('torch', 'matplotlib')))"
         )
         assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
@@ -426,7 +427,7 @@ class TestBench:
             "    open(sys.argv[1], 'w').write(' '.join(sys.argv[2:]))\n    sys.exit(len(sys.argv) - 2)\n"
         )
         (tmp_path / "shared.py").write_text('"""No benchmark."""\n')
-        monkeypatch.setattr("femnn.commands.bench.data_folder", lambda name: tmp_path)
+        monkeypatch.setattr("femnn.cli.bench.data_folder", lambda name: tmp_path)
         return tmp_path
 
     def test_list(self, benchmarks):

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import femnn
-from femnn.commands import main as command
+from femnn.cli import main as command
 from femnn.integration.gauss import tensor_gauss
 from femnn.networks import element_data as datasets
 from femnn.networks.element_data import Recipe, load_dataset, make_dataset

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from matplotlib.image import imread
 
 import femnn
-from femnn.commands.demo import command
+from femnn.cli.demo import command
 from femnn.exceptions import MeshError, ParameterError
 from femnn.geometry.families import cooks_membrane, distorted_cube
 

@@ -8,12 +8,12 @@ from scipy.linalg import eigh
 from skfem.models.elasticity import lame_parameters, linear_elasticity
 
 import femnn
-from femnn.commands import comparison
-from femnn.commands.comparison import LOAD, Structure, compare_rules, load_case, standard_rules
 from femnn.exceptions import MeshError
 from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.stiffness import elasticity_stiffness
+from femnn.validation import rule_comparison as comparison
+from femnn.validation.rule_comparison import LOAD, Structure, compare_rules, load_case, standard_rules
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from example_files import example
 from frictional_layer import layer_paths, layer_tractions
 
 import femnn
+from femnn.cli import main
+from femnn.cli.train_layer import layer_records, split_layer
 from femnn.cohesive.paths import refined, respond
 from femnn.cohesive.recurrent.as_module import as_module
 from femnn.cohesive.recurrent.isotropic import Isotropic
@@ -37,8 +39,6 @@ from femnn.cohesive.training.precompressed_data import (
     turned,
 )
 from femnn.cohesive.training.records import PathRecords
-from femnn.commands import main
-from femnn.commands.train_layer import layer_records, split_layer
 from femnn.exceptions import DatasetError, ParameterError, StateError, WeightFileError
 
 SMALL = {"states": 5, "arrows": 3, "width": 10}

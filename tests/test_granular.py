@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from example_files import example
 from test_docs import run_page
 
-from femnn.commands import main
+from femnn.cli import main
 from femnn.exceptions import DatasetError, MissingExtraError, ParameterError, SimulationError
 from femnn.multiscale.grains import dataset as grain_paths
 from femnn.multiscale.grains import layer as granular

@@ -14,7 +14,7 @@ from properties import assert_equivariant, assert_invariant, assert_keeps_contra
 from skfem.models.elasticity import lame_parameters
 
 import femnn
-from femnn.commands import main
+from femnn.cli import main
 from femnn.geometry.coordinates import TWISTS, invariant_coordinates, modes, relative_warp
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.hexahedron import SIGNS, VERTICES, jacobian_determinant

@@ -42,7 +42,8 @@ ORDER = [
     "solids",
     "multiscale/grains",
     "parallel",
-    "commands",
+    "validation",
+    "cli",
 ]
 # What uses every room.
 ABOVE = {"__init__"}

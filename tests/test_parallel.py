@@ -11,13 +11,13 @@ import skfem
 from click.testing import CliRunner
 
 import femnn
-from femnn.commands import main as command
+from femnn.cli import main as command
 from femnn.exceptions import MeshError, MissingExtraError, ParameterError
 from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
-from femnn.parallel.files import read_share, write_share
+from femnn.parallel.local_mesh import fingerprint, shares
 from femnn.parallel.partition import cell_costs, imbalance, partition
-from femnn.parallel.share import fingerprint, shares
+from femnn.parallel.partition_files import read_share, write_share
 from femnn.parallel.subdivision import subdivided, subdivided_points
 
 RULE = femnn.AdaptiveGauss(1e-3)
@@ -161,7 +161,7 @@ def test_the_scaling_benchmark_measures_threads_and_models_without_ranks(tmp_pat
     ]
     runner = CliRunner()
     done = subprocess.run(
-        [sys.executable, "-c", "from femnn.commands import main; main()", *arguments], capture_output=True, text=True
+        [sys.executable, "-c", "from femnn.cli import main; main()", *arguments], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert runner.invoke(command, ["bench"]).output.count("scaling") == 1

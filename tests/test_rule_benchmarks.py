@@ -13,7 +13,7 @@ from matplotlib import image
 
 import femnn
 from femnn.assembly.elasticity import isotropic_stiffness
-from femnn.commands import main as command
+from femnn.cli import main as command
 from femnn.geometry.families import distorted_cube, thick_sphere, twisted_beam
 from femnn.integration.lame import lame_parameters
 from femnn.integration.stiffness import elasticity_stiffness
@@ -206,7 +206,7 @@ def test_references_are_those_of_the_literature(name, options, expected, toleran
 def test_the_bracket_is_that_of_the_demo():
     from solid_problems import bracket
 
-    from femnn.commands.comparison import load_case
+    from femnn.validation.rule_comparison import load_case
 
     problem = bracket()
     case = load_case(problem.mesh)

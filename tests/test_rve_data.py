@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from gouge import Gouge
 
 import femnn
-from femnn.commands import main
+from femnn.cli import main
 from femnn.exceptions import DatasetError, ParameterError, WeightFileError
 from femnn.multiscale.rve.cells import block_network, echelon_cracks, parallel_cracks
 from femnn.multiscale.rve.commands import KINDS, WorkingRange, command

@@ -20,7 +20,7 @@ import femnn
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
-from femnn.parallel.stages import Stages, peak_memory
+from femnn.parallel.timing import Stages, peak_memory
 
 RULE = femnn.GaussLegendre(2)
 STEEL = {"young": 210e9, "poisson": 0.3}
@@ -56,7 +56,7 @@ def threads(n, rounds):
 
 def part_of(case, n, comm):
     """The part of this rank, and the name of the boundary that is held."""
-    from femnn.parallel.part import Part
+    from femnn.parallel.distributed_mesh import Part
     from femnn.parallel.partition import partition
     from femnn.parallel.subdivision import subdivided
 

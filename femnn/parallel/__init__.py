@@ -1,0 +1,1 @@
+"""Ranks: a mesh in parts, assembled and solved with MPI and PETSc."""

@@ -13,7 +13,7 @@ import numpy as np
 from femnn.exceptions import StateError
 from femnn.interfaces.problem import Restart
 from femnn.parallel.directory import Directory
-from femnn.parallel.memory import memories, take_up
+from femnn.parallel.law_states import memories, take_up
 from femnn.parallel.ranks import together
 
 

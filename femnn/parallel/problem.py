@@ -65,7 +65,7 @@ class RankProblem(NonlinearProblem):
     Parameters
     ----------
     part
-        :class:`femnn.parallel.part.Part`.
+        :class:`femnn.parallel.distributed_mesh.Part`.
     problem
         What the own cells and facets do: a :class:`femnn.Solid` on ``part.mesh``, a :class:`femnn.CohesiveProblem`
         with the stiffness of ``part.mesh`` and elements on ``part.interface(number)``, or any other such object that

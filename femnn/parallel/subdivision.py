@@ -12,7 +12,7 @@ from skfem.refdom import RefHex
 from femnn.exceptions import ParameterError
 from femnn.geometry.hexahedron import shape_functions
 from femnn.geometry.mesh import hexahedra
-from femnn.parallel.share import Share, fingerprint
+from femnn.parallel.local_mesh import Share, fingerprint
 
 # The corners of the reference cube in scikit-fem's order.
 _CORNERS = np.array([(1, 1, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)])

@@ -18,7 +18,7 @@ from structures import RULE, Damage, beam, pulled
 
 import femnn
 from femnn.parallel import checkpoint
-from femnn.parallel.part import Part
+from femnn.parallel.distributed_mesh import Part
 from femnn.parallel.problem import RankProblem
 from femnn.parallel.ranks import world
 from femnn.parallel.solver import solve

@@ -76,12 +76,12 @@ def test_the_code_of_the_page_runs(tmp_path):
 
 
 def femnn(*arguments):
-    return run("-c", "from femnn.commands import main; main()", *arguments)
+    return run("-c", "from femnn.cli import main; main()", *arguments)
 
 
 READ = """
 import sys
-from femnn.parallel.part import Part
+from femnn.parallel.distributed_mesh import Part
 part = Part.read(sys.argv[1], mesh=sys.argv[2])
 cells = part.comm.allreduce(len(part.cells))
 if part.comm.rank == 0:

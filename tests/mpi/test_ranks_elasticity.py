@@ -9,8 +9,8 @@ import femnn
 from femnn.exceptions import ConvergenceError, MeshError, ParameterError
 from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
+from femnn.parallel.distributed_mesh import Part
 from femnn.parallel.matrix import assemble_elasticity
-from femnn.parallel.part import Part
 from femnn.parallel.partition import cell_costs
 from femnn.parallel.solver import solve
 

@@ -10,7 +10,7 @@ from structures import RULE, beam, cut_beam, difference, pulled, steel
 import femnn
 from femnn.exceptions import ConvergenceError, StateError
 from femnn.parallel import checkpoint
-from femnn.parallel.part import Part
+from femnn.parallel.distributed_mesh import Part
 from femnn.parallel.problem import RankProblem
 from femnn.parallel.solver import solve
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from femnn.commands.training_figures import show
+from femnn.cli.training_figures import show
 
-# what trains imports torch: only when called, as in femnn.commands.train
+# what trains imports torch: only when called, as in femnn.cli.train
 
 # Camanho & Dávila (NASA/TM-2002-211737), Table 2, and friction: the law that the shipped weights were trained on
 AS4_PEEK = {

@@ -8,11 +8,11 @@ import skfem
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.split import Interface
 from femnn.parallel.directory import Directory
-from femnn.parallel.files import read_share
-from femnn.parallel.halo import Halo
+from femnn.parallel.ghosts import Halo
+from femnn.parallel.local_mesh import shares
 from femnn.parallel.partition import partition
+from femnn.parallel.partition_files import read_share
 from femnn.parallel.ranks import together, world
-from femnn.parallel.share import shares
 from femnn.solvers.linear.system import prescribe
 
 
@@ -95,12 +95,12 @@ class Part:
 
     @classmethod
     def read(cls, folder, mesh=None, comm=None):
-        """The part of this rank from the files of ``femnn partition``; see :func:`femnn.parallel.files.read_share`."""
+        """The part of this rank from the files of ``femnn partition``; see ``read_share``."""
         return cls.joined(read_share(folder, mesh, comm), comm)
 
     @classmethod
     def joined(cls, share, comm=None):
-        """The part of this rank from its :class:`femnn.parallel.share.Share`; collective.
+        """The part of this rank from its :class:`femnn.parallel.local_mesh.Share`; collective.
 
         Raises
         ------

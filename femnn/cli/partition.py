@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from femnn.commands.inspection import make_rule
 from femnn.geometry.read import read_mesh
 from femnn.io.tables import aligned
-from femnn.parallel.files import digest, write_share
+from femnn.parallel.local_mesh import shares
 from femnn.parallel.partition import FIXED_COST, imbalance, partition, points_per_cell
-from femnn.parallel.share import shares
+from femnn.parallel.partition_files import digest, write_share
 from femnn.quadrature.gauss import GaussLegendre
+from femnn.validation.mesh_inspection import make_rule
 
 
 @click.command("partition")

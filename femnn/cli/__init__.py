@@ -22,7 +22,7 @@ Exit codes:
   130  interrupted; what is done is kept, run the same command again to go on
 """
 
-# name: what the list of commands says about it; module femnn.commands.NAME has it as `command`
+# name: what the list of commands says about it; module femnn.cli.NAME has it as `command`
 _SUMMARIES = {
     "demo": "Solve a loaded part with adaptive quadrature and compare with uniform rules.",
     "inspect": "Say how distorted a mesh is and how many points it needs.",
@@ -50,7 +50,7 @@ class _Commands(click.Group):
     def get_command(self, ctx, cmd_name):
         if cmd_name not in _SUMMARIES:
             return None
-        return importlib.import_module(f"femnn.commands.{cmd_name}").command
+        return importlib.import_module(f"femnn.cli.{cmd_name}").command
 
     def format_commands(self, ctx, formatter):
         with formatter.section("Commands"):

@@ -9,8 +9,8 @@ import numpy as np
 
 from femnn.exceptions import MeshError
 from femnn.io.atomic import atomic_write
+from femnn.parallel.local_mesh import Share, fingerprint
 from femnn.parallel.ranks import together, world
-from femnn.parallel.share import Share, fingerprint
 
 
 def file_name(rank, ranks):

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from femnn.commands import BAD_NEWS
+from femnn.cli import BAD_NEWS
 
 
 def tell(ctx, file, data, failures, quiet, as_json):

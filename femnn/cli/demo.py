@@ -10,7 +10,6 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from femnn.commands.comparison import Structure, compare_rules, standard_rules
 from femnn.geometry.read import read_mesh
 from femnn.integration.lame import lame_parameters
 from femnn.io.atomic import atomic_write
@@ -20,6 +19,7 @@ from femnn.plotting import draw_surface, save
 from femnn.quadrature.adaptive.rule import AdaptiveGauss
 from femnn.quadrature.corrected.rule import CorrectedGauss
 from femnn.system.hardware import description
+from femnn.validation.rule_comparison import Structure, compare_rules, standard_rules
 
 # Uniform rules in greys, the learned ones in colours that also the colour-blind tell apart.
 _COLOURS = {"AdaptiveGauss": "#0072b2", "CorrectedGauss": "#d55e00"}
@@ -118,9 +118,9 @@ def conclusions(structure, results, tol):
 
     Parameters
     ----------
-    structure : femnn.commands.comparison.Structure
-    results : list of femnn.commands.comparison.Comparison
-        Those of :func:`femnn.commands.comparison.standard_rules`: 8 points first, the learned rules last.
+    structure : femnn.validation.rule_comparison.Structure
+    results : list of femnn.validation.rule_comparison.Comparison
+        Those of :func:`femnn.validation.rule_comparison.standard_rules`: 8 points first, the learned rules last.
     tol
         Tolerance of the Error.
     """

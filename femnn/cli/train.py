@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from femnn.commands import train_cohesive, train_layer
-from femnn.commands.training_figures import show
+from femnn.cli import train_cohesive, train_layer
+from femnn.cli.training_figures import show
 
 # What trains imports torch: only the functions below do so, that `femnn train --help` need not wait for it.
 

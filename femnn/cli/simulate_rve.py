@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-# what simulates is imported when called, as in femnn.commands.train
+# what simulates is imported when called, as in femnn.cli.train
 
 
 @click.command("rve", short_help="A cell of elastic blocks and cracks.")
@@ -34,7 +34,7 @@ def command(ctx, law, out, paths, points, seed, cell_seed, reach, size, young, w
 
     About a second a path on one core.
     """
-    from femnn.commands.simulated import tell
+    from femnn.cli.simulated import tell
     from femnn.multiscale.rve.dataset import FaultCell, law_named, simulate_paths
 
     cell = FaultCell.around(law_named(law), seed=cell_seed, size=size, young=young)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.figure import Figure
 
+from femnn.cli.train_layer import unseen_rows
 from femnn.cohesive.training.fit import responses
 from femnn.cohesive.training.precompressed_data import targets
-from femnn.commands.train_layer import unseen_rows
 from femnn.plotting import save
 
 

@@ -1,0 +1,1 @@
+"""Problems that examples, tests and benchmarks share."""
