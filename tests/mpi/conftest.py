@@ -5,11 +5,8 @@ Under mpiexec every rank runs the same tests, `test_ranks_*.py`. The others star
 
 import os
 import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 if "OMPI_COMM_WORLD_SIZE" in os.environ:
     collect_ignore_glob = ["test_programs.py"]

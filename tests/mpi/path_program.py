@@ -14,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from structures import RULE, Damage, beam, pulled
+from support.structures import RULE, Damage, beam, pulled
 
 import femnn
 from femnn.parallel import checkpoint

@@ -65,9 +65,9 @@ def test_the_bracket_is_the_same_on_one_rank_and_two(tmp_path):
 def test_the_code_of_the_page_runs(tmp_path):
     text = (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    law = f"import sys; sys.path.insert(0, {str(PATH_PROGRAM.parent)!r}); sys.path.insert(0, {str(ROOT / 'tests')!r})"
+    law = f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r})"
     program = "\n".join(
-        [law, "from structures import steel", "law = steel()", *blocks, "assert path.t == 1.0 and t == 0.5"]
+        [law, "from support.structures import steel", "law = steel()", *blocks, "assert path.t == 1.0 and t == 0.5"]
     )
     (tmp_path / "page.py").write_text(program, encoding="utf-8")
     (tmp_path / "meshes").symlink_to(ROOT / "meshes")

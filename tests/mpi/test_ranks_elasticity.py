@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import skfem
-from structures import RULE, beam, difference
+from support.structures import RULE, beam, difference
 
 import femnn
 from femnn.exceptions import ConvergenceError, MeshError, ParameterError

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from structures import RULE, beam, cut_beam, difference, pulled, steel
+from support.structures import RULE, beam, cut_beam, difference, pulled, steel
 
 import femnn
 from femnn.exceptions import ConvergenceError, StateError

@@ -1,0 +1,50 @@
+"""The example from a cell to its law, with small settings: a law of a layer, a cell of it, a law of the cell."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.example_files import example
+from support.frictional_layer import layer_paths, layer_tractions
+
+from femnn.cohesive.training.fit_precompressed import OPTIONS, fit_frictional
+from femnn.cohesive.training.precompressed_data import path_data
+from femnn.multiscale.rve.dataset import CellPaths, FaultCell, law_named
+
+SMALL = {"states": 6, "arrows": 3, "width": 12}
+
+
+@pytest.fixture(scope="module")
+def layer(tmp_path_factory):
+    """Weight file of a law of a layer, trained for seconds on a small model of one."""
+    paths = layer_paths(80, 30, seed=3)
+    data = path_data(paths, layer_tractions(paths))
+    file = tmp_path_factory.mktemp("layer") / "cohesive-layer"
+    options = replace(OPTIONS["isotropic"], epochs=12)
+    fit_frictional(file, "isotropic", data[:70], data[70:], {}, options, progress=False, **SMALL)
+    return str(file.with_suffix(".safetensors"))
+
+
+def test_the_example_goes_from_a_cell_to_its_law(layer, tmp_path):
+    module = example("rve_to_law")
+    cell = FaultCell.around(law_named(layer), count=2, rows=1, refine=1)
+    figures = module.main(
+        layer, cell=cell, paths=10, unseen=3, points=12, epochs=4, workers=0, out=tmp_path, progress=False
+    )
+    assert figures["traction"] < 1.0
+    assert figures["times faster"] > 1.0
+    for name in ("rve-to-law-cell.png", "rve-to-law.png"):
+        assert (tmp_path / name).stat().st_size > 10_000
+    assert (tmp_path / "rve-to-law-cracks-0011.vtu").exists()
+    learned, unseen = (CellPaths.load(tmp_path / folder / "rve-paths.npz") for folder in ("rve", "rve-unseen"))
+    # a law that has hardly been trained may leave a cell without equilibrium
+    assert len(learned) >= 8
+    assert len(unseen) >= 2
+    assert max(learned.hill_mandel.max(), unseen.hill_mandel.max()) < 1e-8
+    # with the law that is there now nothing is trained
+    again = module.main(
+        layer, second=tmp_path / "cohesive-rve.safetensors", cell=cell, unseen=3, points=12, workers=0, out=tmp_path,
+        progress=False,
+    )  # fmt: skip
+    assert again["traction"] == figures["traction"]
+    np.testing.assert_array_equal(module.UNSEEN_SEED, unseen.about["paths"]["seed"])

@@ -1,0 +1,186 @@
+"""What ranks rest on, without ranks: subdivision, partitions, files, what is missing; and the scaling benchmark."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import skfem
+from click.testing import CliRunner
+from support.locations import ROOT
+
+import femnn
+from femnn.cli import main as command
+from femnn.exceptions import MeshError, MissingExtraError, ParameterError
+from femnn.geometry.read import read_mesh
+from femnn.io.locations import data_folder
+from femnn.parallel.local_mesh import fingerprint, shares
+from femnn.parallel.partition import cell_costs, imbalance, partition
+from femnn.parallel.partition_files import read_share, write_share
+from femnn.parallel.subdivision import subdivided, subdivided_points
+
+RULE = femnn.AdaptiveGauss(1e-3)
+
+
+class Alone:
+    """One rank by itself."""
+
+    rank, size = 0, 1
+
+    def allgather(self, value):
+        return [value]
+
+    def bcast(self, value):
+        return value
+
+
+@pytest.fixture(scope="module")
+def bracket():
+    return read_mesh(data_folder("meshes") / "bracket.vtu")
+
+
+# --- subdivision
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_subdivided_mesh_conforms_and_keeps_volume_and_boundaries(bracket, n):
+    share = subdivided(bracket, np.zeros(bracket.nelements), 0, n)
+    fine = skfem.MeshHex(share.points, share.corners)
+    assert fine.nelements == share.n_cells == bracket.nelements * n**3
+    np.testing.assert_array_equal(share.vertices, np.arange(share.n_vertices))
+    # inner facets have two cells, outer ones are those of the coarse mesh
+    assert (fine.f2t[1] == -1).sum() == n**2 * (bracket.f2t[1] == -1).sum()
+    volume = [
+        femnn.assemble_body_force(mesh, femnn.GaussLegendre(3), (1.0, 0.0, 0.0)).sum() for mesh in (bracket, fine)
+    ]
+    assert volume[1] == pytest.approx(volume[0], rel=1e-12)
+    outer = np.sort(fine.facets[:, fine.f2t[1] == -1], axis=0).T
+    for name, facets in bracket.boundaries.items():
+        corners = np.sort(share.boundaries[name], axis=1)
+        assert len(np.unique(corners, axis=0)) == n**2 * len(facets)
+        assert set(map(tuple, corners)) <= set(map(tuple, outer))
+
+
+def test_ranks_agree_on_the_vertices_between_them(bracket):
+    part = np.random.default_rng(0).integers(0, 3, bracket.nelements)
+    found = [subdivided(bracket, part, rank, 3) for rank in range(3)]
+    where = np.full((found[0].n_vertices, 3), np.nan)
+    for share in found:
+        known = np.isfinite(where[share.vertices, 0])
+        np.testing.assert_allclose(share.points.T[known], where[share.vertices[known]], atol=1e-15)
+        where[share.vertices] = share.points.T
+    assert np.isfinite(where).all()
+    np.testing.assert_array_equal(np.sort(np.concatenate([s.cells for s in found])), np.arange(27 * bracket.nelements))
+
+
+def test_points_of_fine_cells_are_those_of_the_rule(bracket):
+    cells = np.array([5, 900, 17])
+    points = subdivided_points(bracket, RULE, 2, cells)
+    for cell, count in zip(cells, points, strict=True):
+        share = subdivided(bracket, np.arange(bracket.nelements) != cell, 0, 2)
+        assert count == RULE.points(femnn.hexahedra(skfem.MeshHex(share.points, share.corners)))
+
+
+# --- partitions
+
+
+def test_partitions_weighted_by_costs_have_the_same_work():
+    pytest.importorskip("pymetis")
+    mesh = skfem.MeshHex.init_tensor(np.linspace(0.0, 5.0, 51), *[np.linspace(0.0, 1.0, 11)] * 2)
+    # the cells at one end need many points
+    costs = 8 + 200 * (mesh.p[0, mesh.t].mean(axis=0) > 4.0)
+    for ranks in (2, 3, 5):
+        weighted = partition(mesh, ranks, costs)
+        assert imbalance(weighted, costs, ranks) < 0.05
+        assert imbalance(partition(mesh, ranks), costs, ranks) > 0.2
+        np.testing.assert_array_equal(weighted, partition(mesh, ranks, costs))
+
+
+def test_costs_are_points_and_a_fixed_share(bracket):
+    costs = cell_costs(bracket, RULE, fixed=10)
+    assert costs.sum() == RULE.points(femnn.hexahedra(bracket)) + 10 * bracket.nelements
+
+
+@pytest.mark.parametrize("ranks", [0, 9, 1.5])
+def test_more_ranks_than_cells_are_refused(ranks):
+    with pytest.raises(ParameterError, match="ranks cannot share 8 cells"):
+        partition(skfem.MeshHex().refined(1), ranks)
+
+
+def test_a_share_comes_back_from_its_file_and_only_for_its_mesh(tmp_path, bracket):
+    (share,) = shares(bracket, np.zeros(bracket.nelements), 1)
+    write_share(tmp_path, 0, 1, share)
+    back = read_share(tmp_path, bracket, Alone())
+    for name in ("cells", "vertices", "points", "corners"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(share, name))
+    assert back.mesh_id == fingerprint(bracket)
+    for name, corners in share.boundaries.items():
+        np.testing.assert_array_equal(back.boundaries[name], corners)
+    moved = skfem.MeshHex(bracket.p + 1e-9, bracket.t)
+    with pytest.raises(MeshError, match="is a partition of another mesh"):
+        read_share(tmp_path, moved, Alone())
+    with pytest.raises(MeshError, match="there is no partition"):
+        read_share(tmp_path / "none", None, Alone())
+
+
+@pytest.mark.parametrize("missing", ["mpi4py", "petsc4py"])
+def test_what_ranks_miss_is_named(missing):
+    program = f"""
+import sys, types
+if {missing!r} == "petsc4py":
+    sys.modules["mpi4py"] = types.ModuleType("mpi4py")
+    sys.modules["mpi4py"].MPI = None
+sys.modules[{missing!r}] = None
+from femnn.parallel.ranks import world
+world()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert f"{MissingExtraError.__name__}: ranks need mpi4py and petsc4py" in done.stderr
+    assert missing in done.stderr
+    assert "pip install 'femnn[mpi]'" in done.stderr
+    assert "python3-petsc4py python3-mpi4py" in done.stderr
+
+
+# --- benchmark
+
+
+def test_the_scaling_benchmark_measures_threads_and_models_without_ranks(tmp_path):
+    out = tmp_path / "out"
+    arguments = [
+        "bench",
+        "scaling",
+        "--edge",
+        "4",
+        "--rounds",
+        "1",
+        "--python",
+        str(tmp_path / "none"),
+        "--out",
+        str(out),
+    ]
+    runner = CliRunner()
+    done = subprocess.run(
+        [sys.executable, "-c", "from femnn.cli import main; main()", *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert runner.invoke(command, ["bench"]).output.count("scaling") == 1
+    figures = json.loads((out / "scaling.json").read_text())
+    assert figures["threads"][0]["elements"] == 64
+    assert "make test-mpi" in figures["missing"]
+    assert "| elements |" in (out / "scaling.md").read_text()
+    assert "1e+08 elements" in (out / "scaling-model.md").read_text()
+
+
+def test_the_model_counts_what_a_large_matrix_has(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from ranks import model
+
+    mesh = skfem.MeshHex.init_tensor(*[np.linspace(0.0, 1.0, 21)] * 3)
+    matrix = femnn.assemble_elasticity(mesh, femnn.GaussLegendre(1), 1.0, 0.3)
+    # a node inside has as many entries as the model says; those of the surface fewer
+    inside = np.diff(matrix.indptr).max() * 3
+    assert inside == model.ENTRIES
+    assert (
+        model.solution(1e6, 2, 50, 1e10, 1e9, 1e-6)["traffic"] * 2 == model.solution(1e6, 1, 50, 1e10, 0, 0)["traffic"]
+    )

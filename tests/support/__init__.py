@@ -1,0 +1,1 @@
+"""Problems, properties and functions that several tests share."""
