@@ -15,6 +15,14 @@ def positive(name, value, zero=False):
     return float(value)
 
 
+def one_of(name, value, choices):
+    """``value`` if it is one of the ``choices``, such as "raise", "warn" and "skip"; ParameterError if it is not."""
+    # an array would compare element by element
+    if not isinstance(value, str) or value not in choices:
+        raise ParameterError(f"{name}={value!r} is not allowed; pass {' or '.join(map(repr, choices))}")
+    return value
+
+
 def vector(values, n, name):
     """What a user passed as a vector (n,), as floats; ParameterError if it is none."""
     try:

@@ -1,5 +1,11 @@
 """Everything femnn raises or warns about on purpose; each message names the cause, the values and the next step."""
 
+import os
+import sys
+import warnings
+
+_PACKAGE = os.path.join(os.path.dirname(__file__), "")
+
 
 class FemnnError(Exception):
     """Base of every error that femnn raises for its user."""
@@ -101,3 +107,20 @@ class MissingExtraError(FemnnError, ImportError):
 
 class SimulationError(FemnnError):
     """A process that simulates has died, or what it simulated became unstable."""
+
+
+def warn(message: str, category: type[Warning] = FemnnWarning) -> None:
+    """Give a warning that points at the line outside femnn from which the user came, by whatever route.
+
+    Parameters
+    ----------
+    message
+        Cause, values and next step.
+    category
+        A subclass of :class:`FemnnWarning`, or that itself.
+    """
+    # the level 2 of warnings.warn is our caller; one more for each further frame that lies in femnn
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

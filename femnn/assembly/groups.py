@@ -1,8 +1,6 @@
 """The groups of a rule on a mesh, with the checks that every way of assembly makes."""
 
-import warnings
-
-from femnn.exceptions import FemnnWarning, ParameterError
+from femnn.exceptions import ParameterError, warn
 from femnn.quadrature.rule import Rule
 
 
@@ -17,9 +15,5 @@ def groups_of(rule, vertices, on_folded):
     groups = rule.groups(vertices, on_folded)
     left_out = len(vertices) - sum(len(group.cells) for group in groups)
     if left_out:
-        warnings.warn(
-            f"{left_out} of {len(vertices)} elements are folded or degenerate and left out of the assembly",
-            FemnnWarning,
-            stacklevel=3,
-        )
+        warn(f"{left_out} of {len(vertices)} elements are folded or degenerate and left out of the assembly")
     return groups

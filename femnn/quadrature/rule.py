@@ -1,12 +1,11 @@
 """The contract that every rule keeps: a rule is two arrays for each group of cells."""
 
-import warnings
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
 
-from femnn.exceptions import FemnnWarning, FoldedElementError
+from femnn.exceptions import FoldedElementError, warn
 from femnn.geometry.mesh import vertex_array
 from femnn.geometry.validity import valid_elements
 from femnn.integration.gauss import tensor_gauss
@@ -101,11 +100,9 @@ def groups_by_points(points_per_axis):
 def warn_of_degree(name, degree, loss):
     """Warn the caller of ``for_degree`` that a rule learned for trilinear shape functions meets a higher degree."""
     if degree > 1:
-        warnings.warn(
+        warn(
             f"{name} was trained for trilinear shape functions, this element has degree {degree} along each axis; "
-            f"{loss}, use AdaptiveGauss or GaussLegendre",
-            FemnnWarning,
-            stacklevel=4,
+            f"{loss}, use AdaptiveGauss or GaussLegendre"
         )
 
 

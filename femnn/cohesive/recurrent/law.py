@@ -1,7 +1,6 @@
 """Traction-separation laws that are recurrent networks: drop-in for the classical ones."""
 
 import copy
-import warnings
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from femnn.cohesive.recurrent.microstructure import Microstructure
 from femnn.cohesive.recurrent.minimal_state import MinimalState
 from femnn.cohesive.recurrent.precompressed import Frictional
 from femnn.cohesive.recurrent.sequences import SequenceNetwork
-from femnn.exceptions import FemnnWarning, ParameterError, WeightFileError
+from femnn.exceptions import ParameterError, WeightFileError, warn
 from femnn.io.weight_files import load_weights, locate
 from femnn.networks.perceptron import unprefixed
 
@@ -264,11 +263,7 @@ def warn_outside(law, state):
     """Give a FemnnWarning that counts the points which have left the trained range; their number."""
     count = int(np.count_nonzero(state.outside))
     if count:
-        warnings.warn(
-            f"{count} of {len(state)} points have left the range that {law.name} was trained in",
-            FemnnWarning,
-            stacklevel=2,
-        )
+        warn(f"{count} of {len(state)} points have left the range that {law.name} was trained in")
     return count
 
 

@@ -1,12 +1,11 @@
 """Method 1: for each element the cheapest Gauss rule that meets a tolerance."""
 
 import copy
-import warnings
 from numbers import Real
 
 import numpy as np
 
-from femnn.exceptions import FemnnWarning, ParameterError
+from femnn.exceptions import ParameterError, warn
 from femnn.geometry.mesh import vertex_array
 from femnn.geometry.validity import healthy_vertices, require_valid
 from femnn.quadrature.adaptive.by_integration import MOST_GIVEN, settle
@@ -159,7 +158,7 @@ class AdaptiveGauss(Rule):
             )
             if self.on_unmet == "error":
                 raise ParameterError(f"{text}; improve them, relax tol, or pass on_unmet='warn': {_listed(unmet)}")
-            warnings.warn(f"{text} and get these; improve them or relax tol", FemnnWarning, stacklevel=5)
+            warn(f"{text} and get these; improve them or relax tol")
         return points, outside
 
     def _decide(self, hexahedra):

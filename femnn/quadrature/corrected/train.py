@@ -1,12 +1,11 @@
 """From nothing to a weight file: draw, label, train, calibrate, test, save. What ``femnn train`` does."""
 
-import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from femnn.exceptions import FemnnWarning, ParameterError
+from femnn.exceptions import ParameterError, warn
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.error import error_against
 from femnn.networks.element_data import Recipe, make_dataset
@@ -150,7 +149,7 @@ def fit_weights(path, training, validation, held_out, options, target="error", p
     mean = test.get("mean_r_error")
     if mean is None or mean >= 1.0:
         does = "corrects no element" if mean is None else f"makes elements worse, not better (mean R_error {mean:.3f})"
-        warnings.warn(f"{saved} {does}; train on more elements or for more epochs", FemnnWarning, stacklevel=2)
+        warn(f"{saved} {does}; train on more elements or for more epochs")
     return saved, test
 
 
@@ -202,10 +201,8 @@ def settled(dataset):
     """Without the few elements whose reference did not converge enough for the smallest tolerance."""
     keep = dataset.doubt < 0.01 * TOLERANCES[0]
     if not keep.all():
-        warnings.warn(
+        warn(
             f"{(~keep).sum()} of {len(keep)} elements are so nearly folded that their reference has not converged to "
-            f"{0.01 * TOLERANCES[0]:g}; they are left out",
-            FemnnWarning,
-            stacklevel=3,
+            f"{0.01 * TOLERANCES[0]:g}; they are left out"
         )
     return dataset[keep]

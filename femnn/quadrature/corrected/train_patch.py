@@ -1,12 +1,11 @@
 """From nothing to the weights of CorrectedGauss(points=3, patch=True): draw, integrate, train, test, save."""
 
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from femnn.exceptions import FemnnWarning
+from femnn.exceptions import warn
 from femnn.geometry.coordinates import invariant_coordinates
 from femnn.geometry.quality import distance_from_parallelepiped
 from femnn.geometry.sampling import distorted_hexahedra
@@ -77,7 +76,7 @@ def train_patch(folder, recipe=PATCH_RECIPE, options=PATCH_OPTIONS, progress=Tru
     saved, figures = save_tested(path, {"changes": network}, card, tensors, test)
     if figures["mean_r_error"] >= 1.0:
         does = f"makes elements worse, not better (mean R_error {figures['mean_r_error']:.3f})"
-        warnings.warn(f"{saved} {does}; train on more elements or for more epochs", FemnnWarning, stacklevel=2)
+        warn(f"{saved} {does}; train on more elements or for more epochs")
     return saved, figures
 
 
