@@ -20,7 +20,7 @@ from femnn.io.atomic import atomic_write
 from femnn.tasks.executors import attempts
 
 # Where a file keeps what made it; no result has this name.
-_FINGERPRINT = "fingerprint of femnn.tasks.run"
+_FINGERPRINT = "fingerprint of femnn.tasks"
 
 
 @dataclass(frozen=True)

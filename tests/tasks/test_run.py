@@ -271,3 +271,13 @@ def test_results_of_earlier_releases_are_taken():
         (settle, "femnn.multiscale.granular_runs.settle"),
     ):
         assert function.task_name == name
+
+
+def test_a_run_begun_with_an_earlier_release_goes_on(tmp_path):
+    """A result as the first release wrote it: key and content of the fingerprint, beside the arrays."""
+    tasks = {"00000000": {"hexahedra": np.zeros((1, 8, 3)), "recipe": Recipe(elements=1), "first": 0}}
+    fingerprint = np.array("b5f74c4ddcc5b543d70e4bcd8f7c47463278470fe730ea3f97706b2cdded6887")
+    np.savez(tmp_path / "00000000.npz", **{"fingerprint of femnn.tasks": fingerprint}, errors=np.array([7.0]))
+    outcome = run_tasks(label, tasks, tmp_path, workers=0, version="1")
+    assert (outcome.ran, outcome.failures) == (0, {})
+    assert outcome.load("00000000")["errors"] == [7.0]
