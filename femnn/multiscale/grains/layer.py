@@ -11,7 +11,6 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from femnn.exceptions import MissingExtraError, ParameterError, SimulationError
+from femnn.io.atomic import temporary_folder
 from femnn.multiscale.grains.lammps import FREE
 
 #: Raised when the preparation or the measures change: part of what names a cached sample and a record.
@@ -176,8 +176,8 @@ def prepare(layer, cache=None):
     if folder.exists():
         return folder
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".sample-", dir=cache) as temporary:
-        made = Path(temporary) / "sample"
+    with temporary_folder("sample", cache) as temporary:
+        made = temporary / "sample"
         made.mkdir()
         _work(made, layer, None)
         try:
@@ -225,8 +225,7 @@ def run_path(layer, path, cache=None):
         As :func:`prepare`.
     """
     sample = prepare(layer, cache)
-    with tempfile.TemporaryDirectory(prefix="femnn-grains-") as temporary:
-        folder = Path(temporary)
+    with temporary_folder("grains") as folder:
         np.savez(folder / "path.npz", **asdict(path))
         _work(folder, layer, sample)
         with np.load(folder / "result.npz", allow_pickle=False) as found:
