@@ -19,7 +19,7 @@ from femnn.io.tables import markdown
 from femnn.quadrature.adaptive.data import label_directions, make_directional_data
 from femnn.quadrature.adaptive.train import DIRECTIONAL_RECIPE
 from femnn.system.hardware import description
-from femnn.tasks.run import run_tasks
+from femnn.tasks import run_tasks
 
 ASKED = 1.7
 

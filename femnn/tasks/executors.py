@@ -18,6 +18,9 @@ from femnn.exceptions import MissingExtraError, SchedulerError
 # Seconds that a scheduler has to answer, and to have a worker.
 _PATIENCE = 10
 
+# How often a cluster on this machine is started before its workers' deaths are taken for no accident.
+_STARTS = 3
+
 # Every worker is one process with one thread: results cannot depend on how many cores it finds.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -142,32 +145,43 @@ def _cluster_at(address):
 def _local(workers, tasks):
     """A client of a cluster on this machine, which ends with it."""
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     # a function may start processes of its own, which those of a daemon may not
     settings = {f"distributed.nanny.pre-spawn-environ.{name}": 1 for name in _ONE_THREAD}
     with _environment_restored(), dask.config.set({**settings, "distributed.worker.daemon": False}):
-        try:
-            with _interrupts_stay_here():
-                cluster = LocalCluster(
-                    n_workers=min(workers or cores, tasks),
-                    threads_per_worker=1,
-                    memory_limit=0,
-                    dashboard_address="127.0.0.1:0",
-                    scheduler_kwargs={"dashboard": False, "allowed_failures": 0},
-                    silence_logs=logging.CRITICAL,
-                )
-        except RuntimeError as error:
-            raise SchedulerError(
-                f"the workers do not start ({error}); a script that is run must call run_tasks "
-                'below `if __name__ == "__main__":`, because every worker imports it'
-            ) from error
+        cluster = _started(
+            n_workers=min(workers or cores, tasks),
+            threads_per_worker=1,
+            memory_limit=0,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False, "allowed_failures": 0},
+            silence_logs=logging.CRITICAL,
+        )
         with cluster, Client(cluster, set_as_default=False) as client:
             try:
                 yield client
             finally:
                 _end_children(cluster)
+
+
+def _started(**settings):
+    """A local cluster; started again if a worker dies meanwhile, as one may that is killed or finds no memory."""
+    from distributed import LocalCluster
+
+    failure = None
+    for _ in range(_STARTS):
+        try:
+            with _interrupts_stay_here():
+                return LocalCluster(**settings)
+        except RuntimeError as error:
+            failure = error
+    raise SchedulerError(
+        f"workers died while they started, {_STARTS} times ({failure}): they were killed, ran out of memory, or raised "
+        'an error; a script that is run must call run_tasks below `if __name__ == "__main__":`, because every worker '
+        "imports it"
+    ) from failure
 
 
 def _end_children(cluster):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from femnn.tasks.run import task_name
+from femnn.tasks import task_name
 
 #: The scheduler of a cluster whose workers are threads of this process.
 SCHEDULER = None

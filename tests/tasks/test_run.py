@@ -1,5 +1,6 @@
 """Many independent runs: the same results wherever they run, nothing run twice, nothing lost."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -21,8 +22,8 @@ from femnn.multiscale.grains.run import respond, settle
 from femnn.multiscale.rve.dataset import FaultCell, simulate_path
 from femnn.networks.element_data import Recipe, label
 from femnn.quadrature.adaptive.data import label_directions
-from femnn.tasks import executors as clusters
-from femnn.tasks.run import _fingerprint, run_tasks
+from femnn.tasks import executors, run_tasks
+from femnn.tasks.run import _fingerprint
 
 
 def seeds(n, **arguments):
@@ -129,6 +130,41 @@ def test_a_worker_that_dies_takes_no_other_task_with_it(tmp_path, log, capfd):
     assert capfd.readouterr().err == ""
 
 
+@contextlib.contextmanager
+def kill_starting_workers(most):
+    """A thread that kills the first ``most`` processes that this one spawns."""
+    killed, ended = set(), threading.Event()
+
+    def watch():
+        while not ended.wait(0.01) and len(killed) < most:
+            for child in psutil.Process().children():
+                with contextlib.suppress(psutil.Error):
+                    if len(killed) < most and child not in killed and "spawn_main" in " ".join(child.cmdline()):
+                        child.kill()
+                        killed.add(child)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_worker_that_dies_while_it_starts_is_started_again(tmp_path, capfd):
+    with kill_starting_workers(1) as killed:
+        run_tasks(many_runs.drawn, seeds(3), tmp_path, workers=2).require_all()
+    assert len(killed) == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_workers_that_always_die_while_they_start(tmp_path):
+    with kill_starting_workers(99), pytest.raises(SchedulerError, match="workers died while they started, 3 times"):
+        run_tasks(many_runs.drawn, seeds(3), tmp_path, workers=1)
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_more_tasks_are_sent_than_can_run(tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
     settings = {"processes": False, "protocol": "tcp", "dashboard_address": "127.0.0.1:0"}
@@ -140,13 +176,13 @@ def test_no_more_tasks_are_sent_than_can_run(tmp_path, monkeypatch):
         cluster.scale(0)
         while cluster.scheduler.workers:
             time.sleep(0.01)
-        monkeypatch.setattr(clusters, "_PATIENCE", 3)
+        monkeypatch.setattr(executors, "_PATIENCE", 3)
         with pytest.raises(SchedulerError, match=f"{address}' has no workers"):
             run_tasks(many_runs.counts_tasks, seeds(41), tmp_path, scheduler=address)
 
 
 def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
-    monkeypatch.setattr(clusters, "_PATIENCE", 1)
+    monkeypatch.setattr(executors, "_PATIENCE", 1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
@@ -196,7 +232,7 @@ def test_an_interrupt_leaves_what_is_finished(tmp_path, log):
 def test_an_interrupt_from_the_terminal_ends_workers_and_what_they_started(tmp_path):
     program = (
         "from support import many_runs\n"
-        "from femnn.tasks.run import _fingerprint, run_tasks\n"
+        "from femnn.tasks import run_tasks\n"
         'if __name__ == "__main__":\n'
         "    tasks = {f'seed-{k}': {'seed': k, 'folder': '.', 'seconds': 0 if k < 2 else 600} for k in range(5)}\n"
         "    run_tasks(many_runs.waits, tasks, 'runs', workers=2)\n"
