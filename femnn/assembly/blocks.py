@@ -9,7 +9,8 @@ threads. The first block that reaches a row writes it instead of adding, so the 
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+
+from femnn.system.compile import njit
 
 #: Elements in a block, by nodes of an element: their rows fill about a megabyte.
 ELEMENTS = {8: 216, 27: 12}

@@ -6,10 +6,10 @@ Voigt order is xx, yy, zz, yz, xz, xy with engineering shear strains throughout.
 """
 
 import numpy as np
-from numba import njit
 
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import shape_values
+from femnn.system.compile import njit
 
 # What is integrated, and the numbers at each point that it needs.
 ISOTROPIC = 0  # Lamé's λ and μ, constant in the element

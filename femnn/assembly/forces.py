@@ -1,13 +1,14 @@
 """Load vectors and internal forces through the fused kernels."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.assembly.coefficients import Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import add_stress
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import LANES, gradients_of_batch, lane_workspace, shape_values
+from femnn.system.compile import njit
 
 BODY_FORCE, INTERNAL_FORCE = 0, 1
 

@@ -1,11 +1,12 @@
 """From vertex coordinates straight into the sparse matrix: no form arrays, no triplets."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.assembly.element_matrices import ISOTROPIC, add_point
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import LANES, add_moments, aligned, gradients_of_batch, lane_workspace
+from femnn.system.compile import njit
 
 
 def fill_matrix(form, hexahedra, pattern, points, coefficients, components, out=None):

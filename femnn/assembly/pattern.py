@@ -5,12 +5,12 @@ from functools import cached_property
 
 import numpy as np
 import skfem
-from numba import njit
 from scipy.sparse import csr_matrix, get_index_dtype, issparse
 
 from femnn.assembly.blocks import Blocks
 from femnn.exceptions import MeshError, ParameterError
 from femnn.geometry.mesh import require_vertices
+from femnn.system.compile import njit
 from femnn.system.memory import require_memory
 
 # Neighbours of a node are counted in two bytes.

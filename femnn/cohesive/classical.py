@@ -3,12 +3,12 @@
 from abc import abstractmethod
 
 import numpy as np
-from numba import njit
 
 from femnn.checks import positive
 from femnn.cohesive import damage
 from femnn.cohesive.law import Law
 from femnn.exceptions import ParameterError
+from femnn.system.compile import njit
 
 
 class DamageLaw(Law):

@@ -16,7 +16,8 @@ function of the separation the damage is driven by, so also for one that was lea
 """
 
 import numpy as np
-from numba import njit
+
+from femnn.system.compile import njit
 
 #: What a point remembers: damage, slip in the two shear directions.
 DAMAGE, SLIP1, SLIP2 = range(3)

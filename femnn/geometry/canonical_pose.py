@@ -5,11 +5,12 @@ The same as :func:`femnn.geometry.symmetry.canonical_pose` followed by
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import SIGNS
 from femnn.geometry.symmetry import symmetry_index, vertex_permutations
+from femnn.system.compile import njit
 
 _SIGNS, _TWISTS = np.array(SIGNS), np.array(TWISTS)
 

@@ -1,10 +1,11 @@
 """From a scikit-fem mesh to an array of hexahedra, with the checks that the host does not make."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from skfem import Mesh, MeshHex1
 
 from femnn.exceptions import MeshError
+from femnn.system.compile import njit
 
 
 def hexahedra(mesh):

@@ -6,12 +6,13 @@ efficient validation of the linear hexahedral element", Procedia Engineering 203
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.exceptions import FoldedElementError, ParameterError
 from femnn.geometry.hexahedron import VERTICES, jacobian_determinant
 from femnn.geometry.mesh import hexahedra as mesh_hexahedra
 from femnn.geometry.mesh import vertex_array
+from femnn.system.compile import njit
 
 VALID, FOLDED, DEGENERATE = 0, 1, 2
 

@@ -9,12 +9,13 @@ two agree to 1e-12 (the tests and ``benchmarks/error_reduction.py`` check it).
 from functools import cache
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.geometry.validity import require_valid
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import _FAST, add_moments, elasticity_from_moments, relative_difference
 from femnn.integration.lame import lame_parameters
+from femnn.system.compile import njit
 
 #: Two successive rules this near to each other, twice in a row, end the walk: some round-off above the last digit.
 CONVERGED = 3e-13

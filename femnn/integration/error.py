@@ -9,7 +9,7 @@ sum over 576 entries, so a value near 1 does not mean that the matrix is wrong b
 from numbers import Integral
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import vertex_array
@@ -18,6 +18,7 @@ from femnn.integration.convergence import errors_and_reference
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import relative_difference
 from femnn.integration.stiffness import elasticity_stiffness
+from femnn.system.compile import njit
 
 # Elements whose matrices are held at a time: 4096 pairs of 24 × 24 take 38 MB.
 _CHUNK = 4096

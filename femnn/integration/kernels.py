@@ -10,9 +10,10 @@ do not depend on the number of threads.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.geometry.hexahedron import SIGNS
+from femnn.system.compile import njit
 
 # NaN must survive, so the NaN- and Inf-assuming flags of fastmath=True stay off.
 _FAST = {"reassoc", "contract", "arcp", "nsz"}

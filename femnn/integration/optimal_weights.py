@@ -8,10 +8,11 @@ of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.integration.kernels import _FAST, elasticity_from_moments, physical_gradients
 from femnn.integration.lame import lame_parameters
+from femnn.system.compile import njit
 
 _MOST_STEPS = 400
 _ROWS = 300

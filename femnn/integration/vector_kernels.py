@@ -11,10 +11,10 @@ array counts references with a locked instruction, which costs as much as a whol
 """
 
 import numpy as np
-from numba import njit
 
 from femnn.geometry.hexahedron import QUADRATIC_NODES
 from femnn.integration.kernels import _FAST
+from femnn.system.compile import njit
 
 LANES = 8
 

@@ -5,11 +5,11 @@ the frame, the separation is Q Σ N_a (u⁺_a − u⁻_a), the force ∫ Nᵀ Q�
 """
 
 import numpy as np
-from numba import njit
 from scipy.sparse import csr_matrix
 
 from femnn.exceptions import MeshError, ParameterError
 from femnn.integration.gauss import gauss_legendre
+from femnn.system.compile import njit
 
 
 def facet_gauss(dim, points=2):

@@ -5,9 +5,9 @@ constants are float32, because one float64 would halve the width of everything b
 """
 
 import numpy as np
-from numba import njit
 
 from femnn.integration.kernels import _FAST
+from femnn.system.compile import njit
 
 #: Elements that are worked on at a time.
 LANES = 64

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.assembly.elasticity import assemble_elasticity as assemble_own_cells
 from femnn.exceptions import ParameterError
 from femnn.parallel.ranks import petsc
+from femnn.system.compile import njit
 
 
 @dataclass

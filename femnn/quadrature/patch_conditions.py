@@ -8,12 +8,13 @@ element mixes them among themselves: which weights pass depends on the twelve nu
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.geometry.coordinates import own_axes
 from femnn.geometry.hexahedron import shape_gradients
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import _FAST, physical_gradients
+from femnn.system.compile import njit
 
 # Elements whose integrands are held at a time: 2000 at 27 points take 10 MB.
 _CHUNK = 2000

@@ -5,9 +5,10 @@ from typing import Protocol
 
 import numba
 import numpy as np
-from numba import njit, prange, types
+from numba import prange, types
 
 from femnn.exceptions import LawError, ParameterError
+from femnn.system.compile import njit
 
 #: Numbers of a strain or stress: Voigt, or all nine of a gradient.
 SIZES = {"small": 6, "finite": 9}

@@ -1,4 +1,4 @@
-"""What a table of timings was measured on."""
+"""The processor, threads and libraries that timings depend on."""
 
 import os
 import platform
@@ -6,13 +6,14 @@ from importlib import metadata
 from pathlib import Path
 
 
-def description():
+def description() -> str:
     """Processor, cores, Python and the libraries that matter for speed, in one line."""
     libraries = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "numba", "scikit-fem", "torch"))
-    return f"{_processor()}, {_cores()} cores, Python {platform.python_version()}, {libraries}"
+    return f"{processor()}, {count_cores()} cores, Python {platform.python_version()}, {libraries}"
 
 
-def _processor():
+def processor() -> str:
+    """Name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -21,6 +22,6 @@ def _processor():
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _cores():
-    # the cores this process may use, which containers and batch systems limit
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+def count_cores() -> int:
+    """Number of cores that this process may use, which containers and batch systems limit."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

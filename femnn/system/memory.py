@@ -3,7 +3,7 @@
 import psutil
 
 
-def require_memory(need, what):
+def require_memory(need: int, what: str) -> None:
     """Raise MemoryError if ``what`` needs more bytes than are available; nothing has been allocated then."""
     available = psutil.virtual_memory().available
     if need > available:

@@ -4,7 +4,7 @@ Rows are *component-major* here, as in :mod:`femnn.assembly.fused`: row 8 i + a 
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.assembly.element_matrices import _VOIGT, ISOTROPIC
 from femnn.assembly.fused import buffer_length, flush, scatter
@@ -12,6 +12,7 @@ from femnn.geometry.canonical_pose import own_axes_of
 from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import SIGNS
 from femnn.integration.kernels import _FAST
+from femnn.system.compile import njit
 
 _SIGNS, _TWISTS = np.array(SIGNS), np.array(TWISTS)
 

@@ -14,12 +14,13 @@ Points here are in [-1, 1]³ and weights sum to 8, so that S is the integral ove
 from functools import cache
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import SIGNS
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import _FAST
+from femnn.system.compile import njit
 
 #: Rows and columns of the 78 entries of a symmetric 12 × 12 matrix.
 ROWS, COLUMNS = np.triu_indices(12)

@@ -15,12 +15,13 @@ beside F where the element is nearly one, as the true difference is.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.assembly.hourglass.moments import COLUMNS, GAUSS_POINTS, PATTERNS, ROWS, gauss_factors, twist_slopes
 from femnn.geometry.hexahedron import SIGNS
 from femnn.integration.kernels import _FAST
 from femnn.networks.perceptron import Architecture, standardisation
+from femnn.system.compile import njit
 
 #: θ: the share of the Gauss points' S that no prediction can take away.
 KEPT = 0.5

@@ -10,9 +10,9 @@ index runs over a range of its own, for one that is computed might be negative a
 """
 
 import numpy as np
-from numba import njit
 
 from femnn.cohesive.recurrent.isotropic import EPSILON
+from femnn.system.compile import njit
 
 #: Points side by side.
 LANES = 32

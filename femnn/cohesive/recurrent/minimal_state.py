@@ -18,10 +18,10 @@ trains it.
 """
 
 import numpy as np
-from numba import njit
 
 from femnn.cohesive import damage
 from femnn.exceptions import WeightFileError
+from femnn.system.compile import njit
 
 #: Beyond this many separation scales the perceptron sees the same as there: nothing is extrapolated.
 REACH = 1.4

@@ -12,7 +12,8 @@ open ones; q = 0 is the virgin layer.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+
+from femnn.system.compile import njit
 
 #: Hertz: pressures over p0 are this power of what is linear in the approach of the grains.
 POWER = 1.5

@@ -14,12 +14,13 @@ three directions commute with the 48 symmetries of the cube. Arrays are (rows, L
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.geometry.hexahedron import SIGNS
 from femnn.integration.kernels import _FAST
 from femnn.networks.vector_math import LANES, log2_lanes
 from femnn.quadrature.adaptive.directional_errors import FEWEST, MOST
+from femnn.system.compile import njit
 
 #: Candidates: FEWEST..MOST points along a direction.
 CANDIDATES = MOST - FEWEST + 1

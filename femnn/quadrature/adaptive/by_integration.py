@@ -6,7 +6,7 @@ its points are reduced direction by direction as far as the tolerance allows.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.geometry.validity import require_valid
 from femnn.integration.kernels import elasticity_from_moments
@@ -20,6 +20,7 @@ from femnn.quadrature.adaptive.directional_errors import (
     tensor_moments,
 )
 from femnn.quadrature.adaptive.energy import factorise, laplace_from_moments, laplace_modes, rigid_modes
+from femnn.system.compile import njit
 
 #: Most points along an axis that a rule is given; an element that needs more does not meet the tolerance.
 MOST_GIVEN = 30

@@ -11,7 +11,7 @@ Four measures are taken from the same integrals: the Error of Oishi and Yagawa a
 from functools import cache
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.geometry.validity import require_valid
 from femnn.integration.convergence import FLOOR
@@ -19,6 +19,7 @@ from femnn.integration.gauss import gauss_legendre
 from femnn.integration.kernels import _FAST, add_moments, elasticity_from_moments
 from femnn.quadrature.adaptive.energy import energy_ratio, factorise, laplace_from_moments, laplace_modes, rigid_modes
 from femnn.quadrature.adaptive.roots import least_log_rho
+from femnn.system.compile import njit
 
 #: Measures in the order of the first axis of the tables.
 MEASURES = ("entries", "energy", "laplace-entries", "laplace-energy")

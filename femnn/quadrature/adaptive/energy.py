@@ -5,9 +5,9 @@ proof that ε in every element bounds the energy-norm error that quadrature adds
 """
 
 import numpy as np
-from numba import njit
 
 from femnn.integration.kernels import _FAST
+from femnn.system.compile import njit
 
 
 @njit(cache=True)

@@ -9,7 +9,7 @@ little. Two more outputs, averaged over the directions, give p and what the spre
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.exceptions import WeightFileError
 from femnn.integration.kernels import _FAST
@@ -23,6 +23,7 @@ from femnn.quadrature.adaptive.apriori_estimate import (
     work_space,
 )
 from femnn.quadrature.adaptive.directional_errors import FEWEST, MOST
+from femnn.system.compile import njit
 
 # An element whose relative twists are all below this is a parallelepiped: its Error falls with their square.
 _PARALLEL = np.float32(1e-5)

@@ -1,9 +1,10 @@
 """How near the complex roots of det J come to an element, along the lines of its lattice."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.geometry.validity import lattice_determinants
+from femnn.system.compile import njit
 
 # A root further away than this Bernstein ellipse leaves two points per axis exact to round-off.
 LARGEST_RHO = 1e4

@@ -4,7 +4,7 @@ One element may be given several rules: its reference is integrated once.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.integration.convergence import FLOOR
 from femnn.integration.kernels import elasticity_from_moments
@@ -19,6 +19,7 @@ from femnn.quadrature.adaptive.directional_errors import (
     with_identity,
 )
 from femnn.quadrature.adaptive.energy import factorise, laplace_from_moments, laplace_modes, rigid_modes
+from femnn.system.compile import njit
 
 
 @njit(parallel=True, cache=True, error_model="numpy")

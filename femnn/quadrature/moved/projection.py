@@ -11,10 +11,11 @@ divided by its size: what is left is well conditioned for nearly parallel elemen
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import _FAST
+from femnn.system.compile import njit
 
 #: Independent integrals of the patch test.
 EQUATIONS = 13
