@@ -17,7 +17,7 @@ def command():
     """
 
 
-@command.command(short_help="Layers of grains, sheared in LAMMPS.")
+@command.command(short_help="Shear layers of grains in LAMMPS.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/grains"), show_default=True,
     help="Folder of the runs and of the data set grain-paths.npz.",

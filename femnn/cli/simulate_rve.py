@@ -7,7 +7,7 @@ import click
 # what simulates is imported when called, as in femnn.cli.train
 
 
-@click.command("rve", short_help="A cell of elastic blocks and cracks.")
+@click.command("rve", short_help="Drive a cell of elastic blocks and cracks.")
 @click.option(
     "--law", required=True, metavar="NAME_OR_FILE",
     help="Of the cracks: a recurrent law by its name or weight file, or the classical one behind it as "

@@ -69,7 +69,7 @@ def command():
     """
 
 
-@command.command(short_help="The number of points of AdaptiveGauss.")
+@command.command(short_help="Train the number of points of AdaptiveGauss.")
 @_options_of_all
 @_options_of_labelling
 @click.option(
@@ -99,7 +99,7 @@ def points(out, elements, seed, epochs, quiet, as_json, tolerance, where):
     show(path, test, quiet, as_json)
 
 
-@command.command(short_help="The weights of CorrectedGauss.")
+@command.command(short_help="Train the weights of CorrectedGauss.")
 @_options_of_all
 @_options_of_labelling
 @click.option(
@@ -131,7 +131,7 @@ def weights(out, elements, seed, epochs, quiet, as_json, target, trials, where):
     show(path, test, quiet, as_json)
 
 
-@command.command("patch-weights", short_help="The weights of CorrectedGauss(3, patch=True).")
+@command.command("patch-weights", short_help="Train the weights of CorrectedGauss(3, patch=True).")
 @_options_of_all
 def patch_weights(out, elements, seed, epochs, quiet, as_json):
     """Train CorrectedGauss(points=3, patch=True): which weights an element's 3x3x3 Gauss points should have.
@@ -145,7 +145,7 @@ def patch_weights(out, elements, seed, epochs, quiet, as_json):
     show(path, test, quiet, as_json)
 
 
-@command.command(short_help="HourglassCorrection.")
+@command.command(short_help="Train HourglassCorrection.")
 @_options_of_all
 @_options_of_labelling
 def hourglass(out, elements, seed, epochs, quiet, as_json, where):
@@ -162,7 +162,7 @@ def hourglass(out, elements, seed, epochs, quiet, as_json, where):
     show(path, test, quiet, as_json)
 
 
-@command.command(short_help="The points and weights of MovedGauss.")
+@command.command(short_help="Train the points and weights of MovedGauss.")
 @_options_of_all
 @_options_of_labelling
 @click.option("--patch", is_flag=True, help="Train for MovedGauss(patch=True), which keeps the patch test.")

@@ -63,7 +63,7 @@ def _material(function):
     return function
 
 
-@click.command("cohesive", short_help="A recurrent traction-separation law.")
+@click.command("cohesive", short_help="Train a recurrent traction-separation law.")
 @click.option(
     "--law", "law_name", type=click.Choice(["bilinear", "exponential"]), default="bilinear", show_default=True,
     help="The classical law to learn.",

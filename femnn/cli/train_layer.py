@@ -102,7 +102,7 @@ def _options_of_both(function):
     return function
 
 
-@click.command("grains", short_help="A recurrent law of an interface of grains.")
+@click.command("grains", short_help="Train the law of an interface of grains.")
 @click.option(
     "--data", type=click.Path(path_type=Path, dir_okay=False),
     help="File of responses (.npz).  [default: the shipped data set]",
@@ -117,7 +117,7 @@ def grains(data, **settings):
     _train("cohesive-grains", layer_records(data), **settings)
 
 
-@click.command("rve", short_help="A recurrent law of a homogenised cell.")
+@click.command("rve", short_help="Train the law of a homogenised cell.")
 @click.option("--data", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Its responses (.npz).")
 @_options_of_both
 def rve(data, **settings):

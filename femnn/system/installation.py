@@ -1,0 +1,48 @@
+"""What is installed here: versions, extras, and whether compiled code can be kept."""
+
+import platform
+import re
+from importlib import metadata
+from pathlib import Path
+
+import numba
+
+from femnn.system.compile import probe_threads
+
+_REQUIREMENT = re.compile(r"(?P<package>[\w.-]+).*extra\s*==\s*[\"'](?P<extra>[\w-]+)[\"']")
+
+
+def versions() -> dict[str, str | None]:
+    """Version of Python, of femnn and of each package that it needs; None where one is missing."""
+    needed = [text for text in metadata.requires("femnn") or () if "extra ==" not in text]
+    names = ["femnn", *(re.match(r"[\w.-]+", text)[0] for text in needed)]  # type: ignore[index]
+    return {"python": platform.python_version(), **{name: _version(name) for name in names}}
+
+
+def extras() -> dict[str, dict[str, str | None]]:
+    """For each extra of femnn the versions of its packages; None where one is missing."""
+    found: dict[str, dict[str, str | None]] = {}
+    for text in metadata.requires("femnn") or ():
+        match = _REQUIREMENT.match(text)
+        if match and match["package"] != "femnn":
+            found.setdefault(match["extra"], {})[match["package"]] = _version(match["package"])
+    return found
+
+
+def threads() -> dict[str, str | int]:
+    """Number of threads of parallel kernels, and the layer that they come from: tbb, omp or workqueue."""
+    layer, _ = probe_threads()
+    return {"count": numba.get_num_threads(), "layer": layer}
+
+
+def kernel_cache() -> Path | None:
+    """Folder that keeps compiled kernels; None if there is none that can be written."""
+    _, folder = probe_threads()
+    return folder
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
