@@ -28,7 +28,7 @@ demo: $(STAMP)
 	$(BIN)/femnn demo
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
@@ -57,6 +57,7 @@ test-mpi: $(MPI_STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # The shipped weights, from nothing: some three quarters of an hour on two cores. Data and checkpoints stay in runs/.
 weights: $(STAMP)

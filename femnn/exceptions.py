@@ -4,6 +4,8 @@ import os
 import sys
 import warnings
 
+import numpy as np
+
 _PACKAGE = os.path.join(os.path.dirname(__file__), "")
 
 
@@ -12,7 +14,7 @@ class FemnnError(Exception):
 
 
 class MeshError(FemnnError, ValueError):
-    """The mesh is not one that femnn can integrate: wrong cells, no cells, non-finite coordinates, not a mesh file."""
+    """The mesh cannot be integrated: wrong cells, no cells, non-finite coordinates, or not a mesh file."""
 
 
 class FoldedElementError(MeshError):
@@ -24,7 +26,7 @@ class FoldedElementError(MeshError):
         Indices of all such elements, shape (k,).
     """
 
-    def __init__(self, message, elements):
+    def __init__(self, message: str, elements: np.ndarray) -> None:
         super().__init__(message)
         self.elements = elements
 
@@ -46,7 +48,7 @@ class SingularMatrixError(FemnnError):
         Degrees of freedom that can move freely, shape (k,).
     """
 
-    def __init__(self, message, dofs):
+    def __init__(self, message: str, dofs: np.ndarray) -> None:
         super().__init__(message)
         self.dofs = dofs
 
@@ -59,12 +61,12 @@ class ConvergenceError(FemnnError):
     x
         The last iterate of a linear solver; the last state in equilibrium of a nonlinear one.
     residuals
-        Norms of the residual: relative, one an iteration.
+        Relative norms of the residual, one for each iteration.
     t
         Where ``x`` lies on the load path of a nonlinear solver, else None.
     """
 
-    def __init__(self, message, x, residuals, t=None):
+    def __init__(self, message: str, x: np.ndarray, residuals: np.ndarray, t: float | None = None) -> None:
         super().__init__(message)
         self.x, self.residuals, self.t = x, residuals, t
 
@@ -78,11 +80,11 @@ class StateError(FemnnError, ValueError):
 
 
 class OutsideRangeError(FemnnError):
-    """Separations have left the range that a recurrent law was trained in, and the user asked to stop there."""
+    """Separations have left the range that a recurrent law was trained in, and the user asked for an error there."""
 
 
 class DatasetError(FemnnError):
-    """A data set is damaged or was made with other settings than those asked for."""
+    """A data set is damaged or was made with other settings than the present ones."""
 
 
 class TaskError(FemnnError):
@@ -106,7 +108,7 @@ class MissingExtraError(FemnnError, ImportError):
 
 
 class SimulationError(FemnnError):
-    """A process that simulates has died, or what it simulated became unstable."""
+    """The process of a simulation has died, or the simulation became unstable."""
 
 
 def warn(message: str, category: type[Warning] = FemnnWarning) -> None:

@@ -1,11 +1,17 @@
 """Pictures with matplotlib, without pyplot and its global state: safe in scripts, servers and threads."""
 
+import os
+from typing import Any
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
-from mpl_toolkits.mplot3d import proj3d
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from mpl_toolkits.mplot3d import Axes3D, proj3d
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+from numpy.typing import ArrayLike
+from skfem import MeshHex
 
 from femnn.io.atomic import atomic_write
 
@@ -16,7 +22,15 @@ PLAIN = (0.75, 0.79, 0.83, 1.0)
 _MOST_FACES_WITH_EDGES = 8_000
 
 
-def draw_surface(axes, mesh, values=None, displacement=None, norm=None, cmap="viridis", **kw):
+def draw_surface(
+    axes: Axes3D,
+    mesh: MeshHex,
+    values: ArrayLike | None = None,
+    displacement: ArrayLike | None = None,
+    norm: Normalize | None = None,
+    cmap: str | Colormap = "viridis",
+    **kw: Any,
+) -> Poly3DCollection:
     """Draw the boundary of a hexahedral mesh, each face in the colour of its cell.
 
     Parameters
@@ -58,7 +72,7 @@ def draw_surface(axes, mesh, values=None, displacement=None, norm=None, cmap="vi
     return surface
 
 
-def save(figure, path, dpi=150):
+def save(figure: Figure, path: str | os.PathLike, dpi: float = 150) -> None:
     """Write ``figure`` as the PNG file ``path``, whole or not at all; its folder is made if need be."""
     FigureCanvasAgg(figure)
     with atomic_write(path) as temporary:
@@ -72,9 +86,9 @@ def _spanning(values):
 
 def _colours(values, norm, cmap):
     """RGBA of each face, (n, 4)."""
-    known = np.isfinite(values)
+    finite = np.isfinite(values)
     colours = np.tile(PLAIN, (len(values), 1))
-    colours[known] = cmap(norm(values[known]))
+    colours[finite] = cmap(norm(values[finite]))
     return colours
 
 

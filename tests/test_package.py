@@ -1,11 +1,15 @@
-"""The package as a whole: what imports what, what an import costs, what files look like."""
+"""The package as a whole: what imports what, what an import costs, what is exported, annotated and documented."""
 
 import ast
+import dataclasses
 import doctest
 import importlib
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -56,11 +60,14 @@ def modules():
 def imported(path):
     """Names of the modules that a file imports, at any depth."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relative to itself; write femnn. in full"
-            yield node.module
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            assert getattr(node, "level", 0) == 0, f"{path} imports relative to itself; write femnn. in full"
+            yield from named(node)
+
+
+def named(node):
+    """Modules that an import statement names."""
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
 
 
 def room(name):
@@ -85,13 +92,26 @@ def test_rooms_import_only_from_rooms_below():
         assert rooms <= set(allowed), f"{file} imports {sorted(rooms - set(allowed))}"
 
 
-def test_rooms_keep_out_what_they_never_do():
-    for path in (ROOT / "learning").glob("*.py"):
-        assert not any(name.startswith("skfem") for name in imported(path)), f"{path.name} imports scikit-fem"
-    for folder in ("geometry", "integration", "quadrature", "assembly"):
-        for path in (ROOT / folder).glob("*.py"):
-            assert not any(name.split(".")[0] == "torch" for name in imported(path)), (
-                f"{folder}/{path.name} loads torch"
+# Modules that load torch as soon as they are imported: what trains, and the networks that it trains.
+TRAINING = re.compile(r"train\w*|fit\w*|torch_\w+|\w+_torch|as_module")
+
+
+def test_only_training_loads_torch():
+    for path in modules():
+        statements = ast.parse(path.read_text(encoding="utf-8")).body
+        # imports inside functions are run when these are called
+        names = [name for node in statements if isinstance(node, ast.Import | ast.ImportFrom) for name in named(node)]
+        loads_torch = any(name.partition(".")[0] == "torch" for name in names)
+        assert not loads_torch or TRAINING.fullmatch(path.stem), f"{path.relative_to(ROOT)} loads torch"
+
+
+def test_kernels_are_compiled_by_the_decorator_of_femnn():
+    """That of Numba fails where nothing can be cached, and in forked children and threads."""
+    for path in modules():
+        if path != ROOT / "system" / "compile.py":
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"from numba import .*\bnjit\b|numba\.njit", text), (
+                f"{path.relative_to(ROOT)} takes njit from numba; take that of femnn.system.compile"
             )
 
 
@@ -103,17 +123,103 @@ def test_import_loads_neither_torch_nor_matplotlib():
     assert result.stdout.strip() == "[]"
 
 
-def test_public_names_exist_and_are_documented():
-    for name in femnn.__all__:
-        assert getattr(femnn, name).__doc__, f"femnn.{name} has no docstring"
+# Rooms whose names are not yet exported, annotated and documented: delete a room here when it is.
+AWAITED: set[str] = {
+    "assembly",
+    "assembly/hourglass",
+    "cohesive",
+    "cohesive/recurrent",
+    "cohesive/training",
+    "geometry",
+    "integration",
+    "interfaces",
+    "multiscale",
+    "multiscale/grains",
+    "multiscale/rve",
+    "networks",
+    "parallel",
+    "quadrature",
+    "quadrature/adaptive",
+    "quadrature/corrected",
+    "quadrature/moved",
+    "reservoir",
+    "reservoir/fault",
+    "solids",
+    "solvers",
+    "solvers/linear",
+    "solvers/nonlinear",
+}
+
+
+def packages():
+    """Names of femnn and of its packages, except those that are awaited."""
+    folders = [path.parent.relative_to(ROOT).as_posix() for path in modules() if path.name == "__init__.py"]
+    return [f"femnn.{folder}".replace("/", ".").removesuffix("..") for folder in folders if folder not in AWAITED]
+
+
+@pytest.mark.parametrize("name", packages())
+def test_packages_say_what_they_are_for_and_export_their_names(name):
+    package = importlib.import_module(name)
+    assert package.__doc__
+    assert sorted(set(package.__all__)) == sorted(package.__all__)
+    for exported in package.__all__:
+        assert hasattr(package, exported), f"{name}.{exported} does not exist"
+        assert not exported.startswith("_")
+
+
+def incomplete(thing):
+    """What a function or class lacks: docstrings and annotations of itself and of its public methods."""
+    if inspect.isclass(thing):
+        members = {f".{name}": member for name, member in vars(thing).items() if not name.startswith("_")}
+        # those of dataclasses and protocols are generated
+        if "__init__" in vars(thing) and not dataclasses.is_dataclass(thing) and Protocol not in thing.__mro__:
+            members[""] = thing.__init__
+        functions = {name: unwrapped(member) for name, member in members.items()}
+        documented = {"": thing, **{name: getattr(thing, name[1:]) for name in functions if name}}
+    else:
+        functions, documented = {"": thing}, {"": thing}
+    for name, function in functions.items():
+        if inspect.isfunction(function):
+            parameters = [*inspect.signature(function).parameters.values()]
+            bare = [p.name for p in parameters if p.annotation is p.empty and p.name not in ("self", "cls")]
+            bare += ["return"] * ("return" not in function.__annotations__)
+            yield from (f"{name} has no annotation of {which}" for which in bare)
+            if not inspect.getdoc(documented[name]):
+                yield f"{name} has no docstring"
+    if inspect.isclass(thing) and not thing.__doc__:
+        yield " has no docstring"
+
+
+def unwrapped(member):
+    """The function behind a method, property, static or class method."""
+    member = getattr(member, "fget", None) or getattr(member, "func", None) or member
+    return inspect.unwrap(getattr(member, "__func__", member))
+
+
+@pytest.mark.parametrize("name", packages())
+def test_public_names_are_annotated_and_documented(name):
+    package, lacking = importlib.import_module(name), []
+    for exported in package.__all__:
+        thing = getattr(package, exported)
+        module = getattr(thing, "__module__", None) or ""
+        if (inspect.isclass(thing) or inspect.isfunction(thing)) and room(module) not in AWAITED:
+            lacking += [f"{exported}{what}" for what in incomplete(thing)]
+    assert not lacking
+
+
+def test_types_are_shipped():
+    assert (ROOT / "py.typed").is_file()
+    # hatchling takes all of a package that git does not ignore
+    settings = (ROOT.parent / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'packages = ["femnn"]' in settings
+    done = subprocess.run(["git", "check-ignore", "femnn/py.typed"], cwd=ROOT.parent, capture_output=True)
+    assert done.returncode != 0
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_are_documented_short_and_their_examples_run(path):
+def test_a_file_is_documented_and_its_examples_run(path):
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 400
-    if text:
-        assert ast.get_docstring(ast.parse(text)), "a file says what it is"
+    assert ast.get_docstring(ast.parse(text)), "a file says what it is"
     name = ".".join(("femnn", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
     if ">>>" in text:
         failed, tried = doctest.testmod(importlib.import_module(name))

@@ -1,1 +1,32 @@
-"""Files: written whole or not at all, read with checks; weights, tables, series for ParaView."""
+"""Files: written whole or not at all, read with checks.
+
+Weight files with their cards, data sets of time for ParaView, tables as text, and the folders of what comes with femnn.
+
+>>> from femnn.io import load_weights, shipped_weights
+>>> tensors, card = load_weights(shipped_weights()[0])
+>>> card["kind"]
+'cohesive-law'
+"""
+
+from femnn.io.atomic import atomic_write, temporary_folder
+from femnn.io.locations import data_folder
+from femnn.io.tables import aligned, markdown
+from femnn.io.time_series import TimeSeries, padded, time_series
+from femnn.io.weight_files import load_state, load_weights, locate, save_state, save_weights, shipped_weights
+
+__all__ = [
+    "TimeSeries",
+    "aligned",
+    "atomic_write",
+    "data_folder",
+    "load_state",
+    "load_weights",
+    "locate",
+    "markdown",
+    "padded",
+    "save_state",
+    "save_weights",
+    "shipped_weights",
+    "temporary_folder",
+    "time_series",
+]

@@ -1,13 +1,14 @@
-"""Where meshes, benchmarks and examples of femnn lie: in the wheel, or beside the package in a checkout."""
+"""Folders of the meshes, benchmarks and examples of femnn: in the wheel, or beside the package in a checkout."""
 
 from pathlib import Path
 
 from femnn.exceptions import FemnnError
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+#: Folder of the package.
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def data_folder(name):
+def data_folder(name: str) -> Path:
     """Folder ``"meshes"``, ``"benchmarks"`` or ``"examples"``.
 
     Raises
@@ -15,7 +16,7 @@ def data_folder(name):
     FemnnError
         If neither the wheel's nor the checkout's folder exists.
     """
-    in_wheel, checkout = _PACKAGE / "data" / name, _PACKAGE.parent
+    in_wheel, checkout = PACKAGE / "data" / name, PACKAGE.parent
     if in_wheel.is_dir():
         return in_wheel
     # beside an installed package lie other packages, not our folders

@@ -1,7 +1,10 @@
 """Tables as text: in markdown, for README and terminal alike, and plainly aligned."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-def markdown(rows, columns):
+
+def markdown(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, str]]) -> str:
     """A table of ``rows`` (dicts); ``columns`` maps each key to its heading and format. ``None`` prints as a dash.
 
     >>> print(markdown([{"n": 8, "t": 0.5}, {"n": 27, "t": None}], {"n": ("points", "{}"), "t": ("s", "{:.2f}")}))
@@ -27,7 +30,7 @@ def markdown(rows, columns):
     return "\n".join(lines)
 
 
-def aligned(rows, left=1):
+def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Rows of text in columns, the first ``left`` of them to the left, the others to the right.
 
     >>> print(aligned([["rule", "points"], ["8", "46,304"]]))

@@ -1,7 +1,9 @@
 """Fields that change with time as files for ParaView: VTU files with a PVD index, or one XDMF file."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 from xml.etree import ElementTree
 
 import meshio
@@ -12,7 +14,14 @@ from femnn.exceptions import ParameterError
 from femnn.io.atomic import atomic_write
 
 
-def time_series(path, start=None):
+class TimeSeries(Protocol):
+    """A series of meshes with fields, which grows by one at a time."""
+
+    def write(self, t: float, mesh: meshio.Mesh) -> None:
+        """Add the ``mesh`` with its fields at time ``t``."""
+
+
+def time_series(path: str | os.PathLike, start: float | None = None) -> TimeSeries:
     """A series of meshes with fields in ``path``: ``write(t, mesh)`` adds a ``meshio.Mesh``.
 
     Parameters
@@ -27,7 +36,7 @@ def time_series(path, start=None):
     ParameterError
         If the suffix is another one.
     """
-    kinds = {".pvd": _PvdSeries, ".xdmf": _XdmfSeries}
+    kinds: dict[str, Callable[[Path, float | None], TimeSeries]] = {".pvd": _PvdSeries, ".xdmf": _XdmfSeries}
     path = Path(path)
     if path.suffix not in kinds:
         raise ParameterError(f"{path} has the suffix {path.suffix!r}; a series is a .pvd or an .xdmf file")
@@ -35,21 +44,22 @@ def time_series(path, start=None):
 
 
 class _PvdSeries:
-    def __init__(self, path, start):
-        self.path, self._entries = path, []
+    def __init__(self, path: Path, start: float | None) -> None:
+        self.path = path
+        self._entries: list[tuple[float, str]] = []
         if start is not None:
             sets = ElementTree.parse(path).iter("DataSet")
-            known = [(float(own.get("timestep")), own.get("file")) for own in sets]
-            self._entries = [own for own in known if own[0] <= start]
+            entries = [(float(entry.attrib["timestep"]), entry.attrib["file"]) for entry in sets]
+            self._entries = [(t, name) for t, name in entries if t <= start]
 
-    def write(self, t, mesh):
+    def write(self, t: float, mesh: meshio.Mesh) -> None:
         name = f"{self.path.stem}-{len(self._entries):04d}.vtu"
         with atomic_write(self.path.with_name(name)) as temporary:
             mesh.write(temporary)
         self._entries.append((t, name))
         self._write_index()
 
-    def _write_index(self):
+    def _write_index(self) -> None:
         root = ElementTree.Element("VTKFile", type="Collection", version="0.1")
         collection = ElementTree.SubElement(root, "Collection")
         for t, name in self._entries:
@@ -59,14 +69,14 @@ class _PvdSeries:
 
 
 class _XdmfSeries:
-    def __init__(self, path, start):
+    def __init__(self, path: Path, start: float | None) -> None:
         self.path = path
         # numbers in the file itself: meshio's HDF wants h5py, and writes into the working directory
         self._writer = TimeSeriesWriter(path, data_format="XML")
         if start is not None:
             self._take_up(start)
 
-    def _take_up(self, start):
+    def _take_up(self, start: float) -> None:
         with TimeSeriesReader(self.path) as reader:
             points, cells = reader.read_points_cells()
             for step in range(reader.num_steps):
@@ -74,12 +84,12 @@ class _XdmfSeries:
                 if float(t) <= start:
                     self._add(float(t), meshio.Mesh(points, cells, point_data, cell_data))
 
-    def _add(self, t, mesh):
+    def _add(self, t: float, mesh: meshio.Mesh) -> None:
         if not self._writer.has_mesh:
             self._writer.write_points_cells(mesh.points, mesh.cells)
         self._writer.write_data(t, mesh.point_data, mesh.cell_data)
 
-    def write(self, t, mesh):
+    def write(self, t: float, mesh: meshio.Mesh) -> None:
         self._add(t, mesh)
         # whole after every state, so that a run that ends early leaves what it had
         with atomic_write(self.path) as temporary:
@@ -87,6 +97,6 @@ class _XdmfSeries:
             self._writer.__exit__()
 
 
-def padded(vectors):
+def padded(vectors: np.ndarray) -> np.ndarray:
     """Vectors (n, dim) with the third component 0 where there are two."""
     return np.pad(vectors, ((0, 0), (0, 3 - vectors.shape[1])))

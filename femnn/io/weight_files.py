@@ -131,12 +131,12 @@ def locate(name_or_path: str | os.PathLike) -> tuple[Path, Path]:
     """
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise WeightFileError(f"weights are {name_or_path!r}; pass the name of shipped weights or the path of a file")
-    given = os.fspath(name_or_path)
-    is_name = not any(mark in given for mark in ("/", os.sep, ".safetensors", ".json"))
+    name = os.fspath(name_or_path)
+    is_name = not any(mark in name for mark in ("/", os.sep, ".safetensors", ".json"))
     if is_name:
-        weights, card = _pair(_shipped_folder() / given)
+        weights, card = _pair(_shipped_folder() / name)
     else:
-        weights, card = _pair(Path(given))
+        weights, card = _pair(Path(name))
     if not weights.is_file():
         shipped = shipped_weights()
         hint = f"the shipped ones are {', '.join(shipped) or 'none'}; a file of your own needs its folder or suffix"
@@ -190,9 +190,9 @@ def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> tuple[di
     entries = header.get("__metadata__", {})
     if "state" not in entries or "sha256" not in entries:
         raise WeightFileError(f"{path} is no checkpoint of femnn but another safetensors file; pass another path")
-    found = digest(tensors, entries["state"])
-    if found != entries["sha256"]:
-        raise WeightFileError(f"{path} is damaged: its sha256 is {found}, it should be {entries['sha256']}; {remedy}")
+    sha256 = digest(tensors, entries["state"])
+    if sha256 != entries["sha256"]:
+        raise WeightFileError(f"{path} is damaged: its sha256 is {sha256}, it should be {entries['sha256']}; {remedy}")
     state = json.loads(entries["state"])
     _compare(state["identity"], identity, path)
     return tensors, state["history"]
@@ -261,10 +261,10 @@ def _read_card(file: Path) -> dict[str, Any]:
         card = json.loads(_read(file).decode("utf-8"))
     except ValueError as error:
         raise WeightFileError(f"{file} is not JSON: {error}; fetch the card again") from error
-    found = card.get("format") if isinstance(card, dict) else type(card).__name__
-    if found != FORMAT:
+    format_name = card.get("format") if isinstance(card, dict) else type(card).__name__
+    if format_name != FORMAT:
         raise WeightFileError(
-            f"{file} is no card of femnn: its format is {found!r} instead of {FORMAT!r}; pass another file"
+            f"{file} is no card of femnn: its format is {format_name!r} instead of {FORMAT!r}; pass another file"
         )
     if card.get("version") != VERSION:
         raise WeightFileError(

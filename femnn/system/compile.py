@@ -33,7 +33,7 @@ _told = False
 def njit(**options: Any) -> Callable[[Callable], Any]:
     """Decorator that compiles a kernel: ``numba.njit`` with the same options.
 
-    >>> @njit(cache=True)
+    >>> @njit(error_model="numpy")
     ... def twice(x):
     ...     return 2 * x
     >>> twice(21)
@@ -60,7 +60,7 @@ def njit(**options: Any) -> Callable[[Callable], Any]:
 class _Kernel(CPUDispatcher):
     """A compiled function that works even if what was compiled cannot be kept."""
 
-    def compile(self, signature):
+    def compile(self, signature: Any) -> Any:
         try:
             return super().compile(signature)
         except OSError as error:
@@ -73,9 +73,9 @@ class _Kernel(CPUDispatcher):
 class _ParallelKernel(_Kernel):
     """A compiled function that uses threads."""
 
-    serial = None
+    serial: Any = None
 
-    def __call__(self, *arguments, **named):
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         if _threads_lost:
             return _without_threads(self)(*arguments, **named)
         if _layer() == "workqueue":
@@ -129,13 +129,15 @@ if hasattr(os, "register_at_fork"):
 
 
 @njit(parallel=True, cache=True)
-def _fill(values):
+def _fill(values: np.ndarray) -> None:
     for i in prange(len(values)):
         values[i] = i
 
 
 def probe_threads() -> tuple[str, Path | None]:
     """Layer that the threads of parallel kernels come from, and the folder that keeps compiled kernels, if any."""
+    if not isinstance(_fill, CPUDispatcher):
+        return "none, because NUMBA_DISABLE_JIT is set", None
     _fill(np.empty(64))
     folder = _fill.stats.cache_path
     return numba.threading_layer(), None if folder is None else Path(folder)

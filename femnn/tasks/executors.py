@@ -1,4 +1,4 @@
-"""Where many tasks run: in this process, in processes of this machine, or on the Dask cluster at an address."""
+"""Executors of tasks: this process, processes of this machine, or the Dask cluster at an address."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ import os
 import signal
 import traceback
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from multiprocessing import resource_tracker
 from pathlib import Path
 
@@ -15,8 +16,8 @@ import psutil
 
 from femnn.exceptions import MissingExtraError, SchedulerError
 
-# Seconds that a scheduler has to answer, and to have a worker.
-_PATIENCE = 10
+#: Seconds that a scheduler has to answer, and to have a worker.
+PATIENCE = 10
 
 # How often a cluster on this machine is started before its workers' deaths are taken for no accident.
 _STARTS = 3
@@ -25,8 +26,14 @@ _STARTS = 3
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
+# A key with its arrays, or with the message of what went wrong.
+Attempt = tuple[str, dict[str, np.ndarray] | None, str | None]
+
+
 @contextlib.contextmanager
-def attempts(function, tasks, queue, workers, scheduler):
+def attempts(
+    function: Callable, tasks: Mapping[str, Mapping], queue: deque[str], workers: int | None, scheduler: str | None
+) -> Iterator[Iterable[Attempt]]:
     """Yield the attempts at the tasks in ``queue`` as they end: (key, arrays, message), one of the last two None.
 
     Keys may be appended to ``queue`` for another attempt while they are consumed; otherwise the arguments are those of
@@ -37,8 +44,8 @@ def attempts(function, tasks, queue, workers, scheduler):
     elif scheduler is None and (workers == 0 or (workers in (None, 1) and not _has_distributed())):
         yield ((key, *_attempt(function, tasks[key])) for key in _taken(queue))
     elif not _has_distributed():
-        asked = f"workers={workers}" if scheduler is None else f"scheduler={scheduler!r}"
-        raise MissingExtraError(f"{asked} needs the package distributed: pip install 'femnn[distributed]'")
+        argument = f"workers={workers}" if scheduler is None else f"scheduler={scheduler!r}"
+        raise MissingExtraError(f"{argument} needs the package distributed: pip install 'femnn[distributed]'")
     else:
         with _quietly(), _local(workers, len(queue)) if scheduler is None else _cluster_at(scheduler) as client:
             yield _attempts_there(client, function, tasks, queue)
@@ -125,15 +132,15 @@ def _cluster_at(address):
     from distributed import Client
 
     try:
-        client = Client(address, timeout=_PATIENCE, set_as_default=False)
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise SchedulerError(
-            f"no Dask scheduler answers at {address!r} within {_PATIENCE} s ({error}); "
+            f"no Dask scheduler answers at {address!r} within {PATIENCE} s ({error}); "
             "start one with `dask scheduler`, which prints its address"
         ) from error
     with client:
         try:
-            client.wait_for_workers(1, timeout=_PATIENCE)
+            client.wait_for_workers(1, timeout=PATIENCE)
         except (TimeoutError, asyncio.TimeoutError) as error:
             raise SchedulerError(
                 f"the Dask scheduler at {address!r} has no workers; start some with `dask worker {address}`"

@@ -9,15 +9,20 @@ import os
 import re
 import zipfile
 from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from femnn.exceptions import DatasetError, ParameterError, TaskError
 from femnn.io.atomic import atomic_write
 from femnn.tasks.executors import attempts
+
+Task = TypeVar("Task", bound=Callable)
 
 # Where a file keeps what made it; no result has this name.
 _FINGERPRINT = "fingerprint of femnn.tasks"
@@ -25,27 +30,27 @@ _FINGERPRINT = "fingerprint of femnn.tasks"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the tasks of :func:`run_tasks`, by their keys.
+    """Results and failures of the tasks of :func:`run_tasks`, by their keys.
 
     Attributes
     ----------
     results
         Path of each result that is there, in the order of the tasks.
     failures
-        Why the other tasks have none: the message of their last attempt.
+        For the other tasks the message of their last attempt.
     ran
-        How many results were computed now; the others had been there.
+        Number of results that were computed now; the others had been there.
     """
 
     results: dict[str, Path] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     ran: int = 0
 
-    def load(self, key):
+    def load(self, key: str) -> dict[str, np.ndarray]:
         """The arrays of one result, by name."""
         return load_result(self.results[key])
 
-    def require_all(self):
+    def require_all(self) -> "Outcome":
         """This outcome.
 
         Raises
@@ -62,7 +67,7 @@ class Outcome:
         return self
 
 
-def task_name(name):
+def task_name(name: str) -> Callable[[Task], Task]:
     """Decorator that fixes the name of a function in fingerprints, so that it may move and be renamed.
 
     Without it the name is ``MODULE.FUNCTION``, and results of an earlier run would be refused after a move.
@@ -74,15 +79,23 @@ def task_name(name):
     ...     return {"values": np.random.default_rng(seed).normal(size=3)}
     """
 
-    def named(function):
-        function.task_name = name
+    def named(function: Task) -> Task:
+        function.task_name = name  # type: ignore[attr-defined]
         return function
 
     return named
 
 
 def run_tasks(
-    function, tasks, folder, *, workers=None, scheduler=None, retries=1, version="", progress=True
+    function: Callable[..., Mapping[str, ArrayLike]],
+    tasks: Mapping[str, Mapping[str, Any]],
+    folder: str | os.PathLike,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    retries: int = 1,
+    version: str = "",
+    progress: bool = True,
 ) -> Outcome:
     """Run ``function(**arguments)`` for every task and keep what it returns; go on where an earlier run stopped.
 
@@ -106,8 +119,8 @@ def run_tasks(
     scheduler
         Address of a Dask scheduler, for instance ``"tcp://192.168.0.5:8786"``, whose workers run the tasks instead.
     retries
-        How often a task is tried again that raises or whose worker dies. One that has died beside others runs by
-        itself before that counts, because any of them may have killed the worker.
+        How often a task is tried again that raises or whose worker dies. A task that was running beside others when its
+        worker died is retried alone before that counts, because any of them may have killed the worker.
     version
         Part of the fingerprint, for what the arguments do not say; raise it when the function changes its results.
     progress
@@ -127,14 +140,15 @@ def run_tasks(
     folder = Path(folder)
     _check(function, tasks, workers, scheduler, retries)
     files = {key: folder / f"{key}.npz" for key in tasks}
-    fingerprints = {key: _fingerprint(function, key, arguments, version) for key, arguments in tasks.items()}
-    there = {key for key, file in files.items() if _is_there(file, fingerprints[key])}
-    queue = deque(key for key in tasks if key not in there)
-    failures, tries = {}, Counter()
+    fingerprints = {key: fingerprint(function, key, arguments, version) for key, arguments in tasks.items()}
+    kept = {key for key, file in files.items() if _is_kept(file, fingerprints[key])}
+    queue = deque(key for key in tasks if key not in kept)
+    failures: dict[str, str] = {}
+    tries: Counter[str] = Counter()
     with (
         tqdm(
             total=len(tasks),
-            initial=len(there),
+            initial=len(kept),
             desc=function.__name__.strip("_"),
             unit="task",
             disable=None if progress else True,
@@ -152,10 +166,10 @@ def run_tasks(
                 failures[key] = message
             bar.update()
     results = {key: file for key, file in files.items() if key not in failures}
-    return Outcome(results, {key: failures[key] for key in tasks if key in failures}, len(results) - len(there))
+    return Outcome(results, {key: failures[key] for key in tasks if key in failures}, len(results) - len(kept))
 
 
-def load_result(path):
+def load_result(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays that a task left in ``path``, by name; raises DatasetError if it is damaged."""
     with _opened(path) as opened:
         return {name: opened[name] for name in opened.files if name != _FINGERPRINT}
@@ -175,7 +189,8 @@ def _check(function, tasks, workers, scheduler, retries):
         raise ParameterError(f"workers is {workers} and scheduler {scheduler!r}; give one of them")
 
 
-def _fingerprint(function, key, arguments, version):
+def fingerprint(function: Callable, key: str, arguments: Mapping[str, Any], version: str) -> str:
+    """Hash of the function's name, its arguments and the version: what a result must have been made with."""
     try:
         described = json.dumps(arguments, sort_keys=True, default=_described)
     except TypeError as error:
@@ -200,15 +215,15 @@ def _described(value):
     raise TypeError(f"a {type(value).__name__} has no fingerprint")
 
 
-def _is_there(file, fingerprint):
+def _is_kept(file, fingerprint):
     if not file.exists():
         return False
     with _opened(file) as opened:
-        found = str(opened[_FINGERPRINT])
-    if found != fingerprint:
+        made_with = str(opened[_FINGERPRINT])
+    if made_with != fingerprint:
         raise DatasetError(
-            f"{file} was made by another function, other arguments or another version (fingerprint {found[:12]}, asked "
-            f"for is {fingerprint[:12]}); choose another folder, or delete it to make it again"
+            f"{file} was made by another function, other arguments or another version (fingerprint {made_with[:12]}, "
+            f"needed is {fingerprint[:12]}); choose another folder, or delete it to make it again"
         )
     return True
 

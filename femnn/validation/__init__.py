@@ -1,1 +1,61 @@
-"""Problems that examples, tests and benchmarks share."""
+"""Problems and comparisons that examples, tests, benchmarks and commands share.
+
+Beams that delaminate against closed forms, quadrature rules side by side on a loaded structure, and the inspection of a
+mesh. Pictures and files of an inspection are in ``inspection_output``, which loads matplotlib.
+
+>>> from femnn.validation import Beam
+>>> Beam("dcb").mesh().nelements
+1040
+"""
+
+from femnn.validation.delamination import (
+    Beam,
+    Delamination,
+    Setup,
+    classical,
+    closed_form,
+    delaminate,
+    difference,
+    mixed_mode,
+    plateau,
+)
+from femnn.validation.mesh_inspection import (
+    Integration,
+    RuleFigures,
+    Shape,
+    make_rule,
+    measure_integration,
+    measure_shape,
+)
+from femnn.validation.rule_comparison import (
+    Comparison,
+    LoadCase,
+    Structure,
+    compare_rules,
+    load_case,
+    standard_rules,
+)
+
+__all__ = [
+    "Beam",
+    "Comparison",
+    "Delamination",
+    "Integration",
+    "LoadCase",
+    "RuleFigures",
+    "Setup",
+    "Shape",
+    "Structure",
+    "classical",
+    "closed_form",
+    "compare_rules",
+    "delaminate",
+    "difference",
+    "load_case",
+    "make_rule",
+    "measure_integration",
+    "measure_shape",
+    "mixed_mode",
+    "plateau",
+    "standard_rules",
+]

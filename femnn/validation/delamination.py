@@ -1,22 +1,27 @@
 """Beams that delaminate: double cantilever (mode I), end-notched flexure (mode II) and mixed-mode bending.
 
-What the examples, the tests and the benchmark share. Every beam is a strip in plane strain, split along its middle
+Examples, tests and the benchmark share them. Every beam is a strip in plane strain, split along its middle
 plane: cracked up to ``crack``, held by a cohesive law beyond. Loads act as shear over whole sections and balance each
 other, so nothing depends on supports, and the energy release rate follows exactly from loads and slopes,
 G = −Σ F ∂u/∂x (the J-integral around the beam; Anthony & Paris, Int. J. Fract. 38 (1988) R19-R21).
 """
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import skfem
+from numpy.typing import ArrayLike
 from skfem.helpers import sym_grad, trace
 
 from femnn.cohesive.classical import ContactCohesive, ExponentialCohesive
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.integration.lame import lame_parameters
 from femnn.interfaces.elements import InterfaceElements
 from femnn.interfaces.problem import CohesiveProblem, Restart
 from femnn.interfaces.split import Interface
@@ -59,21 +64,21 @@ class Beam:
     young: float = 120e9
     poisson: float = 0.3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.test not in LOADS:
             raise ParameterError(f"test={self.test!r} is unknown; choose one of {', '.join(LOADS)}")
 
     @property
-    def modulus(self):
+    def modulus(self) -> float:
         """In plane strain, Pa."""
         return self.young / (1.0 - self.poisson**2)
 
     @property
-    def bending(self):
+    def bending(self) -> float:
         """Stiffness E'I of one arm, N m²."""
         return self.modulus * self.arm**3 / 12.0
 
-    def mesh(self):
+    def mesh(self) -> skfem.MeshQuad:
         """The whole strip, with the boundary ``middle``; elements are fine where the crack grows."""
         begin, end = self.crack - 2e-3, self.crack + self.growth + 6e-3
         fine = np.linspace(begin, end, round((end - begin) / self.element) + 1)
@@ -104,9 +109,9 @@ LOADS = {
 TITLES = {"dcb": "Double cantilever beam", "enf": "End-notched flexure", "mmb": "Mixed-mode bending"}
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Delamination:
-    """What a beam test gives: one entry per state of equilibrium in each array.
+    """Course of a beam test: one entry per state of equilibrium in each array.
 
     Attributes
     ----------
@@ -129,11 +134,14 @@ class Delamination:
     setup: "Setup"
     u: np.ndarray
 
+    def __repr__(self) -> str:
+        return f"<Delamination: {self.setup.beam.test}, {len(self.load)} states, load up to {self.load.max():.3g} N/m>"
+
 
 class Setup:
     """A beam with a law: mesh, interfaces, problem, load and supports."""
 
-    def __init__(self, beam, law):
+    def __init__(self, beam: Beam, law: Any) -> None:
         self.beam, self.law = beam, law
         self.interface = Interface.split(beam.mesh(), "middle")
         self.mesh = self.interface.mesh
@@ -153,10 +161,10 @@ class Setup:
 
     def _section(self, x, side):
         """Vertices of one arm at ``x``, and shares of a load that is spread evenly over its height."""
-        own = np.isin(
+        on_side = np.isin(
             np.arange(self.mesh.nvertices), self.mesh.t[:, side * self.mesh.p[1][self.mesh.t].mean(axis=0) > 0]
         )
-        nodes = np.flatnonzero(own & (np.abs(self.mesh.p[0] - x) < 1e-9))
+        nodes = np.flatnonzero(on_side & (np.abs(self.mesh.p[0] - x) < 1e-9))
         nodes = nodes[np.argsort(self.mesh.p[1, nodes])]
         shares = np.full(len(nodes), 1.0)
         shares[[0, -1]] = 0.5
@@ -168,7 +176,7 @@ class Setup:
         low, high = end[self.mesh.p[1, end].argmin()], end[self.mesh.p[1, end].argmax()]
         return np.array([2 * low, 2 * low + 1, 2 * high])
 
-    def release(self, u, load):
+    def release(self, u: np.ndarray, load: float) -> float:
         """Energy release rate −Σ F ∂u/∂x, J/m²."""
         p, force = self.mesh.p, load * self.load.reshape(-1, 2)[:, 1]
         deflection, total = u.reshape(-1, 2)[:, 1], 0.0
@@ -177,7 +185,16 @@ class Setup:
         return total
 
 
-def delaminate(beam, law, *, increment=0.1, rtol=1e-4, progress=True, callback=None, restart=None):
+def delaminate(
+    beam: Beam,
+    law: Any,
+    *,
+    increment: float = 0.1,
+    rtol: float = 1e-4,
+    progress: bool = True,
+    callback: Callable[[Setup, Any], None] | None = None,
+    restart: str | os.PathLike | None = None,
+) -> Delamination:
     """Follow a beam until its crack has grown by ``beam.growth``.
 
     Parameters
@@ -220,7 +237,7 @@ def delaminate(beam, law, *, increment=0.1, rtol=1e-4, progress=True, callback=N
             callback(setup, step)
         return bool((far | ~ahead).all())
 
-    begin = Restart(None, 0.0, None)
+    begin: Restart | None = None
     if restart is not None and Path(restart).exists():
         begin = setup.problem.load(restart)
     path = arc_length(
@@ -232,9 +249,9 @@ def delaminate(beam, law, *, increment=0.1, rtol=1e-4, progress=True, callback=N
         control="dissipation",
         rtol=rtol,
         solver=partial(solve, method="splu"),
-        initial=begin.u,
-        start=begin.t,
-        heading=begin.heading,
+        initial=None if begin is None else begin.u,
+        start=0.0 if begin is None else begin.t,
+        heading=None if begin is None else begin.heading,
         callback=record,
         progress=progress,
     )
@@ -246,17 +263,17 @@ def delaminate(beam, law, *, increment=0.1, rtol=1e-4, progress=True, callback=N
             np.array(path.steps[-1].residuals),
             path.t,
         )
-    columns = (np.array(column) for column in zip(*records, strict=True))
-    return Delamination(*columns, setup, path.u)
+    columns = [np.array(column) for column in zip(*records, strict=True)]
+    return Delamination(columns[0], columns[1], columns[2], columns[3], columns[4], setup, path.u)
 
 
-def plateau(result):
+def plateau(result: Delamination) -> float:
     """Energy release rate while the crack grows steadily, J/m²: the median over the last third of the growth."""
     grown = result.cracked if np.isfinite(result.cracked).all() else result.displacement
     return float(np.median(result.release[grown > grown[0] + 0.67 * (grown[-1] - grown[0])]))
 
 
-def difference(one, other):
+def difference(one: Delamination, other: Delamination) -> float:
     """Largest difference of two load-displacement curves at the same displacement, over the largest load.
 
     Where a beam snaps back, the displacement does not tell states apart: there loads are compared along the curves'
@@ -278,21 +295,21 @@ def difference(one, other):
     return float(gaps[reached | rising].max())
 
 
-def classical(law):
+def classical(law: Any) -> Any:
     """The classical law with the toughnesses of ``law``: itself, or what a recurrent one was trained on."""
     return law.reference() if isinstance(law, RecurrentCohesive) else law
 
 
 def _expected_load(beam, law):
-    own = classical(law)
+    reference = classical(law)
     if beam.test == "mmb":
-        toughness = 0.5 * (own.normal_toughness + own.shear_toughness)
+        toughness = 0.5 * (reference.normal_toughness + reference.shear_toughness)
         rate = 12.0 * ((3.0 * beam.lever - 1.0) / 4.0) ** 2 + 9.0 / 16.0 * (1.0 + beam.lever) ** 2
         return np.sqrt(toughness * beam.modulus * beam.arm**3 / rate) / beam.crack
-    return closed_form(beam, own, beam.crack)[0]
+    return closed_form(beam, reference, beam.crack)[0]
 
 
-def closed_form(beam, law, cracks):
+def closed_form(beam: Beam, law: Any, cracks: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Load and displacement of beam theory for a crack of each length (n,) that just grows: two arrays.
 
     Timoshenko beams; the arms of the double cantilever are longer by χ·arm (Williams' root rotation, isotropic).
@@ -311,7 +328,7 @@ def closed_form(beam, law, cracks):
     raise ParameterError("mixed-mode bending has no closed form for the displacement here; see mixed_mode")
 
 
-def mixed_mode(beam, law, crack):
+def mixed_mode(beam: Beam, law: Any, crack: float) -> tuple[float, float]:
     """Mode II share of a beam's crack of given length after beam theory, and what a classical law resists it with."""
     if beam.test != "mmb":
         share = {"dcb": 0.0, "enf": 1.0}[beam.test]
@@ -337,13 +354,13 @@ def _slope(p, deflection, node, mesh):
 @skfem.BilinearForm
 def _normal(u, v, w):
     e, f = sym_grad(u), sym_grad(v)
-    return w["lame"] * trace(e) * trace(f) + 2.0 * w["shear"] * (e[0, 0] * f[0, 0] + e[1, 1] * f[1, 1])
+    return w["lmbda"] * trace(e) * trace(f) + 2.0 * w["mu"] * (e[0, 0] * f[0, 0] + e[1, 1] * f[1, 1])
 
 
 @skfem.BilinearForm
 def _shear(u, v, w):
     e, f = sym_grad(u), sym_grad(v)
-    return 4.0 * w["shear"] * e[0, 1] * f[0, 1]
+    return 4.0 * w["mu"] * e[0, 1] * f[0, 1]
 
 
 # scikit-fem's lowest order on quadrilaterals has four points already
@@ -352,8 +369,7 @@ _MIDDLE = (np.array([[0.5], [0.5]]), np.array([1.0]))
 
 def _stiffness(mesh, beam):
     """Plane strain; the shear is integrated at the middle of each element, which else would lock in bending."""
-    lame = beam.young * beam.poisson / ((1 + beam.poisson) * (1 - 2 * beam.poisson))
-    shear = beam.young / (2 * (1 + beam.poisson))
+    lmbda, mu = lame_parameters(beam.young, beam.poisson)
     element = skfem.ElementVector(skfem.ElementQuad1())
     full, middle = skfem.Basis(mesh, element, intorder=3), skfem.Basis(mesh, element, quadrature=_MIDDLE)
-    return _normal.assemble(full, lame=lame, shear=shear) + _shear.assemble(middle, shear=shear)
+    return _normal.assemble(full, lmbda=lmbda, mu=mu) + _shear.assemble(middle, mu=mu)

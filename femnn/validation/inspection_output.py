@@ -1,20 +1,26 @@
-"""What ``femnn inspect`` writes: cell fields for ParaView and a picture."""
+"""Findings of ``femnn inspect`` as files: cell fields for ParaView and a picture."""
+
+import os
+from typing import Any
 
 import meshio
 import numpy as np
 from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
+from skfem import MeshHex
 from skfem.io.meshio import to_meshio
 
 from femnn.io.atomic import atomic_write
 from femnn.plotting import PLAIN, draw_surface, save
+from femnn.validation.mesh_inspection import Integration, Shape
 
 _CHOSEN, _NEEDED = "#1f6f8b", "#e0a030"
-_STATUS = ListedColormap([PLAIN, "#d62728", "#9467bd"])
+_STATUS_COLOURS: list[Any] = [PLAIN, "#d62728", "#9467bd"]
+_STATUS = ListedColormap(_STATUS_COLOURS)
 
 
-def write_fields(path, mesh, shape, integration):
+def write_fields(path: str | os.PathLike, mesh: MeshHex, shape: Shape, integration: Integration | None) -> None:
     """Write the mesh with the findings as cell fields.
 
     ``status`` is 0 for a healthy, 1 for a folded, 2 for a degenerate element. Elements that were not integrated have 0
@@ -46,12 +52,12 @@ def _on_all(shape, values, missing, kind):
     return field
 
 
-def draw(path, name, mesh, shape, integration):
+def draw(path: str | os.PathLike, name: str, mesh: MeshHex, shape: Shape, integration: Integration | None) -> None:
     """Write the picture: the surface, and how many points go where; only the surface if nothing was integrated."""
-    figure = Figure(figsize=(13.0, 10.5) if integration is not None else (13.0, 5.8), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+    figure = Figure(figsize=(13.0, 10.5) if integration is not None else (13.0, 5.8))
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     # subfigures: the long labels of the lower row are not to narrow the upper one
-    upper, *lower = np.atleast_1d(figure.subfigures(1 if integration is None else 2, 1))
+    upper, *lower = figure.subfigures(1 if integration is None else 2, 1, squeeze=False).ravel()
     left, right = (upper.add_subplot(1, 2, k, projection="3d") for k in (1, 2))
     _draw_quality(upper, right, mesh, shape)
     if integration is None:

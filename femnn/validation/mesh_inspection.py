@@ -1,9 +1,11 @@
-"""What ``femnn inspect`` finds out about a mesh: shape of its elements, points they need, Error of the rules."""
+"""Findings of ``femnn inspect`` about a mesh: shape of its elements, points they need, Error of the rules."""
 
+import os
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from skfem import MeshHex
 from tqdm import tqdm
 
 from femnn.exceptions import FemnnWarning
@@ -25,7 +27,7 @@ UNIFORM = (2, 3, 4)
 _CHUNK = 2048
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Shape:
     """Status and quality of all elements, each of shape (n,)."""
 
@@ -35,23 +37,26 @@ class Shape:
     distance: np.ndarray
     volume: np.ndarray
 
+    def __repr__(self) -> str:
+        return f"<Shape of {len(self.status)} elements, {len(self.valid)} of them valid>"
+
     @property
-    def valid(self):
+    def valid(self) -> np.ndarray:
         """Indices of the elements that can be integrated."""
         return np.flatnonzero(self.status == VALID)
 
     @property
-    def folded(self):
+    def folded(self) -> np.ndarray:
         """Indices of the elements whose det J changes sign."""
         return np.flatnonzero(self.status == FOLDED)
 
     @property
-    def degenerate(self):
+    def degenerate(self) -> np.ndarray:
         """Indices of the elements whose det J vanishes somewhere."""
         return np.flatnonzero(self.status == DEGENERATE)
 
-    def table(self):
-        """Rows (what, least, median, largest) for the reader."""
+    def table(self) -> list[tuple[str, float, float, float]]:
+        """Rows (measure, least, median, largest) for the reader."""
         measures = {
             "scaled Jacobian": self.scaled_jacobian,
             "longest / shortest axis": self.aspect,
@@ -73,7 +78,7 @@ class RuleFigures:
     misses: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Integration:
     """Points and Errors of the valid elements, arrays of shape (n_valid,).
 
@@ -97,39 +102,46 @@ class Integration:
     chosen: np.ndarray
     needed: np.ndarray
     outside: np.ndarray
-    errors: dict
-    table: list
+    errors: dict[str, np.ndarray]
+    table: list[RuleFigures]
     uniform: int | None
 
+    def __repr__(self) -> str:
+        return f"<Integration of {len(self.chosen)} elements at tol={self.tol:g}, uniform={self.uniform}>"
+
     @property
-    def adaptive(self):
+    def adaptive(self) -> np.ndarray:
         """Error of AdaptiveGauss."""
         return self.errors["AdaptiveGauss"]
 
     @property
-    def violations(self):
+    def violations(self) -> np.ndarray:
         """Valid elements where AdaptiveGauss misses ``tol``."""
         return np.flatnonzero(self.adaptive >= self.tol)
 
     @property
-    def unsettled(self):
+    def unsettled(self) -> np.ndarray:
         """Valid elements for which no number of points below ``MOST_POINTS`` suffices."""
         return np.flatnonzero(self.needed == MOST_POINTS)
 
 
-def measure_shape(mesh):
+def measure_shape(mesh: MeshHex) -> Shape:
     """Status and quality of the elements of a mesh."""
     x = hexahedra(mesh)
     return Shape(classify(x), scaled_jacobian(x), aspect(x), distance_from_parallelepiped(x), np.abs(signed_volume(x)))
 
 
-def make_rule(tol, confidence, anisotropic, poisson, weights):
+def make_rule(
+    tol: float, confidence: float | None, anisotropic: bool, poisson: float, weights: str | os.PathLike
+) -> AdaptiveGauss:
     """The AdaptiveGauss of an inspection, with all parameters checked before any work is done."""
     lame_parameters(1.0, poisson)
     return AdaptiveGauss(tol, confidence, anisotropic, poisson=poisson, weights=weights)
 
 
-def measure_integration(vertices, rule, poisson, progress=True):
+def measure_integration(
+    vertices: np.ndarray, rule: AdaptiveGauss, poisson: float, progress: bool = True
+) -> Integration:
     """Points and Errors on healthy elements.
 
     Parameters

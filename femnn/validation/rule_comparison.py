@@ -6,7 +6,9 @@ of what the mesh does.
 
 import gc
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import skfem
@@ -27,6 +29,7 @@ from femnn.integration.lame import lame_parameters
 from femnn.quadrature.adaptive.rule import AdaptiveGauss
 from femnn.quadrature.corrected.rule import CorrectedGauss
 from femnn.quadrature.gauss import GaussLegendre
+from femnn.quadrature.rule import Rule
 
 #: Resultant of the traction on the boundary ``load``, N, downwards.
 LOAD = 5000.0
@@ -37,9 +40,9 @@ WEIGHT = 7850.0 * 9.81
 #: Largest mesh whose stiffness is factored here.
 MOST_ELEMENTS = 30_000
 
-# scikit-fem's form arrays take some 1.5 kB a point and its loop over 24 × 24 pairs some 40 µs: beyond this many points
-# its form is not timed.
-_MOST_POINTS = 400_000
+#: Points beyond which scikit-fem's form is not timed: its arrays take some 1.5 kB a point and its loop over 24 × 24
+#: pairs some 40 µs.
+MOST_POINTS = 400_000
 _MOST_PER_AXIS = 20
 _CHUNK = 4096
 
@@ -47,18 +50,21 @@ _CHUNK = 4096
 _REPEATS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LoadCase:
-    """What holds and loads a mesh: ``force`` (ndofs,), ``free`` degrees of freedom, and both in words."""
+    """Load and supports of a mesh: ``force`` (ndofs,), ``free`` degrees of freedom, and both in words."""
 
     description: str
     force: np.ndarray
     free: np.ndarray
 
+    def __repr__(self) -> str:
+        return f"<LoadCase: {self.description}>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """How one rule does on a structure.
+    """Points, times and errors of one rule on a structure.
 
     Attributes
     ----------
@@ -93,7 +99,10 @@ class Comparison:
     energy_error: float
     errors: np.ndarray
 
-    def figures(self):
+    def __repr__(self) -> str:
+        return f"<Comparison: {self.name}, {self.points:,} points, worst Error {self.error_worst:.1e}>"
+
+    def figures(self) -> dict[str, Any]:
         """All but the single elements, as a dict for JSON."""
         return {name: value for name, value in asdict(self).items() if name != "errors"}
 
@@ -120,7 +129,7 @@ class Structure:
     MeshError, FoldedElementError, ParameterError
     """
 
-    def __init__(self, mesh, young=210e9, poisson=0.3):
+    def __init__(self, mesh: skfem.MeshHex, young: float = 210e9, poisson: float = 0.3) -> None:
         self.lame = lame_parameters(young, poisson)
         self.mesh, self.young, self.poisson = mesh, young, poisson
         self.hexahedra = hexahedra(mesh)
@@ -144,7 +153,7 @@ class Structure:
         self.strain_energy = 0.5 * float(self._solution @ self._force)
         self.displacement = self._at_vertices(self._solution)
 
-    def uniform(self, tol, missed=0):
+    def uniform(self, tol: float, missed: int = 0) -> int | None:
         """Points per axis of the smallest uniform rule with Error < ``tol`` in all but ``missed`` elements.
 
         None if it would be above 20; at least 2, because one point leaves zero-energy modes.
@@ -153,11 +162,11 @@ class Structure:
         points = max(2, int(needed[len(needed) - 1 - min(missed, len(needed) - 1)]))
         return points if points <= _MOST_PER_AXIS else None
 
-    def compare(self, name, rule, tol, forms=True):
+    def compare(self, name: str, rule: Rule, tol: float, forms: bool = True) -> Comparison:
         """Measure one rule; see :class:`Comparison`. ``forms`` says whether scikit-fem's form is timed too."""
         errors = self._errors(rule)
         stiffness, seconds = self._assemble(rule)
-        timed = forms and rule.points(self.hexahedra) <= _MOST_POINTS
+        timed = forms and rule.points(self.hexahedra) <= MOST_POINTS
         solution = self._solve(skfem.condense(stiffness, self.case.force, I=self.case.free)[0])
         missed = solution - self._solution
         lengths = np.linalg.norm(self._at_vertices(missed), axis=0), np.linalg.norm(self.displacement, axis=0)
@@ -199,11 +208,11 @@ class Structure:
 
     def _time_form(self, rule):
         started = time.perf_counter()
-        own = bases(self.mesh, self.element, rule)
-        skfem.asm(linear_elasticity(*self.lame), own)
+        groups = bases(self.mesh, self.element, rule)
+        skfem.asm(linear_elasticity(*self.lame), groups)
         seconds = time.perf_counter() - started
         # bases refer to their mappings in circles; the next rule needs the memory
-        del own
+        del groups
         gc.collect()
         return seconds
 
@@ -219,7 +228,7 @@ class Structure:
         return values[self.dofs.nodal_dofs]
 
 
-def standard_rules(structure, tol):
+def standard_rules(structure: Structure, tol: float) -> list[tuple[str, Rule]]:
     """Names and rules of the comparison: 8, 27 and 64 points, the uniform rule that meets ``tol``, the learned ones."""
     uniform = structure.uniform(tol)
     named = []
@@ -230,7 +239,13 @@ def standard_rules(structure, tol):
     return [*named, (f"AdaptiveGauss(tol={tol:g})", adaptive), ("CorrectedGauss()", CorrectedGauss())]
 
 
-def compare_rules(structure, rules, tol, say=lambda text: None, forms=True):
+def compare_rules(
+    structure: Structure,
+    rules: Iterable[tuple[str, Rule]],
+    tol: float,
+    say: Callable[[str], None] = lambda text: None,
+    forms: bool = True,
+) -> list[Comparison]:
     """Measure rules one after another.
 
     Parameters
@@ -249,10 +264,11 @@ def compare_rules(structure, rules, tol, say=lambda text: None, forms=True):
     -------
     list of Comparison
     """
-    results, rate = [], None
+    results: list[Comparison] = []
+    rate = None
     for name, rule in rules:
         points = rule.points(structure.hexahedra)
-        expected = f", about {points * rate:.0f} s" if rate and points <= _MOST_POINTS else ""
+        expected = f", about {points * rate:.0f} s" if rate and points <= MOST_POINTS else ""
         say(f"{name}: {points:,} points{expected}")
         results.append(structure.compare(name, rule, tol, forms))
         if results[-1].form_seconds:
@@ -260,7 +276,7 @@ def compare_rules(structure, rules, tol, say=lambda text: None, forms=True):
     return results
 
 
-def load_case(mesh):
+def load_case(mesh: skfem.MeshHex) -> LoadCase:
     """Hold and load a mesh.
 
     A mesh with the boundaries ``fixed`` and ``load`` is clamped at the one and pulled downwards (-z) by ``LOAD`` spread
@@ -314,7 +330,7 @@ def _lower_end(mesh, axis):
 
 
 def _holds(points):
-    """Whether clamped points stop every rigid motion: they must span a plane."""
+    """True if clamped points stop every rigid motion: they must span a plane."""
     return points.shape[1] > 2 and np.linalg.matrix_rank(points - points.mean(axis=1, keepdims=True), rtol=1e-6) > 1
 
 

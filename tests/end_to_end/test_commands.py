@@ -550,7 +550,7 @@ class TestLocations:
         assert (locations.data_folder("meshes") / "bracket.vtu").is_file()
 
     def test_wheel(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(locations, "_PACKAGE", tmp_path / "femnn")
+        monkeypatch.setattr(locations, "PACKAGE", tmp_path / "femnn")
         (tmp_path / "meshes").mkdir()
         with pytest.raises(femnn.FemnnError, match="wheel"):
             locations.data_folder("meshes")

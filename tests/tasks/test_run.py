@@ -23,7 +23,7 @@ from femnn.multiscale.rve.dataset import FaultCell, simulate_path
 from femnn.networks.element_data import Recipe, label
 from femnn.quadrature.adaptive.data import label_directions
 from femnn.tasks import executors, run_tasks
-from femnn.tasks.run import _fingerprint
+from femnn.tasks.run import fingerprint
 
 
 def seeds(n, **arguments):
@@ -176,13 +176,13 @@ def test_no_more_tasks_are_sent_than_can_run(tmp_path, monkeypatch):
         cluster.scale(0)
         while cluster.scheduler.workers:
             time.sleep(0.01)
-        monkeypatch.setattr(executors, "_PATIENCE", 3)
+        monkeypatch.setattr(executors, "PATIENCE", 3)
         with pytest.raises(SchedulerError, match=f"{address}' has no workers"):
             run_tasks(many_runs.counts_tasks, seeds(41), tmp_path, scheduler=address)
 
 
 def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "_PATIENCE", 1)
+    monkeypatch.setattr(executors, "PATIENCE", 1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
@@ -296,11 +296,11 @@ def test_results_that_cannot_be_kept(tmp_path):
 def test_results_of_earlier_releases_are_taken():
     """The names of femnn's own tasks in fingerprints are those of the modules that they were first written in."""
     hexahedra, recipe = np.zeros((1, 8, 3)), Recipe(elements=1)
-    fingerprint = _fingerprint(label, "00000000", {"hexahedra": hexahedra, "recipe": recipe, "first": 0}, "1")
-    assert fingerprint == "b5f74c4ddcc5b543d70e4bcd8f7c47463278470fe730ea3f97706b2cdded6887"
+    made_with = fingerprint(label, "00000000", {"hexahedra": hexahedra, "recipe": recipe, "first": 0}, "1")
+    assert made_with == "b5f74c4ddcc5b543d70e4bcd8f7c47463278470fe730ea3f97706b2cdded6887"
     arguments = {"law": "default", "cell": FaultCell(1.0, 2.0), "number": 0, "points": 9, "seed": 0, "reach": None}
-    fingerprint = _fingerprint(simulate_path, "path0000", arguments | {"law_name": "default"}, "2")
-    assert fingerprint == "f0cc8fb0d812dc6a25c3b107822dff9bd8fd5b005004cb84a6b32e7eac7e77cf"
+    made_with = fingerprint(simulate_path, "path0000", arguments | {"law_name": "default"}, "2")
+    assert made_with == "f0cc8fb0d812dc6a25c3b107822dff9bd8fd5b005004cb84a6b32e7eac7e77cf"
     for function, name in (
         (label_directions, "femnn.learning.directional_data.label_directions"),
         (respond, "femnn.multiscale.granular_runs.respond"),
