@@ -115,6 +115,27 @@ def test_kernels_are_compiled_by_the_decorator_of_femnn():
             )
 
 
+def test_parallel_kernels_are_called_from_python_only():
+    """Called by another kernel, one would start threads without asking whether it may."""
+    for path in modules():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        kernels = [(node, decorators(node)) for node in ast.walk(tree) if is_kernel(node)]
+        parallel = {node.name for node, text in kernels if "parallel=True" in text}
+        for node, _ in kernels:
+            called = {
+                call.func.id for call in ast.walk(node) if isinstance(call, ast.Call) and hasattr(call.func, "id")
+            }
+            assert not called & parallel, f"{path.relative_to(ROOT)}: {node.name} calls {called & parallel}"
+
+
+def decorators(node):
+    return " ".join(map(ast.unparse, node.decorator_list))
+
+
+def is_kernel(node):
+    return isinstance(node, ast.FunctionDef) and "njit(" in decorators(node)
+
+
 def test_import_loads_neither_torch_nor_matplotlib():
     program = (
         "import sys, femnn; femnn.AdaptiveGauss(); print(sorted({'torch', 'matplotlib', 'gmsh'} & set(sys.modules)))"
