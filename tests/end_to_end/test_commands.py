@@ -137,7 +137,7 @@ class TestInspect:
             ("CorrectedGauss", femnn.CorrectedGauss()),
         ):
             errors = femnn.integration_error(hexahedra, rule)
-            assert rules[name]["points"] == rule.points(hexahedra)
+            assert rules[name]["points"] == rule.count_points(hexahedra)
             assert rules[name]["worst"] == pytest.approx(errors.max(), rel=1e-6, abs=1e-11)
             assert rules[name]["median"] == pytest.approx(np.median(errors), rel=1e-6, abs=1e-11)
             assert rules[name]["misses"] == np.sum(errors >= 1e-3)
@@ -298,7 +298,7 @@ class TestTrain:
         rule = femnn.AdaptiveGauss(1e-2, confidence=None, weights=tmp_path / "integration-points.safetensors")
         assert rule.card["data"]["seed"] == rule.card["training"]["seed"] == 5
         assert rule.card["data"]["elements"] == 300
-        assert rule.points(distorted) >= 8 * len(distorted)
+        assert rule.count_points(distorted) >= 8 * len(distorted)
 
     def test_published_classifier(self, tmp_path):
         result = run("train", "points", *self.SMALL, "--tolerance", "1e-2", "--out", tmp_path, "--json")
