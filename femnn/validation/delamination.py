@@ -17,6 +17,7 @@ from skfem.helpers import sym_grad, trace
 from femnn.cohesive.classical import ContactCohesive, ExponentialCohesive
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.integration.lame import lame_parameters
 from femnn.interfaces.elements import InterfaceElements
 from femnn.interfaces.problem import CohesiveProblem, Restart
 from femnn.interfaces.split import Interface
@@ -352,8 +353,7 @@ _MIDDLE = (np.array([[0.5], [0.5]]), np.array([1.0]))
 
 def _stiffness(mesh, beam):
     """Plane strain; the shear is integrated at the middle of each element, which else would lock in bending."""
-    lame = beam.young * beam.poisson / ((1 + beam.poisson) * (1 - 2 * beam.poisson))
-    shear = beam.young / (2 * (1 + beam.poisson))
+    lame, shear = lame_parameters(beam.young, beam.poisson)
     element = skfem.ElementVector(skfem.ElementQuad1())
     full, middle = skfem.Basis(mesh, element, intorder=3), skfem.Basis(mesh, element, quadrature=_MIDDLE)
     return _normal.assemble(full, lame=lame, shear=shear) + _shear.assemble(middle, shear=shear)
