@@ -133,12 +133,30 @@ def locate(name_or_path: str | os.PathLike) -> tuple[Path, Path]:
     else:
         weights, card = _pair(Path(given))
     if not weights.is_file():
-        shipped = sorted(file.stem for file in _shipped_folder().glob("*.safetensors"))
-        hint = f"the shipped ones are {', '.join(shipped) or 'none'}; a file of your own needs its folder or suffix"
+        hint = f"the shipped ones are {', '.join(shipped()) or 'none'}; a file of your own needs its folder or suffix"
         raise WeightFileError(f"there is no weight file {weights}; {hint if is_name else 'check the path'}")
     if not card.is_file():
         raise WeightFileError(f"{weights} has no card {card.name} beside it; copy both files of the pair")
     return weights, card
+
+
+def shipped() -> list[str]:
+    """Names of the weights that come with femnn."""
+    return sorted(file.stem for file in _shipped_folder().glob("*.safetensors"))
+
+
+def install(path: str | os.PathLike, name: str) -> None:
+    """Put the weight file at ``path`` and its card in the place of the shipped ones called ``name``.
+
+    Raises
+    ------
+    WeightFileError
+        As `load_weights` does; the shipped files then stay as they are.
+    """
+    load_weights(path)
+    for source, target in zip(locate(path), _pair(_shipped_folder() / name), strict=True):
+        with atomic_write(target) as temporary:
+            temporary.write_bytes(source.read_bytes())
 
 
 def save_state(
