@@ -102,7 +102,7 @@ class LabelledElements:
     hexahedra: np.ndarray
 
     @classmethod
-    def made(cls, path, recipe, label, progress=True, **where):
+    def made(cls, path: str | Path, recipe: Any, label: Any, progress: bool = True, **where: Any) -> Any:
         """Read from ``path``, or labelled and kept there, see :func:`grow`."""
         names = [field.name for field in fields(cls)[1:]]
         return cls(recipe, **grow(path, recipe, label, names, progress, **where))

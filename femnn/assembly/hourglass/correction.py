@@ -17,6 +17,7 @@ from femnn.assembly.fused import structure
 from femnn.assembly.hourglass.kernels import add_stiffness, element_stiffness
 from femnn.assembly.hourglass.moments import COLUMNS, ROWS
 from femnn.assembly.hourglass.network import OUTPUTS, differences, hourglass_features, hourglass_range
+from femnn.assembly.pattern import Pattern
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.geometry.canonical_pose import canonical_warps
 from femnn.geometry.mesh import vertex_array
@@ -122,7 +123,17 @@ class HourglassCorrection:
         x = healthy_vertices(mesh)
         return HourglassReport(len(x), tuple(int(e) for e in np.flatnonzero(~self._in_range(x))))
 
-    def matrix(self, mesh, young=None, poisson=None, *, stiffness=None, on_folded="error", pattern=None, out=None):
+    def matrix(
+        self,
+        mesh: Any,
+        young: Any = None,
+        poisson: Any = None,
+        *,
+        stiffness: Any = None,
+        on_folded: str = "error",
+        pattern: Pattern | None = None,
+        out: csr_matrix | None = None,
+    ) -> csr_matrix:
         """The correction of a whole mesh as a sparse matrix, to be added to a stiffness by 2×2×2 points.
 
         Add it to ``skfem.asm`` of your own form on ``skfem.ElementVector(skfem.ElementHex1())`` with ``intorder=3``,
