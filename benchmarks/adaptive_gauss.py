@@ -78,14 +78,14 @@ def figures(name, elements, tolerances, confidence):
         }
         for kind, anisotropic in (("equal", False), ("different", True)):
             rule = AdaptiveGauss(tol, confidence, anisotropic, elements.measure)
-            points, outside = rule.choose(elements.hexahedra)
+            points, in_range = rule.choose(elements.hexahedra)
             missed = elements.missed(points, tol)
             row |= {
                 f"{kind}_points": float(points.prod(axis=1).sum() / needed),
                 f"{kind}_misses": float(np.mean(missed >= 1.0)),
                 f"{kind}_worst": float(missed.max()),
             }
-        row["outside"] = float(outside.mean())
+        row["outside"] = float((~in_range).mean())
         row["gain"] = float(row["uniform"] ** 3 * len(elements) / points.prod(axis=1).sum())
         rows.append(row)
     return rows

@@ -46,7 +46,7 @@ def measure(path, tolerances, confidence):
     rows = []
     for tol in tolerances:
         started = time.perf_counter()
-        chosen, outside = AdaptiveGauss(tol, confidence).choose(elements)
+        chosen, in_range = AdaptiveGauss(tol, confidence).choose(elements)
         seconds = time.perf_counter() - started
         found = tensor_rule_errors(elements, chosen, 0.3, "entries")
         needed = np.maximum(smallest_points(errors, tol), FEWEST).astype(float)
@@ -61,7 +61,7 @@ def measure(path, tolerances, confidence):
                 "over_oracle": float(points / (needed**3).sum()),
                 "violations": float(np.mean(found >= tol)),
                 "worst": float(found.max() / tol),
-                "outside": float(outside.mean()),
+                "outside": float((~in_range).mean()),
                 "seconds": seconds,
             }
         )

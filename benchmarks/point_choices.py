@@ -13,7 +13,7 @@ from femnn.integration.convergence import FLOOR
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.stiffness import elasticity_stiffness
 from femnn.quadrature.adaptive.apriori_estimate import describe_directions
-from femnn.quadrature.adaptive.by_integration import settle
+from femnn.quadrature.adaptive.by_integration import points_by_integration
 from femnn.quadrature.adaptive.directional_errors import MEASURES, MOST, converged_points, directional_tables
 from femnn.quadrature.adaptive.roots import least_log_rho
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
@@ -49,14 +49,14 @@ class Elements:
         """Fewest equal points that keep the tolerance, (n,); where the table does not reach, found by integration."""
         n = (self.errors < tolerance).argmax(axis=1) + FEWEST
         beyond = self._beyond(tolerance)
-        n[beyond] = self._settled(beyond, tolerance, False)[:, 0]
+        n[beyond] = self._by_integration(beyond, tolerance, False)[:, 0]
         return n
 
     def _beyond(self, tolerance):
         return np.flatnonzero((self.errors >= tolerance).all(axis=1))
 
-    def _settled(self, elements, tolerance, anisotropic):
-        return settle(self.hexahedra[elements], tolerance, self.poisson, self.measure, anisotropic)[0]
+    def _by_integration(self, elements, tolerance, anisotropic):
+        return points_by_integration(self.hexahedra[elements], tolerance, self.poisson, self.measure, anisotropic)[0]
 
     def missed(self, points, tolerance):
         """Errors of rules (n, 3) over the tolerance."""
@@ -71,7 +71,7 @@ class Elements:
         power = POWER[self.measure]
         points = np.array([cheapest((own / tolerance) ** power) for own in self.directional])
         beyond = self._beyond(tolerance)
-        points[beyond] = self._settled(beyond, tolerance, True)
+        points[beyond] = self._by_integration(beyond, tolerance, True)
         for _ in range(6):
             wrong = np.setdiff1d(np.flatnonzero(self.missed(points, tolerance) >= 1.0), beyond)
             if len(wrong) == 0:

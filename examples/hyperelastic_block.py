@@ -108,7 +108,7 @@ def main(n=5, distortion=0.33, tol=1e-3, out="results", seed=0):
     for name, rule in rules.items():
         displacement, law, seconds = solve(mesh, rule)
         figures[name] = {
-            "points": rule.points(elements),
+            "points": rule.count_points(elements),
             "evaluations": law.evaluations,
             "law_seconds": law.seconds,
             "seconds": seconds,

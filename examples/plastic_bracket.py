@@ -143,7 +143,7 @@ def load_and_unload(mesh, rule, case, peak, steps, material):
         "locked": 0.5 * integral(stressed),
         "u": path.u,
         "plastic_strain": femnn.assemble_body_force(mesh, rule, hardened) / femnn.assemble_body_force(mesh, rule, 1.0),
-        "points": rule.points(femnn.hexahedra(mesh)),
+        "points": rule.count_points(femnn.hexahedra(mesh)),
         "iterations": path.iterations,
         "cuts": path.cuts,
         "seconds": seconds,

@@ -8,12 +8,19 @@ import click
 
 from femnn.cli import train_cohesive, train_layer
 from femnn.cli.training_figures import show
+from femnn.io import weight_files
 
 # What trains imports torch: only the functions below do so, that `femnn train --help` need not wait for it.
 
 # Random weight vectors per element where the regressor is to learn from them; the published search has 1e6, at a
 # hundred times the price.
 _TRIALS = 10_000
+
+#: Where the folder of `make weights` has the shipped weights whose trainings do not give them their shipped name.
+TRAINED_AS = {
+    "cohesive-default": "cohesive-minimal-state",
+    "cohesive-exponential": "exponential/cohesive-minimal-state",
+}
 
 
 def _options_of_all(function):
@@ -182,6 +189,24 @@ def moved(out, elements, seed, epochs, quiet, as_json, patch, where):
 
 for law in (train_cohesive.command, train_layer.grains, train_layer.rve):
     command.add_command(law)
+
+
+@command.command(short_help="Take trained weights as the shipped ones.")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+def install(folder):
+    """Put the weights that were trained in FOLDER into the package, in place of the shipped ones.
+
+    `make weights` has the trainings. Weights that are not in FOLDER stay as they are.
+    """
+    names = {name: folder / f"{TRAINED_AS.get(name, name)}.safetensors" for name in weight_files.shipped_weights()}
+    trained = {name: path for name, path in names.items() if path.is_file()}
+    if not trained:
+        raise click.BadParameter(
+            f"it has none of {', '.join(path.name for path in names.values())}", param_hint="FOLDER"
+        )
+    for name, path in trained.items():
+        weight_files.install(path, name)
+        click.echo(f"{name} from {path}")
 
 
 def _check_tolerance(tolerance):

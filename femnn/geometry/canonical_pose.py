@@ -77,7 +77,7 @@ def _posed_warps(hexahedra, index, permutations, warps, orders):
         own_axes_of(hexahedra[e], orders[e], linear, twist, inverse, warps[e])
 
 
-def posed_warps(hexahedra):
+def canonical_warps(hexahedra):
     """J₀⁻¹h in the canonical pose (n, 3, 4), and the vertices of each element in the order of its pose (n, 8) int."""
     x = np.require(hexahedra, dtype=float, requirements="CW")
     warps, orders = np.empty((len(x), 3, 4)), np.empty((len(x), 8), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""How the Error of n×n×n Gauss points falls with n, element by element, and a reference that knows it has converged.
+"""The decay of the Error of n×n×n Gauss points with n, element by element, and a reference that has converged.
 
 The entries of the stiffness are rational functions of ξ whose denominator is det J, so the Error falls geometrically
 in n. The table therefore walks n = 1, 2, 3, ... and stops an element when two successive rules agree twice in a row to
@@ -13,7 +13,7 @@ from numba import prange
 
 from femnn.geometry.validity import require_valid
 from femnn.integration.gauss import tensor_gauss
-from femnn.integration.kernels import _FAST, add_moments, elasticity_from_moments, relative_difference
+from femnn.integration.kernels import _FAST, add_moments, elasticity_from_moments, kernel_array, relative_difference
 from femnn.integration.lame import lame_parameters
 from femnn.system.compile import njit
 
@@ -36,7 +36,7 @@ def _all_rules():
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _walk(hexahedra, points, weights, starts, lame, shear, errors, references, doubts):
+def _walk(hexahedra, points, weights, starts, lmbda, mu, errors, references, doubts):
     n, most = errors.shape
     for e in prange(n):
         moments, stiffness = np.empty((24, 24)), np.empty((starts.shape[0], 24, 24))
@@ -45,7 +45,7 @@ def _walk(hexahedra, points, weights, starts, lame, shear, errors, references, d
             first, end = starts[level], starts[level + 1]
             moments[:] = 0.0
             add_moments(hexahedra[e], points[:, first:end], weights[first:end], moments)
-            elasticity_from_moments(moments, lame, shear, stiffness[level])
+            elasticity_from_moments(moments, lmbda, mu, stiffness[level])
             last = level
             if level > 0:
                 difference = relative_difference(stiffness[level - 1], stiffness[level])
@@ -60,7 +60,7 @@ def _walk(hexahedra, points, weights, starts, lame, shear, errors, references, d
                 errors[e, level] = max(FLOOR, relative_difference(stiffness[level], stiffness[last]))
 
 
-def error_table(hexahedra, most=20, poisson=0.3):
+def error_table(hexahedra: np.ndarray, most: int = 20, poisson: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
     """Error of n×n×n Gauss points for n = 1..most, shape (n_elements, most), against a converged reference.
 
     Parameters
@@ -75,13 +75,13 @@ def error_table(hexahedra, most=20, poisson=0.3):
     -------
     errors : (n, most), never below ``FLOOR``
     doubt : (n,), Error between the last two rules of the walk: below ``CONVERGED`` but for elements so nearly folded
-        that ``MOST_POINTS`` points per axis do not settle them
+        that ``MOST_POINTS`` points per axis are too few
     """
     errors, _, doubt = errors_and_reference(hexahedra, most, poisson)
     return errors, doubt
 
 
-def converged_stiffness(hexahedra, poisson=0.3):
+def converged_stiffness(hexahedra: np.ndarray, poisson: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
     """Stiffness for young=1, integrated until successive rules agree.
 
     Returns
@@ -94,19 +94,21 @@ def converged_stiffness(hexahedra, poisson=0.3):
 
 
 def errors_and_reference(hexahedra, most, poisson=0.3):
-    """What :func:`error_table` and :func:`converged_stiffness` give, in one walk: errors, stiffness, doubt."""
-    x = np.require(hexahedra, dtype=float, requirements="CW")
+    """Errors (n, most), stiffness (n, 24, 24) and doubt (n,): :func:`error_table` and :func:`converged_stiffness` in
+    one walk."""
+    x = kernel_array(hexahedra)
     require_valid(x)
-    lame, shear = lame_parameters(1.0, poisson)
+    lmbda, mu = lame_parameters(1.0, poisson)
     errors, references, doubt = np.empty((len(x), most)), np.empty((len(x), 24, 24)), np.empty(len(x))
-    _walk(x, *_all_rules(), lame, shear, errors, references, doubt)
+    points, weights, starts = _all_rules()
+    _walk(x, points, weights, starts, lmbda, mu, errors, references, doubt)
     return errors, references, doubt
 
 
-def smallest_points(errors, tolerance):
+def smallest_points(errors: np.ndarray, tolerance: float) -> np.ndarray:
     """Smallest n per axis whose Error is below ``tolerance``, shape (n,), from a table of :func:`error_table`.
 
-    Elements that no n of the table settles get one more than its largest n.
+    Elements for which no n of the table is enough get one more than its largest n.
     """
     meets = errors < tolerance
     return np.where(meets.any(axis=1), meets.argmax(axis=1) + 1, errors.shape[1] + 1)

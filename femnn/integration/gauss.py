@@ -6,7 +6,7 @@ import numpy as np
 
 
 @cache
-def gauss_legendre(n):
+def gauss_legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Points and weights of the n-point Gauss-Legendre rule on [0, 1], each of shape (n,); the weights sum to 1."""
     points, weights = np.polynomial.legendre.leggauss(n)
     points, weights = 0.5 * (points + 1.0), 0.5 * weights
@@ -16,7 +16,7 @@ def gauss_legendre(n):
 
 
 @cache
-def tensor_gauss(nx, ny, nz):
+def tensor_gauss(nx: int, ny: int, nz: int) -> tuple[np.ndarray, np.ndarray]:
     """Points (3, nx·ny·nz) and weights (nx·ny·nz,) of the tensor rule on [0, 1]³; ζ runs fastest."""
     rules = [gauss_legendre(n) for n in (nx, ny, nz)]
     points = np.stack(np.meshgrid(*[rule[0] for rule in rules], indexing="ij")).reshape(3, -1)

@@ -11,6 +11,7 @@ do not depend on the number of threads.
 
 import numpy as np
 from numba import prange
+from numpy.typing import ArrayLike
 
 from femnn.geometry.hexahedron import SIGNS
 from femnn.system.compile import njit
@@ -18,6 +19,11 @@ from femnn.system.compile import njit
 # NaN must survive, so the NaN- and Inf-assuming flags of fastmath=True stay off.
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 _SIGNS = np.array(SIGNS)
+
+
+def kernel_array(values: ArrayLike, dtype: type = float) -> np.ndarray:
+    """The values as the one type of array that kernels are compiled for, contiguous and writable; copied if need be."""
+    return np.require(values, dtype=dtype, requirements=["C", "W"])
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
@@ -94,9 +100,9 @@ def gradient_moments(hexahedra, points, weights, moments):
     """
     shared = weights.shape[0] == 1
     for e in prange(hexahedra.shape[0]):
-        own = 0 if shared else np.int64(e)
+        rule = 0 if shared else np.int64(e)
         moments[e] = 0.0
-        add_moments(hexahedra[e], points[own], weights[own], moments[e])
+        add_moments(hexahedra[e], points[rule], weights[rule], moments[e])
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
@@ -105,10 +111,10 @@ def mass_moments(hexahedra, points, weights, mass):
     shared = weights.shape[0] == 1
     for e in prange(hexahedra.shape[0]):
         local, gradients, values = np.empty((8, 3)), np.empty(24), np.empty(8)
-        own = 0 if shared else np.int64(e)
+        rule = 0 if shared else np.int64(e)
         mass[e] = 0.0
         for q in range(weights.shape[1]):
-            x, y, z = points[own, 0, q], points[own, 1, q], points[own, 2, q]
+            x, y, z = points[rule, 0, q], points[rule, 1, q], points[rule, 2, q]
             determinant = physical_gradients(hexahedra[e], x, y, z, local, gradients)
             for a in range(8):
                 values[a] = (
@@ -117,30 +123,30 @@ def mass_moments(hexahedra, points, weights, mass):
                     * (0.5 + _SIGNS[a, 2] * (z - 0.5))
                 )
             for a in range(8):
-                scaled = weights[own, q] * abs(determinant) * values[a]
+                scaled = weights[rule, q] * abs(determinant) * values[a]
                 for b in range(8):
                     mass[e, a, b] += scaled * values[b]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def elasticity_from_moments(moments, lame, shear, stiffness):
-    """Isotropic stiffness (24, 24) of one element from its gradient moments, row 3a + i; λ and μ as given."""
+def elasticity_from_moments(moments, lmbda, mu, stiffness):
+    """Isotropic stiffness (24, 24) of one element from its gradient moments, row 3a + i."""
     for a in range(8):
         for b in range(8):
             trace = moments[3 * a, 3 * b] + moments[3 * a + 1, 3 * b + 1] + moments[3 * a + 2, 3 * b + 2]
             for i in range(3):
                 for j in range(3):
                     stiffness[3 * a + i, 3 * b + j] = (
-                        lame * moments[3 * a + i, 3 * b + j] + shear * moments[3 * a + j, 3 * b + i]
+                        lmbda * moments[3 * a + i, 3 * b + j] + mu * moments[3 * a + j, 3 * b + i]
                     )
-                stiffness[3 * a + i, 3 * b + i] += shear * trace
+                stiffness[3 * a + i, 3 * b + i] += mu * trace
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def elasticity_stiffness(moments, lame, shear, stiffness):
+def elasticity_stiffness(moments, lmbda, mu, stiffness):
     """Isotropic stiffness (n, 24, 24) of all elements from their gradient moments (n, 24, 24)."""
     for e in prange(moments.shape[0]):
-        elasticity_from_moments(moments[e], lame, shear, stiffness[e])
+        elasticity_from_moments(moments[e], lmbda, mu, stiffness[e])
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)

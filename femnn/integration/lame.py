@@ -1,17 +1,26 @@
-"""Material parameters and their checks."""
+"""Lamé's constants, which scikit-fem computes, behind a check of the material."""
+
+from typing import Any
 
 import numpy as np
+import skfem.models.elasticity
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import ParameterError
 
 
-def lame_parameters(young, poisson):
+def lame_parameters(young: ArrayLike, poisson: ArrayLike) -> tuple[Any, Any]:
     """Lamé's λ and μ (Pa) from Young's modulus (Pa) and Poisson's ratio, numbers or arrays that fit together.
 
     Raises
     ------
     ParameterError
         Unless young > 0 and -1 < poisson < 0.5 everywhere.
+
+    Examples
+    --------
+    >>> lame_parameters(1.0, 0.25)
+    (0.4, 0.4)
     """
     modulus = _within(young, 0.0, np.inf, "Young's modulus is {}; it must be a positive number, in Pa")
     ratio = _within(
@@ -20,16 +29,16 @@ def lame_parameters(young, poisson):
         0.5,
         "Poisson's ratio is {}; isotropic elasticity needs a value between -1 and 0.5, both excluded",
     )
-    lame, shear = modulus * ratio / ((1.0 + ratio) * (1.0 - 2.0 * ratio)), modulus / (2.0 * (1.0 + ratio))
-    return (float(lame), float(shear)) if lame.ndim == 0 else (lame, shear)
+    lmbda, mu = skfem.models.elasticity.lame_parameters(modulus, ratio)
+    return (float(lmbda), float(mu)) if np.ndim(lmbda) == 0 else (lmbda, mu)
 
 
-def _within(given, low, high, message):
-    values = np.asarray(given)
+def _within(parameter: ArrayLike, low: float, high: float, message: str) -> np.ndarray:
+    values = np.asarray(parameter)
     if values.dtype.kind not in "iuf":
-        raise ParameterError(message.format(repr(given)))
+        raise ParameterError(message.format(repr(parameter)))
     wrong = ~((values > low) & (values < high))
     if wrong.any():
-        found = repr(given) if values.ndim == 0 else f"{values[wrong][0]} at place {np.flatnonzero(wrong)[0]}"
-        raise ParameterError(message.format(found))
+        value = repr(parameter) if values.ndim == 0 else f"{values[wrong][0]} at place {np.flatnonzero(wrong)[0]}"
+        raise ParameterError(message.format(value))
     return values.astype(float)

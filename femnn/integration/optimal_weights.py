@@ -10,7 +10,7 @@ of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351.
 import numpy as np
 from numba import prange
 
-from femnn.integration.kernels import _FAST, elasticity_from_moments, physical_gradients
+from femnn.integration.kernels import _FAST, elasticity_from_moments, kernel_array, physical_gradients
 from femnn.integration.lame import lame_parameters
 from femnn.system.compile import njit
 
@@ -19,7 +19,7 @@ _ROWS = 300
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _point_columns(vertices, points, lame, shear, columns):
+def _point_columns(vertices, points, lmbda, mu, columns):
     """Upper triangle of each point's stiffness at unit weight into ``columns`` (300, nqp), off-diagonals doubled."""
     local, gradients = np.empty((8, 3)), np.empty(24)
     moments, stiffness = np.empty((24, 24)), np.empty((24, 24))
@@ -28,7 +28,7 @@ def _point_columns(vertices, points, lame, shear, columns):
         for i in range(24):
             for j in range(24):
                 moments[i, j] = gradients[i] * gradients[j] / abs(determinant)
-        elasticity_from_moments(moments, lame, shear, stiffness)
+        elasticity_from_moments(moments, lmbda, mu, stiffness)
         _upper_triangle(stiffness, columns[:, q])
 
 
@@ -44,9 +44,9 @@ def _upper_triangle(stiffness, rows):
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _systems(hexahedra, points, references, lame, shear, matrices, targets):
+def _systems(hexahedra, points, references, lmbda, mu, matrices, targets):
     for e in prange(hexahedra.shape[0]):
-        _point_columns(hexahedra[e], points, lame, shear, matrices[e])
+        _point_columns(hexahedra[e], points, lmbda, mu, matrices[e])
         _upper_triangle(references[e], targets[e])
         largest = np.abs(references[e]).max()
         matrices[e] /= largest
@@ -62,11 +62,11 @@ def weight_systems(hexahedra, points, references, poisson=0.3):
     points : (3, nqp), shared
     references : (n, 24, 24), exact stiffness for young=1 and the same Poisson's ratio
     """
-    lame, shear = lame_parameters(1.0, poisson)
-    x = np.require(hexahedra, dtype=float, requirements="CW")
+    lmbda, mu = lame_parameters(1.0, poisson)
+    x = kernel_array(hexahedra)
     matrices, targets = np.empty((len(x), _ROWS, points.shape[1])), np.empty((len(x), _ROWS))
-    references = np.require(references, dtype=float, requirements="CW")
-    _systems(x, np.require(points, dtype=float, requirements="CW"), references, lame, shear, matrices, targets)
+    references = kernel_array(references)
+    _systems(x, kernel_array(points), references, lmbda, mu, matrices, targets)
     return matrices, targets
 
 
@@ -164,10 +164,10 @@ def _minimise_all(matrices, targets, start, negligible, weights, errors, proven)
         if initial > negligible:
             solution = start.copy()
             proven[e] = _minimise_l1(matrices[e], targets[e], solution)
-            found = _norm(matrices[e], targets[e], solution)
-            if found < initial:
+            final = _norm(matrices[e], targets[e], solution)
+            if final < initial:
                 weights[e] = solution
-                errors[e] = found
+                errors[e] = final
 
 
 def optimal_weights(matrices, targets, start, negligible=1e-11):
@@ -184,7 +184,7 @@ def optimal_weights(matrices, targets, start, negligible=1e-11):
     -------
     weights : (n, nqp)
     errors : (n,), never above that of ``start``
-    proven : (n,) bool, whether the dual multipliers certify the optimum
+    proven : (n,) bool, True where the dual multipliers certify the optimum
     """
     n, _, nqp = matrices.shape
     weights, errors, proven = np.empty((n, nqp)), np.empty(n), np.empty(n, dtype=bool)

@@ -1,9 +1,11 @@
 """Element matrices of trilinear hexahedra at any points and weights."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import ParameterError
 from femnn.integration import kernels
+from femnn.integration.kernels import kernel_array
 from femnn.integration.lame import lame_parameters
 
 
@@ -12,7 +14,7 @@ def _per_element(hexahedra, points, weights):
 
     All arrays come out contiguous and writable, the one type that the kernels are compiled for.
     """
-    x = np.require(hexahedra, dtype=float, requirements="CW")
+    x = kernel_array(hexahedra)
     points, weights = np.asarray(points, dtype=float), np.asarray(weights, dtype=float)
     if x.ndim != 3 or x.shape[1:] != (8, 3):
         raise ParameterError(f"hexahedra have shape {x.shape}; expected (n, 8, 3)")
@@ -27,10 +29,10 @@ def _per_element(hexahedra, points, weights):
             f"points (3, {points.shape[2]}) and weights ({weights.shape[1]},) do not belong together; "
             "give X (3, nqp) or (3, n, nqp) and W (nqp,) or (n, nqp)"
         )
-    return x, np.require(points, requirements="CW"), np.require(weights, requirements="CW")
+    return x, kernel_array(points), kernel_array(weights)
 
 
-def gradient_moments(hexahedra, points, weights):
+def gradient_moments(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike) -> np.ndarray:
     """∫ ∂N_a/∂x_i ∂N_b/∂x_j dx, shape (n, 24, 24), row 3a + i.
 
     Parameters
@@ -45,22 +47,24 @@ def gradient_moments(hexahedra, points, weights):
     return moments
 
 
-def elasticity_stiffness(hexahedra, points, weights, young=1.0, poisson=0.3):
+def elasticity_stiffness(
+    hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike, young: float = 1.0, poisson: float = 0.3
+) -> np.ndarray:
     """Isotropic linear elastic stiffness, shape (n, 24, 24), row 3a + i; arguments as :func:`gradient_moments`."""
-    lame, shear = lame_parameters(young, poisson)
+    lmbda, mu = lame_parameters(young, poisson)
     moments = gradient_moments(hexahedra, points, weights)
     stiffness = np.empty_like(moments)
-    kernels.elasticity_stiffness(moments, lame, shear, stiffness)
+    kernels.elasticity_stiffness(moments, lmbda, mu, stiffness)
     return stiffness
 
 
-def laplace_stiffness(hexahedra, points, weights):
+def laplace_stiffness(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike) -> np.ndarray:
     """∫ ∇N_a · ∇N_b dx, shape (n, 8, 8); arguments as :func:`gradient_moments`."""
     moments = gradient_moments(hexahedra, points, weights).reshape(-1, 8, 3, 8, 3)
     return np.einsum("eaibi->eab", moments)
 
 
-def mass_matrix(hexahedra, points, weights):
+def mass_matrix(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike) -> np.ndarray:
     """∫ N_a N_b dx, shape (n, 8, 8); arguments as :func:`gradient_moments`."""
     x, points, weights = _per_element(hexahedra, points, weights)
     mass = np.empty((len(x), 8, 8))

@@ -1,9 +1,13 @@
 """Numba kernels that integrate one element at eight points at a time, one point to a lane of the vector unit.
 
-Degrees of freedom are *component-major* here: row ``i n + a`` belongs to component i of node a of n. Gradients of all
-nodes in one direction then lie side by side, and the products of gradients, which are nearly all of the work, run over
-long contiguous rows. Points come in *batches* (4, 8) of ξ, η, ζ and weight; a batch that is not full repeats a point
-with weight zero.
+Degrees of freedom are *component-major* here and in all that assembles: row ``i n + a`` belongs to component i of node
+a of n. Gradients of all nodes in one direction then lie side by side, and the products of gradients, which are nearly
+all of the work, run over long contiguous rows. The kernels of :mod:`femnn.integration.kernels`, which measure rules,
+are *node-major*, row ``3 a + i``, as scikit-fem numbers: the Error sums its entries in that order, and another would
+change its last bits and with them the labels of every training. The two meet in
+:meth:`femnn.HourglassCorrection.stiffness` alone, which turns its rows around.
+
+Points come in *batches* (4, 8) of ξ, η, ζ and weight; a batch that is not full repeats a point with weight zero.
 
 Two habits of the compiler shape this file. The number of lanes is passed at run time although it is always eight: loops
 of so short a constant length are not vectorised. And arrays are passed whole, with an index, because each view of an
@@ -193,7 +197,6 @@ def add_moments(gradients, inverses, moments):
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _add_products(gradients, inverses, first_row, end_row, moments, first_column, end_column):
-    # all eight points in one pass, so that each moment is loaded and stored once for eight products
     v0, v1, v2, v3 = inverses[72], inverses[73], inverses[74], inverses[75]
     v4, v5, v6, v7 = inverses[76], inverses[77], inverses[78], inverses[79]
     for r in range(first_row, end_row):

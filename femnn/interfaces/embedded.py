@@ -16,8 +16,10 @@ local Newton method, and condensed: the global unknowns are those of the mesh wi
 import numpy as np
 import skfem
 from scipy.sparse import csr_matrix
+from skfem.models.elasticity import linear_elasticity
 
 from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.integration.lame import lame_parameters
 from femnn.interfaces.elements import SparseSum
 
 MODES = ("constant", "linear")
@@ -312,23 +314,15 @@ def lame_constants(young, poisson, n):
             )
         given.append(np.broadcast_to(own, n))
     young, poisson = given
-    return young * poisson / ((1 + poisson) * (1 - 2 * poisson)), young / (2 * (1 + poisson))
+    return lame_parameters(young, poisson)
 
 
 def elastic_stiffness(mesh, young, poisson):
     """Matrix of the uncut elastic body, plane strain in two dimensions."""
     basis = elastic_basis(mesh)
-    lame, shear = (
-        np.broadcast_to(own[:, None], basis.dx.shape) for own in lame_constants(young, poisson, mesh.nelements)
-    )
-    return csr_matrix(_elasticity.assemble(basis, lame=lame, shear=shear))
-
-
-@skfem.BilinearForm
-def _elasticity(u, v, w):
-    strain, test = (0.5 * (own.grad + own.grad.swapaxes(0, 1)) for own in (u, v))
-    traces = np.einsum("ii...->...", strain) * np.einsum("ii...->...", test)
-    return w["lame"] * traces + 2.0 * w["shear"] * np.einsum("ij...,ij...->...", strain, test)
+    constants = lame_constants(young, poisson, mesh.nelements)
+    lmbda, mu = (np.broadcast_to(values[:, None], basis.dx.shape) for values in constants)
+    return csr_matrix(linear_elasticity(lmbda, mu).assemble(basis))
 
 
 def _frame(normal):

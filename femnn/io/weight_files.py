@@ -146,6 +146,20 @@ def locate(name_or_path: str | os.PathLike) -> tuple[Path, Path]:
     return weights, card
 
 
+def install(path: str | os.PathLike, name: str) -> None:
+    """Put the weight file at ``path`` and its card in the place of the shipped ones called ``name``.
+
+    Raises
+    ------
+    WeightFileError
+        As `load_weights` does; the shipped files then stay as they are.
+    """
+    load_weights(path)
+    for source, target in zip(locate(path), _pair(_shipped_folder() / name), strict=True):
+        with atomic_write(target) as temporary:
+            temporary.write_bytes(source.read_bytes())
+
+
 def save_state(
     path: str | os.PathLike, tensors: Mapping[str, np.ndarray], identity: Mapping[str, Any], history: Mapping[str, Any]
 ) -> None:

@@ -7,9 +7,10 @@ interruptions nor threads nor the number of workers change a bit.
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import safetensors.numpy
@@ -64,7 +65,10 @@ class Recipe:
     trials: int = 0
     spread: float = 0.02
 
-    def __post_init__(self):
+    #: Kind and version of the labels that belong to such a recipe.
+    labels: ClassVar[str] = "1"
+
+    def __post_init__(self) -> None:
         if self.elements < 1 or self.trials < 0 or not 0.0 < self.spread < 1.0:
             raise ParameterError(
                 f"elements is {self.elements}, trials {self.trials}, spread {self.spread}; "
@@ -73,7 +77,7 @@ class Recipe:
         lame_parameters(1.0, self.poisson)
         object.__setattr__(self, "displacement", tuple(float(d) for d in self.displacement))
 
-    def hexahedra(self):
+    def hexahedra(self) -> np.ndarray:
         """The elements, shape (elements, 8, 3)."""
         return distorted_hexahedra(
             self.elements,
@@ -85,19 +89,45 @@ class Recipe:
             rotated=self.rotated,
         )
 
-    def to_json(self):
+    def to_json(self) -> str:
         """The recipe as text; equal recipes give equal text."""
-        return json.dumps({**asdict(self), "labels": "1"}, sort_keys=True)
+        return json.dumps({**asdict(self), "labels": self.labels}, sort_keys=True)
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """Labelled elements.
+@dataclass(frozen=True, eq=False, repr=False)
+class LabelledElements:
+    """Elements of a recipe, (n, 8, 3), with labels; the arrays of a subclass have a row for each element."""
+
+    recipe: Any
+    hexahedra: np.ndarray
+
+    @classmethod
+    def made(cls, path: str | Path, recipe: Any, label: Any, progress: bool = True, **where: Any) -> Any:
+        """Read from ``path``, or labelled and kept there, see :func:`grow`."""
+        names = [field.name for field in fields(cls)[1:]]
+        return cls(recipe, **grow(path, recipe, label, names, progress, **where))
+
+    def __len__(self) -> int:
+        return len(self.hexahedra)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} elements, {self.recipe})"
+
+    def __getitem__(self, rows: Any) -> Any:
+        """The same data with some of the elements."""
+        return replace(self, **{name: values[rows] for name, values in self.arrays().items()})
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset(LabelledElements):
+    """Elements with Errors and best weights.
 
     Attributes
     ----------
-    recipe : Recipe
-    hexahedra : (n, 8, 3)
     errors : (n, MOST_CANDIDATES)
         Error of n×n×n Gauss points, n = 1..MOST_CANDIDATES.
     doubt : (n,)
@@ -110,8 +140,6 @@ class Dataset:
         The same for the best of the random trials; Gauss weights and 1 when the recipe has none.
     """
 
-    recipe: Recipe
-    hexahedra: np.ndarray
     errors: np.ndarray
     doubt: np.ndarray
     weights: np.ndarray
@@ -119,23 +147,9 @@ class Dataset:
     trial_weights: np.ndarray
     trial_optimum: np.ndarray
 
-    def __len__(self):
-        return len(self.hexahedra)
-
-    def __getitem__(self, rows):
-        """The same data set with some of its elements."""
-        return Dataset(self.recipe, **{name: values[rows] for name, values in self.arrays().items()})
-
-    def arrays(self):
-        """The arrays by name."""
-        return {name: getattr(self, name) for name in _ARRAYS}
-
-
-_ARRAYS = ("hexahedra", "errors", "doubt", "weights", "optimum", "trial_weights", "trial_optimum")
-
 
 @task_name("femnn.learning.datasets.label")
-def label(hexahedra, recipe, first=0):
+def label(hexahedra: np.ndarray, recipe: Recipe, first: int = 0) -> dict[str, np.ndarray]:
     """Labels of some elements of a data set, as a dict of the arrays of :class:`Dataset`.
 
     ``first`` is the index of ``hexahedra[0]`` in the whole data set, on which its random trials depend.
@@ -163,7 +177,7 @@ def _ratio(error, standard):
     return np.where(error < standard, error / standard, 1.0)
 
 
-def make_dataset(path, recipe, progress=True, **where):
+def make_dataset(path: str | Path, recipe: Recipe, progress: bool = True, **where: Any) -> Dataset:
     """Label the elements of ``recipe`` and write them to ``path``; go on where an earlier run stopped.
 
     Parameters
@@ -188,7 +202,7 @@ def make_dataset(path, recipe, progress=True, **where):
     TaskError
         If elements cannot be labelled.
     """
-    return Dataset(recipe, **grow(path, recipe, label, _ARRAYS, progress, **where))
+    return Dataset.made(path, recipe, label, progress, **where)
 
 
 def grow(path, recipe, label, names, progress=True, **where):
@@ -215,7 +229,7 @@ def grow(path, recipe, label, names, progress=True, **where):
     return arrays
 
 
-def load_dataset(path, recipe=None):
+def load_dataset(path: str | Path, recipe: Recipe | None = None) -> Dataset:
     """Read a data set; with ``recipe``, insist that it was made with that one.
 
     Raises
@@ -223,10 +237,10 @@ def load_dataset(path, recipe=None):
     DatasetError
         If the file is missing, damaged, foreign, or made with another recipe.
     """
-    arrays = _read(Path(path), recipe, _ARRAYS)
-    fields = json.loads(_header(Path(path))["recipe"])
-    fields.pop("labels")
-    return Dataset(Recipe(**fields), **arrays)
+    arrays = _read(Path(path), recipe, [field.name for field in fields(Dataset)[1:]])
+    settings = json.loads(_header(Path(path))["recipe"])
+    settings.pop("labels")
+    return Dataset(Recipe(**settings), **arrays)
 
 
 def _write(file, arrays, recipe):
@@ -256,16 +270,16 @@ def _read(file, recipe, names):
     header = _header(file)
     if recipe is not None and header["recipe"] != recipe.to_json():
         raise DatasetError(
-            f"{file} was made with the recipe {header['recipe']}, asked for is {recipe.to_json()}; "
+            f"{file} was made with the recipe {header['recipe']}, wanted is {recipe.to_json()}; "
             "choose another path, or delete it to make it again"
         )
     arrays = safetensors.numpy.load_file(file)
     missing = [name for name in names if name not in arrays]
     if missing:
         raise DatasetError(f"{file} lacks {', '.join(missing)}; delete it to make it again")
-    found = digest(arrays, header["recipe"])
-    if found != header["sha256"]:
+    sha256 = digest(arrays, header["recipe"])
+    if sha256 != header["sha256"]:
         raise DatasetError(
-            f"{file} is damaged: its sha256 is {found}, it should be {header['sha256']}; delete it to make it again"
+            f"{file} is damaged: its sha256 is {sha256}, it should be {header['sha256']}; delete it to make it again"
         )
     return arrays

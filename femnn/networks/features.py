@@ -1,4 +1,4 @@
-"""What the networks are shown of an element.
+"""Features of elements: the numbers by which networks see them.
 
 ``normalised`` the published 18 vertex coordinates, in the vertex order of the mesh
 ``invariant``  the 18 invariant coordinates of the element in its canonical pose
@@ -10,29 +10,35 @@ symmetries of the cube.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import WeightFileError
 from femnn.geometry.coordinates import directed_coordinates, invariant_coordinates, normalised_coordinates
 from femnn.geometry.symmetry import canonical_pose
 
+if TYPE_CHECKING:
+    from femnn.networks.weights import Networks
+
 
 @dataclass(frozen=True)
 class Features:
-    """A named description of elements: ``function`` takes (n, 8, 3) and gives (n, size)."""
+    """A description of elements: ``function`` takes (n, 8, 3), ``canonical`` in that pose, and gives (n, size)."""
 
     name: str
     size: int
-    posed: bool
-    function: Callable
+    canonical: bool
+    function: Callable[[np.ndarray], np.ndarray]
 
-    def __call__(self, hexahedra):
-        """Features (n, size) of the elements, and the symmetry (n,) of their pose, None if taken as given."""
-        if not self.posed:
-            return self.function(np.asarray(hexahedra, dtype=float)), None
-        posed, symmetry = canonical_pose(hexahedra)
-        return self.function(posed), symmetry
+    def __call__(self, hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Features (n, size) of the elements, and the symmetry (n,) of their pose, 0 if taken as they are."""
+        elements = np.asarray(hexahedra, dtype=float)
+        if not self.canonical:
+            return self.function(elements), np.zeros(len(elements), dtype=np.int64)
+        elements, symmetry = canonical_pose(elements)
+        return self.function(elements), symmetry
 
 
 _FEATURES = {
@@ -45,15 +51,15 @@ _FEATURES = {
 }
 
 
-def features_named(name):
+def features_named(name: str) -> Features:
     """The description called ``name``; raises WeightFileError, because names come from the cards of weight files."""
     if not isinstance(name, str) or name not in _FEATURES:
         raise WeightFileError(f"features {name!r} are unknown; known are {sorted(_FEATURES)}")
     return _FEATURES[name]
 
 
-def features_of(weights):
-    """The description that the networks of a weight file need, :class:`femnn.networks.weights.Networks`.
+def features_of(weights: "Networks") -> Features:
+    """The description that the networks of a weight file need.
 
     Raises
     ------

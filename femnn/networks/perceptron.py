@@ -1,14 +1,16 @@
-"""Multilayer perceptrons evaluated with NumPy: what a trained network is once training is over."""
+"""Multilayer perceptrons that NumPy evaluates: trained networks at work."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.exceptions import ParameterError, WeightFileError
+
+T = TypeVar("T")
 
 # Rows evaluated at a time: 10⁶ rows need no more memory than these, the values of a layer stay in the cache, and BLAS
 # leaves products this small to one thread. Products just large enough to be shared were seen to take a hundred times
@@ -76,7 +78,7 @@ class Architecture:
     hidden: tuple[int, ...]
     activation: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", _width("inputs", self.inputs))
         object.__setattr__(self, "outputs", _width("outputs", self.outputs))
         if isinstance(self.hidden, str) or not np.iterable(self.hidden):
@@ -91,8 +93,8 @@ class Architecture:
         """Read what `to_dict` wrote; ParameterError if fields are missing, unknown or out of range."""
         expected = set(cls.__dataclass_fields__)
         if not isinstance(fields, Mapping) or set(fields) != expected:
-            found = sorted(fields) if isinstance(fields, Mapping) else repr(fields)
-            raise ParameterError(f"an architecture has the fields {sorted(expected)}, but these are {found}")
+            names = sorted(fields) if isinstance(fields, Mapping) else repr(fields)
+            raise ParameterError(f"an architecture has the fields {sorted(expected)}, but these are {names}")
         return cls(**fields)
 
     def to_dict(self) -> dict[str, Any]:
@@ -229,14 +231,14 @@ class Perceptron:
         WeightFileError
             If a tensor is missing, of the wrong shape, or not finite.
         """
-        own = unprefixed(tensors, prefix)
-        defect = _defect(own, architecture, prefix)
+        named = unprefixed(tensors, prefix)
+        defect = _defect(named, architecture, prefix)
         if defect:
             raise WeightFileError(
                 f"{source} does not hold a {architecture} perceptron: {defect}; "
                 "fetch the file again, or train it again with this version of femnn"
             )
-        return cls(architecture, own)
+        return cls(architecture, named)
 
     def tensors(self, prefix: str = "") -> dict[str, np.ndarray]:
         """The (read-only) arrays under the names of `Architecture.shapes`, each with ``prefix`` and a dot before it."""
@@ -290,12 +292,12 @@ class Perceptron:
         return f"Perceptron({self.architecture}, {trained} parameters)"
 
 
-def prefixed(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+def prefixed(tensors: Mapping[str, T], prefix: str) -> dict[str, T]:
     """Names with ``prefix`` and a dot before them (unchanged for the empty one): one network of several in a file."""
     return {f"{prefix}.{name}" if prefix else name: values for name, values in tensors.items()}
 
 
-def unprefixed(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+def unprefixed(tensors: Mapping[str, T], prefix: str) -> dict[str, T]:
     """The tensors that `prefixed` named, under their own names again; those of other networks are left out."""
     if not prefix:
         return {name: values for name, values in tensors.items() if "." not in name}
@@ -328,7 +330,7 @@ def _frozen(values: ArrayLike) -> np.ndarray:
 
 
 def _defect(tensors: Mapping[str, ArrayLike], architecture: Architecture, prefix: str = "") -> str | None:
-    """What keeps ``tensors`` from being such a network, in words; None if nothing does."""
+    """The first reason why ``tensors`` are no such network, in words; None if they are one."""
     shapes = architecture.shapes
     strangers = sorted(set(tensors) - set(shapes))
     if strangers:

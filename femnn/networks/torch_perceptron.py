@@ -41,6 +41,11 @@ class Network(torch.nn.Module):
         Precision of training.
     """
 
+    input_mean: torch.Tensor
+    input_scale: torch.Tensor
+    output_mean: torch.Tensor
+    output_scale: torch.Tensor
+
     def __init__(
         self, architecture: Architecture, tensors: Mapping[str, ArrayLike], dtype: torch.dtype = torch.float32
     ):
@@ -63,7 +68,7 @@ class Network(torch.nn.Module):
         return values * self.output_scale + self.output_mean
 
     def extra_repr(self) -> str:
-        """What ``print`` shows, and what a restarted training compares."""
+        """The architecture, for ``print`` and for the comparison of a restarted training."""
         return str(self.architecture)
 
 
@@ -127,13 +132,13 @@ def from_perceptron(perceptron: Perceptron, dtype: torch.dtype = torch.float32) 
 
 
 def fingerprint(tensors: Sequence[torch.Tensor]) -> list[str]:
-    """Shape, type and hash of each tensor: what two sets of data share if they are the same."""
+    """Shape, type and hash of each tensor, equal for equal data."""
     arrays = [tensor.numpy(force=True) for tensor in tensors]
     return [f"{array.shape} {array.dtype} {digest({'': array})[:16]}" for array in arrays]
 
 
 def describe(module: torch.nn.Module) -> dict[str, str]:
-    """What two modules share if one can go on with the weights of the other.
+    """The properties that two modules have in common if one can go on with the weights of the other.
 
     These are its printed form, which tells what shapes do not (activations), and shape and type of every tensor.
     """

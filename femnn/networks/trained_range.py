@@ -1,14 +1,18 @@
-"""Which elements a network may be asked about: those inside the box of features that it was trained in."""
+"""The range of training of a network: the box of features that it was trained in, and may be asked about."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from femnn.networks.weights import Networks
 
 # Training samples do not reach the corners of their own distribution: the box is this much wider on each side.
 _MARGIN = 0.02
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrainedRange:
     """Lower and upper bounds of the features, each of shape (inputs,)."""
 
@@ -16,22 +20,25 @@ class TrainedRange:
     high: np.ndarray
 
     @classmethod
-    def of(cls, features):
+    def of(cls, features: np.ndarray) -> "TrainedRange":
         """The range of the training features (n, inputs)."""
         low, high = features.min(axis=0), features.max(axis=0)
         margin = _MARGIN * (high - low)
         return cls(low - margin, high + margin)
 
     @classmethod
-    def from_weights(cls, weights):
-        """What :meth:`tensors` gave, out of :class:`femnn.networks.weights.Networks`."""
+    def from_weights(cls, weights: "Networks") -> "TrainedRange":
+        """Read what :meth:`tensors` gave out of a weight file."""
         weights.require(tensors=("range.low", "range.high"))
         return cls(weights.tensors["range.low"], weights.tensors["range.high"])
 
-    def tensors(self):
+    def tensors(self) -> dict[str, np.ndarray]:
         """The bounds under the names of a weight file."""
         return {"range.low": self.low, "range.high": self.high}
 
-    def contains(self, features):
-        """Which rows of ``features`` (n, inputs) lie inside, (n,) bool."""
-        return ((features >= self.low) & (features <= self.high)).all(axis=1)
+    def in_range(self, features: np.ndarray) -> np.ndarray:
+        """Rows of ``features`` (n, inputs) that lie inside, (n,) bool."""
+        return np.all((features >= self.low) & (features <= self.high), axis=1)
+
+    def __repr__(self) -> str:
+        return f"TrainedRange({len(self.low)} features)"

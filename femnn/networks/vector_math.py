@@ -1,7 +1,7 @@
 """Vector arithmetic in float32 that Numba's compiler has no instructions for: log₂, 2^x and small dense layers.
 
-Arrays are (rows, LANES), one element in each lane; inner loops run over the lanes and become vector instructions. All
-constants are float32, because one float64 would halve the width of everything behind it.
+Arrays are (rows, BLOCK), one column for each element of a block; inner loops run over the elements and become vector
+instructions. All constants are float32, because one float64 would halve the width of everything behind it.
 """
 
 import numpy as np
@@ -9,8 +9,8 @@ import numpy as np
 from femnn.integration.kernels import _FAST
 from femnn.system.compile import njit
 
-#: Elements that are worked on at a time.
-LANES = 64
+#: Elements of a block, which are worked on at a time.
+BLOCK = 64
 
 
 def _power_series(function, degree):
@@ -28,13 +28,13 @@ _LOG2_E = np.float32(np.log2(np.e))
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
-def log2_lanes(values, bits, row, exponents):
+def vector_log2(values, bits, row, exponents):
     """log₂ of one row of positive ``values`` in place; ``bits`` is its int32 view, ``exponents`` work space."""
-    for b in range(LANES):
+    for b in range(BLOCK):
         whole = bits[row, b]
         exponents[b] = np.float32((whole >> _SHIFT) - _BIAS)
         bits[row, b] = (whole & _MANTISSA) | _ONE_BITS
-    for b in range(LANES):
+    for b in range(BLOCK):
         t = _TWO * values[row, b] - _THREE
         p = _LOG[7]
         p = p * t + _LOG[6]
@@ -48,14 +48,14 @@ def log2_lanes(values, bits, row, exponents):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
-def exp2_lanes(values, row, powers, bits):
-    """2^x of one row of ``values`` in place; ``powers`` (LANES,) float32 and its int32 view ``bits`` are work space."""
-    for b in range(LANES):
+def vector_exp2(values, row, powers, bits):
+    """2^x of one row of ``values`` in place; ``powers`` (BLOCK,) float32 and its int32 view ``bits`` are work space."""
+    for b in range(BLOCK):
         x = min(max(values[row, b], -_LARGEST), _LARGEST)
         whole = np.floor(x)
         bits[b] = (np.int32(whole) + _BIAS) << _SHIFT
         values[row, b] = _TWO * (x - whole) - _ONE
-    for b in range(LANES):
+    for b in range(BLOCK):
         t = values[row, b]
         p = _EXP[5]
         p = p * t + _EXP[4]
@@ -67,27 +67,27 @@ def exp2_lanes(values, row, powers, bits):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
-def dense_lanes(values, weight, bias, result):
-    """result = weight @ values + bias: (inputs, LANES) to (outputs, LANES); outputs even, inputs a multiple of four."""
+def vector_dense(values, weight, bias, result):
+    """result = weight @ values + bias: (inputs, BLOCK) to (outputs, BLOCK); outputs even, inputs a multiple of four."""
     for j in range(0, weight.shape[0], 2):
-        for b in range(LANES):
+        for b in range(BLOCK):
             result[j, b] = bias[j]
             result[j + 1, b] = bias[j + 1]
         for k in range(0, weight.shape[1], 4):
             u0, u1, u2, u3 = weight[j, k], weight[j, k + 1], weight[j, k + 2], weight[j, k + 3]
             v0, v1, v2, v3 = weight[j + 1, k], weight[j + 1, k + 1], weight[j + 1, k + 2], weight[j + 1, k + 3]
-            for b in range(LANES):
+            for b in range(BLOCK):
                 x0, x1, x2, x3 = values[k, b], values[k + 1, b], values[k + 2, b], values[k + 3, b]
                 result[j, b] += u0 * x0 + u1 * x1 + u2 * x2 + u3 * x3
                 result[j + 1, b] += v0 * x0 + v1 * x1 + v2 * x2 + v3 * x3
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
-def silu_lanes(values, gates, powers, bits):
-    """x/(1 + e^-x) of all rows of ``values`` in place; ``gates`` (1, LANES) is work space, as are the others."""
+def vector_silu(values, gates, powers, bits):
+    """x/(1 + e^-x) of all rows of ``values`` in place; ``gates`` (1, BLOCK) is work space, as are the others."""
     for row in range(values.shape[0]):
-        for b in range(LANES):
+        for b in range(BLOCK):
             gates[0, b] = -_LOG2_E * values[row, b]
-        exp2_lanes(gates, 0, powers, bits)
-        for b in range(LANES):
+        vector_exp2(gates, 0, powers, bits)
+        for b in range(BLOCK):
             values[row, b] = values[row, b] / (_ONE + gates[0, b])

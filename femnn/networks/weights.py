@@ -13,16 +13,16 @@ from femnn.io.weight_files import load_weights, locate, save_weights
 from femnn.networks.perceptron import Architecture, Perceptron, unprefixed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Networks:
-    """What a weight file of trained networks holds.
+    """The contents of a weight file of trained networks.
 
     Attributes
     ----------
     path
         The safetensors file.
     card
-        What the networks are, how they were trained and tested.
+        Their purpose, training and test.
     networks
         Networks by name.
     tensors
@@ -33,6 +33,9 @@ class Networks:
     card: dict[str, Any]
     networks: dict[str, Perceptron]
     tensors: dict[str, np.ndarray]
+
+    def __repr__(self) -> str:
+        return f"Networks({self.path.name!r}, {self.card['kind']!r}: {', '.join(self.networks)})"
 
     def require(self, *, card: Sequence[str] = (), networks: Sequence[str] = (), tensors: Sequence[str] = ()) -> None:
         """Raise WeightFileError unless the file has these fields of the card, networks and other tensors."""
@@ -62,7 +65,7 @@ def save_networks(
     card
         As for `save_weights`, without ``architectures``.
     tensors
-        What else the user of the networks needs, by names that begin with none of theirs.
+        Further arrays for the user of the networks, by names that begin with none of theirs.
 
     Raises
     ------

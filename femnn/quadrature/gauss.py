@@ -1,6 +1,8 @@
-"""Standard Gauss-Legendre rules: the baseline that wears the same coat."""
+"""Standard Gauss-Legendre rules: the reference, with the interface of the learned rules."""
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,19 +23,25 @@ class GaussLegendre(Rule):
     ------
     ParameterError
         Unless all are whole numbers from 1 to 100.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> GaussLegendre((2, 3, 4)).count_points(femnn.distorted_hexahedra(10, 0.1, seed=0))
+    240
     """
 
-    def __init__(self, n):
-        per_axis = (n, n, n) if np.ndim(n) == 0 else tuple(n)
+    def __init__(self, n: int | Sequence[int]):
+        per_axis: list[Any] = [n] * 3 if np.ndim(n) == 0 else list(cast(Sequence[int], n))
         if len(per_axis) != 3 or not all(
-            isinstance(k, Integral) and not isinstance(k, bool) and 1 <= k <= 100 for k in per_axis
+            isinstance(k, Integral) and not isinstance(k, bool) and 1 <= int(k) <= 100 for k in per_axis
         ):
             raise ParameterError(f"Gauss points per axis are {n!r}; give one or three whole numbers from 1 to 100")
         self.per_axis = tuple(int(k) for k in per_axis)
 
-    def _groups(self, hexahedra):
+    def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
         return [CellGroup(np.arange(len(hexahedra)), *tensor_gauss(*self.per_axis))]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         same = len(set(self.per_axis)) == 1
         return f"GaussLegendre({self.per_axis[0] if same else self.per_axis})"

@@ -21,17 +21,17 @@ class Irons(Rule):
     """
 
     #: Highest total degree of the polynomials that are integrated exactly.
-    degree = 5
+    degree: int = 5
 
-    def _groups(self, hexahedra):
+    def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
         return [CellGroup(np.arange(len(hexahedra)), *irons())]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "Irons()"
 
 
 @cache
-def irons():
+def irons() -> tuple[np.ndarray, np.ndarray]:
     """Points (3, 14) and weights (14,) on [0, 1]³; the weights sum to 1."""
     axes = np.sqrt(19.0 / 30.0) * np.concatenate([np.eye(3), -np.eye(3)])
     diagonals = np.sqrt(19.0 / 33.0) * SIGNS

@@ -20,7 +20,7 @@ from femnn.system.compile import njit
 _CHUNK = 2000
 
 
-def patch_integrands(hexahedra, points):
+def patch_integrands(hexahedra: np.ndarray, points: np.ndarray) -> np.ndarray:
     """cof J · ∇N_a = det J ∂N_a/∂x_i, shape (n, 24, nqp), row 3a + i.
 
     Parameters
@@ -42,14 +42,14 @@ def patch_integrands(hexahedra, points):
     return integrands.reshape(len(integrands), 24, -1)
 
 
-def patch_integrals(hexahedra):
+def patch_integrals(hexahedra: np.ndarray) -> np.ndarray:
     """∫ ∂N_a/∂x_i dx up to the sign of det J, shape (n, 24), row 3a + i: exact, by 2×2×2 Gauss points."""
     points, weights = tensor_gauss(2, 2, 2)
     return patch_integrands(hexahedra, points) @ weights
 
 
-def patch_residual(hexahedra, X, W):
-    """How far a rule is from passing the patch test on each element, shape (n,).
+def patch_residual(hexahedra: np.ndarray, X: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """Residual of the patch test of a rule on each element, shape (n,).
 
     The largest error of the 24 integrals in the element's own axes over the largest of them, so that neither size nor
     stretch of the element matter: round-off (1e-15) if the rule passes.
@@ -66,12 +66,12 @@ def patch_residual(hexahedra, X, W):
     weights = np.broadcast_to(W, (n, np.shape(W)[-1]))
     residuals = np.empty(n)
     for start in range(0, n, _CHUNK):
-        part = slice(start, start + _CHUNK)
-        own = own_axes(hexahedra[part])
-        exact = patch_integrals(own)
-        integrands = patch_integrands(own, X if np.ndim(X) == 2 else X[:, part])
-        found = np.einsum("erq,eq->er", integrands, weights[part])
-        residuals[part] = np.abs(found - exact).max(axis=1) / np.abs(exact).max(axis=1)
+        rows = slice(start, start + _CHUNK)
+        elements = own_axes(hexahedra[rows])
+        exact = patch_integrals(elements)
+        integrands = patch_integrands(elements, X if np.ndim(X) == 2 else X[:, rows])
+        integrals = np.einsum("erq,eq->er", integrands, weights[rows])
+        residuals[rows] = np.abs(integrals - exact).max(axis=1) / np.abs(exact).max(axis=1)
     return residuals
 
 
@@ -83,13 +83,13 @@ _ROUND_OFF = 1e-14
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _remove(direction, row):
     """Make ``row`` orthogonal to a unit vector; return the square of what is left of it."""
-    part, left = 0.0, 0.0
+    component, square = 0.0, 0.0
     for q in range(row.shape[0]):
-        part += direction[q] * row[q]
+        component += direction[q] * row[q]
     for q in range(row.shape[0]):
-        row[q] -= part * direction[q]
-        left += row[q] * row[q]
-    return left
+        row[q] -= component * direction[q]
+        square += row[q] * row[q]
+    return square
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -120,26 +120,26 @@ def _orthonormal_rows(vertices, points, rows, squares, basis):
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _bases(own, points, bases):
-    for e in prange(own.shape[0]):
+def _bases(hexahedra, points, bases):
+    for e in prange(hexahedra.shape[0]):
         rows, squares = np.empty((24, points.shape[1])), np.empty(24)
-        found = _orthonormal_rows(own[e], points, rows, squares, bases[e])
-        bases[e, found:] = 0.0
+        size = _orthonormal_rows(hexahedra[e], points, rows, squares, bases[e])
+        bases[e, size:] = 0.0
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _project(own, points, changes):
-    for e in prange(own.shape[0]):
+def _project(hexahedra, points, changes):
+    for e in prange(hexahedra.shape[0]):
         rows, squares = np.empty((24, points.shape[1])), np.empty(24)
         basis = np.empty((_MOST_INDEPENDENT, points.shape[1]))
-        found = _orthonormal_rows(own[e], points, rows, squares, basis)
+        size = _orthonormal_rows(hexahedra[e], points, rows, squares, basis)
         # twice: the second time removes what round-off left of the first
         for _ in range(2):
-            for k in range(found):
+            for k in range(size):
                 _remove(basis[k], changes[e])
 
 
-def patch_bases(hexahedra, points):
+def patch_bases(hexahedra: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Orthonormal rows (n, 13, nqp) that span the integrands at shared points; zero where there are fewer.
 
     A change of weights passes the patch test if it is orthogonal to all of them.
@@ -149,7 +149,7 @@ def patch_bases(hexahedra, points):
     return bases
 
 
-def passing_part(hexahedra, points, changes):
+def passing_changes(hexahedra: np.ndarray, points: np.ndarray, changes: np.ndarray) -> np.ndarray:
     """Orthogonal projection of ``changes`` of weights (n, nqp) on those that pass the patch test, (n, nqp)."""
     result = np.array(changes, dtype=float)
     _project(own_axes(hexahedra), np.array(points), result)

@@ -1,9 +1,11 @@
 """The contract that every rule keeps: a rule is two arrays for each group of cells."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import FoldedElementError, warn
 from femnn.geometry.mesh import vertex_array
@@ -29,18 +31,22 @@ class CellGroup(NamedTuple):
     W: np.ndarray
 
     @property
-    def points(self):
-        """Integration points of the whole group."""
+    def n_points(self) -> int:
+        """Number of integration points of the whole group."""
         return len(self.cells) * self.W.shape[-1]
 
 
 class Rule(ABC):
     """A quadrature rule for hexahedra.
 
-    A subclass answers :meth:`_groups` for healthy elements; the checks that the host does not make live here.
+    A subclass implements :meth:`_groups` for healthy elements; the checks that scikit-fem does not make are made here.
+
+    See Also
+    --------
+    femnn.bases : One scikit-fem basis for each group of a rule.
     """
 
-    def groups(self, hexahedra, on_folded="error"):
+    def groups(self, hexahedra: ArrayLike, on_folded: str = "error") -> list[CellGroup]:
         """Quadrature points and weights of every element.
 
         Parameters
@@ -73,20 +79,20 @@ class Rule(ABC):
             )
         return [group._replace(cells=valid[group.cells]) for group in self._groups(x[valid])]
 
-    def points(self, hexahedra, on_folded="error"):
-        """Integration points that the rule spends on these elements."""
-        return sum(group.points for group in self.groups(hexahedra, on_folded))
+    def count_points(self, hexahedra: ArrayLike, on_folded: str = "error") -> int:
+        """Number of integration points on all these elements; arguments and errors as for :meth:`groups`."""
+        return sum(group.n_points for group in self.groups(hexahedra, on_folded))
 
-    def for_degree(self, degree):
+    def for_degree(self, degree: int) -> "Rule":
         """The rule for shape functions of degree ``degree`` along each axis; rules with fixed points stay the same."""
         return self
 
     @abstractmethod
-    def _groups(self, hexahedra):
+    def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
         """The groups of healthy elements (n, 8, 3); ``cells`` index this array."""
 
 
-def groups_by_points(points_per_axis):
+def groups_by_points(points_per_axis: np.ndarray) -> list[CellGroup]:
     """One group for each tensor rule that occurs in ``points_per_axis`` (n_elements, 3)."""
     codes = points_per_axis @ np.array([10_000, 100, 1])
     order = np.argsort(codes, kind="stable")
@@ -97,7 +103,7 @@ def groups_by_points(points_per_axis):
     ]
 
 
-def warn_of_degree(name, degree, loss):
+def warn_of_degree(name: str, degree: int, loss: str) -> None:
     """Warn the caller of ``for_degree`` that a rule learned for trilinear shape functions meets a higher degree."""
     if degree > 1:
         warn(
@@ -106,8 +112,8 @@ def warn_of_degree(name, degree, loss):
         )
 
 
-def describe(rule, card):
-    """What a learned rule prints about itself: how far to trust it."""
+def describe(rule: Any, card: Mapping[str, Any]) -> str:
+    """The printed form of a learned rule, which says how far to trust it."""
     lines = [
         repr(rule),
         f"  {card['what']}",

@@ -157,7 +157,7 @@ def measure_integration(
     with warnings.catch_warnings():
         # it counts positions in this array; the report counts elements of the mesh
         warnings.simplefilter("ignore", FemnnWarning)
-        chosen, outside = rule.choose(vertices)
+        chosen, in_range = rule.choose(vertices)
     corrected = CorrectedGauss()
     table = np.empty((len(vertices), MOST_POINTS))
     errors = {"CorrectedGauss": np.empty(len(vertices))}
@@ -171,7 +171,7 @@ def measure_integration(
     errors |= {f"GaussLegendre({n})": table[:, n - 1] for n in UNIFORM}
     uniform = int(needed.max()) if needed.max() < MOST_POINTS else None
     figures = _rule_table(rule.tol, chosen, needed, uniform, errors, table)
-    return Integration(rule.tol, chosen, needed, outside, errors, figures, uniform)
+    return Integration(rule.tol, chosen, needed, ~in_range, errors, figures, uniform)
 
 
 def _errors_of_part(vertices, corrected, poisson):

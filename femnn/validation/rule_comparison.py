@@ -166,14 +166,14 @@ class Structure:
         """Measure one rule; see :class:`Comparison`. ``forms`` says whether scikit-fem's form is timed too."""
         errors = self._errors(rule)
         stiffness, seconds = self._assemble(rule)
-        timed = forms and rule.points(self.hexahedra) <= MOST_POINTS
+        timed = forms and rule.count_points(self.hexahedra) <= MOST_POINTS
         solution = self._solve(skfem.condense(stiffness, self.case.force, I=self.case.free)[0])
         missed = solution - self._solution
         lengths = np.linalg.norm(self._at_vertices(missed), axis=0), np.linalg.norm(self.displacement, axis=0)
         above = int((errors >= tol).sum())
         return Comparison(
             name=name,
-            points=rule.points(self.hexahedra),
+            points=rule.count_points(self.hexahedra),
             error_median=float(np.median(errors)),
             error_worst=float(errors.max()),
             elements_above=above,
@@ -267,7 +267,7 @@ def compare_rules(
     results: list[Comparison] = []
     rate = None
     for name, rule in rules:
-        points = rule.points(structure.hexahedra)
+        points = rule.count_points(structure.hexahedra)
         expected = f", about {points * rate:.0f} s" if rate and points <= MOST_POINTS else ""
         say(f"{name}: {points:,} points{expected}")
         results.append(structure.compare(name, rule, tol, forms))

@@ -25,7 +25,7 @@ import femnn
 from femnn.cli import main
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.quality import scaled_jacobian
-from femnn.io import locations
+from femnn.io import locations, weight_files
 from femnn.networks import element_data as datasets
 from femnn.quadrature.adaptive import data as directional_data
 from femnn.validation import inspection_output as inspection_files
@@ -227,7 +227,7 @@ class TestInspect:
             ("CorrectedGauss", femnn.CorrectedGauss()),
         ):
             errors = femnn.integration_error(hexahedra, rule)
-            assert rules[name]["points"] == rule.points(hexahedra)
+            assert rules[name]["points"] == rule.count_points(hexahedra)
             assert rules[name]["worst"] == pytest.approx(errors.max(), rel=1e-6, abs=1e-11)
             assert rules[name]["median"] == pytest.approx(np.median(errors), rel=1e-6, abs=1e-11)
             assert rules[name]["misses"] == np.sum(errors >= 1e-3)
@@ -388,7 +388,26 @@ class TestTrain:
         rule = femnn.AdaptiveGauss(1e-2, confidence=None, weights=tmp_path / "integration-points.safetensors")
         assert rule.card["data"]["seed"] == rule.card["training"]["seed"] == 5
         assert rule.card["data"]["elements"] == 300
-        assert rule.points(distorted) >= 8 * len(distorted)
+        assert rule.count_points(distorted) >= 8 * len(distorted)
+
+    def test_trained_weights_take_the_place_of_the_shipped_ones(self, tmp_path, monkeypatch):
+        shipped = Path(femnn.__file__).parent / "data" / "pretrained"
+        package, folder = tmp_path / "package", tmp_path / "runs"
+        shutil.copytree(shipped, package)
+        monkeypatch.setattr(weight_files, "_shipped_folder", lambda: package)
+        folder.mkdir()
+        refused = run("train", "install", folder)
+        assert refused.exit_code == 2
+        assert "it has none of cohesive-minimal-state.safetensors" in refused.output
+        for suffix in ("safetensors", "json"):
+            shutil.copy(shipped / f"cohesive-exponential.{suffix}", folder / f"cohesive-minimal-state.{suffix}")
+        assert run("train", "install", folder).stdout.startswith("cohesive-default from ")
+        for suffix in ("safetensors", "json"):
+            expected = (shipped / f"cohesive-exponential.{suffix}").read_bytes()
+            assert (package / f"cohesive-default.{suffix}").read_bytes() == expected
+        (folder / "cohesive-minimal-state.safetensors").write_bytes(b"damaged")
+        assert_one_line(run("train", "install", folder))
+        assert (package / "cohesive-default.safetensors").read_bytes() != b"damaged"
 
     def test_published_classifier(self, tmp_path):
         result = run("train", "points", *self.SMALL, "--tolerance", "1e-2", "--out", tmp_path, "--json")

@@ -57,7 +57,7 @@ def test_adaptive_points_solve_poisson_as_well_as_the_default_rule(poisson, elem
 
 def test_poisson_counts_the_points_of_all_groups(poisson):
     mesh = distorted_cube(6, 0.3, seed=1)
-    expected = femnn.AdaptiveGauss(1e-2).points(femnn.hexahedra(mesh))
+    expected = femnn.AdaptiveGauss(1e-2).count_points(femnn.hexahedra(mesh))
     assert poisson[1]["ElementHex1"]["AdaptiveGauss(0.01)"]["points"][0] == expected
 
 

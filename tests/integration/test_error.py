@@ -12,10 +12,16 @@ import femnn
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.hexahedron import VERTICES
 from femnn.geometry.quality import signed_volume
-from femnn.integration import stiffness
-from femnn.integration.convergence import FLOOR, MOST_POINTS, converged_stiffness, error_table, smallest_points
-from femnn.integration.error import stiffness_error
-from femnn.integration.gauss import gauss_legendre, tensor_gauss
+from femnn.integration import (
+    converged_stiffness,
+    error_table,
+    gauss_legendre,
+    smallest_points,
+    stiffness,
+    stiffness_error,
+    tensor_gauss,
+)
+from femnn.integration.convergence import FLOOR, MOST_POINTS
 
 
 def assembled(matrices, mesh, element):

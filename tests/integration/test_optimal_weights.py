@@ -7,11 +7,8 @@ from scipy.optimize import linprog
 
 import femnn
 from femnn.geometry.hexahedron import VERTICES
-from femnn.integration.convergence import converged_stiffness, error_table
-from femnn.integration.error import stiffness_error
-from femnn.integration.gauss import tensor_gauss
+from femnn.integration import converged_stiffness, elasticity_stiffness, error_table, stiffness_error, tensor_gauss
 from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
-from femnn.integration.stiffness import elasticity_stiffness
 
 POINTS, GAUSS = tensor_gauss(2, 2, 2)
 

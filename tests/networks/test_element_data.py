@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 import femnn
 from femnn.cli import main as command
-from femnn.integration.gauss import tensor_gauss
+from femnn.integration import tensor_gauss
+from femnn.networks import Recipe, load_dataset, make_dataset
 from femnn.networks import element_data as datasets
-from femnn.networks.element_data import Recipe, load_dataset, make_dataset
 
 RECIPE = Recipe(60, displacement=(0.1, 0.3), seed=3, trials=300, spread=0.01)
 
@@ -120,7 +120,7 @@ def test_recipe_comes_with_the_data(tmp_path, dataset):
 def test_other_recipes_damaged_and_foreign_files_are_refused(tmp_path):
     path = tmp_path / "elements.safetensors"
     make_dataset(path, RECIPE, progress=False)
-    with pytest.raises(femnn.DatasetError, match=r'"seed": 3.*asked for is.*"seed": 4'):
+    with pytest.raises(femnn.DatasetError, match=r'"seed": 3.*wanted is.*"seed": 4'):
         make_dataset(path, replace(RECIPE, seed=4), progress=False)
     flipped = bytearray(path.read_bytes())
     flipped[-50] ^= 1

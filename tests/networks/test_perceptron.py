@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from femnn.exceptions import ParameterError, WeightFileError
+from femnn.networks import Architecture, Perceptron, standardisation
 from femnn.networks import perceptron as perceptron_module
-from femnn.networks.perceptron import ACTIVATIONS, Architecture, Perceptron, standardisation
+from femnn.networks.perceptron import ACTIVATIONS
 from femnn.networks.torch_perceptron import build, from_perceptron, to_perceptron
 
 

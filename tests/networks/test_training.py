@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from femnn.exceptions import DatasetError, ParameterError, TrainingError, WeightFileError
+from femnn.networks import Architecture, TrainingOptions, standardisation
 from femnn.networks import training as training_module
-from femnn.networks.perceptron import Architecture, standardisation
 from femnn.networks.torch_perceptron import build, to_perceptron
-from femnn.networks.training import OPTIMIZERS, SCHEDULES, TrainingOptions, train
+from femnn.networks.training import OPTIMIZERS, SCHEDULES, train
 
 ARCHITECTURE = Architecture(3, 2, (12, 12), "tanh")
 QUICK = TrainingOptions(epochs=8, batch_size=50, learning_rate=1e-2, threads=1)

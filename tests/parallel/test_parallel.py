@@ -79,7 +79,7 @@ def test_points_of_fine_cells_are_those_of_the_rule(bracket):
     points = subdivided_points(bracket, RULE, 2, cells)
     for cell, count in zip(cells, points, strict=True):
         share = subdivided(bracket, np.arange(bracket.nelements) != cell, 0, 2)
-        assert count == RULE.points(femnn.hexahedra(skfem.MeshHex(share.points, share.corners)))
+        assert count == RULE.count_points(femnn.hexahedra(skfem.MeshHex(share.points, share.corners)))
 
 
 # --- partitions
@@ -99,7 +99,7 @@ def test_partitions_weighted_by_costs_have_the_same_work():
 
 def test_costs_are_points_and_a_fixed_share(bracket):
     costs = cell_costs(bracket, RULE, fixed=10)
-    assert costs.sum() == RULE.points(femnn.hexahedra(bracket)) + 10 * bracket.nelements
+    assert costs.sum() == RULE.count_points(femnn.hexahedra(bracket)) + 10 * bracket.nelements
 
 
 @pytest.mark.parametrize("ranks", [0, 9, 1.5])

@@ -10,15 +10,18 @@ import femnn
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.hexahedron import VERTICES
 from femnn.geometry.symmetry import canonical_pose
-from femnn.integration.gauss import tensor_gauss
-from femnn.networks.element_data import Recipe, make_dataset
-from femnn.networks.features import features_named
-from femnn.networks.training import TrainingOptions
-from femnn.networks.weights import load_networks
+from femnn.integration import tensor_gauss
+from femnn.networks import Recipe, TrainingOptions, features_named, load_networks, make_dataset
 from femnn.quadrature.adaptive.classifier import FEWEST, classes, train_classifier
 from femnn.quadrature.corrected import networks as quadrature_weights
 from femnn.quadrature.corrected import train as training
-from femnn.quadrature.corrected.networks import improvable, posed_factors, predicted_r_error, train_regressor, unposed
+from femnn.quadrature.corrected.networks import (
+    canonical_factors,
+    improvable,
+    in_given_order,
+    predicted_r_error,
+    train_regressor,
+)
 
 QUICK = TrainingOptions(learning_rate=3e-3, batch_size=64, epochs=25)
 
@@ -46,18 +49,18 @@ def test_features_that_nobody_knows():
 def test_factors_return_from_the_canonical_pose(dataset):
     points, gauss = tensor_gauss(2, 2, 2)
     symmetry = canonical_pose(dataset.hexahedra)[1]
-    factors = posed_factors(dataset)
-    np.testing.assert_allclose(gauss * unposed(factors, symmetry, points), dataset.weights, rtol=1e-12)
+    factors = canonical_factors(dataset)
+    np.testing.assert_allclose(gauss * in_given_order(factors, symmetry, points), dataset.weights, rtol=1e-12)
 
 
 def test_posed_factors_are_one_for_all_descriptions(dataset):
     from femnn.networks.element_data import label
 
     some, recipe = dataset.hexahedra[:20], dataset.recipe
-    expected = posed_factors(dataset[:20])
+    expected = canonical_factors(dataset[:20])
     turned = described_otherwise(some, 31)
     found = replace(dataset[:20], **label(turned, recipe))
-    np.testing.assert_allclose(posed_factors(found), expected, atol=1e-6)
+    np.testing.assert_allclose(canonical_factors(found), expected, atol=1e-6)
 
 
 def test_published_classifier_beats_the_majority(dataset):
@@ -133,7 +136,7 @@ def test_report_of_corrected_weights_counts_who_keeps_gauss(rule):
     boxes = np.tile(VERTICES, (10, 1, 1))
     report = rule.report(np.concatenate([elements, flat, boxes]))
     corrected = int(rule.corrected(elements).sum())
-    assert (report.elements, report.corrected, report.outside) == (230, corrected, 20)
+    assert (report.elements, report.corrected, report.out_of_range) == (230, corrected, 20)
     assert report.unimproved == 230 - corrected - 20
     assert f"{corrected:,} (" in str(report)
     assert rule.report(distorted_cube(3, 0.2, seed=1)).elements == 27

@@ -8,8 +8,9 @@ import femnn
 from femnn.geometry.coordinates import own_axes
 from femnn.geometry.hexahedron import SIGNS, VERTICES
 from femnn.geometry.quality import signed_volume
-from femnn.integration.gauss import tensor_gauss
-from femnn.quadrature.patch_conditions import patch_integrals, patch_integrands, patch_residual
+from femnn.integration import tensor_gauss
+from femnn.quadrature import patch_residual
+from femnn.quadrature.patch_conditions import patch_integrals, patch_integrands
 
 
 def test_integrals_are_derivatives_of_the_volume(distorted):

@@ -19,10 +19,8 @@ from support.properties import (
 import femnn
 from femnn.geometry.hexahedron import VERTICES, jacobian_determinant
 from femnn.geometry.quality import signed_volume
-from femnn.integration.convergence import converged_stiffness, error_table, smallest_points
-from femnn.integration.error import stiffness_error
-from femnn.integration.stiffness import elasticity_stiffness
-from femnn.networks.weights import load_networks, save_networks
+from femnn.integration import converged_stiffness, elasticity_stiffness, error_table, smallest_points, stiffness_error
+from femnn.networks import load_networks, save_networks
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 
 PRETRAINED = Path(femnn.__file__).parent / "data" / "pretrained"
@@ -91,8 +89,8 @@ def test_patch_test(rule, distorted):
 
 def test_points_count_what_the_groups_hold(rule, distorted):
     groups = rule.groups(distorted)
-    assert rule.points(distorted) == sum(group.points for group in groups)
-    assert rule.points(distorted) >= 6 * len(distorted)
+    assert rule.count_points(distorted) == sum(group.n_points for group in groups)
+    assert rule.count_points(distorted) >= 6 * len(distorted)
 
 
 def test_groups_are_the_same_again(rule, distorted):
@@ -137,7 +135,7 @@ def test_gauss_points_must_be_whole_numbers(n):
 
 def test_irons_has_its_degree_and_lies_between_its_neighbours(unseen):
     (group,) = femnn.Irons().groups(VERTICES[None])
-    assert group.points == 14
+    assert group.n_points == 14
     assert_has_degree(group.X, group.W, femnn.Irons.degree)
     assert repr(femnn.Irons()) == "Irons()"
     errors = [femnn.integration_error(unseen[:300], rule).mean() for rule in (femnn.Irons(), femnn.GaussLegendre(3))]
@@ -166,7 +164,7 @@ def test_adaptive_meets_its_tolerance_as_often_as_promised(unseen, tol):
     assert equal.prod(axis=1).sum() < 1.10 * (needed**3).sum()
     rule = femnn.AdaptiveGauss(tol)
     assert np.mean(femnn.integration_error(unseen, rule) >= tol) < 0.01 + 3 * 0.0022
-    assert rule.points(unseen) < 0.90 * (needed**3).sum()
+    assert rule.count_points(unseen) < 0.90 * (needed**3).sum()
 
 
 @pytest.mark.parametrize(("tol", "least"), [(1e-2, 0.97), (1e-4, 0.95), (1e-7, 0.92)])
@@ -204,7 +202,7 @@ def test_published_meshes_need_far_fewer_points(published_meshes):
         errors, _ = error_table(elements, 12)
         uniform = smallest_points(errors, 1e-3).max()
         rule = femnn.AdaptiveGauss(1e-3)
-        assert uniform**3 * len(elements) > 4.0 * rule.points(elements)
+        assert uniform**3 * len(elements) > 4.0 * rule.count_points(elements)
         missed = tensor_rule_errors(elements, rule.points_per_axis(elements), 0.3, "entries") / 1e-3
         assert np.mean(missed >= 1.0) < 0.01
         assert missed.max() < 3.0
@@ -227,22 +225,22 @@ def test_confidence_beyond_the_calibration(confidence):
 
 def test_corrected_weights_reduce_the_error(unseen):
     rule = femnn.CorrectedGauss()
-    sent_on = rule.corrected(unseen)
-    assert 0.4 < sent_on.mean() < 0.95
+    corrected = rule.corrected(unseen)
+    assert 0.4 < corrected.mean() < 0.95
     references, _ = converged_stiffness(unseen)
     standard = error_table(unseen, 2)[0][:, 1]
     for group in rule.groups(unseen):
         found = stiffness_error(elasticity_stiffness(unseen[group.cells], group.X, group.W), references[group.cells])
         ratio = found / standard[group.cells]
         if group.W.ndim == 1:
-            assert not sent_on[group.cells].any()
+            assert not corrected[group.cells].any()
             np.testing.assert_allclose(ratio, 1.0, rtol=1e-6)
         else:
             assert np.mean(ratio < 1.0) > 0.97
             assert ratio.mean() < 0.965
 
 
-def test_elements_that_are_not_sent_on_keep_gauss_weights_exactly(distorted):
+def test_elements_that_are_not_corrected_keep_gauss_weights_exactly(distorted):
     (gauss,) = femnn.GaussLegendre(2).groups(distorted)
     rule = femnn.CorrectedGauss()
     kept = [group for group in rule.groups(distorted) if group.W.ndim == 1]
@@ -336,7 +334,7 @@ def test_cards_say_what_the_weights_are():
     ],
 )
 def test_what_is_no_hexahedra_is_said_everywhere(rule, hexahedra, message):
-    asked = [rule.groups, rule.points, lambda x: femnn.integration_error(x, rule)]
+    asked = [rule.groups, rule.count_points, lambda x: femnn.integration_error(x, rule)]
     asked += [
         getattr(rule, name) for name in ("points_per_axis", "corrected", "moved") if callable(getattr(rule, name, None))
     ]

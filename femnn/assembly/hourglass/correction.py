@@ -1,10 +1,15 @@
-"""What 2×2×2 Gauss points miss of a linear elastic stiffness, predicted element by element."""
+"""The part of a linear elastic stiffness that 2×2×2 Gauss points miss, predicted element by element."""
 
+import os
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_matrix
 
+from femnn.assembly.coefficients import Coefficients
 from femnn.assembly.discretisation import Discretisation, degree, scalar_element
 from femnn.assembly.elasticity import elastic_coefficients
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
@@ -12,8 +17,9 @@ from femnn.assembly.fused import structure
 from femnn.assembly.hourglass.kernels import add_stiffness, element_stiffness
 from femnn.assembly.hourglass.moments import COLUMNS, ROWS
 from femnn.assembly.hourglass.network import OUTPUTS, differences, hourglass_features, hourglass_range
+from femnn.assembly.pattern import Pattern
 from femnn.exceptions import ParameterError, WeightFileError
-from femnn.geometry.canonical_pose import posed_warps
+from femnn.geometry.canonical_pose import canonical_warps
 from femnn.geometry.mesh import vertex_array
 from femnn.geometry.validity import healthy_vertices, require_valid
 from femnn.integration.gauss import tensor_gauss
@@ -22,7 +28,7 @@ from femnn.integration.stiffness import elasticity_stiffness
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.weights import load_networks
 from femnn.quadrature.gauss import GaussLegendre
-from femnn.quadrature.rule import describe
+from femnn.quadrature.rule import Rule, describe
 
 KIND = "hourglass-correction"
 
@@ -32,32 +38,32 @@ _CHUNK = 8192
 
 @dataclass(frozen=True)
 class HourglassReport:
-    """How a correction fares on some elements.
+    """Elements that a correction corrects, and those that it leaves.
 
     Attributes
     ----------
     elements
-        How many.
-    outside
-        Numbers of those outside the trained range, which keep the stiffness of 2×2×2 points.
+        Their number.
+    out_of_range
+        Numbers of those out of the trained range, which keep the stiffness of 2×2×2 points.
     """
 
     elements: int
-    outside: tuple[int, ...]
+    out_of_range: tuple[int, ...]
 
-    def __str__(self):
-        text = f"HourglassCorrection on {self.elements:,} elements: {self.elements - len(self.outside):,} corrected"
-        if self.outside:
-            share = len(self.outside) / self.elements
+    def __str__(self) -> str:
+        count = len(self.out_of_range)
+        text = f"HourglassCorrection on {self.elements:,} elements: {self.elements - count:,} corrected"
+        if count:
             text += (
-                f"\n  outside the trained range, left to 2×2×2 points: {len(self.outside):,} ({share:.2%}), "
-                f"first {self.outside[0]}"
+                f"\n  out of the trained range, left to 2×2×2 points: {count:,} ({count / self.elements:.2%}), "
+                f"first {self.out_of_range[0]}"
             )
         return text
 
 
 class HourglassCorrection:
-    """Adds to the stiffness of 2×2×2 Gauss points what they miss of trilinear elements, for any linear material.
+    """Adds to the stiffness by 2×2×2 Gauss points what they miss on trilinear elements, for any linear material.
 
     K = K_2×2×2 + Γ ΔS Γᵀ: everything that quadrature can get wrong sits in the hourglass part of the element, a 12 × 12
     matrix S that depends on the shape in the element's own axes alone. A network predicts ΔS from the twelve numbers
@@ -98,7 +104,7 @@ class HourglassCorrection:
     HourglassCorrection on 8 elements: 8 corrected
     """
 
-    def __init__(self, *, weights=KIND):
+    def __init__(self, *, weights: str | os.PathLike = KIND):
         loaded = load_networks(weights, KIND)
         loaded.require(networks=("factors",))
         self.card = loaded.card
@@ -106,19 +112,28 @@ class HourglassCorrection:
         self._range = TrainedRange.from_weights(loaded)
         self._check(loaded)
 
-    def covers(self, hexahedra):
-        """Which elements are corrected, (n,) bool: those like the elements of the training. All must be healthy."""
+    def corrected(self, hexahedra: ArrayLike) -> np.ndarray:
+        """Elements that are corrected, (n,) bool: those in the range of training. All must be healthy."""
         x = vertex_array(hexahedra)
         require_valid(x)
-        return self._covered(x)
+        return self._in_range(x)
 
-    def report(self, mesh):
-        """How many elements of a mesh, or of an array (n, 8, 3), are corrected, and which are not."""
+    def report(self, mesh: Any) -> HourglassReport:
+        """Counts of the elements of a mesh, or of an array (n, 8, 3), that are corrected and that are not."""
         x = healthy_vertices(mesh)
-        covered = self._covered(x)
-        return HourglassReport(len(x), tuple(int(e) for e in np.flatnonzero(~covered)))
+        return HourglassReport(len(x), tuple(int(e) for e in np.flatnonzero(~self._in_range(x))))
 
-    def matrix(self, mesh, young=None, poisson=None, *, stiffness=None, on_folded="error", pattern=None, out=None):
+    def matrix(
+        self,
+        mesh: Any,
+        young: Any = None,
+        poisson: Any = None,
+        *,
+        stiffness: Any = None,
+        on_folded: str = "error",
+        pattern: Pattern | None = None,
+        out: csr_matrix | None = None,
+    ) -> csr_matrix:
         """The correction of a whole mesh as a sparse matrix, to be added to a stiffness by 2×2×2 points.
 
         Add it to ``skfem.asm`` of your own form on ``skfem.ElementVector(skfem.ElementHex1())`` with ``intorder=3``,
@@ -144,7 +159,7 @@ class HourglassCorrection:
         self.add_to(matrix, discretisation, form, coefficients)
         return matrix
 
-    def stiffness(self, hexahedra, young=1.0, poisson=0.3):
+    def stiffness(self, hexahedra: ArrayLike, young: float = 1.0, poisson: float = 0.3) -> np.ndarray:
         """Corrected stiffness of each element, shape (n, 24, 24), row 3a + i; all must be healthy."""
         x = vertex_array(hexahedra)
         require_valid(x)
@@ -152,8 +167,8 @@ class HourglassCorrection:
         change = self._element_changes(ISOTROPIC, x, numbers, np.zeros(len(x), dtype=np.int64))
         return elasticity_stiffness(x, *tensor_gauss(2, 2, 2), young, poisson) + change
 
-    def require(self, rule, element, form, coefficients):
-        """Raise ParameterError unless these are what the correction was made for: see ``matrix``."""
+    def require(self, rule: Rule, element: Any, form: int, coefficients: Coefficients) -> None:
+        """Raise ParameterError unless the correction was made for these: see ``matrix``."""
         if not isinstance(rule, GaussLegendre) or rule.per_axis != (2, 2, 2):
             raise ParameterError(
                 f"the hourglass correction adds what 2×2×2 Gauss points miss, the rule is {rule!r}; pass "
@@ -179,14 +194,15 @@ class HourglassCorrection:
                     f"{skew[wrong[0]]:g}; pass a symmetric (6, 6) stiffness, or hourglass=None"
                 )
 
-    def add_to(self, matrix, discretisation, form, coefficients):
+    def add_to(self, matrix: csr_matrix, discretisation: Discretisation, form: int, coefficients: Coefficients) -> None:
         """Add the correction to a matrix that was assembled with the pattern of ``discretisation``."""
         x = discretisation.hexahedra
-        there = discretisation.points.count > 0
-        # folded elements that were left out get a shape that harms nobody
-        changes, orders, covered = self._predict(np.where(there[:, None, None], x, x[np.argmax(there)]))
-        *rest, opens = structure(discretisation.pattern)[1]
-        blocks = (*rest, np.zeros_like(opens))
+        integrated = discretisation.points.count > 0
+        # folded elements that were left out get a harmless placeholder shape
+        shapes = np.where(integrated[:, None, None], x, x[np.argmax(integrated)])
+        changes, orders, in_range = self._predict(shapes)
+        kernel_pattern, (*colouring, opens) = structure(discretisation.pattern)
+        blocks = (*colouring, np.zeros_like(opens))
         add_stiffness(
             form,
             x,
@@ -195,8 +211,8 @@ class HourglassCorrection:
             _places(),
             coefficients.values,
             coefficients.rows,
-            covered & there,
-            structure(discretisation.pattern)[0],
+            in_range & integrated,
+            kernel_pattern,
             blocks,
             matrix.data,
         )
@@ -205,45 +221,45 @@ class HourglassCorrection:
         changes, orders, _ = self._predict(x)
         result = np.empty((len(x), 24, 24))
         element_stiffness(form, x, orders, changes, _places(), numbers, rows, result)
-        # from component-major to vertex-major rows
+        # from the component-major rows of assembly to the node-major rows of femnn.integration.kernels
         return result.reshape(-1, 3, 8, 3, 8).transpose(0, 2, 1, 4, 3).reshape(-1, 24, 24)
 
-    def _covered(self, x):
-        # in parts: what is described of an element is held for as few as in `_predict`
+    def _in_range(self, x):
+        # in parts, so that the features of as few elements are held as in `_predict`
         parts = (x[start : start + _CHUNK] for start in range(0, len(x), _CHUNK))
-        return np.concatenate([self._range.contains(hourglass_range(posed_warps(part)[0])) for part in parts])
+        return np.concatenate([self._range.in_range(hourglass_range(canonical_warps(part)[0])) for part in parts])
 
     def _predict(self, x):
-        """ΔS (n, 78), zero where not covered; the vertices in the order of the pose (n, 8); what is covered (n,)."""
-        changes, covered = np.empty((len(x), 78)), np.empty(len(x), dtype=bool)
+        """ΔS (n, 78), zero out of range; the vertices in the order of the pose (n, 8); elements in range (n,) bool."""
+        changes, in_range = np.empty((len(x), 78)), np.empty(len(x), dtype=bool)
         orders = np.empty((len(x), 8), dtype=np.int64)
         for start in range(0, len(x), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            warps, orders[part] = posed_warps(x[part])
-            covered[part] = self._range.contains(hourglass_range(warps))
-            changes[part] = differences(self._network, warps)
-        changes[~covered] = 0.0
-        return changes, orders, covered
+            rows = slice(start, start + _CHUNK)
+            warps, orders[rows] = canonical_warps(x[rows])
+            in_range[rows] = self._range.in_range(hourglass_range(warps))
+            changes[rows] = differences(self._network, warps)
+        changes[~in_range] = 0.0
+        return changes, orders, in_range
 
     def _check(self, loaded):
-        found = self._network.architecture
+        shape = self._network.architecture
         wanted = (hourglass_features(np.zeros((1, 3, 4))).shape[1], OUTPUTS)
-        if (found.inputs, found.outputs) != wanted or self._range.low.shape != (14,):
+        if (shape.inputs, shape.outputs) != wanted or self._range.low.shape != (14,):
             raise WeightFileError(
-                f"the network of {loaded.path} takes {found.inputs} numbers to {found.outputs}, needed are {wanted[0]} "
+                f"the network of {loaded.path} takes {shape.inputs} numbers to {shape.outputs}, needed are {wanted[0]} "
                 f"to {wanted[1]}; train it again with this version of femnn"
             )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "HourglassCorrection()"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return describe(self, self.card)
 
 
 @cache
 def _places():
-    """Where entry (r, c) of S is among the 78 of its upper triangle, (12, 12)."""
+    """Place of entry (r, c) of S among the 78 of its upper triangle, (12, 12)."""
     places = np.empty((12, 12), dtype=np.int64)
     places[ROWS, COLUMNS] = places[COLUMNS, ROWS] = np.arange(78)
     return places

@@ -1,6 +1,6 @@
 """Numba kernels that turn the hourglass part S of an element into its stiffness, and sum it over the mesh.
 
-Rows are *component-major* here, as in :mod:`femnn.assembly.fused`: row 8 i + a belongs to component i of vertex a.
+Rows are component-major, see :mod:`femnn.integration.vector_kernels`.
 """
 
 import numpy as np
@@ -30,11 +30,11 @@ def _vectors(warp, vectors):
 def _material_block(form, block, numbers, row, result):
     """result_mn = C_imjn block_ij of one pair of twists; ``numbers[row]`` holds λ and μ, or C (36,) by Voigt."""
     if form == ISOTROPIC:
-        lame, shear = numbers[row, 0], numbers[row, 1]
-        trace = shear * (block[0, 0] + block[1, 1] + block[2, 2])
+        lmbda, mu = numbers[row, 0], numbers[row, 1]
+        trace = mu * (block[0, 0] + block[1, 1] + block[2, 2])
         for m in range(3):
             for n in range(3):
-                result[m, n] = lame * block[m, n] + shear * block[n, m]
+                result[m, n] = lmbda * block[m, n] + mu * block[n, m]
             result[m, m] += trace
         return
     for m in range(3):
@@ -47,7 +47,7 @@ def _material_block(form, block, numbers, row, result):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _gram_block(differences, e, places, k, m, inverse, volume, work, block):
+def _moment_block(differences, e, places, k, m, inverse, volume, work, block):
     """The 3 × 3 block of twists k and m in physical axes: |det J₀| J₀⁻ᵀ S_km J₀⁻¹."""
     for p in range(3):
         for j in range(3):
@@ -73,7 +73,7 @@ def hourglass_stiffness(form, vertices, order, differences, e, places, numbers, 
     materials, half = np.empty((3, 3, 4, 4)), np.empty((8, 4))
     for k in range(4):
         for m in range(k, 4):
-            _gram_block(differences, e, places, k, m, inverse, volume, work, block)
+            _moment_block(differences, e, places, k, m, inverse, volume, work, block)
             _material_block(form, block, numbers, row, result)
             for i in range(3):
                 for j in range(3):

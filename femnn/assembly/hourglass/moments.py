@@ -3,7 +3,7 @@
 In its own axes an element is y(ξ) = ξ + w h(ξ), with the twists h = (ξη, ηζ, ζξ, ξηζ) and w = J₀⁻¹h of shape (3, 4). A
 nodal function φ_a is a linear function of y plus Σ β_k h_k, β_k = γ_k · φ with γ_k = (h_k - Σ_j w_jk ξ_j)/8 (D. P.
 Flanagan, T. Belytschko, IJNME 17 (1981) 679-706). Every element matrix of linear elasticity is a contraction of the
-Gram tensor ∫ ∂N_a/∂x_i ∂N_b/∂x_j dV with the stiffness of the material. Its linear part holds mean gradients, which
+moments ∫ ∂N_a/∂x_i ∂N_b/∂x_j dV with the stiffness of the material. Its linear part holds mean gradients, which
 2×2×2 points integrate exactly; what is left is γ_k S_kl^ij γ_l with the twelve functions ∂h_k/∂y_i, row 3k + i:
 
     S = ∫ ∂_i h_k ∂_j h_l dy,    shape (12, 12), symmetric, 78 numbers that depend on w alone.
@@ -19,7 +19,7 @@ from numba import prange
 from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import SIGNS
 from femnn.integration.gauss import tensor_gauss
-from femnn.integration.kernels import _FAST
+from femnn.integration.kernels import _FAST, kernel_array
 from femnn.system.compile import njit
 
 #: Rows and columns of the 78 entries of a symmetric 12 × 12 matrix.
@@ -72,27 +72,27 @@ def _moments(warps, points, weights, moments):
 
 
 @cache
-def _own_gauss(n):
+def _centred_gauss(n):
     points, weights = tensor_gauss(n, n, n)
     return 2.0 * points - 1.0, 8.0 * weights
 
 
-def hourglass_moments(warps, n):
+def hourglass_moments(warps: np.ndarray, n: int) -> np.ndarray:
     """∫ ∂_i h_k ∂_j h_l dy by n×n×n Gauss points, shape (m, 12, 12), row 3k + i, of elements with ``warps`` (m, 3, 4).
 
     Two rules from 2×2×2 on differ in it by what they differ in S, because both find the means of ∂_i h_k exactly.
     """
-    moments = np.empty((len(warps), 12, 12))
-    _moments(np.require(warps, dtype=float, requirements="CW"), *_own_gauss(n), moments)
+    moments, (points, weights) = np.empty((len(warps), 12, 12)), _centred_gauss(n)
+    _moments(kernel_array(warps), points, weights, moments)
     return moments
 
 
-def hourglass_vectors(warps):
-    """γ, shape (m, 8, 4): how much of each twist is in nodal values, beyond a function that is linear in space."""
+def hourglass_vectors(warps: np.ndarray) -> np.ndarray:
+    """γ, shape (m, 8, 4): the amplitude of each twist in nodal values, beyond a function that is linear in space."""
     return (TWISTS - np.einsum("aj,ejk->eak", SIGNS, warps)) / 8.0
 
 
-def converged_moments(warps):
+def converged_moments(warps: np.ndarray) -> np.ndarray:
     """:func:`hourglass_moments` until two rules agree to 1e-6 of the largest entry, at most by 30×30×30 points."""
     moments, missing = hourglass_moments(warps, _LADDER[0]), np.arange(len(warps))
     for n in _LADDER[1:]:
@@ -130,9 +130,9 @@ def gauss_factors(warp, points, patterns, work, factors):
 
 
 def _patterns():
-    x, y, z = np.sign(_own_gauss(2)[0])
+    x, y, z = np.sign(_centred_gauss(2)[0])
     return np.stack([np.ones(8), x, y, z, x * y, y * z, z * x, x * y * z]) / np.sqrt(8.0)
 
 
 #: The 2×2×2 points (3, 8) in [-1, 1]³ and orthonormal patterns (8, 8) over them, as :func:`gauss_factors` reads them.
-GAUSS_POINTS, PATTERNS = np.array(_own_gauss(2)[0]), _patterns()
+GAUSS_POINTS, PATTERNS = np.array(_centred_gauss(2)[0]), _patterns()

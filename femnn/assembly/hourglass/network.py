@@ -1,4 +1,4 @@
-"""A network that gives what 2×2×2 Gauss points miss of an element's hourglass part, for every linear material.
+"""The network that predicts what 2×2×2 Gauss points miss of an element's hourglass part, for every linear material.
 
 All that quadrature gets wrong in a linear stiffness is the matrix S of :mod:`femnn.assembly.hourglass.moments`, 78
 smooth functions of the twelve numbers J₀⁻¹h: neither the material nor size, stretch, shear and position of the element
@@ -19,11 +19,11 @@ from numba import prange
 
 from femnn.assembly.hourglass.moments import COLUMNS, GAUSS_POINTS, PATTERNS, ROWS, gauss_factors, twist_slopes
 from femnn.geometry.hexahedron import SIGNS
-from femnn.integration.kernels import _FAST
-from femnn.networks.perceptron import Architecture, standardisation
+from femnn.integration.kernels import _FAST, kernel_array
+from femnn.networks.perceptron import Architecture, Perceptron, standardisation
 from femnn.system.compile import njit
 
-#: θ: the share of the Gauss points' S that no prediction can take away.
+#: θ: the fraction of the Gauss points' S that no prediction can take away.
 KEPT = 0.5
 
 #: Columns of E; with the eight of D more than the twelve that S can have.
@@ -35,21 +35,21 @@ _CORNERS = np.array(SIGNS)
 _ROOT = np.sqrt(1.0 - KEPT)
 
 
-def hourglass_features(warps):
-    """What the network is shown, shape (n, 13): direction and length of ``warps`` (n, 3, 4) in the canonical pose."""
+def hourglass_features(warps: np.ndarray) -> np.ndarray:
+    """Features of the network, shape (n, 13): direction and length of ``warps`` (n, 3, 4) in the canonical pose."""
     flat = np.reshape(warps, (len(warps), 12))
     distance = np.linalg.norm(flat, axis=1, keepdims=True)
     direction = np.divide(flat, distance, out=np.zeros_like(flat), where=distance > 0)
     return np.concatenate([direction, distance], axis=1)
 
 
-def hourglass_range(warps):
-    """What an element must have in common with those of the training, shape (n, 14).
+def hourglass_range(warps: np.ndarray) -> np.ndarray:
+    """The numbers that say if an element is in the range of training, shape (n, 14).
 
     Its warps in the canonical pose, their length, and the least det J of its vertices, over det J of its centre.
     """
     result = np.empty((len(warps), 14))
-    _describe(np.require(warps, dtype=float, requirements="CW"), _CORNERS, result)
+    _describe(kernel_array(warps), _CORNERS, result)
     return result
 
 
@@ -93,12 +93,12 @@ def _differences(warps, outputs, points, patterns, rows, columns, differences):
             differences[e, entry] = total
 
 
-def differences(network, warps):
+def differences(network: Perceptron, warps: np.ndarray) -> np.ndarray:
     """S_predicted less S of the 2×2×2 points, shape (n, 78), the upper triangle row by row.
 
-    ``network`` is a Perceptron, ``warps`` (n, 3, 4) those of healthy elements in the canonical pose.
+    ``warps`` (n, 3, 4) are those of healthy elements in the canonical pose.
     """
-    warps = np.require(warps, dtype=float, requirements="CW")
+    warps = kernel_array(warps)
     result = np.empty((len(warps), 78))
     outputs = network(hourglass_features(warps))
     _differences(warps, outputs, GAUSS_POINTS, PATTERNS, ROWS, COLUMNS, result)
@@ -117,8 +117,8 @@ def train_hourglass(training, validation, options, hidden=(64, 64), activation="
     Parameters
     ----------
     training, validation
-        Tuples (warps (n, 3, 4), differences (n, 78), inverses (n, 3, 3), vectors (n, 8, 4), lame (n, 2)) of elements in
-        the canonical pose: exact differences, J₀⁻¹, γ, and λ and μ.
+        Tuples (warps (n, 3, 4), differences (n, 78), inverses (n, 3, 3), vectors (n, 8, 4), constants (n, 2)) of
+        elements in the canonical pose: exact differences, J₀⁻¹, γ, and λ and μ.
     options, run
         As for :func:`femnn.networks.training.train`.
 
@@ -128,50 +128,49 @@ def train_hourglass(training, validation, options, hidden=(64, 64), activation="
         For :func:`differences`.
     history : History
     """
-    from femnn.networks.torch_perceptron import build, to_perceptron
-    from femnn.networks.training import train
+    from femnn.networks.training import train_perceptron
 
     data = [_training_rows(*part) for part in (training, validation)]
     scales = standardisation(data[0][0])
     # outputs of the size of the true factors, at first
     scales |= {"output_mean": np.zeros(OUTPUTS), "output_scale": np.full(OUTPUTS, 0.3)}
-    module = build(Architecture(data[0][0].shape[1], OUTPUTS, hidden, activation), scales, options.seed)
-    history = train(module, _mean_r_error, *data, options, **run)
-    return to_perceptron(module), history
+    architecture = Architecture(data[0][0].shape[1], OUTPUTS, hidden, activation)
+    return train_perceptron(architecture, scales, _mean_r_error, *data, options, **run)
 
 
-def _training_rows(warps, exact, inverses, vectors, lame):
+def _training_rows(warps, exact, inverses, vectors, constants):
     import torch
 
     factors = np.empty((len(warps), 12, 8))
-    _all_factors(np.require(warps, dtype=float, requirements="CW"), GAUSS_POINTS, PATTERNS, factors)
+    _all_factors(kernel_array(warps), GAUSS_POINTS, PATTERNS, factors)
     features = hourglass_features(warps)
     square = np.empty((len(warps), 12, 12))
     square[:, ROWS, COLUMNS] = square[:, COLUMNS, ROWS] = exact
     rows = [
-        np.asarray(a, dtype=np.float32) for a in (features, features[:, -1], factors, square, inverses, vectors, lame)
+        np.asarray(a, dtype=np.float32)
+        for a in (features, features[:, -1], factors, square, inverses, vectors, constants)
     ]
     parts = [torch.from_numpy(a) for a in rows[3:]]
     standard = [_entry_sums(*(part[i : i + 4096] for part in parts)) for i in range(0, len(warps), 4096)]
     return [*rows, torch.cat(standard).numpy()]
 
 
-def _mean_r_error(outputs, distance, factors, exact, inverses, vectors, lame, standard):
+def _mean_r_error(outputs, distance, factors, exact, inverses, vectors, constants, standard):
     change = (distance**2)[:, None, None] * outputs[:, :96].reshape(-1, 12, 8)
     extra = distance[:, None, None] * outputs[:, 96:].reshape(-1, 12, EXTRA)
     cross = _ROOT * factors @ change.mT
     predicted = cross + cross.mT + change @ change.mT + extra @ extra.mT
-    return (_entry_sums(predicted - exact, inverses, vectors, lame) / standard).mean()
+    return (_entry_sums(predicted - exact, inverses, vectors, constants) / standard).mean()
 
 
-def _entry_sums(differences, inverses, vectors, lame):
+def _entry_sums(differences, inverses, vectors, constants):
     """Σ_ij |k_ij| of the isotropic stiffness (n, 24, 24) whose hourglass part is S = ``differences`` (n, 12, 12)."""
     import torch
 
     n = len(differences)
-    gram = torch.einsum("epi,ekpc->ekic", inverses, differences.reshape(n, 4, 3, 12)).reshape(n, 12, 4, 3)
-    gram = torch.einsum("erlq,eqj->erlj", gram, inverses).reshape(n, 4, 3, 4, 3)
-    nodal = torch.einsum("eak,ekilj,ebl->eaibj", vectors, gram, vectors)
+    moments = torch.einsum("epi,ekpc->ekic", inverses, differences.reshape(n, 4, 3, 12)).reshape(n, 12, 4, 3)
+    moments = torch.einsum("erlq,eqj->erlj", moments, inverses).reshape(n, 4, 3, 4, 3)
+    nodal = torch.einsum("eak,ekilj,ebl->eaibj", vectors, moments, vectors)
     trace = nodal.diagonal(dim1=2, dim2=4).sum(-1)[:, :, None, :, None] * torch.eye(3)[:, None, :]
-    first, second = lame[:, 0, None, None, None, None], lame[:, 1, None, None, None, None]
-    return (first * nodal + second * (nodal.transpose(2, 4) + trace)).abs().sum(dim=(1, 2, 3, 4))
+    lmbda, mu = constants.T[..., None, None, None, None]
+    return (lmbda * nodal + mu * (nodal.transpose(2, 4) + trace)).abs().sum(dim=(1, 2, 3, 4))

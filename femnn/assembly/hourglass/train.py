@@ -1,6 +1,6 @@
-"""From nothing to the weights of HourglassCorrection: draw, integrate, train, test, save."""
+"""The training of HourglassCorrection: draw, integrate, train, test, save."""
 
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,10 @@ from femnn.integration.gauss import tensor_gauss
 from femnn.integration.lame import lame_parameters
 from femnn.integration.stiffness import elasticity_stiffness
 from femnn.networks.element_data import Recipe, grow
-from femnn.networks.model_card import range_text, require_enough, save_tested
+from femnn.networks.model_card import element_card, range_text, require_enough, save_tested
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.training import TrainingOptions
+from femnn.networks.weights import save_networks
 from femnn.tasks.run import task_name
 
 _VALIDATION = 1 / 20
@@ -44,17 +45,7 @@ HOURGLASS_OPTIONS = TrainingOptions(
 
 
 def train_correction(folder, recipe=HOURGLASS_RECIPE, options=HOURGLASS_OPTIONS, progress=True, **where):
-    """Make the weights of :class:`femnn.HourglassCorrection`; returns the path of the file and its test figures.
-
-    Parameters
-    ----------
-    folder
-        Where data, checkpoint and ``hourglass-correction.safetensors`` go; an interrupted run goes on from there.
-    recipe, options
-        What to draw and how to train; ``options.seed`` seeds the network, ``recipe.seed`` all elements.
-    where
-        Of the labelling, see :func:`femnn.networks.element_data.make_dataset`.
-    """
+    """Make the weights of ``femnn.HourglassCorrection``, as :func:`femnn.quadrature.adaptive.train.train_points`."""
     require_enough(recipe.elements, _FEWEST_ELEMENTS, "train and validate", "some ten thousand")
     path = Path(folder) / KIND
     file = path.with_name(f"{KIND}-data.safetensors")
@@ -65,33 +56,35 @@ def train_correction(folder, recipe=HOURGLASS_RECIPE, options=HOURGLASS_OPTIONS,
     network, history = train_hourglass(
         training, validation, options, checkpoint=path.with_name(f"{KIND}-training.safetensors"), progress=progress
     )
-    card = {
-        "kind": KIND,
-        "what": "what 2 x 2 x 2 Gauss points miss of a trilinear element's stiffness, for any linear material",
-        "trained_range": range_text(recipe).rpartition(";")[0],
-        "data": {**asdict(recipe), "training": first, "validation": len(rows[0]) - first},
-        "training": asdict(options),
-        "history": str(history),
-    }
+    card = element_card(
+        KIND,
+        "what 2 x 2 x 2 Gauss points miss of a trilinear element's stiffness, for any linear material",
+        recipe,
+        options,
+        {"factors": history},
+        {"training": first, "validation": len(rows[0]) - first},
+        trained_range=range_text(recipe).rpartition(";")[0],
+    )
     unseen = distorted_hexahedra(min(5000, recipe.elements), (0.05, 0.35), recipe.seed + 1_000_003)
 
     def test(untested):
         return correction_test(HourglassCorrection(weights=untested), unseen)
 
-    return save_tested(path, {"factors": network}, card, _range(rows[0]).tensors(), test)
+    save = partial(save_networks, networks={"factors": network}, tensors=_range(rows[0]).tensors())
+    return save_tested(path, card, save, test)
 
 
 @task_name("femnn.commands.training_hourglass._differences_of")
 def _differences_of(hexahedra, recipe, first):
     """Elements in the canonical pose, and the 78 entries of S that 2×2×2 points miss."""
-    posed = canonical_pose(hexahedra)[0]
-    warps = relative_warp(posed)
+    hexahedra = canonical_pose(hexahedra)[0]
+    warps = relative_warp(hexahedra)
     missed = converged_moments(warps) - hourglass_moments(warps, 2)
-    return {"hexahedra": posed, "differences": missed[:, ROWS, COLUMNS]}
+    return {"hexahedra": hexahedra, "differences": missed[:, ROWS, COLUMNS]}
 
 
 def _rows(hexahedra, differences, seed):
-    """What :func:`femnn.assembly.hourglass.network.train_hourglass` reads."""
+    """The arrays that :func:`femnn.assembly.hourglass.network.train_hourglass` reads."""
     warps = relative_warp(hexahedra)
     kept = np.linalg.norm(warps, axis=(1, 2)) > _LEAST_WARP
     warps = warps[kept]
@@ -102,22 +95,22 @@ def _rows(hexahedra, differences, seed):
     published = random.uniform(size=len(warps)) < _POISSON_SHARE
     compressibility = np.exp(random.uniform(*np.log(_COMPRESSIBILITY), len(warps)))
     poisson = np.where(published, _POISSON, 0.5 * (1.0 - compressibility))
-    lame = np.stack(lame_parameters(np.ones(len(warps)), poisson), axis=1)
-    return [warps, differences[kept], inverses, hourglass_vectors(warps), lame]
+    constants = np.stack(lame_parameters(np.ones(len(warps)), poisson), axis=1)
+    return [warps, differences[kept], inverses, hourglass_vectors(warps), constants]
 
 
 def _range(warps):
     """The trained range, with parallelepipeds in it; det J is positive, so no margin widens its lower end."""
     described = hourglass_range(warps)
-    found = TrainedRange.of(described)
-    low, high = found.low.copy(), found.high.copy()
+    trained = TrainedRange.of(described)
+    low, high = trained.low.copy(), trained.high.copy()
     low[12], low[13], high[13] = 0.0, described[:, 13].min(), max(high[13], 1.0)
     return TrainedRange(np.minimum(low, hourglass_range(np.zeros((1, 3, 4)))[0]), high)
 
 
-def correction_test(correction, hexahedra):
+def correction_test(correction: HourglassCorrection, hexahedra: np.ndarray) -> dict[str, float]:
     """R_error against 2×2×2 points on all ``hexahedra``, by Poisson's ratio."""
-    figures = {"outside": float(np.mean(~correction.covers(hexahedra)))}
+    figures = {"outside": float(np.mean(~correction.corrected(hexahedra)))}
     for poisson in TEST_POISSON:
         ratio = corrected_r_error(correction, hexahedra, poisson)
         figures[f"mean_r_error_at_{poisson:g}"] = float(ratio.mean())
@@ -125,7 +118,7 @@ def correction_test(correction, hexahedra):
     return figures
 
 
-def corrected_r_error(correction, hexahedra, poisson=0.3):
+def corrected_r_error(correction: HourglassCorrection, hexahedra: np.ndarray, poisson: float = 0.3) -> np.ndarray:
     """R_error of the corrected stiffness of every element, (n,)."""
     references, _ = converged_stiffness(hexahedra, poisson)
     standard = stiffness_error(elasticity_stiffness(hexahedra, *tensor_gauss(2, 2, 2), poisson=poisson), references)

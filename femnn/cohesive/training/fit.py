@@ -1,7 +1,7 @@
 """From separations and tractions along paths to the weight file of a recurrent law."""
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from femnn.cohesive.recurrent.law import KIND, NETWORKS, RecurrentCohesive
 from femnn.cohesive.recurrent.torch_cells import FeedForward, GatedNetwork, MinimalStateCell, SelfConsistentCell
 from femnn.exceptions import ParameterError
 from femnn.io.weight_files import save_weights
+from femnn.networks.model_card import training_record
 from femnn.networks.perceptron import prefixed
 from femnn.networks.training import TrainingOptions, train
 
@@ -275,12 +276,7 @@ def _card(network, training, options, modules, histories, scaling, inputs, predi
         if scaling["mean"]
         else None,
         "data": training.about,
-        "training": {
-            **asdict(options),
-            "parameters": {part: parameters(module) for part, module in modules.items()},
-            "history": {part: str(history).split(" in ")[0] for part, history in histories.items()},
-            "validation_loss": {part: history.best_loss for part, history in histories.items()},
-        },
+        "training": training_record(options, histories, {part: parameters(module) for part, module in modules.items()}),
     }
 
 

@@ -1,6 +1,5 @@
 """From responses of precompressed, frictional layers to the weight file of a recurrent law of them."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from femnn.cohesive.training.precompressed_data import (
     turned,
 )
 from femnn.exceptions import ParameterError
+from femnn.networks.model_card import training_record
 from femnn.networks.training import TrainingOptions, train
 
 #: Networks of frictional laws: isotropic by construction, or by the paths turned at random that they are trained on.
@@ -109,12 +109,7 @@ def fit_frictional(path, network, training, validation, tests, options=None, *, 
         "traction_scale": training.traction_scale,
         "microstructure": _described(names, bool(predicted), scaling),
         "data": training.about,
-        "training": {
-            **asdict(options),
-            "parameters": {part: parameters(module) for part, module in modules.items()},
-            "history": {part: str(history).split(" in ")[0] for part, history in histories.items()},
-            "validation_loss": {part: history.best_loss for part, history in histories.items()},
-        },
+        "training": training_record(options, histories, {part: parameters(module) for part, module in modules.items()}),
     }
     law = RecurrentCohesive.load(save_law(path, modules, card, {}))
     figures = {name: rms_errors(responses(law, data), data) for name, data in tests.items()}

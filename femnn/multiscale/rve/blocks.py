@@ -7,6 +7,7 @@ from skfem import Basis, ElementQuad1, ElementVector
 
 from femnn.checks import positive
 from femnn.exceptions import ParameterError
+from femnn.integration.lame import lame_parameters
 
 #: How the border of a cell is driven.
 DRIVINGS = ("periodic", "affine")
@@ -140,7 +141,7 @@ def _elasticity(young, poisson, n):
     bad = ~((poisson > -1.0) & (poisson < 0.5))
     if bad.any():
         raise ParameterError(f"poisson={float(poisson[bad][0])!r} is not allowed; it must be above -1 and below 0.5")
-    lame, shear = young * poisson / ((1 + poisson) * (1 - 2 * poisson)), young / (2 * (1 + poisson))
+    lame, shear = lame_parameters(young, poisson)
     matrix = np.zeros((n, 3, 3))
     matrix[:, :2, :2] = lame[:, None, None]
     matrix[:, 0, 0] += 2 * shear

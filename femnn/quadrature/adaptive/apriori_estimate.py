@@ -1,4 +1,4 @@
-"""An a-priori estimate of the directional errors from the residues of the stiffness, and what corrects it.
+"""An a-priori estimate of the directional errors by the theorem of residues, and the features that correct it.
 
 On a line along ξ the stiffness is a rational function: a quartic polynomial over det J, a quadratic with the roots z₁,
 z₂. By the theorem of residues n Gauss points err on it by exactly Σₖ R_n(zₖ) g(zₖ) g(zₖ)ᵀ/det J'(zₖ), where g holds
@@ -9,7 +9,7 @@ a small network corrects it.
 
 Everything is written for one direction, a, which comes first. The two others, b and c, enter the estimate symmetrically
 and the features in an order that the element itself sets, and twists and angles by their moduli: the features of the
-three directions commute with the 48 symmetries of the cube. Arrays are (rows, LANES), see
+three directions commute with the 48 symmetries of the cube. Arrays are (rows, BLOCK), see
 :mod:`femnn.networks.vector_math`.
 """
 
@@ -17,8 +17,8 @@ import numpy as np
 from numba import prange
 
 from femnn.geometry.hexahedron import SIGNS
-from femnn.integration.kernels import _FAST
-from femnn.networks.vector_math import LANES, log2_lanes
+from femnn.integration.kernels import _FAST, kernel_array
+from femnn.networks.vector_math import BLOCK, vector_log2
 from femnn.quadrature.adaptive.directional_errors import FEWEST, MOST
 from femnn.system.compile import njit
 
@@ -45,42 +45,42 @@ _LEAST_LOG = np.float32(-60.0)
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _modes(hexahedra, first, modes):
-    """J₀ by columns (rows 0..8) and the twists (rows 9..20) of LANES elements from ``first`` on, scaled to size 1."""
-    own = np.empty(21)
-    for b in range(LANES):
+    """J₀ by columns (rows 0..8) and the twists (rows 9..20) of BLOCK elements from ``first`` on, scaled to size 1."""
+    sums = np.empty(21)
+    for b in range(BLOCK):
         e = min(first + b, hexahedra.shape[0] - 1)
-        own[:] = 0.0
+        sums[:] = 0.0
         for a in range(8):
             x, y, z = _SIGNS[a, 0], _SIGNS[a, 1], _SIGNS[a, 2]
             for i in range(3):
                 v = hexahedra[e, a, i] - hexahedra[e, 0, i]
-                own[i] += v * x
-                own[3 + i] += v * y
-                own[6 + i] += v * z
-                own[9 + i] += v * x * y
-                own[12 + i] += v * y * z
-                own[15 + i] += v * z * x
-                own[18 + i] += v * x * y * z
+                sums[i] += v * x
+                sums[3 + i] += v * y
+                sums[6 + i] += v * z
+                sums[9 + i] += v * x * y
+                sums[12 + i] += v * y * z
+                sums[15 + i] += v * z * x
+                sums[18 + i] += v * x * y * z
         size = 0.0
         for k in range(9):
-            size += own[k] * own[k]
+            size += sums[k] * sums[k]
         size = 1.0 / np.sqrt(size)
         for k in range(21):
-            modes[k, b] = np.float32(own[k] * size)
+            modes[k, b] = np.float32(sums[k] * size)
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _turned(modes, axis, posed):
+def _with_axis_first(modes, axis, result):
     """The modes with ``axis`` first: rows J_a, J_b, J_c, h_ab, h_bc, h_ca, h_abc, three each."""
     for k in range(3):
         source = (axis + k) % 3
         for i in range(3):
-            for b in range(LANES):
-                posed[3 * k + i, b] = modes[3 * source + i, b]
-                posed[9 + 3 * k + i, b] = modes[9 + 3 * source + i, b]
+            for b in range(BLOCK):
+                result[3 * k + i, b] = modes[3 * source + i, b]
+                result[9 + 3 * k + i, b] = modes[9 + 3 * source + i, b]
     for i in range(3):
-        for b in range(LANES):
-            posed[18 + i, b] = modes[18 + i, b]
+        for b in range(BLOCK):
+            result[18 + i, b] = modes[18 + i, b]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
@@ -95,7 +95,7 @@ def _amplitude(re, im, uu, uv, vv, uw, vw, ww, side0, side1, side2, ends):
 def _line(m, y, z, line):
     """Of both roots on the line at (y, z): estimate for 2 points into rows 0, 1 and ρ⁻² into rows 2, 3 of ``line``."""
     one_y, one_z, yz = _ONE + y * y, _ONE + z * z, y * z
-    for b in range(LANES):
+    for b in range(BLOCK):
         # ∂x/∂a is constant along the line, ∂x/∂b = p + a q, ∂x/∂c = r + a s
         a0 = m[0, b] + y * m[9, b] + z * m[15, b] + yz * m[18, b]
         a1 = m[1, b] + y * m[10, b] + z * m[16, b] + yz * m[19, b]
@@ -168,11 +168,11 @@ def _line(m, y, z, line):
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _add_line(line, total, group):
-    """Add the estimates of a line for 2, 3, ... points to rows ``group`` of ``total`` (3, CANDIDATES, LANES)."""
+    """Add the estimates of a line for 2, 3, ... points to rows ``group`` of ``total`` (3, CANDIDATES, BLOCK)."""
     for n in range(CANDIDATES):
-        for b in range(LANES):
+        for b in range(BLOCK):
             total[group, n, b] += line[0, b] + line[1, b]
-        for b in range(LANES):
+        for b in range(BLOCK):
             # never a denormal number, which would cost a hundred times more
             line[0, b] = max(line[0, b] * line[2, b], _TINY)
             line[1, b] = max(line[1, b] * line[3, b], _TINY)
@@ -180,9 +180,9 @@ def _add_line(line, total, group):
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _shape(m, rows, positive):
-    """Shape of the element as the first direction sees it: ``rows`` (19, LANES) directly, and the first four rows of
+    """Shape of the element as the first direction sees it: ``rows`` (19, BLOCK) directly, and the first four rows of
     ``positive`` to be taken the logarithm of."""
-    for b in range(LANES):
+    for b in range(BLOCK):
         a0, a1, a2, b0, b1, b2 = m[0, b], m[1, b], m[2, b], m[3, b], m[4, b], m[5, b]
         c0, c1, c2 = m[6, b], m[7, b], m[8, b]
         aa, bb, cc = a0 * a0 + a1 * a1 + a2 * a2, b0 * b0 + b1 * b1 + b2 * b2, c0 * c0 + c1 * c1 + c2 * c2
@@ -242,13 +242,13 @@ def _shape(m, rows, positive):
 def _sums(total, positive):
     """Estimates from the sums over corner, edge-middle and central lines, rows 4 on of ``positive``."""
     for k in range(3):
-        own = _KNOTS[k]
-        for b in range(LANES):
-            positive[4 + 3 * k, b] = total[2, own, b] * _QUARTER + _TINY
-            positive[5 + 3 * k, b] = total[1, own, b] * _QUARTER + _TINY
-            positive[6 + 3 * k, b] = total[0, own, b] + _TINY
+        knot = _KNOTS[k]
+        for b in range(BLOCK):
+            positive[4 + 3 * k, b] = total[2, knot, b] * _QUARTER + _TINY
+            positive[5 + 3 * k, b] = total[1, knot, b] * _QUARTER + _TINY
+            positive[6 + 3 * k, b] = total[0, knot, b] + _TINY
     for n in range(CANDIDATES):
-        for b in range(LANES):
+        for b in range(BLOCK):
             positive[13 + n, b] = (
                 _NINTH4 * _QUARTER * total[2, n, b] + _NINTH4 * total[1, n, b] + _NINTH16 * total[0, n, b] + _TINY
             )
@@ -258,66 +258,66 @@ def _sums(total, positive):
 def _relative_to_reference(positive, first, last, result, row):
     """Rows ``first`` to ``last`` of the logarithms over that of the reference size, from ``row`` of ``result`` on."""
     for k in range(last - first):
-        for b in range(LANES):
+        for b in range(BLOCK):
             result[row + k, b] = max(positive[first + k, b] - positive[3, b], _LEAST_LOG)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def describe_block(hexahedra, first, work, features, estimates):
-    """Features (3, FEATURES - 1, LANES) and log₂ estimates (3, CANDIDATES, LANES) of a block of elements."""
-    modes, posed, line, total, positive, bits, exponents = work
+    """Features (3, FEATURES - 1, BLOCK) and log₂ estimates (3, CANDIDATES, BLOCK) of a block of elements."""
+    modes, rotated, line, total, positive, bits, exponents = work
     _modes(hexahedra, first, modes)
     for axis in range(3):
-        _turned(modes, axis, posed)
+        _with_axis_first(modes, axis, rotated)
         total[:] = _ZERO
         for i in range(3):
             for j in range(3):
-                _line(posed, np.float32(i - 1), np.float32(j - 1), line)
+                _line(rotated, np.float32(i - 1), np.float32(j - 1), line)
                 _add_line(line, total, abs(i - 1) + abs(j - 1))
-        own = features[axis]
-        _shape(posed, own[12:31], positive)
+        rows = features[axis]
+        _shape(rotated, rows[12:31], positive)
         _sums(total, positive)
         for row in range(positive.shape[0]):
-            log2_lanes(positive, bits, row, exponents)
-        own[:3] = positive[:3]
-        _relative_to_reference(positive, 4, 13, own, 3)
+            vector_log2(positive, bits, row, exponents)
+        rows[:3] = positive[:3]
+        _relative_to_reference(positive, 4, 13, rows, 3)
         _relative_to_reference(positive, 13, 13 + CANDIDATES, estimates[axis], 0)
 
 
 @njit(cache=True, inline="always")
 def work_space():
     """Arrays that :func:`describe_block` works in."""
-    positive = np.empty((13 + CANDIDATES, LANES), dtype=np.float32)
+    positive = np.empty((13 + CANDIDATES, BLOCK), dtype=np.float32)
     return (
-        np.empty((21, LANES), dtype=np.float32),
-        np.empty((21, LANES), dtype=np.float32),
-        np.empty((4, LANES), dtype=np.float32),
-        np.empty((3, CANDIDATES, LANES), dtype=np.float32),
+        np.empty((21, BLOCK), dtype=np.float32),
+        np.empty((21, BLOCK), dtype=np.float32),
+        np.empty((4, BLOCK), dtype=np.float32),
+        np.empty((3, CANDIDATES, BLOCK), dtype=np.float32),
         positive,
         positive.view(np.int32),
-        np.empty(LANES, dtype=np.float32),
+        np.empty(BLOCK, dtype=np.float32),
     )
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
 def _describe_all(hexahedra, features, estimates):
-    blocks = -(-hexahedra.shape[0] // LANES)
+    blocks = -(-hexahedra.shape[0] // BLOCK)
     for block in prange(blocks):
         work = work_space()
-        own = np.empty((3, FEATURES - 1, LANES), dtype=np.float32)
-        estimate = np.empty((3, CANDIDATES, LANES), dtype=np.float32)
-        first = block * LANES
-        describe_block(hexahedra, first, work, own, estimate)
-        for b in range(min(LANES, hexahedra.shape[0] - first)):
+        feature = np.empty((3, FEATURES - 1, BLOCK), dtype=np.float32)
+        estimate = np.empty((3, CANDIDATES, BLOCK), dtype=np.float32)
+        first = block * BLOCK
+        describe_block(hexahedra, first, work, feature, estimate)
+        for b in range(min(BLOCK, hexahedra.shape[0] - first)):
             for axis in range(3):
                 for k in range(FEATURES - 1):
-                    features[first + b, axis, k] = own[axis, k, b]
+                    features[first + b, axis, k] = feature[axis, k, b]
                 for n in range(CANDIDATES):
                     estimates[first + b, axis, n] = estimate[axis, n, b]
 
 
-def describe_directions(hexahedra):
-    """What the network is shown of each direction of each element.
+def describe_directions(hexahedra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The features of each direction of each element, and its a-priori estimates.
 
     Returns
     -------
@@ -326,7 +326,7 @@ def describe_directions(hexahedra):
     estimates : (n, 3, CANDIDATES) float32
         log₂ of the a-priori estimate for FEWEST, FEWEST + 1, ... points along the direction.
     """
-    x = np.require(hexahedra, dtype=float, requirements="CW")
+    x = kernel_array(hexahedra)
     features = np.empty((len(x), 3, FEATURES - 1), dtype=np.float32)
     estimates = np.empty((len(x), 3, CANDIDATES), dtype=np.float32)
     _describe_all(x, features, estimates)

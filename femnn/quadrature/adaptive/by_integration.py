@@ -9,11 +9,11 @@ import numpy as np
 from numba import prange
 
 from femnn.geometry.validity import require_valid
-from femnn.integration.kernels import elasticity_from_moments
+from femnn.integration.kernels import elasticity_from_moments, kernel_array
+from femnn.integration.lame import lame_parameters
 from femnn.quadrature.adaptive.directional_errors import (
     FEWEST,
     MEASURES,
-    lame_of,
     line_rules,
     measure_difference,
     prepare,
@@ -28,10 +28,10 @@ MOST_GIVEN = 30
 # Most points along an axis of a reference.
 _LONGEST = 48
 
-# Where the tail of the differences counts as settled, over the tolerance.
-_SETTLED = 0.05
+# Where the tail of the differences ends the walk, over the tolerance.
+_CONVERGED = 0.05
 
-# Rules are taken that keep this share of the tolerance: the reference has an error, too.
+# Rules are taken that keep this fraction of the tolerance: the reference has an error, too.
 _KEPT = 0.85
 
 _AS_GIVEN = np.eye(3)[None].copy()
@@ -44,12 +44,12 @@ def _next(n):
 
 
 @njit(cache=True, error_model="numpy")
-def _reference(vertices, lame, shear, as_given, only, tolerance, rules, work, largest):
-    """Moments of n×n×n points, n by ``_next`` up to where they settle, in ``rules``; how many, factors of the last.
+def _reference(vertices, lmbda, mu, as_given, only, tolerance, rules, work, largest):
+    """Moments of n×n×n points, n by ``_next`` up to where they converge, in ``rules``.
 
-    Returns the number of points of the reference, whether it has settled, and the two factors of the measures.
+    Returns the number of points of the reference, True if it has converged, and the two factors of the measures.
     """
-    points, weights, line_points, line_weights, moments, found = work
+    points, weights, line_points, line_weights, moments, measures = work
     stiffness, laplace = np.empty((24, 24)), np.empty((8, 8))
     modes = rigid_modes(vertices)
     factor, laplace_factor = np.empty((24, 24)), np.empty((8, 8))
@@ -58,7 +58,7 @@ def _reference(vertices, lame, shear, as_given, only, tolerance, rules, work, la
         per_axis[:] = n
         tensor_moments(vertices, per_axis, line_points, line_weights, points, weights, moments)
         rules[n] = moments
-        elasticity_from_moments(moments, lame, shear, stiffness)
+        elasticity_from_moments(moments, lmbda, mu, stiffness)
         laplace_from_moments(moments, laplace)
         prepare(stiffness, laplace, as_given, largest)
         if only == 1:
@@ -69,34 +69,34 @@ def _reference(vertices, lame, shear, as_given, only, tolerance, rules, work, la
         if last == FEWEST:
             continue
         measure_difference(
-            rules[previous] - moments, lame, shear, as_given, largest, factor, laplace_factor, only, found
+            rules[previous] - moments, lmbda, mu, as_given, largest, factor, laplace_factor, only, measures
         )
-        difference = found[only]
+        difference = measures[only]
         ratio = min(difference / before, 0.95)
         before = max(difference, 1e-300)
-        if difference * ratio < _SETTLED * tolerance * (1.0 - ratio) and last > FEWEST + 1:
+        if difference * ratio < _CONVERGED * tolerance * (1.0 - ratio) and last > FEWEST + 1:
             return last, True, factor, laplace_factor
     return last, False, factor, laplace_factor
 
 
 @njit(cache=True, error_model="numpy")
 def _rule_error(vertices, rule, reference, work, measure):
-    """What a tensor rule errs against the moments of the reference."""
-    points, weights, line_points, line_weights, moments, found = work
+    """The error of a tensor rule against the moments of the reference."""
+    points, weights, line_points, line_weights, moments, measures = work
     tensor_moments(vertices, rule, line_points, line_weights, points, weights, moments)
     moments -= reference
-    measure_difference(moments, *measure, found)
-    return found[measure[-1]]
+    measure_difference(moments, *measure, measures)
+    return measures[measure[-1]]
 
 
 @njit(cache=True, error_model="numpy")
 def _fewest_equal(vertices, rules, last, bound, work, measure):
     """The fewest n×n×n points that err less than ``bound`` against the rule ``last``; 0 if MOST_GIVEN do not."""
-    found = work[-1]
+    measures = work[-1]
     missed, n = FEWEST - 1, FEWEST
     while n < last:
-        measure_difference(rules[n] - rules[last], *measure, found)
-        if found[measure[-1]] < bound:
+        measure_difference(rules[n] - rules[last], *measure, measures)
+        if measures[measure[-1]] < bound:
             break
         missed, n = n, _next(n)
     per_axis = np.empty(3, dtype=np.int64)
@@ -131,26 +131,26 @@ def _reduce(vertices, rule, reference, bound, work, measure):
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _settle_all(hexahedra, line_points, line_weights, lame, shear, as_given, only, tolerance, anisotropic, chosen, met):
+def _choose_all(hexahedra, line_points, line_weights, lmbda, mu, as_given, only, tolerance, anisotropic, chosen, met):
     for e in prange(hexahedra.shape[0]):
         longest = line_points.shape[1]
         rules, moments = np.empty((longest + 1, 24, 24)), np.empty((24, 24))
         points, weights = np.empty((3, longest**3)), np.empty(longest**3)
-        found, largest = np.empty(4), np.empty(2)
-        work = (points, weights, line_points, line_weights, moments, found)
-        last, settled, factor, laplace_factor = _reference(
-            hexahedra[e], lame[e], shear[e], as_given, only, tolerance, rules, work, largest
+        measures, largest = np.empty(4), np.empty(2)
+        work = (points, weights, line_points, line_weights, moments, measures)
+        last, converged, factor, laplace_factor = _reference(
+            hexahedra[e], lmbda[e], mu[e], as_given, only, tolerance, rules, work, largest
         )
-        measure = (lame[e], shear[e], as_given, largest, factor, laplace_factor, only)
+        measure = (lmbda[e], mu[e], as_given, largest, factor, laplace_factor, only)
         bound = _KEPT * tolerance
-        n = _fewest_equal(hexahedra[e], rules, last, bound, work, measure) if settled else 0
+        n = _fewest_equal(hexahedra[e], rules, last, bound, work, measure) if converged else 0
         met[e] = n > 0
         chosen[e] = n if n > 0 else MOST_GIVEN
         if n > 0 and anisotropic:
             _reduce(hexahedra[e], chosen[e], rules[last], bound, work, measure)
 
 
-def settle(hexahedra, tolerance, poisson, measure, anisotropic=True):
+def points_by_integration(hexahedra, tolerance, poisson, measure, anisotropic=True):
     """Points along each axis that keep a tolerance, found by integration.
 
     Parameters
@@ -168,11 +168,11 @@ def settle(hexahedra, tolerance, poisson, measure, anisotropic=True):
     met : (n,) bool
         False where ``MOST_GIVEN`` points along each axis do not keep the tolerance, or it cannot be known that they do.
     """
-    x = np.require(hexahedra, dtype=float, requirements="CW")
+    x = kernel_array(hexahedra)
     require_valid(x)
-    lame, shear = lame_of(np.broadcast_to(np.asarray(poisson, dtype=float), len(x)))
+    lmbda, mu = lame_parameters(1.0, np.broadcast_to(poisson, len(x)))
     chosen, met = np.empty((len(x), 3), dtype=np.int64), np.empty(len(x), dtype=np.bool_)
-    _settle_all(
-        x, *line_rules(_LONGEST), lame, shear, _AS_GIVEN, MEASURES.index(measure), tolerance, anisotropic, chosen, met
-    )
+    points, weights = line_rules(_LONGEST)
+    only = MEASURES.index(measure)
+    _choose_all(x, points, weights, lmbda, mu, _AS_GIVEN, only, tolerance, anisotropic, chosen, met)
     return chosen, met

@@ -1,4 +1,4 @@
-"""How cautious a choice of points must be so that few elements miss the tolerance.
+"""The caution with which points must be chosen so that few elements miss the tolerance.
 
 Split-conformal prediction (V. Vovk, A. Gammerman, G. Shafer, Algorithmic Learning in a Random World, 2005; for the form
 used here A. N. Angelopoulos, S. Bates, arXiv:2107.07511): every held-out element has a score, the least *caution* from
@@ -8,32 +8,37 @@ element exchangeable with them misses the tolerance with probability at most 1 -
 several families of elements by itself: the largest caution of all families is taken (section 4.1 there).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import ParameterError
+from femnn.networks.weights import Networks
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 
 TOLERANCES = np.logspace(-8, -1, 8)
 CONFIDENCES = np.array([0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999])
 
-#: Cautions that are tried; an element that the largest does not settle counts as missed.
+#: Cautions that are tried; an element for which the largest is too small counts as missed.
 CAUTIONS = np.concatenate([np.arange(0.0, 2.0, 0.125), np.arange(2.0, 4.1, 0.5)])
 
 
-def scores(network, measure, hexahedra, poisson):
+def scores(network: Any, measure: str, hexahedra: np.ndarray, poisson: ArrayLike) -> np.ndarray:
     """Least caution from which on each element keeps each of ``TOLERANCES``, (2, n, 8), with equal (0) and different
     (1) numbers of points along the axes.
 
-    Infinite if the largest of ``CAUTIONS`` does not help; -inf for elements that the network leaves to others.
+    Infinite if the largest of ``CAUTIONS`` does not help; -inf for elements out of its range.
     """
     n, trials = len(hexahedra), (2, len(TOLERANCES), len(CAUTIONS))
-    chosen, known = np.empty((n, *trials, 3), dtype=np.int64), np.empty((n, *trials), dtype=bool)
+    chosen, in_range = np.empty((n, *trials, 3), dtype=np.int64), np.empty((n, *trials), dtype=bool)
     for a, t, c in np.ndindex(trials):
-        chosen[:, a, t, c], known[:, a, t, c] = network.choose(hexahedra, TOLERANCES[t], poisson, CAUTIONS[c], bool(a))
+        settings = (TOLERANCES[t], poisson, CAUTIONS[c], bool(a))
+        chosen[:, a, t, c], in_range[:, a, t, c] = network.choose(hexahedra, *settings)
     errors = _errors(chosen.reshape(n, -1, 3), hexahedra, poisson, measure).reshape(n, *trials)
-    misses = known & (errors >= TOLERANCES[:, None])
+    misses = in_range & (errors >= TOLERANCES[:, None])
     # the caution after the last with which the element misses
     last = misses.shape[3] - 1 - misses[..., ::-1].argmax(axis=3)
     needed = np.append(CAUTIONS[1:], np.inf)[last]
@@ -51,7 +56,7 @@ def _errors(chosen, hexahedra, poisson, measure):
     return np.stack([errors[start:][inverse] for start, (_, inverse) in zip(starts, different, strict=False)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Calibration:
     """Cautions, ``cautions[a, i, j]`` for equal (0) or different (1) points along the axes, ``tolerances[i]`` and
     ``confidences[j]``, both ascending."""
@@ -61,7 +66,7 @@ class Calibration:
     cautions: np.ndarray
 
     @classmethod
-    def of(cls, scores_of_families):
+    def of(cls, scores_of_families: Sequence[np.ndarray]) -> "Calibration":
         """Calibrate on :func:`scores` of held-out families.
 
         Few elements cannot vouch for high confidences; the table then ends earlier. Cautions are never negative: a
@@ -73,35 +78,38 @@ class Calibration:
             If there are too few elements for the smallest confidence.
         """
         n = min(len(both[0]) for both in scores_of_families)
-        reached = np.ceil((n + 1) * CONFIDENCES) <= n
-        if not reached.any():
+        vouched = np.ceil((n + 1) * CONFIDENCES) <= n
+        if not vouched.any():
             raise ParameterError(f"{n} held-out elements cannot calibrate anything; give at least 1000")
-        cautions = np.zeros((2, len(TOLERANCES), int(reached.sum())))
+        cautions = np.zeros((2, len(TOLERANCES), int(vouched.sum())))
         for both in scores_of_families:
             for a, table in enumerate(both):
-                ranks = np.ceil((len(table) + 1) * CONFIDENCES[reached]).astype(int)
-                own = np.sort(table, axis=0)[ranks - 1].T
-                # what no caution settles is as cautious as the table goes
-                cautions[a] = np.maximum(cautions[a], np.minimum(own, CAUTIONS[-1]))
-        return cls(TOLERANCES, CONFIDENCES[reached], cautions)
+                ranks = np.ceil((len(table) + 1) * CONFIDENCES[vouched]).astype(int)
+                quantiles = np.sort(table, axis=0)[ranks - 1].T
+                # where no caution is enough, the largest of the table is taken
+                cautions[a] = np.maximum(cautions[a], np.minimum(quantiles, CAUTIONS[-1]))
+        return cls(TOLERANCES, CONFIDENCES[vouched], cautions)
 
     @classmethod
-    def from_weights(cls, weights, name):
-        """What :meth:`tensors` gave, out of :class:`femnn.networks.weights.Networks`."""
+    def from_weights(cls, weights: Networks, name: str) -> "Calibration":
+        """Read what :meth:`tensors` gave out of a weight file."""
         names = [f"calibration-{name}.{field.name}" for field in fields(cls)]
         weights.require(tensors=names)
         return cls(*(weights.tensors[name] for name in names))
 
-    def tensors(self, name):
+    def tensors(self, name: str) -> dict[str, np.ndarray]:
         """The table under the names of a weight file."""
         return {f"calibration-{name}.{field.name}": getattr(self, field.name) for field in fields(self)}
 
-    def covers(self, tolerance):
-        """Whether the table reaches from a smaller to a larger tolerance than this one."""
+    def in_range(self, tolerance: float) -> bool:
+        """True if the table reaches from a smaller to a larger tolerance than this one."""
         return self.tolerances[0] * (1.0 - 1e-9) <= tolerance <= self.tolerances[-1] * (1.0 + 1e-9)
 
-    def caution(self, tolerance, confidence, anisotropic):
-        """The caution for a tolerance and confidence that the table covers: the larger of its neighbours, no guess."""
+    def __repr__(self) -> str:
+        return f"Calibration(tolerances from {self.tolerances[0]:g} to {self.tolerances[-1]:g})"
+
+    def caution(self, tolerance: float, confidence: float, anisotropic: bool) -> float:
+        """The caution for a tolerance and confidence within the table: the larger of its neighbours, no guess."""
         columns = np.flatnonzero(confidence <= self.confidences + 1e-12)
         if not 0.0 < confidence < 1.0 or len(columns) == 0:
             raise ParameterError(

@@ -21,10 +21,12 @@ def train_classifier(
 
     Parameters
     ----------
-    training, validation : femnn.networks.element_data.Dataset
+    training, validation
+        Labelled elements.
     tolerance
         Of the Error.
-    options : femnn.networks.training.TrainingOptions
+    options
+        See :class:`femnn.networks.training.TrainingOptions`.
     features
         Name of the description of elements, see :mod:`femnn.networks.features`.
     hidden, activation
@@ -45,8 +47,7 @@ def train_classifier(
     """
     from torch.nn.functional import cross_entropy
 
-    from femnn.networks.torch_perceptron import build, to_perceptron
-    from femnn.networks.training import train
+    from femnn.networks.training import train_perceptron
 
     describe = features_named(features)
     data = [(describe(part.hexahedra)[0], classes(part.errors, tolerance)) for part in (training, validation)]
@@ -56,16 +57,15 @@ def train_classifier(
             f"at tolerance {tolerance:g} every training element needs {FEWEST} points per axis; choose a smaller one"
         )
     architecture = Architecture(describe.size, largest + 1, hidden, activation)
-    module = build(architecture, standardisation(data[0][0]), options.seed)
 
     def loss(prediction, target):
         return cross_entropy(prediction, target.clamp(max=largest))
 
-    history = train(module, loss, *[_single(part) for part in data], options, **run)
-    return to_perceptron(module), history
+    rows = [_single(part) for part in data]
+    return train_perceptron(architecture, standardisation(data[0][0]), loss, *rows, options, **run)
 
 
-def classes(errors, tolerance):
+def classes(errors: np.ndarray, tolerance: float) -> np.ndarray:
     """Class of each element, 0 for FEWEST points per axis and so on, from an Error table of n = 1, 2, ..."""
     largest = errors.shape[1]
     return np.minimum(smallest_points(errors[:, FEWEST - 1 :], tolerance) - 1, largest - FEWEST)

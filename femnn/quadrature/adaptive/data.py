@@ -1,14 +1,13 @@
-"""Elements with their directional errors: what the directional networks learn from."""
+"""Elements with their directional errors: the data of the directional networks."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
 from femnn.geometry.mesh import hexahedra
-from femnn.networks.element_data import Recipe, grow
+from femnn.networks.element_data import LabelledElements, Recipe
 from femnn.quadrature.adaptive.apriori_estimate import CANDIDATES, describe_directions
 from femnn.quadrature.adaptive.directional_errors import (
     FEWEST,
@@ -29,8 +28,6 @@ LEAST_POISSON, MOST_POISSON = -0.5, 0.4999
 # Elements that are taken of one structured mesh at most.
 _OF_ONE_MESH = 100
 
-_ARRAYS = ("hexahedra", "poisson", "errors", "rules", "rule_errors")
-
 # Tensor rules that are labelled for each element, the last two with equal numbers of points.
 _RULES = 6
 
@@ -48,13 +45,15 @@ class DirectionalRecipe(Recipe):
     Parameters
     ----------
     meshed
-        Share of elements that are taken from structured meshes, see :func:`mesh_elements`. There the roots of det J
+        Fraction of elements that are taken from structured meshes, see :func:`mesh_elements`. There the roots of det J
         meet or part exactly, which random elements never do.
     """
 
     meshed: float = 0.0
 
-    def hexahedra(self):
+    labels = "directions-2"
+
+    def hexahedra(self) -> np.ndarray:
         """The elements, shape (elements, 8, 3), those of meshes spread among the others."""
         drawn = super().hexahedra()
         random = np.random.default_rng([self.seed, 1])
@@ -63,19 +62,13 @@ class DirectionalRecipe(Recipe):
             drawn[places] = mesh_elements(len(places), random)
         return drawn
 
-    def to_json(self):
-        """The recipe as text; equal recipes give equal text."""
-        return json.dumps({**asdict(self), "labels": "directions-2"}, sort_keys=True)
 
-
-@dataclass(frozen=True)
-class DirectionalData:
-    """Labelled elements.
+@dataclass(frozen=True, eq=False, repr=False)
+class DirectionalData(LabelledElements):
+    """Elements with directional errors, and errors of whole rules.
 
     Attributes
     ----------
-    recipe : DirectionalRecipe
-    hexahedra : (n, 8, 3)
     poisson : (n, 2)
     errors : (n, 2, 4, 3, CANDIDATES) float32
         For each material, measure and direction; see
@@ -83,25 +76,16 @@ class DirectionalData:
     rules : (n, rules, 3) int64
         Tensor rules as a choice may take them.
     rule_errors : (n, 2, 4, rules) float32
-        What these err: how the directions add up.
+        Their errors: how the directions add up.
     """
 
-    recipe: DirectionalRecipe
-    hexahedra: np.ndarray
     poisson: np.ndarray
     errors: np.ndarray
     rules: np.ndarray
     rule_errors: np.ndarray
 
-    def __len__(self):
-        return len(self.hexahedra)
-
-    def __getitem__(self, rows):
-        """The same data with some of its elements."""
-        return DirectionalData(self.recipe, *(getattr(self, name)[rows] for name in _ARRAYS))
-
-    def rows(self, measure):
-        """What a network for ``measure`` learns from: a row for each element and material; Laplace has no material."""
+    def rows(self, measure: str) -> Rows:
+        """The rows that train a network for ``measure``, one for each element and material; Laplace has no material."""
         features, estimates = describe_directions(self.hexahedra)
         picks = self.rules - FEWEST
         # estimates at the rules, (n, rules, 3)
@@ -128,7 +112,7 @@ def _log_known(errors):
     return np.where(errors > _KNOWN, np.log2(errors), np.nan)
 
 
-def mesh_elements(n, random):
+def mesh_elements(n: int, random: np.random.Generator) -> np.ndarray:
     """Elements (n, 8, 3) of structured meshes in equal parts: distorted cubes, Kershaw's mesh and Cook's membrane, each
     drawn from mild to strong distortion."""
     parts = []
@@ -147,8 +131,8 @@ def mesh_elements(n, random):
 
 
 @task_name("femnn.learning.directional_data.label_directions")
-def label_directions(hexahedra, recipe, first=0):
-    """Labels of some elements of a recipe, arrays by name; elements that are not settled are left out."""
+def label_directions(hexahedra: np.ndarray, recipe: DirectionalRecipe, first: int = 0) -> dict[str, np.ndarray]:
+    """Labels of some elements of a recipe, arrays by name; elements without a good reference are left out."""
     hexahedra = hexahedra[converged_points(hexahedra)[1]]
     random = np.random.default_rng([recipe.seed, first])
     n = len(hexahedra)
@@ -156,22 +140,27 @@ def label_directions(hexahedra, recipe, first=0):
     anywhere = random.uniform(LEAST_POISSON, MOST_POISSON, n)
     drawn = np.where(random.uniform(size=n) < 0.5, anywhere, near)
     poisson = np.stack([np.full(n, recipe.poisson), drawn], axis=1)
-    turned = Rotation.from_quat(random.normal(size=(n, 4))).as_matrix()[:, None]
-    errors = directional_tables(hexahedra, poisson, turned)
+    rotations = Rotation.from_quat(random.normal(size=(n, 4))).as_matrix()[:, None]
+    errors = directional_tables(hexahedra, poisson, rotations)
     rules = _likely_rules(errors, random)
-    rule_errors = tensor_rule_tables(hexahedra, rules, poisson, turned)
-    arrays = (hexahedra, poisson, errors.astype(np.float32), rules, rule_errors.astype(np.float32))
-    return dict(zip(_ARRAYS, arrays, strict=True))
+    rule_errors = tensor_rule_tables(hexahedra, rules, poisson, rotations)
+    return {
+        "hexahedra": hexahedra,
+        "poisson": poisson,
+        "errors": errors.astype(np.float32),
+        "rules": rules,
+        "rule_errors": rule_errors.astype(np.float32),
+    }
 
 
 def _likely_rules(errors, random):
-    """Tensor rules (n, _RULES, 3) that keep each direction below its share of some tolerance, in a drawn measure."""
+    """Tensor rules (n, _RULES, 3) that keep each direction below a fraction of some tolerance, in a drawn measure."""
     n, materials, measures = errors.shape[:3]
     rules = np.empty((n, _RULES, 3), dtype=np.int64)
     for k in range(_RULES):
-        own = errors[np.arange(n), random.integers(materials, size=n), random.integers(measures, size=n)]
+        drawn = errors[np.arange(n), random.integers(materials, size=n), random.integers(measures, size=n)]
         shares = 10.0 ** random.uniform(-8.5, -0.5, (n, 1)) * random.uniform(0.2, 1.0, (n, 3))
-        meets = own <= shares[:, :, None]
+        meets = drawn <= shares[:, :, None]
         rules[:, k] = np.where(meets.any(axis=2), meets.argmax(axis=2) + FEWEST, MOST)
     rules[:, -2:] = rules[:, -2:].max(axis=2, keepdims=True)
     return rules
@@ -179,4 +168,4 @@ def _likely_rules(errors, random):
 
 def make_directional_data(path, recipe, progress=True, **where):
     """As :func:`femnn.networks.element_data.make_dataset`, with directional errors as labels."""
-    return DirectionalData(recipe, **grow(path, recipe, label_directions, _ARRAYS, progress, **where))
+    return DirectionalData.made(path, recipe, label_directions, progress, **where)

@@ -1,4 +1,4 @@
-"""Errors of tensor rules (nx, ny, nz), direction by direction: what a choice of points along each axis is learned from.
+"""Errors of tensor rules (nx, ny, nz), direction by direction: the labels from which a choice of points is learned.
 
 With the exact rule I and Gauss rules G along the three axes, I - GxGyGz = (I - Gx) + Gx(I - Gy) + GxGy(I - Gz). The
 *directional error* of nx points is that of the first term alone: nx points along ξ and converged integration along η
@@ -16,7 +16,8 @@ from numba import prange
 from femnn.geometry.validity import require_valid
 from femnn.integration.convergence import FLOOR
 from femnn.integration.gauss import gauss_legendre
-from femnn.integration.kernels import _FAST, add_moments, elasticity_from_moments
+from femnn.integration.kernels import _FAST, add_moments, elasticity_from_moments, kernel_array
+from femnn.integration.lame import lame_parameters
 from femnn.quadrature.adaptive.energy import energy_ratio, factorise, laplace_from_moments, laplace_modes, rigid_modes
 from femnn.quadrature.adaptive.roots import least_log_rho
 from femnn.system.compile import njit
@@ -30,8 +31,8 @@ FEWEST, MOST = 2, 20
 # Most points along an axis of a reference.
 _LONGEST = 40
 
-# ρ^-2n is round-off from e^-34 on. Elements that need more than _LONGEST points for it are still settled if the last
-# candidate errs fifty times more than the reference does.
+# ρ^-2n is round-off from e^-34 on. Elements that need more than _LONGEST points for it still have a good reference if
+# the last candidate errs fifty times more than it does.
 _DIGITS, _BEYOND = 34.0, 4.0
 
 
@@ -92,42 +93,48 @@ def prepare(stiffness, laplace, rotations, largest):
 
 
 @njit(cache=True, error_model="numpy")
-def measure_difference(difference, lame, shear, rotations, largest, factor, laplace_factor, only, found):
-    """Measures of a difference of gradient moments into ``found`` (4,): number ``only``, or all for -1."""
+def measure_difference(difference, lmbda, mu, rotations, largest, factor, laplace_factor, only, measures):
+    """Measures of a difference of gradient moments into ``measures`` (4,): number ``only``, or all for -1."""
     stiffness, rotated, laplace = np.empty((24, 24)), np.empty((24, 24)), np.empty((8, 8))
-    elasticity_from_moments(difference, lame, shear, stiffness)
+    elasticity_from_moments(difference, lmbda, mu, stiffness)
     laplace_from_moments(difference, laplace)
-    found[:] = 0.0
-    # whatever is asked for: what no entry shows is round-off
+    measures[:] = 0.0
+    # for all measures: what no entry shows is round-off
     for r in range(rotations.shape[0]):
         _rotate_blocks(stiffness, rotations[r], rotated)
-        found[0] = max(found[0], np.abs(rotated).sum() / largest[r])
-        if found[0] < FLOOR:
+        measures[0] = max(measures[0], np.abs(rotated).sum() / largest[r])
+        if measures[0] < FLOOR:
             return
-    found[2] = np.abs(laplace).sum() / largest[-1]
+    measures[2] = np.abs(laplace).sum() / largest[-1]
     if only in (-1, 1):
-        found[1] = energy_ratio(stiffness, factor)
+        measures[1] = energy_ratio(stiffness, factor)
     if only in (-1, 3):
-        found[3] = energy_ratio(laplace, laplace_factor)
+        measures[3] = energy_ratio(laplace, laplace_factor)
+
+
+@njit(cache=True, error_model="numpy")
+def measure_reference(vertices, reference, lmbda, mu, rotations):
+    """Of the moments of a reference: factors (materials, 24, 24), largest entries, and factor of the Laplace form."""
+    stiffness, laplace, materials = np.empty((24, 24)), np.empty((8, 8)), lmbda.shape[0]
+    factors, largest = np.empty((materials, 24, 24)), np.empty((materials, rotations.shape[0] + 1))
+    laplace_from_moments(reference, laplace)
+    modes = rigid_modes(vertices)
+    for m in range(materials):
+        elasticity_from_moments(reference, lmbda[m], mu[m], stiffness)
+        factors[m] = factorise(stiffness, modes)
+        prepare(stiffness, laplace, rotations, largest[m])
+    return factors, largest, factorise(laplace, laplace_modes())
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _tables(hexahedra, long, line_points, line_weights, lame, shear, rotations, tables):
+def _tables(hexahedra, long, line_points, line_weights, lmbda, mu, rotations, tables):
     for e in prange(hexahedra.shape[0]):
         room = long[e, 0] * long[e, 1] * long[e, 2]
         points, weights = np.empty((3, room)), np.empty(room)
         reference, moments = np.empty((24, 24)), np.empty((24, 24))
-        stiffness, laplace, found = np.empty((24, 24)), np.empty((8, 8)), np.empty(4)
+        measures, turns = np.empty(4), rotations[e]
         tensor_moments(hexahedra[e], long[e], line_points, line_weights, points, weights, reference)
-        laplace_from_moments(reference, laplace)
-        laplace_factor = factorise(laplace, laplace_modes())
-        modes = rigid_modes(hexahedra[e])
-        materials = lame.shape[1]
-        factors, largest = np.empty((materials, 24, 24)), np.empty((materials, rotations.shape[1] + 1))
-        for m in range(materials):
-            elasticity_from_moments(reference, lame[e, m], shear[e, m], stiffness)
-            factors[m] = factorise(stiffness, modes)
-            prepare(stiffness, laplace, rotations[e], largest[m])
+        factors, largest, laplace_factor = measure_reference(hexahedra[e], reference, lmbda[e], mu[e], turns)
         tables[e] = FLOOR
         for axis in range(3):
             rule = long[e].copy()
@@ -135,60 +142,47 @@ def _tables(hexahedra, long, line_points, line_weights, lame, shear, rotations, 
                 rule[axis] = n
                 tensor_moments(hexahedra[e], rule, line_points, line_weights, points, weights, moments)
                 moments -= reference
-                for m in range(materials):
-                    measure_difference(
-                        moments,
-                        lame[e, m],
-                        shear[e, m],
-                        rotations[e],
-                        largest[m],
-                        factors[m],
-                        laplace_factor,
-                        -1,
-                        found,
-                    )
+                for m in range(lmbda.shape[1]):
+                    settings = (lmbda[e, m], mu[e, m], turns, largest[m], factors[m], laplace_factor, -1)
+                    measure_difference(moments, *settings, measures)
                     for k in range(4):
-                        tables[e, m, k, axis, n - FEWEST] = max(FLOOR, found[k])
-                if found[0] < FLOOR:
+                        tables[e, m, k, axis, n - FEWEST] = max(FLOOR, measures[k])
+                if measures[0] < FLOOR:
                     break
 
 
-def converged_points(hexahedra):
-    """Points along each axis, (n, 3), of a reference for all candidates; and for which elements it is exact enough."""
+def converged_points(hexahedra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points along each axis, (n, 3), of a reference for all candidates; and where it is good enough, (n,) bool."""
     rate = 2.0 * least_log_rho(hexahedra)
     needed = np.ceil(_DIGITS / np.maximum(rate, 0.1)).astype(np.int64) + 2
-    return np.clip(needed, 4, _LONGEST), ((_LONGEST - MOST) * rate >= _BEYOND).all(axis=1)
+    return np.clip(needed, 4, _LONGEST), np.all((_LONGEST - MOST) * rate >= _BEYOND, axis=1)
 
 
-def directional_tables(hexahedra, poisson, rotations=None):
+def directional_tables(hexahedra: np.ndarray, poisson: np.ndarray, rotations: np.ndarray | None = None) -> np.ndarray:
     """Directional errors for 2..20 points in the four ``MEASURES``, shape (n, materials, 4, 3, 19), at least ``FLOOR``.
 
     Parameters
     ----------
     hexahedra : (n, 8, 3)
-        Healthy elements that :func:`converged_points` settles.
+        Healthy elements with a good reference, see :func:`converged_points`.
     poisson : (n, materials)
         Poisson's ratios of each element.
     rotations : (n, turns, 3, 3), optional
         The Error of Oishi and Yagawa depends on how an element lies in the axes; the largest over the given orientation
         and these is taken.
     """
-    x = np.require(hexahedra, dtype=float, requirements="CW")
+    x = kernel_array(hexahedra)
     require_valid(x)
     long, _ = converged_points(x)
-    lame, shear = lame_of(poisson)
-    tables = np.empty((*lame.shape, len(MEASURES), 3, MOST - FEWEST + 1))
-    _tables(x, long, *line_rules(), lame, shear, with_identity(rotations, len(x)), tables)
+    lmbda, mu = lame_parameters(1.0, poisson)
+    tables = np.empty((*lmbda.shape, len(MEASURES), 3, MOST - FEWEST + 1))
+    points, weights = line_rules()
+    _tables(x, long, points, weights, lmbda, mu, with_identity(rotations, len(x)), tables)
     return tables
-
-
-def lame_of(poisson):
-    """Lamé's parameters for young=1, arrays of the shape of ``poisson``."""
-    poisson = np.asarray(poisson, dtype=float)
-    return poisson / ((1.0 + poisson) * (1.0 - 2.0 * poisson)), 0.5 / (1.0 + poisson)
 
 
 def with_identity(rotations, n):
     """The given orientation and ``rotations`` (n, turns, 3, 3), if any, as (n, 1 + turns, 3, 3)."""
-    own = np.broadcast_to(np.eye(3), (n, 1, 3, 3))
-    return np.require(own if rotations is None else np.concatenate([own, rotations], axis=1), requirements="CW")
+    identity = np.broadcast_to(np.eye(3), (n, 1, 3, 3))
+    orientations = identity if rotations is None else np.concatenate([identity, rotations], axis=1)
+    return kernel_array(orientations)

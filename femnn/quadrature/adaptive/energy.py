@@ -1,4 +1,4 @@
-"""How much quadrature changes the energy of an element: the measure that bounds the solution.
+"""The relative change of an element's energy by quadrature: the measure that bounds the solution.
 
 ε = max |λ| over (K_rule - K_ref) v = λ K_ref v, on the element without its rigid modes. See docs/quadrature.md for the
 proof that ε in every element bounds the energy-norm error that quadrature adds to the solution.

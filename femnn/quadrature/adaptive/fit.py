@@ -1,9 +1,10 @@
-"""How directional networks are trained: on the errors along each direction, and on those of whole tensor rules."""
+"""Training of directional networks on the errors along each direction, and on those of whole tensor rules."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from femnn.networks.perceptron import Architecture, standardisation
 from femnn.quadrature.adaptive.apriori_estimate import CANDIDATES, FEATURES
 from femnn.quadrature.adaptive.network import (
     LEAST_POWER,
@@ -23,7 +24,7 @@ _LOG2_E = np.log2(np.e)
 
 
 class Rows(NamedTuple):
-    """What a directional network learns from; elements of one material in rows.
+    """Data of a directional network; elements of one material in rows.
 
     Attributes
     ----------
@@ -50,8 +51,10 @@ def train_directional(training, validation, options, hidden=(64, 64), **run):
 
     Parameters
     ----------
-    training, validation : Rows
-    options : femnn.networks.training.TrainingOptions
+    training, validation
+        Their rows.
+    options
+        See :class:`femnn.networks.training.TrainingOptions`.
     hidden
         Widths of the two hidden layers, multiples of four.
     run
@@ -59,13 +62,11 @@ def train_directional(training, validation, options, hidden=(64, 64), **run):
 
     Returns
     -------
-    network : femnn.networks.perceptron.Perceptron
+    network : Perceptron
         From features to the outputs that :class:`DirectionalNetwork` reads.
-    history : femnn.networks.training.History
+    history : History
     """
-    from femnn.networks.perceptron import Architecture, standardisation
-    from femnn.networks.torch_perceptron import build, to_perceptron
-    from femnn.networks.training import train
+    from femnn.networks.training import train_perceptron
 
     scales = standardisation(training.features.reshape(-1, FEATURES))
     targets = training.corrections.reshape(-1, CANDIDATES)
@@ -73,9 +74,8 @@ def train_directional(training, validation, options, hidden=(64, 64), **run):
     mean = [targets[known[:, n], n].mean() if known[:, n].any() else 0.0 for n in range(CANDIDATES)]
     scales["output_mean"] = np.concatenate([mean, np.full(CANDIDATES, -2.0), [-1.0, -4.0]])
     scales["output_scale"] = np.concatenate([np.full(CANDIDATES, 0.5), np.ones(CANDIDATES + 2)])
-    module = build(Architecture(FEATURES, OUTPUTS, hidden, "silu"), scales, options.seed)
-    history = train(module, _directional_loss, training, validation, options, **run)
-    return to_perceptron(module), history
+    architecture = Architecture(FEATURES, OUTPUTS, hidden, "silu")
+    return train_perceptron(architecture, scales, _directional_loss, training, validation, options, **run)
 
 
 def _directional_loss(outputs, corrections, picks, offsets, wholes):
@@ -104,17 +104,17 @@ def _laplace(predicted, spread, target):
     return (known * (missed / spread + torch.log(spread))).sum() / known.sum().clamp(min=1)
 
 
-def least_corrections(corrections):
-    """What all but a few of the ``corrections`` (n, CANDIDATES), NaN where not known, are above, (CANDIDATES,)."""
-    found = np.zeros(corrections.shape[1])
-    for n, own in enumerate(corrections.T):
-        known = own[np.isfinite(own)]
+def least_corrections(corrections: np.ndarray) -> np.ndarray:
+    """A low quantile of each column of the ``corrections`` (n, CANDIDATES), NaN where not known, (CANDIDATES,)."""
+    least = np.zeros(corrections.shape[1])
+    for n, column in enumerate(corrections.T):
+        known = column[np.isfinite(column)]
         if len(known):
-            found[n] = np.quantile(known, _UNBELIEVED)
-    return found
+            least[n] = np.quantile(known, _UNBELIEVED)
+    return least
 
 
-def extended(corrections):
+def extended(corrections: np.ndarray) -> np.ndarray:
     """Corrections (n, CANDIDATES) with NaN where the Error is round-off, continued by the last known of each row.
 
     There the estimate is right in any case; but a network left without an answer would invent one. Rows without any

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import prange
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import WeightFileError
-from femnn.integration.kernels import _FAST
-from femnn.networks.vector_math import LANES, dense_lanes, exp2_lanes, silu_lanes
+from femnn.integration.kernels import _FAST, kernel_array
+from femnn.networks.perceptron import Perceptron
+from femnn.networks.vector_math import BLOCK, vector_dense, vector_exp2, vector_silu
 from femnn.quadrature.adaptive.apriori_estimate import (
     CANDIDATES,
     FEATURES,
@@ -43,14 +45,14 @@ _ROUND_OFF = np.float32(-28.0)
 _ZERO, _ONE, _THIRD = np.float32(0.0), np.float32(1.0), np.float32(1.0 / 3.0)
 
 
-def material_feature(poisson):
-    """What the network is shown of the material: resolves nearly incompressible ones."""
+def material_feature(poisson: ArrayLike) -> np.ndarray:
+    """The feature of the material, which resolves nearly incompressible ones."""
     return np.log(1.0 - 2.0 * np.asarray(poisson, dtype=float))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class DirectionalNetwork:
-    """A trained network, made ready for lanes.
+    """A trained network in the form of the vector kernels.
 
     Attributes
     ----------
@@ -62,14 +64,14 @@ class DirectionalNetwork:
         Smallest corrections of the estimate that are believed: an Error far below it would need luck, not convergence.
     """
 
-    layers: tuple
+    layers: tuple[np.ndarray, ...]
     low: np.ndarray
     high: np.ndarray
     least: np.ndarray
 
     @classmethod
-    def of(cls, perceptron, low, high, least):
-        """From a :class:`femnn.networks.perceptron.Perceptron` and what its training has seen.
+    def of(cls, perceptron: Perceptron, low: np.ndarray, high: np.ndarray, least: np.ndarray) -> "DirectionalNetwork":
+        """From a trained perceptron and the limits of its training.
 
         Raises
         ------
@@ -89,10 +91,13 @@ class DirectionalNetwork:
         last, last_bias = t["weight2"] * t["output_scale"][:, None], t["bias2"] * t["output_scale"] + t["output_mean"]
         arrays = (np.pad(first, ((0, 0), (0, _PADDED - FEATURES))), bias, t["weight1"], t["bias1"], last, last_bias)
         layers = tuple(np.ascontiguousarray(values, dtype=np.float32) for values in arrays)
-        return cls(layers, *(np.require(v, dtype=np.float32, requirements="CW") for v in (low, high, least)))
+        return cls(layers, *(kernel_array(v, np.float32) for v in (low, high, least)))
 
-    def log_errors(self, hexahedra, poisson):
-        """log₂ directional Error and its spread, each (n, 3, CANDIDATES), and p (n,), float32: what plots look at."""
+    def __repr__(self) -> str:
+        return f"DirectionalNetwork({'-'.join(str(len(bias)) for bias in self.layers[1::2])})"
+
+    def log_errors(self, hexahedra: np.ndarray, poisson: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """log₂ directional Error and its spread, each (n, 3, CANDIDATES), and p (n,), float32: for plots and tests."""
         features, estimates = describe_directions(hexahedra)
         column = np.full((*features.shape[:2], 1), material_feature(poisson), dtype=np.float32)
         rows = np.concatenate([features, column], axis=2).reshape(-1, FEATURES)
@@ -128,65 +133,65 @@ class DirectionalNetwork:
         Returns
         -------
         points : (n, 3) int64
-        known : (n,) bool
-            Whether the element lies in the range of training and a candidate meets the tolerance; else ``points`` are
-            MOST along each axis.
+        in_range : (n,) bool
+            True where the element lies in the range of training and a candidate meets the tolerance; else ``points``
+            are MOST along each axis.
         """
-        x = np.require(hexahedra, dtype=float, requirements="CW")
-        points, known = np.empty((len(x), 3), dtype=np.int64), np.empty(len(x), dtype=np.bool_)
+        x = kernel_array(hexahedra)
+        points, in_range = np.empty((len(x), 3), dtype=np.int64), np.empty(len(x), dtype=np.bool_)
         settings = np.array([np.log2(tolerance), caution], dtype=np.float32)
         material = np.empty(len(x), dtype=np.float32)
         material[:] = material_feature(poisson)
         _choose_all(
-            x, material, self.layers, self.low, self.high, self.least, settings, bool(anisotropic), points, known
+            x, material, self.layers, self.low, self.high, self.least, settings, bool(anisotropic), points, in_range
         )
-        return points, known
+        return points, in_range
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _clipped_exp2(row, low, high, powers, bits):
-    for b in range(LANES):
+    for b in range(BLOCK):
         row[0, b] = min(max(row[0, b], low), high)
-    exp2_lanes(row, 0, powers, bits)
+    vector_exp2(row, 0, powers, bits)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
-def _shared(outputs, number, low, high, row, powers, bits, result):
-    """2^ the mean over the three directions of output ``number``, clipped, into ``result`` (LANES,)."""
-    for b in range(LANES):
+def _mean_over_directions(outputs, number, low, high, row, powers, bits, result):
+    """2^ the mean over the three directions of output ``number``, clipped, into ``result`` (BLOCK,)."""
+    for b in range(BLOCK):
         row[0, b] = (outputs[0, number, b] + outputs[1, number, b] + outputs[2, number, b]) * _THIRD
     _clipped_exp2(row, low, high, powers, bits)
-    for b in range(LANES):
+    for b in range(BLOCK):
         result[b] = row[0, b]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _add_spreads(outputs, common, caution, row, powers, bits, relative):
     for n in range(CANDIDATES):
-        for b in range(LANES):
+        for b in range(BLOCK):
             row[0, b] = outputs[CANDIDATES + n, b]
         _clipped_exp2(row, LEAST_SPREAD, MOST_SPREAD, powers, bits)
-        for b in range(LANES):
+        for b in range(BLOCK):
             relative[n, b] += caution * (row[0, b] + common[b])
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _relative_errors(estimate, outputs, least, power, common, settings, row, powers, bits, relative):
-    """(e/tolerance)^p of one direction into ``relative`` (CANDIDATES, LANES), made to fall with n."""
+    """(e/tolerance)^p of one direction into ``relative`` (CANDIDATES, BLOCK), made to fall with n."""
     log_tolerance, caution = settings[0], settings[1]
     for n in range(CANDIDATES):
-        for b in range(LANES):
+        for b in range(BLOCK):
             correction = max(outputs[n, b], least[n]) if estimate[n, b] > _ROUND_OFF else outputs[n, b]
             relative[n, b] = estimate[n, b] + correction - log_tolerance
     if caution > _ZERO:
         _add_spreads(outputs, common, caution, row, powers, bits, relative)
     for n in range(CANDIDATES - 2, -1, -1):
-        for b in range(LANES):
+        for b in range(BLOCK):
             relative[n, b] = max(relative[n, b], relative[n + 1, b])
     for n in range(CANDIDATES):
-        for b in range(LANES):
+        for b in range(BLOCK):
             relative[n, b] *= _ONE + power[b]
-        exp2_lanes(relative, n, powers, bits)
+        vector_exp2(relative, n, powers, bits)
 
 
 @njit(cache=True, error_model="numpy")
@@ -200,9 +205,9 @@ def _first_below(relative, axis, b, start, bound):
 
 @njit(cache=True, error_model="numpy")
 def _cheapest(relative, b, points):
-    """The tensor rule of one lane with the fewest points whose relative errors add up to 1 at most, by enumeration.
+    """The tensor rule of element ``b`` with the fewest points whose relative errors add up to at most 1.
 
-    Of several the one with the least error, so that it does not matter which axis is called the first.
+    All are tried. Of several the one with the least error, so that it does not matter which axis is called the first.
     """
     least, best = (MOST + 1) ** 3, _ONE
     # along each axis alone, fewer points than these are never enough
@@ -212,11 +217,11 @@ def _cheapest(relative, b, points):
     for x in range(x0, CANDIDATES):
         if (x + FEWEST) * (y0 + FEWEST) * (z0 + FEWEST) > least:
             break
-        left = _ONE - relative[0, x, b]
+        budget = _ONE - relative[0, x, b]
         for y in range(y0, CANDIDATES):
             if (x + FEWEST) * (y + FEWEST) * (z0 + FEWEST) > least:
                 break
-            remaining = left - relative[1, y, b]
+            remaining = budget - relative[1, y, b]
             if remaining <= _ZERO:
                 continue
             z = _first_below(relative, 2, b, z0, remaining)
@@ -241,57 +246,57 @@ def _cheapest_equal(relative, b, points):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
-def _mark(own, low, high, inside, exact):
-    """Keep in ``inside`` what is in the range of training, in ``exact`` what is a parallelepiped."""
+def _mark(rows, low, high, inside, exact):
+    """Clear ``inside`` for elements out of the range of training, ``exact`` for those that are no parallelepiped."""
     for k in range(FEATURES):
-        for b in range(LANES):
-            inside[b] &= (own[k, b] >= low[k]) & (own[k, b] <= high[k])
+        for b in range(BLOCK):
+            inside[b] &= (rows[k, b] >= low[k]) & (rows[k, b] <= high[k])
     for k in range(FIRST_TWIST, FEATURES - 1):
-        for b in range(LANES):
-            exact[b] &= own[k, b] < _PARALLEL
+        for b in range(BLOCK):
+            exact[b] &= rows[k, b] < _PARALLEL
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _choose_all(hexahedra, material, layers, low, high, least, settings, anisotropic, points, known):
+def _choose_all(hexahedra, material, layers, low, high, least, settings, anisotropic, points, in_range):
     weight0, bias0, weight1, bias1, weight2, bias2 = layers
-    for block in prange(-(-hexahedra.shape[0] // LANES)):
+    for block in prange(-(-hexahedra.shape[0] // BLOCK)):
         work = work_space()
-        features = np.zeros((3, _PADDED, LANES), dtype=np.float32)
-        estimates = np.empty((3, CANDIDATES, LANES), dtype=np.float32)
-        first_values = np.empty((weight0.shape[0], LANES), dtype=np.float32)
-        second_values = np.empty((weight1.shape[0], LANES), dtype=np.float32)
-        outputs = np.empty((3, OUTPUTS, LANES), dtype=np.float32)
-        power, common = np.empty(LANES, dtype=np.float32), np.empty(LANES, dtype=np.float32)
-        relative = np.empty((3, CANDIDATES, LANES), dtype=np.float32)
-        row, powers = np.empty((1, LANES), dtype=np.float32), np.empty(LANES, dtype=np.float32)
+        features = np.zeros((3, _PADDED, BLOCK), dtype=np.float32)
+        estimates = np.empty((3, CANDIDATES, BLOCK), dtype=np.float32)
+        first_values = np.empty((weight0.shape[0], BLOCK), dtype=np.float32)
+        second_values = np.empty((weight1.shape[0], BLOCK), dtype=np.float32)
+        outputs = np.empty((3, OUTPUTS, BLOCK), dtype=np.float32)
+        power, common = np.empty(BLOCK, dtype=np.float32), np.empty(BLOCK, dtype=np.float32)
+        relative = np.empty((3, CANDIDATES, BLOCK), dtype=np.float32)
+        row, powers = np.empty((1, BLOCK), dtype=np.float32), np.empty(BLOCK, dtype=np.float32)
         bits = powers.view(np.int32)
-        inside, exact = np.ones(LANES, dtype=np.bool_), np.ones(LANES, dtype=np.bool_)
-        first = block * LANES
+        inside, exact = np.ones(BLOCK, dtype=np.bool_), np.ones(BLOCK, dtype=np.bool_)
+        first = block * BLOCK
         describe_block(hexahedra, first, work, features, estimates)
         for axis in range(3):
-            own = features[axis]
-            for b in range(LANES):
-                own[FEATURES - 1, b] = material[min(first + b, hexahedra.shape[0] - 1)]
-            _mark(own, low, high, inside, exact)
-            dense_lanes(own, weight0, bias0, first_values)
-            silu_lanes(first_values, row, powers, bits)
-            dense_lanes(first_values, weight1, bias1, second_values)
-            silu_lanes(second_values, row, powers, bits)
-            dense_lanes(second_values, weight2, bias2, outputs[axis])
-        _shared(outputs, POWER, LEAST_POWER, MOST_POWER, row, powers, bits, power)
-        _shared(outputs, POWER + 1, LEAST_SPREAD, MOST_SPREAD, row, powers, bits, common)
+            rows = features[axis]
+            for b in range(BLOCK):
+                rows[FEATURES - 1, b] = material[min(first + b, hexahedra.shape[0] - 1)]
+            _mark(rows, low, high, inside, exact)
+            vector_dense(rows, weight0, bias0, first_values)
+            vector_silu(first_values, row, powers, bits)
+            vector_dense(first_values, weight1, bias1, second_values)
+            vector_silu(second_values, row, powers, bits)
+            vector_dense(second_values, weight2, bias2, outputs[axis])
+        _mean_over_directions(outputs, POWER, LEAST_POWER, MOST_POWER, row, powers, bits, power)
+        _mean_over_directions(outputs, POWER + 1, LEAST_SPREAD, MOST_SPREAD, row, powers, bits, common)
         for axis in range(3):
             _relative_errors(
                 estimates[axis], outputs[axis], least, power, common, settings, row, powers, bits, relative[axis]
             )
-        for b in range(min(LANES, hexahedra.shape[0] - first)):
+        for b in range(min(BLOCK, hexahedra.shape[0] - first)):
             chosen = points[first + b]
             chosen[:] = MOST
             if exact[b]:
                 chosen[:] = FEWEST
-                known[first + b] = True
+                in_range[first + b] = True
                 continue
-            found = _cheapest(relative, b, chosen) if anisotropic else _cheapest_equal(relative, b, chosen)
-            known[first + b] = found and inside[b]
-            if not known[first + b]:
+            kept = _cheapest(relative, b, chosen) if anisotropic else _cheapest_equal(relative, b, chosen)
+            in_range[first + b] = kept and inside[b]
+            if not in_range[first + b]:
                 chosen[:] = MOST

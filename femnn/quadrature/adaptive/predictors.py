@@ -1,11 +1,14 @@
-"""What stands behind AdaptiveGauss: networks that give the number of Gauss points per axis for a tolerance."""
+"""The networks behind AdaptiveGauss, which give the number of Gauss points per axis for a tolerance."""
+
+import os
+from typing import Any
 
 import numpy as np
 
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.networks.features import features_of
 from femnn.networks.trained_range import TrainedRange
-from femnn.networks.weights import load_networks
+from femnn.networks.weights import Networks, load_networks
 from femnn.quadrature.adaptive.calibration import Calibration
 from femnn.quadrature.adaptive.classifier import FEWEST
 from femnn.quadrature.adaptive.network import DirectionalNetwork
@@ -13,12 +16,12 @@ from femnn.quadrature.adaptive.network import DirectionalNetwork
 DIRECTIONAL_KIND = "integration-points"
 CLASS_KIND = "integration-points-classifier"
 
-# Spreads of caution above what the calibration asks for, and at least: a mesh whose elements all lie alike, or are all
+# Spreads of caution beyond the calibration's, and at least: a mesh whose elements all lie alike, or are all
 # as flat, is none of the families of the calibration.
 _RESERVE, _LEAST_CAUTION = 0.25, 0.75
 
 
-def load_point_predictor(name_or_path, measure):
+def load_point_predictor(name_or_path: str | os.PathLike, measure: str) -> "DirectionalPredictor | ClassPredictor":
     """The predictor of a weight file of either kind for a measure; raises WeightFileError for other files."""
     weights = load_networks(name_or_path)
     kind = weights.card["kind"]
@@ -35,16 +38,16 @@ def load_point_predictor(name_or_path, measure):
 class DirectionalPredictor:
     """Predicts log₂ Error along each direction for every number of points: serves every calibrated tolerance."""
 
-    def __init__(self, weights, measure):
+    def __init__(self, weights: Networks, measure: str):
         limits = [f"range-{measure}.low", f"range-{measure}.high", f"least-{measure}"]
         weights.require(card=("poisson_range",), networks=(measure,), tensors=limits)
-        self.card, self.measure = weights.card, measure
+        self.card: dict[str, Any] = weights.card
         self.network = DirectionalNetwork.of(weights.networks[measure], *(weights.tensors[name] for name in limits))
         self.calibration = Calibration.from_weights(weights, measure)
 
     def check(self, tol, confidence, anisotropic, poisson):
         """Raise ParameterError unless the network was trained and calibrated for these."""
-        if not self.calibration.covers(tol):
+        if not self.calibration.in_range(tol):
             low, high = self.calibration.tolerances[[0, -1]]
             raise ParameterError(
                 f"tol is {tol}; the network was trained for tolerances from {low:g} to {high:g}, pass one of these, "
@@ -59,8 +62,8 @@ class DirectionalPredictor:
         if confidence is not None:
             self.calibration.caution(tol, confidence, anisotropic)
 
-    def points(self, hexahedra, tol, confidence, anisotropic, poisson):
-        """Gauss points along each axis (n, 3), and which elements the network answers for, (n,) bool."""
+    def choose(self, hexahedra, tol, confidence, anisotropic, poisson):
+        """Gauss points along each axis (n, 3), and elements in the range of training, (n,) bool."""
         caution = 0.0 if confidence is None else self.calibration.caution(tol, confidence, anisotropic)
         if confidence is not None:
             caution = max(caution + _RESERVE, _LEAST_CAUTION)
@@ -70,7 +73,7 @@ class DirectionalPredictor:
 class ClassPredictor:
     """The published classifier: one class for each n, for the one tolerance it was trained for."""
 
-    def __init__(self, weights, measure):
+    def __init__(self, weights: Networks, measure: str):
         weights.require(card=("poisson", "tolerance"), networks=("classes",))
         if measure != "entries":
             raise ParameterError(
@@ -83,7 +86,7 @@ class ClassPredictor:
         self.range = TrainedRange.from_weights(weights)
 
     def check(self, tol, confidence, anisotropic, poisson):
-        """Raise ParameterError unless these are what it was trained for, and no confidence is asked for."""
+        """Raise ParameterError unless these are what it was trained for, and there is no confidence."""
         trained = self.card["tolerance"]
         if not np.isclose(tol, trained, rtol=1e-6):
             raise ParameterError(f"tol is {tol}; this classifier was trained for {trained} alone, pass that value")
@@ -97,8 +100,8 @@ class ClassPredictor:
                 f"of kind {DIRECTIONAL_KIND!r}"
             )
 
-    def points(self, hexahedra, tol, confidence, anisotropic, poisson):
-        """Gauss points along each axis (n, 3), always equal, and which elements the network answers for, (n,) bool."""
+    def choose(self, hexahedra, tol, confidence, anisotropic, poisson):
+        """Gauss points along each axis (n, 3), always equal, and elements in the range of training, (n,) bool."""
         features, _ = self.features(hexahedra)
         n = self.network(features).argmax(axis=1) + FEWEST
-        return np.repeat(n[:, None], 3, axis=1), self.range.contains(features)
+        return np.repeat(n[:, None], 3, axis=1), self.range.in_range(features)

@@ -1,4 +1,4 @@
-"""What a choice of points promises, and what it was measured to keep, on the elements at hand."""
+"""The report of AdaptiveGauss on some elements: its promise, and measured figures."""
 
 from dataclasses import dataclass, field
 
@@ -7,23 +7,23 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Report:
-    """How a rule with a tolerance fares on some elements.
+    """Promise and figures of a rule with a tolerance on some elements.
 
     Attributes
     ----------
     rule
         The rule, as it prints itself.
-    elements, points
-        How many; ``points`` counts the integration points of all.
+    elements, n_points
+        Numbers of elements, and of integration points of all.
     promised
-        Share of elements, alike those of the calibration, that may miss the tolerance; None without a confidence.
-    outside
-        Share of elements that the network was not trusted with: outside its range of training, or needing more points
-        than it knows. They were settled by comparing successive rules.
+        Fraction of elements, alike those of the calibration, that may miss the tolerance; None without a confidence.
+    out_of_range
+        Fraction of the elements out of the range of training, or needing more points than the network knows. Their
+        points were found by comparing successive rules.
     unmet
         Numbers of the elements for which no candidate keeps the tolerance.
     missed, worst
-        Only of a verified rule: share of elements that the prediction alone would have left above the tolerance, and
+        Only of a verified rule: fraction of elements that the prediction alone would have left above the tolerance, and
         the largest measure over the tolerance among them. None without verification.
     counts
         Elements by their points along the axes, most frequent first.
@@ -31,22 +31,22 @@ class Report:
 
     rule: str
     elements: int
-    points: int
+    n_points: int
     promised: float | None
-    outside: float
+    out_of_range: float
     unmet: tuple[int, ...] = ()
     missed: float | None = None
     worst: float | None = None
     counts: dict[tuple[int, int, int], int] = field(default_factory=dict)
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [
-            f"{self.rule} on {self.elements:,} elements: {self.points:,} points, "
-            f"{self.points / self.elements:.1f} an element"
+            f"{self.rule} on {self.elements:,} elements: {self.n_points:,} points, "
+            f"{self.n_points / self.elements:.1f} an element"
         ]
         if self.promised is not None:
             lines.append(f"  may miss the tolerance: {self.promised:.2%} of elements alike those of the calibration")
-        lines.append(f"  outside the trained range, settled by comparing successive rules: {self.outside:.2%}")
+        lines.append(f"  out of the trained range, chosen by comparing successive rules: {self.out_of_range:.2%}")
         if self.missed is not None:
             lines.append(
                 f"  verified: the prediction alone missed the tolerance in {self.missed:.2%} of the elements, at worst "
@@ -61,8 +61,8 @@ class Report:
         return "\n".join(lines)
 
 
-def count_rules(points):
+def count_rules(points: np.ndarray) -> dict[tuple[int, int, int], int]:
     """Elements by their points along the axes, from (n, 3), most frequent first."""
     values, counts = np.unique(points, axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    return {tuple(int(k) for k in values[i]): int(counts[i]) for i in order}
+    return {(int(values[i, 0]), int(values[i, 1]), int(values[i, 2])): int(counts[i]) for i in order}

@@ -1,4 +1,4 @@
-"""How near the complex roots of det J come to an element, along the lines of its lattice."""
+"""Distance of the complex roots of det J from an element, along the lines of its lattice."""
 
 import numpy as np
 from numba import prange
@@ -35,26 +35,26 @@ def log_rho(first, middle, last):
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _line_rho(determinants, found):
+def _line_rho(determinants, result):
     for e in prange(determinants.shape[0]):
         values = determinants[e]
         for i in range(3):
             for j in range(3):
-                found[e, 0, i, j] = log_rho(values[0, i, j], values[1, i, j], values[2, i, j])
-                found[e, 1, i, j] = log_rho(values[i, 0, j], values[i, 1, j], values[i, 2, j])
-                found[e, 2, i, j] = log_rho(values[i, j, 0], values[i, j, 1], values[i, j, 2])
+                result[e, 0, i, j] = log_rho(values[0, i, j], values[1, i, j], values[2, i, j])
+                result[e, 1, i, j] = log_rho(values[i, 0, j], values[i, 1, j], values[i, 2, j])
+                result[e, 2, i, j] = log_rho(values[i, j, 0], values[i, j, 1], values[i, j, 2])
 
 
-def line_log_rho(determinants):
+def line_log_rho(determinants: np.ndarray) -> np.ndarray:
     """log ρ along the 27 lattice lines, (n, 3, 3, 3): axis, then the place of the line along the two other axes.
 
     ``determinants`` (n, 3, 3, 3) from :func:`femnn.geometry.validity.lattice_determinants`.
     """
-    found = np.empty((len(determinants), 3, 3, 3))
-    _line_rho(determinants, found)
-    return found
+    result = np.empty((len(determinants), 3, 3, 3))
+    _line_rho(determinants, result)
+    return result
 
 
-def least_log_rho(hexahedra):
+def least_log_rho(hexahedra: np.ndarray) -> np.ndarray:
     """The least log ρ along each axis over its nine lattice lines, (n, 3)."""
     return line_log_rho(lattice_determinants(hexahedra)).min(axis=(2, 3))

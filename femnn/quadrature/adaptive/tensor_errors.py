@@ -1,4 +1,4 @@
-"""What chosen tensor rules miss on their elements, in all measures, against converged integration.
+"""Errors of given tensor rules on their elements, in all measures, against converged integration.
 
 One element may be given several rules: its reference is integrated once.
 """
@@ -7,49 +7,39 @@ import numpy as np
 from numba import prange
 
 from femnn.integration.convergence import FLOOR
-from femnn.integration.kernels import elasticity_from_moments
+from femnn.integration.kernels import kernel_array
+from femnn.integration.lame import lame_parameters
 from femnn.quadrature.adaptive.directional_errors import (
     MEASURES,
     converged_points,
-    lame_of,
     line_rules,
     measure_difference,
-    prepare,
+    measure_reference,
     tensor_moments,
     with_identity,
 )
-from femnn.quadrature.adaptive.energy import factorise, laplace_from_moments, laplace_modes, rigid_modes
 from femnn.system.compile import njit
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _errors(hexahedra, long, line_points, line_weights, lame, shear, rotations, rules, starts, only, errors):
+def _errors(hexahedra, long, line_points, line_weights, lmbda, mu, rotations, rules, starts, only, errors):
     for e in prange(hexahedra.shape[0]):
-        own = rules[starts[e] : starts[e + 1]]
+        candidates = rules[starts[e] : starts[e + 1]]
         turns = rotations[e]
         room = long[e, 0] * long[e, 1] * long[e, 2]
-        for k in range(own.shape[0]):
-            room = max(room, own[k, 0] * own[k, 1] * own[k, 2])
+        for k in range(candidates.shape[0]):
+            room = max(room, candidates[k, 0] * candidates[k, 1] * candidates[k, 2])
         points, weights = np.empty((3, room)), np.empty(room)
         reference, moments = np.empty((24, 24)), np.empty((24, 24))
-        stiffness, laplace = np.empty((24, 24)), np.empty((8, 8))
         tensor_moments(hexahedra[e], long[e], line_points, line_weights, points, weights, reference)
-        laplace_from_moments(reference, laplace)
-        laplace_factor = factorise(laplace, laplace_modes())
-        modes = rigid_modes(hexahedra[e])
-        materials = lame.shape[1]
-        factors, largest = np.empty((materials, 24, 24)), np.empty((materials, turns.shape[0] + 1))
-        for m in range(materials):
-            elasticity_from_moments(reference, lame[e, m], shear[e, m], stiffness)
-            factors[m] = factorise(stiffness, modes)
-            prepare(stiffness, laplace, turns, largest[m])
-        for k in range(own.shape[0]):
-            tensor_moments(hexahedra[e], own[k], line_points, line_weights, points, weights, moments)
+        factors, largest, laplace_factor = measure_reference(hexahedra[e], reference, lmbda[e], mu[e], turns)
+        for k in range(candidates.shape[0]):
+            tensor_moments(hexahedra[e], candidates[k], line_points, line_weights, points, weights, moments)
             moments -= reference
-            for m in range(materials):
-                found = errors[starts[e] + k, m]
+            for m in range(lmbda.shape[1]):
+                measures = errors[starts[e] + k, m]
                 measure_difference(
-                    moments, lame[e, m], shear[e, m], turns, largest[m], factors[m], laplace_factor, only, found
+                    moments, lmbda[e, m], mu[e, m], turns, largest[m], factors[m], laplace_factor, only, measures
                 )
 
 
@@ -93,10 +83,11 @@ def tensor_rule_tables(hexahedra, rules, poisson, rotations=None):
 
 
 def _tabulated(hexahedra, rules, poisson, rotations, starts, only):
-    x = np.require(hexahedra, dtype=float, requirements="CW")
-    rules = np.require(rules, dtype=np.int64, requirements="CW")
-    lame, shear = lame_of(poisson)
+    x = kernel_array(hexahedra)
+    rules = kernel_array(rules, np.int64)
+    lmbda, mu = lame_parameters(1.0, poisson)
     turns = with_identity(rotations, len(x))
-    errors = np.empty((len(rules), lame.shape[1], len(MEASURES)))
-    _errors(x, converged_points(x)[0], *line_rules(), lame, shear, turns, rules, starts, only, errors)
+    errors = np.empty((len(rules), lmbda.shape[1], len(MEASURES)))
+    points, weights = line_rules()
+    _errors(x, converged_points(x)[0], points, weights, lmbda, mu, turns, rules, starts, only, errors)
     return np.maximum(errors, FLOOR)

@@ -1,12 +1,12 @@
-"""From nothing to the weights of AdaptiveGauss: draw, label, train, calibrate, test, save."""
+"""The training of AdaptiveGauss: draw, label, train, calibrate, test, save."""
 
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from femnn.geometry.sampling import distorted_hexahedra
-from femnn.networks.model_card import range_text, require_enough
+from femnn.networks.model_card import element_card, range_text, require_enough
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.training import TrainingOptions
 from femnn.networks.weights import save_networks
@@ -48,14 +48,14 @@ def train_points(folder, recipe=DIRECTIONAL_RECIPE, options=DIRECTIONAL_OPTIONS,
     Parameters
     ----------
     folder
-        Where data, checkpoints and ``integration-points.safetensors`` go; an interrupted run goes on from there.
+        Where data, checkpoints and the weight file go; an interrupted run goes on from there.
     recipe, options
-        What to draw and how to train; ``options.seed`` seeds the networks, ``recipe.seed`` all elements.
+        The elements to draw, and how to train; ``options.seed`` seeds the networks, ``recipe.seed`` all elements.
     where
         Of the labelling, see :func:`femnn.networks.element_data.make_dataset`.
     """
     data = make_directional_data(Path(folder) / "directions-data.safetensors", recipe, progress, **where)
-    return fit_directional(Path(folder) / "integration-points", data, options, progress=progress)
+    return fit_directional(Path(folder) / DIRECTIONAL_KIND, data, options, progress=progress)
 
 
 def fit_directional(path, data, options, measures=MEASURES, progress=True):
@@ -64,8 +64,10 @@ def fit_directional(path, data, options, measures=MEASURES, progress=True):
     require_enough(len(data), _FEWEST_ELEMENTS, "train, validate and calibrate", "some thousand")
     first = round(len(data) * (1.0 - _VALIDATION))
     n = min(_MOST_CALIBRATION, max(_FEWEST_ELEMENTS, round(_CALIBRATION_SHARE * len(data))))
-    held_out = {part: families(data.recipe, seed, n // share) for part, seed, share in (("c", 1, 1), ("t", 2, 2))}
-    networks, tensors, histories, test = {}, {}, {}, {}
+    calibration_elements, test_elements = families(data.recipe, 1, n), families(data.recipe, 2, n // 2)
+    networks, histories = {}, {}
+    tensors: dict[str, np.ndarray] = {}
+    test: dict[str, Any] = {}
     for measure in measures:
         rows = data[:first].rows(measure)
         checkpoint = path.with_name(f"{path.name}-{measure}-training.safetensors")
@@ -75,35 +77,28 @@ def fit_directional(path, data, options, measures=MEASURES, progress=True):
         trained = TrainedRange.of(rows.features.reshape(-1, FEATURES))
         least = least_corrections(rows.corrections.reshape(-1, CANDIDATES))
         directional = DirectionalNetwork.of(network, trained.low, trained.high, least)
-        calibration = _calibrated(directional, measure, held_out["c"])
-        networks[measure], histories[measure] = network, str(history)
+        calibration = _calibrated(directional, measure, calibration_elements)
+        networks[measure], histories[measure] = network, history
         tensors |= {f"range-{measure}.{end}": values for end, values in vars(trained).items()}
         tensors |= {f"least-{measure}": least}
         tensors |= calibration.tensors(measure)
-        test |= _tested(directional, measure, calibration, held_out["t"])
-    card = {
-        "kind": DIRECTIONAL_KIND,
-        "what": (
-            f"Error of {FEWEST}..{MOST} Gauss points along each direction of a trilinear hexahedron, entries and "
-            "energy, elasticity and Laplace"
-        ),
-        "poisson_range": [LEAST_POISSON, MOST_POISSON],
-        "trained_range": f"{range_text(data.recipe)} and others, {data.recipe.meshed:.0%} from structured meshes",
-        "data": {
-            "training": first,
-            "validation": len(data) - first,
-            "calibration_per_family": n,
-            **asdict(data.recipe),
-        },
-        "training": asdict(options),
-        "history": histories,
-        "test": test,
-    }
-    return save_networks(path, networks, card, tensors), test
+        test |= _tested(directional, measure, calibration, test_elements)
+    card = element_card(
+        DIRECTIONAL_KIND,
+        f"Error of {FEWEST}..{MOST} Gauss points along each direction of a trilinear hexahedron, entries and energy, "
+        "elasticity and Laplace",
+        data.recipe,
+        options,
+        histories,
+        {"training": first, "validation": len(data) - first, "calibration_per_family": n},
+        trained_range=f"{range_text(data.recipe)} and others, {data.recipe.meshed:.0%} from structured meshes",
+        poisson_range=[LEAST_POISSON, MOST_POISSON],
+    )
+    return save_networks(path, networks, card | {"test": test}, tensors), test
 
 
-def families(recipe, seed, n):
-    """Held-out elements by family, each (hexahedra, poisson): what the calibration promises, it promises for each.
+def families(recipe: DirectionalRecipe, seed: int, n: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Held-out elements by family, each (hexahedra, poisson): the calibration keeps its promise for each.
 
     Cubes as in the published experiment; elements as in training, as they are, turned, and of all materials; elements
     of the meshes of :mod:`femnn.geometry.families`.
@@ -120,11 +115,11 @@ def families(recipe, seed, n):
     }
     result = {}
     for name, elements in drawn.items():
-        settled = elements[converged_points(elements)[1]]
-        poisson = np.full(len(settled), recipe.poisson)
+        kept = elements[converged_points(elements)[1]]
+        poisson = np.full(len(kept), recipe.poisson)
         if name == "materials":
-            poisson = random.uniform(LEAST_POISSON, MOST_POISSON, len(settled))
-        result[name] = (settled, poisson)
+            poisson = random.uniform(LEAST_POISSON, MOST_POISSON, len(kept))
+        result[name] = (kept, poisson)
     return result
 
 
@@ -141,16 +136,16 @@ def _tested(network, measure, calibration, held_out):
     confidence, figures = min(0.99, calibration.confidences[-1]), {}
     for tolerance in TOLERANCES:
         caution = calibration.caution(tolerance, confidence, True)
-        missed, outside, points = [], [], {}
+        missed, out_of_range, points = [], [], {}
         for name, (elements, poisson) in _for_measure(held_out, measure).items():
-            chosen, known = network.choose(elements, tolerance, poisson, caution)
+            chosen, in_range = network.choose(elements, tolerance, poisson, caution)
             errors = tensor_rule_errors(elements, chosen, poisson, measure)
-            missed.append(float(np.mean(known & (errors >= tolerance))))
-            outside.append(float(np.mean(~known)))
-            points[name] = float(chosen[known].prod(axis=1).mean()) if known.any() else 0.0
+            missed.append(float(np.mean(in_range & (errors >= tolerance))))
+            out_of_range.append(float(np.mean(~in_range)))
+            points[name] = float(chosen[in_range].prod(axis=1).mean()) if in_range.any() else 0.0
         figures[f"{measure} {tolerance:.0e}"] = {
             f"most_misses_at_{confidence:g}": max(missed),
-            "most_outside": max(outside),
+            "most_outside": max(out_of_range),
             "points_per_element": points["cubes"],
         }
     return figures

@@ -12,8 +12,9 @@ from femnn.geometry.symmetry import canonical_pose, permutations_of
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.optimal_weights import weight_systems
+from femnn.networks.element_data import Dataset
 from femnn.networks.features import features_named
-from femnn.networks.perceptron import Architecture, standardisation
+from femnn.networks.perceptron import Architecture, Perceptron, standardisation
 
 #: An element counts as improvable when the best weights bring its R_error below this.
 IMPROVABLE = 0.98
@@ -21,7 +22,7 @@ IMPROVABLE = 0.98
 #: A regressor's weights count as helpful when they bring R_error below this.
 HELPFUL = 0.98
 
-#: What a regressor can be trained on: R_error itself, exactly optimal weights, or the best of the random trials.
+#: Targets of a regressor: R_error itself, exactly optimal weights, or the best of the random trials.
 TARGETS = ("error", "optimal", "trials")
 
 _FEATURES = "invariant"
@@ -34,7 +35,7 @@ def train_classifier(training, validation, improved, options, hidden=(30,) * 4, 
     """Train the classifier; arguments as :func:`femnn.quadrature.adaptive.classifier.train_classifier`.
 
     ``improved`` holds the labels of both parts, two arrays of bool: :func:`improvable` for the published classifier,
-    or what a regressor really improves, from :func:`predicted_r_error`.
+    or the elements that a regressor really improves, from :func:`predicted_r_error`.
 
     Returns
     -------
@@ -44,21 +45,19 @@ def train_classifier(training, validation, improved, options, hidden=(30,) * 4, 
     """
     from torch.nn.functional import binary_cross_entropy_with_logits
 
-    from femnn.networks.torch_perceptron import build, to_perceptron
-    from femnn.networks.training import train
+    from femnn.networks.training import train_perceptron
 
     features = features_named(_FEATURES)
     data = [
         (features(part.hexahedra)[0].astype(np.float32), labels[:, None].astype(np.float32))
         for part, labels in zip((training, validation), improved, strict=True)
     ]
-    module = build(Architecture(features.size, 1, hidden, activation), standardisation(data[0][0]), options.seed)
-    history = train(module, binary_cross_entropy_with_logits, *data, options, **run)
-    return to_perceptron(module), history
+    architecture, scales = Architecture(features.size, 1, hidden, activation), standardisation(data[0][0])
+    return train_perceptron(architecture, scales, binary_cross_entropy_with_logits, *data, options, **run)
 
 
-def improvable(dataset, labels="optimal"):
-    """Which elements other weights would help, (n,) bool, by the ``"optimal"`` or the ``"trials"`` labels."""
+def improvable(dataset: Dataset, labels: str = "optimal") -> np.ndarray:
+    """Elements that other weights would help, (n,) bool, by the ``"optimal"`` or the ``"trials"`` labels."""
     return (dataset.trial_optimum if labels == "trials" else dataset.optimum) < IMPROVABLE
 
 
@@ -74,8 +73,7 @@ def train_regressor(training, validation, options, target="error", hidden=(50,) 
         From ``invariant`` features to eight corrections for :func:`correction_factors`.
     history : History
     """
-    from femnn.networks.torch_perceptron import build, to_perceptron
-    from femnn.networks.training import train
+    from femnn.networks.training import train_perceptron
 
     if target not in TARGETS:
         raise ParameterError(f"target is {target!r}; choose one of {', '.join(TARGETS)}")
@@ -85,24 +83,26 @@ def train_regressor(training, validation, options, target="error", hidden=(50,) 
     if min(len(part) for part in chosen) == 0:
         raise ParameterError("no element of the data is improvable; draw more elements or larger displacements")
     described = [features(part.hexahedra)[0].astype(np.float32) for part in chosen]
-    factors = [posed_factors(part, labels) for part in chosen]
+    factors = [canonical_factors(part, labels) for part in chosen]
     sizes = [correction_size(part.hexahedra)[:, None] for part in chosen]
     scales = standardisation(described[0], (factors[0] - 1.0) / np.maximum(sizes[0], 1e-9))
-    module = build(Architecture(features.size, 8, hidden, activation), scales, options.seed)
     if target == "error":
-        loss, rest = _mean_r_error, [_posed_systems(part) for part in chosen]
+        loss, targets = _mean_r_error, [_canonical_systems(part) for part in chosen]
     else:
         spread = factors[0].std(axis=0)
-        loss, rest = _mean_square, [((part - 1.0) / spread, np.tile(1.0 / spread, (len(part), 1))) for part in factors]
+        loss, targets = (
+            _mean_square,
+            [((part - 1.0) / spread, np.tile(1.0 / spread, (len(part), 1))) for part in factors],
+        )
     data = [
         [values.astype(np.float32) for values in (x, size, *arrays)]
-        for x, size, arrays in zip(described, sizes, rest, strict=True)
+        for x, size, arrays in zip(described, sizes, targets, strict=True)
     ]
-    history = train(module, loss, *data, options, **run)
-    return to_perceptron(module), history
+    architecture = Architecture(features.size, 8, hidden, activation)
+    return train_perceptron(architecture, scales, loss, *data, options, **run)
 
 
-def correction_size(hexahedra):
+def correction_size(hexahedra: np.ndarray) -> np.ndarray:
     """The size that corrections have in elements of this distortion, (n,).
 
     Optimal factors differ from 1 by the third power of the distance from a parallelepiped, where Gauss weights are
@@ -111,7 +111,7 @@ def correction_size(hexahedra):
     return distance_from_parallelepiped(hexahedra) ** 3
 
 
-def correction_factors(corrections, hexahedra):
+def correction_factors(corrections: np.ndarray, hexahedra: np.ndarray) -> np.ndarray:
     """Factors on Gauss weights in the canonical pose, (n, 8), from the output of a regressor; 1 for parallelepipeds."""
     return 1.0 + correction_size(hexahedra)[:, None] * corrections
 
@@ -125,7 +125,7 @@ def _mean_square(corrections, sizes, labels, weights):
     return ((sizes * corrections * weights - labels) ** 2).mean()
 
 
-def posed_factors(dataset, labels="optimal"):
+def canonical_factors(dataset: Dataset, labels: str = "optimal") -> np.ndarray:
     """Labels as factors on Gauss weights at the points of the canonical pose, (n, 8)."""
     points, gauss = tensor_gauss(2, 2, 2)
     weights = dataset.trial_weights if labels == "trials" else dataset.weights
@@ -133,29 +133,29 @@ def posed_factors(dataset, labels="optimal"):
     return np.take_along_axis(weights / gauss, permutations_of(points)[symmetry], axis=1)
 
 
-def unposed(values, symmetry, points):
-    """Values at the points of the canonical pose, (n, nqp), in the order of the element as given."""
+def in_given_order(values: np.ndarray, symmetry: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Values at the points of the canonical pose, (n, nqp), in the order of the vertices as the mesh has them."""
     inverse = np.argsort(permutations_of(points), axis=1)
     return np.take_along_axis(values, inverse[symmetry], axis=1)
 
 
-def predicted_r_error(regressor, dataset):
+def predicted_r_error(regressor: Perceptron, dataset: Dataset) -> np.ndarray:
     """R_error of the weights that a regressor gives to every element of a data set, (n,)."""
     factors = correction_factors(regressor(features_named(_FEATURES)(dataset.hexahedra)[0]), dataset.hexahedra)
     ratios = []
     for start in range(0, len(dataset), _CHUNK):
-        matrices, targets = _posed_systems(dataset[start : start + _CHUNK])
+        matrices, targets = _canonical_systems(dataset[start : start + _CHUNK])
         residuals = np.einsum("erq,eq->er", matrices, factors[start : start + _CHUNK]) - targets
         ratios.append(np.abs(residuals).sum(axis=1))
     return np.concatenate(ratios)
 
 
-def _posed_systems(dataset):
+def _canonical_systems(dataset):
     """Matrices and targets with R_error(factors) = Σ |A factors - b|, in the canonical pose, float32 for training."""
     points, gauss = tensor_gauss(2, 2, 2)
-    posed = canonical_pose(dataset.hexahedra)[0]
-    references, _ = converged_stiffness(posed, dataset.recipe.poisson)
-    matrices, targets = weight_systems(posed, points, references, dataset.recipe.poisson)
+    canonical = canonical_pose(dataset.hexahedra)[0]
+    references, _ = converged_stiffness(canonical, dataset.recipe.poisson)
+    matrices, targets = weight_systems(canonical, points, references, dataset.recipe.poisson)
     matrices *= gauss
     standard = np.abs(matrices.sum(axis=2) - targets).sum(axis=1)
     matrices /= standard[:, None, None]

@@ -1,8 +1,11 @@
 """Method 2: Gauss points with weights corrected per element."""
 
+import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import vertex_array
@@ -12,7 +15,7 @@ from femnn.integration.gauss import tensor_gauss
 from femnn.networks.features import features_of
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.weights import load_networks
-from femnn.quadrature.corrected.networks import correction_factors, unposed
+from femnn.quadrature.corrected.networks import correction_factors, in_given_order
 from femnn.quadrature.corrected.patch_networks import passing_weights
 from femnn.quadrature.rule import CellGroup, Rule, describe, warn_of_degree
 
@@ -33,7 +36,7 @@ class CorrectedGauss(Rule):
     points
         Gauss points per axis: 2, or 3 with ``patch=True``.
     patch
-        Whether the patch test is kept exactly; eight weights cannot be changed without losing it.
+        True keeps the patch test exactly; eight weights cannot be changed without losing it.
     weights
         Name of shipped weights or path of a file from ``femnn train weights`` or ``femnn train patch-weights``; None
         takes the shipped ones.
@@ -53,9 +56,9 @@ class CorrectedGauss(Rule):
     no longer reproduced exactly, so refinement of a distorted mesh stops paying at some point.
     """
 
-    def __init__(self, points=2, patch=False, *, weights=None):
+    def __init__(self, points: int = 2, patch: bool = False, *, weights: str | os.PathLike | None = None):
         if (points, patch) == (2, False):
-            self._corrector = _EightWeights(KIND if weights is None else weights)
+            self._corrector: _EightWeights | _PassingWeights = _EightWeights(KIND if weights is None else weights)
         elif (points, patch) == (3, True):
             self._corrector = _PassingWeights(PATCH_KIND if weights is None else weights)
         else:
@@ -63,16 +66,16 @@ class CorrectedGauss(Rule):
                 f"points is {points!r} and patch is {patch!r}; corrected weights exist for 2 Gauss points per axis "
                 "with patch=False, and for 3 with patch=True"
             )
-        self.card = self._corrector.card
+        self.card: dict[str, Any] = self._corrector.card
 
-    def corrected(self, hexahedra):
-        """Which elements get other weights, (n,) bool; all elements must be healthy."""
+    def corrected(self, hexahedra: ArrayLike) -> np.ndarray:
+        """Elements that get other weights, (n,) bool; all elements must be healthy."""
         x = vertex_array(hexahedra)
         require_valid(x)
-        return self._corrector.sent_on(x, self._corrector.features(x)[0])
+        return self._corrector.corrected(self._corrector.features(x)[0])
 
-    def report(self, mesh):
-        """How many elements of a mesh keep Gauss weights, and why.
+    def report(self, mesh: Any) -> "CorrectedReport":
+        """Counts of the elements of a mesh that keep Gauss weights, by the reason.
 
         Parameters
         ----------
@@ -85,44 +88,44 @@ class CorrectedGauss(Rule):
         """
         x = healthy_vertices(mesh)
         features, _ = self._corrector.features(x)
-        covered, sent_on = self._corrector.covers(features), self._corrector.sent_on(x, features)
-        return CorrectedReport(repr(self), len(x), int((~covered).sum()), int((covered & ~sent_on).sum()))
+        in_range, corrected = self._corrector.in_range(features), self._corrector.corrected(features)
+        return CorrectedReport(repr(self), len(x), int((~in_range).sum()), int((in_range & ~corrected).sum()))
 
-    def for_degree(self, degree):
+    def for_degree(self, degree: int) -> "CorrectedGauss":
         warn_of_degree("CorrectedGauss", degree, self._corrector.loss)
         return self
 
-    def _groups(self, hexahedra):
+    def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
         points, gauss = self._corrector.gauss
         features, symmetry = self._corrector.features(hexahedra)
-        sent_on = self._corrector.sent_on(hexahedra, features)
-        kept, corrected = np.flatnonzero(~sent_on), np.flatnonzero(sent_on)
+        mask = self._corrector.corrected(features)
+        kept, corrected = np.flatnonzero(~mask), np.flatnonzero(mask)
         groups = []
         if len(kept):
             groups.append(CellGroup(kept, points, gauss))
         if len(corrected):
-            found = self._corrector.weights(hexahedra[corrected], features[corrected], symmetry[corrected])
-            groups.append(CellGroup(corrected, points, unposed(found, symmetry[corrected], points)))
+            weights = self._corrector.weights(hexahedra[corrected], features[corrected], symmetry[corrected])
+            groups.append(CellGroup(corrected, points, in_given_order(weights, symmetry[corrected], points)))
         return groups
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self._corrector.name
 
-    def __str__(self):
+    def __str__(self) -> str:
         return describe(self, self.card)
 
 
 @dataclass(frozen=True)
 class CorrectedReport:
-    """What became of the Gauss weights of some elements.
+    """Counts of some elements by what was done to their Gauss weights.
 
     Attributes
     ----------
     rule
         The rule, as it prints itself.
     elements
-        How many there are; what follows counts those that keep Gauss weights exactly.
-    outside
+        Their number; the others count those that keep Gauss weights exactly.
+    out_of_range
         The networks were not trained for such shapes.
     unimproved
         No gain is expected, as in parallelepipeds, where Gauss points are exact.
@@ -130,18 +133,18 @@ class CorrectedReport:
 
     rule: str
     elements: int
-    outside: int
+    out_of_range: int
     unimproved: int
 
     @property
-    def corrected(self):
+    def corrected(self) -> int:
         """Elements with weights of their own."""
-        return self.elements - self.outside - self.unimproved
+        return self.elements - self.out_of_range - self.unimproved
 
-    def __str__(self):
+    def __str__(self) -> str:
         return (
             f"{self.rule} on {self.elements:,} elements: weights corrected in {self.corrected:,} "
-            f"({self.corrected / self.elements:.2%}); Gauss weights kept in {self.outside:,} outside the trained "
+            f"({self.corrected / self.elements:.2%}); Gauss weights kept in {self.out_of_range:,} out of the trained "
             f"range, {self.unimproved:,} where no gain is expected"
         )
 
@@ -162,14 +165,16 @@ class _EightWeights:
         self._range = TrainedRange.from_weights(loaded)
         self._factor_low, self._factor_high = loaded.tensors["factors.low"], loaded.tensors["factors.high"]
 
-    def covers(self, features):
-        return self._range.contains(features)
+    def in_range(self, features):
+        """Elements in the range of training, (n,) bool."""
+        return self._range.in_range(features)
 
-    def sent_on(self, hexahedra, features):
-        return (self._classifier(features)[:, 0] > 0.0) & self.covers(features)
+    def corrected(self, features):
+        """Elements that get other weights, (n,) bool: those in range that are to be improved."""
+        return (self._classifier(features)[:, 0] > 0.0) & self.in_range(features)
 
     def weights(self, hexahedra, features, symmetry):
-        """Weights (m, 8) at the points of the canonical pose."""
+        """Weights (m, nqp) at the points of the canonical pose."""
         # within the factors of training, all positive, weights stay positive whatever the network says
         factors = correction_factors(self._regressor(features), hexahedra)
         return self.gauss[1] * np.clip(factors, self._factor_low, self._factor_high)
@@ -190,15 +195,14 @@ class _PassingWeights:
         self.features = features_of(loaded)
         self._range = TrainedRange.from_weights(loaded)
 
-    def covers(self, features):
+    def in_range(self, features):
         # the range is that of the invariant coordinates: warps are their directions times their length
         warps = features[:, :12] * features[:, 12:13]
-        return self._range.contains(np.concatenate([warps, features[:, 13:]], axis=1))
+        return self._range.in_range(np.concatenate([warps, features[:, 13:]], axis=1))
 
-    def sent_on(self, hexahedra, features):
-        return self.covers(features) & (features[:, 12] > 0.0)
+    def corrected(self, features):
+        return self.in_range(features) & (features[:, 12] > 0.0)
 
     def weights(self, hexahedra, features, symmetry):
-        """Weights (m, 27) at the points of the canonical pose."""
-        posed = np.take_along_axis(hexahedra, vertex_permutations()[symmetry][:, :, None], axis=1)
-        return passing_weights(self._network(features), posed)
+        canonical = np.take_along_axis(hexahedra, vertex_permutations()[symmetry][:, :, None], axis=1)
+        return passing_weights(self._network(features), canonical)

@@ -1,16 +1,17 @@
-"""From nothing to a weight file: draw, label, train, calibrate, test, save. What ``femnn train`` does."""
+"""The training of CorrectedGauss, and of the published classifier: draw, label, train, test, save."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from femnn.exceptions import ParameterError, warn
+from femnn.exceptions import warn
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.error import error_against
-from femnn.networks.element_data import Recipe, make_dataset
+from femnn.networks.element_data import Dataset, Recipe, make_dataset
 from femnn.networks.features import features_named
-from femnn.networks.model_card import range_text, save_tested
+from femnn.networks.model_card import element_card, require_enough, save_tested
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.training import TrainingOptions
 from femnn.networks.weights import save_networks
@@ -19,8 +20,8 @@ from femnn.quadrature.adaptive.classifier import classes, train_classifier
 from femnn.quadrature.adaptive.predictors import CLASS_KIND
 from femnn.quadrature.corrected.networks import (
     HELPFUL,
+    canonical_factors,
     improvable,
-    posed_factors,
     predicted_r_error,
     train_regressor,
 )
@@ -42,14 +43,10 @@ REGRESSOR_OPTIONS = TrainingOptions(
 )
 
 
-def split(dataset):
+def split(dataset: Dataset) -> tuple[Dataset, Dataset, Dataset]:
     """Training, validation and held-out rows of a data set; its rows are independent, so their order serves."""
     n = len(dataset)
-    if n < _FEWEST_ELEMENTS:
-        raise ParameterError(
-            f"{n} elements are too few to train, validate, calibrate and test: at least {_FEWEST_ELEMENTS} are needed, "
-            "some thousand make a network of use"
-        )
+    require_enough(n, _FEWEST_ELEMENTS, "train, validate, calibrate and test", "some thousand")
     first, second = round(n * (1 - _VALIDATION - _HELD_OUT)), round(n * (1 - _HELD_OUT))
     return dataset[:first], dataset[first:second], dataset[second:]
 
@@ -57,30 +54,21 @@ def split(dataset):
 def train_points_classifier(
     folder, tolerance, recipe=WEIGHTS_RECIPE, options=CLASSIFIER_OPTIONS, progress=True, **where
 ):
-    """Make the weights of the published classifier, for one tolerance; returns the path of the file and its figures.
+    """Make the weights of the published classifier, for one tolerance of the Error.
 
-    Parameters
-    ----------
-    folder
-        Where data, checkpoints and weight files go; an interrupted run goes on from there.
-    tolerance
-        Of the Error.
-    recipe, options
-        What to draw and how to train; ``options.seed`` seeds the network.
-    where
-        Of the labelling, see :func:`femnn.networks.element_data.make_dataset`.
+    As :func:`femnn.quadrature.adaptive.train.train_points` does; the weight file has the tolerance in its name.
     """
     path = Path(folder) / f"integration-points-{tolerance:g}"
-    dataset = settled(_data(Path(folder) / "integration-points-classifier", recipe, progress, where))
+    dataset = converged(_data(Path(folder) / "integration-points-classifier", recipe, progress, where))
     return fit_classifier(path, *split(dataset), tolerance, options, progress)
 
 
 def train_weights(folder, recipe=WEIGHTS_RECIPE, options=REGRESSOR_OPTIONS, target="error", progress=True, **where):
     """Make the weights of :class:`femnn.CorrectedGauss`; otherwise as :func:`train_points_classifier`.
 
-    ``target`` is what the regressor learns from, see :func:`femnn.quadrature.corrected.networks.train_regressor`.
+    ``target`` is that of the regressor, see :func:`femnn.quadrature.corrected.networks.train_regressor`.
     """
-    path = Path(folder) / "quadrature-weights"
+    path = Path(folder) / WEIGHTS_KIND
     return fit_weights(path, *split(_data(path, recipe, progress, where)), options, target, progress)
 
 
@@ -98,17 +86,19 @@ def fit_classifier(path, training, validation, held_out, tolerance, options, pro
         "within_one": float(np.mean(np.abs(predicted - true) <= 1)),
         "violations": float(np.mean(predicted < true)),
     }
-    card = {
-        "kind": CLASS_KIND,
-        "what": f"number of Gauss points per axis for Error < {tolerance:g}, after Oishi and Yagawa (2017)",
-        "features": features.name,
-        "tolerance": tolerance,
-        **_provenance(training.recipe, options, training=len(training), test=len(held_out)),
-        "history": str(history),
-        "test": test,
-    }
+    card = element_card(
+        CLASS_KIND,
+        f"number of Gauss points per axis for Error < {tolerance:g}, after Oishi and Yagawa (2017)",
+        training.recipe,
+        options,
+        {"classes": history},
+        {"training": len(training), "test": len(held_out)},
+        features=features.name,
+        tolerance=tolerance,
+        poisson=training.recipe.poisson,
+    )
     tensors = TrainedRange.of(features(training.hexahedra)[0]).tensors()
-    return save_networks(path, {"classes": network}, card, tensors), test
+    return save_networks(path, {"classes": network}, card | {"test": test}, tensors), test
 
 
 def fit_weights(path, training, validation, held_out, options, target="error", progress=True):
@@ -129,27 +119,32 @@ def fit_weights(path, training, validation, held_out, options, target="error", p
         checkpoint=_beside(path, f"{target}-classifier-training"),
         progress=progress,
     )
-    factors = posed_factors(training, labels)
+    factors = canonical_factors(training, labels)
     features = features_named("invariant")
     tensors = {
         "factors.low": factors.min(axis=0),
         "factors.high": factors.max(axis=0),
         **TrainedRange.of(features(training.hexahedra)[0]).tensors(),
     }
-    card = {
-        "kind": WEIGHTS_KIND,
-        "what": "eight factors on the weights of 2 x 2 x 2 Gauss points, for the elements that they improve",
-        "features": features.name,
-        "target": target,
-        **_provenance(training.recipe, options, training=len(training), test=len(held_out)),
-        "history": {"classifier": str(classified), "regressor": str(regressed)},
-    }
-    networks = {"classifier": classifier, "regressor": regressor}
-    saved, test = save_tested(path, networks, card, tensors, lambda untested: weights_test(untested, held_out))
+    card = element_card(
+        WEIGHTS_KIND,
+        "eight factors on the weights of 2 x 2 x 2 Gauss points, for the elements that they improve",
+        training.recipe,
+        options,
+        {"classifier": classified, "regressor": regressed},
+        {"training": len(training), "test": len(held_out)},
+        features=features.name,
+        target=target,
+        poisson=training.recipe.poisson,
+    )
+    save = partial(save_networks, networks={"classifier": classifier, "regressor": regressor}, tensors=tensors)
+    saved, test = save_tested(path, card, save, partial(weights_test, held_out=held_out))
     mean = test.get("mean_r_error")
     if mean is None or mean >= 1.0:
-        does = "corrects no element" if mean is None else f"makes elements worse, not better (mean R_error {mean:.3f})"
-        warn(f"{saved} {does}; train on more elements or for more epochs")
+        effect = (
+            "corrects no element" if mean is None else f"makes elements worse, not better (mean R_error {mean:.3f})"
+        )
+        warn(f"{saved} {effect}; train on more elements or for more epochs")
     return saved, test
 
 
@@ -162,43 +157,33 @@ def _beside(path, what):
     return path.with_name(f"{path.name}-{what}.safetensors")
 
 
-def _provenance(recipe, options, **counts):
-    """The part of a card that every weight file has: where its data come from and how it was trained."""
-    return {
-        "poisson": recipe.poisson,
-        "trained_range": range_text(recipe),
-        "data": {**asdict(recipe), **counts},
-        "training": asdict(options),
-    }
-
-
-def corrected_r_error(weights, dataset):
-    """R_error of the labelled elements that a corrected rule sends on, (m,), which these are, (n,) bool."""
+def corrected_r_error(weights: str | Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """R_error of the labelled elements that a rule corrects, (m,), and which these are, (n,) bool."""
     rule = CorrectedGauss(weights=weights)
-    sent_on = rule.corrected(dataset.hexahedra)
-    chosen = dataset[sent_on]
+    corrected = rule.corrected(dataset.hexahedra)
+    chosen = dataset[corrected]
     if len(chosen) == 0:
-        return np.empty(0), sent_on
+        return np.empty(0), corrected
     references, _ = converged_stiffness(chosen.hexahedra, dataset.recipe.poisson)
     errors = error_against(chosen.hexahedra, rule, references, dataset.recipe.poisson)
-    return errors / chosen.errors[:, 1], sent_on
+    return errors / chosen.errors[:, 1], corrected
 
 
-def weights_test(path, held_out):
-    """Figures of the corrected rule on labelled elements that it has not seen: what it sends on, and R_error there."""
-    ratio, sent_on = corrected_r_error(path, held_out)
+def weights_test(path: str | Path, held_out: Dataset) -> dict[str, float]:
+    """Figures of the corrected rule on labelled elements that it has not seen: those it corrects, and R_error there."""
+    ratio, corrected = corrected_r_error(path, held_out)
     if len(ratio) == 0:
         return {"sent_on": 0.0}
     return {
-        "sent_on": float(sent_on.mean()),
+        "sent_on": float(corrected.mean()),
         "share_below_1": float(np.mean(ratio < 1.0)),
         "mean_r_error": float(ratio.mean()),
-        "mean_r_error_of_optimum": float(held_out.optimum[sent_on].mean()),
+        "mean_r_error_of_optimum": float(held_out.optimum[corrected].mean()),
     }
 
 
-def settled(dataset):
-    """Without the few elements whose reference did not converge enough for the smallest tolerance."""
+def converged(dataset: Dataset) -> Dataset:
+    """The elements whose reference has converged enough for the smallest tolerance: nearly all."""
     keep = dataset.doubt < 0.01 * TOLERANCES[0]
     if not keep.all():
         warn(

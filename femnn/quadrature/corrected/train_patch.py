@@ -1,6 +1,6 @@
-"""From nothing to the weights of CorrectedGauss(points=3, patch=True): draw, integrate, train, test, save."""
+"""The training of CorrectedGauss(points=3, patch=True): draw, integrate, train, test, save."""
 
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,10 @@ from femnn.integration.convergence import converged_stiffness
 from femnn.integration.error import error_against
 from femnn.networks.element_data import Recipe
 from femnn.networks.features import features_named
-from femnn.networks.model_card import range_text, require_enough, save_tested
+from femnn.networks.model_card import element_card, require_enough, save_tested
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.training import TrainingOptions
+from femnn.networks.weights import save_networks
 from femnn.quadrature.corrected.patch_networks import FEATURES, patch_systems, train_patch_weights
 from femnn.quadrature.corrected.rule import PATCH_KIND, CorrectedGauss
 from femnn.quadrature.gauss import GaussLegendre
@@ -34,22 +35,17 @@ PATCH_OPTIONS = TrainingOptions(
 
 
 def train_patch(folder, recipe=PATCH_RECIPE, options=PATCH_OPTIONS, progress=True):
-    """Make the weights of ``femnn.CorrectedGauss(points=3, patch=True)``; returns the path and the test figures.
+    """Make the weights of ``femnn.CorrectedGauss(points=3, patch=True)``.
 
-    Parameters
-    ----------
-    folder
-        Where the checkpoint and ``patch-weights.safetensors`` go; an interrupted training goes on from there.
-    recipe, options
-        What to draw and how to train; ``options.seed`` seeds the network, ``recipe.seed`` all elements.
+    Arguments and result as for :func:`femnn.quadrature.adaptive.train.train_points`.
     """
     require_enough(recipe.elements, _FEWEST_ELEMENTS, "train and validate", "some ten thousand")
     path = Path(folder) / PATCH_KIND
-    posed = canonical_pose(recipe.hexahedra())[0]
-    *systems, settled = patch_systems(posed, recipe.poisson)
-    posed = posed[settled]
-    rows = [features_named(FEATURES).function(posed), distance_from_parallelepiped(posed), *systems]
-    first = round(len(posed) * (1.0 - _VALIDATION))
+    canonical = canonical_pose(recipe.hexahedra())[0]
+    *systems, kept = patch_systems(canonical, recipe.poisson)
+    canonical = canonical[kept]
+    rows = [features_named(FEATURES).function(canonical), distance_from_parallelepiped(canonical), *systems]
+    first = round(len(canonical) * (1.0 - _VALIDATION))
     network, history = train_patch_weights(
         [part[:first] for part in rows],
         [part[first:] for part in rows],
@@ -57,36 +53,37 @@ def train_patch(folder, recipe=PATCH_RECIPE, options=PATCH_OPTIONS, progress=Tru
         checkpoint=path.with_name(f"{PATCH_KIND}-training.safetensors"),
         progress=progress,
     )
-    card = {
-        "kind": PATCH_KIND,
-        "what": "27 weights of 3 x 3 x 3 Gauss points, moved where the patch test allows it",
-        "features": FEATURES,
-        "poisson": recipe.poisson,
-        "trained_range": range_text(recipe),
-        "data": {**asdict(recipe), "training": first, "validation": len(posed) - first},
-        "training": asdict(options),
-        "history": str(history),
-    }
-    tensors = TrainedRange.of(invariant_coordinates(posed)).tensors()
+    card = element_card(
+        PATCH_KIND,
+        "27 weights of 3 x 3 x 3 Gauss points, moved where the patch test allows it",
+        recipe,
+        options,
+        {"changes": history},
+        {"training": first, "validation": len(canonical) - first},
+        features=FEATURES,
+        poisson=recipe.poisson,
+    )
     unseen = distorted_hexahedra(min(5000, recipe.elements), (0.05, 0.35), recipe.seed + 1_000_003)
 
     def test(untested):
         return patch_test(CorrectedGauss(3, patch=True, weights=untested), unseen)
 
-    saved, figures = save_tested(path, {"changes": network}, card, tensors, test)
+    tensors = TrainedRange.of(invariant_coordinates(canonical)).tensors()
+    save = partial(save_networks, networks={"changes": network}, tensors=tensors)
+    saved, figures = save_tested(path, card, save, test)
     if figures["mean_r_error"] >= 1.0:
         does = f"makes elements worse, not better (mean R_error {figures['mean_r_error']:.3f})"
         warn(f"{saved} {does}; train on more elements or for more epochs")
     return saved, figures
 
 
-def patch_test(rule, hexahedra):
-    """R_error against 27 Gauss points on all ``hexahedra`` that converged integration settles."""
+def patch_test(rule: CorrectedGauss, hexahedra: np.ndarray) -> dict[str, float]:
+    """R_error against 27 Gauss points on all ``hexahedra`` with a converged reference."""
     references, doubt = converged_stiffness(hexahedra, rule.card["poisson"])
     standard = error_against(hexahedra, GaussLegendre(3), references, rule.card["poisson"])
-    settled = doubt < 1e-3 * standard
-    found = error_against(hexahedra, rule, references, rule.card["poisson"])
-    ratio = found[settled] / standard[settled]
+    converged = doubt < 1e-3 * standard
+    errors = error_against(hexahedra, rule, references, rule.card["poisson"])
+    ratio = errors[converged] / standard[converged]
     return {
         "corrected": float(rule.corrected(hexahedra).mean()),
         "share_below_1": float(np.mean(ratio < 1.0)),

@@ -1,7 +1,8 @@
 """Train the network of :mod:`femnn.quadrature.moved.network` on R_error itself, with no labels but exact stiffness."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,16 +13,13 @@ from femnn.geometry.sampling import distorted_hexahedra
 from femnn.geometry.symmetry import vertex_permutations, weighted_poses
 from femnn.integration.convergence import errors_and_reference
 from femnn.integration.lame import lame_parameters
-from femnn.networks.element_data import grow
+from femnn.networks.element_data import LabelledElements
 from femnn.networks.perceptron import Architecture
-from femnn.networks.torch_perceptron import build, to_perceptron
-from femnn.networks.training import train
+from femnn.networks.training import train_perceptron
 from femnn.quadrature.adaptive.data import DirectionalRecipe
 from femnn.quadrature.moved.network import FEATURES, MOST_LOGARITHM, MOST_MOVE, OUTPUTS, describe
 from femnn.quadrature.moved.projection import EQUATIONS, GAUSS_POINTS, nodal_values
 from femnn.tasks.run import task_name
-
-_ARRAYS = ("hexahedra", "references", "gauss")
 
 # Below it float32, in which the loss is computed, knows too little of the Error. The moves are predicted over the size
 # of the warp squared, so an element of less warp teaches the same when its warp is enlarged.
@@ -47,12 +45,14 @@ class MovedRecipe(DirectionalRecipe):
     Parameters
     ----------
     cubes
-        Share of elements that are cubes with displaced vertices as in the published experiment.
+        Fraction of elements that are cubes with displaced vertices as in the published experiment.
     """
 
     cubes: float = 0.0
 
-    def hexahedra(self):
+    labels = "moved-3"
+
+    def hexahedra(self) -> np.ndarray:
         """The elements, shape (elements, 8, 3)."""
         drawn = super().hexahedra()
         random = np.random.default_rng([self.seed, 2])
@@ -61,18 +61,13 @@ class MovedRecipe(DirectionalRecipe):
             drawn[places] = distorted_hexahedra(len(places), self.displacement, int(random.integers(2**31)))
         return drawn
 
-    def to_json(self):
-        """The recipe as text; equal recipes give equal text."""
-        return json.dumps({**asdict(self), "labels": "moved-3"}, sort_keys=True)
 
-
-@dataclass(frozen=True)
-class MovedData:
+@dataclass(frozen=True, eq=False, repr=False)
+class MovedData(LabelledElements):
     """Elements with their exact stiffness.
 
     Attributes
     ----------
-    recipe : MovedRecipe
     hexahedra : (n, 8, 3)
         In a pose drawn by the weights of its poses, about the origin, the central parallelepiped with the volume 8.
     references : (n, 24, 24) float32
@@ -81,20 +76,11 @@ class MovedData:
         Σ |k - k_exact| of 2×2×2 Gauss points.
     """
 
-    recipe: MovedRecipe
-    hexahedra: np.ndarray
     references: np.ndarray
     gauss: np.ndarray
 
-    def __len__(self):
-        return len(self.hexahedra)
-
-    def __getitem__(self, rows):
-        """The same data with some of its elements."""
-        return MovedData(self.recipe, self.hexahedra[rows], self.references[rows], self.gauss[rows])
-
-    def rows(self, patch):
-        """What training takes: features (n, FEATURES), size of the warp, vertices, references, 1 / gauss, float32.
+    def rows(self, patch: bool) -> list[np.ndarray]:
+        """Rows for the training: features (n, FEATURES), size of the warp, vertices, references, 1 / gauss, float32.
 
         With ``patch`` the functions of the patch test at 27 nodes as well, (n, 27, 13).
         """
@@ -105,17 +91,17 @@ class MovedData:
         return [np.ascontiguousarray(values, dtype=np.float32) for values in arrays]
 
 
-def make_moved_data(path, recipe, progress=True, **where):
+def make_moved_data(path: str | Path, recipe: MovedRecipe, progress: bool = True, **where: Any) -> MovedData:
     """As :func:`femnn.networks.element_data.make_dataset`; elements from which nothing can be learnt are left out."""
-    return MovedData(recipe, **grow(path, recipe, _label, _ARRAYS, progress, **where))
+    return MovedData.made(path, recipe, _label, progress, **where)
 
 
 @task_name("femnn.learning.moved_training._label")
 def _label(hexahedra, recipe, first=0):
-    posed = _posed(hexahedra, np.random.default_rng([recipe.seed, 3, first]))
-    standard = errors_and_reference(posed, 2, recipe.poisson)[0][:, 1]
+    drawn = _in_drawn_poses(hexahedra, np.random.default_rng([recipe.seed, 3, first]))
+    standard = errors_and_reference(drawn, 2, recipe.poisson)[0][:, 1]
     warped = standard > _NO_ERROR
-    scaled = _scaled(posed[warped], np.sqrt(np.maximum(1.0, 1.5 * _LEAST_ERROR / standard[warped])))
+    scaled = _scaled(drawn[warped], np.sqrt(np.maximum(1.0, 1.5 * _LEAST_ERROR / standard[warped])))
     errors, references, doubt = errors_and_reference(scaled, 2, recipe.poisson)
     chosen = (errors[:, 1] > _LEAST_ERROR) & (doubt < _DOUBT)
     gauss = errors[:, 1] * np.abs(references).max(axis=(1, 2))
@@ -134,8 +120,8 @@ def _scaled(hexahedra, enlarged):
     return vertices / size[:, None, None]
 
 
-def _posed(hexahedra, random):
-    """The elements in poses drawn by their weights: the network must know all that it may be asked about."""
+def _in_drawn_poses(hexahedra, random):
+    """The elements in poses drawn by their weights: the network must know all poses that it may see."""
     until = weighted_poses(relative_warp(hexahedra)).cumsum(axis=1)
     pose = (until < random.uniform(size=(len(hexahedra), 1)) * until[:, -1:]).sum(axis=1)
     return np.take_along_axis(hexahedra, vertex_permutations()[pose][:, :, None], axis=1)
@@ -146,8 +132,10 @@ def train_moved(training, validation, options, patch, hidden=(96, 96, 96), activ
 
     Parameters
     ----------
-    training, validation : MovedData
-    options : TrainingOptions
+    training, validation
+        Elements with their stiffness.
+    options
+        See :class:`femnn.networks.training.TrainingOptions`.
     patch
         Let the moves be projected onto the patch test while training.
 
@@ -159,10 +147,8 @@ def train_moved(training, validation, options, patch, hidden=(96, 96, 96), activ
     """
     # the moves of a fresh network are small, because Gauss points are a good place to start from
     scale = {"output_scale": np.full(OUTPUTS, _FIRST_MOVES)}
-    module = build(Architecture(FEATURES, OUTPUTS, hidden, activation), scale, options.seed)
-    loss = MeanRError(training.recipe.poisson)
-    history = train(module, loss, training.rows(patch), validation.rows(patch), options, **run)
-    return to_perceptron(module), history
+    architecture, loss = Architecture(FEATURES, OUTPUTS, hidden, activation), MeanRError(training.recipe.poisson)
+    return train_perceptron(architecture, scale, loss, training.rows(patch), validation.rows(patch), options, **run)
 
 
 def _constant(values):
@@ -208,7 +194,7 @@ class MeanRError:
         return slopes @ torch.stack(cofactors, dim=2), determinants.abs()
 
     def _projected(self, nodal, points, weights):
-        """What :func:`femnn.quadrature.moved.projection.project` does, in a fixed number of steps."""
+        """:func:`femnn.quadrature.moved.projection.project` in a fixed number of steps."""
         exact = _interpolated(nodal, self._gauss.expand_as(points))[:, :, 3].sum(dim=1)
         for _ in range(_STEPS):
             functions = _interpolated(nodal, points)
@@ -243,9 +229,9 @@ def _cofactors(columns):
 
 def _strain_root(poisson):
     """A matrix (3, 18) R with Σ_p (g R)_p ⊗ (g R)_p = the stiffness between gradients g, p the first of (6, 3)."""
-    lame, shear = lame_parameters(1.0, poisson)
-    elasticity = np.diag([2.0 * shear] * 3 + [shear] * 3)
-    elasticity[:3, :3] += lame
+    lmbda, mu = lame_parameters(1.0, poisson)
+    elasticity = np.diag([2.0 * mu] * 3 + [mu] * 3)
+    elasticity[:3, :3] += lmbda
     strains = np.zeros((6, 3, 3))
     strains[range(3), range(3), range(3)] = 1.0
     for row, (i, j) in enumerate(((0, 1), (1, 2), (2, 0)), start=3):

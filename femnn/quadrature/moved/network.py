@@ -15,6 +15,7 @@ import numpy as np
 from femnn.geometry.coordinates import invariant_coordinates
 from femnn.geometry.symmetry import coordinate_symmetries, permutations_of, symmetries, weighted_poses
 from femnn.integration.gauss import tensor_gauss
+from femnn.networks.perceptron import Perceptron
 from femnn.quadrature.moved.projection import GAUSS_POINTS
 
 #: Numbers that the network sees, and that it gives: for each point moves along ξ, η, ζ and the logarithm of the weight.
@@ -30,8 +31,8 @@ _DIRECTION, _SIZE = 3.0, 2.0
 _CHUNK = 2048
 
 
-def describe(hexahedra):
-    """What the network sees of elements that are no parallelepipeds.
+def describe(hexahedra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features of elements that are no parallelepipeds.
 
     Returns
     -------
@@ -49,7 +50,7 @@ def describe(hexahedra):
 
 
 @cache
-def feature_symmetries():
+def feature_symmetries() -> tuple[np.ndarray, np.ndarray]:
     """As :func:`femnn.geometry.symmetry.coordinate_symmetries`, for the FEATURES numbers that the network sees."""
     index, sign = coordinate_symmetries()
     return np.concatenate([index, np.full((48, 1), 18)], axis=1), np.concatenate([sign, np.ones((48, 1))], axis=1)
@@ -57,12 +58,12 @@ def feature_symmetries():
 
 @cache
 def _ways_back():
-    """For each pose where its points come from, (48, 8), and the transposed turns of moves, (48, 3, 3)."""
+    """For each pose the origin of its points, (48, 8), and the transposed rotations of moves, (48, 3, 3)."""
     carried = permutations_of(tensor_gauss(2, 2, 2)[0])
     return np.argsort(carried, axis=1), symmetries().transpose(0, 2, 1)
 
 
-def predicted_moves(network, features):
+def predicted_moves(network: Perceptron, features: np.ndarray) -> np.ndarray:
     """Moves over the size of the warp squared, (n, 8, 4), from the features (n, FEATURES) of :func:`describe`."""
     parts = np.array_split(features, max(1, -(-len(features) // _CHUNK)))
     return np.concatenate([_mean_over_poses(network, part) for part in parts])
@@ -75,14 +76,14 @@ def _mean_over_poses(network, features):
     element, pose = np.nonzero(weights)
     index, sign = feature_symmetries()
     answers = network(features[element[:, None], index[pose]] * sign[pose]).reshape(-1, 8, 4)
-    source, turns = _ways_back()
+    source, rotations = _ways_back()
     answers = np.take_along_axis(answers, source[pose][:, :, None], axis=1)
-    answers[..., :3] = answers[..., :3] @ turns[pose]
+    answers[..., :3] = answers[..., :3] @ rotations[pose]
     answers *= weights[element, pose][:, None, None]
     return np.add.reduceat(answers, np.flatnonzero(np.diff(element, prepend=-1)), axis=0)
 
 
-def placed(moves, size):
+def placed(moves: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points (n, 8, 3) in [-1, 1]³ and weights (n, 8), Gauss weights 1, from the moves of :func:`predicted_moves`.
 
     Points lie inside the cube and weights are positive whatever the network says.

@@ -14,7 +14,7 @@ import numpy as np
 from numba import prange
 
 from femnn.integration.gauss import tensor_gauss
-from femnn.integration.kernels import _FAST
+from femnn.integration.kernels import _FAST, kernel_array
 from femnn.system.compile import njit
 
 #: Independent integrals of the patch test.
@@ -198,7 +198,7 @@ def _project(warp, size, points, weights, passes):
             _step(functions, slopes, _REGULAR * inverse * inverse, matrix, residual, points[e], weights[e])
 
 
-def project(warp, points, weights):
+def project(warp: np.ndarray, points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Move points and weights by the shortest way, in steps of Gauss and Newton, until they pass the patch test.
 
     Parameters
@@ -213,9 +213,9 @@ def project(warp, points, weights):
     points, weights
         Copies, moved.
     passes : (n,) bool
-        Which elements pass, with all points inside the cube and positive weights; the others are of no use.
+        Elements that pass, with all points inside the cube and positive weights; the others are of no use.
     """
-    warp, points = np.require(warp, dtype=float, requirements="CW"), np.array(points, dtype=float, order="C")
+    warp, points = kernel_array(warp), np.array(points, dtype=float, order="C")
     weights, passes = np.array(weights, dtype=float, order="C"), np.empty(len(warp), dtype=bool)
     _project(warp, np.linalg.norm(warp.reshape(-1, 12), axis=1), points, weights, passes)
     return points, weights, passes
@@ -229,9 +229,9 @@ def _fill_nodes(warp, size, values):
             _functions(warp[e], 1.0 / size[e], NODES[node], space, values[e, node], slopes)
 
 
-def nodal_values(warp):
+def nodal_values(warp: np.ndarray) -> np.ndarray:
     """The thirteen functions at ``NODES``, (n, 27, 13), which determine them everywhere; ``warp`` as in `project`."""
-    warp = np.require(warp, dtype=float, requirements="CW")
+    warp = kernel_array(warp)
     values = np.empty((len(warp), 27, EQUATIONS))
     _fill_nodes(warp, np.linalg.norm(warp.reshape(-1, 12), axis=1), values)
     return values
@@ -240,12 +240,12 @@ def nodal_values(warp):
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
 def _scale(warp, points, weights):
     for e in prange(len(warp)):
-        space, volume, found = np.empty((3, 3, 3)), 0.0, 0.0
+        space, exact, volume = np.empty((3, 3, 3)), 0.0, 0.0
         for q in range(8):
-            volume += _determinant(warp[e], GAUSS_POINTS[q], space)
-            found += weights[e, q] * _determinant(warp[e], points[e, q], space)
+            exact += _determinant(warp[e], GAUSS_POINTS[q], space)
+            volume += weights[e, q] * _determinant(warp[e], points[e, q], space)
         for q in range(8):
-            weights[e, q] *= volume / found
+            weights[e, q] *= exact / volume
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -254,9 +254,9 @@ def _determinant(warp, xi, space):
     return space[0, 0, 0] * space[2, 0, 0] + space[0, 0, 1] * space[2, 0, 1] + space[0, 0, 2] * space[2, 0, 2]
 
 
-def scale_to_volume(warp, points, weights):
+def scale_to_volume(warp: np.ndarray, points: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The weights scaled so that the volume of each element is exact, (n, 8); arguments as :func:`project`."""
-    warp, points = (np.require(values, dtype=float, requirements="CW") for values in (warp, points))
+    warp, points = (kernel_array(values) for values in (warp, points))
     weights = np.array(weights, dtype=float, order="C")
     _scale(warp, points, weights)
     return weights

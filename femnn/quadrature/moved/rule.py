@@ -1,8 +1,11 @@
 """Method 2 taken further: eight points per element, points and weights predicted."""
 
+import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.geometry.coordinates import relative_warp
@@ -25,23 +28,23 @@ _CHUNK = 2048
 # Below this warp the Error of Gauss points is round-off: the element counts as a parallelepiped.
 _NO_WARP = 1e-6
 
-# What becomes of an element, in the order of the counts of a report.
-_PARALLELEPIPED, _OUTSIDE, _UNPROJECTED, _UNIMPROVED, _MOVED = range(5)
+# Outcomes for an element, in the order of the counts of a report.
+_PARALLELEPIPED, _OUT_OF_RANGE, _UNPROJECTED, _UNIMPROVED, _MOVED = range(5)
 
 
 @dataclass(frozen=True)
 class MovedReport:
-    """What became of the Gauss points of some elements.
+    """Counts of some elements by what was done to their Gauss points.
 
     Attributes
     ----------
     rule
         The rule, as it prints itself.
     elements
-        How many there are; what follows counts those that keep 2×2×2 Gauss points exactly.
+        Their number; the others count those that keep 2×2×2 Gauss points exactly.
     parallelepipeds
         Gauss points are exact there.
-    outside
+    out_of_range
         The network was not trained for such shapes.
     unprojected
         No points near the predicted ones pass the patch test (only with ``patch=True``).
@@ -52,21 +55,21 @@ class MovedReport:
     rule: str
     elements: int
     parallelepipeds: int
-    outside: int
+    out_of_range: int
     unprojected: int
     unimproved: int
 
     @property
-    def moved(self):
-        """Elements with points of their own."""
-        kept = self.parallelepipeds + self.outside + self.unprojected + self.unimproved
+    def moved(self) -> int:
+        """Number of elements whose points are moved."""
+        kept = self.parallelepipeds + self.out_of_range + self.unprojected + self.unimproved
         return self.elements - kept
 
-    def __str__(self):
+    def __str__(self) -> str:
         return (
             f"{self.rule} on {self.elements:,} elements: points moved in {self.moved:,} "
             f"({self.moved / self.elements:.2%}); 2×2×2 Gauss points kept in {self.parallelepipeds:,} parallelepipeds, "
-            f"{self.outside:,} outside the trained range, {self.unprojected:,} without points that pass the patch "
+            f"{self.out_of_range:,} out of the trained range, {self.unprojected:,} without points that pass the patch "
             f"test, {self.unimproved:,} that the predicted points would not improve"
         )
 
@@ -75,7 +78,7 @@ class MovedGauss(Rule):
     """Eight points per element, points and weights predicted by a network that was trained on R_error itself.
 
     Near 2×2×2 Gauss points, with weights near theirs; in parallelepipeds exactly Gauss. Weights are positive, points
-    inside, the volume of each element exact. Elements outside the range of training keep Gauss points exactly, and so
+    inside, the volume of each element exact. Elements out of the range of training keep Gauss points exactly, and so
     do those whose elastic stiffness the predicted points would bring no nearer to that of 3×3×3 points (in the norm of
     Frobenius, which turns with the element). :meth:`report` counts them.
 
@@ -101,15 +104,15 @@ class MovedGauss(Rule):
     brings elements nearer to parallelepipeds, convergence is kept with either value of ``patch``.
     """
 
-    def __init__(self, patch=False, *, weights=None):
+    def __init__(self, patch: bool = False, *, weights: str | os.PathLike | None = None):
         if not isinstance(patch, bool | np.bool_):
             raise ParameterError(f"patch is {patch!r}; pass True to keep the patch test, or False")
         self.keeps_patch_test = bool(patch)
-        loaded = load_networks(_shipped(patch) if weights is None else weights, KIND)
+        loaded = load_networks(weights_name(patch) if weights is None else weights, KIND)
         loaded.require(card=("poisson", "patch"), networks=("points",))
         if loaded.card["patch"] is not self.keeps_patch_test:
             raise WeightFileError(
-                f"{loaded.path} was trained for patch={loaded.card['patch']}, asked for is patch={bool(patch)}; "
+                f"{loaded.path} was trained for patch={loaded.card['patch']}, wanted is patch={bool(patch)}; "
                 "pass the other value or other weights"
             )
         network = loaded.networks["points"].architecture
@@ -118,18 +121,18 @@ class MovedGauss(Rule):
                 f"the network of {loaded.path} takes {network.inputs} numbers and gives {network.outputs}, needed are "
                 f"{FEATURES} and {OUTPUTS}; train it again with this version of femnn"
             )
-        self.card = loaded.card
+        self.card: dict[str, Any] = loaded.card
         self._network = loaded.networks["points"]
         self._range = TrainedRange.from_weights(loaded)
 
-    def moved(self, hexahedra):
-        """Which elements get points of their own, (n,) bool; all elements must be healthy."""
+    def moved(self, hexahedra: ArrayLike) -> np.ndarray:
+        """Elements whose points are moved, (n,) bool; all elements must be healthy."""
         x = vertex_array(hexahedra)
         require_valid(x)
         return self._predict(x)[0] == _MOVED
 
-    def report(self, mesh):
-        """How many elements of a mesh keep Gauss points, and why.
+    def report(self, mesh: Any) -> MovedReport:
+        """Counts of the elements of a mesh that keep Gauss points, by the reason.
 
         Parameters
         ----------
@@ -145,28 +148,30 @@ class MovedGauss(Rule):
         counts = np.bincount(state, minlength=_MOVED)
         return MovedReport(repr(self), len(x), *map(int, counts[:_MOVED]))
 
-    def for_degree(self, degree):
+    def for_degree(self, degree: int) -> "MovedGauss":
         warn_of_degree("MovedGauss", degree, "eight points may leave zero-energy modes")
         return self
 
     def _predict(self, x):
-        """What becomes of each element, (n,); points (m, 8, 3) in [-1, 1]³ and weights (m, 8) of the moved."""
+        """The outcome for each element, (n,); points (m, 8, 3) in [-1, 1]³ and weights (m, 8) of the moved."""
         features, size = describe(x)
-        state = np.where(size <= _NO_WARP, _PARALLELEPIPED, np.where(self._range.contains(features), _MOVED, _OUTSIDE))
-        asked = np.flatnonzero(state == _MOVED)
-        warp = relative_warp(x[asked])
-        points, weights = placed(predicted_moves(self._network, features[asked]), size[asked])
+        state = np.where(
+            size <= _NO_WARP, _PARALLELEPIPED, np.where(self._range.in_range(features), _MOVED, _OUT_OF_RANGE)
+        )
+        elements = np.flatnonzero(state == _MOVED)
+        warp = relative_warp(x[elements])
+        points, weights = placed(predicted_moves(self._network, features[elements]), size[elements])
         if self.keeps_patch_test:
-            points, weights, good = project(warp, points, weights)
-            state[asked[~good]] = _UNPROJECTED
-            asked, points, weights = asked[good], points[good], weights[good]
+            points, weights, passes = project(warp, points, weights)
+            state[elements[~passes]] = _UNPROJECTED
+            elements, points, weights = elements[passes], points[passes], weights[passes]
         else:
             weights = scale_to_volume(warp, points, weights)
-        good = _improves(x[asked], points, weights, self.card["poisson"])
-        state[asked[~good]] = _UNIMPROVED
-        return state, points[good], weights[good]
+        improved = _improves(x[elements], points, weights, self.card["poisson"])
+        state[elements[~improved]] = _UNIMPROVED
+        return state, points[improved], weights[improved]
 
-    def _groups(self, hexahedra):
+    def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
         state, points, weights = self._predict(hexahedra)
         moved = state == _MOVED
         groups = []
@@ -176,14 +181,15 @@ class MovedGauss(Rule):
             groups.append(CellGroup(np.flatnonzero(moved), *_on_unit_cube(points, weights)))
         return groups
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"MovedGauss(patch={self.keeps_patch_test})"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return describe_rule(self, self.card)
 
 
-def _shipped(patch):
+def weights_name(patch: bool) -> str:
+    """Name of the shipped weights, and of those that a training writes."""
     return "moved-gauss-patch" if patch else "moved-gauss"
 
 
@@ -193,7 +199,7 @@ def _on_unit_cube(points, weights):
 
 
 def _improves(hexahedra, points, weights, poisson):
-    """Whether these points bring the stiffness nearer to that of 3×3×3 Gauss points than 2×2×2 do, (n,) bool."""
+    """Elements whose stiffness these points bring nearer to that of 3×3×3 Gauss points than 2×2×2 do, (n,) bool."""
     result = np.empty(len(hexahedra), dtype=bool)
     for start in range(0, len(hexahedra), _CHUNK):
         rows = slice(start, start + _CHUNK)

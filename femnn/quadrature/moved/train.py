@@ -1,19 +1,21 @@
-"""From nothing to the weights of MovedGauss: draw, integrate, train, test, save."""
+"""The training of MovedGauss: draw, integrate, train, test, save."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.error import r_error
-from femnn.networks.model_card import range_text, require_enough, save_tested
+from femnn.networks.model_card import element_card, range_text, require_enough, save_tested
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.training import TrainingOptions
+from femnn.networks.weights import save_networks
 from femnn.quadrature.adaptive.data import mesh_elements
 from femnn.quadrature.moved.fit import MovedRecipe, make_moved_data, train_moved
 from femnn.quadrature.moved.network import describe, feature_symmetries
-from femnn.quadrature.moved.rule import KIND, MovedGauss
+from femnn.quadrature.moved.rule import KIND, MovedGauss, weights_name
 
 _VALIDATION = 1 / 20
 _FEWEST_ELEMENTS = 60
@@ -41,21 +43,8 @@ _HIDDEN = {False: (96, 96, 96), True: (192, 192, 192)}
 
 
 def train_moved_points(folder, recipe, options, patch, progress=True, **where):
-    """Make the weights of :class:`femnn.MovedGauss`; returns the path of the file and its test figures.
-
-    Parameters
-    ----------
-    folder
-        Where data, checkpoints and ``moved-gauss.safetensors`` go (``moved-gauss-patch`` with ``patch``); an
-        interrupted run goes on from there.
-    recipe, options
-        What to draw and how to train; ``options.seed`` seeds the network.
-    patch
-        Train for ``MovedGauss(patch=True)``.
-    where
-        Of the labelling, see :func:`femnn.networks.element_data.make_dataset`.
-    """
-    path = Path(folder) / ("moved-gauss-patch" if patch else "moved-gauss")
+    """Make the weights of ``femnn.MovedGauss(patch)``, as :func:`femnn.quadrature.adaptive.train.train_points`."""
+    path = Path(folder) / weights_name(patch)
     data = make_moved_data(path.with_name(f"{path.name}-data.safetensors"), recipe, progress, **where)
     return fit_moved(path, data, options, patch, progress)
 
@@ -65,25 +54,29 @@ def fit_moved(path, data, options, patch, progress=True):
     path = Path(path)
     require_enough(len(data), _FEWEST_ELEMENTS, "train and validate", "some thousand")
     first = round(len(data) * (1.0 - _VALIDATION))
-    run = {"checkpoint": path.with_name(f"{path.name}-training.safetensors"), "progress": progress}
-    network, history = train_moved(data[:first], data[first:], options, patch, _HIDDEN[patch], **run)
-    card = {
-        "kind": KIND,
-        "what": "moves and weights of the eight Gauss points of a trilinear hexahedron"
+    checkpoint = path.with_name(f"{path.name}-training.safetensors")
+    network, history = train_moved(
+        data[:first], data[first:], options, patch, _HIDDEN[patch], checkpoint=checkpoint, progress=progress
+    )
+    card = element_card(
+        KIND,
+        "moves and weights of the eight Gauss points of a trilinear hexahedron"
         + (", to be projected onto its patch test" if patch else ""),
-        "patch": patch,
-        "poisson": data.recipe.poisson,
-        "trained_range": f"{range_text(data.recipe)}, {data.recipe.meshed:.0%} from structured meshes; "
+        data.recipe,
+        options,
+        {"points": history},
+        {"training": first, "validation": len(data) - first},
+        trained_range=f"{range_text(data.recipe)}, {data.recipe.meshed:.0%} from structured meshes; "
         f"{data.recipe.cubes:.0%} of all cubes with displaced vertices alone",
-        "data": {**asdict(data.recipe), "training": first, "validation": len(data) - first},
-        "training": asdict(options),
-        "history": str(history),
-    }
+        patch=patch,
+        poisson=data.recipe.poisson,
+    )
 
     def test(untested):
         return moved_test(MovedGauss(patch, weights=untested), data.recipe)
 
-    return save_tested(path, {"points": network}, card, _range(data[:first].hexahedra).tensors(), test)
+    tensors = _range(data[:first].hexahedra).tensors()
+    return save_tested(path, card, partial(save_networks, networks={"points": network}, tensors=tensors), test)
 
 
 def _range(hexahedra):
@@ -96,7 +89,7 @@ def _range(hexahedra):
     return TrainedRange.of((ends[:, index] * sign).reshape(-1, features.shape[1]))
 
 
-def moved_test(rule, recipe):
+def moved_test(rule: MovedGauss, recipe: MovedRecipe) -> dict[str, dict[str, float]]:
     """Figures of a rule on elements that training did not draw: cubes of the published experiment, and of meshes."""
     seeds = np.random.SeedSequence([recipe.seed, 3]).generate_state(2)
     families = {

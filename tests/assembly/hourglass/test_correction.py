@@ -20,16 +20,14 @@ from femnn.assembly.hourglass.moments import (
     hourglass_vectors,
 )
 from femnn.assembly.hourglass.network import KEPT, OUTPUTS, differences
-from femnn.geometry.canonical_pose import posed_warps
+from femnn.geometry.canonical_pose import canonical_warps
 from femnn.geometry.coordinates import modes, own_axes, relative_warp
 from femnn.geometry.families import distorted_cube, kershaw
 from femnn.geometry.hexahedron import VERTICES
 from femnn.geometry.symmetry import canonical_pose
-from femnn.integration.convergence import converged_stiffness
-from femnn.integration.error import stiffness_error
-from femnn.integration.gauss import tensor_gauss
-from femnn.integration.stiffness import elasticity_stiffness, gradient_moments
-from femnn.networks.perceptron import Architecture, Perceptron
+from femnn.integration import converged_stiffness, elasticity_stiffness, stiffness_error, tensor_gauss
+from femnn.integration.stiffness import gradient_moments
+from femnn.networks import Architecture, Perceptron
 
 PLACES = np.empty((12, 12), dtype=np.int64)
 PLACES[ROWS, COLUMNS] = PLACES[COLUMNS, ROWS] = np.arange(78)
@@ -138,7 +136,7 @@ def test_published_meshes(correction, published_meshes, name):
 def test_parallelepipeds_are_not_changed(correction):
     shear = np.array([[1.0, 0.3, 0.1], [0.0, 20.0, 0.2], [0.1, 0.0, 0.5]])
     elements = np.stack([VERTICES, VERTICES @ shear.T, moved(VERTICES, seed=2)])
-    assert correction.covers(elements).all()
+    assert correction.corrected(elements).all()
     np.testing.assert_allclose(correction.stiffness(elements), elasticity_stiffness(elements, *GAUSS), rtol=1e-12)
 
 
@@ -308,11 +306,11 @@ def test_elements_outside_the_trained_range_keep_gauss_and_are_counted(correctio
     pyramid = VERTICES.copy()
     pyramid[pyramid[:, 2] == 1.0, :2] *= 0.02
     elements = np.stack([VERTICES, pyramid, moved(pyramid)])
-    np.testing.assert_array_equal(correction.covers(elements), [True, False, False])
+    np.testing.assert_array_equal(correction.corrected(elements), [True, False, False])
     found, standard = correction.stiffness(elements), elasticity_stiffness(elements, *GAUSS)
     np.testing.assert_array_equal(found[1:], standard[1:])
     report = correction.report(elements)
-    assert (report.elements, report.outside) == (3, (1, 2))
+    assert (report.elements, report.out_of_range) == (3, (1, 2))
     assert "2 (66.67%), first 1" in str(report)
 
 
@@ -347,7 +345,7 @@ def test_it_says_what_it_is_and_refuses_other_weights(correction):
 def test_posed_warps_are_those_of_the_canonical_pose(distorted):
     elements = np.concatenate([distorted, distorted[:, ::-1] * [5.0, 1.0, 0.1], moved(VERTICES[None], seed=1)])
     posed = canonical_pose(elements)[0]
-    warps, orders = posed_warps(elements)
+    warps, orders = canonical_warps(elements)
     np.testing.assert_allclose(warps, relative_warp(posed), atol=1e-13)
     np.testing.assert_array_equal(np.take_along_axis(elements, orders[:, :, None], axis=1)[:-1], posed[:-1])
 

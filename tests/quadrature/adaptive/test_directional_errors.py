@@ -8,11 +8,9 @@ from support.properties import described_otherwise, moved
 
 import femnn
 from femnn.geometry.hexahedron import VERTICES
-from femnn.integration.convergence import error_table
-from femnn.integration.gauss import tensor_gauss
-from femnn.integration.stiffness import elasticity_stiffness, laplace_stiffness
+from femnn.integration import elasticity_stiffness, error_table, laplace_stiffness, tensor_gauss
 from femnn.quadrature.adaptive.apriori_estimate import describe_directions
-from femnn.quadrature.adaptive.by_integration import settle
+from femnn.quadrature.adaptive.by_integration import points_by_integration
 from femnn.quadrature.adaptive.directional_errors import MEASURES, converged_points, directional_tables
 from femnn.quadrature.adaptive.roots import least_log_rho, log_rho
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors, tensor_rule_tables
@@ -156,21 +154,21 @@ def test_features_commute_with_symmetries_and_ignore_pose(some):
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-def test_settled_rules_keep_the_tolerance_at_little_cost(some, measure):
+def test_rules_by_integration_keep_the_tolerance_at_little_cost(some, measure):
     for tolerance in (1e-2, 1e-5):
-        points, met = settle(some, tolerance, 0.3, measure)
+        points, met = points_by_integration(some, tolerance, 0.3, measure)
         assert met.all()
         assert (tensor_rule_errors(some, points, 0.3, measure) < tolerance).all()
-        equal, _ = settle(some, tolerance, 0.3, measure, anisotropic=False)
+        equal, _ = points_by_integration(some, tolerance, 0.3, measure, anisotropic=False)
         assert (equal == equal[:, :1]).all()
         assert (points <= equal).all()
         fewer = np.maximum(equal - 1, 2)
         assert (tensor_rule_errors(some, fewer, 0.3, measure) >= 0.8 * tolerance)[equal[:, 0] > 2].all()
 
 
-def test_nearly_folded_elements_are_settled():
+def test_nearly_folded_elements_get_rules_by_integration():
     brink = stretched_to_the_brink(8e-4)
-    points, met = settle(brink, 1e-3, 0.3, "entries")
+    points, met = points_by_integration(brink, 1e-3, 0.3, "entries")
     assert met.all()
     assert points.max() > 10
     for e in range(len(brink)):

@@ -10,11 +10,11 @@ from femnn.geometry.coordinates import own_axes
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.hexahedron import VERTICES
 from femnn.geometry.symmetry import canonical_pose
-from femnn.integration.convergence import converged_stiffness
+from femnn.integration import converged_stiffness, tensor_gauss
 from femnn.integration.error import error_against
-from femnn.integration.gauss import tensor_gauss
+from femnn.quadrature import patch_residual
 from femnn.quadrature.corrected.patch_networks import LEAST, passing_weights, patch_systems
-from femnn.quadrature.patch_conditions import passing_part, patch_bases, patch_integrands, patch_residual
+from femnn.quadrature.patch_conditions import passing_changes, patch_bases, patch_integrands
 
 POINTS, GAUSS = tensor_gauss(3, 3, 3)
 
@@ -47,9 +47,9 @@ def test_fourteen_directions_are_free(distorted):
 def test_projection_passes_the_patch_test_however_near_a_parallelepiped(distorted, scale):
     elements = VERTICES + scale * (distorted - VERTICES)
     raw = 0.2 * np.random.default_rng(0).normal(size=(len(elements), 27))
-    changes = passing_part(elements, POINTS, raw)
+    changes = passing_changes(elements, POINTS, raw)
     assert patch_residual(elements, POINTS, GAUSS + changes).max() < 1e-12
-    np.testing.assert_allclose(passing_part(elements, POINTS, changes), changes, atol=1e-12)
+    np.testing.assert_allclose(passing_changes(elements, POINTS, changes), changes, atol=1e-12)
     assert np.median(np.linalg.norm(changes, axis=1)) > 0.6
 
 

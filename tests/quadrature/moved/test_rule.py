@@ -20,9 +20,9 @@ from femnn.geometry.families import distorted_cube
 from femnn.geometry.hexahedron import SIGNS, VERTICES, jacobian_determinant
 from femnn.geometry.quality import signed_volume
 from femnn.geometry.symmetry import canonical_pose, coordinate_symmetries, weighted_poses
-from femnn.integration.error import r_error
-from femnn.integration.gauss import tensor_gauss
-from femnn.networks.weights import load_networks
+from femnn.integration import r_error, tensor_gauss
+from femnn.networks import load_networks
+from femnn.quadrature import patch_residual
 from femnn.quadrature.moved import train as training_moved
 from femnn.quadrature.moved.network import describe, placed, predicted_moves
 from femnn.quadrature.moved.projection import (
@@ -33,7 +33,7 @@ from femnn.quadrature.moved.projection import (
     project,
     scale_to_volume,
 )
-from femnn.quadrature.patch_conditions import patch_integrands, patch_residual
+from femnn.quadrature.patch_conditions import patch_integrands
 
 PRETRAINED = Path(femnn.__file__).parent / "data" / "pretrained"
 
@@ -155,13 +155,13 @@ def test_elements_outside_the_trained_range_keep_gauss_points_and_are_counted(ru
     elements = femnn.distorted_hexahedra(60, (0.1, 0.3), seed=4)
     elements[::3] *= [400.0, 1.0, 1.0]
     report = rule.report(elements)
-    assert (report.outside, report.moved, report.elements) == (20, 40, 60)
+    assert (report.out_of_range, report.moved, report.elements) == (20, 40, 60)
     np.testing.assert_array_equal(rule.moved(elements), np.arange(60) % 3 > 0)
     points, weights = spread(rule.groups(elements), 60)
     for e in range(0, 60, 3):
         np.testing.assert_array_equal(points[e], tensor_gauss(2, 2, 2)[0])
         np.testing.assert_array_equal(weights[e], tensor_gauss(2, 2, 2)[1])
-    assert "20 outside the trained range" in str(report)
+    assert "20 out of the trained range" in str(report)
     assert "points moved in 40 (66.67%)" in str(report)
 
 
@@ -273,7 +273,7 @@ def test_error_is_reduced_on_published_meshes(published_meshes, patch, mean):
         elements = femnn.hexahedra(skfem.MeshHex.load(published_meshes / f"{name}.mesh"))
         rule = femnn.MovedGauss(patch)
         assert r_error(elements, rule).mean() <= 1.3 * mean
-        assert rule.report(elements).outside < 0.01 * len(elements)
+        assert rule.report(elements).out_of_range < 0.01 * len(elements)
 
 
 @pytest.mark.slow
@@ -374,7 +374,7 @@ def test_training_from_nothing_reduces_the_error(data, tmp_path, monkeypatch):
     rule = femnn.MovedGauss(weights=path)
     assert rule.card["data"]["cubes"] == 0.5
     assert_sound(rule, femnn.distorted_hexahedra(200, (0.0, 0.35), seed=1))
-    with pytest.raises(femnn.WeightFileError, match="trained for patch=False, asked for is patch=True"):
+    with pytest.raises(femnn.WeightFileError, match="trained for patch=False, wanted is patch=True"):
         femnn.MovedGauss(patch=True, weights=path)
 
 
