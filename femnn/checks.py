@@ -23,16 +23,27 @@ def one_of(name, value, choices):
     return value
 
 
-def vector(values, n, name):
-    """What a user passed as a vector (n,), as floats; ParameterError if it is none."""
+def shaped(name, values, shape, of_what=""):
+    """``values`` as a contiguous float array of ``shape``, finite or not; ParameterError if they are no such array.
+
+    Every array that a user passes to a compiled kernel goes through here or through a stricter check: a kernel reads
+    beyond an array that is too short.
+    """
     try:
-        found = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"{name} is no array of numbers: {error}") from error
-    if found.shape != (n,):
-        raise ParameterError(
-            f"{name} has shape {found.shape}, expected is ({n},), one value for each degree of freedom"
-        )
-    if not np.isfinite(found).all():
-        raise ParameterError(f"{name} is not finite at degree of freedom {np.flatnonzero(~np.isfinite(found))[0]}")
-    return found
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"its numbers are of type {array.dtype}")
+        array = np.ascontiguousarray(array, dtype=float).reshape(array.shape)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ParameterError(f"{name} is no array of real numbers: {error}") from error
+    if array.shape != tuple(shape):
+        raise ParameterError(f"{name} has shape {array.shape}, expected is {tuple(shape)}{of_what and ', ' + of_what}")
+    return array
+
+
+def vector(values, n, name):
+    """``values`` as a vector (n,) of finite floats; ParameterError if they are no such vector."""
+    array = shaped(name, values, (n,), "one value for each degree of freedom")
+    if not np.isfinite(array).all():
+        raise ParameterError(f"{name} is not finite at degree of freedom {np.flatnonzero(~np.isfinite(array))[0]}")
+    return array

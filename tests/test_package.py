@@ -27,8 +27,8 @@ ORDER = [
     "tasks",
     "networks",
     "quadrature",
-    "reservoir",
     "solvers/nonlinear",
+    "reservoir",
     "assembly",
     "cohesive/recurrent",
     "interfaces",
@@ -101,6 +101,21 @@ def test_import_loads_neither_torch_nor_matplotlib():
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_the_tour_of_the_package_names_everything_but_errors():
+    for name in femnn.__all__:
+        if not hasattr(femnn.exceptions, name):
+            assert f"``{name}``" in femnn.__doc__, f"the docstring of femnn does not name {name}"
+
+
+@pytest.mark.parametrize("name", ["geometry", "assembly", "solids", "reservoir", "reservoir.fault"])
+def test_rooms_export_what_they_document(name):
+    module = importlib.import_module(f"femnn.{name}")
+    assert module.__all__ == sorted(module.__all__)
+    for exported in module.__all__:
+        value = getattr(module, exported)
+        assert not callable(value) or value.__doc__, f"femnn.{name}.{exported} has no docstring"
 
 
 def test_public_names_exist_and_are_documented():

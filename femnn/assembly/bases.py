@@ -9,7 +9,7 @@ from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import hexahedra
 
 
-def bases(mesh, element, rule, on_folded="error"):
+def bases(mesh, element, rule, on_folded="raise"):
     """One ``skfem.CellBasis`` for each group of cells that shares a number of points.
 
     All share one numbering of the degrees of freedom, so that ``skfem.asm(form, bases)`` gives the matrix or vector of
@@ -25,7 +25,7 @@ def bases(mesh, element, rule, on_folded="error"):
         Any rule of femnn. Rules that choose their points for trilinear shape functions are told the degree of the
         element, see :meth:`femnn.quadrature.rule.Rule.for_degree`.
     on_folded
-        ``"error"`` raises at folded or degenerate elements; ``"skip"`` leaves them out of the assembly, with a warning
+        ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out of the assembly, with a warning
         that counts them. Degrees of freedom that only they carry then have empty rows.
 
     Returns

@@ -33,7 +33,7 @@ class Discretisation:
     pattern: Pattern
 
     @classmethod
-    def of(cls, mesh, rule, element=None, on_folded="error", pattern=None):
+    def of(cls, mesh, rule, element=None, on_folded="raise", pattern=None):
         """Check the arguments of an assembly and prepare it; they are those of :func:`femnn.assemble_elasticity`."""
         check_rule(rule)
         element = scalar_element(element)
@@ -41,8 +41,10 @@ class Discretisation:
         groups = groups_of(rule.for_degree(degree(element)), vertices, on_folded)
         if pattern is None:
             pattern = Pattern.of(mesh, element)
-        else:
+        elif isinstance(pattern, Pattern):
             pattern.require(mesh, element)
+        else:
+            raise ParameterError(f"pattern is {pattern!r}; pass Pattern.of(mesh, element), or None")
         return cls(vertices, groups, Points.of(groups, len(vertices)), pattern)
 
     def locations(self):

@@ -12,7 +12,7 @@ from femnn.integration.vector_kernels import LANES, gradients_of_batch, lane_wor
 BODY_FORCE, INTERNAL_FORCE = 0, 1
 
 
-def assemble_body_force(mesh, rule, force, *, element=None, on_folded="error", pattern=None):
+def assemble_body_force(mesh, rule, force, *, element=None, on_folded="raise", pattern=None):
     """Vector of ∫ v · b dx.
 
     Parameters
@@ -36,7 +36,7 @@ def assemble_body_force(mesh, rule, force, *, element=None, on_folded="error", p
     return _vector(BODY_FORCE, discretisation, values, components=values.values.shape[1])
 
 
-def assemble_internal_force(mesh, rule, stress, *, element=None, on_folded="error", pattern=None):
+def assemble_internal_force(mesh, rule, stress, *, element=None, on_folded="raise", pattern=None):
     """Vector of ∫ ∇v : σ dx: the forces at the nodes that balance a stress at the points.
 
     Parameters

@@ -7,7 +7,7 @@ from femnn.assembly.fused import fill_matrix
 from femnn.exceptions import ParameterError
 
 
-def assemble_diffusion(mesh, rule, diffusivity=1.0, *, element=None, on_folded="error", pattern=None, out=None):
+def assemble_diffusion(mesh, rule, diffusivity=1.0, *, element=None, on_folded="raise", pattern=None, out=None):
     """Matrix of ∫ ∇v · D ∇u dx for one degree of freedom per node.
 
     Parameters
@@ -32,7 +32,7 @@ def assemble_diffusion(mesh, rule, diffusivity=1.0, *, element=None, on_folded="
     )
 
 
-def assemble_mass(mesh, rule, density=1.0, *, components=1, element=None, on_folded="error", pattern=None, out=None):
+def assemble_mass(mesh, rule, density=1.0, *, components=1, element=None, on_folded="raise", pattern=None, out=None):
     """Matrix of ∫ ρ v · u dx.
 
     Parameters

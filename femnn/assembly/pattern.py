@@ -10,16 +10,16 @@ from scipy.sparse import csr_matrix, get_index_dtype, issparse
 
 from femnn.assembly.blocks import Blocks
 from femnn.exceptions import MeshError, ParameterError
-from femnn.geometry.mesh import require_vertices
+from femnn.geometry.mesh import require_hexahedra
 from femnn.system.memory import require_memory
 
 # Neighbours of a node are counted in two bytes.
 _MOST_NEIGHBOURS = 65535
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, eq=False, repr=False)
 class Pattern:
-    """Sparsity of a node-based matrix on a hexahedral mesh.
+    """Sparsity of a node-based matrix on a hexahedral mesh, made by :meth:`of`; its arrays are read-only.
 
     Attributes
     ----------
@@ -56,10 +56,21 @@ class Pattern:
         Raises
         ------
         MeshError
-            If an element names a vertex that the mesh does not have, two elements are the same or overlap in more than
-            a face, or a node has too many neighbours.
+            If the mesh has other cells, an element names a vertex that the mesh does not have, two elements are the
+            same or overlap in more than a face, or a node has too many neighbours.
+        ParameterError
+            If the element is another one; a field of vectors has the pattern of its scalar element.
+
+        Examples
+        --------
+        >>> Pattern.of(skfem.MeshHex().refined())
+        Pattern(8 elements of 8 nodes, 27 nodes, 343 neighbours)
         """
-        require_vertices(mesh)
+        require_hexahedra(mesh)
+        if element is not None and not isinstance(element, skfem.ElementHex1 | skfem.ElementHex2):
+            raise ParameterError(
+                f"{element!r} has no pattern; pass skfem.ElementHex1() or skfem.ElementHex2(), or None"
+            )
         vertices = np.ascontiguousarray(mesh.t.T, dtype=np.int32)
         if element is None or isinstance(element, skfem.ElementHex1):
             cells, n_nodes = vertices, mesh.p.shape[1]
@@ -77,7 +88,16 @@ class Pattern:
             )
         slots = np.empty((*cells.shape, cells.shape[1]), dtype=np.uint16)
         _fill_slots(cells, firsts, members, starts, neighbours, slots)
-        return cls(cells, starts, neighbours, slots, Blocks.of(cells, starts, mesh.p))
+        pattern, blocks = cls(), Blocks.of(cells, starts, mesh.p)
+        arrays = {"cells": cells, "starts": starts, "neighbours": neighbours, "slots": slots}
+        for array in (*arrays.values(), *vars(blocks).values()):
+            array.setflags(write=False)  # the kernels trust them
+        vars(pattern).update(arrays, blocks=blocks)
+        return pattern
+
+    def __repr__(self):
+        n, k = self.cells.shape
+        return f"Pattern({n} elements of {k} nodes, {self.n_nodes} nodes, {len(self.neighbours)} neighbours)"
 
     @property
     def n_nodes(self):
@@ -123,6 +143,12 @@ class Pattern:
             )
         if not (np.shares_memory(matrix.indices, indices) and np.shares_memory(matrix.indptr, indptr)):
             raise ParameterError("out was not assembled with this pattern; pass pattern= to both calls, or out=None")
+        data = matrix.data
+        if data.shape != indices.shape or data.dtype != float or not (data.flags.carray and data.flags.aligned):
+            raise ParameterError(
+                f"the data of out have been replaced by {data.dtype} {data.shape}, needed are {len(indices)} floats to "
+                "write to; pass out=None"
+            )
         return matrix
 
     @cached_property

@@ -48,8 +48,8 @@ class _Confidence(click.ParamType):
 @click.option("--poisson", type=float, default=0.3, show_default=True, help="Poisson's ratio of the stiffness.")
 @click.option(
     "--on-folded",
-    type=click.Choice(["error", "skip"]),
-    default="error",
+    type=click.Choice(["raise", "skip"]),
+    default="raise",
     show_default=True,
     help="Stop at folded or degenerate elements, or leave them out and count them.",
 )
@@ -75,7 +75,7 @@ def command(ctx, mesh, tol, confidence, isotropic, poisson, on_folded, weights, 
     path, mesh = mesh, read_mesh(mesh)
     shape = measure_shape(mesh)
     skipped = mesh.nelements - len(shape.valid)
-    stopped = (skipped > 0 and on_folded == "error") or skipped == mesh.nelements
+    stopped = (skipped > 0 and on_folded == "raise") or skipped == mesh.nelements
     folder = out if out is not None else Path(f"{path.stem}-inspect")
     files = [folder / f"{path.stem}.vtu", folder / f"{path.stem}.png"]
     _prepare(folder, files, path)

@@ -40,7 +40,7 @@ class Rule(ABC):
     A subclass answers :meth:`_groups` for healthy elements; the checks that the host does not make live here.
     """
 
-    def groups(self, hexahedra, on_folded="error"):
+    def groups(self, hexahedra, on_folded="raise"):
         """Quadrature points and weights of every element.
 
         Parameters
@@ -48,7 +48,7 @@ class Rule(ABC):
         hexahedra : (n, 8, 3)
             Vertex coordinates in scikit-fem's order, as :func:`femnn.hexahedra` gives them.
         on_folded
-            ``"error"`` raises at folded or degenerate elements; ``"skip"`` leaves them out of all groups.
+            ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out of all groups.
 
         Returns
         -------
@@ -60,7 +60,7 @@ class Rule(ABC):
         MeshError
             If the array has another shape or values that are not finite.
         FoldedElementError
-            With ``on_folded="error"``, and if no healthy element is left.
+            With ``on_folded="raise"``, and if no healthy element is left.
         ParameterError
             If ``on_folded`` is neither.
         """
@@ -73,7 +73,7 @@ class Rule(ABC):
             )
         return [group._replace(cells=valid[group.cells]) for group in self._groups(x[valid])]
 
-    def points(self, hexahedra, on_folded="error"):
+    def points(self, hexahedra, on_folded="raise"):
         """Integration points that the rule spends on these elements."""
         return sum(group.points for group in self.groups(hexahedra, on_folded))
 

@@ -37,15 +37,15 @@ class ConsolidatingColumn:
     """
 
     def __init__(self, medium, length, load, terms=400):
-        given = _uniform(medium)
+        constants = _uniform(medium)
         self.length, self.load = float(length), float(load)
-        self.oedometric = given.lame[0] + 2.0 * given.shear[0]
-        self.biot = given.biot[:, 0]
-        self.capacity = given.storage[..., 0] + np.outer(self.biot, self.biot) / self.oedometric
+        self.oedometric = constants.lmbda[0] + 2.0 * constants.mu[0]
+        self.biot = constants.biot[:, 0]
+        self.capacity = constants.storage[..., 0] + np.outer(self.biot, self.biot) / self.oedometric
         self.undrained_pressure = np.linalg.solve(self.capacity, self.biot * load / self.oedometric)
-        conductivity = np.diag(given.mobility[:, 1, 1, 0])
+        conductivity = np.diag(constants.mobility[:, 1, 1, 0])
         # zero for a single system
-        exchange = given.exchange[0] * (2.0 * np.eye(len(self.biot)) - 1.0)
+        exchange = constants.exchange[0] * (2.0 * np.eye(len(self.biot)) - 1.0)
         self._wave = (2.0 * np.arange(terms) + 1.0) * np.pi / (2.0 * self.length)
         modes = [eigh(wave**2 * conductivity + exchange, self.capacity) for wave in self._wave]
         self._rates = np.array([values for values, _ in modes])
@@ -93,20 +93,20 @@ class MandelSlab:
     """
 
     def __init__(self, medium, half_width, half_height, force, terms=200):
-        given = _uniform(medium)
-        if len(given.biot) != 1:
+        constants = _uniform(medium)
+        if len(constants.biot) != 1:
             raise ParameterError("Mandel's solution is for one pore system; pass a PorousMedium")
         self.a, self.b, self.force = float(half_width), float(half_height), float(force)
-        lame, self.shear = given.lame[0], given.shear[0]
-        biot, storage = given.biot[0, 0], given.storage[0, 0, 0]
-        bulk = lame + 2.0 / 3.0 * self.shear
+        lmbda, self.mu = constants.lmbda[0], constants.mu[0]
+        biot, storage = constants.biot[0, 0], constants.storage[0, 0, 0]
+        bulk = lmbda + 2.0 / 3.0 * self.mu
         undrained = bulk + biot**2 / storage if storage > 0.0 else np.inf
         #: Drained and undrained Poisson's ratios, and Skempton's coefficient.
-        self.poisson = _poisson(bulk, self.shear)
-        self.undrained_poisson = _poisson(undrained, self.shear) if np.isfinite(undrained) else 0.5
+        self.poisson = _poisson(bulk, self.mu)
+        self.undrained_poisson = _poisson(undrained, self.mu) if np.isfinite(undrained) else 0.5
         self.skempton = biot / (storage * undrained) if storage > 0.0 else 1.0 / biot
         #: c, m²/s.
-        self.diffusivity = given.mobility[0, 0, 0, 0] / (storage + biot**2 / (lame + 2.0 * self.shear))
+        self.diffusivity = constants.mobility[0, 0, 0, 0] / (storage + biot**2 / (lmbda + 2.0 * self.mu))
         #: Pressure right after loading, Pa.
         self.undrained_pressure = self.skempton * (1.0 + self.undrained_poisson) * self.force / (3.0 * self.a)
         self._roots = _mandel_roots((1.0 - self.poisson) / (self.undrained_poisson - self.poisson), terms)
@@ -128,13 +128,13 @@ class MandelSlab:
 
     def displacement(self, x, y, t):
         """Displacement outwards at x and upwards at y at time t > 0, m."""
-        roots, decayed, shear = self._roots, self._decayed(t), self.shear
+        roots, decayed, mu = self._roots, self._decayed(t), self.mu
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         mixed = (np.sin(roots) * np.cos(roots) * decayed).sum()
         waves = np.sin(x[..., None] * roots / self.a) @ (np.cos(roots) * decayed)
-        along = self.force / (shear * self.a) * (self.poisson / 2.0 - self.undrained_poisson * mixed)
-        upwards = -self.force / (shear * self.a) * ((1.0 - self.poisson) / 2.0 - (1.0 - self.undrained_poisson) * mixed)
-        return along * x + self.force / shear * waves, upwards * y
+        along = self.force / (mu * self.a) * (self.poisson / 2.0 - self.undrained_poisson * mixed)
+        upwards = -self.force / (mu * self.a) * ((1.0 - self.poisson) / 2.0 - (1.0 - self.undrained_poisson) * mixed)
+        return along * x + self.force / mu * waves, upwards * y
 
 
 def _mandel_roots(ratio, terms):
@@ -149,8 +149,8 @@ def _mandel_roots(ratio, terms):
     return np.array([brentq(function, start, np.pi * (n + 0.5), xtol=1e-14) for n, start in enumerate(starts)])
 
 
-def _poisson(bulk, shear):
-    return (3.0 * bulk - 2.0 * shear) / (2.0 * (3.0 * bulk + shear))
+def _poisson(bulk, mu):
+    return (3.0 * bulk - 2.0 * mu) / (2.0 * (3.0 * bulk + mu))
 
 
 def _uniform(medium):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+from skfem.models.elasticity import lame_parameters
 
 from femnn.exceptions import ParameterError
 
@@ -20,8 +21,8 @@ class PoroelasticConstants(NamedTuple):
 
     Attributes
     ----------
-    lame, shear : (n,)
-        Lamé's drained constants, Pa.
+    lmbda, mu : (n,)
+        Lamé's constants of the drained skeleton, Pa.
     biot : (s, n)
         Share of each pore pressure in the total stress.
     storage : (s, s, n)
@@ -32,8 +33,8 @@ class PoroelasticConstants(NamedTuple):
         Flow from the macropores to the micropores per difference of pressure, 1/(Pa s).
     """
 
-    lame: np.ndarray
-    shear: np.ndarray
+    lmbda: np.ndarray
+    mu: np.ndarray
     biot: np.ndarray
     storage: np.ndarray
     mobility: np.ndarray
@@ -130,9 +131,9 @@ class PorousMedium:
         return self.young / (3.0 * (1.0 - 2.0 * self.poisson))
 
     @property
-    def shear(self):
+    def mu(self):
         """Shear modulus, Pa."""
-        return self.young / (2.0 * (1.0 + self.poisson))
+        return lame_parameters(self.young, self.poisson)[1]
 
     @property
     def biot_coefficient(self):
@@ -183,10 +184,10 @@ class PorousMedium:
         pairs = fractions[:, None] * fractions[None]
         diagonal = np.eye(len(fractions))[..., None] * fractions[:, None]
         tensors = [_tensor(own, n, dim) / np.broadcast_to(self.viscosity, n) for own in self._permeabilities()]
-        lame = self.drained_bulk - 2.0 / 3.0 * self.shear
+        lmbda, mu = lame_parameters(self.young, self.poisson)
         return PoroelasticConstants(
-            np.broadcast_to(lame, n),
-            np.broadcast_to(self.shear, n),
+            np.broadcast_to(lmbda, n),
+            np.broadcast_to(mu, n),
             fractions * self.biot_coefficient,
             diagonal * fluid + pairs * grains,
             np.array(tensors),

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import skfem
 from scipy.sparse import block_array, csr_array
-from skfem.helpers import ddot, div, dot, grad, mul, sym_grad, trace
+from skfem.helpers import div, dot, grad, mul
+from skfem.models.elasticity import linear_elasticity
 
 from femnn.exceptions import ConvergenceError, FoldedElementError, MeshError, ParameterError, StateError
 from femnn.geometry.mesh import hexahedra, require_vertices
@@ -25,12 +26,6 @@ from femnn.solvers.linear.saddle_point import Constraint, Factors
 
 # Three Gauss points per axis: exact for the quadratic displacements of parallelograms and boxes.
 _ORDER = 5
-
-
-@skfem.BilinearForm
-def _elasticity(u, v, w):
-    strain = sym_grad(u)
-    return w["lame"] * trace(strain) * div(v) + 2.0 * w["shear"] * ddot(strain, sym_grad(v))
 
 
 @skfem.BilinearForm
@@ -152,7 +147,7 @@ class PorousProblem:
         return self.displacement_basis.N
 
     def _assemble(self):
-        given, s = self.constants, len(self.systems)
+        constants, s = self.constants, len(self.systems)
         u, p = self.displacement_basis, self.pressure_basis
 
         def field(values):
@@ -164,12 +159,14 @@ class PorousProblem:
         def blocks(of_pair):
             return csr_array(block_array([[of_pair(i, j) for j in range(s)] for i in range(s)]))
 
-        self._stiffness = csr_array(_elasticity.assemble(u, lame=field(given.lame), shear=field(given.shear)))
-        self._swelling = csr_array(block_array([[_swelling.assemble(u, p, biot=field(own))] for own in given.biot]))
-        self._storage = blocks(lambda i, j: mass(given.storage[i, j]))
-        darcy = [_darcy.assemble(p, mobility=field(own)) for own in given.mobility]
+        self._stiffness = csr_array(linear_elasticity(field(constants.lmbda), field(constants.mu)).assemble(u))
+        self._swelling = csr_array(
+            block_array([[_swelling.assemble(u, p, biot=field(biot))] for biot in constants.biot])
+        )
+        self._storage = blocks(lambda i, j: mass(constants.storage[i, j]))
+        darcy = [_darcy.assemble(p, mobility=field(mobility)) for mobility in constants.mobility]
         self._darcy = blocks(lambda i, j: darcy[i] if i == j else None)
-        self._exchange = csr_array(mass(given.exchange))
+        self._exchange = csr_array(mass(constants.exchange))
         self._flow = self._darcy + blocks(lambda i, j: self._exchange if i == j else -self._exchange)
 
     def initial_state(self, t=0.0, u=None, p=None):

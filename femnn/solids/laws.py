@@ -7,6 +7,7 @@ import numba
 import numpy as np
 from numba import njit, prange, types
 
+from femnn.checks import one_of, shaped
 from femnn.exceptions import LawError, ParameterError
 
 #: Numbers of a strain or stress: Voigt, or all nine of a gradient.
@@ -61,12 +62,11 @@ class PointLaw:
     """
 
     def __init__(self, function, parameters=(), initial_state=(), kinematics="small"):
-        if kinematics not in SIZES:
-            raise ParameterError(f"kinematics is {kinematics!r}; it must be 'small' or 'finite'")
-        self.kinematics = kinematics
+        self.kinematics = one_of("kinematics", kinematics, tuple(SIZES))
         self.parameters = _finite_vector(parameters, "parameters")
         self.virgin = _finite_vector(initial_state, "initial_state")
         self.compiled = _compiled(function)
+        self._check_places(getattr(function, "py_func", function))
 
     def initial_state(self, n):
         """State of ``n`` virgin points, (n, s)."""
@@ -75,13 +75,34 @@ class PointLaw:
     def update(self, strain, state):
         """Stress, tangent and new state of n points, shaped as :class:`ConstitutiveLaw` says."""
         size = SIZES[self.kinematics]
-        shape = (6,) if size == 6 else (3, 3)
-        strain = np.ascontiguousarray(strain, dtype=float).reshape(-1, size)
-        n = len(strain)
-        state = np.ascontiguousarray(state, dtype=float).reshape(n, len(self.virgin))
+        n, shape = len(np.atleast_1d(strain)), (6,) if size == 6 else (3, 3)
+        strain = shaped("strain", strain, (n, *shape)).reshape(n, size)
+        state = shaped("state", state, (n, len(self.virgin)))
         stress, tangent, new_state = np.empty((n, size)), np.empty((n, size, size)), state.copy()
         _update(self.compiled, strain, state, self.parameters, stress, tangent, new_state)
         return stress.reshape(n, *shape), tangent.reshape(n, *shape, *shape), new_state
+
+    def _check_places(self, function):
+        """Raise ParameterError if the function reads or writes beyond its arrays: compiled, it would do so unseen."""
+        size, state = SIZES[self.kinematics], len(self.virgin)
+        for strain in (0.0, 1e-2):
+            try:
+                with np.errstate(all="ignore"):
+                    function(
+                        np.full(size, strain),
+                        self.virgin.copy(),
+                        self.parameters.copy(),
+                        np.empty(size),
+                        np.zeros((size, size)),
+                        self.virgin.copy(),
+                    )
+            except IndexError as error:
+                raise ParameterError(
+                    f"the law {getattr(function, '__name__', function)!r} reaches beyond its arrays: {error}; it gets "
+                    f"{size} numbers of strain, {state} of state and {len(self.parameters)} parameters"
+                ) from error
+            except Exception:  # a law may raise where it has no answer
+                continue
 
     def __repr__(self):
         return f"PointLaw({self.compiled.__name__}, {self.kinematics} strains, state of {len(self.virgin)})"
@@ -94,9 +115,7 @@ def check_law(law):
         raise ParameterError(
             f"{type(law).__name__} has no {' and no '.join(missing)}; see femnn.ConstitutiveLaw for what one must have"
         )
-    kinematics = getattr(law, "kinematics", None)
-    if kinematics not in SIZES:
-        raise ParameterError(f"{type(law).__name__}.kinematics is {kinematics!r}; it must be 'small' or 'finite'")
+    one_of(f"{type(law).__name__}.kinematics", getattr(law, "kinematics", None), tuple(SIZES))
 
 
 def virgin_state(law, n):

@@ -7,8 +7,8 @@ from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import TANGENT
 from femnn.assembly.forces import internal_force
 from femnn.assembly.fused import fill_matrix, structure
-from femnn.checks import vector
-from femnn.exceptions import LawError, StateError
+from femnn.checks import shaped, vector
+from femnn.exceptions import LawError, ParameterError, StateError
 from femnn.integration.vector_kernels import LANES
 from femnn.solids.kernels import fill_strains, integrate_law
 from femnn.solids.laws import SIZES, PointLaw, check_law, updated, virgin_state
@@ -31,12 +31,17 @@ class Solid:
     MeshError, FoldedElementError, ParameterError, MemoryError
     """
 
-    def __init__(self, mesh, rule, law, *, element=None, on_folded="error", pattern=None):
+    def __init__(self, mesh, rule, law, *, element=None, on_folded="raise", pattern=None):
         check_law(law)
         self.law = law
         self.discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
         total = self.discretisation.points.total
         state = virgin_state(law, total)
+        if isinstance(law, PointLaw) and state.shape != (total, len(law.virgin)):
+            raise ParameterError(
+                f"{law!r} has an initial state of shape {state.shape}; the compiled law writes "
+                f"{(total, len(law.virgin))}"
+            )
         self._shape = state.shape[1:]
         self._state = np.ascontiguousarray(state.reshape(total, -1))
         self._trial = None
@@ -64,13 +69,12 @@ class Solid:
         StateError
             If they are those of another mesh, rule or law; nothing is changed then.
         """
-        own = self.states
-        shapes, expected = [np.shape(state) for state in states], [state.shape for state in own]
+        shapes, expected = [np.shape(state) for state in states], [state.shape for state in self.states]
         if shapes != expected:
             raise StateError(f"the states have the shapes {shapes}, this solid {expected}; restore what it gave itself")
         committed = np.empty_like(self._state)
         for view, state in zip(self._per_group(committed), states, strict=True):
-            view[:] = np.reshape(state, view.shape)
+            view[:] = shaped("a state", state, np.shape(state)).reshape(view.shape)
         self._state, self._trial = committed, None
 
     def strains(self, u):

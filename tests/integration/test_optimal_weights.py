@@ -6,7 +6,7 @@ import pytest
 from scipy.optimize import linprog
 
 import femnn
-from femnn.geometry.hexahedron import VERTICES
+from femnn.geometry import VERTICES
 from femnn.integration.convergence import converged_stiffness, error_table
 from femnn.integration.error import stiffness_error
 from femnn.integration.gauss import tensor_gauss

@@ -17,8 +17,7 @@ from support.properties import (
 )
 
 import femnn
-from femnn.geometry.hexahedron import VERTICES, jacobian_determinant
-from femnn.geometry.quality import signed_volume
+from femnn.geometry import VERTICES, jacobian_determinant, signed_volume
 from femnn.integration.convergence import converged_stiffness, error_table, smallest_points
 from femnn.integration.error import stiffness_error
 from femnn.integration.stiffness import elasticity_stiffness

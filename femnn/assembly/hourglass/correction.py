@@ -118,7 +118,7 @@ class HourglassCorrection:
         covered = self._covered(x)
         return HourglassReport(len(x), tuple(int(e) for e in np.flatnonzero(~covered)))
 
-    def matrix(self, mesh, young=None, poisson=None, *, stiffness=None, on_folded="error", pattern=None, out=None):
+    def matrix(self, mesh, young=None, poisson=None, *, stiffness=None, on_folded="raise", pattern=None, out=None):
         """The correction of a whole mesh as a sparse matrix, to be added to a stiffness by 2×2×2 points.
 
         Add it to ``skfem.asm`` of your own form on ``skfem.ElementVector(skfem.ElementHex1())`` with ``intorder=3``,

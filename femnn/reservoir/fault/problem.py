@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import bsr_array, coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
+from femnn.checks import one_of
 from femnn.cohesive.law import State
 from femnn.exceptions import (
     ConvergenceError,
@@ -20,6 +21,7 @@ from femnn.exceptions import (
     ParameterError,
     SingularMatrixError,
     StateError,
+    warn,
 )
 from femnn.reservoir.fault.points import FaultPoints
 from femnn.reservoir.problem import PorousProblem, PorousState
@@ -119,6 +121,11 @@ class FaultFields(NamedTuple):
     damage: np.ndarray
     outside: np.ndarray
 
+    @property
+    def slip(self):
+        """Sliding since the state in situ, (points,), m."""
+        return np.linalg.norm(self.separation[:, 1:], axis=1)
+
 
 class FaultedReservoir:
     """A porous body in plane strain with a fault; its ``step`` is for :func:`femnn.solvers.nonlinear.time_march.march`.
@@ -134,8 +141,8 @@ class FaultedReservoir:
     max_iterations
         Of Newton's method, beyond which a step fails.
     on_outside
-        What to do when points that are not broken leave the range that the law was trained in: ``"continue"`` flags
-        them, ``"stop"`` raises OutsideRangeError instead of ending the step.
+        Action when points that are not broken leave the range that the law was trained in: ``"warn"`` flags them and
+        warns at the first of them, ``"raise"`` raises OutsideRangeError instead of ending the step.
 
     Attributes
     ----------
@@ -151,12 +158,11 @@ class FaultedReservoir:
         As :class:`PorousProblem`; also if the law cannot bear the stress in situ.
     """
 
-    def __init__(self, medium, conditions, fault, max_iterations=25, on_outside="continue"):
-        if on_outside not in ("continue", "stop"):
-            raise ParameterError(f"on_outside={on_outside!r} is unknown; choose 'continue' or 'stop'")
+    def __init__(self, medium, conditions, fault, *, max_iterations=25, on_outside="warn"):
         if max_iterations < 1:
             raise ParameterError(f"max_iterations={max_iterations!r} is not allowed; it must be 1 or more")
-        self.max_iterations, self.on_outside, self.iterations = int(max_iterations), on_outside, 0
+        self.max_iterations, self.iterations = int(max_iterations), 0
+        self.on_outside = one_of("on_outside", on_outside, ("warn", "raise"))
         self.porous = PorousProblem(fault.interface.mesh, medium, conditions)
         self.points = FaultPoints(fault, self.porous)
         self._parts = _parts(self.porous.pressure_basis)
@@ -183,7 +189,7 @@ class FaultedReservoir:
         ConvergenceError
             If Newton's method does not converge; ``x`` then is ``state``.
         OutsideRangeError
-            With ``on_outside="stop"``.
+            With ``on_outside="raise"``.
         """
         if not (np.isfinite(dt) and dt > 0.0):
             raise ParameterError(f"the time step is {dt} s; it must be positive")
@@ -202,13 +208,18 @@ class FaultedReservoir:
             rate,
             response.leaked / dt,
         )
-        if self.on_outside == "stop" and self.outside(new) > self.outside(state):
-            raise OutsideRangeError(
-                f"{self.outside(new)} of {len(rate)} points of the fault have left the range that their law was "
-                f"trained in at t = {new.t:.6g} s; train the law further out, or pass on_outside='continue' to go on "
-                "with flagged points"
-            )
+        self._report_outside(self.outside(state), self.outside(new), new.t)
         return new
+
+    def _report_outside(self, before, now, t):
+        message = (
+            f"{now} of {self.points.points} points of the fault have left the range that their law was trained in at "
+            f"t = {t:.6g} s; train the law further out"
+        )
+        if now > before and self.on_outside == "raise":
+            raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
+        if now > before == 0:
+            warn(f"{message}, or pass on_outside='raise' to stop there")
 
     def outside(self, state):
         """Number of points that have left the trained range of the law before they were broken."""

@@ -7,7 +7,7 @@ from support.elements import stretched_to_the_brink
 from support.properties import described_otherwise, moved
 
 import femnn
-from femnn.geometry.hexahedron import VERTICES
+from femnn.geometry import VERTICES
 from femnn.integration.convergence import error_table
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.stiffness import elasticity_stiffness, laplace_stiffness
@@ -146,7 +146,7 @@ def test_features_commute_with_symmetries_and_ignore_pose(some):
         assert np.isfinite(other).all()
     np.testing.assert_allclose(describe_directions(turned)[1], estimates, atol=2e-3)
     # the cube's axes change places with the directions
-    from femnn.geometry.symmetry import symmetries
+    from femnn.geometry import symmetries
 
     for g in (5, 13, 31):
         axes = np.abs(symmetries()[g]).argmax(axis=0)
