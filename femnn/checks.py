@@ -1,13 +1,14 @@
 """Checks of what users pass: a value of the right kind, or an error that names the argument and the value."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from femnn.exceptions import ParameterError
 
 
-def positive(name, value, zero=False):
+def positive(name: str, value: Any, zero: bool = False) -> float:
     """``value`` as a float; ParameterError unless it is finite and positive (or zero, where that is allowed)."""
     fits = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value)
     if not fits or value < 0 or (value == 0 and not zero):
@@ -15,7 +16,7 @@ def positive(name, value, zero=False):
     return float(value)
 
 
-def one_of(name, value, choices):
+def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """``value`` if it is one of the ``choices``, such as "raise", "warn" and "skip"; ParameterError if it is not."""
     # an array would compare element by element
     if not isinstance(value, str) or value not in choices:
@@ -23,7 +24,7 @@ def one_of(name, value, choices):
     return value
 
 
-def shaped(name, values, shape, of_what=""):
+def shaped(name: str, values: Any, shape: tuple[int, ...], of_what: str = "") -> np.ndarray:
     """``values`` as a contiguous float array of ``shape``, finite or not; ParameterError if they are no such array.
 
     Every array that a user passes to a compiled kernel goes through here or through a stricter check: a kernel reads
@@ -35,13 +36,13 @@ def shaped(name, values, shape, of_what=""):
             raise TypeError(f"its numbers are of type {array.dtype}")
         array = np.ascontiguousarray(array, dtype=float).reshape(array.shape)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ParameterError(f"{name} is no array of real numbers: {error}") from error
+        raise ParameterError(f"{name} is no array of numbers: {error}") from error
     if array.shape != tuple(shape):
         raise ParameterError(f"{name} has shape {array.shape}, expected is {tuple(shape)}{of_what and ', ' + of_what}")
     return array
 
 
-def vector(values, n, name):
+def vector(values: Any, n: int, name: str) -> np.ndarray:
     """``values`` as a vector (n,) of finite floats; ParameterError if they are no such vector."""
     array = shaped(name, values, (n,), "one value for each degree of freedom")
     if not np.isfinite(array).all():

@@ -123,7 +123,7 @@ WRONG = [np.zeros(0), np.zeros(5), np.zeros((3, 3)), np.zeros((3, 3, 3)), np.zer
 @pytest.mark.parametrize("elements", [ELEMENTS, BASES], ids=["elements", "bases"])
 def test_interfaces_take_arrays_of_their_points_alone(elements, values):
     for function in (elements.separation, elements.force, elements.stiffness):
-        with pytest.raises(femnn.ParameterError, match=r"has shape|is no array of real numbers"):
+        with pytest.raises(femnn.ParameterError, match=r"has shape|is no array of numbers"):
             function(values)
     with pytest.raises(femnn.ParameterError, match="the displacement"):
         femnn.CohesiveProblem(STIFFNESS, [(elements, femnn.ContactCohesive(1e11))]).residual_and_tangent(values)

@@ -7,9 +7,10 @@ from skfem.mapping import MappingIsoparametric
 from femnn.assembly.groups import check_rule, groups_of
 from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import hexahedra
+from femnn.quadrature.rule import Rule
 
 
-def bases(mesh, element, rule, on_folded="raise"):
+def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: str = "raise") -> list[skfem.CellBasis]:
     """One ``skfem.CellBasis`` for each group of cells that shares a number of points.
 
     All share one numbering of the degrees of freedom, so that ``skfem.asm(form, bases)`` gives the matrix or vector of
@@ -48,7 +49,7 @@ def bases(mesh, element, rule, on_folded="raise"):
             f"{type(element).__name__} lives on {element.refdom.name}, the mesh has hexahedra; "
             "pass an element such as skfem.ElementHex1()"
         )
-    result = []
+    result: list[skfem.CellBasis] = []
     for group in groups_of(rule.for_degree(_degree_per_axis(element)), vertices, on_folded):
         result.append(_basis(mesh, element, group, result[0] if result else None))
     return result

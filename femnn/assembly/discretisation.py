@@ -13,7 +13,7 @@ from femnn.geometry.hexahedron import shape_functions
 from femnn.geometry.mesh import hexahedra
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Discretisation:
     """What the kernels read.
 
@@ -46,6 +46,9 @@ class Discretisation:
         else:
             raise ParameterError(f"pattern is {pattern!r}; pass Pattern.of(mesh, element), or None")
         return cls(vertices, groups, Points.of(groups, len(vertices)), pattern)
+
+    def __repr__(self):
+        return f"Discretisation({self.pattern!r}, {self.points.total} points)"
 
     def locations(self):
         """Physical points of each group, list of (3, m, nqp)."""

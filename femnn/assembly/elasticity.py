@@ -1,29 +1,35 @@
 """Linear elasticity from vertex coordinates to the sparse matrix, without scikit-fem's form arrays."""
 
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import Any
 
-from femnn.assembly.coefficients import Coefficients
+import numpy as np
+import skfem
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_matrix
+
+from femnn.assembly.coefficients import Coefficient, Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
 from femnn.assembly.fused import fill_matrix
+from femnn.assembly.pattern import Pattern
 from femnn.exceptions import ParameterError
 from femnn.integration.lame import lame_parameters
+from femnn.quadrature.rule import Rule
 
 
 def assemble_elasticity(
-    mesh,
-    rule,
-    young=None,
-    poisson=None,
+    mesh: skfem.Mesh,
+    rule: Rule,
+    young: Coefficient | None = None,
+    poisson: Coefficient | None = None,
     *,
-    stiffness=None,
-    hourglass=None,
-    element=None,
-    on_folded="raise",
-    pattern=None,
-    out=None,
-):
+    stiffness: Coefficient | None = None,
+    hourglass: Any = None,
+    element: skfem.Element | None = None,
+    on_folded: str = "raise",
+    pattern: Pattern | None = None,
+    out: csr_matrix | None = None,
+) -> csr_matrix:
     """Stiffness matrix of linear elasticity, as ``skfem.asm`` of the same form would give it.
 
     Coefficients may be constant, arrays with a last axis of one value per element, lists with an array

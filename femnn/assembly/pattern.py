@@ -43,7 +43,7 @@ class Pattern:
     blocks: Blocks
 
     @classmethod
-    def of(cls, mesh, element=None):
+    def of(cls, mesh: skfem.Mesh, element: skfem.Element | None = None) -> "Pattern":
         """The pattern of a ``skfem.MeshHex`` with the nodes of an element.
 
         Parameters
@@ -95,16 +95,16 @@ class Pattern:
         vars(pattern).update(arrays, blocks=blocks)
         return pattern
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         n, k = self.cells.shape
         return f"Pattern({n} elements of {k} nodes, {self.n_nodes} nodes, {len(self.neighbours)} neighbours)"
 
     @property
-    def n_nodes(self):
+    def n_nodes(self) -> int:
         """Nodes of the mesh, those without elements included."""
         return len(self.starts) - 1
 
-    def require(self, mesh, element):
+    def require(self, mesh: skfem.Mesh, element: skfem.Element) -> None:
         """Raise MeshError unless this pattern was made of the connectivity of ``mesh`` for a scalar ``element``."""
         nodes = 8 if isinstance(element, skfem.ElementHex1) else 27
         if self.cells.shape[1] != nodes:
@@ -118,7 +118,7 @@ class Pattern:
                 "or their vertices differ; pass Pattern.of(mesh), or None"
             )
 
-    def empty_matrix(self, components):
+    def empty_matrix(self, components: int) -> csr_matrix:
         """A CSR matrix with this structure, ``components`` degrees of freedom per node, and data still unset.
 
         All matrices of one pattern share the arrays of their structure, which are therefore read-only; a copy has its
@@ -134,7 +134,7 @@ class Pattern:
         require_memory(8 * len(indices), f"the matrix of {size:,} degrees of freedom and {len(indices):,} entries")
         return csr_matrix((np.empty(len(indices)), indices, indptr), shape=(size, size), copy=False)
 
-    def require_own(self, matrix, components):
+    def require_own(self, matrix: csr_matrix, components: int) -> csr_matrix:
         """The matrix; ParameterError unless it came from this pattern with as many ``components``."""
         indptr, indices = self._scalar_structure if components == 1 else self._vector_structure
         if not issparse(matrix) or matrix.format != "csr":

@@ -2,12 +2,13 @@
 
 import numpy as np
 from numba import njit, prange
+from numpy.typing import ArrayLike
 from skfem import Mesh, MeshHex1
 
 from femnn.exceptions import MeshError
 
 
-def hexahedra(mesh):
+def hexahedra(mesh: Mesh) -> np.ndarray:
     """Vertex coordinates of a trilinear hexahedral mesh.
 
     Parameters
@@ -32,7 +33,7 @@ def hexahedra(mesh):
     return vertices
 
 
-def require_hexahedra(mesh):
+def require_hexahedra(mesh: Mesh) -> None:
     """Raise MeshError unless ``mesh`` is a ``skfem.MeshHex`` with straight edges, elements, and vertices for them."""
     if not isinstance(mesh, Mesh):
         raise MeshError(
@@ -50,7 +51,7 @@ def require_hexahedra(mesh):
     require_vertices(mesh)
 
 
-def require_vertices(mesh):
+def require_vertices(mesh: Mesh) -> None:
     """Raise MeshError unless the mesh's arrays have its dimension and every element names vertices that it has."""
     cells, count = np.asarray(mesh.t), mesh.p.shape[1]
     expected = (mesh.elem.refdom.nnodes, mesh.elem.refdom.dim())
@@ -86,7 +87,7 @@ def _raise_not_finite(vertices):
     )
 
 
-def element_array(hexahedra):
+def element_array(hexahedra: ArrayLike) -> np.ndarray:
     """Vertex coordinates as a contiguous, writeable float array (n, 8, 3), n = 0 included, for the kernels.
 
     Raises
@@ -95,7 +96,7 @@ def element_array(hexahedra):
         If the array has another shape or is no array of numbers.
     """
     try:
-        x = np.require(hexahedra, dtype=float, requirements="CW")
+        x = np.require(hexahedra, dtype=float, requirements=("C", "W"))
     except (TypeError, ValueError, RuntimeError) as error:
         raise MeshError(f"hexahedra are no array of numbers: {error}; pass femnn.hexahedra(mesh)") from error
     if x.ndim != 3 or x.shape[1:] != (8, 3):
@@ -103,7 +104,7 @@ def element_array(hexahedra):
     return x
 
 
-def vertex_array(hexahedra):
+def vertex_array(hexahedra: ArrayLike) -> np.ndarray:
     """Vertex coordinates (n, 8, 3) from a user: at least one element, all numbers finite.
 
     Raises

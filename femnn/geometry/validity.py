@@ -7,6 +7,8 @@ efficient validation of the linear hexahedral element", Procedia Engineering 203
 
 import numpy as np
 from numba import njit, prange
+from numpy.typing import ArrayLike
+from skfem import Mesh
 
 from femnn.checks import one_of
 from femnn.exceptions import FoldedElementError
@@ -91,7 +93,7 @@ def _determinants(hexahedra, bernstein, values):
             _to_bernstein(values[e])
 
 
-def lattice_determinants(hexahedra):
+def lattice_determinants(hexahedra: ArrayLike) -> np.ndarray:
     """det J on the 3×3×3 lattice of vertices, edge middles, face middles and the centre, shape (n, 3, 3, 3)."""
     x = element_array(hexahedra)
     values = np.empty((len(x), 3, 3, 3))
@@ -99,7 +101,7 @@ def lattice_determinants(hexahedra):
     return values
 
 
-def bernstein_coefficients(hexahedra):
+def bernstein_coefficients(hexahedra: ArrayLike) -> np.ndarray:
     """Bernstein coefficients of det J, shape (n, 3, 3, 3), of the elements (n, 8, 3); they enclose its values."""
     x = element_array(hexahedra)
     values = np.empty((len(x), 3, 3, 3))
@@ -197,7 +199,7 @@ def _extremes(coefficients):
     return least, most
 
 
-def classify(hexahedra):
+def classify(hexahedra: ArrayLike) -> np.ndarray:
     """Whether each element's det J keeps one sign: VALID, FOLDED or DEGENERATE, shape (n,) of int.
 
     Either sign is healthy: scikit-fem's own meshes have det J < 0. An element is degenerate when det J vanishes
@@ -209,7 +211,7 @@ def classify(hexahedra):
     return status
 
 
-def valid_elements(hexahedra, on_folded="raise"):
+def valid_elements(hexahedra: np.ndarray, on_folded: str = "raise") -> np.ndarray:
     """Indices of the elements that can be integrated.
 
     Parameters
@@ -232,7 +234,7 @@ def valid_elements(hexahedra, on_folded="raise"):
     return np.flatnonzero(classify(hexahedra) == VALID)
 
 
-def require_valid(hexahedra, remedy="repair the mesh or leave such elements out"):
+def require_valid(hexahedra: np.ndarray, remedy: str = "repair the mesh or leave such elements out") -> None:
     """Raise FoldedElementError, which names the ``remedy``, unless every element (n, 8, 3) can be integrated."""
     status = classify(hexahedra)
     bad = np.flatnonzero(status != VALID)
@@ -240,7 +242,7 @@ def require_valid(hexahedra, remedy="repair the mesh or leave such elements out"
         raise FoldedElementError(f"{_describe(hexahedra, bad, status)}; {remedy}", bad)
 
 
-def healthy_vertices(mesh):
+def healthy_vertices(mesh: Mesh | np.ndarray) -> np.ndarray:
     """Vertex coordinates (n, 8, 3) of a ``skfem.MeshHex``, or such an array as it is, if every element is healthy.
 
     Raises

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -86,13 +86,13 @@ def write_restart(path: str | os.PathLike, kind: str, scalars: Mapping, arrays: 
         If a scalar or array is not finite: nobody could go on from there.
     """
     header = {"format": FORMAT, "version": VERSION, "kind": kind, **scalars}
-    arrays = {name: np.asarray(values) for name, values in arrays.items()}
-    for name, values in {**scalars, **arrays}.items():
+    contents: dict[str, Any] = {name: np.asarray(values) for name, values in arrays.items()}
+    for name, values in {**scalars, **contents}.items():
         if not isinstance(values, str) and not np.isfinite(values).all():
             raise ParameterError(f"{name} is not finite, no run could go on from it; keep the restart file before")
-    header["sha256"] = _digest(header, arrays)
+    header["sha256"] = _digest(header, contents)
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
+        np.savez_compressed(file, header=np.array(json.dumps(header)), **contents)
 
 
 def read_restart(path: str | os.PathLike, kind: str) -> RestartFile:

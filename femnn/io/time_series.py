@@ -39,8 +39,8 @@ class _PvdSeries:
         self.path, self._entries = path, []
         if start is not None:
             sets = ElementTree.parse(path).iter("DataSet")
-            known = [(float(own.get("timestep")), own.get("file")) for own in sets]
-            self._entries = [own for own in known if own[0] <= start]
+            entries = [(float(data_set.get("timestep")), data_set.get("file")) for data_set in sets]
+            self._entries = [(t, name) for t, name in entries if t <= start]
 
     def write(self, t, mesh):
         name = f"{self.path.stem}-{len(self._entries):04d}.vtu"

@@ -1,10 +1,12 @@
 """Closed solutions of consolidation: Terzaghi's column, a column with two pore systems, and Mandel's slab."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 from scipy.optimize import brentq
 
 from femnn.exceptions import ParameterError
+from femnn.reservoir.medium import PorousMedium
 
 
 class ConsolidatingColumn:
@@ -36,7 +38,7 @@ class ConsolidatingColumn:
         Of the series.
     """
 
-    def __init__(self, medium, length, load, terms=400):
+    def __init__(self, medium: PorousMedium, length: float, load: float, *, terms: int = 400):
         constants = _uniform(medium)
         self.length, self.load = float(length), float(load)
         self.oedometric = constants.lmbda[0] + 2.0 * constants.mu[0]
@@ -54,7 +56,7 @@ class ConsolidatingColumn:
         self._parts = vectors * (vectors.transpose(0, 2, 1) @ self.capacity @ self.undrained_pressure)[:, None]
 
     @property
-    def time(self):
+    def time(self) -> float:
         """π²/4 over the slowest rate of decay, s: L²/c for one system, half settled at 0.2 of it."""
         return (np.pi / 2.0) ** 2 / self._rates[0].min()
 
@@ -62,13 +64,13 @@ class ConsolidatingColumn:
         """Pressure amplitude of each sine, (terms, s)."""
         return (self._parts * np.exp(-self._rates * t)[:, None]).sum(axis=2)
 
-    def pressure(self, z, t):
+    def pressure(self, z: ArrayLike, t: float) -> np.ndarray:
         """Pressures (s, *z.shape) at depth z (m) and time t > 0 (s)."""
         z = np.asarray(z, dtype=float)
         sines = 2.0 / (self._wave * self.length) * np.sin(z[..., None] * self._wave)
         return np.moveaxis(sines @ self._decayed(t), -1, 0)
 
-    def settlement(self, t):
+    def settlement(self, t: float) -> float:
         """Downward displacement of the top at time t > 0, m."""
         mean = (2.0 / (self._wave * self.length) ** 2) @ self._decayed(t)
         return (self.load - self.biot @ mean) * self.length / self.oedometric
@@ -92,7 +94,7 @@ class MandelSlab:
         Of the series.
     """
 
-    def __init__(self, medium, half_width, half_height, force, terms=200):
+    def __init__(self, medium: PorousMedium, half_width: float, half_height: float, force: float, *, terms: int = 200):
         constants = _uniform(medium)
         if len(constants.biot) != 1:
             raise ParameterError("Mandel's solution is for one pore system; pass a PorousMedium")
@@ -112,7 +114,7 @@ class MandelSlab:
         self._roots = _mandel_roots((1.0 - self.poisson) / (self.undrained_poisson - self.poisson), terms)
 
     @property
-    def time(self):
+    def time(self) -> float:
         """a²/c, s."""
         return self.a**2 / self.diffusivity
 
@@ -120,13 +122,13 @@ class MandelSlab:
         roots = self._roots
         return np.exp(-(roots**2) * t / self.time) / (roots - np.sin(roots) * np.cos(roots))
 
-    def pressure(self, x, t):
+    def pressure(self, x: ArrayLike, t: float) -> np.ndarray:
         """Pressure at distance x from the middle plane and time t > 0, Pa."""
         roots = self._roots
         shape = np.cos(np.asarray(x, dtype=float)[..., None] * roots / self.a) - np.cos(roots)
         return 2.0 * self.undrained_pressure * shape @ (np.sin(roots) * self._decayed(t))
 
-    def displacement(self, x, y, t):
+    def displacement(self, x: ArrayLike, y: ArrayLike, t: float) -> tuple[np.ndarray, np.ndarray]:
         """Displacement outwards at x and upwards at y at time t > 0, m."""
         roots, decayed, mu = self._roots, self._decayed(t), self.mu
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)

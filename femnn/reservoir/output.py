@@ -1,5 +1,6 @@
 """States of a porous body as files: for a restart, and for ParaView."""
 
+import os
 from pathlib import Path
 
 import meshio
@@ -9,16 +10,17 @@ from skfem.helpers import grad, sym_grad
 from femnn.exceptions import StateError
 from femnn.io.restart import read_restart, write_restart
 from femnn.io.time_series import padded, time_series
+from femnn.reservoir.problem import PorousProblem, PorousState
 
 _KIND = "state of a porous body"
 
 
-def save_state(path, state):
+def save_state(path: str | os.PathLike, state: PorousState) -> None:
     """Write a :class:`femnn.reservoir.problem.PorousState` as a restart file, whole or not at all."""
     write_restart(path, _KIND, {"t": float(state.t)}, {"u": state.u, "p": state.p})
 
 
-def load_state(path, problem):
+def load_state(path: str | os.PathLike, problem: PorousProblem) -> PorousState:
     """The state in a restart file.
 
     Raises
@@ -49,10 +51,10 @@ class Series:
     problem : PorousProblem
     """
 
-    def __init__(self, path, problem, start=None):
+    def __init__(self, path: str | os.PathLike, problem: PorousProblem, *, start: float | None = None):
         self.path, self._problem, self._files = Path(path), problem, time_series(path, start)
 
-    def write(self, state):
+    def write(self, state: PorousState) -> None:
         """Add a state."""
         mesh = self._problem.displacement_basis.mesh
         cells = [("quad" if mesh.dim() == 2 else "hexahedron", mesh.t[_order(mesh)].T)]

@@ -1,11 +1,13 @@
 """Constitutive laws at the integration points of a solid: what one must offer, and laws written as Numba functions."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
 import numba
 import numpy as np
 from numba import njit, prange, types
+from numpy.typing import ArrayLike
 
 from femnn.checks import one_of, shaped
 from femnn.exceptions import LawError, ParameterError
@@ -30,10 +32,10 @@ class ConstitutiveLaw(Protocol):
 
     kinematics: str
 
-    def initial_state(self, n):
+    def initial_state(self, n: int) -> np.ndarray:
         """State of ``n`` virgin points, an array (n, ...) of floats; (n, 0) for a law without memory."""
 
-    def update(self, strain, state):
+    def update(self, strain: np.ndarray, state: np.ndarray) -> tuple:
         """Stress, tangent and new state of n points; ``state``, that of the last equilibrium, is left as it is."""
 
 
@@ -61,18 +63,25 @@ class PointLaw:
         If these are no numbers, or Numba cannot compile the function.
     """
 
-    def __init__(self, function, parameters=(), initial_state=(), kinematics="small"):
+    def __init__(
+        self,
+        function: Callable,
+        parameters: ArrayLike = (),
+        *,
+        initial_state: ArrayLike = (),
+        kinematics: str = "small",
+    ):
         self.kinematics = one_of("kinematics", kinematics, tuple(SIZES))
         self.parameters = _finite_vector(parameters, "parameters")
         self.virgin = _finite_vector(initial_state, "initial_state")
         self.compiled = _compiled(function)
         self._check_places(getattr(function, "py_func", function))
 
-    def initial_state(self, n):
+    def initial_state(self, n: int) -> np.ndarray:
         """State of ``n`` virgin points, (n, s)."""
         return np.tile(self.virgin, (n, 1))
 
-    def update(self, strain, state):
+    def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Stress, tangent and new state of n points, shaped as :class:`ConstitutiveLaw` says."""
         size = SIZES[self.kinematics]
         n, shape = len(np.atleast_1d(strain)), (6,) if size == 6 else (3, 3)
@@ -104,7 +113,7 @@ class PointLaw:
             except Exception:  # a law may raise where it has no answer
                 continue
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"PointLaw({self.compiled.__name__}, {self.kinematics} strains, state of {len(self.virgin)})"
 
 
@@ -173,13 +182,13 @@ def _listed(shapes):
     return ", ".join(map(str, shapes)) or "none"
 
 
-def _finite_vector(given, name):
+def _finite_vector(numbers, name):
     try:
-        values = np.atleast_1d(np.array(given, dtype=float))
+        values = np.atleast_1d(np.array(numbers, dtype=float))
     except (TypeError, ValueError) as error:
         raise ParameterError(f"{name} of the law are no numbers: {error}") from error
     if values.ndim != 1 or not np.isfinite(values).all():
-        raise ParameterError(f"{name} of the law are {given!r}; give a list of finite numbers")
+        raise ParameterError(f"{name} of the law are {numbers!r}; give a list of finite numbers")
     return values
 
 

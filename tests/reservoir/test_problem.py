@@ -189,7 +189,7 @@ def reservoir(theta=1.0, **changed):
         "source": (None, lambda x, t: 1e-10 * t / 1e4),
         "body_force": (0.0, -100.0),
     }
-    return PorousProblem(mesh, medium, Conditions(**{**given, **changed}), theta)
+    return PorousProblem(mesh, medium, Conditions(**{**given, **changed}), theta=theta)
 
 
 @pytest.mark.parametrize("theta", [1.0, 0.5])

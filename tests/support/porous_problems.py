@@ -55,7 +55,7 @@ def column(medium, n=20, theta=1.0, grading=1.0, **changed):
         "traction": {"top": (0.0, -LOAD)},
         "pressure": {"top": 0.0},
     }
-    return PorousProblem(mesh, medium, Conditions(**{**given, **changed}), theta)
+    return PorousProblem(mesh, medium, Conditions(**{**given, **changed}), theta=theta)
 
 
 def slab(medium, n=20, a=10.0, b=2.0, pressure=LOAD):

@@ -182,7 +182,7 @@ class HourglassCorrection:
     def add_to(self, matrix, discretisation, form, coefficients):
         """Add the correction to a matrix that was assembled with the pattern of ``discretisation``."""
         x = discretisation.hexahedra
-        there = discretisation.points.count > 0
+        there = discretisation.points.counts > 0
         # folded elements that were left out get a shape that harms nobody
         changes, orders, covered = self._predict(np.where(there[:, None, None], x, x[np.argmax(there)]))
         *rest, opens = structure(discretisation.pattern)[1]

@@ -1,5 +1,6 @@
 """States of a reservoir with a fault as files: for a restart, and the fault for ParaView."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,13 @@ from femnn.exceptions import StateError
 from femnn.interfaces.output import interface_mesh
 from femnn.io.restart import read_restart, write_restart
 from femnn.io.time_series import time_series
-from femnn.reservoir.fault.problem import FaultedState
+from femnn.reservoir.fault.problem import FaultedReservoir, FaultedState, FaultFields
 from femnn.reservoir.output import named
 
 _KIND = "state of a porous body with a fault"
 
 
-def save_state(path, state):
+def save_state(path: str | os.PathLike, state: FaultedState) -> None:
     """Write a restart file, history of the fault included, whole or not at all."""
     history = state.history
     arrays = {name: getattr(state, name) for name in ("u", "p", "traction", "rate", "leak_off")}
@@ -23,7 +24,7 @@ def save_state(path, state):
     write_restart(path, _KIND, {"t": float(state.t), "law": history.law}, arrays)
 
 
-def load_state(path, reservoir):
+def load_state(path: str | os.PathLike, reservoir: FaultedReservoir) -> FaultedState:
     """The state in a restart file.
 
     Raises
@@ -63,10 +64,10 @@ class FaultSeries:
     reservoir : FaultedReservoir
     """
 
-    def __init__(self, path, reservoir, start=None):
+    def __init__(self, path: str | os.PathLike, reservoir: FaultedReservoir, *, start: float | None = None):
         self.path, self._reservoir, self._files = Path(path), reservoir, time_series(path, start)
 
-    def write(self, state):
+    def write(self, state: FaultedState) -> None:
         """Add a state."""
         reservoir = self._reservoir
         interface, fields = reservoir.points.fault.interface, reservoir.fields(state)
@@ -106,11 +107,14 @@ class FaultHistory:
         First time at which the fault slips.
     """
 
-    def __init__(self, reservoir, slip=1e-3, most=np.inf):
+    def __init__(self, reservoir: FaultedReservoir, *, slip: float = 1e-3, most: float = np.inf):
         self._reservoir, self._slip, self._most = reservoir, slip, most
-        self.times, self.fields, self.outside, self.onset = [], [], [], None
+        self.times: list[float] = []
+        self.fields: list[FaultFields] = []
+        self.outside: list[int] = []
+        self.onset: float | None = None
 
-    def add(self, state):
+    def add(self, state: FaultedState) -> bool:
         """Take up a state; whether it slid further than ``most``."""
         fields = self._reservoir.fields(state)
         self.times.append(state.t)
@@ -122,26 +126,26 @@ class FaultHistory:
         return largest >= self._most
 
     @property
-    def slip(self):
+    def slip(self) -> np.ndarray:
         """Sliding since the state in situ, (times, points), m."""
         return np.array([fields.slip for fields in self.fields])
 
     @property
-    def slip_rate(self):
+    def slip_rate(self) -> np.ndarray:
         """(times, points), m/s."""
         return np.array([np.linalg.norm(fields.rate[:, 1:], axis=1) for fields in self.fields])
 
     @property
-    def traction(self):
+    def traction(self) -> np.ndarray:
         """Effective, (times, points, 3), Pa."""
         return np.array([fields.traction for fields in self.fields])
 
     @property
-    def pressure(self):
+    def pressure(self) -> np.ndarray:
         """Of minus and plus side, (times, 2, systems, points), Pa."""
         return np.array([fields.pressure for fields in self.fields])
 
     @property
-    def leaked(self):
+    def leaked(self) -> np.ndarray:
         """Flow across the whole fault, (times, systems), m³/s (m²/s in two dimensions)."""
         return np.array([fields.leak_off @ self._reservoir.points.dx for fields in self.fields])

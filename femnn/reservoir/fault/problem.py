@@ -23,7 +23,9 @@ from femnn.exceptions import (
     StateError,
     warn,
 )
-from femnn.reservoir.fault.points import FaultPoints
+from femnn.reservoir.conditions import Conditions
+from femnn.reservoir.fault.points import Fault, FaultPoints
+from femnn.reservoir.medium import PorousMedium
 from femnn.reservoir.problem import PorousProblem, PorousState
 from femnn.solvers.linear.saddle_point import Factor
 
@@ -39,7 +41,7 @@ _GAIN = 1e-3
 _MOST_LENGTHS = 5
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FaultedState(PorousState):
     """A moment of a porous body with a fault.
 
@@ -60,10 +62,10 @@ class FaultedState(PorousState):
     rate: np.ndarray
     leak_off: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        for own in (self.traction, self.rate, self.leak_off):
-            own.setflags(write=False)
+        for array in (self.traction, self.rate, self.leak_off):
+            array.setflags(write=False)
 
 
 class FaultBalance(NamedTuple):
@@ -122,7 +124,7 @@ class FaultFields(NamedTuple):
     outside: np.ndarray
 
     @property
-    def slip(self):
+    def slip(self) -> np.ndarray:
         """Sliding since the state in situ, (points,), m."""
         return np.linalg.norm(self.separation[:, 1:], axis=1)
 
@@ -158,7 +160,15 @@ class FaultedReservoir:
         As :class:`PorousProblem`; also if the law cannot bear the stress in situ.
     """
 
-    def __init__(self, medium, conditions, fault, *, max_iterations=25, on_outside="warn"):
+    def __init__(
+        self,
+        medium: PorousMedium,
+        conditions: Conditions,
+        fault: Fault,
+        *,
+        max_iterations: int = 25,
+        on_outside: str = "warn",
+    ):
         if max_iterations < 1:
             raise ParameterError(f"max_iterations={max_iterations!r} is not allowed; it must be 1 or more")
         self.max_iterations, self.iterations = int(max_iterations), 0
@@ -169,17 +179,17 @@ class FaultedReservoir:
         self._porous_tangent = (0.0, None)
 
     @property
-    def systems(self):
+    def systems(self) -> tuple[str, ...]:
         """Names of the pore systems."""
         return self.porous.systems
 
-    def initial_state(self, t=0.0):
+    def initial_state(self, t: float = 0.0) -> FaultedState:
         """State in situ, at rest."""
         body, points = self.porous.initial_state(t), self.points
         still, sealed = np.zeros((points.points, 3)), np.zeros((len(self.systems), points.points))
         return FaultedState(body.t, body.u, body.p, points.state, points.traction.copy(), still, sealed)
 
-    def step(self, state, dt):
+    def step(self, state: FaultedState, dt: float) -> FaultedState:
         """State after a time step ``dt`` (s) from ``state``, which is left as it is.
 
         Raises
@@ -221,19 +231,19 @@ class FaultedReservoir:
         if now > before == 0:
             warn(f"{message}, or pass on_outside='raise' to stop there")
 
-    def outside(self, state):
+    def outside(self, state: FaultedState) -> int:
         """Number of points that have left the trained range of the law before they were broken."""
         return int((state.history.outside & ~(self.points.law.damage(state.history) >= 1.0)).sum())
 
-    def residual(self, x, state, dt):
+    def residual(self, x: np.ndarray, state: FaultedState, dt: float) -> np.ndarray:
         """Forces and volumes out of balance (n,), with the signs of :meth:`PorousProblem.residual`."""
         return self._evaluate(x, state, dt)[0]
 
-    def tangent(self, x, state, dt):
+    def tangent(self, x: np.ndarray, state: FaultedState, dt: float) -> csr_array:
         """Derivative of :meth:`residual` by x; with friction or dilation not symmetric."""
         return self._tangent(self._evaluate(x, state, dt)[1], dt)
 
-    def fields(self, state):
+    def fields(self, state: FaultedState) -> FaultFields:
         """:class:`FaultFields` of a state."""
         points, history = self.points, state.history
         strains = points.strains(state.x)
@@ -248,18 +258,18 @@ class FaultedReservoir:
             history.outside,
         )
 
-    def balance(self, old, new):
+    def balance(self, old: FaultedState, new: FaultedState) -> FaultBalance:
         """:class:`FaultBalance` of the step from one state to the other."""
         dt, s, points = new.t - old.t, len(self.systems), self.points
         body = self.porous.balance(old, new)
         strains, before = points.strains(new.x), points.strains(old.x)
-        # without the law, which may be dear: what leaked is known
+        # without the law, which may be expensive: what leaked is known
         gained = points.gained(strains, before, dt * new.leak_off) * points.dx[:, None]
         force = np.concatenate([np.zeros((len(gained), 3)), gained], axis=1)
         residual = self.porous.residual(new.x, old, dt) + points.operator.T @ force.ravel()
         out = residual[self.porous.n_u :].reshape(s, -1)
-        moved = np.abs(np.array([own.reshape(s, -1) for own in self.porous.volumes(new.u, new.p.ravel(), old, dt)]))
-        moved = moved.sum(axis=0)
+        volumes = self.porous.volumes(new.u, new.p.ravel(), old, dt)
+        moved = np.abs(np.array([volume.reshape(s, -1) for volume in volumes])).sum(axis=0)
         opened, leaked = points.opened(strains, before) @ points.dx, dt * new.leak_off @ points.dx
         through = {}
         free = np.ones(out.shape, dtype=bool)
@@ -275,14 +285,14 @@ class FaultedReservoir:
         error = np.max(errors, axis=0)
         return FaultBalance(body.stored, body.injected, body.exchanged, through, opened, leaked, error)
 
-    def check(self, state):
+    def check(self, state: FaultedState) -> None:
         """Raise StateError unless a state is of this reservoir."""
-        own, history = self.points.state, getattr(state, "history", None)
-        if not isinstance(history, State) or history.law != own.law or history.values.shape != own.values.shape:
-            found = f"{len(history)} points of {history.law}" if isinstance(history, State) else "no fault"
+        in_situ, history = self.points.state, getattr(state, "history", None)
+        if not isinstance(history, State) or history.law != in_situ.law or history.values.shape != in_situ.values.shape:
+            owner = f"{len(history)} points of {history.law}" if isinstance(history, State) else "no fault"
             raise StateError(
-                f"the state is of {found}, this reservoir of {len(own)} points of {own.law}; a state goes with the "
-                "mesh and the law it was made for"
+                f"the state is of {owner}, this reservoir of {len(in_situ)} points of {in_situ.law}; a state goes with "
+                "the mesh and the law it was made for"
             )
         sizes = (self.porous.n_u, (len(self.systems), self.porous.pressure_basis.N))
         if (len(state.u), state.p.shape) != sizes:
