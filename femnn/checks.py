@@ -10,7 +10,7 @@ from femnn.exceptions import ParameterError
 
 def positive(name: str, value: Any, zero: bool = False) -> float:
     """``value`` as a float; ParameterError unless it is finite and positive (or zero, where that is allowed)."""
-    fits = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value)
+    fits = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(float(value))
     if not fits or value < 0 or (value == 0 and not zero):
         raise ParameterError(f"{name}={value!r} is not allowed; it must be finite and {'>= 0' if zero else '> 0'}")
     return float(value)

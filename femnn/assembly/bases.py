@@ -39,6 +39,17 @@ def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: st
         If the mesh is not of healthy trilinear hexahedra.
     ParameterError
         If the element is not one on hexahedra, ``rule`` is no rule, or ``on_folded`` is neither of the two.
+
+    Examples
+    --------
+    >>> from femnn import GaussLegendre
+    >>> from skfem.models import laplace
+    >>> skfem.asm(laplace, bases(skfem.MeshHex(), skfem.ElementHex1(), GaussLegendre(2))).shape
+    (8, 8)
+
+    See Also
+    --------
+    femnn.assemble_elasticity, femnn.assemble_diffusion, femnn.assemble_mass : the common forms, about 100 times faster.
     """
     check_rule(rule)
     vertices = hexahedra(mesh)

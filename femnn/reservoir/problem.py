@@ -127,6 +127,21 @@ class PorousProblem:
         If the medium or the conditions do not fit the mesh.
     SingularMatrixError
         If the conditions leave a rigid motion free.
+
+    Examples
+    --------
+    >>> medium = PorousMedium(young=1e9, poisson=0.2, permeability=1e-14)
+    >>> drained_top = Conditions(
+    ...     displacement={"bottom": (0.0, 0.0)}, traction={"top": (0.0, -1e6)}, pressure={"top": 0.0}
+    ... )
+    >>> problem = PorousProblem(skfem.MeshQuad().refined(2).with_defaults(), medium, drained_top)
+    >>> problem.step(problem.undrained(), 3600.0)
+    PorousState(t = 3600 s, 162 displacements, pressures (1, 25))
+
+    See Also
+    --------
+    femnn.reservoir.march : many steps, halved where one fails.
+    femnn.reservoir.fault.FaultedReservoir : the same body with a fault.
     """
 
     def __init__(self, mesh: skfem.Mesh, medium: PorousMedium, conditions: Conditions, *, theta: float = 1.0):
