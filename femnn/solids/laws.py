@@ -49,7 +49,8 @@ class PointLaw:
         It reads the first three and fills the last three, all of them arrays: for small strains (6,), (s,), (p,), (6,),
         (6, 6), (s,); for finite strains gradient, stress and tangent are (9,), (9,), (9, 9), row by row. Where the law
         has no answer (a local iteration that fails) it fills ``stress`` with NaN or raises: the step is cut. A function
-        is compiled once for all parameters.
+        is compiled once for all parameters; it is first called as it is, at two small strains, to see that it stays
+        within its arrays.
     parameters
         Numbers of the material (p,).
     initial_state
@@ -60,7 +61,7 @@ class PointLaw:
     Raises
     ------
     ParameterError
-        If these are no numbers, or Numba cannot compile the function.
+        If these are no numbers, Numba cannot compile the function, or it reaches beyond its arrays.
     """
 
     def __init__(
