@@ -16,9 +16,7 @@ from skfem.models.elasticity import lame_parameters, linear_elasticity
 
 import femnn
 from femnn.cli import Command
-from femnn.geometry.families import distorted_cube
-from femnn.geometry.read import read_mesh
-from femnn.geometry.validity import VALID, classify
+from femnn.geometry import VALID, classify, distorted_cube, read_mesh
 from femnn.integration.convergence import error_table, smallest_points
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.stiffness import elasticity_stiffness

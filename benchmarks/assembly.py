@@ -21,7 +21,7 @@ from publishing import publish
 from tqdm import tqdm
 
 from femnn.cli import Command
-from femnn.geometry.families import distorted_cube
+from femnn.geometry import distorted_cube
 from femnn.io.tables import markdown
 from femnn.system.hardware import description
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from femnn import AdaptiveGauss, CorrectedGauss, GaussLegendre, distorted_hexahedra
 from femnn.cli import Command
-from femnn.geometry.quality import scaled_jacobian
+from femnn.geometry import scaled_jacobian
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.error import error_against, stiffness_error
 from femnn.integration.gauss import tensor_gauss

@@ -6,8 +6,7 @@ import numpy as np
 import skfem
 
 import femnn
-from femnn.geometry.families import mirrored_cube
-from femnn.geometry.hexahedron import shape_functions, shape_gradients
+from femnn.geometry import mirrored_cube, shape_functions, shape_gradients
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.lame import lame_parameters
 

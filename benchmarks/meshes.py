@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from femnn import AdaptiveGauss, distorted_hexahedra, hexahedra
 from femnn.cli import Command
-from femnn.geometry.read import read_mesh
+from femnn.geometry import read_mesh
 from femnn.integration.convergence import error_table, smallest_points
 from femnn.io.locations import data_folder
 from femnn.io.tables import markdown

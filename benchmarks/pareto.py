@@ -26,8 +26,7 @@ from tqdm import tqdm
 
 import femnn
 from femnn.cli import Command
-from femnn.geometry.families import distorted_cube
-from femnn.geometry.read import read_mesh
+from femnn.geometry import distorted_cube, read_mesh
 from femnn.io.locations import data_folder
 from femnn.io.tables import markdown
 from femnn.plotting import save

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from femnn.geometry.quality import scaled_jacobian
+from femnn.geometry import scaled_jacobian
 from femnn.integration.convergence import FLOOR
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.stiffness import elasticity_stiffness

@@ -8,10 +8,8 @@ import numpy as np
 import skfem
 
 import femnn
-from femnn.assembly.elasticity import isotropic_stiffness
-from femnn.geometry.families import cooks_membrane, thick_sphere, twisted_beam
-from femnn.geometry.hexahedron import shape_gradients
-from femnn.geometry.read import read_mesh
+from femnn.assembly import isotropic_stiffness
+from femnn.geometry import cooks_membrane, read_mesh, shape_gradients, thick_sphere, twisted_beam
 from femnn.integration.lame import lame_parameters
 from femnn.io.locations import data_folder
 from femnn.validation.rule_comparison import LOAD

@@ -20,8 +20,7 @@ from tqdm import tqdm
 
 import femnn
 from femnn.cli import Command
-from femnn.geometry.families import mirrored_cube
-from femnn.geometry.quality import signed_volume
+from femnn.geometry import mirrored_cube, signed_volume
 from femnn.io.tables import markdown
 from femnn.plotting import save
 from femnn.system.hardware import description

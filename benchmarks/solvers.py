@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 import femnn
 from femnn.cli import Command
-from femnn.geometry.families import distorted_cube
+from femnn.geometry import distorted_cube
 from femnn.io.tables import markdown
 from femnn.system.hardware import description
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import femnn
-from femnn.geometry.read import read_mesh
+from femnn.geometry import read_mesh
 from femnn.io.atomic import atomic_write
 from femnn.io.locations import data_folder
 from femnn.io.tables import aligned

@@ -15,12 +15,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from femnn.plotting import save
-from femnn.reservoir.analytic import ConsolidatingColumn, MandelSlab
-from femnn.reservoir.conditions import Conditions
-from femnn.reservoir.medium import DualPorousMedium, PorousMedium
-from femnn.reservoir.output import Series
-from femnn.reservoir.problem import PorousProblem
-from femnn.solvers.nonlinear.time_march import march
+from femnn.reservoir import (
+    Conditions,
+    ConsolidatingColumn,
+    DualPorousMedium,
+    MandelSlab,
+    PorousMedium,
+    PorousProblem,
+    Series,
+    march,
+)
 
 # A soft sandstone with water; fissures of a third of its pore space.
 ROCK = {"young": 1e9, "poisson": 0.2, "permeability": 1e-14, "porosity": 0.2, "grain_bulk": 30e9}

@@ -18,7 +18,7 @@ import skfem
 from matplotlib.figure import Figure
 
 import femnn
-from femnn.geometry.families import distorted_cube
+from femnn.geometry import distorted_cube
 from femnn.integration.convergence import error_table, smallest_points
 from femnn.io.atomic import atomic_write
 from femnn.io.tables import markdown

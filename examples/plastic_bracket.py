@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import femnn
-from femnn.geometry.read import read_mesh
+from femnn.geometry import read_mesh
 from femnn.io.atomic import atomic_write
 from femnn.io.locations import data_folder
 from femnn.io.tables import aligned

@@ -17,7 +17,7 @@ from skfem.helpers import dot, grad
 from skfem.models.poisson import laplace
 
 import femnn
-from femnn.geometry.families import distorted_cube
+from femnn.geometry import distorted_cube
 from femnn.plotting import save
 
 ELEMENTS = {"ElementHex1": skfem.ElementHex1, "ElementHex2": skfem.ElementHex2}

@@ -31,14 +31,17 @@ from femnn.multiscale.rve.dataset import FaultCell
 from femnn.multiscale.rve.law import RVELaw
 from femnn.multiscale.rve.rve import RVE
 from femnn.plotting import save
-from femnn.reservoir.conditions import Conditions, Well
-from femnn.reservoir.fault.flow import ConstantCore, CrackedCore
-from femnn.reservoir.fault.output import FaultHistory, FaultSeries, save_state
-from femnn.reservoir.fault.points import Fault
-from femnn.reservoir.fault.problem import FaultedReservoir, FaultedState
-from femnn.reservoir.medium import DualPorousMedium
-from femnn.reservoir.output import Series
-from femnn.solvers.nonlinear.time_march import march
+from femnn.reservoir import Conditions, DualPorousMedium, Series, Well, march
+from femnn.reservoir.fault import (
+    ConstantCore,
+    CrackedCore,
+    Fault,
+    FaultedReservoir,
+    FaultedState,
+    FaultHistory,
+    FaultSeries,
+    save_state,
+)
 
 DAY = 86400.0
 WIDTH, HEIGHT, FAULT = 800.0, 500.0, 300.0

@@ -1,8 +1,34 @@
-"""Trained networks inside scikit-fem, where they pay.
+"""Neural-network quadrature rules and cohesive laws for scikit-fem.
 
->>> import femnn
->>> femnn.GaussLegendre(2)
-GaussLegendre(2)
+Swap one name in a scikit-fem program that works: a rule that spends as few integration points on each hexahedron as its
+tolerance allows, or a constitutive law of interfaces that was trained on simulations.
+
+>>> import femnn, skfem
+>>> mesh = skfem.MeshHex().refined(2)
+>>> bases = femnn.bases(mesh, skfem.ElementVector(skfem.ElementHex1()), femnn.AdaptiveGauss(tol=1e-3))
+>>> sum(basis.nelems for basis in bases)
+64
+
+The everyday names by family; each room has more of them and says what it is for.
+
+Elements (:mod:`femnn.geometry`)
+    ``hexahedra``, ``distorted_hexahedra``
+Rules (:mod:`femnn.quadrature`)
+    ``GaussLegendre``, ``Irons``, ``AdaptiveGauss``, ``CorrectedGauss``, ``MovedGauss``; ``Rule`` and ``CellGroup``, the
+    contract; ``integration_error`` (:mod:`femnn.integration`)
+Assembly (:mod:`femnn.assembly`)
+    ``bases`` for any form of scikit-fem; ``assemble_elasticity``, ``assemble_diffusion``, ``assemble_mass``,
+    ``assemble_body_force``, ``assemble_internal_force``; ``Pattern``, ``HourglassCorrection``
+Solids (:mod:`femnn.solids`)
+    ``Solid``, ``PointLaw``, ``ConstitutiveLaw``
+Solvers (:mod:`femnn.solvers`)
+    ``solve``, ``Solution``; ``newton``, ``arc_length``, ``LoadPath``, ``NonlinearProblem``
+Interfaces (:mod:`femnn.interfaces`) and their laws (:mod:`femnn.cohesive`)
+    ``Interface``, ``InterfaceElements``, ``CohesiveProblem``; ``BilinearCohesive``, ``ExponentialCohesive``,
+    ``ContactCohesive``, ``RecurrentCohesive``
+
+Porous bodies and faults are in :mod:`femnn.reservoir`, grains and representative cells in :mod:`femnn.multiscale`, runs
+on many ranks in :mod:`femnn.parallel`. Every error is a :class:`FemnnError` of :mod:`femnn.exceptions`.
 """
 
 from importlib import metadata

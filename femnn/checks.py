@@ -5,7 +5,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from femnn.exceptions import ParameterError
 
@@ -26,16 +25,27 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
     return value
 
 
-def vector(values: ArrayLike, n: int, name: str) -> np.ndarray:
-    """``values`` as a vector (n,) of floats; ParameterError if they are none or not finite."""
+def shaped(name: str, values: Any, shape: tuple[int, ...], of_what: str = "") -> np.ndarray:
+    """``values`` as a contiguous float array of ``shape``, finite or not; ParameterError if they are no such array.
+
+    Every array that a user passes to a compiled kernel goes through here or through a stricter check: a kernel reads
+    beyond an array that is too short.
+    """
     try:
-        result = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"its numbers are of type {array.dtype}")
+        array = np.ascontiguousarray(array, dtype=float).reshape(array.shape)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ParameterError(f"{name} is no array of numbers: {error}") from error
-    if result.shape != (n,):
-        raise ParameterError(
-            f"{name} has shape {result.shape}, expected is ({n},), one value for each degree of freedom"
-        )
-    if not np.isfinite(result).all():
-        raise ParameterError(f"{name} is not finite at degree of freedom {np.flatnonzero(~np.isfinite(result))[0]}")
-    return result
+    if array.shape != tuple(shape):
+        raise ParameterError(f"{name} has shape {array.shape}, expected is {tuple(shape)}{of_what and ', ' + of_what}")
+    return array
+
+
+def vector(values: Any, n: int, name: str) -> np.ndarray:
+    """``values`` as a vector (n,) of finite floats; ParameterError if they are no such vector."""
+    array = shaped(name, values, (n,), "one value for each degree of freedom")
+    if not np.isfinite(array).all():
+        raise ParameterError(f"{name} is not finite at degree of freedom {np.flatnonzero(~np.isfinite(array))[0]}")
+    return array

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from femnn.geometry.hexahedron import TO_VTK
+from femnn.geometry import TO_VTK
 from peers.programs import PROGRAMS
 
 # One thread for all libraries below the programs; those that have threads of their own are told how many.

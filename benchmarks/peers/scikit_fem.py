@@ -26,7 +26,7 @@ class Femnn(Program):
         import skfem
 
         import femnn
-        from femnn.assembly.pattern import Pattern
+        from femnn.assembly import Pattern
 
         self.p = arrays.p
         self.mesh = skfem.MeshHex(arrays.p, arrays.t)

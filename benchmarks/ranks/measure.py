@@ -17,8 +17,7 @@ import numpy as np
 import skfem
 
 import femnn
-from femnn.geometry.families import distorted_cube
-from femnn.geometry.read import read_mesh
+from femnn.geometry import distorted_cube, read_mesh
 from femnn.io.locations import data_folder
 from femnn.parallel.timing import Stages, peak_memory
 

@@ -7,9 +7,10 @@ from skfem.mapping import MappingIsoparametric
 from femnn.assembly.groups import check_rule, groups_of
 from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import hexahedra
+from femnn.quadrature.rule import Rule
 
 
-def bases(mesh, element, rule, on_folded="error"):
+def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: str = "raise") -> list[skfem.CellBasis]:
     """One ``skfem.CellBasis`` for each group of cells that shares a number of points.
 
     All share one numbering of the degrees of freedom, so that ``skfem.asm(form, bases)`` gives the matrix or vector of
@@ -25,7 +26,7 @@ def bases(mesh, element, rule, on_folded="error"):
         Any rule of femnn. Rules that choose their points for trilinear shape functions are told the degree of the
         element, see :meth:`femnn.quadrature.rule.Rule.for_degree`.
     on_folded
-        ``"error"`` raises at folded or degenerate elements; ``"skip"`` leaves them out of the assembly, with a warning
+        ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out of the assembly, with a warning
         that counts them. Degrees of freedom that only they carry then have empty rows.
 
     Returns
@@ -38,6 +39,17 @@ def bases(mesh, element, rule, on_folded="error"):
         If the mesh is not of healthy trilinear hexahedra.
     ParameterError
         If the element is not one on hexahedra, ``rule`` is no rule, or ``on_folded`` is neither of the two.
+
+    Examples
+    --------
+    >>> from femnn import GaussLegendre
+    >>> from skfem.models import laplace
+    >>> skfem.asm(laplace, bases(skfem.MeshHex(), skfem.ElementHex1(), GaussLegendre(2))).shape
+    (8, 8)
+
+    See Also
+    --------
+    femnn.assemble_elasticity, femnn.assemble_diffusion, femnn.assemble_mass : the common forms, about 100 times faster.
     """
     check_rule(rule)
     vertices = hexahedra(mesh)
@@ -48,7 +60,7 @@ def bases(mesh, element, rule, on_folded="error"):
             f"{type(element).__name__} lives on {element.refdom.name}, the mesh has hexahedra; "
             "pass an element such as skfem.ElementHex1()"
         )
-    result = []
+    result: list[skfem.CellBasis] = []
     for group in groups_of(rule.for_degree(_degree_per_axis(element)), vertices, on_folded):
         result.append(_basis(mesh, element, group, result[0] if result else None))
     return result

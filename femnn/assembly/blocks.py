@@ -22,7 +22,7 @@ _SCATTERED = 4.0
 _COLOURS = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Blocks:
     """Elements in the order of assembly.
 
@@ -49,6 +49,9 @@ class Blocks:
     starts: np.ndarray
     opens: np.ndarray
     places: np.ndarray
+
+    def __repr__(self):
+        return f"Blocks({len(self.order)} elements in {len(self.starts) - 1} blocks of {len(self.colours) - 1} colours)"
 
     @classmethod
     def of(cls, cells, row_starts, points):

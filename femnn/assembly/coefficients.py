@@ -1,10 +1,15 @@
 """Coefficients of a form: constant, one per element, one per point, or a function of position."""
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import ParameterError
+
+#: An array for the mesh or for its elements, a list with one per group of the rule, or a function of the points.
+Coefficient = ArrayLike | Sequence[np.ndarray] | Callable[[np.ndarray], ArrayLike]
 
 
 class Coefficients(NamedTuple):
@@ -23,17 +28,17 @@ class Coefficients(NamedTuple):
     step: int
 
     @classmethod
-    def of(cls, given, shape, discretisation, name):
+    def of(cls, coefficient, shape, discretisation, name):
         """Coefficient of tensor ``shape``, see :meth:`of_shapes`."""
-        return cls.of_shapes(given, (shape,), discretisation, name)
+        return cls.of_shapes(coefficient, (shape,), discretisation, name)
 
     @classmethod
-    def of_shapes(cls, given, shapes, discretisation, name):
-        """Coefficient of one of several tensor shapes from what a user gave.
+    def of_shapes(cls, coefficient, shapes, discretisation, name):
+        """Coefficient of one of several tensor shapes.
 
         Parameters
         ----------
-        given
+        coefficient
             An array of a shape in ``shapes`` for the whole mesh, of ``(*shape, n)`` with one entry per element, a list
             with an array ``(*shape, m, nqp)`` for each group of the rule, or a function of the points x (3, m, nqp)
             that gives such an array: scikit-fem's order of axes.
@@ -48,11 +53,11 @@ class Coefficients(NamedTuple):
             If the shape fits none of these or a value is not finite.
         """
         n = len(discretisation.hexahedra)
-        if callable(given):
-            given = [given(x) for x in discretisation.locations()]
-        if isinstance(given, list) and any(isinstance(own, np.ndarray) for own in given):
-            return cls._per_point(given, shapes, discretisation, name)
-        values = _numbers(given, name)
+        if callable(coefficient):
+            coefficient = [coefficient(x) for x in discretisation.locations()]
+        if isinstance(coefficient, list) and any(isinstance(values, np.ndarray) for values in coefficient):
+            return cls._per_point(coefficient, shapes, discretisation, name)
+        values = _numbers(coefficient, name)
         if values.shape in shapes:
             return cls(_finite(values.reshape(1, -1), name, "mesh").copy(), np.zeros(n, dtype=np.int64), 0)
         if values.ndim and values.shape[-1] == n and values.shape[:-1] in shapes:
@@ -64,30 +69,29 @@ class Coefficients(NamedTuple):
         )
 
     @classmethod
-    def of_tensor(cls, given, discretisation, name):
+    def of_tensor(cls, coefficient, discretisation, name):
         """Coefficient of shape (3, 3), where a number stands for its multiple of the identity."""
-        found = cls.of_shapes(given, ((), (3, 3)), discretisation, name)
-        if found.values.shape[1] == 9:
-            return found
-        return found._replace(values=found.values * np.eye(3).reshape(1, 9))
+        tensors = cls.of_shapes(coefficient, ((), (3, 3)), discretisation, name)
+        if tensors.values.shape[1] == 9:
+            return tensors
+        return tensors._replace(values=tensors.values * np.eye(3).reshape(1, 9))
 
     @classmethod
-    def _per_point(cls, given, shapes, discretisation, name):
+    def _per_point(cls, arrays, shapes, discretisation, name):
         groups = discretisation.groups
-        if len(given) != len(groups):
-            raise ParameterError(f"the {name} has {len(given)} arrays, the rule has {len(groups)} groups")
+        if len(arrays) != len(groups):
+            raise ParameterError(f"the {name} has {len(arrays)} arrays, the rule has {len(groups)} groups")
         parts = []
-        for number, (own, group) in enumerate(zip(given, groups, strict=True)):
-            own, points = _numbers(own, name), (len(group.cells), group.W.shape[-1])
+        for number, (array, group) in enumerate(zip(arrays, groups, strict=True)):
+            values, points = _numbers(array, name), (len(group.cells), group.W.shape[-1])
             # a function may give one value for all points or elements
-            shape = own.shape[: max(own.ndim - 2, 0)]
-            if shape not in shapes or not _fits(own.shape[-2:], points):
+            shape = values.shape[: max(values.ndim - 2, 0)]
+            if shape not in shapes or not _fits(values.shape[-2:], points):
                 raise ParameterError(
-                    f"the {name} of group {number} has shape {own.shape}; its {points[0]} elements with {points[1]} "
+                    f"the {name} of group {number} has shape {values.shape}; its {points[0]} elements with {points[1]} "
                     f"points each need {_listed(shapes, *points)}"
                 )
-            own = np.broadcast_to(own, (*shape, *points)).reshape(-1, points[0] * points[1])
-            parts.append(own.T)
+            parts.append(np.broadcast_to(values, (*shape, *points)).reshape(-1, points[0] * points[1]).T)
         if len({part.shape[1] for part in parts}) > 1:
             raise ParameterError(f"the {name} has tensors of different shapes in different groups of the rule")
         values = np.ascontiguousarray(np.concatenate(parts))
@@ -102,9 +106,9 @@ def _listed(shapes, *ends):
     return " or ".join(str((*shape, *ends)) for shape in shapes)
 
 
-def _numbers(given, name):
+def _numbers(values, name):
     try:
-        return np.asarray(given, dtype=float)
+        return np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
         raise ParameterError(f"the {name} is no array of numbers: {error}; give finite numbers") from error
 
@@ -113,6 +117,6 @@ def _finite(values, name, place):
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(bad):
         where = "" if place == "mesh" else f" at {place} {bad[0]}, and at {len(bad)} of {len(values)}"
-        found = values[bad[0]].tolist() if values.shape[1] > 1 else values[bad[0], 0]
-        raise ParameterError(f"the {name} is {found}{where}; give finite numbers")
+        value = values[bad[0]].tolist() if values.shape[1] > 1 else values[bad[0], 0]
+        raise ParameterError(f"the {name} is {value}{where}; give finite numbers")
     return values

@@ -13,7 +13,7 @@ from femnn.geometry.hexahedron import shape_functions
 from femnn.geometry.mesh import hexahedra
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Discretisation:
     """What the kernels read.
 
@@ -33,7 +33,7 @@ class Discretisation:
     pattern: Pattern
 
     @classmethod
-    def of(cls, mesh, rule, element=None, on_folded="error", pattern=None):
+    def of(cls, mesh, rule, element=None, on_folded="raise", pattern=None):
         """Check the arguments of an assembly and prepare it; they are those of :func:`femnn.assemble_elasticity`."""
         check_rule(rule)
         element = scalar_element(element)
@@ -41,9 +41,14 @@ class Discretisation:
         groups = groups_of(rule.for_degree(degree(element)), vertices, on_folded)
         if pattern is None:
             pattern = Pattern.of(mesh, element)
-        else:
+        elif isinstance(pattern, Pattern):
             pattern.require(mesh, element)
+        else:
+            raise ParameterError(f"pattern is {pattern!r}; pass Pattern.of(mesh, element), or None")
         return cls(vertices, groups, Points.of(groups, len(vertices)), pattern)
+
+    def __repr__(self):
+        return f"Discretisation({self.pattern!r}, {self.points.total} points)"
 
     def locations(self):
         """Physical points of each group, list of (3, m, nqp)."""

@@ -1,28 +1,35 @@
 """Linear elasticity from vertex coordinates to the sparse matrix, without scikit-fem's form arrays."""
 
-import numpy as np
+from typing import Any
 
-from femnn.assembly.coefficients import Coefficients
+import numpy as np
+import skfem
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_matrix
+
+from femnn.assembly.coefficients import Coefficient, Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
 from femnn.assembly.fused import fill_matrix
+from femnn.assembly.pattern import Pattern
 from femnn.exceptions import ParameterError
 from femnn.integration.lame import lame_parameters
+from femnn.quadrature.rule import Rule
 
 
 def assemble_elasticity(
-    mesh,
-    rule,
-    young=None,
-    poisson=None,
+    mesh: skfem.Mesh,
+    rule: Rule,
+    young: Coefficient | None = None,
+    poisson: Coefficient | None = None,
     *,
-    stiffness=None,
-    hourglass=None,
-    element=None,
-    on_folded="error",
-    pattern=None,
-    out=None,
-):
+    stiffness: Coefficient | None = None,
+    hourglass: Any = None,
+    element: skfem.Element | None = None,
+    on_folded: str = "raise",
+    pattern: Pattern | None = None,
+    out: csr_matrix | None = None,
+) -> csr_matrix:
     """Stiffness matrix of linear elasticity, as ``skfem.asm`` of the same form would give it.
 
     Coefficients may be constant, arrays with a last axis of one value per element, lists with an array
@@ -45,7 +52,7 @@ def assemble_elasticity(
     element
         ``skfem.ElementHex1()`` (None) or ``skfem.ElementHex2()``, or ``skfem.ElementVector`` of them.
     on_folded
-        ``"error"`` raises at folded or degenerate elements; ``"skip"`` leaves them out, with a warning.
+        ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out, with a warning.
     pattern
         ``femnn.Pattern.of(mesh, element)``, to reuse for meshes of the same connectivity; None builds it.
     out
@@ -93,10 +100,10 @@ def _isotropic(young, poisson, discretisation):
     finer = max(modulus, ratio, key=lambda coefficients: (coefficients.step, len(coefficients.values)))
     if finer.step == 0:
         chosen = slice(None) if len(finer.values) > 1 else slice(1)
-        lame, shear = lame_parameters(modulus.values[modulus.rows[chosen], 0], ratio.values[ratio.rows[chosen], 0])
-        return ISOTROPIC, finer._replace(values=np.stack([lame, shear], axis=1))
-    lame, shear = lame_parameters(_at_points(modulus, discretisation), _at_points(ratio, discretisation))
-    return TANGENT, finer._replace(values=isotropic_stiffness(lame, shear).reshape(-1, 36))
+        lmbda, mu = lame_parameters(modulus.values[modulus.rows[chosen], 0], ratio.values[ratio.rows[chosen], 0])
+        return ISOTROPIC, finer._replace(values=np.stack([lmbda, mu], axis=1))
+    lmbda, mu = lame_parameters(_at_points(modulus, discretisation), _at_points(ratio, discretisation))
+    return TANGENT, finer._replace(values=isotropic_stiffness(lmbda, mu).reshape(-1, 36))
 
 
 def _at_points(coefficients, discretisation):
@@ -110,11 +117,17 @@ def _at_points(coefficients, discretisation):
     return values[:, 0]
 
 
-def isotropic_stiffness(lame, shear):
-    """Voigt stiffness (..., 6, 6) of Lamé's λ and μ (...)."""
-    lame, shear = np.broadcast_arrays(np.asarray(lame, dtype=float), np.asarray(shear, dtype=float))
-    stiffness = np.zeros((*lame.shape, 6, 6))
-    stiffness[..., :3, :3] = lame[..., None, None]
+def isotropic_stiffness(lmbda: ArrayLike, mu: ArrayLike) -> np.ndarray:
+    """Voigt stiffness (..., 6, 6) of Lamé's λ and μ (...), in their unit, for engineering shear strains.
+
+    Examples
+    --------
+    >>> isotropic_stiffness(1.0, 2.0)[0]
+    array([5., 1., 1., 0., 0., 0.])
+    """
+    lmbda, mu = np.broadcast_arrays(np.asarray(lmbda, dtype=float), np.asarray(mu, dtype=float))
+    stiffness = np.zeros((*lmbda.shape, 6, 6))
+    stiffness[..., :3, :3] = lmbda[..., None, None]
     for i in range(6):
-        stiffness[..., i, i] += (2.0 if i < 3 else 1.0) * shear
+        stiffness[..., i, i] += (2.0 if i < 3 else 1.0) * mu
     return stiffness

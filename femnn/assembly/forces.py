@@ -1,19 +1,30 @@
 """Load vectors and internal forces through the fused kernels."""
 
 import numpy as np
+import skfem
 from numba import prange
 
-from femnn.assembly.coefficients import Coefficients
+from femnn.assembly.coefficients import Coefficient, Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import add_stress
+from femnn.assembly.pattern import Pattern
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import LANES, gradients_of_batch, lane_workspace, shape_values
+from femnn.quadrature.rule import Rule
 from femnn.system.compile import njit
 
 BODY_FORCE, INTERNAL_FORCE = 0, 1
 
 
-def assemble_body_force(mesh, rule, force, *, element=None, on_folded="error", pattern=None):
+def assemble_body_force(
+    mesh: skfem.Mesh,
+    rule: Rule,
+    force: Coefficient,
+    *,
+    element: skfem.Element | None = None,
+    on_folded: str = "raise",
+    pattern: Pattern | None = None,
+) -> np.ndarray:
     """Vector of ∫ v · b dx.
 
     Parameters
@@ -37,7 +48,15 @@ def assemble_body_force(mesh, rule, force, *, element=None, on_folded="error", p
     return _vector(BODY_FORCE, discretisation, values, components=values.values.shape[1])
 
 
-def assemble_internal_force(mesh, rule, stress, *, element=None, on_folded="error", pattern=None):
+def assemble_internal_force(
+    mesh: skfem.Mesh,
+    rule: Rule,
+    stress: Coefficient,
+    *,
+    element: skfem.Element | None = None,
+    on_folded: str = "raise",
+    pattern: Pattern | None = None,
+) -> np.ndarray:
     """Vector of ∫ ∇v : σ dx: the forces at the nodes that balance a stress at the points.
 
     Parameters
@@ -74,7 +93,7 @@ def _vector(form, discretisation, coefficients, components):
         discretisation.hexahedra,
         pattern.cells,
         (blocks.order, blocks.elements, blocks.colours),
-        (points.batches, points.first, points.count),
+        (points.batches, points.first, points.counts),
         coefficients,
         LANES,
         result,
@@ -97,14 +116,14 @@ def _fill_vector(form, hexahedra, cells, blocks, points, coefficients, lanes, re
                 e = order[i]
                 force[:] = 0.0
                 for batch in range((count[e] + LANES - 1) // LANES):
-                    own = first[e] + batch
-                    gradients_of_batch(hexahedra, e, batches, own, lanes, work, inverses, columns, gradients)
+                    place = first[e] + batch
+                    gradients_of_batch(hexahedra, e, batches, place, lanes, work, inverses, columns, gradients)
                     for q in range(min(LANES, count[e] - LANES * batch)):
                         row, volume = rows[e] + step * (LANES * batch + q), inverses[72 + q]
                         if form == INTERNAL_FORCE:
                             add_stress(gradients, q, volume, numbers, row, force)
                         else:
-                            shape_values(batches, own, q, values)
+                            shape_values(batches, place, q, values)
                             _add_values(values, volume, numbers, row, force)
                 add_to_nodes(force, e, cells, components, result)
 

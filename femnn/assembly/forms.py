@@ -1,13 +1,27 @@
 """Diffusion and mass through the fused kernels."""
 
-from femnn.assembly.coefficients import Coefficients
+import skfem
+from scipy.sparse import csr_matrix
+
+from femnn.assembly.coefficients import Coefficient, Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import DIFFUSION, MASS
 from femnn.assembly.fused import fill_matrix
+from femnn.assembly.pattern import Pattern
 from femnn.exceptions import ParameterError
+from femnn.quadrature.rule import Rule
 
 
-def assemble_diffusion(mesh, rule, diffusivity=1.0, *, element=None, on_folded="error", pattern=None, out=None):
+def assemble_diffusion(
+    mesh: skfem.Mesh,
+    rule: Rule,
+    diffusivity: Coefficient = 1.0,
+    *,
+    element: skfem.Element | None = None,
+    on_folded: str = "raise",
+    pattern: Pattern | None = None,
+    out: csr_matrix | None = None,
+) -> csr_matrix:
     """Matrix of ∫ ∇v · D ∇u dx for one degree of freedom per node.
 
     Parameters
@@ -32,7 +46,17 @@ def assemble_diffusion(mesh, rule, diffusivity=1.0, *, element=None, on_folded="
     )
 
 
-def assemble_mass(mesh, rule, density=1.0, *, components=1, element=None, on_folded="error", pattern=None, out=None):
+def assemble_mass(
+    mesh: skfem.Mesh,
+    rule: Rule,
+    density: Coefficient = 1.0,
+    *,
+    components: int = 1,
+    element: skfem.Element | None = None,
+    on_folded: str = "raise",
+    pattern: Pattern | None = None,
+    out: csr_matrix | None = None,
+) -> csr_matrix:
     """Matrix of ∫ ρ v · u dx.
 
     Parameters
@@ -55,7 +79,7 @@ def assemble_mass(mesh, rule, density=1.0, *, components=1, element=None, on_fol
     if components not in (1, 3):
         raise ParameterError(f"components is {components!r}; fields have 1 or 3")
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
-    density = Coefficients.of(density, (), discretisation, "density")
+    coefficients = Coefficients.of(density, (), discretisation, "density")
     return fill_matrix(
-        MASS, discretisation.hexahedra, discretisation.pattern, discretisation.points, density, components, out
+        MASS, discretisation.hexahedra, discretisation.pattern, discretisation.points, coefficients, components, out
     )

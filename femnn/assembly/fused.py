@@ -56,17 +56,17 @@ def _fill(form, hexahedra, pattern, blocks, points, coefficients, components, la
                     continue
                 matrix[:] = 0.0
                 for batch in range((count[e] + LANES - 1) // LANES):
-                    own = first[e] + batch
-                    gradients_of_batch(hexahedra, e, batches, own, lanes, work, inverses, columns, gradients)
+                    place = first[e] + batch
+                    gradients_of_batch(hexahedra, e, batches, place, lanes, work, inverses, columns, gradients)
                     if form == ISOTROPIC:
                         add_moments(gradients, inverses, matrix)
                         continue
                     for q in range(min(LANES, count[e] - LANES * batch)):
                         row = rows[e] + step * (LANES * batch + q)
-                        add_point(form, batches, own, q, numbers, row, inverses, gradients, spread, values, matrix)
+                        add_point(form, batches, place, q, numbers, row, inverses, gradients, spread, values, matrix)
                 if form == ISOTROPIC:
-                    lame, shear = numbers[rows[e], 0], numbers[rows[e], 1]
-                    scatter_isotropic(matrix, lame, shear, e, cells, row_starts, slots, places, buffer)
+                    lmbda, mu = numbers[rows[e], 0], numbers[rows[e], 1]
+                    scatter_isotropic(matrix, lmbda, mu, e, cells, row_starts, slots, places, buffer)
                 else:
                     scatter(matrix, e, cells, row_starts, slots, places, components, buffer)
             flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data)
@@ -103,13 +103,13 @@ def scatter(matrix, e, cells, row_starts, slots, places, components, buffer):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
-def scatter_isotropic(moments, lame, shear, e, cells, row_starts, slots, places, buffer):
+def scatter_isotropic(moments, lmbda, mu, e, cells, row_starts, slots, places, buffer):
     """Add the isotropic stiffness of element ``e`` to the buffer, straight from its gradient moments G_ij with i ≤ j.
 
     K[(i, a), (j, b)] = λ G_ij[a, b] + μ G_ij[b, a] + δ_ij μ Σ_k G_kk[a, b], and K is symmetric.
     """
     k = cells.shape[1]
-    both = lame + shear
+    both = lmbda + mu
     for a in range(k):
         place_a = np.uint64(9 * np.int64(places[e, a]))
         width_a = np.uint64(3 * (row_starts[cells[e, a] + 1] - row_starts[cells[e, a]]))
@@ -118,10 +118,10 @@ def scatter_isotropic(moments, lame, shear, e, cells, row_starts, slots, places,
             xy, yx = moments[a, k + b], moments[b, k + a]
             xz, zx = moments[a, 2 * k + b], moments[b, 2 * k + a]
             yz, zy = moments[k + a, 2 * k + b], moments[k + b, 2 * k + a]
-            trace = shear * (x + y + z)
-            k00, k01, k02 = both * x + trace, lame * xy + shear * yx, lame * xz + shear * zx
-            k10, k11, k12 = lame * yx + shear * xy, both * y + trace, lame * yz + shear * zy
-            k20, k21, k22 = lame * zx + shear * xz, lame * zy + shear * yz, both * z + trace
+            trace = mu * (x + y + z)
+            k00, k01, k02 = both * x + trace, lmbda * xy + mu * yx, lmbda * xz + mu * zx
+            k10, k11, k12 = lmbda * yx + mu * xy, both * y + trace, lmbda * yz + mu * zy
+            k20, k21, k22 = lmbda * zx + mu * xz, lmbda * zy + mu * yz, both * z + trace
             place = place_a + np.uint64(3) * np.uint64(slots[e, a, b])
             _add_block(buffer, place, width_a, k00, k01, k02, k10, k11, k12, k20, k21, k22)
             if a != b:

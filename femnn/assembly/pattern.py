@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix, get_index_dtype, issparse
 
 from femnn.assembly.blocks import Blocks
 from femnn.exceptions import MeshError, ParameterError
-from femnn.geometry.mesh import require_vertices
+from femnn.geometry.mesh import require_hexahedra
 from femnn.system.compile import njit
 from femnn.system.memory import require_memory
 
@@ -17,9 +17,9 @@ from femnn.system.memory import require_memory
 _MOST_NEIGHBOURS = 65535
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, eq=False, repr=False)
 class Pattern:
-    """Sparsity of a node-based matrix on a hexahedral mesh.
+    """Sparsity of a node-based matrix on a hexahedral mesh, made by :meth:`of`; its arrays are read-only.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Pattern:
     blocks: Blocks
 
     @classmethod
-    def of(cls, mesh, element=None):
+    def of(cls, mesh: skfem.Mesh, element: skfem.Element | None = None) -> "Pattern":
         """The pattern of a ``skfem.MeshHex`` with the nodes of an element.
 
         Parameters
@@ -56,10 +56,21 @@ class Pattern:
         Raises
         ------
         MeshError
-            If an element names a vertex that the mesh does not have, two elements are the same or overlap in more than
-            a face, or a node has too many neighbours.
+            If the mesh has other cells, an element names a vertex that the mesh does not have, two elements are the
+            same or overlap in more than a face, or a node has too many neighbours.
+        ParameterError
+            If the element is another one; a field of vectors has the pattern of its scalar element.
+
+        Examples
+        --------
+        >>> Pattern.of(skfem.MeshHex().refined())
+        Pattern(8 elements of 8 nodes, 27 nodes, 343 neighbours)
         """
-        require_vertices(mesh)
+        require_hexahedra(mesh)
+        if element is not None and not isinstance(element, skfem.ElementHex1 | skfem.ElementHex2):
+            raise ParameterError(
+                f"{element!r} has no pattern; pass skfem.ElementHex1() or skfem.ElementHex2(), or None"
+            )
         vertices = np.ascontiguousarray(mesh.t.T, dtype=np.int32)
         if element is None or isinstance(element, skfem.ElementHex1):
             cells, n_nodes = vertices, mesh.p.shape[1]
@@ -77,14 +88,23 @@ class Pattern:
             )
         slots = np.empty((*cells.shape, cells.shape[1]), dtype=np.uint16)
         _fill_slots(cells, firsts, members, starts, neighbours, slots)
-        return cls(cells, starts, neighbours, slots, Blocks.of(cells, starts, mesh.p))
+        pattern, blocks = cls(), Blocks.of(cells, starts, mesh.p)
+        arrays = {"cells": cells, "starts": starts, "neighbours": neighbours, "slots": slots}
+        for array in (*arrays.values(), *vars(blocks).values()):
+            array.setflags(write=False)  # the kernels trust them
+        vars(pattern).update(arrays, blocks=blocks)
+        return pattern
+
+    def __repr__(self) -> str:
+        n, k = self.cells.shape
+        return f"Pattern({n} elements of {k} nodes, {self.n_nodes} nodes, {len(self.neighbours)} neighbours)"
 
     @property
-    def n_nodes(self):
+    def n_nodes(self) -> int:
         """Nodes of the mesh, those without elements included."""
         return len(self.starts) - 1
 
-    def require(self, mesh, element):
+    def require(self, mesh: skfem.Mesh, element: skfem.Element) -> None:
         """Raise MeshError unless this pattern was made of the connectivity of ``mesh`` for a scalar ``element``."""
         nodes = 8 if isinstance(element, skfem.ElementHex1) else 27
         if self.cells.shape[1] != nodes:
@@ -98,7 +118,7 @@ class Pattern:
                 "or their vertices differ; pass Pattern.of(mesh), or None"
             )
 
-    def empty_matrix(self, components):
+    def empty_matrix(self, components: int) -> csr_matrix:
         """A CSR matrix with this structure, ``components`` degrees of freedom per node, and data still unset.
 
         All matrices of one pattern share the arrays of their structure, which are therefore read-only; a copy has its
@@ -114,7 +134,7 @@ class Pattern:
         require_memory(8 * len(indices), f"the matrix of {size:,} degrees of freedom and {len(indices):,} entries")
         return csr_matrix((np.empty(len(indices)), indices, indptr), shape=(size, size), copy=False)
 
-    def require_own(self, matrix, components):
+    def require_own(self, matrix: csr_matrix, components: int) -> csr_matrix:
         """The matrix; ParameterError unless it came from this pattern with as many ``components``."""
         indptr, indices = self._scalar_structure if components == 1 else self._vector_structure
         if not issparse(matrix) or matrix.format != "csr":
@@ -123,6 +143,12 @@ class Pattern:
             )
         if not (np.shares_memory(matrix.indices, indices) and np.shares_memory(matrix.indptr, indptr)):
             raise ParameterError("out was not assembled with this pattern; pass pattern= to both calls, or out=None")
+        data = matrix.data
+        if data.shape != indices.shape or data.dtype != float or not (data.flags.carray and data.flags.aligned):
+            raise ParameterError(
+                f"the data of out have been replaced by {data.dtype} {data.shape}, needed are {len(indices)} floats to "
+                "write to; pass out=None"
+            )
         return matrix
 
     @cached_property

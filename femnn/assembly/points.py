@@ -16,7 +16,7 @@ class Points(NamedTuple):
         ξ, η, ζ and weights, eight points at a time; elements that share their points share these.
     first : (n,) int64
         Where the batches of each element start.
-    count : (n,) int64
+    counts : (n,) int64
         Points of each element; 0 for elements that no group holds.
     rows : (n,) int64
         Row of each element's first point in arrays of one row a point: groups follow each other, cells follow each
@@ -27,7 +27,7 @@ class Points(NamedTuple):
 
     batches: np.ndarray
     first: np.ndarray
-    count: np.ndarray
+    counts: np.ndarray
     rows: np.ndarray
     total: int
 
@@ -40,9 +40,9 @@ class Points(NamedTuple):
         for group in groups:
             m, nqp = len(group.cells), group.W.shape[-1]
             sets = 1 if group.X.ndim == 2 and group.W.ndim == 1 else m
-            own = group.X[:, None, :] if group.X.ndim == 2 else group.X
+            X = group.X[:, None, :] if group.X.ndim == 2 else group.X
             added = batches_of_points(
-                np.broadcast_to(own, (3, sets, nqp)).transpose(1, 0, 2), np.broadcast_to(group.W, (sets, nqp))
+                np.broadcast_to(X, (3, sets, nqp)).transpose(1, 0, 2), np.broadcast_to(group.W, (sets, nqp))
             )
             batches.append(added.reshape(-1, 32))
             first[group.cells] = start + (0 if sets == 1 else added.shape[1] * np.arange(m))

@@ -1,1 +1,107 @@
-"""Hexahedra: reading meshes, vertex order, validity, quality, symmetry, random ones."""
+"""Hexahedra as arrays: from meshes, drawn at random, checked for folds, measured, and put into a canonical pose.
+
+Elements are vertex coordinates (n, 8, 3) in scikit-fem's order of vertices; nothing here integrates.
+
+>>> from femnn.geometry import distorted_cube, hexahedra, scaled_jacobian
+>>> scaled_jacobian(hexahedra(distorted_cube(2, 0.0)))
+array([1., 1., 1., 1., 1., 1., 1., 1.])
+"""
+
+from femnn.geometry.canonical_pose import canonical_warps
+from femnn.geometry.coordinates import (
+    TWISTS,
+    directed_coordinates,
+    invariant_coordinates,
+    metric,
+    modes,
+    normalised_coordinates,
+    own_axes,
+    relative_warp,
+)
+from femnn.geometry.families import (
+    cooks_membrane,
+    distorted_cube,
+    kershaw,
+    mirrored_cube,
+    thick_sphere,
+    twisted_beam,
+)
+from femnn.geometry.hexahedron import (
+    EDGES,
+    QUADRATIC_NODES,
+    SIGNS,
+    TO_VTK,
+    VERTICES,
+    jacobian,
+    jacobian_determinant,
+    shape_functions,
+    shape_gradients,
+    trilinear_map,
+)
+from femnn.geometry.mesh import hexahedra
+from femnn.geometry.quality import aspect, distance_from_parallelepiped, scaled_jacobian, signed_volume
+from femnn.geometry.read import read_mesh
+from femnn.geometry.sampling import distorted_hexahedra
+from femnn.geometry.symmetry import (
+    canonical_pose,
+    coordinate_symmetries,
+    symmetries,
+    vertex_permutations,
+    weighted_poses,
+)
+from femnn.geometry.validity import (
+    DEGENERATE,
+    FOLDED,
+    VALID,
+    bernstein_coefficients,
+    classify,
+    require_valid,
+    valid_elements,
+)
+
+__all__ = [
+    "DEGENERATE",
+    "EDGES",
+    "FOLDED",
+    "QUADRATIC_NODES",
+    "SIGNS",
+    "TO_VTK",
+    "TWISTS",
+    "VALID",
+    "VERTICES",
+    "aspect",
+    "bernstein_coefficients",
+    "canonical_pose",
+    "canonical_warps",
+    "classify",
+    "cooks_membrane",
+    "coordinate_symmetries",
+    "directed_coordinates",
+    "distance_from_parallelepiped",
+    "distorted_cube",
+    "distorted_hexahedra",
+    "hexahedra",
+    "invariant_coordinates",
+    "jacobian",
+    "jacobian_determinant",
+    "kershaw",
+    "metric",
+    "mirrored_cube",
+    "modes",
+    "normalised_coordinates",
+    "own_axes",
+    "read_mesh",
+    "relative_warp",
+    "require_valid",
+    "scaled_jacobian",
+    "shape_functions",
+    "shape_gradients",
+    "signed_volume",
+    "symmetries",
+    "thick_sphere",
+    "trilinear_map",
+    "twisted_beam",
+    "valid_elements",
+    "vertex_permutations",
+    "weighted_poses",
+]

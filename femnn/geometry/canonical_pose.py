@@ -9,6 +9,7 @@ from numba import prange
 
 from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import SIGNS
+from femnn.geometry.mesh import element_array
 from femnn.geometry.symmetry import symmetry_index, vertex_permutations
 from femnn.system.compile import njit
 
@@ -79,7 +80,7 @@ def _posed_warps(hexahedra, index, permutations, warps, orders):
 
 def canonical_warps(hexahedra):
     """J₀⁻¹h in the canonical pose (n, 3, 4), and the vertices of each element in the order of its pose (n, 8) int."""
-    x = np.require(hexahedra, dtype=float, requirements="CW")
+    x = element_array(hexahedra)
     warps, orders = np.empty((len(x), 3, 4)), np.empty((len(x), 8), dtype=np.int64)
     _posed_warps(x, symmetry_index(), np.array(vertex_permutations()), warps, orders)
     return warps, orders

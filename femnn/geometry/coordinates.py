@@ -1,6 +1,7 @@
 """Numbers that describe an element's shape: the modes of its map, the paper's 18 coordinates, and invariant ones."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.geometry.hexahedron import SIGNS, VERTICES
 
@@ -11,7 +12,7 @@ TWISTS = np.stack(
 TWISTS.setflags(write=False)
 
 
-def modes(hexahedra):
+def modes(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Centre, linear part and twists of the trilinear map about the element's centre.
 
     x(ξ) = c + J₀ ξ + h · (ξη, ηζ, ζξ, ξηζ) with ξ in [-1, 1]³.
@@ -29,7 +30,7 @@ def modes(hexahedra):
     return centre, linear, twist
 
 
-def relative_warp(hexahedra):
+def relative_warp(hexahedra: ArrayLike) -> np.ndarray:
     """J₀⁻¹h, shape (n, 3, 4): the twists in the element's own axes; infinite where J₀ is singular.
 
     The twelve numbers vanish exactly for parallelepipeds and do not change under affine maps.
@@ -40,7 +41,7 @@ def relative_warp(hexahedra):
     return np.where(singular[:, None, None], np.inf, np.linalg.solve(safe, twist))
 
 
-def own_axes(hexahedra):
+def own_axes(hexahedra: ArrayLike) -> np.ndarray:
     """The elements in their own axes, shape (n, 8, 3): y(ξ) = ξ + J₀⁻¹h · (ξη, ηζ, ζξ, ξηζ), ξ in [-1, 1]³.
 
     What is left of an element when its central parallelepiped is mapped to the cube; det J > 0 in healthy elements.
@@ -48,7 +49,7 @@ def own_axes(hexahedra):
     return SIGNS + np.einsum("ak,eik->eai", TWISTS, relative_warp(hexahedra))
 
 
-def metric(hexahedra):
+def metric(hexahedra: ArrayLike) -> np.ndarray:
     """Shape of the parallelepiped at the centre, shape (n, 6): what J₀ᵀJ₀ says without the size.
 
     The entries (ξξ, ηη, ζζ, ξη, ηζ, ζξ) of ½ log J₀ᵀJ₀ without its trace: logarithms of stretches, so that flat and
@@ -64,7 +65,7 @@ def metric(hexahedra):
     return logarithm[:, [0, 1, 2, 0, 1, 2], [0, 1, 2, 1, 2, 0]]
 
 
-def invariant_coordinates(hexahedra):
+def invariant_coordinates(hexahedra: ArrayLike) -> np.ndarray:
     """The 12 numbers J₀⁻¹h followed by the 6 of :func:`metric`, shape (n, 18).
 
     Invariant to rigid motion and size; the symmetries of the cube permute them and change their signs.
@@ -73,7 +74,7 @@ def invariant_coordinates(hexahedra):
     return np.concatenate([relative_warp(x).reshape(len(x), 12), metric(x)], axis=1)
 
 
-def directed_coordinates(hexahedra):
+def directed_coordinates(hexahedra: ArrayLike) -> np.ndarray:
     """Direction (12) and length of J₀⁻¹h and the 6 of :func:`metric`, shape (n, 19).
 
     What is proportional to a power of the length is a smooth function of these however near a parallelepiped is.
@@ -85,7 +86,7 @@ def directed_coordinates(hexahedra):
     return np.concatenate([direction, length, metric(x)], axis=1)
 
 
-def normalised_coordinates(hexahedra):
+def normalised_coordinates(hexahedra: ArrayLike) -> np.ndarray:
     """The published description of an element: 18 vertex coordinates after a rigid motion and a scaling, (n, 18).
 
     Vertex 000 moves to the origin, vertex 100 onto the x axis, vertex 010 into the plane z = 0, and the cube root of

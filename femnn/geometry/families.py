@@ -33,7 +33,7 @@ _MOST_DISTORTION = 0.4
 _LEAST_SHARE = 1e-2
 
 
-def kershaw(n, epsilon_y=0.3, epsilon_z=0.3):
+def kershaw(n: int, epsilon_y: float = 0.3, epsilon_z: float = 0.3) -> MeshHex:
     """Kershaw's mesh of the unit cube: layers squeezed to alternating ends of y and z, with sheared layers between.
 
     Each element is the exact image of a brick, trilinear on it, so the volume of the mesh is 1 to rounding error.
@@ -85,7 +85,7 @@ def kershaw(n, epsilon_y=0.3, epsilon_z=0.3):
     return _named(mesh, placed, _cube_faces(mesh))
 
 
-def distorted_cube(n, distortion, seed=0):
+def distorted_cube(n: int, distortion: float, seed: int = 0) -> MeshHex:
     """The unit cube in n³ elements whose vertices are moved at random.
 
     Vertices inside move by U(-distortion, distortion)/n in x, y and z. Those on the surface slide within their face
@@ -122,7 +122,7 @@ def distorted_cube(n, distortion, seed=0):
     return _named(mesh, _distort(mesh, (n, n, n), distortion, seed), _cube_faces(mesh))
 
 
-def mirrored_cube(n, distortion, seed=0):
+def mirrored_cube(n: int, distortion: float, seed: int = 0) -> MeshHex:
     """The unit cube in n³ elements that repeat the same 64 shapes: copies of one distorted cube and its mirror images.
 
     Under refinement nothing changes but the size: elements tend neither to parallelepipeds nor to other averages.
@@ -151,13 +151,15 @@ def mirrored_cube(n, distortion, seed=0):
     shape[tuple(np.rint(4.0 * _grid(4, 4, 4).p).astype(int))] = cell.p.T
     lattice = np.rint(n * mesh.p).astype(int)
     copy = np.minimum(lattice // 4, copies - 1)
-    turned = copy % 2 == 1
+    mirrored = copy % 2 == 1
     within = lattice - 4 * copy
-    own = shape[tuple(np.where(turned, 4 - within, within))].T
-    return _named(mesh, (copy + np.where(turned, 1.0 - own, own)) / copies, _cube_faces(mesh))
+    place = shape[tuple(np.where(mirrored, 4 - within, within))].T
+    return _named(mesh, (copy + np.where(mirrored, 1.0 - place, place)) / copies, _cube_faces(mesh))
 
 
-def cooks_membrane(nx, ny=None, nz=1, thickness=1.0, distortion=0.0, seed=0):
+def cooks_membrane(
+    nx: int, ny: int | None = None, nz: int = 1, thickness: float = 1.0, distortion: float = 0.0, seed: int = 0
+) -> MeshHex:
     """Cook's membrane: the tapered, swept panel 48 long, 44 high where it is clamped and 16 at its free end, extruded.
 
     Parameters
@@ -207,7 +209,7 @@ def cooks_membrane(nx, ny=None, nz=1, thickness=1.0, distortion=0.0, seed=0):
     return _named(mesh, place(_distort(mesh, (nx, ny, nz), distortion, seed, place)), names)
 
 
-def twisted_beam(nx, ny=1, nz=1, distortion=0.0, seed=0):
+def twisted_beam(nx: int, ny: int = 1, nz: int = 1, distortion: float = 0.0, seed: int = 0) -> MeshHex:
     """The beam of MacNeal and Harder: 12 long along x, its section of 1.1 × 0.32 turned by 90° from end to end.
 
     Parameters
@@ -251,7 +253,7 @@ def twisted_beam(nx, ny=1, nz=1, distortion=0.0, seed=0):
     return _named(mesh, place(_distort(mesh, (nx, ny, nz), distortion, seed, place)), names)
 
 
-def thick_sphere(n, layers=None, distortion=0.0, seed=0):
+def thick_sphere(n: int, layers: int | None = None, distortion: float = 0.0, seed: int = 0) -> MeshHex:
     """An eighth of a hollow sphere with radii 1 and 2, in three patches that meet on its diagonal.
 
     Parameters

@@ -5,6 +5,7 @@ Everything is written in scikit-fem's vertex order and on its reference cube [0,
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from skfem import ElementHex2
 
 #: Vertices of the reference cube in scikit-fem's order, shape (8, 3).
@@ -38,14 +39,14 @@ EDGES = np.array(
 EDGES.setflags(write=False)
 
 
-def shape_functions(points):
+def shape_functions(points: ArrayLike) -> np.ndarray:
     """Trilinear shape functions N_a, shape (8, ...), at ``points`` of shape (3, ...) in [0, 1]³."""
     xi = np.asarray(points, dtype=float)
     vertices = VERTICES.reshape((8, 3) + (1,) * (xi.ndim - 1))
     return np.prod(np.where(vertices == 1.0, xi, 1.0 - xi), axis=1)
 
 
-def shape_gradients(points):
+def shape_gradients(points: ArrayLike) -> np.ndarray:
     """Reference gradients ∂N_a/∂ξ_k, shape (8, 3, ...), at ``points`` of shape (3, ...) in [0, 1]³."""
     xi = np.asarray(points, dtype=float)
     vertices = VERTICES.reshape((8, 3) + (1,) * (xi.ndim - 1))
@@ -57,17 +58,17 @@ def shape_gradients(points):
     )
 
 
-def trilinear_map(hexahedra, points):
+def trilinear_map(hexahedra: np.ndarray, points: ArrayLike) -> np.ndarray:
     """Physical points x(ξ), shape (n, nqp, 3), of the elements (n, 8, 3) at shared points (3, nqp)."""
     return np.einsum("aq,eai->eqi", shape_functions(points), hexahedra)
 
 
-def jacobian(hexahedra, points):
+def jacobian(hexahedra: np.ndarray, points: ArrayLike) -> np.ndarray:
     """Jacobian J_ik = ∂x_i/∂ξ_k, shape (n, nqp, 3, 3), of the elements (n, 8, 3) at shared points (3, nqp)."""
     return np.einsum("akq,eai->eqik", shape_gradients(points), hexahedra)
 
 
-def jacobian_determinant(hexahedra, points):
+def jacobian_determinant(hexahedra: np.ndarray, points: ArrayLike) -> np.ndarray:
     """det J, shape (n, nqp), of the elements (n, 8, 3) at shared points (3, nqp)."""
     columns = jacobian(hexahedra, points)
     return np.einsum("eqi,eqi->eq", columns[..., 0], np.cross(columns[..., 1], columns[..., 2]))

@@ -2,13 +2,14 @@
 
 import numpy as np
 from numba import prange
+from numpy.typing import ArrayLike
 from skfem import Mesh, MeshHex1
 
 from femnn.exceptions import MeshError
 from femnn.system.compile import njit
 
 
-def hexahedra(mesh):
+def hexahedra(mesh: Mesh) -> np.ndarray:
     """Vertex coordinates of a trilinear hexahedral mesh.
 
     Parameters
@@ -25,6 +26,16 @@ def hexahedra(mesh):
     MeshError
         If the mesh has other cells, quadratic geometry, no cells, or coordinates that are not finite.
     """
+    require_hexahedra(mesh)
+    vertices = np.empty((mesh.nelements, 8, 3))
+    _gather(np.asarray(mesh.p, dtype=float), np.asarray(mesh.t), vertices)
+    if not np.isfinite(vertices).all():
+        _raise_not_finite(vertices)
+    return vertices
+
+
+def require_hexahedra(mesh: Mesh) -> None:
+    """Raise MeshError unless ``mesh`` is a ``skfem.MeshHex`` with straight edges, elements, and vertices for them."""
     if not isinstance(mesh, Mesh):
         raise MeshError(
             f"expected a skfem.MeshHex, got {type(mesh).__name__}; read files with skfem.MeshHex.load(path)"
@@ -39,16 +50,18 @@ def hexahedra(mesh):
     if mesh.nelements == 0:
         raise MeshError("the mesh has no cells; check the file or the selection it came from")
     require_vertices(mesh)
-    vertices = np.empty((mesh.nelements, 8, 3))
-    _gather(np.asarray(mesh.p, dtype=float), np.asarray(mesh.t), vertices)
-    if not np.isfinite(vertices).all():
-        _raise_not_finite(vertices)
-    return vertices
 
 
-def require_vertices(mesh):
-    """Raise MeshError if an element names a vertex that the mesh does not have."""
-    cells, count = mesh.t, mesh.p.shape[1]
+def require_vertices(mesh: Mesh) -> None:
+    """Raise MeshError unless the mesh's arrays have its dimension and every element names vertices that it has."""
+    cells, count = np.asarray(mesh.t), mesh.p.shape[1]
+    expected = (mesh.elem.refdom.nnodes, mesh.elem.refdom.dim())
+    if (len(cells), len(mesh.p)) != expected or cells.dtype.kind not in "iu" or mesh.p.dtype.kind not in "iuf":
+        raise MeshError(
+            f"the mesh has {len(cells)} vertices per element ({cells.dtype}) and {len(mesh.p)} coordinates per vertex "
+            f"({mesh.p.dtype}), a {type(mesh).__name__} has {expected[0]} integers and {expected[1]} real numbers; "
+            "rebuild the mesh from its file"
+        )
     if cells.min() < 0 or cells.max() >= count:
         wrong = int(np.flatnonzero((cells < 0).any(axis=0) | (cells >= count).any(axis=0))[0])
         raise MeshError(
@@ -75,19 +88,33 @@ def _raise_not_finite(vertices):
     )
 
 
-def vertex_array(hexahedra):
-    """What a user passed as vertex coordinates, as a float array of shape (n, 8, 3) with n > 0.
+def element_array(hexahedra: ArrayLike) -> np.ndarray:
+    """Vertex coordinates as a contiguous, writeable float array (n, 8, 3), n = 0 included, for the kernels.
 
     Raises
     ------
     MeshError
-        If it has another shape, is no array of numbers, or holds values that are not finite.
+        If the array has another shape or is no array of numbers.
     """
     try:
-        x = np.asarray(hexahedra, dtype=float)
-    except (TypeError, ValueError) as error:
+        x = np.require(hexahedra, dtype=float, requirements=("C", "W"))
+    except (TypeError, ValueError, RuntimeError) as error:
         raise MeshError(f"hexahedra are no array of numbers: {error}; pass femnn.hexahedra(mesh)") from error
-    if x.ndim != 3 or x.shape[1:] != (8, 3) or len(x) == 0:
+    if x.ndim != 3 or x.shape[1:] != (8, 3):
+        raise MeshError(f"hexahedra have shape {x.shape}; expected (n, 8, 3), as femnn.hexahedra(mesh) gives it")
+    return x
+
+
+def vertex_array(hexahedra: ArrayLike) -> np.ndarray:
+    """Vertex coordinates (n, 8, 3) from a user: at least one element, all numbers finite.
+
+    Raises
+    ------
+    MeshError
+        If the array has another shape, is no array of numbers, or holds values that are not finite.
+    """
+    x = element_array(hexahedra)
+    if len(x) == 0:
         raise MeshError(f"hexahedra have shape {x.shape}; expected (n, 8, 3), as femnn.hexahedra(mesh) gives it")
     if not np.isfinite(x).all():
         element = np.flatnonzero(~np.isfinite(x).all(axis=(1, 2)))[0]

@@ -4,12 +4,13 @@ Definitions after the Verdict library (Stimpson et al., Sandia report SAND2007-1
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.geometry.coordinates import modes, relative_warp
 from femnn.geometry.hexahedron import SIGNS, VERTICES, jacobian, jacobian_determinant
 
 
-def signed_volume(hexahedra):
+def signed_volume(hexahedra: np.ndarray) -> np.ndarray:
     """∫ det J over each element, shape (n,), m³; negative for scikit-fem's own meshes, whose order is left-handed.
 
     Exact: det J has degree 2 along each axis, which 2×2×2 Gauss points integrate.
@@ -18,7 +19,7 @@ def signed_volume(hexahedra):
     return jacobian_determinant(hexahedra, points).mean(axis=1)
 
 
-def scaled_jacobian(hexahedra):
+def scaled_jacobian(hexahedra: np.ndarray) -> np.ndarray:
     """Smallest scaled Jacobian over the vertices and the centre, shape (n,), in [-1, 1]; 1 is a right angle everywhere.
 
     Signed so that a healthy element is positive whatever its handedness; a folded one is negative or near zero.
@@ -32,14 +33,14 @@ def scaled_jacobian(hexahedra):
     return (scaled * handed[:, None]).min(axis=1)
 
 
-def aspect(hexahedra):
+def aspect(hexahedra: ArrayLike) -> np.ndarray:
     """Ratio of the longest to the shortest principal axis (the vectors between opposite face centres), shape (n,)."""
     lengths = np.linalg.norm(modes(hexahedra)[1], axis=1)
     shortest = lengths.min(axis=1)
     return np.divide(lengths.max(axis=1), shortest, out=np.full(len(lengths), np.inf), where=shortest > 0)
 
 
-def distance_from_parallelepiped(hexahedra):
+def distance_from_parallelepiped(hexahedra: ArrayLike) -> np.ndarray:
     """Frobenius norm of J₀⁻¹h, shape (n,): zero for parallelepipeds, which 2×2×2 Gauss points integrate exactly.
 
     Invariant to every affine map of the element, so it measures neither size nor stretch nor shear; infinite where the

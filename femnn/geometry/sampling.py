@@ -13,7 +13,16 @@ from femnn.geometry.validity import VALID, classify
 _MOST_ROUNDS = 200
 
 
-def distorted_hexahedra(n, displacement, seed, aspect=1.0, shear=0.0, structured=0.0, rotated=0.0):
+def distorted_hexahedra(
+    n: int,
+    displacement: float | tuple[float, float],
+    seed: int,
+    *,
+    aspect: float = 1.0,
+    shear: float = 0.0,
+    structured: float = 0.0,
+    rotated: float = 0.0,
+) -> np.ndarray:
     """Unit cubes with every vertex coordinate moved at random; folded ones are drawn again.
 
     Parameters

@@ -8,6 +8,7 @@ from functools import cache
 from itertools import permutations, product
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.geometry.coordinates import TWISTS, relative_warp
 from femnn.geometry.hexahedron import SIGNS
@@ -17,7 +18,7 @@ _TIE = 0.03
 
 
 @cache
-def symmetries():
+def symmetries() -> np.ndarray:
     """The 48 signed permutation matrices Q, shape (48, 3, 3): ξ of the original = Q ξ of the renamed, in [-1, 1]³."""
     matrices = []
     for axes in permutations(range(3)):
@@ -30,7 +31,7 @@ def symmetries():
     return result
 
 
-def permutations_of(points):
+def permutations_of(points: ArrayLike) -> np.ndarray:
     """How each symmetry permutes a point set, shape (48, nqp).
 
     Point q of the renamed cube is point ``[g, q]`` of the original.
@@ -46,7 +47,7 @@ def permutations_of(points):
 
 
 @cache
-def vertex_permutations():
+def vertex_permutations() -> np.ndarray:
     """How each symmetry permutes the vertices, shape (48, 8)."""
     result = permutations_of(0.5 * (SIGNS.T + 1.0))
     result.setflags(write=False)
@@ -54,7 +55,7 @@ def vertex_permutations():
 
 
 @cache
-def coordinate_symmetries():
+def coordinate_symmetries() -> tuple[np.ndarray, np.ndarray]:
     """How each symmetry permutes the 18 invariant coordinates and changes their signs.
 
     Coordinate k of the renamed element is ``sign[g, k]`` times coordinate ``index[g, k]`` of the original, see
@@ -83,7 +84,7 @@ def coordinate_symmetries():
 
 
 @cache
-def symmetry_index():
+def symmetry_index() -> np.ndarray:
     """Index in :func:`symmetries` by the rank of its axes and the bits of its flips."""
     table = np.zeros((3, 3, 3, 2, 2, 2), dtype=np.int64)
     for g, matrix in enumerate(symmetries()):
@@ -93,7 +94,7 @@ def symmetry_index():
     return table
 
 
-def determinant_slopes(warp):
+def determinant_slopes(warp: np.ndarray) -> np.ndarray:
     """Slope of det J / det J₀ along ξ, η, ζ at the centre, shape (n, 3), from J₀⁻¹h of shape (n, 3, 4)."""
     # d(ξη, ηζ, ζξ)/dξ: the trace of J₀⁻¹ ∂h picks, for each axis, the two twists that contain it
     return np.stack(
@@ -101,7 +102,7 @@ def determinant_slopes(warp):
     )
 
 
-def canonical_pose(hexahedra):
+def canonical_pose(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Rename the vertices of each element so that all 48 descriptions of it become one.
 
     In the canonical pose det J grows along every axis at the centre, most along ξ, least along ζ. The pose of an
@@ -121,7 +122,7 @@ def canonical_pose(hexahedra):
     return posed, symmetry
 
 
-def weighted_poses(warp):
+def weighted_poses(warp: np.ndarray) -> np.ndarray:
     """How much each of the 48 poses says about an element, shape (n, 48), from J₀⁻¹h (n, 3, 4); each row sums to 1.
 
     Nearly all elements have all their weight on the canonical pose. Where its choices are nearly tied, on both sides of

@@ -7,11 +7,14 @@ efficient validation of the linear hexahedral element", Procedia Engineering 203
 
 import numpy as np
 from numba import prange
+from numpy.typing import ArrayLike
+from skfem import Mesh
 
-from femnn.exceptions import FoldedElementError, ParameterError
+from femnn.checks import one_of
+from femnn.exceptions import FoldedElementError
 from femnn.geometry.hexahedron import VERTICES, jacobian_determinant
+from femnn.geometry.mesh import element_array, vertex_array
 from femnn.geometry.mesh import hexahedra as mesh_hexahedra
-from femnn.geometry.mesh import vertex_array
 from femnn.system.compile import njit
 
 VALID, FOLDED, DEGENERATE = 0, 1, 2
@@ -91,17 +94,17 @@ def _determinants(hexahedra, bernstein, values):
             _to_bernstein(values[e])
 
 
-def lattice_determinants(hexahedra):
+def lattice_determinants(hexahedra: ArrayLike) -> np.ndarray:
     """det J on the 3×3×3 lattice of vertices, edge middles, face middles and the centre, shape (n, 3, 3, 3)."""
-    x = np.require(hexahedra, dtype=float, requirements="CW")
+    x = element_array(hexahedra)
     values = np.empty((len(x), 3, 3, 3))
     _determinants(x, False, values)
     return values
 
 
-def bernstein_coefficients(hexahedra):
+def bernstein_coefficients(hexahedra: ArrayLike) -> np.ndarray:
     """Bernstein coefficients of det J, shape (n, 3, 3, 3), of the elements (n, 8, 3); they enclose its values."""
-    x = np.require(hexahedra, dtype=float, requirements="CW")
+    x = element_array(hexahedra)
     values = np.empty((len(x), 3, 3, 3))
     _determinants(x, True, values)
     return values
@@ -197,19 +200,19 @@ def _extremes(coefficients):
     return least, most
 
 
-def classify(hexahedra):
+def classify(hexahedra: ArrayLike) -> np.ndarray:
     """Whether each element's det J keeps one sign: VALID, FOLDED or DEGENERATE, shape (n,) of int.
 
     Either sign is healthy: scikit-fem's own meshes have det J < 0. An element is degenerate when det J vanishes
     somewhere without changing sign, a collapsed edge for instance.
     """
-    x = np.require(hexahedra, dtype=float, requirements="CW")
+    x = element_array(hexahedra)
     status = np.empty(len(x), dtype=np.int64)
     _classify(x, status)
     return status
 
 
-def valid_elements(hexahedra, on_folded="error"):
+def valid_elements(hexahedra: np.ndarray, on_folded: str = "raise") -> np.ndarray:
     """Indices of the elements that can be integrated.
 
     Parameters
@@ -217,24 +220,22 @@ def valid_elements(hexahedra, on_folded="error"):
     hexahedra
         Vertex coordinates, shape (n, 8, 3).
     on_folded
-        ``"error"`` raises at the first folded or degenerate element, ``"skip"`` leaves all of them out.
+        ``"raise"`` stops at the first folded or degenerate element, ``"skip"`` leaves all of them out.
 
     Raises
     ------
     FoldedElementError
-        With ``on_folded="error"``; its ``elements`` lists all of them.
+        With ``on_folded="raise"``; its ``elements`` lists all of them.
     ParameterError
         If ``on_folded`` is neither.
     """
-    if on_folded not in ("error", "skip"):
-        raise ParameterError(f"on_folded is {on_folded!r}; it must be 'error' or 'skip'")
-    if on_folded == "error":
+    if one_of("on_folded", on_folded, ("raise", "skip")) == "raise":
         require_valid(hexahedra, "repair the mesh or pass on_folded='skip'")
         return np.arange(len(hexahedra))
     return np.flatnonzero(classify(hexahedra) == VALID)
 
 
-def require_valid(hexahedra, remedy="repair the mesh or leave such elements out"):
+def require_valid(hexahedra: np.ndarray, remedy: str = "repair the mesh or leave such elements out") -> None:
     """Raise FoldedElementError, which names the ``remedy``, unless every element (n, 8, 3) can be integrated."""
     status = classify(hexahedra)
     bad = np.flatnonzero(status != VALID)
@@ -242,7 +243,7 @@ def require_valid(hexahedra, remedy="repair the mesh or leave such elements out"
         raise FoldedElementError(f"{_describe(hexahedra, bad, status)}; {remedy}", bad)
 
 
-def healthy_vertices(mesh):
+def healthy_vertices(mesh: Mesh | np.ndarray) -> np.ndarray:
     """Vertex coordinates (n, 8, 3) of a ``skfem.MeshHex``, or such an array as it is, if every element is healthy.
 
     Raises

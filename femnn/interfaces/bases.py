@@ -9,6 +9,7 @@ import numpy as np
 import skfem
 from skfem.helpers import ddot, dot
 
+from femnn.checks import shaped
 from femnn.interfaces.elements import InterfaceElements, facet_gauss
 
 
@@ -75,17 +76,18 @@ class InterfaceBases:
 
     def separation(self, u):
         """Separation (points, 3) in the frames, facet by facet."""
+        u = shaped("the displacement", u, (self.minus.N,))
         jump = np.asarray(self.plus.interpolate(u)) - np.asarray(self.minus.interpolate(u))
         return np.einsum("ji...,i...->...j", self.frames, jump).reshape(-1, 3)
 
     def force(self, traction):
         """Internal force of tractions (points, 3)."""
-        local = np.asarray(traction).reshape(*self.frames.shape[2:], 3)
+        local = shaped("the traction", traction, (self.points, 3)).reshape(*self.frames.shape[2:], 3)
         return cohesive_force.assemble(self.both, traction=np.einsum("ji...,...j->i...", self.frames, local))
 
     def stiffness(self, tangent):
         """Tangent matrix of the tangents (points, 3, 3) of a law."""
-        local = np.asarray(tangent).reshape(*self.frames.shape[2:], 3, 3)
+        local = shaped("the tangent", tangent, (self.points, 3, 3)).reshape(*self.frames.shape[2:], 3, 3)
         turned = np.einsum("ai...,...ab,bj...->ij...", self.frames, local, self.frames)
         return cohesive_stiffness.assemble(self.both, tangent=turned)
 

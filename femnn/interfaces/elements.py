@@ -7,8 +7,10 @@ the frame, the separation is Q Σ N_a (u⁺_a − u⁻_a), the force ∫ Nᵀ Q�
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from femnn.checks import shaped
 from femnn.exceptions import MeshError, ParameterError
 from femnn.integration.gauss import gauss_legendre
+from femnn.interfaces.split import Interface
 from femnn.system.compile import njit
 
 
@@ -48,6 +50,8 @@ class InterfaceElements:
     """
 
     def __init__(self, interface, quadrature=None):
+        if not isinstance(interface, Interface):
+            raise ParameterError(f"{interface!r} is no interface; pass femnn.Interface.split(mesh, facets)")
         mesh = interface.mesh
         self.interface, self.dim = interface, mesh.dim()
         points, weights = facet_gauss(self.dim) if quadrature is None else _checked(quadrature, self.dim)
@@ -77,12 +81,12 @@ class InterfaceElements:
 
     def separation(self, u):
         """Separation (points, 3) in the frames for displacements ``u`` (ndof,), facet by facet."""
-        return _separation(np.ascontiguousarray(u, dtype=np.float64), self.dofs, self.shapes, self.frames)
+        return _separation(shaped("the displacement", u, (self.ndof,)), self.dofs, self.shapes, self.frames)
 
     def force(self, traction):
         """Internal force (ndof,) of tractions (points, 3)."""
-        force = np.zeros(self.ndof)
-        _add_force(np.ascontiguousarray(traction), self.dofs, self.shapes, self.frames, self.dx, force)
+        force, traction = np.zeros(self.ndof), shaped("the traction", traction, (self.points, 3))
+        _add_force(traction, self.dofs, self.shapes, self.frames, self.dx, force)
         return force
 
     def stiffness(self, tangent):
@@ -94,7 +98,7 @@ class InterfaceElements:
 
     def blocks(self, tangent):
         """Tangent matrix of each element, (n, 2·k·dim, 2·k·dim)."""
-        return _blocks(np.ascontiguousarray(tangent), self.shapes, self.frames, self.dx)
+        return _blocks(shaped("the tangent", tangent, (self.points, 3, 3)), self.shapes, self.frames, self.dx)
 
 
 class SparseSum:
@@ -144,7 +148,10 @@ def _tensor(points, weights, dim):
 
 
 def _checked(quadrature, dim):
-    points, weights = (np.asarray(part, dtype=np.float64) for part in quadrature)
+    try:
+        points, weights = (np.asarray(part, dtype=np.float64) for part in quadrature)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"the quadrature is {quadrature!r}; pass its points and its weights") from error
     if points.ndim != 2 or weights.ndim != 1 or points.shape != (dim - 1, len(weights)):
         raise ParameterError(
             f"the quadrature has points {points.shape} and weights {weights.shape}; pass ({dim - 1}, nqp) and (nqp,)"

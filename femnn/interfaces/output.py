@@ -4,6 +4,30 @@ import meshio
 import numpy as np
 
 from femnn.io.atomic import atomic_write
+from femnn.io.time_series import padded
+
+
+def interface_mesh(interface, dx, fields):
+    """Minus side of an interface as a ``meshio.Mesh`` with the means of fields over each facet, weighted by area.
+
+    Parameters
+    ----------
+    interface
+        :class:`femnn.Interface` of n facets; each gets vertices of its own.
+    dx : (n, nqp)
+        Area that belongs to each integration point.
+    fields
+        Values at the points by name, facet by facet: (n · nqp,) or (n · nqp, k).
+    """
+    corners = interface.minus_vertices
+    cells = np.arange(corners.size).reshape(corners.shape)
+    weights = dx / dx.sum(axis=1, keepdims=True)
+    means = {}
+    for name, values in fields.items():
+        values = np.asarray(values, dtype=float)
+        means[name] = [np.einsum("nq,nq...->n...", weights, values.reshape(*dx.shape, *values.shape[1:]))]
+    kind = "quad" if corners.shape[1] == 4 else "line"
+    return meshio.Mesh(padded(interface.mesh.p.T[corners.ravel()]), [(kind, cells)], cell_data=means)
 
 
 def save_interface(path, elements, u=None, **fields):
@@ -21,18 +45,10 @@ def save_interface(path, elements, u=None, **fields):
         Values at the integration points, (points,) or (points, k): the mean over each facet, weighted by area, is
         written.
     """
-    interface = elements.interface
-    dim, corners = elements.dim, interface.minus_vertices
-    points = np.zeros((corners.size, 3))
-    points[:, :dim] = interface.mesh.p.T[corners.ravel()]
     if u is not None:
-        points[:, :dim] += np.asarray(u).reshape(-1, dim)[corners.ravel()]
         fields = {"separation": elements.separation(u), **fields}
-    cells = np.arange(corners.size).reshape(corners.shape)
-    share = elements.dx / elements.dx.sum(axis=1, keepdims=True)
-    data = {
-        name: [np.einsum("nq,nq...->n...", share, np.asarray(values).reshape(*share.shape, *np.shape(values)[1:]))]
-        for name, values in fields.items()
-    }
+    mesh = interface_mesh(elements.interface, elements.dx, fields)
+    if u is not None:
+        mesh.points += padded(np.asarray(u).reshape(-1, elements.dim)[elements.interface.minus_vertices.ravel()])
     with atomic_write(path) as temporary:
-        meshio.Mesh(points, [("quad" if dim == 3 else "line", cells)], cell_data=data).write(temporary)
+        mesh.write(temporary)

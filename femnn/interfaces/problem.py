@@ -1,16 +1,18 @@
 """A linear elastic body cut by cohesive interfaces, as a problem for femnn's nonlinear solvers."""
 
-import zipfile
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from femnn.exceptions import OutsideRangeError, ParameterError, StateError
+from femnn.checks import one_of, shaped, vector
+from femnn.cohesive.law import State
+from femnn.exceptions import OutsideRangeError, ParameterError, StateError, warn
 from femnn.interfaces.elements import InterfaceElements, SparseSum
-from femnn.io.atomic import atomic_write
+from femnn.io.restart import read_restart, write_restart
 from femnn.solvers.nonlinear.load_path import Heading
+
+_KIND = "state of a cohesive problem"
 
 # Fields of a heading that are numbers, in the order of their arguments.
 _HEADING = ("dt", "length", "longest", "dissipation")
@@ -36,8 +38,8 @@ class CohesiveProblem:
         List of (elements, law): :class:`femnn.interfaces.elements.InterfaceElements` or
         :class:`femnn.interfaces.bases.InterfaceBases` with the law that holds there.
     on_outside
-        What to do when unbroken points leave the range that a recurrent law was trained in: ``"continue"`` counts them
-        in ``outside``, ``"stop"`` raises OutsideRangeError before the state is accepted.
+        Action when unbroken points leave the range that a recurrent law was trained in: ``"warn"`` counts them in
+        ``outside`` and warns at the first of them, ``"raise"`` raises OutsideRangeError before the state is accepted.
 
     Attributes
     ----------
@@ -45,12 +47,11 @@ class CohesiveProblem:
         Accepted history, one for each interface.
     """
 
-    def __init__(self, stiffness, interfaces, on_outside="continue"):
-        if on_outside not in ("continue", "stop"):
-            raise ParameterError(f"on_outside={on_outside!r} is unknown; choose 'continue' or 'stop'")
+    def __init__(self, stiffness, interfaces, *, on_outside="warn"):
         if not interfaces:
             raise ParameterError("a cohesive problem needs at least one (elements, law)")
-        self.interfaces, self.on_outside = list(interfaces), on_outside
+        self.interfaces = list(interfaces)
+        self.on_outside = one_of("on_outside", on_outside, ("warn", "raise"))
         self.stiffness = csr_matrix(stiffness)
         fused = [elements for elements, _ in self.interfaces if isinstance(elements, InterfaceElements)]
         self._sum = SparseSum(self.stiffness, fused)
@@ -59,6 +60,7 @@ class CohesiveProblem:
 
     def residual_and_tangent(self, u):
         """Internal force (n,) and tangent (n, n) at displacements (n,), reached from the accepted states."""
+        u = shaped("the displacement", u, self.stiffness.shape[:1])
         force, blocks, others = self.stiffness @ u, [], []
         self._tried = []
         for (elements, law), state in zip(self.interfaces, self.states, strict=True):
@@ -73,6 +75,7 @@ class CohesiveProblem:
 
     def internal_force(self, u):
         """The force alone."""
+        u = shaped("the displacement", u, self.stiffness.shape[:1])
         force = self.stiffness @ u
         for (elements, law), state in zip(self.interfaces, self.states, strict=True):
             force += elements.force(law.update(elements.separation(u), state).traction)
@@ -82,12 +85,15 @@ class CohesiveProblem:
         """Accept the states of the last evaluation by :meth:`residual_and_tangent`."""
         if self._tried is None:
             return
-        outside = self._count_outside(self._tried)
-        if outside > self.outside and self.on_outside == "stop":
-            raise OutsideRangeError(
-                f"{outside} of {sum(map(len, self._tried))} points have left the range that their law was trained in; "
-                "train the law further out, or pass on_outside='continue' to go on with flagged points"
-            )
+        before, now = self.outside, self._count_outside(self._tried)
+        message = (
+            f"{now} of {sum(map(len, self._tried))} points have left the range that their law was trained in; train "
+            "the law further out"
+        )
+        if now > before and self.on_outside == "raise":
+            raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
+        if now > before == 0:
+            warn(f"{message}, or pass on_outside='raise' to stop there")
         self.states, self._tried = self._tried, None
 
     def rollback(self):
@@ -121,17 +127,13 @@ class CohesiveProblem:
         ``heading`` is that of a :class:`femnn.solvers.nonlinear.load_path.Step` or LoadPath, for
         :func:`femnn.arc_length`.
         """
-        arrays = {"u": np.asarray(u, dtype=np.float64), "t": np.float64(t)}
+        scalars, arrays = {"t": float(t)}, {"u": vector(u, self.stiffness.shape[0], "the displacement")}
         if heading is not None:
             arrays |= {"heading_du": heading.du, "heading": np.array([getattr(heading, name) for name in _HEADING])}
-        for number, state in enumerate(self.states):
-            arrays |= {
-                f"values{number}": state.values,
-                f"outside{number}": state.outside,
-                f"law{number}": np.array(state.law),
-            }
-        with atomic_write(Path(path)) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)
+        for i, state in enumerate(self.states):
+            scalars[f"law{i}"] = state.law
+            arrays |= {f"values{i}": state.values, f"outside{i}": state.outside}
+        write_restart(path, _KIND, scalars, arrays)
 
     def saver(self, path):
         """A ``callback`` for femnn's solvers: every accepted step is saved, so a failure leaves the last one behind."""
@@ -150,28 +152,24 @@ class CohesiveProblem:
         StateError
             If the file is damaged, or is of other laws or another number of points; nothing is changed then.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            count = sum(name.startswith("values") for name in arrays)
-            found = [(str(arrays[f"law{i}"]), arrays[f"values{i}"], arrays[f"outside{i}"]) for i in range(count)]
-            u, t, heading = arrays["u"], float(arrays["t"]), None
-            if "heading" in arrays:
-                heading = Heading(arrays["heading_du"], *arrays["heading"].tolist())
-        except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise StateError(f"{path} is no whole restart file: {error}; start from an older one") from error
-        if len(found) != len(self.states) or len(u) != self.stiffness.shape[0]:
+        file = read_restart(path, _KIND)
+        u, t, heading = file.array("u", (None,)), file.number("t"), None
+        if "heading" in file.arrays:
+            heading = Heading(file.array("heading_du", u.shape), *file.array("heading", (len(_HEADING),)).tolist())
+        states = []
+        for i in range(sum(name.startswith("values") for name in file.arrays)):
+            values = file.array(f"values{i}", (None, None))
+            states.append(State(values, file.text(f"law{i}"), file.array(f"outside{i}", (len(values),), bool)))
+        if len(states) != len(self.states) or len(u) != self.stiffness.shape[0]:
             raise StateError(
-                f"{path} has {len(found)} interfaces and {len(u)} degrees of freedom, this problem {len(self.states)} "
+                f"{path} has {len(states)} interfaces and {len(u)} degrees of freedom, this problem {len(self.states)} "
                 f"and {self.stiffness.shape[0]}; a restart goes with the mesh it was written for"
             )
-        for (law, values, _), state in zip(found, self.states, strict=True):
-            if law != state.law or values.shape != state.values.shape:
+        for loaded, state in zip(states, self.states, strict=True):
+            if loaded.law != state.law or loaded.values.shape != state.values.shape:
                 raise StateError(
-                    f"{path} holds {len(values)} points of {law}, this problem {len(state)} of {state.law}; a restart "
-                    "goes with the laws and the mesh it was written for"
+                    f"{path} holds {len(loaded)} points of {loaded.law}, this problem {len(state)} of {state.law}; a "
+                    "restart goes with the laws and the mesh it was written for"
                 )
-        self.states = [type(state)(values, law, outside) for (law, values, outside), state in
-                       zip(found, self.states, strict=True)]  # fmt: skip
-        self._tried = None
+        self.states, self._tried = states, None
         return Restart(u, t, heading)

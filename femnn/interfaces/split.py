@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
-from skfem import MeshHex1, MeshQuad1
+from skfem import Mesh, MeshHex1, MeshQuad1
 
 from femnn.exceptions import MeshError
 
@@ -28,7 +28,7 @@ class Interface:
         Vertices of each facet, around it; those of the two sides in the same order.
     """
 
-    mesh: object
+    mesh: Mesh
     minus: np.ndarray
     plus: np.ndarray
     minus_vertices: np.ndarray

@@ -46,7 +46,7 @@ class Rule(ABC):
     femnn.bases : One scikit-fem basis for each group of a rule.
     """
 
-    def groups(self, hexahedra: ArrayLike, on_folded: str = "error") -> list[CellGroup]:
+    def groups(self, hexahedra: ArrayLike, on_folded: str = "raise") -> list[CellGroup]:
         """Quadrature points and weights of every element.
 
         Parameters
@@ -54,7 +54,7 @@ class Rule(ABC):
         hexahedra : (n, 8, 3)
             Vertex coordinates in scikit-fem's order, as :func:`femnn.hexahedra` gives them.
         on_folded
-            ``"error"`` raises at folded or degenerate elements; ``"skip"`` leaves them out of all groups.
+            ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out of all groups.
 
         Returns
         -------
@@ -66,7 +66,7 @@ class Rule(ABC):
         MeshError
             If the array has another shape or values that are not finite.
         FoldedElementError
-            With ``on_folded="error"``, and if no healthy element is left.
+            With ``on_folded="raise"``, and if no healthy element is left.
         ParameterError
             If ``on_folded`` is neither.
         """
@@ -79,7 +79,7 @@ class Rule(ABC):
             )
         return [group._replace(cells=valid[group.cells]) for group in self._groups(x[valid])]
 
-    def count_points(self, hexahedra: ArrayLike, on_folded: str = "error") -> int:
+    def count_points(self, hexahedra: ArrayLike, on_folded: str = "raise") -> int:
         """Number of integration points on all these elements; arguments and errors as for :meth:`groups`."""
         return sum(group.n_points for group in self.groups(hexahedra, on_folded))
 

@@ -1,1 +1,31 @@
-"""Poroelasticity with one or two pore systems."""
+"""Poroelastic bodies with one or two systems of pores: consolidation, wells, and pressures that move rock.
+
+A :class:`PorousProblem` is a mesh with a :class:`PorousMedium` or :class:`DualPorousMedium` and :class:`Conditions`;
+its ``step`` goes from one :class:`PorousState` to the next, and :func:`march` makes many of them. The equations are in
+:mod:`femnn.reservoir.problem`, closed solutions to compare with in :mod:`femnn.reservoir.analytic`, and faults in
+:mod:`femnn.reservoir.fault`.
+"""
+
+from femnn.reservoir.analytic import ConsolidatingColumn, MandelSlab
+from femnn.reservoir.conditions import Conditions, Well
+from femnn.reservoir.medium import DualPorousMedium, PoroelasticConstants, PorousMedium
+from femnn.reservoir.output import Series, load_state, save_state
+from femnn.reservoir.problem import MassBalance, PorousProblem, PorousState
+from femnn.solvers.nonlinear.time_march import march
+
+__all__ = [
+    "Conditions",
+    "ConsolidatingColumn",
+    "DualPorousMedium",
+    "MandelSlab",
+    "MassBalance",
+    "PoroelasticConstants",
+    "PorousMedium",
+    "PorousProblem",
+    "PorousState",
+    "Series",
+    "Well",
+    "load_state",
+    "march",
+    "save_state",
+]

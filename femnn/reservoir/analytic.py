@@ -1,10 +1,12 @@
 """Closed solutions of consolidation: Terzaghi's column, a column with two pore systems, and Mandel's slab."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 from scipy.optimize import brentq
 
 from femnn.exceptions import ParameterError
+from femnn.reservoir.medium import PorousMedium
 
 
 class ConsolidatingColumn:
@@ -36,16 +38,16 @@ class ConsolidatingColumn:
         Of the series.
     """
 
-    def __init__(self, medium, length, load, terms=400):
-        given = _uniform(medium)
+    def __init__(self, medium: PorousMedium, length: float, load: float, *, terms: int = 400):
+        constants = _uniform(medium)
         self.length, self.load = float(length), float(load)
-        self.oedometric = given.lame[0] + 2.0 * given.shear[0]
-        self.biot = given.biot[:, 0]
-        self.capacity = given.storage[..., 0] + np.outer(self.biot, self.biot) / self.oedometric
+        self.oedometric = constants.lmbda[0] + 2.0 * constants.mu[0]
+        self.biot = constants.biot[:, 0]
+        self.capacity = constants.storage[..., 0] + np.outer(self.biot, self.biot) / self.oedometric
         self.undrained_pressure = np.linalg.solve(self.capacity, self.biot * load / self.oedometric)
-        conductivity = np.diag(given.mobility[:, 1, 1, 0])
+        conductivity = np.diag(constants.mobility[:, 1, 1, 0])
         # zero for a single system
-        exchange = given.exchange[0] * (2.0 * np.eye(len(self.biot)) - 1.0)
+        exchange = constants.exchange[0] * (2.0 * np.eye(len(self.biot)) - 1.0)
         self._wave = (2.0 * np.arange(terms) + 1.0) * np.pi / (2.0 * self.length)
         modes = [eigh(wave**2 * conductivity + exchange, self.capacity) for wave in self._wave]
         self._rates = np.array([values for values, _ in modes])
@@ -54,7 +56,7 @@ class ConsolidatingColumn:
         self._parts = vectors * (vectors.transpose(0, 2, 1) @ self.capacity @ self.undrained_pressure)[:, None]
 
     @property
-    def time(self):
+    def time(self) -> float:
         """π²/4 over the slowest rate of decay, s: L²/c for one system, half settled at 0.2 of it."""
         return (np.pi / 2.0) ** 2 / self._rates[0].min()
 
@@ -62,13 +64,13 @@ class ConsolidatingColumn:
         """Pressure amplitude of each sine, (terms, s)."""
         return (self._parts * np.exp(-self._rates * t)[:, None]).sum(axis=2)
 
-    def pressure(self, z, t):
+    def pressure(self, z: ArrayLike, t: float) -> np.ndarray:
         """Pressures (s, *z.shape) at depth z (m) and time t > 0 (s)."""
         z = np.asarray(z, dtype=float)
         sines = 2.0 / (self._wave * self.length) * np.sin(z[..., None] * self._wave)
         return np.moveaxis(sines @ self._decayed(t), -1, 0)
 
-    def settlement(self, t):
+    def settlement(self, t: float) -> float:
         """Downward displacement of the top at time t > 0, m."""
         mean = (2.0 / (self._wave * self.length) ** 2) @ self._decayed(t)
         return (self.load - self.biot @ mean) * self.length / self.oedometric
@@ -92,27 +94,27 @@ class MandelSlab:
         Of the series.
     """
 
-    def __init__(self, medium, half_width, half_height, force, terms=200):
-        given = _uniform(medium)
-        if len(given.biot) != 1:
+    def __init__(self, medium: PorousMedium, half_width: float, half_height: float, force: float, *, terms: int = 200):
+        constants = _uniform(medium)
+        if len(constants.biot) != 1:
             raise ParameterError("Mandel's solution is for one pore system; pass a PorousMedium")
         self.a, self.b, self.force = float(half_width), float(half_height), float(force)
-        lame, self.shear = given.lame[0], given.shear[0]
-        biot, storage = given.biot[0, 0], given.storage[0, 0, 0]
-        bulk = lame + 2.0 / 3.0 * self.shear
+        lmbda, self.mu = constants.lmbda[0], constants.mu[0]
+        biot, storage = constants.biot[0, 0], constants.storage[0, 0, 0]
+        bulk = lmbda + 2.0 / 3.0 * self.mu
         undrained = bulk + biot**2 / storage if storage > 0.0 else np.inf
         #: Drained and undrained Poisson's ratios, and Skempton's coefficient.
-        self.poisson = _poisson(bulk, self.shear)
-        self.undrained_poisson = _poisson(undrained, self.shear) if np.isfinite(undrained) else 0.5
+        self.poisson = _poisson(bulk, self.mu)
+        self.undrained_poisson = _poisson(undrained, self.mu) if np.isfinite(undrained) else 0.5
         self.skempton = biot / (storage * undrained) if storage > 0.0 else 1.0 / biot
         #: c, m²/s.
-        self.diffusivity = given.mobility[0, 0, 0, 0] / (storage + biot**2 / (lame + 2.0 * self.shear))
+        self.diffusivity = constants.mobility[0, 0, 0, 0] / (storage + biot**2 / (lmbda + 2.0 * self.mu))
         #: Pressure right after loading, Pa.
         self.undrained_pressure = self.skempton * (1.0 + self.undrained_poisson) * self.force / (3.0 * self.a)
         self._roots = _mandel_roots((1.0 - self.poisson) / (self.undrained_poisson - self.poisson), terms)
 
     @property
-    def time(self):
+    def time(self) -> float:
         """a²/c, s."""
         return self.a**2 / self.diffusivity
 
@@ -120,21 +122,21 @@ class MandelSlab:
         roots = self._roots
         return np.exp(-(roots**2) * t / self.time) / (roots - np.sin(roots) * np.cos(roots))
 
-    def pressure(self, x, t):
+    def pressure(self, x: ArrayLike, t: float) -> np.ndarray:
         """Pressure at distance x from the middle plane and time t > 0, Pa."""
         roots = self._roots
         shape = np.cos(np.asarray(x, dtype=float)[..., None] * roots / self.a) - np.cos(roots)
         return 2.0 * self.undrained_pressure * shape @ (np.sin(roots) * self._decayed(t))
 
-    def displacement(self, x, y, t):
+    def displacement(self, x: ArrayLike, y: ArrayLike, t: float) -> tuple[np.ndarray, np.ndarray]:
         """Displacement outwards at x and upwards at y at time t > 0, m."""
-        roots, decayed, shear = self._roots, self._decayed(t), self.shear
+        roots, decayed, mu = self._roots, self._decayed(t), self.mu
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         mixed = (np.sin(roots) * np.cos(roots) * decayed).sum()
         waves = np.sin(x[..., None] * roots / self.a) @ (np.cos(roots) * decayed)
-        along = self.force / (shear * self.a) * (self.poisson / 2.0 - self.undrained_poisson * mixed)
-        upwards = -self.force / (shear * self.a) * ((1.0 - self.poisson) / 2.0 - (1.0 - self.undrained_poisson) * mixed)
-        return along * x + self.force / shear * waves, upwards * y
+        along = self.force / (mu * self.a) * (self.poisson / 2.0 - self.undrained_poisson * mixed)
+        upwards = -self.force / (mu * self.a) * ((1.0 - self.poisson) / 2.0 - (1.0 - self.undrained_poisson) * mixed)
+        return along * x + self.force / mu * waves, upwards * y
 
 
 def _mandel_roots(ratio, terms):
@@ -149,8 +151,8 @@ def _mandel_roots(ratio, terms):
     return np.array([brentq(function, start, np.pi * (n + 0.5), xtol=1e-14) for n, start in enumerate(starts)])
 
 
-def _poisson(bulk, shear):
-    return (3.0 * bulk - 2.0 * shear) / (2.0 * (3.0 * bulk + shear))
+def _poisson(bulk, mu):
+    return (3.0 * bulk - 2.0 * mu) / (2.0 * (3.0 * bulk + mu))
 
 
 def _uniform(medium):

@@ -19,7 +19,7 @@ class Well(NamedTuple):
     rate: object
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Conditions:
     """Boundary conditions and loads. A boundary that is not named is free of traction and closed to the fluid.
 
@@ -67,13 +67,13 @@ def boundary(mesh, name):
     MeshError
         If the mesh has no such boundary, or it has no facets.
     """
-    known = mesh.boundaries or {}
-    if name not in known:
-        there = ", ".join(repr(own) for own in known) or "none"
+    boundaries = mesh.boundaries or {}
+    if name not in boundaries:
+        names = ", ".join(map(repr, boundaries)) or "none"
         raise MeshError(
-            f"the mesh has no boundary {name!r}, it has {there}; name it with mesh.with_boundaries({{{name!r}: ...}})"
+            f"the mesh has no boundary {name!r}, it has {names}; name it with mesh.with_boundaries({{{name!r}: ...}})"
         )
-    facets = np.asarray(known[name])
+    facets = np.asarray(boundaries[name])
     if len(facets) == 0:
         raise MeshError(f"boundary {name!r} of the mesh has no facets; check how it was named")
     return facets
@@ -109,10 +109,10 @@ def evaluate(value, x, t, what):
         If it is not finite there, or has another shape.
     """
     try:
-        found = np.broadcast_to(np.asarray(value(x, t) if callable(value) else value, dtype=float), x.shape[1:])
+        values = np.broadcast_to(np.asarray(value(x, t) if callable(value) else value, dtype=float), x.shape[1:])
     except (TypeError, ValueError) as error:
         raise ParameterError(f"{what} is no number for each of the places {x.shape[1:]}: {error}") from error
-    if not np.isfinite(found).all():
-        at = x.reshape(len(x), -1)[:, np.flatnonzero(~np.isfinite(found.ravel()))[0]]
+    if not np.isfinite(values).all():
+        at = x.reshape(len(x), -1)[:, np.flatnonzero(~np.isfinite(values.ravel()))[0]]
         raise ParameterError(f"{what} is not finite at x = {at.tolist()}, t = {t:.6g} s; repair the function")
-    return found
+    return values

@@ -19,9 +19,8 @@ class _Integral(NamedTuple):
     what: str
 
     def at(self, t):
-        given = [np.zeros(self.x.shape[1:]) if own is None else evaluate(own, self.x, t, self.what)
-                 for own in self.values]  # fmt: skip
-        return self.matrix @ np.concatenate([own.ravel() for own in given])
+        values = [0.0 if value is None else value for value in self.values]
+        return self.matrix @ np.concatenate([evaluate(value, self.x, t, self.what).ravel() for value in values])
 
 
 class _Prescribed(NamedTuple):
@@ -68,69 +67,69 @@ class Loads:
 
     def force(self, t):
         """Forces (n_u,) at time t."""
-        return sum((own.at(t) for own in self._forces), np.zeros(self._u.N))
+        return sum((integral.at(t) for integral in self._forces), np.zeros(self._u.N))
 
     def inflow(self, t):
         """Volume that wells, fluxes and sources feed per time, (s, n_p)."""
-        return np.array([sum((own.at(t) for own in system), np.zeros(self._p.N)) for system in self._inflows])
+        return np.array([sum((integral.at(t) for integral in system), np.zeros(self._p.N)) for system in self._inflows])
 
     def prescribe(self, x, t, pressures=True):
         """Write the prescribed values of time t into ``x`` (ndof,)."""
-        for own in self._held + (self._drained if pressures else []):
-            x[own.dofs] = evaluate(own.value, own.x, t, own.what)
+        for prescribed in self._held + (self._drained if pressures else []):
+            x[prescribed.dofs] = evaluate(prescribed.value, prescribed.x, t, prescribed.what)
 
     def _add_forces(self, conditions):
-        for name, given in conditions.traction.items():
+        for name, traction in conditions.traction.items():
             what = f"traction on {name!r}"
-            values = per_axis(given, self._mesh.dim(), what)
+            values = per_axis(traction, self._mesh.dim(), what)
             self._forces.append(_integral(self._facets(self._u, name), values, what))
         if conditions.body_force is not None:
             values = per_axis(conditions.body_force, self._mesh.dim(), "body_force")
             self._forces.append(_integral(self._u, values, "body_force"))
 
     def _add_inflows(self, conditions):
-        for name, given in conditions.flux.items():
+        for name, flux in conditions.flux.items():
             what = f"flux into {name!r}"
             basis = self._facets(self._p, name)
-            self._feed(per_system(given, self._systems, what), lambda own, b=basis, w=what: _integral(b, (own,), w))
+            self._feed(per_system(flux, self._systems, what), lambda rate, b=basis, w=what: _integral(b, (rate,), w))
         for well in conditions.wells:
             x = np.asarray(well.x, dtype=float)
             what = f"rate of the well at {x.tolist()}"
             matrix = self._probe(x)
             self._feed(
                 per_system(well.rate, self._systems, what),
-                lambda own, m=matrix, x=x, w=what: _Integral(m, x[:, None], (own,), w),
+                lambda rate, m=matrix, x=x, w=what: _Integral(m, x[:, None], (rate,), w),
             )
         if conditions.source is not None:
             values = per_system(conditions.source, self._systems, "source")
-            self._feed(values, lambda own: _integral(self._p, (own,), "source"))
+            self._feed(values, lambda rate: _integral(self._p, (rate,), "source"))
 
     def _feed(self, values, integral):
-        for inflows, own in zip(self._inflows, values, strict=True):
-            if own is not None:
-                inflows.append(integral(own))
+        for inflows, rate in zip(self._inflows, values, strict=True):
+            if rate is not None:
+                inflows.append(integral(rate))
 
     def _prescribe(self, conditions):
         dim, n_p = self._mesh.dim(), self._p.N
-        for name, given in conditions.displacement.items():
+        for name, values in conditions.displacement.items():
             what = f"displacement of {name!r}"
-            for axis, value in enumerate(per_axis(given, dim, what)):
+            for axis, value in enumerate(per_axis(values, dim, what)):
                 if value is not None:
                     dofs = self._along(name, axis)
                     self._held.append(_Prescribed(dofs, self._u.doflocs[:, dofs], value, what))
         self.drains, taken = {}, [np.zeros(n_p, dtype=bool) for _ in self._systems]
-        for name, given in reversed(list(conditions.pressure.items())):
+        for name, values in reversed(list(conditions.pressure.items())):
             what = f"pressure on {name!r}"
             boundary(self._mesh, name)
             dofs = self._p.get_dofs(name).all()
             self.drains[name] = []
-            for system, value in enumerate(per_system(given, self._systems, what, alike=True)):
-                own = dofs[~taken[system][dofs]] if value is not None else dofs[:0]
-                taken[system][own] = True
-                self.drains[name].append(own)
-                place = self._u.N + system * n_p + own
-                self._drained.append(_Prescribed(place, self._p.doflocs[:, own], value, what))
-        self._drained = [own for own in self._drained if len(own.dofs)]
+            for system, value in enumerate(per_system(values, self._systems, what, alike=True)):
+                drained = dofs[~taken[system][dofs]] if value is not None else dofs[:0]
+                taken[system][drained] = True
+                self.drains[name].append(drained)
+                place = self._u.N + system * n_p + drained
+                self._drained.append(_Prescribed(place, self._p.doflocs[:, drained], value, what))
+        self._drained = [prescribed for prescribed in self._drained if len(prescribed.dofs)]
 
     def _plates(self, rigid):
         taken, plates = self.prescribed_displacement, []
@@ -170,7 +169,7 @@ class Loads:
 
 
 def _united(prescribed):
-    return np.unique(np.concatenate([own.dofs for own in prescribed] or [np.empty(0, dtype=int)]))
+    return np.unique(np.concatenate([part.dofs for part in prescribed] or [np.empty(0, dtype=int)]))
 
 
 def _integral(basis, values, what):
@@ -180,7 +179,7 @@ def _integral(basis, values, what):
     columns = np.arange(components * points).reshape(components, points)
     rows = np.repeat(basis.element_dofs, x.shape[2], axis=1)
     data = np.array([
-        (np.asarray(own[0]) * basis.dx).reshape(components, points) for own in basis.basis
+        (np.asarray(shape[0]) * basis.dx).reshape(components, points) for shape in basis.basis
     ])  # fmt: skip
     rows = np.broadcast_to(rows[:, None], data.shape)
     columns = np.broadcast_to(columns, data.shape)

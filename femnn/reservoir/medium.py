@@ -5,9 +5,10 @@ Biot's theory; E. Detournay and A. H.-D. Cheng, Fundamentals of poroelasticity, 
 """
 
 from dataclasses import dataclass, fields
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from skfem.models.elasticity import lame_parameters
 
 from femnn.exceptions import ParameterError
 
@@ -20,8 +21,8 @@ class PoroelasticConstants(NamedTuple):
 
     Attributes
     ----------
-    lame, shear : (n,)
-        Lamé's drained constants, Pa.
+    lmbda, mu : (n,)
+        Lamé's constants of the drained skeleton, Pa.
     biot : (s, n)
         Share of each pore pressure in the total stress.
     storage : (s, s, n)
@@ -32,15 +33,15 @@ class PoroelasticConstants(NamedTuple):
         Flow from the macropores to the micropores per difference of pressure, 1/(Pa s).
     """
 
-    lame: np.ndarray
-    shear: np.ndarray
+    lmbda: np.ndarray
+    mu: np.ndarray
     biot: np.ndarray
     storage: np.ndarray
     mobility: np.ndarray
     exchange: np.ndarray
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class PorousMedium:
     """An isotropic elastic skeleton with one system of pores. Every entry is one number, or one per element (n,).
 
@@ -67,22 +68,31 @@ class PorousMedium:
         If a number is out of its range, or if the moduli contradict each other.
     """
 
-    systems: ClassVar = ("pores",)
+    systems: ClassVar[tuple[str, ...]] = ("pores",)
 
-    young: float
-    poisson: float
-    permeability: float
-    viscosity: float = 1e-3
-    porosity: float = 0.2
-    fluid_bulk: float = 2.2e9
-    grain_bulk: float | None = None
-    biot: float | None = None
+    young: Any
+    poisson: Any
+    permeability: Any
+    viscosity: Any = 1e-3
+    porosity: Any = 0.2
+    fluid_bulk: Any = 2.2e9
+    grain_bulk: Any = None
+    biot: Any = None
 
-    def __post_init__(self):
+    def __repr__(self) -> str:
+        entries = {field.name: getattr(self, field.name) for field in fields(self)}
+        parts = [
+            f"{name}={value[0]:.6g}" if value.shape == (1,) else f"{name}: {value.shape}"
+            for name, value in entries.items()
+            if value is not None
+        ]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def __post_init__(self) -> None:
         for field in fields(self):
-            given = getattr(self, field.name)
-            if given is not None:
-                object.__setattr__(self, field.name, _numbers(field.name, given))
+            entry = getattr(self, field.name)
+            if entry is not None:
+                object.__setattr__(self, field.name, _numbers(field.name, entry))
         self._check()
 
     def _check(self):
@@ -125,17 +135,17 @@ class PorousMedium:
             )
 
     @property
-    def drained_bulk(self):
+    def drained_bulk(self) -> np.ndarray:
         """Bulk modulus of the drained skeleton, Pa."""
         return self.young / (3.0 * (1.0 - 2.0 * self.poisson))
 
     @property
-    def shear(self):
+    def mu(self) -> np.ndarray:
         """Shear modulus, Pa."""
-        return self.young / (2.0 * (1.0 + self.poisson))
+        return lame_parameters(self.young, self.poisson)[1]
 
     @property
-    def biot_coefficient(self):
+    def biot_coefficient(self) -> np.ndarray:
         """Biot's coefficient of the whole pore space."""
         if self.biot is not None:
             return self.biot
@@ -147,7 +157,7 @@ class PorousMedium:
         return np.zeros(1) if self.biot is None else (1.0 - self.biot) / self.drained_bulk
 
     @property
-    def storage_coefficient(self):
+    def storage_coefficient(self) -> np.ndarray:
         """Fluid stored at constant strain per pressure in the whole pore space, 1/M, 1/Pa."""
         grains = (self.biot_coefficient - self.porosity) * self._grain_compliance()
         return self.porosity / self.fluid_bulk + grains
@@ -162,7 +172,7 @@ class PorousMedium:
     def _exchange(self):
         return np.zeros(1)
 
-    def constants(self, n, dim):
+    def constants(self, n: int, dim: int) -> PoroelasticConstants:
         """Poroelastic constants of ``n`` elements of a ``dim``-dimensional mesh, plane strain in two dimensions.
 
         Raises
@@ -171,22 +181,23 @@ class PorousMedium:
             If an entry has another number of elements or a tensor of another dimension.
         """
         for field in fields(self):
-            given = getattr(self, field.name)
-            if given is not None and given.ndim != 2 and len(given) not in (1, n):
-                what = "tensors" if given.ndim == 3 else "entries"
+            entry = getattr(self, field.name)
+            if entry is not None and entry.ndim != 2 and len(entry) not in (1, n):
+                what = "tensors" if entry.ndim == 3 else "entries"
                 raise ParameterError(
-                    f"{field.name} has {len(given)} {what}, the mesh {n} elements; give one for all or one per element"
+                    f"{field.name} has {len(entry)} {what}, the mesh {n} elements; give one for all or one per element"
                 )
-        fractions = np.array([np.broadcast_to(own, n) for own in self._fractions()])
+        fractions = np.array([np.broadcast_to(fraction, n) for fraction in self._fractions()])
         fluid = self.porosity / self.fluid_bulk
         grains = self.storage_coefficient - fluid
         pairs = fractions[:, None] * fractions[None]
         diagonal = np.eye(len(fractions))[..., None] * fractions[:, None]
-        tensors = [_tensor(own, n, dim) / np.broadcast_to(self.viscosity, n) for own in self._permeabilities()]
-        lame = self.drained_bulk - 2.0 / 3.0 * self.shear
+        viscosity = np.broadcast_to(self.viscosity, n)
+        tensors = [_tensor(permeability, n, dim) / viscosity for permeability in self._permeabilities()]
+        lmbda, mu = lame_parameters(self.young, self.poisson)
         return PoroelasticConstants(
-            np.broadcast_to(lame, n),
-            np.broadcast_to(self.shear, n),
+            np.broadcast_to(lmbda, n),
+            np.broadcast_to(mu, n),
             fractions * self.biot_coefficient,
             diagonal * fluid + pairs * grains,
             np.array(tensors),
@@ -194,7 +205,7 @@ class PorousMedium:
         )
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class DualPorousMedium(PorousMedium):
     """A skeleton with macropores (``permeability``) and micropores, which exchange fluid.
 
@@ -214,11 +225,11 @@ class DualPorousMedium(PorousMedium):
         As :class:`PorousMedium`.
     """
 
-    systems: ClassVar = ("macro", "micro")
+    systems: ClassVar[tuple[str, ...]] = ("macro", "micro")
 
-    macro_fraction: float
-    micro_permeability: float
-    exchange: float
+    macro_fraction: Any
+    micro_permeability: Any
+    exchange: Any
 
     def _check(self):
         super()._check()
@@ -237,10 +248,10 @@ class DualPorousMedium(PorousMedium):
         return self.exchange / self.viscosity
 
 
-def _numbers(name, given):
+def _numbers(name, entry):
     """Entries as an array: (1,) or (n,) of numbers, (dim, dim) or (n, dim, dim) of tensors."""
     try:
-        values = np.atleast_1d(np.asarray(given, dtype=float))
+        values = np.atleast_1d(np.asarray(entry, dtype=float))
     except (TypeError, ValueError) as error:
         raise ParameterError(f"{name} is no number and no array of numbers: {error}") from error
     tensors = name.endswith("permeability") and values.ndim in (2, 3) and values.shape[-1] == values.shape[-2]

@@ -1,6 +1,6 @@
 """States of a porous body as files: for a restart, and for ParaView."""
 
-import zipfile
+import os
 from pathlib import Path
 
 import meshio
@@ -8,17 +8,19 @@ import numpy as np
 from skfem.helpers import grad, sym_grad
 
 from femnn.exceptions import StateError
-from femnn.io.atomic import atomic_write
+from femnn.io.restart import read_restart, write_restart
 from femnn.io.time_series import padded, time_series
+from femnn.reservoir.problem import PorousProblem, PorousState
+
+_KIND = "state of a porous body"
 
 
-def save_state(path, state):
-    """Write a restart file, whole or not at all."""
-    with atomic_write(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, t=np.float64(state.t), u=state.u, p=state.p)
+def save_state(path: str | os.PathLike, state: PorousState) -> None:
+    """Write a :class:`femnn.reservoir.problem.PorousState` as a restart file, whole or not at all."""
+    write_restart(path, _KIND, {"t": float(state.t)}, {"u": state.u, "p": state.p})
 
 
-def load_state(path, problem):
+def load_state(path: str | os.PathLike, problem: PorousProblem) -> PorousState:
     """The state in a restart file.
 
     Raises
@@ -26,11 +28,8 @@ def load_state(path, problem):
     StateError
         If the file is damaged, or is of another problem.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            t, u, p = float(file["t"]), file["u"], file["p"]
-    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise StateError(f"{path} is no whole restart file: {error}; start from an older one") from error
+    file = read_restart(path, _KIND)
+    t, u, p = file.number("t"), file.array("u", (None,)), file.array("p", (None, None))
     try:
         return problem.initial_state(t, u, p)
     except StateError as error:
@@ -52,10 +51,10 @@ class Series:
     problem : PorousProblem
     """
 
-    def __init__(self, path, problem, start=None):
+    def __init__(self, path: str | os.PathLike, problem: PorousProblem, *, start: float | None = None):
         self.path, self._problem, self._files = Path(path), problem, time_series(path, start)
 
-    def write(self, state):
+    def write(self, state: PorousState) -> None:
         """Add a state."""
         mesh = self._problem.displacement_basis.mesh
         cells = [("quad" if mesh.dim() == 2 else "hexahedron", mesh.t[_order(mesh)].T)]
@@ -69,26 +68,26 @@ class Series:
         return {"displacement": padded(displacement), **named("pressure", problem.systems, pressure)}
 
     def _means(self, state):
-        problem, given = self._problem, self._problem.constants
-        share = problem.displacement_basis.dx
-        share = share / share.sum(axis=1, keepdims=True)
-        strain = (sym_grad(problem.displacement_basis.interpolate(state.u)) * share).sum(axis=-1)
+        problem, constants = self._problem, self._problem.constants
+        dx = problem.displacement_basis.dx
+        weights = dx / dx.sum(axis=1, keepdims=True)
+        strain = (sym_grad(problem.displacement_basis.interpolate(state.u)) * weights).sum(axis=-1)
         dim = len(strain)
-        stress = np.zeros((len(share), 3, 3))
-        stress[:, :dim, :dim] = (2.0 * given.shear * strain).transpose(2, 0, 1)
-        stress += (given.lame * np.einsum("iin->n", strain))[:, None, None] * np.eye(3)
+        stress = np.zeros((len(dx), 3, 3))
+        stress[:, :dim, :dim] = (2.0 * constants.mu * strain).transpose(2, 0, 1)
+        stress += (constants.lmbda * np.einsum("iin->n", strain))[:, None, None] * np.eye(3)
         flows = []
-        for mobility, pressure in zip(given.mobility, state.p, strict=True):
-            slope = (grad(problem.pressure_basis.interpolate(pressure)) * share).sum(axis=-1)
+        for mobility, pressure in zip(constants.mobility, state.p, strict=True):
+            slope = (grad(problem.pressure_basis.interpolate(pressure)) * weights).sum(axis=-1)
             flows.append(padded(-np.einsum("ijn,jn->ni", mobility, slope)))
         return {"effective_stress": stress.reshape(-1, 9), **named("darcy_flow", problem.systems, flows)}
 
 
-def named(what, systems, values):
-    """Values of each pore system by name, where a single system needs no name."""
+def named(field, systems, values):
+    """Values of a field in each pore system by name; those of a single system have the name of the field."""
     if len(systems) == 1:
-        return {what: values[0]}
-    return {f"{what}_{name}": own for name, own in zip(systems, values, strict=True)}
+        return {field: values[0]}
+    return {f"{field}_{system}": part for system, part in zip(systems, values, strict=True)}
 
 
 def _order(mesh):

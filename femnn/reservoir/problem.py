@@ -6,7 +6,7 @@
 
 K. Wang and W. C. Sun, CMAME 334 (2018) 337-380, with α_M = ψ α and α_m = (1 − ψ) α. Displacements are quadratic and
 pressures linear (Taylor-Hood: P. J. Phillips and M. F. Wheeler, Computational Geosciences 11 (2007) 131-144). Pressures
-are what exceeds the hydrostatic ones: gravity has gone out with the state of rest.
+are increments over the hydrostatic state.
 """
 
 from dataclasses import dataclass
@@ -14,23 +14,21 @@ from typing import NamedTuple
 
 import numpy as np
 import skfem
+from numpy.typing import ArrayLike
 from scipy.sparse import block_array, csr_array
-from skfem.helpers import ddot, div, dot, grad, mul, sym_grad, trace
+from skfem.helpers import div, dot, grad, mul
+from skfem.models.elasticity import linear_elasticity
 
 from femnn.exceptions import ConvergenceError, FoldedElementError, MeshError, ParameterError, StateError
 from femnn.geometry.mesh import hexahedra, require_vertices
 from femnn.geometry.validity import require_valid
+from femnn.reservoir.conditions import Conditions
 from femnn.reservoir.loads import Loads
+from femnn.reservoir.medium import PorousMedium
 from femnn.solvers.linear.saddle_point import Constraint, Factors
 
 # Three Gauss points per axis: exact for the quadratic displacements of parallelograms and boxes.
 _ORDER = 5
-
-
-@skfem.BilinearForm
-def _elasticity(u, v, w):
-    strain = sym_grad(u)
-    return w["lame"] * trace(strain) * div(v) + 2.0 * w["shear"] * ddot(strain, sym_grad(v))
 
 
 @skfem.BilinearForm
@@ -48,7 +46,7 @@ def _darcy(p, q, w):
     return dot(mul(w["mobility"], grad(p)), grad(q))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PorousState:
     """A moment of a porous body: time (s), displacements (n_u,) in m and pressures (s, n_p) in Pa, all read-only."""
 
@@ -56,12 +54,15 @@ class PorousState:
     u: np.ndarray
     p: np.ndarray
 
-    def __post_init__(self):
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(t = {self.t:.6g} s, {len(self.u)} displacements, pressures {self.p.shape})"
+
+    def __post_init__(self) -> None:
         self.u.setflags(write=False)
         self.p.setflags(write=False)
 
     @property
-    def x(self):
+    def x(self) -> np.ndarray:
         """All unknowns in one vector."""
         return np.concatenate([self.u, self.p.ravel()])
 
@@ -126,9 +127,24 @@ class PorousProblem:
         If the medium or the conditions do not fit the mesh.
     SingularMatrixError
         If the conditions leave a rigid motion free.
+
+    Examples
+    --------
+    >>> medium = PorousMedium(young=1e9, poisson=0.2, permeability=1e-14)
+    >>> drained_top = Conditions(
+    ...     displacement={"bottom": (0.0, 0.0)}, traction={"top": (0.0, -1e6)}, pressure={"top": 0.0}
+    ... )
+    >>> problem = PorousProblem(skfem.MeshQuad().refined(2).with_defaults(), medium, drained_top)
+    >>> problem.step(problem.undrained(), 3600.0)
+    PorousState(t = 3600 s, 162 displacements, pressures (1, 25))
+
+    See Also
+    --------
+    femnn.reservoir.march : many steps, halved where one fails.
+    femnn.reservoir.fault.FaultedReservoir : the same body with a fault.
     """
 
-    def __init__(self, mesh, medium, conditions, theta=1.0):
+    def __init__(self, mesh: skfem.Mesh, medium: PorousMedium, conditions: Conditions, *, theta: float = 1.0):
         if not 0.5 <= theta <= 1.0:
             raise ParameterError(f"theta is {theta}; it must be in [0.5, 1], 1 for the implicit Euler method")
         self.medium, self.conditions, self.theta = medium, conditions, float(theta)
@@ -147,12 +163,12 @@ class PorousProblem:
         self._factors = Factors(self.n_u)
 
     @property
-    def n_u(self):
+    def n_u(self) -> int:
         """Number of displacements."""
         return self.displacement_basis.N
 
     def _assemble(self):
-        given, s = self.constants, len(self.systems)
+        constants, s = self.constants, len(self.systems)
         u, p = self.displacement_basis, self.pressure_basis
 
         def field(values):
@@ -164,15 +180,17 @@ class PorousProblem:
         def blocks(of_pair):
             return csr_array(block_array([[of_pair(i, j) for j in range(s)] for i in range(s)]))
 
-        self._stiffness = csr_array(_elasticity.assemble(u, lame=field(given.lame), shear=field(given.shear)))
-        self._swelling = csr_array(block_array([[_swelling.assemble(u, p, biot=field(own))] for own in given.biot]))
-        self._storage = blocks(lambda i, j: mass(given.storage[i, j]))
-        darcy = [_darcy.assemble(p, mobility=field(own)) for own in given.mobility]
+        self._stiffness = csr_array(linear_elasticity(field(constants.lmbda), field(constants.mu)).assemble(u))
+        self._swelling = csr_array(
+            block_array([[_swelling.assemble(u, p, biot=field(biot))] for biot in constants.biot])
+        )
+        self._storage = blocks(lambda i, j: mass(constants.storage[i, j]))
+        darcy = [_darcy.assemble(p, mobility=field(mobility)) for mobility in constants.mobility]
         self._darcy = blocks(lambda i, j: darcy[i] if i == j else None)
-        self._exchange = csr_array(mass(given.exchange))
+        self._exchange = csr_array(mass(constants.exchange))
         self._flow = self._darcy + blocks(lambda i, j: self._exchange if i == j else -self._exchange)
 
-    def initial_state(self, t=0.0, u=None, p=None):
+    def initial_state(self, t: float = 0.0, u: ArrayLike | None = None, p: ArrayLike | None = None) -> PorousState:
         """State of rest, or one with displacements (n_u,) and pressures (s, n_p) that are given.
 
         Raises
@@ -181,20 +199,20 @@ class PorousProblem:
             If they have other shapes or are not finite.
         """
         shapes = {"displacements": (self.n_u,), "pressures": (len(self.systems), self.pressure_basis.N)}
-        found = []
-        for (name, shape), own in zip(shapes.items(), (u, p), strict=True):
-            own = np.zeros(shape) if own is None else np.array(own, dtype=float)
-            if own.shape != shape or not np.isfinite(own).all():
-                raise StateError(f"the {name} have shape {own.shape}; they must be {shape} and finite")
-            found.append(own)
-        return PorousState(float(t), *found)
+        fields = []
+        for (name, shape), values in zip(shapes.items(), (u, p), strict=True):
+            values = np.zeros(shape) if values is None else np.array(values, dtype=float)
+            if values.shape != shape or not np.isfinite(values).all():
+                raise StateError(f"the {name} have shape {values.shape}; they must be {shape} and finite")
+            fields.append(values)
+        return PorousState(float(t), *fields)
 
-    def undrained(self, state=None):
+    def undrained(self, state: PorousState | None = None) -> PorousState:
         """State right after the loads of its time came on, before any fluid could flow; prescribed pressures wait."""
         state = self.initial_state() if state is None else state
         return self._solve(state, 0.0, self._closed)
 
-    def step(self, state, dt):
+    def step(self, state: PorousState, dt: float) -> PorousState:
         """State after a time step ``dt`` (s) from ``state``, which is left as it is.
 
         Raises
@@ -210,12 +228,12 @@ class PorousProblem:
             raise ParameterError(f"the time step is {dt} s; it must be positive")
         return self._solve(state, dt, self.constraint)
 
-    def tangent(self, dt):
+    def tangent(self, dt: float) -> csr_array:
         """Derivative of :meth:`residual` by x: symmetric, indefinite."""
         fluid = self._storage + dt * self.theta * self._flow
         return csr_array(block_array([[self._stiffness, -self._swelling.T], [-self._swelling, -fluid]]))
 
-    def residual(self, x, state, dt):
+    def residual(self, x: np.ndarray, state: PorousState, dt: float) -> np.ndarray:
         """Forces out of balance (n_u,), then volumes out of balance of each system, with the sign of sources.
 
         Parameters
@@ -231,24 +249,24 @@ class PorousProblem:
         strained, pressed, injected, _, lost = self.volumes(u, p, state, dt)
         return np.concatenate([force, injected - strained - pressed - lost])
 
-    def balance(self, old, new):
+    def balance(self, old: PorousState, new: PorousState) -> MassBalance:
         """:class:`MassBalance` of the step from one state to the other."""
         dt, s = new.t - old.t, len(self.systems)
         volumes = self.volumes(new.u, new.p.ravel(), old, dt)
-        strained, pressed, injected, exchanged, lost = (own.reshape(s, -1) for own in volumes)
+        strained, pressed, injected, exchanged, lost = (volume.reshape(s, -1) for volume in volumes)
         reaction = strained + pressed + lost - injected
         through = {
-            name: np.array([own[dofs].sum() for own, dofs in zip(reaction, of_systems, strict=True)])
+            name: np.array([volume[dofs].sum() for volume, dofs in zip(reaction, of_systems, strict=True)])
             for name, of_systems in self.loads.drains.items()
         }
-        stored, injected, exchanged = (own.sum(axis=1) for own in (strained + pressed, injected, exchanged))
+        stored, injected, exchanged = (volume.sum(axis=1) for volume in (strained + pressed, injected, exchanged))
         supplied = [injected, exchanged, *through.values()]
         # a closed system stores nothing in all, but moves fluid from place to place
-        moved = np.abs(strained).sum(axis=1) + np.abs(pressed).sum(axis=1) + sum(np.abs(own) for own in supplied)
+        moved = np.abs(strained).sum(axis=1) + np.abs(pressed).sum(axis=1) + sum(np.abs(volume) for volume in supplied)
         error = np.divide(np.abs(stored - sum(supplied)), moved, out=np.zeros(s), where=moved > 0.0)
         return MassBalance(stored, injected, exchanged, through, error)
 
-    def volumes(self, u, p, old, dt):
+    def volumes(self, u: np.ndarray, p: np.ndarray, old: PorousState, dt: float) -> tuple[np.ndarray, ...]:
         """By test function: gained by strain, by pressure, fed, got by exchange; lost by flow and exchange."""
         change = p - old.p.ravel()
         during = old.p.ravel() + self.theta * change
@@ -312,9 +330,9 @@ def _check_unfolded(mesh):
     determinant = mesh.mapping().detDF(mesh.elem.refdom.p)
     folded = np.flatnonzero(~((determinant > 0.0).all(axis=1) | (determinant < 0.0).all(axis=1)))
     if len(folded):
-        found = determinant[folded[0]]
+        values = determinant[folded[0]]
         raise FoldedElementError(
-            f"element {folded[0]} is folded or degenerate: its det J goes from {found.min():.4g} to {found.max():.4g}, "
-            f"one of {len(folded)} such elements; repair the mesh",
+            f"element {folded[0]} is folded or degenerate: its det J goes from {values.min():.4g} to "
+            f"{values.max():.4g}, one of {len(folded)} such elements; repair the mesh",
             folded,
         )

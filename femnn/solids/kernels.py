@@ -14,11 +14,11 @@ _CHUNK = 64
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
-def _gather(displacement, e, cells, own):
+def _gather(displacement, e, cells, element_u):
     k = cells.shape[1]
     for a in range(k):
         for i in range(3):
-            own[i * k + a] = displacement[3 * cells[e, a] + i]
+            element_u[i * k + a] = displacement[3 * cells[e, a] + i]
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
@@ -28,13 +28,13 @@ def fill_strains(hexahedra, cells, points, rows, displacement, lanes, strains):
     k = cells.shape[1]
     for chunk in prange((cells.shape[0] + _CHUNK - 1) // _CHUNK):
         work, inverses, columns, gradients = lane_workspace(k)
-        own = np.empty(3 * k)
+        element_u = np.empty(3 * k)
         for e in range(chunk * _CHUNK, min(cells.shape[0], (chunk + 1) * _CHUNK)):
-            _gather(displacement, e, cells, own)
+            _gather(displacement, e, cells, element_u)
             for batch in range((count[e] + LANES - 1) // LANES):
                 gradients_of_batch(hexahedra, e, batches, first[e] + batch, lanes, work, inverses, columns, gradients)
                 for q in range(min(LANES, count[e] - LANES * batch)):
-                    strain_at_point(gradients, q, own, strains, rows[e] + LANES * batch + q)
+                    strain_at_point(gradients, q, element_u, strains, rows[e] + LANES * batch + q)
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
@@ -57,7 +57,7 @@ def integrate_law(
             buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3) if wanted else 0)
             work, inverses, columns, gradients = lane_workspace(k)
             spread, matrix = np.empty((9, 3 * k)), np.empty((3 * k, 3 * k))
-            own, own_force = np.empty(3 * k), np.empty(3 * k)
+            element_u, element_force = np.empty(3 * k), np.empty(3 * k)
             strains, stresses, tangents = np.empty((1, size)), np.empty((1, size)), np.empty((1, size * size))
             strain, stress, tangent = strains.reshape(size), stresses.reshape(size), tangents.reshape((size, size))
             state, new_state = np.empty(old.shape[1]), np.empty(old.shape[1])
@@ -65,15 +65,15 @@ def integrate_law(
                 e = order[i]
                 if count[e] == 0:
                     continue
-                _gather(displacement, e, cells, own)
+                _gather(displacement, e, cells, element_u)
                 matrix[:] = 0.0
-                own_force[:] = 0.0
+                element_force[:] = 0.0
                 for q in range(count[e]):
                     lane = q % LANES
                     if lane == 0:
                         batch = first[e] + q // LANES
                         gradients_of_batch(hexahedra, e, batches, batch, lanes, work, inverses, columns, gradients)
-                    strain_at_point(gradients, lane, own, strains, 0)
+                    strain_at_point(gradients, lane, element_u, strains, 0)
                     _take(old, rows[e] + q, state, new_state)
                     # what a law leaves out
                     stress[:] = np.nan
@@ -81,11 +81,11 @@ def integrate_law(
                     law(strain, state, parameters, stress, tangent, new_state)
                     new[rows[e] + q] = new_state
                     failed[e] |= not (_are_finite(stress) and _are_finite(new_state))
-                    add_stress(gradients, lane, inverses[72 + lane], stresses, 0, own_force)
+                    add_stress(gradients, lane, inverses[72 + lane], stresses, 0, element_force)
                     if wanted:
                         failed[e] |= not _are_finite(tangents[0])
                         add_tangent(gradients, lane, inverses[72 + lane], tangents, 0, spread, matrix)
-                add_to_nodes(own_force, e, cells, 3, force)
+                add_to_nodes(element_force, e, cells, 3, force)
                 if wanted:
                     scatter(matrix, e, cells, row_starts, slots, places, 3, buffer)
             if wanted:

@@ -1,12 +1,15 @@
 """Constitutive laws at the integration points of a solid: what one must offer, and laws written as Numba functions."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
 import numba
 import numpy as np
 from numba import prange, types
+from numpy.typing import ArrayLike
 
+from femnn.checks import one_of, shaped
 from femnn.exceptions import LawError, ParameterError
 from femnn.system.compile import njit
 
@@ -30,10 +33,10 @@ class ConstitutiveLaw(Protocol):
 
     kinematics: str
 
-    def initial_state(self, n):
+    def initial_state(self, n: int) -> np.ndarray:
         """State of ``n`` virgin points, an array (n, ...) of floats; (n, 0) for a law without memory."""
 
-    def update(self, strain, state):
+    def update(self, strain: np.ndarray, state: np.ndarray) -> tuple:
         """Stress, tangent and new state of n points; ``state``, that of the last equilibrium, is left as it is."""
 
 
@@ -47,7 +50,8 @@ class PointLaw:
         It reads the first three and fills the last three, all of them arrays: for small strains (6,), (s,), (p,), (6,),
         (6, 6), (s,); for finite strains gradient, stress and tangent are (9,), (9,), (9, 9), row by row. Where the law
         has no answer (a local iteration that fails) it fills ``stress`` with NaN or raises: the step is cut. A function
-        is compiled once for all parameters.
+        is compiled once for all parameters; it is first called as it is, at two small strains, to see that it stays
+        within its arrays.
     parameters
         Numbers of the material (p,).
     initial_state
@@ -58,33 +62,60 @@ class PointLaw:
     Raises
     ------
     ParameterError
-        If these are no numbers, or Numba cannot compile the function.
+        If these are no numbers, Numba cannot compile the function, or it reaches beyond its arrays.
     """
 
-    def __init__(self, function, parameters=(), initial_state=(), kinematics="small"):
-        if kinematics not in SIZES:
-            raise ParameterError(f"kinematics is {kinematics!r}; it must be 'small' or 'finite'")
-        self.kinematics = kinematics
+    def __init__(
+        self,
+        function: Callable,
+        parameters: ArrayLike = (),
+        *,
+        initial_state: ArrayLike = (),
+        kinematics: str = "small",
+    ):
+        self.kinematics = one_of("kinematics", kinematics, tuple(SIZES))
         self.parameters = _finite_vector(parameters, "parameters")
         self.virgin = _finite_vector(initial_state, "initial_state")
         self.compiled = _compiled(function)
+        self._check_places(getattr(function, "py_func", function))
 
-    def initial_state(self, n):
+    def initial_state(self, n: int) -> np.ndarray:
         """State of ``n`` virgin points, (n, s)."""
         return np.tile(self.virgin, (n, 1))
 
-    def update(self, strain, state):
+    def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Stress, tangent and new state of n points, shaped as :class:`ConstitutiveLaw` says."""
         size = SIZES[self.kinematics]
-        shape = (6,) if size == 6 else (3, 3)
-        strain = np.ascontiguousarray(strain, dtype=float).reshape(-1, size)
-        n = len(strain)
-        state = np.ascontiguousarray(state, dtype=float).reshape(n, len(self.virgin))
+        n, shape = len(np.atleast_1d(strain)), (6,) if size == 6 else (3, 3)
+        strain = shaped("strain", strain, (n, *shape)).reshape(n, size)
+        state = shaped("state", state, (n, len(self.virgin)))
         stress, tangent, new_state = np.empty((n, size)), np.empty((n, size, size)), state.copy()
         _update(self.compiled, strain, state, self.parameters, stress, tangent, new_state)
         return stress.reshape(n, *shape), tangent.reshape(n, *shape, *shape), new_state
 
-    def __repr__(self):
+    def _check_places(self, function):
+        """Raise ParameterError if the function reads or writes beyond its arrays: compiled, it would do so unseen."""
+        size, state = SIZES[self.kinematics], len(self.virgin)
+        for strain in (0.0, 1e-2):
+            try:
+                with np.errstate(all="ignore"):
+                    function(
+                        np.full(size, strain),
+                        self.virgin.copy(),
+                        self.parameters.copy(),
+                        np.empty(size),
+                        np.zeros((size, size)),
+                        self.virgin.copy(),
+                    )
+            except IndexError as error:
+                raise ParameterError(
+                    f"the law {getattr(function, '__name__', function)!r} reaches beyond its arrays: {error}; it gets "
+                    f"{size} numbers of strain, {state} of state and {len(self.parameters)} parameters"
+                ) from error
+            except Exception:  # a law may raise where it has no answer
+                continue
+
+    def __repr__(self) -> str:
         return f"PointLaw({self.compiled.__name__}, {self.kinematics} strains, state of {len(self.virgin)})"
 
 
@@ -95,9 +126,7 @@ def check_law(law):
         raise ParameterError(
             f"{type(law).__name__} has no {' and no '.join(missing)}; see femnn.ConstitutiveLaw for what one must have"
         )
-    kinematics = getattr(law, "kinematics", None)
-    if kinematics not in SIZES:
-        raise ParameterError(f"{type(law).__name__}.kinematics is {kinematics!r}; it must be 'small' or 'finite'")
+    one_of(f"{type(law).__name__}.kinematics", getattr(law, "kinematics", None), tuple(SIZES))
 
 
 def virgin_state(law, n):
@@ -155,13 +184,13 @@ def _listed(shapes):
     return ", ".join(map(str, shapes)) or "none"
 
 
-def _finite_vector(given, name):
+def _finite_vector(numbers, name):
     try:
-        values = np.atleast_1d(np.array(given, dtype=float))
+        values = np.atleast_1d(np.array(numbers, dtype=float))
     except (TypeError, ValueError) as error:
         raise ParameterError(f"{name} of the law are no numbers: {error}") from error
     if values.ndim != 1 or not np.isfinite(values).all():
-        raise ParameterError(f"{name} of the law are {given!r}; give a list of finite numbers")
+        raise ParameterError(f"{name} of the law are {numbers!r}; give a list of finite numbers")
     return values
 
 

@@ -1,17 +1,24 @@
 """A solid with a constitutive law at its integration points: internal forces, tangents and a state to roll back."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import skfem
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_matrix
 
 from femnn.assembly.coefficients import Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import TANGENT
 from femnn.assembly.forces import internal_force
 from femnn.assembly.fused import fill_matrix, structure
-from femnn.checks import vector
-from femnn.exceptions import LawError, StateError
+from femnn.assembly.pattern import Pattern
+from femnn.checks import shaped, vector
+from femnn.exceptions import LawError, ParameterError, StateError
 from femnn.integration.vector_kernels import LANES
+from femnn.quadrature.rule import CellGroup, Rule
 from femnn.solids.kernels import fill_strains, integrate_law
-from femnn.solids.laws import SIZES, PointLaw, check_law, updated, virgin_state
+from femnn.solids.laws import SIZES, ConstitutiveLaw, PointLaw, check_law, updated, virgin_state
 from femnn.system.memory import require_memory
 
 
@@ -31,32 +38,46 @@ class Solid:
     MeshError, FoldedElementError, ParameterError, MemoryError
     """
 
-    def __init__(self, mesh, rule, law, *, element=None, on_folded="error", pattern=None):
+    def __init__(
+        self,
+        mesh: skfem.Mesh,
+        rule: Rule,
+        law: ConstitutiveLaw,
+        *,
+        element: skfem.Element | None = None,
+        on_folded: str = "raise",
+        pattern: Pattern | None = None,
+    ):
         check_law(law)
         self.law = law
         self.discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
         total = self.discretisation.points.total
         state = virgin_state(law, total)
+        if isinstance(law, PointLaw) and state.shape != (total, len(law.virgin)):
+            raise ParameterError(
+                f"{law!r} has an initial state of shape {state.shape}; the compiled law writes "
+                f"{(total, len(law.virgin))}"
+            )
         self._shape = state.shape[1:]
         self._state = np.ascontiguousarray(state.reshape(total, -1))
         self._trial = None
 
     @property
-    def n_dofs(self):
+    def n_dofs(self) -> int:
         """Degrees of freedom: three per node, numbered like those of ``skfem.ElementVector(element)``."""
         return 3 * self.discretisation.pattern.n_nodes
 
     @property
-    def groups(self):
+    def groups(self) -> list[CellGroup]:
         """The groups of the rule; ``groups[i].cells`` are the elements of ``states[i]``."""
         return self.discretisation.groups
 
     @property
-    def states(self):
+    def states(self) -> list[np.ndarray]:
         """The committed state: a copy (m, nqp, ...) for each group of the rule."""
         return self._per_group(self._state.reshape(len(self._state), *self._shape).copy())
 
-    def restore(self, states):
+    def restore(self, states: Sequence[ArrayLike]) -> None:
         """Make ``states``, as :attr:`states` gave them, the committed state.
 
         Raises
@@ -64,21 +85,20 @@ class Solid:
         StateError
             If they are those of another mesh, rule or law; nothing is changed then.
         """
-        own = self.states
-        shapes, expected = [np.shape(state) for state in states], [state.shape for state in own]
+        shapes, expected = [np.shape(state) for state in states], [state.shape for state in self.states]
         if shapes != expected:
             raise StateError(f"the states have the shapes {shapes}, this solid {expected}; restore what it gave itself")
         committed = np.empty_like(self._state)
         for view, state in zip(self._per_group(committed), states, strict=True):
-            view[:] = np.reshape(state, view.shape)
+            view[:] = shaped("a state", state, np.shape(state)).reshape(view.shape)
         self._state, self._trial = committed, None
 
-    def strains(self, u):
+    def strains(self, u: ArrayLike) -> list[np.ndarray]:
         """Strains (m, nqp, 6) or displacement gradients (m, nqp, 3, 3) at displacement ``u``, for each group."""
         strains = self._strains(self._displacement(u))
         return self._per_group(strains if strains.shape[1] == 6 else strains.reshape(-1, 3, 3))
 
-    def stresses(self, u):
+    def stresses(self, u: ArrayLike) -> list[np.ndarray]:
         """Stresses at displacement ``u`` from the committed state, for each group; nothing changes."""
         strains, stresses = self._strains(self._displacement(u)), []
         for strain, state, group in zip(
@@ -89,7 +109,7 @@ class Solid:
             stresses.append(stress.reshape(m, nqp, *((6,) if stress.shape[1] == 6 else (3, 3))))
         return stresses
 
-    def residual_and_tangent(self, u):
+    def residual_and_tangent(self, u: ArrayLike) -> tuple[np.ndarray, csr_matrix]:
         """Internal force (n_dofs,) and tangent (csr_matrix) at displacement ``u``, from the committed state.
 
         Raises
@@ -105,19 +125,19 @@ class Solid:
         matrix = fill_matrix(TANGENT, d.hexahedra, d.pattern, d.points, coefficients, 3)
         return internal_force(d, Coefficients(stress, d.points.rows, 1)), matrix
 
-    def internal_force(self, u):
+    def internal_force(self, u: ArrayLike) -> np.ndarray:
         """Internal force (n_dofs,) alone, as :meth:`residual_and_tangent`."""
         if isinstance(self.law, PointLaw):
             return self._integrated(u, tangent=False)[0]
         stress, _ = self._evaluated(u)
         return internal_force(self.discretisation, Coefficients(stress, self.discretisation.points.rows, 1))
 
-    def commit(self):
+    def commit(self) -> None:
         """Make the state of the last evaluation the committed one."""
         if self._trial is not None:
             self._state, self._trial = self._trial, None
 
-    def rollback(self):
+    def rollback(self) -> None:
         """Forget the last evaluation."""
         self._trial = None
 
@@ -125,7 +145,7 @@ class Solid:
         return self.discretisation.points.per_group(values, self.groups)
 
     def _displacement(self, u):
-        return np.ascontiguousarray(vector(u, self.n_dofs, "the displacement"))
+        return vector(u, self.n_dofs, "the displacement")
 
     def _strains(self, u):
         d = self.discretisation

@@ -7,7 +7,7 @@ from skfem.models.elasticity import lame_parameters, linear_elasticity
 from support.forms import laplace, measure
 
 import femnn
-from femnn.geometry.families import distorted_cube
+from femnn.geometry import distorted_cube
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.gauss import tensor_gauss
 

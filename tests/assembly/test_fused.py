@@ -9,10 +9,10 @@ import skfem
 from support.rules import OwnPoints
 
 import femnn
+from femnn.assembly import Pattern
 from femnn.assembly import pattern as pattern_module
 from femnn.assembly.blocks import ELEMENTS, _colours
-from femnn.assembly.pattern import Pattern
-from femnn.geometry.families import distorted_cube
+from femnn.geometry import distorted_cube
 from femnn.integration.stiffness import elasticity_stiffness
 
 RULES = [

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from skfem.helpers import ddot, dot, eye, grad, mul, sym_grad, trace
 
 import femnn
-from femnn.assembly.elasticity import isotropic_stiffness
-from femnn.geometry.families import distorted_cube
+from femnn.assembly import isotropic_stiffness
+from femnn.geometry import distorted_cube
 from femnn.integration.lame import lame_parameters
 
 ELEMENTS = [skfem.ElementHex1(), skfem.ElementHex2()]

@@ -11,7 +11,7 @@ from matplotlib import image
 from support.locations import ROOT
 
 from femnn.cli import main as command
-from femnn.geometry.families import distorted_cube
+from femnn.geometry import distorted_cube
 
 BENCHMARKS = ROOT / "benchmarks"
 

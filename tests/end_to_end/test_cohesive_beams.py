@@ -12,7 +12,7 @@ from support.locations import ROOT
 
 import femnn
 from femnn.cohesive.classical import ContactCohesive
-from femnn.exceptions import ConvergenceError, OutsideRangeError, ParameterError, StateError
+from femnn.exceptions import ConvergenceError, FemnnWarning, OutsideRangeError, ParameterError, StateError
 from femnn.interfaces.bases import InterfaceBases
 from femnn.solvers.linear.solve import solve
 from femnn.validation.delamination import (
@@ -124,13 +124,13 @@ def test_a_short_crack_in_flexure_snaps_back():
 # --- a block of hexahedra: solver, restart, what goes wrong
 
 
-def block(law, on_outside="continue"):
+def block(law, on_outside="warn"):
     """Two blocks of 2×2×1 hexahedra, the lower held at its bottom, the upper at its top; problem, top and fixed."""
     mesh = skfem.MeshHex.init_tensor(*[np.linspace(0, 1e-3, 3)] * 2, np.linspace(0, 2e-3, 3))
     mesh = mesh.with_boundaries({"glue": lambda x: np.isclose(x[2], 1e-3)}, boundaries_only=False)
     interface = femnn.Interface.split(mesh, "glue")
     stiffness = femnn.assemble_elasticity(interface.mesh, femnn.GaussLegendre(2), 120e9, 0.3)
-    problem = femnn.CohesiveProblem(stiffness, [(femnn.InterfaceElements(interface), law)], on_outside)
+    problem = femnn.CohesiveProblem(stiffness, [(femnn.InterfaceElements(interface), law)], on_outside=on_outside)
     z = interface.mesh.p[2]
     top, bottom = np.flatnonzero(z > 1.9e-3), np.flatnonzero(z < 1e-4)
     return problem, top, np.concatenate([3 * bottom[:, None] + np.arange(3), 3 * top[:, None] + np.arange(3)]).ravel()
@@ -264,14 +264,15 @@ def test_a_load_that_nothing_carries_says_where_it_stopped_and_leaves_a_restart(
 def test_the_solver_stops_or_goes_on_outside_the_trained_range():
     law = beams.LAWS["recurrent"]()
     problem, top, fixed = block(law)
-    pulled(problem, top, fixed, (0, 0, -1), 0.5 * law.separation_scale, steps=6)
+    with pytest.warns(FemnnWarning, match="have left the range that their law was trained in"):
+        pulled(problem, top, fixed, (0, 0, -1), 0.5 * law.separation_scale, steps=6)
     assert problem.outside == len(problem.states[0])
-    problem, top, fixed = block(law, on_outside="stop")
+    problem, top, fixed = block(law, on_outside="raise")
     with pytest.raises((OutsideRangeError, ConvergenceError), match="trained in"):
         pulled(problem, top, fixed, (0, 0, -1), 0.5 * law.separation_scale, steps=6)
     assert problem.outside == 0
     # broken points may open as far as they like
-    problem, top, fixed = block(law, on_outside="stop")
+    problem, top, fixed = block(law, on_outside="raise")
     pulled(problem, top, fixed, (0, 0, 1), 3.0 * law.separation_scale, steps=60)
     assert problem.states[0].outside.all()
     assert problem.outside == 0

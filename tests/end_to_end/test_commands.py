@@ -23,8 +23,7 @@ from matplotlib import image
 
 import femnn
 from femnn.cli import main
-from femnn.geometry.families import distorted_cube
-from femnn.geometry.quality import scaled_jacobian
+from femnn.geometry import distorted_cube, scaled_jacobian
 from femnn.io import locations, weight_files
 from femnn.networks import element_data as datasets
 from femnn.quadrature.adaptive import data as directional_data

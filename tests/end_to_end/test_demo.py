@@ -11,7 +11,7 @@ from matplotlib.image import imread
 import femnn
 from femnn.cli.demo import command
 from femnn.exceptions import MeshError, ParameterError
-from femnn.geometry.families import cooks_membrane, distorted_cube
+from femnn.geometry import cooks_membrane, distorted_cube
 
 TOL = 1e-2
 

@@ -9,7 +9,7 @@ from support.example_files import example
 
 import femnn
 from femnn.exceptions import MeshError
-from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
+from femnn.geometry import cooks_membrane, distorted_cube, kershaw
 from femnn.integration.convergence import converged_stiffness
 from femnn.integration.stiffness import elasticity_stiffness
 from femnn.validation import rule_comparison as comparison

@@ -7,7 +7,7 @@ import skfem
 from support.example_files import example
 
 import femnn
-from femnn.geometry.families import cooks_membrane
+from femnn.geometry import cooks_membrane
 
 # 5 kN bend the panel, 48 by 44 by 8 m, beyond this strength at its clamped end; a quarter of them do not
 MATERIAL = {"young": 1e5, "poisson": 0.3, "strength": 240.0, "hardening": 2e3}

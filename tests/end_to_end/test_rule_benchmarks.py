@@ -12,9 +12,9 @@ from support.forms import area
 from support.locations import ROOT
 
 import femnn
-from femnn.assembly.elasticity import isotropic_stiffness
+from femnn.assembly import isotropic_stiffness
 from femnn.cli import main as command
-from femnn.geometry.families import distorted_cube, thick_sphere, twisted_beam
+from femnn.geometry import distorted_cube, thick_sphere, twisted_beam
 from femnn.integration.lame import lame_parameters
 from femnn.integration.stiffness import elasticity_stiffness
 

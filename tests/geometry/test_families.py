@@ -7,8 +7,15 @@ from support.forms import area, volume
 
 import femnn
 from femnn.exceptions import ParameterError
-from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw, mirrored_cube, thick_sphere, twisted_beam
-from femnn.geometry.quality import signed_volume
+from femnn.geometry import (
+    cooks_membrane,
+    distorted_cube,
+    kershaw,
+    mirrored_cube,
+    signed_volume,
+    thick_sphere,
+    twisted_beam,
+)
 
 CUBE_FACES = {"left": (0, 0), "right": (0, 1), "front": (1, 0), "back": (1, 1), "bottom": (2, 0), "top": (2, 1)}
 

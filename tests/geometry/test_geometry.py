@@ -6,15 +6,17 @@ import skfem
 from support.properties import described_otherwise, moved
 
 import femnn
-from femnn.geometry import coordinates, quality, symmetry
-from femnn.geometry.hexahedron import (
+from femnn.geometry import (
     EDGES,
     TO_VTK,
     VERTICES,
+    coordinates,
     jacobian,
     jacobian_determinant,
+    quality,
     shape_functions,
     shape_gradients,
+    symmetry,
     trilinear_map,
 )
 

@@ -6,9 +6,7 @@ import pytest
 import skfem
 
 from femnn.exceptions import MeshError
-from femnn.geometry.families import distorted_cube
-from femnn.geometry.mesh import hexahedra
-from femnn.geometry.read import read_mesh
+from femnn.geometry import distorted_cube, hexahedra, read_mesh
 
 
 @pytest.fixture

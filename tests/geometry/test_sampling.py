@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 
 import femnn
-from femnn.geometry.coordinates import modes
-from femnn.geometry.hexahedron import EDGES, VERTICES
-from femnn.geometry.quality import aspect
-from femnn.geometry.validity import VALID, classify
+from femnn.geometry import EDGES, VALID, VERTICES, aspect, classify, modes
 
 
 def test_moves_are_uniform_within_the_displacement():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import femnn
-from femnn.geometry.hexahedron import VERTICES, jacobian_determinant
+from femnn.geometry import VERTICES, jacobian_determinant
 from femnn.geometry.validity import (
     DEGENERATE,
     FOLDED,
@@ -91,7 +91,7 @@ def test_error_names_element_numbers_and_next_step():
         valid_elements(elements)
     assert info.value.elements.tolist() == [3]
     assert valid_elements(elements, "skip").tolist() == [0, 1, 2, 4]
-    with pytest.raises(femnn.ParameterError, match="on_folded is 'ignore'"):
+    with pytest.raises(femnn.ParameterError, match="on_folded='ignore'"):
         valid_elements(elements, "ignore")
 
 

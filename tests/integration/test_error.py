@@ -9,9 +9,7 @@ from support.forms import laplace, mass
 from support.properties import assert_rigid_modes_free, described_otherwise, moved
 
 import femnn
-from femnn.geometry.families import distorted_cube
-from femnn.geometry.hexahedron import VERTICES
-from femnn.geometry.quality import signed_volume
+from femnn.geometry import VERTICES, distorted_cube, signed_volume
 from femnn.integration import (
     converged_stiffness,
     error_table,

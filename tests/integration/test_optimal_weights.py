@@ -6,7 +6,7 @@ import pytest
 from scipy.optimize import linprog
 
 import femnn
-from femnn.geometry.hexahedron import VERTICES
+from femnn.geometry import VERTICES
 from femnn.integration import converged_stiffness, elasticity_stiffness, error_table, stiffness_error, tensor_gauss
 from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
 

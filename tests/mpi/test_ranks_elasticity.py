@@ -7,7 +7,7 @@ from support.structures import RULE, beam, difference
 
 import femnn
 from femnn.exceptions import ConvergenceError, MeshError, ParameterError
-from femnn.geometry.read import read_mesh
+from femnn.geometry import read_mesh
 from femnn.io.locations import data_folder
 from femnn.parallel.distributed_mesh import Part
 from femnn.parallel.matrix import assemble_elasticity

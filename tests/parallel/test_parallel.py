@@ -13,7 +13,7 @@ from support.locations import ROOT
 import femnn
 from femnn.cli import main as command
 from femnn.exceptions import MeshError, MissingExtraError, ParameterError
-from femnn.geometry.read import read_mesh
+from femnn.geometry import read_mesh
 from femnn.io.locations import data_folder
 from femnn.parallel.local_mesh import fingerprint, shares
 from femnn.parallel.partition import cell_costs, imbalance, partition

@@ -7,9 +7,7 @@ import pytest
 from support.properties import described_otherwise, moved
 
 import femnn
-from femnn.geometry.families import distorted_cube
-from femnn.geometry.hexahedron import VERTICES
-from femnn.geometry.symmetry import canonical_pose
+from femnn.geometry import VERTICES, canonical_pose, distorted_cube
 from femnn.integration import tensor_gauss
 from femnn.networks import Recipe, TrainingOptions, features_named, load_networks, make_dataset
 from femnn.quadrature.adaptive.classifier import FEWEST, classes, train_classifier

@@ -28,7 +28,7 @@ def test_adaptive_needs_far_fewer_points(elements):
     uniform = smallest_points(errors, 1e-3).max()
     rule = femnn.AdaptiveGauss(1e-3)
     missed = tensor_rule_errors(elements, rule.points_per_axis(elements), 0.3, "entries") / 1e-3
-    assert uniform**3 * len(elements) > 2.0 * rule.points(elements)
+    assert uniform**3 * len(elements) > 2.0 * rule.count_points(elements)
     assert np.mean(missed >= 1.0) < 0.01
     assert missed.max() < 3.0
 

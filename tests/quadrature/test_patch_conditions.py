@@ -5,9 +5,7 @@ import pytest
 from support.properties import described_otherwise, moved
 
 import femnn
-from femnn.geometry.coordinates import own_axes
-from femnn.geometry.hexahedron import SIGNS, VERTICES
-from femnn.geometry.quality import signed_volume
+from femnn.geometry import SIGNS, VERTICES, own_axes, signed_volume
 from femnn.integration import tensor_gauss
 from femnn.quadrature import patch_residual
 from femnn.quadrature.patch_conditions import patch_integrals, patch_integrands

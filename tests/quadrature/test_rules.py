@@ -17,8 +17,7 @@ from support.properties import (
 )
 
 import femnn
-from femnn.geometry.hexahedron import VERTICES, jacobian_determinant
-from femnn.geometry.quality import signed_volume
+from femnn.geometry import VERTICES, jacobian_determinant, signed_volume
 from femnn.integration import converged_stiffness, elasticity_stiffness, error_table, smallest_points, stiffness_error
 from femnn.networks import load_networks, save_networks
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors

@@ -5,17 +5,17 @@ import pytest
 from support.porous_problems import dual, single
 
 from femnn.exceptions import ParameterError
-from femnn.reservoir.analytic import ConsolidatingColumn, MandelSlab
+from femnn.reservoir import ConsolidatingColumn, MandelSlab
 
 
 def test_undrained_constants_are_gassmanns():
     medium = single(young=14e9, porosity=0.19, fluid_bulk=3.3e9)
-    grain, fluid, bulk, shear = 30e9, 3.3e9, medium.drained_bulk[0], medium.shear[0]
+    grain, fluid, bulk, mu = 30e9, 3.3e9, medium.drained_bulk[0], medium.mu[0]
     exact = MandelSlab(medium, 1.0, 1.0, 1.0)
     # F. Gassmann (1951): K_u/(K_s − K_u) = K/(K_s − K) + K_f/(φ (K_s − K_f))
     ratio = bulk / (grain - bulk) + fluid / (0.19 * (grain - fluid))
     undrained = grain * ratio / (1.0 + ratio)
-    assert exact.undrained_poisson == pytest.approx((3 * undrained - 2 * shear) / (2 * (3 * undrained + shear)))
+    assert exact.undrained_poisson == pytest.approx((3 * undrained - 2 * mu) / (2 * (3 * undrained + mu)))
     soft = 1.0 / bulk - 1.0 / grain
     assert exact.skempton == pytest.approx(soft / (soft + 0.19 * (1.0 / fluid - 1.0 / grain)))
 
@@ -43,7 +43,7 @@ def test_biot_and_the_grains_say_the_same():
 def test_entries_may_differ_from_element_to_element():
     tensors = np.array([np.diag([1e-14, 1e-15]), np.diag([2e-14, 1e-15]), np.eye(2) * 1e-16])
     given = dual(young=[1e9, 2e9, 3e9], permeability=tensors, viscosity=[1e-3, 2e-3, 1e-3]).constants(3, 2)
-    np.testing.assert_allclose(given.shear, np.array([1e9, 2e9, 3e9]) / 2.4)
+    np.testing.assert_allclose(given.mu, np.array([1e9, 2e9, 3e9]) / 2.4)
     np.testing.assert_allclose(given.mobility[0, 0, 0], [1e-11, 1e-11, 1e-13])
     np.testing.assert_allclose(given.mobility[0, 1, 1], [1e-12, 0.5e-12, 1e-13])
     assert given.storage.shape == (2, 2, 3)

@@ -9,10 +9,7 @@ import skfem
 from support.porous_problems import LOAD, column, depth, dual, single
 
 from femnn.exceptions import StateError
-from femnn.reservoir.conditions import Conditions
-from femnn.reservoir.output import Series, load_state, save_state
-from femnn.reservoir.problem import PorousProblem
-from femnn.solvers.nonlinear.time_march import march
+from femnn.reservoir import Conditions, PorousProblem, Series, load_state, march, save_state
 
 TIMES = 1e3 * np.arange(1, 9)
 

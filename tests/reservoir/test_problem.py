@@ -17,10 +17,7 @@ from femnn.exceptions import (
     StateError,
 )
 from femnn.interfaces.bases import InterfaceBases
-from femnn.reservoir.analytic import ConsolidatingColumn, MandelSlab
-from femnn.reservoir.conditions import Conditions, Well
-from femnn.reservoir.problem import PorousProblem
-from femnn.solvers.nonlinear.time_march import march
+from femnn.reservoir import Conditions, ConsolidatingColumn, MandelSlab, PorousProblem, Well, march
 
 TOLERANCE = 0.01
 
@@ -69,7 +66,7 @@ def test_the_series_solve_the_equations_of_the_column():
     rate = (exact.pressure(z, t + dt) - exact.pressure(z, t - dt)) / (2.0 * dt)
     curvature = (exact.pressure(z + h, t) - 2.0 * exact.pressure(z, t) + exact.pressure(z - h, t)) / h**2
     p = exact.pressure(z, t)
-    strain_rate = given.biot[:, 0] @ rate / (given.lame[0] + 2.0 * given.shear[0])
+    strain_rate = given.biot[:, 0] @ rate / (given.lmbda[0] + 2.0 * given.mu[0])
     gained = given.biot * strain_rate + given.storage[..., 0] @ rate
     flow = given.mobility[:, 0, 0] * curvature - given.exchange[0] * np.array([p[0] - p[1], p[1] - p[0]])
     np.testing.assert_allclose(gained, flow, rtol=1e-4)
@@ -119,9 +116,9 @@ def test_mandels_series_starts_undrained_and_ends_drained():
         assert exact.pressure(0.0, 20.0 * exact.time) == pytest.approx(0.0, abs=1.0)
         # drained plane strain under the stress -F/a along y
         across, along = exact.displacement(1.0, 1.0, 50.0 * exact.time)
-        lame, shear = given.lame[0], given.shear[0]
-        assert lame * (across + along) + 2.0 * shear * along == pytest.approx(-1e6)
-        assert lame * (across + along) + 2.0 * shear * across == pytest.approx(0.0, abs=1e-3)
+        lmbda, mu = given.lmbda[0], given.mu[0]
+        assert lmbda * (across + along) + 2.0 * mu * along == pytest.approx(-1e6)
+        assert lmbda * (across + along) + 2.0 * mu * across == pytest.approx(0.0, abs=1e-3)
         assert MandelSlab(medium, 10.0, 2.0, 1e7).undrained_pressure == pytest.approx(
             slab(medium).undrained().p.mean(), rel=1e-8
         )
@@ -192,7 +189,7 @@ def reservoir(theta=1.0, **changed):
         "source": (None, lambda x, t: 1e-10 * t / 1e4),
         "body_force": (0.0, -100.0),
     }
-    return PorousProblem(mesh, medium, Conditions(**{**given, **changed}), theta)
+    return PorousProblem(mesh, medium, Conditions(**{**given, **changed}), theta=theta)
 
 
 @pytest.mark.parametrize("theta", [1.0, 0.5])

@@ -23,9 +23,9 @@ from support.properties import rotation
 from support.rules import OwnPoints
 
 import femnn
-from femnn.assembly.elasticity import isotropic_stiffness
+from femnn.assembly import isotropic_stiffness
 from femnn.exceptions import StateError
-from femnn.geometry.families import distorted_cube
+from femnn.geometry import distorted_cube
 
 MESH = distorted_cube(3, 0.3, seed=4)
 ADAPTIVE = femnn.AdaptiveGauss(1e-4)

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from femnn.geometry.hexahedron import VERTICES
-from femnn.geometry.validity import bernstein_coefficients
+from femnn.geometry import VERTICES, bernstein_coefficients
 
 
 def stretched_to_the_brink(share, n=12):

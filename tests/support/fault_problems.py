@@ -6,10 +6,8 @@ import skfem
 import femnn
 from femnn.cohesive.law import Law
 from femnn.exceptions import LawError
-from femnn.reservoir.conditions import Conditions, Well
-from femnn.reservoir.fault.flow import ConstantCore
-from femnn.reservoir.fault.points import Fault
-from femnn.reservoir.fault.problem import FaultedReservoir
+from femnn.reservoir import Conditions, Well
+from femnn.reservoir.fault import ConstantCore, Fault, FaultedReservoir
 from support.porous_problems import dual, sides
 
 DAY = 86400.0

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.func import grad, hessian, vmap
 
-from femnn.assembly.elasticity import isotropic_stiffness
+from femnn.assembly import isotropic_stiffness
 
 #: A stiffness without any symmetry but the one that an energy gives.
 ANISOTROPIC = (lambda a: a @ a.T + np.eye(6))(np.random.default_rng(7).normal(size=(6, 6)))

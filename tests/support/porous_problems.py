@@ -3,9 +3,7 @@
 import numpy as np
 import skfem
 
-from femnn.reservoir.conditions import Conditions
-from femnn.reservoir.medium import DualPorousMedium, PorousMedium
-from femnn.reservoir.problem import PorousProblem
+from femnn.reservoir import Conditions, DualPorousMedium, PorousMedium, PorousProblem
 
 LENGTH, LOAD = 10.0, 1e6
 
@@ -57,7 +55,7 @@ def column(medium, n=20, theta=1.0, grading=1.0, **changed):
         "traction": {"top": (0.0, -LOAD)},
         "pressure": {"top": 0.0},
     }
-    return PorousProblem(mesh, medium, Conditions(**{**given, **changed}), theta)
+    return PorousProblem(mesh, medium, Conditions(**{**given, **changed}), theta=theta)
 
 
 def slab(medium, n=20, a=10.0, b=2.0, pressure=LOAD):
@@ -109,10 +107,10 @@ class Manufactured:
         ])  # fmt: skip
 
     def body_force(self, x, t):
-        lame, shear, a = self.given.lame[0], self.given.shear[0], self.amplitudes
+        lmbda, mu, a = self.given.lmbda[0], self.given.mu[0], self.amplitudes
         mixed = np.cos(np.pi * x[0]) * np.cos(np.pi * x[1])
         of_strain = np.array([
-            -2.0 * shear * a[i] * self._phi(x) + (lame + shear) * (a[1 - i] * mixed - a[i] * self._phi(x))
+            -2.0 * mu * a[i] * self._phi(x) + (lmbda + mu) * (a[1 - i] * mixed - a[i] * self._phi(x))
             for i in range(2)
         ])  # fmt: skip
         return t * (-(np.pi**2) * of_strain + self.given.biot[:, 0] @ self.pressures * self._slope(x))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from femnn.geometry.symmetry import symmetries, vertex_permutations
+from femnn.geometry import symmetries, vertex_permutations
 from femnn.quadrature.patch_conditions import patch_residual
 
 

@@ -130,7 +130,7 @@ class HourglassCorrection:
         poisson: Any = None,
         *,
         stiffness: Any = None,
-        on_folded: str = "error",
+        on_folded: str = "raise",
         pattern: Pattern | None = None,
         out: csr_matrix | None = None,
     ) -> csr_matrix:
@@ -197,7 +197,7 @@ class HourglassCorrection:
     def add_to(self, matrix: csr_matrix, discretisation: Discretisation, form: int, coefficients: Coefficients) -> None:
         """Add the correction to a matrix that was assembled with the pattern of ``discretisation``."""
         x = discretisation.hexahedra
-        integrated = discretisation.points.count > 0
+        integrated = discretisation.points.counts > 0
         # folded elements that were left out get a harmless placeholder shape
         shapes = np.where(integrated[:, None, None], x, x[np.argmax(integrated)])
         changes, orders, in_range = self._predict(shapes)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import meshio
-import numpy as np
 
+from femnn.interfaces.output import interface_mesh
 from femnn.io.time_series import padded, time_series
 
 
@@ -37,21 +37,12 @@ class CellSeries:
             t,
             meshio.Mesh(padded(mesh.p.T), cells, {"displacement": padded(displacement)}, fields),
         )
-        interface = rve.cell.interface
-        corners = interface.minus_vertices.ravel()
         values = {
             "separation": rve.separations(state),
             "traction": response.cracks.traction,
             "damage": rve.law.damage(state.cracks),
-            "outside": state.cracks.outside.astype(float),
+            "outside": state.cracks.outside,
         }
-        lines = [("line", np.arange(len(corners)).reshape(-1, 2))]
-        moved = {"displacement": padded(displacement[corners])}
-        data = {name: [self._mean(own)] for name, own in values.items()}
-        self._cracks.write(t, meshio.Mesh(padded(mesh.p.T[corners]), lines, moved, data))
-
-    def _mean(self, values):
-        """Means over the facets of values at their points."""
-        dx = self._rve.elements.dx
-        share = dx / dx.sum(axis=1, keepdims=True)
-        return np.einsum("nq,nq...->n...", share, values.reshape(*share.shape, *values.shape[1:]))
+        cracks = interface_mesh(rve.cell.interface, rve.elements.dx, values)
+        cracks.point_data["displacement"] = padded(displacement[rve.cell.interface.minus_vertices.ravel()])
+        self._cracks.write(t, cracks)

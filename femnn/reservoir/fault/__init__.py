@@ -1,1 +1,26 @@
-"""Sealing faults in a porous reservoir."""
+"""A sealing fault in a porous reservoir: it bears traction by a cohesive law, leaks through its core, and may slip.
+
+A :class:`Fault` is a split mesh with a law, a core for each pore system and the stress in situ; a
+:class:`FaultedReservoir` puts it into a porous body, and :func:`femnn.reservoir.march` steps it on. The equations are
+in :mod:`femnn.reservoir.fault.points`.
+"""
+
+from femnn.reservoir.fault.flow import ConstantCore, CrackedCore, GranularCore
+from femnn.reservoir.fault.output import FaultHistory, FaultSeries, load_state, save_state
+from femnn.reservoir.fault.points import Fault
+from femnn.reservoir.fault.problem import FaultBalance, FaultedReservoir, FaultedState, FaultFields
+
+__all__ = [
+    "ConstantCore",
+    "CrackedCore",
+    "Fault",
+    "FaultBalance",
+    "FaultFields",
+    "FaultHistory",
+    "FaultSeries",
+    "FaultedReservoir",
+    "FaultedState",
+    "GranularCore",
+    "load_state",
+    "save_state",
+]

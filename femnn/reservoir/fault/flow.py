@@ -9,6 +9,8 @@ the core across itself, its thickness a and the fluid's viscosity μ. A core ans
 what the fault's law predicts beside the traction to pairs (values (n,), derivatives (n, 3)).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from femnn.checks import positive
@@ -21,11 +23,11 @@ _KOZENY, _LEAST_POROSITY = 180.0, 1e-3
 class ConstantCore:
     """A core of one permeability (m²) and thickness (m), whatever happens to it; permeability 0 seals perfectly."""
 
-    def __init__(self, permeability, thickness):
+    def __init__(self, permeability: float, thickness: float):
         self.permeability = positive("permeability", permeability, zero=True)
         self.thickness = positive("thickness", thickness)
 
-    def transmissivity(self, change, predicted):
+    def transmissivity(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray]:
         """See the module."""
         value = np.full(len(change), self.permeability / self.thickness)
         return value, np.zeros_like(change)
@@ -51,14 +53,22 @@ class CrackedCore:
         Aperture per sliding, of faces that do not fit any more: for laws that do not dilate by themselves.
     """
 
-    def __init__(self, permeability, thickness, spacing=None, opening=1.0, dilation=0.0):
+    def __init__(
+        self,
+        permeability: float,
+        thickness: float,
+        *,
+        spacing: float | None = None,
+        opening: float = 1.0,
+        dilation: float = 0.0,
+    ):
         self.permeability = positive("permeability", permeability, zero=True)
         self.thickness = positive("thickness", thickness)
         self.spacing = self.thickness if spacing is None else positive("spacing", spacing)
         self.opening = positive("opening", opening, zero=True)
         self.dilation = positive("dilation", dilation, zero=True)
 
-    def transmissivity(self, change, predicted):
+    def transmissivity(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray]:
         """See the module."""
         sliding = np.linalg.norm(change[:, 1:], axis=1)
         aperture = self.opening * np.maximum(change[:, 0], 0.0) + self.dilation * sliding
@@ -87,14 +97,14 @@ class GranularCore:
         a in situ, m.
     """
 
-    def __init__(self, diameter, porosity, thickness):
+    def __init__(self, diameter: float, porosity: float, thickness: float):
         self.diameter = positive("diameter", diameter)
         self.porosity = positive("porosity", porosity)
         self.thickness = positive("thickness", thickness)
         if self.porosity >= 1.0:
             raise ParameterError(f"porosity is {porosity}; it must be in (0, 1)")
 
-    def transmissivity(self, change, predicted):
+    def transmissivity(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray]:
         """See the module."""
         by_opening = np.zeros_like(change)
         by_opening[:, 0] = 1.0

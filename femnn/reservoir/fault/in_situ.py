@@ -31,22 +31,22 @@ def tractions(stress, x, frames):
         If the stress has another shape, is not finite or not symmetric.
     """
     dim, points = x.shape
-    given = np.asarray(stress(x) if callable(stress) else stress, dtype=float)
-    if given.shape not in ((dim, dim), (dim, dim, points)):
+    tensors = np.asarray(stress(x) if callable(stress) else stress, dtype=float)
+    if tensors.shape not in ((dim, dim), (dim, dim, points)):
         raise ParameterError(
-            f"the stress in situ has shape {given.shape}; give ({dim}, {dim}), or a function of the places (dim, n) "
+            f"the stress in situ has shape {tensors.shape}; give ({dim}, {dim}), or a function of the places (dim, n) "
             f"that gives ({dim}, {dim}, n)"
         )
-    given = np.broadcast_to(given.reshape(dim, dim, -1), (dim, dim, points))
-    size = np.abs(given).max()
-    if not np.isfinite(size) or np.abs(given - given.swapaxes(0, 1)).max() > 1e-9 * size:
+    tensors = np.broadcast_to(tensors.reshape(dim, dim, -1), (dim, dim, points))
+    size = np.abs(tensors).max()
+    if not np.isfinite(size) or np.abs(tensors - tensors.swapaxes(0, 1)).max() > 1e-9 * size:
         raise ParameterError(
             "the stress in situ is not finite or not symmetric; give the effective stress tensor in Pa"
         )
-    return np.einsum("jap,abp,bp->pj", frames, given, frames[0])
+    return np.einsum("jap,abp,bp->pj", frames, tensors, frames[0])
 
 
-def led_along(law, path, n):
+def driven_along(law, path, n):
     """State and separation of ``n`` points of a law that were led through the separations ``path`` (k, 3), m.
 
     Raises
@@ -64,7 +64,7 @@ def led_along(law, path, n):
     return state, separation
 
 
-def brought_to(law, wanted, state, separation):
+def loaded_to(law, wanted, state, separation):
     """Separation, state and traction of points that are brought from ``separation`` to a traction, step by step.
 
     Parameters

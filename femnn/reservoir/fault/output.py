@@ -1,37 +1,30 @@
 """States of a reservoir with a fault as files: for a restart, and the fault for ParaView."""
 
-import zipfile
+import os
 from pathlib import Path
 
-import meshio
 import numpy as np
 
 from femnn.cohesive.law import State
 from femnn.exceptions import StateError
-from femnn.io.atomic import atomic_write
-from femnn.io.time_series import padded, time_series
-from femnn.reservoir.fault.problem import FaultedState
+from femnn.interfaces.output import interface_mesh
+from femnn.io.restart import read_restart, write_restart
+from femnn.io.time_series import time_series
+from femnn.reservoir.fault.problem import FaultedReservoir, FaultedState, FaultFields
 from femnn.reservoir.output import named
 
-_FIELDS = ("u", "p", "traction", "rate", "leak_off")
+_KIND = "state of a porous body with a fault"
 
 
-def save_state(path, state):
+def save_state(path: str | os.PathLike, state: FaultedState) -> None:
     """Write a restart file, history of the fault included, whole or not at all."""
-    arrays = {name: getattr(state, name) for name in _FIELDS}
     history = state.history
-    with atomic_write(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(
-            file,
-            t=np.float64(state.t),
-            law=np.array(history.law),
-            values=history.values,
-            outside=history.outside,
-            **arrays,
-        )
+    arrays = {name: getattr(state, name) for name in ("u", "p", "traction", "rate", "leak_off")}
+    arrays |= {"values": history.values, "outside": history.outside}
+    write_restart(path, _KIND, {"t": float(state.t), "law": history.law}, arrays)
 
 
-def load_state(path, reservoir):
+def load_state(path: str | os.PathLike, reservoir: FaultedReservoir) -> FaultedState:
     """The state in a restart file.
 
     Raises
@@ -39,13 +32,18 @@ def load_state(path, reservoir):
     StateError
         If the file is damaged, or is of another mesh, medium or law.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in _FIELDS}
-            t, history = float(file["t"]), State(file["values"], str(file["law"]), file["outside"])
-    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise StateError(f"{path} is no whole restart file: {error}; start from an older one") from error
-    state = FaultedState(t, arrays["u"], arrays["p"], history, *(arrays[name] for name in _FIELDS[2:]))
+    file = read_restart(path, _KIND)
+    values = file.array("values", (None, None))
+    n = len(values)
+    state = FaultedState(
+        file.number("t"),
+        file.array("u", (None,)),
+        file.array("p", (None, None)),
+        history=State(values, file.text("law"), file.array("outside", (n,), bool)),
+        traction=file.array("traction", (n, 3)),
+        rate=file.array("rate", (n, 3)),
+        leak_off=file.array("leak_off", (None, n)),
+    )
     try:
         reservoir.check(state)
     except StateError as error:
@@ -66,15 +64,13 @@ class FaultSeries:
     reservoir : FaultedReservoir
     """
 
-    def __init__(self, path, reservoir, start=None):
+    def __init__(self, path: str | os.PathLike, reservoir: FaultedReservoir, *, start: float | None = None):
         self.path, self._reservoir, self._files = Path(path), reservoir, time_series(path, start)
 
-    def write(self, state):
+    def write(self, state: FaultedState) -> None:
         """Add a state."""
         reservoir = self._reservoir
         interface, fields = reservoir.points.fault.interface, reservoir.fields(state)
-        corners = interface.minus_vertices
-        cells = [("line", np.arange(corners.size).reshape(corners.shape))]
         values = {
             "separation": fields.separation,
             "rate": fields.rate,
@@ -83,17 +79,10 @@ class FaultSeries:
             **named("pressure_plus", reservoir.systems, fields.pressure[1]),
             **named("leak_off", reservoir.systems, fields.leak_off),
             "damage": fields.damage,
-            "outside": fields.outside.astype(float),
+            "outside": fields.outside,
         }
-        data = {name: [self._mean(own)] for name, own in values.items()}
-        points = padded(interface.mesh.p.T[corners.ravel()])
-        self._files.write(state.t, meshio.Mesh(points, cells, cell_data=data))
-
-    def _mean(self, values):
-        points = self._reservoir.points
-        share = points.dx.reshape(len(points.fault.interface), -1)
-        share = share / share.sum(axis=1, keepdims=True)
-        return np.einsum("nq,nq...->n...", share, values.reshape(*share.shape, *values.shape[1:]))
+        dx = reservoir.points.dx.reshape(len(interface), -1)
+        self._files.write(state.t, interface_mesh(interface, dx, values))
 
 
 class FaultHistory:
@@ -118,41 +107,45 @@ class FaultHistory:
         First time at which the fault slips.
     """
 
-    def __init__(self, reservoir, slip=1e-3, most=np.inf):
+    def __init__(self, reservoir: FaultedReservoir, *, slip: float = 1e-3, most: float = np.inf):
         self._reservoir, self._slip, self._most = reservoir, slip, most
-        self.times, self.fields, self.outside, self.onset = [], [], [], None
+        self.times: list[float] = []
+        self.fields: list[FaultFields] = []
+        self.outside: list[int] = []
+        self.onset: float | None = None
 
-    def add(self, state):
+    def add(self, state: FaultedState) -> bool:
         """Take up a state; whether it slid further than ``most``."""
+        fields = self._reservoir.fields(state)
         self.times.append(state.t)
-        self.fields.append(self._reservoir.fields(state))
+        self.fields.append(fields)
         self.outside.append(self._reservoir.outside(state))
-        largest = float(self.slip[-1].max())
+        largest = float(fields.slip.max())
         if self.onset is None and largest >= self._slip:
             self.onset = state.t
         return largest >= self._most
 
     @property
-    def slip(self):
+    def slip(self) -> np.ndarray:
         """Sliding since the state in situ, (times, points), m."""
-        return np.array([np.linalg.norm(own.separation[:, 1:], axis=1) for own in self.fields])
+        return np.array([fields.slip for fields in self.fields])
 
     @property
-    def slip_rate(self):
+    def slip_rate(self) -> np.ndarray:
         """(times, points), m/s."""
-        return np.array([np.linalg.norm(own.rate[:, 1:], axis=1) for own in self.fields])
+        return np.array([np.linalg.norm(fields.rate[:, 1:], axis=1) for fields in self.fields])
 
     @property
-    def traction(self):
+    def traction(self) -> np.ndarray:
         """Effective, (times, points, 3), Pa."""
-        return np.array([own.traction for own in self.fields])
+        return np.array([fields.traction for fields in self.fields])
 
     @property
-    def pressure(self):
+    def pressure(self) -> np.ndarray:
         """Of minus and plus side, (times, 2, systems, points), Pa."""
-        return np.array([own.pressure for own in self.fields])
+        return np.array([fields.pressure for fields in self.fields])
 
     @property
-    def leaked(self):
+    def leaked(self) -> np.ndarray:
         """Flow across the whole fault, (times, systems), m³/s (m²/s in two dimensions)."""
-        return np.array([own.leak_off @ self._reservoir.points.dx for own in self.fields])
+        return np.array([fields.leak_off @ self._reservoir.points.dx for fields in self.fields])

@@ -13,15 +13,19 @@ crosses the core, and fills what opens: of pore system i, the minus and the plus
 so that the power of p_f on the opening is that of the fluid which fills it, and the coupling is symmetric.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, hstack, vstack
 
-from femnn.cohesive.law import State
+from femnn.checks import one_of
+from femnn.cohesive.law import Law, State
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.bases import InterfaceBases
-from femnn.reservoir.fault.in_situ import brought_to, led_along, tractions
+from femnn.interfaces.split import Interface
+from femnn.reservoir.fault.in_situ import driven_along, loaded_to, tractions
 
 PRESSURES = ("mean", "highest")
 
@@ -68,10 +72,17 @@ class Fault:
     """
 
     def __init__(
-        self, interface, law, cores=None, stress=None, history=None, pressure="mean", quadrature=None
-    ):  # fmt: skip
-        if pressure not in PRESSURES:
-            raise ParameterError(f"pressure={pressure!r} is unknown; choose one of {', '.join(PRESSURES)}")
+        self,
+        interface: Interface,
+        law: Law,
+        cores: Any = None,
+        *,
+        stress: ArrayLike | Callable | None = None,
+        history: ArrayLike | None = None,
+        pressure: str = "mean",
+        quadrature: tuple[np.ndarray, np.ndarray] | None = None,
+    ):
+        one_of("pressure", pressure, PRESSURES)
         if interface.mesh.dim() != 2:
             raise MeshError(f"the fault is in a {type(interface.mesh).__name__}; faults are for MeshQuad, plane strain")
         self.interface, self.law, self.cores, self.pressure = interface, law, cores, pressure
@@ -156,7 +167,8 @@ class FaultPoints:
         # row i · points + k is axis i of point k
         axis, point = np.indices((len(self.frames[0]), self.points))
         turns = [
-            csr_array((own.ravel(), (point.ravel(), (axis * self.points + point).ravel()))) for own in self.frames
+            csr_array((direction.ravel(), (point.ravel(), (axis * self.points + point).ravel())))
+            for direction in self.frames
         ]  # fmt: skip
         rows = [turn @ jump for turn in turns]
         width, n_p = jump.shape[1], pressed.minus.N
@@ -176,7 +188,7 @@ class FaultPoints:
     def _bring_in_situ(self):
         fault, law = self.fault, self.law
         path = np.zeros((0, 3)) if fault.history is None else fault.history
-        state, separation = led_along(law, path, self.points)
+        state, separation = driven_along(law, path, self.points)
         if fault.stress is None:
             self.separation, self.traction, self.state = separation, law.update(separation, state).traction, state
             return
@@ -187,7 +199,7 @@ class FaultPoints:
                 f"the stress in situ pulls the fault open at {self.x[:, worst].tolist()} with {wanted[worst, 0]:.4g} "
                 "Pa; give effective stresses that are negative in compression"
             )
-        self.separation, self.state, self.traction = brought_to(law, wanted, state, separation)
+        self.separation, self.state, self.traction = loaded_to(law, wanted, state, separation)
 
     def strains(self, x):
         """Generalised strains (points, 3 + 2s) of the unknowns (n,)."""
@@ -274,17 +286,17 @@ class FaultPoints:
 
 def _values(basis):
     """Values at the points of a facet basis for all unknowns: (components · points, N), sparse."""
-    data = np.array([np.asarray(own[0]) for own in basis.basis])
+    data = np.array([np.asarray(shape[0]) for shape in basis.basis])
     data = data.reshape(len(data), -1, *basis.dx.shape)
     components, facets, points = data.shape[1:]
     row = np.arange(components * facets * points).reshape(components, facets, points)
     rows = np.broadcast_to(row, data.shape)
     columns = np.broadcast_to(basis.element_dofs[:, None, :, None], data.shape)
-    found = csr_array(
+    values = csr_array(
         (data.ravel(), (rows.ravel(), columns.ravel())), shape=(components * facets * points, basis.N)
     )  # fmt: skip
-    found.eliminate_zeros()
-    return found
+    values.eliminate_zeros()
+    return values
 
 
 def _shares(biot):

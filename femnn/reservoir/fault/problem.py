@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import bsr_array, coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
+from femnn.checks import one_of
 from femnn.cohesive.law import State
 from femnn.exceptions import (
     ConvergenceError,
@@ -20,8 +21,11 @@ from femnn.exceptions import (
     ParameterError,
     SingularMatrixError,
     StateError,
+    warn,
 )
-from femnn.reservoir.fault.points import FaultPoints
+from femnn.reservoir.conditions import Conditions
+from femnn.reservoir.fault.points import Fault, FaultPoints
+from femnn.reservoir.medium import PorousMedium
 from femnn.reservoir.problem import PorousProblem, PorousState
 from femnn.solvers.linear.saddle_point import Factor
 
@@ -37,7 +41,7 @@ _GAIN = 1e-3
 _MOST_LENGTHS = 5
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FaultedState(PorousState):
     """A moment of a porous body with a fault.
 
@@ -58,10 +62,10 @@ class FaultedState(PorousState):
     rate: np.ndarray
     leak_off: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        for own in (self.traction, self.rate, self.leak_off):
-            own.setflags(write=False)
+        for array in (self.traction, self.rate, self.leak_off):
+            array.setflags(write=False)
 
 
 class FaultBalance(NamedTuple):
@@ -119,6 +123,11 @@ class FaultFields(NamedTuple):
     damage: np.ndarray
     outside: np.ndarray
 
+    @property
+    def slip(self) -> np.ndarray:
+        """Sliding since the state in situ, (points,), m."""
+        return np.linalg.norm(self.separation[:, 1:], axis=1)
+
 
 class FaultedReservoir:
     """A porous body in plane strain with a fault; its ``step`` is for :func:`femnn.solvers.nonlinear.time_march.march`.
@@ -134,8 +143,8 @@ class FaultedReservoir:
     max_iterations
         Of Newton's method, beyond which a step fails.
     on_outside
-        What to do when points that are not broken leave the range that the law was trained in: ``"continue"`` flags
-        them, ``"stop"`` raises OutsideRangeError instead of ending the step.
+        Action when points that are not broken leave the range that the law was trained in: ``"warn"`` flags them and
+        warns at the first of them, ``"raise"`` raises OutsideRangeError instead of ending the step.
 
     Attributes
     ----------
@@ -151,29 +160,30 @@ class FaultedReservoir:
         As :class:`PorousProblem`; also if the law cannot bear the stress in situ.
     """
 
-    def __init__(self, medium, conditions, fault, max_iterations=25, on_outside="continue"):
-        if on_outside not in ("continue", "stop"):
-            raise ParameterError(f"on_outside={on_outside!r} is unknown; choose 'continue' or 'stop'")
+    def __init__(
+        self, medium: PorousMedium, conditions: Conditions, fault: Fault, *, max_iterations=25, on_outside="warn"
+    ):
         if max_iterations < 1:
             raise ParameterError(f"max_iterations={max_iterations!r} is not allowed; it must be 1 or more")
-        self.max_iterations, self.on_outside, self.iterations = int(max_iterations), on_outside, 0
+        self.max_iterations, self.iterations = int(max_iterations), 0
+        self.on_outside = one_of("on_outside", on_outside, ("warn", "raise"))
         self.porous = PorousProblem(fault.interface.mesh, medium, conditions)
         self.points = FaultPoints(fault, self.porous)
         self._parts = _parts(self.porous.pressure_basis)
         self._porous_tangent = (0.0, None)
 
     @property
-    def systems(self):
+    def systems(self) -> tuple[str, ...]:
         """Names of the pore systems."""
         return self.porous.systems
 
-    def initial_state(self, t=0.0):
+    def initial_state(self, t: float = 0.0) -> FaultedState:
         """State in situ, at rest."""
         body, points = self.porous.initial_state(t), self.points
         still, sealed = np.zeros((points.points, 3)), np.zeros((len(self.systems), points.points))
         return FaultedState(body.t, body.u, body.p, points.state, points.traction.copy(), still, sealed)
 
-    def step(self, state, dt):
+    def step(self, state: FaultedState, dt: float) -> FaultedState:
         """State after a time step ``dt`` (s) from ``state``, which is left as it is.
 
         Raises
@@ -183,7 +193,7 @@ class FaultedReservoir:
         ConvergenceError
             If Newton's method does not converge; ``x`` then is ``state``.
         OutsideRangeError
-            With ``on_outside="stop"``.
+            With ``on_outside="raise"``.
         """
         if not (np.isfinite(dt) and dt > 0.0):
             raise ParameterError(f"the time step is {dt} s; it must be positive")
@@ -202,27 +212,32 @@ class FaultedReservoir:
             rate,
             response.leaked / dt,
         )
-        if self.on_outside == "stop" and self.outside(new) > self.outside(state):
-            raise OutsideRangeError(
-                f"{self.outside(new)} of {len(rate)} points of the fault have left the range that their law was "
-                f"trained in at t = {new.t:.6g} s; train the law further out, or pass on_outside='continue' to go on "
-                "with flagged points"
-            )
+        self._report_outside(self.outside(state), self.outside(new), new.t)
         return new
 
-    def outside(self, state):
+    def _report_outside(self, before, now, t):
+        message = (
+            f"{now} of {self.points.points} points of the fault have left the range that their law was trained in at "
+            f"t = {t:.6g} s; train the law further out"
+        )
+        if now > before and self.on_outside == "raise":
+            raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
+        if now > before == 0:
+            warn(f"{message}, or pass on_outside='raise' to stop there")
+
+    def outside(self, state: FaultedState) -> int:
         """Number of points that have left the trained range of the law before they were broken."""
         return int((state.history.outside & ~(self.points.law.damage(state.history) >= 1.0)).sum())
 
-    def residual(self, x, state, dt):
+    def residual(self, x: np.ndarray, state: FaultedState, dt: float) -> np.ndarray:
         """Forces and volumes out of balance (n,), with the signs of :meth:`PorousProblem.residual`."""
         return self._evaluate(x, state, dt)[0]
 
-    def tangent(self, x, state, dt):
+    def tangent(self, x: np.ndarray, state: FaultedState, dt: float) -> csr_array:
         """Derivative of :meth:`residual` by x; with friction or dilation not symmetric."""
         return self._tangent(self._evaluate(x, state, dt)[1], dt)
 
-    def fields(self, state):
+    def fields(self, state: FaultedState) -> FaultFields:
         """:class:`FaultFields` of a state."""
         points, history = self.points, state.history
         strains = points.strains(state.x)
@@ -237,18 +252,18 @@ class FaultedReservoir:
             history.outside,
         )
 
-    def balance(self, old, new):
+    def balance(self, old: FaultedState, new: FaultedState) -> FaultBalance:
         """:class:`FaultBalance` of the step from one state to the other."""
         dt, s, points = new.t - old.t, len(self.systems), self.points
         body = self.porous.balance(old, new)
         strains, before = points.strains(new.x), points.strains(old.x)
-        # without the law, which may be dear: what leaked is known
+        # without the law, which may be expensive: what leaked is known
         gained = points.gained(strains, before, dt * new.leak_off) * points.dx[:, None]
         force = np.concatenate([np.zeros((len(gained), 3)), gained], axis=1)
         residual = self.porous.residual(new.x, old, dt) + points.operator.T @ force.ravel()
         out = residual[self.porous.n_u :].reshape(s, -1)
-        moved = np.abs(np.array([own.reshape(s, -1) for own in self.porous.volumes(new.u, new.p.ravel(), old, dt)]))
-        moved = moved.sum(axis=0)
+        volumes = self.porous.volumes(new.u, new.p.ravel(), old, dt)
+        moved = np.abs(np.array([volume.reshape(s, -1) for volume in volumes])).sum(axis=0)
         opened, leaked = points.opened(strains, before) @ points.dx, dt * new.leak_off @ points.dx
         through = {}
         free = np.ones(out.shape, dtype=bool)
@@ -264,14 +279,14 @@ class FaultedReservoir:
         error = np.max(errors, axis=0)
         return FaultBalance(body.stored, body.injected, body.exchanged, through, opened, leaked, error)
 
-    def check(self, state):
+    def check(self, state: FaultedState) -> None:
         """Raise StateError unless a state is of this reservoir."""
-        own, history = self.points.state, getattr(state, "history", None)
-        if not isinstance(history, State) or history.law != own.law or history.values.shape != own.values.shape:
-            found = f"{len(history)} points of {history.law}" if isinstance(history, State) else "no fault"
+        in_situ, history = self.points.state, getattr(state, "history", None)
+        if not isinstance(history, State) or history.law != in_situ.law or history.values.shape != in_situ.values.shape:
+            owner = f"{len(history)} points of {history.law}" if isinstance(history, State) else "no fault"
             raise StateError(
-                f"the state is of {found}, this reservoir of {len(own)} points of {own.law}; a state goes with the "
-                "mesh and the law it was made for"
+                f"the state is of {owner}, this reservoir of {len(in_situ)} points of {in_situ.law}; a state goes with "
+                "the mesh and the law it was made for"
             )
         sizes = (self.porous.n_u, (len(self.systems), self.porous.pressure_basis.N))
         if (len(state.u), state.p.shape) != sizes:

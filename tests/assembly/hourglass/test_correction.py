@@ -7,7 +7,7 @@ from skfem.models.elasticity import lame_parameters, linear_elasticity
 from support.properties import assert_rigid_modes_free, described_otherwise, moved
 
 import femnn
-from femnn.assembly.elasticity import isotropic_stiffness
+from femnn.assembly import isotropic_stiffness
 from femnn.assembly.element_matrices import TANGENT
 from femnn.assembly.hourglass.kernels import element_stiffness
 from femnn.assembly.hourglass.moments import (
@@ -20,11 +20,16 @@ from femnn.assembly.hourglass.moments import (
     hourglass_vectors,
 )
 from femnn.assembly.hourglass.network import KEPT, OUTPUTS, differences
+from femnn.geometry import (
+    VERTICES,
+    canonical_pose,
+    distorted_cube,
+    kershaw,
+    modes,
+    own_axes,
+    relative_warp,
+)
 from femnn.geometry.canonical_pose import canonical_warps
-from femnn.geometry.coordinates import modes, own_axes, relative_warp
-from femnn.geometry.families import distorted_cube, kershaw
-from femnn.geometry.hexahedron import VERTICES
-from femnn.geometry.symmetry import canonical_pose
 from femnn.integration import converged_stiffness, elasticity_stiffness, stiffness_error, tensor_gauss
 from femnn.integration.stiffness import gradient_moments
 from femnn.networks import Architecture, Perceptron

@@ -7,7 +7,7 @@ from support.elements import stretched_to_the_brink
 from support.properties import described_otherwise, moved
 
 import femnn
-from femnn.geometry.hexahedron import VERTICES
+from femnn.geometry import VERTICES
 from femnn.integration import elasticity_stiffness, error_table, laplace_stiffness, tensor_gauss
 from femnn.quadrature.adaptive.apriori_estimate import describe_directions
 from femnn.quadrature.adaptive.by_integration import points_by_integration
@@ -144,7 +144,7 @@ def test_features_commute_with_symmetries_and_ignore_pose(some):
         assert np.isfinite(other).all()
     np.testing.assert_allclose(describe_directions(turned)[1], estimates, atol=2e-3)
     # the cube's axes change places with the directions
-    from femnn.geometry.symmetry import symmetries
+    from femnn.geometry import symmetries
 
     for g in (5, 13, 31):
         axes = np.abs(symmetries()[g]).argmax(axis=0)

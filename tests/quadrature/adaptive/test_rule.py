@@ -6,7 +6,7 @@ import skfem
 from support.elements import stretched_to_the_brink
 
 import femnn
-from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
+from femnn.geometry import cooks_membrane, distorted_cube, kershaw
 from femnn.integration import error_table
 from femnn.quadrature.adaptive.calibration import CAUTIONS, TOLERANCES, Calibration, scores
 from femnn.quadrature.adaptive.predictors import load_point_predictor

@@ -6,10 +6,7 @@ import skfem
 from support.properties import assert_passes_patch_test, moved
 
 import femnn
-from femnn.geometry.coordinates import own_axes
-from femnn.geometry.families import distorted_cube
-from femnn.geometry.hexahedron import VERTICES
-from femnn.geometry.symmetry import canonical_pose
+from femnn.geometry import VERTICES, canonical_pose, distorted_cube, own_axes
 from femnn.integration import converged_stiffness, tensor_gauss
 from femnn.integration.error import error_against
 from femnn.quadrature import patch_residual

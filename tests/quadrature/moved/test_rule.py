@@ -15,11 +15,20 @@ from support.properties import assert_equivariant, assert_invariant, assert_keep
 
 import femnn
 from femnn.cli import main
-from femnn.geometry.coordinates import TWISTS, invariant_coordinates, modes, relative_warp
-from femnn.geometry.families import distorted_cube
-from femnn.geometry.hexahedron import SIGNS, VERTICES, jacobian_determinant
-from femnn.geometry.quality import signed_volume
-from femnn.geometry.symmetry import canonical_pose, coordinate_symmetries, weighted_poses
+from femnn.geometry import (
+    SIGNS,
+    TWISTS,
+    VERTICES,
+    canonical_pose,
+    coordinate_symmetries,
+    distorted_cube,
+    invariant_coordinates,
+    jacobian_determinant,
+    modes,
+    relative_warp,
+    signed_volume,
+    weighted_poses,
+)
 from femnn.integration import r_error, tensor_gauss
 from femnn.networks import load_networks
 from femnn.quadrature import patch_residual

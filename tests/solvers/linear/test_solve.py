@@ -7,8 +7,7 @@ from scipy.sparse import csr_matrix, diags_array
 from support.forms import laplace
 
 import femnn
-from femnn.geometry.families import distorted_cube
-from femnn.geometry.read import read_mesh
+from femnn.geometry import distorted_cube, read_mesh
 from femnn.io.locations import data_folder
 from femnn.solvers.linear import solve as linear_solver
 from femnn.solvers.linear.near_null_space import near_null_space

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from support.nonlinear_problems import Chain, NeoHookean, PlasticSpring, Spring, VonMisesTruss, order, quiet
 
 import femnn
-from femnn.geometry.families import distorted_cube
+from femnn.geometry import distorted_cube
 
 # --- known answers
 
