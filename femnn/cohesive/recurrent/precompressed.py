@@ -15,6 +15,8 @@ import numpy as np
 
 from femnn.system.compile import njit
 
+from femnn.cohesive.recurrent.cell import Cell
+
 #: Hertz: pressures over p0 are this power of what is linear in the approach of the grains.
 POWER = 1.5
 #: How smoothly a layer loses touch, in units of q.
@@ -34,7 +36,7 @@ def pressure_of(q, root=np.sqrt):
 
 
 @dataclass(frozen=True)
-class Frictional:
+class Precompressed:
     """Tractions from a network's answers, and what happens outside the openings that it was trained on.
 
     There the network sees the nearest opening that it knows, and q goes on with a fixed slope: closing further
@@ -70,18 +72,9 @@ class Frictional:
         reach = None if np.isinf(self.reach) else self.reach
         return {"low": self.low, "high": self.high, "slope": self.slope, "reach": reach}
 
-    def respond(self, step, x, state):
-        """Tractions (n, 3) in traction scales, their derivatives (n, 3, 3), and the new state.
-
-        ``step`` is that of a network: answers and derivatives at separations (n, 3) in separation scales.
-        """
-        shown = self.shown(x)
-        y, dy, state = step(shown, state)
-        dy = np.ascontiguousarray(dy[:, :, :3])
-        if np.isfinite(self.reach):
-            dy = self._through_sliding(x, dy)
-        traction, tangent = _tractions(x[:, 0], y, dy, self.low, self.high, self.slope)
-        return traction, tangent, state
+    def around(self, cell: Cell) -> Cell:
+        """The cell that answers tractions where ``cell`` answers q and t_s/t_n."""
+        return _Layer(self, cell)
 
     def shown(self, x):
         """Separations as the network sees them."""
@@ -91,7 +84,7 @@ class Frictional:
             return np.concatenate([opening, x[:, 1:]], axis=1)
         return np.concatenate([opening, x[:, 1:] * np.minimum(1.0, self.reach / np.maximum(sliding, 1e-300))], axis=1)
 
-    def _through_sliding(self, x, dy):
+    def through_sliding(self, x, dy):
         """Derivatives by the sliding that was there, from those by the sliding that was shown."""
         sliding = np.linalg.norm(x[:, 1:], axis=1)
         far = sliding > self.reach
@@ -100,6 +93,23 @@ class Frictional:
         dy = dy.copy()
         dy[far, :, 1:] = dy[far, :, 1:] @ cut
         return dy
+
+
+class _Layer(Cell):
+    """Tractions of a precompressed layer from the answers of another cell."""
+
+    def __init__(self, precompressed, cell):
+        self.tensors, self.state_size = {}, cell.state_size
+        self._precompressed, self._cell = precompressed, cell
+
+    def step(self, x, state):
+        layer = self._precompressed
+        y, dy, state = self._cell.step(layer.shown(x), state)
+        dy = np.ascontiguousarray(dy[:, :, :3])
+        if np.isfinite(layer.reach):
+            dy = layer.through_sliding(x, dy)
+        traction, tangent = _tractions(x[:, 0], y, dy, layer.low, layer.high, layer.slope)
+        return traction, tangent, state
 
 
 @njit(cache=True, error_model="numpy")

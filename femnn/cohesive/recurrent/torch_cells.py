@@ -106,7 +106,7 @@ class MinimalStateCell(torch.nn.Module):
 
 
 class _Sequence(torch.nn.Module):
-    """What the general networks share: features, output range and contact.
+    """Features, output range and contact of the general networks.
 
     Buffers ``low`` and ``high`` (outputs,) span the training data; ``contact`` is the penalty stiffness, added to the
     network's answer, so that contact holds by construction.
