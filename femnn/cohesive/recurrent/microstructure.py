@@ -4,6 +4,7 @@ The directed graph of Wang & Sun (CMAME 334 (2018) 337-380): separation → micr
 arrow may be a recurrent network of its own and the second sees both separation and microstructure.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,14 +37,14 @@ class Microstructure(Cell):
     predicted: tuple[str, ...]
     mean: np.ndarray
     scale: np.ndarray
-    networks: dict[str, Cell]
+    networks: Mapping[str, Cell]
     values: np.ndarray | None = None
 
     def __repr__(self):
         return f"Microstructure(inputs={self.inputs}, predicted={self.predicted})"
 
     @classmethod
-    def of(cls, fields, networks):
+    def of(cls, fields: Mapping | None, networks: Mapping[str, Cell]) -> "Microstructure | None":
         """From the field of a card; None for a law that knows separations only."""
         if not fields:
             return None
@@ -70,7 +71,7 @@ class Microstructure(Cell):
         """The states of both networks, side by side."""
         return sum(network.state_size for network in self.networks.values())
 
-    def predict(self, x, state):
+    def predict(self, x: np.ndarray, state: np.ndarray) -> np.ndarray:
         """Predicted quantities (n, p) in their units."""
         y = self._intermediate(self._with_inputs(x), state)[0]
         place = slice(len(self.inputs), None)

@@ -9,6 +9,7 @@ contacts make linear in the opening: t_n/p0 = s^1.5, where s goes from 1 + q, fo
 open ones; q = 0 is the virgin layer.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ ROUNDING = 0.05
 _VIRGIN = 1.0 + np.sqrt(1.0 + ROUNDING**2)
 
 
-def answer_of(pressure):
+def answer_of(pressure: np.ndarray) -> np.ndarray:
     """The answer q of a network that means a pressure (over p0) which is not near zero."""
     return np.maximum(pressure, 0.0) ** (1.0 / POWER) - 1.0
 
@@ -37,7 +38,7 @@ def pressure_of(q, root=np.sqrt):
 
 @dataclass(frozen=True)
 class Precompressed:
-    """Tractions from a network's answers, and what happens outside the openings that it was trained on.
+    """Limits of a law of a precompressed layer, and how it goes on beyond the openings that it was trained on.
 
     There the network sees the nearest opening that it knows, and q goes on with a fixed slope: closing further
     stiffens as Hertz's contacts do, opening further ends without traction. A network that knows where it has slid to
@@ -59,7 +60,7 @@ class Precompressed:
     reach: float = np.inf
 
     @classmethod
-    def of(cls, fields):
+    def of(cls, fields: Mapping | None) -> "Precompressed | None":
         """From the field of a card; None for a law whose network answers tractions."""
         if not fields:
             return None
@@ -67,7 +68,7 @@ class Precompressed:
         numbers = (float(fields[name]) for name in ("low", "high", "slope"))
         return cls(*numbers, np.inf if reach is None else float(reach))
 
-    def fields(self):
+    def fields(self) -> dict:
         """For a card: what :meth:`of` reads."""
         reach = None if np.isinf(self.reach) else self.reach
         return {"low": self.low, "high": self.high, "slope": self.slope, "reach": reach}
@@ -76,7 +77,7 @@ class Precompressed:
         """The cell that answers tractions where ``cell`` answers q and t_s/t_n."""
         return _Layer(self, cell)
 
-    def shown(self, x):
+    def shown(self, x: np.ndarray) -> np.ndarray:
         """Separations as the network sees them."""
         opening = x[:, :1].clip(self.low, self.high)
         sliding = np.linalg.norm(x[:, 1:], axis=1, keepdims=True)
@@ -84,7 +85,7 @@ class Precompressed:
             return np.concatenate([opening, x[:, 1:]], axis=1)
         return np.concatenate([opening, x[:, 1:] * np.minimum(1.0, self.reach / np.maximum(sliding, 1e-300))], axis=1)
 
-    def through_sliding(self, x, dy):
+    def through_sliding(self, x: np.ndarray, dy: np.ndarray) -> np.ndarray:
         """Derivatives by the sliding that was there, from those by the sliding that was shown."""
         sliding = np.linalg.norm(x[:, 1:], axis=1)
         far = sliding > self.reach
