@@ -48,8 +48,8 @@ class Microstructure(Cell):
         """From the field of a card; None for a law that knows separations only."""
         if not fields:
             return None
-        columns = (np.asarray(fields[name], dtype=np.float64) for name in ("mean", "scale"))
-        return cls(tuple(fields["inputs"]), tuple(fields["predicted"]), *columns, networks)
+        mean, scale = (np.asarray(fields[name], dtype=np.float64) for name in ("mean", "scale"))
+        return cls(tuple(fields["inputs"]), tuple(fields["predicted"]), mean, scale, networks)
 
     def at(self, values: ArrayLike) -> "Microstructure":
         """The same with inputs (n, m) at the points; ParameterError if they do not fit or are not finite."""

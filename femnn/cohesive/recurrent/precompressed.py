@@ -65,8 +65,8 @@ class Precompressed:
         if not fields:
             return None
         reach = fields["reach"]
-        numbers = (float(fields[name]) for name in ("low", "high", "slope"))
-        return cls(*numbers, np.inf if reach is None else float(reach))
+        low, high, slope = (float(fields[name]) for name in ("low", "high", "slope"))
+        return cls(low, high, slope, np.inf if reach is None else float(reach))
 
     def fields(self) -> dict:
         """For a card: what :meth:`of` reads."""

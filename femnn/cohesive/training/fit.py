@@ -87,16 +87,11 @@ def fit_law(
         rows.append((x, micro[..., len(inputs) :], data.tractions / data.traction_scale))
     options = OPTIONS[network] if options is None else options
     what = f"traction-separation law of an interface, a {network} network; inputs: opening and two shears"
+    card = describe(what, network, training, inputs, predicted, scaling, sizes)
     return train_law(
-        path,
-        describe(what, network, training, inputs, predicted, scaling, sizes),
-        parts(rows, predicted),
-        lambda part, columns: _build(network, part, columns, options.seed, sizes),
-        _loss,
-        lambda law: {name: accuracy(law, data) for name, data in tests.items()},
-        options,
-        progress,
-    )
+        path, card, parts(rows, predicted), lambda part, columns: _build(network, part, columns, options.seed, sizes),
+        _loss, lambda law: {name: accuracy(law, data) for name, data in tests.items()}, options, progress,
+    )  # fmt: skip
 
 
 def describe(what, network, training, inputs, predicted, scaling, sizes, extra=None):

@@ -28,11 +28,11 @@ from femnn.networks.training import TrainingOptions
 #: Networks of precompressed laws, isotropic by construction or by the paths rotated at random that they are trained on,
 #: and how each is trained by default.
 OPTIONS = {
-    "isotropic": TrainingOptions(learning_rate=5e-3, batch_size=32, epochs=150, gradient_clip=1.0, threads=1),
-    "lstm": TrainingOptions(learning_rate=2e-3, batch_size=32, epochs=60, gradient_clip=1.0, threads=1),
-    "gru": TrainingOptions(learning_rate=2e-3, batch_size=32, epochs=60, gradient_clip=1.0, threads=1),
-    "self-consistent": TrainingOptions(learning_rate=4e-3, batch_size=32, epochs=60, gradient_clip=1.0, threads=1),
-}
+    network: TrainingOptions(learning_rate=rate, batch_size=32, epochs=epochs, gradient_clip=1.0, threads=1)
+    for network, rate, epochs in (
+        ("isotropic", 5e-3, 150), ("lstm", 2e-3, 60), ("gru", 2e-3, 60), ("self-consistent", 4e-3, 60),
+    )
+}  # fmt: skip
 
 # Target errors of ln t_n and of t_s/t_n, which weigh alike.
 _WEIGHTS = 0.2, 0.05
@@ -72,23 +72,18 @@ def fit_precompressed_law(
     copies = (_COPIES if isotropic else 1, 1)
     data = [resampled(each, points, copies[i], options.seed + 1 + i) for i, each in enumerate(data)]
     rows = [(each.x(), each.standardised(names, scaling), targets(each)) for each in data]
-    what = (
-        f"law of a precompressed, frictional layer, a network of kind {network}; inputs: opening and two shears; "
-        "it answers ln(t_n/p0) and t_s/t_n"
-    )
+    what = f"law of a precompressed, frictional layer, a network of kind {network}; inputs: opening and two shears; it "
+    what += "answers ln(t_n/p0) and t_s/t_n"
+    direct, between = ([], names) if predicted else (names, [])
     # released laws have this name in their cards
     extra = {"frictional": layer.fields()}
-    direct, between = ([], names) if predicted else (names, [])
+    card = describe(what, network, training, direct, between, scaling, sizes, extra)
     return train_law(
-        path,
-        describe(what, network, training, direct, between, scaling, sizes, extra),
-        parts(rows, predicted),
+        path, card, parts(rows, predicted),
         lambda part, columns: _build(network, part, columns, names, options.seed, sizes),
         lambda part, module: _traction_loss if part == "traction" else _mean_square,
-        lambda law: {name: rms_errors(responses(law, data), data) for name, data in tests.items()},
-        options,
-        progress,
-    )
+        lambda law: {name: rms_errors(responses(law, data), data) for name, data in tests.items()}, options, progress,
+    )  # fmt: skip
 
 
 def _columns(network, data, inputs, predicted):
