@@ -14,9 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from femnn.system.compile import njit
-
 from femnn.cohesive.recurrent.cell import Cell
+from femnn.system.compile import njit
 
 #: Hertz: pressures over p0 are this power of what is linear in the approach of the grains.
 POWER = 1.5
