@@ -48,7 +48,7 @@ class _Softening(DamageLaw):
     def __init__(
         self, normal_strength: float, shear_strength: float, normal_toughness: float, shear_toughness: float, *,
         contact_stiffness: float | None = None, friction: float = 0.0,
-    ):  # fmt: skip
+    ) -> None:  # fmt: skip
         self.normal_strength = positive("normal_strength", normal_strength)
         self.shear_strength = positive("shear_strength", shear_strength)
         self.normal_toughness = positive("normal_toughness", normal_toughness)
@@ -114,7 +114,7 @@ class BilinearCohesive(_Softening):
         self, normal_strength: float, shear_strength: float, normal_toughness: float, shear_toughness: float, *,
         stiffness: float | None = None, exponent: float = 2.284, contact_stiffness: float | None = None,
         friction: float = 0.0,
-    ):  # fmt: skip
+    ) -> None:  # fmt: skip
         moduli = (normal_strength, shear_strength, normal_toughness, shear_toughness)
         super().__init__(*moduli, contact_stiffness=contact_stiffness, friction=friction)
         strengths = np.array([self.normal_strength, self.shear_strength])
@@ -173,7 +173,7 @@ class ExponentialCohesive(_Softening):
     def __init__(
         self, normal_strength: float, shear_strength: float, normal_toughness: float, shear_toughness: float, *,
         contact_stiffness: float | None = None, friction: float = 0.0,
-    ):  # fmt: skip
+    ) -> None:  # fmt: skip
         moduli = (normal_strength, shear_strength, normal_toughness, shear_toughness)
         super().__init__(*moduli, contact_stiffness=contact_stiffness, friction=friction)
         self.normal_length = self.normal_toughness / (np.e * self.normal_strength)
@@ -256,7 +256,7 @@ class ContactCohesive(DamageLaw):
     # nothing is left to soften
     separation_scale = 0.0
 
-    def __init__(self, contact_stiffness: float, friction: float = 0.0):
+    def __init__(self, contact_stiffness: float, friction: float = 0.0) -> None:
         stiffness = positive("contact_stiffness", contact_stiffness)
         self.stiffness = (stiffness, stiffness, stiffness, positive("friction", friction, zero=True))
 

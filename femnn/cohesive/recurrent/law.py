@@ -85,7 +85,7 @@ class RecurrentCohesive(Law):
     ((1, 3), (1, 3, 3), 'minimal-state')
     """
 
-    def __init__(self, networks: Mapping[str, Cell], card: Mapping, name: str):
+    def __init__(self, networks: Mapping[str, Cell], card: Mapping, name: str) -> None:
         self._networks, self.card, self._name = networks, card, name
         self.network = card["architectures"]["traction"]["network"]
         self.separation_scale = float(card["separation_scale"])
@@ -222,7 +222,7 @@ class RecurrentCohesive(Law):
         return dict(network.tensors) if network is not None else {}
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The file and the first digits of its hash; the scales of a law that was rescaled."""
         if not self._is_rescaled():
             return self._name

@@ -67,7 +67,7 @@ class Microstructure(Cell):
         return replace(self, inputs=(*self.inputs, *self.predicted), predicted=(), networks=networks)
 
     @property
-    def state_size(self):
+    def state_size(self) -> int:  # type: ignore[override]
         """The states of both networks, side by side."""
         return sum(network.state_size for network in self.networks.values())
 
@@ -77,7 +77,7 @@ class Microstructure(Cell):
         place = slice(len(self.inputs), None)
         return self.mean[place] + self.scale[place] * y
 
-    def step(self, x, state):
+    def step(self, x: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         inputs = self._with_inputs(x)
         if not self.predicted:
             y, dy, state = self.networks["traction"].step(inputs, state)

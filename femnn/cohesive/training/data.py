@@ -1,5 +1,6 @@
 """Responses along separation paths as laws are trained on them, and how well a law follows them."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -80,7 +81,7 @@ class PathData:
         strength = min(law.normal_strength, law.shear_strength)
         return cls(paths, respond(law, paths)[0], law.separation_scale, strength, about=about)
 
-    def x(self):
+    def x(self) -> np.ndarray:
         """Separations in separation scales, (n, steps, 3)."""
         return self.separations / self.separation_scale
 
@@ -94,13 +95,13 @@ class PathData:
             "units": "opening and sliding in separation scales",
         }
 
-    def require(self, names) -> None:
+    def require(self, names: Iterable[str]) -> None:
         """ParameterError if microstructure of some name is missing."""
         missing = [name for name in names if name not in self.microstructure]
         if missing:
             raise ParameterError(f"the data have no {missing[0]}; they have {', '.join(self.microstructure) or 'none'}")
 
-    def standardised(self, names, scaling) -> np.ndarray:
+    def standardised(self, names: Iterable[str], scaling: Mapping[str, list[float]]) -> np.ndarray:
         """Microstructure of some names, less its ``mean`` and over its ``scale``: (n, steps, len(names))."""
         columns = [
             (self.microstructure[name] - mean) / scale

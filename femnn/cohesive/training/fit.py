@@ -34,7 +34,7 @@ _BEND = 1e-5
 def fit_law(
     path: str | os.PathLike, network: str, training: PathData, validation: PathData, tests: Mapping[str, PathData],
     options: TrainingOptions | None = None, *, inputs: Sequence[str] = (), predicted: Sequence[str] = (),
-    progress: bool = True, **sizes,
+    progress: bool = True, **sizes: float,
 ) -> tuple[RecurrentCohesive, dict]:  # fmt: skip
     """Train a recurrent law, test it and write its weight file.
 

@@ -46,7 +46,7 @@ _RESAMPLED, _COPIES, _ROTATIONS = 0.5, 2, 4
 def fit_precompressed_law(
     path: str | os.PathLike, network: str, training: PathData, validation: PathData, tests: Mapping[str, PathData],
     options: TrainingOptions | None = None, *, inputs: Sequence[str] = (), predicted: Sequence[str] = (),
-    progress: bool = True, **sizes,
+    progress: bool = True, **sizes: float,
 ) -> tuple[RecurrentCohesive, dict]:  # fmt: skip
     """Train a recurrent law of a precompressed layer, test it and write its weight file.
 

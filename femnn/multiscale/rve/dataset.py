@@ -4,6 +4,7 @@ import os
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class FaultCell:
     matrix: float | None = None
 
     @classmethod
-    def around(cls, law: Law, **fields) -> "FaultCell":
+    def around(cls, law: Law, **fields: Any) -> "FaultCell":
         """A cell that fits a law.
 
         It is 300 separation scales wide. Around a precompressed law, whose scale is the grain diameter, rock has 5,000

@@ -23,7 +23,7 @@ class RVELaw(Law):
         Cell of every point, with blocks, cracks and driving.
     """
 
-    def __init__(self, rve: RVE):
+    def __init__(self, rve: RVE) -> None:
         self.rve = rve
         self.separation_scale = float(rve.law.separation_scale)
 

@@ -24,7 +24,7 @@ class CellSeries:
     rve : femnn.multiscale.rve.rve.RVE
     """
 
-    def __init__(self, path: str | os.PathLike, rve: RVE, start=None):
+    def __init__(self, path: str | os.PathLike, rve: RVE, start: float | None = None) -> None:
         path = Path(path)
         self._rve = rve
         self._blocks = time_series(path, start)

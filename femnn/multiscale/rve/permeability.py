@@ -91,7 +91,7 @@ class CellPermeability:
         Permeability of the blocks, m².
     """
 
-    def __init__(self, rve: RVE, filling: CrackFilling, matrix: float):
+    def __init__(self, rve: RVE, filling: CrackFilling, matrix: float) -> None:
         cell = rve.cell
         self.rve, self.filling, self.matrix = rve, filling, positive("matrix", matrix)
         held = np.isin(cell.uncut, cell.uncut[np.concatenate([cell.bottom, cell.top])])

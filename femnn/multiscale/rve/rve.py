@@ -65,11 +65,11 @@ class RVE:
         poisson: ArrayLike = 0.25,
         *,
         driving: str = "periodic",
-        quadrature=None,
+        quadrature: tuple[np.ndarray, np.ndarray] | None = None,
         rtol: float = 1e-11,
         max_iterations: int = 125,
         min_step: float = 1.0 / 256.0,
-    ):
+    ) -> None:
         if not isinstance(law, Law):
             raise ParameterError(f"the law of the cracks is a {type(law).__name__}; pass a femnn.cohesive.law.Law")
         for name, value in (("rtol", rtol), ("min_step", min_step)):
