@@ -21,9 +21,9 @@ from safetensors import safe_open
 import femnn
 from femnn.cli import Command
 from femnn.cli.train_cohesive import AS4_PEEK, STEPS, train_cohesive
-from femnn.cohesive.paths import KINDS, refined, respond, separation_paths
-from femnn.cohesive.recurrent.law import NETWORKS
-from femnn.cohesive.training.fit import PathData, accuracy, responses, unseen
+from femnn.cohesive import KINDS, refined, respond, separation_paths
+from femnn.cohesive.training import PathData, accuracy, responses, unseen
+from femnn.cohesive.training.fit import OPTIONS
 from femnn.io.atomic import atomic_write
 from femnn.io.tables import markdown
 from femnn.plotting import save
@@ -39,7 +39,7 @@ _SEED = 2_000_003
     "--networks", type=click.Path(path_type=Path, file_okay=False), default=Path("results/cohesive"), show_default=True,
     help="Folder of weight files; missing ones are trained there.",
 )  # fmt: skip
-@click.option("--only", multiple=True, type=click.Choice(NETWORKS), help="These networks, not all; may be repeated.")
+@click.option("--only", multiple=True, type=click.Choice([*OPTIONS]), help="These networks, not all; may be repeated.")
 @click.option("--paths", type=click.IntRange(min=4), default=10_000, show_default=True, help="For the dissipation.")
 @click.option("--points", type=click.IntRange(min=1), default=10_000, show_default=True, help="For the speed.")
 @click.option("--beams/--no-beams", default=True, show_default=True, help="Follow the delaminating beams, too.")
@@ -52,7 +52,7 @@ def main(networks, only, paths, points, beams, out, as_json, speed_of):
         click.echo(json.dumps(_speed(None if str(speed_of) == "classical" else speed_of, points)))
         return
     law = femnn.BilinearCohesive(**AS4_PEEK)
-    files = {name: _trained(networks, name, law) for name in only or NETWORKS}
+    files = {name: _trained(networks, name, law) for name in only or OPTIONS}
     laws = {name: femnn.RecurrentCohesive.load(path) for name, path in files.items()}
     figures = {
         "machine": description(),

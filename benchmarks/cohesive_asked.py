@@ -1,6 +1,6 @@
 """What recurrent cohesive laws are asked to reach, and what they reach."""
 
-from femnn.cohesive.paths import KINDS
+from femnn.cohesive import KINDS
 
 _MEAN, _P95, _PARAMETERS, _FINER = 0.01, 0.03, 25_000, 1.5
 _DISSIPATION, _TOUGHNESS, _CURVE, _ITERATIONS = -1e-6, 0.005, 0.02, 1.3

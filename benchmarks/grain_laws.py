@@ -21,14 +21,15 @@ from safetensors import safe_open
 import femnn
 from femnn.cli import Command
 from femnn.cli.layer_pictures import draw_unseen
-from femnn.cli.train_layer import layer_records, split_layer, train_layer
-from femnn.cohesive.paths import refined, respond
-from femnn.cohesive.training.fit import responses
-from femnn.cohesive.training.fit_precompressed import NETWORKS, OPTIONS
-from femnn.cohesive.training.precompressed_data import rms_errors, scatter
+from femnn.cli.train_layer import split_layer, train_layer
+from femnn.cohesive import refined, respond
+from femnn.cohesive.training import layer_data, responses, rms_errors, scatter
+from femnn.cohesive.training.fit_precompressed import OPTIONS
 from femnn.io.tables import markdown
+from femnn.multiscale.grains import load
 from femnn.system.hardware import description
 
+NETWORKS = tuple(OPTIONS)
 _GRAINS = ("porosity-coordination", "fabric", "all")
 #: What is trained: network and the microstructure that it predicts. Those laws can be given measured values, too.
 VARIANTS = (
@@ -59,7 +60,7 @@ def main(data, networks, only, seeds, epochs, points, out, as_json, speed_of):
     if speed_of is not None:
         click.echo(json.dumps(update_seconds(femnn.RecurrentCohesive.load(speed_of), points)))
         return
-    records = layer_records(data)
+    records = load(data)
     figures = measure(records, networks, only or NETWORKS, seeds, epochs, points)
     draw(out / "grain-laws.png", records, networks, only or NETWORKS)
     publish(out, "grain-laws", figures, report(figures), as_json)
@@ -77,7 +78,7 @@ def measure(records, folder, only=NETWORKS, seeds=3, epochs=None, points=10_000,
         ``speed``; ``asked``.
     """
     tests = split_layer(records)[2]
-    noise = scatter([records.data(rows) for rows in records.repeated()]) if records.repeated() else None
+    noise = scatter([layer_data(records, rows) for rows in records.repeated()]) if records.repeated() else None
     accuracy = []
     for variant in (variant for variant in VARIANTS if variant[0] in only):
         accuracy += _rows(records, folder, variant, range(seeds), epochs, tests, noise)
@@ -85,7 +86,7 @@ def measure(records, folder, only=NETWORKS, seeds=3, epochs=None, points=10_000,
     figures = {
         "machine": description(),
         "seeds": seeds,
-        "paths": {"fixed sample": int((records.seed == records.fixed).sum()), "all": len(records),
+        "paths": {"fixed sample": int((records.seed == records.main_seed).sum()), "all": len(records),
                   "unseen": len(tests["unseen"])},
         "scatter": noise,
         "accuracy": accuracy,

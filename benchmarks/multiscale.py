@@ -20,18 +20,13 @@ from publishing import publish
 
 import femnn
 from femnn.cli import Command
-from femnn.cli.train_layer import layer_records, split_layer
-from femnn.cohesive.training.fit import responses
-from femnn.cohesive.training.precompressed_data import path_data, rms_errors, targets
+from femnn.cli.train_layer import split_layer
+from femnn.cohesive.training import path_data, responses, rms_errors, targets
 from femnn.io.locations import data_folder
 from femnn.io.tables import markdown
 from femnn.io.weight_files import locate
-from femnn.multiscale.grains import dataset as grain_paths
-from femnn.multiscale.grains.commands import constant_load
-from femnn.multiscale.grains.layer import GrainLayer, prepare, run_path
-from femnn.multiscale.grains.measures import mismatch
-from femnn.multiscale.rve.dataset import FaultCell, simulate_paths
-from femnn.multiscale.rve.law import RVELaw
+from femnn.multiscale.grains import GrainLayer, constant_load, load, mismatch, prepare, run_path
+from femnn.multiscale.rve import FaultCell, RVELaw, simulate_paths
 from femnn.plotting import save
 from femnn.system.hardware import description
 
@@ -91,8 +86,9 @@ def measure_grains(grains):
 
 def measure_law():
     """Errors of the shipped law of grains on paths that it has not seen, beside the scatter between samples."""
-    law, checks = femnn.RecurrentCohesive.load("grains"), grain_paths.load().about["checks"]
-    unseen = split_layer(layer_records())[2]["unseen"]
+    law, data = femnn.RecurrentCohesive.load("grains"), load()
+    checks = data.about["checks"]
+    unseen = split_layer(data)[2]["unseen"]
     found, wanted = targets(replace(unseen, tractions=responses(law, unseen))), targets(unseen)
     gap, pressure = found[..., 0] - wanted[..., 0], -unseen.tractions[..., 0]
     return {

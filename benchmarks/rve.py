@@ -14,9 +14,7 @@ import numpy as np
 import femnn
 from femnn.cli import Command
 from femnn.io.tables import markdown
-from femnn.multiscale.rve.cells import block_network, echelon_cracks, parallel_cracks
-from femnn.multiscale.rve.response import follow
-from femnn.multiscale.rve.rve import RVE
+from femnn.multiscale.rve import RVE, block_network, echelon_cracks, follow, parallel_cracks
 
 VALUES = {"normal_strength": 80e6, "shear_strength": 100e6, "normal_toughness": 969.0, "shear_toughness": 1719.0}
 LAWS = {

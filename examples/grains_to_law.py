@@ -20,16 +20,11 @@ from matplotlib.figure import Figure
 import femnn
 from femnn.cli.layer_pictures import draw_unseen
 from femnn.cli.train_layer import split_layer, train_layer
-from femnn.cohesive.training.fit import responses
+from femnn.cohesive.training import layer_data, responses, rms_errors, scatter
 from femnn.cohesive.training.fit_precompressed import OPTIONS
-from femnn.cohesive.training.precompressed_data import rms_errors, scatter
-from femnn.cohesive.training.records import PathRecords
 from femnn.exceptions import MissingExtraError
-from femnn.multiscale.grains import dataset as grain_paths
-from femnn.multiscale.grains.commands import constant_load, draw_path
-from femnn.multiscale.grains.layer import GrainLayer, GrainRecord, run_path, sample_grains
-from femnn.multiscale.grains.measures import mismatch
-from femnn.multiscale.grains.pictures import draw_grains, draw_record
+from femnn.multiscale.grains import GrainLayer, constant_load, draw_path, load, mismatch, run_path, sample_grains
+from femnn.multiscale.grains.pictures import draw_grains, draw_response
 from femnn.plotting import save
 
 
@@ -50,8 +45,7 @@ def live_records(layer, points, cache=None):
 def shipped_records(data):
     """The first row under each control of the shipped data, by name."""
     rows = {f"{control}, row {row}": row for control, row in _first(data.control).items()}
-    names = GrainRecord.__dataclass_fields__
-    return {name: GrainRecord(**{own: getattr(data, own)[row] for own in names}) for name, row in rows.items()}
+    return {name: data.response(row) for name, row in rows.items()}
 
 
 def _first(values):
@@ -80,10 +74,10 @@ def grains(layer, points, out=None, cache=None):
         records = live_records(layer, points, cache)
     except MissingExtraError as error:
         print(f"{error}; rows of the shipped data instead")
-        records = shipped_records(grain_paths.load())
+        records = shipped_records(load())
     figures = {name: figures_of(record) for name, record in records.items()}
-    for name, own in figures.items():
-        print(f"{name}: " + ", ".join(f"{key} {value:.3g}" for key, value in own.items()))
+    for name, values in figures.items():
+        print(f"{name}: " + ", ".join(f"{key} {value:.3g}" for key, value in values.items()))
     if out is not None:
         for number, (name, record) in enumerate(records.items()):
             _draw(Path(out) / f"grains-{number}.png", name, record, sample)
@@ -99,13 +93,13 @@ def _draw(path, name, record, sample):
     else:
         drawn = draw_grains(grid[0, 0], **sample)
         figure.colorbar(drawn, ax=grid[0, 0], location="bottom", label="contacts of a grain")
-    draw_record(grid.ravel()[1:], record)
+    draw_response(grid.ravel()[1:], record)
     save(figure, path)
 
 
 def learned(out=None, train=False, epochs=None, data=None, progress=True):
     """The law of the shipped data set, or of the file ``data``, and its errors on unseen paths; draws those."""
-    records = PathRecords.of(grain_paths.load(data))
+    records = load(data)
     if train:
         options = OPTIONS["isotropic"] if epochs is None else replace(OPTIONS["isotropic"], epochs=epochs)
         law, _ = train_layer(Path(out or "results") / "cohesive-grains", records, options=options, progress=progress)
@@ -113,10 +107,10 @@ def learned(out=None, train=False, epochs=None, data=None, progress=True):
         law = femnn.RecurrentCohesive.load("grains")
     tests = split_layer(records)[2]
     figures = {name: rms_errors(responses(law, paths), paths) for name, paths in tests.items()}
-    figures["scatter between samples"] = scatter([records.data(rows) for rows in records.repeated()])
+    figures["scatter between samples"] = scatter([layer_data(records, rows) for rows in records.repeated()])
     print(law)
-    for name, own in figures.items():
-        print(f"{name}: rms {own['ln_normal']:.3f} of ln t_n, {own['ratio']:.3f} of t_s/t_n")
+    for name, values in figures.items():
+        print(f"{name}: rms {values['ln_normal']:.3f} of ln t_n, {values['ratio']:.3f} of t_s/t_n")
     if out is not None:
         draw_unseen(Path(out) / "grains-law.png", records, {"law": law})
     return law, figures

@@ -21,16 +21,19 @@ from matplotlib.figure import Figure
 
 import femnn
 from femnn.cli.train_layer import CELL_EPOCHS, train_layer
-from femnn.cohesive.training.fit import responses
+from femnn.cohesive.training import path_data, responses, rms_errors
 from femnn.cohesive.training.fit_precompressed import OPTIONS
-from femnn.cohesive.training.precompressed_data import path_data, rms_errors
-from femnn.cohesive.training.records import PathRecords
-from femnn.multiscale.rve.commands import KINDS, WorkingRange
-from femnn.multiscale.rve.dataset import FaultCell, law_named, simulate_paths
-from femnn.multiscale.rve.output import CellSeries
-from femnn.multiscale.rve.permeability import CellPermeability
-from femnn.multiscale.rve.response import follow
-from femnn.multiscale.rve.rve import Spring
+from femnn.multiscale.rve import (
+    KINDS,
+    CellPermeability,
+    CellSeries,
+    FaultCell,
+    Spring,
+    WorkingRange,
+    follow,
+    law_named,
+    simulate_paths,
+)
 from femnn.plotting import save
 
 # Paths of this seed are not among those that laws learn from.
@@ -105,10 +108,9 @@ def main(law, second=None, cell=None, paths=360, unseen=40, points=100, epochs=N
     print(f"largest gap of Hill and Mandel's condition: {journey.path.hill_mandel.max():.1e}")
     how = {"points": points, "workers": workers, "progress": progress}
     if second is None:
-        simulate_paths(law, out / "rve", cell, paths=paths, **how)
-        records = PathRecords.load(out / "rve" / "rve-paths.npz")
+        data, _ = simulate_paths(law, out / "rve", cell, paths=paths, **how)
         options = replace(OPTIONS["isotropic"], epochs=CELL_EPOCHS if epochs is None else epochs)
-        learned, _ = train_layer(out / "cohesive-rve", records, options=options, progress=progress)
+        learned, _ = train_layer(out / "cohesive-rve", data, options=options, progress=progress)
     else:
         learned = femnn.RecurrentCohesive.load(second)
     drawn, _ = simulate_paths(law, out / "rve-unseen", cell, paths=unseen, seed=UNSEEN_SEED, **how)

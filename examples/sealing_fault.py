@@ -26,10 +26,7 @@ from matplotlib.tri import Triangulation
 import femnn
 from femnn.exceptions import ParameterError
 from femnn.interfaces.elements import facet_gauss
-from femnn.multiscale.rve.cells import parallel_cracks
-from femnn.multiscale.rve.dataset import FaultCell
-from femnn.multiscale.rve.law import RVELaw
-from femnn.multiscale.rve.rve import RVE
+from femnn.multiscale.rve import RVE, FaultCell, RVELaw, parallel_cracks
 from femnn.plotting import save
 from femnn.reservoir import Conditions, DualPorousMedium, Series, Well, march
 from femnn.reservoir.fault import (
@@ -105,7 +102,7 @@ def law_of(name, recurrent="default", cracks=None):
 
 def _in_units(law):
     """A learned law with the scales of this fault."""
-    if law.frictional is None:
+    if law.precompressed is None:
         return law.rescaled(separation_scale=SLIDING, traction_scale=STRENGTH)
     return law.rescaled(separation_scale=GRAIN, traction_scale=PRESSURE)
 

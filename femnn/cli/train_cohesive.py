@@ -34,7 +34,7 @@ def train_cohesive(folder, law, network, paths=PATHS, steps=STEPS, options=None,
     law
         A classical law.
     network
-        One of :data:`femnn.cohesive.recurrent.law.NETWORKS`.
+        A name in :data:`femnn.cohesive.training.fit.OPTIONS`.
     paths, steps
         Number of training paths and of points on each; a tenth validates.
     options
@@ -42,7 +42,8 @@ def train_cohesive(folder, law, network, paths=PATHS, steps=STEPS, options=None,
     """
     import numpy as np
 
-    from femnn.cohesive.training.fit import OPTIONS, PathData, fit_law, unseen
+    from femnn.cohesive.training.data import PathData, unseen
+    from femnn.cohesive.training.fit import OPTIONS, fit_law
 
     options = OPTIONS[network] if options is None else options
     data = PathData.of_law(law, paths, steps, "all", options.seed)

@@ -17,19 +17,19 @@ CELL_EPOCHS = 400
 _MICROSTRUCTURE = ("none", "porosity-coordination", "fabric", "all")
 
 
-def train_layer(path, records, network="isotropic", microstructure="none", given=False, options=None, progress=True):
+def train_layer(path, data, network="isotropic", microstructure="none", given=False, options=None, progress=True):
     """Make the weight file ``path`` of a law; returns the law that was trained and its test figures.
 
-    Trained and tested is the fixed sample: most of its paths train, a tenth validates, a fifth is left unseen. Other
-    samples on the unseen paths are a test of their own.
+    Trained and tested is the sample that most paths were run on: most of its paths train, a tenth validates, a fifth is
+    left unseen. Other samples on the unseen paths are a test of their own.
 
     Parameters
     ----------
     path
         Of the weight file, without suffix; checkpoints lie beside it, an interrupted run goes on from there.
-    records : femnn.cohesive.training.records.PathRecords
+    data : femnn.io.path_data.PathDataSet
     network
-        One of :data:`femnn.cohesive.training.fit_precompressed.NETWORKS`.
+        A name in :data:`femnn.cohesive.training.fit_precompressed.OPTIONS`.
     microstructure
         A name in :data:`femnn.cohesive.training.precompressed_data.MICROSTRUCTURE`.
     given
@@ -37,40 +37,42 @@ def train_layer(path, records, network="isotropic", microstructure="none", given
     options
         See :class:`femnn.networks.training.TrainingOptions`; its seed splits the paths, too.
     """
-    from femnn.cohesive.training.fit_precompressed import OPTIONS, fit_frictional
+    from femnn.cohesive.training.fit_precompressed import OPTIONS, fit_precompressed_law
     from femnn.cohesive.training.precompressed_data import MICROSTRUCTURE
 
     options = OPTIONS[network] if options is None else options
-    training, validation, tests = split_layer(records)
+    training, validation, tests = split_layer(data)
     names = MICROSTRUCTURE[microstructure]
-    names = {"given": names} if given else {"predicted": names}
-    return fit_frictional(path, network, training, validation, tests, options, **names, progress=progress)
+    names = {"inputs": names} if given else {"predicted": names}
+    return fit_precompressed_law(path, network, training, validation, tests, options, **names, progress=progress)
 
 
-def split_layer(records):
+def split_layer(data):
     """Training, validation and tests by name: always the same paths, whatever the seed of a network."""
     import numpy as np
 
-    training, validation, unseen = _rows(records)
-    tests = {"unseen": records.data(unseen)}
-    strangers = np.flatnonzero((records.seed != records.fixed) & np.isin(records.path, records.path[unseen]))
-    if len(strangers):
-        tests["other samples"] = records.data(strangers)
-    return records.data(training), records.data(validation), tests
+    from femnn.cohesive.training.precompressed_data import layer_data
+
+    training, validation, unseen = _rows(data)
+    tests = {"unseen": layer_data(data, unseen)}
+    others = np.flatnonzero((data.seed != data.main_seed) & np.isin(data.path, data.path[unseen]))
+    if len(others):
+        tests["other samples"] = layer_data(data, others)
+    return layer_data(data, training), layer_data(data, validation), tests
 
 
-def unseen_rows(records):
-    """Rows (n,) of the records that :func:`split_layer` keeps for the test of the fixed sample."""
-    return _rows(records)[2]
+def unseen_rows(data):
+    """Rows (n,) of the data set that :func:`split_layer` keeps for the test of the fixed sample."""
+    return _rows(data)[2]
 
 
-def _rows(records):
+def _rows(data):
     import numpy as np
 
     from femnn.cohesive.training.precompressed_data import split
 
-    own = np.flatnonzero(records.seed == records.fixed)
-    return [own[rows] for rows in split(records.path[own], seed=0)]
+    main = np.flatnonzero(data.seed == data.main_seed)
+    return [main[rows] for rows in split(data.path[main], seed=0)]
 
 
 def _options_of_both(function):
@@ -114,7 +116,9 @@ def grains(data, **settings):
     Use what comes out as femnn.RecurrentCohesive.load("PATH").rescaled(separation_scale=DIAMETER,
     traction_scale=PRESSURE).
     """
-    _train("cohesive-grains", layer_records(data), **settings)
+    from femnn.multiscale.grains.dataset import load
+
+    _train("cohesive-grains", load(data), **settings)
 
 
 @click.command("rve", short_help="Train the law of a homogenised cell.")
@@ -122,24 +126,13 @@ def grains(data, **settings):
 @_options_of_both
 def rve(data, **settings):
     """Train the law of an RVE on its responses: a file of separations and tractions, one row a path."""
-    from femnn.cohesive.training.records import PathRecords
+    from femnn.io.path_data import PathDataSet
 
     settings["epochs"] = settings["epochs"] or CELL_EPOCHS
-    _train("cohesive-rve", PathRecords.load(data), **settings)
+    _train("cohesive-rve", PathDataSet.load(data), **settings)
 
 
-def layer_records(data=None):
-    """Responses from a file, or those of grains that come with femnn."""
-    from femnn.cohesive.training.records import PathRecords
-
-    if data is not None:
-        return PathRecords.load(data)
-    from femnn.multiscale.grains import dataset as grain_paths
-
-    return PathRecords.of(grain_paths.load())
-
-
-def _train(name, records, network, microstructure, given, out, seed, epochs, quiet, as_json):
+def _train(name, data, network, microstructure, given, out, seed, epochs, quiet, as_json):
     from femnn.cohesive.training.fit_precompressed import OPTIONS
 
     options = replace(OPTIONS[network], seed=seed, **({} if epochs is None else {"epochs": epochs}))
@@ -147,5 +140,5 @@ def _train(name, records, network, microstructure, given, out, seed, epochs, qui
     if microstructure != "none":
         path = path.with_name(f"{path.name}-{microstructure}{'-given' if given else ''}")
     progress = not (quiet or as_json)
-    _, figures = train_layer(path, records, network, microstructure, given, options, progress)
+    _, figures = train_layer(path, data, network, microstructure, given, options, progress)
     show(path.with_name(f"{path.name}.safetensors"), figures, quiet, as_json, first="paths")

@@ -1,1 +1,23 @@
-"""Traction-separation laws."""
+"""Traction-separation laws of interfaces: classical ones, and recurrent networks in their place.
+
+A law is a pure update of many points at once: ``traction, tangent, state = law.update(separation, state)``. Separation
+and traction are (n, 3), normal first and opening positive, in SI units. Laws that were learned are in
+:mod:`femnn.cohesive.recurrent`, how they are learned in :mod:`femnn.cohesive.training`, which needs torch.
+
+>>> from femnn.cohesive import BilinearCohesive
+>>> law = BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+>>> traction, tangent, state = law.update([[1e-6, 0.0, 0.0]], law.initial_state(1))
+>>> traction.shape, tangent.shape
+((1, 3), (1, 3, 3))
+"""
+
+from femnn.cohesive.classical import BilinearCohesive, ContactCohesive, DamageLaw, ExponentialCohesive
+from femnn.cohesive.law import Law, Response, State
+from femnn.cohesive.paths import KINDS, refined, respond, separation_paths
+from femnn.cohesive.recurrent.law import RecurrentCohesive
+from femnn.cohesive.xu_needleman import XuNeedleman
+
+__all__ = [
+    "KINDS", "BilinearCohesive", "ContactCohesive", "DamageLaw", "ExponentialCohesive", "Law", "RecurrentCohesive",
+    "Response", "State", "XuNeedleman", "refined", "respond", "separation_paths",
+]  # fmt: skip

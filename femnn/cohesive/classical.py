@@ -1,12 +1,13 @@
-"""Bilinear and exponential softening under mixed modes, each with contact and, where asked for, friction."""
+"""Bilinear and exponential softening under mixed modes, each with contact and optional friction."""
 
 from abc import abstractmethod
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.checks import positive
 from femnn.cohesive import damage
-from femnn.cohesive.law import Law
+from femnn.cohesive.law import Law, State
 from femnn.exceptions import ParameterError
 from femnn.system.compile import njit
 
@@ -20,13 +21,13 @@ class DamageLaw(Law):
         Of opening, of shear and of contact, Pa/m; Coulomb's coefficient.
     """
 
-    stiffness: tuple
+    stiffness: tuple[float, float, float, float]
 
-    def free_energy(self, separation, state):
+    def free_energy(self, separation: ArrayLike, state: State) -> np.ndarray:
         """Energy stored in each point, (n,), J/m²; what was put in beyond it is dissipated."""
         return damage.free_energy(self._checked(separation, state), state.values, self.stiffness)
 
-    def damage(self, state):
+    def damage(self, state: State) -> np.ndarray:
         """Damage of each point, (n,), 0 to 1."""
         return state.values[:, damage.DAMAGE].copy()
 
@@ -42,9 +43,12 @@ class DamageLaw(Law):
 
 
 class _Softening(DamageLaw):
-    """What the two classical laws share: strengths, toughnesses, friction and the ways they are given."""
+    """Strengths, toughnesses and friction of the two classical laws."""
 
-    def __init__(self, normal_strength, shear_strength, normal_toughness, shear_toughness, contact_stiffness, friction):
+    def __init__(
+        self, normal_strength: float, shear_strength: float, normal_toughness: float, shear_toughness: float, *,
+        contact_stiffness: float | None = None, friction: float = 0.0,
+    ) -> None:  # fmt: skip
         self.normal_strength = positive("normal_strength", normal_strength)
         self.shear_strength = positive("shear_strength", shear_strength)
         self.normal_toughness = positive("normal_toughness", normal_toughness)
@@ -54,16 +58,11 @@ class _Softening(DamageLaw):
             positive("contact_stiffness", contact_stiffness)
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict[str, float]:
         """Keywords that make this law again, a dict."""
-        return {
-            "normal_strength": self.normal_strength,
-            "shear_strength": self.shear_strength,
-            "normal_toughness": self.normal_toughness,
-            "shear_toughness": self.shear_toughness,
-            "contact_stiffness": self.stiffness[2],
-            "friction": self.friction,
-        }
+        names = ("normal_strength", "shear_strength", "normal_toughness", "shear_toughness")
+        fields = {name: getattr(self, name) for name in names}
+        return {**fields, "contact_stiffness": self.stiffness[2], "friction": self.friction}
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.parameters.items())})"
@@ -112,20 +111,12 @@ class BilinearCohesive(_Softening):
     """
 
     def __init__(
-        self,
-        normal_strength,
-        shear_strength,
-        normal_toughness,
-        shear_toughness,
-        *,
-        stiffness=None,
-        exponent=2.284,
-        contact_stiffness=None,
-        friction=0.0,
-    ):
-        super().__init__(
-            normal_strength, shear_strength, normal_toughness, shear_toughness, contact_stiffness, friction
-        )
+        self, normal_strength: float, shear_strength: float, normal_toughness: float, shear_toughness: float, *,
+        stiffness: float | None = None, exponent: float = 2.284, contact_stiffness: float | None = None,
+        friction: float = 0.0,
+    ) -> None:  # fmt: skip
+        moduli = (normal_strength, shear_strength, normal_toughness, shear_toughness)
+        super().__init__(*moduli, contact_stiffness=contact_stiffness, friction=friction)
         strengths = np.array([self.normal_strength, self.shear_strength])
         toughnesses = np.array([self.normal_toughness, self.shear_toughness])
         if stiffness is None:
@@ -144,20 +135,16 @@ class BilinearCohesive(_Softening):
         self.separation_scale = float((2.0 * toughnesses / strengths).max())
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict[str, float]:
         """Keywords that make this law again, a dict."""
         return {**super().parameters, "stiffness": self.stiffness[0], "exponent": self.exponent}
 
     def _target(self, separation):
-        return _bilinear_damage(
-            separation,
-            self.stiffness[0],
-            self.normal_strength,
-            self.shear_strength,
-            self.normal_toughness,
-            self.shear_toughness,
-            self.exponent,
+        strengths, toughnesses = (
+            (self.normal_strength, self.shear_strength),
+            (self.normal_toughness, self.shear_toughness),
         )
+        return _bilinear_damage(separation, self.stiffness[0], *strengths, *toughnesses, self.exponent)
 
 
 class ExponentialCohesive(_Softening):
@@ -184,18 +171,11 @@ class ExponentialCohesive(_Softening):
     """
 
     def __init__(
-        self,
-        normal_strength,
-        shear_strength,
-        normal_toughness,
-        shear_toughness,
-        *,
-        contact_stiffness=None,
-        friction=0.0,
-    ):
-        super().__init__(
-            normal_strength, shear_strength, normal_toughness, shear_toughness, contact_stiffness, friction
-        )
+        self, normal_strength: float, shear_strength: float, normal_toughness: float, shear_toughness: float, *,
+        contact_stiffness: float | None = None, friction: float = 0.0,
+    ) -> None:  # fmt: skip
+        moduli = (normal_strength, shear_strength, normal_toughness, shear_toughness)
+        super().__init__(*moduli, contact_stiffness=contact_stiffness, friction=friction)
         self.normal_length = self.normal_toughness / (np.e * self.normal_strength)
         self.shear_length = self.shear_toughness / (np.e * self.shear_strength)
         normal = np.e * self.normal_strength / self.normal_length
@@ -276,7 +256,7 @@ class ContactCohesive(DamageLaw):
     # nothing is left to soften
     separation_scale = 0.0
 
-    def __init__(self, contact_stiffness, friction=0.0):
+    def __init__(self, contact_stiffness: float, friction: float = 0.0) -> None:
         stiffness = positive("contact_stiffness", contact_stiffness)
         self.stiffness = (stiffness, stiffness, stiffness, positive("friction", friction, zero=True))
 

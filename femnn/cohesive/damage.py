@@ -1,4 +1,4 @@
-"""Damage, contact and friction at a point: what all irreversible laws of femnn share, classical or learned.
+"""Damage, contact and friction at a point, as all irreversible laws of femnn have them, classical or learned.
 
 Unloading goes back to the origin along the secant; a damaged point in contact slides with friction. With the damage d,
 the slip γ and the Macaulay bracket ⟨·⟩ the free energy is
@@ -19,7 +19,7 @@ import numpy as np
 
 from femnn.system.compile import njit
 
-#: What a point remembers: damage, slip in the two shear directions.
+#: Columns of a point's history: damage, slip in the two shear directions.
 DAMAGE, SLIP1, SLIP2 = range(3)
 
 

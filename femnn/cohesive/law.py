@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import ParameterError, StateError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class State:
     """History of a law at its integration points; laws read it and return a new one, nobody changes it.
 
     Attributes
     ----------
     values : (n, k) float64
-        What the law remembers of each point.
+        History of each point.
     law : str
         The law it belongs to.
     outside : (n,) bool
@@ -27,16 +28,19 @@ class State:
     law: str
     outside: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.values)
 
-    def __getitem__(self, points):
+    def __repr__(self):
+        return f"State({len(self)} points of {self.law}, {np.count_nonzero(self.outside)} outside)"
+
+    def __getitem__(self, points) -> "State":
         """The state of some of the points."""
         return State(self.values[points], self.law, self.outside[points])
 
 
 class Response(NamedTuple):
-    """What a law answers.
+    """Answer of a law.
 
     Attributes
     ----------
@@ -66,13 +70,13 @@ class Law(ABC):
 
     separation_scale: float
 
-    def initial_state(self, n):
+    def initial_state(self, n: int) -> State:
         """State of ``n`` virgin points; ParameterError unless n is a count."""
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
             raise ParameterError(f"initial_state({n!r}): the number of points must be an integer of at least 0")
         return State(self._virgin(int(n)), self.name, np.zeros(int(n), dtype=bool))
 
-    def update(self, separation, state):
+    def update(self, separation: ArrayLike, state: State) -> Response:
         """Traction, tangent and new state of every point.
 
         Parameters
@@ -94,21 +98,21 @@ class Law(ABC):
         StateError
             If the state belongs to another law or has another number of points.
         """
-        separation = self._checked(separation, state)
-        traction, tangent, values = self._update(separation, state.values)
-        return Response(traction, tangent, State(values, state.law, state.outside | self.outside(separation)))
+        checked = self._checked(separation, state)
+        traction, tangent, values = self._update(checked, state.values)
+        return Response(traction, tangent, State(values, state.law, state.outside | ~self.in_range(checked)))
 
-    def outside(self, separation):
-        """Which separations (n, 3) the law was not trained for, (n,) bool; a classical law knows all."""
-        return np.zeros(len(separation), dtype=bool)
+    def in_range(self, separation: np.ndarray) -> np.ndarray:
+        """Points (n,) bool whose separation (n, 3) is in the trained range of the law; all for a classical law."""
+        return np.ones(len(separation), dtype=bool)
 
-    def damage(self, state):
+    def damage(self, state: State) -> np.ndarray:
         """Damage of each point, 0 (virgin) to 1 (no cohesion left), (n,); NaN where a law has no such number."""
         return np.full(len(state), np.nan)
 
     @property
-    def name(self):
-        """What states and restart files know the law by: two laws of one name respond alike."""
+    def name(self) -> str:
+        """The name in states and restart files: two laws of one name respond alike."""
         return repr(self)
 
     @abstractmethod

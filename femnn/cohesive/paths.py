@@ -5,8 +5,10 @@ lines, so a path can be refined or coarsened without changing what it means.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.checks import positive
+from femnn.cohesive.law import Law, State
 from femnn.exceptions import ParameterError
 
 #: Every kind that :func:`separation_paths` draws.
@@ -16,7 +18,9 @@ KINDS = ("monotonic", "cyclic", "mixed", "random")
 _WAVES = 24
 
 
-def separation_paths(n, steps, scale, kind="random", seed=0, closing=0.02):
+def separation_paths(
+    n: int, steps: int, scale: float, kind: str = "random", seed: int = 0, closing: float = 0.02
+) -> np.ndarray:
     """Draw separation paths.
 
     Parameters
@@ -69,7 +73,7 @@ def separation_paths(n, steps, scale, kind="random", seed=0, closing=0.02):
     return scale * paths
 
 
-def refined(paths, factor):
+def refined(paths: ArrayLike, factor: int) -> np.ndarray:
     """The same polylines with ``factor`` steps for each one: (n, 1 + factor·(steps − 1), 3)."""
     paths = np.asarray(paths, dtype=np.float64)
     share = np.arange(factor) / factor
@@ -77,7 +81,7 @@ def refined(paths, factor):
     return np.concatenate([between.reshape(len(paths), -1, paths.shape[-1]), paths[:, -1:]], axis=1)
 
 
-def respond(law, paths):
+def respond(law: Law, paths: ArrayLike) -> tuple[np.ndarray, State]:
     """Tractions (n, steps, 3) of a law along paths from the virgin state, and the state at their ends."""
     paths = np.asarray(paths, dtype=np.float64)
     state = law.initial_state(len(paths))
@@ -102,7 +106,7 @@ def _directions(draws, n):
 
 
 def _reaches(draws, shape):
-    """How far paths go, in units of the scale: most of them between onset and complete softening."""
+    """Reach of paths in units of the scale, most of them between onset and complete softening."""
     return np.exp(draws.uniform(np.log(0.02), np.log(1.3), shape))
 
 

@@ -27,7 +27,9 @@ class XuNeedleman(Law):
         Works of separation φn and φt, J/m².
     """
 
-    def __init__(self, normal_strength, shear_strength, normal_toughness, shear_toughness):
+    def __init__(
+        self, normal_strength: float, shear_strength: float, normal_toughness: float, shear_toughness: float
+    ) -> None:
         self.normal_strength = positive("normal_strength", normal_strength)
         self.shear_strength = positive("shear_strength", shear_strength)
         self.normal_toughness = positive("normal_toughness", normal_toughness)

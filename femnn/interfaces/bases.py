@@ -47,7 +47,7 @@ class InterfaceBases:
         For forms ``(u_minus, u_plus, v_minus, v_plus, w)``.
     """
 
-    def __init__(self, interface, element, quadrature=None, dofs=None):
+    def __init__(self, interface, element, quadrature=None, dofs=None) -> None:
         mesh = interface.mesh
         quadrature = facet_gauss(mesh.dim()) if quadrature is None else quadrature
         self.minus, self.plus = (

@@ -49,7 +49,7 @@ class InterfaceElements:
         Degrees of freedom of each element: minus side, then plus side.
     """
 
-    def __init__(self, interface, quadrature=None):
+    def __init__(self, interface, quadrature=None) -> None:
         if not isinstance(interface, Interface):
             raise ParameterError(f"{interface!r} is no interface; pass femnn.Interface.split(mesh, facets)")
         mesh = interface.mesh
@@ -112,7 +112,7 @@ class SparseSum:
         List of InterfaceElements.
     """
 
-    def __init__(self, matrix, interfaces):
+    def __init__(self, matrix, interfaces) -> None:
         n = matrix.shape[0]
         for elements in interfaces:
             if matrix.shape != (elements.ndof,) * 2:

@@ -51,7 +51,7 @@ class EmbeddedElements:
         Normal from minus to plus and shear directions; in two dimensions the last is zero.
     """
 
-    def __init__(self, crack, young, poisson, modes="linear"):
+    def __init__(self, crack, young, poisson, modes="linear") -> None:
         if modes not in MODES:
             raise ParameterError(f"modes={modes!r} are unknown; choose one of {', '.join(MODES)}")
         self.crack, self.modes = crack, modes
@@ -236,7 +236,7 @@ class EmbeddedProblem:
         Of the law, in the accepted state, Pa.
     """
 
-    def __init__(self, cracks, young, poisson):
+    def __init__(self, cracks, young, poisson) -> None:
         if not cracks:
             raise ParameterError("an embedded problem needs at least one (elements, law)")
         self.cracks = list(cracks)

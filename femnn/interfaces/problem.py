@@ -47,7 +47,7 @@ class CohesiveProblem:
         Accepted history, one for each interface.
     """
 
-    def __init__(self, stiffness, interfaces, *, on_outside="warn"):
+    def __init__(self, stiffness, interfaces, *, on_outside="warn") -> None:
         if not interfaces:
             raise ParameterError("a cohesive problem needs at least one (elements, law)")
         self.interfaces = list(interfaces)

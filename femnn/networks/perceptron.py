@@ -195,7 +195,7 @@ class Perceptron:
     [[7.0]]
     """
 
-    def __init__(self, architecture: Architecture, tensors: Mapping[str, ArrayLike]):
+    def __init__(self, architecture: Architecture, tensors: Mapping[str, ArrayLike]) -> None:
         complete = with_standardisation(architecture, tensors)
         defect = _defect(complete, architecture)
         if defect:

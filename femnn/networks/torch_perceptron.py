@@ -48,7 +48,7 @@ class Network(torch.nn.Module):
 
     def __init__(
         self, architecture: Architecture, tensors: Mapping[str, ArrayLike], dtype: torch.dtype = torch.float32
-    ):
+    ) -> None:
         super().__init__()
         self.architecture = architecture
         for name in architecture.shapes:

@@ -132,7 +132,7 @@ def train_perceptron(architecture, scales, loss, training, validation, options, 
 class _Run:
     """The state of a training between two epochs, and the step from one to the next."""
 
-    def __init__(self, module, loss, training, validation, options):
+    def __init__(self, module, loss, training, validation, options) -> None:
         self.module, self.loss, self.options = module, loss, options
         self.training, self.validation = training, validation
         self.history = History()
@@ -216,7 +216,7 @@ class _Run:
 class _Restart:
     """The checkpoint of one training: read at its beginning, written now and then."""
 
-    def __init__(self, path: Path, run: _Run):
+    def __init__(self, path: Path, run: _Run) -> None:
         self.path = path
         self.identity = {
             # threads change the time and at most the last bits

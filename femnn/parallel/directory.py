@@ -18,7 +18,7 @@ class Directory:
         Length of the table.
     """
 
-    def __init__(self, comm, numbers, total):
+    def __init__(self, comm, numbers, total) -> None:
         bounds = total * np.arange(comm.size + 1, dtype=np.int64) // comm.size
         self.comm = comm
         self._runs = [slice(*cut) for cut in pairwise(np.searchsorted(numbers, bounds))]

@@ -74,7 +74,7 @@ class RankProblem(NonlinearProblem):
 
     equilibrium = RankEquilibrium
 
-    def __init__(self, part, problem):
+    def __init__(self, part, problem) -> None:
         self.part, self.problem = part, problem
         self._rows = self._indices = None
 

@@ -20,7 +20,7 @@ class Stages:
         Memory (bytes) of this rank when the object was made: interpreter and libraries.
     """
 
-    def __init__(self, comm):
+    def __init__(self, comm) -> None:
         self.comm, self.seconds = comm, {}
         self.baseline = psutil.Process().memory_info().rss
 

@@ -31,7 +31,7 @@ class GaussLegendre(Rule):
     240
     """
 
-    def __init__(self, n: int | Sequence[int]):
+    def __init__(self, n: int | Sequence[int]) -> None:
         per_axis: list[Any] = [n] * 3 if np.ndim(n) == 0 else list(cast(Sequence[int], n))
         if len(per_axis) != 3 or not all(
             isinstance(k, Integral) and not isinstance(k, bool) and 1 <= int(k) <= 100 for k in per_axis

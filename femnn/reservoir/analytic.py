@@ -38,7 +38,7 @@ class ConsolidatingColumn:
         Of the series.
     """
 
-    def __init__(self, medium: PorousMedium, length: float, load: float, *, terms: int = 400):
+    def __init__(self, medium: PorousMedium, length: float, load: float, *, terms: int = 400) -> None:
         constants = _uniform(medium)
         self.length, self.load = float(length), float(load)
         self.oedometric = constants.lmbda[0] + 2.0 * constants.mu[0]
@@ -94,7 +94,9 @@ class MandelSlab:
         Of the series.
     """
 
-    def __init__(self, medium: PorousMedium, half_width: float, half_height: float, force: float, *, terms: int = 200):
+    def __init__(
+        self, medium: PorousMedium, half_width: float, half_height: float, force: float, *, terms: int = 200
+    ) -> None:
         constants = _uniform(medium)
         if len(constants.biot) != 1:
             raise ParameterError("Mandel's solution is for one pore system; pass a PorousMedium")

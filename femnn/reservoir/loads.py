@@ -52,7 +52,7 @@ class Loads:
         named later prescribes. Within the system's own block.
     """
 
-    def __init__(self, conditions, displacement, pressure, systems):
+    def __init__(self, conditions, displacement, pressure, systems) -> None:
         self._mesh, self._systems = displacement.mesh, systems
         self._u, self._p = displacement, pressure
         self.ndof = displacement.N + len(systems) * pressure.N

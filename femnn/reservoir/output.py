@@ -51,7 +51,7 @@ class Series:
     problem : PorousProblem
     """
 
-    def __init__(self, path: str | os.PathLike, problem: PorousProblem, *, start: float | None = None):
+    def __init__(self, path: str | os.PathLike, problem: PorousProblem, *, start: float | None = None) -> None:
         self.path, self._problem, self._files = Path(path), problem, time_series(path, start)
 
     def write(self, state: PorousState) -> None:

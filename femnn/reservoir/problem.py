@@ -144,7 +144,7 @@ class PorousProblem:
     femnn.reservoir.fault.FaultedReservoir : the same body with a fault.
     """
 
-    def __init__(self, mesh: skfem.Mesh, medium: PorousMedium, conditions: Conditions, *, theta: float = 1.0):
+    def __init__(self, mesh: skfem.Mesh, medium: PorousMedium, conditions: Conditions, *, theta: float = 1.0) -> None:
         if not 0.5 <= theta <= 1.0:
             raise ParameterError(f"theta is {theta}; it must be in [0.5, 1], 1 for the implicit Euler method")
         self.medium, self.conditions, self.theta = medium, conditions, float(theta)

@@ -72,7 +72,7 @@ class PointLaw:
         *,
         initial_state: ArrayLike = (),
         kinematics: str = "small",
-    ):
+    ) -> None:
         self.kinematics = one_of("kinematics", kinematics, tuple(SIZES))
         self.parameters = _finite_vector(parameters, "parameters")
         self.virgin = _finite_vector(initial_state, "initial_state")

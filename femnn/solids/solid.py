@@ -47,7 +47,7 @@ class Solid:
         element: skfem.Element | None = None,
         on_folded: str = "raise",
         pattern: Pattern | None = None,
-    ):
+    ) -> None:
         check_law(law)
         self.law = law
         self.discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)

@@ -11,7 +11,7 @@ import skfem
 from support.locations import ROOT
 
 import femnn
-from femnn.cohesive.classical import ContactCohesive
+from femnn.cohesive import ContactCohesive
 from femnn.exceptions import ConvergenceError, FemnnWarning, OutsideRangeError, ParameterError, StateError
 from femnn.interfaces.bases import InterfaceBases
 from femnn.solvers.linear.solve import solve

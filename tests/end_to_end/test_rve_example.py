@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.example_files import example
-from support.frictional_layer import layer_paths, layer_tractions
+from support.precompressed_layer import layer_paths, layer_tractions
 
-from femnn.cohesive.training.fit_precompressed import OPTIONS, fit_frictional
-from femnn.cohesive.training.precompressed_data import path_data
-from femnn.multiscale.rve.dataset import CellPaths, FaultCell, law_named
+from femnn.cohesive.training import fit_precompressed_law, path_data
+from femnn.cohesive.training.fit_precompressed import OPTIONS
+from femnn.multiscale.rve import FaultCell, PathDataSet, law_named
 
 SMALL = {"states": 6, "arrows": 3, "width": 12}
 
@@ -21,7 +21,7 @@ def layer(tmp_path_factory):
     data = path_data(paths, layer_tractions(paths))
     file = tmp_path_factory.mktemp("layer") / "cohesive-layer"
     options = replace(OPTIONS["isotropic"], epochs=12)
-    fit_frictional(file, "isotropic", data[:70], data[70:], {}, options, progress=False, **SMALL)
+    fit_precompressed_law(file, "isotropic", data[:70], data[70:], {}, options, progress=False, **SMALL)
     return str(file.with_suffix(".safetensors"))
 
 
@@ -36,7 +36,7 @@ def test_the_example_goes_from_a_cell_to_its_law(layer, tmp_path):
     for name in ("rve-to-law-cell.png", "rve-to-law.png"):
         assert (tmp_path / name).stat().st_size > 10_000
     assert (tmp_path / "rve-to-law-cracks-0011.vtu").exists()
-    learned, unseen = (CellPaths.load(tmp_path / folder / "rve-paths.npz") for folder in ("rve", "rve-unseen"))
+    learned, unseen = (PathDataSet.load(tmp_path / folder / "rve-paths.npz") for folder in ("rve", "rve-unseen"))
     # a law that has hardly been trained may leave a cell without equilibrium
     assert len(learned) >= 8
     assert len(unseen) >= 2

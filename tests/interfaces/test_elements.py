@@ -6,7 +6,7 @@ import skfem
 from support.properties import rotation
 
 import femnn
-from femnn.cohesive.paths import separation_paths
+from femnn.cohesive import separation_paths
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.bases import InterfaceBases
 from femnn.interfaces.elements import InterfaceElements, SparseSum, facet_gauss, facet_newton_cotes

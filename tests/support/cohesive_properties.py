@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from femnn.cohesive.paths import refined, respond
+from femnn.cohesive import refined, respond
 
 
 def path_through(law, points):
-    """State and tractions (steps, 3) of one point led through ``points`` (steps, 3)."""
+    """State and tractions (steps, 3) of one point driven through ``points`` (steps, 3)."""
     state, tractions = law.initial_state(1), []
     for point in np.asarray(points, dtype=float):
         traction, _, state = law.update(point[None], state)

@@ -4,7 +4,7 @@ import numpy as np
 import skfem
 
 import femnn
-from femnn.cohesive.law import Law
+from femnn.cohesive import Law
 from femnn.exceptions import LawError
 from femnn.reservoir import Conditions, Well
 from femnn.reservoir.fault import ConstantCore, Fault, FaultedReservoir

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from femnn.cohesive.law import Law
+from femnn.cohesive import Law
 
 
 class Gouge(Law):

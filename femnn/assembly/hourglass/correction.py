@@ -104,7 +104,7 @@ class HourglassCorrection:
     HourglassCorrection on 8 elements: 8 corrected
     """
 
-    def __init__(self, *, weights: str | os.PathLike = KIND):
+    def __init__(self, *, weights: str | os.PathLike = KIND) -> None:
         loaded = load_networks(weights, KIND)
         loaded.require(networks=("factors",))
         self.card = loaded.card

@@ -1,8 +1,8 @@
 """The isotropic cell with its tangent as one Numba loop: 32 points side by side, one in each lane.
 
-Forward mode, as in :mod:`femnn.cohesive.recurrent.isotropic`: a row holds the values of 32 points and then their
-derivatives by the three components of the separation, so that a layer is one product for all of them. For cells whose
-only input is the separation. No product sums over lanes, so a point gets the same bits whatever its neighbours are.
+Forward mode: a row holds the values of 32 points and then their derivatives by the three components of the separation,
+so that a layer is one product for all of them. For cells whose only input is the separation. No product sums over
+lanes, so a point gets the same bits whatever its neighbours are.
 
 Two habits of the compiler shape this file, as they do :mod:`femnn.integration.vector_kernels`: the number of lanes is
 passed at run time although it is always the same, for loops of a short constant length are not vectorised; and every
@@ -11,8 +11,10 @@ index runs over a range of its own, for one that is computed might be negative a
 
 import numpy as np
 
-from femnn.cohesive.recurrent.isotropic import EPSILON
 from femnn.system.compile import njit
+
+#: Moves below this many lengths of the cell count as rest.
+EPSILON = 1e-6
 
 #: Points side by side.
 LANES = 32
@@ -25,38 +27,17 @@ _TAYLOR = tuple(1.0 / float(np.prod(np.arange(1.0, k + 1.0))) for k in range(13)
 _BIAS, _SHIFT = np.int64(1023), np.int64(52)
 
 
-class IsotropicLanes:
-    """The layers of an ``Isotropic`` in the order in which the loop reads them."""
-
-    def __init__(self, cell):
-        t, s, m = cell.tensors, cell.states, cell.arrows
-        gate, move, hidden = t["gate.weight"], t["move.weight"], t["hidden.weight"]
-        still, moving = np.r_[:s, s + m : s + 2 * m], np.r_[s : s + m, s + 2 * m : s + 2 * m + 3]
-        read = np.concatenate([t["head.weight"] * t["scale"][:, None], t["mix.weight"]])
-        # the loop reads what the hidden layer differs from that of the virgin interface
-        virgin = t["hidden.bias"] / np.sqrt(1.0 + t["hidden.bias"] ** 2)
-        self.layers = (
-            (_even(gate[:, still]), _even(gate[:, moving]), _even(t["gate.bias"])),
-            (_even(move), _even(t["move.bias"])),
-            (_even(hidden), _even(t["hidden.bias"])),
-            (_even(read), _even(np.concatenate([[0.0], t["mix.bias"] + t["mix.weight"] @ virgin]))),
-        )
-        lengths = t["lengths"]
-        self.numbers = (1.0 / lengths[0], 1.0 / lengths[1], 1.0 / t["fine"][0], t["bound"][0])
-        self.rates = np.exp(t["log_rate"])
-        self.sizes = (s, m, LANES)
-
-    def step(self, x, state):
-        """As :meth:`femnn.cohesive.recurrent.isotropic.Isotropic.step`."""
-        return _steps(np.ascontiguousarray(x), state, self.layers, self.rates, self.numbers, *self.sizes)
-
-
-def _even(array):
+def even(array):
     """Rows filled up to a multiple of four by zeros, and columns too: the products need no remainders."""
     shape = [-(-size // 4) * 4 for size in array.shape]
     filled = np.zeros(shape)
     filled[tuple(slice(size) for size in array.shape)] = array
     return filled
+
+
+def steps(x, state, layers, rates, numbers, states, arrows):
+    """One step of a cell with these layers, rates and lengths: answers, tangents, new states."""
+    return _steps(x, state, layers, rates, numbers, states, arrows, LANES)
 
 
 # Arrays are (rows, 4, lanes): values, and derivatives by the three components. Of the geometry of a step, rows are
@@ -148,15 +129,15 @@ def _geometry(numbers, geometry, lanes):
             geometry[_LENGTH, 1 + j, b] = direction * scale
     for i in range(3):
         for j in range(3):
-            own = 0.0 if i != j else (numbers[0] if j == 0 else numbers[1])
+            direct = 0.0 if i != j else (numbers[0] if j == 0 else numbers[1])
             for b in range(lanes):
-                turned = geometry[_LENGTH, 1 + j, b] * geometry[_DIRECTION + i, 0, b]
-                geometry[_DIRECTION + i, 1 + j, b] = (own - turned) * geometry[_MOVE, 3, b]
+                rotated = geometry[_LENGTH, 1 + j, b] * geometry[_DIRECTION + i, 0, b]
+                geometry[_DIRECTION + i, 1 + j, b] = (direct - rotated) * geometry[_MOVE, 3, b]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
 def _seen(numbers, arrows, old, geometry, moving, lanes):
-    """What the gate sees of a step: old vectors along it, its normal direction, the opening half way."""
+    """Inputs of the gate: old vectors along the step, its normal direction, the opening half way."""
     for i in range(arrows):
         for c in range(4):
             for b in range(lanes):
@@ -172,7 +153,7 @@ def _seen(numbers, arrows, old, geometry, moving, lanes):
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
 def _place(numbers, slope, opening, coarse, fine, lanes):
-    """What the cell sees of an opening that moves by ``slope`` with that of the point."""
+    """Coarse and fine measures of an opening that moves by ``slope`` with that of the point."""
     for b in range(lanes):
         z = opening[b] * numbers[2]
         root = 1.0 / np.sqrt(1.0 + z * z)
@@ -288,7 +269,7 @@ def _scalar(moves, i, states, arrows, still, geometry, numbers, work, known, lan
         pushed = drives[0, b] * work[1, b]
         known[i, 0, b] = still[i, 0, b] + work[5, b] * (1.0 - work[0, b]) + pushed * geometry[_MOVE, 0, b]
     for c in range(1, 4):
-        own = numbers[0] if c == 1 else 0.0
+        direct = numbers[0] if c == 1 else 0.0
         for b in range(lanes):
             length, by_length = geometry[_LENGTH, 0, b], geometry[_LENGTH, c, b]
             by_rate, grown = work[4, b] * raws[c, b], work[3, b] * by_length
@@ -296,7 +277,7 @@ def _scalar(moves, i, states, arrows, still, geometry, numbers, work, known, lan
             d_share = (work[2, b] * (by_rate * length + grown) - work[1, b] * by_length) * geometry[_MOVE, 3, b]
             d_pushed = drives[c, b] * work[1, b] + drives[0, b] * d_share
             change = targets[c, b] * (1.0 - work[0, b]) + work[5, b] * d_gone
-            known[i, c, b] = change + d_pushed * geometry[_MOVE, 0, b] + drives[0, b] * work[1, b] * own
+            known[i, c, b] = change + d_pushed * geometry[_MOVE, 0, b] + drives[0, b] * work[1, b] * direct
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
@@ -312,15 +293,15 @@ def _vector(moves, i, states, arrows, old, geometry, numbers, work, vectors, kno
         two[0, b] = before2[0, b] * work[0, b] + pushed * geometry[_MOVE, 2, b]
         square[0, b] = one[0, b] * one[0, b] + two[0, b] * two[0, b]
     for c in range(1, 4):
-        own1, own2 = numbers[1] if c == 2 else 0.0, numbers[1] if c == 3 else 0.0
+        direct1, direct2 = numbers[1] if c == 2 else 0.0, numbers[1] if c == 3 else 0.0
         for b in range(lanes):
             length, by_length = geometry[_LENGTH, 0, b], geometry[_LENGTH, c, b]
             by_rate, grown = work[4, b] * raws[c, b], work[3, b] * by_length
             d_kept = -work[0, b] * (by_rate * (length - EPSILON) + grown)
             d_share = (work[2, b] * (by_rate * length + grown) - work[1, b] * by_length) * geometry[_MOVE, 3, b]
             d_pushed = drives[c, b] * work[1, b] + drives[0, b] * d_share
-            one[c, b] = before1[0, b] * d_kept + d_pushed * geometry[_MOVE, 1, b] + work[5, b] * own1
-            two[c, b] = before2[0, b] * d_kept + d_pushed * geometry[_MOVE, 2, b] + work[5, b] * own2
+            one[c, b] = before1[0, b] * d_kept + d_pushed * geometry[_MOVE, 1, b] + work[5, b] * direct1
+            two[c, b] = before2[0, b] * d_kept + d_pushed * geometry[_MOVE, 2, b] + work[5, b] * direct2
             square[c, b] = 2.0 * (one[0, b] * one[c, b] + two[0, b] * two[c, b])
 
 

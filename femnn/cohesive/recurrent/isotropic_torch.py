@@ -5,7 +5,7 @@ import warnings
 import torch
 from torch.nn import functional
 
-from femnn.cohesive.recurrent.isotropic import EPSILON
+from femnn.cohesive.recurrent.isotropic_numba import EPSILON
 from femnn.cohesive.recurrent.torch_cells import algebraic
 
 # Lengths, in units of the cell's own, over which its states forget at first: from elastic to steady shearing.
@@ -33,7 +33,7 @@ class IsotropicCell(torch.nn.Module):
 
     def __init__(
         self, scalars, vectors, lengths, fine, scale, bound, seed, *, states=16, arrows=8, width=32, dtype=torch.float32
-    ):
+    ) -> None:
         super().__init__()
         self.scalars, self.vectors, self.states, self.arrows = scalars, vectors, states, arrows
         self.inputs, self.state_size = 3 + scalars + 2 * vectors, states + 2 * arrows + 3
@@ -56,7 +56,7 @@ class IsotropicCell(torch.nn.Module):
         self.log_rate = torch.nn.Parameter(rates.log())
 
     def place(self, opening):
-        """What the cell sees of the opening, (..., 2): coarse and fine."""
+        """Coarse and fine measures of the opening, (..., 2), which the cell sees."""
         return torch.stack([opening / self.lengths[0], algebraic(opening / self.fine[0])], dim=-1)
 
     def _steps(self, separation, before):
@@ -96,11 +96,11 @@ class IsotropicCell(torch.nn.Module):
     def read(self, x, h, arrows):
         """Answers (..., outputs) of scalars (..., states) and vectors (..., arrows, 2) at inputs ``x``."""
         scalars, vectors = self._extras(x)
-        given = torch.cat([scalars, (vectors * vectors).sum(-1)], dim=-1)
+        fixed = torch.cat([scalars, (vectors * vectors).sum(-1)], dim=-1)
         place = self.place(x[..., 0])
-        known = torch.cat([h, (arrows * arrows).sum(-1), place, given], dim=-1)
+        known = torch.cat([h, (arrows * arrows).sum(-1), place, fixed], dim=-1)
         hidden = algebraic(self.hidden(known))
-        virgin = torch.cat([torch.zeros_like(known[..., : known.shape[-1] - given.shape[-1]]), given], dim=-1)
+        virgin = torch.cat([torch.zeros_like(known[..., : known.shape[-1] - fixed.shape[-1]]), fixed], dim=-1)
         answers = self.head(hidden - algebraic(self.hidden(virgin))) * self.scale
         mix = self.mix(hidden)
         mixed = mix.reshape(*mix.shape[:-1], len(self.bound), self.arrows) @ arrows

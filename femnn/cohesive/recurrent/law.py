@@ -1,17 +1,21 @@
 """Traction-separation laws that are recurrent networks: drop-in for the classical ones."""
 
 import copy
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.checks import positive
 from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
-from femnn.cohesive.law import Law
+from femnn.cohesive.law import Law, State
+from femnn.cohesive.recurrent.cell import Cell
 from femnn.cohesive.recurrent.isotropic import Isotropic
-from femnn.cohesive.recurrent.isotropic_numba import IsotropicLanes
 from femnn.cohesive.recurrent.microstructure import Microstructure
 from femnn.cohesive.recurrent.minimal_state import MinimalState
-from femnn.cohesive.recurrent.precompressed import Frictional
+from femnn.cohesive.recurrent.precompressed import Precompressed
 from femnn.cohesive.recurrent.sequences import SequenceNetwork
 from femnn.exceptions import ParameterError, WeightFileError, warn
 from femnn.io.weight_files import load_weights, locate
@@ -22,8 +26,12 @@ KIND = "cohesive-law"
 #: The laws that come with femnn.
 SHIPPED = ("default", "exponential", "grains", "rve")
 
-#: Every network that :meth:`RecurrentCohesive.load` knows.
-NETWORKS = ("minimal-state", "self-consistent", "lstm", "gru", "feed-forward")
+#: Every network that :meth:`RecurrentCohesive.load` knows: what makes its cell from its tensors.
+NETWORKS: dict[str, Callable[[Mapping[str, np.ndarray]], Cell]] = {
+    "minimal-state": MinimalState,
+    "isotropic": Isotropic,
+    **{kind: partial(SequenceNetwork, kind) for kind in ("self-consistent", "lstm", "gru", "feed-forward")},
+}
 
 # Laws that a card may name as the one that was learned from.
 _REFERENCES = {law.__name__: law for law in (BilinearCohesive, ExponentialCohesive)}
@@ -38,14 +46,14 @@ class RecurrentCohesive(Law):
     Attributes
     ----------
     network : str
-        ``"minimal-state"``, ``"self-consistent"``, ``"lstm"``, ``"gru"``, ``"feed-forward"`` or ``"isotropic"``.
+        A name in :data:`NETWORKS`.
     card : dict
         What it is, how it was trained and tested.
     separation_scale, traction_scale : float
         Separation of complete softening, m; largest strength, Pa.
     microstructure : Microstructure or None
         Quantities that go into the traction's network or come out of one of their own.
-    frictional : Frictional or None
+    precompressed : Precompressed or None
         Of laws of precompressed layers, whose traction is (-p0, 0, 0) at zero separation and never tension. Those are
         in other units than SI where their data are; :meth:`rescaled` brings them there.
 
@@ -53,53 +61,61 @@ class RecurrentCohesive(Law):
     -----
     What holds by construction, and what was learned from data and holds as well as the test figures say:
 
-    ==================================  =============  ===============  =========  ============
-    property                            minimal-state  self-consistent  LSTM, GRU  feed-forward
-    ==================================  =============  ===============  =========  ============
-    contact instead of penetration      construction   construction     constr.    construction
-    no traction at virgin zero          construction   construction     learned    learned
-    response free of the step size      construction   as steps vanish  learned    no memory
-    no negative dissipation             construction   learned          learned    no
-    the two shear directions are alike  construction   learned          learned    learned
-    ==================================  =============  ===============  =========  ============
+    ==================================  =============  ===============  =========  ============  ===============
+    property                            minimal-state  self-consistent  LSTM, GRU  feed-forward  isotropic
+    ==================================  =============  ===============  =========  ============  ===============
+    contact instead of penetration      construction   construction     constr.    construction  learned
+    no traction at virgin zero          construction   construction     learned    learned       construction
+    response free of the step size      construction   as steps vanish  learned    no memory     as steps vanish
+    no negative dissipation             construction   learned          learned    no            learned
+    the two shear directions are alike  construction   learned          learned    learned       construction
+    ==================================  =============  ===============  =========  ============  ===============
 
-    Beyond the trained range the perceptron of the minimal-state cell sees the separation cut back to 1.4 separation
-    scales; contact and friction go on as they are. The other networks extrapolate, but not those of frictional laws:
-    see :class:`femnn.cohesive.recurrent.precompressed.Frictional`, and :mod:`femnn.cohesive.recurrent.isotropic` for
-    what holds there.
+    The virgin traction of a precompressed layer is -p0 in place of zero. Beyond the trained range the perceptron of the
+    minimal-state cell sees the separation cut back to 1.4 separation scales; contact and friction go on as they are.
+    The other networks extrapolate, but not those of precompressed layers: see
+    :class:`femnn.cohesive.recurrent.precompressed.Precompressed`.
+
+    Examples
+    --------
+    >>> law = RecurrentCohesive.load("default")
+    >>> state = law.initial_state(1)
+    >>> traction, tangent, state = law.update([[1e-5, 0.0, 0.0]], state)
+    >>> traction.shape, tangent.shape, law.network
+    ((1, 3), (1, 3, 3), 'minimal-state')
     """
 
-    def __init__(self, networks, card, name):
+    def __init__(self, networks: Mapping[str, Cell], card: Mapping, name: str) -> None:
         self._networks, self.card, self._name = networks, card, name
         self.network = card["architectures"]["traction"]["network"]
         self.separation_scale = float(card["separation_scale"])
         self.traction_scale = float(card["traction_scale"])
         self._low, self._high = (np.asarray(card["trained_range"][side]) for side in ("low", "high"))
         self.microstructure = Microstructure.of(card.get("microstructure"), networks)
-        self.frictional = Frictional.of(card.get("frictional"))
-        self._step = self._fastest_step()
+        # files that were written before have this name
+        self.precompressed = Precompressed.of(card.get("frictional"))
 
     @classmethod
-    def load(cls, name_or_path):
+    def load(cls, name_or_path: str | os.PathLike) -> "RecurrentCohesive":
         """A law from a weight file: a shipped one by its name, or the path of a file.
 
         ``"default"`` is a minimal-state cell trained on ``BilinearCohesive`` with the values of AS4/PEEK and friction,
         ``"exponential"`` one trained on ``ExponentialCohesive`` with the same values; :meth:`reference` is that law.
         ``"grains"`` is an isotropic cell trained on the particle model of a sheared layer of grains, in units of their
-        mean diameter and of the confining pressure: see :meth:`rescaled`.
+        mean diameter and of the confining pressure: see :meth:`rescaled`; ``"rve"`` one trained on a cell of cracked
+        rock whose cracks have that law, in the same units.
 
         Raises
         ------
         WeightFileError
             If the file is missing, damaged, or holds no recurrent law.
         """
-        given = f"cohesive-{name_or_path}" if name_or_path in SHIPPED else name_or_path
-        tensors, card = load_weights(given, KIND)
-        path, _ = locate(given)
+        source = f"cohesive-{name_or_path}" if name_or_path in SHIPPED else name_or_path
+        tensors, card = load_weights(source, KIND)
+        path, _ = locate(source)
         try:
-            scales = float(card["separation_scale"]), float(card["traction_scale"])
             networks = {
-                part: _network(fields["network"], unprefixed(tensors, part), scales)
+                part: _network(fields["network"], unprefixed(tensors, part))
                 for part, fields in card["architectures"].items()
             }
             return cls(networks, card, f"RecurrentCohesive({path.stem!r}, sha256={card['sha256'][:12]})")
@@ -108,7 +124,9 @@ class RecurrentCohesive(Law):
                 f"{path} has a card that describes no recurrent law: {error!r}; fetch it again"
             ) from error
 
-    def rescaled(self, *, separation_scale=None, traction_scale=None):
+    def rescaled(
+        self, *, separation_scale: float | None = None, traction_scale: float | None = None
+    ) -> "RecurrentCohesive":
         """This law in other units, or of another layer that is alike but for its scales.
 
         Parameters
@@ -133,14 +151,9 @@ class RecurrentCohesive(Law):
             law.separation_scale = positive("separation_scale", separation_scale)
         if traction_scale is not None:
             law.traction_scale = positive("traction_scale", traction_scale)
-        scales = law.separation_scale, law.traction_scale
-        law._networks = {
-            part: MinimalState(network.tensors, *scales) if isinstance(network, MinimalState) else network
-            for part, network in self._networks.items()
-        }
         return law
 
-    def reference(self):
+    def reference(self) -> Law:
         """The classical law that this one was trained on; ParameterError if it was trained on other data."""
         if self._is_rescaled():
             raise ParameterError(f"{self.name} has other scales than the law it was trained on; ask the loaded law")
@@ -149,28 +162,25 @@ class RecurrentCohesive(Law):
             raise ParameterError(f"{self.name} was not trained on a classical law but on {described or 'other data'}")
         return _REFERENCES[described["name"]](**described["parameters"])
 
-    def outside(self, separation):
-        """Points (n,) whose opening or sliding is outside the trained range."""
+    def in_range(self, separation: np.ndarray) -> np.ndarray:
+        """Points (n,) whose opening and sliding are in the trained range."""
         low, high = self._low * self.separation_scale, self._high * self.separation_scale
         # a rounding error beyond the border is no reason to flag a point
         slack = 1e-9 * self.separation_scale
         opening, sliding = separation[:, 0], np.linalg.norm(separation[:, 1:], axis=1)
-        return (opening < low[0] - slack) | (opening > high[0] + slack) | (sliding > high[1] + slack)
+        return (opening >= low[0] - slack) & (opening <= high[0] + slack) & (sliding <= high[1] + slack)
 
-    def damage(self, state):
+    def damage(self, state: State) -> np.ndarray:
         """Damage of each point, (n,); NaN for networks that have no such number."""
-        traction = self._networks["traction"]
-        return traction.damage(state.values) if isinstance(traction, MinimalState) else super().damage(state)
+        return self._networks["traction"].damage(state.values)
 
-    def free_energy(self, separation, state):
+    def free_energy(self, separation: ArrayLike, state: State) -> np.ndarray:
         """Energy stored in each point, (n,), J/m², which only a minimal-state cell knows; ParameterError otherwise."""
-        traction = self._networks["traction"]
-        if not isinstance(traction, MinimalState):
-            raise ParameterError(f"a {self.network} network has no free energy; only minimal-state cells do")
-        return traction.free_energy(self._checked(separation, state), state.values)
+        x, scales = self._checked(separation, state), (self.separation_scale, self.traction_scale)
+        return self._networks["traction"].free_energy(x, state.values, *scales)
 
-    def with_microstructure(self, values):
-        """This law with given quantities at its points.
+    def with_microstructure(self, values: ArrayLike) -> "RecurrentCohesive":
+        """This law with measured quantities at its points.
 
         Parameters
         ----------
@@ -185,34 +195,34 @@ class RecurrentCohesive(Law):
         if self.microstructure is None:
             raise ParameterError(f"{self.name} takes no microstructure; it was trained on separations alone")
         law = copy.copy(self)
-        law.microstructure = self.microstructure.given(values)
-        law._step = law._fastest_step()
+        law.microstructure = self.microstructure.at(values)
         return law
 
-    def measured(self):
+    def measured(self) -> "RecurrentCohesive":
         """This law with the microstructure that it predicts as inputs, to be given as measured."""
         if self.microstructure is None or not self.microstructure.predicted:
             raise ParameterError(f"{self.name} predicts no microstructure that could be measured instead")
         law = copy.copy(self)
         law.microstructure = self.microstructure.measured()
-        law._step = law._fastest_step()
         law._name = f"{self._name} with measured microstructure"
         return law
 
-    def predict_microstructure(self, separation, state):
+    def predict_microstructure(self, separation: ArrayLike, state: State) -> np.ndarray:
         """Predicted quantities (n, p) that ``microstructure.predicted`` names, after a step to ``separation``."""
         if self.microstructure is None or not self.microstructure.predicted:
             raise ParameterError(f"{self.name} predicts no microstructure; it was trained on separations alone")
         x = self._checked(separation, state) / self.separation_scale
-        return self.microstructure.predict(x if self.frictional is None else self.frictional.shown(x), state.values)
+        return self.microstructure.predict(
+            x if self.precompressed is None else self.precompressed.shown(x), state.values
+        )
 
-    def tensors(self, part="traction"):
+    def tensors(self, part: str = "traction") -> dict[str, np.ndarray]:
         """Arrays of the network ``part`` by name, as they were trained; empty if there is no such part."""
         network = self._networks.get(part)
         return dict(network.tensors) if network is not None else {}
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The file and the first digits of its hash; the scales of a law that was rescaled."""
         if not self._is_rescaled():
             return self._name
@@ -229,37 +239,23 @@ class RecurrentCohesive(Law):
         return f"{self.name}: {self.network}{figures}"
 
     def _is_rescaled(self):
-        own = self.card["separation_scale"], self.card["traction_scale"]
-        return (self.separation_scale, self.traction_scale) != own
+        trained = self.card["separation_scale"], self.card["traction_scale"]
+        return (self.separation_scale, self.traction_scale) != trained
+
+    @property
+    def _cell(self):
+        """The traction's network, with microstructure and precompression around it."""
+        cell = self._networks["traction"] if self.microstructure is None else self.microstructure
+        return cell if self.precompressed is None else self.precompressed.around(cell)
 
     def _virgin(self, n):
-        if self.microstructure is not None:
-            return self.microstructure.initial(n)
-        traction = self._networks["traction"]
-        return traction.initial(n) if isinstance(traction, MinimalState) else np.zeros((n, traction.state_size))
+        return np.zeros((n, self._cell.state_size))
 
     def _update(self, separation, values):
-        traction = self._networks["traction"]
-        if isinstance(traction, MinimalState):
-            return traction.update(separation, values)
-        x = separation / self.separation_scale
-        if self.frictional is None:
-            y, dy, values = self._step(x, values)
-        else:
-            y, dy, values = self.frictional.respond(self._step, x, values)
-        return self.traction_scale * y, self.traction_scale / self.separation_scale * dy[:, :, :3], values
-
-    def _fastest_step(self):
-        """What moves the networks on; None for a minimal-state cell, which answers in SI units by itself."""
-        if self.microstructure is not None:
-            return self.microstructure.step
-        traction = self._networks["traction"]
-        if isinstance(traction, Isotropic):
-            return IsotropicLanes(traction).step
-        return getattr(traction, "step", None)
+        return self._cell.update(separation, values, self.separation_scale, self.traction_scale)
 
 
-def warn_outside(law, state):
+def warn_outside(law: Law, state: State) -> int:
     """Give a FemnnWarning that counts the points which have left the trained range; their number."""
     count = int(np.count_nonzero(state.outside))
     if count:
@@ -267,7 +263,7 @@ def warn_outside(law, state):
     return count
 
 
-def _network(kind, tensors, scales):
-    if kind == "minimal-state":
-        return MinimalState(tensors, *scales)
-    return Isotropic(tensors) if kind == "isotropic" else SequenceNetwork(kind, tensors)
+def _network(kind, tensors):
+    if kind not in NETWORKS:
+        raise WeightFileError(f"there is no network {kind!r}; there are {', '.join(NETWORKS)}")
+    return NETWORKS[kind](tensors)

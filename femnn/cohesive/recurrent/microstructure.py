@@ -4,48 +4,54 @@ The directed graph of Wang & Sun (CMAME 334 (2018) 337-380): separation → micr
 arrow may be a recurrent network of its own and the second sees both separation and microstructure.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from femnn.cohesive.recurrent.cell import Cell
 from femnn.exceptions import ParameterError
 
 
-@dataclass(frozen=True)
-class Microstructure:
-    """What a law knows about the grains of its points.
+@dataclass(frozen=True, eq=False, repr=False)
+class Microstructure(Cell):
+    """Networks that see the grains of their points beside the separation, as one cell of separations alone.
 
     Attributes
     ----------
-    inputs
+    inputs : tuple of str
         Names of quantities that the user gives, one column each.
-    predicted
+    predicted : tuple of str
         Names of quantities that the network ``"microstructure"`` predicts from the separation.
     mean, scale : (len(inputs) + len(predicted),)
         Standardisation of both, in this order.
-    networks
+    networks : dict of Cell
         ``"traction"`` takes separation, inputs and predictions (standardised); ``"microstructure"`` separation and
         inputs.
     values : (n, len(inputs)) or None
         The inputs at the points.
     """
 
-    inputs: tuple
-    predicted: tuple
+    inputs: tuple[str, ...]
+    predicted: tuple[str, ...]
     mean: np.ndarray
     scale: np.ndarray
-    networks: dict
+    networks: Mapping[str, Cell]
     values: np.ndarray | None = None
 
+    def __repr__(self):
+        return f"Microstructure(inputs={self.inputs}, predicted={self.predicted})"
+
     @classmethod
-    def of(cls, fields, networks):
+    def of(cls, fields: Mapping | None, networks: Mapping[str, Cell]) -> "Microstructure | None":
         """From the field of a card; None for a law that knows separations only."""
         if not fields:
             return None
-        columns = (np.asarray(fields[name], dtype=np.float64) for name in ("mean", "scale"))
-        return cls(tuple(fields["inputs"]), tuple(fields["predicted"]), *columns, networks)
+        mean, scale = (np.asarray(fields[name], dtype=np.float64) for name in ("mean", "scale"))
+        return cls(tuple(fields["inputs"]), tuple(fields["predicted"]), mean, scale, networks)
 
-    def given(self, values):
+    def at(self, values: ArrayLike) -> "Microstructure":
         """The same with inputs (n, m) at the points; ParameterError if they do not fit or are not finite."""
         values = np.asarray(values, dtype=np.float64)
         if values.ndim != 2 or values.shape[1] != len(self.inputs) or not np.isfinite(values).all():
@@ -55,40 +61,40 @@ class Microstructure:
             )
         return replace(self, values=values)
 
-    def measured(self):
+    def measured(self) -> "Microstructure":
         """The same with what was predicted as inputs."""
         networks = {"traction": self.networks["traction"]}
         return replace(self, inputs=(*self.inputs, *self.predicted), predicted=(), networks=networks)
 
-    def initial(self, n):
-        """States of both networks side by side."""
-        return np.zeros((n, sum(network.state_size for network in self.networks.values())))
+    @property
+    def state_size(self) -> int:  # type: ignore[override]
+        """The states of both networks, side by side."""
+        return sum(network.state_size for network in self.networks.values())
 
-    def predict(self, x, state):
+    def predict(self, x: np.ndarray, state: np.ndarray) -> np.ndarray:
         """Predicted quantities (n, p) in their units."""
         y = self._intermediate(self._with_inputs(x), state)[0]
         place = slice(len(self.inputs), None)
         return self.mean[place] + self.scale[place] * y
 
-    def step(self, x, state):
-        """As ``SequenceNetwork.step``; derivatives by the separation alone (n, 3, 3)."""
-        given = self._with_inputs(x)
+    def step(self, x: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        inputs = self._with_inputs(x)
         if not self.predicted:
-            y, dy, state = self.networks["traction"].step(given, state)
+            y, dy, state = self.networks["traction"].step(inputs, state)
             return y, dy[:, :, :3], state
-        between, d_between, kept = self._intermediate(given, state)
-        y, dy, own = self.networks["traction"].step(
-            np.concatenate([given, between], axis=1), state[:, : self._own_size]
+        between, d_between, between_state = self._intermediate(inputs, state)
+        y, dy, state = self.networks["traction"].step(
+            np.concatenate([inputs, between], axis=1), state[:, : self._traction_size]
         )
         # ∂y/∂x directly, and through what was predicted
-        total = dy[:, :, :3] + dy[:, :, given.shape[1] :] @ d_between[:, :, :3]
-        return y, total, np.concatenate([own, kept], axis=1)
+        total = dy[:, :, :3] + dy[:, :, inputs.shape[1] :] @ d_between[:, :, :3]
+        return y, total, np.concatenate([state, between_state], axis=1)
 
-    def _intermediate(self, given, state):
-        return self.networks["microstructure"].step(given, state[:, self._own_size :])
+    def _intermediate(self, inputs, state):
+        return self.networks["microstructure"].step(inputs, state[:, self._traction_size :])
 
     @property
-    def _own_size(self):
+    def _traction_size(self):
         return self.networks["traction"].state_size
 
     def _with_inputs(self, x):

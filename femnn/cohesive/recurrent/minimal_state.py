@@ -17,9 +17,13 @@ and the coefficient of friction. This file evaluates the cell with Numba; :mod:`
 trains it.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.cohesive import damage
+from femnn.cohesive.recurrent.cell import Cell
 from femnn.exceptions import WeightFileError
 from femnn.system.compile import njit
 
@@ -29,8 +33,8 @@ REACH = 1.4
 TENSORS = ("weight0", "bias0", "linear", "line", "weight1", "bias1", "weight2", "stiffness", "friction")
 
 
-class MinimalState:
-    """A trained minimal-state cell, evaluated in float64.
+class MinimalState(Cell):
+    """A trained minimal-state cell, evaluated in float64. Its slip is in the unit of the separation.
 
     Parameters
     ----------
@@ -39,8 +43,6 @@ class MinimalState:
         it; ``weight1`` (k, m + 1), ``bias1`` (k,) of the second layer, which sees the first and the size; ``weight2``
         (1, k): C from it; ``stiffness`` (3,): logarithms of the stiffnesses of opening, shear and contact, in traction
         scales per separation scale; ``friction`` (1,): its inverse softplus.
-    separation_scale, traction_scale
-        Units of the cell, m and Pa.
 
     Raises
     ------
@@ -48,33 +50,34 @@ class MinimalState:
         If tensors are missing or do not fit each other.
     """
 
-    def __init__(self, tensors, separation_scale, traction_scale):
+    state_size = 3
+
+    def __init__(self, tensors: Mapping[str, ArrayLike]) -> None:
         _check(tensors)
         self.tensors = {name: np.asarray(tensors[name], dtype=np.float64) for name in TENSORS}
         arrays = list(self.tensors.values())
         # transposed: the innermost loop runs over neighbouring numbers
-        self.weights = tuple(np.ascontiguousarray(array.T) for array in arrays[:7])
-        self.separation_scale = separation_scale
-        stiffness, friction = np.exp(arrays[7]), np.logaddexp(0.0, arrays[8][0])
-        self.relative = (float(stiffness[0]), float(stiffness[1]))
-        self.stiffness = (*(stiffness * traction_scale / separation_scale).tolist(), float(friction))
+        self._weights = tuple(np.ascontiguousarray(array.T) for array in arrays[:7])
+        self._stiffness, self._friction = np.exp(arrays[7]), float(np.logaddexp(0.0, arrays[8][0]))
+        self._relative = (float(self._stiffness[0]), float(self._stiffness[1]))
 
-    def initial(self, n):
-        """Values of ``n`` virgin points."""
-        return np.zeros((n, 3))
+    def step(self, x, state):
+        return self.update(x, state, 1.0, 1.0)
 
-    def update(self, separation, values):
-        """Traction, tangent and new values, in SI units."""
-        target, gradient = envelope_damage(separation, self.separation_scale, self.relative, self.weights)
-        return damage.respond(separation, values, target, gradient, self.stiffness)
+    def update(self, separation, state, separation_scale, traction_scale):
+        target, gradient = envelope_damage(separation, separation_scale, self._relative, self._weights)
+        stiffness = self._in_units(separation_scale, traction_scale)
+        return damage.respond(separation, state, target, gradient, stiffness)
 
-    def free_energy(self, separation, values):
-        """Stored energy of each point, (n,), J/m²."""
-        return damage.free_energy(separation, values, self.stiffness)
+    def free_energy(self, separation, state, separation_scale, traction_scale):
+        return damage.free_energy(separation, state, self._in_units(separation_scale, traction_scale))
 
-    def damage(self, values):
-        """Damage of each point, (n,)."""
-        return values[:, damage.DAMAGE].copy()
+    def damage(self, state):
+        return state[:, damage.DAMAGE].copy()
+
+    def _in_units(self, separation_scale, traction_scale):
+        """Stiffness of opening, shear and contact, and Coulomb's coefficient, as the damage takes them."""
+        return (*(self._stiffness * traction_scale / separation_scale).tolist(), self._friction)
 
 
 @njit(cache=True, error_model="numpy")

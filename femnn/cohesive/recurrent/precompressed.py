@@ -9,10 +9,12 @@ contacts make linear in the opening: t_n/p0 = s^1.5, where s goes from 1 + q, fo
 open ones; q = 0 is the virgin layer.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from femnn.cohesive.recurrent.cell import Cell
 from femnn.system.compile import njit
 
 #: Hertz: pressures over p0 are this power of what is linear in the approach of the grains.
@@ -22,7 +24,7 @@ ROUNDING = 0.05
 _VIRGIN = 1.0 + np.sqrt(1.0 + ROUNDING**2)
 
 
-def answer_of(pressure):
+def answer_of(pressure: np.ndarray) -> np.ndarray:
     """The answer q of a network that means a pressure (over p0) which is not near zero."""
     return np.maximum(pressure, 0.0) ** (1.0 / POWER) - 1.0
 
@@ -34,8 +36,8 @@ def pressure_of(q, root=np.sqrt):
 
 
 @dataclass(frozen=True)
-class Frictional:
-    """Tractions from a network's answers, and what happens outside the openings that it was trained on.
+class Precompressed:
+    """Limits of a law of a precompressed layer, and how it goes on beyond the openings that it was trained on.
 
     There the network sees the nearest opening that it knows, and q goes on with a fixed slope: closing further
     stiffens as Hertz's contacts do, opening further ends without traction. A network that knows where it has slid to
@@ -57,33 +59,24 @@ class Frictional:
     reach: float = np.inf
 
     @classmethod
-    def of(cls, fields):
+    def of(cls, fields: Mapping | None) -> "Precompressed | None":
         """From the field of a card; None for a law whose network answers tractions."""
         if not fields:
             return None
         reach = fields["reach"]
-        numbers = (float(fields[name]) for name in ("low", "high", "slope"))
-        return cls(*numbers, np.inf if reach is None else float(reach))
+        low, high, slope = (float(fields[name]) for name in ("low", "high", "slope"))
+        return cls(low, high, slope, np.inf if reach is None else float(reach))
 
-    def fields(self):
+    def fields(self) -> dict:
         """For a card: what :meth:`of` reads."""
         reach = None if np.isinf(self.reach) else self.reach
         return {"low": self.low, "high": self.high, "slope": self.slope, "reach": reach}
 
-    def respond(self, step, x, state):
-        """Tractions (n, 3) in traction scales, their derivatives (n, 3, 3), and the new state.
+    def around(self, cell: Cell) -> Cell:
+        """The cell that answers tractions where ``cell`` answers q and t_s/t_n."""
+        return _Layer(self, cell)
 
-        ``step`` is that of a network: answers and derivatives at separations (n, 3) in separation scales.
-        """
-        shown = self.shown(x)
-        y, dy, state = step(shown, state)
-        dy = np.ascontiguousarray(dy[:, :, :3])
-        if np.isfinite(self.reach):
-            dy = self._through_sliding(x, dy)
-        traction, tangent = _tractions(x[:, 0], y, dy, self.low, self.high, self.slope)
-        return traction, tangent, state
-
-    def shown(self, x):
+    def shown(self, x: np.ndarray) -> np.ndarray:
         """Separations as the network sees them."""
         opening = x[:, :1].clip(self.low, self.high)
         sliding = np.linalg.norm(x[:, 1:], axis=1, keepdims=True)
@@ -91,7 +84,7 @@ class Frictional:
             return np.concatenate([opening, x[:, 1:]], axis=1)
         return np.concatenate([opening, x[:, 1:] * np.minimum(1.0, self.reach / np.maximum(sliding, 1e-300))], axis=1)
 
-    def _through_sliding(self, x, dy):
+    def through_sliding(self, x: np.ndarray, dy: np.ndarray) -> np.ndarray:
         """Derivatives by the sliding that was there, from those by the sliding that was shown."""
         sliding = np.linalg.norm(x[:, 1:], axis=1)
         far = sliding > self.reach
@@ -100,6 +93,23 @@ class Frictional:
         dy = dy.copy()
         dy[far, :, 1:] = dy[far, :, 1:] @ cut
         return dy
+
+
+class _Layer(Cell):
+    """Tractions of a precompressed layer from the answers of another cell."""
+
+    def __init__(self, precompressed, cell) -> None:
+        self.tensors, self.state_size = {}, cell.state_size
+        self._precompressed, self._cell = precompressed, cell
+
+    def step(self, x, state):
+        layer = self._precompressed
+        y, dy, state = self._cell.step(layer.shown(x), state)
+        dy = np.ascontiguousarray(dy[:, :, :3])
+        if np.isfinite(layer.reach):
+            dy = layer.through_sliding(x, dy)
+        traction, tangent = _tractions(x[:, 0], y, dy, layer.low, layer.high, layer.slope)
+        return traction, tangent, state
 
 
 @njit(cache=True, error_model="numpy")

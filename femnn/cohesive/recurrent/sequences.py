@@ -1,11 +1,16 @@
 """General recurrent networks evaluated with NumPy in float64, each step with its exact derivative.
 
 The derivative by the inputs goes forward through the layers together with the values (forward mode): three more columns
-in every product, at a fixed old state. Points are taken in blocks whose values stay in the cache.
+in every product, at a fixed old state. Points are taken in blocks whose values stay in the cache. ``torch.func`` gives
+the same derivatives, but takes 1.5 to 4 times as long for 10,000 points, and this needs no torch.
 """
 
-import numpy as np
+from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from femnn.cohesive.recurrent.cell import Cell
 from femnn.exceptions import WeightFileError
 
 #: Separation that the features resolve, in separation scales: about where damage begins.
@@ -14,7 +19,7 @@ FINEST = 0.02
 BLOCK = 64
 
 
-class SequenceNetwork:
+class SequenceNetwork(Cell):
     """LSTM, GRU, self-consistent cell or network without memory, as ``torch_cells`` trains them.
 
     Parameters
@@ -27,12 +32,10 @@ class SequenceNetwork:
     Raises
     ------
     WeightFileError
-        If the kind is unknown, or tensors are missing or do not fit each other.
+        If tensors are missing or do not fit each other.
     """
 
-    def __init__(self, kind, tensors):
-        if kind not in _STEPS:
-            raise WeightFileError(f"there is no network {kind!r}; there are {', '.join(_STEPS)}")
+    def __init__(self, kind: str, tensors: Mapping[str, ArrayLike]) -> None:
         self.kind, self.tensors = kind, {name: np.asarray(array, np.float64) for name, array in tensors.items()}
         try:
             self.inputs, self.state_size = _SIZES[kind](self.tensors)
@@ -43,7 +46,6 @@ class SequenceNetwork:
             raise WeightFileError(f"these are no tensors of a {kind} network: {error}; fetch the file again") from error
 
     def step(self, x, state):
-        """Outputs (n, outputs), their derivatives (n, outputs, inputs) and the new state (n, state_size)."""
         y = np.empty((len(x), self.outputs))
         dy, new = np.empty((len(x), self.outputs, self.inputs)), np.empty_like(state)
         for start in range(0, len(x), BLOCK):
@@ -102,12 +104,12 @@ def _gru_step(t, z, dz, state):
     for layer in range(state.shape[1] // width):
         h = state[:, layer * width : (layer + 1) * width]
         weight = t[f"cells.weight_ih_l{layer}"].T
-        own = z @ weight + t[f"cells.bias_ih_l{layer}"]
+        current = z @ weight + t[f"cells.bias_ih_l{layer}"]
         past = h @ t[f"cells.weight_hh_l{layer}"].T + t[f"cells.bias_hh_l{layer}"]
         moved = dz @ weight
-        reset, update = (_sigmoid(own[:, part] + past[:, part]) for part in (slice(width), slice(width, 2 * width)))
+        reset, update = (_sigmoid(current[:, part] + past[:, part]) for part in (slice(width), slice(width, 2 * width)))
         last = slice(2 * width, None)
-        candidate = np.tanh(own[:, last] + reset * past[:, last])
+        candidate = np.tanh(current[:, last] + reset * past[:, last])
         d_reset = moved[..., :width] * (reset * (1 - reset))[:, None]
         d_update = moved[..., width : 2 * width] * (update * (1 - update))[:, None]
         d_candidate = (moved[..., last] + d_reset * past[:, None, last]) * (1 - candidate**2)[:, None]

@@ -20,7 +20,7 @@ def algebraic(z):
 class MinimalStateCell(torch.nn.Module):
     """The cell of :mod:`femnn.cohesive.recurrent.minimal_state`."""
 
-    def __init__(self, width, stiffness, seed, dtype=torch.float64):
+    def __init__(self, width, stiffness, seed, dtype=torch.float64) -> None:
         super().__init__()
         draws = torch.Generator().manual_seed(seed)
         # units that turn at places spread evenly over all modes, and geometrically over the sizes that paths reach
@@ -106,13 +106,13 @@ class MinimalStateCell(torch.nn.Module):
 
 
 class _Sequence(torch.nn.Module):
-    """What the general networks share: features, output range and contact.
+    """Features, output range and contact of the general networks.
 
     Buffers ``low`` and ``high`` (outputs,) span the training data; ``contact`` is the penalty stiffness, added to the
     network's answer, so that contact holds by construction.
     """
 
-    def __init__(self, inputs, low, high, contact, dtype):
+    def __init__(self, inputs, low, high, contact, dtype) -> None:
         super().__init__()
         self.inputs, self.outputs = inputs, len(low)
         for name, values in (("low", low), ("high", high), ("contact", [contact])):
@@ -138,7 +138,9 @@ class GatedNetwork(_Sequence):
     Zero virgin traction, dissipation and isotropy are learned from data only.
     """
 
-    def __init__(self, kind, inputs, low, high, contact, seed, *, width=80, layers=2, dropout=0.2, dtype=torch.float32):
+    def __init__(
+        self, kind, inputs, low, high, contact, seed, *, width=80, layers=2, dropout=0.2, dtype=torch.float32
+    ) -> None:
         super().__init__(inputs, low, high, contact, dtype)
         self.kind, self.width, self.layers = kind, width, layers
         with torch.random.fork_rng(devices=[]):
@@ -182,7 +184,7 @@ class SelfConsistentCell(_Sequence):
     perceptron of h and place, less its value for the virgin interface: that one is free of traction by construction.
     """
 
-    def __init__(self, inputs, low, high, contact, seed, *, states=24, width=64, dtype=torch.float32):
+    def __init__(self, inputs, low, high, contact, seed, *, states=24, width=64, dtype=torch.float32) -> None:
         super().__init__(inputs, low, high, contact, dtype)
         self.states, self.width = states, width
         with torch.random.fork_rng(devices=[]):
@@ -226,7 +228,7 @@ class SelfConsistentCell(_Sequence):
 class FeedForward(_Sequence):
     """A network without memory, to see what memory is worth: three layers, sigmoid output."""
 
-    def __init__(self, inputs, low, high, contact, seed, *, width=80, dtype=torch.float32):
+    def __init__(self, inputs, low, high, contact, seed, *, width=80, dtype=torch.float32) -> None:
         super().__init__(inputs, low, high, contact, dtype)
         self.width, self.state_size = width, 0
         with torch.random.fork_rng(devices=[]):

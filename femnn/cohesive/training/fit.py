@@ -1,22 +1,24 @@
 """From separations and tractions along paths to the weight file of a recurrent law."""
 
 import math
-from dataclasses import dataclass, field, replace
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from femnn.cohesive.paths import KINDS, respond, separation_paths
-from femnn.cohesive.recurrent.law import KIND, NETWORKS, RecurrentCohesive
+from femnn.checks import one_of
+from femnn.cohesive.recurrent.law import KIND, RecurrentCohesive
 from femnn.cohesive.recurrent.torch_cells import FeedForward, GatedNetwork, MinimalStateCell, SelfConsistentCell
+from femnn.cohesive.training.data import PathData, accuracy
 from femnn.exceptions import ParameterError
 from femnn.io.weight_files import save_weights
 from femnn.networks.model_card import training_record
 from femnn.networks.perceptron import prefixed
 from femnn.networks.training import TrainingOptions, train
 
-#: How each network is trained where nothing else is asked for: minutes on one core.
+#: Networks that learn any law, and how each is trained by default: minutes on one core.
 OPTIONS = {
     "minimal-state": TrainingOptions(learning_rate=5e-3, batch_size=64, epochs=80, gradient_clip=1.0, threads=1),
     "self-consistent": TrainingOptions(learning_rate=4e-3, batch_size=64, epochs=80, gradient_clip=1.0, threads=1),
@@ -25,89 +27,15 @@ OPTIONS = {
     "feed-forward": TrainingOptions(learning_rate=2e-3, batch_size=64, epochs=60, threads=1),
 }
 
-
 # Price of bending: errors in units of the strength that are not worth a curve.
 _BEND = 1e-5
 
 
-@dataclass(frozen=True)
-class PathData:
-    """Responses along separation paths, each from the virgin state on.
-
-    Attributes
-    ----------
-    separations, tractions : (n, steps, 3)
-        m and Pa.
-    separation_scale, traction_scale : float
-        Complete softening, m; the strength that errors are measured by, Pa.
-    microstructure : dict of (n, steps)
-        Porosity, coordination number, ... by name.
-    about : dict
-        Where the data come from, for the card.
-    """
-
-    separations: np.ndarray
-    tractions: np.ndarray
-    separation_scale: float
-    traction_scale: float
-    microstructure: dict = field(default_factory=dict)
-    about: dict = field(default_factory=dict)
-
-    def __post_init__(self):
-        arrays = {"separations": self.separations, "tractions": self.tractions, **self.microstructure}
-        for name, values in arrays.items():
-            if not np.isfinite(values).all():
-                path = int(np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))[0])
-                raise ParameterError(f"{name} of path {path} are not finite; remove such paths before training")
-            if values.shape[:2] != self.separations.shape[:2]:
-                raise ParameterError(f"{name} have shape {values.shape}, separations {self.separations.shape}")
-
-    def __len__(self):
-        return len(self.separations)
-
-    def __getitem__(self, rows):
-        """Some of the paths."""
-        return replace(
-            self,
-            separations=self.separations[rows],
-            tractions=self.tractions[rows],
-            microstructure={name: values[rows] for name, values in self.microstructure.items()},
-        )
-
-    @classmethod
-    def of_law(cls, law, n, steps, kind="all", seed=0):
-        """Responses of a classical law along drawn paths."""
-        paths = separation_paths(n, steps, law.separation_scale, kind, seed)
-        about = {
-            "law": {"name": type(law).__name__, "parameters": law.parameters},
-            "paths": {"n": n, "steps": steps, "kind": kind, "seed": seed},
-        }
-        strength = min(law.normal_strength, law.shear_strength)
-        return cls(paths, respond(law, paths)[0], law.separation_scale, strength, about=about)
-
-
-def accuracy(law, data):
-    """Errors of a law along paths, over ``data.traction_scale``: mean, 95th percentile and largest, a dict."""
-    error = np.linalg.norm(responses(law, data) - data.tractions, axis=2) / data.traction_scale
-    return {"mean": float(error.mean()), "p95": float(np.quantile(error, 0.95)), "largest": float(error.max())}
-
-
-def responses(law, data):
-    """Tractions (n, steps, 3) of any law along the paths of ``data``, with their microstructure where it takes some."""
-    microstructure = getattr(law, "microstructure", None)
-    if microstructure is None or not microstructure.inputs:
-        return respond(law, data.separations)[0]
-    columns = np.stack([data.microstructure[name] for name in microstructure.inputs], axis=-1)
-    state, tractions = law.initial_state(len(data)), np.empty(data.separations.shape)
-    for step in range(data.separations.shape[1]):
-        at_step = law.with_microstructure(columns[:, step])
-        tractions[:, step], _, state = at_step.update(data.separations[:, step], state)
-    return tractions
-
-
 def fit_law(
-    path, network, training, validation, tests, options=None, *, inputs=(), predicted=(), progress=True, **sizes
-):
+    path: str | os.PathLike, network: str, training: PathData, validation: PathData, tests: Mapping[str, PathData],
+    options: TrainingOptions | None = None, *, inputs: Sequence[str] = (), predicted: Sequence[str] = (),
+    progress: bool = True, **sizes: float,
+) -> tuple[RecurrentCohesive, dict]:  # fmt: skip
     """Train a recurrent law, test it and write its weight file.
 
     Parameters
@@ -116,9 +44,10 @@ def fit_law(
         Of the weight file, without suffix; checkpoints ``PATH.PART.training`` lie beside it, and an interrupted
         training goes on from them.
     network
-        One of :data:`femnn.cohesive.recurrent.law.NETWORKS`.
-    training, validation : PathData
-    tests : dict of PathData
+        A name in :data:`OPTIONS`.
+    training, validation
+        Paths to learn from, and to choose the best epoch by.
+    tests
         Unseen paths by the name under which the card has their figures.
     options
         See :class:`femnn.networks.training.TrainingOptions`; default :data:`OPTIONS`.
@@ -141,81 +70,86 @@ def fit_law(
     ParameterError
         If the network is unknown, or microstructure is asked of a minimal-state cell or is not in the data.
     """
-    path = Path(path)
-    _check(network, training, inputs, predicted)
-    options = OPTIONS[network] if options is None else options
-    scaling = _scaling(training, (*inputs, *predicted))
-    rows = [_rows(data, scaling, inputs, predicted) for data in (training, validation)]
-    modules, histories = {}, {}
-    for part, columns in _parts(rows, predicted).items():
-        module = _build(network, part, columns[0], options.seed, sizes)
-        checkpoint = path.with_name(f"{path.name}.{part}.training")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        histories[part] = train(module, _loss(module), *columns, options, checkpoint=checkpoint, progress=progress)
-        modules[part] = module
-    card = _card(network, training, options, modules, histories, scaling, inputs, predicted, sizes)
-    written = save_law(path, modules, card, {})
-    law = RecurrentCohesive.load(written)
-    figures = {name: accuracy(law, data) for name, data in tests.items()}
-    return RecurrentCohesive.load(save_law(path, modules, card, figures)), figures
-
-
-def unseen(law, n=400, steps=80, seed=1_000_003):
-    """Paths of every kind that no training with a smaller seed has seen, PathData by kind."""
-    return {kind: PathData.of_law(law, n, steps, kind, seed) for kind in KINDS}
-
-
-def parameters(module):
-    """Number of trained parameters."""
-    return sum(weight.numel() for weight in module.parameters())
-
-
-def _check(network, training, inputs, predicted):
-    if network not in NETWORKS:
-        raise ParameterError(f"network={network!r} is unknown; choose one of {', '.join(NETWORKS)}")
+    one_of("network", network, tuple(OPTIONS))
     if network == "minimal-state" and (inputs or predicted):
         raise ParameterError("a minimal-state cell knows separations only; take another network for microstructure")
-    missing = [name for name in (*inputs, *predicted) if name not in training.microstructure]
-    if missing:
-        raise ParameterError(f"the data have no {missing[0]}; they have {', '.join(training.microstructure) or 'none'}")
-
-
-def _scaling(data, names):
-    columns = [data.microstructure[name] for name in names]
-    return {
+    names = (*inputs, *predicted)
+    training.require(names)
+    columns = [training.microstructure[name] for name in names]
+    scaling = {
         "mean": [float(column.mean()) for column in columns],
         "scale": [float(column.std()) or 1.0 for column in columns],
     }
+    rows = []
+    for data in (training, validation):
+        micro = data.standardised(names, scaling)
+        x = np.concatenate([data.x(), micro[..., : len(inputs)]], axis=-1)
+        rows.append((x, micro[..., len(inputs) :], data.tractions / data.traction_scale))
+    options = OPTIONS[network] if options is None else options
+    what = f"traction-separation law of an interface, a {network} network; inputs: opening and two shears"
+    card = describe(what, network, training, inputs, predicted, scaling, sizes)
+    return train_law(
+        path, card, parts(rows, predicted), lambda part, columns: _build(network, part, columns, options.seed, sizes),
+        _loss, lambda law: {name: accuracy(law, data) for name, data in tests.items()}, options, progress,
+    )  # fmt: skip
 
 
-def _rows(data, scaling, inputs, predicted):
-    """Separations, inputs, predictions and tractions as the networks see them."""
-    names = (*inputs, *predicted)
-    columns = [
-        (data.microstructure[name] - mean) / scale
-        for name, mean, scale in zip(names, scaling["mean"], scaling["scale"], strict=True)
-    ]
-    shape = (*data.separations.shape[:2], -1)
-    micro = np.stack(columns, axis=-1) if columns else np.empty((*shape[:2], 0))
-    x = np.concatenate([data.separations / data.separation_scale, micro[..., : len(inputs)]], axis=-1)
-    return x, micro[..., len(inputs) :], data.tractions / data.traction_scale
-
-
-def _parts(rows, predicted):
-    """Features and targets of each network: tuples of arrays for training and validation."""
-    if not predicted:
-        return {"traction": [(x, t) for x, _, t in rows]}
+def describe(what, network, training, inputs, predicted, scaling, sizes, extra=None):
+    """The card of a law but for what training and tests add; ``extra`` are fields of the kind of law."""
+    micro = {"inputs": list(inputs), "predicted": list(predicted), **scaling}
     return {
-        "microstructure": [(x, m) for x, m, _ in rows],
-        "traction": [(np.concatenate([x, m], axis=-1), t) for x, m, t in rows],
+        "kind": KIND,
+        "what": what,
+        "architectures": {
+            part: {"network": network, **sizes} for part in (("microstructure",) if predicted else ()) + ("traction",)
+        },
+        **(extra or {}),
+        "trained_range": training.trained_range(),
+        "separation_scale": training.separation_scale,
+        "traction_scale": training.traction_scale,
+        "microstructure": micro if inputs or predicted else None,
+        "data": training.about,
     }
+
+
+def parts(rows, predicted):
+    """Features and targets of each network, of ``rows`` for training and validation: a list of pairs of arrays each.
+
+    A row is features, predicted microstructure and targets of the traction.
+    """
+    between = {"microstructure": [(x, m) for x, m, _ in rows]} if predicted else {}
+    return {**between, "traction": [(np.concatenate([x, m], axis=-1), t) for x, m, t in rows]}
+
+
+def train_law(path, card, columns, build, loss, test, options, progress):
+    """Train the networks of a law one after another, write its weight file, test it and write the figures, too.
+
+    ``columns`` are :func:`parts`; ``build`` makes a module from the name of a part and its training columns, ``loss`` a
+    function of predictions and targets from that name and the module, ``test`` gives the figures of a law.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    modules, histories = {}, {}
+    for part, pairs in columns.items():
+        modules[part] = module = build(part, pairs[0])
+        checkpoint = path.with_name(f"{path.name}.{part}.training")
+        histories[part] = train(module, loss(part, module), *pairs, options, checkpoint=checkpoint, progress=progress)
+    counts = {part: parameters(module) for part, module in modules.items()}
+    card = {**card, "training": training_record(options, histories, counts)}
+    figures = test(RecurrentCohesive.load(save_law(path, modules, card, {})))
+    return RecurrentCohesive.load(save_law(path, modules, card, figures)), figures
+
+
+def parameters(module: torch.nn.Module) -> int:
+    """Number of trained parameters."""
+    return sum(weight.numel() for weight in module.parameters())
 
 
 def _huber(prediction, target):
     return torch.nn.functional.huber_loss(prediction, target.to(prediction.dtype), delta=0.02)
 
 
-def _loss(module):
+def _loss(part, module):
     """Of a minimal-state cell with a price on what is not linear: it is to bend only where the data do."""
     if not isinstance(module, MinimalStateCell):
         return _huber
@@ -258,31 +192,9 @@ def _stiffness(x, t):
     return [normal, shear, _contact(*flat) or normal]
 
 
-def _card(network, training, options, modules, histories, scaling, inputs, predicted, sizes):
-    x = training.separations / training.separation_scale
-    sliding = np.linalg.norm(x[..., 1:], axis=-1)
-    return {
-        "kind": KIND,
-        "what": f"traction-separation law of an interface, a {network} network; inputs: opening and two shears",
-        "architectures": {part: {"network": network, **sizes} for part in modules},
-        "trained_range": {
-            "low": [float(x[..., 0].min()), 0.0],
-            "high": [float(x[..., 0].max()), float(sliding.max())],
-            "units": "opening and sliding in separation scales",
-        },
-        "separation_scale": training.separation_scale,
-        "traction_scale": training.traction_scale,
-        "microstructure": {"inputs": list(inputs), "predicted": list(predicted), **scaling}
-        if scaling["mean"]
-        else None,
-        "data": training.about,
-        "training": training_record(options, histories, {part: parameters(module) for part, module in modules.items()}),
-    }
-
-
-def save_law(path, modules, card, figures):
+def save_law(path: Path, modules: Mapping, card: Mapping, figures: Mapping) -> Path:
     """Write a recurrent law: its modules by the name of their part, its card with test figures; the file."""
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     for part, module in modules.items():
         tensors |= prefixed({name: values.numpy(force=True) for name, values in module.state_dict().items()}, part)
     test = {name: {key: _rounded(value) for key, value in values.items()} for name, values in figures.items()}

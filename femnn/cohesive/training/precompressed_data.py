@@ -1,11 +1,14 @@
-"""Responses of precompressed, frictional layers as training data: targets, splits, other steps, turned paths."""
+"""Responses of precompressed, frictional layers as training data: targets, splits, other steps, rotated paths."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from femnn.cohesive.training.fit import PathData
+from femnn.cohesive.training.data import PathData
 from femnn.exceptions import DatasetError, ParameterError
+from femnn.io.path_data import PathDataSet
 
 #: Below this share of p0 ln t_n is not followed further down.
 FLOOR = 1e-3
@@ -21,19 +24,35 @@ MICROSTRUCTURE = {
     "fabric": ("fabric_nn", "fabric_ns", "fabric_nt", "fabric_ss", "fabric_st"),
     "all": ("porosity", "coordination", "fabric_nn", "fabric_ns", "fabric_nt", "fabric_ss", "fabric_st"),
 }
-#: Pairs of columns that turn with the shear.
+#: Pairs of columns that rotate with the shear.
 VECTORS = (("fabric_ns", "fabric_nt"),)
-#: Columns that turn twice as fast as the shear.
+#: Columns that rotate twice as fast as the shear.
 TENSORS = ("fabric_ss", "fabric_st")
+
+# Columns of a data set that go into the microstructure.
+_MICRO = ("porosity", "coordination", "fabric")
 
 # Separations below this are rounding errors of a position.
 _REST = 1e-6
-# Moves that turn by more are corners of a path, which thinning must not cut.
+# Moves that turn by more are corners of a path, which resampling must not cut.
 _CORNER = np.cos(np.radians(20.0))
 
 
-def path_data(separation, traction, porosity=None, coordination=None, fabric=None, about=None):
-    """Records of a particle model or an RVE as training data.
+def layer_data(data: PathDataSet, rows: ArrayLike | slice = slice(None)) -> PathData:
+    """Some rows of a data set as training data; see :func:`path_data`."""
+    micro = {name: data.columns[name][rows] for name in _MICRO if name in data.columns}
+    return path_data(data.separation[rows], data.traction[rows], **micro, about=data.about)
+
+
+def path_data(
+    separation: ArrayLike,
+    traction: ArrayLike,
+    porosity: ArrayLike | None = None,
+    coordination: ArrayLike | None = None,
+    fabric: ArrayLike | None = None,
+    about: dict | None = None,
+) -> PathData:
+    """Responses of a particle model or an RVE as training data.
 
     Parameters
     ----------
@@ -78,7 +97,7 @@ def path_data(separation, traction, porosity=None, coordination=None, fabric=Non
             "fabric_nn": fabric[..., 0, 0],
             "fabric_ns": fabric[..., 0, 1],
             "fabric_nt": fabric[..., 0, 2],
-            # half the difference and the product: what turns with twice the angle
+            # half the difference and the product: what rotates by twice the angle
             "fabric_ss": 0.5 * (fabric[..., 1, 1] - fabric[..., 2, 2]),
             "fabric_st": fabric[..., 1, 2],
         }
@@ -89,24 +108,24 @@ def path_data(separation, traction, porosity=None, coordination=None, fabric=Non
         raise DatasetError(f"{error}") from error
 
 
-def targets(data):
-    """What a law is to answer, (n, k, 4): ln(t_n/p0), t_s/t_n, and 1 where the layer is pressed, 0 where it is open."""
+def targets(data: PathData) -> np.ndarray:
+    """Targets of a law, (n, k, 4): ln(t_n/p0), t_s/t_n, and 1 where the layer is pressed, 0 where it is open."""
     pressure = -data.tractions[..., :1] / data.traction_scale
     floored = np.maximum(pressure, FLOOR)
     ratio = np.where(pressure > FLOOR, data.tractions[..., 1:] / data.traction_scale / floored, 0.0)
     return np.concatenate([np.log(floored), ratio, pressure > OPEN], axis=-1)
 
 
-def errors(tractions, data):
+def errors(tractions: np.ndarray, data: PathData) -> tuple[np.ndarray, ...]:
     """Errors of tractions (n, k, 3) in ln t_n and in t_s/t_n against ``data``, (n, k) each; NaN where that is open."""
-    found, wanted = targets(replace(data, tractions=tractions)), targets(data)
-    gap = np.linalg.norm(found[..., 1:3] - wanted[..., 1:3], axis=-1)
-    pressed = wanted[..., 3] > 0.0
-    logarithm = np.maximum(found[..., 0], np.log(OPEN)) - wanted[..., 0]
+    answered, expected = targets(replace(data, tractions=tractions)), targets(data)
+    gap = np.linalg.norm(answered[..., 1:3] - expected[..., 1:3], axis=-1)
+    pressed = expected[..., 3] > 0.0
+    logarithm = np.maximum(answered[..., 0], np.log(OPEN)) - expected[..., 0]
     return tuple(np.where(pressed, each, np.nan) for each in (logarithm, gap))
 
 
-def rms_errors(tractions, data):
+def rms_errors(tractions: np.ndarray, data: PathData) -> dict[str, float]:
     """Root mean squares of :func:`errors`: a dict of ``ln_normal`` and ``ratio``."""
     return {
         name: float(np.sqrt(np.nanmean(each**2)))
@@ -114,7 +133,7 @@ def rms_errors(tractions, data):
     }
 
 
-def split(groups, seed, shares=(0.7, 0.1)):
+def split(groups: np.ndarray, seed: int, shares: tuple[float, float] = (0.7, 0.1)) -> list[np.ndarray]:
     """Rows for training, for validation and for tests; rows of one group (n,), one commanded path, stay together."""
     names = np.unique(groups)
     order = np.random.default_rng(seed).permutation(len(names))
@@ -125,7 +144,7 @@ def split(groups, seed, shares=(0.7, 0.1)):
     return [np.flatnonzero(np.isin(groups, part)) for part in parts]
 
 
-def thinned(data, points, copies, seed):
+def resampled(data: PathData, points: int, copies: int, seed: int) -> PathData:
     """Paths with ``points`` of their points, ``copies`` times over with others, so that steps of many lengths occur.
 
     The first point, the last and the sharpest corners stay.
@@ -148,17 +167,17 @@ def thinned(data, points, copies, seed):
         rank = np.where(turning > 0.0, -1.0 - turning, 1.0 - chance)
         places.append(np.sort(np.argsort(rank, axis=1, kind="stable")[:, :points], axis=1))
         rows.append(np.arange(len(data)))
-    rows, places = np.concatenate(rows)[:, None], np.concatenate(places)
+    at = np.concatenate(rows)[:, None], np.concatenate(places)
     return replace(
         data,
-        separations=data.separations[rows, places],
-        tractions=data.tractions[rows, places],
-        microstructure={name: values[rows, places] for name, values in data.microstructure.items()},
+        separations=data.separations[at],
+        tractions=data.tractions[at],
+        microstructure={name: values[at] for name, values in data.microstructure.items()},
     )
 
 
-def turned(data, copies, seed):
-    """The paths ``copies`` times over, turned about the normal by random angles and mirrored at random."""
+def rotated(data: PathData, copies: int, seed: int) -> PathData:
+    """The paths ``copies`` times over, rotated about the normal by random angles and mirrored at random."""
     draws = np.random.default_rng(seed)
     rows = np.tile(np.arange(len(data)), copies)
     angle, mirror = draws.uniform(0.0, 2.0 * np.pi, len(rows)), draws.choice([-1.0, 1.0], len(rows))
@@ -174,9 +193,9 @@ def turned(data, copies, seed):
         return np.stack([values[..., 0], *pair(values[..., 1], values[..., 2], c, s)], axis=-1)
 
     micro = {name: values[rows] for name, values in data.microstructure.items()}
-    for names, turns in ((VECTORS[0], (c, s)), (TENSORS, (c2, s2))):
-        if set(names) <= set(micro):
-            micro |= dict(zip(names, pair(*(micro[name] for name in names), *turns), strict=True))
+    for (one, two), turns in ((VECTORS[0], (c, s)), (TENSORS, (c2, s2))):
+        if one in micro and two in micro:
+            micro[one], micro[two] = pair(micro[one], micro[two], *turns)
     return replace(
         data,
         separations=vectors(data.separations[rows]),
@@ -185,12 +204,12 @@ def turned(data, copies, seed):
     )
 
 
-def scatter(samples):
+def scatter(samples: Sequence[PathData]) -> dict[str, float]:
     """Scatter of ln t_n and of t_s/t_n between samples that follow the same path: what no law of one can be held to.
 
     Parameters
     ----------
-    samples : list of PathData
+    samples
         One a path, with one row a sample.
 
     Returns
@@ -199,7 +218,7 @@ def scatter(samples):
         ``ln_normal`` and ``ratio``: standard deviations over samples, root mean squares over paths and those points at
         which no sample is open.
     """
-    squares = {"ln_normal": [], "ratio": []}
+    squares: dict[str, list[np.ndarray]] = {"ln_normal": [], "ratio": []}
     for data in samples:
         y = targets(data)
         y = y[:, (y[..., 3] > 0.0).all(axis=0)]

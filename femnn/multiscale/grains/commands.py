@@ -1,13 +1,9 @@
 """Paths that a layer of grains is commanded to follow: by displacement, or by load or stiffness normal to it."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from femnn.exceptions import ParameterError
-
-#: How the normal component is commanded: by the separation; by the pressure; by a pressure that grows with opening.
-CONTROLS = ("displacement", "load", "stiffness")
+from femnn.io.path_data import PathCommand
 
 #: What the paths of :func:`draw_path` do: shear with unloading and reloading; shear to and fro; shear that wanders;
 #: load and unload in the normal direction, fresh or sheared before; shear that turns in the plane; shear, then open
@@ -16,9 +12,6 @@ KINDS = ("shear", "cyclic", "random", "normal", "turning", "opening")
 
 #: Paths of the kind ``"opening"`` have numbers from here on.
 OPENINGS = 10_000
-
-#: A box for the grains is as much higher than they are, d.
-MOST_OPENING = 2.0
 
 # Of the dilation line, fitted to six runs under constant pressure (rms 0.03 d): ratio without change of volume, what a
 # dense layer has more, shear after which the ratio has followed a turn, opening per shear and excess of ratio, opening
@@ -31,60 +24,14 @@ _CLOSING, _OPENING = 0.05, 0.09
 _WAVES = 12
 
 
-@dataclass(frozen=True, eq=False)
-class GrainPath:
-    """Commands at k points, reached one after another along straight lines.
-
-    Attributes
-    ----------
-    separation : (k, 3)
-        d, zero first. Its normal component counts only under the control ``"displacement"``.
-    load : (k,)
-        p0, pressure under the other controls.
-    stiffness : float
-        p0/d: what the load gets for each d of opening, under the control ``"stiffness"``.
-    control, kind : str
-        One of :data:`CONTROLS`; what the path is like, for tables.
-    """
-
-    separation: np.ndarray
-    load: np.ndarray
-    stiffness: float = 0.0
-    control: str = "displacement"
-    kind: str = "shear"
-
-    def __post_init__(self):
-        separation, load = np.asarray(self.separation, float), np.asarray(self.load, float)
-        if load.ndim != 1 or len(load) < 2 or separation.shape != (len(load), 3):
-            raise ParameterError(
-                f"separations have shape {separation.shape}, loads {load.shape}; a path of k > 1 points needs (k, 3) "
-                "and (k,)"
-            )
-        if self.control not in CONTROLS:
-            raise ParameterError(f"control={self.control!r} is unknown; choose one of {', '.join(CONTROLS)}")
-        if not (np.isfinite(separation).all() and np.isfinite(load).all()) or separation[0].any():
-            raise ParameterError("a path must be finite and start at separation zero, where the layer is at rest")
-        if separation[:, 0].max() > MOST_OPENING:
-            raise ParameterError(
-                f"the layer shall open by {separation[:, 0].max():g} d; at most {MOST_OPENING} is possible"
-            )
-        if self.control != "displacement" and (load.min() <= 0.0 or self.stiffness < 0.0):
-            raise ParameterError(
-                f"the least load is {load.min():g}, the stiffness {self.stiffness:g}; a layer without cohesion needs a "
-                "positive load, and a stiffness that is not negative"
-            )
-        object.__setattr__(self, "separation", separation)
-        object.__setattr__(self, "load", load)
-
-
-def constant_load(distance, points=140, load=1.0, unloading=0.0):
-    """Shear along x by ``distance`` d under a constant pressure, at the end back by ``unloading`` d; a GrainPath."""
+def constant_load(distance: float, points: int = 140, load: float = 1.0, unloading: float = 0.0) -> PathCommand:
+    """Shear along x by ``distance`` d under a constant pressure (p0), at the end back by ``unloading`` d."""
     course = _along(np.array([[0.0, 0.0], [distance, 0.0], [distance - unloading, 0.0]]), np.ones(points - 1))
-    return GrainPath(_sheared(course), np.full(points, float(load)), 0.0, "load", "shear")
+    return PathCommand(_sheared(course), np.full(points, float(load)), 0.0, "load", "shear")
 
 
-def plan_paths(paths=320, seeds=5):
-    """What a data set holds: (number of the commanded path, seed of the sample) of each of its rows.
+def plan_paths(paths: int = 320, seeds: int = 5) -> list[tuple[int, int]]:
+    """Rows of a data set: number of the commanded path and seed of the sample of each.
 
     All samples follow a sixteenth as many paths as there are rows, and a quarter as many again that open the layer; the
     other rows are paths of the first sample, of which so many open it that they are a fifth of the rows or so: little
@@ -100,8 +47,8 @@ def plan_paths(paths=320, seeds=5):
     return rows + [(number, 0) for number in range(shared, shared + paths - len(rows))]
 
 
-def draw_path(number, points=140):
-    """The commanded path with a number: the same for every sample; controls and kinds take turns.
+def draw_path(number: int, points: int = 140) -> PathCommand:
+    """The commanded path with a number, in d and p0: the same for every sample; controls and kinds take turns.
 
     >>> path = draw_path(3, points=20)
     >>> path.control, path.kind, path.separation.shape
@@ -109,7 +56,7 @@ def draw_path(number, points=140):
     """
     draws = np.random.default_rng([number, 7])
     if number >= OPENINGS:
-        return GrainPath(_opening(draws, points), np.ones(points), 0.0, "displacement", "opening")
+        return PathCommand(_opening(draws, points), np.ones(points), 0.0, "displacement", "opening")
     # 5 kinds and 4 places of controls: every pair comes once in twenty
     control = ("displacement", "load", "stiffness", "displacement")[number % 4]
     kind = KINDS[number % 5]
@@ -124,10 +71,10 @@ def draw_path(number, points=140):
         separation[:, 0] = _openings(draws, course, load, kind)
     elif control == "stiffness":
         stiffness = float(np.exp(draws.uniform(np.log(1.0), np.log(20.0))))
-    return GrainPath(separation, load, stiffness, control, kind)
+    return PathCommand(separation, load, stiffness, control, kind)
 
 
-def dilation_line(course):
+def dilation_line(course: np.ndarray) -> np.ndarray:
     """About how far a layer opens under constant pressure while it is sheared along ``course`` (k, 2), d.
 
     Taylor's stress-dilatancy: it opens by the excess of the stress ratio in the direction of shear over the critical

@@ -36,7 +36,7 @@ def open_lammps():
 class Simulation:
     """LAMMPS with the grains of a layer."""
 
-    def __init__(self, layer):
+    def __init__(self, layer) -> None:
         self.layer, self.lammps = layer, open_lammps()
         self.run_all("units lj", "atom_style sphere", "newton off", "comm_modify vel yes", "boundary p p p")
 
@@ -51,8 +51,8 @@ class Simulation:
         self._set_steps()
 
     def _pair_style(self, friction=0.0):
-        given = self.layer
-        constants = f"{given['normal']} {given['tangential']} {given['contact_damping']} NULL {friction} 1"
+        layer = self.layer
+        constants = f"{layer['normal']} {layer['tangential']} {layer['contact_damping']} NULL {friction} 1"
         return f"pair_style gran/hertz/history {constants}"
 
     def _set_steps(self):
@@ -117,9 +117,9 @@ class Simulation:
         return [self.lammps.extract_variable(f"at{axis}") for axis in "xyz"]
 
     def unheld(self, facts):
-        """How far the force on the top slab is from the confining pressure, p0."""
-        found = np.array([self.lammps.extract_compute(f"top{axis}", 0, 0) for axis in "xyz"]) / facts["area"]
-        return np.abs(found - [0.0, 0.0, 1.0]).max()
+        """Distance of the force on the top slab from the confining pressure, p0."""
+        force = np.array([self.lammps.extract_compute(f"top{axis}", 0, 0) for axis in "xyz"]) / facts["area"]
+        return np.abs(force - [0.0, 0.0, 1.0]).max()
 
     def check_held(self, facts):
         """Raise if the layer is not at rest under the confining pressure."""
@@ -142,9 +142,9 @@ class Simulation:
 
 
 class Drive:
-    """How the top slab moves: along each axis at a velocity, or so that it carries a load."""
+    """Motion of the top slab: along each axis at a velocity, or so that it carries a load."""
 
-    def __init__(self, simulation, facts):
+    def __init__(self, simulation, facts) -> None:
         layer = simulation.layer
         self._run, self._area = simulation.run_all, facts["area"]
         # a plate without mass on a dashpot: it follows its load within some twenty time steps, and more slowly than

@@ -1,4 +1,4 @@
-"""Layers of grains between rough slabs, sheared in LAMMPS: what a separation path does to them.
+"""Layers of grains between rough slabs, sheared in LAMMPS along a path.
 
 Everything is in units of the layer itself: the mean diameter d of the grains, the confining pressure p0 it was prepared
 under, the density of the grains. Separations and tractions have the components (normal, first shear, second shear);
@@ -11,7 +11,7 @@ import math
 import os
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from femnn.exceptions import MissingExtraError, ParameterError, SimulationError
 from femnn.io.atomic import temporary_folder
+from femnn.io.path_data import PathCommand, PathResponse
 from femnn.multiscale.grains.lammps import FREE
 
 #: Raised when the preparation or the measures change: part of what names a cached sample and a record.
@@ -76,7 +77,7 @@ class GrainLayer:
     speed: float = 0.015
     time_step: float = 0.2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, low, high in (
             ("grains", 100, 10**6), ("seed", 0, 2**31), ("stiffness", 100.0, 1e7), ("poisson", 0.0, 0.49),
             ("friction", 0.0, 2.0), ("preparation_friction", 0.0, 2.0), ("restitution", 0.05, 0.99),
@@ -96,11 +97,11 @@ class GrainLayer:
             )
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict:
         """All of them, by name."""
         return asdict(self)
 
-    def contact_constants(self):
+    def contact_constants(self) -> dict[str, float]:
         """Normal and tangential stiffness, damping as LAMMPS takes it and of one contact, time step; a dict."""
         shear = self.stiffness / (2.0 * (1.0 + self.poisson))
         normal = 4.0 * shear / (3.0 * (1.0 - self.poisson))
@@ -120,44 +121,21 @@ class GrainLayer:
         }
 
 
-@dataclass(frozen=True)
-class GrainRecord:
-    """What a layer did along a path of k points, each the mean over the last part of its increment.
+# What a response has beside separation and traction: see run_path.
+_QUANTITIES = (
+    "love_weber", "porosity", "coordination", "permeability", "fabric", "inertial", "mismatch", "unbalanced",
+)  # fmt: skip
 
-    Attributes
-    ----------
-    separation : (k, 3)
-        d: how far the top slab was from where it had started.
-    traction : (k, 3)
-        p0, from the forces on the two slabs.
-    love_weber : (k, 3)
-        p0, from the contacts in between.
-    porosity, coordination, permeability : (k,)
-        Share, contacts per grain, d² (Kozeny-Carman).
-    fabric : (k, 3, 3)
-    inertial, mismatch, unbalanced : (k,)
-        How far from quasi-static: inertial number, distance of the tractions of the two slabs over their size, mean
-        resultant force on a grain over the mean contact force.
-    """
-
-    separation: np.ndarray
-    traction: np.ndarray
-    love_weber: np.ndarray
-    porosity: np.ndarray
-    coordination: np.ndarray
-    permeability: np.ndarray
-    fabric: np.ndarray
-    inertial: np.ndarray
-    mismatch: np.ndarray
-    unbalanced: np.ndarray
+# A box for the grains is as much higher than they are, d.
+_MOST_OPENING = 2.0
 
 
-def default_cache():
+def default_cache() -> Path:
     """Folder of prepared samples: ``femnn/grains`` in the user's cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "femnn" / "grains"
 
 
-def prepare(layer, cache=None):
+def prepare(layer: GrainLayer, cache: str | os.PathLike | None = None) -> Path:
     """Folder of the prepared sample of a layer; it is made if the cache does not have it.
 
     Two processes may prepare the same one at once: the first to end is kept.
@@ -169,10 +147,10 @@ def prepare(layer, cache=None):
     SimulationError
         If its process died.
     """
-    given = {name: value for name, value in layer.parameters.items() if name != "speed"}
-    named = json.dumps([VERSION, require_lammps(), given], sort_keys=True)
+    parameters = {name: value for name, value in layer.parameters.items() if name != "speed"}
+    identity = json.dumps([VERSION, require_lammps(), parameters], sort_keys=True)
     cache = default_cache() if cache is None else Path(cache)
-    folder = cache / hashlib.sha256(named.encode()).hexdigest()[:20]
+    folder = cache / hashlib.sha256(identity.encode()).hexdigest()[:20]
     if folder.exists():
         return folder
     cache.mkdir(parents=True, exist_ok=True)
@@ -188,7 +166,7 @@ def prepare(layer, cache=None):
     return folder
 
 
-def sample_grains(layer, cache=None):
+def sample_grains(layer: GrainLayer, cache: str | os.PathLike | None = None) -> dict:
     """The grains of a prepared sample, for pictures: a dict.
 
     ``place`` (n, 3) with the third axis normal to the layer, ``radius`` (n,), ``free`` (n,) bool, False in the slabs,
@@ -205,38 +183,63 @@ def sample_grains(layer, cache=None):
         }
 
 
-def run_path(layer, path, cache=None):
+def run_path(layer: GrainLayer, path: PathCommand, cache: str | os.PathLike | None = None) -> PathResponse:
     """Drive a layer along a path from its state at rest.
 
     Parameters
     ----------
-    layer : GrainLayer
-    path : femnn.multiscale.grains.commands.GrainPath
+    layer
+    path
+        In d and p0: separations (k, 3).
     cache
         Folder of prepared samples; default: :func:`default_cache`.
 
     Returns
     -------
-    GrainRecord
+    PathResponse
+        Each value the mean over the last part of its increment. ``separation`` (k, 3), d: how far the top slab was from
+        where it had started; ``traction`` (k, 3), p0, from the forces on the two slabs; ``love_weber`` (k, 3), p0, from
+        the contacts in between; ``porosity``, ``coordination``, ``permeability`` (k,): share, contacts per grain, d²
+        (Kozeny-Carman); ``fabric`` (k, 3, 3), the mean n ⊗ n of the contact normals; ``inertial``, ``mismatch``,
+        ``unbalanced`` (k,), how far from quasi-static: inertial number, distance of the tractions of the two slabs over
+        their size, mean resultant force on a grain over the mean contact force.
 
     Raises
     ------
+    ParameterError
+        If a layer cannot follow the path.
     MissingExtraError, SimulationError
         As :func:`prepare`.
     """
+    _check_path(path)
     sample = prepare(layer, cache)
     with temporary_folder("grains") as folder:
         np.savez(folder / "path.npz", **asdict(path))
         _work(folder, layer, sample)
-        with np.load(folder / "result.npz", allow_pickle=False) as found:
-            record = GrainRecord(**{own.name: found[own.name] for own in fields(GrainRecord)})
-    for name, values in vars(record).items():
+        with np.load(folder / "result.npz", allow_pickle=False) as file:
+            columns = {name: file[name] for name in _QUANTITIES}
+            response = PathResponse(file["separation"], file["traction"], columns)
+    for name, values in response.arrays().items():
         if not np.isfinite(values).all():
             raise SimulationError(f"the layer's {name} are not finite: the run went unstable; take a smaller time_step")
-    return record
+    return response
 
 
-def require_lammps():
+def _check_path(path):
+    if path.separation.shape[1] != 3:
+        raise ParameterError(f"separations have shape {path.separation.shape}; a layer of grains needs (k, 3)")
+    if path.separation[:, 0].max() > _MOST_OPENING:
+        raise ParameterError(
+            f"the layer shall open by {path.separation[:, 0].max():g} d; at most {_MOST_OPENING} is possible"
+        )
+    if path.control != "displacement" and (path.load.min() <= 0.0 or path.stiffness < 0.0):
+        raise ParameterError(
+            f"the least load is {path.load.min():g}, the stiffness {path.stiffness:g}; a layer without cohesion needs "
+            "a positive load, and a stiffness that is not negative"
+        )
+
+
+def require_lammps() -> str:
     """Version of LAMMPS.
 
     Raises
@@ -269,5 +272,5 @@ def _work(folder, layer, sample):
         raise SimulationError(f"the process that moves the grains did not end within {_PATIENCE:.0f} s") from None
     if ended.returncode:
         lines = ended.stderr.strip().splitlines() or ["it said nothing"]
-        said = next((line for line in reversed(lines) if "Error" in line or "ERROR" in line), lines[-1])
-        raise SimulationError(f"the process that moves the grains ended with code {ended.returncode}: {said}")
+        message = next((line for line in reversed(lines) if "Error" in line or "ERROR" in line), lines[-1])
+        raise SimulationError(f"the process that moves the grains ended with code {ended.returncode}: {message}")

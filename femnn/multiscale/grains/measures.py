@@ -1,4 +1,4 @@
-"""What a layer of grains is like inside: averages over its contacts and over the space that its grains take.
+"""Averages inside a layer of grains: over its contacts, and over the space that its grains take.
 
 Vectors have the components (normal to the layer, first shear, second shear), as separations have. Contacts are given
 by their branch vectors, from the second grain's centre to the first's, and by the forces on the first grain.
@@ -31,7 +31,7 @@ class Contacts(NamedTuple):
     force: np.ndarray
 
 
-def love_weber(contacts, height, bottom, top, area):
+def love_weber(contacts: Contacts, height: np.ndarray, bottom: float, top: float, area: float) -> np.ndarray:
     """Mean stress (3, 3) of the slice between two heights, positive in tension (Love-Weber, Weber 1966).
 
     -1/V Σ force ⊗ branch, with only the part of each branch that lies in the slice: then the mean over the slice of
@@ -54,12 +54,12 @@ def love_weber(contacts, height, bottom, top, area):
     return -total / (area * (top - bottom))
 
 
-def coordination_number(contacts, counted):
+def coordination_number(contacts: Contacts, counted: np.ndarray) -> float:
     """Contacts per grain, mean over the grains that are ``counted`` (n,) bool."""
     return (counted[contacts.first].sum() + counted[contacts.second].sum()) / counted.sum()
 
 
-def fabric_tensor(contacts):
+def fabric_tensor(contacts: Contacts) -> np.ndarray:
     """Mean of n ⊗ n over the contacts with normals n (Satake 1982), (3, 3) with trace 1; isotropic without contacts."""
     if not len(contacts.branch):
         return np.eye(3) / 3.0
@@ -100,7 +100,7 @@ def inertial_number(rate, pressure):
     return rate / np.sqrt(np.maximum(pressure, LEAST_PRESSURE))
 
 
-def mismatch(traction, other):
+def mismatch(traction: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Distance of two tractions (..., 3) over the size of the first, at least :data:`LEAST_PRESSURE`."""
     size = np.linalg.norm(traction, axis=-1)
     return np.linalg.norm(traction - other, axis=-1) / np.maximum(size, LEAST_PRESSURE)

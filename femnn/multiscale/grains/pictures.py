@@ -60,31 +60,31 @@ def draw_grains(axes, place, radius, free, width, cmap="viridis"):
     return drawn
 
 
-def draw_record(axes, record):
+def draw_response(axes, response):
     """Draw what a layer did along a path over the way that it was sheared.
 
     Parameters
     ----------
     axes
         Five matplotlib axes: stress ratio; opening; pressure; contacts per grain and porosity; fabric.
-    record
-        Anything with the arrays of a :class:`femnn.multiscale.grains.layer.GrainRecord`.
+    response : PathResponse
+        From :func:`femnn.multiscale.grains.layer.run_path`, or a row of a data set.
     """
     ratio, opening, normal, contacts, fabric = axes
-    shear = record.separation[:, 1:]
+    shear = response.separation[:, 1:]
     way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(shear, axis=0), axis=1))])
-    pressure = np.maximum(-record.traction[:, 0], 1e-9)
-    ratio.plot(way, record.traction[:, 1] / pressure, color=_FIRST, label="$t_x/t_n$")
-    ratio.plot(way, record.traction[:, 2] / pressure, color=_SECOND, label="$t_y/t_n$")
-    ratio.plot(way, record.love_weber[:, 1] / pressure, ":", color="black", label="by contacts")
-    opening.plot(way, record.separation[:, 0], color=_FIRST, label="opening / d")
+    pressure = np.maximum(-response.traction[:, 0], 1e-9)
+    ratio.plot(way, response.traction[:, 1] / pressure, color=_FIRST, label="$t_x/t_n$")
+    ratio.plot(way, response.traction[:, 2] / pressure, color=_SECOND, label="$t_y/t_n$")
+    ratio.plot(way, response.love_weber[:, 1] / pressure, ":", color="black", label="by contacts")
+    opening.plot(way, response.separation[:, 0], color=_FIRST, label="opening / d")
     normal.plot(way, pressure, color=_FIRST, label="$t_n/p_0$")
-    normal.plot(way, -record.love_weber[:, 0], ":", color="black", label="by contacts")
-    contacts.plot(way, record.coordination, color=_FIRST, label="contacts per grain")
-    contacts.plot(way, 10.0 * record.porosity, color=_THIRD, label="10 × porosity")
-    fabric.plot(way, -record.fabric[:, 0, 1], color=_FIRST, label="$-F_{nx}$")
-    fabric.plot(way, -record.fabric[:, 0, 2], color=_SECOND, label="$-F_{ny}$")
-    fabric.plot(way, record.fabric[:, 0, 0] - 1.0 / 3.0, color=_THIRD, label="$F_{nn} - 1/3$")
-    for own in axes:
-        own.set_xlabel("shear path / d")
-        own.legend(fontsize=8)
+    normal.plot(way, -response.love_weber[:, 0], ":", color="black", label="by contacts")
+    contacts.plot(way, response.coordination, color=_FIRST, label="contacts per grain")
+    contacts.plot(way, 10.0 * response.porosity, color=_THIRD, label="10 × porosity")
+    fabric.plot(way, -response.fabric[:, 0, 1], color=_FIRST, label="$-F_{nx}$")
+    fabric.plot(way, -response.fabric[:, 0, 2], color=_SECOND, label="$-F_{ny}$")
+    fabric.plot(way, response.fabric[:, 0, 0] - 1.0 / 3.0, color=_THIRD, label="$F_{nn} - 1/3$")
+    for panel in axes:
+        panel.set_xlabel("shear path / d")
+        panel.legend(fontsize=8)

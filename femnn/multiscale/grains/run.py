@@ -1,20 +1,23 @@
 """Many paths of many samples of grains, run as independent tasks, into one data set."""
 
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
+from femnn.io.path_data import PathDataSet
 from femnn.multiscale.grains.commands import draw_path, plan_paths
-from femnn.multiscale.grains.dataset import GrainPaths, save, scatter
+from femnn.multiscale.grains.dataset import scatter
 from femnn.multiscale.grains.layer import VERSION, GrainLayer, prepare, require_lammps, run_path
+from femnn.multiscale.grains.measures import mismatch
 from femnn.tasks.run import load_result, run_tasks, task_name
 
 
 @task_name("femnn.multiscale.granular_runs.respond")
 def respond(layer, number, points):
-    """Arrays of the record of a layer, given by its parameters, along the drawn path with a number."""
-    return vars(run_path(GrainLayer(**layer), draw_path(number, points)))
+    """Arrays of the response of a layer, given by its parameters, along the drawn path with a number."""
+    return run_path(GrainLayer(**layer), draw_path(number, points)).arrays()
 
 
 @task_name("femnn.multiscale.granular_runs.settle")
@@ -23,7 +26,10 @@ def settle(layer):
     return {"sample": np.array(prepare(GrainLayer(**layer)).name)}
 
 
-def simulate_grains(folder, paths=320, seeds=5, layer=None, points=140, workers=None, scheduler=None, progress=True):
+def simulate_grains(
+    folder: str | os.PathLike, paths: int = 320, seeds: int = 5, layer: GrainLayer | None = None, points: int = 140,
+    workers: int | None = None, scheduler: str | None = None, progress: bool = True,
+) -> tuple[PathDataSet, dict[str, str]]:  # fmt: skip
     """Shear layers of grains along drawn paths and write ``FOLDER/grain-paths.npz`` with its card.
 
     Every path is a task of its own, kept in ``FOLDER/paths`` when done: an interrupted run goes on when it is called
@@ -34,7 +40,7 @@ def simulate_grains(folder, paths=320, seeds=5, layer=None, points=140, workers=
     folder
     paths, seeds
         Rows of the data set, and samples: see :func:`femnn.multiscale.grains.commands.plan_paths`.
-    layer : GrainLayer
+    layer
         Its seed is that of the first sample; default: the layer of the shipped data.
     points
         Of each path, the start included.
@@ -43,7 +49,11 @@ def simulate_grains(folder, paths=320, seeds=5, layer=None, points=140, workers=
 
     Returns
     -------
-    data : GrainPaths
+    data : PathDataSet
+        In units of the mean grain diameter d and the confining pressure p0; every path starts near the traction
+        (-1, 0, 0). Its columns are what :func:`femnn.multiscale.grains.layer.run_path` lists, for n rows;
+        ``love_weber_mismatch`` (n,), the median over the points of the distance of the two tractions over their size;
+        ``seed`` and ``path``; ``control`` and ``kind`` (n,) of text.
     failures : dict
         Message by name of each path that failed twice.
 
@@ -59,7 +69,11 @@ def simulate_grains(folder, paths=320, seeds=5, layer=None, points=140, workers=
     folder, how = Path(folder), {"workers": workers, "scheduler": scheduler, "version": version}
     samples = [asdict(replace(layer, seed=layer.seed + seed)) for seed in range(seeds)]
     run_tasks(
-        settle, {f"seed{own['seed']}": {"layer": own} for own in samples}, folder / "samples", progress=False, **how
+        settle,
+        {f"seed{sample['seed']}": {"layer": sample} for sample in samples},
+        folder / "samples",
+        progress=False,
+        **how,
     ).require_all()
     rows = {f"path{number:04d}-seed{layer.seed + seed}": (number, seed) for number, seed in plan_paths(paths, seeds)}
     tasks = {key: {"layer": samples[seed], "number": number, "points": points} for key, (number, seed) in rows.items()}
@@ -76,7 +90,7 @@ def simulate_grains(folder, paths=320, seeds=5, layer=None, points=140, workers=
         "missing": sorted(outcome.failures),
     }
     data = gather({key: rows[key] for key in outcome.results}, outcome.results, layer.seed, points, about)
-    save(folder / "grain-paths.npz", data)
+    data.save(folder / "grain-paths.npz")
     return data, outcome.failures
 
 
@@ -86,14 +100,18 @@ def gather(rows, results, first_seed, points, about):
     for number, seed in rows.values():
         path = draw_path(number, points)
         labels.append({"seed": first_seed + seed, "path": number, "control": path.control, "kind": path.kind})
-    about = {**about, "seeds": sorted({own["seed"] for own in labels})}
-    data = GrainPaths.of_records([load_result(results[key]) for key in rows], labels, about)
+    about = {**about, "seeds": sorted({label["seed"] for label in labels})}
+    responses = [load_result(results[key]) for key in rows]
+    for arrays in responses:
+        tractions = (np.float32(arrays[name]) for name in ("traction", "love_weber"))
+        arrays["love_weber_mismatch"] = np.median(mismatch(*tractions))
+    data = PathDataSet.of(responses, labels, about)
     about["checks"] = _checks(data)
     return data
 
 
 def _checks(data):
-    """How far from quasi-static the runs were, and how far samples differ."""
+    """Departure of the runs from quasi-static ones, and scatter between samples."""
     figures = {
         "inertial number, median": np.median(data.inertial),
         "mismatch of the slabs, median": np.median(data.mismatch),

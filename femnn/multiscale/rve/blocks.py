@@ -1,11 +1,11 @@
 """The elastic blocks of a cell, condensed once to the jumps of its cracks and to the separation of top and bottom."""
 
 import numpy as np
-from scipy.sparse import coo_matrix, csc_array, csr_array
+from scipy.sparse import bsr_array, coo_matrix, csc_array, csr_array
 from scipy.sparse.linalg import splu
 from skfem import Basis, ElementQuad1, ElementVector
 
-from femnn.checks import positive
+from femnn.checks import one_of, positive
 from femnn.exceptions import ParameterError
 from femnn.integration.lame import lame_parameters
 
@@ -48,16 +48,16 @@ class Blocks:
         Area that belongs to each integration point.
     """
 
-    def __init__(self, cell, young, poisson, driving="periodic", pressure=0.0):
-        if driving not in DRIVINGS:
-            raise ParameterError(f"driving={driving!r} is unknown; choose one of {', '.join(DRIVINGS)}")
+    def __init__(self, cell, young, poisson, driving="periodic", pressure=0.0) -> None:
+        one_of("driving", driving, DRIVINGS)
         self.cell, self.driving, self.pressure = cell, driving, float(pressure)
         elasticity = _elasticity(young, poisson, cell.mesh.nelements)
         self._strain, self.dx = strain_operator(cell.mesh)
-        points = len(self.dx) // cell.mesh.nelements
-        self._elasticity = np.repeat(elasticity, points, axis=0)
+        n_points = len(self.dx) // cell.mesh.nelements
+        self._elasticity = np.repeat(elasticity, n_points, axis=0)
         self.initial_stress = np.array([-pressure, -pressure, 0.0])
-        weighted = _block_diagonal(self._elasticity * self.dx[:, None, None])
+        entries, numbers = self._elasticity * self.dx[:, None, None], np.arange(len(self.dx) + 1)
+        weighted = bsr_array((entries, numbers[:-1], numbers)).tocsr()
         matrix = csr_array(self._strain.T @ weighted @ self._strain)
         load = self._strain.T @ (self.dx[:, None] * self.initial_stress).ravel()
         inner, self._jumps, driven = self._unknowns()
@@ -69,10 +69,10 @@ class Blocks:
         factors = splu((inner.T @ matrix @ inner).tocsc())
         follow = factors.solve((inner.T @ (matrix @ outer)).toarray())
         self.shapes = outer.toarray() - inner @ follow
-        self._rest = -(inner @ factors.solve(inner.T @ load))
+        self._offset = -(inner @ factors.solve(inner.T @ load))
         stiffness = self.shapes.T @ (matrix @ self.shapes)
         self.stiffness = 0.5 * (stiffness + stiffness.T)
-        self.force = self.shapes.T @ (load + matrix @ self._rest)
+        self.force = self.shapes.T @ (load + matrix @ self._offset)
 
     def jumps(self, x):
         """Displacements (ndof,) that have the jumps of ``x`` on the cracks, and nothing else."""
@@ -84,7 +84,7 @@ class Blocks:
 
     def displacement(self, x):
         """Displacements (ndof,) of the whole mesh."""
-        return self.shapes @ x + self._rest
+        return self.shapes @ x + self._offset
 
     def strain(self, u):
         """Strains (nelements·nqp, 3) at the integration points: xx, yy, 2 xy."""
@@ -111,8 +111,8 @@ class Blocks:
         share = cell.mesh.p[1] / cell.height
         driven[held_uncut] = share[held_uncut, None, None] * FRAME
         return (
-            _selection(cell.uncut, ~held_uncut),
-            _selection(cell.part, copies),
+            selection(cell.uncut, ~held_uncut, 2),
+            selection(cell.part, copies, 2),
             driven.reshape(-1, 2),
         )
 
@@ -124,43 +124,35 @@ def strain_operator(mesh):
     rows, columns, values = [], [], []
     for i, functions in enumerate(basis.basis):
         gradient = functions[0].grad
-        for k, own in enumerate((gradient[0, 0], gradient[1, 1], gradient[0, 1] + gradient[1, 0])):
+        for k, strain in enumerate((gradient[0, 0], gradient[1, 1], gradient[0, 1] + gradient[1, 0])):
             rows.append((3 * numbers + k).ravel())
             columns.append(np.broadcast_to(basis.element_dofs[i][:, None], numbers.shape).ravel())
-            values.append(np.broadcast_to(own, numbers.shape).ravel())
-    rows, columns, values = (np.concatenate(own) for own in (rows, columns, values))
+            values.append(np.broadcast_to(strain, numbers.shape).ravel())
+    rows, columns, values = (np.concatenate(entries) for entries in (rows, columns, values))
     shape = (3 * basis.dx.size, basis.N)
     return csr_array(coo_matrix((values, (rows, columns)), shape=shape)), basis.dx.ravel()
 
 
 def _elasticity(young, poisson, n):
     """Plane strain (n, 3, 3)."""
-    young, poisson = (np.broadcast_to(np.asarray(own, dtype=float), n) for own in (young, poisson))
-    for own in np.unique(young):
-        positive("young", float(own))
+    young, poisson = (np.broadcast_to(np.asarray(value, dtype=float), n) for value in (young, poisson))
+    for value in np.unique(young):
+        positive("young", float(value))
     bad = ~((poisson > -1.0) & (poisson < 0.5))
     if bad.any():
         raise ParameterError(f"poisson={float(poisson[bad][0])!r} is not allowed; it must be above -1 and below 0.5")
-    lame, shear = lame_parameters(young, poisson)
+    lmbda, mu = lame_parameters(young, poisson)
     matrix = np.zeros((n, 3, 3))
-    matrix[:, :2, :2] = lame[:, None, None]
-    matrix[:, 0, 0] += 2 * shear
-    matrix[:, 1, 1] += 2 * shear
-    matrix[:, 2, 2] = shear
+    matrix[:, :2, :2] = lmbda[:, None, None]
+    for i, entry in enumerate((2 * mu, 2 * mu, mu)):
+        matrix[:, i, i] += entry
     return matrix
 
 
-def _block_diagonal(blocks):
-    n, k = blocks.shape[:2]
-    rows = np.broadcast_to(np.arange(n * k).reshape(n, k, 1), blocks.shape)
-    columns = np.broadcast_to(np.arange(n * k).reshape(n, 1, k), blocks.shape)
-    return csr_array(coo_matrix((blocks.ravel(), (rows.ravel(), columns.ravel()))))
-
-
-def _selection(numbers, chosen):
-    """Matrix (2·n, 2·m) that gives vertex i the displacement of ``numbers[i]``, where it is ``chosen``."""
+def selection(numbers, chosen, components=1):
+    """Matrix that gives vertex i the values, so many a vertex, of ``numbers[i]``, where it is ``chosen``."""
     rows = np.flatnonzero(chosen)
     kept, columns = np.unique(numbers[rows], return_inverse=True)
-    entries = [(2 * rows + i, 2 * columns + i) for i in range(2)]
-    rows, columns = (np.concatenate(own) for own in zip(*entries, strict=True))
-    return csr_array(coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(2 * len(numbers), 2 * len(kept))))
+    rows, columns = ((components * each[:, None] + np.arange(components)).ravel() for each in (rows, columns))
+    shape = (components * len(numbers), components * len(kept))
+    return csr_array(coo_matrix((np.ones(len(rows)), (rows, columns)), shape=shape))

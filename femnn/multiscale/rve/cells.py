@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import skfem
+from numpy.typing import ArrayLike
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -24,9 +25,9 @@ _TOUCH = 1e-7
 _BELOW, _ABOVE = -1, -2
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cell:
-    """A mesh cut along its cracks, and what is tied to what. Made by the functions of this module.
+    """A mesh cut along its cracks, and which of its vertices are tied. Made by the functions of this module.
 
     Attributes
     ----------
@@ -59,23 +60,25 @@ class Cell:
         return self.name
 
     @property
-    def bottom(self):
+    def bottom(self) -> np.ndarray:
         """Vertices on the lower side."""
         return np.flatnonzero(self.mesh.p[1] < _TOUCH * self.width)
 
     @property
-    def top(self):
+    def top(self) -> np.ndarray:
         """Vertices on the upper side."""
         return np.flatnonzero(self.mesh.p[1] > self.height - _TOUCH * self.width)
 
     @property
-    def sides(self):
+    def sides(self) -> np.ndarray:
         """Vertices on the seam."""
         places = np.unique(np.stack([self.part, np.arange(len(self.part))]), axis=1)[0]
         return np.flatnonzero(np.isin(self.part, places[1:][places[1:] == places[:-1]]))
 
 
-def parallel_cracks(width, height, heights=(0.5,), columns=16, rows=10, shift=0.0):
+def parallel_cracks(
+    width: float, height: float, heights: ArrayLike = (0.5,), columns: int = 16, rows: int = 10, shift: float = 0.0
+) -> Cell:
     """Straight cracks along the whole interface; by default a single one half-way up.
 
     Parameters
@@ -106,7 +109,7 @@ def parallel_cracks(width, height, heights=(0.5,), columns=16, rows=10, shift=0.
     _count("columns", columns, 3)
     _count("rows", rows, len(levels) - 1)
     layers = np.maximum(np.round(rows * np.diff(levels)).astype(int), 1)
-    y = np.concatenate([np.linspace(*ends, n + 1)[:-1] for *ends, n in zip(levels, levels[1:], layers, strict=False)])
+    y = np.concatenate([np.linspace(a, b, n + 1)[:-1] for a, b, n in zip(levels, levels[1:], layers, strict=False)])
     y = height * np.append(y, 1.0)
     x = width * (np.linspace(0.0, 1.0, columns + 1) + shift)
     corners = np.stack(
@@ -121,7 +124,10 @@ def parallel_cracks(width, height, heights=(0.5,), columns=16, rows=10, shift=0.
     return _cell(corners, width, height, block, np.not_equal, name)
 
 
-def echelon_cracks(width, height, count=4, angle=60.0, band=0.4, refine=2, shift=0.0):
+def echelon_cracks(
+    width: float, height: float, count: int = 4, angle: float = 60.0, band: float = 0.4, refine: int = 2,
+    shift: float = 0.0,
+) -> Cell:  # fmt: skip
     """Straight cracks en echelon: inclined, side by side, each with two tips in intact rock.
 
     Parameters
@@ -145,8 +151,9 @@ def echelon_cracks(width, height, count=4, angle=60.0, band=0.4, refine=2, shift
 
 
 def block_network(
-    width, height, count=4, rows=2, angle=60.0, band=0.6, jitter=0.15, seed=0, refine=1, shift=0.0, mirror=False
-):
+    width: float, height: float, count: int = 4, rows: int = 2, angle: float = 60.0, band: float = 0.6,
+    jitter: float = 0.15, seed: int = 0, refine: int = 1, shift: float = 0.0, mirror: bool = False,
+) -> Cell:  # fmt: skip
     """A band of blocks in running bond between intact rock: cracks along the interface and inclined ones between them.
 
     Parameters
@@ -221,14 +228,14 @@ def _band(width, height, count, rows, angle, band, jitter, seed, refine, shift, 
     for row, (low, high) in enumerate(pairwise(lines)):
         quads = np.stack([low[:-1], low[1:], high[1:], high[:-1]], axis=1)
         layers = refine * max(1, round((high - low)[:, 1].mean() / half))
-        own = np.arange(2 * count)
+        numbers = np.arange(2 * count)
         if row in (0, rows + 1):
-            own = np.full(2 * count, _BELOW if row == 0 else _ABOVE)
+            numbers = np.full(2 * count, _BELOW if row == 0 else _ABOVE)
         else:
             # joints stand on the even corners of the lowest row, on the odd ones of the next, and so on
-            own = count * row + ((own - (row - 1) % 2) // 2) % count
+            numbers = count * row + ((numbers - (row - 1) % 2) // 2) % count
         corners.append(_refined(quads, refine, layers))
-        block.append(np.repeat(own, refine * layers))
+        block.append(np.repeat(numbers, refine * layers))
     return np.concatenate(corners), np.concatenate(block)
 
 
@@ -294,18 +301,18 @@ def _cracks(mesh, around, facets):
     """The interface in ``mesh`` of facets of the welded mesh ``around``."""
     sides, vertices = [], []
     ends = around.facets[:, facets].T
-    for own in around.f2t[:, facets]:
-        local = (around.t2f[:, own] == facets).argmax(axis=0)
-        sides.append(mesh.t2f[local, own])
-        place = (around.t[:, own].T[:, None, :] == ends[:, :, None]).argmax(axis=2)
-        vertices.append(mesh.t[place, own[:, None]])
+    for elements in around.f2t[:, facets]:
+        local = (around.t2f[:, elements] == facets).argmax(axis=0)
+        sides.append(mesh.t2f[local, elements])
+        place = (around.t[:, elements].T[:, None, :] == ends[:, :, None]).argmax(axis=2)
+        vertices.append(mesh.t[place, elements[:, None]])
     along = np.diff(mesh.p[:, vertices[0]], axis=2)[..., 0]
     centre = mesh.p[:, mesh.t[:, around.f2t[0, facets]]].mean(axis=1)
     outwards = mesh.p[:, vertices[0]].mean(axis=2) - centre
     normal = np.stack([along[1], -along[0]])
     normal *= np.sign((normal * outwards).sum(axis=0))
     # upright cracks point to the left
-    turned = normal[1] - 1e-6 * normal[0] < 0.0
-    minus, plus = (np.where(turned, b, a) for a, b in (sides, sides[::-1]))
-    first, second = (np.where(turned[:, None], b, a) for a, b in (vertices, vertices[::-1]))
+    flipped = normal[1] - 1e-6 * normal[0] < 0.0
+    minus, plus = (np.where(flipped, b, a) for a, b in (sides, sides[::-1]))
+    first, second = (np.where(flipped[:, None], b, a) for a, b in (vertices, vertices[::-1]))
     return Interface(mesh, minus, plus, first, second)

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from femnn.checks import positive
+from femnn.cohesive.law import Law
 from femnn.cohesive.paths import separation_paths
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.exceptions import ParameterError
-from femnn.multiscale.rve.rve import Spring
+from femnn.io.path_data import PathCommand
+from femnn.multiscale.rve.state import Spring
 
 #: Kinds of paths, in the order in which numbers go through them.
 KINDS = ("shear", "cyclic", "normal", "random", "opening", "injection")
@@ -31,7 +33,7 @@ _OPENINGS = -0.6, 1.5
 
 @dataclass(frozen=True)
 class WorkingRange:
-    """Where paths go: shear (m), pressure (Pa), normal stiffness of the virgin law (Pa/m), and if it starts pressed.
+    """Range of paths: shear (m), pressure (Pa), normal stiffness of the virgin law (Pa/m); true if it starts pressed.
 
     A law that starts without traction is pressed by a tenth of its largest traction.
     """
@@ -42,48 +44,38 @@ class WorkingRange:
     precompressed: bool
 
     @classmethod
-    def of(cls, law, reach=None):
-        """That of a law; ``reach`` is the largest shear.
+    def of(cls, law: Law, reach: float | None = None) -> "WorkingRange":
+        """Range that fits a law; ``reach`` is the largest shear.
 
         Default: nine tenths of what a recurrent law was trained on, the separation scale of a classical one.
         """
         virgin = law.update(np.zeros((1, 3)), law.initial_state(1))
         pressure = -float(virgin.traction[0, 0])
         stiffness = float(virgin.tangent[0, 0, 0])
-        recurrent = isinstance(law, RecurrentCohesive)
+        trained, strength = 1.0 / 0.9, getattr(law, "normal_strength", None)
+        if isinstance(law, RecurrentCohesive):
+            trained, strength = float(law.card["trained_range"]["high"][1]), law.traction_scale
         if reach is None:
-            trained = law.card["trained_range"]["high"][1] if recurrent else 1.0 / 0.9
-            reach = 0.9 * float(trained) * law.separation_scale
+            reach = 0.9 * trained * law.separation_scale
         if pressure > 0.0:
             return cls(positive("reach", reach), pressure, stiffness, True)
-        strength = law.traction_scale if recurrent else getattr(law, "normal_strength", None)
         if strength is None:
             raise ParameterError(f"{law.name} has no strength and no pressure; paths have nothing to be scaled by")
         return cls(positive("reach", reach), 0.1 * float(strength), stiffness, False)
 
 
-@dataclass(frozen=True)
-class CellCommand:
-    """Commands of a path at k points.
-
-    Attributes
-    ----------
-    separation : (k, 2)
-        Opening and shear, m; the opening counts only where there is no spring.
-    springs : tuple of Spring or None
-        What holds the normal direction of each point.
-    control, kind : str
-        ``"displacement"``, ``"load"`` or ``"stiffness"``; one of :data:`KINDS`.
-    """
-
-    separation: np.ndarray
-    springs: tuple
-    control: str
-    kind: str
+def springs_of(command: PathCommand) -> list[Spring | None]:
+    """Spring that holds the normal direction at each point of a command; None where its opening is prescribed."""
+    if command.control == "displacement":
+        return [None] * len(command)
+    # at the first point the cell is virgin
+    return [None, *(Spring(-float(load), command.stiffness) for load in command.load[1:])]
 
 
-def command(number, points, working, seed=0):
+def draw_path(number: int, points: int, working: WorkingRange, seed: int = 0) -> PathCommand:
     """The commands of path ``number``: the same ones for the same working range and seed, whatever the cell.
+
+    Separations (k, 2) and loads are in the units of the working range.
 
     Parameters
     ----------
@@ -108,9 +100,8 @@ def command(number, points, working, seed=0):
     if draws.uniform() < 0.5:
         grown = np.exp(draws.uniform(*np.log(_SPRINGS)))
         stiffness, control = grown * working.pressure / (0.1 * working.shear), "stiffness"
-    springs = [None, *(Spring(-float(p) * working.pressure, stiffness) for p in course[1:, 1])]
     separation = np.column_stack([np.zeros(points), working.shear * course[:, 0]])
-    return CellCommand(separation, tuple(springs), control, kind)
+    return PathCommand(separation, course[:, 1] * working.pressure, float(stiffness), control, kind)
 
 
 def _pressures(draws, n):
@@ -166,17 +157,13 @@ def _opening(draws, number, points, working, seed):
     """Opening and shear are both prescribed."""
     if not working.precompressed:
         path = separation_paths(number + 1, points, working.shear, "random", seed, closing=0.002)[number, :, :2]
-        return CellCommand(path, (None,) * points, "displacement", "opening")
+        return PathCommand(path, np.zeros(points), kind="opening")
     corners = draws.integers(2, 6)
     opening = draws.uniform(*_OPENINGS, corners) * working.pressure / working.stiffness
     shear = draws.uniform(-1.0, 1.0, corners) * np.exp(draws.uniform(np.log(0.005), np.log(0.2))) * working.shear
     path = np.column_stack([np.append(0.0, opening), np.append(0.0, shear)])
-    return CellCommand(
-        _along(draws, path, points, [working.stiffness / working.pressure, 1.0 / working.shear]),
-        (None,) * points,
-        "displacement",
-        "opening",
-    )
+    course = _along(draws, path, points, [working.stiffness / working.pressure, 1.0 / working.shear])
+    return PathCommand(course, np.zeros(points), kind="opening")
 
 
 def _along(draws, corners, points, weights):

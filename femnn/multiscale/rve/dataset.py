@@ -1,19 +1,19 @@
 """The data set of a cell: its responses along many paths, computed as independent tasks and kept in one file."""
 
-import hashlib
-import json
-import zipfile
-from dataclasses import asdict, dataclass, fields, replace
+import os
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from femnn.cohesive.law import Law
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.exceptions import DatasetError, ParameterError
-from femnn.io.atomic import atomic_write
+from femnn.io.path_data import PathDataSet
 from femnn.multiscale.rve.cells import block_network
-from femnn.multiscale.rve.commands import WorkingRange, command
+from femnn.multiscale.rve.commands import WorkingRange, draw_path, springs_of
 from femnn.multiscale.rve.permeability import CellPermeability, CrackFilling
 from femnn.multiscale.rve.response import follow
 from femnn.multiscale.rve.rve import RVE
@@ -56,12 +56,12 @@ class FaultCell:
     matrix: float | None = None
 
     @classmethod
-    def around(cls, law, **given):
+    def around(cls, law: Law, **fields: Any) -> "FaultCell":
         """A cell that fits a law.
 
         It is 300 separation scales wide. Around a precompressed law, whose scale is the grain diameter, rock has 5,000
         times the pressure for a modulus, and cracks are filled with ten layers of grains; around others rock is so
-        stiff that hardly any cell snaps back, and cracks are open. What is ``given`` stays.
+        stiff that hardly any cell snaps back, and cracks are open. ``fields`` that are not None stay.
         """
         working, unit = WorkingRange.of(law), float(law.separation_scale)
         if working.precompressed:
@@ -70,10 +70,10 @@ class FaultCell:
         else:
             young = 3e4 * working.pressure
             filling = CrackFilling(0.1 * unit)
-        fitting = {"size": 300.0 * unit, "young": young, "filling": filling, "matrix": 1e-6 * filling.aperture**2}
-        return cls(**(fitting | {name: value for name, value in given.items() if value is not None}))
+        fitting: dict = {"size": 300.0 * unit, "young": young, "filling": filling, "matrix": 1e-6 * filling.aperture**2}
+        return cls(**(fitting | {name: value for name, value in fields.items() if value is not None}))
 
-    def rve(self, law):
+    def rve(self, law: Law) -> RVE:
         """The RVE of it."""
         cell = block_network(
             self.size, self.size, self.count, self.rows, 90.0, 0.6, self.jitter, self.seed, self.refine, mirror=True
@@ -81,7 +81,7 @@ class FaultCell:
         return RVE(cell, law, self.young, self.poisson)
 
 
-def law_named(name):
+def law_named(name: str | os.PathLike) -> Law:
     """A recurrent law by name or file, or the classical one behind it: ``classical-default``, for instance."""
     if str(name).startswith(_CLASSICAL):
         return RecurrentCohesive.load(str(name).removeprefix(_CLASSICAL)).reference()
@@ -99,22 +99,22 @@ def simulate_path(law, cell, number, points, seed, reach, law_name):
         the same name are not taken for these.
     cell : FaultCell
     number, points, seed
-        See :func:`femnn.multiscale.rve.commands.command`.
+        See :func:`femnn.multiscale.rve.commands.draw_path`.
     reach
         Largest shear; None for what fits the law.
     """
-    own, rve, permeability = _workplace(str(law), cell)
-    if own.name != law_name:
-        raise DatasetError(f"{law} is {own.name} here, but the run began with {law_name}; use the same file")
-    commands = command(number, points, WorkingRange.of(own, reach), seed)
+    cracks, rve, permeability = _workplace(str(law), cell)
+    if cracks.name != law_name:
+        raise DatasetError(f"{law} is {cracks.name} here, but the run began with {law_name}; use the same file")
+    command = draw_path(number, points, WorkingRange.of(cracks, reach), seed)
     tensors, porosity, area = [], [], rve.elements.dx.ravel()
 
-    def record(_, found):
-        tensors.append(permeability.tensor(found.state))
-        opening = rve.separations(found.state)[:, 0]
+    def record(_, response):
+        tensors.append(permeability.tensor(response.state))
+        opening = rve.separations(response.state)[:, 0]
         porosity.append(permeability.filling.evolved_porosity(opening) @ area / area.sum())
 
-    path = follow(rve, commands.separation, commands.springs, callback=record)
+    path = follow(rve, command.separation, springs_of(command), callback=record)
     tensors = np.array(tensors)
     return {
         "separation": _three(path.separation),
@@ -127,86 +127,16 @@ def simulate_path(law, cell, number, points, seed, reach, law_name):
         "outside": path.outside / len(area),
         "iterations": path.iterations,
         "cuts": path.cuts,
-        "control": np.array(commands.control),
-        "kind": np.array(commands.kind),
+        "control": np.array(command.control),
+        "kind": np.array(command.kind),
     }
 
 
-@dataclass(frozen=True, eq=False)
-class CellPaths:
-    """What a cell did: n paths of k points, each from the virgin state on, in the units of the law of its cracks.
-
-    Attributes
-    ----------
-    separation, traction, crack_separation : (n, k, 3)
-        As :class:`femnn.multiscale.rve.response.CellPath` has them; the last component is 0.
-    aperture, porosity : (n, k)
-        Hydraulic aperture of the cell, mean porosity of the fillings.
-    permeability : (n, k, 2, 2)
-        Across the interface and along it.
-    hill_mandel, outside : (n, k)
-        Gap of work or tangent, whichever is larger; share of crack points out of the trained range of their law.
-    iterations, cuts : (n, k)
-    seed, path : (n,)
-        Of the cell; number of the commanded path.
-    control, kind : (n,) str
-    about : dict
-        The card.
-    """
-
-    separation: np.ndarray
-    traction: np.ndarray
-    crack_separation: np.ndarray
-    aperture: np.ndarray
-    permeability: np.ndarray
-    porosity: np.ndarray
-    hill_mandel: np.ndarray
-    outside: np.ndarray
-    iterations: np.ndarray
-    cuts: np.ndarray
-    control: np.ndarray
-    kind: np.ndarray
-    seed: np.ndarray
-    path: np.ndarray
-    about: dict
-
-    def __len__(self):
-        return len(self.separation)
-
-    @classmethod
-    def load(cls, file):
-        """From ``rve-paths.npz`` and its card; DatasetError if they are missing, damaged or do not belong together."""
-        file = Path(file)
-        try:
-            about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-            found = hashlib.sha256(file.read_bytes()).hexdigest()
-            if found != about["sha256"]:
-                raise DatasetError(
-                    f"{file} has sha256 {found[:12]}, its card says {about['sha256'][:12]}; make both again"
-                )
-            with np.load(file, allow_pickle=False) as stored:
-                columns = {own.name: stored[own.name] for own in fields(cls) if own.name != "about"}
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            if isinstance(error, DatasetError):
-                raise
-            raise DatasetError(
-                f"{file} and its card are no data set of a cell: {error}; make them with `femnn simulate rve`"
-            ) from error
-        return cls(**columns, about=about)
-
-    def save(self, file):
-        """Write the data set and its card beside it, which gets the hash of the file."""
-        columns = {own.name: getattr(self, own.name) for own in fields(self) if own.name != "about"}
-        with atomic_write(file) as temporary, open(temporary, "wb") as opened:
-            np.savez_compressed(opened, **columns)
-        card = self.about | {"sha256": hashlib.sha256(Path(file).read_bytes()).hexdigest()}
-        with atomic_write(Path(file).with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-
-
 def simulate_paths(
-    law, folder, cell=None, *, paths=360, points=100, seed=0, reach=None, workers=None, scheduler=None, progress=True
-):
+    law: str | os.PathLike, folder: str | os.PathLike, cell: FaultCell | None = None, *, paths: int = 360,
+    points: int = 100, seed: int = 0, reach: float | None = None, workers: int | None = None,
+    scheduler: str | None = None, progress: bool = True,
+) -> tuple[PathDataSet, dict[str, str]]:  # fmt: skip
     """Make the data set ``FOLDER/rve-paths.npz`` and its card.
 
     Every path is a task of its own, kept in ``FOLDER/paths`` when done: an interrupted run goes on when it is called
@@ -217,7 +147,7 @@ def simulate_paths(
     law
         Name or file, see :func:`law_named`.
     folder
-    cell : FaultCell
+    cell
         Default: what fits the law.
     paths, points, seed
         How many paths, of how many points, drawn by which seed.
@@ -228,7 +158,13 @@ def simulate_paths(
 
     Returns
     -------
-    data : CellPaths
+    data : PathDataSet
+        Paths from the virgin state on, in the units of the law of the cracks. ``separation``, ``traction``,
+        ``crack_separation`` (n, k, 3) as :func:`femnn.multiscale.rve.response.follow` has them, the last component 0;
+        ``aperture``, ``porosity`` (n, k): hydraulic aperture of the cell, mean porosity of the fillings;
+        ``permeability`` (n, k, 2, 2), across the interface and along it; ``hill_mandel``, ``outside`` (n, k): gap of
+        work or tangent, whichever is larger; share of crack points out of the trained range of their law;
+        ``iterations``, ``cuts`` (n, k); ``seed`` of the cell, ``path``; ``control`` and ``kind`` (n,) of text.
     failures : dict
         Why paths are missing, by their keys.
 
@@ -239,14 +175,14 @@ def simulate_paths(
     TaskError
         If no path came through.
     """
-    own = law_named(law)
-    cell = FaultCell.around(own) if cell is None else cell
-    law, working = str(law), WorkingRange.of(own, reach)
+    cracks = law_named(law)
+    cell = FaultCell.around(cracks) if cell is None else cell
+    law, working = str(law), WorkingRange.of(cracks, reach)
     if paths < 1:
         raise ParameterError(f"paths={paths!r} is not allowed; it must be at least 1")
-    command(0, points, working, seed)
+    draw_path(0, points, working, seed)
     _workplace(law, cell)
-    shared = {"law": law, "cell": cell, "points": points, "seed": seed, "reach": reach, "law_name": own.name}
+    shared = {"law": law, "cell": cell, "points": points, "seed": seed, "reach": reach, "law_name": cracks.name}
     tasks = {f"path{number:04d}": {**shared, "number": number} for number in range(paths)}
     how = {"workers": workers, "scheduler": scheduler, "version": _VERSION, "progress": progress}
     outcome = run_tasks(simulate_path, tasks, Path(folder) / "paths", **how)
@@ -255,48 +191,42 @@ def simulate_paths(
     about = {
         "what": "a cell of elastic blocks and cracks under macro-separations (femnn.multiscale.rve), one row a path",
         "units": "those of the law of the cracks; components (normal, shear, 0), tension positive",
-        "law": own.name,
+        "law": cracks.name,
         "cell": asdict(cell),
         "working_range": asdict(working),
         "paths": {"asked": paths, "points": points, "seed": seed, "failed": outcome.failures},
-        "command": _command(law, own, cell, paths=paths, points=points, seed=seed, reach=reach),
+        "command": _command(law, cracks, cell, paths=paths, points=points, seed=seed, reach=reach),
     }
-    data = _gathered([outcome.load(key) for key in outcome.results], cell.seed, about)
-    data = replace(data, path=np.array([int(key[4:]) for key in outcome.results], dtype=np.int32))
+    responses = [outcome.load(key) for key in outcome.results]
+    labels: list[dict[str, int | str]] = []
+    for key, arrays in zip(outcome.results, responses, strict=True):
+        words = {name: str(arrays.pop(name)) for name in ("control", "kind")}
+        labels.append({**words, "seed": cell.seed, "path": int(key.removeprefix("path"))})
+    data = PathDataSet.of(responses, labels, about)
     data.about["checks"] = {
         "largest gap of Hill and Mandel": float(data.hill_mandel.max()),
         "share of crack points out of the trained range": float(data.outside.mean()),
         "Newton iterations a step": float(data.iterations.mean()),
         "steps that were cut": int((data.cuts > 0).sum()),
     }
-    data.save(Path(folder) / "rve-paths.npz")
-    return CellPaths.load(Path(folder) / "rve-paths.npz"), outcome.failures
+    return PathDataSet.load(data.save(Path(folder) / "rve-paths.npz")), outcome.failures
 
 
-def _command(law, own, cell, **given):
-    """What makes the data set again, where the command line can say it."""
-    usual = FaultCell.around(own)
-    given |= {"cell-seed": cell.seed, "size": cell.size, "young": cell.young}
+def _command(law, cracks, cell, **values):
+    """The command that makes the data set again, where there is one."""
+    usual = FaultCell.around(cracks)
+    values |= {"cell-seed": cell.seed, "size": cell.size, "young": cell.young}
     left_out = {"reach": None, "cell-seed": 0, "size": usual.size, "young": usual.young}
-    options = [f"--{name} {value}" for name, value in given.items() if left_out.get(name, ()) != value]
+    options = [f"--{name} {value}" for name, value in values.items() if left_out.get(name, ()) != value]
     return " ".join([f"femnn simulate rve --law {law}", *options])
-
-
-def _gathered(records, seed, about):
-    columns = {}
-    for name in records[0]:
-        column = np.stack([own[name] for own in records])
-        columns[name] = column.astype("U16" if column.dtype.kind == "U" else np.float32)
-    n = len(records)
-    return CellPaths(**columns, seed=np.full(n, seed, dtype=np.int32), path=np.arange(n, dtype=np.int32), about=about)
 
 
 @lru_cache(maxsize=2)
 def _workplace(law, cell):
     """The law, the cell and its permeability, made once in each process."""
-    own = law_named(law)
-    rve = cell.rve(own)
-    return own, rve, CellPermeability(rve, cell.filling, cell.matrix)
+    cracks = law_named(law)
+    rve = cell.rve(cracks)
+    return cracks, rve, CellPermeability(rve, cell.filling, cell.matrix)
 
 
 def _three(values):

@@ -35,7 +35,7 @@ class CellEquilibrium:
         See :class:`femnn.multiscale.rve.rve.RVE`.
     """
 
-    def __init__(self, blocks, elements, law, rtol, max_iterations):
+    def __init__(self, blocks, elements, law, rtol, max_iterations) -> None:
         self._blocks, self._elements, self._law = blocks, elements, law
         self._rtol, self._max_iterations = rtol, max_iterations
         self._width, self._n = blocks.cell.width, blocks.n_jumps

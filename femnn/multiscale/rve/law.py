@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from femnn.cohesive.law import Law
+from femnn.cohesive.law import Law, Response, State
 from femnn.exceptions import ParameterError
+from femnn.multiscale.rve.rve import RVE
 
 
 class RVELaw(Law):
@@ -17,17 +19,18 @@ class RVELaw(Law):
 
     Parameters
     ----------
-    rve : femnn.multiscale.rve.rve.RVE
+    rve
+        Cell of every point, with blocks, cracks and driving.
     """
 
-    def __init__(self, rve):
+    def __init__(self, rve: RVE) -> None:
         self.rve = rve
         self.separation_scale = float(rve.law.separation_scale)
 
     def __repr__(self):
         return f"RVELaw({self.rve.name})"
 
-    def update(self, separation, state):
+    def update(self, separation: ArrayLike, state: State) -> Response:
         """As :meth:`femnn.cohesive.law.Law.update`; points any of whose cracks have left the trained range are flagged.
 
         Raises
@@ -41,7 +44,7 @@ class RVELaw(Law):
         flags = response.state.values[:, -self.rve.elements.points :].any(axis=1)
         return response._replace(state=replace(response.state, outside=response.state.outside | flags))
 
-    def damage(self, state):
+    def damage(self, state: State) -> np.ndarray:
         """Mean damage of the cracks of each point, weighted by area, (n,); NaN where their law has no such number."""
         area = self.rve.elements.dx.ravel()
         cells = [self.rve.unpack(values).cracks for values in state.values]
@@ -60,7 +63,7 @@ class RVELaw(Law):
             )
         traction, tangent, new = np.zeros_like(separation), np.zeros((len(separation), 3, 3)), np.empty_like(values)
         for point, (goal, packed) in enumerate(zip(separation[:, :2], values, strict=True)):
-            found = self.rve.update(goal, self.rve.unpack(packed))
-            traction[point, :2], tangent[point, :2, :2] = found.traction, found.tangent
-            new[point] = self.rve.pack(found.state)
+            response = self.rve.update(goal, self.rve.unpack(packed))
+            traction[point, :2], tangent[point, :2, :2] = response.traction, response.tangent
+            new[point] = self.rve.pack(response.state)
         return traction, tangent, new

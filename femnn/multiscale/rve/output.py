@@ -1,11 +1,14 @@
 """States of a cell as files for ParaView: its blocks, and its cracks beside them."""
 
+import os
 from pathlib import Path
 
 import meshio
 
 from femnn.interfaces.output import interface_mesh
 from femnn.io.time_series import padded, time_series
+from femnn.multiscale.rve.rve import RVE
+from femnn.multiscale.rve.state import CellResponse
 
 
 class CellSeries:
@@ -21,13 +24,13 @@ class CellSeries:
     rve : femnn.multiscale.rve.rve.RVE
     """
 
-    def __init__(self, path, rve, start=None):
+    def __init__(self, path: str | os.PathLike, rve: RVE, start: float | None = None) -> None:
         path = Path(path)
         self._rve = rve
         self._blocks = time_series(path, start)
         self._cracks = time_series(path.with_name(f"{path.stem}-cracks{path.suffix}"), start)
 
-    def write(self, t, response):
+    def write(self, t: float, response: CellResponse) -> None:
         """Add a :class:`femnn.multiscale.rve.rve.CellResponse`."""
         rve, mesh, state = self._rve, self._rve.cell.mesh, response.state
         displacement = rve.displacement(state).reshape(-1, 2)

@@ -11,17 +11,22 @@ a³/12 of an aperture a that grows as the thickness of the voids does,
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_array
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_array
 from scipy.sparse.linalg import splu
 from skfem import Basis, ElementQuad1
+from skfem.models.poisson import laplace
 
 from femnn.checks import positive
 from femnn.exceptions import ParameterError
+from femnn.multiscale.rve.blocks import selection
+from femnn.multiscale.rve.rve import RVE
+from femnn.multiscale.rve.state import CellState
 
 
 @dataclass(frozen=True)
 class CrackFilling:
-    """What fills the cracks of a cell, before anything moves.
+    """Filling of the cracks of a cell, before anything moves.
 
     Parameters
     ----------
@@ -36,11 +41,11 @@ class CrackFilling:
     """
 
     aperture: float
-    thickness: float | None = None
+    thickness: float = None  # type: ignore[assignment]  # the aperture
     porosity: float = 1.0
     residual: float = 0.05
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         positive("aperture", self.aperture)
         if self.thickness is None:
             object.__setattr__(self, "thickness", self.aperture)
@@ -51,7 +56,7 @@ class CrackFilling:
                 raise ParameterError(f"{name}={value!r} is not allowed; it must be above 0 and at most 1")
 
     @classmethod
-    def of_grains(cls, diameter, thickness, porosity, residual=0.05):
+    def of_grains(cls, diameter: float, thickness: float, porosity: float, residual: float = 0.05) -> "CrackFilling":
         """A layer of grains (m): its permeability is Kozeny and Carman's, d² φ³/(180 (1 − φ)²)."""
         if not 0.0 < porosity < 1.0:
             raise ParameterError(f"porosity={porosity!r} is not allowed; grains leave between 0 and 1, both excluded")
@@ -59,12 +64,12 @@ class CrackFilling:
         aperture = (12.0 * permeability * positive("thickness", thickness)) ** (1.0 / 3.0)
         return cls(aperture, thickness, porosity, residual)
 
-    def hydraulic_aperture(self, opening):
+    def hydraulic_aperture(self, opening: ArrayLike) -> np.ndarray:
         """Hydraulic aperture of cracks that have opened by ``opening``, of any shape, m."""
         grown = 1.0 + np.asarray(opening) / (self.porosity * self.thickness)
         return self.aperture * np.maximum(grown, self.residual)
 
-    def evolved_porosity(self, opening):
+    def evolved_porosity(self, opening: ArrayLike) -> np.ndarray:
         """Porosity of the filling of cracks that have opened by ``opening``; no less than 0."""
         thickness = self.thickness + np.asarray(opening)
         solid = (1.0 - self.porosity) * self.thickness
@@ -80,30 +85,31 @@ class CellPermeability:
 
     Parameters
     ----------
-    rve : femnn.multiscale.rve.rve.RVE
-    filling : CrackFilling
+    rve, filling
+        The cell, and what is in its cracks.
     matrix
         Permeability of the blocks, m².
     """
 
-    def __init__(self, rve, filling, matrix):
+    def __init__(self, rve: RVE, filling: CrackFilling, matrix: float) -> None:
         cell = rve.cell
         self.rve, self.filling, self.matrix = rve, filling, positive("matrix", matrix)
         held = np.isin(cell.uncut, cell.uncut[np.concatenate([cell.bottom, cell.top])])
         ends = cell.interface.minus_vertices
         on_crack = np.isin(cell.uncut, cell.uncut[ends])
         # pressures of vertices: first those on cracks, then the two given ones; the others are condensed
-        inner, cracks = (_numbered(cell.uncut, own) for own in (~held & ~on_crack, ~held & on_crack))
-        outer = np.hstack([cracks.toarray(), _macro_pressure(cell)])
-        laplace = self.matrix * _laplace(cell.mesh)
-        follow = splu((inner.T @ laplace @ inner).tocsc()).solve(inner.T @ (laplace @ outer))
+        inner, cracks = (selection(cell.uncut, chosen) for chosen in (~held & ~on_crack, ~held & on_crack))
+        # those of a unit gradient across the interface, and of one along it
+        outer = np.column_stack([cracks.toarray(), cell.mesh.p[1], -cell.mesh.p[0]])
+        conduction = self.matrix * csr_array(laplace.assemble(Basis(cell.mesh, ElementQuad1(), intorder=3)))
+        follow = splu((inner.T @ conduction @ inner).tocsc()).solve(inner.T @ (conduction @ outer))
         shapes = outer - inner @ follow
-        self._blocks = shapes.T @ (laplace @ shapes)
+        self._blocks = shapes.T @ (conduction @ shapes)
         # pressure differences along each facet of a crack, over its length
         length = np.linalg.norm(cell.mesh.p[:, ends[:, 1]] - cell.mesh.p[:, ends[:, 0]], axis=0)
         self._slopes = (outer[ends[:, 1]] - outer[ends[:, 0]]) / length[:, None]
 
-    def tensor(self, state):
+    def tensor(self, state: CellState) -> np.ndarray:
         """Permeability (2, 2) of a state of the cell, m²: across the interface and along it."""
         dx = self.rve.elements.dx
         aperture = self.filling.hydraulic_aperture(self.rve.separations(state)[:, 0]).reshape(dx.shape)
@@ -113,31 +119,7 @@ class CellPermeability:
         flow = matrix[-2:, -2:] - matrix[-2:, :-2] @ follow
         return 0.5 * (flow + flow.T) / (self.rve.cell.width * self.rve.cell.height)
 
-    def aperture(self, tensor):
+    def aperture(self, tensor: ArrayLike) -> np.ndarray:
         """Hydraulic aperture of the one straight crack that conducts as much along the interface as (..., 2, 2), m."""
         along = np.maximum(np.asarray(tensor)[..., 1, 1] - self.matrix, 0.0)
         return (12.0 * self.rve.cell.height * along) ** (1.0 / 3.0)
-
-
-def _numbered(numbers, chosen):
-    """Matrix (n, m) that gives vertex i the value of ``numbers[i]``, where it is ``chosen``."""
-    rows = np.flatnonzero(chosen)
-    kept, columns = np.unique(numbers[rows], return_inverse=True)
-    return csr_array(coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(numbers), len(kept))))
-
-
-def _macro_pressure(cell):
-    """Pressure of a unit gradient across the interface, and of one along it, at each vertex."""
-    x, y = cell.mesh.p
-    return np.stack([y, -x], axis=1)
-
-
-def _laplace(mesh):
-    """∫ ∇p·∇q."""
-    basis = Basis(mesh, ElementQuad1(), intorder=3)
-    gradients = [functions[0].grad for functions in basis.basis]
-    entries = [((a * b).sum(axis=0) * basis.dx).sum(axis=1) for a in gradients for b in gradients]
-    k = len(gradients)
-    rows = np.repeat(basis.element_dofs, k, axis=0)
-    columns = np.tile(basis.element_dofs, (k, 1))
-    return csr_array(coo_matrix((np.concatenate(entries), (rows.ravel(), columns.ravel())), shape=(basis.N,) * 2))

@@ -1,57 +1,29 @@
-"""A cell led along a path: homogenised response at every point, and Hill and Mandel's condition with it."""
+"""A cell driven along a path: homogenised response at every point, and Hill and Mandel's condition with it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.checks import one_of
+from femnn.exceptions import ConvergenceError, ParameterError, warn
+from femnn.io.path_data import PathResponse
+from femnn.multiscale.rve.rve import RVE
+from femnn.multiscale.rve.state import CellResponse, CellState, Spring
 
 
-@dataclass(frozen=True)
-class CellPath:
-    """Response of a cell at the k points of a path.
-
-    Attributes
-    ----------
-    separation, traction : (k, 2)
-        Macro-separation and homogenised traction, normal and shear, m and Pa.
-    tangent : (k, 2, 2)
-        Pa/m.
-    crack_separation : (k, 2)
-        Part of the separation that the cracks bear, m.
-    work, inner_work : (k,)
-        Of the step that ends at the point: traction · increment, and the virtual work of stresses and crack tractions
-        for the increments inside, J/m² of interface.
-    hill_mandel : (k,)
-        Gap between the two, over |traction| |increment| with the largest traction so far.
-    hill_mandel_tangent : (k,)
-        Gap between the tangent and the one that blocks and cracks have inside, over the largest entry so far.
-    iterations, cuts, outside : (k,) int
-        Of Newton's method; crack points out of the trained range of their law.
-    state : CellState
-        At the end.
-    failure : str
-        Why the path ended early, else empty.
-    """
-
-    separation: np.ndarray
-    traction: np.ndarray
-    tangent: np.ndarray
-    crack_separation: np.ndarray
-    work: np.ndarray
-    inner_work: np.ndarray
-    hill_mandel: np.ndarray
-    hill_mandel_tangent: np.ndarray
-    iterations: np.ndarray
-    cuts: np.ndarray
-    outside: np.ndarray
-    state: object
-    failure: str = ""
-
-
-def follow(rve, separations, springs=None, *, state=None, on_failure="raise", callback=None, progress=False):
-    """Lead a cell along a path.
+def follow(
+    rve: RVE,
+    separations: ArrayLike,
+    springs: Sequence[Spring | None] | None = None,
+    *,
+    state: CellState | None = None,
+    on_failure: str = "raise",
+    callback: Callable[[int, CellResponse], object] | None = None,
+    progress: bool = False,
+) -> PathResponse:
+    """Drive a cell along a path.
 
     Parameters
     ----------
@@ -59,11 +31,11 @@ def follow(rve, separations, springs=None, *, state=None, on_failure="raise", ca
     separations : (k, 2)
         Opening and shear of each point, m. Where a spring holds the normal direction the opening does not count.
     springs
-        A :class:`femnn.multiscale.rve.rve.Spring` or None for each point.
+        A :class:`femnn.multiscale.rve.state.Spring` or None for each point.
     state
         To go on from; default: the virgin state.
     on_failure
-        ``"raise"`` the ConvergenceError of a point that cannot be reached, or ``"stop"`` before it.
+        ``"raise"`` the ConvergenceError of a point that cannot be reached, or ``"warn"`` and end before it.
     callback
         Called with (number, CellResponse) after each point.
     progress
@@ -71,7 +43,22 @@ def follow(rve, separations, springs=None, *, state=None, on_failure="raise", ca
 
     Returns
     -------
-    CellPath
+    PathResponse
+        Of the points that were reached. ``separation``, ``traction`` (k, 2): macro-separation and homogenised traction,
+        normal and shear, m and Pa; ``tangent`` (k, 2, 2), Pa/m; ``crack_separation`` (k, 2), the part of the separation
+        that the cracks bear, m; ``work``, ``inner_work`` (k,) of the step that ends at the point: traction · increment,
+        and the virtual work of stresses and crack tractions for the increments inside, J/m² of interface;
+        ``hill_mandel`` (k,), the gap between the two, over |traction| |increment| with the largest traction so far;
+        ``hill_mandel_tangent`` (k,), the gap between the tangent and the one that blocks and cracks have inside, over
+        the largest entry so far; ``iterations``, ``cuts``, ``outside`` (k,) int: of Newton's method; crack points out
+        of the trained range of their law. ``state`` is the CellState at the end.
+
+    Raises
+    ------
+    ParameterError
+        If shapes do not fit, or the first point cannot be reached.
+    ConvergenceError
+        If a later point cannot be reached, under ``on_failure="raise"``.
     """
     separations = np.asarray(separations, dtype=float)
     if separations.ndim != 2 or separations.shape[1] != 2 or not len(separations):
@@ -79,45 +66,46 @@ def follow(rve, separations, springs=None, *, state=None, on_failure="raise", ca
     springs = [None] * len(separations) if springs is None else list(springs)
     if len(springs) != len(separations):
         raise ParameterError(f"{len(springs)} springs for {len(separations)} points; pass one, or None, for each point")
-    if on_failure not in ("raise", "stop"):
-        raise ParameterError(f"on_failure={on_failure!r} is unknown; choose 'raise' or 'stop'")
+    one_of("on_failure", on_failure, ("raise", "warn"))
     state = rve.initial_state() if state is None else state
     points, largest, failure = [], np.zeros(2), ""
     steps = zip(separations, springs, strict=True)
     bar = tqdm(steps, total=len(separations), desc="cell", unit="step", disable=None if progress else True)
     for number, (goal, spring) in enumerate(bar):
         try:
-            found = rve.update(goal, state, spring)
+            response = rve.update(goal, state, spring)
         except ConvergenceError as error:
             if on_failure == "raise":
                 raise
             failure = f"point {number}: {error}"
+            warn(f"the path ends early: {failure}")
             break
-        largest = np.maximum(largest, [np.linalg.norm(found.traction), np.abs(found.tangent).max()])
-        points.append(_point(rve, state, found, *largest))
-        state = found.state
+        largest = np.maximum(largest, [np.linalg.norm(response.traction), np.abs(response.tangent).max()])
+        points.append(_point(rve, state, response, *largest))
+        state = response.state
         if callback is not None:
-            callback(number, found)
+            callback(number, response)
     if not points:
         raise ParameterError(f"the first point of the path cannot be reached: {failure}")
-    return CellPath(*(np.array(column) for column in zip(*points, strict=True)), state, failure)
+    columns = {name: np.array([point[name] for point in points]) for name in points[0]}
+    return PathResponse(columns.pop("separation"), columns.pop("traction"), columns, state, failure)
 
 
-def _point(rve, before, found, largest, stiffest):
-    state = found.state
+def _point(rve, before, response, largest, stiffest):
+    state = response.state
     step = state.separation - before.separation
-    work, inner = float(found.traction @ step), rve.inner_work(found, state.x - before.x)
+    work, inner = float(response.traction @ step), rve.inner_work(response, state.x - before.x)
     scale = largest * np.linalg.norm(step)
-    return (
-        state.separation.copy(),
-        found.traction,
-        found.tangent,
-        rve.crack_separation(state),
-        work,
-        inner,
-        abs(work - inner) / scale if scale > 0.0 else 0.0,
-        np.abs(rve.inner_tangent(found) - found.tangent).max() / stiffest,
-        found.iterations,
-        found.cuts,
-        int(state.cracks.outside.sum()),
-    )
+    return {
+        "separation": state.separation.copy(),
+        "traction": response.traction,
+        "tangent": response.tangent,
+        "crack_separation": rve.crack_separation(state),
+        "work": work,
+        "inner_work": inner,
+        "hill_mandel": abs(work - inner) / scale if scale > 0.0 else 0.0,
+        "hill_mandel_tangent": np.abs(rve.inner_tangent(response) - response.tangent).max() / stiffest,
+        "iterations": response.iterations,
+        "cuts": response.cuts,
+        "outside": int(state.cracks.outside.sum()),
+    }

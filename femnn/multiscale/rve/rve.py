@@ -11,13 +11,15 @@ and is checked with stresses and tractions of all integration points (C. B. Hirs
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import ConvergenceError, ParameterError, StateError
 from femnn.interfaces.elements import InterfaceElements
 from femnn.multiscale.rve.blocks import FRAME, Blocks
+from femnn.multiscale.rve.cells import Cell
 from femnn.multiscale.rve.equilibrium import CellEquilibrium
-from femnn.multiscale.rve.state import CellState, Spring
+from femnn.multiscale.rve.state import CellResponse, CellState, Spring
 from femnn.solvers.nonlinear.equilibrium import Diverged
 
 # Shear of a law's virgin traction that is taken for noise, over the normal one.
@@ -41,7 +43,7 @@ class RVE:
     quadrature
         On the cracks, as :class:`femnn.InterfaceElements` takes it; default two Gauss points.
     rtol
-        A cell is in equilibrium if what is left on the jumps is so much less than the forces of the cracks.
+        A cell is in equilibrium if the residual on the jumps is so much less than the forces of the cracks.
     max_iterations
         Beyond which a step is cut. Where 25 of Newton's method find nothing, because laws have kinks or the cell snaps
         back, the next 25 relax the cell with positive stiffnesses, towards an equilibrium further on; and so on.
@@ -57,17 +59,17 @@ class RVE:
 
     def __init__(
         self,
-        cell,
-        law,
-        young,
-        poisson=0.25,
+        cell: Cell,
+        law: Law,
+        young: ArrayLike,
+        poisson: ArrayLike = 0.25,
         *,
-        driving="periodic",
-        quadrature=None,
-        rtol=1e-11,
-        max_iterations=125,
-        min_step=1.0 / 256.0,
-    ):
+        driving: str = "periodic",
+        quadrature: tuple[np.ndarray, np.ndarray] | None = None,
+        rtol: float = 1e-11,
+        max_iterations: int = 125,
+        min_step: float = 1.0 / 256.0,
+    ) -> None:
         if not isinstance(law, Law):
             raise ParameterError(f"the law of the cracks is a {type(law).__name__}; pass a femnn.cohesive.law.Law")
         for name, value in (("rtol", rtol), ("min_step", min_step)):
@@ -79,7 +81,7 @@ class RVE:
         self.n_jumps = self.blocks.n_jumps
         self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, rtol, int(max_iterations))
         self._opening_of = self._homogenisation()
-        young, poisson = (own if np.ndim(own) == 0 else "per element" for own in (young, poisson))
+        young, poisson = (value if np.ndim(value) == 0 else "per element" for value in (young, poisson))
         self.name = f"RVE({cell.name}, {law.name}, young={young!r}, poisson={poisson!r}, driving={driving!r})"
 
     def __repr__(self):
@@ -87,32 +89,32 @@ class RVE:
 
     # --- states
 
-    def initial_state(self):
+    def initial_state(self) -> CellState:
         """The virgin cell, closed."""
         n = self.n_jumps
         return CellState(np.zeros(n + 2), np.zeros((n, 2)), self.law.initial_state(self.elements.points))
 
-    def pack(self, state):
+    def pack(self, state: CellState) -> np.ndarray:
         """A plain array (k,) of a state: x, follow, values of the law point by point, flags of its trained range."""
         return np.concatenate([state.x, state.follow.ravel(), state.cracks.values.ravel(), state.cracks.outside])
 
-    def unpack(self, values):
+    def unpack(self, values: np.ndarray) -> CellState:
         """The state in such an array; StateError if it is of another cell."""
-        points, n = self.elements.points, self.n_jumps
+        n_points, n = self.elements.points, self.n_jumps
         width = self.law.initial_state(1).values.shape[1]
-        ends = np.cumsum([n + 2, 2 * n, points * width, points])
+        ends = np.cumsum([n + 2, 2 * n, n_points * width, n_points])
         if np.shape(values) != (ends[-1],):
             raise StateError(
                 f"the array of the state has shape {np.shape(values)}, this cell needs {(ends[-1],)}; pass what pack "
                 "gave for the same cell and law"
             )
         x, follow, history, outside = np.split(np.array(values), ends[:-1])
-        cracks = State(history.reshape(points, width), self.law.name, outside > 0.5)
+        cracks = State(history.reshape(n_points, width), self.law.name, outside > 0.5)
         return CellState(x, follow.reshape(n, 2), cracks)
 
     # --- steps
 
-    def update(self, separation, state, spring=None):
+    def update(self, separation: ArrayLike, state: CellState, spring: Spring | None = None) -> CellResponse:
         """Equilibrium of the cell after its next step; ``state`` is left as it is.
 
         Parameters
@@ -123,7 +125,7 @@ class RVE:
         state : CellState
             At its beginning.
         spring : Spring
-            If given, the opening is found, not prescribed.
+            If there is one, the opening is an unknown, not prescribed.
 
         Returns
         -------
@@ -145,33 +147,33 @@ class RVE:
         t, step, iterations, cuts = 0.0, 1.0, 0, 0
         while True:
             end = 1.0 if t + step > 1.0 - 0.5 * self.min_step else t + step
-            there = start + end * (goal - start)
+            separation = start + end * (goal - start)
             pull = None if spring is None else Spring(held + end * (spring.load - held), spring.stiffness)
             try:
-                found = self._equilibrium.reach(there, state, pull)
+                response = self._equilibrium.reach(separation, state, pull)
             except Diverged as diverged:
                 iterations, cuts, step = iterations + len(diverged.residuals), cuts + 1, 0.5 * step
                 if step < self.min_step:
                     self._give_up(goal, state, t, diverged)
                 continue
-            state, iterations = found.state, iterations + found.iterations
+            state, iterations = response.state, iterations + response.iterations
             if end == 1.0:
-                return found._replace(iterations=iterations, cuts=cuts)
+                return response._replace(iterations=iterations, cuts=cuts)
             t, step = end, 2.0 * step
 
-    def traction(self, state):
+    def traction(self, state: CellState) -> np.ndarray:
         """Homogenised traction (2,) of a state, Pa."""
         return self._equilibrium.forces(state.x)[-2:] / self.cell.width
 
-    def crack_separation(self, state):
+    def crack_separation(self, state: CellState) -> np.ndarray:
         """Part of the macro-separation that the cracks bear, opening and shear (2,), m; the rest is in the blocks."""
         return self._opening_of @ self.separations(state).ravel()
 
-    def separations(self, state):
+    def separations(self, state: CellState) -> np.ndarray:
         """Separation (points, 3) of the cracks, m."""
         return self.elements.separation(self.blocks.jumps(state.x))
 
-    def inner_work(self, response, step):
+    def inner_work(self, response: CellResponse, step: np.ndarray) -> float:
         """Virtual work of all stresses and crack tractions for a step (n,) of x, J/m² of interface."""
         blocks, x = self.blocks, response.state.x
         stress = blocks.initial_stress + blocks.stress(blocks.strain(blocks.displacement(x)))
@@ -180,7 +182,7 @@ class RVE:
         cracks = (response.cracks.traction * jump).sum(axis=1) @ self.elements.dx.ravel()
         return float(bulk + cracks) / self.cell.width
 
-    def inner_tangent(self, response):
+    def inner_tangent(self, response: CellResponse) -> np.ndarray:
         """The tangent (2, 2) again, from the stiffnesses of all integration points, Pa/m."""
         modes = [self._inside(mode) for mode in np.vstack([response.state.follow, np.eye(2)]).T]
         tangent = np.empty((2, 2))
@@ -196,11 +198,11 @@ class RVE:
         blocks = self.blocks
         return blocks.strain(blocks.shapes @ step), self.elements.separation(blocks.jumps(step))
 
-    def displacement(self, state):
+    def displacement(self, state: CellState) -> np.ndarray:
         """Displacements (ndof,) of the mesh, numbered as ``skfem.ElementVector(skfem.ElementQuad1())`` does."""
         return self.blocks.displacement(state.x)
 
-    def stress(self, state):
+    def stress(self, state: CellState) -> np.ndarray:
         """Mean stress of each element, (nelements, 3): xx, yy, xy, Pa."""
         blocks = self.blocks
         stress = blocks.initial_stress + blocks.stress(blocks.strain(self.displacement(state)))

@@ -1,4 +1,4 @@
-"""What a cell remembers, what holds it, and what it answers."""
+"""State of a cell, the spring that holds it, and its response."""
 
 from typing import NamedTuple
 
@@ -25,13 +25,13 @@ class CellState(NamedTuple):
     cracks: State
 
     @property
-    def separation(self):
+    def separation(self) -> np.ndarray:
         """Opening and shear of the macro-separation, (2,), m."""
         return self.x[-2:]
 
 
 class Spring(NamedTuple):
-    """What holds the normal direction instead of a prescribed opening: traction + stiffness · opening = load.
+    """Spring in place of a prescribed opening: traction + stiffness · opening = load.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Spring(NamedTuple):
 
 
 class CellResponse(NamedTuple):
-    """What a cell answers.
+    """Response of a cell.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class CellResponse(NamedTuple):
         Consistent, ∂traction/∂separation at fixed old state, Pa/m; of the last part where the step was cut.
     state : CellState
     cracks : femnn.cohesive.law.Response
-        What the law of the cracks answered at their integration points.
+        Of the law of the cracks at their integration points.
     iterations, cuts : int
         Of Newton's method over all parts; how often the step was halved.
     """

@@ -38,7 +38,7 @@ def load_point_predictor(name_or_path: str | os.PathLike, measure: str) -> "Dire
 class DirectionalPredictor:
     """Predicts log₂ Error along each direction for every number of points: serves every calibrated tolerance."""
 
-    def __init__(self, weights: Networks, measure: str):
+    def __init__(self, weights: Networks, measure: str) -> None:
         limits = [f"range-{measure}.low", f"range-{measure}.high", f"least-{measure}"]
         weights.require(card=("poisson_range",), networks=(measure,), tensors=limits)
         self.card: dict[str, Any] = weights.card
@@ -73,7 +73,7 @@ class DirectionalPredictor:
 class ClassPredictor:
     """The published classifier: one class for each n, for the one tolerance it was trained for."""
 
-    def __init__(self, weights: Networks, measure: str):
+    def __init__(self, weights: Networks, measure: str) -> None:
         weights.require(card=("poisson", "tolerance"), networks=("classes",))
         if measure != "entries":
             raise ParameterError(

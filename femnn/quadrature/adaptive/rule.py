@@ -84,7 +84,7 @@ class AdaptiveGauss(Rule):
         on_unmet: str = "warn",
         verify: bool = False,
         weights: str | os.PathLike = "integration-points",
-    ):
+    ) -> None:
         if not _is_number(tol) or not 0.0 < tol < np.inf:
             raise ParameterError(f"tol is {tol!r}; give a positive number such as 1e-3")
         if confidence is not None and not _is_number(confidence):

@@ -56,7 +56,7 @@ class CorrectedGauss(Rule):
     no longer reproduced exactly, so refinement of a distorted mesh stops paying at some point.
     """
 
-    def __init__(self, points: int = 2, patch: bool = False, *, weights: str | os.PathLike | None = None):
+    def __init__(self, points: int = 2, patch: bool = False, *, weights: str | os.PathLike | None = None) -> None:
         if (points, patch) == (2, False):
             self._corrector: _EightWeights | _PassingWeights = _EightWeights(KIND if weights is None else weights)
         elif (points, patch) == (3, True):
@@ -156,7 +156,7 @@ class _EightWeights:
     loss = "its 2×2×2 points may leave zero-energy modes"
     gauss = tensor_gauss(2, 2, 2)
 
-    def __init__(self, weights):
+    def __init__(self, weights) -> None:
         loaded = load_networks(weights, KIND)
         loaded.require(card=("poisson",), networks=("classifier", "regressor"), tensors=("factors.low", "factors.high"))
         self.card = loaded.card
@@ -187,7 +187,7 @@ class _PassingWeights:
     loss = "its weights were corrected for other functions"
     gauss = tensor_gauss(3, 3, 3)
 
-    def __init__(self, weights):
+    def __init__(self, weights) -> None:
         loaded = load_networks(weights, PATCH_KIND)
         loaded.require(card=("poisson",), networks=("changes",))
         self.card = loaded.card

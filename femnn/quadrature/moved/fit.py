@@ -158,7 +158,7 @@ def _constant(values):
 class MeanRError:
     """Mean R_error of predicted moves."""
 
-    def __init__(self, poisson):
+    def __init__(self, poisson) -> None:
         self._strains = _constant(_strain_root(poisson))
         self._signs, self._gauss = _constant(SIGNS), _constant(GAUSS_POINTS)
         self._regular = _REGULAR * torch.eye(EQUATIONS)

@@ -104,7 +104,7 @@ class MovedGauss(Rule):
     brings elements nearer to parallelepipeds, convergence is kept with either value of ``patch``.
     """
 
-    def __init__(self, patch: bool = False, *, weights: str | os.PathLike | None = None):
+    def __init__(self, patch: bool = False, *, weights: str | os.PathLike | None = None) -> None:
         if not isinstance(patch, bool | np.bool_):
             raise ParameterError(f"patch is {patch!r}; pass True to keep the patch test, or False")
         self.keeps_patch_test = bool(patch)

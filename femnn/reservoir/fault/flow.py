@@ -23,7 +23,7 @@ _KOZENY, _LEAST_POROSITY = 180.0, 1e-3
 class ConstantCore:
     """A core of one permeability (m²) and thickness (m), whatever happens to it; permeability 0 seals perfectly."""
 
-    def __init__(self, permeability: float, thickness: float):
+    def __init__(self, permeability: float, thickness: float) -> None:
         self.permeability = positive("permeability", permeability, zero=True)
         self.thickness = positive("thickness", thickness)
 
@@ -61,7 +61,7 @@ class CrackedCore:
         spacing: float | None = None,
         opening: float = 1.0,
         dilation: float = 0.0,
-    ):
+    ) -> None:
         self.permeability = positive("permeability", permeability, zero=True)
         self.thickness = positive("thickness", thickness)
         self.spacing = self.thickness if spacing is None else positive("spacing", spacing)
@@ -97,7 +97,7 @@ class GranularCore:
         a in situ, m.
     """
 
-    def __init__(self, diameter: float, porosity: float, thickness: float):
+    def __init__(self, diameter: float, porosity: float, thickness: float) -> None:
         self.diameter = positive("diameter", diameter)
         self.porosity = positive("porosity", porosity)
         self.thickness = positive("thickness", thickness)

@@ -64,7 +64,7 @@ class FaultSeries:
     reservoir : FaultedReservoir
     """
 
-    def __init__(self, path: str | os.PathLike, reservoir: FaultedReservoir, *, start: float | None = None):
+    def __init__(self, path: str | os.PathLike, reservoir: FaultedReservoir, *, start: float | None = None) -> None:
         self.path, self._reservoir, self._files = Path(path), reservoir, time_series(path, start)
 
     def write(self, state: FaultedState) -> None:
@@ -107,7 +107,7 @@ class FaultHistory:
         First time at which the fault slips.
     """
 
-    def __init__(self, reservoir: FaultedReservoir, *, slip: float = 1e-3, most: float = np.inf):
+    def __init__(self, reservoir: FaultedReservoir, *, slip: float = 1e-3, most: float = np.inf) -> None:
         self._reservoir, self._slip, self._most = reservoir, slip, most
         self.times: list[float] = []
         self.fields: list[FaultFields] = []

@@ -81,7 +81,7 @@ class Fault:
         history: ArrayLike | None = None,
         pressure: str = "mean",
         quadrature: tuple[np.ndarray, np.ndarray] | None = None,
-    ):
+    ) -> None:
         one_of("pressure", pressure, PRESSURES)
         if interface.mesh.dim() != 2:
             raise MeshError(f"the fault is in a {type(interface.mesh).__name__}; faults are for MeshQuad, plane strain")
@@ -143,7 +143,7 @@ class FaultPoints:
         History in situ.
     """
 
-    def __init__(self, fault, porous):
+    def __init__(self, fault, porous) -> None:
         self.fault, self.law, self.systems = fault, fault.law, porous.systems
         u, p = porous.displacement_basis, porous.pressure_basis
         moving = InterfaceBases(fault.interface, u.elem, fault.quadrature, u.dofs)

@@ -162,7 +162,7 @@ class FaultedReservoir:
 
     def __init__(
         self, medium: PorousMedium, conditions: Conditions, fault: Fault, *, max_iterations=25, on_outside="warn"
-    ):
+    ) -> None:
         if max_iterations < 1:
             raise ParameterError(f"max_iterations={max_iterations!r} is not allowed; it must be 1 or more")
         self.max_iterations, self.iterations = int(max_iterations), 0

@@ -29,7 +29,7 @@ class Constraint:
         Groups with one value each.
     """
 
-    def __init__(self, n, prescribed, equal=()):
+    def __init__(self, n, prescribed, equal=()) -> None:
         self.n, self.prescribed, self.equal = n, np.asarray(prescribed), [own for own in equal if len(own)]
         self._leader = np.arange(n)
         for own in self.equal:
@@ -78,7 +78,7 @@ class Factors:
         Number of displacements, the first of the unknowns.
     """
 
-    def __init__(self, n_u):
+    def __init__(self, n_u) -> None:
         self._n_u, self._kept = n_u, []
 
     def get(self, dt, constraint, tangent):

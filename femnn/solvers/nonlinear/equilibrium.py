@@ -24,7 +24,7 @@ class Diverged(Exception):
         Relative norms up to there.
     """
 
-    def __init__(self, reason, residuals=()):
+    def __init__(self, reason, residuals=()) -> None:
         super().__init__(reason)
         self.residuals = residuals
 

@@ -17,13 +17,14 @@ from support.cohesive_properties import (
 )
 
 import femnn
-from femnn.cohesive.paths import KINDS, refined, respond, separation_paths
-from femnn.cohesive.recurrent.as_module import as_module
-from femnn.cohesive.recurrent.law import NETWORKS, warn_outside
-from femnn.cohesive.recurrent.minimal_state import MinimalState
-from femnn.cohesive.recurrent.sequences import BLOCK, SequenceNetwork
+from femnn.cli import train_cohesive, train_layer
+from femnn.cohesive import KINDS, refined, respond, separation_paths
+from femnn.cohesive.recurrent import NETWORKS, SHIPPED, Cell, warn_outside
+from femnn.cohesive.recurrent.as_module import _EMPTY, as_module
+from femnn.cohesive.recurrent.sequences import BLOCK
 from femnn.cohesive.recurrent.torch_cells import FeedForward, GatedNetwork, MinimalStateCell, SelfConsistentCell
-from femnn.cohesive.training.fit import OPTIONS, PathData, accuracy, fit_law, parameters, unseen
+from femnn.cohesive.training import PathData, accuracy, fit_law, fit_precompressed, unseen
+from femnn.cohesive.training.fit import OPTIONS, parameters
 from femnn.exceptions import FemnnWarning, ParameterError, StateError, WeightFileError
 
 REFERENCE = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0, friction=0.5)
@@ -64,19 +65,31 @@ def arrays(network):
 
 
 def inference(kind, network):
-    """update(x, state) -> traction, tangent, state as the laws evaluate it, and its initial state."""
-    if kind == "minimal-state":
-        own = MinimalState(arrays(network), 1.0, 1.0)
-        return own.update, own.initial
-    own = SequenceNetwork(kind, arrays(network))
-    return own.step, lambda n: np.zeros((n, own.state_size))
+    """step(x, state) -> traction, tangent, state as the laws evaluate it, and its initial state."""
+    cell = NETWORKS[kind](arrays(network))
+    assert isinstance(cell, Cell)
+    return cell.step, lambda n: np.zeros((n, cell.state_size))
 
 
-every_network = pytest.mark.parametrize("kind", NETWORKS)
+every_network = pytest.mark.parametrize("kind", OPTIONS)
+
+
+def test_every_list_of_networks_has_them_all():
+    # laws that can be loaded can become torch modules, and all that can be trained can be loaded
+    assert set(NETWORKS) == set(_EMPTY) == {*OPTIONS, *fit_precompressed.OPTIONS}
+    assert "isotropic" in NETWORKS
+    assert tuple(OPTIONS) == train_cohesive._NETWORKS
+    assert tuple(fit_precompressed.OPTIONS) == train_layer._NETWORKS
+    for name in SHIPPED:
+        assert femnn.RecurrentCohesive.load(name).network in NETWORKS
+    files = (Path(femnn.__file__).parent / "data" / "pretrained").glob("cohesive-*.safetensors")
+    assert {file.stem for file in files} == {f"cohesive-{name}" for name in SHIPPED}
 
 
 # separations alone, and with two quantities of the microstructure
-@pytest.mark.parametrize(("kind", "inputs"), [*((kind, 3) for kind in NETWORKS), *((kind, 5) for kind in NETWORKS[1:])])
+@pytest.mark.parametrize(
+    ("kind", "inputs"), [(kind, n) for n in (3, 5) for kind in OPTIONS if (kind, n) != ("minimal-state", 5)]
+)
 def test_values_and_tangents_equal_those_of_torch(kind, inputs, paths):
     micro = 0.5 * np.random.default_rng(2).normal(size=(*paths.shape[:2], inputs - 3))
     paths = np.concatenate([paths, micro], axis=2)
@@ -207,7 +220,8 @@ def test_no_weights_make_a_minimal_state_cell_gain_energy(default):
     cell = default._networks["traction"]
     tensors = {name: draws.normal(size=values.shape) for name, values in cell.tensors.items()}
     tensors |= {"stiffness": np.log([50.0, 80.0, 30.0]), "friction": np.ones(1)}
-    wild = femnn.RecurrentCohesive({"traction": MinimalState(tensors, 1e-5, 1e8)}, default.card, "wild")
+    card = default.card | {"separation_scale": 1e-5, "traction_scale": 1e8}
+    wild = femnn.RecurrentCohesive({"traction": NETWORKS["minimal-state"](tensors)}, card, "wild")
     least = dissipation(wild, separation_paths(1000, 40, 1e-5, "all", seed=5))
     assert least.min() >= -1e-9 * 1e-5 * 1e8
 
@@ -312,9 +326,9 @@ def test_microstructure_goes_in_and_is_predicted_on_the_way(data, tmp_path):
     state = law.initial_state(5)
     with pytest.raises(ParameterError, match="strength at every point"):
         law.update(grains.separations[:5, 1], state)
-    given = law.with_microstructure(strength[:5, :1])
-    assert_tangent_is_consistent(given, grains.separations[:5], 1e-6)
-    porosity = given.predict_microstructure(grains.separations[:5, 3], state)
+    measured = law.with_microstructure(strength[:5, :1])
+    assert_tangent_is_consistent(measured, grains.separations[:5], 1e-6)
+    porosity = measured.predict_microstructure(grains.separations[:5, 3], state)
     assert porosity.shape == (5, 1)
     assert ((porosity > 0.2) & (porosity < 0.7)).all()
     weak, strong = (law.with_microstructure(np.full((5, 1), value)) for value in (0.5, 1.5))
@@ -373,8 +387,8 @@ def test_a_law_becomes_its_module_again(default, paths):
     network = as_module(default)
     with torch.no_grad():
         expected = network(torch.tensor(paths)).numpy() * default.traction_scale
-    found = respond(default, paths * default.separation_scale)[0]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10 * default.traction_scale)
+    tractions = respond(default, paths * default.separation_scale)[0]
+    np.testing.assert_allclose(tractions, expected, rtol=0, atol=1e-10 * default.traction_scale)
     with pytest.raises(ParameterError, match="no network 'microstructure'"):
         as_module(default, "microstructure")
 

@@ -1,4 +1,4 @@
-"""Laws of precompressed layers: one cell evaluated in three ways, what holds by construction, safety, training."""
+"""Laws of precompressed layers: data, what holds by construction, safety, training, the commands."""
 
 import functools
 import json
@@ -13,194 +13,32 @@ import torch
 from click.testing import CliRunner
 from support.cohesive_properties import assert_rotates_with_shear, assert_state_is_kept
 from support.example_files import example
-from support.frictional_layer import layer_paths, layer_tractions
 from support.locations import ROOT
+from support.precompressed_layer import layer_paths, layer_tractions
 
 import femnn
 from femnn.cli import main
-from femnn.cli.train_layer import layer_records, split_layer
-from femnn.cohesive.paths import refined, respond
+from femnn.cli.train_layer import split_layer
+from femnn.cohesive import refined, respond
+from femnn.cohesive.recurrent import Precompressed
 from femnn.cohesive.recurrent.as_module import as_module
-from femnn.cohesive.recurrent.isotropic import Isotropic
-from femnn.cohesive.recurrent.isotropic_numba import LANES, IsotropicLanes
-from femnn.cohesive.recurrent.isotropic_torch import IsotropicCell
-from femnn.cohesive.recurrent.precompressed import Frictional, answer_of, pressure_of
-from femnn.cohesive.training.fit import responses
-from femnn.cohesive.training.fit_precompressed import NETWORKS, OPTIONS, fit_frictional
-from femnn.cohesive.training.precompressed_data import (
-    FLOOR,
-    MICROSTRUCTURE,
+from femnn.cohesive.recurrent.precompressed import answer_of, pressure_of
+from femnn.cohesive.training import (
+    fit_precompressed_law,
+    layer_data,
     path_data,
+    responses,
     rms_errors,
     scatter,
-    split,
     targets,
-    thinned,
-    turned,
 )
-from femnn.cohesive.training.records import PathRecords
-from femnn.exceptions import DatasetError, ParameterError, StateError, WeightFileError
+from femnn.cohesive.training.fit_precompressed import OPTIONS
+from femnn.cohesive.training.precompressed_data import FLOOR, MICROSTRUCTURE, resampled, rotated, split
+from femnn.exceptions import DatasetError, ParameterError, StateError
+from femnn.io.path_data import PathDataSet
+from femnn.multiscale.grains import load
 
 SMALL = {"states": 5, "arrows": 3, "width": 10}
-
-
-@pytest.fixture(scope="module")
-def paths():
-    return layer_paths(2 * LANES + 3, 12, seed=1)
-
-
-def cell(scalars=0, vectors=0, outputs=(1, 1), seed=1, **sizes):
-    """An untrained cell in float64, whose rates are high enough to matter over single steps."""
-    module = IsotropicCell(
-        scalars, vectors, [0.05, 0.2], [0.02], np.arange(1.0, outputs[0] + 1.0), 0.5 + np.arange(outputs[1]), seed,
-        **(SMALL | sizes), dtype=torch.float64,
-    )  # fmt: skip
-    return module.eval(), Isotropic({name: values.numpy() for name, values in module.state_dict().items()})
-
-
-def micro(paths, scalars, vectors):
-    draws = np.random.default_rng(0).normal(size=(*paths.shape[:2], scalars + 2 * vectors))
-    return np.concatenate([paths, draws], axis=2)
-
-
-extras = pytest.mark.parametrize(
-    ("scalars", "vectors", "outputs"), [(0, 0, (1, 1)), (2, 1, (1, 1)), (0, 0, (3, 2)), (1, 2, (2, 0))]
-)
-
-
-# --- the cell
-
-
-@extras
-def test_values_tangents_and_states_equal_those_of_torch(paths, scalars, vectors, outputs):
-    module, network = cell(scalars, vectors, outputs)
-    inputs = micro(paths, scalars, vectors)
-
-    def both(x, state):
-        y, new = module.step(x, state)
-        return y, (y, new)
-
-    state, answers = np.zeros((len(paths), network.state_size)), []
-    for step in range(paths.shape[1]):
-        x = inputs[:, step]
-        exact, (y, new) = torch.func.vmap(torch.func.jacfwd(both, has_aux=True))(torch.tensor(x), torch.tensor(state))
-        answer, tangent, state = network.step(x, state)
-        np.testing.assert_allclose(answer, y.detach(), rtol=0, atol=1e-12)
-        np.testing.assert_allclose(tangent, exact.detach(), rtol=0, atol=1e-10)
-        np.testing.assert_allclose(state, new.detach(), rtol=0, atol=1e-12)
-        answers.append(answer)
-    with torch.no_grad():
-        whole = module(torch.tensor(inputs)).numpy()
-    np.testing.assert_allclose(np.stack(answers, axis=1), whole, rtol=0, atol=1e-11)
-    assert np.abs(whole).max() > 1e-2
-
-
-@pytest.mark.parametrize(
-    "sizes", [{}, {"states": 16, "arrows": 8, "width": 32}, {"states": 4, "arrows": 1, "width": 3}]
-)
-def test_points_side_by_side_get_what_numpy_gives_one_by_one(paths, sizes):
-    _, network = cell(**sizes)
-    lanes = IsotropicLanes(network)
-    state = np.zeros((len(paths), network.state_size))
-    for step in range(paths.shape[1]):
-        expected, found = network.step(paths[:, step], state), lanes.step(paths[:, step], state)
-        for one, other, tolerance in zip(expected, found, (1e-13, 1e-9, 1e-13), strict=True):
-            np.testing.assert_allclose(other, one, rtol=0, atol=tolerance)
-        state = expected[2]
-    alone = lanes.step(paths[4:5, 3], state[4:5])
-    for one, other in zip(alone, lanes.step(paths[:, 3], state), strict=True):
-        np.testing.assert_array_equal(one[0], other[4])
-
-
-def test_exponentials_of_lanes_hold_in_extreme_steps():
-    # from moves that are nearly rest to moves after which nothing is left of the old state
-    _, network = cell()
-    draws = np.random.default_rng(3)
-    size = 10.0 ** np.linspace(-9.0, 6.0, 60)[:, None]
-    state = draws.normal(size=(60, network.state_size))
-    x = state[:, -3:] + size * draws.normal(size=(60, 3))
-    for one, other in zip(network.step(x, state), IsotropicLanes(network).step(x, state), strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-9)
-        assert np.isfinite(other).all()
-
-
-def test_tangents_match_differences(paths):
-    _, network = cell(2, 1)
-    inputs, state = micro(paths, 2, 1), np.zeros((len(paths), network.state_size))
-    for step in range(4):
-        _, tangent, new = network.step(inputs[:, step + 1], state)
-        for j in range(inputs.shape[2]):
-            h = 1e-6 * np.eye(inputs.shape[2])[j]
-            ahead, behind = (network.step(inputs[:, step + 1] + sign * h, state)[0] for sign in (1.0, -1.0))
-            np.testing.assert_allclose((ahead - behind) / 2e-6, tangent[:, :, j], rtol=0, atol=1e-6)
-        state = new
-
-
-def test_zero_separation_of_the_virgin_interface_is_zero_whatever_the_grains(paths):
-    _, network = cell(2, 1)
-    x = micro(np.zeros((9, 1, 3)), 2, 1)[:, 0]
-    state = np.zeros((9, network.state_size))
-    for _ in range(3):
-        answer, tangent, state = network.step(x, state)
-        assert np.abs(answer).max() == 0.0
-    # and at rest it is stiff in every direction
-    assert (np.abs(np.einsum("nii->ni", tangent[:, :, :3])) > 0.0).all()
-
-
-def test_turning_and_mirroring_the_shear_turns_and_mirrors_the_answer(paths):
-    _, network = cell(1, 1)
-    c, s = np.cos(0.7), np.sin(0.7)
-    turn = np.array([[c, -s], [s, c]]) @ np.diag([1.0, -1.0])
-    inputs = micro(paths, 1, 1)
-    other = inputs.copy()
-    other[..., 1:3], other[..., 4:6] = inputs[..., 1:3] @ turn.T, inputs[..., 4:6] @ turn.T
-    states = [np.zeros((len(paths), network.state_size))] * 2
-    for step in range(paths.shape[1]):
-        one, _, states[0] = network.step(inputs[:, step], states[0])
-        two, _, states[1] = network.step(other[:, step], states[1])
-        np.testing.assert_allclose(two[:, 0], one[:, 0], rtol=0, atol=1e-12)
-        np.testing.assert_allclose(two[:, 1:], one[:, 1:] @ turn.T, rtol=0, atol=1e-12)
-
-
-def test_a_pause_changes_nothing(paths):
-    _, network = cell()
-    _, _, state = network.step(paths[:, 3], np.zeros((len(paths), network.state_size)))
-    answer, _, again = network.step(paths[:, 3], state)
-    np.testing.assert_array_equal(again, state)
-    np.testing.assert_array_equal(network.step(paths[:, 3], again)[0], answer)
-
-
-def test_where_the_interface_has_slid_to_does_not_matter(paths):
-    _, network = cell()
-    state = network.step(paths[:, 3], np.zeros((len(paths), network.state_size)))[2]
-    away = np.array([0.0, 5.0, -3.0])
-    moved = state.copy()
-    moved[:, -3:] += away
-    one, other = network.step(paths[:, 4], state), network.step(paths[:, 4] + away, moved)
-    np.testing.assert_allclose(other[0], one[0], rtol=0, atol=1e-12)
-
-
-def test_straight_steps_converge_as_they_shrink(paths):
-    _, network = cell()
-
-    def end(factor):
-        state = np.zeros((len(paths), network.state_size))
-        for x in refined(paths[:, ::3], factor).transpose(1, 0, 2):
-            answer, _, state = network.step(x, state)
-        return answer
-
-    finest = end(160)
-    errors = [np.abs(end(factor) - finest).max() for factor in (2, 8, 32)]
-    assert errors[0] > 2.0 * errors[1] > 4.0 * errors[2]
-
-
-def test_damaged_cells_are_refused():
-    tensors = cell()[1].tensors
-    for name in tensors:
-        with pytest.raises(WeightFileError, match="no tensors of an isotropic cell"):
-            Isotropic({other: values for other, values in tensors.items() if other != name})
-    with pytest.raises(WeightFileError, match="no tensors of an isotropic cell"):
-        Isotropic(tensors | {"head.weight": np.zeros((1, 7))})
 
 
 # --- data
@@ -239,10 +77,10 @@ def test_scatter_is_the_deviation_between_samples():
     tractions[..., 0] = -pressure
     tractions[..., 1] = pressure * 0.05 * draws.normal(size=(400, 30))
     tractions[:, 0] = [-1.0, 0.0, 0.0]
-    found = scatter([path_data(np.repeat(path, 400, axis=0), tractions)])
+    deviations = scatter([path_data(np.repeat(path, 400, axis=0), tractions)])
     share = np.sqrt(29 / 30)  # the first point has none
-    assert found["ln_normal"] == pytest.approx(0.3 * share, rel=0.03)
-    assert found["ratio"] == pytest.approx(0.05 * share, rel=0.03)
+    assert deviations["ln_normal"] == pytest.approx(0.3 * share, rel=0.03)
+    assert deviations["ratio"] == pytest.approx(0.05 * share, rel=0.03)
 
 
 def test_wrong_records_are_refused(data, tmp_path):
@@ -259,10 +97,10 @@ def test_wrong_records_are_refused(data, tmp_path):
         path_data(separation, broken)
     (tmp_path / "empty.npz").write_bytes(b"")
     with pytest.raises(DatasetError, match="cannot be read"):
-        PathRecords.load(tmp_path / "empty.npz")
+        PathDataSet.load(tmp_path / "empty.npz")
     np.savez(tmp_path / "other.npz", separation=separation)
     with pytest.raises(DatasetError, match="has no traction; it has separation"):
-        PathRecords.load(tmp_path / "other.npz")
+        PathDataSet.load(tmp_path / "other.npz")
 
 
 def test_splits_keep_paths_together():
@@ -276,13 +114,13 @@ def test_splits_keep_paths_together():
         split(np.array([1, 1, 2]), seed=0)
 
 
-def test_thinning_keeps_ends_and_corners_and_only_points_of_the_path(data):
+def test_resampling_keeps_ends_and_corners_and_only_points_of_the_path(data):
     corner = np.zeros((1, 41, 3))
     corner[0, :, 1] = np.concatenate([np.linspace(0.0, 1.0, 18), np.linspace(0.95, -1.0, 23)])
     bent = path_data(corner, np.broadcast_to([-1.0, 0.0, 0.0], corner.shape))
-    for each in thinned(bent, 12, 5, seed=2).separations:
+    for each in resampled(bent, 12, 5, seed=2).separations:
         assert {0.0, 1.0, -1.0} <= set(each[:, 1])
-    less = thinned(data, 20, 3, seed=1)
+    less = resampled(data, 20, 3, seed=1)
     assert less.separations.shape == (180, 20, 3)
     np.testing.assert_array_equal(less.separations[:, 0], 0.0)
     np.testing.assert_allclose(less.tractions[60:120, -1], data.tractions[:, -1])
@@ -290,8 +128,8 @@ def test_thinning_keeps_ends_and_corners_and_only_points_of_the_path(data):
     assert lengths.max() > 3.0 * np.median(lengths)
 
 
-def test_turned_paths_have_the_response_of_an_isotropic_layer(data):
-    other = turned(data, 2, seed=4)
+def test_rotated_paths_have_the_response_of_an_isotropic_layer(data):
+    other = rotated(data, 2, seed=4)
     np.testing.assert_allclose(layer_tractions(other.separations), other.tractions, atol=1e-12)
     ratio = other.tractions[..., 1:] / other.tractions[..., :1]
     np.testing.assert_allclose(other.microstructure["fabric_ns"], 0.1 * ratio[..., 0], atol=1e-12)
@@ -313,12 +151,13 @@ SIZES = {"isotropic": SMALL, "lstm": {"width": 8}, "gru": {"width": 8}, "self-co
 @pytest.fixture(scope="module")
 def law(data, tmp_path_factory):
     path = tmp_path_factory.mktemp("law") / "layer"
-    return fit_frictional(path, "isotropic", data[:40], data[40:50], {"unseen": data[50:]}, quick("isotropic", 40),
-                          progress=False, **SMALL)[0]  # fmt: skip
+    tests = {"unseen": data[50:]}
+    return fit_precompressed_law(path, "isotropic", data[:40], data[40:50], tests, quick("isotropic", 40),
+                                 progress=False, **SMALL)[0]  # fmt: skip
 
 
 def test_training_lowers_the_error_to_that_of_a_useful_law(law, data, tmp_path):
-    _, before = fit_frictional(tmp_path / "law", "isotropic", data[:40], data[40:50], {"unseen": data[50:]},
+    _, before = fit_precompressed_law(tmp_path / "law", "isotropic", data[:40], data[40:50], {"unseen": data[50:]},
                                quick("isotropic", 1), progress=False, **SMALL)  # fmt: skip
     after = rms_errors(responses(law, data[50:]), data[50:])
     assert after["ln_normal"] < 0.5 * before["unseen"]["ln_normal"]
@@ -362,7 +201,7 @@ def tangent_gap(law, separation, state, step=1e-6):
 
 def test_law_tangents_match_differences_within_and_beyond_the_trained_range(law, data):
     state, inside = law.initial_state(60), data.separations.copy()
-    inside[..., 0] = inside[..., 0].clip(law.frictional.low + 1e-3, law.frictional.high - 1e-3)
+    inside[..., 0] = inside[..., 0].clip(law.precompressed.low + 1e-3, law.precompressed.high - 1e-3)
     for step in (5, 12, 20, 30):
         assert tangent_gap(law, inside[:, step], state) < 1e-8
         state = law.update(inside[:, step], state).state
@@ -373,7 +212,7 @@ def test_law_tangents_match_differences_within_and_beyond_the_trained_range(law,
 
 
 def test_points_beyond_the_trained_openings_are_flagged_stiffen_and_open(law, data):
-    low, high = law.frictional.low, law.frictional.high
+    low, high = law.precompressed.low, law.precompressed.high
     state = law.update(data.separations[:10, 30], law.initial_state(10)).state
     assert not state.outside.any()
 
@@ -425,15 +264,15 @@ def test_a_law_in_si_units_is_the_same_law(law, data):
         double.reference()
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", OPTIONS)
 @pytest.mark.parametrize(
     ("how", "grains"),
-    [("none", "none"), ("given", "all"), ("predicted", "all"), ("predicted", "porosity-coordination")],
+    [("none", "none"), ("inputs", "all"), ("predicted", "all"), ("predicted", "porosity-coordination")],
 )
 def test_every_network_trains_with_and_without_microstructure_and_loads(network, how, grains, data, tmp_path):
     names = {} if how == "none" else {how: MICROSTRUCTURE[grains]}
     tests = {"unseen": data[50:]}
-    made, figures = fit_frictional(tmp_path / "law", network, data[:40], data[40:50], tests, quick(network, 1),
+    made, figures = fit_precompressed_law(tmp_path / "law", network, data[:40], data[40:50], tests, quick(network, 1),
                                    progress=False, **names, **SIZES[network])  # fmt: skip
     loaded = femnn.RecurrentCohesive.load(tmp_path / "law.safetensors")
     assert loaded.name == made.name
@@ -441,21 +280,21 @@ def test_every_network_trains_with_and_without_microstructure_and_loads(network,
     if how == "none":
         with torch.no_grad():
             expected = as_module(loaded)(torch.tensor(data.separations[:40])).numpy()
-        found, pressure = responses(loaded, data[:40]), pressure_of(expected[..., 0])
-        np.testing.assert_allclose(found[..., 0], -pressure, rtol=0, atol=1e-9)
-        np.testing.assert_allclose(found[..., 1:], pressure[..., None] * expected[..., 1:], rtol=0, atol=1e-9)
+        tractions, pressure = responses(loaded, data[:40]), pressure_of(expected[..., 0])
+        np.testing.assert_allclose(tractions[..., 0], -pressure, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(tractions[..., 1:], pressure[..., None] * expected[..., 1:], rtol=0, atol=1e-9)
     at = loaded
-    if how == "given":
+    if how == "inputs":
         at = loaded.with_microstructure(
             np.stack([data.microstructure[name][:, 5] for name in loaded.microstructure.inputs], axis=1)
         )
     assert tangent_gap(at, data.separations[:, 5], at.initial_state(60)) < 1e-7
     if how == "predicted":
-        found = at.predict_microstructure(data.separations[:, 5], at.initial_state(60))
-        assert found.shape == (60, len(loaded.microstructure.predicted))
-        assert np.isfinite(found).all()
+        predictions = at.predict_microstructure(data.separations[:, 5], at.initial_state(60))
+        assert predictions.shape == (60, len(loaded.microstructure.predicted))
+        assert np.isfinite(predictions).all()
         # what it predicts, given as measured, brings the same answer
-        measured = loaded.measured().with_microstructure(found)
+        measured = loaded.measured().with_microstructure(predictions)
         one = at.update(data.separations[:, 5], at.initial_state(60)).traction
         other = measured.update(data.separations[:, 5], measured.initial_state(60)).traction
         np.testing.assert_allclose(other, one, rtol=1e-9)
@@ -475,22 +314,22 @@ def grains():
 @pytest.fixture(scope="module")
 def shipped():
     """The shipped responses, by what the law saw of them."""
-    records = layer_records()
+    records = load()
     return records, dict(zip(("training", "validation", "tests"), split_layer(records), strict=True))
 
 
 def test_the_shipped_law_meets_its_numbers(grains, shipped):
     records, parts = shipped
-    noise = scatter([records.data(rows) for rows in records.repeated()])
-    found = rms_errors(responses(grains, parts["tests"]["unseen"]), parts["tests"]["unseen"])
-    assert found["ratio"] < max(0.05, 1.2 * noise["ratio"])
-    assert found["ln_normal"] < max(0.20, 1.2 * noise["ln_normal"])
-    for name, error in found.items():
+    noise = scatter([layer_data(records, rows) for rows in records.repeated()])
+    errors = rms_errors(responses(grains, parts["tests"]["unseen"]), parts["tests"]["unseen"])
+    assert errors["ratio"] < max(0.05, 1.2 * noise["ratio"])
+    assert errors["ln_normal"] < max(0.20, 1.2 * noise["ln_normal"])
+    for name, error in errors.items():
         assert grains.card["test"]["unseen"][name] == pytest.approx(error, rel=0.02)
     # a law that only knew the mean of its training paths would be far worse
     y = targets(parts["tests"]["unseen"])
-    assert found["ratio"] < 0.25 * np.sqrt((y[..., 1:3] ** 2).sum(-1).mean())
-    assert found["ln_normal"] < 0.4 * y[..., 0].std()
+    assert errors["ratio"] < 0.25 * np.sqrt((y[..., 1:3] ** 2).sum(-1).mean())
+    assert errors["ln_normal"] < 0.4 * y[..., 0].std()
 
 
 def test_the_shipped_law_was_made_with_the_defaults_of_the_command(grains, shipped):
@@ -500,8 +339,8 @@ def test_the_shipped_law_was_made_with_the_defaults_of_the_command(grains, shipp
     assert made == {name: getattr(options, name) for name in made}
     assert grains.card["data"]["sha256"] == records.about["sha256"]
     opening = parts["training"].separations[..., 0]
-    assert grains.frictional.low == pytest.approx(opening.min())
-    assert grains.frictional.high == pytest.approx(opening.max())
+    assert grains.precompressed.low == pytest.approx(opening.min())
+    assert grains.precompressed.high == pytest.approx(opening.max())
     np.testing.assert_array_equal(grains.update(np.zeros((1, 3)), grains.initial_state(1)).traction, [[-1.0, 0.0, 0.0]])
 
 
@@ -560,17 +399,17 @@ def test_answers_mean_pressures_and_end_without():
 
 
 def test_sliding_is_cut_back_for_networks_that_know_where_they_are():
-    cut = Frictional(-0.1, 0.2, 10.0, reach=1.0)
+    cut = Precompressed(-0.1, 0.2, 10.0, reach=1.0)
     shown = cut.shown(np.array([[0.5, 3.0, 4.0], [0.0, 0.3, 0.0]]))
     np.testing.assert_allclose(shown, [[0.2, 0.6, 0.8], [0.0, 0.3, 0.0]])
-    assert Frictional.of(cut.fields()) == cut
-    assert Frictional.of(None) is None
+    assert Precompressed.of(cut.fields()) == cut
+    assert Precompressed.of(None) is None
 
 
 def test_the_same_settings_give_the_same_bits(data, tmp_path):
     files = []
     for folder in ("a", "b"):
-        fit_frictional(tmp_path / folder / "law", "isotropic", data[:20], data[20:30], {}, quick("isotropic"),
+        fit_precompressed_law(tmp_path / folder / "law", "isotropic", data[:20], data[20:30], {}, quick("isotropic"),
                        progress=False, **SMALL)  # fmt: skip
         files.append((tmp_path / folder / "law.safetensors").read_bytes())
     assert files[0] == files[1]
@@ -578,16 +417,16 @@ def test_the_same_settings_give_the_same_bits(data, tmp_path):
 
 def test_wrong_training_is_refused(data, tmp_path):
     def fit(network, **names):
-        fit_frictional(tmp_path / "law", network, data[:20], data[20:30], {}, quick("isotropic"), **names)
+        fit_precompressed_law(tmp_path / "law", network, data[:20], data[20:30], {}, quick("isotropic"), **names)
 
     with pytest.raises(ParameterError, match="network='oracle'"):
         fit("oracle")
     with pytest.raises(ParameterError, match="choose one of both"):
-        fit("isotropic", given=("porosity",), predicted=("coordination",))
+        fit("isotropic", inputs=("porosity",), predicted=("coordination",))
     with pytest.raises(ParameterError, match="components of one vector"):
-        fit("isotropic", given=("fabric_ns",))
+        fit("isotropic", inputs=("fabric_ns",))
     with pytest.raises(ParameterError, match="no colour"):
-        fit("isotropic", given=("colour",))
+        fit("isotropic", inputs=("colour",))
 
 
 # --- the commands
@@ -615,7 +454,7 @@ def test_training_writes_a_law_that_loads(command, file, tmp_path):
     assert set(answer["test"]["unseen"]) == {"ln_normal", "ratio"}
     law = femnn.RecurrentCohesive.load(answer["weights"])
     assert law.network == "isotropic"
-    assert law.frictional is not None
+    assert law.precompressed is not None
     again = run(command, "--data", file, "--out", tmp_path, "--epochs", 1, "--quiet")
     assert again.stdout == f"weights: {answer['weights']}\n"
 
@@ -629,10 +468,10 @@ def test_wrong_usage_is_one_line(file, tmp_path):
     assert "cannot be read" in result.stderr
 
 
-def test_records_know_their_fixed_sample_and_what_was_repeated(file):
-    records = PathRecords.load(file)
+def test_data_sets_know_their_main_sample_and_what_was_repeated(file):
+    records = PathDataSet.load(file)
     assert len(records) == 60
-    assert records.fixed == 0
+    assert records.main_seed == 0
     assert [len(rows) for rows in records.repeated()] == [3] * 10
 
 

@@ -11,11 +11,22 @@ from support.gouge import Gouge
 import femnn
 from femnn.cli import main
 from femnn.exceptions import DatasetError, ParameterError, WeightFileError
-from femnn.multiscale.rve.cells import block_network, echelon_cracks, parallel_cracks
-from femnn.multiscale.rve.commands import KINDS, WorkingRange, command
-from femnn.multiscale.rve.dataset import CellPaths, FaultCell, law_named, simulate_paths
-from femnn.multiscale.rve.permeability import CellPermeability, CrackFilling
-from femnn.multiscale.rve.rve import RVE
+from femnn.multiscale.rve import (
+    KINDS,
+    RVE,
+    CellPermeability,
+    CrackFilling,
+    FaultCell,
+    PathDataSet,
+    WorkingRange,
+    block_network,
+    draw_path,
+    echelon_cracks,
+    law_named,
+    parallel_cracks,
+    simulate_paths,
+    springs_of,
+)
 
 LAW = femnn.ExponentialCohesive(80e6, 100e6, 969.0, 1719.0)
 OPEN = CrackFilling(1e-5)
@@ -91,8 +102,8 @@ def test_inclined_cracks_conduct_along_their_direction():
     length = 4 * 0.999e-2 / np.sin(angle)
     expected = 1e-15 / 12.0 * length / 1e-4 * np.outer(along, along)
     # the slivers at the ends resist only a little
-    found = conduits.tensor(rve.initial_state()) - blocks * np.eye(2)
-    np.testing.assert_allclose(found, expected, atol=0.02 * expected.max())
+    tensor = conduits.tensor(rve.initial_state()) - blocks * np.eye(2)
+    np.testing.assert_allclose(tensor, expected, atol=0.02 * expected.max())
 
 
 @pytest.mark.parametrize("pattern", [echelon_cracks, block_network])
@@ -140,37 +151,39 @@ def test_the_working_range_is_that_of_the_law():
 def test_commands_begin_at_zero_and_stay_within_their_range(working):
     controls = set()
     for number in range(40):
-        path = command(number, 60, working, seed=1)
-        again = command(number, 60, working, seed=1)
+        path = draw_path(number, 60, working, seed=1)
+        again = draw_path(number, 60, working, seed=1)
+        springs = springs_of(path)
         np.testing.assert_array_equal(path.separation, again.separation)
-        assert path.springs == again.springs
+        assert springs == springs_of(again)
+        assert len(springs) == 60
         assert path.kind == KINDS[number % len(KINDS)]
         assert path.separation.shape == (60, 2)
         assert not path.separation[0].any()
-        assert path.springs[0] is None
+        assert springs[0] is None
         assert np.abs(path.separation[:, 1]).max() <= 1.31 * working.shear
         controls.add(path.control)
-        for spring in path.springs[1:]:
+        for spring in springs[1:]:
             assert (spring is None) == (path.control == "displacement")
             if spring is not None:
                 assert -3.0 * working.pressure <= spring.load <= 0.0
                 assert (spring.stiffness > 0.0) == (path.control == "stiffness")
     assert controls == {"displacement", "load", "stiffness"}
-    assert not np.array_equal(command(3, 60, working, 1).separation, command(3, 60, working, 2).separation)
+    assert not np.array_equal(draw_path(3, 60, working, 1).separation, draw_path(3, 60, working, 2).separation)
 
 
 @pytest.mark.parametrize("points", [10, 16, 100])
 def test_commands_of_few_points_begin_at_zero_too(points):
     for number in range(200):
-        path = command(number, points, GRAINS)
+        path = draw_path(number, points, GRAINS)
         assert not path.separation[0].any()
         assert np.isfinite(path.separation).all()
 
 
 def test_bad_commands():
-    for given, message in (((-1, 60), "number=-1"), ((0, 5), "points=5"), ((0, 60.5), "points=60.5")):
+    for values, message in (((-1, 60), "number=-1"), ((0, 5), "points=5"), ((0, 60.5), "points=60.5")):
         with pytest.raises(ParameterError, match=message):
-            command(*given, GRAINS)
+            draw_path(*values, GRAINS)
 
 
 # --- the data set
@@ -242,9 +255,9 @@ def test_damaged_data_are_refused(made, tmp_path):
     file = tmp_path / "rve-paths.npz"
     file.write_bytes(file.read_bytes() + b"x")
     with pytest.raises(DatasetError, match="its card says"):
-        CellPaths.load(file)
+        PathDataSet.load(file)
     with pytest.raises(DatasetError, match="femnn simulate rve"):
-        CellPaths.load(tmp_path / "none.npz")
+        PathDataSet.load(tmp_path / "none.npz")
 
 
 def test_the_command_makes_the_data_set(tmp_path):
@@ -253,7 +266,7 @@ def test_the_command_makes_the_data_set(tmp_path):
     assert result.exit_code == 0, result.output
     card = json.loads(result.stdout)
     assert card["paths"]["asked"] == 2
-    assert len(CellPaths.load(tmp_path / "rve-paths.npz")) == 2
+    assert len(PathDataSet.load(tmp_path / "rve-paths.npz")) == 2
     refused = CliRunner().invoke(main, ["simulate", "rve", "--law", "nothing", "--out", str(tmp_path / "other")])
     assert refused.exit_code == 2
     assert "nothing" in refused.stderr

@@ -9,15 +9,19 @@ from skfem.models.elasticity import lame_parameters, linear_elasticity
 from support.gouge import Gouge
 
 import femnn
-from femnn.cohesive.law import Law
-from femnn.cohesive.paths import respond, separation_paths
-from femnn.exceptions import ConvergenceError, MeshError, ParameterError, StateError
+from femnn.cohesive import Law, respond, separation_paths
+from femnn.exceptions import ConvergenceError, FemnnWarning, MeshError, ParameterError, StateError
 from femnn.interfaces.elements import facet_newton_cotes
-from femnn.multiscale.rve.cells import block_network, echelon_cracks, parallel_cracks
-from femnn.multiscale.rve.law import RVELaw
-from femnn.multiscale.rve.output import CellSeries
-from femnn.multiscale.rve.response import follow
-from femnn.multiscale.rve.rve import RVE, Spring
+from femnn.multiscale.rve import (
+    RVE,
+    CellSeries,
+    RVELaw,
+    Spring,
+    block_network,
+    echelon_cracks,
+    follow,
+    parallel_cracks,
+)
 
 BILINEAR = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0, friction=0.5)
 EXPONENTIAL = femnn.ExponentialCohesive(80e6, 100e6, 969.0, 1719.0, friction=0.5)
@@ -27,10 +31,10 @@ SIZE, YOUNG = 1e-2, 300e9
 laws = pytest.mark.parametrize("law", [BILINEAR, EXPONENTIAL, Gouge()], ids=lambda law: type(law).__name__)
 
 
-def rve_of(law, cell=block_network, **given):
+def rve_of(law, cell=block_network, **options):
     """A cell that fits the law."""
     size, young = (300.0, 5e3) if isinstance(law, Gouge) else (SIZE, YOUNG)
-    return RVE(cell(size, size), law, young, **given)
+    return RVE(cell(size, size), law, young, **options)
 
 
 def path_of(law, points=30):
@@ -87,7 +91,9 @@ def test_patterns_have_the_cracks_that_they_say():
     # four cracks of 60 degrees through a band of 0.4
     assert length[CELLS[2].name] == pytest.approx(4 * 0.8 / np.sin(np.pi / 3))
     # tips of cracks en echelon are closed
-    minus, plus = (CELLS[2].part[own] for own in (CELLS[2].interface.minus_vertices, CELLS[2].interface.plus_vertices))
+    minus, plus = (
+        CELLS[2].part[side] for side in (CELLS[2].interface.minus_vertices, CELLS[2].interface.plus_vertices)
+    )
     assert (minus == plus).sum() == 8
     plain = block_network(3.0, 2.0, 4, 2, jitter=0.0)
     faces = np.linalg.norm(np.diff(plain.mesh.p[:, plain.interface.minus_vertices], axis=2), axis=0).sum()
@@ -139,9 +145,9 @@ def test_a_single_crack_is_the_law_in_series_with_the_blocks(law):
     crack[:, 0] = np.interp(t, [0.0, 0.3, 1.0], [0.0, 0.02, -0.005]) * law.separation_scale
     crack[:, 1] = np.interp(t, [0.0, 0.6, 1.0], [0.0, 0.4, 0.1]) * law.separation_scale
     traction = respond(law, crack[None])[0][0, :, :2]
-    found = follow(rve, crack[:, :2] + (traction - first) / moduli)
-    np.testing.assert_allclose(found.traction, traction, atol=1e-9 * np.abs(traction).max())
-    np.testing.assert_allclose(found.crack_separation, crack[:, :2], atol=1e-9 * law.separation_scale)
+    response = follow(rve, crack[:, :2] + (traction - first) / moduli)
+    np.testing.assert_allclose(response.traction, traction, atol=1e-9 * np.abs(traction).max())
+    np.testing.assert_allclose(response.crack_separation, crack[:, :2], atol=1e-9 * law.separation_scale)
 
 
 @laws
@@ -151,19 +157,19 @@ def test_stiff_blocks_give_the_law_back(law):
     path = path_of(law)[0]
     path *= 0.05 if isinstance(law, Gouge) else 1.0
     expected = respond(law, np.pad(path, ((0, 0), (0, 1)))[None])[0][0, :, :2]
-    found = follow(rve, path)
-    np.testing.assert_allclose(found.traction, expected, atol=2e-3 * np.abs(expected).max())
-    np.testing.assert_allclose(found.crack_separation, path, atol=2e-3 * np.abs(path).max())
+    response = follow(rve, path)
+    np.testing.assert_allclose(response.traction, expected, atol=2e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(response.crack_separation, path, atol=2e-3 * np.abs(path).max())
 
 
 def test_blocks_and_cracks_share_the_separation():
     rve = rve_of(EXPONENTIAL)
     path = path_of(EXPONENTIAL)[0]
-    found = follow(rve, path)
-    blocks, u = rve.blocks, rve.displacement(found.state)
+    response = follow(rve, path)
+    blocks, u = rve.blocks, rve.displacement(response.state)
     strain = (blocks.strain(u) * blocks.dx[:, None]).sum(axis=0) / rve.cell.width
     np.testing.assert_allclose(
-        found.crack_separation[-1] + [strain[1], -strain[2]], path[-1], atol=1e-12 * np.abs(path).max()
+        response.crack_separation[-1] + [strain[1], -strain[2]], path[-1], atol=1e-12 * np.abs(path).max()
     )
 
 
@@ -186,12 +192,12 @@ def test_a_network_of_springs_has_the_elastic_answer():
 @pytest.mark.parametrize("pattern", [parallel_cracks, echelon_cracks, block_network])
 def test_work_inside_is_work_of_the_homogenised_traction(law, driving, pattern):
     rve = rve_of(law, pattern, driving=driving)
-    found = follow(rve, *path_of(law))
-    assert found.hill_mandel.max() < 1e-8
-    assert found.hill_mandel_tangent.max() < 1e-8
+    response = follow(rve, *path_of(law))
+    assert response.hill_mandel.max() < 1e-8
+    assert response.hill_mandel_tangent.max() < 1e-8
     # the gap is one of works that are not zero
-    assert np.abs(found.inner_work).max() > 0.01 * np.abs(found.traction).max() * np.ptp(found.separation) / 30
-    np.testing.assert_allclose(found.inner_work, found.work, atol=1e-8 * np.abs(found.work).max())
+    assert np.abs(response.inner_work).max() > 0.01 * np.abs(response.traction).max() * np.ptp(response.separation) / 30
+    np.testing.assert_allclose(response.inner_work, response.work, atol=1e-8 * np.abs(response.work).max())
 
 
 def test_unbalanced_jumps_show_in_the_gap():
@@ -246,12 +252,12 @@ def test_finer_meshes_change_less_and_less():
 @pytest.mark.parametrize("pattern", [parallel_cracks, echelon_cracks, block_network])
 def test_shifting_the_pattern_along_the_interface_changes_nothing(law, pattern):
     path, springs = path_of(law)
-    found = []
+    tractions = []
     for shift in (0.0, 0.1875, 0.7315):
         size, young = (300.0, 5e3) if isinstance(law, Gouge) else (SIZE, YOUNG)
-        found.append(follow(RVE(pattern(size, size, shift=shift), law, young), path, springs).traction)
-    for other in found[1:]:
-        np.testing.assert_allclose(other, found[0], atol=1e-8 * np.abs(found[0]).max())
+        tractions.append(follow(RVE(pattern(size, size, shift=shift), law, young), path, springs).traction)
+    for other in tractions[1:]:
+        np.testing.assert_allclose(other, tractions[0], atol=1e-8 * np.abs(tractions[0]).max())
 
 
 def test_two_periods_answer_as_one():
@@ -347,7 +353,8 @@ def test_a_step_that_fails_leaves_the_last_good_state():
         follow(rve, path)
     assert caught.value.x.shape == (2,)
     np.testing.assert_array_equal(rve.pack(state), kept)
-    stopped = follow(rve, path, on_failure="stop")
+    with pytest.warns(FemnnWarning, match="the path ends early"):
+        stopped = follow(rve, path, on_failure="warn")
     assert 3 < len(stopped.separation) < 21
     assert "no equilibrium" in stopped.failure
     # the error knows how far the step came, which is not quite to its end
@@ -363,10 +370,10 @@ def test_a_cell_that_snaps_back_relaxes_to_the_next_equilibrium():
     # soft blocks tear the crack apart at once
     rve = RVE(parallel_cracks(SIZE, SIZE, columns=4, rows=4), BILINEAR, 1e9)
     opening = np.linspace(0.0, 1.5, 30) * SIZE * 80e6 / 1e9
-    found = follow(rve, np.column_stack([opening, 0.0 * opening]))
-    assert found.traction[:, 0].max() > 0.9 * 80e6
-    assert np.abs(found.traction[-1]).max() < 1.0
-    assert found.hill_mandel.max() < 1e-8
+    response = follow(rve, np.column_stack([opening, 0.0 * opening]))
+    assert response.traction[:, 0].max() > 0.9 * 80e6
+    assert np.abs(response.traction[-1]).max() < 1.0
+    assert response.hill_mandel.max() < 1e-8
 
 
 def test_steps_are_cut_where_the_law_has_no_answer():
@@ -385,34 +392,34 @@ def test_steps_are_cut_where_the_law_has_no_answer():
     law = Fussy(80e6, 100e6, 969.0, 1719.0)
     plain = femnn.ExponentialCohesive(80e6, 100e6, 969.0, 1719.0)
     cell = parallel_cracks(SIZE, SIZE, columns=4, rows=4)
-    found, expected = (
-        RVE(cell, own, YOUNG).update([5e-6, 1e-6], RVE(cell, own, YOUNG).initial_state()) for own in (law, plain)
+    response, expected = (
+        RVE(cell, each, YOUNG).update([5e-6, 1e-6], RVE(cell, each, YOUNG).initial_state()) for each in (law, plain)
     )
-    assert found.cuts > 0 == expected.cuts
-    np.testing.assert_allclose(found.traction, expected.traction, rtol=1e-8)
+    assert response.cuts > 0 == expected.cuts
+    np.testing.assert_allclose(response.traction, expected.traction, rtol=1e-8)
 
 
 def test_states_are_plain_arrays():
     rve = rve_of(EXPONENTIAL)
-    found = follow(rve, path_of(EXPONENTIAL)[0])
-    packed = rve.pack(found.state)
+    response = follow(rve, path_of(EXPONENTIAL)[0])
+    packed = rve.pack(response.state)
     assert packed.ndim == 1
     again = rve.unpack(packed)
-    goal = 1.1 * found.separation[-1]
-    np.testing.assert_array_equal(rve.update(goal, again).traction, rve.update(goal, found.state).traction)
+    goal = 1.1 * response.separation[-1]
+    np.testing.assert_array_equal(rve.update(goal, again).traction, rve.update(goal, response.state).traction)
     with pytest.raises(StateError, match="this cell needs"):
         rve.unpack(packed[:-1])
     other = RVE(block_network(SIZE, SIZE), BILINEAR, YOUNG)
     with pytest.raises(ConvergenceError, match="the state belongs to"):
-        other.update(goal, found.state)
+        other.update(goal, response.state)
 
 
 def test_points_out_of_the_trained_range_are_flagged():
     law = femnn.RecurrentCohesive.load("default")
     rve = RVE(parallel_cracks(SIZE, SIZE, columns=3, rows=2), law, YOUNG)
     far = 1.5 * law.separation_scale * np.linspace(0.0, 1.0, 40)
-    found = follow(rve, np.column_stack([far, 0.0 * far]))
-    assert found.outside[0] == 0 < found.outside[-1]
+    response = follow(rve, np.column_stack([far, 0.0 * far]))
+    assert response.outside[0] == 0 < response.outside[-1]
     in_loop = RVELaw(rve)
     state = in_loop.initial_state(2)
     for opening in far[::3]:
@@ -421,7 +428,7 @@ def test_points_out_of_the_trained_range_are_flagged():
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("values", "message"),
     [
         ({"young": -1.0}, "young=-1"),
         ({"young": 1e9, "poisson": 0.5}, "poisson=0.5"),
@@ -430,9 +437,9 @@ def test_points_out_of_the_trained_range_are_flagged():
         ({"young": 1e9, "law": "default"}, "the law of the cracks is a str"),
     ],
 )
-def test_bad_parameters_of_a_cell(given, message):
+def test_bad_parameters_of_a_cell(values, message):
     with pytest.raises(ParameterError, match=message):
-        RVE(parallel_cracks(1.0, 1.0), **({"law": EXPONENTIAL} | given))
+        RVE(parallel_cracks(1.0, 1.0), **({"law": EXPONENTIAL} | values))
 
 
 def test_bad_paths_of_a_cell():
@@ -518,12 +525,12 @@ def test_series_have_blocks_and_cracks(tmp_path):
     rve = rve_of(Gouge())
     series = CellSeries(tmp_path / "cell.pvd", rve)
     path, springs = path_of(Gouge(), 4)
-    found = follow(rve, path, springs, callback=series.write)
+    response = follow(rve, path, springs, callback=series.write)
     blocks = meshio.read(tmp_path / "cell-0003.vtu")
     assert len(blocks.cells[0].data) == rve.cell.mesh.nelements
-    u = rve.displacement(found.state).reshape(-1, 2)
+    u = rve.displacement(response.state).reshape(-1, 2)
     np.testing.assert_allclose(blocks.point_data["displacement"][:, :2], u)
-    np.testing.assert_allclose(blocks.cell_data["stress"][0], rve.stress(found.state))
+    np.testing.assert_allclose(blocks.cell_data["stress"][0], rve.stress(response.state))
     cracks = meshio.read(tmp_path / "cell-cracks-0003.vtu")
     assert len(cracks.cells[0].data) == len(rve.cell.interface)
     pressure = -cracks.cell_data["traction"][0][:, 0]

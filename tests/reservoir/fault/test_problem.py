@@ -369,8 +369,8 @@ def test_points_outside_the_trained_range_are_flagged_counted_and_may_stop_the_r
     class Narrow(Springs):
         """Was trained to 0.04 mm."""
 
-        def outside(self, separation):
-            return np.linalg.norm(separation, axis=1) > 4e-5
+        def in_range(self, separation):
+            return np.linalg.norm(separation, axis=1) <= 4e-5
 
     problem = reservoir(law=Narrow(1e10, 5e6))
     history = FaultHistory(problem)

@@ -1,4 +1,4 @@
-"""A precompressed, frictional layer as a small rate-independent model, where tests need responses without grains.
+"""A precompressed layer as a small rate-independent model, where tests need responses without grains.
 
 The friction ratio follows the sliding towards a coefficient that falls as the layer dilates, dilation grows with the
 sliding along the ratio, and ln t_n is elastic about it. Integrated in small steps; isotropic, and exact at zero.

@@ -1,0 +1,135 @@
+"""Responses along separation paths as laws are trained on them, and how well a law follows them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
+from femnn.cohesive.law import Law
+from femnn.cohesive.paths import KINDS, respond, separation_paths
+from femnn.cohesive.recurrent.law import RecurrentCohesive
+from femnn.exceptions import ParameterError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PathData:
+    """Responses along separation paths, each from the virgin state on.
+
+    Attributes
+    ----------
+    separations, tractions : (n, steps, 3)
+        m and Pa.
+    separation_scale, traction_scale : float
+        Complete softening, m; the strength that errors are measured by, Pa.
+    microstructure : dict of (n, steps)
+        Porosity, coordination number, ... by name.
+    about : dict
+        Where the data come from, for the card.
+
+    Raises
+    ------
+    ParameterError
+        If arrays do not fit each other or are not finite.
+
+    See Also
+    --------
+    femnn.cohesive.training.layer_data : of precompressed layers, from a data set
+    """
+
+    separations: np.ndarray
+    tractions: np.ndarray
+    separation_scale: float
+    traction_scale: float
+    microstructure: dict[str, np.ndarray] = field(default_factory=dict)
+    about: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        arrays = {"separations": self.separations, "tractions": self.tractions, **self.microstructure}
+        for name, values in arrays.items():
+            if not np.isfinite(values).all():
+                path = int(np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))[0])
+                raise ParameterError(f"{name} of path {path} are not finite; remove such paths before training")
+            if values.shape[:2] != self.separations.shape[:2]:
+                raise ParameterError(f"{name} have shape {values.shape}, separations {self.separations.shape}")
+
+    def __len__(self):
+        return len(self.separations)
+
+    def __repr__(self):
+        return f"PathData({len(self)} paths of {self.separations.shape[1]} points, {list(self.microstructure)})"
+
+    def __getitem__(self, rows) -> "PathData":
+        """Some of the paths."""
+        return replace(
+            self,
+            separations=self.separations[rows],
+            tractions=self.tractions[rows],
+            microstructure={name: values[rows] for name, values in self.microstructure.items()},
+        )
+
+    @classmethod
+    def of_law(
+        cls, law: BilinearCohesive | ExponentialCohesive, n: int, steps: int, kind: str = "all", seed: int = 0
+    ) -> "PathData":
+        """Responses of a classical law along drawn paths."""
+        paths = separation_paths(n, steps, law.separation_scale, kind, seed)
+        about = {
+            "law": {"name": type(law).__name__, "parameters": law.parameters},
+            "paths": {"n": n, "steps": steps, "kind": kind, "seed": seed},
+        }
+        strength = min(law.normal_strength, law.shear_strength)
+        return cls(paths, respond(law, paths)[0], law.separation_scale, strength, about=about)
+
+    def x(self) -> np.ndarray:
+        """Separations in separation scales, (n, steps, 3)."""
+        return self.separations / self.separation_scale
+
+    def trained_range(self) -> dict:
+        """For a card: least and largest opening and sliding."""
+        x = self.x()
+        sliding = np.linalg.norm(x[..., 1:], axis=-1)
+        return {
+            "low": [float(x[..., 0].min()), 0.0],
+            "high": [float(x[..., 0].max()), float(sliding.max())],
+            "units": "opening and sliding in separation scales",
+        }
+
+    def require(self, names: Iterable[str]) -> None:
+        """ParameterError if microstructure of some name is missing."""
+        missing = [name for name in names if name not in self.microstructure]
+        if missing:
+            raise ParameterError(f"the data have no {missing[0]}; they have {', '.join(self.microstructure) or 'none'}")
+
+    def standardised(self, names: Iterable[str], scaling: Mapping[str, list[float]]) -> np.ndarray:
+        """Microstructure of some names, less its ``mean`` and over its ``scale``: (n, steps, len(names))."""
+        columns = [
+            (self.microstructure[name] - mean) / scale
+            for name, mean, scale in zip(names, scaling["mean"], scaling["scale"], strict=True)
+        ]
+        return np.stack(columns, axis=-1) if columns else np.empty((*self.separations.shape[:2], 0))
+
+
+def accuracy(law: Law, data: PathData) -> dict[str, float]:
+    """Errors of a law along paths, over ``data.traction_scale``: mean, 95th percentile and largest, a dict."""
+    error = np.linalg.norm(responses(law, data) - data.tractions, axis=2) / data.traction_scale
+    return {"mean": float(error.mean()), "p95": float(np.quantile(error, 0.95)), "largest": float(error.max())}
+
+
+def responses(law: Law, data: PathData) -> np.ndarray:
+    """Tractions (n, steps, 3) of any law along the paths of ``data``, with their microstructure where it takes some."""
+    if not isinstance(law, RecurrentCohesive) or law.microstructure is None or not law.microstructure.inputs:
+        return respond(law, data.separations)[0]
+    columns = np.stack([data.microstructure[name] for name in law.microstructure.inputs], axis=-1)
+    state, tractions = law.initial_state(len(data)), np.empty(data.separations.shape)
+    for step in range(data.separations.shape[1]):
+        at_step = law.with_microstructure(columns[:, step])
+        tractions[:, step], _, state = at_step.update(data.separations[:, step], state)
+    return tractions
+
+
+def unseen(
+    law: BilinearCohesive | ExponentialCohesive, n: int = 400, steps: int = 80, seed: int = 1_000_003
+) -> dict[str, PathData]:
+    """Paths of every kind that no training with a smaller seed has seen, PathData by kind."""
+    return {kind: PathData.of_law(law, n, steps, kind, seed) for kind in KINDS}

@@ -1,0 +1,263 @@
+"""Paths that a fine scale is driven along, its responses, and data sets of them: one format for grains and cells.
+
+A data set is a file of NumPy arrays (``NAME.npz``), one row a path, and beside it the card ``NAME.json`` that says
+where they come from. Nothing here executes what it reads.
+"""
+
+import hashlib
+import io
+import json
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from femnn.checks import one_of
+from femnn.exceptions import DatasetError, ParameterError
+from femnn.io.atomic import atomic_write
+
+FORMAT = "femnn-path-data"
+VERSION = 1
+
+# What earlier releases wrote: this for grains, no format for cells.
+_EARLIER = ("femnn grain paths 1", None)
+
+#: How the normal component is commanded: by the separation; by the pressure; by a pressure that grows with opening.
+CONTROLS = ("displacement", "load", "stiffness")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PathCommand:
+    """Commands at k points, reached one after another along straight lines.
+
+    Lengths and pressures are in the units of what is driven: see :mod:`femnn.multiscale.grains` and
+    :mod:`femnn.multiscale.rve`.
+
+    Attributes
+    ----------
+    separation : (k, 3), or (k, 2) for a cell in plane strain
+        Zero first. Its normal component counts only under the control ``"displacement"``.
+    load : (k,)
+        Pressure under the other controls.
+    stiffness : float
+        By how much the pressure grows for each unit of opening, under the control ``"stiffness"``.
+    control, kind : str
+        One of :data:`CONTROLS`; what the path is like, for tables.
+
+    Raises
+    ------
+    ParameterError
+        If shapes do not fit, values are not finite, or the path does not start at zero.
+    """
+
+    separation: np.ndarray
+    load: np.ndarray
+    stiffness: float = 0.0
+    control: str = "displacement"
+    kind: str = ""
+
+    def __post_init__(self) -> None:
+        separation, load = np.asarray(self.separation, float), np.asarray(self.load, float)
+        if load.ndim != 1 or len(load) < 2 or separation.shape not in ((len(load), 3), (len(load), 2)):
+            raise ParameterError(
+                f"separations have shape {separation.shape}, loads {load.shape}; a path of k > 1 points needs (k, 3) "
+                "and (k,)"
+            )
+        one_of("control", self.control, CONTROLS)
+        if not (np.isfinite(separation).all() and np.isfinite(load).all()) or separation[0].any():
+            raise ParameterError("a path must be finite and start at separation zero, where everything is at rest")
+        object.__setattr__(self, "separation", separation)
+        object.__setattr__(self, "load", load)
+
+    def __len__(self):
+        return len(self.load)
+
+    def __repr__(self):
+        return f"PathCommand({len(self)} points, control={self.control!r}, kind={self.kind!r})"
+
+
+class _Columns:
+    """Arrays by name, which are attributes, too."""
+
+    columns: dict[str, np.ndarray]
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        # copying and pickling ask before there are columns
+        columns = self.__dict__.get("columns", {})
+        if name not in columns:
+            raise AttributeError(f"there is no {name!r}; there are {', '.join(columns)}")
+        return columns[name]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PathResponse(_Columns):
+    """Separations that were reached at the k points of a path, and the response there.
+
+    Attributes
+    ----------
+    separation, traction : (k, 3), or (k, 2) for a cell in plane strain
+        Normal first; tractions are positive in tension.
+    columns : dict of (k, ...)
+        Further quantities by name, each of which is an attribute: see
+        :func:`femnn.multiscale.grains.layer.run_path` and :func:`femnn.multiscale.rve.response.follow`.
+    state : object
+        At the end, to go on from; None where that is not possible.
+    failure : str
+        Why the path ended early, else empty.
+    """
+
+    separation: np.ndarray
+    traction: np.ndarray
+    columns: dict[str, np.ndarray]
+    state: Any = None
+    failure: str = ""
+
+    def __len__(self):
+        return len(self.separation)
+
+    def __repr__(self):
+        return f"PathResponse({len(self)} points, {', '.join(self.columns)})"
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays by name."""
+        return {"separation": self.separation, "traction": self.traction, **self.columns}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PathDataSet(_Columns):
+    """Responses of one or several samples: n rows, each a sample that was driven along a path of k points.
+
+    Attributes
+    ----------
+    columns : dict of (n, ...)
+        By name, each of which is an attribute, too. There always are ``separation`` and ``traction`` (n, k, 3), normal
+        first, tractions positive in tension; ``seed`` (n,) of the sample; ``path`` (n,), the number of the commanded
+        path, the same in other samples. Others are listed where a data set is made:
+        :func:`femnn.multiscale.grains.run.simulate_grains`, :func:`femnn.multiscale.rve.dataset.simulate_paths`.
+    about : dict
+        The card.
+
+    Raises
+    ------
+    DatasetError
+        If separations or tractions are missing, or columns have other numbers of rows.
+    """
+
+    columns: dict[str, np.ndarray]
+    about: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        columns = dict(self.columns)
+        missing = [name for name in ("separation", "traction") if name not in columns]
+        if missing:
+            raise DatasetError(f"the data set has no {missing[0]}; it has {', '.join(columns) or 'nothing'}")
+        n = len(columns["separation"])
+        # without numbers, every row is a path by itself
+        columns.setdefault("seed", np.zeros(n, int))
+        columns.setdefault("path", np.arange(n))
+        for name, values in columns.items():
+            if np.shape(values)[:1] != (n,):
+                raise DatasetError(f"{name} has shape {np.shape(values)}, but the data set has {n} rows")
+        object.__setattr__(self, "columns", columns)
+
+    def __len__(self):
+        return len(self.separation)
+
+    def __repr__(self):
+        return f"PathDataSet({len(self)} paths of {self.separation.shape[1]} points, {', '.join(self.columns)})"
+
+    def __getitem__(self, rows) -> "PathDataSet":
+        """Some of the rows."""
+        return PathDataSet({name: values[rows] for name, values in self.columns.items()}, self.about)
+
+    def response(self, row: int) -> PathResponse:
+        """One of the rows, with the columns that have a value for each point."""
+        shape = self.separation.shape[:2]
+        others = {name: values[row] for name, values in self.columns.items() if values.shape[:2] == shape}
+        return PathResponse(others.pop("separation"), others.pop("traction"), others)
+
+    @property
+    def main_seed(self) -> int:
+        """Seed of the sample that most paths were run on."""
+        seeds, counts = np.unique(self.seed, return_counts=True)
+        return int(seeds[counts.argmax()])
+
+    def repeated(self) -> list[np.ndarray]:
+        """Rows of each commanded path that was run on several samples."""
+        rows = [np.flatnonzero(self.path == number) for number in np.unique(self.path)]
+        return [same for same in rows if len(np.unique(self.seed[same])) > 1]
+
+    @classmethod
+    def of(
+        cls, responses: Sequence[Mapping[str, np.ndarray]], labels: Sequence[Mapping[str, int | str]], about: dict
+    ) -> "PathDataSet":
+        """Of the arrays of each response and of numbers and words that label it, in float32, int32 and text."""
+        columns = {name: np.stack([np.float32(arrays[name]) for arrays in responses]) for name in responses[0]}
+        for name, label in labels[0].items():
+            kind = "U16" if isinstance(label, str) else np.int32
+            columns[name] = np.array([label[name] for label in labels], dtype=kind)
+        return cls(columns, about)
+
+    def save(self, file: str | os.PathLike) -> Path:
+        """Write the data set and its card beside it, which gets the hash of the file; the path of the file."""
+        file = Path(file)
+        with atomic_write(file) as temporary, open(temporary, "wb") as opened:
+            np.savez_compressed(opened, allow_pickle=False, **self.columns)
+        card = {"format": FORMAT, "version": VERSION}
+        card |= {name: value for name, value in self.about.items() if name not in card}
+        card |= {"rows": len(self), "points": self.separation.shape[1]}
+        card |= {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+        with atomic_write(file.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        return file
+
+    @classmethod
+    def load(cls, file: str | os.PathLike) -> "PathDataSet":
+        """From a file that :meth:`save` or an earlier release wrote, or from one of your own, which needs no card.
+
+        Raises
+        ------
+        DatasetError
+            If the file is missing, damaged, of another format, or not the one of its card.
+        """
+        file = Path(file)
+        card = file.with_suffix(".json")
+        try:
+            content = file.read_bytes()
+            about = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {"file": file.name}
+        except (OSError, ValueError) as error:
+            raise DatasetError(
+                f"{file} and its card {card.name} cannot be read: {error}; make them with `femnn simulate grains` or "
+                "`femnn simulate rve`"
+            ) from error
+        _check_card(about, card, file, hashlib.sha256(content).hexdigest())
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+                columns = {name: stored[name] for name in stored.files}
+        except (OSError, ValueError, AttributeError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+            raise DatasetError(f"{file} cannot be read as arrays of NumPy: {error}; make it again") from error
+        try:
+            return cls(columns, about)
+        except DatasetError as error:
+            raise DatasetError(f"{file}: {error}") from error
+
+
+def _check_card(about, card, file, digest):
+    if not isinstance(about, dict):
+        raise DatasetError(f"{card} is no card but {type(about).__name__}; make it again, or remove it")
+    name, version = about.get("format"), about.get("version")
+    if name not in (FORMAT, *_EARLIER) or (name == FORMAT and version != VERSION):
+        raise DatasetError(
+            f"{card} is of format {name!r}, version {version!r}, but this femnn reads {FORMAT!r}, version {VERSION}; "
+            "install the femnn that wrote it, or make the data again"
+        )
+    if digest != about.get("sha256", digest):
+        raise DatasetError(
+            f"{file} has the hash {digest[:12]}, its card says {str(about['sha256'])[:12]}; one of them is damaged or "
+            "of another run: make both again"
+        )
