@@ -16,9 +16,15 @@ local Newton method, and condensed: the global unknowns are those of the mesh wi
 import numpy as np
 import skfem
 from scipy.sparse import csr_matrix
+from skfem.helpers import sym_grad
+from skfem.models.elasticity import linear_elasticity, linear_stress
 
 from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.integration.lame import lame_parameters
 from femnn.interfaces.elements import SparseSum
+from femnn.interfaces.frames import frames_of
+from femnn.solvers.nonlinear.line_search import search
+from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, iterate
 
 MODES = ("constant", "linear")
 
@@ -56,14 +62,12 @@ class EmbeddedElements:
         mesh = crack.mesh
         self.dim, self.ndof = mesh.dim(), mesh.dim() * mesh.nvertices
         self.x, self.dx = crack.x, crack.dx
-        self.frame = _frame(crack.normal)
+        self.frame = frames_of(crack.normal)
         basis = elastic_basis(mesh, crack.elements)
         self.dofs = np.ascontiguousarray(basis.element_dofs.T)
-        gradients = np.array([np.asarray(own[0].grad) for own in basis.basis])
-        strain = 0.5 * (gradients + gradients.swapaxes(1, 2))
-        lame, shear = (own[crack.elements, None] for own in lame_constants(young, poisson, mesh.nelements))
-        trace = np.einsum("jiinq->jnq", strain)
-        stress = 2.0 * shear * strain + lame * trace[:, None, None] * np.eye(self.dim)[None, :, :, None, None]
+        strain = np.array([sym_grad(values) for (values,) in basis.basis])
+        stress_of = linear_stress(*(values[crack.elements] for values in _lame(young, poisson, mesh.nelements)))
+        stress = np.array([stress_of(values) for values in strain])
         self._stiffness = np.einsum("jabnq,iabnq,nq->nij", stress, strain, basis.dx)
         self._kept = self._independent()
         self._jumps = self._faces()
@@ -98,35 +102,43 @@ class EmbeddedElements:
             If the local Newton method of an element finds none.
         """
         pull = np.einsum("nmj,nj->nm", self._pull, u[self.dofs])
-        out, response = self._out_of_balance(law, jumps, state, pull)
-        for _ in range(_MOST_ITERATIONS):
-            norm, size = np.linalg.norm(out, axis=1), self._size(response, jumps, pull)
-            if (norm <= _ENOUGH * size).all():
-                break
-            step = -np.linalg.solve(self._tangent(response), out[:, :, None])[:, :, 0]
-            length, active = np.ones(len(norm)), norm > _ENOUGH * size
-            for _ in range(_MOST_LENGTHS):
-                tried = jumps + (length * active)[:, None] * step
-                new, answer = self._out_of_balance(law, tried, state, pull)
-                worse = active & ~(np.linalg.norm(new, axis=1) < norm)
-                if not worse.any() or (norm[worse] <= _STAGNANT * size[worse]).all():
-                    break
-                length[worse] *= 0.5
-            stalled = (np.linalg.norm(new, axis=1) >= 0.5 * norm)[active]
-            jumps, out, response = tried, new, answer
-            if (norm <= _STAGNANT * size).all() and stalled.all():
-                break
-        norm, size = np.linalg.norm(out, axis=1), self._size(response, jumps, pull)
-        if not (norm <= _STAGNANT * size).all():
-            worst = int((norm / size).argmax())
-            raise ConvergenceError(
-                f"the crack in element {self.crack.elements[worst]} finds no equilibrium: "
-                f"{norm[worst] / size[worst]:.1e} of its forces is left; take smaller steps, or smaller elements if "
-                "its law softens faster than they unload",
-                u,
-                norm / size,
+
+        def iterate_at(jumps):
+            out, response = self._out_of_balance(law, jumps, state, pull)
+            return Iterate(jumps, out, response, np.linalg.norm(out, axis=1), self._size(response, jumps, pull))
+
+        def is_solved(_, errors):
+            if (errors[-1] <= _ENOUGH).all():
+                return True
+            if len(errors) > _MOST_ITERATIONS:
+                return (errors[-1] <= _STAGNANT).all()
+            if len(errors) == 1 or (np.maximum(errors[-1], errors[-2]) > _STAGNANT).any():
+                return False
+            return (errors[-1] >= 0.5 * errors[-2])[errors[-2] > _ENOUGH].all()
+
+        def advance(point, errors):
+            active = errors[-1] > _ENOUGH
+            out = point.residual * active[:, None]
+            step = -np.linalg.solve(self._tangent(point.response), out[:, :, None])[:, :, 0]
+            return search(
+                lambda length: iterate_at(point.x + length[:, None] * step),
+                lambda tried: (tried.norm < point.norm) | (errors[-1] <= _STAGNANT),
+                most=_MOST_LENGTHS,
+                shape=active.shape,
             )
-        return jumps, response, self._tangent(response)
+
+        try:
+            point, _ = iterate(iterate_at(jumps), is_solved, advance, _MOST_ITERATIONS)
+        except Diverged as cause:
+            errors = cause.residuals[-1]
+            worst = int(errors.argmax())
+            raise ConvergenceError(
+                f"the crack in element {self.crack.elements[worst]} finds no equilibrium: {errors[worst]:.1e} of its "
+                "forces is left; take smaller steps, or smaller elements if its law softens faster than they unload",
+                u,
+                errors,
+            ) from cause
+        return point.x, point.response, self._tangent(point.response)
 
     def force(self, jumps):
         """What ξ takes off the force of the uncut body, (ndof,)."""
@@ -299,46 +311,14 @@ def elastic_basis(mesh, elements=None):
     return skfem.Basis(mesh, skfem.ElementVector(element), intorder=3, elements=elements)
 
 
-def lame_constants(young, poisson, n):
-    """Lamé's λ and μ of each element; ParameterError if a value is not allowed."""
-    given = []
-    for name, own, low, high in (("young", young, 0.0, np.inf), ("poisson", poisson, -1.0, 0.5)):
-        own = np.asarray(own, dtype=float)
-        good = (own > low) & (own < high)
-        if own.shape not in ((), (n,)) or not good.all():
-            found = f"{own[~good][0]:g}" if (~good).any() else f"{own.shape}"
-            raise ParameterError(
-                f"{name}={found} is not allowed; give one number or ({n},) between {low:g} and {high:g}"
-            )
-        given.append(np.broadcast_to(own, n))
-    young, poisson = given
-    return young * poisson / ((1 + poisson) * (1 - 2 * poisson)), young / (2 * (1 + poisson))
-
-
 def elastic_stiffness(mesh, young, poisson):
     """Matrix of the uncut elastic body, plane strain in two dimensions."""
-    basis = elastic_basis(mesh)
-    lame, shear = (
-        np.broadcast_to(own[:, None], basis.dx.shape) for own in lame_constants(young, poisson, mesh.nelements)
-    )
-    return csr_matrix(_elasticity.assemble(basis, lame=lame, shear=shear))
+    return csr_matrix(linear_elasticity(*_lame(young, poisson, mesh.nelements)).assemble(elastic_basis(mesh)))
 
 
-@skfem.BilinearForm
-def _elasticity(u, v, w):
-    strain, test = (0.5 * (own.grad + own.grad.swapaxes(0, 1)) for own in (u, v))
-    traces = np.einsum("ii...->...", strain) * np.einsum("ii...->...", test)
-    return w["lame"] * traces + 2.0 * w["shear"] * np.einsum("ij...,ij...->...", strain, test)
-
-
-def _frame(normal):
-    frame = np.zeros((3, len(normal)))
-    frame[0] = normal
-    if len(normal) == 2:
-        frame[1] = [-normal[1], normal[0]]
-        return frame
-    axis = np.eye(3)[0] if abs(normal[0]) < 0.9 else np.eye(3)[1]
-    first = axis - (axis @ normal) * normal
-    frame[1] = first / np.linalg.norm(first)
-    frame[2] = np.cross(normal, frame[1])
-    return frame
+def _lame(young, poisson, n):
+    """Lamé's λ and μ, numbers or one for each element (n, 1)."""
+    for name, values in (("young", young), ("poisson", poisson)):
+        if np.shape(values) not in ((), (n,)):
+            raise ParameterError(f"{name} has shape {np.shape(values)}; give one number, or ({n},) for the elements")
+    return [np.broadcast_to(values, n)[:, None] for values in lame_parameters(young, poisson)]

@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 from skfem import MeshHex1, MeshQuad1
 
 from femnn.exceptions import MeshError
+from femnn.interfaces.frames import normals_of
 
 # Facets of one plane get the same side as minus: no coordinate plane or diagonal is perpendicular to this.
 _UPWARDS = np.array([0.2761, 0.5134, 0.8125])
@@ -124,9 +125,12 @@ class Interface:
     @classmethod
     def _directed(cls, mesh, facets, sides):
         """With the sides named so that normals of one plane all point the same way."""
-        normals = _facet_normals(mesh.p.T[sides[0]])
+        corners = mesh.p.T[sides[0]]
+        # of segments, or by the diagonals of quadrilaterals
+        half = mesh.dim() - 1
+        normals = normals_of(corners[:, half : 2 * half] - corners[:, :half])
         centre = mesh.p[:, mesh.t[:, mesh.f2t[0, facets[0]]]].mean(axis=1).T
-        outwards = mesh.p.T[sides[0]].mean(axis=1) - centre
+        outwards = corners.mean(axis=1) - centre
         normals *= np.sign((normals * outwards).sum(axis=1))[:, None]
         turned = normals @ _UPWARDS[: mesh.dim()] < 0.0
         facets = np.where(turned, facets[::-1], facets)
@@ -205,11 +209,3 @@ def _boundaries(mesh, split):
         name: np.unique(split.t2f[np.isin(mesh.t2f, np.asarray(facets))])
         for name, facets in (mesh.boundaries or {}).items()
     }
-
-
-def _facet_normals(corners):
-    """Normals (n, dim), neither scaled nor directed, of facets with corners (n, k, dim)."""
-    if corners.shape[2] == 2:
-        along = corners[:, 1] - corners[:, 0]
-        return np.stack([along[:, 1], -along[:, 0]], axis=1)
-    return np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])

@@ -9,8 +9,9 @@ from femnn.parallel.matrix import RankMatrix, Rows
 from femnn.parallel.ranks import together
 from femnn.parallel.solver import solve
 from femnn.solvers.linear.solve import solve as solve_on_one
-from femnn.solvers.nonlinear.equilibrium import Diverged, Equilibrium
+from femnn.solvers.nonlinear.equilibrium import CURABLE, Equilibrium
 from femnn.solvers.nonlinear.load_path import NonlinearProblem
+from femnn.solvers.nonlinear.newton_core import Diverged, diverging
 
 
 @dataclass
@@ -33,7 +34,8 @@ class RankEquilibrium(Equilibrium):
         return self.problem.part
 
     def evaluate(self, u):
-        force, tangent = self._tried(self.problem.residual_and_tangent, u)
+        with diverging(*CURABLE):
+            force, tangent = self.problem.residual_and_tangent(u)
         if not tangent.is_finite():
             raise Diverged("the tangent is not finite")
         return self._checked(force), tangent

@@ -9,8 +9,10 @@ from femnn.checks import vector
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.solvers.linear.solve import solve
 from femnn.solvers.linear.system import prescribe
-from femnn.solvers.nonlinear.equilibrium import Diverged, Equilibrium, check_limits, rolled_back
+from femnn.solvers.nonlinear.equilibrium import Equilibrium, check_limits, rolled_back
 from femnn.solvers.nonlinear.load_path import Heading, LoadPath, Step
+from femnn.solvers.nonlinear.newton_core import Diverged, iterate
+from femnn.solvers.nonlinear.step_control import SmallestStepFailed, cut
 
 CONTROLS = ("length", "dissipation")
 
@@ -122,58 +124,66 @@ class _Path:
 
     def step(self, t, heading):
         """One Step, cut as often as it takes."""
-        cuts, first = 0, heading
-        while True:
-            try:
-                return replace(self._reach(t, heading), cuts=cuts)
-            except Diverged as diverged:
-                self.equilibrium.problem.rollback()
-                cuts += 1
-                heading = heading.halved()
-                if heading.dissipation and cuts > _MOST_CUTS:
-                    heading = replace(first, dissipation=0.0)
-                if min(0.5**cuts, heading.share) < self.min_step:
-                    self._give_up(t, diverged)
+        # a dissipation that is given up begins anew with the whole length
+        begun_anew = 2.0 ** (_MOST_CUTS + 1) if heading.dissipation else 1.0
+
+        def attempt(part):
+            if part * begun_anew > 1.0:
+                return self._reach(t, heading.scaled(part))
+            return self._reach(t, replace(heading, dissipation=0.0).scaled(part * begun_anew))
+
+        smallest = self.min_step / min(1.0, begun_anew * heading.share)
+        try:
+            step, _, cuts = cut(attempt, 0.0, 1.0, smallest)
+        except SmallestStepFailed as failed:
+            self._give_up(t, failed.cause)
+        return replace(step, cuts=cuts)
 
     def _reach(self, t0, heading):
         """The bordered Newton method from the last equilibrium; commits what it finds."""
-        own = self.equilibrium
-        u0 = own.u
-        force0, tangent = own.evaluate(u0)
-        du, dt, length = self._ahead(tangent, heading)
-        residuals = []
-        while True:
-            u, t = u0 + du, t0 + dt
-            force, tangent = own.evaluate(u)
-            residual, scale = t * self.load - force, own.measure(t * self.load, force)
-            norm = own.norm(residual)
-            residuals.append(norm / scale if scale else 0.0)
-            lost = _dissipated(u0, force0, u, force)
-            missing = heading.dissipation - lost if heading.dissipation else 0.0
-            if norm <= self.rtol * scale + self.atol and abs(missing) <= _MISSING * heading.dissipation:
-                break
-            if len(residuals) > self.max_iterations:
-                raise Diverged(f"the residual was still {residuals[-1]:.1e} of the forces", residuals)
-            try:
-                along = own.solve(tangent, self.load, self.values[own.fixed])
-                back = own.solve(tangent, residual, (t * self.values - u)[own.fixed])
-                if heading.dissipation:
-                    change = _dissipating(missing, 0.5 * (force0 - tangent.T @ u0), back, along)
-                else:
-                    change = _on_the_arc(du, back, along, length)
-            except Diverged as diverged:
-                diverged.residuals = residuals
-                raise
-            du, dt = du + back + change * along, dt + change
+        equilibrium, load = self.equilibrium, self.load
+        u0 = equilibrium.u
+
+        def iterate_at(du, dt):
+            point = equilibrium.iterate_at(u0 + du, (t0 + dt) * load)
+            return point._replace(response=(*point.response, du, dt))
+
+        def missing(point):
+            return heading.dissipation - lost(point) if heading.dissipation else 0.0
+
+        def lost(point):
+            return _dissipated(u0, force0, point.x, point.response[0])
+
+        def is_solved(point, errors):
+            balanced = point.norm <= self.rtol * point.size + self.atol
+            return balanced and abs(missing(point)) <= _MISSING * heading.dissipation
+
+        def advance(point, errors):
+            _, tangent, du, dt = point.response
+            along = equilibrium.solve(tangent, load, self.values[equilibrium.fixed])
+            lacking = ((t0 + dt) * self.values - point.x)[equilibrium.fixed]
+            back = equilibrium.solve(tangent, point.residual, lacking)
+            if heading.dissipation:
+                change = _dissipating(missing(point), 0.5 * (force0 - tangent.T @ u0), back, along)
+            else:
+                change = _on_the_arc(du, back, along, length)
+            du = du + back + change * along
             if np.linalg.norm(du) > _TOO_FAR * (heading.longest or length):
-                raise Diverged(f"the correction led {np.linalg.norm(du) / length:.0f} times too far", residuals)
-        own.accept(u, scale)
-        iterations = len(residuals) - 1
+                raise Diverged(f"the correction led {np.linalg.norm(du) / length:.0f} times too far")
+            return iterate_at(du, dt + change)
+
+        with rolled_back(equilibrium.problem, Diverged):
+            force0, tangent = equilibrium.evaluate(u0)
+            du, dt, length = self._ahead(tangent, heading)
+            point, errors = iterate(iterate_at(du, dt), is_solved, advance, self.max_iterations)
+        equilibrium.accept(point)
+        force, _, du, dt = point.response
+        iterations = len(errors) - 1
         growth = np.clip(np.sqrt(_WANTED / max(iterations, 1)), 1.0 / _MOST_GROWTH, _MOST_GROWTH)
         ahead = heading.after(du, dt, growth, length)
         if self.control == "dissipation":
-            ahead = ahead.dissipating(lost, 0.5 * (force0 + force) @ du)
-        return Step(float(t), u, force, iterations, tuple(residuals), heading=ahead)
+            ahead = ahead.dissipating(lost(point), 0.5 * (force0 + force) @ du)
+        return Step(float(t0 + dt), point.x, force, iterations, tuple(errors), heading=ahead)
 
     def _ahead(self, tangent, heading):
         """Where to look first: the increments of displacement and λ, and the length of the step.
@@ -181,14 +191,14 @@ class _Path:
         A law with memory answers to the last state itself as if it unloaded, so its tangent there leads nowhere: the
         last step shows the way, but for the first.
         """
-        own = self.equilibrium
+        equilibrium = self.equilibrium
         if heading.length:
             ratio = heading.length / np.linalg.norm(heading.du)
             du, dt = ratio * heading.du, ratio * heading.dt
             # what is prescribed follows λ exactly
-            du[own.fixed] = dt * self.values[own.fixed]
+            du[equilibrium.fixed] = dt * self.values[equilibrium.fixed]
             return du, dt, heading.length
-        du = heading.dt * own.solve(tangent, self.load, self.values[own.fixed])
+        du = heading.dt * equilibrium.solve(tangent, self.load, self.values[equilibrium.fixed])
         return du, heading.dt, float(np.linalg.norm(du))
 
     def _give_up(self, t, cause):

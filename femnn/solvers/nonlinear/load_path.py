@@ -61,9 +61,11 @@ class Heading:
         """Length relative to the longest."""
         return self.length / self.longest if self.longest else 1.0
 
-    def halved(self):
-        """The same direction, half as far."""
-        return replace(self, dt=0.5 * self.dt, length=0.5 * self.length, dissipation=0.5 * self.dissipation)
+    def scaled(self, factor):
+        """The same direction, ``factor`` times as far."""
+        return replace(
+            self, dt=factor * self.dt, length=factor * self.length, dissipation=factor * self.dissipation
+        )  # fmt: skip
 
     def after(self, du, dt, growth, length):
         """Where a step of ``du`` and ``dt`` leads, the next being ``growth`` times as long."""

@@ -10,11 +10,13 @@ from femnn.checks import vector
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.solvers.linear.solve import solve
 from femnn.solvers.linear.system import prescribe
-from femnn.solvers.nonlinear.equilibrium import Diverged, Equilibrium, check_limits, rolled_back
+from femnn.solvers.nonlinear.equilibrium import Equilibrium, check_limits, rolled_back
 from femnn.solvers.nonlinear.load_path import LoadPath, Step
+from femnn.solvers.nonlinear.newton_core import Diverged, iterate
+from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 
-# After two steps of so few iterations the next may be twice as long.
-_EASY = 6
+# After two uncut steps of so few iterations the next may be twice as long.
+_EASY, _PATIENCE = 6, 2
 
 
 def newton(
@@ -129,74 +131,57 @@ class _Path:
 
     def steps(self, t, times):
         """Yield each Step on the way from ``t`` over all ``times``, committed."""
-        longest, easy = np.inf, 0
-        for target in times:
-            while t < target:
-                # no sliver is left over
-                goal = target if target - t < longest + self.min_step else t + longest
-                step = self._step(t, goal)
-                if step.cuts:
-                    longest = step.t - t
-                easy = easy + 1 if step.iterations <= _EASY and not step.cuts else 0
-                if easy == 2:
-                    longest, easy = 2.0 * longest, 0
-                t = step.t
-                yield step
-
-    def _step(self, t, goal):
-        """One Step towards ``goal``, cut as often as it takes."""
-        cuts = 0
-        while True:
-            try:
-                return replace(self._reach(goal), cuts=cuts)
-            except Diverged as diverged:
-                self.equilibrium.problem.rollback()
-                if 0.5 * (goal - t) < self.min_step:
-                    self._give_up(t, goal, diverged)
-                goal, cuts = t + 0.5 * (goal - t), cuts + 1
+        try:
+            for _, step, cuts in walk(self._reach, t, times, self.min_step, is_easy=_is_easy, patience=_PATIENCE):
+                yield replace(step, cuts=cuts)
+        except SmallestStepFailed as failed:
+            self._give_up(failed)
 
     def _reach(self, t):
-        """Newton's method for the equilibrium at ``t``, from the last one; commits what it finds."""
-        own = self.equilibrium
-        external, prescribed = self.external(t), self.prescribed(t)
-        increments = (prescribed - own.u)[own.fixed]
-        u, residuals = own.u, []
-        force, tangent = own.evaluate(u)
-        while True:
-            scale = own.measure(external, force)
-            residual = external - force
-            norm, enough = own.norm(residual), self.rtol * scale + self.atol
-            residuals.append(norm / scale if scale else 0.0)
-            if norm <= enough and not own.moves(increments) and (len(residuals) > 1 or norm == 0.0):
-                break
-            if len(residuals) > self.max_iterations:
-                raise Diverged(f"the residual was still {residuals[-1]:.1e} of the forces", residuals)
-            try:
-                du = own.solve(tangent, residual, increments)
-                if own.moves(increments):
-                    # what is prescribed has to be reached: nothing to search
-                    u = u + du
-                    force, tangent = own.evaluate(u)
-                else:
-                    u, force, tangent = own.searched(u, du, external, force, enough)
-            except Diverged as diverged:
-                diverged.residuals = residuals
-                raise
-            increments = np.zeros(len(own.fixed))
-        own.accept(u, scale)
-        return Step(t, u, force, len(residuals) - 1, tuple(residuals))
+        """Newton's method for the equilibrium at ``t``, from the last one; commits it."""
+        equilibrium, external = self.equilibrium, self.external(t)
+        increments = (self.prescribed(t) - equilibrium.u)[equilibrium.fixed]
+        moves = equilibrium.moves(increments)
 
-    def _give_up(self, t, goal, cause):
+        def enough(point):
+            return self.rtol * point.size + self.atol
+
+        def is_solved(point, errors):
+            if len(errors) == 1:
+                return point.norm == 0.0 and not moves
+            return point.norm <= enough(point)
+
+        def advance(point, errors):
+            _, tangent = point.response
+            if len(errors) > 1 or not moves:
+                step = equilibrium.solve(tangent, point.residual, np.zeros(len(increments)))
+                return equilibrium.searched(point, step, external, enough(point))
+            # what is prescribed has to be reached: nothing to search
+            step = equilibrium.solve(tangent, point.residual, increments)
+            return equilibrium.iterate_at(point.x + step, external)
+
+        with rolled_back(equilibrium.problem, Diverged):
+            start = equilibrium.iterate_at(equilibrium.u, external)
+            point, errors = iterate(start, is_solved, advance, self.max_iterations)
+        equilibrium.accept(point)
+        return Step(t, point.x, point.response[0], len(errors) - 1, tuple(errors))
+
+    def _give_up(self, failed):
+        t, cause = failed.t, failed.cause
         iterations = max(len(cause.residuals) - 1, 0)
         raise ConvergenceError(
-            f"no equilibrium was found beyond t = {t:.6g}: the step to {goal:.6g} failed after {iterations} iterations "
-            f"({cause}), and half of it is below min_step={self.min_step:g}; the state at t = {t:.6g} is kept. If the "
-            "load has its maximum there, femnn.arc_length goes on, or prescribed displacements do; else try a smaller "
-            "min_step, more max_iterations, or check the law and its tangent",
+            f"no equilibrium was found beyond t = {t:.6g}: the step to {failed.goal:.6g} failed after {iterations} "
+            f"iterations ({cause}), and half of it is below min_step={self.min_step:g}; the state at t = {t:.6g} is "
+            "kept. If the load has its maximum there, femnn.arc_length goes on, or prescribed displacements do; else "
+            "try a smaller min_step, more max_iterations, or check the law and its tangent",
             self.equilibrium.u,
             np.array(cause.residuals),
             t,
         ) from cause
+
+
+def _is_easy(step):
+    return step.iterations <= _EASY
 
 
 def _times(steps, start):

@@ -6,6 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from femnn.exceptions import ConvergenceError, LawError, ParameterError
+from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 
 # What a smaller step may cure.
 _CURABLE = (ConvergenceError, LawError)
@@ -64,22 +65,19 @@ def march(step, state, times, min_step=None, callback=None, progress=True):
 
 def _interval(step, state, end, smallest):
     """States up to the time ``end``."""
-    whole, pieces, arrived = end - state.t, 1, False
-    while not arrived:
-        left = end - state.t
-        arrived = left <= whole / pieces + 0.5 * smallest
-        try:
-            new = step(state, left if arrived else whole / pieces)
-        except _CURABLE as error:
-            pieces, arrived = 2 * pieces, False
-            if whole / pieces < smallest:
-                raise ConvergenceError(
-                    f"the step from t = {state.t:.6g} s fails even with dt = {2.0 * whole / pieces:.3g} s: {error}; "
-                    "the last state is `x` of this error",
-                    state,
-                    getattr(error, "residuals", np.empty(0)),
-                    state.t,
-                ) from error
-            continue
-        state, pieces = new, max(pieces // 2, 1)
-        yield state
+
+    def attempt(goal):
+        return step(state, goal - state.t)
+
+    try:
+        for _, reached, _ in walk(attempt, state.t, [end], smallest, curable=_CURABLE):
+            state = reached
+            yield state
+    except SmallestStepFailed as failed:
+        raise ConvergenceError(
+            f"the step from t = {state.t:.6g} s fails even with dt = {failed.goal - failed.t:.3g} s: {failed.cause}; "
+            "the last state is `x` of this error",
+            state,
+            getattr(failed.cause, "residuals", np.empty(0)),
+            state.t,
+        ) from failed.cause
