@@ -19,11 +19,11 @@ class RankEquilibrium(Equilibrium):
     """Equilibrium over all ranks: the same decisions on each."""
 
     @classmethod
-    def of(cls, problem, solver, n, fixed, initial=None):
+    def of(cls, problem, solver, limits, n, fixed, initial=None):
         part = problem.part
         solver = partial(solve, overwrite=True) if solver is solve_on_one else solver
         with together(part.comm):
-            own = super().of(problem, solver, n, fixed, initial)
+            own = super().of(problem, solver, limits, n, fixed, initial)
         is_fixed = part.agreed(fixed, 0.0)[1]
         own.fixed, own.free = np.flatnonzero(is_fixed), np.flatnonzero(~is_fixed[: 3 * part.n_owned])
         return own

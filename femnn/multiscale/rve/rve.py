@@ -158,7 +158,14 @@ class RVE:
             for _, response, halved in walk(attempt, 0.0, [1.0], self.min_step):
                 state, iterations, cuts = response.state, iterations + response.iterations, cuts + halved
         except SmallestStepFailed as failed:
-            self._give_up(goal, state, failed)
+            raise ConvergenceError(
+                f"the cell has no equilibrium beyond {failed.t:.4g} of the step to opening {goal[0]:.6g}, shear "
+                f"{goal[1]:.6g} ({failed.cause}); the last one is kept. Take smaller steps or stiffer blocks: soft "
+                "blocks snap back where their cracks soften",
+                state.separation.copy(),
+                np.array(failed.cause.residuals),
+                failed.t,
+            ) from failed.cause
         return response._replace(iterations=iterations, cuts=cuts)
 
     def traction(self, state):
@@ -220,17 +227,6 @@ class RVE:
         sheared = frames[..., 0] * normal[:, 1:] + frames[..., 1] * normal[:, :1]
         displaced = np.stack([share * sheared, share * vertical]).reshape(2, -1)
         return FRAME.T @ displaced
-
-    def _give_up(self, goal, state, failed):
-        cause = failed.cause
-        raise ConvergenceError(
-            f"the cell has no equilibrium beyond {failed.t:.4g} of the step to opening {goal[0]:.6g}, shear "
-            f"{goal[1]:.6g} ({cause}); the last one is kept. Take smaller steps or stiffer blocks: soft blocks snap "
-            "back where their cracks soften",
-            state.separation.copy(),
-            np.array(cause.residuals),
-            failed.t,
-        ) from cause
 
 
 def _pressure(law):

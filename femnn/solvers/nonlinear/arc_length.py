@@ -1,16 +1,16 @@
 """Equilibria beyond limit points: the load factor is an unknown too, and the step is measured along the path."""
 
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
-from tqdm import tqdm
 
-from femnn.checks import vector
+from femnn.checks import one_of, vector
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.solvers.linear.solve import solve
 from femnn.solvers.linear.system import prescribe
-from femnn.solvers.nonlinear.equilibrium import Equilibrium, check_limits, rolled_back
-from femnn.solvers.nonlinear.load_path import Heading, LoadPath, Step
+from femnn.solvers.nonlinear.equilibrium import Equilibrium, Limits, follow, rolled_back
+from femnn.solvers.nonlinear.load_path import Heading, Step
 from femnn.solvers.nonlinear.newton_core import Diverged, iterate
 from femnn.solvers.nonlinear.step_control import SmallestStepFailed, cut
 
@@ -84,43 +84,32 @@ def arc_length(
     ParameterError, ConvergenceError, KeyboardInterrupt
         As :func:`femnn.newton`.
     """
-    check_limits(rtol, atol, max_iterations, min_step)
-    if control not in CONTROLS:
-        raise ParameterError(f"control={control!r} is not one of {', '.join(CONTROLS)}")
+    one_of("control", control, CONTROLS)
     if steps != int(steps) or steps < 1 or not np.isfinite(first) or first == 0.0:
         raise ParameterError(f"steps={steps!r}, first={first!r} are not allowed; pass 1 step or more, and first not 0")
     n = len(np.atleast_1d(load))
-    load = vector(load, n, "load")
-    equilibrium = Equilibrium.of(problem, solver, n, fixed, initial)
-    path = _Path(equilibrium, load, prescribe(n, fixed, values)[0], control, rtol, atol, int(max_iterations), min_step)
-    if heading is None:
-        heading = Heading(np.zeros(n), float(first))
-    t, history = start, []
-    bar = tqdm(total=int(steps), unit="step", desc="path", disable=None if progress else True)
-    with bar, rolled_back(problem):
-        for _ in range(int(steps)):
-            step = path.step(t, heading)
-            t, heading = step.t, step.heading
-            history.append(step.lightened())
-            bar.set_postfix(t=f"{t:.4g}", iterations=step.iterations, refresh=False)
-            bar.update()
-            if callback is not None and callback(step):
-                break
-    return LoadPath(equilibrium.u, t, tuple(history), heading)
+    load, limits = vector(load, n, "load"), Limits(rtol, atol, max_iterations, min_step)
+    equilibrium = Equilibrium.of(problem, solver, limits, n, fixed, initial)
+    path = ArcPath(equilibrium, load, prescribe(n, fixed, values)[0], control)
+    heading = Heading(np.zeros(n), float(first)) if heading is None else heading
+    return follow(problem, islice(path.steps(start, heading), int(steps)), int(steps), callback, progress)
 
 
-@dataclass
-class _Path:
+@dataclass(eq=False, repr=False)
+class ArcPath:
     """Steps from one state of equilibrium to the next."""
 
     equilibrium: Equilibrium
     load: np.ndarray
     values: np.ndarray
     control: str
-    rtol: float
-    atol: float
-    max_iterations: int
-    min_step: float
+
+    def steps(self, t, heading):
+        """Yield one Step after the other from ``t`` on, committed; without end."""
+        while True:
+            step = self.step(t, heading)
+            t, heading = step.t, step.heading
+            yield step
 
     def step(self, t, heading):
         """One Step, cut as often as it takes."""
@@ -132,11 +121,18 @@ class _Path:
                 return self._reach(t, heading.scaled(part))
             return self._reach(t, replace(heading, dissipation=0.0).scaled(part * begun_anew))
 
-        smallest = self.min_step / min(1.0, begun_anew * heading.share)
+        min_step = self.equilibrium.limits.min_step
         try:
-            step, _, cuts = cut(attempt, 0.0, 1.0, smallest)
+            step, _, cuts = cut(attempt, 0.0, 1.0, min_step / min(1.0, begun_anew * heading.share))
         except SmallestStepFailed as failed:
-            self._give_up(t, failed.cause)
+            raise ConvergenceError(
+                f"the path could not be followed beyond t = {t:.6g}: steps down to min_step={min_step:g} of the first "
+                f"failed ({failed.cause}); the state there is kept. Try a smaller `first`, the other control, or look "
+                "for a bifurcation, a law with a kink, or a tangent that is not consistent",
+                self.equilibrium.u,
+                np.array(failed.cause.residuals),
+                float(t),
+            ) from failed.cause
         return replace(step, cuts=cuts)
 
     def _reach(self, t0, heading):
@@ -155,8 +151,7 @@ class _Path:
             return _dissipated(u0, force0, point.x, point.response[0])
 
         def is_solved(point, errors):
-            balanced = point.norm <= self.rtol * point.size + self.atol
-            return balanced and abs(missing(point)) <= _MISSING * heading.dissipation
+            return point.norm <= equilibrium.enough(point) and abs(missing(point)) <= _MISSING * heading.dissipation
 
         def advance(point, errors):
             _, tangent, du, dt = point.response
@@ -175,7 +170,7 @@ class _Path:
         with rolled_back(equilibrium.problem, Diverged):
             force0, tangent = equilibrium.evaluate(u0)
             du, dt, length = self._ahead(tangent, heading)
-            point, errors = iterate(iterate_at(du, dt), is_solved, advance, self.max_iterations)
+            point, errors = iterate(iterate_at(du, dt), is_solved, advance, equilibrium.limits.max_iterations)
         equilibrium.accept(point)
         force, _, du, dt = point.response
         iterations = len(errors) - 1
@@ -200,16 +195,6 @@ class _Path:
             return du, dt, heading.length
         du = heading.dt * equilibrium.solve(tangent, self.load, self.values[equilibrium.fixed])
         return du, heading.dt, float(np.linalg.norm(du))
-
-    def _give_up(self, t, cause):
-        raise ConvergenceError(
-            f"the path could not be followed beyond t = {t:.6g}: steps down to min_step={self.min_step:g} of the first "
-            f"failed ({cause}); the state there is kept. Try a smaller `first`, the other control, or look for a "
-            "bifurcation, a law with a kink, or a tangent that is not consistent",
-            self.equilibrium.u,
-            np.array(cause.residuals),
-            float(t),
-        ) from cause
 
 
 def _on_the_arc(step, back, along, length):

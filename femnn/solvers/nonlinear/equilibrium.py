@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
+from tqdm import tqdm
 
 from femnn.checks import vector
 from femnn.exceptions import FemnnError, ParameterError
 from femnn.solvers.linear.system import prescribe
 from femnn.solvers.nonlinear.line_search import search
+from femnn.solvers.nonlinear.load_path import LoadPath
 from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, diverging
 
 # Errors of laws and solvers that a shorter step may avoid.
@@ -20,7 +22,27 @@ CURABLE = (FemnnError, ArithmeticError, np.linalg.LinAlgError)
 _ENOUGH, _MOST_LENGTHS = 0.8, 6
 
 
-@dataclass
+@dataclass(frozen=True)
+class Limits:
+    """Tolerances and limits of :func:`femnn.newton`; ParameterError unless they make sense."""
+
+    rtol: float
+    atol: float
+    max_iterations: int
+    min_step: float
+
+    def __post_init__(self):
+        for name, allowed, where in (
+            ("rtol", 0.0 < self.rtol < 1.0, "between 0 and 1"),
+            ("atol", 0.0 <= self.atol < np.inf, "0 or more"),
+            ("max_iterations", self.max_iterations >= 1, "1 or more"),
+            ("min_step", 0.0 < self.min_step <= 1.0, "above 0, at most 1"),
+        ):
+            if not allowed:
+                raise ParameterError(f"{name}={getattr(self, name)!r} is not allowed; it must be {where}")
+
+
+@dataclass(eq=False, repr=False)
 class Equilibrium:
     """What keeps a structure in equilibrium; ``u`` is its last such state.
 
@@ -28,6 +50,7 @@ class Equilibrium:
     ----------
     problem, solver
         See :func:`femnn.newton`.
+    limits : Limits
     fixed : (k,) int64, free : (n - k,) int64
     u : (n,)
     scale : float
@@ -36,13 +59,14 @@ class Equilibrium:
 
     problem: object
     solver: object
+    limits: Limits
     fixed: np.ndarray
     free: np.ndarray
     u: np.ndarray
     scale: float = 0.0
 
     @classmethod
-    def of(cls, problem, solver, n, fixed, initial=None):
+    def of(cls, problem, solver, limits, n, fixed, initial=None):
         """Check what a user passed; the displacement starts at ``initial``, 0 if None."""
         missing = [name for name in ("residual_and_tangent", "commit", "rollback") if not hasattr(problem, name)]
         if missing:
@@ -52,7 +76,7 @@ class Equilibrium:
             )
         is_fixed = prescribe(n, fixed, 0.0)[1]
         u = np.zeros(n) if initial is None else vector(initial, n, "initial").copy()
-        return cls(problem, solver, np.flatnonzero(is_fixed), np.flatnonzero(~is_fixed), u)
+        return cls(problem, solver, limits, np.flatnonzero(is_fixed), np.flatnonzero(~is_fixed), u)
 
     def iterate_at(self, u, external, alone=False):
         """The Iterate of a displacement under an external force, its response being force and tangent.
@@ -80,6 +104,10 @@ class Equilibrium:
         if not np.isfinite(tangent.data).all():
             raise Diverged("the tangent is not finite")
         return self._checked(force), tangent
+
+    def enough(self, point):
+        """Norm of a residual that is equilibrium at an Iterate."""
+        return self.limits.rtol * point.size + self.limits.atol
 
     def dot(self, a, b):
         """Inner product of vectors (n,)."""
@@ -123,13 +151,13 @@ class Equilibrium:
         self.problem.commit()
         self.u, self.scale = point.x, point.size
 
-    def searched(self, start, step, external, enough):
+    def searched(self, start, step, external):
         """The Iterate as far along a ``step`` (n,) as it helps, the last that was evaluated with its tangent.
 
-        A length is taken if the residual falls, or is ``enough``, or if the energy ``step · residual`` falls to 0.8 of
-        what it was.
+        A length is taken if the residual falls, or is small enough, or if the energy ``step · residual`` falls to 0.8
+        of what it was.
         """
-        slope = self.free_dot(step, start.residual)
+        slope, small = self.free_dot(step, start.residual), max(start.norm, self.enough(start))
 
         def energy(point):
             return self.free_dot(step, point.residual)
@@ -138,7 +166,7 @@ class Equilibrium:
             return self.iterate_at(start.x + length * step, external, alone=length < 1.0)
 
         def accepts(point):
-            return slope <= 0.0 or point.norm <= max(start.norm, enough) or abs(energy(point)) <= _ENOUGH * slope
+            return slope <= 0.0 or point.norm <= small or abs(energy(point)) <= _ENOUGH * slope
 
         def interpolate(point):
             return np.clip(slope / (slope - energy(point)), 0.1, 0.5)
@@ -166,13 +194,18 @@ def rolled_back(problem, error=BaseException):
         raise
 
 
-def check_limits(rtol, atol, max_iterations, min_step):
-    """Raise ParameterError unless tolerances and limits make sense."""
-    for name, value, fine, range_ in (
-        ("rtol", rtol, 0.0 < rtol < 1.0, "between 0 and 1"),
-        ("atol", atol, 0.0 <= atol < np.inf, "0 or more"),
-        ("max_iterations", max_iterations, max_iterations >= 1, "1 or more"),
-        ("min_step", min_step, 0.0 < min_step <= 1.0, "above 0, at most 1"),
-    ):
-        if not fine:
-            raise ParameterError(f"{name}={value!r} is not allowed; it must be {range_}")
+def follow(problem, steps, total, callback, progress, counts=bool):
+    """The LoadPath of the ``steps`` (an iterable of Step) as they are made, each handed to the callback.
+
+    ``counts(step)`` is true for those that bring the bar nearer to ``total``.
+    """
+    history = []
+    bar = tqdm(total=total, unit="step", disable=None if progress else True)
+    with bar, rolled_back(problem):
+        for step in steps:
+            history.append(step.lightened())
+            bar.set_postfix(t=f"{step.t:.4g}", iterations=step.iterations, refresh=False)
+            bar.update(int(counts(step)))
+            if callback is not None and callback(step):
+                break
+    return LoadPath(step.u, step.t, tuple(history), step.heading)

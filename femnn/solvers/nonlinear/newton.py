@@ -4,14 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
 
 from femnn.checks import vector
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.solvers.linear.solve import solve
 from femnn.solvers.linear.system import prescribe
-from femnn.solvers.nonlinear.equilibrium import Equilibrium, check_limits, rolled_back
-from femnn.solvers.nonlinear.load_path import LoadPath, Step
+from femnn.solvers.nonlinear.equilibrium import Equilibrium, Limits, follow, rolled_back
+from femnn.solvers.nonlinear.load_path import Step
 from femnn.solvers.nonlinear.newton_core import Diverged, iterate
 from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 
@@ -90,52 +89,44 @@ def newton(
     KeyboardInterrupt
         After the state of ``problem`` is rolled back to the last accepted step.
     """
-    check_limits(rtol, atol, max_iterations, min_step)
-    times = _times(steps, start)
+    limits, times = Limits(rtol, atol, max_iterations, min_step), _times(steps, start)
     external = load if callable(load) else lambda t: t * np.asarray(load, dtype=float)
     given = values if callable(values) else lambda t: t * np.asarray(values, dtype=float)
     n = len(np.atleast_1d(external(start)))
-    newton_path = _Path(
-        getattr(problem, "equilibrium", Equilibrium).of(problem, solver, n, fixed, initial),
+    path = _Path(
+        getattr(problem, "equilibrium", Equilibrium).of(problem, solver, limits, n, fixed, initial),
         lambda t: vector(external(t), n, "load"),
         lambda t: prescribe(n, fixed, given(t))[0],
-        rtol,
-        atol,
-        int(max_iterations),
-        min_step,
     )
-    t, history = start, []
-    bar = tqdm(total=len(times), unit="step", desc="load", disable=None if progress else True)
-    with bar, rolled_back(problem):
-        for step in newton_path.steps(start, times):
-            t = step.t
-            history.append(step.lightened())
-            bar.set_postfix(t=f"{t:.4g}", iterations=step.iterations, refresh=False)
-            bar.update(int(t in times))
-            if callback is not None and callback(step):
-                break
-    return LoadPath(newton_path.equilibrium.u, t, tuple(history))
+    return follow(problem, path.steps(start, times), len(times), callback, progress, lambda step: step.t in times)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Path:
     """Steps from one state of equilibrium to the next."""
 
     equilibrium: Equilibrium
     external: Callable
     prescribed: Callable
-    rtol: float
-    atol: float
-    max_iterations: int
-    min_step: float
 
     def steps(self, t, times):
         """Yield each Step on the way from ``t`` over all ``times``, committed."""
+        min_step = self.equilibrium.limits.min_step
         try:
-            for _, step, cuts in walk(self._reach, t, times, self.min_step, is_easy=_is_easy, patience=_PATIENCE):
+            for _, step, cuts in walk(self._reach, t, times, min_step, is_easy=_is_easy, patience=_PATIENCE):
                 yield replace(step, cuts=cuts)
         except SmallestStepFailed as failed:
-            self._give_up(failed)
+            t, cause = failed.t, failed.cause
+            iterations = max(len(cause.residuals) - 1, 0)
+            raise ConvergenceError(
+                f"no equilibrium was found beyond t = {t:.6g}: the step to {failed.goal:.6g} failed after {iterations} "
+                f"iterations ({cause}), and half of it is below min_step={min_step:g}; the state at t = {t:.6g} is "
+                "kept. If the load has its maximum there, femnn.arc_length goes on, or prescribed displacements do; "
+                "else try a smaller min_step, more max_iterations, or check the law and its tangent",
+                self.equilibrium.u,
+                np.array(cause.residuals),
+                t,
+            ) from cause
 
     def _reach(self, t):
         """Newton's method for the equilibrium at ``t``, from the last one; commits it."""
@@ -143,41 +134,25 @@ class _Path:
         increments = (self.prescribed(t) - equilibrium.u)[equilibrium.fixed]
         moves = equilibrium.moves(increments)
 
-        def enough(point):
-            return self.rtol * point.size + self.atol
-
         def is_solved(point, errors):
             if len(errors) == 1:
                 return point.norm == 0.0 and not moves
-            return point.norm <= enough(point)
+            return point.norm <= equilibrium.enough(point)
 
         def advance(point, errors):
             _, tangent = point.response
             if len(errors) > 1 or not moves:
                 step = equilibrium.solve(tangent, point.residual, np.zeros(len(increments)))
-                return equilibrium.searched(point, step, external, enough(point))
+                return equilibrium.searched(point, step, external)
             # what is prescribed has to be reached: nothing to search
             step = equilibrium.solve(tangent, point.residual, increments)
             return equilibrium.iterate_at(point.x + step, external)
 
         with rolled_back(equilibrium.problem, Diverged):
             start = equilibrium.iterate_at(equilibrium.u, external)
-            point, errors = iterate(start, is_solved, advance, self.max_iterations)
+            point, errors = iterate(start, is_solved, advance, equilibrium.limits.max_iterations)
         equilibrium.accept(point)
         return Step(t, point.x, point.response[0], len(errors) - 1, tuple(errors))
-
-    def _give_up(self, failed):
-        t, cause = failed.t, failed.cause
-        iterations = max(len(cause.residuals) - 1, 0)
-        raise ConvergenceError(
-            f"no equilibrium was found beyond t = {t:.6g}: the step to {failed.goal:.6g} failed after {iterations} "
-            f"iterations ({cause}), and half of it is below min_step={self.min_step:g}; the state at t = {t:.6g} is "
-            "kept. If the load has its maximum there, femnn.arc_length goes on, or prescribed displacements do; else "
-            "try a smaller min_step, more max_iterations, or check the law and its tangent",
-            self.equilibrium.u,
-            np.array(cause.residuals),
-            t,
-        ) from cause
 
 
 def _is_easy(step):
