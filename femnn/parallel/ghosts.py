@@ -6,7 +6,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Halo:
+class GhostExchange:
     """Who shares which nodes. Nodes are numbered on each rank: those it owns first, then ghosts, owner by owner.
 
     Attributes
@@ -28,7 +28,7 @@ class Halo:
 
     @classmethod
     def of(cls, comm, owners, ids):
-        """The halo of nodes in the order above, with the rank that owns each, (n,), and their global numbers (n,)."""
+        """The exchange of nodes in the order above, with the rank that owns each, (n,), and their global numbers (n,)."""
         n_owned = int((owners == comm.rank).sum())
         wanted, ghosts = [np.empty(0, dtype=np.int64)] * comm.size, []
         for rank in np.unique(owners[n_owned:]):

@@ -7,7 +7,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Share:
+class LocalMesh:
     """Cells of one rank. All numbers are those of the whole mesh.
 
     Attributes
@@ -50,7 +50,7 @@ def fingerprint(mesh):
     return digest.hexdigest()
 
 
-def shares(mesh, part, ranks, interfaces=(), mesh_id=None):
+def local_meshes(mesh, part, ranks, interfaces=(), mesh_id=None):
     """Yield the Share of each rank, one after another.
 
     Parameters
@@ -77,7 +77,7 @@ def shares(mesh, part, ranks, interfaces=(), mesh_id=None):
         ]
         own = mesh.t[:, cells]
         vertices = np.unique(np.concatenate([own.ravel(), *(plus.ravel() for _, _, plus in sides)]))
-        yield Share(
+        yield LocalMesh(
             cells,
             vertices.astype(np.int64),
             np.ascontiguousarray(mesh.p[:, vertices], dtype=float),

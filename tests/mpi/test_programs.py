@@ -81,10 +81,10 @@ def femnn(*arguments):
 
 READ = """
 import sys
-from femnn.parallel.distributed_mesh import Part
-part = Part.read(sys.argv[1], mesh=sys.argv[2])
-cells = part.comm.allreduce(len(part.cells))
-if part.comm.rank == 0:
+from femnn.parallel.distributed_mesh import DistributedMesh
+distributed = DistributedMesh.read(sys.argv[1], mesh=sys.argv[2])
+cells = distributed.comm.allreduce(len(distributed.cells))
+if distributed.comm.rank == 0:
     print(cells, "cells")
 """
 
