@@ -20,13 +20,18 @@ from femnn.geometry.read import read_mesh
 from femnn.io.atomic import atomic_write
 from femnn.io.locations import data_folder
 from femnn.io.tables import aligned
-from femnn.parallel.distributed_mesh import DistributedMesh
-from femnn.parallel.matrix import assemble_elasticity
-from femnn.parallel.partition import FIXED_COST, partition
-from femnn.parallel.ranks import together, world
-from femnn.parallel.solver import solve
-from femnn.parallel.subdivision import subdivided, subdivided_points
-from femnn.parallel.timing import Timing
+from femnn.parallel import (
+    FIXED_COST,
+    DistributedMesh,
+    Timing,
+    assemble_elasticity,
+    partition,
+    solve,
+    subdivided,
+    subdivided_points,
+    together,
+    world,
+)
 
 LOAD = 5e3
 

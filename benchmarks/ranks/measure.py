@@ -20,7 +20,7 @@ import femnn
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
-from femnn.parallel.timing import Timing, peak_memory
+from femnn.parallel import Timing, peak_memory
 
 RULE = femnn.GaussLegendre(2)
 STEEL = {"young": 210e9, "poisson": 0.3}
@@ -56,9 +56,7 @@ def threads(n, rounds):
 
 def part_of(case, n, comm):
     """The part of this rank, and the name of the boundary that is held."""
-    from femnn.parallel.distributed_mesh import DistributedMesh
-    from femnn.parallel.partition import partition
-    from femnn.parallel.subdivision import subdivided
+    from femnn.parallel import DistributedMesh, partition, subdivided
 
     if case == "bracket":
         coarse, held = read_mesh(data_folder("meshes") / "bracket.vtu"), "fixed"
@@ -75,9 +73,7 @@ def part_of(case, n, comm):
 
 def assemble(case, n, rounds, solution=False):
     """Assembly from coordinates to PETSc's matrix: at first and with the structures kept; then the solution."""
-    from femnn.parallel.matrix import Rows, assemble_elasticity
-    from femnn.parallel.ranks import world
-    from femnn.parallel.solver import solve
+    from femnn.parallel import Rows, assemble_elasticity, solve, world
 
     comm = world()
     small, held = part_of("2x2x3", 2, comm)
@@ -121,7 +117,7 @@ def timed(comm, action):
 
 def balance(path, tol, *ranks):
     """Imbalance of integration points between ranks, of partitions with and without costs."""
-    from femnn.parallel.partition import FIXED_COST, imbalance, partition, points_per_cell
+    from femnn.parallel import FIXED_COST, imbalance, partition, points_per_cell
 
     mesh = read_mesh(path)
     points = points_per_cell(mesh, femnn.AdaptiveGauss(tol))

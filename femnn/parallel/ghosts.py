@@ -28,7 +28,7 @@ class GhostExchange:
 
     @classmethod
     def of(cls, comm, owners, ids):
-        """The exchange of nodes in the order above, with the rank that owns each, (n,), and their global numbers (n,)."""
+        """The exchange of nodes in the order above, from the owner of each (n,) and their global numbers (n,)."""
         n_owned = int((owners == comm.rank).sum())
         wanted, ghosts = [np.empty(0, dtype=np.int64)] * comm.size, []
         for rank in np.unique(owners[n_owned:]):

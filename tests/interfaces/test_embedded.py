@@ -9,8 +9,7 @@ from support.fault_problems import Springs
 
 import femnn
 from femnn.exceptions import ConvergenceError, MeshError, ParameterError
-from femnn.interfaces.embedded import EmbeddedElements, EmbeddedProblem, elastic_stiffness
-from femnn.interfaces.embedded_crack import EmbeddedCrack
+from femnn.interfaces import EmbeddedCrack, EmbeddedElements, EmbeddedProblem, elastic_stiffness
 
 YOUNG, POISSON = 10e9, 0.25
 SOLVER = functools.partial(femnn.solve, method="splu")

@@ -17,11 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.structures import RULE, Damage, beam, pulled
 
 import femnn
-from femnn.parallel import checkpoint
-from femnn.parallel.distributed_mesh import DistributedMesh
-from femnn.parallel.problem import RankProblem
-from femnn.parallel.ranks import world
-from femnn.parallel.solver import solve
+from femnn.parallel import DistributedMesh, RankProblem, checkpoint, solve, world
 
 parser = argparse.ArgumentParser()
 parser.add_argument("checkpoint")

@@ -9,10 +9,7 @@ import femnn
 from femnn.exceptions import ConvergenceError, MeshError, ParameterError
 from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
-from femnn.parallel.distributed_mesh import DistributedMesh
-from femnn.parallel.matrix import assemble_elasticity
-from femnn.parallel.partition import cell_costs
-from femnn.parallel.solver import solve
+from femnn.parallel import DistributedMesh, assemble_elasticity, cell_costs, solve
 
 YOUNG, POISSON, WEIGHT = 210e9, 0.3, (3e3, 0.0, -77e3)
 

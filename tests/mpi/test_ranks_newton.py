@@ -9,10 +9,7 @@ from support.structures import RULE, beam, cut_beam, difference, pulled, steel
 
 import femnn
 from femnn.exceptions import ConvergenceError, StateError
-from femnn.parallel import checkpoint
-from femnn.parallel.distributed_mesh import DistributedMesh
-from femnn.parallel.problem import RankProblem
-from femnn.parallel.solver import solve
+from femnn.parallel import DistributedMesh, RankProblem, checkpoint, solve
 
 FAR = 1e-2
 accurate = partial(solve, rtol=1e-11, overwrite=True)

@@ -15,10 +15,17 @@ from femnn.cli import main as command
 from femnn.exceptions import MeshError, MissingExtraError, ParameterError
 from femnn.geometry.read import read_mesh
 from femnn.io.locations import data_folder
-from femnn.parallel.local_mesh import fingerprint, local_meshes
-from femnn.parallel.partition import cell_costs, imbalance, partition
-from femnn.parallel.partition_files import read_local_mesh, write_local_mesh
-from femnn.parallel.subdivision import subdivided, subdivided_points
+from femnn.parallel import (
+    cell_costs,
+    fingerprint,
+    imbalance,
+    local_meshes,
+    partition,
+    read_local_mesh,
+    subdivided,
+    subdivided_points,
+    write_local_mesh,
+)
 
 RULE = femnn.AdaptiveGauss(1e-3)
 
@@ -132,7 +139,7 @@ if {missing!r} == "petsc4py":
     sys.modules["mpi4py"] = types.ModuleType("mpi4py")
     sys.modules["mpi4py"].MPI = None
 sys.modules[{missing!r}] = None
-from femnn.parallel.ranks import world
+from femnn.parallel import world
 world()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

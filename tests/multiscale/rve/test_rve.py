@@ -12,7 +12,7 @@ import femnn
 from femnn.cohesive.law import Law
 from femnn.cohesive.paths import respond, separation_paths
 from femnn.exceptions import ConvergenceError, MeshError, ParameterError, StateError
-from femnn.interfaces.elements import facet_newton_cotes
+from femnn.interfaces import facet_newton_cotes
 from femnn.multiscale.rve.cells import block_network, echelon_cracks, parallel_cracks
 from femnn.multiscale.rve.law import RVELaw
 from femnn.multiscale.rve.output import CellSeries
