@@ -97,12 +97,17 @@ def arc_length(
 
 @dataclass(eq=False, repr=False)
 class ArcPath:
-    """Steps from one state of equilibrium to the next."""
+    """Steps from one state of equilibrium to the next.
+
+    None leads to a λ beyond ``latest``; with ``insists``, dissipation that cannot be met is not given up for a length.
+    """
 
     equilibrium: Equilibrium
     load: np.ndarray
     values: np.ndarray
     control: str
+    latest: float = np.inf
+    insists: bool = False
 
     def steps(self, t, heading):
         """Yield one Step after the other from ``t`` on, committed; without end."""
@@ -114,10 +119,11 @@ class ArcPath:
     def step(self, t, heading):
         """One Step, cut as often as it takes."""
         # a dissipation that is given up begins anew with the whole length
-        begun_anew = 2.0 ** (_MOST_CUTS + 1) if heading.dissipation else 1.0
+        gives_up = heading.dissipation and not self.insists
+        begun_anew = 2.0 ** (_MOST_CUTS + 1) if gives_up else 1.0
 
         def attempt(part):
-            if part * begun_anew > 1.0:
+            if part * begun_anew > 1.0 or not gives_up:
                 return self._reach(t, heading.scaled(part))
             return self._reach(t, replace(heading, dissipation=0.0).scaled(part * begun_anew))
 
@@ -148,7 +154,7 @@ class ArcPath:
             return heading.dissipation - lost(point) if heading.dissipation else 0.0
 
         def lost(point):
-            return _dissipated(u0, force0, point.x, point.response[0])
+            return dissipated(u0, force0, point.x, point.response[0])
 
         def is_solved(point, errors):
             return point.norm <= equilibrium.enough(point) and abs(missing(point)) <= _MISSING * heading.dissipation
@@ -171,8 +177,10 @@ class ArcPath:
             force0, tangent = equilibrium.evaluate(u0)
             du, dt, length = self._ahead(tangent, heading)
             point, errors = iterate(iterate_at(du, dt), is_solved, advance, equilibrium.limits.max_iterations)
+            force, _, du, dt = point.response
+            if t0 + dt > self.latest:
+                raise Diverged(f"the path led beyond t = {self.latest:.6g}", errors)
         equilibrium.accept(point)
-        force, _, du, dt = point.response
         iterations = len(errors) - 1
         growth = np.clip(np.sqrt(_WANTED / max(iterations, 1)), 1.0 / _MOST_GROWTH, _MOST_GROWTH)
         ahead = heading.after(du, dt, growth, length)
@@ -207,7 +215,7 @@ def _on_the_arc(step, back, along, length):
     return float(max(roots, key=lambda dt: step @ (corrected + dt * along)))
 
 
-def _dissipated(u0, force0, u, force):
+def dissipated(u0, force0, u, force):
     """Energy lost between two states of a structure that unloads to the origin: ½ (q₀·Δu - Δq·u₀)."""
     return 0.5 * (force0 @ u - force @ u0)
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from femnn.checks import vector
+from femnn.checks import one_of, vector
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.solvers.linear.solve import solve
 from femnn.solvers.linear.system import prescribe
+from femnn.solvers.nonlinear.arc_length import ArcPath, dissipated
 from femnn.solvers.nonlinear.equilibrium import Equilibrium, Limits, follow, rolled_back
-from femnn.solvers.nonlinear.load_path import Step
+from femnn.solvers.nonlinear.load_path import Heading, Step
 from femnn.solvers.nonlinear.newton_core import Diverged, iterate
 from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 
@@ -33,6 +34,8 @@ def newton(
     start=0.0,
     callback=None,
     progress=True,
+    *,
+    on_snap_back="raise",
 ):
     """Displacements in equilibrium with a load that grows from ``t = 0`` to 1.
 
@@ -74,6 +77,11 @@ def newton(
         path ends there.
     progress
         False shows no progress bar.
+    on_snap_back
+        Action where a step of ``min_step`` fails: ``"raise"`` a ConvergenceError, or ``"follow"`` the path from there
+        as :func:`femnn.arc_length` with dissipation control does, back in t and forth again, until Newton's method
+        comes to the next time. A softening interface snaps back where its cells are too coarse for its process zone,
+        by one row of points after the other. It needs a load and values that are vectors, multiplied by t.
 
     Returns
     -------
@@ -90,14 +98,20 @@ def newton(
         After the state of ``problem`` is rolled back to the last accepted step.
     """
     limits, times = Limits(rtol, atol, max_iterations, min_step), _times(steps, start)
+    one_of("on_snap_back", on_snap_back, ("raise", "follow"))
     external = load if callable(load) else lambda t: t * np.asarray(load, dtype=float)
     given = values if callable(values) else lambda t: t * np.asarray(values, dtype=float)
     n = len(np.atleast_1d(external(start)))
-    path = _Path(
-        getattr(problem, "equilibrium", Equilibrium).of(problem, solver, limits, n, fixed, initial),
-        lambda t: vector(external(t), n, "load"),
-        lambda t: prescribe(n, fixed, given(t))[0],
-    )
+    equilibrium = getattr(problem, "equilibrium", Equilibrium).of(problem, solver, limits, n, fixed, initial)
+    arc = None
+    if on_snap_back == "follow":
+        if callable(load) or callable(values) or type(equilibrium) is not Equilibrium:
+            raise ParameterError(
+                "on_snap_back='follow' needs a load and values that are multiplied by t, no functions of it, and a "
+                "problem on one rank; pass vectors, or on_snap_back='raise'"
+            )
+        arc = ArcPath(equilibrium, vector(load, n, "load"), prescribe(n, fixed, values)[0], "dissipation")
+    path = _Path(equilibrium, lambda t: vector(external(t), n, "load"), lambda t: prescribe(n, fixed, given(t))[0], arc)
     return follow(problem, path.steps(start, times), len(times), callback, progress, lambda step: step.t in times)
 
 
@@ -108,25 +122,58 @@ class _Path:
     equilibrium: Equilibrium
     external: Callable
     prescribed: Callable
+    arc: ArcPath | None
 
     def steps(self, t, times):
         """Yield each Step on the way from ``t`` over all ``times``, committed."""
-        min_step = self.equilibrium.limits.min_step
-        try:
-            for _, step, cuts in walk(self._reach, t, times, min_step, is_easy=_is_easy, patience=_PATIENCE):
-                yield replace(step, cuts=cuts)
-        except SmallestStepFailed as failed:
-            t, cause = failed.t, failed.cause
-            iterations = max(len(cause.residuals) - 1, 0)
-            raise ConvergenceError(
-                f"no equilibrium was found beyond t = {t:.6g}: the step to {failed.goal:.6g} failed after {iterations} "
-                f"iterations ({cause}), and half of it is below min_step={min_step:g}; the state at t = {t:.6g} is "
-                "kept. If the load has its maximum there, femnn.arc_length goes on, or prescribed displacements do; "
-                "else try a smaller min_step, more max_iterations, or check the law and its tangent",
-                self.equilibrium.u,
-                np.array(cause.residuals),
-                t,
-            ) from cause
+        limits, u, force, length, heading = self.equilibrium.limits, self.equilibrium.u, None, 0.0, None
+        while t < times[-1]:
+            ahead = times[times > t]
+            try:
+                for end, step, cuts in walk(
+                    self._reach, t, ahead, limits.min_step, is_easy=_is_easy, patience=_PATIENCE
+                ):
+                    if self.arc is not None and force is not None:
+                        du = step.u - u
+                        length = max(length, float(np.linalg.norm(du)))
+                        heading = Heading(du, end - t, length, length).dissipating(
+                            dissipated(u, force, step.u, step.force), 0.5 * (force + step.force) @ du
+                        )
+                    t, u, force = end, step.u, step.force
+                    yield replace(step, cuts=cuts)
+            except SmallestStepFailed as failed:
+                if heading is None:
+                    raise self._failure(failed) from failed.cause
+                for step in self._around(t, ahead[ahead > t][0], heading):
+                    t, u, force = step.t, step.u, step.force
+                    yield step
+
+    def _around(self, stuck, target, heading):
+        """Yield each Step along a snap-back at ``stuck``, until Newton's method comes to ``target``, or t is beyond."""
+        for step in replace(self.arc, latest=target, insists=True).steps(stuck, heading):
+            yield step
+            if step.t > stuck:
+                return
+            if step.heading.dt > 0.0:
+                try:
+                    yield self._reach(target)
+                    return
+                except Diverged:
+                    continue
+
+    def _failure(self, failed):
+        t, cause = failed.t, failed.cause
+        iterations = max(len(cause.residuals) - 1, 0)
+        return ConvergenceError(
+            f"no equilibrium was found beyond t = {t:.6g}: the step to {failed.goal:.6g} failed after {iterations} "
+            f"iterations ({cause}), and half of it is below min_step={self.equilibrium.limits.min_step:g}; the state "
+            f"at t = {t:.6g} is kept. If the load has its maximum there, femnn.arc_length goes on, or prescribed "
+            "displacements do; if an interface snaps back there, on_snap_back='follow' goes on; else try a smaller "
+            "min_step, more max_iterations, or check the law and its tangent",
+            self.equilibrium.u,
+            np.array(cause.residuals),
+            t,
+        )
 
     def _reach(self, t):
         """Newton's method for the equilibrium at ``t``, from the last one; commits it."""
