@@ -13,15 +13,22 @@ kinematically optimal, nonsymmetric formulation (M. Jirásek, CMAME 188 (2000) 3
 local Newton method, and condensed: the global unknowns are those of the mesh without cracks.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import skfem
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 from skfem.helpers import sym_grad
 from skfem.models.elasticity import linear_elasticity, linear_stress
 
+from femnn.checks import one_of
+from femnn.cohesive.law import Law, State
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.integration.lame import lame_parameters
 from femnn.interfaces.elements import SparseSum
+from femnn.interfaces.embedded_crack import EmbeddedCrack
 from femnn.interfaces.frames import frames_of
 from femnn.solvers.nonlinear.line_search import search
 from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, iterate
@@ -55,10 +62,8 @@ class EmbeddedElements:
         Normal from minus to plus and shear directions; in two dimensions the last is zero.
     """
 
-    def __init__(self, crack, young, poisson, modes="linear"):
-        if modes not in MODES:
-            raise ParameterError(f"modes={modes!r} are unknown; choose one of {', '.join(MODES)}")
-        self.crack, self.modes = crack, modes
+    def __init__(self, crack: EmbeddedCrack, young: ArrayLike, poisson: ArrayLike, modes: str = "linear"):
+        self.crack, self.modes = crack, one_of("modes", modes, MODES)
         mesh = crack.mesh
         self.dim, self.ndof = mesh.dim(), mesh.dim() * mesh.nvertices
         self.x, self.dx = crack.x, crack.dx
@@ -77,19 +82,19 @@ class EmbeddedElements:
         self._release = self._pull @ self._moved + np.eye(self._moved.shape[2]) - self._kept
 
     @property
-    def points(self):
+    def points(self) -> int:
         """Number of integration points: states of laws have this length."""
         return self.dx.size
 
-    def initial_jumps(self):
+    def initial_jumps(self) -> np.ndarray:
         """ξ of a closed crack, (n, m)."""
         return np.zeros((len(self.crack), self._moved.shape[2]))
 
-    def separation(self, jumps):
+    def separation(self, jumps: np.ndarray) -> np.ndarray:
         """Separation (points, 3) in the frame, element by element, for ξ (n, m)."""
         return np.einsum("nqjm,nm->nqj", self._jumps, jumps).reshape(-1, 3)
 
-    def condense(self, u, law, jumps, state):
+    def condense(self, u: np.ndarray, law: Law, jumps: np.ndarray, state: State) -> tuple:
         """Jumps in equilibrium with the displacements ``u`` (ndof,), from the last ones.
 
         Returns
@@ -140,12 +145,12 @@ class EmbeddedElements:
             ) from cause
         return point.x, point.response, self._tangent(point.response)
 
-    def force(self, jumps):
+    def force(self, jumps: np.ndarray) -> np.ndarray:
         """What ξ takes off the force of the uncut body, (ndof,)."""
         relieved = -np.einsum("nij,njm,nm->ni", self._stiffness, self._moved, jumps)
         return np.bincount(self.dofs.ravel(), relieved.ravel(), minlength=self.ndof)
 
-    def blocks(self, tangent):
+    def blocks(self, tangent: np.ndarray) -> np.ndarray:
         """What it takes off the stiffness, (n, k·dim, k·dim), condensed with the local tangents (n, m, m)."""
         return -self._stiffness @ self._moved @ np.linalg.solve(tangent, self._pull)
 
@@ -246,7 +251,7 @@ class EmbeddedProblem:
         Of the law, in the accepted state, Pa.
     """
 
-    def __init__(self, cracks, young, poisson):
+    def __init__(self, cracks: Sequence[tuple[EmbeddedElements, Law]], young: ArrayLike, poisson: ArrayLike):
         if not cracks:
             raise ParameterError("an embedded problem needs at least one (elements, law)")
         self.cracks = list(cracks)
@@ -267,9 +272,9 @@ class EmbeddedProblem:
             law.update(elements.separation(jumps), state).traction
             for (elements, law), jumps, state in zip(self.cracks, self.jumps, self.states, strict=True)
         ]
-        self._tried = None
+        self._tried: list | None = None
 
-    def residual_and_tangent(self, u):
+    def residual_and_tangent(self, u: np.ndarray) -> tuple[np.ndarray, csr_matrix]:
         """Internal force (n,) and tangent (n, n) at displacements (n,), reached from the accepted states."""
         force, blocks = self.stiffness @ u, []
         tried = []
@@ -281,14 +286,14 @@ class EmbeddedProblem:
         self._tried = tried
         return force, self._sum.plus(blocks)
 
-    def internal_force(self, u):
+    def internal_force(self, u: np.ndarray) -> np.ndarray:
         """The force alone."""
         force = self.stiffness @ u
         for (elements, law), jumps, state in zip(self.cracks, self.jumps, self.states, strict=True):
             force += elements.force(elements.condense(u, law, jumps, state)[0])
         return force
 
-    def commit(self):
+    def commit(self) -> None:
         """Accept the states of the last evaluation by :meth:`residual_and_tangent`."""
         if self._tried is not None:
             self.jumps = [jumps for jumps, _ in self._tried]
@@ -296,22 +301,22 @@ class EmbeddedProblem:
             self.tractions = [response.traction for _, response in self._tried]
             self._tried = None
 
-    def rollback(self):
+    def rollback(self) -> None:
         """Forget what was tried since the last commit."""
         self._tried = None
 
-    def separations(self):
+    def separations(self) -> list[np.ndarray]:
         """Separation (points, 3) of each crack in the accepted state."""
         return [elements.separation(jumps) for (elements, _), jumps in zip(self.cracks, self.jumps, strict=True)]
 
 
-def elastic_basis(mesh, elements=None):
+def elastic_basis(mesh: Any, elements: np.ndarray | None = None) -> skfem.CellBasis:
     """Vectorial linear elements with two Gauss points per axis."""
     element = skfem.ElementQuad1() if mesh.dim() == 2 else skfem.ElementHex1()
     return skfem.Basis(mesh, skfem.ElementVector(element), intorder=3, elements=elements)
 
 
-def elastic_stiffness(mesh, young, poisson):
+def elastic_stiffness(mesh: Any, young: ArrayLike, poisson: ArrayLike) -> csr_matrix:
     """Matrix of the uncut elastic body, plane strain in two dimensions."""
     return csr_matrix(linear_elasticity(*_lame(young, poisson, mesh.nelements)).assemble(elastic_basis(mesh)))
 

@@ -1,6 +1,8 @@
 """Interfaces of zero thickness: a mesh split along facets into pairs of coinciding faces."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -15,7 +17,7 @@ from femnn.interfaces.frames import normals_of
 _UPWARDS = np.array([0.2761, 0.5134, 0.8125])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Interface:
     """Pairs of coinciding faces of a mesh.
 
@@ -29,17 +31,20 @@ class Interface:
         Vertices of each facet, around it; those of the two sides in the same order.
     """
 
-    mesh: object
+    mesh: Any
     minus: np.ndarray
     plus: np.ndarray
     minus_vertices: np.ndarray
     plus_vertices: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.minus)
 
+    def __repr__(self):
+        return f"Interface of {len(self)} pairs of facets in a {type(self.mesh).__name__}"
+
     @classmethod
-    def split(cls, mesh, facets):
+    def split(cls, mesh: Any, facets: Any) -> "Interface":
         """Split a conforming mesh along interior facets.
 
         Each vertex on the facets is copied as often as the facets cut the cells around it into parts that no facet
@@ -76,7 +81,7 @@ class Interface:
         return cls._directed(split, split.t2f[local, cells], sides)
 
     @classmethod
-    def between(cls, mesh, minus, plus, tolerance=1e-8):
+    def between(cls, mesh: Any, minus: Any, plus: Any, tolerance: float = 1e-8) -> "Interface":
         """Pair the faces of parts that touch but share no vertex, as mesh generators write glued blocks.
 
         Parameters
@@ -115,12 +120,11 @@ class Interface:
         plus_corners = np.take_along_axis(corners[1][partner], match, axis=1)
         return cls._directed(mesh, np.stack([sides[0], sides[1][partner]]), [corners[0], plus_corners])
 
-    def where(self, test):
+    def where(self, test: Callable[[np.ndarray], np.ndarray]) -> "Interface":
         """The part of the interface whose facets' midpoints x (dim, n) pass ``test(x)``, a bool (n,)."""
         kept = np.asarray(test(self.mesh.p[:, self.minus_vertices].mean(axis=2)), dtype=bool)
-        return Interface(
-            self.mesh, self.minus[kept], self.plus[kept], self.minus_vertices[kept], self.plus_vertices[kept]
-        )
+        names = ("minus", "plus", "minus_vertices", "plus_vertices")
+        return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
     @classmethod
     def _directed(cls, mesh, facets, sides):

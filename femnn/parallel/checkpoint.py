@@ -5,19 +5,22 @@ The file has the safetensors layout. Every rank writes and reads its own rows by
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import StateError
 from femnn.interfaces.problem import Restart
 from femnn.parallel.law_states import law_states, restore
 from femnn.parallel.owner_directory import OwnerDirectory
+from femnn.parallel.problem import RankProblem
 from femnn.parallel.ranks import together
 
 
-def save(path, problem, u, t):
+def save(path: str | os.PathLike, problem: RankProblem, u: ArrayLike, t: float) -> None:
     """Write a checkpoint; collective. Whole or not at all: until then an older file of that name stays as it is.
 
     Parameters
@@ -56,12 +59,12 @@ def save(path, problem, u, t):
             os.replace(temporary, path)
 
 
-def saver(path, problem):
+def saver(path: str | os.PathLike, problem: RankProblem) -> Callable:
     """A ``callback`` for :func:`femnn.newton`: every accepted step is saved, a failure leaves the last one behind."""
     return lambda step: save(path, problem, step.u, step.t)
 
 
-def load(path, problem):
+def load(path: str | os.PathLike, problem: RankProblem) -> Restart:
     """Take up the state of a checkpoint, written by any number of ranks; collective.
 
     Returns

@@ -1,14 +1,17 @@
 """A mesh divided among ranks: the cells of this rank to assemble on, and sums over what ranks share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import skfem
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.split import Interface
 from femnn.parallel.ghosts import GhostExchange
-from femnn.parallel.local_mesh import local_meshes
+from femnn.parallel.local_mesh import LocalMesh, local_meshes
 from femnn.parallel.owner_directory import OwnerDirectory
 from femnn.parallel.partition import partition
 from femnn.parallel.partition_files import read_local_mesh
@@ -16,7 +19,7 @@ from femnn.parallel.ranks import together, world
 from femnn.solvers.linear.system import prescribe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class DistributedMesh:
     """Own cells of this rank, with all their vertices: those it owns first, then ghosts, which other ranks own.
 
@@ -44,7 +47,7 @@ class DistributedMesh:
         Fingerprint of the whole mesh.
     """
 
-    comm: object
+    comm: Any
     mesh: skfem.MeshHex
     cells: np.ndarray
     vertices: np.ndarray
@@ -56,8 +59,13 @@ class DistributedMesh:
     n_vertices: int
     mesh_id: str
 
+    def __repr__(self):
+        return f"{len(self.cells):,} of {self.n_cells:,} cells on rank {self.comm.rank} of {self.comm.size}"
+
     @classmethod
-    def of(cls, mesh=None, costs=None, interfaces=(), comm=None):
+    def of(
+        cls, mesh: Any = None, costs: ArrayLike | None = None, interfaces: Sequence[Interface] = (), comm: Any = None
+    ) -> "DistributedMesh":
         """Partition a mesh that rank 0 has, and send every rank its cells; collective.
 
         Parameters
@@ -76,7 +84,7 @@ class DistributedMesh:
         MissingExtraError, MeshError
         """
         comm = world() if comm is None else comm
-        own = None
+        own: Any = None
         with together(comm):
             if comm.rank == 0:
                 if mesh is None:
@@ -94,12 +102,12 @@ class DistributedMesh:
         return cls.joined(own, comm)
 
     @classmethod
-    def read(cls, folder, mesh=None, comm=None):
+    def read(cls, folder: Any, mesh: Any = None, comm: Any = None) -> "DistributedMesh":
         """The mesh of this rank from the files of ``femnn partition``; see ``read_local_mesh``."""
         return cls.joined(read_local_mesh(folder, mesh, comm), comm)
 
     @classmethod
-    def joined(cls, local_mesh, comm=None):
+    def joined(cls, local_mesh: LocalMesh, comm: Any = None) -> "DistributedMesh":
         """The mesh of this rank from its :class:`femnn.parallel.local_mesh.LocalMesh`; collective.
 
         Raises
@@ -139,31 +147,31 @@ class DistributedMesh:
         )
 
     @property
-    def n_owned(self):
+    def n_owned(self) -> int:
         """Vertices that this rank owns: the first ones of ``mesh``."""
         return self.exchange.n_owned
 
     @property
-    def n_dofs(self):
+    def n_dofs(self) -> int:
         """Length of a vector on this rank, three values a vertex."""
         return 3 * len(self.vertices)
 
-    def sum(self, contributions):
+    def sum(self, contributions: ArrayLike) -> np.ndarray:
         """The vector (n_dofs,) to which each rank gives ``contributions``; collective."""
         values = np.array(contributions, dtype=float).reshape(len(self.vertices), -1)
         return self.exchange.sum(values).reshape(np.shape(contributions))
 
-    def update(self, vector):
+    def update(self, vector: ArrayLike) -> np.ndarray:
         """The vector with the values that the owners have; collective."""
         values = np.array(vector).reshape(len(self.vertices), -1)
         return self.exchange.update(values).reshape(np.shape(vector))
 
-    def dot(self, a, b):
+    def dot(self, a: np.ndarray, b: np.ndarray) -> float:
         """Inner product of two vectors over the whole mesh; collective."""
         own = 3 * self.n_owned
         return float(self.comm.allreduce(float(a[:own] @ b[:own])))
 
-    def prescribed(self, fixed, values):
+    def prescribed(self, fixed: Any, values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Prescribed values and mask (n_dofs,) as :func:`femnn.solve` takes them; the owner's value wins.
 
         Raises
@@ -183,7 +191,7 @@ class DistributedMesh:
                 )
         return self.update(given), is_fixed
 
-    def vertices_on(self, name):
+    def vertices_on(self, name: str) -> np.ndarray:
         """Vertices (local numbers) on a named boundary, those included that touch it on other ranks; collective."""
         if not any(self.comm.allgather(name in self.boundaries)):
             raise MeshError(f"there is no boundary {name!r}; there are: {', '.join(self.boundaries) or 'none'}")
@@ -191,17 +199,17 @@ class DistributedMesh:
         touched[self.boundaries.get(name, np.empty((0, 4), dtype=int))] = 1.0
         return np.flatnonzero(self.exchange.sum(touched)[:, 0])
 
-    def dofs_on(self, name):
+    def dofs_on(self, name: str) -> np.ndarray:
         """Degrees of freedom (local numbers) on a named boundary; collective."""
         return (3 * self.vertices_on(name)[:, None] + np.arange(3)).ravel()
 
-    def interface(self, number=0):
+    def interface(self, number: int = 0) -> Interface:
         """A :class:`femnn.Interface` with the pairs whose minus cell is here; facets of the plus side are -1."""
         _, minus, plus = self.sides[number]
         facets = _facets(self.mesh, minus)
         return Interface(self.mesh, facets, np.full(len(facets), -1), minus, plus)
 
-    def gathered(self, vector):
+    def gathered(self, vector: ArrayLike) -> np.ndarray | None:
         """The vector in the order of the whole mesh, (3 n_vertices,), on rank 0; None on others; collective."""
         own = np.asarray(vector, dtype=float).reshape(len(self.vertices), 3)[: self.n_owned]
         parts = self.comm.gather((self.vertices[: self.n_owned], own))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class GhostExchange:
     """Who shares which nodes. Nodes are numbered on each rank: those it owns first, then ghosts, owner by owner.
 
@@ -25,6 +25,9 @@ class GhostExchange:
     n_owned: int
     ghosts: list
     mirrors: list
+
+    def __repr__(self):
+        return f"{self.n_owned:,} nodes owned, ghosts of {len(self.ghosts)} ranks"
 
     @classmethod
     def of(cls, comm, owners, ids):

@@ -9,7 +9,7 @@ from femnn.interfaces.problem import CohesiveProblem
 from femnn.solids.solid import Solid
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LawStates:
     """The state at some points of a rank.
 
@@ -32,6 +32,9 @@ class LawStates:
     counts: np.ndarray
     values: np.ndarray
     total: int
+
+    def __repr__(self):
+        return f"{self.name}: {len(self.values):,} points"
 
 
 def law_states(distributed, problem):

@@ -1,16 +1,18 @@
 """The distributed matrix: each rank adds up what its cells and those of its neighbours give to its own rows."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit, prange
 
 from femnn.assembly.elasticity import assemble_elasticity as assemble_own_cells
 from femnn.exceptions import ParameterError
+from femnn.parallel.distributed_mesh import DistributedMesh
 from femnn.parallel.ranks import petsc
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RankMatrix:
     """A matrix over all ranks, three rows a vertex.
 
@@ -21,8 +23,8 @@ class RankMatrix:
         ``petsc4py.PETSc.Mat``, AIJ with block size 3; rows and columns are numbered as ``distributed.numbers`` says.
     """
 
-    distributed: object
-    petsc: object
+    distributed: DistributedMesh
+    petsc: Any
 
     @classmethod
     def of(cls, distributed, own, rows=None):
@@ -35,30 +37,35 @@ class RankMatrix:
         rows = Rows.of(distributed, own) if rows is None else rows
         return cls(distributed, rows.filled(own.data))
 
+    def __repr__(self):
+        return "RankMatrix of shape ({}, {})".format(*self.shape)
+
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """Rows and columns of the whole."""
         return self.petsc.getSize()
 
-    def is_finite(self):
+    def is_finite(self) -> bool:
         """Whether all entries are; collective."""
         return bool(np.isfinite(self.petsc.norm()))
 
-    def __matmul__(self, vector):
+    def __matmul__(self, vector: np.ndarray) -> np.ndarray:
         """Product with a vector on this rank; collective."""
         x, y = self.petsc.createVecs()
         x.setArray(vector[: 3 * self.distributed.n_owned])
         self.petsc.mult(x, y)
         return self.vector(y)
 
-    def vector(self, y):
+    def vector(self, y: Any) -> np.ndarray:
         """A ``PETSc.Vec`` as a vector on this rank; collective."""
         values = np.zeros(self.distributed.n_dofs)
         values[: 3 * self.distributed.n_owned] = y.getArray(readonly=True)
         return self.distributed.update(values)
 
 
-def assemble_elasticity(distributed, rule, *args, rows=None, **options):
+def assemble_elasticity(
+    distributed: DistributedMesh, rule: Any, *args: Any, rows: "Rows | None" = None, **options: Any
+) -> RankMatrix:
     """Stiffness matrix of linear elasticity over all ranks, as :func:`femnn.assemble_elasticity` makes it on one.
 
     Coefficients that are given per element are those of the own cells. ``rows`` goes to :meth:`RankMatrix.of`.

@@ -4,6 +4,7 @@ import hashlib
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def file_name(rank, ranks):
     return f"part-{rank}-of-{ranks}.npz"
 
 
-def digest(path):
+def digest(path: str | Path) -> str:
     """Fingerprint of a file, read piece by piece."""
     found = hashlib.sha256()
     with open(path, "rb") as file:
@@ -27,9 +28,9 @@ def digest(path):
     return found.hexdigest()
 
 
-def write_local_mesh(folder, rank, ranks, local_mesh, source=""):
+def write_local_mesh(folder: str | Path, rank: int, ranks: int, local_mesh: LocalMesh, source: str = "") -> Path:
     """Write what one rank gets, whole or not at all; ``source`` is the :func:`digest` of the mesh file."""
-    arrays = {
+    arrays: dict[str, Any] = {
         "cells": local_mesh.cells,
         "vertices": local_mesh.vertices,
         "points": local_mesh.points,
@@ -53,7 +54,7 @@ def write_local_mesh(folder, rank, ranks, local_mesh, source=""):
     return path
 
 
-def read_local_mesh(folder, mesh=None, comm=None):
+def read_local_mesh(folder: str | Path, mesh: Any = None, comm: Any = None) -> LocalMesh:
     """The Share of this rank from the files of a partition; collective.
 
     Parameters

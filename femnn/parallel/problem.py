@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from femnn.parallel.distributed_mesh import DistributedMesh
 from femnn.parallel.matrix import RankMatrix, Rows
 from femnn.parallel.ranks import together
 from femnn.parallel.solver import solve
@@ -76,11 +78,11 @@ class RankProblem(NonlinearProblem):
 
     equilibrium = RankEquilibrium
 
-    def __init__(self, distributed, problem):
+    def __init__(self, distributed: DistributedMesh, problem: Any):
         self.distributed, self.problem = distributed, problem
         self._rows = self._indices = None
 
-    def residual_and_tangent(self, u):
+    def residual_and_tangent(self, u: np.ndarray) -> tuple[np.ndarray, RankMatrix]:
         """Internal force (n_dofs,), the same on ranks that share a vertex, and tangent (RankMatrix); collective.
 
         What the law of one rank raises, all raise: all take the smaller step.
@@ -92,17 +94,17 @@ class RankProblem(NonlinearProblem):
             self._rows, self._indices = Rows.of(self.distributed, tangent), tangent.indices
         return self.distributed.sum(force), RankMatrix.of(self.distributed, tangent, self._rows)
 
-    def internal_force(self, u):
+    def internal_force(self, u: np.ndarray) -> np.ndarray:
         """The force alone; collective."""
         with together(self.distributed.comm):
             force = self.problem.internal_force(u)
         return self.distributed.sum(force)
 
-    def commit(self):
+    def commit(self) -> None:
         """Accept the state of the last evaluation; collective."""
         with together(self.distributed.comm):
             self.problem.commit()
 
-    def rollback(self):
+    def rollback(self) -> None:
         """Forget what was tried since the last commit."""
         self.problem.rollback()

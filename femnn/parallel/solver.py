@@ -3,11 +3,14 @@
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from femnn.checks import vector
-from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.checks import one_of, vector
+from femnn.exceptions import ConvergenceError
+from femnn.parallel.matrix import RankMatrix
 from femnn.parallel.ranks import petsc
 from femnn.solvers.linear.solve import Solution
 
@@ -41,7 +44,16 @@ class RankSolution(Solution):
         return f"{text}residual {self.residual:.1e}, {self.seconds:.2f} s"
 
 
-def solve(K, f, fixed=None, values=0.0, method="gamg", rtol=1e-8, max_iterations=300, overwrite=False):
+def solve(
+    K: RankMatrix,
+    f: ArrayLike,
+    fixed: Any = None,
+    values: ArrayLike = 0.0,
+    method: str = "gamg",
+    rtol: float = 1e-8,
+    max_iterations: int = 300,
+    overwrite: bool = False,
+) -> RankSolution:
     """Solve ``K x = f`` with prescribed values over all ranks, and check the result; collective.
 
     Parameters
@@ -75,8 +87,7 @@ def solve(K, f, fixed=None, values=0.0, method="gamg", rtol=1e-8, max_iterations
     """
     started = time.perf_counter()
     distributed = K.distributed
-    if method not in METHODS:
-        raise ParameterError(f"method={method!r} is not one of {', '.join(METHODS)}")
+    one_of("method", method, METHODS)
     given, is_fixed = distributed.prescribed(fixed, values)
     own = 3 * distributed.n_owned
     matrix = K.petsc if overwrite else K.petsc.copy()

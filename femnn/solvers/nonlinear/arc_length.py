@@ -1,16 +1,19 @@
 """Equilibria beyond limit points: the load factor is an unknown too, and the step is measured along the path."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.checks import one_of, vector
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.solvers.linear.solve import solve
 from femnn.solvers.linear.system import prescribe
 from femnn.solvers.nonlinear.equilibrium import Equilibrium, Limits, follow, rolled_back
-from femnn.solvers.nonlinear.load_path import Heading, Step
+from femnn.solvers.nonlinear.load_path import Heading, LoadPath, Step
 from femnn.solvers.nonlinear.newton_core import Diverged, iterate
 from femnn.solvers.nonlinear.step_control import SmallestStepFailed, cut
 
@@ -27,24 +30,24 @@ _MISSING, _TOO_FAR = 1e-6, 10.0
 
 
 def arc_length(
-    problem,
-    load,
-    fixed=None,
-    values=0.0,
-    first=0.1,
-    steps=100,
-    control="length",
-    rtol=1e-8,
-    atol=0.0,
-    max_iterations=20,
-    min_step=1e-4,
-    solver=solve,
-    initial=None,
-    start=0.0,
-    heading=None,
-    callback=None,
-    progress=True,
-):
+    problem: Any,
+    load: ArrayLike,
+    fixed: Any = None,
+    values: ArrayLike = 0.0,
+    first: float = 0.1,
+    steps: int = 100,
+    control: str = "length",
+    rtol: float = 1e-8,
+    atol: float = 0.0,
+    max_iterations: int = 20,
+    min_step: float = 1e-4,
+    solver: Callable = solve,
+    initial: ArrayLike | None = None,
+    start: float = 0.0,
+    heading: Heading | None = None,
+    callback: Callable[[Step], Any] | None = None,
+    progress: bool = True,
+) -> LoadPath:
     """Follow the equilibria of ``λ · load`` and ``λ · values`` through limit points and snap-back.
 
     With ``control="length"`` each step has the same ‖Δu‖ (M. A. Crisfield, Computers & Structures 13 (1981) 55-62),
@@ -88,9 +91,9 @@ def arc_length(
     if steps != int(steps) or steps < 1 or not np.isfinite(first) or first == 0.0:
         raise ParameterError(f"steps={steps!r}, first={first!r} are not allowed; pass 1 step or more, and first not 0")
     n = len(np.atleast_1d(load))
-    load, limits = vector(load, n, "load"), Limits(rtol, atol, max_iterations, min_step)
+    limits = Limits(rtol, atol, max_iterations, min_step)
     equilibrium = Equilibrium.of(problem, solver, limits, n, fixed, initial)
-    path = ArcPath(equilibrium, load, prescribe(n, fixed, values)[0], control)
+    path = ArcPath(equilibrium, vector(load, n, "load"), prescribe(n, fixed, values)[0], control)
     heading = Heading(np.zeros(n), float(first)) if heading is None else heading
     return follow(problem, islice(path.steps(start, heading), int(steps)), int(steps), callback, progress)
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.checks import one_of, vector
 from femnn.exceptions import ConvergenceError, ParameterError
@@ -11,7 +13,7 @@ from femnn.solvers.linear.solve import solve
 from femnn.solvers.linear.system import prescribe
 from femnn.solvers.nonlinear.arc_length import ArcPath, dissipated
 from femnn.solvers.nonlinear.equilibrium import Equilibrium, Limits, follow, rolled_back
-from femnn.solvers.nonlinear.load_path import Heading, Step
+from femnn.solvers.nonlinear.load_path import Heading, LoadPath, Step
 from femnn.solvers.nonlinear.newton_core import Diverged, iterate
 from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 
@@ -20,23 +22,23 @@ _EASY, _PATIENCE = 6, 2
 
 
 def newton(
-    problem,
-    load,
-    fixed=None,
-    values=0.0,
-    steps=10,
-    rtol=1e-8,
-    atol=0.0,
-    max_iterations=20,
-    min_step=1e-6,
-    solver=solve,
-    initial=None,
-    start=0.0,
-    callback=None,
-    progress=True,
+    problem: Any,
+    load: ArrayLike | Callable[[float], ArrayLike],
+    fixed: Any = None,
+    values: ArrayLike | Callable[[float], ArrayLike] = 0.0,
+    steps: int | ArrayLike = 10,
+    rtol: float = 1e-8,
+    atol: float = 0.0,
+    max_iterations: int = 20,
+    min_step: float = 1e-6,
+    solver: Callable = solve,
+    initial: ArrayLike | None = None,
+    start: float = 0.0,
+    callback: Callable[[Step], Any] | None = None,
+    progress: bool = True,
     *,
-    on_snap_back="raise",
-):
+    on_snap_back: str = "raise",
+) -> LoadPath:
     """Displacements in equilibrium with a load that grows from ``t = 0`` to 1.
 
     Each step is Newton's method from the last state of equilibrium, with a line search on the energy

@@ -1,8 +1,11 @@
 """Marching in time with steps that are cut where they fail; states are never changed, so nothing has to be undone."""
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from femnn.exceptions import ConvergenceError, LawError, ParameterError
@@ -15,7 +18,14 @@ _CURABLE = (ConvergenceError, LawError)
 _SAME_TIME = 1e-12
 
 
-def march(step, state, times, min_step=None, callback=None, progress=True):
+def march(
+    step: Callable[[Any, float], Any],
+    state: Any,
+    times: ArrayLike,
+    min_step: float | None = None,
+    callback: Callable[[Any], Any] | None = None,
+    progress: bool = True,
+) -> Any:
     """State at the last of ``times``, reached by way of all of them.
 
     A step that does not converge is tried again with half its length; after each that does, the next may be twice as
