@@ -25,10 +25,13 @@ class RankEquilibrium(Equilibrium):
         distributed = problem.distributed
         solver = partial(solve, overwrite=True) if solver is solve_on_one else solver
         with together(distributed.comm):
-            own = super().of(problem, solver, limits, n, fixed, initial)
+            equilibrium = super().of(problem, solver, limits, n, fixed, initial)
         is_fixed = distributed.prescribed(fixed, 0.0)[1]
-        own.fixed, own.free = np.flatnonzero(is_fixed), np.flatnonzero(~is_fixed[: 3 * distributed.n_owned])
-        return own
+        equilibrium.fixed, equilibrium.free = (
+            np.flatnonzero(is_fixed),
+            np.flatnonzero(~is_fixed[: 3 * distributed.n_owned]),
+        )
+        return equilibrium
 
     @property
     def distributed(self):
