@@ -20,13 +20,18 @@ from femnn.geometry import read_mesh
 from femnn.io.atomic import atomic_write
 from femnn.io.locations import data_folder
 from femnn.io.tables import aligned
-from femnn.parallel.distributed_mesh import Part
-from femnn.parallel.matrix import assemble_elasticity
-from femnn.parallel.partition import FIXED_COST, partition
-from femnn.parallel.ranks import together, world
-from femnn.parallel.solver import solve
-from femnn.parallel.subdivision import subdivided, subdivided_points
-from femnn.parallel.timing import Stages
+from femnn.parallel import (
+    FIXED_COST,
+    DistributedMesh,
+    Timing,
+    assemble_elasticity,
+    partition,
+    solve,
+    subdivided,
+    subdivided_points,
+    together,
+    world,
+)
 
 LOAD = 5e3
 
@@ -40,7 +45,7 @@ def main(n=6, tol=1e-3, rtol=1e-8, out="results"):
         Figures of the run, on every rank.
     """
     comm = world()
-    stages = Stages(comm)
+    stages = Timing(comm)
     rule = femnn.AdaptiveGauss(tol)
     with stages.stage("partition"), together(comm):
         coarse = read_mesh(data_folder("meshes") / "bracket.vtu")
@@ -48,23 +53,23 @@ def main(n=6, tol=1e-3, rtol=1e-8, out="results"):
         points = count_points(comm, coarse, rule, n)
         ranks = partition(coarse, comm.size, points + FIXED_COST * n**3)
     with stages.stage("mesh"):
-        part = Part.joined(subdivided(coarse, ranks, comm.rank, n))
+        distributed = DistributedMesh.joined(subdivided(coarse, ranks, comm.rank, n))
     with stages.stage("assembly"):
-        stiffness = assemble_elasticity(part, rule, young=210e9, poisson=0.3)
+        stiffness = assemble_elasticity(distributed, rule, young=210e9, poisson=0.3)
     with stages.stage("solution"):
-        found = solve(stiffness, pin_load(part), part.dofs_on("fixed"), rtol=rtol, overwrite=True)
+        found = solve(stiffness, pin_load(distributed), distributed.dofs_on("fixed"), rtol=rtol, overwrite=True)
     own = int(points[ranks == comm.rank].sum())
     figures = {
         "ranks": comm.size,
-        "elements": part.n_cells,
+        "elements": distributed.n_cells,
         "free": found.n_free,
         "points": int(points.sum()),
         "iterations": found.iterations,
         "residual": found.residual,
         "largest": comm.allreduce(float(np.linalg.norm(found.x.reshape(-1, 3), axis=1).max()), op=max),
-        "work": part.dot(pin_load(part), found.x),
+        "work": distributed.dot(pin_load(distributed), found.x),
         "seconds": stages.seconds,
-        "parts": comm.allgather((len(part.cells), own, len(part.vertices))),
+        "parts": comm.allgather((len(distributed.cells), own, len(distributed.vertices))),
         "memory": stages.memory(),
     }
     if comm.rank == 0:
@@ -83,15 +88,15 @@ def count_points(comm, coarse, rule, n):
     return points
 
 
-def pin_load(part):
+def pin_load(distributed):
     """Nodal forces of a uniform pull downwards on the boundary `load`, 5 kN altogether."""
-    corners = part.boundaries["load"]
-    x = part.mesh.p.T[corners]
+    corners = distributed.boundaries["load"]
+    x = distributed.mesh.p.T[corners]
     areas = 0.5 * np.linalg.norm(np.cross(x[:, 2] - x[:, 0], x[:, 3] - x[:, 1]), axis=1)
-    total = part.comm.allreduce(float(areas.sum()))
-    force = np.zeros((len(part.vertices), 3))
+    total = distributed.comm.allreduce(float(areas.sum()))
+    force = np.zeros((len(distributed.vertices), 3))
     np.add.at(force[:, 2], corners, -0.25 * LOAD * areas[:, None] / total)
-    return part.sum(force.ravel())
+    return distributed.sum(force.ravel())
 
 
 def report(figures):
@@ -100,9 +105,9 @@ def report(figures):
     rows = [["stage", "seconds"], *([name, f"{own:.2f}"] for name, own in seconds.items())]
     print(aligned([*rows, ["together", f"{sum(seconds.values()):.2f}"]]))
     rows = [["rank", "elements", "points", "vertices", "peak memory, MB", "of it libraries, MB"]]
-    for rank, (part, (peak, baseline)) in enumerate(zip(figures["parts"], figures["memory"], strict=True)):
+    for rank, (counts, (peak, baseline)) in enumerate(zip(figures["parts"], figures["memory"], strict=True)):
         memory = (f"{peak / 1e6:,.0f}", f"{baseline / 1e6:,.0f}")
-        rows.append([str(rank), *(f"{number:,}" for number in part), *memory])
+        rows.append([str(rank), *(f"{number:,}" for number in counts), *memory])
     print(f"\n{aligned(rows)}\n")
     print(f"{figures['iterations']} iterations to a relative residual of {figures['residual']:.1e}")
     print(f"largest displacement {1e3 * figures['largest']:.6f} mm, work of the load {figures['work']:.8g} J")

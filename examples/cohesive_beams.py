@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import femnn
-from femnn.interfaces.output import save_interface
+from femnn.interfaces import save_interface
 from femnn.io.atomic import atomic_write
 from femnn.io.tables import markdown
 from femnn.plotting import save

@@ -17,7 +17,7 @@ import skfem
 from matplotlib.figure import Figure
 
 import femnn
-from femnn.interfaces.output import save_interface
+from femnn.interfaces import save_interface
 from femnn.plotting import save
 
 FRICTION, PRESSURE = 0.5, 20e6

@@ -19,7 +19,7 @@ import skfem
 import femnn
 from femnn.geometry import distorted_cube, read_mesh
 from femnn.io.locations import data_folder
-from femnn.parallel.timing import Stages, peak_memory
+from femnn.parallel import Timing, peak_memory
 
 RULE = femnn.GaussLegendre(2)
 STEEL = {"young": 210e9, "poisson": 0.3}
@@ -55,9 +55,7 @@ def threads(n, rounds):
 
 def part_of(case, n, comm):
     """The part of this rank, and the name of the boundary that is held."""
-    from femnn.parallel.distributed_mesh import Part
-    from femnn.parallel.partition import partition
-    from femnn.parallel.subdivision import subdivided
+    from femnn.parallel import DistributedMesh, partition, subdivided
 
     if case == "bracket":
         coarse, held = read_mesh(data_folder("meshes") / "bracket.vtu"), "fixed"
@@ -68,43 +66,41 @@ def part_of(case, n, comm):
         p = coarse.p + 0.08 * np.sin(2.1 * coarse.p[[1, 2, 0]] + 1.3 * coarse.p[[2, 0, 1]])
         boundary = coarse.facets_satisfying(lambda x: x[1] == 0.0)
         coarse = skfem.MeshHex(p, coarse.t).with_boundaries({"low": boundary})
-    share = subdivided(coarse, partition(coarse, comm.size), comm.rank, n)
-    return Part.joined(share, comm), held
+    local_mesh = subdivided(coarse, partition(coarse, comm.size), comm.rank, n)
+    return DistributedMesh.joined(local_mesh, comm), held
 
 
 def assemble(case, n, rounds, solution=False):
     """Assembly from coordinates to PETSc's matrix: at first and with the structures kept; then the solution."""
-    from femnn.parallel.matrix import Rows, assemble_elasticity
-    from femnn.parallel.ranks import world
-    from femnn.parallel.solver import solve
+    from femnn.parallel import Rows, assemble_elasticity, solve, world
 
     comm = world()
     small, held = part_of("2x2x3", 2, comm)
     load = small.sum(femnn.assemble_body_force(small.mesh, RULE, (0.0, 0.0, -77e3)))
     solve(assemble_elasticity(small, RULE, **STEEL), load, small.dofs_on(held))
-    stages = Stages(comm)
-    part, held = part_of(case, n, comm)
+    stages = Timing(comm)
+    distributed, held = part_of(case, n, comm)
     first, again = [], []
     for _ in range(rounds):
-        first.append(timed(comm, lambda: assemble_elasticity(part, RULE, **STEEL).petsc.destroy()))
+        first.append(timed(comm, lambda: assemble_elasticity(distributed, RULE, **STEEL).petsc.destroy()))
     if not solution:
-        pattern = femnn.Pattern.of(part.mesh)
-        kept = {"pattern": pattern, "rows": Rows.of(part, pattern.empty_matrix(3))}
+        pattern = femnn.Pattern.of(distributed.mesh)
+        kept = {"pattern": pattern, "rows": Rows.of(distributed, pattern.empty_matrix(3))}
         for _ in range(rounds):
-            again.append(timed(comm, lambda: assemble_elasticity(part, RULE, **kept, **STEEL).petsc.destroy()))
+            again.append(timed(comm, lambda: assemble_elasticity(distributed, RULE, **kept, **STEEL).petsc.destroy()))
     figures = {
         "case": case,
         "ranks": comm.size,
-        "elements": part.n_cells,
+        "elements": distributed.n_cells,
         "first": float(np.median(first)),
         "again": float(np.median(again)) if again else None,
-        "shared": comm.allreduce(len(part.vertices)) / part.n_vertices - 1.0,
+        "shared": comm.allreduce(len(distributed.vertices)) / distributed.n_vertices - 1.0,
         "assembly_memory": stages.memory(),
     }
     if solution:
-        load = part.sum(femnn.assemble_body_force(part.mesh, RULE, (0.0, 0.0, -77e3)))
-        matrix = assemble_elasticity(part, RULE, **STEEL)
-        found = solve(matrix, load, part.dofs_on(held), overwrite=True)
+        load = distributed.sum(femnn.assemble_body_force(distributed.mesh, RULE, (0.0, 0.0, -77e3)))
+        matrix = assemble_elasticity(distributed, RULE, **STEEL)
+        found = solve(matrix, load, distributed.dofs_on(held), overwrite=True)
         figures |= {"solution": max(comm.allgather(found.seconds)), "iterations": found.iterations}
         figures |= {"free": found.n_free, "memory": stages.memory()}
     return figures if comm.rank == 0 else None
@@ -120,7 +116,7 @@ def timed(comm, action):
 
 def balance(path, tol, *ranks):
     """Imbalance of integration points between ranks, of partitions with and without costs."""
-    from femnn.parallel.partition import FIXED_COST, imbalance, partition, points_per_cell
+    from femnn.parallel import FIXED_COST, imbalance, partition, points_per_cell
 
     mesh = read_mesh(path)
     points = points_per_cell(mesh, femnn.AdaptiveGauss(tol))

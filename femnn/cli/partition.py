@@ -7,9 +7,9 @@ import numpy as np
 
 from femnn.geometry.read import read_mesh
 from femnn.io.tables import aligned
-from femnn.parallel.local_mesh import shares
+from femnn.parallel.local_mesh import local_meshes
 from femnn.parallel.partition import FIXED_COST, imbalance, partition, points_per_cell
-from femnn.parallel.partition_files import digest, write_share
+from femnn.parallel.partition_files import digest, write_local_mesh
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.validation.mesh_inspection import make_rule
 
@@ -33,10 +33,12 @@ def command(mesh, ranks, tol, gauss, out):
     folder = out if out is not None else Path(f"{path.stem}-parts")
     source = digest(path)
     rows = [["Rank", "cells", "points", "vertices", "file"]]
-    for rank, share in enumerate(shares(mesh, part, ranks)):
-        written = write_share(folder, rank, ranks, share, source)
-        own = points[share.cells].sum()
-        rows.append([str(rank), f"{len(share.cells):,}", f"{own:,}", f"{len(share.vertices):,}", str(written)])
+    for rank, local_mesh in enumerate(local_meshes(mesh, part, ranks)):
+        written = write_local_mesh(folder, rank, ranks, local_mesh, source)
+        own = points[local_mesh.cells].sum()
+        rows.append(
+            [str(rank), f"{len(local_mesh.cells):,}", f"{own:,}", f"{len(local_mesh.vertices):,}", str(written)]
+        )
     click.echo(aligned(rows))
     equal = imbalance(partition(mesh, ranks), points, ranks)
     click.echo(

@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 from femnn.checks import shaped
 from femnn.exceptions import MeshError, ParameterError
 from femnn.integration.gauss import gauss_legendre
+from femnn.interfaces.frames import frames_of, normals_of
 from femnn.interfaces.split import Interface
 from femnn.system.compile import njit
 
@@ -175,25 +176,11 @@ def _shapes(points):
 
 def _frames(along, outwards):
     """Frames (n, nqp, 3, dim) and areas (n, nqp) from the tangents (n, nqp, dim − 1, dim) of the facets."""
-    dim = along.shape[-1]
-    if dim == 2:
-        normal = np.stack([along[..., 0, 1], -along[..., 0, 0]], axis=-1)
-    else:
-        normal = np.cross(along[..., 0, :], along[..., 1, :])
+    normal = normals_of(along)
     area = np.linalg.norm(normal, axis=-1)
     normal = normal / np.where(area > 0.0, area, 1.0)[..., None]
     normal *= np.where((normal * outwards).sum(axis=-1) < 0.0, -1.0, 1.0)[..., None]
-    frames = np.zeros((*normal.shape[:-1], 3, dim))
-    frames[..., 0, :] = normal
-    if dim == 2:
-        frames[..., 1, :] = np.stack([-normal[..., 1], normal[..., 0]], axis=-1)
-        return frames, area
-    # the first shear direction is the x axis as seen in the facet, where that is seen at all
-    axis = np.where(np.abs(normal[..., :1]) < 0.9, np.eye(3)[0], np.eye(3)[1])
-    first = axis - (axis * normal).sum(axis=-1, keepdims=True) * normal
-    frames[..., 1, :] = first / np.linalg.norm(first, axis=-1, keepdims=True)
-    frames[..., 2, :] = np.cross(normal, frames[..., 1, :])
-    return frames, area
+    return frames_of(normal), area
 
 
 @njit(cache=True, error_model="numpy")

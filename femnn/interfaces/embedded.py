@@ -13,14 +13,25 @@ kinematically optimal, nonsymmetric formulation (M. Jirásek, CMAME 188 (2000) 3
 local Newton method, and condensed: the global unknowns are those of the mesh without cracks.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import skfem
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
-from skfem.models.elasticity import linear_elasticity
+from skfem.helpers import sym_grad
+from skfem.models.elasticity import linear_elasticity, linear_stress
 
+from femnn.checks import one_of
+from femnn.cohesive.law import Law, State
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.integration.lame import lame_parameters
 from femnn.interfaces.elements import SparseSum
+from femnn.interfaces.embedded_crack import EmbeddedCrack
+from femnn.interfaces.frames import frames_of
+from femnn.solvers.nonlinear.line_search import search
+from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, iterate
 
 MODES = ("constant", "linear")
 
@@ -51,21 +62,17 @@ class EmbeddedElements:
         Normal from minus to plus and shear directions; in two dimensions the last is zero.
     """
 
-    def __init__(self, crack, young, poisson, modes="linear") -> None:
-        if modes not in MODES:
-            raise ParameterError(f"modes={modes!r} are unknown; choose one of {', '.join(MODES)}")
-        self.crack, self.modes = crack, modes
+    def __init__(self, crack: EmbeddedCrack, young: ArrayLike, poisson: ArrayLike, modes: str = "linear") -> None:
+        self.crack, self.modes = crack, one_of("modes", modes, MODES)
         mesh = crack.mesh
         self.dim, self.ndof = mesh.dim(), mesh.dim() * mesh.nvertices
         self.x, self.dx = crack.x, crack.dx
-        self.frame = _frame(crack.normal)
+        self.frame = frames_of(crack.normal)
         basis = elastic_basis(mesh, crack.elements)
         self.dofs = np.ascontiguousarray(basis.element_dofs.T)
-        gradients = np.array([np.asarray(own[0].grad) for own in basis.basis])
-        strain = 0.5 * (gradients + gradients.swapaxes(1, 2))
-        lame, shear = (own[crack.elements, None] for own in lame_constants(young, poisson, mesh.nelements))
-        trace = np.einsum("jiinq->jnq", strain)
-        stress = 2.0 * shear * strain + lame * trace[:, None, None] * np.eye(self.dim)[None, :, :, None, None]
+        strain = np.array([sym_grad(values) for (values,) in basis.basis])
+        stress_of = linear_stress(*(values[crack.elements] for values in _lame(young, poisson, mesh.nelements)))
+        stress = np.array([stress_of(values) for values in strain])
         self._stiffness = np.einsum("jabnq,iabnq,nq->nij", stress, strain, basis.dx)
         self._kept = self._independent()
         self._jumps = self._faces()
@@ -75,19 +82,19 @@ class EmbeddedElements:
         self._release = self._pull @ self._moved + np.eye(self._moved.shape[2]) - self._kept
 
     @property
-    def points(self):
+    def points(self) -> int:
         """Number of integration points: states of laws have this length."""
         return self.dx.size
 
-    def initial_jumps(self):
+    def initial_jumps(self) -> np.ndarray:
         """ξ of a closed crack, (n, m)."""
         return np.zeros((len(self.crack), self._moved.shape[2]))
 
-    def separation(self, jumps):
+    def separation(self, jumps: np.ndarray) -> np.ndarray:
         """Separation (points, 3) in the frame, element by element, for ξ (n, m)."""
         return np.einsum("nqjm,nm->nqj", self._jumps, jumps).reshape(-1, 3)
 
-    def condense(self, u, law, jumps, state):
+    def condense(self, u: np.ndarray, law: Law, jumps: np.ndarray, state: State) -> tuple:
         """Jumps in equilibrium with the displacements ``u`` (ndof,), from the last ones.
 
         Returns
@@ -100,42 +107,50 @@ class EmbeddedElements:
             If the local Newton method of an element finds none.
         """
         pull = np.einsum("nmj,nj->nm", self._pull, u[self.dofs])
-        out, response = self._out_of_balance(law, jumps, state, pull)
-        for _ in range(_MOST_ITERATIONS):
-            norm, size = np.linalg.norm(out, axis=1), self._size(response, jumps, pull)
-            if (norm <= _ENOUGH * size).all():
-                break
-            step = -np.linalg.solve(self._tangent(response), out[:, :, None])[:, :, 0]
-            length, active = np.ones(len(norm)), norm > _ENOUGH * size
-            for _ in range(_MOST_LENGTHS):
-                tried = jumps + (length * active)[:, None] * step
-                new, answer = self._out_of_balance(law, tried, state, pull)
-                worse = active & ~(np.linalg.norm(new, axis=1) < norm)
-                if not worse.any() or (norm[worse] <= _STAGNANT * size[worse]).all():
-                    break
-                length[worse] *= 0.5
-            stalled = (np.linalg.norm(new, axis=1) >= 0.5 * norm)[active]
-            jumps, out, response = tried, new, answer
-            if (norm <= _STAGNANT * size).all() and stalled.all():
-                break
-        norm, size = np.linalg.norm(out, axis=1), self._size(response, jumps, pull)
-        if not (norm <= _STAGNANT * size).all():
-            worst = int((norm / size).argmax())
-            raise ConvergenceError(
-                f"the crack in element {self.crack.elements[worst]} finds no equilibrium: "
-                f"{norm[worst] / size[worst]:.1e} of its forces is left; take smaller steps, or smaller elements if "
-                "its law softens faster than they unload",
-                u,
-                norm / size,
-            )
-        return jumps, response, self._tangent(response)
 
-    def force(self, jumps):
+        def iterate_at(jumps):
+            out, response = self._out_of_balance(law, jumps, state, pull)
+            return Iterate(jumps, out, response, np.linalg.norm(out, axis=1), self._size(response, jumps, pull))
+
+        def is_solved(_, errors):
+            if (errors[-1] <= _ENOUGH).all():
+                return True
+            if len(errors) > _MOST_ITERATIONS:
+                return (errors[-1] <= _STAGNANT).all()
+            if len(errors) == 1 or (np.maximum(errors[-1], errors[-2]) > _STAGNANT).any():
+                return False
+            return (errors[-1] >= 0.5 * errors[-2])[errors[-2] > _ENOUGH].all()
+
+        def advance(point, errors):
+            active = errors[-1] > _ENOUGH
+            out = point.residual * active[:, None]
+            step = -np.linalg.solve(self._tangent(point.response), out[:, :, None])[:, :, 0]
+            return search(
+                lambda length: iterate_at(point.x + length[:, None] * step),
+                lambda tried: (tried.norm < point.norm) | (errors[-1] <= _STAGNANT),
+                most=_MOST_LENGTHS,
+                shape=active.shape,
+            )
+
+        try:
+            point, _ = iterate(iterate_at(jumps), is_solved, advance, _MOST_ITERATIONS)
+        except Diverged as cause:
+            errors = cause.residuals[-1]
+            worst = int(errors.argmax())
+            raise ConvergenceError(
+                f"the crack in element {self.crack.elements[worst]} finds no equilibrium: {errors[worst]:.1e} of its "
+                "forces is left; take smaller steps, or smaller elements if its law softens faster than they unload",
+                u,
+                errors,
+            ) from cause
+        return point.x, point.response, self._tangent(point.response)
+
+    def force(self, jumps: np.ndarray) -> np.ndarray:
         """What ξ takes off the force of the uncut body, (ndof,)."""
         relieved = -np.einsum("nij,njm,nm->ni", self._stiffness, self._moved, jumps)
         return np.bincount(self.dofs.ravel(), relieved.ravel(), minlength=self.ndof)
 
-    def blocks(self, tangent):
+    def blocks(self, tangent: np.ndarray) -> np.ndarray:
         """What it takes off the stiffness, (n, k·dim, k·dim), condensed with the local tangents (n, m, m)."""
         return -self._stiffness @ self._moved @ np.linalg.solve(tangent, self._pull)
 
@@ -236,7 +251,7 @@ class EmbeddedProblem:
         Of the law, in the accepted state, Pa.
     """
 
-    def __init__(self, cracks, young, poisson) -> None:
+    def __init__(self, cracks: Sequence[tuple[EmbeddedElements, Law]], young: ArrayLike, poisson: ArrayLike) -> None:
         if not cracks:
             raise ParameterError("an embedded problem needs at least one (elements, law)")
         self.cracks = list(cracks)
@@ -257,9 +272,9 @@ class EmbeddedProblem:
             law.update(elements.separation(jumps), state).traction
             for (elements, law), jumps, state in zip(self.cracks, self.jumps, self.states, strict=True)
         ]
-        self._tried = None
+        self._tried: list | None = None
 
-    def residual_and_tangent(self, u):
+    def residual_and_tangent(self, u: np.ndarray) -> tuple[np.ndarray, csr_matrix]:
         """Internal force (n,) and tangent (n, n) at displacements (n,), reached from the accepted states."""
         force, blocks = self.stiffness @ u, []
         tried = []
@@ -271,14 +286,14 @@ class EmbeddedProblem:
         self._tried = tried
         return force, self._sum.plus(blocks)
 
-    def internal_force(self, u):
+    def internal_force(self, u: np.ndarray) -> np.ndarray:
         """The force alone."""
         force = self.stiffness @ u
         for (elements, law), jumps, state in zip(self.cracks, self.jumps, self.states, strict=True):
             force += elements.force(elements.condense(u, law, jumps, state)[0])
         return force
 
-    def commit(self):
+    def commit(self) -> None:
         """Accept the states of the last evaluation by :meth:`residual_and_tangent`."""
         if self._tried is not None:
             self.jumps = [jumps for jumps, _ in self._tried]
@@ -286,53 +301,29 @@ class EmbeddedProblem:
             self.tractions = [response.traction for _, response in self._tried]
             self._tried = None
 
-    def rollback(self):
+    def rollback(self) -> None:
         """Forget what was tried since the last commit."""
         self._tried = None
 
-    def separations(self):
+    def separations(self) -> list[np.ndarray]:
         """Separation (points, 3) of each crack in the accepted state."""
         return [elements.separation(jumps) for (elements, _), jumps in zip(self.cracks, self.jumps, strict=True)]
 
 
-def elastic_basis(mesh, elements=None):
+def elastic_basis(mesh: Any, elements: np.ndarray | None = None) -> skfem.CellBasis:
     """Vectorial linear elements with two Gauss points per axis."""
     element = skfem.ElementQuad1() if mesh.dim() == 2 else skfem.ElementHex1()
     return skfem.Basis(mesh, skfem.ElementVector(element), intorder=3, elements=elements)
 
 
-def lame_constants(young, poisson, n):
-    """Lamé's λ and μ of each element; ParameterError if a value is not allowed."""
-    given = []
-    for name, own, low, high in (("young", young, 0.0, np.inf), ("poisson", poisson, -1.0, 0.5)):
-        own = np.asarray(own, dtype=float)
-        good = (own > low) & (own < high)
-        if own.shape not in ((), (n,)) or not good.all():
-            found = f"{own[~good][0]:g}" if (~good).any() else f"{own.shape}"
-            raise ParameterError(
-                f"{name}={found} is not allowed; give one number or ({n},) between {low:g} and {high:g}"
-            )
-        given.append(np.broadcast_to(own, n))
-    young, poisson = given
-    return lame_parameters(young, poisson)
-
-
-def elastic_stiffness(mesh, young, poisson):
+def elastic_stiffness(mesh: Any, young: ArrayLike, poisson: ArrayLike) -> csr_matrix:
     """Matrix of the uncut elastic body, plane strain in two dimensions."""
-    basis = elastic_basis(mesh)
-    constants = lame_constants(young, poisson, mesh.nelements)
-    lmbda, mu = (np.broadcast_to(values[:, None], basis.dx.shape) for values in constants)
-    return csr_matrix(linear_elasticity(lmbda, mu).assemble(basis))
+    return csr_matrix(linear_elasticity(*_lame(young, poisson, mesh.nelements)).assemble(elastic_basis(mesh)))
 
 
-def _frame(normal):
-    frame = np.zeros((3, len(normal)))
-    frame[0] = normal
-    if len(normal) == 2:
-        frame[1] = [-normal[1], normal[0]]
-        return frame
-    axis = np.eye(3)[0] if abs(normal[0]) < 0.9 else np.eye(3)[1]
-    first = axis - (axis @ normal) * normal
-    frame[1] = first / np.linalg.norm(first)
-    frame[2] = np.cross(normal, frame[1])
-    return frame
+def _lame(young, poisson, n):
+    """Lamé's λ and μ, numbers or one for each element (n, 1)."""
+    for name, values in (("young", young), ("poisson", poisson)):
+        if np.shape(values) not in ((), (n,)):
+            raise ParameterError(f"{name} has shape {np.shape(values)}; give one number, or ({n},) for the elements")
+    return [np.broadcast_to(values, n)[:, None] for values in lame_parameters(young, poisson)]

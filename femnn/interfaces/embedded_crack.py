@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from skfem import MeshHex1, MeshQuad1
 
 from femnn.exceptions import MeshError, ParameterError
@@ -19,7 +21,7 @@ _SQUARE = np.array([[0, 1], [1, 2], [2, 3], [3, 0]])
 _TRIANGLE = (np.ones((3, 3)) + 3.0 * np.eye(3)) / 6.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class EmbeddedCrack:
     """Elements that a plane crack cuts in two. Make one with :meth:`line` or :meth:`plane`.
 
@@ -39,7 +41,7 @@ class EmbeddedCrack:
         Area that belongs to each.
     """
 
-    mesh: object
+    mesh: Any
     elements: np.ndarray
     plus: np.ndarray
     normal: np.ndarray
@@ -47,11 +49,14 @@ class EmbeddedCrack:
     x: np.ndarray
     dx: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.elements)
 
+    def __repr__(self):
+        return f"crack through {len(self)} elements of a {type(self.mesh).__name__}"
+
     @classmethod
-    def line(cls, mesh, start, end):
+    def line(cls, mesh: Any, start: ArrayLike, end: ArrayLike) -> "EmbeddedCrack":
         """A straight crack from ``start`` to ``end`` (2,) in a MeshQuad; the plus side is on the left of that way.
 
         It ends at the last edge that it crosses: elements in which it would have a tip stay whole.
@@ -64,28 +69,28 @@ class EmbeddedCrack:
             If the two points are not two finite ones.
         """
         _check(mesh, MeshQuad1)
-        start, end = (np.asarray(own, dtype=float) for own in (start, end))
-        if start.shape != (2,) or end.shape != (2,) or not 0.0 < np.linalg.norm(end - start) < np.inf:
-            raise ParameterError(f"the crack goes from {start.tolist()} to {end.tolist()}; give two places (2,)")
-        length = np.linalg.norm(end - start)
-        along = (end - start) / length
+        first, last = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
+        if first.shape != (2,) or last.shape != (2,) or not 0.0 < np.linalg.norm(last - first) < np.inf:
+            raise ParameterError(f"the crack goes from {first.tolist()} to {last.tolist()}; give two places (2,)")
+        length = np.linalg.norm(last - first)
+        along = (last - first) / length
         normal = np.array([-along[1], along[0]])
-        corners = along @ (mesh.p - start[:, None])[:, mesh.t].reshape(2, -1)
+        corners = along @ (mesh.p - first[:, None])[:, mesh.t].reshape(2, -1)
         corners = corners.reshape(mesh.t.shape)
         beside = np.flatnonzero((corners.max(axis=0) > 0.0) & (corners.min(axis=0) < length))
-        elements, plus, crossings = _crossed(mesh, beside, start, normal, _SQUARE)
+        elements, plus, crossings = _crossed(mesh, beside, first, normal, _SQUARE)
         ends = np.reshape(crossings, (-1, 2, 2))
-        place = (ends - start) @ along
+        place = (ends - first) @ along
         inside = ((place > 0.0) & (place < length)).all(axis=1)
         elements, plus, ends = elements[inside], plus[inside], ends[inside]
-        _check_any(elements, f"from {start.tolist()} to {end.tolist()}")
+        _check_any(elements, f"from {first.tolist()} to {last.tolist()}")
         points, weights = gauss_legendre(2)
         x = ends[:, :1] * (1.0 - points[:, None]) + ends[:, 1:] * points[:, None]
         dx = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)[:, None] * weights
         return cls(mesh, elements, plus, normal, ends.mean(axis=1), x, dx)
 
     @classmethod
-    def plane(cls, mesh, point, normal):
+    def plane(cls, mesh: Any, point: ArrayLike, normal: ArrayLike) -> "EmbeddedCrack":
         """A plane crack through a whole MeshHex: the plane through ``point`` (3,) with the given ``normal`` (3,).
 
         Raises
@@ -94,24 +99,23 @@ class EmbeddedCrack:
             As :meth:`line`.
         """
         _check(mesh, MeshHex1)
-        point, normal = (np.asarray(own, dtype=float) for own in (point, normal))
-        if point.shape != (3,) or normal.shape != (3,) or not 0.0 < np.linalg.norm(normal) < np.inf:
+        origin, unit = np.asarray(point, dtype=float), np.asarray(normal, dtype=float)
+        if origin.shape != (3,) or unit.shape != (3,) or not 0.0 < np.linalg.norm(unit) < np.inf:
             raise ParameterError(
-                f"the crack has the normal {normal.tolist()} at {point.tolist()}; give two vectors (3,)"
+                f"the crack has the normal {unit.tolist()} at {origin.tolist()}; give two vectors (3,)"
             )
-        normal = normal / np.linalg.norm(normal)
+        unit = unit / np.linalg.norm(unit)
         local = mesh.elem.doflocs
         edges = [pair for pair in combinations(range(8), 2) if np.abs(local[pair[0]] - local[pair[1]]).sum() == 1.0]
-        elements, plus, crossings = _crossed(mesh, np.arange(mesh.nelements), point, normal, np.array(edges))
-        _check_any(elements, f"through {point.tolist()} with the normal {normal.tolist()}")
-        x, dx, centre = zip(*(_polygon(own, normal) for own in crossings), strict=True)
-        most = max(map(len, dx))
+        elements, plus, crossings = _crossed(mesh, np.arange(mesh.nelements), origin, unit, np.array(edges))
+        _check_any(elements, f"through {origin.tolist()} with the normal {unit.tolist()}")
+        polygons = [_polygon(corners, unit) for corners in crossings]
+        most = max(len(areas) for _, areas, _ in polygons)
         # elements are cut to polygons of different shape: points of no area fill up
-        x = np.array(
-            [np.concatenate([own, np.tile(c, (most - len(own), 1))]) for own, c in zip(x, centre, strict=True)]
-        )
-        dx = np.array([np.concatenate([own, np.zeros(most - len(own))]) for own in dx])
-        return cls(mesh, elements, plus, normal, np.array(centre), x, dx)
+        x = [np.concatenate([points, np.tile(centre, (most - len(points), 1))]) for points, _, centre in polygons]
+        dx = [np.concatenate([areas, np.zeros(most - len(areas))]) for _, areas, _ in polygons]
+        centres = np.array([centre for _, _, centre in polygons])
+        return cls(mesh, elements, plus, unit, centres, np.array(x), np.array(dx))
 
 
 def _check(mesh, kind):

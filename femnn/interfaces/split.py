@@ -1,6 +1,8 @@
 """Interfaces of zero thickness: a mesh split along facets into pairs of coinciding faces."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -9,12 +11,13 @@ from scipy.spatial import cKDTree
 from skfem import Mesh, MeshHex1, MeshQuad1
 
 from femnn.exceptions import MeshError
+from femnn.interfaces.frames import normals_of
 
 # Facets of one plane get the same side as minus: no coordinate plane or diagonal is perpendicular to this.
 _UPWARDS = np.array([0.2761, 0.5134, 0.8125])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Interface:
     """Pairs of coinciding faces of a mesh.
 
@@ -34,11 +37,14 @@ class Interface:
     minus_vertices: np.ndarray
     plus_vertices: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.minus)
 
+    def __repr__(self):
+        return f"Interface of {len(self)} pairs of facets in a {type(self.mesh).__name__}"
+
     @classmethod
-    def split(cls, mesh, facets):
+    def split(cls, mesh: Any, facets: Any) -> "Interface":
         """Split a conforming mesh along interior facets.
 
         Each vertex on the facets is copied as often as the facets cut the cells around it into parts that no facet
@@ -75,7 +81,7 @@ class Interface:
         return cls._directed(split, split.t2f[local, cells], sides)
 
     @classmethod
-    def between(cls, mesh, minus, plus, tolerance=1e-8):
+    def between(cls, mesh: Any, minus: Any, plus: Any, tolerance: float = 1e-8) -> "Interface":
         """Pair the faces of parts that touch but share no vertex, as mesh generators write glued blocks.
 
         Parameters
@@ -114,19 +120,21 @@ class Interface:
         plus_corners = np.take_along_axis(corners[1][partner], match, axis=1)
         return cls._directed(mesh, np.stack([sides[0], sides[1][partner]]), [corners[0], plus_corners])
 
-    def where(self, test):
+    def where(self, test: Callable[[np.ndarray], np.ndarray]) -> "Interface":
         """The part of the interface whose facets' midpoints x (dim, n) pass ``test(x)``, a bool (n,)."""
         kept = np.asarray(test(self.mesh.p[:, self.minus_vertices].mean(axis=2)), dtype=bool)
-        return Interface(
-            self.mesh, self.minus[kept], self.plus[kept], self.minus_vertices[kept], self.plus_vertices[kept]
-        )
+        names = ("minus", "plus", "minus_vertices", "plus_vertices")
+        return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
     @classmethod
     def _directed(cls, mesh, facets, sides):
         """With the sides named so that normals of one plane all point the same way."""
-        normals = _facet_normals(mesh.p.T[sides[0]])
+        corners = mesh.p.T[sides[0]]
+        # of segments, or by the diagonals of quadrilaterals
+        half = mesh.dim() - 1
+        normals = normals_of(corners[:, half : 2 * half] - corners[:, :half])
         centre = mesh.p[:, mesh.t[:, mesh.f2t[0, facets[0]]]].mean(axis=1).T
-        outwards = mesh.p.T[sides[0]].mean(axis=1) - centre
+        outwards = corners.mean(axis=1) - centre
         normals *= np.sign((normals * outwards).sum(axis=1))[:, None]
         turned = normals @ _UPWARDS[: mesh.dim()] < 0.0
         facets = np.where(turned, facets[::-1], facets)
@@ -205,11 +213,3 @@ def _boundaries(mesh, split):
         name: np.unique(split.t2f[np.isin(mesh.t2f, np.asarray(facets))])
         for name, facets in (mesh.boundaries or {}).items()
     }
-
-
-def _facet_normals(corners):
-    """Normals (n, dim), neither scaled nor directed, of facets with corners (n, k, dim)."""
-    if corners.shape[2] == 2:
-        along = corners[:, 1] - corners[:, 0]
-        return np.stack([along[:, 1], -along[:, 0]], axis=1)
-    return np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])

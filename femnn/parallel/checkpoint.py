@@ -5,19 +5,22 @@ The file has the safetensors layout. Every rank writes and reads its own rows by
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import StateError
 from femnn.interfaces.problem import Restart
-from femnn.parallel.directory import Directory
-from femnn.parallel.law_states import memories, take_up
+from femnn.parallel.law_states import law_states, restore
+from femnn.parallel.owner_directory import OwnerDirectory
+from femnn.parallel.problem import RankProblem
 from femnn.parallel.ranks import together
 
 
-def save(path, problem, u, t):
+def save(path: str | os.PathLike, problem: RankProblem, u: ArrayLike, t: float) -> None:
     """Write a checkpoint; collective. Whole or not at all: until then an older file of that name stays as it is.
 
     Parameters
@@ -29,16 +32,16 @@ def save(path, problem, u, t):
     u : (n_dofs,), t : float
         Displacement and time of that state.
     """
-    part, path = problem.part, Path(path)
-    comm = part.comm
-    own = memories(part, problem.problem)
-    u = np.asarray(u, dtype=float).reshape(-1, 3)[: part.n_owned]
-    pieces = {"u": (part.n_vertices, part.vertices[: part.n_owned], u)}
-    for number, memory in enumerate(own):
-        rows, total = _rows(comm, memory)
-        pieces[f"counts{number}"] = (memory.total, memory.owners, memory.counts[:, None].astype(float))
-        pieces[f"state{number}"] = (total, rows, memory.values)
-    header, offsets, size = _header(part, pieces, [memory.name for memory in own], t)
+    distributed, path = problem.distributed, Path(path)
+    comm = distributed.comm
+    own = law_states(distributed, problem.problem)
+    u = np.asarray(u, dtype=float).reshape(-1, 3)[: distributed.n_owned]
+    pieces = {"u": (distributed.n_vertices, distributed.vertices[: distributed.n_owned], u)}
+    for number, states in enumerate(own):
+        rows, total = _rows(comm, states)
+        pieces[f"counts{number}"] = (states.total, states.owners, states.counts[:, None].astype(float))
+        pieces[f"state{number}"] = (total, rows, states.values)
+    header, offsets, size = _header(distributed, pieces, [states.name for states in own], t)
     temporary = path.with_name(f".{path.name}.partial")
     with together(comm):
         if comm.rank == 0:
@@ -56,12 +59,12 @@ def save(path, problem, u, t):
             os.replace(temporary, path)
 
 
-def saver(path, problem):
+def saver(path: str | os.PathLike, problem: RankProblem) -> Callable:
     """A ``callback`` for :func:`femnn.newton`: every accepted step is saved, a failure leaves the last one behind."""
     return lambda step: save(path, problem, step.u, step.t)
 
 
-def load(path, problem):
+def load(path: str | os.PathLike, problem: RankProblem) -> Restart:
     """Take up the state of a checkpoint, written by any number of ranks; collective.
 
     Returns
@@ -74,48 +77,53 @@ def load(path, problem):
     StateError
         On all ranks, if the file is no whole checkpoint, or is of another mesh, law or rule; nothing is changed then.
     """
-    part = problem.part
-    comm, header = part.comm, None
+    distributed = problem.distributed
+    comm, header = distributed.comm, None
     with together(comm):
         if comm.rank == 0:
             header = _read_header(Path(path))
     names, shapes, offsets, metadata = comm.bcast(header)
-    own = memories(part, problem.problem)
+    own = law_states(distributed, problem.problem)
     with together(comm):
-        _check(path, part, names, metadata, own)
-    u, values = np.zeros((len(part.vertices), 3)), []
+        _check(path, distributed, names, metadata, own)
+    u, values = np.zeros((len(distributed.vertices), 3)), []
     with _opened(comm, path) as file:
-        u[: part.n_owned] = _read(file, offsets["u"], part.vertices[: part.n_owned], 3)
-        for number, memory in enumerate(own):
-            counts = _read(file, offsets[f"counts{number}"], memory.owners, 1)[:, 0]
+        u[: distributed.n_owned] = _read(file, offsets["u"], distributed.vertices[: distributed.n_owned], 3)
+        for number, states in enumerate(own):
+            counts = _read(file, offsets[f"counts{number}"], states.owners, 1)[:, 0]
             with together(comm):
-                _check_counts(path, memory, counts)
-            rows, _ = _rows(comm, memory)
+                _check_counts(path, states, counts)
+            rows, _ = _rows(comm, states)
             values.append(_read(file, offsets[f"state{number}"], rows, shapes[f"state{number}"][1]))
-    take_up(part, problem.problem, values)
-    return Restart(part.update(u.ravel()), float(metadata["t"]), None)
+    restore(distributed, problem.problem, values)
+    return Restart(distributed.update(u.ravel()), float(metadata["t"]), None)
 
 
-def _rows(comm, memory):
+def _rows(comm, states):
     """Rows of a memory's values in the order of all cells, and how many rows there are; collective."""
-    directory = Directory(comm, memory.owners, memory.total)
+    directory = OwnerDirectory(comm, states.owners, states.total)
     counts = np.zeros(directory.length, dtype=np.int64)
-    for places, theirs in directory.tell(memory.counts):
+    for places, theirs in directory.send(states.counts):
         counts[places] = theirs
     before = comm.exscan(int(counts.sum())) or 0
-    starts = directory.ask(before + np.cumsum(counts) - counts)
-    within = np.arange(memory.counts.sum()) - np.repeat(np.cumsum(memory.counts) - memory.counts, memory.counts)
-    return np.repeat(starts, memory.counts) + within, comm.allreduce(int(counts.sum()))
+    starts = directory.fetch(before + np.cumsum(counts) - counts)
+    within = np.arange(states.counts.sum()) - np.repeat(np.cumsum(states.counts) - states.counts, states.counts)
+    return np.repeat(starts, states.counts) + within, comm.allreduce(int(counts.sum()))
 
 
-def _header(part, pieces, names, t):
+def _header(distributed, pieces, names, t):
     """The first bytes of the file, where each piece starts, and the size of the whole."""
     entries, offsets, end = {}, {}, 0
     for name, (total, _, values) in pieces.items():
         size = 8 * int(total) * values.shape[1]
         entries[name] = {"dtype": "F64", "shape": [int(total), values.shape[1]], "data_offsets": [end, end + size]}
         offsets[name], end = end, end + size
-    metadata = {"mesh": part.mesh_id, "memories": json.dumps(names), "t": repr(float(t)), "format": "femnn checkpoint"}
+    metadata = {
+        "mesh": distributed.mesh_id,
+        "memories": json.dumps(names),
+        "t": repr(float(t)),
+        "format": "femnn checkpoint",
+    }
     text = json.dumps({"__metadata__": metadata, **entries}).encode()
     text += b" " * (-len(text) % 8)
     first = 8 + len(text)
@@ -142,24 +150,24 @@ def _read_header(path):
     return names, shapes, offsets, metadata
 
 
-def _check(path, part, names, metadata, own):
-    if metadata["mesh"] != part.mesh_id:
+def _check(path, distributed, names, metadata, own):
+    if metadata["mesh"] != distributed.mesh_id:
         raise StateError(
-            f"{path} was written for the mesh {metadata['mesh'][:12]}, this one is {part.mesh_id[:12]}; a checkpoint "
-            "goes with its mesh"
+            f"{path} was written for the mesh {metadata['mesh'][:12]}, this one is {distributed.mesh_id[:12]}; a "
+            "checkpoint goes with its mesh"
         )
-    expected = [memory.name for memory in own]
+    expected = [states.name for states in own]
     if names != expected:
         raise StateError(f"{path} holds {names}, this problem {expected}; a checkpoint goes with its laws")
 
 
-def _check_counts(path, memory, counts):
-    differ = np.flatnonzero(counts != memory.counts)
+def _check_counts(path, states, counts):
+    differ = np.flatnonzero(counts != states.counts)
     if len(differ):
         first = differ[0]
         raise StateError(
-            f"{path} has {counts[first]:.0f} points in cell or facet {memory.owners[first]}, this problem "
-            f"{memory.counts[first]}, and {len(differ)} differ; a checkpoint goes with its rule"
+            f"{path} has {counts[first]:.0f} points in cell or facet {states.owners[first]}, this problem "
+            f"{states.counts[first]}, and {len(differ)} differ; a checkpoint goes with its rule"
         )
 
 

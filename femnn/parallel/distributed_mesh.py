@@ -1,26 +1,29 @@
-"""A rank's part of a mesh, knowing its neighbours: the mesh to assemble on, and sums over what ranks share."""
+"""A mesh divided among ranks: the cells of this rank to assemble on, and sums over what ranks share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import skfem
+from numpy.typing import ArrayLike
 
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.split import Interface
-from femnn.parallel.directory import Directory
-from femnn.parallel.ghosts import Halo
-from femnn.parallel.local_mesh import shares
+from femnn.parallel.ghosts import GhostExchange
+from femnn.parallel.local_mesh import LocalMesh, local_meshes
+from femnn.parallel.owner_directory import OwnerDirectory
 from femnn.parallel.partition import partition
-from femnn.parallel.partition_files import read_share
+from femnn.parallel.partition_files import read_local_mesh
 from femnn.parallel.ranks import together, world
 from femnn.solvers.linear.system import prescribe
 
 
-@dataclass(frozen=True)
-class Part:
+@dataclass(frozen=True, eq=False, repr=False)
+class DistributedMesh:
     """Own cells of this rank, with all their vertices: those it owns first, then ghosts, which other ranks own.
 
-    A vector on a part has three values a vertex, ghosts included, and is the same on all ranks that share a vertex.
+    A vector on this rank has three values a vertex, ghosts included, and is the same on all ranks that share a vertex.
     What is assembled on ``mesh`` has the contributions of the own cells alone: :meth:`sum` makes a vector of it.
 
     Attributes
@@ -44,21 +47,26 @@ class Part:
         Fingerprint of the whole mesh.
     """
 
-    comm: object
+    comm: Any
     mesh: skfem.MeshHex
     cells: np.ndarray
     vertices: np.ndarray
     numbers: np.ndarray
-    halo: Halo
+    exchange: GhostExchange
     boundaries: dict
     sides: list
     n_cells: int
     n_vertices: int
     mesh_id: str
 
+    def __repr__(self):
+        return f"{len(self.cells):,} of {self.n_cells:,} cells on rank {self.comm.rank} of {self.comm.size}"
+
     @classmethod
-    def of(cls, mesh=None, costs=None, interfaces=(), comm=None):
-        """Partition a mesh that rank 0 has, and send every rank its part; collective.
+    def of(
+        cls, mesh: Any = None, costs: ArrayLike | None = None, interfaces: Sequence[Interface] = (), comm: Any = None
+    ) -> "DistributedMesh":
+        """Partition a mesh that rank 0 has, and send every rank its cells; collective.
 
         Parameters
         ----------
@@ -76,31 +84,31 @@ class Part:
         MissingExtraError, MeshError
         """
         comm = world() if comm is None else comm
-        own = None
+        own: Any = None
         with together(comm):
             if comm.rank == 0:
                 if mesh is None:
                     raise ParameterError("rank 0 has no mesh; pass the whole mesh there")
-                ready = shares(mesh, partition(mesh, comm.size, costs, interfaces), comm.size, interfaces)
+                ready = local_meshes(mesh, partition(mesh, comm.size, costs, interfaces), comm.size, interfaces)
         if comm.rank == 0:
             # one at a time: rank 0 never holds two copies of the whole
-            for rank, share in enumerate(ready):
+            for rank, local_mesh in enumerate(ready):
                 if rank == 0:
-                    own = share
+                    own = local_mesh
                 else:
-                    comm.send(share, dest=rank)
+                    comm.send(local_mesh, dest=rank)
         else:
             own = comm.recv(source=0)
         return cls.joined(own, comm)
 
     @classmethod
-    def read(cls, folder, mesh=None, comm=None):
-        """The part of this rank from the files of ``femnn partition``; see ``read_share``."""
-        return cls.joined(read_share(folder, mesh, comm), comm)
+    def read(cls, folder: Any, mesh: Any = None, comm: Any = None) -> "DistributedMesh":
+        """The mesh of this rank from the files of ``femnn partition``; see ``read_local_mesh``."""
+        return cls.joined(read_local_mesh(folder, mesh, comm), comm)
 
     @classmethod
-    def joined(cls, share, comm=None):
-        """The part of this rank from its :class:`femnn.parallel.local_mesh.Share`; collective.
+    def joined(cls, local_mesh: LocalMesh, comm: Any = None) -> "DistributedMesh":
+        """The mesh of this rank from its :class:`femnn.parallel.local_mesh.LocalMesh`; collective.
 
         Raises
         ------
@@ -108,63 +116,63 @@ class Part:
             If the shares of the ranks are not of one mesh and one partition.
         """
         comm = world() if comm is None else comm
-        _check_shares(comm, share)
-        touched = np.zeros(len(share.vertices), dtype=bool)
-        touched[share.corners] = True
-        owners = _owners(comm, share.vertices, touched, share.n_vertices)
-        order = np.lexsort((share.vertices, np.where(owners == comm.rank, -1, owners)))
-        owners, vertices = owners[order], share.vertices[order]
+        _check_local_meshes(comm, local_mesh)
+        touched = np.zeros(len(local_mesh.vertices), dtype=bool)
+        touched[local_mesh.corners] = True
+        owners = _owners(comm, local_mesh.vertices, touched, local_mesh.n_vertices)
+        order = np.lexsort((local_mesh.vertices, np.where(owners == comm.rank, -1, owners)))
+        owners, vertices = owners[order], local_mesh.vertices[order]
         places = np.empty(len(order), dtype=np.int32)
         places[order] = np.arange(len(order), dtype=np.int32)
 
         def renamed(corners):
-            return places[np.searchsorted(share.vertices, corners)]
+            return places[np.searchsorted(local_mesh.vertices, corners)]
 
-        halo = Halo.of(comm, owners, vertices)
-        first = comm.exscan(halo.n_owned) or 0
-        numbers = halo.update(first + np.arange(len(order), dtype=np.int64))
-        mesh = skfem.MeshHex(np.ascontiguousarray(share.points[:, order]), places[share.corners])
+        exchange = GhostExchange.of(comm, owners, vertices)
+        first = comm.exscan(exchange.n_owned) or 0
+        numbers = exchange.update(first + np.arange(len(order), dtype=np.int64))
+        mesh = skfem.MeshHex(np.ascontiguousarray(local_mesh.points[:, order]), places[local_mesh.corners])
         return cls(
             comm,
             mesh,
-            share.cells,
+            local_mesh.cells,
             vertices,
             numbers,
-            halo,
-            {name: renamed(corners) for name, corners in share.boundaries.items()},
-            [(pairs, renamed(minus), renamed(plus)) for pairs, minus, plus in share.interfaces],
-            share.n_cells,
-            share.n_vertices,
-            share.mesh_id,
+            exchange,
+            {name: renamed(corners) for name, corners in local_mesh.boundaries.items()},
+            [(pairs, renamed(minus), renamed(plus)) for pairs, minus, plus in local_mesh.interfaces],
+            local_mesh.n_cells,
+            local_mesh.n_vertices,
+            local_mesh.mesh_id,
         )
 
     @property
-    def n_owned(self):
+    def n_owned(self) -> int:
         """Vertices that this rank owns: the first ones of ``mesh``."""
-        return self.halo.n_owned
+        return self.exchange.n_owned
 
     @property
-    def n_dofs(self):
-        """Length of a vector on this part, three values a vertex."""
+    def n_dofs(self) -> int:
+        """Length of a vector on this rank, three values a vertex."""
         return 3 * len(self.vertices)
 
-    def sum(self, contributions):
-        """The vector (n_dofs,) whose share of each rank is ``contributions``; collective."""
+    def sum(self, contributions: ArrayLike) -> np.ndarray:
+        """The vector (n_dofs,) to which each rank gives ``contributions``; collective."""
         values = np.array(contributions, dtype=float).reshape(len(self.vertices), -1)
-        return self.halo.sum(values).reshape(np.shape(contributions))
+        return self.exchange.sum(values).reshape(np.shape(contributions))
 
-    def update(self, vector):
+    def update(self, vector: ArrayLike) -> np.ndarray:
         """The vector with the values that the owners have; collective."""
         values = np.array(vector).reshape(len(self.vertices), -1)
-        return self.halo.update(values).reshape(np.shape(vector))
+        return self.exchange.update(values).reshape(np.shape(vector))
 
-    def dot(self, a, b):
+    def dot(self, a: np.ndarray, b: np.ndarray) -> float:
         """Inner product of two vectors over the whole mesh; collective."""
         own = 3 * self.n_owned
         return float(self.comm.allreduce(float(a[:own] @ b[:own])))
 
-    def agreed(self, fixed, values):
-        """Prescribed values and mask (n_dofs,) as :func:`femnn.solve` takes them, owners having the word on values.
+    def prescribed(self, fixed: Any, values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Prescribed values and mask (n_dofs,) as :func:`femnn.solve` takes them; the owner's value wins.
 
         Raises
         ------
@@ -178,29 +186,30 @@ class Part:
             if len(differ):
                 raise ParameterError(
                     f"vertex {self.vertices[differ[0] // 3]} and {len(differ) - 1} more values are prescribed on one "
-                    "rank and free on another that shares them; select them by coordinates or with part.dofs_on(name)"
+                    "rank and free on another that shares them; select them by coordinates or with "
+                    "DistributedMesh.dofs_on(name)"
                 )
         return self.update(given), is_fixed
 
-    def vertices_on(self, name):
+    def vertices_on(self, name: str) -> np.ndarray:
         """Vertices (local numbers) on a named boundary, those included that touch it on other ranks; collective."""
         if not any(self.comm.allgather(name in self.boundaries)):
             raise MeshError(f"there is no boundary {name!r}; there are: {', '.join(self.boundaries) or 'none'}")
         touched = np.zeros((len(self.vertices), 1))
         touched[self.boundaries.get(name, np.empty((0, 4), dtype=int))] = 1.0
-        return np.flatnonzero(self.halo.sum(touched)[:, 0])
+        return np.flatnonzero(self.exchange.sum(touched)[:, 0])
 
-    def dofs_on(self, name):
+    def dofs_on(self, name: str) -> np.ndarray:
         """Degrees of freedom (local numbers) on a named boundary; collective."""
         return (3 * self.vertices_on(name)[:, None] + np.arange(3)).ravel()
 
-    def interface(self, number=0):
+    def interface(self, number: int = 0) -> Interface:
         """A :class:`femnn.Interface` with the pairs whose minus cell is here; facets of the plus side are -1."""
         _, minus, plus = self.sides[number]
         facets = _facets(self.mesh, minus)
         return Interface(self.mesh, facets, np.full(len(facets), -1), minus, plus)
 
-    def gathered(self, vector):
+    def gathered(self, vector: ArrayLike) -> np.ndarray | None:
         """The vector in the order of the whole mesh, (3 n_vertices,), on rank 0; None on others; collective."""
         own = np.asarray(vector, dtype=float).reshape(len(self.vertices), 3)[: self.n_owned]
         parts = self.comm.gather((self.vertices[: self.n_owned], own))
@@ -212,8 +221,8 @@ class Part:
         return whole.ravel()
 
 
-def _check_shares(comm, share):
-    found = comm.allgather((share.mesh_id, share.n_cells, share.n_vertices, len(share.cells)))
+def _check_local_meshes(comm, local_mesh):
+    found = comm.allgather((local_mesh.mesh_id, local_mesh.n_cells, local_mesh.n_vertices, len(local_mesh.cells)))
     for rank, theirs in enumerate(found):
         if theirs[:3] != found[0][:3]:
             raise MeshError(
@@ -221,20 +230,20 @@ def _check_shares(comm, share):
                 f"{found[0][0][:12]}, {theirs[1]} with {theirs[0][:12]}; partition one mesh for all ranks"
             )
     total = sum(theirs[3] for theirs in found)
-    if total != share.n_cells:
+    if total != local_mesh.n_cells:
         raise MeshError(
-            f"the parts of {comm.size} ranks have {total} cells together, the mesh {share.n_cells}; partition it for "
-            f"{comm.size} ranks"
+            f"the meshes of {comm.size} ranks have {total} cells together, the whole {local_mesh.n_cells}; partition "
+            f"it for {comm.size} ranks"
         )
 
 
 def _owners(comm, vertices, touched, n):
     """The lowest rank with a cell at each vertex (k,), ascending numbers below ``n``."""
-    directory = Directory(comm, vertices, n)
+    directory = OwnerDirectory(comm, vertices, n)
     lowest = np.full(directory.length, comm.size, dtype=np.int32)
-    for rank, (places, with_cells) in reversed(list(enumerate(directory.tell(touched)))):
+    for rank, (places, with_cells) in reversed(list(enumerate(directory.send(touched)))):
         lowest[places[with_cells]] = rank
-    return directory.ask(lowest)
+    return directory.fetch(lowest)
 
 
 def _facets(mesh, corners):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 
-@dataclass(frozen=True)
-class Halo:
+@dataclass(frozen=True, eq=False, repr=False)
+class GhostExchange:
     """Who shares which nodes. Nodes are numbered on each rank: those it owns first, then ghosts, owner by owner.
 
     Attributes
@@ -26,9 +26,12 @@ class Halo:
     ghosts: list
     mirrors: list
 
+    def __repr__(self):
+        return f"{self.n_owned:,} nodes owned, ghosts of {len(self.ghosts)} ranks"
+
     @classmethod
     def of(cls, comm, owners, ids):
-        """The halo of nodes in the order above, with the rank that owns each, (n,), and their global numbers (n,)."""
+        """The exchange of nodes in the order above, from the owner of each (n,) and their global numbers (n,)."""
         n_owned = int((owners == comm.rank).sum())
         wanted, ghosts = [np.empty(0, dtype=np.int64)] * comm.size, []
         for rank in np.unique(owners[n_owned:]):

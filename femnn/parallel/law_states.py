@@ -1,4 +1,4 @@
-"""What laws remember on a rank, in the numbers of the whole mesh: so that another number of ranks can take it up."""
+"""States of laws on a rank, in the numbers of the whole mesh, so that another number of ranks can go on with them."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from femnn.interfaces.problem import CohesiveProblem
 from femnn.solids.solid import Solid
 
 
-@dataclass(frozen=True)
-class Memory:
+@dataclass(frozen=True, eq=False, repr=False)
+class LawStates:
     """The state at some points of a rank.
 
     Attributes
@@ -33,9 +33,12 @@ class Memory:
     values: np.ndarray
     total: int
 
+    def __repr__(self):
+        return f"{self.name}: {len(self.values):,} points"
 
-def memories(part, problem):
-    """List of Memory of a problem on a part: one of a Solid, one for each interface of a CohesiveProblem; collective.
+
+def law_states(distributed, problem):
+    """List of LawStates of a problem on ranks: one of a Solid, one for each interface of a CohesiveProblem; collective.
 
     Raises
     ------
@@ -43,18 +46,18 @@ def memories(part, problem):
         If the problem is of another kind.
     """
     if isinstance(problem, Solid):
-        return [_of_solid(part, problem)]
+        return [_of_solid(distributed, problem)]
     if isinstance(problem, CohesiveProblem):
-        return [_of_interface(part, problem, number) for number in range(len(problem.states))]
+        return [_of_interface(distributed, problem, number) for number in range(len(problem.states))]
     raise ParameterError(
         f"a {type(problem).__name__} cannot be saved; checkpoints know femnn.Solid and femnn.CohesiveProblem"
     )
 
 
-def take_up(part, problem, values):
-    """Give a problem the states (n, k) that :func:`memories` would list; nothing is communicated."""
+def restore(distributed, problem, values):
+    """Give a problem the states (n, k) that :func:`law_states` would list; nothing is communicated."""
     if isinstance(problem, Solid):
-        order, sizes = _order_of(part, problem)
+        order, sizes = _order_of(distributed, problem)
         flat = np.empty_like(values[0])
         flat[order] = values[0]
         parts = np.split(flat, np.cumsum(sizes)[:-1])
@@ -67,29 +70,29 @@ def take_up(part, problem, values):
     ]
 
 
-def _of_solid(part, solid):
-    order, _ = _order_of(part, solid)
+def _of_solid(distributed, solid):
+    order, _ = _order_of(distributed, solid)
     states = solid.states
     flat = np.concatenate([state.reshape(state.shape[0] * state.shape[1], -1) for state in states])[order]
-    counts = np.zeros(len(part.cells), dtype=np.int64)
+    counts = np.zeros(len(distributed.cells), dtype=np.int64)
     for group, state in zip(solid.groups, states, strict=True):
         counts[group.cells] = state.shape[1]
-    by_number = np.argsort(part.cells)
+    by_number = np.argsort(distributed.cells)
     name = f"{type(solid.law).__name__} of {flat.shape[1]} values a point"
-    return Memory(name, part.cells[by_number], counts[by_number], flat, part.n_cells)
+    return LawStates(name, distributed.cells[by_number], counts[by_number], flat, distributed.n_cells)
 
 
-def _order_of(part, solid):
+def _order_of(distributed, solid):
     """Points of all groups, one after another, sorted by the number of their cell; and how many each group has."""
     shapes = [state.shape[:2] for state in solid.states]
-    cells = [np.repeat(part.cells[group.cells], n) for group, (_, n) in zip(solid.groups, shapes, strict=True)]
+    cells = [np.repeat(distributed.cells[group.cells], n) for group, (_, n) in zip(solid.groups, shapes, strict=True)]
     return np.argsort(np.concatenate(cells), kind="stable"), [m * n for m, n in shapes]
 
 
-def _of_interface(part, problem, number):
+def _of_interface(distributed, problem, number):
     state, elements = problem.states[number], problem.interfaces[number][0]
-    pairs = part.sides[number][0]
+    pairs = distributed.sides[number][0]
     each = elements.dx.shape[1]
     values = np.concatenate([state.values, state.outside[:, None].astype(float)], axis=1)
-    total = 1 + max(part.comm.allgather(int(pairs.max(initial=-1))))
-    return Memory(f"interface {number}: {state.law}", pairs, np.full(len(pairs), each), values, total)
+    total = 1 + max(distributed.comm.allgather(int(pairs.max(initial=-1))))
+    return LawStates(f"interface {number}: {state.law}", pairs, np.full(len(pairs), each), values, total)

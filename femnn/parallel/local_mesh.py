@@ -1,13 +1,17 @@
 """What one rank gets of a mesh: its own cells in the numbers of the whole, before it knows of the other ranks."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from femnn.interfaces.split import Interface
 
-@dataclass(frozen=True)
-class Share:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LocalMesh:
     """Cells of one rank. All numbers are those of the whole mesh.
 
     Attributes
@@ -40,8 +44,11 @@ class Share:
     boundaries: dict = field(default_factory=dict)
     interfaces: list = field(default_factory=list)
 
+    def __repr__(self):
+        return f"{len(self.cells):,} of {self.n_cells:,} cells, {len(self.vertices):,} vertices"
 
-def fingerprint(mesh):
+
+def fingerprint(mesh: Any) -> str:
     """A name for the geometry and connectivity of a mesh that no other mesh has."""
     digest = hashlib.sha256()
     for array, kind in ((mesh.p, np.float64), (mesh.t, np.int64)):
@@ -50,7 +57,9 @@ def fingerprint(mesh):
     return digest.hexdigest()
 
 
-def shares(mesh, part, ranks, interfaces=(), mesh_id=None):
+def local_meshes(
+    mesh: Any, part: np.ndarray, ranks: int, interfaces: Sequence[Interface] = (), mesh_id: str | None = None
+) -> Iterator[LocalMesh]:
     """Yield the Share of each rank, one after another.
 
     Parameters
@@ -77,7 +86,7 @@ def shares(mesh, part, ranks, interfaces=(), mesh_id=None):
         ]
         own = mesh.t[:, cells]
         vertices = np.unique(np.concatenate([own.ravel(), *(plus.ravel() for _, _, plus in sides)]))
-        yield Share(
+        yield LocalMesh(
             cells,
             vertices.astype(np.int64),
             np.ascontiguousarray(mesh.p[:, vertices], dtype=float),

@@ -1,66 +1,73 @@
 """The distributed matrix: each rank adds up what its cells and those of its neighbours give to its own rows."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import prange
 
 from femnn.assembly.elasticity import assemble_elasticity as assemble_own_cells
 from femnn.exceptions import ParameterError
+from femnn.parallel.distributed_mesh import DistributedMesh
 from femnn.parallel.ranks import petsc
 from femnn.system.compile import njit
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RankMatrix:
     """A matrix over all ranks, three rows a vertex.
 
     Attributes
     ----------
-    part : Part
+    distributed : DistributedMesh
     petsc
-        ``petsc4py.PETSc.Mat``, AIJ with block size 3; rows and columns are numbered as ``part.numbers`` says.
+        ``petsc4py.PETSc.Mat``, AIJ with block size 3; rows and columns are numbered as ``distributed.numbers`` says.
     """
 
-    part: object
-    petsc: object
+    distributed: DistributedMesh
+    petsc: Any
 
     @classmethod
-    def of(cls, part, own, rows=None):
+    def of(cls, distributed, own, rows=None):
         """The sum over the ranks of matrices (n_dofs, n_dofs) in CSR format, in full blocks of 3 by 3; collective.
 
-        The matrix ``own`` of each rank is numbered like the vertices of ``part.mesh``. What it gives to rows of ghosts
-        goes to their owners; all other values are copied once, into the arrays that PETSc uses as they are. ``rows``
-        is ``Rows.of(part, own)`` of a matrix with the same structure, None to find it.
+        The matrix ``own`` of each rank is numbered like the vertices of ``distributed.mesh``. What it gives to rows of
+        ghosts goes to their owners; all other values are copied once, into the arrays that PETSc uses as they are.
+        ``rows`` is ``Rows.of(distributed, own)`` of a matrix with the same structure, None to find it.
         """
-        rows = Rows.of(part, own) if rows is None else rows
-        return cls(part, rows.filled(own.data))
+        rows = Rows.of(distributed, own) if rows is None else rows
+        return cls(distributed, rows.filled(own.data))
+
+    def __repr__(self):
+        return "RankMatrix of shape ({}, {})".format(*self.shape)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """Rows and columns of the whole."""
         return self.petsc.getSize()
 
-    def is_finite(self):
+    def is_finite(self) -> bool:
         """Whether all entries are; collective."""
         return bool(np.isfinite(self.petsc.norm()))
 
-    def __matmul__(self, vector):
-        """Product with a vector on the part; collective."""
+    def __matmul__(self, vector: np.ndarray) -> np.ndarray:
+        """Product with a vector on this rank; collective."""
         x, y = self.petsc.createVecs()
-        x.setArray(vector[: 3 * self.part.n_owned])
+        x.setArray(vector[: 3 * self.distributed.n_owned])
         self.petsc.mult(x, y)
         return self.vector(y)
 
-    def vector(self, y):
-        """A ``PETSc.Vec`` as a vector on the part; collective."""
-        values = np.zeros(self.part.n_dofs)
-        values[: 3 * self.part.n_owned] = y.getArray(readonly=True)
-        return self.part.update(values)
+    def vector(self, y: Any) -> np.ndarray:
+        """A ``PETSc.Vec`` as a vector on this rank; collective."""
+        values = np.zeros(self.distributed.n_dofs)
+        values[: 3 * self.distributed.n_owned] = y.getArray(readonly=True)
+        return self.distributed.update(values)
 
 
-def assemble_elasticity(part, rule, *args, rows=None, **options):
-    """Stiffness matrix of linear elasticity over all ranks, as :func:`femnn.assemble_elasticity` on ``part.mesh``.
+def assemble_elasticity(
+    distributed: DistributedMesh, rule: Any, *args: Any, rows: "Rows | None" = None, **options: Any
+) -> RankMatrix:
+    """Stiffness matrix of linear elasticity over all ranks, as :func:`femnn.assemble_elasticity` makes it on one.
 
     Coefficients that are given per element are those of the own cells. ``rows`` goes to :meth:`RankMatrix.of`.
     Collective.
@@ -69,13 +76,15 @@ def assemble_elasticity(part, rule, *args, rows=None, **options):
     -------
     RankMatrix
     """
-    return RankMatrix.of(part, assemble_own_cells(part.mesh, rule, *args, **options), rows)
+    return RankMatrix.of(distributed, assemble_own_cells(distributed.mesh, rule, *args, **options), rows)
 
 
 def _blocks_of(own, n):
     """Neighbours of each node in a CSR matrix of full blocks."""
     if own.shape != (3 * n, 3 * n):
-        raise ParameterError(f"the matrix has shape {own.shape}, the part {n} vertices; assemble it on part.mesh")
+        raise ParameterError(
+            f"the matrix has shape {own.shape}, the mesh {n} vertices; assemble it on distributed.mesh"
+        )
     widths = np.diff(own.indptr)
     first = widths[::3]
     if (widths.reshape(-1, 3) != first[:, None]).any() or (first % 3).any():
@@ -95,7 +104,7 @@ class Rows:
     column in the whole system. ``codes`` ascend in each row, so that own columns come first.
     """
 
-    part: object
+    distributed: object
     sources: tuple  # starts (k + 1,) and neighbours of the blocks that own cells give to each vertex
     starts: np.ndarray
     codes: np.ndarray
@@ -104,20 +113,20 @@ class Rows:
     received: list  # (rank, rows, starts, places) of what others send
 
     @classmethod
-    def of(cls, part, matrix):
+    def of(cls, distributed, matrix):
         """The rows of a matrix of the own cells, as :meth:`RankMatrix.of` takes it; collective."""
-        starts, neighbours = _blocks_of(matrix, len(part.vertices))
-        comm, halo, numbers = part.comm, part.halo, part.numbers
-        n = halo.n_owned
+        starts, neighbours = _blocks_of(matrix, len(distributed.vertices))
+        comm, exchange, numbers = distributed.comm, distributed.exchange, distributed.numbers
+        n = exchange.n_owned
         first = int(numbers[0]) if n else 0
         sent = [None] * comm.size
-        for rank, run in halo.ghosts:
+        for rank, run in exchange.ghosts:
             begin, end = starts[run.start], starts[run.stop]
             sent[rank] = (np.diff(starts[run.start : run.stop + 1]), numbers[neighbours[begin:end]])
         asked = comm.alltoall(sent)
         total = comm.allreduce(n)
         received, keys = [], [np.empty(0, dtype=np.int64)]
-        for rank, mirrored in halo.mirrors:
+        for rank, mirrored in exchange.mirrors:
             widths, columns = asked[rank]
             here = (columns >= first) & (columns < first + n)
             codes = np.where(here, columns - first, n + columns)
@@ -133,13 +142,13 @@ class Rows:
             (rank, mirrored, where, _places(merged_starts, merged, rows, codes))
             for rank, mirrored, where, rows, codes in received
         ]
-        return cls(part, (starts, neighbours), merged_starts, merged, own, other, places)
+        return cls(distributed, (starts, neighbours), merged_starts, merged, own, other, places)
 
     def filled(self, data):
         """The PETSc matrix with the values ``data`` of the own cells and of all others; collective."""
-        (starts, neighbours), comm, halo = self.sources, self.part.comm, self.part.halo
+        (starts, neighbours), comm, exchange = self.sources, self.distributed.comm, self.distributed.exchange
         requests = []
-        for rank, run in halo.ghosts:
+        for rank, run in exchange.ghosts:
             requests.append(comm.Isend(data[9 * starts[run.start] : 9 * starts[run.stop]], dest=rank))
         buffers = []
         for rank, mirrored, where, places in self.received:
@@ -148,12 +157,12 @@ class Rows:
             buffers.append((mirrored, where, places, buffer))
         inner, outer = np.zeros(9 * self.own[-1]), np.zeros(9 * self.other[-1])
         target = (self.starts, self.own, self.other, inner, outer)
-        _add_own(starts, neighbours, self.part.numbers, halo.n_owned, data, self.codes, *target)
+        _add_own(starts, neighbours, self.distributed.numbers, exchange.n_owned, data, self.codes, *target)
         for request in requests:
             request.Wait()
         for mirrored, where, places, buffer in buffers:
             _add_received(mirrored, where, places, buffer, *target)
-        n = halo.n_owned
+        n = exchange.n_owned
         is_own = self.codes < n
         sides = [(*_expanded(self.own, self.codes[is_own]), inner)]
         if comm.size > 1:

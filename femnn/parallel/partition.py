@@ -1,10 +1,16 @@
 """Cells divided among ranks so that each has the same work: METIS on the graph of neighbouring cells."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import coo_array
 
 from femnn.exceptions import MissingExtraError, ParameterError
 from femnn.geometry.mesh import hexahedra
+from femnn.interfaces.split import Interface
+from femnn.quadrature.rule import Rule
 
 #: What a cell costs besides its integration points, in points: scatter, exchange and its share of the solution.
 FIXED_COST = 25
@@ -13,7 +19,7 @@ FIXED_COST = 25
 _CHUNK = 100_000
 
 
-def points_per_cell(mesh, rule):
+def points_per_cell(mesh: Any, rule: Rule) -> np.ndarray:
     """Integration points (n,) of each cell of a ``skfem.MeshHex``, 0 where a rule skips it."""
     counts = np.zeros(mesh.nelements, dtype=np.int64)
     vertices = hexahedra(mesh)
@@ -23,12 +29,14 @@ def points_per_cell(mesh, rule):
     return counts
 
 
-def cell_costs(mesh, rule, fixed=FIXED_COST):
+def cell_costs(mesh: Any, rule: Rule, fixed: int = FIXED_COST) -> np.ndarray:
     """Work (n,) of each cell in units of one integration point: its points and a fixed share."""
     return points_per_cell(mesh, rule) + fixed
 
 
-def partition(mesh, ranks, costs=None, interfaces=()):
+def partition(
+    mesh: Any, ranks: int, costs: ArrayLike | None = None, interfaces: Sequence[Interface] = ()
+) -> np.ndarray:
     """The rank of each cell.
 
     Parameters
@@ -78,7 +86,7 @@ def partition(mesh, ranks, costs=None, interfaces=()):
     return part
 
 
-def imbalance(part, costs, ranks):
+def imbalance(part: np.ndarray, costs: np.ndarray, ranks: int) -> float:
     """How much more than the mean the busiest rank has: 0.05 is 5 %."""
     loads = np.bincount(part, weights=costs, minlength=ranks)
     return float(loads.max() / loads.mean() - 1.0)

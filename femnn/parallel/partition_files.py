@@ -4,12 +4,13 @@ import hashlib
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from femnn.exceptions import MeshError
 from femnn.io.atomic import atomic_write
-from femnn.parallel.local_mesh import Share, fingerprint
+from femnn.parallel.local_mesh import LocalMesh, fingerprint
 from femnn.parallel.ranks import together, world
 
 
@@ -18,7 +19,7 @@ def file_name(rank, ranks):
     return f"part-{rank}-of-{ranks}.npz"
 
 
-def digest(path):
+def digest(path: str | Path) -> str:
     """Fingerprint of a file, read piece by piece."""
     found = hashlib.sha256()
     with open(path, "rb") as file:
@@ -27,20 +28,25 @@ def digest(path):
     return found.hexdigest()
 
 
-def write_share(folder, rank, ranks, share, source=""):
+def write_local_mesh(folder: str | Path, rank: int, ranks: int, local_mesh: LocalMesh, source: str = "") -> Path:
     """Write what one rank gets, whole or not at all; ``source`` is the :func:`digest` of the mesh file."""
-    arrays = {"cells": share.cells, "vertices": share.vertices, "points": share.points, "corners": share.corners}
-    arrays |= {f"boundary {name}": corners for name, corners in share.boundaries.items()}
-    for number, sides in enumerate(share.interfaces):
+    arrays: dict[str, Any] = {
+        "cells": local_mesh.cells,
+        "vertices": local_mesh.vertices,
+        "points": local_mesh.points,
+        "corners": local_mesh.corners,
+    }
+    arrays |= {f"boundary {name}": corners for name, corners in local_mesh.boundaries.items()}
+    for number, sides in enumerate(local_mesh.interfaces):
         arrays |= {f"interface {number} {part}": side for part, side in zip(_SIDES, sides, strict=True)}
     card = {
-        "n_cells": int(share.n_cells),
-        "n_vertices": int(share.n_vertices),
-        "mesh_id": share.mesh_id,
+        "n_cells": int(local_mesh.n_cells),
+        "n_vertices": int(local_mesh.n_vertices),
+        "mesh_id": local_mesh.mesh_id,
         "source": source,
         "rank": rank,
         "ranks": ranks,
-        "interfaces": len(share.interfaces),
+        "interfaces": len(local_mesh.interfaces),
     }
     path = Path(folder) / file_name(rank, ranks)
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
@@ -48,7 +54,7 @@ def write_share(folder, rank, ranks, share, source=""):
     return path
 
 
-def read_share(folder, mesh=None, comm=None):
+def read_local_mesh(folder: str | Path, mesh: Any = None, comm: Any = None) -> LocalMesh:
     """The Share of this rank from the files of a partition; collective.
 
     Parameters
@@ -71,13 +77,13 @@ def read_share(folder, mesh=None, comm=None):
             expected = _identity(mesh)
     expected = comm.bcast(expected)
     with together(comm):
-        share, card = _read(Path(folder), comm.rank, comm.size)
+        local_mesh, card = _read(Path(folder), comm.rank, comm.size)
         if expected is not None and card[expected[0]] != expected[1]:
             raise MeshError(
                 f"{folder} is a partition of another mesh: fingerprint {card[expected[0]][:12] or 'none'}, the mesh "
                 f"given has {expected[1][:12]}; run `femnn partition` again on this mesh"
             )
-    return share
+    return local_mesh
 
 
 _SIDES = ("pairs", "minus", "plus")
@@ -105,7 +111,7 @@ def _read(folder, rank, ranks):
             boundaries = {name.partition(" ")[2]: file[name] for name in file.files if name.startswith("boundary ")}
             sides = [tuple(file[f"interface {i} {part}"] for part in _SIDES) for i in range(card["interfaces"])]
             arrays = [file[name] for name in ("cells", "vertices", "points", "corners")]
-            share = Share(*arrays, card["n_cells"], card["n_vertices"], card["mesh_id"], boundaries, sides)
+            local_mesh = LocalMesh(*arrays, card["n_cells"], card["n_vertices"], card["mesh_id"], boundaries, sides)
     except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise MeshError(f"{path} is damaged: {error}; run `femnn partition` again") from error
-    return share, card
+    return local_mesh, card

@@ -6,6 +6,8 @@ import os
 import pickle
 import sys
 import traceback
+from collections.abc import Iterator
+from typing import Any
 
 import numba
 
@@ -15,7 +17,7 @@ DEBIAN = "python3-petsc4py python3-mpi4py openmpi-bin"
 
 
 @functools.cache
-def world():
+def world() -> Any:
     """All ranks of this program: mpi4py's communicator, with PETSc started on it.
 
     The first call also divides the cores among the ranks of a machine (unless ``NUMBA_NUM_THREADS`` is set), and sees
@@ -44,7 +46,7 @@ def world():
     return comm
 
 
-def petsc():
+def petsc() -> Any:
     """The module ``petsc4py.PETSc``, started."""
     world()
     from petsc4py import PETSc
@@ -53,7 +55,7 @@ def petsc():
 
 
 @contextlib.contextmanager
-def together(comm):
+def together(comm: Any) -> Iterator[None]:
     """What one rank raises in the block, all raise when they leave it: no rank waits for one that has given up.
 
     The block must not communicate. The others get the error of the lowest rank that has one, or a :class:`FemnnError`

@@ -3,11 +3,14 @@
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from femnn.checks import vector
-from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.checks import one_of, vector
+from femnn.exceptions import ConvergenceError
+from femnn.parallel.matrix import RankMatrix
 from femnn.parallel.ranks import petsc
 from femnn.solvers.linear.solve import Solution
 
@@ -34,23 +37,32 @@ OPTIONS = {
 
 @dataclass(frozen=True, repr=False)
 class RankSolution(Solution):
-    """As :class:`femnn.Solution`: ``x`` is the vector on this rank's part, ``n_free`` counts those of all ranks."""
+    """As :class:`femnn.Solution`: ``x`` is the vector on this rank, ``n_free`` counts those of all ranks."""
 
     def __repr__(self):
         text = f"{self.method}: {self.n_free:,} free degrees of freedom, {self.iterations} iterations, relative "
         return f"{text}residual {self.residual:.1e}, {self.seconds:.2f} s"
 
 
-def solve(K, f, fixed=None, values=0.0, method="gamg", rtol=1e-8, max_iterations=300, overwrite=False):
+def solve(
+    K: RankMatrix,
+    f: ArrayLike,
+    fixed: Any = None,
+    values: ArrayLike = 0.0,
+    method: str = "gamg",
+    rtol: float = 1e-8,
+    max_iterations: int = 300,
+    overwrite: bool = False,
+) -> RankSolution:
     """Solve ``K x = f`` with prescribed values over all ranks, and check the result; collective.
 
     Parameters
     ----------
     K : RankMatrix
     f : (n_dofs,)
-        Load, a vector on the part: ``part.sum`` of what was assembled on ``part.mesh``.
+        Load, a vector on this rank: ``distributed.sum`` of what was assembled on ``distributed.mesh``.
     fixed, values
-        Prescribed degrees of freedom of the part, ghosts included, and what they are prescribed, as in
+        Prescribed degrees of freedom of this rank, ghosts included, and what they are prescribed, as in
         :func:`femnn.solve`.
     method
         ``"gamg"``: conjugate gradients with smoothed aggregation (PETSc's GAMG) and the rigid-body modes; for positive
@@ -74,27 +86,28 @@ def solve(K, f, fixed=None, values=0.0, method="gamg", rtol=1e-8, max_iterations
         If the result misses ``rtol``, on all ranks; carries the last iterate.
     """
     started = time.perf_counter()
-    part = K.part
-    if method not in METHODS:
-        raise ParameterError(f"method={method!r} is not one of {', '.join(METHODS)}")
-    given, is_fixed = part.agreed(fixed, values)
-    own = 3 * part.n_owned
+    distributed = K.distributed
+    one_of("method", method, METHODS)
+    given, is_fixed = distributed.prescribed(fixed, values)
+    own = 3 * distributed.n_owned
     matrix = K.petsc if overwrite else K.petsc.copy()
     x, b = matrix.createVecs()
     x.setArray(np.where(is_fixed, given, 0.0)[:own])
-    b.setArray(vector(f, part.n_dofs, "f")[:own])
-    rows = (3 * part.numbers[:, None] + np.arange(3)).ravel()[:own][is_fixed[:own]]
+    b.setArray(vector(f, distributed.n_dofs, "f")[:own])
+    rows = (3 * distributed.numbers[:, None] + np.arange(3)).ravel()[:own][is_fixed[:own]]
     matrix.zeroRowsColumns(rows.astype(petsc().IntType), 1.0, x, b)
-    scale = _free_norm(part, b, is_fixed)
-    residuals = [0.0] if scale == 0.0 else _iterated(part, matrix, x, b, is_fixed, method, rtol * scale, max_iterations)
+    scale = _free_norm(distributed, b, is_fixed)
+    residuals = (
+        [0.0] if scale == 0.0 else _iterated(distributed, matrix, x, b, is_fixed, method, rtol * scale, max_iterations)
+    )
     relative = tuple(float(norm / (scale or 1.0)) for norm in residuals)
     found = K.vector(x)
-    n_free = part.comm.allreduce(int((~is_fixed[:own]).sum()))
+    n_free = distributed.comm.allreduce(int((~is_fixed[:own]).sum()))
     seconds = time.perf_counter() - started
     if not relative[-1] <= rtol:
         raise ConvergenceError(
             f"{method} stopped at a relative residual of {relative[-1]:.1e} after {len(relative) - 1} iterations, "
-            f"asked for {rtol:.1e}; hold every part of the structure, raise rtol or max_iterations, or pass "
+            f"the target is {rtol:.1e}; hold every part of the structure, raise rtol or max_iterations, or pass "
             "method='mumps' where the matrix is not positive definite",
             found,
             np.array(relative),
@@ -102,10 +115,10 @@ def solve(K, f, fixed=None, values=0.0, method="gamg", rtol=1e-8, max_iterations
     return RankSolution(found, method, len(relative) - 1, relative[-1], relative, seconds, n_free)
 
 
-def _iterated(part, matrix, x, b, is_fixed, method, enough, most):
+def _iterated(distributed, matrix, x, b, is_fixed, method, enough, most):
     """Iterate until the residual is ``enough``; its norm at the start and after each iteration."""
-    ksp = _solver(part, matrix, method)
-    with _products(part.comm.size):
+    ksp = _solver(distributed, matrix, method)
+    with _products(distributed.comm.size):
         ksp.setUp()
     missed, norms = b.duplicate(), []
     ksp.setMonitor(lambda _, number, norm: norms.append(norm) if number or not norms else None)
@@ -116,7 +129,7 @@ def _iterated(part, matrix, x, b, is_fixed, method, enough, most):
             ksp.solve(b, x)
             matrix.mult(x, missed)
             missed.aypx(-1.0, b)
-            norms[-1] = _free_norm(part, missed, is_fixed)
+            norms[-1] = _free_norm(distributed, missed, is_fixed)
             if norms[-1] <= enough or ksp.getConvergedReason() < 0:
                 break
     finally:
@@ -138,9 +151,9 @@ def _products(ranks):
             options.delValue(_PRODUCT[0])
 
 
-def _solver(part, matrix, method):
+def _solver(distributed, matrix, method):
     module = petsc()
-    ksp = module.KSP().create(part.comm)
+    ksp = module.KSP().create(distributed.comm)
     ksp.setOptionsPrefix("femnn_")
     ksp.setOperators(matrix)
     pc = ksp.getPC()
@@ -151,7 +164,7 @@ def _solver(part, matrix, method):
         pc.setFactorSolverType("mumps")
     else:
         matrix.setOption(module.Mat.Option.SPD, True)
-        matrix.setNearNullSpace(_rigid_body_modes(part, matrix))
+        matrix.setNearNullSpace(_rigid_body_modes(distributed, matrix))
         ksp.setType("cg")
         pc.setType("gamg")
         options = module.Options("femnn_")
@@ -164,14 +177,14 @@ def _solver(part, matrix, method):
     return ksp
 
 
-def _rigid_body_modes(part, matrix):
+def _rigid_body_modes(distributed, matrix):
     coordinates = matrix.createVecLeft()
     coordinates.setBlockSize(3)
-    coordinates.setArray(np.ascontiguousarray(part.mesh.p[:, : part.n_owned].T).ravel())
+    coordinates.setArray(np.ascontiguousarray(distributed.mesh.p[:, : distributed.n_owned].T).ravel())
     return petsc().NullSpace().createRigidBody(coordinates)
 
 
-def _free_norm(part, vec, is_fixed):
+def _free_norm(distributed, vec, is_fixed):
     own = vec.getArray(readonly=True)
     free = own[~is_fixed[: len(own)]]
-    return float(np.sqrt(part.comm.allreduce(float(free @ free))))
+    return float(np.sqrt(distributed.comm.allreduce(float(free @ free))))

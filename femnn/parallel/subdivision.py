@@ -12,7 +12,7 @@ from skfem.refdom import RefHex
 from femnn.exceptions import ParameterError
 from femnn.geometry.hexahedron import shape_functions
 from femnn.geometry.mesh import hexahedra
-from femnn.parallel.local_mesh import Share, fingerprint
+from femnn.parallel.local_mesh import LocalMesh, fingerprint
 
 # The corners of the reference cube in scikit-fem's order.
 _CORNERS = np.array([(1, 1, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)])
@@ -53,7 +53,7 @@ def subdivided(coarse, part, rank, n):
         chunk = slice(start, start + 100_000)
         points[:, chunk] = np.einsum("av,vai->iv", values[:, place[chunk]], corners[own[chunk]])
     local = inverse.reshape(names.shape)[:, _fine_cells(n)].reshape(-1, 8).T
-    return Share(
+    return LocalMesh(
         (cells[:, None] * n**3 + np.arange(n**3)).ravel(),
         vertices,
         points,

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 
-class Stages:
+class Timing:
     """Measures stages that all ranks go through together.
 
     Attributes

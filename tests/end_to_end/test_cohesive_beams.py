@@ -13,8 +13,8 @@ from support.locations import ROOT
 import femnn
 from femnn.cohesive import ContactCohesive
 from femnn.exceptions import ConvergenceError, FemnnWarning, OutsideRangeError, ParameterError, StateError
-from femnn.interfaces.bases import InterfaceBases
-from femnn.solvers.linear.solve import solve
+from femnn.interfaces import InterfaceBases
+from femnn.solvers import solve
 from femnn.validation.delamination import (
     Beam,
     Setup,

@@ -8,9 +8,8 @@ from support.properties import rotation
 import femnn
 from femnn.cohesive import separation_paths
 from femnn.exceptions import MeshError, ParameterError
-from femnn.interfaces.bases import InterfaceBases
-from femnn.interfaces.elements import InterfaceElements, SparseSum, facet_gauss, facet_newton_cotes
-from femnn.interfaces.split import Interface
+from femnn.interfaces import Interface, InterfaceBases, InterfaceElements, facet_gauss, facet_newton_cotes
+from femnn.interfaces.elements import SparseSum
 
 LAW = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0, friction=0.4)
 

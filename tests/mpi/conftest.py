@@ -18,7 +18,7 @@ else:
 
 @pytest.fixture(scope="session")
 def comm():
-    from femnn.parallel.ranks import world
+    from femnn.parallel import world
 
     return world()
 
@@ -37,7 +37,7 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     if report.failed and "OMPI_COMM_WORLD_SIZE" in os.environ:
-        from femnn.parallel.ranks import world
+        from femnn.parallel import world
 
         sys.stdout.flush()
         print(f"rank {world().rank}: {item.nodeid} failed\n{report.longreprtext}", file=sys.__stderr__, flush=True)

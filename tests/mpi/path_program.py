@@ -17,11 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.structures import RULE, Damage, beam, pulled
 
 import femnn
-from femnn.parallel import checkpoint
-from femnn.parallel.distributed_mesh import Part
-from femnn.parallel.problem import RankProblem
-from femnn.parallel.ranks import world
-from femnn.parallel.solver import solve
+from femnn.parallel import DistributedMesh, RankProblem, checkpoint, solve, world
 
 parser = argparse.ArgumentParser()
 parser.add_argument("checkpoint")
@@ -32,9 +28,9 @@ options = parser.parse_args()
 
 comm = world()
 last = comm.rank == comm.size - 1
-part = Part.of(beam() if comm.rank == 0 else None)
-problem = RankProblem(part, femnn.Solid(part.mesh, RULE, Damage()))
-u, t = np.zeros(part.n_dofs), 0.0
+distributed = DistributedMesh.of(beam() if comm.rank == 0 else None)
+problem = RankProblem(distributed, femnn.Solid(distributed.mesh, RULE, Damage()))
+u, t = np.zeros(distributed.n_dofs), 0.0
 if options.go_on:
     u, t, _ = checkpoint.load(options.checkpoint, problem)
 done = []
@@ -52,8 +48,8 @@ def after(step):
 times = [time for time in (0.25, 0.5, 0.75, 1.0) if time > t]
 path = femnn.newton(
     problem,
-    np.zeros(part.n_dofs),
-    *pulled(part.mesh, 1e-2),
+    np.zeros(distributed.n_dofs),
+    *pulled(distributed.mesh, 1e-2),
     steps=times,
     initial=u,
     start=t,
@@ -61,6 +57,6 @@ path = femnn.newton(
     callback=after,
     progress=False,
 )
-work = part.dot(path.u, path.u)
+work = distributed.dot(path.u, path.u)
 if comm.rank == 0:
     print(f"t = {path.t:g}, u · u = {work:.15e}")

@@ -81,10 +81,10 @@ def femnn(*arguments):
 
 READ = """
 import sys
-from femnn.parallel.distributed_mesh import Part
-part = Part.read(sys.argv[1], mesh=sys.argv[2])
-cells = part.comm.allreduce(len(part.cells))
-if part.comm.rank == 0:
+from femnn.parallel import DistributedMesh
+distributed = DistributedMesh.read(sys.argv[1], mesh=sys.argv[2])
+cells = distributed.comm.allreduce(len(distributed.cells))
+if distributed.comm.rank == 0:
     print(cells, "cells")
 """
 
@@ -127,7 +127,7 @@ def test_more_ranks_than_cells(tmp_path):
 
 @pytest.mark.parametrize("missing", ["mpi4py", "petsc4py"])
 def test_what_is_missing_is_named(missing):
-    program = f"import sys; sys.modules['{missing}'] = None; from femnn.parallel.ranks import world; world()"
+    program = f"import sys; sys.modules['{missing}'] = None; from femnn.parallel import world; world()"
     done = run("-c", program)
     assert "MissingExtraError" in done.stderr
     assert "pip install 'femnn[mpi]'" in done.stderr

@@ -9,10 +9,7 @@ import femnn
 from femnn.exceptions import ConvergenceError, MeshError, ParameterError
 from femnn.geometry import read_mesh
 from femnn.io.locations import data_folder
-from femnn.parallel.distributed_mesh import Part
-from femnn.parallel.matrix import assemble_elasticity
-from femnn.parallel.partition import cell_costs
-from femnn.parallel.solver import solve
+from femnn.parallel import DistributedMesh, assemble_elasticity, cell_costs, solve
 
 YOUNG, POISSON, WEIGHT = 210e9, 0.3, (3e3, 0.0, -77e3)
 
@@ -22,10 +19,10 @@ def on_rank_0(comm, mesh):
     return (mesh, cell_costs(mesh, RULE)) if comm.rank == 0 else (None, None)
 
 
-def solved(part, boundary, **options):
-    matrix = assemble_elasticity(part, RULE, YOUNG, POISSON)
-    force = part.sum(femnn.assemble_body_force(part.mesh, RULE, WEIGHT))
-    return solve(matrix, force, part.dofs_on(boundary), **options)
+def solved(distributed, boundary, **options):
+    matrix = assemble_elasticity(distributed, RULE, YOUNG, POISSON)
+    force = distributed.sum(femnn.assemble_body_force(distributed.mesh, RULE, WEIGHT))
+    return solve(matrix, force, distributed.dofs_on(boundary), **options)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +31,12 @@ def bracket():
 
 
 @pytest.fixture(scope="module")
-def part(comm, bracket):
-    return Part.of(*on_rank_0(comm, bracket), comm=comm)
+def distributed(comm, bracket):
+    return DistributedMesh.of(*on_rank_0(comm, bracket), comm=comm)
 
 
-def test_the_bracket_moves_as_on_one_rank(comm, bracket, part):
-    found = part.gathered(solved(part, "fixed", rtol=1e-10).x)
+def test_the_bracket_moves_as_on_one_rank(comm, bracket, distributed):
+    found = distributed.gathered(solved(distributed, "fixed", rtol=1e-10).x)
     if comm.rank == 0:
         matrix = femnn.assemble_elasticity(bracket, RULE, YOUNG, POISSON)
         force = femnn.assemble_body_force(bracket, RULE, WEIGHT)
@@ -49,9 +46,9 @@ def test_the_bracket_moves_as_on_one_rank(comm, bracket, part):
         assert difference(found, expected) < 1e-8
 
 
-def test_iterations_hardly_depend_on_the_ranks(comm, alone, bracket, part):
-    together = solved(part, "fixed")
-    one = solved(Part.of(bracket, comm=alone), "fixed")
+def test_iterations_hardly_depend_on_the_ranks(comm, alone, bracket, distributed):
+    together = solved(distributed, "fixed")
+    one = solved(DistributedMesh.of(bracket, comm=alone), "fixed")
     assert abs(together.iterations - one.iterations) <= 2
     assert together.residual <= 1e-8
     assert together.n_free == one.n_free
@@ -59,44 +56,46 @@ def test_iterations_hardly_depend_on_the_ranks(comm, alone, bracket, part):
 
 def test_the_matrix_is_the_sum_of_all_cells(comm):
     mesh = beam()
-    part = Part.of(*on_rank_0(comm, mesh), comm=comm)
-    matrix = assemble_elasticity(part, RULE, YOUNG, POISSON)
+    distributed = DistributedMesh.of(*on_rank_0(comm, mesh), comm=comm)
+    matrix = assemble_elasticity(distributed, RULE, YOUNG, POISSON)
     x = np.random.default_rng(1).normal(size=(mesh.nvertices, 3))
-    found = part.gathered(matrix @ x[part.vertices].ravel())
+    found = distributed.gathered(matrix @ x[distributed.vertices].ravel())
     expected = femnn.assemble_elasticity(mesh, RULE, YOUNG, POISSON)
     if comm.rank == 0:
         assert difference(found, expected @ x.ravel()) < 1e-13
     assert matrix.shape == expected.shape
 
 
-def test_parts_divide_the_mesh(comm, part, bracket):
-    cells = np.concatenate(comm.allgather(part.cells))
+def test_parts_divide_the_mesh(comm, distributed, bracket):
+    cells = np.concatenate(comm.allgather(distributed.cells))
     np.testing.assert_array_equal(np.sort(cells), np.arange(bracket.nelements))
-    owned = np.concatenate(comm.allgather(part.vertices[: part.n_owned]))
+    owned = np.concatenate(comm.allgather(distributed.vertices[: distributed.n_owned]))
     np.testing.assert_array_equal(np.sort(owned), np.arange(bracket.nvertices))
-    np.testing.assert_array_equal(part.mesh.p, bracket.p[:, part.vertices])
-    np.testing.assert_array_equal(part.vertices[part.mesh.t], bracket.t[:, part.cells])
-    assert (np.diff(part.numbers) > 0).all() or comm.rank > 0
+    np.testing.assert_array_equal(distributed.mesh.p, bracket.p[:, distributed.vertices])
+    np.testing.assert_array_equal(distributed.vertices[distributed.mesh.t], bracket.t[:, distributed.cells])
+    assert (np.diff(distributed.numbers) > 0).all() or comm.rank > 0
 
 
-def test_sums_and_inner_products_are_those_of_the_whole(comm, part, bracket):
-    volumes = femnn.assemble_body_force(part.mesh, RULE, (0.0, 0.0, 1.0))
-    found = part.sum(volumes)
+def test_sums_and_inner_products_are_those_of_the_whole(comm, distributed, bracket):
+    volumes = femnn.assemble_body_force(distributed.mesh, RULE, (0.0, 0.0, 1.0))
+    found = distributed.sum(volumes)
     expected = femnn.assemble_body_force(bracket, RULE, (0.0, 0.0, 1.0))
-    own = expected.reshape(-1, 3)[part.vertices].ravel()
+    own = expected.reshape(-1, 3)[distributed.vertices].ravel()
     assert np.abs(found - own).max() < 1e-12 * expected.max()
-    assert part.dot(found, found) == pytest.approx(expected @ expected, rel=1e-12)
+    assert distributed.dot(found, found) == pytest.approx(expected @ expected, rel=1e-12)
 
 
 def test_prescribed_displacements_and_mumps(comm):
     mesh = beam()
-    part = Part.of(*on_rank_0(comm, mesh), comm=comm)
-    matrix = assemble_elasticity(part, RULE, YOUNG, POISSON)
-    ends = np.concatenate([part.dofs_on("held"), part.dofs_on("pulled")])
+    distributed = DistributedMesh.of(*on_rank_0(comm, mesh), comm=comm)
+    matrix = assemble_elasticity(distributed, RULE, YOUNG, POISSON)
+    ends = np.concatenate([distributed.dofs_on("held"), distributed.dofs_on("pulled")])
     # a homogeneous strain, prescribed at both ends, with Poisson's ratio zero left out: compared with the serial one
-    values = 1e-3 * np.repeat(part.mesh.p[0], 3)
-    found = part.gathered(solve(matrix, np.zeros(part.n_dofs), ends, values, method="mumps", rtol=1e-11).x)
-    again = part.gathered(solve(matrix, np.zeros(part.n_dofs), ends, values, rtol=1e-11).x)
+    values = 1e-3 * np.repeat(distributed.mesh.p[0], 3)
+    found = distributed.gathered(
+        solve(matrix, np.zeros(distributed.n_dofs), ends, values, method="mumps", rtol=1e-11).x
+    )
+    again = distributed.gathered(solve(matrix, np.zeros(distributed.n_dofs), ends, values, rtol=1e-11).x)
     if comm.rank == 0:
         K = femnn.assemble_elasticity(mesh, RULE, YOUNG, POISSON)
         fixed = np.repeat(np.isin(mesh.p[0], (0.0, 2.0)), 3)
@@ -108,35 +107,35 @@ def test_prescribed_displacements_and_mumps(comm):
 def test_more_ranks_than_cells_are_refused_everywhere(comm):
     mesh = skfem.MeshHex().refined(0)
     if comm.size == 1:
-        assert Part.of(mesh, comm=comm).mesh.nelements == 1
+        assert DistributedMesh.of(mesh, comm=comm).mesh.nelements == 1
         return
     with pytest.raises(ParameterError, match=f"{comm.size} ranks cannot share 1 cells"):
-        Part.of(mesh if comm.rank == 0 else None, comm=comm)
+        DistributedMesh.of(mesh if comm.rank == 0 else None, comm=comm)
 
 
 def test_a_rank_for_each_cell(comm):
     mesh = skfem.MeshHex.init_tensor(np.linspace(0, 1, comm.size + 1), [0.0, 1.0], [0.0, 1.0])
-    part = Part.of(mesh if comm.rank == 0 else None, comm=comm)
-    assert part.mesh.nelements == 1
+    distributed = DistributedMesh.of(mesh if comm.rank == 0 else None, comm=comm)
+    assert distributed.mesh.nelements == 1
 
 
 def test_what_is_not_held_is_reported_on_all_ranks(comm):
-    part = Part.of(*on_rank_0(comm, beam()), comm=comm)
-    matrix = assemble_elasticity(part, RULE, YOUNG, POISSON)
-    force = part.sum(femnn.assemble_body_force(part.mesh, RULE, WEIGHT))
+    distributed = DistributedMesh.of(*on_rank_0(comm, beam()), comm=comm)
+    matrix = assemble_elasticity(distributed, RULE, YOUNG, POISSON)
+    force = distributed.sum(femnn.assemble_body_force(distributed.mesh, RULE, WEIGHT))
     with pytest.raises(ConvergenceError, match="hold every part"):
         solve(matrix, force, max_iterations=20)
 
 
 def test_supports_that_ranks_do_not_agree_on_are_refused(comm):
-    part = Part.of(*on_rank_0(comm, beam()), comm=comm)
-    ghosts = 3 * np.arange(part.n_owned, len(part.vertices))
-    matrix = assemble_elasticity(part, RULE, YOUNG, POISSON)
+    distributed = DistributedMesh.of(*on_rank_0(comm, beam()), comm=comm)
+    ghosts = 3 * np.arange(distributed.n_owned, len(distributed.vertices))
+    matrix = assemble_elasticity(distributed, RULE, YOUNG, POISSON)
     if comm.size > 1:
         with pytest.raises(ParameterError, match="prescribed on one rank and free on another"):
-            solve(matrix, np.zeros(part.n_dofs), ghosts)
+            solve(matrix, np.zeros(distributed.n_dofs), ghosts)
 
 
-def test_unknown_boundaries_are_named(comm, part):
+def test_unknown_boundaries_are_named(comm, distributed):
     with pytest.raises(MeshError, match="there is no boundary 'clamped'"):
-        part.vertices_on("clamped")
+        distributed.vertices_on("clamped")

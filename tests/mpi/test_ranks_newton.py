@@ -9,10 +9,7 @@ from support.structures import RULE, beam, cut_beam, difference, pulled, steel
 
 import femnn
 from femnn.exceptions import ConvergenceError, StateError
-from femnn.parallel import checkpoint
-from femnn.parallel.distributed_mesh import Part
-from femnn.parallel.problem import RankProblem
-from femnn.parallel.solver import solve
+from femnn.parallel import DistributedMesh, RankProblem, checkpoint, solve
 
 FAR = 1e-2
 accurate = partial(solve, rtol=1e-11, overwrite=True)
@@ -27,12 +24,15 @@ def folder(comm, tmp_path_factory):
 
 def plastic(comm, mesh, law=None):
     """The plastic beam on all ranks: problem, supports and their values."""
-    part = Part.of(mesh, comm=comm)
-    return (RankProblem(part, femnn.Solid(part.mesh, RULE, law or steel())), *pulled(part.mesh, FAR))
+    distributed = DistributedMesh.of(mesh, comm=comm)
+    return (
+        RankProblem(distributed, femnn.Solid(distributed.mesh, RULE, law or steel())),
+        *pulled(distributed.mesh, FAR),
+    )
 
 
 def follow(problem, fixed, values, solver=accurate, **options):
-    load = np.zeros(problem.part.n_dofs)
+    load = np.zeros(problem.distributed.n_dofs)
     return femnn.newton(problem, load, fixed, values, solver=solver, progress=False, **options)
 
 
@@ -52,7 +52,7 @@ def test_a_plastic_beam_is_that_of_one_rank(comm, folder, expected):
     file = folder / "plastic.safetensors"
     path = follow(problem, *held, steps=4, callback=checkpoint.saver(file, problem))
     assert [step.iterations for step in path.steps] == [step.iterations for step in expected[0].steps]
-    found = problem.part.gathered(path.u)
+    found = problem.distributed.gathered(path.u)
     if comm.rank == 0:
         assert difference(found, expected[0].u) < 1e-8
         assert expected[1][:, 6].max() > 1e-3
@@ -71,14 +71,14 @@ def test_another_number_of_ranks_goes_on(comm, alone, folder, expected):
     restart = checkpoint.load(folder / "one", problem)
     assert restart.t == 0.5
     path = follow(problem, *held, steps=[0.75, 1.0], initial=restart.u, start=restart.t)
-    found = problem.part.gathered(path.u)
+    found = problem.distributed.gathered(path.u)
     # and back: from all ranks to one
     checkpoint.save(folder / "all", problem, path.u, path.t)
     if comm.rank == 0:
         assert difference(found, expected[0].u) < 1e-8
         problem, *held = plastic(alone, beam())
         restart = checkpoint.load(folder / "all", problem)
-        assert difference(problem.part.gathered(restart.u), expected[0].u) < 1e-8
+        assert difference(problem.distributed.gathered(restart.u), expected[0].u) < 1e-8
         order = np.argsort(np.concatenate([
             np.repeat(g.cells, s.shape[1]) for g, s in zip(problem.problem.groups, problem.problem.states, strict=True)
         ]), kind="stable")  # fmt: skip
@@ -118,15 +118,15 @@ def test_a_law_without_an_answer_on_one_rank_cuts_the_step_on_all(comm):
 def cut(comm):
     """The beam with a cohesive interface on all ranks."""
     interface = femnn.Interface.split(beam(), "cut")
-    part = Part.of(interface.mesh, interfaces=[interface], comm=comm)
-    return RankProblem(part, cut_beam(part.mesh, part.interface())), interface, part
+    distributed = DistributedMesh.of(interface.mesh, interfaces=[interface], comm=comm)
+    return RankProblem(distributed, cut_beam(distributed.mesh, distributed.interface())), interface, distributed
 
 
 def test_a_cohesive_interface_opens_as_on_one_rank(comm, alone, folder):
-    problem, interface, part = cut(comm)
-    fixed, values = pulled(part.mesh, 8e-4)
+    problem, interface, distributed = cut(comm)
+    fixed, values = pulled(distributed.mesh, 8e-4)
     path = follow(problem, fixed, values, direct, steps=6, callback=checkpoint.saver(folder / "cut", problem))
-    found, damage = part.gathered(path.u), comm.gather((part.sides[0][0], problem.problem.damage()[0]))
+    found, damage = distributed.gathered(path.u), comm.gather((distributed.sides[0][0], problem.problem.damage()[0]))
     if comm.rank == 0:
         whole = cut_beam(interface.mesh, interface)
         held = pulled(interface.mesh, 8e-4)
@@ -143,19 +143,19 @@ def test_a_cohesive_interface_opens_as_on_one_rank(comm, alone, folder):
         one, _, _ = cut(alone)
         restart = checkpoint.load(folder / "cut", one)
         np.testing.assert_allclose(one.problem.damage()[0], by_pair, atol=1e-12)
-        assert difference(one.part.gathered(restart.u), expected.u) < 1e-8
+        assert difference(one.distributed.gathered(restart.u), expected.u) < 1e-8
 
 
 def test_checkpoints_of_others_are_refused_on_all_ranks(comm, folder):
     problem, *_ = plastic(comm, beam())
-    zeros = np.zeros(problem.part.n_dofs)
+    zeros = np.zeros(problem.distributed.n_dofs)
     checkpoint.save(folder / "good", problem, zeros, 0.25)
     with pytest.raises(StateError, match="was written for the mesh"):
         checkpoint.load(folder / "good", plastic(comm, beam(seed=1))[0])
     with pytest.raises(StateError, match="a checkpoint goes with its laws"):
         checkpoint.load(folder / "good", plastic(comm, beam(), Weak())[0])
-    part = problem.part
-    finer = RankProblem(part, femnn.Solid(part.mesh, femnn.GaussLegendre(7), steel()))
+    distributed = problem.distributed
+    finer = RankProblem(distributed, femnn.Solid(distributed.mesh, femnn.GaussLegendre(7), steel()))
     with pytest.raises(StateError, match="a checkpoint goes with its rule"):
         checkpoint.load(folder / "good", finer)
     with pytest.raises(StateError, match="is no whole checkpoint"):
@@ -171,14 +171,14 @@ def test_checkpoints_of_others_are_refused_on_all_ranks(comm, folder):
 def test_a_checkpoint_that_fails_leaves_the_last_one(comm, folder, monkeypatch):
     problem, *_ = plastic(comm, beam())
     file = folder / "last"
-    checkpoint.save(file, problem, np.ones(problem.part.n_dofs), 0.25)
+    checkpoint.save(file, problem, np.ones(problem.distributed.n_dofs), 0.25)
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        checkpoint.save(file, problem, np.zeros(problem.part.n_dofs), 0.5)
+        checkpoint.save(file, problem, np.zeros(problem.distributed.n_dofs), 0.5)
     monkeypatch.undo()
     restart = checkpoint.load(file, problem)
     assert restart.t == 0.25

@@ -15,10 +15,17 @@ from femnn.cli import main as command
 from femnn.exceptions import MeshError, MissingExtraError, ParameterError
 from femnn.geometry import read_mesh
 from femnn.io.locations import data_folder
-from femnn.parallel.local_mesh import fingerprint, shares
-from femnn.parallel.partition import cell_costs, imbalance, partition
-from femnn.parallel.partition_files import read_share, write_share
-from femnn.parallel.subdivision import subdivided, subdivided_points
+from femnn.parallel import (
+    cell_costs,
+    fingerprint,
+    imbalance,
+    local_meshes,
+    partition,
+    read_local_mesh,
+    subdivided,
+    subdivided_points,
+    write_local_mesh,
+)
 
 RULE = femnn.AdaptiveGauss(1e-3)
 
@@ -45,10 +52,10 @@ def bracket():
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_a_subdivided_mesh_conforms_and_keeps_volume_and_boundaries(bracket, n):
-    share = subdivided(bracket, np.zeros(bracket.nelements), 0, n)
-    fine = skfem.MeshHex(share.points, share.corners)
-    assert fine.nelements == share.n_cells == bracket.nelements * n**3
-    np.testing.assert_array_equal(share.vertices, np.arange(share.n_vertices))
+    local_mesh = subdivided(bracket, np.zeros(bracket.nelements), 0, n)
+    fine = skfem.MeshHex(local_mesh.points, local_mesh.corners)
+    assert fine.nelements == local_mesh.n_cells == bracket.nelements * n**3
+    np.testing.assert_array_equal(local_mesh.vertices, np.arange(local_mesh.n_vertices))
     # inner facets have two cells, outer ones are those of the coarse mesh
     assert (fine.f2t[1] == -1).sum() == n**2 * (bracket.f2t[1] == -1).sum()
     volume = [
@@ -57,7 +64,7 @@ def test_a_subdivided_mesh_conforms_and_keeps_volume_and_boundaries(bracket, n):
     assert volume[1] == pytest.approx(volume[0], rel=1e-12)
     outer = np.sort(fine.facets[:, fine.f2t[1] == -1], axis=0).T
     for name, facets in bracket.boundaries.items():
-        corners = np.sort(share.boundaries[name], axis=1)
+        corners = np.sort(local_mesh.boundaries[name], axis=1)
         assert len(np.unique(corners, axis=0)) == n**2 * len(facets)
         assert set(map(tuple, corners)) <= set(map(tuple, outer))
 
@@ -66,10 +73,10 @@ def test_ranks_agree_on_the_vertices_between_them(bracket):
     part = np.random.default_rng(0).integers(0, 3, bracket.nelements)
     found = [subdivided(bracket, part, rank, 3) for rank in range(3)]
     where = np.full((found[0].n_vertices, 3), np.nan)
-    for share in found:
-        known = np.isfinite(where[share.vertices, 0])
-        np.testing.assert_allclose(share.points.T[known], where[share.vertices[known]], atol=1e-15)
-        where[share.vertices] = share.points.T
+    for local_mesh in found:
+        known = np.isfinite(where[local_mesh.vertices, 0])
+        np.testing.assert_allclose(local_mesh.points.T[known], where[local_mesh.vertices[known]], atol=1e-15)
+        where[local_mesh.vertices] = local_mesh.points.T
     assert np.isfinite(where).all()
     np.testing.assert_array_equal(np.sort(np.concatenate([s.cells for s in found])), np.arange(27 * bracket.nelements))
 
@@ -78,8 +85,8 @@ def test_points_of_fine_cells_are_those_of_the_rule(bracket):
     cells = np.array([5, 900, 17])
     points = subdivided_points(bracket, RULE, 2, cells)
     for cell, count in zip(cells, points, strict=True):
-        share = subdivided(bracket, np.arange(bracket.nelements) != cell, 0, 2)
-        assert count == RULE.count_points(femnn.hexahedra(skfem.MeshHex(share.points, share.corners)))
+        local_mesh = subdivided(bracket, np.arange(bracket.nelements) != cell, 0, 2)
+        assert count == RULE.count_points(femnn.hexahedra(skfem.MeshHex(local_mesh.points, local_mesh.corners)))
 
 
 # --- partitions
@@ -109,19 +116,19 @@ def test_more_ranks_than_cells_are_refused(ranks):
 
 
 def test_a_share_comes_back_from_its_file_and_only_for_its_mesh(tmp_path, bracket):
-    (share,) = shares(bracket, np.zeros(bracket.nelements), 1)
-    write_share(tmp_path, 0, 1, share)
-    back = read_share(tmp_path, bracket, Alone())
+    (local_mesh,) = local_meshes(bracket, np.zeros(bracket.nelements), 1)
+    write_local_mesh(tmp_path, 0, 1, local_mesh)
+    back = read_local_mesh(tmp_path, bracket, Alone())
     for name in ("cells", "vertices", "points", "corners"):
-        np.testing.assert_array_equal(getattr(back, name), getattr(share, name))
+        np.testing.assert_array_equal(getattr(back, name), getattr(local_mesh, name))
     assert back.mesh_id == fingerprint(bracket)
-    for name, corners in share.boundaries.items():
+    for name, corners in local_mesh.boundaries.items():
         np.testing.assert_array_equal(back.boundaries[name], corners)
     moved = skfem.MeshHex(bracket.p + 1e-9, bracket.t)
     with pytest.raises(MeshError, match="is a partition of another mesh"):
-        read_share(tmp_path, moved, Alone())
+        read_local_mesh(tmp_path, moved, Alone())
     with pytest.raises(MeshError, match="there is no partition"):
-        read_share(tmp_path / "none", None, Alone())
+        read_local_mesh(tmp_path / "none", None, Alone())
 
 
 @pytest.mark.parametrize("missing", ["mpi4py", "petsc4py"])
@@ -132,7 +139,7 @@ if {missing!r} == "petsc4py":
     sys.modules["mpi4py"] = types.ModuleType("mpi4py")
     sys.modules["mpi4py"].MPI = None
 sys.modules[{missing!r}] = None
-from femnn.parallel.ranks import world
+from femnn.parallel import world
 world()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -4,7 +4,8 @@ import numpy as np
 
 from femnn.exceptions import FemnnError
 from femnn.multiscale.rve.state import CellResponse, CellState
-from femnn.solvers.nonlinear.equilibrium import Diverged
+from femnn.solvers.nonlinear.line_search import search
+from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, diverging, iterate
 
 # Where residuals end, over the products they are sums of.
 _ROUNDING = 1e-15
@@ -15,7 +16,8 @@ _STAGNANT = 1e-9
 # Stiffness that keeps loose blocks where they are, over that of the blocks themselves.
 _LOOSE = 1e-12
 
-_MOST_CUTS = 4
+# Lengths of a step that are tried, each this part of the one before.
+_MOST_LENGTHS, _FACTOR = 5, 0.4
 
 # Of Newton's method before the cell is relaxed as often.
 _TRIES = 25
@@ -49,32 +51,38 @@ class CellEquilibrium:
     def reach(self, separation, state, spring):
         """CellResponse of one part of a step; Diverged if there is no equilibrium."""
         n, width = self._n, self._width
-        free = np.arange(n + (spring is not None))
-        x = self._begun(separation, state, spring)
-        residual, tried = self._evaluate(x, state.cracks, spring)
-        residuals = []
-        while True:
-            norm = np.linalg.norm(residual[free])
-            residuals.append(norm)
-            forces = self._crack_forces(tried)
+        free = slice(n + (spring is not None))
+
+        def iterate_at(x):
+            residual, tried = self._evaluate(x, state.cracks, spring)
+            return Iterate(x, residual, tried, np.linalg.norm(residual[free]))
+
+        def is_solved(point, norms):
+            forces = self._crack_forces(point.response)
             # where rounding keeps it from falling further, it is small enough before
-            stagnates = len(residuals) > 1 and norm >= 0.5 * residuals[-2] and norm <= _STAGNANT * forces
-            if norm <= self._rtol * forces + self._rounding(x) or stagnates:
-                break
-            if len(residuals) > self._max_iterations:
-                raise Diverged(f"the residual was still {norm:.1e} N/m", residuals)
+            stagnates = len(norms) > 1 and norms[-1] >= 0.5 * norms[-2] and norms[-1] <= _STAGNANT * forces
+            return norms[-1] <= self._rtol * forces + self._rounding(point.x) or stagnates
+
+        def advance(point, norms):
             # Newton's method circles about kinks of laws that soften there: relax for a while, then try it again
-            relaxes = (len(residuals) - 1) % (2 * _TRIES) >= _TRIES
-            matrix = self._matrix(_positive(tried.tangent) if relaxes else tried.tangent)
+            relaxes = (len(norms) - 1) % (2 * _TRIES) >= _TRIES
+            matrix = self._matrix(_positive(point.response.tangent) if relaxes else point.response.tangent)
             if spring is not None:
                 matrix[n, n] += width * spring.stiffness
-            step = np.zeros(len(x))
-            step[free] = self._solved(matrix[: len(free), : len(free)], residual[free], residuals)
-            goal = np.inf if relaxes else norm
-            x, residual, tried = self._searched(x, step, free, goal, state.cracks, spring, residuals)
-        follow = self._following(self._matrix(tried.tangent), residuals)
+            step = np.zeros(len(point.x))
+            step[free] = self._solved(matrix[free, free], point.residual[free])
+            return search(
+                lambda length: iterate_at(point.x - length * step),
+                lambda tried: relaxes or tried.norm < point.norm,
+                most=_MOST_LENGTHS,
+                factor=_FACTOR,
+            )
+
+        start = iterate_at(self._begun(separation, state, spring))
+        (x, _, tried, *_), norms = iterate(start, is_solved, advance, self._max_iterations, "N/m")
+        follow = self._following(self._matrix(tried.tangent))
         new = CellState(x, follow, tried.state)
-        return CellResponse(self.forces(x)[-2:] / width, self.homogenised(follow), new, tried, len(residuals) - 1, 0)
+        return CellResponse(self.forces(x)[-2:] / width, self.homogenised(follow), new, tried, len(norms) - 1, 0)
 
     def _begun(self, separation, state, spring):
         """Where the search for an equilibrium begins: jumps follow as they did before."""
@@ -90,10 +98,8 @@ class CellEquilibrium:
 
     def _evaluate(self, x, cracks, spring):
         """Residual (n,) and the response of the cracks; Diverged if they have none."""
-        try:
+        with diverging(FemnnError, ArithmeticError):
             tried = self._law.update(self._elements.separation(self._blocks.jumps(x)), cracks)
-        except (FemnnError, ArithmeticError) as error:
-            raise Diverged(f"{type(error).__name__}: {error}") from error
         residual = self.forces(x)
         residual[: self._n] += self._blocks.work_of_jumps(self._elements.force(tried.traction))
         if spring is not None:
@@ -107,26 +113,6 @@ class CellEquilibrium:
 
     def _rounding(self, x):
         return _ROUNDING * np.linalg.norm(self._rigidity @ np.abs(x) + np.abs(self._blocks.force))
-
-    def _searched(self, x, step, free, norm, cracks, spring, residuals):
-        """Go along a step until the residual falls below ``norm``, else to where it is least."""
-        best, length, failure = None, 1.0, None
-        for _ in range(_MOST_CUTS + 1):
-            there = x - length * step
-            try:
-                residual, tried = self._evaluate(there, cracks, spring)
-                reached = np.linalg.norm(residual[free])
-                if best is None or reached < best[0]:
-                    best = reached, there, residual, tried
-                if reached < norm:
-                    break
-            except Diverged as diverged:
-                failure = diverged
-            length *= 0.4
-        if best is None:
-            failure.residuals = residuals
-            raise failure
-        return best[1:]
 
     def _matrix(self, tangent):
         """Stiffness (n, n) of blocks and cracks."""
@@ -142,25 +128,23 @@ class CellEquilibrium:
         stiffness = self._blocks.stiffness[-2:]
         return (stiffness[:, -2:] + stiffness[:, :-2] @ follow) / self._width
 
-    def _following(self, matrix, residuals=()):
+    def _following(self, matrix):
         """How the jumps follow the macro-separation, (n_jumps, 2)."""
         matrix, right = matrix[:-2, :-2], -matrix[:-2, -2:]
-        found = self._solved(matrix, right, residuals)
+        follow = self._solved(matrix, right)
         # what holds loose blocks in place is no part of the tangent
-        return found + self._solved(matrix, right - matrix @ found, residuals)
+        return follow + self._solved(matrix, right - matrix @ follow)
 
-    def _solved(self, matrix, right, residuals):
+    def _solved(self, matrix, right):
         """Solution of a dense system of the first unknowns."""
         loose = matrix.copy()
         # blocks between open cracks, or on sliding ones, have next to no stiffness of their own
         loose[np.diag_indices(len(loose))] += _LOOSE * self._blocks.stiffness.diagonal()[: len(loose)]
-        try:
-            found = np.linalg.solve(loose, right)
-        except np.linalg.LinAlgError as error:
-            raise Diverged(f"the stiffness of the cell is singular: {error}", residuals) from error
-        if not np.isfinite(found).all():
-            raise Diverged("the stiffness of the cell is singular", residuals)
-        return found
+        with diverging(np.linalg.LinAlgError):
+            solution = np.linalg.solve(loose, right)
+        if not np.isfinite(solution).all():
+            raise Diverged("the stiffness of the cell is singular")
+        return solution
 
     def _pattern(self):
         """Where entries of the elements' matrices go in that of the jumps, and which do."""

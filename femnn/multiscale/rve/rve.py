@@ -21,6 +21,7 @@ from femnn.multiscale.rve.cells import Cell
 from femnn.multiscale.rve.equilibrium import CellEquilibrium
 from femnn.multiscale.rve.state import CellResponse, CellState, Spring
 from femnn.solvers.nonlinear.equilibrium import Diverged
+from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 
 # Shear of a law's virgin traction that is taken for noise, over the normal one.
 _NOISE = 0.05
@@ -144,22 +145,30 @@ class RVE:
             )
         start = state.separation.copy()
         held = self.traction(state)[0] + (spring.stiffness * start[0] if spring else 0.0)
-        t, step, iterations, cuts = 0.0, 1.0, 0, 0
-        while True:
-            end = 1.0 if t + step > 1.0 - 0.5 * self.min_step else t + step
-            separation = start + end * (goal - start)
+        iterations = cuts = 0
+
+        def attempt(end):
+            nonlocal iterations
             pull = None if spring is None else Spring(held + end * (spring.load - held), spring.stiffness)
             try:
-                response = self._equilibrium.reach(separation, state, pull)
+                return self._equilibrium.reach(start + end * (goal - start), state, pull)
             except Diverged as diverged:
-                iterations, cuts, step = iterations + len(diverged.residuals), cuts + 1, 0.5 * step
-                if step < self.min_step:
-                    self._give_up(goal, state, t, diverged)
-                continue
-            state, iterations = response.state, iterations + response.iterations
-            if end == 1.0:
-                return response._replace(iterations=iterations, cuts=cuts)
-            t, step = end, 2.0 * step
+                iterations += len(diverged.residuals)
+                raise
+
+        try:
+            for _, response, halved in walk(attempt, 0.0, [1.0], self.min_step):
+                state, iterations, cuts = response.state, iterations + response.iterations, cuts + halved
+        except SmallestStepFailed as failed:
+            raise ConvergenceError(
+                f"the cell has no equilibrium beyond {failed.t:.4g} of the step to opening {goal[0]:.6g}, shear "
+                f"{goal[1]:.6g} ({failed.cause}); the last one is kept. Take smaller steps or stiffer blocks: soft "
+                "blocks snap back where their cracks soften",
+                state.separation.copy(),
+                np.array(failed.cause.residuals),
+                failed.t,
+            ) from failed.cause
+        return response._replace(iterations=iterations, cuts=cuts)
 
     def traction(self, state: CellState) -> np.ndarray:
         """Homogenised traction (2,) of a state, Pa."""
@@ -220,16 +229,6 @@ class RVE:
         sheared = frames[..., 0] * normal[:, 1:] + frames[..., 1] * normal[:, :1]
         displaced = np.stack([share * sheared, share * vertical]).reshape(2, -1)
         return FRAME.T @ displaced
-
-    def _give_up(self, goal, state, t, cause):
-        raise ConvergenceError(
-            f"the cell has no equilibrium beyond {t:.4g} of the step to opening {goal[0]:.6g}, shear {goal[1]:.6g} "
-            f"({cause}); the last one is kept. Take smaller steps or stiffer blocks: soft blocks snap back where their "
-            "cracks soften",
-            state.separation.copy(),
-            np.array(cause.residuals),
-            t,
-        ) from cause
 
 
 def _pressure(law):

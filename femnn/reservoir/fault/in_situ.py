@@ -3,9 +3,14 @@
 import numpy as np
 
 from femnn.exceptions import ParameterError
+from femnn.solvers.nonlinear.line_search import search
+from femnn.solvers.nonlinear.newton_core import Iterate, iterate
+from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 
-# Equal parts of the way to the stress in situ, and how often they are halved where Newton's method fails.
-_PARTS, _MOST_PARTS, _MOST_ITERATIONS, _MOST_LENGTHS = 10, 320, 30, 5
+# Equal parts of the way to the stress in situ, and the smallest where Newton's method fails: five times halved.
+_PARTS, _SMALLEST = 10, 1.0 / 330.0
+
+_MOST_ITERATIONS, _MOST_LENGTHS = 30, 5
 
 # Missing traction over the largest one.
 _ENOUGH = 1e-9
@@ -86,58 +91,56 @@ def loaded_to(law, wanted, state, separation):
     told = np.column_stack([np.round(wanted / size, 12), separation, state.values])
     _, first, same = np.unique(told, axis=0, return_index=True, return_inverse=True)
     wanted, separation, state = wanted[first], separation[first], state[first]
-    begin, same = law.update(separation, state).traction, same.ravel()
-    parts = _PARTS
-    while True:
-        result, missing = _ramped(law, begin, wanted, state, separation, parts)
-        if result is not None:
-            return tuple(own[same] for own in result)
-        parts *= 2
-        if parts > _MOST_PARTS:
-            worst = int(missing.argmax())
-            raise ParameterError(
-                f"the law has no state with the traction in situ {wanted[worst].tolist()} Pa of point {worst}, which "
-                f"{missing[worst]:.3g} Pa are missing to: the fault would slip or open by itself. Lower its shear "
-                "stress, or give it more strength or friction"
-            )
-
-
-def _ramped(law, begin, wanted, state, separation, parts):
+    begin = law.update(separation, state).traction
     # pressed first, then sheared: faces that touch bear no shear before
     pressed = np.column_stack([wanted[:, :1], begin[:, 1:]])
-    size = np.abs(wanted).max()
-    for start, end in ((begin, pressed), (pressed, wanted)):
-        for share in np.linspace(0.0, 1.0, parts + 1)[1:]:
-            separation, response, missing = _newton(law, start + share * (end - start), state, separation)
-            if missing.max() > _ENOUGH * size:
-                return None, missing
-            state = response.state
-    return (separation, state, response.traction), missing
+    try:
+        separation, response = _ramped(law, begin, pressed, separation, state)
+        separation, response = _ramped(law, pressed, wanted, separation, response.state)
+    except SmallestStepFailed as failed:
+        missing = failed.cause.residuals[-1]
+        worst = int(missing.argmax())
+        raise ParameterError(
+            f"the law has no state with the traction in situ {wanted[worst].tolist()} Pa of point {first[worst]}: "
+            f"{missing[worst]:.3g} Pa are missing, the fault would slip or open by itself. Lower its shear stress, or "
+            "give it more strength or friction"
+        ) from failed.cause
+    return tuple(values[same.ravel()] for values in (separation, response.state, response.traction))
 
 
-def _newton(law, target, state, separation):
-    """Newton's method at all points at once, each with its own line search on the missing traction."""
-    response = law.update(separation, state)
-    missing = np.linalg.norm(target - response.traction, axis=1)
+def _ramped(law, begin, end, separation, state):
+    """Separation and response of points whose traction goes from ``begin`` to ``end`` (n, 3), in equal steps."""
+
+    def attempt(part):
+        return _loaded(law, begin + part * (end - begin), separation, state)
+
+    for _, point, _ in walk(attempt, 0.0, np.linspace(0.0, 1.0, _PARTS + 1)[1:], _SMALLEST):
+        separation, state = point.x, point.response.state
+    return separation, point.response
+
+
+def _loaded(law, target, separation, state):
+    """Newton's method for the traction ``target`` at all points at once, each with a length of its own."""
     enough = _ENOUGH * np.abs(target).max()
-    for _ in range(_MOST_ITERATIONS):
-        if (missing <= enough).all():
-            break
-        tangent = response.tangent
+
+    def iterate_at(separation):
+        response = law.update(separation, state)
+        missing = target - response.traction
+        return Iterate(separation, missing, response, np.linalg.norm(missing, axis=1))
+
+    def advance(point, errors):
+        tangent = point.response.tangent
         if not tangent[:, 0, 0].all():
             # faces that just touch have the stiffness of those that are pressed
-            tangent = law.update(separation - _TOUCH * np.eye(3)[0], state).tangent
+            tangent = law.update(point.x - _TOUCH * np.eye(3)[0], state).tangent
         # what slides has no stiffness along its way, which need not bring anything then
-        step = np.einsum("pij,pj->pi", np.linalg.pinv(tangent, rcond=1e-12), target - response.traction)
-        length = np.ones(len(separation))
-        for _ in range(_MOST_LENGTHS):
-            tried = separation + length[:, None] * step
-            found = np.linalg.norm(target - law.update(tried, state).traction, axis=1)
-            worse = (found > missing) & (missing > enough)
-            if not worse.any():
-                break
-            length[worse] *= 0.5
-        separation = separation + length[:, None] * step
-        response = law.update(separation, state)
-        missing = np.linalg.norm(target - response.traction, axis=1)
-    return separation, response, missing
+        step = np.einsum("pij,pj->pi", np.linalg.pinv(tangent, rcond=1e-12), point.residual)
+        return search(
+            lambda length: iterate_at(point.x + length[:, None] * step),
+            lambda tried: (tried.norm <= point.norm) | (point.norm <= enough),
+            most=_MOST_LENGTHS,
+            shape=point.norm.shape,
+        )
+
+    start = iterate_at(separation)
+    return iterate(start, lambda _, errors: (errors[-1] <= enough).all(), advance, _MOST_ITERATIONS, "Pa")[0]

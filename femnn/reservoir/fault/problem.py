@@ -28,6 +28,8 @@ from femnn.reservoir.fault.points import Fault, FaultPoints
 from femnn.reservoir.medium import PorousMedium
 from femnn.reservoir.problem import PorousProblem, PorousState
 from femnn.solvers.linear.saddle_point import Factor
+from femnn.solvers.nonlinear.line_search import search
+from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, iterate
 
 # Relative residual that is a solution; iterations go on as long as they gain, because mass balances want all digits.
 _ENOUGH = 1e-9
@@ -311,48 +313,67 @@ class FaultedReservoir:
         return csr_array(self._porous_tangent[1] + points.operator.T @ (middle @ points.operator))
 
     def _newton(self, x, state, dt):
-        """Unknowns and response at the end of the step, until rounding stops Newton's method."""
-        constraint = self.porous.constraint
-        out, response = self._evaluate(x, state, dt)
-        factor = self._factor(response, state, dt)
-        scale = factor.scale
-        norms = [np.linalg.norm(scale * constraint.reduce(out))]
-        # not of the displacements found, by which a runaway would measure itself
-        size = norms[0] + self._size(x, factor)
-        while norms[-1] > 0.0:
-            gain = norms[-1] / norms[-2] if len(norms) > 1 else 0.0
-            if norms[-1] <= _ENOUGH * size and gain > 0.5:
-                break
-            if len(norms) > self.max_iterations:
-                volumes = np.concatenate([np.zeros(self.porous.n_u), out[self.porous.n_u :]])
-                wasted = np.linalg.norm(scale * constraint.reduce(volumes))
-                if norms[-1] <= _STAGNANT * size and wasted <= _ENOUGH * size:
-                    break
-                raise ConvergenceError(
-                    f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) did not converge: after "
-                    f"{len(norms) - 1} iterations the residual is {norms[-1] / size:.1e} of the forces and volumes",
-                    state,
-                    np.array(norms) / size,
-                    state.t,
-                )
-            if gain > _GAIN:
-                factor = self._factor(response, state, dt)
-            step = -(constraint.matrix @ (factor.scale * factor.lu.solve(factor.scale * constraint.reduce(out))))
-            x, out, response = self._searched(x, step, state, dt, scale, norms[-1])
-            norms.append(np.linalg.norm(scale * constraint.reduce(out)))
-        self.iterations = len(norms) - 1
-        return x, response
+        """Unknowns and response at the end of the step, where rounding stops Newton's method."""
+        constraint, n_u = self.porous.constraint, self.porous.n_u
 
-    def _factor(self, response, state, dt):
+        def iterate_at(x, out, response):
+            return Iterate(x, out, response, np.linalg.norm(scale * constraint.reduce(out)), size)
+
+        def is_solved(point, errors):
+            if errors[-1] == 0.0 or (errors[-1] <= _ENOUGH and _gain(errors) > 0.5):
+                return True
+            if len(errors) <= self.max_iterations:
+                return False
+            volumes = np.concatenate([np.zeros(n_u), point.residual[n_u:]])
+            wasted = np.linalg.norm(scale * constraint.reduce(volumes))
+            return errors[-1] <= _STAGNANT and wasted <= _ENOUGH * size
+
+        def advance(point, errors):
+            nonlocal factor
+            if _gain(errors) > _GAIN:
+                factor = self._factor(point.response, dt)
+            reduced = factor.scale * constraint.reduce(point.residual)
+            step = -(constraint.matrix @ (factor.scale * factor.lu.solve(reduced)))
+
+            def evaluate(length):
+                x = point.x + length * step
+                return iterate_at(x, *self._tried(x, state, dt))
+
+            return search(evaluate, lambda tried: tried.norm <= point.norm, most=_MOST_LENGTHS)
+
+        try:
+            out, response = self._tried(x, state, dt)
+            factor = self._factor(response, dt)
+            scale = factor.scale
+            # not of the displacements found, by which a runaway would measure itself
+            size = np.linalg.norm(scale * constraint.reduce(out)) + self._size(x, factor)
+            start = iterate_at(x, out, response)
+            point, errors = iterate(start, is_solved, advance, self.max_iterations, "of the forces and volumes")
+        except Diverged as cause:
+            raise ConvergenceError(
+                f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) did not converge: after "
+                f"{max(len(cause.residuals) - 1, 0)} iterations {cause}",
+                state,
+                np.array(cause.residuals),
+                state.t,
+            ) from cause
+        self.iterations = len(errors) - 1
+        return point.x, point.response
+
+    def _tried(self, x, state, dt):
+        """As ``_evaluate``; Diverged where there is no answer."""
+        if not np.isfinite(x).all():
+            raise Diverged("the correction is not finite")
+        try:
+            return self._evaluate(x, state, dt)
+        except (LawError, ConvergenceError) as error:
+            raise Diverged(f"the law of the fault has no answer on the way: {error}") from error
+
+    def _factor(self, response, dt):
         try:
             return Factor.of(self._tangent(response, dt), self.porous.constraint, self.porous.n_u)
         except SingularMatrixError as error:
-            raise ConvergenceError(
-                f"nothing holds the body any more on the way to t = {state.t + dt:.6g} s (dt = {dt:.6g} s): {error}",
-                state,
-                np.empty(0),
-                state.t,
-            ) from error
+            raise Diverged(f"nothing holds the body any more: {error}") from error
 
     def _size(self, x, factor):
         """What residuals are measured by: stresses in situ, and all that is summed up in a residual."""
@@ -363,32 +384,10 @@ class FaultedReservoir:
         free = factor.constraint.reduce(np.abs(x))
         return np.linalg.norm(scale * borne) + np.linalg.norm(scale * (abs(factor.matrix) @ free))
 
-    def _searched(self, x, step, state, dt, scale, before):
-        """Go along a step as far as it helps: at full length if the residual falls."""
-        length, best = 1.0, None
-        for _ in range(_MOST_LENGTHS):
-            tried = x + length * step
-            if not np.isfinite(tried).all():
-                break
-            try:
-                out, response = self._evaluate(tried, state, dt)
-            except (LawError, ConvergenceError):
-                length *= 0.5
-                continue
-            norm = np.linalg.norm(scale * self.porous.constraint.reduce(out))
-            if best is None or norm < best[0]:
-                best = norm, tried, out, response
-            if norm <= before:
-                break
-            length *= 0.5
-        if best is None:
-            raise ConvergenceError(
-                f"the law of the fault has no answer on the way to t = {state.t + dt:.6g} s (dt = {dt:.6g} s)",
-                state,
-                np.empty(0),
-                state.t,
-            )
-        return best[1:]
+
+def _gain(errors):
+    """The last error over the one before, 0 for the first."""
+    return errors[-1] / errors[-2] if len(errors) > 1 else 0.0
 
 
 def _parts(basis):

@@ -1,16 +1,21 @@
 """Equilibria beyond limit points: the load factor is an unknown too, and the step is measured along the path."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+from numpy.typing import ArrayLike
 
-from femnn.checks import vector
+from femnn.checks import one_of, vector
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.solvers.linear.solve import solve
 from femnn.solvers.linear.system import prescribe
-from femnn.solvers.nonlinear.equilibrium import Diverged, Equilibrium, check_limits, rolled_back
+from femnn.solvers.nonlinear.equilibrium import Equilibrium, Limits, follow, rolled_back
 from femnn.solvers.nonlinear.load_path import Heading, LoadPath, Step
+from femnn.solvers.nonlinear.newton_core import Diverged, iterate
+from femnn.solvers.nonlinear.step_control import SmallestStepFailed, cut
 
 CONTROLS = ("length", "dissipation")
 
@@ -25,24 +30,24 @@ _MISSING, _TOO_FAR = 1e-6, 10.0
 
 
 def arc_length(
-    problem,
-    load,
-    fixed=None,
-    values=0.0,
-    first=0.1,
-    steps=100,
-    control="length",
-    rtol=1e-8,
-    atol=0.0,
-    max_iterations=20,
-    min_step=1e-4,
-    solver=solve,
-    initial=None,
-    start=0.0,
-    heading=None,
-    callback=None,
-    progress=True,
-):
+    problem: Any,
+    load: ArrayLike,
+    fixed: Any = None,
+    values: ArrayLike = 0.0,
+    first: float = 0.1,
+    steps: int = 100,
+    control: str = "length",
+    rtol: float = 1e-8,
+    atol: float = 0.0,
+    max_iterations: int = 20,
+    min_step: float = 1e-4,
+    solver: Callable = solve,
+    initial: ArrayLike | None = None,
+    start: float = 0.0,
+    heading: Heading | None = None,
+    callback: Callable[[Step], Any] | None = None,
+    progress: bool = True,
+) -> LoadPath:
     """Follow the equilibria of ``λ · load`` and ``λ · values`` through limit points and snap-back.
 
     With ``control="length"`` each step has the same ‖Δu‖ (M. A. Crisfield, Computers & Structures 13 (1981) 55-62),
@@ -82,98 +87,109 @@ def arc_length(
     ParameterError, ConvergenceError, KeyboardInterrupt
         As :func:`femnn.newton`.
     """
-    check_limits(rtol, atol, max_iterations, min_step)
-    if control not in CONTROLS:
-        raise ParameterError(f"control={control!r} is not one of {', '.join(CONTROLS)}")
+    one_of("control", control, CONTROLS)
     if steps != int(steps) or steps < 1 or not np.isfinite(first) or first == 0.0:
         raise ParameterError(f"steps={steps!r}, first={first!r} are not allowed; pass 1 step or more, and first not 0")
     n = len(np.atleast_1d(load))
-    load = vector(load, n, "load")
-    equilibrium = Equilibrium.of(problem, solver, n, fixed, initial)
-    path = _Path(equilibrium, load, prescribe(n, fixed, values)[0], control, rtol, atol, int(max_iterations), min_step)
-    if heading is None:
-        heading = Heading(np.zeros(n), float(first))
-    t, history = start, []
-    bar = tqdm(total=int(steps), unit="step", desc="path", disable=None if progress else True)
-    with bar, rolled_back(problem):
-        for _ in range(int(steps)):
-            step = path.step(t, heading)
-            t, heading = step.t, step.heading
-            history.append(step.lightened())
-            bar.set_postfix(t=f"{t:.4g}", iterations=step.iterations, refresh=False)
-            bar.update()
-            if callback is not None and callback(step):
-                break
-    return LoadPath(equilibrium.u, t, tuple(history), heading)
+    limits = Limits(rtol, atol, max_iterations, min_step)
+    equilibrium = Equilibrium.of(problem, solver, limits, n, fixed, initial)
+    path = ArcPath(equilibrium, vector(load, n, "load"), prescribe(n, fixed, values)[0], control)
+    heading = Heading(np.zeros(n), float(first)) if heading is None else heading
+    return follow(problem, islice(path.steps(start, heading), int(steps)), int(steps), callback, progress)
 
 
-@dataclass
-class _Path:
-    """Steps from one state of equilibrium to the next."""
+@dataclass(eq=False, repr=False)
+class ArcPath:
+    """Steps from one state of equilibrium to the next.
+
+    None leads to a λ beyond ``latest``; with ``insists``, dissipation that cannot be met is not given up for a length.
+    """
 
     equilibrium: Equilibrium
     load: np.ndarray
     values: np.ndarray
     control: str
-    rtol: float
-    atol: float
-    max_iterations: int
-    min_step: float
+    latest: float = np.inf
+    insists: bool = False
+
+    def steps(self, t, heading):
+        """Yield one Step after the other from ``t`` on, committed; without end."""
+        while True:
+            step = self.step(t, heading)
+            t, heading = step.t, step.heading
+            yield step
 
     def step(self, t, heading):
         """One Step, cut as often as it takes."""
-        cuts, first = 0, heading
-        while True:
-            try:
-                return replace(self._reach(t, heading), cuts=cuts)
-            except Diverged as diverged:
-                self.equilibrium.problem.rollback()
-                cuts += 1
-                heading = heading.halved()
-                if heading.dissipation and cuts > _MOST_CUTS:
-                    heading = replace(first, dissipation=0.0)
-                if min(0.5**cuts, heading.share) < self.min_step:
-                    self._give_up(t, diverged)
+        # a dissipation that is given up begins anew with the whole length
+        gives_up = heading.dissipation and not self.insists
+        begun_anew = 2.0 ** (_MOST_CUTS + 1) if gives_up else 1.0
+
+        def attempt(part):
+            if part * begun_anew > 1.0 or not gives_up:
+                return self._reach(t, heading.scaled(part))
+            return self._reach(t, replace(heading, dissipation=0.0).scaled(part * begun_anew))
+
+        min_step = self.equilibrium.limits.min_step
+        try:
+            step, _, cuts = cut(attempt, 0.0, 1.0, min_step / min(1.0, begun_anew * heading.share))
+        except SmallestStepFailed as failed:
+            raise ConvergenceError(
+                f"the path could not be followed beyond t = {t:.6g}: steps down to min_step={min_step:g} of the first "
+                f"failed ({failed.cause}); the state there is kept. Try a smaller `first`, the other control, or look "
+                "for a bifurcation, a law with a kink, or a tangent that is not consistent",
+                self.equilibrium.u,
+                np.array(failed.cause.residuals),
+                float(t),
+            ) from failed.cause
+        return replace(step, cuts=cuts)
 
     def _reach(self, t0, heading):
         """The bordered Newton method from the last equilibrium; commits what it finds."""
-        own = self.equilibrium
-        u0 = own.u
-        force0, tangent = own.evaluate(u0)
-        du, dt, length = self._ahead(tangent, heading)
-        residuals = []
-        while True:
-            u, t = u0 + du, t0 + dt
-            force, tangent = own.evaluate(u)
-            residual, scale = t * self.load - force, own.measure(t * self.load, force)
-            norm = own.norm(residual)
-            residuals.append(norm / scale if scale else 0.0)
-            lost = _dissipated(u0, force0, u, force)
-            missing = heading.dissipation - lost if heading.dissipation else 0.0
-            if norm <= self.rtol * scale + self.atol and abs(missing) <= _MISSING * heading.dissipation:
-                break
-            if len(residuals) > self.max_iterations:
-                raise Diverged(f"the residual was still {residuals[-1]:.1e} of the forces", residuals)
-            try:
-                along = own.solve(tangent, self.load, self.values[own.fixed])
-                back = own.solve(tangent, residual, (t * self.values - u)[own.fixed])
-                if heading.dissipation:
-                    change = _dissipating(missing, 0.5 * (force0 - tangent.T @ u0), back, along)
-                else:
-                    change = _on_the_arc(du, back, along, length)
-            except Diverged as diverged:
-                diverged.residuals = residuals
-                raise
-            du, dt = du + back + change * along, dt + change
+        equilibrium, load = self.equilibrium, self.load
+        u0 = equilibrium.u
+
+        def iterate_at(du, dt):
+            point = equilibrium.iterate_at(u0 + du, (t0 + dt) * load)
+            return point._replace(response=(*point.response, du, dt))
+
+        def missing(point):
+            return heading.dissipation - lost(point) if heading.dissipation else 0.0
+
+        def lost(point):
+            return dissipated(u0, force0, point.x, point.response[0])
+
+        def is_solved(point, errors):
+            return point.norm <= equilibrium.enough(point) and abs(missing(point)) <= _MISSING * heading.dissipation
+
+        def advance(point, errors):
+            _, tangent, du, dt = point.response
+            along = equilibrium.solve(tangent, load, self.values[equilibrium.fixed])
+            lacking = ((t0 + dt) * self.values - point.x)[equilibrium.fixed]
+            back = equilibrium.solve(tangent, point.residual, lacking)
+            if heading.dissipation:
+                change = _dissipating(missing(point), 0.5 * (force0 - tangent.T @ u0), back, along)
+            else:
+                change = _on_the_arc(du, back, along, length)
+            du = du + back + change * along
             if np.linalg.norm(du) > _TOO_FAR * (heading.longest or length):
-                raise Diverged(f"the correction led {np.linalg.norm(du) / length:.0f} times too far", residuals)
-        own.accept(u, scale)
-        iterations = len(residuals) - 1
+                raise Diverged(f"the correction led {np.linalg.norm(du) / length:.0f} times too far")
+            return iterate_at(du, dt + change)
+
+        with rolled_back(equilibrium.problem, Diverged):
+            force0, tangent = equilibrium.evaluate(u0)
+            du, dt, length = self._ahead(tangent, heading)
+            point, errors = iterate(iterate_at(du, dt), is_solved, advance, equilibrium.limits.max_iterations)
+            force, _, du, dt = point.response
+            if t0 + dt > self.latest:
+                raise Diverged(f"the path led beyond t = {self.latest:.6g}", errors)
+        equilibrium.accept(point)
+        iterations = len(errors) - 1
         growth = np.clip(np.sqrt(_WANTED / max(iterations, 1)), 1.0 / _MOST_GROWTH, _MOST_GROWTH)
         ahead = heading.after(du, dt, growth, length)
         if self.control == "dissipation":
-            ahead = ahead.dissipating(lost, 0.5 * (force0 + force) @ du)
-        return Step(float(t), u, force, iterations, tuple(residuals), heading=ahead)
+            ahead = ahead.dissipating(lost(point), 0.5 * (force0 + force) @ du)
+        return Step(float(t0 + dt), point.x, force, iterations, tuple(errors), heading=ahead)
 
     def _ahead(self, tangent, heading):
         """Where to look first: the increments of displacement and λ, and the length of the step.
@@ -181,25 +197,15 @@ class _Path:
         A law with memory answers to the last state itself as if it unloaded, so its tangent there leads nowhere: the
         last step shows the way, but for the first.
         """
-        own = self.equilibrium
+        equilibrium = self.equilibrium
         if heading.length:
             ratio = heading.length / np.linalg.norm(heading.du)
             du, dt = ratio * heading.du, ratio * heading.dt
             # what is prescribed follows λ exactly
-            du[own.fixed] = dt * self.values[own.fixed]
+            du[equilibrium.fixed] = dt * self.values[equilibrium.fixed]
             return du, dt, heading.length
-        du = heading.dt * own.solve(tangent, self.load, self.values[own.fixed])
+        du = heading.dt * equilibrium.solve(tangent, self.load, self.values[equilibrium.fixed])
         return du, heading.dt, float(np.linalg.norm(du))
-
-    def _give_up(self, t, cause):
-        raise ConvergenceError(
-            f"the path could not be followed beyond t = {t:.6g}: steps down to min_step={self.min_step:g} of the first "
-            f"failed ({cause}); the state there is kept. Try a smaller `first`, the other control, or look for a "
-            "bifurcation, a law with a kink, or a tangent that is not consistent",
-            self.equilibrium.u,
-            np.array(cause.residuals),
-            float(t),
-        ) from cause
 
 
 def _on_the_arc(step, back, along, length):
@@ -212,7 +218,7 @@ def _on_the_arc(step, back, along, length):
     return float(max(roots, key=lambda dt: step @ (corrected + dt * along)))
 
 
-def _dissipated(u0, force0, u, force):
+def dissipated(u0, force0, u, force):
     """Energy lost between two states of a structure that unloads to the origin: ½ (q₀·Δu - Δq·u₀)."""
     return 0.5 * (force0 @ u - force @ u0)
 

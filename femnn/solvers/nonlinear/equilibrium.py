@@ -5,31 +5,44 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
+from tqdm import tqdm
 
 from femnn.checks import vector
 from femnn.exceptions import FemnnError, ParameterError
 from femnn.solvers.linear.system import prescribe
+from femnn.solvers.nonlinear.line_search import search
+from femnn.solvers.nonlinear.load_path import LoadPath
+from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, diverging
+
+# Errors of laws and solvers that a shorter step may avoid.
+CURABLE = (FemnnError, ArithmeticError, np.linalg.LinAlgError)
 
 # The line search is content if the energy along the step falls to this share (Crisfield, section 9.2.1), and gives up
 # after so many lengths.
 _ENOUGH, _MOST_LENGTHS = 0.8, 6
 
 
-class Diverged(Exception):
-    """A step did not reach equilibrium; never leaves the solvers.
+@dataclass(frozen=True)
+class Limits:
+    """Tolerances and limits of :func:`femnn.newton`; ParameterError unless they make sense."""
 
-    Attributes
-    ----------
-    residuals
-        Relative norms up to there.
-    """
+    rtol: float
+    atol: float
+    max_iterations: int
+    min_step: float
 
-    def __init__(self, reason, residuals=()) -> None:
-        super().__init__(reason)
-        self.residuals = residuals
+    def __post_init__(self) -> None:
+        for name, allowed, where in (
+            ("rtol", 0.0 < self.rtol < 1.0, "between 0 and 1"),
+            ("atol", 0.0 <= self.atol < np.inf, "0 or more"),
+            ("max_iterations", self.max_iterations >= 1, "1 or more"),
+            ("min_step", 0.0 < self.min_step <= 1.0, "above 0, at most 1"),
+        ):
+            if not allowed:
+                raise ParameterError(f"{name}={getattr(self, name)!r} is not allowed; it must be {where}")
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Equilibrium:
     """What keeps a structure in equilibrium; ``u`` is its last such state.
 
@@ -37,6 +50,7 @@ class Equilibrium:
     ----------
     problem, solver
         See :func:`femnn.newton`.
+    limits : Limits
     fixed : (k,) int64, free : (n - k,) int64
     u : (n,)
     scale : float
@@ -45,13 +59,14 @@ class Equilibrium:
 
     problem: object
     solver: object
+    limits: Limits
     fixed: np.ndarray
     free: np.ndarray
     u: np.ndarray
     scale: float = 0.0
 
     @classmethod
-    def of(cls, problem, solver, n, fixed, initial=None):
+    def of(cls, problem, solver, limits, n, fixed, initial=None):
         """Check what a user passed; the displacement starts at ``initial``, 0 if None."""
         missing = [name for name in ("residual_and_tangent", "commit", "rollback") if not hasattr(problem, name)]
         if missing:
@@ -61,11 +76,25 @@ class Equilibrium:
             )
         is_fixed = prescribe(n, fixed, 0.0)[1]
         u = np.zeros(n) if initial is None else vector(initial, n, "initial").copy()
-        return cls(problem, solver, np.flatnonzero(is_fixed), np.flatnonzero(~is_fixed), u)
+        return cls(problem, solver, limits, np.flatnonzero(is_fixed), np.flatnonzero(~is_fixed), u)
+
+    def iterate_at(self, u, external, alone=False):
+        """The Iterate of a displacement under an external force, its response being force and tangent.
+
+        ``alone`` evaluates the force without its tangent, where that is cheaper.
+
+        Raises
+        ------
+        Diverged
+        """
+        force, tangent = (self.force(u), None) if alone else self.evaluate(u)
+        residual = external - force
+        return Iterate(u, residual, (force, tangent), self.norm(residual), self.measure(external, force))
 
     def evaluate(self, u):
         """Internal force and tangent; Diverged if they cannot be had."""
-        force, tangent = self._tried(self.problem.residual_and_tangent, u)
+        with diverging(*CURABLE):
+            force, tangent = self.problem.residual_and_tangent(u)
         if not issparse(tangent) or tangent.shape != (len(u),) * 2:
             raise ParameterError(
                 f"the tangent is a {type(tangent).__name__} of shape {np.shape(tangent)}; residual_and_tangent must "
@@ -75,6 +104,10 @@ class Equilibrium:
         if not np.isfinite(tangent.data).all():
             raise Diverged("the tangent is not finite")
         return self._checked(force), tangent
+
+    def enough(self, point):
+        """Norm of a residual that is equilibrium at an Iterate."""
+        return self.limits.rtol * point.size + self.limits.atol
 
     def dot(self, a, b):
         """Inner product of vectors (n,)."""
@@ -88,15 +121,18 @@ class Equilibrium:
         """Internal force alone."""
         if not hasattr(self.problem, "internal_force"):
             return self.evaluate(u)[0]
-        return self._checked(self._tried(self.problem.internal_force, u))
+        with diverging(*CURABLE):
+            force = self.problem.internal_force(u)
+        return self._checked(force)
 
     def solve(self, tangent, load, values=0.0):
         """Displacement (n,) under a load by the tangent, with ``values`` where it is prescribed."""
-        found = self._tried(lambda f: self.solver(tangent, f, self.fixed, values), load)
-        found = np.asarray(getattr(found, "x", found), dtype=float)
-        if not np.isfinite(found).all():
+        with diverging(*CURABLE):
+            solution = self.solver(tangent, load, self.fixed, values)
+        solution = np.asarray(getattr(solution, "x", solution), dtype=float)
+        if not np.isfinite(solution).all():
             raise Diverged("the solution of the linear system is not finite")
-        return found
+        return solution
 
     def norm(self, residual):
         """‖residual‖ over what is free."""
@@ -110,65 +146,34 @@ class Equilibrium:
         """``scale``, or what the forces of a trial make of it."""
         return max(self.scale, *(float(np.sqrt(self.dot(force, force))) for force in forces))
 
-    def accept(self, u, scale):
-        """Make the state of the last evaluation that of equilibrium."""
+    def accept(self, point):
+        """Make the Iterate that was evaluated last the state of equilibrium."""
         self.problem.commit()
-        self.u, self.scale = u, scale
+        self.u, self.scale = point.x, point.size
 
-    def searched(self, u, step, external, force, enough):
-        """Go along a step as far as it helps.
+    def searched(self, start, step, external):
+        """The Iterate as far along a ``step`` (n,) as it helps, the last that was evaluated with its tangent.
 
-        A length is taken if the residual falls, or the energy ``step · residual`` to 0.8 of what it was. Full length
-        is tried first, so that Newton's method keeps its rate; shorter ones where the law cannot be evaluated.
-
-        Parameters
-        ----------
-        u, step, external, force : (n,)
-            ``force`` is the internal one at ``u``.
-        enough
-            Norm of a residual that needs no search.
-
-        Returns
-        -------
-        The displacement reached, internal force and tangent there: the last that was evaluated.
-
-        Raises
-        ------
-        Diverged
-            If the law cannot be evaluated at any length.
+        A length is taken if the residual falls, or is small enough, or if the energy ``step · residual`` falls to 0.8
+        of what it was.
         """
-        before = external - force
-        norm, slope = self.norm(before), self.free_dot(step, before)
-        length, best, failure = 1.0, (np.inf, None), None
-        for attempt in range(_MOST_LENGTHS):
-            there, tangent = u + length * step, None
-            try:
-                if attempt == 0:
-                    force, tangent = self.evaluate(there)
-                else:
-                    force = self.force(there)
-            except Diverged as diverged:
-                failure, length = diverged, 0.5 * length
-                continue
-            residual = external - force
-            reached, energy = self.norm(residual), self.free_dot(step, residual)
-            best = min(best, (reached, length))
-            if slope <= 0.0 or reached <= max(norm, enough) or abs(energy) <= _ENOUGH * slope:
-                break
-            length *= np.clip(slope / (slope - energy), 0.1, 0.5)
-        else:
-            if best[1] is None:
-                raise failure
-            there, tangent = u + best[1] * step, None
-        if tangent is None:
-            force, tangent = self.evaluate(there)
-        return there, force, tangent
+        slope, small = self.free_dot(step, start.residual), max(start.norm, self.enough(start))
 
-    def _tried(self, function, argument):
-        try:
-            return function(argument)
-        except (FemnnError, ArithmeticError, np.linalg.LinAlgError) as error:
-            raise Diverged(f"{type(error).__name__}: {error}") from error
+        def energy(point):
+            return self.free_dot(step, point.residual)
+
+        def evaluate(length):
+            return self.iterate_at(start.x + length * step, external, alone=length < 1.0)
+
+        def accepts(point):
+            return slope <= 0.0 or point.norm <= small or abs(energy(point)) <= _ENOUGH * slope
+
+        def interpolate(point):
+            return np.clip(slope / (slope - energy(point)), 0.1, 0.5)
+
+        point = search(evaluate, accepts, most=_MOST_LENGTHS, interpolate=interpolate)
+        _, tangent = point.response
+        return point if tangent is not None and accepts(point) else self.iterate_at(point.x, external)
 
     def _checked(self, force):
         force = np.asarray(force, dtype=float)
@@ -180,22 +185,27 @@ class Equilibrium:
 
 
 @contextmanager
-def rolled_back(problem):
-    """Whatever ends the path early, an interrupt too, leaves the problem in its last state of equilibrium."""
+def rolled_back(problem, error=BaseException):
+    """Leave the problem in its last state of equilibrium if an error ends the block, by default an interrupt too."""
     try:
         yield
-    except BaseException:
+    except error:
         problem.rollback()
         raise
 
 
-def check_limits(rtol, atol, max_iterations, min_step):
-    """Raise ParameterError unless tolerances and limits make sense."""
-    for name, value, fine, range_ in (
-        ("rtol", rtol, 0.0 < rtol < 1.0, "between 0 and 1"),
-        ("atol", atol, 0.0 <= atol < np.inf, "0 or more"),
-        ("max_iterations", max_iterations, max_iterations >= 1, "1 or more"),
-        ("min_step", min_step, 0.0 < min_step <= 1.0, "above 0, at most 1"),
-    ):
-        if not fine:
-            raise ParameterError(f"{name}={value!r} is not allowed; it must be {range_}")
+def follow(problem, steps, total, callback, progress, counts=bool):
+    """The LoadPath of the ``steps`` (an iterable of Step) as they are made, each handed to the callback.
+
+    ``counts(step)`` is true for those that bring the bar nearer to ``total``.
+    """
+    history = []
+    bar = tqdm(total=total, unit="step", disable=None if progress else True)
+    with bar, rolled_back(problem):
+        for step in steps:
+            history.append(step.lightened())
+            bar.set_postfix(t=f"{step.t:.4g}", iterations=step.iterations, refresh=False)
+            bar.update(int(counts(step)))
+            if callback is not None and callback(step):
+                break
+    return LoadPath(step.u, step.t, tuple(history), step.heading)

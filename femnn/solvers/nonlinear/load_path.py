@@ -1,7 +1,8 @@
 """What a nonlinear solver asks of a problem, and the path of equilibria that it gives back."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,21 +15,21 @@ class NonlinearProblem(ABC):
     """
 
     @abstractmethod
-    def residual_and_tangent(self, u):
+    def residual_and_tangent(self, u: np.ndarray) -> tuple[np.ndarray, Any]:
         """Internal force (n,) at the displacement ``u`` (n,), and its derivative there, a sparse matrix (n, n).
 
         Reached from the last committed state, which does not change. A law that cannot be evaluated raises an error of
         femnn, or gives values that are not finite: the solver then tries a smaller step.
         """
 
-    def internal_force(self, u):
+    def internal_force(self, u: np.ndarray) -> np.ndarray:
         """The force alone, where that is cheaper: the line search needs no tangent."""
         return self.residual_and_tangent(u)[0]
 
-    def commit(self):  # noqa: B027 - there is nothing to do without memory
+    def commit(self) -> None:  # noqa: B027 - there is nothing to do without memory
         """Accept the state of the last evaluation by :meth:`residual_and_tangent`."""
 
-    def rollback(self):  # noqa: B027
+    def rollback(self) -> None:  # noqa: B027
         """Forget all that was tried since the last commit."""
 
 
@@ -36,7 +37,7 @@ class NonlinearProblem(ABC):
 _DISSIPATES = 0.01
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Heading:
     """Where an arc-length path was going, and how far a step: what it takes to go on, besides ``u``, ``t`` and state.
 
@@ -56,28 +57,34 @@ class Heading:
     longest: float = 0.0
     dissipation: float = 0.0
 
+    def __repr__(self):
+        target = f", {self.dissipation:.3g} J to lose" if self.dissipation else ""
+        return f"heading of dt = {self.dt:.3g}, length {self.length:.3g} of at most {self.longest:.3g}{target}"
+
     @property
-    def share(self):
+    def share(self) -> float:
         """Length relative to the longest."""
         return self.length / self.longest if self.longest else 1.0
 
-    def halved(self):
-        """The same direction, half as far."""
-        return replace(self, dt=0.5 * self.dt, length=0.5 * self.length, dissipation=0.5 * self.dissipation)
+    def scaled(self, factor: float) -> "Heading":
+        """The same direction, ``factor`` times as far."""
+        return replace(
+            self, dt=factor * self.dt, length=factor * self.length, dissipation=factor * self.dissipation
+        )  # fmt: skip
 
-    def after(self, du, dt, growth, length):
+    def after(self, du: np.ndarray, dt: float, growth: float, length: float) -> "Heading":
         """Where a step of ``du`` and ``dt`` leads, the next being ``growth`` times as long."""
         longest = self.longest or length
         return Heading(du, float(dt), min(growth * float(np.linalg.norm(du)), longest), longest)
 
-    def dissipating(self, lost, work):
+    def dissipating(self, lost: float, work: float) -> "Heading":
         """The same, measured by dissipation if the last step lost energy worth the name."""
         if lost <= _DISSIPATES * abs(work):
             return self
         return replace(self, dissipation=float(lost * self.length / np.linalg.norm(self.du)))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Step:
     """One state of equilibrium.
 
@@ -105,7 +112,7 @@ class Step:
     cuts: int = 0
     heading: Heading | None = None
 
-    def lightened(self):
+    def lightened(self) -> "Step":
         """The step without its vectors."""
         return replace(self, u=None, force=None, heading=None)
 
@@ -114,7 +121,7 @@ class Step:
         return f"t = {self.t:.6g}: {self.iterations} iterations to {self.residuals[-1]:.1e}{cut}"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LoadPath:
     """What a nonlinear solver found.
 
@@ -131,16 +138,16 @@ class LoadPath:
 
     u: np.ndarray
     t: float
-    steps: tuple = field(repr=False)
+    steps: tuple
     heading: Heading | None = None
 
     @property
-    def iterations(self):
+    def iterations(self) -> int:
         """Of all accepted steps."""
         return sum(step.iterations for step in self.steps)
 
     @property
-    def cuts(self):
+    def cuts(self) -> int:
         """Steps that failed and were tried again, smaller."""
         return sum(step.cuts for step in self.steps)
 

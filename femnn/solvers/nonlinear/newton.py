@@ -2,37 +2,43 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+from numpy.typing import ArrayLike
 
-from femnn.checks import vector
+from femnn.checks import one_of, vector
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.solvers.linear.solve import solve
 from femnn.solvers.linear.system import prescribe
-from femnn.solvers.nonlinear.equilibrium import Diverged, Equilibrium, check_limits, rolled_back
-from femnn.solvers.nonlinear.load_path import LoadPath, Step
+from femnn.solvers.nonlinear.arc_length import ArcPath, dissipated
+from femnn.solvers.nonlinear.equilibrium import Equilibrium, Limits, follow, rolled_back
+from femnn.solvers.nonlinear.load_path import Heading, LoadPath, Step
+from femnn.solvers.nonlinear.newton_core import Diverged, iterate
+from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 
-# After two steps of so few iterations the next may be twice as long.
-_EASY = 6
+# After two uncut steps of so few iterations the next may be twice as long.
+_EASY, _PATIENCE = 6, 2
 
 
 def newton(
-    problem,
-    load,
-    fixed=None,
-    values=0.0,
-    steps=10,
-    rtol=1e-8,
-    atol=0.0,
-    max_iterations=20,
-    min_step=1e-6,
-    solver=solve,
-    initial=None,
-    start=0.0,
-    callback=None,
-    progress=True,
-):
+    problem: Any,
+    load: ArrayLike | Callable[[float], ArrayLike],
+    fixed: Any = None,
+    values: ArrayLike | Callable[[float], ArrayLike] = 0.0,
+    steps: int | ArrayLike = 10,
+    rtol: float = 1e-8,
+    atol: float = 0.0,
+    max_iterations: int = 20,
+    min_step: float = 1e-6,
+    solver: Callable = solve,
+    initial: ArrayLike | None = None,
+    start: float = 0.0,
+    callback: Callable[[Step], Any] | None = None,
+    progress: bool = True,
+    *,
+    on_snap_back: str = "raise",
+) -> LoadPath:
     """Displacements in equilibrium with a load that grows from ``t = 0`` to 1.
 
     Each step is Newton's method from the last state of equilibrium, with a line search on the energy
@@ -73,6 +79,11 @@ def newton(
         path ends there.
     progress
         False shows no progress bar.
+    on_snap_back
+        Action where a step of ``min_step`` fails: ``"raise"`` a ConvergenceError, or ``"follow"`` the path from there
+        as :func:`femnn.arc_length` with dissipation control does, back in t and forth again, until Newton's method
+        comes to the next time. A softening interface snaps back where its cells are too coarse for its process zone,
+        by one row of points after the other. It needs a load and values that are vectors, multiplied by t.
 
     Returns
     -------
@@ -88,115 +99,113 @@ def newton(
     KeyboardInterrupt
         After the state of ``problem`` is rolled back to the last accepted step.
     """
-    check_limits(rtol, atol, max_iterations, min_step)
-    times = _times(steps, start)
+    limits, times = Limits(rtol, atol, max_iterations, min_step), _times(steps, start)
+    one_of("on_snap_back", on_snap_back, ("raise", "follow"))
     external = load if callable(load) else lambda t: t * np.asarray(load, dtype=float)
     given = values if callable(values) else lambda t: t * np.asarray(values, dtype=float)
     n = len(np.atleast_1d(external(start)))
-    newton_path = _Path(
-        getattr(problem, "equilibrium", Equilibrium).of(problem, solver, n, fixed, initial),
-        lambda t: vector(external(t), n, "load"),
-        lambda t: prescribe(n, fixed, given(t))[0],
-        rtol,
-        atol,
-        int(max_iterations),
-        min_step,
-    )
-    t, history = start, []
-    bar = tqdm(total=len(times), unit="step", desc="load", disable=None if progress else True)
-    with bar, rolled_back(problem):
-        for step in newton_path.steps(start, times):
-            t = step.t
-            history.append(step.lightened())
-            bar.set_postfix(t=f"{t:.4g}", iterations=step.iterations, refresh=False)
-            bar.update(int(t in times))
-            if callback is not None and callback(step):
-                break
-    return LoadPath(newton_path.equilibrium.u, t, tuple(history))
+    equilibrium = getattr(problem, "equilibrium", Equilibrium).of(problem, solver, limits, n, fixed, initial)
+    arc = None
+    if on_snap_back == "follow":
+        if callable(load) or callable(values) or type(equilibrium) is not Equilibrium:
+            raise ParameterError(
+                "on_snap_back='follow' needs a load and values that are multiplied by t, no functions of it, and a "
+                "problem on one rank; pass vectors, or on_snap_back='raise'"
+            )
+        arc = ArcPath(equilibrium, vector(load, n, "load"), prescribe(n, fixed, values)[0], "dissipation")
+    path = _Path(equilibrium, lambda t: vector(external(t), n, "load"), lambda t: prescribe(n, fixed, given(t))[0], arc)
+    return follow(problem, path.steps(start, times), len(times), callback, progress, lambda step: step.t in times)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Path:
     """Steps from one state of equilibrium to the next."""
 
     equilibrium: Equilibrium
     external: Callable
     prescribed: Callable
-    rtol: float
-    atol: float
-    max_iterations: int
-    min_step: float
+    arc: ArcPath | None
 
     def steps(self, t, times):
         """Yield each Step on the way from ``t`` over all ``times``, committed."""
-        longest, easy = np.inf, 0
-        for target in times:
-            while t < target:
-                # no sliver is left over
-                goal = target if target - t < longest + self.min_step else t + longest
-                step = self._step(t, goal)
-                if step.cuts:
-                    longest = step.t - t
-                easy = easy + 1 if step.iterations <= _EASY and not step.cuts else 0
-                if easy == 2:
-                    longest, easy = 2.0 * longest, 0
-                t = step.t
-                yield step
-
-    def _step(self, t, goal):
-        """One Step towards ``goal``, cut as often as it takes."""
-        cuts = 0
-        while True:
+        limits, u, force, length, heading = self.equilibrium.limits, self.equilibrium.u, None, 0.0, None
+        while t < times[-1]:
+            ahead = times[times > t]
             try:
-                return replace(self._reach(goal), cuts=cuts)
-            except Diverged as diverged:
-                self.equilibrium.problem.rollback()
-                if 0.5 * (goal - t) < self.min_step:
-                    self._give_up(t, goal, diverged)
-                goal, cuts = t + 0.5 * (goal - t), cuts + 1
+                for end, step, cuts in walk(
+                    self._reach, t, ahead, limits.min_step, is_easy=_is_easy, patience=_PATIENCE
+                ):
+                    if self.arc is not None and force is not None:
+                        du = step.u - u
+                        length = max(length, float(np.linalg.norm(du)))
+                        heading = Heading(du, end - t, length, length).dissipating(
+                            dissipated(u, force, step.u, step.force), 0.5 * (force + step.force) @ du
+                        )
+                    t, u, force = end, step.u, step.force
+                    yield replace(step, cuts=cuts)
+            except SmallestStepFailed as failed:
+                if heading is None:
+                    raise self._failure(failed) from failed.cause
+                for step in self._around(t, ahead[ahead > t][0], heading):
+                    t, u, force = step.t, step.u, step.force
+                    yield step
 
-    def _reach(self, t):
-        """Newton's method for the equilibrium at ``t``, from the last one; commits what it finds."""
-        own = self.equilibrium
-        external, prescribed = self.external(t), self.prescribed(t)
-        increments = (prescribed - own.u)[own.fixed]
-        u, residuals = own.u, []
-        force, tangent = own.evaluate(u)
-        while True:
-            scale = own.measure(external, force)
-            residual = external - force
-            norm, enough = own.norm(residual), self.rtol * scale + self.atol
-            residuals.append(norm / scale if scale else 0.0)
-            if norm <= enough and not own.moves(increments) and (len(residuals) > 1 or norm == 0.0):
-                break
-            if len(residuals) > self.max_iterations:
-                raise Diverged(f"the residual was still {residuals[-1]:.1e} of the forces", residuals)
-            try:
-                du = own.solve(tangent, residual, increments)
-                if own.moves(increments):
-                    # what is prescribed has to be reached: nothing to search
-                    u = u + du
-                    force, tangent = own.evaluate(u)
-                else:
-                    u, force, tangent = own.searched(u, du, external, force, enough)
-            except Diverged as diverged:
-                diverged.residuals = residuals
-                raise
-            increments = np.zeros(len(own.fixed))
-        own.accept(u, scale)
-        return Step(t, u, force, len(residuals) - 1, tuple(residuals))
+    def _around(self, stuck, target, heading):
+        """Yield each Step along a snap-back at ``stuck``, until Newton's method comes to ``target``, or t is beyond."""
+        for step in replace(self.arc, latest=target, insists=True).steps(stuck, heading):
+            yield step
+            if step.t > stuck:
+                return
+            if step.heading.dt > 0.0:
+                try:
+                    yield self._reach(target)
+                    return
+                except Diverged:
+                    continue
 
-    def _give_up(self, t, goal, cause):
+    def _failure(self, failed):
+        t, cause = failed.t, failed.cause
         iterations = max(len(cause.residuals) - 1, 0)
-        raise ConvergenceError(
-            f"no equilibrium was found beyond t = {t:.6g}: the step to {goal:.6g} failed after {iterations} iterations "
-            f"({cause}), and half of it is below min_step={self.min_step:g}; the state at t = {t:.6g} is kept. If the "
-            "load has its maximum there, femnn.arc_length goes on, or prescribed displacements do; else try a smaller "
+        return ConvergenceError(
+            f"no equilibrium was found beyond t = {t:.6g}: the step to {failed.goal:.6g} failed after {iterations} "
+            f"iterations ({cause}), and half of it is below min_step={self.equilibrium.limits.min_step:g}; the state "
+            f"at t = {t:.6g} is kept. If the load has its maximum there, femnn.arc_length goes on, or prescribed "
+            "displacements do; if an interface snaps back there, on_snap_back='follow' goes on; else try a smaller "
             "min_step, more max_iterations, or check the law and its tangent",
             self.equilibrium.u,
             np.array(cause.residuals),
             t,
-        ) from cause
+        )
+
+    def _reach(self, t):
+        """Newton's method for the equilibrium at ``t``, from the last one; commits it."""
+        equilibrium, external = self.equilibrium, self.external(t)
+        increments = (self.prescribed(t) - equilibrium.u)[equilibrium.fixed]
+        moves = equilibrium.moves(increments)
+
+        def is_solved(point, errors):
+            if len(errors) == 1:
+                return point.norm == 0.0 and not moves
+            return point.norm <= equilibrium.enough(point)
+
+        def advance(point, errors):
+            _, tangent = point.response
+            if len(errors) > 1 or not moves:
+                step = equilibrium.solve(tangent, point.residual, np.zeros(len(increments)))
+                return equilibrium.searched(point, step, external)
+            # what is prescribed has to be reached: nothing to search
+            step = equilibrium.solve(tangent, point.residual, increments)
+            return equilibrium.iterate_at(point.x + step, external)
+
+        with rolled_back(equilibrium.problem, Diverged):
+            start = equilibrium.iterate_at(equilibrium.u, external)
+            point, errors = iterate(start, is_solved, advance, equilibrium.limits.max_iterations)
+        equilibrium.accept(point)
+        return Step(t, point.x, point.response[0], len(errors) - 1, tuple(errors))
+
+
+def _is_easy(step):
+    return step.iterations <= _EASY
 
 
 def _times(steps, start):

@@ -1,11 +1,15 @@
 """Marching in time with steps that are cut where they fail; states are never changed, so nothing has to be undone."""
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from femnn.exceptions import ConvergenceError, LawError, ParameterError
+from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 
 # What a smaller step may cure.
 _CURABLE = (ConvergenceError, LawError)
@@ -14,7 +18,14 @@ _CURABLE = (ConvergenceError, LawError)
 _SAME_TIME = 1e-12
 
 
-def march(step, state, times, min_step=None, callback=None, progress=True):
+def march(
+    step: Callable[[Any, float], Any],
+    state: Any,
+    times: ArrayLike,
+    min_step: float | None = None,
+    callback: Callable[[Any], Any] | None = None,
+    progress: bool = True,
+) -> Any:
     """State at the last of ``times``, reached by way of all of them.
 
     A step that does not converge is tried again with half its length; after each that does, the next may be twice as
@@ -64,22 +75,19 @@ def march(step, state, times, min_step=None, callback=None, progress=True):
 
 def _interval(step, state, end, smallest):
     """States up to the time ``end``."""
-    whole, pieces, arrived = end - state.t, 1, False
-    while not arrived:
-        left = end - state.t
-        arrived = left <= whole / pieces + 0.5 * smallest
-        try:
-            new = step(state, left if arrived else whole / pieces)
-        except _CURABLE as error:
-            pieces, arrived = 2 * pieces, False
-            if whole / pieces < smallest:
-                raise ConvergenceError(
-                    f"the step from t = {state.t:.6g} s fails even with dt = {2.0 * whole / pieces:.3g} s: {error}; "
-                    "the last state is `x` of this error",
-                    state,
-                    getattr(error, "residuals", np.empty(0)),
-                    state.t,
-                ) from error
-            continue
-        state, pieces = new, max(pieces // 2, 1)
-        yield state
+
+    def attempt(goal):
+        return step(state, goal - state.t)
+
+    try:
+        for _, reached, _ in walk(attempt, state.t, [end], smallest, curable=_CURABLE):
+            state = reached
+            yield state
+    except SmallestStepFailed as failed:
+        raise ConvergenceError(
+            f"the step from t = {state.t:.6g} s fails even with dt = {failed.goal - failed.t:.3g} s: {failed.cause}; "
+            "the last state is `x` of this error",
+            state,
+            getattr(failed.cause, "residuals", np.empty(0)),
+            state.t,
+        ) from failed.cause

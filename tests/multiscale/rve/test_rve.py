@@ -11,17 +11,8 @@ from support.gouge import Gouge
 import femnn
 from femnn.cohesive import Law, respond, separation_paths
 from femnn.exceptions import ConvergenceError, FemnnWarning, MeshError, ParameterError, StateError
-from femnn.interfaces.elements import facet_newton_cotes
-from femnn.multiscale.rve import (
-    RVE,
-    CellSeries,
-    RVELaw,
-    Spring,
-    block_network,
-    echelon_cracks,
-    follow,
-    parallel_cracks,
-)
+from femnn.interfaces import facet_newton_cotes
+from femnn.multiscale.rve import RVE, CellSeries, RVELaw, Spring, block_network, echelon_cracks, follow, parallel_cracks
 
 BILINEAR = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0, friction=0.5)
 EXPONENTIAL = femnn.ExponentialCohesive(80e6, 100e6, 969.0, 1719.0, friction=0.5)

@@ -192,7 +192,7 @@ def test_interrupts_leave_the_last_state():
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"control": "work"}, "control='work' is not one of length, dissipation"),
+        ({"control": "work"}, "control='work' is not allowed; pass 'length' or 'dissipation'"),
         ({"steps": 0}, "steps=0"),
         ({"first": 0.0}, "first=0.0"),
         ({"load": [np.nan]}, "load is not finite"),

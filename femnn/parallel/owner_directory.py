@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 
-class Directory:
+class OwnerDirectory:
     """A table with one entry for each number below ``total``; each rank keeps those of one range.
 
     Parameters
@@ -24,14 +24,14 @@ class Directory:
         self._runs = [slice(*cut) for cut in pairwise(np.searchsorted(numbers, bounds))]
         #: Entries that this rank keeps.
         self.length = int(bounds[comm.rank + 1] - bounds[comm.rank])
-        self._asked = [
+        self._requested = [
             theirs - bounds[comm.rank] for theirs in comm.alltoall([numbers[run] for run in self._runs])
         ]  # fmt: skip
 
-    def tell(self, values):
+    def send(self, values):
         """Send values (k, ...) to who keeps their entries; a list of (places in the range kept, values), by rank."""
-        return list(zip(self._asked, self.comm.alltoall([values[run] for run in self._runs]), strict=True))
+        return list(zip(self._requested, self.comm.alltoall([values[run] for run in self._runs]), strict=True))
 
-    def ask(self, kept):
+    def fetch(self, kept):
         """The entries (k, ...) for the numbers of this rank, each rank giving the range (length, ...) that it keeps."""
-        return np.concatenate(self.comm.alltoall([kept[places] for places in self._asked]))
+        return np.concatenate(self.comm.alltoall([kept[places] for places in self._requested]))
