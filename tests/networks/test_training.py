@@ -11,8 +11,9 @@ import torch
 from femnn.exceptions import DatasetError, ParameterError, TrainingError, WeightFileError
 from femnn.networks import Architecture, TrainingOptions, standardisation
 from femnn.networks import training as training_module
+from femnn.networks.options import OPTIMIZERS, SCHEDULES
 from femnn.networks.torch_perceptron import build, to_perceptron
-from femnn.networks.training import OPTIMIZERS, SCHEDULES, train
+from femnn.networks.training import train
 
 ARCHITECTURE = Architecture(3, 2, (12, 12), "tanh")
 QUICK = TrainingOptions(epochs=8, batch_size=50, learning_rate=1e-2, threads=1)

@@ -18,8 +18,8 @@ from femnn.integration.lame import lame_parameters
 from femnn.integration.stiffness import elasticity_stiffness
 from femnn.networks.element_data import Recipe, grow
 from femnn.networks.model_card import element_card, range_text, require_enough, save_tested
+from femnn.networks.options import TrainingOptions
 from femnn.networks.trained_range import TrainedRange
-from femnn.networks.training import TrainingOptions
 from femnn.networks.weights import save_networks
 from femnn.tasks.run import task_name
 

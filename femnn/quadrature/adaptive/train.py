@@ -7,8 +7,8 @@ import numpy as np
 
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.networks.model_card import element_card, range_text, require_enough
+from femnn.networks.options import TrainingOptions
 from femnn.networks.trained_range import TrainedRange
-from femnn.networks.training import TrainingOptions
 from femnn.networks.weights import save_networks
 from femnn.quadrature.adaptive.apriori_estimate import CANDIDATES, FEATURES
 from femnn.quadrature.adaptive.calibration import TOLERANCES, Calibration, scores

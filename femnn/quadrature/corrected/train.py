@@ -12,8 +12,8 @@ from femnn.integration.error import error_against
 from femnn.networks.element_data import Dataset, Recipe, make_dataset
 from femnn.networks.features import features_named
 from femnn.networks.model_card import element_card, require_enough, save_tested
+from femnn.networks.options import TrainingOptions
 from femnn.networks.trained_range import TrainedRange
-from femnn.networks.training import TrainingOptions
 from femnn.networks.weights import save_networks
 from femnn.quadrature.adaptive.calibration import TOLERANCES
 from femnn.quadrature.adaptive.classifier import classes, train_classifier

@@ -15,8 +15,8 @@ from femnn.integration.error import error_against
 from femnn.networks.element_data import Recipe
 from femnn.networks.features import features_named
 from femnn.networks.model_card import element_card, require_enough, save_tested
+from femnn.networks.options import TrainingOptions
 from femnn.networks.trained_range import TrainedRange
-from femnn.networks.training import TrainingOptions
 from femnn.networks.weights import save_networks
 from femnn.quadrature.corrected.patch_networks import FEATURES, patch_systems, train_patch_weights
 from femnn.quadrature.corrected.rule import PATCH_KIND, CorrectedGauss

@@ -9,8 +9,8 @@ import numpy as np
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.error import r_error
 from femnn.networks.model_card import element_card, range_text, require_enough, save_tested
+from femnn.networks.options import TrainingOptions
 from femnn.networks.trained_range import TrainedRange
-from femnn.networks.training import TrainingOptions
 from femnn.networks.weights import save_networks
 from femnn.quadrature.adaptive.data import mesh_elements
 from femnn.quadrature.moved.fit import MovedRecipe, make_moved_data, train_moved
