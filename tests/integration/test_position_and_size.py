@@ -24,6 +24,7 @@ from femnn.interfaces.elements import InterfaceElements
 from femnn.quadrature.adaptive.by_integration import settle
 from femnn.quadrature.adaptive.directional_errors import directional_tables
 from femnn.quadrature.patch_conditions import patch_integrals, patch_residual
+from femnn.validation.rule_comparison import load_case
 
 # Coordinates that are whole multiples of this stay exact when they move by 1e6 to 1e8 edges.
 _GRAIN = 2.0**-20
@@ -144,6 +145,17 @@ def test_interfaces(mesh):
     for move in _FAR:
         for found, wanted in zip(parts(skfem.MeshHex(mesh.p + move[:, None], mesh.t)), expected, strict=True):
             np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("names", [("left", "right"), ("fixed", "load")])
+def test_load_cases(mesh, names):
+    facets = [np.flatnonzero((mesh.p[0, mesh.facets] == x).all(axis=0)) for x in (0.0, 1.0)]
+    near = mesh.with_boundaries(dict(zip(names, facets, strict=True)))
+    expected = load_case(near)
+    for move in _FAR:
+        found = load_case(near.translated(move))
+        np.testing.assert_array_equal(found.free, expected.free)
+        np.testing.assert_allclose(found.force, expected.force, rtol=1e-7, atol=1e-7 * np.abs(expected.force).max())
 
 
 @pytest.mark.parametrize("exponent", [-490, -340, 340, 490])
