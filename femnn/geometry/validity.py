@@ -212,7 +212,10 @@ def classify(hexahedra: ArrayLike) -> np.ndarray:
     Either sign is healthy: scikit-fem's own meshes have det J < 0. An element is degenerate when det J vanishes
     somewhere without changing sign, a collapsed edge for instance.
     """
-    x, _ = in_own_units(element_array(hexahedra))
+    x = element_array(hexahedra)
+    # the kernel takes differences of coordinates, so that only sizes matter
+    if not _has_moderate_sizes(x):
+        x, _ = in_own_units(x)
     status = np.empty(len(x), dtype=np.int64)
     _classify(x, status)
     return status
@@ -251,7 +254,10 @@ def require_valid(hexahedra: np.ndarray, remedy: str = "repair the mesh or leave
 
 def require_size(hexahedra: np.ndarray) -> None:
     """Raise MeshError if det J of an element (n, 8, 3) under- or overflows double precision in its units of length."""
-    _, sizes = in_own_units(hexahedra)
+    x = np.asarray(hexahedra, dtype=float)
+    if _has_moderate_sizes(x):
+        return
+    _, sizes = in_own_units(x)
     beyond = np.flatnonzero((sizes < SMALLEST_SIZE) | (sizes > LARGEST_SIZE))
     if len(beyond):
         raise MeshError(
@@ -259,6 +265,13 @@ def require_size(hexahedra: np.ndarray) -> None:
             f"order: det J, its cube, under- or overflows beyond {SMALLEST_SIZE:g} and {LARGEST_SIZE:g}; choose other "
             "units of length"
         )
+
+
+def _has_moderate_sizes(x):
+    """Whether all sizes of elements (n, 8, 3) are surely between SMALLEST_SIZE and LARGEST_SIZE, seen at a glance."""
+    diagonals = np.abs(x[:, 0] - x[:, -1]).max(axis=1, initial=0.0)
+    farthest = max(x.max(initial=0.0), -x.min(initial=0.0))
+    return bool((diagonals > SMALLEST_SIZE).all()) and 4.0 * farthest < LARGEST_SIZE
 
 
 def healthy_vertices(mesh: Mesh | np.ndarray) -> np.ndarray:
