@@ -21,7 +21,7 @@ from femnn.integration.optimal_weights import weight_systems
 from femnn.integration.stiffness import elasticity_stiffness, laplace_stiffness, mass_matrix
 from femnn.interfaces.bases import InterfaceBases
 from femnn.interfaces.elements import InterfaceElements
-from femnn.quadrature.adaptive.by_integration import settle
+from femnn.quadrature.adaptive.by_integration import points_by_integration
 from femnn.quadrature.adaptive.directional_errors import directional_tables
 from femnn.quadrature.patch_conditions import patch_integrals, patch_residual
 from femnn.validation.rule_comparison import load_case
@@ -89,7 +89,7 @@ def changes(near):
         (lambda x: errors_and_reference(x, 12)[1], 1),
         (lambda x: weight_systems(x, femnn.Irons().groups(x)[0].X, errors_and_reference(x, 1)[1])[0], 0),
         (lambda x: directional_tables(x[:5], np.full((5, 1), 0.3)), 0),
-        (lambda x: settle(x, 1e-6, 0.3, "entries")[0], 0),
+        (lambda x: points_by_integration(x, 1e-6, 0.3, "entries")[0], 0),
         (lambda x: femnn.integration_error(x, femnn.GaussLegendre(3), reference=8), 0),
         (lambda x: femnn.HourglassCorrection().stiffness(x), 1),
     ],
