@@ -74,7 +74,7 @@ from femnn.quadrature.moved.rule import MovedGauss
 from femnn.quadrature.rule import CellGroup, Rule
 from femnn.solids.laws import ConstitutiveLaw, PointLaw
 from femnn.solids.solid import Solid
-from femnn.solvers.linear.solve import Solution, solve
+from femnn.solvers.linear.solver import Solution, solve
 from femnn.solvers.nonlinear.arc_length import arc_length
 from femnn.solvers.nonlinear.load_path import LoadPath, NonlinearProblem
 from femnn.solvers.nonlinear.newton import newton

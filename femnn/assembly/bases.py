@@ -2,11 +2,10 @@
 
 import numpy as np
 import skfem
-from skfem.mapping import MappingIsoparametric
 
 from femnn.assembly.groups import check_rule, groups_of
 from femnn.exceptions import ParameterError
-from femnn.geometry.mesh import hexahedra
+from femnn.geometry.mesh import RelativeMapping, hexahedra
 from femnn.quadrature.rule import Rule
 
 
@@ -68,7 +67,7 @@ def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: st
 
 def _basis(mesh, element, group, first):
     # A mapping of its own: the mesh's default one keeps nine arrays per set of points for as long as the mesh lives.
-    mapping = MappingIsoparametric(mesh, mesh.elem(), mesh.bndelem)
+    mapping = RelativeMapping(mesh)
     basis = skfem.CellBasis(
         mesh,
         element,

@@ -1,6 +1,7 @@
 """The groups of a rule on a mesh, with the checks that every way of assembly makes."""
 
 from femnn.exceptions import ParameterError, warn
+from femnn.geometry.validity import require_size
 from femnn.quadrature.rule import Rule
 
 
@@ -13,6 +14,7 @@ def check_rule(rule):
 def groups_of(rule, vertices, on_folded):
     """``rule.groups``, with a warning that counts the elements left out by ``on_folded="skip"``."""
     groups = rule.groups(vertices, on_folded)
+    require_size(vertices)
     left_out = len(vertices) - sum(len(group.cells) for group in groups)
     if left_out:
         warn(f"{left_out} of {len(vertices)} elements are folded or degenerate and left out of the assembly")

@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 
 from femnn.geometry.coordinates import TWISTS
-from femnn.geometry.hexahedron import SIGNS
+from femnn.geometry.hexahedron import SIGNS, in_own_units
 from femnn.geometry.mesh import element_array
 from femnn.geometry.symmetry import symmetry_index, vertex_permutations
 from femnn.system.compile import njit
@@ -41,7 +41,7 @@ def own_axes_of(vertices, order, linear, twist, inverse, warp):
     twist[:] = 0.0
     for a in range(8):
         for i in range(3):
-            x = 0.125 * vertices[order[a], i]
+            x = 0.125 * (vertices[order[a], i] - vertices[order[7], i])
             for k in range(3):
                 linear[i, k] += x * _SIGNS[a, k]
             for k in range(4):
@@ -80,7 +80,7 @@ def _posed_warps(hexahedra, index, permutations, warps, orders):
 
 def canonical_warps(hexahedra):
     """J₀⁻¹h in the canonical pose (n, 3, 4), and the vertices of each element in the order of its pose (n, 8) int."""
-    x = element_array(hexahedra)
+    x = in_own_units(element_array(hexahedra))[0]
     warps, orders = np.empty((len(x), 3, 4)), np.empty((len(x), 8), dtype=np.int64)
     _posed_warps(x, symmetry_index(), np.array(vertex_permutations()), warps, orders)
     return warps, orders

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.geometry.hexahedron import SIGNS, VERTICES
+from femnn.geometry.hexahedron import SIGNS, VERTICES, in_own_units
 
 #: The patterns ξη, ηζ, ζξ, ξηζ at the vertices, shape (8, 4): what a vertex's move adds to the twists, times 8.
 TWISTS = np.stack(
@@ -25,8 +25,9 @@ def modes(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     x = np.asarray(hexahedra, dtype=float)
     centre = x.mean(axis=1)
-    linear = np.einsum("eai,ak->eik", x, SIGNS) / 8.0
-    twist = np.einsum("eai,ak->eik", x, TWISTS) / 8.0
+    relative = x - x[:, -1:]
+    linear = np.einsum("eai,ak->eik", relative, SIGNS) / 8.0
+    twist = np.einsum("eai,ak->eik", relative, TWISTS) / 8.0
     return centre, linear, twist
 
 
@@ -35,7 +36,7 @@ def relative_warp(hexahedra: ArrayLike) -> np.ndarray:
 
     The twelve numbers vanish exactly for parallelepipeds and do not change under affine maps.
     """
-    _, linear, twist = modes(hexahedra)
+    _, linear, twist = modes(in_own_units(hexahedra)[0])
     singular = np.abs(np.linalg.det(linear)) <= 1e-14 * np.linalg.norm(linear, axis=1).prod(axis=1)
     safe = np.where(singular[:, None, None], np.eye(3), linear)
     return np.where(singular[:, None, None], np.inf, np.linalg.solve(safe, twist))
@@ -56,7 +57,7 @@ def metric(hexahedra: ArrayLike) -> np.ndarray:
     slender elements stand as far from the cube as they should (V. Arsigny et al., SIAM J. Matrix Anal. Appl. 29 (2007)
     328-347). The symmetries of the cube permute the entries and change the signs of the last three.
     """
-    linear = modes(hexahedra)[1]
+    linear = modes(in_own_units(hexahedra)[0])[1]
     eigenvalues, vectors = np.linalg.eigh(np.einsum("eki,ekj->eij", linear, linear))
     # a flat element has a zero eigenvalue: very far away is far enough
     logs = 0.5 * np.log(np.maximum(eigenvalues, 1e-30 * eigenvalues[:, 2:] + 1e-300))
@@ -93,7 +94,7 @@ def normalised_coordinates(hexahedra: ArrayLike) -> np.ndarray:
     the volume of the central parallelepiped becomes 1. Of the 24 coordinates six are then zero and left out.
     Source: A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4.
     """
-    x = np.asarray(hexahedra, dtype=float)
+    x = in_own_units(hexahedra)[0]
     origin, along, across = (int(np.flatnonzero((v == VERTICES).all(axis=1))[0]) for v in np.eye(4, 3, k=-1)[:3])
     first = x[:, along] - x[:, origin]
     second = x[:, across] - x[:, origin]

@@ -4,9 +4,14 @@ Everything is written in scikit-fem's vertex order and on its reference cube [0,
 ``(n, 8, 3)``; points of the reference cube are ``(3, nqp)`` when all elements share them and ``(3, n, nqp)`` otherwise.
 """
 
+import math
+
 import numpy as np
+from numba import prange
 from numpy.typing import ArrayLike
 from skfem import ElementHex2
+
+from femnn.system.compile import njit
 
 #: Vertices of the reference cube in scikit-fem's order, shape (8, 3).
 VERTICES = np.array(
@@ -39,6 +44,45 @@ EDGES = np.array(
 EDGES.setflags(write=False)
 
 
+def in_own_units(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """The elements relative to their last vertices, in units of their own size: where they lie no longer matters.
+
+    What is computed from these coordinates keeps its digits at any distance from the origin, and neither det J nor
+    squares of lengths under- or overflow. Units are powers of two: scaling back changes no bit.
+
+    Parameters
+    ----------
+    hexahedra : (n, k, dim)
+        Vertices of elements, or corners of facets.
+
+    Returns
+    -------
+    own : (n, k, dim)
+        Coordinates between -1 and 1, contiguous and writable, as the kernels are compiled for.
+    size : (n,)
+        Units: the power of two above the largest distance along an axis from the last vertex.
+    """
+    x = np.require(hexahedra, dtype=float, requirements="CW")
+    own, size = np.empty(x.shape), np.empty(len(x))
+    _own_units(x, own, size)
+    return own, size
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _own_units(x, own, size):
+    n, k, dim = x.shape
+    for e in prange(n):
+        largest = 0.0
+        for a in range(k):
+            for i in range(dim):
+                own[e, a, i] = x[e, a, i] - x[e, k - 1, i]
+                largest = max(largest, abs(own[e, a, i]))
+        size[e] = math.ldexp(1.0, math.frexp(largest)[1])
+        for a in range(k):
+            for i in range(dim):
+                own[e, a, i] /= size[e]
+
+
 def shape_functions(points: ArrayLike) -> np.ndarray:
     """Trilinear shape functions N_a, shape (8, ...), at ``points`` of shape (3, ...) in [0, 1]³."""
     xi = np.asarray(points, dtype=float)
@@ -65,7 +109,8 @@ def trilinear_map(hexahedra: np.ndarray, points: ArrayLike) -> np.ndarray:
 
 def jacobian(hexahedra: np.ndarray, points: ArrayLike) -> np.ndarray:
     """Jacobian J_ik = ∂x_i/∂ξ_k, shape (n, nqp, 3, 3), of the elements (n, 8, 3) at shared points (3, nqp)."""
-    return np.einsum("akq,eai->eqik", shape_gradients(points), hexahedra)
+    x = np.asarray(hexahedra, dtype=float)
+    return np.einsum("akq,eai->eqik", shape_gradients(points), x - x[:, -1:])
 
 
 def jacobian_determinant(hexahedra: np.ndarray, points: ArrayLike) -> np.ndarray:

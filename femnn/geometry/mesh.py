@@ -4,6 +4,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import ArrayLike
 from skfem import Mesh, MeshHex1
+from skfem.mapping import MappingIsoparametric
 
 from femnn.exceptions import MeshError
 from femnn.system.compile import njit
@@ -50,6 +51,48 @@ def require_hexahedra(mesh: Mesh) -> None:
     if mesh.nelements == 0:
         raise MeshError("the mesh has no cells; check the file or the selection it came from")
     require_vertices(mesh)
+
+
+class _AboutVertex(MappingIsoparametric):
+    """The map of straight-sided hexahedra or quadrilaterals less the last vertex of the element, or of the facet."""
+
+    def __init__(self, mesh):
+        super().__init__(mesh, mesh.elem(), mesh.bndelem)
+
+    def last_vertices(self, tind=None):
+        """(dim, n)"""
+        last = self.mesh.t[-1]
+        return self.mesh.p[:, last if tind is None else last[tind]]
+
+    def Fmap(self, i, X, tind=None):
+        return self._sum(self.elem, self.mesh.t, i, tind, X, lambda values: values[0])
+
+    def _J(self, i, j, X, tind=None):
+        return self._sum(self.elem, self.mesh.t, i, tind, X, lambda values: values[1][j])
+
+    def bndJ(self, i, j, X, find=None):
+        return self._sum(self.bndelem, self.mesh.facets, i, find, X, lambda values: values[1][j])
+
+    def _sum(self, element, vertices, i, chosen, X, shape):
+        x = self.mesh.p[i, vertices if chosen is None else vertices[:, chosen]]
+        return sum((x[a] - x[-1])[:, None] * shape(element.lbasis(X, a)) for a in range(len(x) - 1))
+
+
+class RelativeMapping(_AboutVertex):
+    """scikit-fem's map of straight-sided hexahedra or quadrilaterals, which keeps its digits far from the origin.
+
+    scikit-fem sums products of coordinates, which cancel there, and its inverse map then does not converge. Pass it as
+    ``mapping=`` to a basis.
+    """
+
+    Fmap = MappingIsoparametric.Fmap
+
+    def invF(self, x, tind=None, newton_max_iters=50, newton_tol=1e-12):
+        away = x - self.last_vertices(tind)[:, :, None]
+        # rounding puts points of a face a little outside of the element, where the search may not go
+        vertices = self.mesh.t if tind is None else self.mesh.t[:, tind]
+        outside = np.spacing(np.abs(x).max()) / np.ptp(self.mesh.p[:, vertices], axis=1).max(axis=0).min()
+        return _AboutVertex(self.mesh).invF(away, tind, newton_max_iters, max(newton_tol, 16.0 * outside))
 
 
 def require_vertices(mesh: Mesh) -> None:

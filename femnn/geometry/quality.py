@@ -7,14 +7,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.geometry.coordinates import modes, relative_warp
-from femnn.geometry.hexahedron import SIGNS, VERTICES, jacobian, jacobian_determinant
+from femnn.geometry.hexahedron import SIGNS, VERTICES, in_own_units, jacobian, jacobian_determinant
+from femnn.geometry.validity import require_size
 
 
 def signed_volume(hexahedra: np.ndarray) -> np.ndarray:
     """∫ det J over each element, shape (n,), m³; negative for scikit-fem's own meshes, whose order is left-handed.
 
-    Exact: det J has degree 2 along each axis, which 2×2×2 Gauss points integrate.
+    Exact: det J has degree 2 along each axis, which 2×2×2 Gauss points integrate. MeshError if it is beyond double
+    precision, see :func:`femnn.geometry.validity.require_size`.
     """
+    require_size(hexahedra)
     points = 0.5 + SIGNS.T / np.sqrt(12.0)
     return jacobian_determinant(hexahedra, points).mean(axis=1)
 
@@ -25,7 +28,7 @@ def scaled_jacobian(hexahedra: np.ndarray) -> np.ndarray:
     Signed so that a healthy element is positive whatever its handedness; a folded one is negative or near zero.
     """
     points = np.concatenate([VERTICES.T, np.full((3, 1), 0.5)], axis=1)
-    columns = jacobian(hexahedra, points)
+    columns = jacobian(in_own_units(hexahedra)[0], points)
     determinant = np.linalg.det(columns)
     lengths = np.linalg.norm(columns, axis=2).prod(axis=2)
     scaled = np.divide(determinant, lengths, out=np.zeros_like(determinant), where=lengths > 0)
@@ -35,7 +38,7 @@ def scaled_jacobian(hexahedra: np.ndarray) -> np.ndarray:
 
 def aspect(hexahedra: ArrayLike) -> np.ndarray:
     """Ratio of the longest to the shortest principal axis (the vectors between opposite face centres), shape (n,)."""
-    lengths = np.linalg.norm(modes(hexahedra)[1], axis=1)
+    lengths = np.linalg.norm(modes(in_own_units(hexahedra)[0])[1], axis=1)
     shortest = lengths.min(axis=1)
     return np.divide(lengths.max(axis=1), shortest, out=np.full(len(lengths), np.inf), where=shortest > 0)
 

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from skfem import Mesh
 
 from femnn.checks import one_of
-from femnn.exceptions import FoldedElementError
-from femnn.geometry.hexahedron import VERTICES, jacobian_determinant
+from femnn.exceptions import FoldedElementError, MeshError
+from femnn.geometry.hexahedron import VERTICES, in_own_units, jacobian_determinant
 from femnn.geometry.mesh import element_array, vertex_array
 from femnn.geometry.mesh import hexahedra as mesh_hexahedra
 from femnn.system.compile import njit
@@ -24,6 +24,12 @@ DEGENERATE_SHARE = 1e-9
 
 # Elements that share one work space.
 _CHUNK = 64
+
+#: Sizes of elements between which det J, their cube, and its inverse are normal numbers in double precision.
+SMALLEST_SIZE, LARGEST_SIZE = 1e-95, 1e95
+
+# Digits that the coordinates of an element far from the origin must have left.
+_DIGITS_LEFT = 1e-6
 
 # Boxes looked at before an element is called degenerate: its det J then comes too near zero to tell its sign.
 _MOST_BOXES = 4096
@@ -207,6 +213,9 @@ def classify(hexahedra: ArrayLike) -> np.ndarray:
     somewhere without changing sign, a collapsed edge for instance.
     """
     x = element_array(hexahedra)
+    # the kernel takes differences of coordinates, so that only sizes matter
+    if not _has_moderate_sizes(x):
+        x, _ = in_own_units(x)
     status = np.empty(len(x), dtype=np.int64)
     _classify(x, status)
     return status
@@ -243,6 +252,28 @@ def require_valid(hexahedra: np.ndarray, remedy: str = "repair the mesh or leave
         raise FoldedElementError(f"{_describe(hexahedra, bad, status)}; {remedy}", bad)
 
 
+def require_size(hexahedra: np.ndarray) -> None:
+    """Raise MeshError if det J of an element (n, 8, 3) under- or overflows double precision in its units of length."""
+    x = np.asarray(hexahedra, dtype=float)
+    if _has_moderate_sizes(x):
+        return
+    _, sizes = in_own_units(x)
+    beyond = np.flatnonzero((sizes < SMALLEST_SIZE) | (sizes > LARGEST_SIZE))
+    if len(beyond):
+        raise MeshError(
+            f"element {beyond[0]} has a size of {sizes[beyond[0]]:.1e}, as have {len(beyond)} of {len(sizes)} of this "
+            f"order: det J, its cube, under- or overflows beyond {SMALLEST_SIZE:g} and {LARGEST_SIZE:g}; choose other "
+            "units of length"
+        )
+
+
+def _has_moderate_sizes(x):
+    """Whether all sizes of elements (n, 8, 3) are surely between SMALLEST_SIZE and LARGEST_SIZE, seen at a glance."""
+    diagonals = np.abs(x[:, 0] - x[:, -1]).max(axis=1, initial=0.0)
+    farthest = max(x.max(initial=0.0), -x.min(initial=0.0))
+    return bool((diagonals > SMALLEST_SIZE).all()) and 4.0 * farthest < LARGEST_SIZE
+
+
 def healthy_vertices(mesh: Mesh | np.ndarray) -> np.ndarray:
     """Vertex coordinates (n, 8, 3) of a ``skfem.MeshHex``, or such an array as it is, if every element is healthy.
 
@@ -261,7 +292,11 @@ def healthy_vertices(mesh: Mesh | np.ndarray) -> np.ndarray:
 def _describe(hexahedra, bad, status):
     first = bad[0]
     points = np.concatenate([VERTICES.T, np.full((3, 1), 0.5)], axis=1)
-    values = jacobian_determinant(hexahedra[first : first + 1], points)[0]
+    own, (size,) = in_own_units(hexahedra[first : first + 1])
+    values = jacobian_determinant(own, points)[0]
+    beyond = not SMALLEST_SIZE <= size <= LARGEST_SIZE
+    if not beyond:
+        values *= size**3
     low, high = int(np.argmin(values)), int(np.argmax(values))
     if status[first] == FOLDED:
         cause = "folded"
@@ -271,6 +306,11 @@ def _describe(hexahedra, bad, status):
     else:
         cause = "degenerate"
         found = f"det J is {values[low]:.3g} to {values[high]:.3g} at its vertices and comes to zero in it"
+    if beyond:
+        found += f", in units of the cube of its size {size:.1e}"
+    spacing = float(np.spacing(np.abs(hexahedra[first]).max()))
+    if spacing > _DIGITS_LEFT * size:
+        found += f"; its size is {size:.1e}, and coordinates so far from the origin are {spacing:.1e} apart"
     count = f"{len(bad)} of {len(hexahedra)} elements are folded or degenerate"
     return f"element {first} is {cause}: {found} ({count})"
 

@@ -11,9 +11,10 @@ from functools import cache
 import numpy as np
 from numba import prange
 
+from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.validity import require_valid
 from femnn.integration.gauss import tensor_gauss
-from femnn.integration.kernels import _FAST, add_moments, elasticity_from_moments, kernel_array, relative_difference
+from femnn.integration.kernels import _FAST, add_moments, elasticity_from_moments, relative_difference
 from femnn.integration.lame import lame_parameters
 from femnn.system.compile import njit
 
@@ -96,13 +97,13 @@ def converged_stiffness(hexahedra: np.ndarray, poisson: float = 0.3) -> tuple[np
 def errors_and_reference(hexahedra, most, poisson=0.3):
     """Errors (n, most), stiffness (n, 24, 24) and doubt (n,): :func:`error_table` and :func:`converged_stiffness` in
     one walk."""
-    x = kernel_array(hexahedra)
-    require_valid(x)
+    require_valid(hexahedra)
+    x, size = in_own_units(hexahedra)
     lmbda, mu = lame_parameters(1.0, poisson)
     errors, references, doubt = np.empty((len(x), most)), np.empty((len(x), 24, 24)), np.empty(len(x))
     points, weights, starts = _all_rules()
     _walk(x, points, weights, starts, lmbda, mu, errors, references, doubt)
-    return errors, references, doubt
+    return errors, size[:, None, None] * references, doubt
 
 
 def smallest_points(errors: np.ndarray, tolerance: float) -> np.ndarray:

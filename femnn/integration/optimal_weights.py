@@ -10,6 +10,7 @@ of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351.
 import numpy as np
 from numba import prange
 
+from femnn.geometry.hexahedron import in_own_units
 from femnn.integration.kernels import _FAST, elasticity_from_moments, kernel_array, physical_gradients
 from femnn.integration.lame import lame_parameters
 from femnn.system.compile import njit
@@ -63,9 +64,9 @@ def weight_systems(hexahedra, points, references, poisson=0.3):
     references : (n, 24, 24), exact stiffness for young=1 and the same Poisson's ratio
     """
     lmbda, mu = lame_parameters(1.0, poisson)
-    x = kernel_array(hexahedra)
+    x, size = in_own_units(hexahedra)
     matrices, targets = np.empty((len(x), _ROWS, points.shape[1])), np.empty((len(x), _ROWS))
-    references = kernel_array(references)
+    references = kernel_array(references) / size[:, None, None]
     _systems(x, kernel_array(points), references, lmbda, mu, matrices, targets)
     return matrices, targets
 

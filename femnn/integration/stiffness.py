@@ -4,17 +4,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.exceptions import ParameterError
+from femnn.geometry.hexahedron import in_own_units
+from femnn.geometry.validity import require_size
 from femnn.integration import kernels
 from femnn.integration.kernels import kernel_array
 from femnn.integration.lame import lame_parameters
 
 
 def _per_element(hexahedra, points, weights):
-    """Points and weights with a leading axis of length n, or 1 when shared.
+    """Elements in their own units, these units, and points and weights with a leading axis of n, or 1 when shared.
 
     All arrays come out contiguous and writable, the one type that the kernels are compiled for.
     """
-    x = kernel_array(hexahedra)
+    x = np.asarray(hexahedra, dtype=float)
     points, weights = np.asarray(points, dtype=float), np.asarray(weights, dtype=float)
     if x.ndim != 3 or x.shape[1:] != (8, 3):
         raise ParameterError(f"hexahedra have shape {x.shape}; expected (n, 8, 3)")
@@ -29,7 +31,7 @@ def _per_element(hexahedra, points, weights):
             f"points (3, {points.shape[2]}) and weights ({weights.shape[1]},) do not belong together; "
             "give X (3, nqp) or (3, n, nqp) and W (nqp,) or (n, nqp)"
         )
-    return x, kernel_array(points), kernel_array(weights)
+    return *in_own_units(x), kernel_array(points), kernel_array(weights)
 
 
 def gradient_moments(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike) -> np.ndarray:
@@ -41,9 +43,10 @@ def gradient_moments(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike
     points : (3, nqp), or (3, n, nqp) when each element has its own, in [0, 1]³
     weights : (nqp,) or (n, nqp); Gauss weights sum to 1
     """
-    x, points, weights = _per_element(hexahedra, points, weights)
+    x, size, points, weights = _per_element(hexahedra, points, weights)
     moments = np.empty((len(x), 24, 24))
     kernels.gradient_moments(x, points, weights, moments)
+    moments *= size[:, None, None]
     return moments
 
 
@@ -66,7 +69,9 @@ def laplace_stiffness(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLik
 
 def mass_matrix(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike) -> np.ndarray:
     """∫ N_a N_b dx, shape (n, 8, 8); arguments as :func:`gradient_moments`."""
-    x, points, weights = _per_element(hexahedra, points, weights)
+    require_size(hexahedra)
+    x, size, points, weights = _per_element(hexahedra, points, weights)
     mass = np.empty((len(x), 8, 8))
     kernels.mass_moments(x, points, weights, mass)
+    mass *= size[:, None, None] ** 3
     return mass

@@ -10,6 +10,7 @@ import skfem
 from skfem.helpers import ddot, dot
 
 from femnn.checks import shaped
+from femnn.geometry.mesh import RelativeMapping
 from femnn.interfaces.elements import InterfaceElements, facet_gauss
 
 
@@ -51,7 +52,9 @@ class InterfaceBases:
         mesh = interface.mesh
         quadrature = facet_gauss(mesh.dim()) if quadrature is None else quadrature
         self.minus, self.plus = (
-            skfem.FacetBasis(mesh, element, facets=facets, quadrature=quadrature, dofs=dofs)
+            skfem.FacetBasis(
+                mesh, element, mapping=RelativeMapping(mesh), facets=facets, quadrature=quadrature, dofs=dofs
+            )
             for facets in (interface.minus, interface.plus)
         )
         if dofs is None:

@@ -9,6 +9,7 @@ from scipy.sparse import csr_matrix
 
 from femnn.checks import shaped
 from femnn.exceptions import MeshError, ParameterError
+from femnn.geometry.hexahedron import in_own_units
 from femnn.integration.gauss import gauss_legendre
 from femnn.interfaces.frames import frames_of, normals_of
 from femnn.interfaces.split import Interface
@@ -59,13 +60,14 @@ class InterfaceElements:
         self.shapes, derivatives = _shapes(points)
         corners = mesh.p.T[interface.minus_vertices]
         self.x = np.einsum("qa,nai->nqi", self.shapes, corners)
-        along = np.einsum("jqa,nai->nqji", derivatives, corners)
+        own, size = in_own_units(corners)
+        along = np.einsum("jqa,nai->nqji", derivatives, own)
         centre = mesh.p[:, mesh.t[:, mesh.f2t[0, interface.minus]]].mean(axis=1).T
         self.frames, areas = _frames(along, self.x - centre[:, None])
         if not (areas > 0.0).all():
             facet = int(interface.minus[np.flatnonzero((areas <= 0.0).any(axis=1))[0]])
             raise MeshError(f"facet {facet} of the interface has no area; repair the mesh")
-        self.dx = areas * weights
+        self.dx = (areas * weights) * (size ** (self.dim - 1))[:, None]
         vertices = np.concatenate([interface.minus_vertices, interface.plus_vertices], axis=1)
         dofs = self.dim * vertices[:, :, None] + np.arange(self.dim)
         self.dofs = dofs.reshape(len(vertices), self.dim * vertices.shape[1])

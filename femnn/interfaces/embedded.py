@@ -26,6 +26,7 @@ from skfem.models.elasticity import linear_elasticity, linear_stress
 from femnn.checks import one_of
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.geometry.mesh import RelativeMapping
 from femnn.integration.lame import lame_parameters
 from femnn.interfaces.elements import SparseSum
 from femnn.interfaces.embedded_crack import EmbeddedCrack
@@ -313,7 +314,8 @@ class EmbeddedProblem:
 def elastic_basis(mesh: Any, elements: np.ndarray | None = None) -> skfem.CellBasis:
     """Vectorial linear elements with two Gauss points per axis."""
     element = skfem.ElementQuad1() if mesh.dim() == 2 else skfem.ElementHex1()
-    return skfem.Basis(mesh, skfem.ElementVector(element), intorder=3, elements=elements)
+    vectors = skfem.ElementVector(element)
+    return skfem.Basis(mesh, vectors, mapping=RelativeMapping(mesh), intorder=3, elements=elements)
 
 
 def elastic_stiffness(mesh: Any, young: ArrayLike, poisson: ArrayLike) -> csr_matrix:

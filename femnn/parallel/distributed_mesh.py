@@ -16,7 +16,7 @@ from femnn.parallel.owner_directory import OwnerDirectory
 from femnn.parallel.partition import partition
 from femnn.parallel.partition_files import read_local_mesh
 from femnn.parallel.ranks import together, world
-from femnn.solvers.linear.system import prescribe
+from femnn.solvers.linear.degrees_of_freedom import prescribe
 
 
 @dataclass(frozen=True, eq=False, repr=False)

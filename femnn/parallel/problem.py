@@ -10,7 +10,7 @@ from femnn.parallel.distributed_mesh import DistributedMesh
 from femnn.parallel.matrix import RankMatrix, Rows
 from femnn.parallel.ranks import together
 from femnn.parallel.solver import solve
-from femnn.solvers.linear.solve import solve as solve_on_one
+from femnn.solvers.linear.solver import solve as solve_on_one
 from femnn.solvers.nonlinear.equilibrium import CURABLE, Equilibrium
 from femnn.solvers.nonlinear.load_path import NonlinearProblem
 from femnn.solvers.nonlinear.newton_core import Diverged, diverging

@@ -12,7 +12,7 @@ from femnn.checks import one_of, vector
 from femnn.exceptions import ConvergenceError
 from femnn.parallel.matrix import RankMatrix
 from femnn.parallel.ranks import petsc
-from femnn.solvers.linear.solve import Solution
+from femnn.solvers.linear.solver import Solution
 
 METHODS = ("gamg", "mumps")
 

@@ -31,6 +31,8 @@ def patch_integrands(hexahedra: np.ndarray, points: np.ndarray) -> np.ndarray:
         In [0, 1]³, shared or one set per element.
     """
     slopes = shape_gradients(points)
+    hexahedra = np.asarray(hexahedra, dtype=float)
+    hexahedra = hexahedra - hexahedra[:, -1:]
     if slopes.ndim == 3:
         columns = np.einsum("akq,eai->keqi", slopes, hexahedra)
     else:

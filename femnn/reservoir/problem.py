@@ -20,7 +20,7 @@ from skfem.helpers import div, dot, grad, mul
 from skfem.models.elasticity import linear_elasticity
 
 from femnn.exceptions import ConvergenceError, FoldedElementError, MeshError, ParameterError, StateError
-from femnn.geometry.mesh import hexahedra, require_vertices
+from femnn.geometry.mesh import RelativeMapping, hexahedra, require_vertices
 from femnn.geometry.validity import require_valid
 from femnn.reservoir.conditions import Conditions
 from femnn.reservoir.loads import Loads
@@ -150,7 +150,8 @@ class PorousProblem:
         self.medium, self.conditions, self.theta = medium, conditions, float(theta)
         self.systems = medium.systems
         quadratic, linear = _elements(mesh)
-        self.displacement_basis = skfem.Basis(mesh, skfem.ElementVector(quadratic), intorder=_ORDER)
+        vectors, mapping = skfem.ElementVector(quadratic), RelativeMapping(mesh)
+        self.displacement_basis = skfem.Basis(mesh, vectors, mapping=mapping, intorder=_ORDER)
         self.pressure_basis = self.displacement_basis.with_element(linear)
         self.loads = Loads(conditions, self.displacement_basis, self.pressure_basis, self.systems)
         self.constants = medium.constants(mesh.nelements, mesh.dim())

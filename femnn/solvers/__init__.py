@@ -5,7 +5,7 @@
 :func:`march` takes time steps of a problem whose states are never changed.
 """
 
-from femnn.solvers.linear.solve import Solution, solve
+from femnn.solvers.linear.solver import Solution, solve
 from femnn.solvers.nonlinear.arc_length import arc_length
 from femnn.solvers.nonlinear.load_path import Heading, LoadPath, NonlinearProblem, Step
 from femnn.solvers.nonlinear.newton import newton

@@ -25,7 +25,7 @@ from femnn.integration.lame import lame_parameters
 from femnn.interfaces.elements import InterfaceElements
 from femnn.interfaces.problem import CohesiveProblem, Restart
 from femnn.interfaces.split import Interface
-from femnn.solvers.linear.solve import solve
+from femnn.solvers.linear.solver import solve
 from femnn.solvers.nonlinear.arc_length import arc_length
 
 _MOST_STEPS = 1000

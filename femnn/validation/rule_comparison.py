@@ -21,7 +21,7 @@ from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.pattern import Pattern
 from femnn.exceptions import MeshError
-from femnn.geometry.mesh import hexahedra
+from femnn.geometry.mesh import RelativeMapping, hexahedra
 from femnn.geometry.validity import require_valid
 from femnn.integration.convergence import errors_and_reference, smallest_points
 from femnn.integration.error import error_against
@@ -296,7 +296,7 @@ def load_case(mesh: skfem.MeshHex) -> LoadCase:
     boundaries = mesh.boundaries or {}
     if all(len(boundaries.get(name, ())) for name in ("fixed", "load")):
         clamped = np.unique(mesh.facets[:, boundaries["fixed"]])
-        loaded = skfem.FacetBasis(mesh, element, facets="load")
+        loaded = skfem.FacetBasis(mesh, element, mapping=RelativeMapping(mesh), facets="load")
         area = skfem.Functional(lambda w: np.ones_like(w.x[0])).assemble(loaded)
         force = skfem.asm(skfem.LinearForm(lambda v, w: -LOAD / area * v[2]), loaded)
         description = f"clamped at `fixed`; {LOAD / 1000:g} kN downwards (-z) spread over `load`"
@@ -305,7 +305,8 @@ def load_case(mesh: skfem.MeshHex) -> LoadCase:
         along, across = int(extents.argmax()), int(extents.argmin()) if np.ptp(extents) else 1
         clamped, share = _lower_end(mesh, along)
         # N times det J has degree 3 along each axis, which two points integrate
-        inside = skfem.CellBasis(mesh, element, quadrature=GaussLegendre(2).groups(hexahedra(mesh))[0][1:])
+        gauss = GaussLegendre(2).groups(hexahedra(mesh))[0][1:]
+        inside = skfem.CellBasis(mesh, element, mapping=RelativeMapping(mesh), quadrature=gauss)
         force = skfem.asm(skfem.LinearForm(lambda v, w: -WEIGHT * v[across]), inside)
         description = (
             f"the mesh names no boundaries `fixed` and `load`: clamped in the lowest {share:.0%} of its {'xyz'[along]} "

@@ -7,7 +7,7 @@ from support.nonlinear_problems import Chain, quiet
 
 import femnn
 from femnn.parallel.problem import RankEquilibrium
-from femnn.solvers.linear.system import prescribe
+from femnn.solvers.linear.degrees_of_freedom import prescribe
 
 ALONE = SimpleNamespace(rank=0, size=1, allreduce=lambda value: value, allgather=lambda value: [value])
 

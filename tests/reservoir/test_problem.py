@@ -297,6 +297,15 @@ def test_hexahedra_give_the_column_of_the_plane():
 # --- what a fault needs
 
 
+def test_a_column_in_a_national_grid_is_that_at_the_origin():
+    near = column(single())
+    mesh = near.displacement_basis.mesh.translated((2.0**19, 2.0**22))
+    far = PorousProblem(mesh, single(), near.conditions)
+    first, second = (problem.step(problem.initial_state(), 3600.0) for problem in (near, far))
+    np.testing.assert_allclose(second.p, first.p, rtol=1e-10, atol=1e-10 * LOAD)
+    np.testing.assert_allclose(second.u, first.u, rtol=1e-10, atol=1e-10 * np.abs(first.u).max())
+
+
 def test_the_tangent_is_the_derivative_of_the_residual():
     problem, random = reservoir(), np.random.default_rng(0)
     state = problem.step(problem.initial_state(), 1e3)

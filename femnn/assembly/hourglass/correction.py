@@ -20,6 +20,7 @@ from femnn.assembly.hourglass.network import OUTPUTS, differences, hourglass_fea
 from femnn.assembly.pattern import Pattern
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.geometry.canonical_pose import canonical_warps
+from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.mesh import vertex_array
 from femnn.geometry.validity import healthy_vertices, require_valid
 from femnn.integration.gauss import tensor_gauss
@@ -220,7 +221,9 @@ class HourglassCorrection:
     def _element_changes(self, form, x, numbers, rows):
         changes, orders, _ = self._predict(x)
         result = np.empty((len(x), 24, 24))
-        element_stiffness(form, x, orders, changes, _places(), numbers, rows, result)
+        own, size = in_own_units(x)
+        element_stiffness(form, own, orders, changes, _places(), numbers, rows, result)
+        result *= size[:, None, None]
         # from the component-major rows of assembly to the node-major rows of femnn.integration.kernels
         return result.reshape(-1, 3, 8, 3, 8).transpose(0, 2, 1, 4, 3).reshape(-1, 24, 24)
 

@@ -8,8 +8,9 @@ its points are reduced direction by direction as far as the tolerance allows.
 import numpy as np
 from numba import prange
 
+from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.validity import require_valid
-from femnn.integration.kernels import elasticity_from_moments, kernel_array
+from femnn.integration.kernels import elasticity_from_moments
 from femnn.integration.lame import lame_parameters
 from femnn.quadrature.adaptive.directional_errors import (
     FEWEST,
@@ -168,8 +169,8 @@ def points_by_integration(hexahedra, tolerance, poisson, measure, anisotropic=Tr
     met : (n,) bool
         False where ``MOST_GIVEN`` points along each axis do not keep the tolerance, or it cannot be known that they do.
     """
-    x = kernel_array(hexahedra)
-    require_valid(x)
+    require_valid(hexahedra)
+    x, _ = in_own_units(hexahedra)
     lmbda, mu = lame_parameters(1.0, np.broadcast_to(poisson, len(x)))
     chosen, met = np.empty((len(x), 3), dtype=np.int64), np.empty(len(x), dtype=np.bool_)
     points, weights = line_rules(_LONGEST)

@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 from numba import prange
 
+from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.validity import require_valid
 from femnn.integration.convergence import FLOOR
 from femnn.integration.gauss import gauss_legendre
@@ -171,8 +172,8 @@ def directional_tables(hexahedra: np.ndarray, poisson: np.ndarray, rotations: np
         The Error of Oishi and Yagawa depends on how an element lies in the axes; the largest over the given orientation
         and these is taken.
     """
-    x = kernel_array(hexahedra)
-    require_valid(x)
+    require_valid(hexahedra)
+    x, _ = in_own_units(hexahedra)
     long, _ = converged_points(x)
     lmbda, mu = lame_parameters(1.0, poisson)
     tables = np.empty((*lmbda.shape, len(MEASURES), 3, MOST - FEWEST + 1))

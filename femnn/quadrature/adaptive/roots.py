@@ -3,6 +3,7 @@
 import numpy as np
 from numba import prange
 
+from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.validity import lattice_determinants
 from femnn.system.compile import njit
 
@@ -57,4 +58,4 @@ def line_log_rho(determinants: np.ndarray) -> np.ndarray:
 
 def least_log_rho(hexahedra: np.ndarray) -> np.ndarray:
     """The least log ρ along each axis over its nine lattice lines, (n, 3)."""
-    return line_log_rho(lattice_determinants(hexahedra)).min(axis=(2, 3))
+    return line_log_rho(lattice_determinants(in_own_units(hexahedra)[0])).min(axis=(2, 3))

@@ -6,6 +6,7 @@ One element may be given several rules: its reference is integrated once.
 import numpy as np
 from numba import prange
 
+from femnn.geometry.hexahedron import in_own_units
 from femnn.integration.convergence import FLOOR
 from femnn.integration.kernels import kernel_array
 from femnn.integration.lame import lame_parameters
@@ -83,7 +84,7 @@ def tensor_rule_tables(hexahedra, rules, poisson, rotations=None):
 
 
 def _tabulated(hexahedra, rules, poisson, rotations, starts, only):
-    x = kernel_array(hexahedra)
+    x, _ = in_own_units(hexahedra)
     rules = kernel_array(rules, np.int64)
     lmbda, mu = lame_parameters(1.0, poisson)
     turns = with_identity(rotations, len(x))

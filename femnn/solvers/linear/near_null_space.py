@@ -1,12 +1,14 @@
 """The motions that cost no energy while nothing is held: what multigrid must know, and what supports must stop."""
 
+from typing import Any
+
 import numpy as np
 import skfem
 
 from femnn.exceptions import ParameterError
 
 
-def near_null_space(points, n):
+def near_null_space(points: Any, n: int) -> tuple[np.ndarray, int]:
     """Rigid-body modes of a vector-valued problem, the constant of a scalar one.
 
     Parameters

@@ -1,9 +1,14 @@
-"""Factors of symmetric indefinite systems, kept from step to step, and the unknowns that are free in them."""
+"""Saddle-point systems of displacements and pressures: their free unknowns, and factors kept from step to step.
 
+The matrices are [[K, −Bᵀ], [−B, −C]], symmetric and quasi-definite, as steps of poroelasticity have them.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, diags_array
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_array, diags_array, sparray
 from scipy.sparse.linalg import SuperLU, splu
 
 from femnn.exceptions import SingularMatrixError
@@ -18,7 +23,7 @@ _MOST_CORRECTIONS = 4
 
 
 class Constraint:
-    """Which unknowns are prescribed, which are equal to each other, and which are free.
+    """The unknowns that are prescribed, those that are equal to each other, and those that are free.
 
     Parameters
     ----------
@@ -27,28 +32,33 @@ class Constraint:
     prescribed : (k,) int
     equal : list of (k,) int
         Groups with one value each.
+
+    Attributes
+    ----------
+    matrix : (n, m) csr_array
+        Spreads what is free over the unknowns; 0 where they are prescribed.
     """
 
-    def __init__(self, n, prescribed, equal=()) -> None:
-        self.n, self.prescribed, self.equal = n, np.asarray(prescribed), [own for own in equal if len(own)]
+    def __init__(self, n: int, prescribed: ArrayLike, equal: Sequence[np.ndarray] = ()) -> None:
+        self.n, self.prescribed, self.equal = n, np.asarray(prescribed), [group for group in equal if len(group)]
         self._leader = np.arange(n)
-        for own in self.equal:
-            self._leader[own] = self._leader[own].min()
+        for group in self.equal:
+            self._leader[group] = self._leader[group].min()
         free = np.ones(n, dtype=bool)
         free[self.prescribed] = False
         rows = np.flatnonzero(free)
         leaders, columns = np.unique(self._leader[rows], return_inverse=True)
         self.matrix = csr_array((np.ones(len(rows)), (rows, columns)), shape=(n, len(leaders)))
 
-    def reduce(self, vector):
+    def reduce(self, vector: np.ndarray) -> np.ndarray:
         """Components (m,) of a residual (n,) along what is free."""
         return self.matrix.T @ vector
 
-    def fill(self, x):
+    def fill(self, x: np.ndarray) -> np.ndarray:
         """A copy of ``x`` (n,) in which what must be equal is equal."""
         return x[self._leader]
 
-    def check_held(self, x):
+    def check_held(self, x: np.ndarray) -> None:
         """Raise if a rigid motion is left free of displacements at the places ``x`` (dim, n_u), the first unknowns.
 
         Unknown i is the displacement along axis i modulo dim, as in ``skfem.ElementVector``.
@@ -59,7 +69,7 @@ class Constraint:
         """
         motions = _rigid_motions(x)
         prescribed = self.prescribed[self.prescribed < len(motions)]
-        rows = [motions[prescribed], *(motions[own] - motions[own[:1]] for own in self.equal)]
+        rows = [motions[prescribed], *(motions[group] - motions[group[:1]] for group in self.equal)]
         resisted = np.linalg.matrix_rank(np.concatenate(rows), tol=1e-9) if sum(map(len, rows)) else 0
         if resisted < motions.shape[1]:
             raise SingularMatrixError(
@@ -78,13 +88,14 @@ class Factors:
         Number of displacements, the first of the unknowns.
     """
 
-    def __init__(self, n_u) -> None:
-        self._n_u, self._kept = n_u, []
+    def __init__(self, n_u: int) -> None:
+        self._n_u = n_u
+        self._kept: list[tuple[float, Constraint, Factor]] = []
 
-    def get(self, dt, constraint, tangent):
+    def get(self, dt: float, constraint: Constraint, tangent: Callable[[float], sparray]) -> "Factor":
         """:class:`Factor` of ``tangent(dt)`` over what ``constraint`` leaves free, new or kept."""
-        for place, (own_dt, own_constraint, factor) in enumerate(self._kept):
-            if own_constraint is constraint and abs(own_dt - dt) <= _SAME_STEP * dt:
+        for place, (step, held, factor) in enumerate(self._kept):
+            if held is constraint and abs(step - dt) <= _SAME_STEP * dt:
                 self._kept.append(self._kept.pop(place))
                 return factor
         factor = Factor.of(tangent(dt), constraint, self._n_u)
@@ -101,7 +112,7 @@ class Factor(NamedTuple):
     constraint: Constraint
 
     @classmethod
-    def of(cls, matrix, constraint, n_u):
+    def of(cls, matrix: sparray, constraint: Constraint, n_u: int) -> "Factor":
         """Factor a symmetric matrix [[K, −Bᵀ], [−B, −C]] with K and C at least semi-definite.
 
         Raises
@@ -113,7 +124,7 @@ class Factor(NamedTuple):
         stiff = np.unique(constraint.matrix[:n_u].indices)
         diagonal = np.abs(reduced.diagonal())
         size = diagonal.copy()
-        # a pressure is as large as the Schur complement S + B K⁻¹ Bᵀ says, roughly
+        # the size of a pressure's row is roughly that of the Schur complement C + B K⁻¹ Bᵀ
         fluid = np.setdiff1d(np.arange(len(size)), stiff)
         coupling = csr_array(reduced[fluid][:, stiff])
         size[fluid] += coupling.power(2) @ (1.0 / np.where(diagonal[stiff] > 0.0, diagonal[stiff], 1.0))
@@ -130,7 +141,7 @@ class Factor(NamedTuple):
             raise _singular(constraint, np.ones(len(size), dtype=bool)) from error
         return cls(lu, scale, reduced, constraint)
 
-    def solve(self, x, residual):
+    def solve(self, x: np.ndarray, residual: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, float]:
         """Solution of ``residual(x) = 0``, corrected until rounding stops it, and its relative error.
 
         Parameters
@@ -155,7 +166,7 @@ class Factor(NamedTuple):
         free = np.zeros(self.matrix.shape[0])
         free[self.constraint.matrix.indices] = x[np.diff(self.constraint.matrix.indptr) > 0]
         size = first + np.linalg.norm(self.scale * (abs(self.matrix) @ np.abs(free)))
-        error = norm / size if size > 0.0 else 0.0
+        error = float(norm / size) if size > 0.0 else 0.0
         return x, error if np.isfinite(x).all() else np.inf
 
 

@@ -1,12 +1,16 @@
 """Why a stiffness matrix has no inverse: which parts can move without a force, and where."""
 
+from collections.abc import Callable
+from typing import NoReturn
+
 import numpy as np
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import bsr_array, csr_array, diags_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
 from femnn.exceptions import SingularMatrixError
-from femnn.solvers.linear.system import named
+from femnn.solvers.linear.degrees_of_freedom import named
+from femnn.solvers.linear.system import LinearSystem
 
 # Energy of a rigid motion over that of an arbitrary one of the same size, below which nothing holds the part. One held
 # vertex of a million leaves 1e-7, rounding 1e-16.
@@ -16,18 +20,21 @@ _HELD = 1e-13
 _NO_FORCE = 1e-15
 
 
-def check_held(system, modes, components):
+def check_held(
+    system: LinearSystem, modes: np.ndarray, components: int
+) -> tuple[bsr_array | csr_array, np.ndarray, np.ndarray]:
     """Raise if a connected part of the structure can move along one of the modes without a force.
 
     Parameters
     ----------
-    system : LinearSystem
-    modes : (n, k) float64, components : int
-        See :func:`femnn.solvers.linear.near_null_space.near_null_space`.
+    modes : (n, k) float64
+    components
+        Degrees of freedom a node, see :func:`femnn.solvers.linear.near_null_space.near_null_space`.
 
     Returns
     -------
-    What ``system.blocks(components)`` gives, to go on with.
+    matrix, dofs, is_free
+        The blocks of :meth:`LinearSystem.blocks`, to go on with.
 
     Raises
     ------
@@ -46,18 +53,18 @@ def check_held(system, modes, components):
     for p in range(n_parts):
         loose = _without_force(energies[p], scales[p])
         if loose:
-            own = dofs[(part == p) & is_free]
+            moving = dofs[(part == p) & is_free]
             how = "its constant is" if k == 1 else f"{loose} of its {k} rigid motions are"
             where = "the structure" if n_parts == 1 else f"one of {n_parts} parts that are not connected"
             raise SingularMatrixError(
-                f"K is singular: {where}, with {named(own)}, is not held, {how} free; add to `fixed` what holds it",
-                own,
+                f"K is singular: {where}, with {named(moving)}, is not held, {how} free; add to `fixed` what holds it",
+                moving,
             )
     return matrix, dofs, is_free
 
 
-def moving_freely(matrix, solve):
-    """Which rows take part in a motion that no stiffness resists, found by inverse iteration: (m,) bool.
+def moving_freely(matrix: csr_array, solve: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Rows that take part in a motion that no stiffness resists, found by inverse iteration.
 
     Parameters
     ----------
@@ -79,8 +86,8 @@ def moving_freely(matrix, solve):
     return (np.abs(motion) >= 0.1) & ~resisted
 
 
-def explain_factors(matrix, dofs):
-    """Raise what can be said of a condensed matrix that could not be factored.
+def explain_factors(matrix: csr_array, dofs: np.ndarray) -> NoReturn:
+    """Raise the reason why a condensed matrix could not be factored.
 
     Raises
     ------
@@ -97,8 +104,8 @@ def explain_factors(matrix, dofs):
     raise_singular(dofs[moving] if moving.any() else dofs)
 
 
-def raise_singular(dofs):
-    """Raise that ``dofs`` can move without a force."""
+def raise_singular(dofs: np.ndarray) -> NoReturn:
+    """Raise SingularMatrixError: ``dofs`` can move without a force."""
     raise SingularMatrixError(
         f"K is singular to working precision: {named(dofs)} can move without a force; hold them with `fixed`, or look "
         "for a mechanism (too few integration points, parts that only touch)",

@@ -1,13 +1,16 @@
-"""A stiffness matrix, a load and what is prescribed: checked, and reduced to what is free."""
+"""A stiffness matrix, a load and prescribed values: checked, brought to units of their own, reduced to what is free."""
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from scipy.sparse import bsr_array, csr_array, issparse
+from numpy.typing import ArrayLike
+from scipy.sparse import bsr_array, csr_array, issparse, sparray, spmatrix
 
 from femnn.checks import vector
 from femnn.exceptions import ParameterError, SingularMatrixError
+from femnn.solvers.linear.degrees_of_freedom import named, prescribe
 
 # Assembly in another order of the elements leaves differences of 1e-15.
 _SYMMETRY = 1e-9
@@ -16,28 +19,44 @@ _SYMMETRY = 1e-9
 _LAST_PLACES = 8 * np.finfo(float).eps
 
 
-@dataclass(frozen=True)
+# Binary exponents of the entries of K beyond which it is scaled: sums of their squares stay far from overflow.
+_MOST_EXPONENT = 300
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class LinearSystem:
     """``K x = f`` with some of ``x`` prescribed.
+
+    Solved is K' x' = f' with x = 2^``exponent`` x' and a load f' of the size of K', so that loads of any magnitude
+    neither under- nor overflow. K' is K itself unless its entries are beyond 1e-90 to 1e90. All units are powers of
+    two, which change no bit of the result.
 
     Attributes
     ----------
     matrix : (n, n) csr_array
-        With sorted indices and no duplicates; shares its arrays with what the user passed, never to be written to.
+        K', with sorted indices and no duplicates; shares its arrays with what the user passed, never to be written to.
     force : (n,)
+        f', 0 where x is prescribed.
     free : (m,) int64
         Degrees of freedom to be found, ascending.
     prescribed : (n,)
-        Prescribed values, 0 where free.
+        Prescribed values of x', 0 where free.
+    values : (n,)
+        The same of x.
+    exponent : int
     """
 
     matrix: csr_array
     force: np.ndarray
     free: np.ndarray
     prescribed: np.ndarray
+    values: np.ndarray
+    exponent: int
 
     @classmethod
-    def of(cls, matrix, force, fixed=None, values=0.0):
+    def of(
+        cls, matrix: sparray | spmatrix, force: ArrayLike, fixed: Any = None, values: ArrayLike = 0.0
+    ) -> "LinearSystem":
         """Check everything a user can pass, see :func:`femnn.solve`; nothing of it is changed.
 
         Raises
@@ -49,42 +68,59 @@ class LinearSystem:
         """
         matrix = _matrix(matrix)
         n = matrix.shape[0]
-        force = vector(force, n, "f")
-        prescribed, is_fixed = prescribe(n, fixed, values)
-        system = cls(matrix, force, np.flatnonzero(~is_fixed), prescribed)
+        given, is_fixed = prescribe(n, fixed, values)
+        force = np.where(is_fixed, 0.0, vector(force, n, "f"))
+        size, scaling = _exponent(matrix.data), 0
+        if abs(size) > _MOST_EXPONENT:
+            data = np.ldexp(matrix.data, -size)
+            matrix, size, scaling = csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape), 0, size
+        candidates = []
+        if force.any():
+            candidates.append(_exponent(force) - scaling - size)
+        if given.any():
+            candidates.append(_exponent(given))
+        exponent = max(candidates, default=0)
+        force = np.ldexp(force, -scaling - exponent)
+        system = cls(matrix, force, np.flatnonzero(~is_fixed), np.ldexp(given, -exponent), given, exponent)
         system._check_rows()
         return system
 
+    def __repr__(self):
+        return f"LinearSystem({len(self.free):,} of {len(self.force):,} degrees of freedom are free)"
+
     @cached_property
-    def diagonal(self):
+    def diagonal(self) -> np.ndarray:
+        """(n,)"""
         return self.matrix.diagonal()
 
     @cached_property
-    def right_side(self):
+    def right_side(self) -> np.ndarray:
         """(m,): the load on what is free, what the prescribed values pull included."""
         pulled = self.matrix @ self.prescribed if self.prescribed.any() else 0.0
         return (self.force - pulled)[self.free]
 
     @cached_property
-    def is_symmetric(self):
-        """Whether K is symmetric, to 1e-9 of the diagonal of each row, seen on a random vector."""
+    def is_symmetric(self) -> bool:
+        """Whether K is symmetric, to 1e-9 of the diagonal of each row or to rounding, seen on a random vector."""
         probe = np.zeros(len(self.force))
         probe[self.free] = np.random.default_rng(0).uniform(0.5, 1.0, len(self.free))
         difference = np.abs(self.matrix @ probe - self.matrix.T @ probe)[self.free]
-        return bool((difference <= _SYMMETRY * np.abs(self.diagonal[self.free])).all())
+        skew = difference > _SYMMETRY * np.abs(self.diagonal[self.free])
+        # where rows are scaled very differently, rounding may be larger than the diagonal
+        return not skew.any() or bool((difference <= _LAST_PLACES * (abs(self.matrix) @ probe)[self.free])[skew].all())
 
     @cached_property
-    def is_positive(self):
+    def is_positive(self) -> bool:
         """Whether the diagonal is positive, as that of a positive definite matrix must be."""
         return bool((self.diagonal[self.free] > 0.0).all())
 
-    def condensed(self):
-        """(m, m) csr_array: rows and columns of what is free."""
+    def condensed(self) -> csr_array:
+        """(m, m): rows and columns of what is free."""
         if len(self.free) == len(self.force):
             return self.matrix
         return self.matrix[self.free][:, self.free]
 
-    def blocks(self, components):
+    def blocks(self, components: int) -> tuple[bsr_array | csr_array, np.ndarray, np.ndarray]:
         """The matrix in dense blocks of ``components`` rows, for multigrid.
 
         Nodes that are prescribed in all components are left out. Where only some are, their rows and columns are
@@ -100,9 +136,8 @@ class LinearSystem:
         if components == 1:
             return self.condensed(), self.free, np.ones(len(self.free), dtype=bool)
         n = len(self.force)
-        is_free = np.zeros(n, dtype=bool)
-        is_free[self.free] = True
-        is_free = is_free.reshape(-1, components)
+        is_free: np.ndarray = np.zeros((n // components, components), dtype=bool)
+        is_free.ravel()[self.free] = True
         nodes = np.flatnonzero(is_free.any(axis=1))
         whole = self.matrix.tobsr((components, components))
         where = csr_array((np.arange(len(whole.indices)), whole.indices, whole.indptr), shape=(n // components,) * 2)
@@ -112,26 +147,35 @@ class LinearSystem:
         if not is_free.all():
             rows = np.repeat(np.arange(len(nodes)), np.diff(where.indptr))
             on_diagonal = np.flatnonzero(rows == where.indices)[:, None], np.arange(components), np.arange(components)
-            own = data[on_diagonal]
+            diagonal = data[on_diagonal]
             data *= is_free[rows][:, :, None]
             data *= is_free[where.indices][:, None, :]
-            data[on_diagonal] = np.where(own > 0.0, own, 1.0)
+            data[on_diagonal] = np.where(diagonal > 0.0, diagonal, 1.0)
         matrix = bsr_array((data, where.indices, where.indptr), shape=(components * len(nodes),) * 2)
         return matrix, (components * nodes[:, None] + np.arange(components)).ravel(), is_free.ravel()
 
-    def completed(self, free_values):
-        """(n,): prescribed values and those found."""
+    def completed(self, free_values: np.ndarray) -> np.ndarray:
+        """x' (n,): prescribed values and those found."""
         x = self.prescribed.copy()
         x[self.free] = free_values
         return x
 
-    def relative_residual(self, x):
-        """‖f - K x‖ over what is free, divided by the norm of the right side."""
+    def in_units_of_the_user(self, x: np.ndarray) -> np.ndarray:
+        """x (n,) of x' (n,); where it is larger than a double, infinite."""
+        with np.errstate(over="ignore", under="ignore"):
+            result = np.ldexp(x, self.exponent)
+        # prescribed values are those that were given, even where x' cannot hold them
+        is_free = np.zeros(len(x), dtype=bool)
+        is_free[self.free] = True
+        return np.where(is_free, result, self.values)
+
+    def relative_residual(self, x: np.ndarray) -> float:
+        """‖f' - K' x'‖ over what is free, divided by the norm of the right side."""
         missed = (self.force - self.matrix @ x)[self.free]
         return float(np.linalg.norm(missed) / (np.linalg.norm(self.right_side) or 1.0))
 
-    def is_solved_to_rounding(self, x):
-        """Whether ``x`` solves a system that differs from this one by a few units in the last place of each entry.
+    def is_solved_to_rounding(self, x: np.ndarray) -> bool:
+        """Whether x' solves a system that differs from this one by a few units in the last place of each entry.
 
         W. Oettli, W. Prager, Numerische Mathematik 6 (1964) 405-409, in norms.
         """
@@ -150,63 +194,9 @@ class LinearSystem:
             )
 
 
-def prescribe(n, fixed, values):
-    """What ``fixed`` and ``values`` say about ``n`` degrees of freedom; see :func:`femnn.solve` for what they may be.
-
-    Returns
-    -------
-    prescribed : (n,) float64
-        The values, 0 where free.
-    is_fixed : (n,) bool
-
-    Raises
-    ------
-    ParameterError
-    """
-    given = np.zeros(0, dtype=np.int64) if fixed is None else np.asarray(fixed)
-    if given.dtype == bool and given.shape == (n,):
-        given = np.flatnonzero(given)
-    given = given.ravel()
-    if given.size and not np.issubdtype(given.dtype, np.integer):
-        raise ParameterError(
-            f"`fixed` holds {given.dtype} values; pass degrees of freedom (integers), a mask of length {n}, or "
-            "basis.get_dofs(...)"
-        )
-    given = given.astype(np.int64)
-    outside = given[(given < 0) | (given >= n)]
-    if len(outside):
-        raise ParameterError(f"`fixed` names the degree of freedom {outside[0]}, there are 0 to {n - 1}")
-    is_fixed = np.zeros(n, dtype=bool)
-    is_fixed[given] = True
-    prescribed = np.zeros(n)
-    prescribed[given] = _values_at(given, values, n)
-    if (prescribed[given] != _values_at(given, values, n)).any():
-        raise ParameterError("`fixed` names a degree of freedom twice, with two values; leave one out")
-    return prescribed, is_fixed
-
-
-def _values_at(given, values, n):
-    try:
-        values = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"`values` are no array of numbers: {error}") from error
-    if values.shape not in ((), (len(given),), (n,)):
-        raise ParameterError(
-            f"`values` have shape {values.shape}; pass one number, one for each of the {len(given)} fixed degrees of "
-            f"freedom, or a vector of all {n}"
-        )
-    at = values[given] if values.shape == (n,) != (len(given),) else np.broadcast_to(values, len(given))
-    if not np.isfinite(at).all():
-        raise ParameterError(f"degree of freedom {given[~np.isfinite(at)][0]} is prescribed a value that is not finite")
-    return at
-
-
-def named(dofs, most=8):
-    """Degrees of freedom in words, the first few of many."""
-    listed = ", ".join(map(str, dofs[:most]))
-    if len(dofs) == 1:
-        return f"degree of freedom {listed}"
-    return f"{len(dofs)} degrees of freedom ({listed}{', ...' if len(dofs) > most else ''})"
+def _exponent(values):
+    """Binary exponent of the largest of these numbers, 0 if there is none but zeros."""
+    return int(np.frexp(max(values.max(initial=0.0), -values.min(initial=0.0)))[1])
 
 
 def _matrix(matrix):
@@ -216,11 +206,11 @@ def _matrix(matrix):
         raise ParameterError(f"K has shape {matrix.shape}; it must be square and not empty")
     if np.issubdtype(matrix.dtype, np.complexfloating):
         raise ParameterError("K is complex; femnn solves real systems, see scipy.sparse.linalg for others")
-    own = csr_array(matrix, dtype=float)
-    if not own.has_canonical_format:
-        own = csr_array((own.data.copy(), own.indices.copy(), own.indptr.copy()), shape=own.shape)
-        own.sum_duplicates()
-    if not np.isfinite(own.data).all():
-        row = np.searchsorted(own.indptr, np.flatnonzero(~np.isfinite(own.data))[0], side="right") - 1
+    result = csr_array(matrix, dtype=float)
+    if not result.has_canonical_format:
+        result = csr_array((result.data.copy(), result.indices.copy(), result.indptr.copy()), shape=result.shape)
+        result.sum_duplicates()
+    if not np.isfinite(result.data).all():
+        row = np.searchsorted(result.indptr, np.flatnonzero(~np.isfinite(result.data))[0], side="right") - 1
         raise ParameterError(f"K has an entry in row {row} that is not finite; check the coefficients and the mesh")
-    return own
+    return result

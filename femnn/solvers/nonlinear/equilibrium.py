@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from femnn.checks import vector
 from femnn.exceptions import FemnnError, ParameterError
-from femnn.solvers.linear.system import prescribe
+from femnn.solvers.linear.degrees_of_freedom import prescribe
 from femnn.solvers.nonlinear.line_search import search
 from femnn.solvers.nonlinear.load_path import LoadPath
 from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, diverging

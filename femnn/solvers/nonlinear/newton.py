@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import one_of, vector
 from femnn.exceptions import ConvergenceError, ParameterError
-from femnn.solvers.linear.solve import solve
-from femnn.solvers.linear.system import prescribe
+from femnn.solvers.linear.degrees_of_freedom import prescribe
+from femnn.solvers.linear.solver import solve
 from femnn.solvers.nonlinear.arc_length import ArcPath, dissipated
 from femnn.solvers.nonlinear.equilibrium import Equilibrium, Limits, follow, rolled_back
 from femnn.solvers.nonlinear.load_path import Heading, LoadPath, Step
