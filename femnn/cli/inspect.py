@@ -10,9 +10,9 @@ import numpy as np
 
 from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import hexahedra
-from femnn.geometry.read import read_mesh
 from femnn.integration.convergence import MOST_POINTS
 from femnn.io.tables import aligned
+from femnn.mesh_files import read_mesh
 from femnn.quadrature.adaptive.report import count_rules
 from femnn.validation.inspection_output import draw, write_fields
 from femnn.validation.mesh_inspection import make_rule, measure_integration, measure_shape

@@ -40,7 +40,6 @@ from femnn.geometry.hexahedron import (
 )
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.quality import aspect, distance_from_parallelepiped, scaled_jacobian, signed_volume
-from femnn.geometry.read import read_mesh
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.geometry.symmetry import (
     canonical_pose,
@@ -90,7 +89,6 @@ __all__ = [
     "modes",
     "normalised_coordinates",
     "own_axes",
-    "read_mesh",
     "relative_warp",
     "require_valid",
     "scaled_jacobian",

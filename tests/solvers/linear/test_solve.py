@@ -7,8 +7,9 @@ from scipy.sparse import csr_matrix, diags_array
 from support.forms import laplace
 
 import femnn
-from femnn.geometry import distorted_cube, read_mesh
+from femnn.geometry import distorted_cube
 from femnn.io.locations import data_folder
+from femnn.mesh_files import read_mesh
 from femnn.solvers.linear import solve as linear_solver
 from femnn.solvers.linear.near_null_space import near_null_space
 

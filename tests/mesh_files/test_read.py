@@ -6,7 +6,8 @@ import pytest
 import skfem
 
 from femnn.exceptions import MeshError
-from femnn.geometry import distorted_cube, hexahedra, read_mesh
+from femnn.geometry import distorted_cube, hexahedra
+from femnn.mesh_files import read_mesh
 
 
 @pytest.fixture
