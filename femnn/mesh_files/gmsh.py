@@ -126,7 +126,11 @@ class _Reader:
                 f"{self.path} is a Gmsh file of version {' '.join(words[:1]) or 'none'}; export it as 4.1 or 2.2 "
                 "(gmsh OLD.msh -save -format msh41 -o NEW.msh)"
             )
-        self.version, self.size = float(words[0]) if words[0] != "4" else 4.1, f"u{words[2]}"
+        self.version, self.size = float(words[0]), f"u{words[2]}"
+        # Gmsh writes 4 for 4.0, other programs for 4.1, which counts four things where 4.0 counts two
+        counts = re.search(rb"\$Nodes\s*\n([^\n]*)", self.cursor.data)
+        if words[0] == "4" and words[1] == "0" and counts and len(counts[1].split()) == 4:
+            self.version = 4.1
         if words[1] == "1":
             one = self.cursor.data[self.cursor.place : self.cursor.place + 4]
             self.cursor.place += 4

@@ -125,9 +125,10 @@ $EndElements
 """.replace("NODES", "".join(f"{x:g} {y:g} {z:g} 0 0 0\n" for x, y, z in TOWER[1:]))
 
 
-def test_version_4_with_several_groups_of_an_entity(tmp_path):
+@pytest.mark.parametrize("version", ["4.1", "4"])
+def test_version_4_with_several_groups_of_an_entity(tmp_path, version):
     # parametric nodes carry three further coordinates
-    mesh = read_mesh(write(tmp_path / "a.msh", MSH41))
+    mesh = read_mesh(write(tmp_path / "a.msh", MSH41.replace("4.1", version)))
     assert named(mesh) == {"low": [0], "high": [1], "top half": [1]}
     assert centres(mesh, mesh.boundaries["glue"]) == [(0.5, 0.5, 1.0)]
     assert mesh.p.max() == 2.0
