@@ -9,6 +9,8 @@ import numpy as np
 from femnn.exceptions import MeshError
 
 _DEEPEST = 20
+#: What some editors write first, as it looks when read byte by byte.
+BYTE_ORDER_MARK = "\xef\xbb\xbf"
 
 
 @dataclass(eq=False, repr=False)
@@ -81,7 +83,7 @@ def _lines(path, folder, depth):
         raise MeshError(f"{path} includes itself, or files are included more than {_DEEPEST} deep")
     with open(path, encoding="latin-1") as file:
         for number, line in enumerate(file, 1):
-            line, where = line.strip(), f"{path}, line {number}"
+            line, where = line.removeprefix(BYTE_ORDER_MARK).strip(), f"{path}, line {number}"
             if not line or line.startswith("**"):
                 continue
             if re.match(r"\*\s*INCLUDE\b", line, re.IGNORECASE):

@@ -150,7 +150,7 @@ class Surfaces:
                 found.append(nodes[:, FACES[int(label[1]) - 1]] if label else nodes[:, FACES].reshape(-1, 4))
             elif block.kind == "quad" and label in ("", "SPOS", "SNEG"):
                 found.append(nodes)
-            elif block.kind.startswith(("hexahedron", "quad")):
+            elif block.kind in ("hexahedron", "quad"):
                 raise MeshError(
                     f"surface {name} has faces {label} of {block.kind} cells; known are S1 to S6 of hexahedra"
                 )

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from femnn.exceptions import MeshError
+from femnn.mesh_files.abaqus_cards import BYTE_ORDER_MARK
 
 _DEEPEST = 20
 
@@ -87,11 +88,11 @@ def read_bulk(path):
 
 
 def _check_label(name, expected, where):
-    label, expected = name[1:].strip(), expected.lstrip("+*").strip()
-    if label and expected and label.upper() != expected.upper():
+    # the first letter of the label stands for the sign
+    if name[1:] and expected and name[1:].upper() not in (expected.upper(), expected[1:].upper()):
         raise MeshError(
-            f"{where}: the continuation {name} does not follow the card that it continues (expected +{expected}); sort "
-            "the bulk data, or export it again"
+            f"{where}: the continuation {name} does not follow the card that it continues (label {expected}); sort the "
+            "bulk data, or export it again"
         )
 
 
@@ -102,7 +103,8 @@ def _lines(path, folder, depth):
     include, start = "", ""
     with open(path, encoding="latin-1") as file:
         for number, line in enumerate(file, 1):
-            line, where = line.rstrip().partition("$")[0].rstrip(), f"{path}, line {number}"
+            line = line.removeprefix(BYTE_ORDER_MARK).partition("$")[0].rstrip()
+            where = f"{path}, line {number}"
             if include or re.match(r"\s*INCLUDE\b", line, re.IGNORECASE):
                 start = start if include else where
                 include += line.strip()
@@ -112,7 +114,7 @@ def _lines(path, folder, depth):
                 yield from _lines(_included(include, folder, start), folder, depth + 1)
                 include = ""
             elif line.strip():
-                yield where, line.lstrip("\ufeff")
+                yield where, line
     if include:
         raise MeshError(f"{start}: the file ends within {include[:40]!r}; it was cut off, export it again")
 

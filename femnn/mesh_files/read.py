@@ -55,8 +55,17 @@ def read_with_remarks(path):
     """The mesh of a file, remarks on what was left out or changed, and warnings of what was lost: ``femnn inspect``."""
     path = Path(path)
     _check_file(path)
-    contents = straighten(reader_of(path)(path))
-    mesh = hexahedral_mesh(path, contents)
+    try:
+        contents = straighten(reader_of(path)(path))
+        mesh = hexahedral_mesh(path, contents)
+    except MeshError:
+        raise
+    except Exception as error:
+        # a damaged file leads a reader anywhere, to numbers beyond all bounds for instance
+        cause = (str(error).splitlines() or [""])[0]
+        raise MeshError(
+            f"{path} cannot be read as a mesh ({type(error).__name__}: {cause}); it may be damaged, export it again"
+        ) from error
     try:
         hexahedra(mesh)
     except MeshError as error:

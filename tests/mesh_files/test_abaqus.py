@@ -141,6 +141,12 @@ def test_blanks_continuations_fortran_numbers_and_empty_blocks(tmp_path):
     assert mesh.subdomains["E"].tolist() == [0, 1]
 
 
+def test_line_ends_and_byte_order_mark_of_other_systems(tmp_path):
+    path = tmp_path / "a.inp"
+    path.write_bytes(b"\xef\xbb\xbf" + FLAT.replace("\n", "\r\n").encode())
+    assert volume(read_mesh(path)) == pytest.approx(2.0)
+
+
 def test_includes(tmp_path):
     write(tmp_path / "nodes.txt", abaqus_nodes(TOWER))
     write(tmp_path / "elements.inp", f"*Element, type=C3D8, elset=E\n{TOWER_ELEMENTS}")
@@ -222,6 +228,7 @@ def test_what_is_not_read_is_named(tmp_path, keyword, data):
         (PART, r"ends before the \*END PART that belongs to .*line 1"),
         (assembly(("A", "")).replace("part=BLOCK\n*End Inst", "part=BRICK\n*End Inst"), "no part BRICK"),
         ("1, 2, 3\n*Node\n", "before any keyword"),
+        (FLAT.replace("2, 5", f"2, {10**25}"), "OverflowError.* may be damaged"),
         ("*Node\n" + FLAT.split("\n", 1)[1].replace(", 0\n", ", zero\n", 1), "are no numbers"),
         (FLAT.replace("C3D8", "C3D20").replace("\n2, 5", ",\n5"), "curved edges|nodes, not 20"),
     ],

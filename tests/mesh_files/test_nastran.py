@@ -27,6 +27,7 @@ def bulk(text):
         HEXA.replace("+", " "),
         HEXA.replace("6+\n+  ", "6+C1\n+C1"),
         HEXA.replace("6+", "6 "),
+        HEXA.replace("6+\n+  ", "6ABC\n+BC"),
         "CHEXA,1,1,1,2,3,4,5,6\n,7,8\n",
         "CHEXA,1,1,1,2,3,4,5,6,+\n+,7,8\n",
         "CHEXA,1,1,1,2,3,4,5,6,+A\n$ a comment\n+A,7,8\n",
@@ -36,7 +37,7 @@ def bulk(text):
         "CHEXA\t1\t1\t1\t2\t3\t4\t5\t6\n\t7\t8\n",
         "chexa   1       1       1       2       3       4       5       6     $ comment\n\n        7       8\n",
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_fields_and_continuations(tmp_path, hexa):
     mesh = read_mesh(write(tmp_path / "a.bdf", bulk(grids() + hexa)))
