@@ -14,7 +14,7 @@ from femnn.mesh_files.abaqus_cards import data_file, read_cards
 from femnn.mesh_files.abaqus_generate import copy_elements, generate_between, generate_elements, generate_fill
 from femnn.mesh_files.abaqus_sets import Surfaces, add_sets
 from femnn.mesh_files.abaqus_types import kind_and_nodes
-from femnn.mesh_files.contents import CellBlock, MeshContents, counted, listed, merge_points, positions
+from femnn.mesh_files.contents import CellBlock, MeshContents, counted, listed, merge_points, positions, text_lines
 from femnn.mesh_files.frames import cartesian, frame_of_points, rotated
 
 # Keywords that make nodes or elements, or move them, in ways that are not read.
@@ -244,7 +244,7 @@ class _Reader:
         """The keyword with the lines of its ``INPUT=`` file before its own."""
         if card.parameters.get("INPUT"):
             path = data_file(card.parameters["INPUT"], self.path.parent, card.where)
-            lines = [line.strip() for line in path.read_text(encoding="latin-1").splitlines()]
+            lines = [line.strip() for line in text_lines(path)]
             card.data = [line for line in lines if line and not line.startswith("**")] + card.data
         return card
 

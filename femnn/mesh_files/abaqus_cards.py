@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from femnn.exceptions import MeshError
+from femnn.mesh_files.contents import text_lines
 
 _DEEPEST = 20
-#: What some editors write first, as it looks when read byte by byte.
-BYTE_ORDER_MARK = "\xef\xbb\xbf"
 
 
 @dataclass(eq=False, repr=False)
@@ -81,15 +80,14 @@ def _lines(path, folder, depth):
     """Lines with their places, without comments and blank ones; an included file stands in place of its keyword."""
     if depth > _DEEPEST:
         raise MeshError(f"{path} includes itself, or files are included more than {_DEEPEST} deep")
-    with open(path, encoding="latin-1") as file:
-        for number, line in enumerate(file, 1):
-            line, where = line.removeprefix(BYTE_ORDER_MARK).strip(), f"{path}, line {number}"
-            if not line or line.startswith("**"):
-                continue
-            if re.match(r"\*\s*INCLUDE\b", line, re.IGNORECASE):
-                yield from _lines(_included(line, folder, where), folder, depth + 1)
-            else:
-                yield where, line
+    for number, line in enumerate(text_lines(path), 1):
+        line, where = line.strip(), f"{path}, line {number}"
+        if not line or line.startswith("**"):
+            continue
+        if re.match(r"\*\s*INCLUDE\b", line, re.IGNORECASE):
+            yield from _lines(_included(line, folder, where), folder, depth + 1)
+        else:
+            yield where, line
 
 
 def _included(line, folder, where):

@@ -24,6 +24,11 @@ def hexahedral_mesh(path, contents: MeshContents) -> skfem.MeshHex1:
     blocks = [block for block in contents.blocks if block.kind == "hexahedron" and len(block.nodes)]
     cells = np.concatenate([block.nodes for block in blocks])
     _check_points(path, contents.points, blocks)
+    repeated = int((np.diff(np.sort(cells, axis=1), axis=1) == 0).any(axis=1).sum())
+    if repeated:
+        contents.remarks.append(
+            f"{repeated:,} hexahedra name a point more than once: they are wedges or pyramids, degenerate hexahedra"
+        )
     points, cells, new_place = _without_loose_points(contents, cells)
     mesh = _plain_mesh(path, contents, points, cells, is_hexahedron)
     names = _Names(mesh, contents, new_place)

@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from femnn.exceptions import MeshError
 
 # How the names of cells begin that have fewer than three dimensions.
-_FLAT = ("vertex", "line", "triangle", "quad", "pixel", "poly_", "polygon", "empty", "other")
+_FLAT: tuple[str, ...] = ("vertex", "line", "triangle", "quad", "pixel", "poly_", "polygon", "empty", "other")
 _FLAT += tuple(f"{family}_{shape}" for family in ("lagrange", "bezier") for shape in ("curve", "triangle", "quad"))
 _CORNERS = {"vertex": 1, "line": 2, "triangle": 3, "quad": 4, "pixel": 4, "tetra": 4, "pyramid": 5, "wedge": 6}
 _CORNERS |= {"hexahedron": 8, "voxel": 8}
@@ -85,7 +86,7 @@ class MeshContents:
 
     def count(self) -> dict:
         """Number of cells by kind, in the order of the file."""
-        counts = {}
+        counts: dict[str, int] = {}
         for block in self.blocks:
             if len(block.nodes):
                 counts[block.kind] = counts.get(block.kind, 0) + len(block.nodes)
@@ -94,7 +95,7 @@ class MeshContents:
 
 def node_count(kind: str) -> int:
     """Number of nodes of a kind of cell: ``hexahedron`` has 8, ``hexahedron20`` has 20."""
-    return _CORNERS[kind] if kind in _CORNERS else int(re.search(r"\d+$", kind)[0])
+    return _CORNERS[kind] if kind in _CORNERS else int(re.sub(r"\D", "", kind))
 
 
 def listed(items, most: int = 5) -> str:
@@ -117,6 +118,16 @@ def straighten(contents: MeshContents) -> MeshContents:
             contents.remarks.append(f"{len(block.nodes):,} {block.kind}s are taken as cells of kind {kind}")
             block.nodes, block.kind = block.nodes[:, order], kind
     return contents
+
+
+def text_lines(path) -> list[str]:
+    """Lines of a text file, in UTF-8 if it is that, else in Latin-1, with or without a mark of the byte order."""
+    data = Path(path).read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def positions(wanted: np.ndarray, numbers: np.ndarray) -> np.ndarray:

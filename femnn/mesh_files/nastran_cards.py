@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from femnn.exceptions import MeshError
-from femnn.mesh_files.abaqus_cards import BYTE_ORDER_MARK
+from femnn.mesh_files.contents import text_lines
 
 _DEEPEST = 20
 
@@ -101,20 +101,18 @@ def _lines(path, folder, depth):
     if depth > _DEEPEST:
         raise MeshError(f"{path} includes itself, or files are included more than {_DEEPEST} deep")
     include, start = "", ""
-    with open(path, encoding="latin-1") as file:
-        for number, line in enumerate(file, 1):
-            line = line.removeprefix(BYTE_ORDER_MARK).partition("$")[0].rstrip()
-            where = f"{path}, line {number}"
-            if include or re.match(r"\s*INCLUDE\b", line, re.IGNORECASE):
-                start = start if include else where
-                include += line.strip()
-                # a name in quotation marks goes on until they close
-                if include.count("'") == 1 or include.count('"') == 1:
-                    continue
-                yield from _lines(_included(include, folder, start), folder, depth + 1)
-                include = ""
-            elif line.strip():
-                yield where, line
+    for number, line in enumerate(text_lines(path), 1):
+        line, where = line.partition("$")[0].rstrip(), f"{path}, line {number}"
+        if include or re.match(r"\s*INCLUDE\b", line, re.IGNORECASE):
+            start = start if include else where
+            include += line.strip()
+            # a name in quotation marks goes on until they close
+            if include.count("'") == 1 or include.count('"') == 1:
+                continue
+            yield from _lines(_included(include, folder, start), folder, depth + 1)
+            include = ""
+        elif line.strip():
+            yield where, line
     if include:
         raise MeshError(f"{start}: the file ends within {include[:40]!r}; it was cut off, export it again")
 

@@ -53,7 +53,10 @@ def read_mesh(path) -> skfem.MeshHex1:
 
 def read_with_remarks(path):
     """The mesh of a file, remarks on what was left out or changed, and warnings of what was lost: ``femnn inspect``."""
-    path = Path(path)
+    try:
+        path = Path(path)
+    except TypeError as error:
+        raise MeshError(f"{path!r} is no path; give the name of a mesh file") from error
     _check_file(path)
     try:
         contents = straighten(reader_of(path)(path))

@@ -147,6 +147,19 @@ def test_line_ends_and_byte_order_mark_of_other_systems(tmp_path):
     assert volume(read_mesh(path)) == pytest.approx(2.0)
 
 
+def test_names_in_utf8_and_latin1(tmp_path):
+    for encoding in ("utf-8", "latin-1"):
+        path = tmp_path / "a.inp"
+        path.write_bytes((FLAT + "*Elset, elset=Träger\n1\n").encode(encoding))
+        assert list(read_mesh(path).subdomains) == ["Träger"]
+
+
+def test_wedge_written_as_hexahedron_is_said(tmp_path):
+    text = FLAT.replace("9, 10, 11, 12\n", "9, 10, 10, 9\n")
+    _, remarks, _ = read_with_remarks(write(tmp_path / "a.inp", text))
+    assert any("1 hexahedra name a point more than once" in remark for remark in remarks)
+
+
 def test_includes(tmp_path):
     write(tmp_path / "nodes.txt", abaqus_nodes(TOWER))
     write(tmp_path / "elements.inp", f"*Element, type=C3D8, elset=E\n{TOWER_ELEMENTS}")

@@ -63,6 +63,12 @@ def test_no_file(tmp_path):
         read_mesh(tmp_path / "absent.mesh")
 
 
+def test_no_path():
+    for nonsense in (3, None, b"a.vtu", [1]):
+        with pytest.raises(MeshError, match="is no path"):
+            read_mesh(nonsense)
+
+
 def test_folder(tmp_path):
     with pytest.raises(MeshError, match="folder"):
         read_mesh(tmp_path)
