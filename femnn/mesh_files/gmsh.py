@@ -12,7 +12,7 @@ import numpy as np
 
 from femnn.exceptions import MeshError
 from femnn.mesh_files.byte_cursor import Cursor
-from femnn.mesh_files.contents import CellBlock, MeshContents, node_count, positions
+from femnn.mesh_files.contents import CellBlock, MeshContents, merge_points, node_count, positions
 
 _KINDS = meshio.gmsh.gmsh_to_meshio_type
 _GROUPS = {0: "physical_point", 1: "physical_curve", 2: "physical_surface", 3: "physical_volume"}
@@ -251,7 +251,7 @@ class _Reader:
                 raise MeshError(
                     f"{self.path} has the damaged element {line[:60].decode('latin-1')!r}; export it again"
                 ) from error
-            rows.setdefault(kind, []).append((row[0], row[3] if tags else 0, row[3 + tags :]))
+            rows.setdefault(kind, []).append((row[0], abs(row[3]) if tags else 0, row[3 + tags :]))
         for kind, found in rows.items():
             numbers, groups, nodes = (np.array(column, dtype=np.int64) for column in zip(*found, strict=True))
             self._add(kind, numbers, [groups], nodes)
@@ -265,7 +265,7 @@ class _Reader:
             kind = self._kind(code)
             width = 1 + tags + node_count(kind)
             rows = self.cursor.raw(here * width, "i4", "$Elements").reshape(here, width).astype(np.int64)
-            groups = rows[:, 1] if tags else np.zeros(here, dtype=np.int64)
+            groups = np.abs(rows[:, 1]) if tags else np.zeros(here, dtype=np.int64)
             self._add(kind, rows[:, 0], [groups], rows[:, 1 + tags :])
             done += max(here, 1)
         return done
@@ -296,6 +296,7 @@ class _Reader:
         self.cells.setdefault(kind, []).append((numbers, groups, nodes))
 
     def _assembled(self):
+        self.numbers, self.points = merge_points(self.path, "node", self.numbers, self.points)
         blocks, members, first = [], {}, 0
         for kind, parts in self.cells.items():
             dim = 0 if kind == "vertex" else 1 if kind.startswith("line") else 3

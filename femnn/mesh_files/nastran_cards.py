@@ -9,6 +9,9 @@ from femnn.exceptions import MeshError
 from femnn.mesh_files.contents import text_lines
 
 _DEEPEST = 20
+# Columns of the name, the data and the label of the continuation on lines of fixed fields.
+_SMALL = list(pairwise(range(0, 88, 8)))
+_LARGE = [(0, 8), (8, 24), (24, 40), (40, 56), (56, 72), (72, 80)]
 
 
 @dataclass(eq=False, repr=False)
@@ -60,7 +63,7 @@ def read_bulk(path):
         continuations stand in another order than the cards.
     """
     lines = list(_lines(Path(path), Path(path).parent, 0))
-    start = next((k for k, (_, line) in enumerate(lines) if re.match(r"BEGIN\s", line, re.IGNORECASE)), None)
+    start = next((k for k, (_, line) in enumerate(lines) if _begins(line)), None)
     end = next((k for k, (_, line) in enumerate(lines) if line.strip().upper().startswith("ENDDATA")), None)
     if start is not None and end is None:
         raise MeshError(f"{path} has BEGIN BULK but no ENDDATA: it was cut off; export it again")
@@ -68,7 +71,7 @@ def read_bulk(path):
         raise MeshError(f"{path} ends before BEGIN BULK: it was cut off; export it again")
     if start is None and end is None and not any(re.match(r"(GRID|CHEXA)", line, re.IGNORECASE) for _, line in lines):
         raise MeshError(f"{path} has no bulk data: neither BEGIN BULK nor GRID; give a Nastran input file")
-    begins = [(where, line) for where, line in lines[:end] if re.match(r"BEGIN\s", line, re.IGNORECASE)]
+    begins = [(where, line) for where, line in lines[:end] if _begins(line)]
     if len(begins) > 1 or (begins and "SUPER" in begins[0][1].upper()):
         raise MeshError(f"{begins[-1][0]}: superelements ({begins[-1][1]}) are not read; export the model without them")
     cards, expected = [], ""
@@ -87,6 +90,10 @@ def read_bulk(path):
     return cards, end is not None
 
 
+def _begins(line):
+    return line[:6].upper() == "BEGIN "
+
+
 def _check_label(name, expected, where):
     # the first letter of the label stands for the sign
     if name[1:] and expected and name[1:].upper() not in (expected.upper(), expected[1:].upper()):
@@ -103,7 +110,7 @@ def _lines(path, folder, depth):
     include, start = "", ""
     for number, line in enumerate(text_lines(path), 1):
         line, where = line.partition("$")[0].rstrip(), f"{path}, line {number}"
-        if include or re.match(r"\s*INCLUDE\b", line, re.IGNORECASE):
+        if include or line.lstrip()[:7].upper() == "INCLUDE":
             start = start if include else where
             include += line.strip()
             # a name in quotation marks goes on until they close
@@ -128,21 +135,21 @@ def _included(statement, folder, where):
 def _fields(line, where):
     """Name (empty or with + or * for continuations), data fields of one line, and the label of the continuation."""
     if "," in line:
-        parts = [part.strip() for part in line.split(",")]
-        size = 4 if "*" in parts[0] else 8
-        if len(parts) > size + 2 and any(parts[size + 2 :]):
-            raise MeshError(f"{where}: {len(parts)} fields on a line of free format, at most {size + 2} are allowed")
-    else:
-        line = line.expandtabs(8)
-        width, size = (16, 4) if "*" in line[:8] else (8, 8)
-        ends = [0, *(8 + width * k for k in range(size + 1)), 80]
-        parts = [line[a:b].strip() for a, b in pairwise(ends)]
+        return _free_fields([part.strip() for part in line.split(",")], where)
+    line = line.expandtabs(8)
+    ends = _LARGE if "*" in line[:8] else _SMALL
+    name, *data, label = [line[a:b].strip() for a, b in ends]
+    return name, data, label
+
+
+def _free_fields(parts, where):
+    size = 4 if "*" in parts[0] else 8
+    if any(parts[size + 2 :]):
+        raise MeshError(f"{where}: {len(parts)} fields on a line of free format, at most {size + 2} are allowed")
     parts += [""] * (size + 2 - len(parts))
     data, label = parts[1 : size + 1], parts[size + 1]
-    # in free format the sign of a continuation may stand right after the last datum
-    for k in range(len(data) - 1, -1, -1):
-        if data[k]:
-            if data[k][0] in "+*" and not re.match(r"[+][.0-9]", data[k]):
-                data, label = [*data[:k], *[""] * (len(data) - k)], data[k]
-            break
+    last = next((k for k in range(size - 1, -1, -1) if data[k]), None)
+    if last is not None and data[last][0] in "+*" and not re.match(r"[+][.0-9]", data[last]):
+        # the sign of a continuation may stand right after the last datum
+        data[last], label = "", data[last]
     return parts[0], data, label

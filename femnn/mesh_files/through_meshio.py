@@ -53,7 +53,11 @@ _LOOPING = {"tecplot": "r", "mdpa": "rb", "su2": "r", "avsucd": "r", "netgen": "
 # So many lines may be asked for after the last one.
 _PATIENCE = 100
 # What meshio says that matters to no mesh of hexahedra.
-_HARMLESS = re.compile(r"skipping some time data|experimental file format|tag data that couldn't be processed", re.I)
+_HARMLESS = re.compile(
+    r"skipping some time data|experimental file format|tag data that couldn't be processed"
+    r"|doesn't know keyword (?!\w*(?:hedra|prism|pyramid))",
+    re.IGNORECASE,
+)
 
 
 class _EndOfFileError(Exception):
@@ -100,7 +104,8 @@ def read_through_meshio(path, format_name: str) -> MeshContents:
     contents = MeshContents(points, [CellBlock(block.type, _nodes(block.data)) for block in mesh.cells])
     _compare(path, format_name, contents.count())
     contents.cell_data = {name: np.concatenate(values) for name, values in sets.items()}
-    contents.warnings += [line for line in said if not _HARMLESS.search(line)]
+    for line in said:
+        (contents.remarks if _HARMLESS.search(line) else contents.warnings).append(line)
     _add_sets(path, mesh, contents, format_name)
     contents.has_end = format_name != "flac3d"
     return contents
@@ -125,7 +130,8 @@ def _read(path, format_name):
     except _EndOfFileError as error:
         raise MeshError(f"{path} ends too early for a {format_name} file; it was cut off, export it again") from error
     except (Exception, SystemExit) as error:
-        words = said.getvalue() if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
+        cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        words = said.getvalue() if isinstance(error, SystemExit) else cause
         raise MeshError(
             f"{path} cannot be read as a mesh in {format_name} format ({_first_line(words) or 'no reason given'}); it "
             "may be cut off or of another format: export it again, or as .vtu, .msh, .inp or .bdf"

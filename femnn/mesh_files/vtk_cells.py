@@ -70,4 +70,4 @@ def _blocks(path, code, cells, sizes, ends, connectivity):
     else:
         # only counted: such cells are left out or refused
         nodes = np.zeros((len(cells), 1), dtype=np.int64)
-    return [CellBlock(kind, np.asarray(nodes, dtype=np.int64), cells)]
+    return [CellBlock(kind, np.asarray(nodes, dtype=np.int64))]

@@ -45,7 +45,8 @@ def test_surface_inside_the_mesh_and_face_in_two_groups(tmp_path):
 
 
 def test_groups_without_a_name(tmp_path):
-    elements = f"1 3 2 4 1 1 2 3 4\n2 5 2 7 1 {LOWER}\n3 5 0 {UPPER}\n"
+    # a negative number turns the orientation
+    elements = f"1 3 2 -4 1 1 2 3 4\n2 5 2 7 1 {LOWER}\n3 5 0 {UPPER}\n"
     mesh = read_mesh(write(tmp_path / "a.msh", msh22(elements)))
     assert mesh.nelements == 2
     assert named(mesh) == {"physical_volume_7": [0]}
@@ -153,6 +154,7 @@ def test_meshio_s_own_files(tmp_path, format_name, binary, capsys):
         (msh22(f"1 5 2 1 1 {LOWER}\n").replace("Nodes\n12\n", "Nodes\n13\n"), "other numbers in .Nodes"),
         (msh22(f"1 5 2 1 1 {LOWER.replace('8', '88')}\n"), r"element 0 \(number 1 in the file\) .* refers to point"),
         (msh22(f"1 99 2 1 1 {LOWER}\n"), "type 99"),
+        (msh22(f"1 5 2 1 1 {LOWER}\n").replace("\n2 1 0 0\n", "\n1 1 0 0\n"), "defines node 1 twice"),
         (msh22(f"1 12 0 {' '.join(map(str, range(1, 28)))}\n"), "refers to point|curved"),
         (MSH41.replace("\n3 3 1 3\n", "\n3 4 1 3\n"), "other numbers in .Elements"),
         (MSH41.replace("$EndElements\n", ""), "ends within .Elements"),
