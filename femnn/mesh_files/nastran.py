@@ -31,6 +31,11 @@ _CELLS = {
     "CBEAM": {2: "line"},
     "CROD": {2: "line"},
 }
+# Cards that begin like elements but are no solids or shells: masses, springs, joints, conditions.
+_NO_SOLIDS = re.compile(
+    "C(ONM|MASS|ELAS|BUSH|DAMP|GAP|ONROD|TUBE|VISC|RAC|LOAD|REEP|SUPER|WELD|FAST|SEAM|AERO|BARAO|ONV|HBDY|SET|YJOIN|METHOD"
+    "|BEAM3|BEND|AABSF|BARAO|NTHPT|RAKTP|ONTACT|ONSM)"
+)
 _KINDS = {"C": "cylindrical", "R": "rectangular", "S": "polar"}
 
 
@@ -55,9 +60,16 @@ def read_nastran(path) -> MeshContents:
     contents = MeshContents(points, blocks, {f"property_{number}": cells for number, cells in sets.items()})
     known = {*_CELLS, "GRID", "GRDSET", *(card.name for card in cards if card.name.startswith("CORD"))}
     contents.has_end = has_end
-    others = sorted({card.name for card in cards} - known)
-    if others:
-        contents.remarks.append(f"cards that do not make the mesh are passed over: {listed(others, 10)}")
+    others = {card.name for card in cards} - known
+    elements = {name for name in others if name.startswith("C") and not _NO_SOLIDS.match(name)}
+    if elements:
+        contents.warnings.append(
+            f"cards that are not known and may be elements are left out: {listed(sorted(elements), 10)}"
+        )
+    if others - elements:
+        contents.remarks.append(
+            f"cards that do not make the mesh are passed over: {listed(sorted(others - elements), 10)}"
+        )
     return contents
 
 

@@ -108,6 +108,13 @@ def test_includes_and_bulk_data_alone(tmp_path):
         read_mesh(write(tmp_path / "d.bdf", bulk("INCLUDE 'gone.bdf'\n")))
 
 
+def test_cards_that_may_be_elements_are_warned_of(tmp_path):
+    text = bulk(grids(TOWER) + HEXA + SECOND.replace("CHEXA", "CBRIC") + "CONM2,9,1,,5.\nCELAS2,8,1.,1,1\n")
+    _, remarks, warnings = read_with_remarks(write(tmp_path / "a.bdf", text))
+    assert warnings == ["cards that are not known and may be elements are left out: CBRIC"]
+    assert any("CELAS2, CONM2" in remark for remark in remarks)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
