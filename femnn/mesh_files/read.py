@@ -1,5 +1,6 @@
 """Reading of mesh files of all formats: which reader is asked, and one clear error for what is no mesh of hexahedra."""
 
+from os import PathLike
 from pathlib import Path
 
 import skfem
@@ -11,7 +12,7 @@ from femnn.mesh_files.contents import listed, straighten
 from femnn.mesh_files.formats import reader_of
 
 
-def read_mesh(path) -> skfem.MeshHex1:
+def read_mesh(path: str | PathLike) -> skfem.MeshHex1:
     """Read a mesh of trilinear hexahedra from a file of any common format.
 
     Parameters
@@ -51,8 +52,11 @@ def read_mesh(path) -> skfem.MeshHex1:
     return mesh
 
 
-def read_with_remarks(path):
-    """The mesh of a file, remarks on what was left out or changed, and warnings of what was lost: ``femnn inspect``."""
+def read_with_remarks(path: str | PathLike) -> tuple[skfem.MeshHex1, list[str], list[str]]:
+    """Mesh of a file, remarks on what was left out or changed, and warnings of what was lost; gives no warning itself.
+
+    Parameters and errors are those of :func:`read_mesh`.
+    """
     try:
         path = Path(path)
     except TypeError as error:
