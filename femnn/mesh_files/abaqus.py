@@ -27,6 +27,8 @@ _REFUSED = {
     "SUBSTRUCTURE GENERATE": "condenses the model",
     "MATRIX INPUT": "reads matrices in place of elements",
 }
+# Keywords that change the mesh that the file describes, which is read without that change.
+_CHANGING = {"IMPERFECTION": "moves nodes", "MODEL CHANGE": "takes elements away or brings them back in steps"}
 # Keywords that join what the mesh leaves apart.
 _JOINING = (
     "TIE",
@@ -262,6 +264,9 @@ class _Reader:
         contents.has_end = bool(self.parts) or self.last not in ("NODE", "ELEMENT")
         add_sets(contents, placed)
         Surfaces(contents, placed).add()
+        for keyword in _CHANGING:
+            if keyword in self.seen:
+                contents.warnings.append(f"*{keyword} {_CHANGING[keyword]}; the mesh is read as it is before")
         joining = [f"*{keyword}" for keyword in _JOINING if keyword in self.seen]
         if joining:
             contents.remarks.append(f"{listed(joining, 10)} join parts in Abaqus, but not in the mesh")

@@ -308,7 +308,14 @@ class _Reader:
                         members.setdefault((dim, int(group)), []).append(start + np.flatnonzero(column == group))
                 start += len(nodes)
             numbers = np.concatenate([part[0] for part in parts])
-            nodes = positions(np.concatenate([part[2] for part in parts]), self.numbers)
+            given = np.concatenate([part[2] for part in parts])
+            nodes = positions(given, self.numbers)
+            if (nodes < 0).any():
+                row, column = np.argwhere(nodes < 0)[0]
+                raise MeshError(
+                    f"{self.path}: element {numbers[row]} refers to point {given[row, column]}, which is not among its "
+                    "nodes; export the mesh again"
+                )
             blocks.append(CellBlock(kind, nodes, numbers))
             first = start
         contents = MeshContents(self.points, blocks, remarks=self.remarks)

@@ -91,7 +91,7 @@ def read_bulk(path):
 
 
 def _begins(line):
-    return line[:6].upper() == "BEGIN "
+    return line.lstrip()[:6].upper() == "BEGIN "
 
 
 def _check_label(name, expected, where):

@@ -163,7 +163,7 @@ def _without_raw(data):
     """The XML text without raw appended data, which is no XML, and these data."""
     start = data.find(b"<AppendedData")
     opened = data.find(b">", start)
-    if start < 0 or b'"raw"' not in data[start:opened]:
+    if start < 0 or b"raw" not in data[start:opened]:
         return data, None
     first = data.find(b"_", opened)
     end = data.rfind(b"</AppendedData>")

@@ -256,6 +256,7 @@ def test_errors_say_where_and_what(tmp_path, text, message):
     ("more", "message"),
     [
         ("*Elset, elset=E\n1, 7, 9\n", r"set E names 2 elements that do not exist \(7, 9\)"),
+        ("*Imperfection, file=modes, step=1\n1, 0.1\n", r"\*IMPERFECTION moves nodes"),
         ("*Elset, elset=E\nGONE\n", "set E names GONE, which does not exist"),
         ("*Surface, name=S\nGONE, S1\n", "surface S names GONE"),
         ("*Surface, name=S, combine=UNION\nA, B\n", "COMBINE=UNION is not read"),
