@@ -6,7 +6,6 @@ import numpy as np
 import skfem
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from femnn.exceptions import warn
 
@@ -114,6 +113,9 @@ def _components(rows, columns, n_elements, n_vertices):
 
 def _on_other_faces(mesh):
     """Vertices of the surface inside faces or edges of others, and vertices at the place of others."""
+    # slow to load, and every assembly loads this module
+    from scipy.spatial import cKDTree
+
     facets = np.flatnonzero(mesh.f2t[1] == -1)
     corners = mesh.p.T[mesh.facets[:, facets].T]
     vertices = np.unique(mesh.facets[:, facets])
