@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from femnn.exceptions import ParameterError
-from femnn.geometry.connectivity import connectivity
+from femnn.geometry.connectivity import measure_connectivity
 from femnn.geometry.mesh import hexahedra
 from femnn.integration.convergence import MOST_POINTS
 from femnn.io.tables import aligned
@@ -115,7 +115,7 @@ def _document(path, mesh, shape, integration, rule, poisson, files):
         "volume": float(shape.volume[shape.valid].sum()),
         "folded": _elements(shape.folded),
         "degenerate": _elements(shape.degenerate),
-        **_connectivity(connectivity(mesh)),
+        **_connectivity(measure_connectivity(mesh)),
         "quality": {
             name: {"min": _number(least), "median": _number(median), "max": _number(largest)}
             for name, least, median, largest in shape.table()

@@ -8,6 +8,7 @@ array([1., 1., 1., 1., 1., 1., 1., 1.])
 """
 
 from femnn.geometry.canonical_pose import canonical_warps
+from femnn.geometry.connectivity import Connectivity, duplicate_elements, loose_vertices, measure_connectivity
 from femnn.geometry.coordinates import (
     TWISTS,
     directed_coordinates,
@@ -68,6 +69,7 @@ __all__ = [
     "TWISTS",
     "VALID",
     "VERTICES",
+    "Connectivity",
     "aspect",
     "bernstein_coefficients",
     "canonical_pose",
@@ -79,11 +81,14 @@ __all__ = [
     "distance_from_parallelepiped",
     "distorted_cube",
     "distorted_hexahedra",
+    "duplicate_elements",
     "hexahedra",
     "invariant_coordinates",
     "jacobian",
     "jacobian_determinant",
     "kershaw",
+    "loose_vertices",
+    "measure_connectivity",
     "metric",
     "mirrored_cube",
     "modes",

@@ -50,13 +50,13 @@ class Connectivity:
         )
 
 
-def connectivity(mesh: skfem.MeshHex1) -> Connectivity:
+def measure_connectivity(mesh: skfem.MeshHex1) -> Connectivity:
     """Findings about how the elements of a mesh hang together.
 
     Examples
     --------
     >>> import skfem
-    >>> connectivity(skfem.MeshHex().refined(1))
+    >>> measure_connectivity(skfem.MeshHex().refined(1))
     Connectivity(1 parts, 0 duplicates, 0 loose, 0 hanging and 0 coincident vertices)
     """
     hanging, coincident = _on_other_faces(mesh)

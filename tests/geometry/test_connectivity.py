@@ -6,7 +6,7 @@ import skfem
 
 from femnn import GaussLegendre, assemble_elasticity, bases
 from femnn.exceptions import FemnnWarning, MeshError
-from femnn.geometry.connectivity import connectivity, duplicate_elements
+from femnn.geometry.connectivity import duplicate_elements, measure_connectivity
 from femnn.geometry.families import distorted_cube
 
 
@@ -22,7 +22,7 @@ def refined_beside(shift=0.0):
 
 @pytest.mark.parametrize("mesh", [distorted_cube(4, 0.3), skfem.MeshHex().refined(2)], ids=["distorted", "regular"])
 def test_sound_mesh(mesh):
-    found = connectivity(mesh)
+    found = measure_connectivity(mesh)
     assert (found.parts, found.hinged_parts) == (1, 1)
     for name in ("duplicates", "loose_vertices", "hanging_vertices", "coincident_vertices"):
         assert len(getattr(found, name)) == 0
@@ -36,7 +36,7 @@ def test_duplicates_in_any_order_of_vertices():
 
 def test_hanging_vertices():
     mesh = refined_beside()
-    found = connectivity(mesh)
+    found = measure_connectivity(mesh)
     assert (found.parts, found.hinged_parts) == (1, 2)
     np.testing.assert_allclose(mesh.p[0, found.hanging_vertices], 1.0)
     places = {tuple(point) for point in mesh.p[1:, found.hanging_vertices].T.tolist()}
@@ -55,14 +55,14 @@ def test_hanging_vertices_on_twisted_faces():
         other = cube.p * 0.3 + np.array([[2.0], [0.0], [0.0]])
         other[:, 0] = middle + np.array([shift, 0.0, 0.0])
         mesh = skfem.MeshHex1(np.hstack([points, other]), np.hstack([cube.t, cube.t + 8]))
-        assert len(connectivity(mesh).hanging_vertices) == count
+        assert len(measure_connectivity(mesh).hanging_vertices) == count
 
 
 def test_parts_that_were_not_merged():
     cube = skfem.MeshHex().refined(1)
     points = np.hstack([cube.p, cube.p + np.array([[1.0], [0.0], [0.0]])])
     mesh = skfem.MeshHex1(points, np.hstack([cube.t, cube.t + cube.nvertices]))
-    found = connectivity(mesh)
+    found = measure_connectivity(mesh)
     assert (found.parts, found.hinged_parts) == (2, 2)
     assert len(found.coincident_vertices) == 18
     assert len(found.hanging_vertices) == 0
@@ -72,7 +72,7 @@ def test_parts_that_meet_in_an_edge():
     mesh = skfem.MeshHex.init_tensor(*[np.arange(3.0)] * 2, np.arange(2.0))
     centres = mesh.p[:, mesh.t].mean(axis=1)
     diagonal = np.flatnonzero((centres[0] < 1) == (centres[1] < 1))
-    found = connectivity(mesh.restrict(diagonal))
+    found = measure_connectivity(mesh.restrict(diagonal))
     assert (found.parts, found.hinged_parts) == (1, 2)
 
 
