@@ -13,9 +13,10 @@ from tqdm import tqdm
 
 from femnn import AdaptiveGauss, distorted_hexahedra
 from femnn.cli import Command
-from femnn.geometry import cooks_membrane, distorted_cube, kershaw, read_mesh
+from femnn.geometry import cooks_membrane, distorted_cube, kershaw
 from femnn.io.locations import data_folder
 from femnn.io.tables import markdown
+from femnn.mesh_files import read_mesh
 from femnn.quadrature.corrected.train import CLASSIFIER_OPTIONS, WEIGHTS_RECIPE, train_points_classifier
 from femnn.system.hardware import description
 from femnn.validation.rule_comparison import Structure

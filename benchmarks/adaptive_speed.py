@@ -16,12 +16,13 @@ from skfem.models.elasticity import lame_parameters, linear_elasticity
 
 import femnn
 from femnn.cli import Command
-from femnn.geometry import VALID, classify, distorted_cube, read_mesh
+from femnn.geometry import VALID, classify, distorted_cube
 from femnn.integration.convergence import error_table, smallest_points
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.stiffness import elasticity_stiffness
 from femnn.io.locations import data_folder
 from femnn.io.tables import markdown
+from femnn.mesh_files import read_mesh
 from femnn.system.hardware import description
 
 _YOUNG, _POISSON = 210e9, 0.3

@@ -5,7 +5,8 @@ import numpy as np
 
 from femnn import hexahedra
 from femnn.exceptions import FemnnError
-from femnn.geometry import VALID, classify, read_mesh
+from femnn.geometry import VALID, classify
+from femnn.mesh_files import read_mesh
 from femnn.quadrature.adaptive.directional_errors import converged_points
 
 # Of the elements that are drawn from a larger mesh.

@@ -26,9 +26,10 @@ from tqdm import tqdm
 
 import femnn
 from femnn.cli import Command
-from femnn.geometry import distorted_cube, read_mesh
+from femnn.geometry import distorted_cube
 from femnn.io.locations import data_folder
 from femnn.io.tables import markdown
+from femnn.mesh_files import read_mesh
 from femnn.plotting import save
 from femnn.system.hardware import description
 

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 import femnn
-from femnn.geometry import read_mesh
 from femnn.io.locations import data_folder
+from femnn.mesh_files import read_mesh
 from femnn.plotting import draw_surface, save
 from femnn.validation.rule_comparison import Structure, compare_rules
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 import femnn
-from femnn.geometry import read_mesh
 from femnn.io.atomic import atomic_write
 from femnn.io.locations import data_folder
 from femnn.io.tables import aligned
+from femnn.mesh_files import read_mesh
 from femnn.parallel import (
     FIXED_COST,
     DistributedMesh,

@@ -17,10 +17,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import femnn
-from femnn.geometry import read_mesh
 from femnn.io.atomic import atomic_write
 from femnn.io.locations import data_folder
 from femnn.io.tables import aligned
+from femnn.mesh_files import read_mesh
 from femnn.plotting import draw_surface, save
 from femnn.validation.rule_comparison import load_case
 

@@ -66,6 +66,7 @@ from femnn.integration.error import integration_error
 from femnn.interfaces.elements import InterfaceElements
 from femnn.interfaces.problem import CohesiveProblem
 from femnn.interfaces.split import Interface
+from femnn.mesh_files.read import read_mesh
 from femnn.quadrature.adaptive.rule import AdaptiveGauss
 from femnn.quadrature.corrected.rule import CorrectedGauss
 from femnn.quadrature.gauss import GaussLegendre
@@ -132,5 +133,6 @@ __all__ = [
     "hexahedra",
     "integration_error",
     "newton",
+    "read_mesh",
     "solve",
 ]

@@ -55,6 +55,9 @@ def draw_surface(
         ``figure.colorbar(draw_surface(...))`` shows the scale of ``values``.
     """
     facets = mesh.boundary_facets()
+    if not len(facets):
+        # elements that coincide have no surface: show all faces
+        facets = np.arange(mesh.nfacets)
     cells = mesh.f2t[0, facets]
     vertices = mesh.p if displacement is None else mesh.p + np.asarray(displacement)
     polygons = vertices.T[mesh.facets[:, facets].T]

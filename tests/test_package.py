@@ -23,6 +23,7 @@ ORDER = [
     "system",
     "checks",
     "geometry",
+    "mesh_files",
     "io",
     "cohesive",
     "integration",

@@ -17,8 +17,9 @@ import numpy as np
 import skfem
 
 import femnn
-from femnn.geometry import distorted_cube, read_mesh
+from femnn.geometry import distorted_cube
 from femnn.io.locations import data_folder
+from femnn.mesh_files import read_mesh
 from femnn.parallel import Timing, peak_memory
 
 RULE = femnn.GaussLegendre(2)

@@ -5,7 +5,9 @@ import skfem
 
 from femnn.assembly.groups import check_rule, groups_of
 from femnn.exceptions import ParameterError
-from femnn.geometry.mesh import RelativeMapping, hexahedra
+from femnn.geometry.mesh import RelativeMapping
+from femnn.geometry.mesh import hexahedra
+from femnn.geometry.connectivity import warn_of_connectivity
 from femnn.quadrature.rule import Rule
 
 
@@ -39,6 +41,11 @@ def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: st
     ParameterError
         If the element is not one on hexahedra, ``rule`` is no rule, or ``on_folded`` is neither of the two.
 
+    Warns
+    -----
+    FemnnWarning
+        If elements coincide, or vertices belong to no element.
+
     Examples
     --------
     >>> from femnn import GaussLegendre
@@ -59,6 +66,7 @@ def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: st
             f"{type(element).__name__} lives on {element.refdom.name}, the mesh has hexahedra; "
             "pass an element such as skfem.ElementHex1()"
         )
+    warn_of_connectivity(mesh)
     result: list[skfem.CellBasis] = []
     for group in groups_of(rule.for_degree(_degree_per_axis(element)), vertices, on_folded):
         result.append(_basis(mesh, element, group, result[0] if result else None))

@@ -9,6 +9,7 @@ from scipy.sparse import csr_matrix, get_index_dtype, issparse
 
 from femnn.assembly.blocks import Blocks
 from femnn.exceptions import MeshError, ParameterError
+from femnn.geometry.connectivity import warn_of_loose_vertices
 from femnn.geometry.mesh import require_hexahedra
 from femnn.system.compile import njit
 from femnn.system.memory import require_memory
@@ -79,6 +80,7 @@ class Pattern:
             cells, n_nodes = np.ascontiguousarray(dofs.element_dofs.T, dtype=np.int32), dofs.N
         firsts, members = _elements_of_nodes(cells, n_nodes)
         _check_overlaps(vertices, firsts, members)
+        warn_of_loose_vertices(mesh)
         starts, neighbours = _neighbours(cells, firsts, members)
         most = int(np.diff(starts).max())
         if most > _MOST_NEIGHBOURS:

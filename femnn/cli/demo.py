@@ -10,11 +10,11 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from femnn.geometry.read import read_mesh
 from femnn.integration.lame import lame_parameters
 from femnn.io.atomic import atomic_write
 from femnn.io.locations import data_folder
 from femnn.io.tables import markdown
+from femnn.mesh_files import read_mesh
 from femnn.plotting import draw_surface, save
 from femnn.quadrature.adaptive.rule import AdaptiveGauss
 from femnn.quadrature.corrected.rule import CorrectedGauss

@@ -9,10 +9,11 @@ import click
 import numpy as np
 
 from femnn.exceptions import ParameterError
+from femnn.geometry.connectivity import measure_connectivity
 from femnn.geometry.mesh import hexahedra
-from femnn.geometry.read import read_mesh
 from femnn.integration.convergence import MOST_POINTS
 from femnn.io.tables import aligned
+from femnn.mesh_files import read_with_remarks
 from femnn.quadrature.adaptive.report import count_rules
 from femnn.validation.inspection_output import draw, write_fields
 from femnn.validation.mesh_inspection import make_rule, measure_integration, measure_shape
@@ -67,12 +68,14 @@ class _Confidence(click.ParamType):
 def command(ctx, mesh, tol, confidence, isotropic, poisson, on_folded, weights, out, as_json):
     """Say how distorted the hexahedra of MESH are and how many integration points each needs.
 
-    MESH is any file that meshio reads. Errors are measured against converged integration of every element. Writes
-    NAME.vtu with the findings as cell fields and NAME.png, a picture. Exit code 1 tells that there are folded or
-    degenerate elements.
+    MESH is a file of any format on the page docs/how-to/my-mesh.md. Says as well what of the file was left out, and
+    which elements coincide or do not hang together. Errors are measured against converged integration of every
+    element. Writes NAME.vtu with the findings as cell fields and NAME.png, a picture. Exit code 1 tells that there are
+    folded or degenerate elements.
     """
     rule = make_rule(tol, confidence, not isotropic, poisson, weights)
-    path, mesh = mesh, read_mesh(mesh)
+    path = mesh
+    mesh, remarks, warnings = read_with_remarks(path)
     shape = measure_shape(mesh)
     skipped = mesh.nelements - len(shape.valid)
     stopped = (skipped > 0 and on_folded == "raise") or skipped == mesh.nelements
@@ -85,6 +88,7 @@ def command(ctx, mesh, tol, confidence, isotropic, poisson, on_folded, weights, 
     write_fields(files[0], mesh, shape, integration)
     draw(files[1], path.stem, mesh, shape, integration)
     document = _document(path, mesh, shape, integration, rule, poisson, files)
+    document |= {"remarks": remarks, "warnings": warnings}
     click.echo(json.dumps(document, indent=2, allow_nan=False) if as_json else _report(document))
     if stopped:
         click.echo(_bad_news(document, on_folded), err=True)
@@ -111,6 +115,7 @@ def _document(path, mesh, shape, integration, rule, poisson, files):
         "volume": float(shape.volume[shape.valid].sum()),
         "folded": _elements(shape.folded),
         "degenerate": _elements(shape.degenerate),
+        **_connectivity(measure_connectivity(mesh)),
         "quality": {
             name: {"min": _number(least), "median": _number(median), "max": _number(largest)}
             for name, least, median, largest in shape.table()
@@ -132,6 +137,21 @@ def _document(path, mesh, shape, integration, rule, poisson, files):
         "outside_range": _elements(shape.valid[integration.outside]),
         "unsettled": _elements(shape.valid[integration.unsettled]),
     }
+
+
+def _connectivity(findings):
+    return {
+        "duplicates": _elements(findings.duplicates),
+        "hanging_vertices": _vertices(findings.hanging_vertices),
+        "coincident_vertices": _vertices(findings.coincident_vertices),
+        "loose_vertices": _vertices(findings.loose_vertices),
+        "parts": findings.parts,
+        "hinged_parts": findings.hinged_parts,
+    }
+
+
+def _vertices(indices):
+    return {"count": len(indices), "vertices": indices.tolist()}
 
 
 def _elements(indices):
@@ -178,7 +198,36 @@ def _status(document):
     lines = []
     for kind in ("folded", "degenerate"):
         lines.append(f"{kind} elements: {document[kind]['count']:,}{_listing(document[kind]['elements'])}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_joints(document), *_file_remarks(document)])
+
+
+# What is wrong with the connectivity, by its name in the document.
+_FAULTS = {
+    "duplicates": "elements coincide with others, their volume and stiffness count twice",
+    "hanging_vertices": "vertices hang on faces or edges of elements that do not have them, displacements tear there",
+    "coincident_vertices": "vertices are at the place of others: parts are not merged there, or are split on purpose",
+    "loose_vertices": "vertices belong to no element, their rows of a matrix are zero",
+}
+
+
+def _joints(document):
+    """Lines about the connectivity; none for a sound mesh."""
+    for name, words in _FAULTS.items():
+        if document[name]["count"]:
+            members = document[name]["elements" if name == "duplicates" else "vertices"]
+            yield f"{document[name]['count']:,} {words}{_listing(members)}"
+    if document["parts"] > 1:
+        yield f"{document['parts']:,} parts are not connected; each has to be held by itself"
+    if document["hinged_parts"] > document["parts"]:
+        yield (
+            f"{document['hinged_parts']:,} parts share no face, some meet at edges or vertices alone; they can "
+            "turn there as on hinges"
+        )
+
+
+def _file_remarks(document):
+    yield from (f"file: {remark}" for remark in document["remarks"])
+    yield from (f"file: warning: {warning}" for warning in document["warnings"])
 
 
 def _points(document):

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from femnn.geometry.read import read_mesh
 from femnn.io.tables import aligned
+from femnn.mesh_files import read_mesh
 from femnn.parallel.local_mesh import local_meshes
 from femnn.parallel.partition import FIXED_COST, imbalance, partition, points_per_cell
 from femnn.parallel.partition_files import digest, write_local_mesh

@@ -8,6 +8,7 @@ array([1., 1., 1., 1., 1., 1., 1., 1.])
 """
 
 from femnn.geometry.canonical_pose import canonical_warps
+from femnn.geometry.connectivity import Connectivity, duplicate_elements, loose_vertices, measure_connectivity
 from femnn.geometry.coordinates import (
     TWISTS,
     directed_coordinates,
@@ -40,7 +41,6 @@ from femnn.geometry.hexahedron import (
 )
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.quality import aspect, distance_from_parallelepiped, scaled_jacobian, signed_volume
-from femnn.geometry.read import read_mesh
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.geometry.symmetry import (
     canonical_pose,
@@ -69,6 +69,7 @@ __all__ = [
     "TWISTS",
     "VALID",
     "VERTICES",
+    "Connectivity",
     "aspect",
     "bernstein_coefficients",
     "canonical_pose",
@@ -80,17 +81,19 @@ __all__ = [
     "distance_from_parallelepiped",
     "distorted_cube",
     "distorted_hexahedra",
+    "duplicate_elements",
     "hexahedra",
     "invariant_coordinates",
     "jacobian",
     "jacobian_determinant",
     "kershaw",
+    "loose_vertices",
+    "measure_connectivity",
     "metric",
     "mirrored_cube",
     "modes",
     "normalised_coordinates",
     "own_axes",
-    "read_mesh",
     "relative_warp",
     "require_valid",
     "scaled_jacobian",

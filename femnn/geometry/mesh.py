@@ -38,9 +38,7 @@ def hexahedra(mesh: Mesh) -> np.ndarray:
 def require_hexahedra(mesh: Mesh) -> None:
     """Raise MeshError unless ``mesh`` is a ``skfem.MeshHex`` with straight edges, elements, and vertices for them."""
     if not isinstance(mesh, Mesh):
-        raise MeshError(
-            f"expected a skfem.MeshHex, got {type(mesh).__name__}; read files with skfem.MeshHex.load(path)"
-        )
+        raise MeshError(f"expected a skfem.MeshHex, got {type(mesh).__name__}; read files with femnn.read_mesh(path)")
     if type(mesh).__name__ == "MeshHex2":
         raise MeshError(
             "the mesh has quadratic geometry (MeshHex2, 27 nodes a cell), femnn's rules are made for trilinear cells; "

@@ -311,6 +311,24 @@ class TestInspect:
         assert result.exit_code == 1
         assert "nothing is left" in result.stderr
 
+    def test_elements_that_coincide_and_what_the_file_left_out(self, tmp_path):
+        # one cube twice has no surface at all
+        cube, corners = skfem.MeshHex(), [0, 3, 6, 2, 1, 5, 7, 4]
+        cells = [("hexahedron", [cube.t.T[0, corners]] * 2), ("line", [[0, 1]])]
+        meshio.write(tmp_path / "twice.vtk", meshio.Mesh(np.vstack([cube.p.T, [[5.0, 5.0, 5.0]]]), cells))
+        result = run("inspect", tmp_path / "twice.vtk", "--out", tmp_path / "out")
+        assert result.exit_code == 0, result.output
+        assert "1 elements coincide with others, their volume and stiffness count twice (1)" in result.stdout
+        assert "file: left out besides the hexahedra: 1 line" in result.stdout
+        assert "file: 1 of 9 points belong to no hexahedron" in result.stdout
+        assert (tmp_path / "out" / "twice.png").exists()
+
+    def test_sound_mesh_is_said_to_be_sound(self, inspected):
+        document = inspected[1]
+        assert [document[name]["count"] for name in ("duplicates", "hanging_vertices", "loose_vertices")] == [0, 0, 0]
+        assert (document["parts"], document["hinged_parts"]) == (1, 1)
+        assert document["remarks"] == document["warnings"] == []
+
     @pytest.mark.parametrize(
         ("options", "names"),
         [

@@ -7,8 +7,8 @@ from support.structures import RULE, beam, difference
 
 import femnn
 from femnn.exceptions import ConvergenceError, MeshError, ParameterError
-from femnn.geometry import read_mesh
 from femnn.io.locations import data_folder
+from femnn.mesh_files import read_mesh
 from femnn.parallel import DistributedMesh, assemble_elasticity, cell_costs, solve
 
 YOUNG, POISSON, WEIGHT = 210e9, 0.3, (3e3, 0.0, -77e3)

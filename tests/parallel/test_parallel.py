@@ -13,8 +13,8 @@ from support.locations import ROOT
 import femnn
 from femnn.cli import main as command
 from femnn.exceptions import MeshError, MissingExtraError, ParameterError
-from femnn.geometry import read_mesh
 from femnn.io.locations import data_folder
+from femnn.mesh_files import read_mesh
 from femnn.parallel import (
     cell_costs,
     fingerprint,

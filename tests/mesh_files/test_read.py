@@ -6,7 +6,8 @@ import pytest
 import skfem
 
 from femnn.exceptions import MeshError
-from femnn.geometry import distorted_cube, hexahedra, read_mesh
+from femnn.geometry import distorted_cube, hexahedra
+from femnn.mesh_files import read_mesh
 
 
 @pytest.fixture
@@ -60,6 +61,12 @@ def test_published_mesh(published_meshes, capsys):
 def test_no_file(tmp_path):
     with pytest.raises(MeshError, match="no file"):
         read_mesh(tmp_path / "absent.mesh")
+
+
+def test_no_path():
+    for nonsense in (3, None, b"a.vtu", [1]):
+        with pytest.raises(MeshError, match="is no path"):
+            read_mesh(nonsense)
 
 
 def test_folder(tmp_path):
