@@ -1,4 +1,4 @@
-"""Both methods from nothing: draw elements, label them, train, calibrate, and use the fresh weights.
+"""Train both quadrature networks from nothing: draw elements, label, train, calibrate, use the weights.
 
     python examples/train_from_nothing.py --out results
 

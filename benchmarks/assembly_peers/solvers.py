@@ -1,4 +1,4 @@
-"""Linear elasticity of distorted cubes solved: seconds, iterations and memory of each method, scikit-fem's beside them.
+"""Solution of linear elasticity on distorted cubes: seconds, iterations and memory of each method and of scikit-fem.
 
 Every solve has a process of its own, in which the matrix is assembled and a small system solved before the clock starts
 and memory is counted.

@@ -1,4 +1,4 @@
-"""Recurrent cohesive laws: accuracy on unseen paths, safety, speed, and what they cost Newton's method.
+"""Recurrent cohesive laws: accuracy on unseen paths, dissipation, speed, and iterations of Newton's method.
 
 Learned is the bilinear law with friction, AS4/PEEK. Networks that are not in --networks are trained there first, with
 the settings of `femnn train cohesive`; that takes minutes each. Errors are relative to the normal strength; the steps
@@ -41,8 +41,10 @@ _SEED = 2_000_003
     help="Folder of weight files; missing ones are trained there.",
 )  # fmt: skip
 @click.option("--only", multiple=True, type=click.Choice([*OPTIONS]), help="These networks, not all; may be repeated.")
-@click.option("--paths", type=click.IntRange(min=4), default=10_000, show_default=True, help="For the dissipation.")
-@click.option("--points", type=click.IntRange(min=1), default=10_000, show_default=True, help="For the speed.")
+@click.option(
+    "--paths", type=click.IntRange(min=4), default=10_000, show_default=True, help="Paths for the dissipation."
+)
+@click.option("--points", type=click.IntRange(min=1), default=10_000, show_default=True, help="Points for the speed.")
 @click.option("--beams/--no-beams", default=True, show_default=True, help="Follow the delaminating beams, too.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/cohesive"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")

@@ -52,7 +52,7 @@ _LN_NORMAL, _RATIO, _SCATTERS, _GAIN, _FASTER = 0.20, 0.05, 1.2, 0.15, 1e5
 @click.option("--only", multiple=True, type=click.Choice(NETWORKS), help="These networks, not all; may be repeated.")
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Networks of each variant.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the paths.  [default: as shipped]")
-@click.option("--points", type=click.IntRange(min=1), default=10_000, show_default=True, help="For the speed.")
+@click.option("--points", type=click.IntRange(min=1), default=10_000, show_default=True, help="Points for the speed.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/grain-laws"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option("--speed-of", hidden=True, type=click.Path(path_type=Path), help="In a process of one thread.")

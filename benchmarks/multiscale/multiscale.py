@@ -1,4 +1,4 @@
-"""Three scales: what an update costs at each of them, and what each law misses of the scale below it.
+"""Three scales: cost of an update at each, and the error of each law against the scale below.
 
 The particle model runs a path of 140 points (LAMMPS), a cell of blocks and cracks with the law of grains runs paths
 that its law has not seen, laws answer many points side by side on one thread. Then the examples: the columns and the
@@ -39,10 +39,12 @@ _POINTS = 140
 
 @click.command(cls=Command)
 @click.option("--particles/--no-particles", default=True, show_default=True, help="Run grains, which needs LAMMPS.")
-@click.option("--grains", type=click.IntRange(min=100), default=1500, show_default=True, help="How many.")
-@click.option("--paths", type=click.IntRange(min=2), default=40, show_default=True, help="Of the cell, unseen.")
+@click.option("--grains", type=click.IntRange(min=100), default=1500, show_default=True, help="Grains of the layer.")
+@click.option("--paths", type=click.IntRange(min=2), default=40, show_default=True, help="Unseen paths of the cell.")
 @click.option("--reservoir/--no-reservoir", default=True, show_default=True, help="Run the reservoir and its fault.")
-@click.option("--points", type=click.IntRange(min=1), default=10_000, show_default=True, help="Of laws, side by side.")
+@click.option(
+    "--points", type=click.IntRange(min=1), default=10_000, show_default=True, help="Points at which laws are timed."
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/multiscale"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(particles, grains, paths, reservoir, points, out, as_json):

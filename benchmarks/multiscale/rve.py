@@ -77,7 +77,7 @@ COLUMNS = {
 
 
 @click.command(cls=Command)
-@click.option("--points", type=click.IntRange(min=4), default=60, show_default=True, help="Of the path.")
+@click.option("--points", type=click.IntRange(min=4), default=60, show_default=True, help="Points of the path.")
 def main(points):
     """Measure cells of a fault. Errors of meshes are against one twice as fine as the one that is timed."""
     rows = [

@@ -1,4 +1,4 @@
-"""What AdaptiveGauss costs and saves: prediction against a stiffness pass, assembly against a uniform rule."""
+"""Cost and gain of AdaptiveGauss: prediction against a stiffness pass, assembly against a uniform rule."""
 
 import json
 import subprocess

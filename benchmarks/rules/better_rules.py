@@ -1,4 +1,4 @@
-"""Better rules at the same cost: what they leave of the Error of Gauss points, and whether they pass the patch test.
+"""Better rules at the same cost: the remaining Error against Gauss points, and the patch test.
 
 Random elements of the published experiment and the elements of meshes, none of which the networks were trained on.
 R_error is the Error of a rule over that of as many Gauss points, against converged integration; elements on which Gauss
@@ -61,7 +61,9 @@ _MOST_OF_A_MESH = 6000
 @click.command(cls=Command)
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--elements", type=click.IntRange(min=10), default=5000, show_default=True, help="Random elements.")
-@click.option("--seed", type=click.IntRange(min=0), default=20_171, show_default=True, help="Of the random elements.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=20_171, show_default=True, help="Seed of the random elements."
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/better-rules"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(paths, elements, seed, out, as_json):

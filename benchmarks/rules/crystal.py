@@ -1,4 +1,4 @@
-"""A law that is dear at every point: slip on the twelve systems of a copper crystal, solved by Newton's method."""
+"""An expensive law: slip on the twelve systems of a copper crystal, solved by Newton's method at every point."""
 
 import numpy as np
 from numba import njit

@@ -1,4 +1,4 @@
-"""The experiment of Oishi and Yagawa (CMAME 327 (2017) 327-351), repeated: what learned rules gain on random hexahedra.
+"""The experiment of Oishi and Yagawa (CMAME 327 (2017) 327-351), repeated: learned rules on random hexahedra.
 
 20,000 distorted cubes are labelled for both methods; each network trains on 5,000 and is tested on 5,000 others.
 The shipped networks, which have seen none of these elements, are measured beside them, and so are the classical rivals:
@@ -59,7 +59,9 @@ SPREADS = (0.01, 0.03, 0.1)
     show_default=True,
     help="Random trials in the comparison figure.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=2017, show_default=True, help="Of elements and networks.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=2017, show_default=True, help="Seed of elements and networks."
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="Fewer epochs than the recipes, for a quick look.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/error-reduction"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
@@ -333,7 +335,7 @@ def _trials_text(trials):
     return (
         f"Random trials: the best of {trials['counts'][-1]:,} reaches a mean R_error of {best:.3f} at the best of the "
         f"spreads {', '.join(map(str, trials['means']))}; the exact optimum is {trials['optimum']:.3f} "
-        f"({trials['proven']:.0%} proven), in {trials['milliseconds_exact']:.2f} ms an element instead of "
+        f"(certified for {trials['proven']:.0%}), in {trials['milliseconds_exact']:.2f} ms an element instead of "
         f"{trials['milliseconds_trials']:.0f} ms."
     )
 

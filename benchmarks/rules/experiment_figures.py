@@ -66,7 +66,7 @@ def draw_trials(trials, path):
     axes = figure.subplots()
     for spread, means in trials["means"].items():
         axes.semilogx(trials["counts"], means, "o-", label=f"random factors within 1 ± {spread}")
-    axes.axhline(trials["optimum"], color="black", linestyle="--", label="exact optimum (proven)")
+    axes.axhline(trials["optimum"], color="black", linestyle="--", label="optimum by linear programming")
     axes.axhline(1.0, color="0.7", linewidth=1)
     axes.set(xlabel="random trials per element", ylabel="mean R_error of the best weights")
     axes.legend()

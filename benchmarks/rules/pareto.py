@@ -1,8 +1,8 @@
-"""Which rule for which price: Error against points, and against time with a cheap law, a general form, a dear law.
+"""Error against points, and against time with a cheap law, a general form and an expensive law.
 
 Every rule of ``candidates.py`` on the same elements: random ones, a distorted cube, and meshes. Cheap is isotropic
 linear elasticity in the fused kernel, with a stored pattern; the form is scikit-fem's own of the same, bases included,
-which is what any other form costs; dear is a copper crystal with twelve slip systems, solved by Newton's method at
+which is what any other form costs; expensive is a copper crystal with twelve slip systems, solved by Newton's method at
 every point. Times are medians of rounds over all rules on one thread, prediction included. A rule is on a front if none
 is both as cheap and as good, and better in one of the two.
 """
@@ -39,14 +39,14 @@ _YOUNG = 210e9
 # scikit-fem's form takes some 2 kB a point: of larger meshes it is timed on so many elements.
 _MOST_ELEMENTS = 3000
 
-_TIMED = ("cheap", "form", "dear")
+_TIMED = ("cheap", "form", "expensive")
 
 #: What a rule may cost: heading of the panel, and words for the fronts that a rule is on.
 COSTS = {
     "points": ("points an element", "points"),
     "cheap": ("µs an element, linear elasticity, fused", "cheap law"),
     "form": ("µs an element, linear elasticity, scikit-fem's form", "form"),
-    "dear": ("µs an element, crystal plasticity", "dear law"),
+    "expensive": ("µs an element, crystal plasticity", "expensive law"),
 }
 
 
@@ -56,11 +56,13 @@ COSTS = {
 @click.option("--cube", type=click.IntRange(min=1), default=17, show_default=True, help="Elements a side of the cube.")
 @click.option("--repeat", type=click.IntRange(min=1), default=9, show_default=True, help="Rounds with the cheap law.")
 @click.option("--form", type=click.IntRange(min=0), default=1, show_default=True, help="Rounds with scikit-fem's form.")
-@click.option("--dear", type=click.IntRange(min=0), default=3, show_default=True, help="Rounds with the dear one.")
+@click.option(
+    "--expensive", type=click.IntRange(min=0), default=3, show_default=True, help="Rounds with the expensive law."
+)
 @click.option("--only", multiple=True, type=click.Choice([c.name for c in CANDIDATES]), help="This rule, not all.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/pareto"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def main(paths, elements, cube, repeat, form, dear, only, out, as_json):
+def main(paths, elements, cube, repeat, form, expensive, only, out, as_json):
     """Measure on random elements, a distorted cube and the meshes PATHS; without any, on the bracket of femnn."""
     numba.set_num_threads(1)
     paths = paths or [data_folder("meshes") / "bracket.vtu"]
@@ -70,7 +72,7 @@ def main(paths, elements, cube, repeat, form, dear, only, out, as_json):
         **{path.stem: read_mesh(path) for path in paths},
     }
     candidates, tables = chosen(only), {}
-    rounds = {"prediction": repeat, "cheap": repeat, "form": form, "dear": dear}
+    rounds = {"prediction": repeat, "cheap": repeat, "form": form, "expensive": expensive}
     measure(distorted_cube(2, 0.2), candidates, dict.fromkeys(rounds, 1))  # compiles
     for name, mesh in tqdm(meshes.items(), desc="meshes", disable=None):
         tables[name] = measure(mesh, candidates, rounds)
@@ -155,7 +157,7 @@ class Trial:
         gc.collect()
         return self.part.nelements
 
-    def dear(self):
+    def expensive(self):
         """Residual and tangent of the crystal; a correction of a linear stiffness does not serve it."""
         if self.correction is not None:
             return 0
@@ -208,7 +210,7 @@ def _report(figures):
         "prediction": ("prediction, µs", "{:.2f}"),
         "cheap": ("cheap law, µs", "{:.2f}"),
         "form": ("form, µs", "{:.0f}"),
-        "dear": ("dear law, µs", "{:.1f}"),
+        "expensive": ("expensive law, µs", "{:.1f}"),
         "front": ("on the front of", "{}"),
     }
     for name, rows in figures["meshes"].items():
@@ -218,8 +220,8 @@ def _report(figures):
             words += f"; one more point costs {1e3 * price['cheap']:.0f} ns with the cheap law"
         if price["form"] is not None:
             words += f", {price['form']:.0f} µs with scikit-fem's form"
-        if price["dear"] is not None:
-            words += f", {price['dear']:.1f} µs with the dear law"
+        if price["expensive"] is not None:
+            words += f", {price['expensive']:.1f} µs with the expensive law"
         shown = [{**row, "front": ", ".join(COSTS[cost][1] for cost in row["fronts"])} for row in rows]
         parts += [f"{words}:", markdown(shown, columns)]
     return "\n\n".join(parts) + "\n"

@@ -1,7 +1,7 @@
 """Ways of choosing integration points for a tolerance: what AdaptiveGauss has to beat.
 
-Every rival with a free parameter is given the one with which it misses the tolerance no more often than the confidence allows on the
-very elements that it is judged on: better than it could do in earnest.
+Every rival with a free parameter gets the value with which it misses the tolerance no more often than the confidence
+allows on the very elements that it is judged on: better than it could do in practice.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""What the integration error of a rule means for the solution: displacement, energy, stress, and rates of convergence.
+"""Effect of integration errors on solutions: displacement, energy, stress, and rates of convergence.
 
 Every rule of ``candidates.py`` on four loaded solids with distorted elements, against the converged solution (what mesh
 and rule err together) and against exact integration on the same mesh (what the rule does); then on cubes whose elements

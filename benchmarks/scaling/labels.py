@@ -1,4 +1,4 @@
-"""Many samples: labels of elements by worker processes, how much faster two are than one, and whether bits change.
+"""Labels of elements by worker processes: speed-up of two over one, and whether the bits agree.
 
 The labels are those that AdaptiveGauss learns from. All that a user waits for is counted: drawing the elements,
 starting and stopping the workers, labelling, collecting, writing the data set. What starting takes is shown apart.
@@ -26,8 +26,10 @@ TARGET = 1.7
 
 @click.command(cls=Command)
 @click.option("--elements", type=click.IntRange(min=1), default=20_000, show_default=True, help="Elements to label.")
-@click.option("--workers", type=click.IntRange(min=2), default=2, show_default=True, help="Compared with one.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the elements.")
+@click.option(
+    "--workers", type=click.IntRange(min=2), default=2, show_default=True, help="Workers that are compared with one."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the elements.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/labels"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(elements, workers, seed, out, as_json):

@@ -1,4 +1,4 @@
-"""Assembly and solution from 10³ to 10⁶ elements: threads, ranks, memory, balance; and what a model makes of it.
+"""Assembly and solution from 10³ to 10⁶ elements: threads, ranks, memory, balance, and a model of larger runs.
 
 Threads are measured in this environment. Ranks need that of `make test-mpi`, whose Python and mpiexec are called; they
 are left out where it is not there. Every figure comes from processes of its own; medians are taken. Close everything
@@ -41,10 +41,10 @@ _SECONDS = 1800
 @click.option("--box", default=9, show_default=True, help="Weak scaling: 256 n³ elements a rank.")
 @click.option("--rounds", default=5, show_default=True, help="Measurements of a time.")
 @click.option("--mesh", type=click.Path(exists=True, path_type=Path),
-              help="For the balance.  [default: ../shared/meshes/dragon_out.mesh, else the bent blade]")  # fmt: skip
-@click.option("--tol", default=1e-4, show_default=True, help="Of AdaptiveGauss, for the balance.")
+              help="Mesh of the balance.  [default: dragon_out.mesh, else the bent blade]")  # fmt: skip
+@click.option("--tol", default=1e-4, show_default=True, help="Tolerance of AdaptiveGauss for the balance.")
 @click.option("--python", "interpreter", type=click.Path(path_type=Path), default=_ROOT / ".venv-mpi/bin/python",
-              help="That of the ranks.  [default: of `make test-mpi`]")  # fmt: skip
+              help="Python of the ranks.  [default: of `make test-mpi`]")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/scaling"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(edges, n, box, rounds, mesh, tol, interpreter, out, as_json):

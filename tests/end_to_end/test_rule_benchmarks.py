@@ -72,7 +72,7 @@ def test_front_holds_what_nothing_beats():
     assert on_front([1.0, 1.0], [2.0, 2.0]).all()
 
 
-# The dear law
+# The expensive law
 
 
 def test_crystal_slips_without_changing_its_volume():
@@ -256,7 +256,7 @@ def test_pareto_runs(tmp_path, threads):
 
     distorted_cube(3, 0.3, seed=5).save(tmp_path / "part.vtu")
     text = run(
-        pareto.main, tmp_path, "--elements", "30", "--cube", "3", "--repeat", "2", "--form", "1", "--dear", "1",
+        pareto.main, tmp_path, "--elements", "30", "--cube", "3", "--repeat", "2", "--form", "1", "--expensive", "1",
         "--only", "2×2×2 Gauss", "--only", "3×3×3 Gauss", "--only", "AdaptiveGauss(0.01)",
         str(tmp_path / "part.vtu"),
     )  # fmt: skip
@@ -269,7 +269,7 @@ def test_pareto_runs(tmp_path, threads):
         assert "points" in rows[0]["fronts"]
         for row in rows:
             assert row["mean"] >= row["median"] * 0.5
-            assert min(row["prediction"], row["cheap"], row["form"], row["dear"]) > 0.0
+            assert min(row["prediction"], row["cheap"], row["form"], row["expensive"]) > 0.0
     assert min(image.imread(tmp_path / "pareto.png").shape[:2]) > 300
 
 
