@@ -39,7 +39,7 @@ def test_page_that_adds_a_rule(tmp_path, monkeypatch):
     assert_keeps_contract(page["rule"], elements)
     assert_invariant(page["rule"], elements)
     (group,) = page["rule"].groups(elements)
-    assert_has_degree(group.X.T, group.W, 1)
+    assert_has_degree(group.X, group.W, 1)
     # what the page says of it
     assert 8 < np.median(page["ratio"]) < 15
 
