@@ -16,9 +16,9 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 import femnn
 from femnn.geometry import read_mesh
-from femnn.io.locations import data_folder
+from femnn.io import data_folder
 from femnn.plotting import draw_surface, save
-from femnn.validation.rule_comparison import Structure, compare_rules
+from femnn.validation import Structure, compare_rules
 
 
 def rules():

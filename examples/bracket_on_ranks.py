@@ -17,9 +17,7 @@ import numpy as np
 
 import femnn
 from femnn.geometry import read_mesh
-from femnn.io.atomic import atomic_write
-from femnn.io.locations import data_folder
-from femnn.io.tables import aligned
+from femnn.io import aligned, atomic_write, data_folder
 from femnn.parallel import (
     FIXED_COST,
     DistributedMesh,

@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 
 import femnn
 from femnn.interfaces import save_interface
-from femnn.io.atomic import atomic_write
-from femnn.io.tables import markdown
+from femnn.io import atomic_write, markdown
 from femnn.plotting import save
-from femnn.validation.delamination import TITLES, Beam, classical, closed_form, delaminate, mixed_mode, plateau
+from femnn.validation import Beam, classical, closed_form, delaminate, mixed_mode, plateau
+from femnn.validation.delamination import TITLES
 
 # Camanho & Dávila (NASA/TM-2002-211737), Table 2
 AS4_PEEK = {

@@ -19,9 +19,8 @@ from matplotlib.figure import Figure
 
 import femnn
 from femnn.geometry import distorted_cube
-from femnn.integration.convergence import error_table, smallest_points
-from femnn.io.atomic import atomic_write
-from femnn.io.tables import markdown
+from femnn.integration import error_table, smallest_points
+from femnn.io import atomic_write, markdown
 from femnn.plotting import save
 
 # Of rubber after Treloar's data, two terms of R. W. Ogden, Proc. R. Soc. A 326 (1972) 565-584; MPa.

@@ -18,11 +18,9 @@ from matplotlib.figure import Figure
 
 import femnn
 from femnn.geometry import read_mesh
-from femnn.io.atomic import atomic_write
-from femnn.io.locations import data_folder
-from femnn.io.tables import aligned
+from femnn.io import aligned, atomic_write, data_folder
 from femnn.plotting import draw_surface, save
-from femnn.validation.rule_comparison import load_case
+from femnn.validation import load_case
 
 #: Structural steel: Young's modulus (Pa), Poisson's ratio, yield stress (Pa), hardening modulus (Pa).
 STEEL = {"young": 210e9, "poisson": 0.3, "strength": 235e6, "hardening": 2e9}

@@ -25,7 +25,7 @@ from matplotlib.tri import Triangulation
 
 import femnn
 from femnn.exceptions import ParameterError
-from femnn.interfaces.elements import facet_gauss
+from femnn.interfaces import facet_gauss
 from femnn.multiscale.rve import RVE, FaultCell, RVELaw, parallel_cracks
 from femnn.plotting import save
 from femnn.reservoir import Conditions, DualPorousMedium, Series, Well, march

@@ -23,8 +23,8 @@ from benchmarks.support.publishing import publish
 from benchmarks.support.targets import targets_table
 from femnn.cli import Command
 from femnn.geometry import distorted_cube
-from femnn.io.tables import markdown
-from femnn.system.hardware import description
+from femnn.io import markdown
+from femnn.system import description
 
 _DISTORTION = 0.2
 _POINTS = (8, 27)

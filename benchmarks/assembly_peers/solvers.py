@@ -18,8 +18,8 @@ from benchmarks.support.memory import forget_peak, peak, resident
 from benchmarks.support.publishing import publish
 from femnn.cli import Command
 from femnn.geometry import distorted_cube
-from femnn.io.tables import markdown
-from femnn.system.hardware import description
+from femnn.io import markdown
+from femnn.system import description
 
 _SCIKIT_FEM = "skfem.solve"
 

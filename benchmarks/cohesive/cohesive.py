@@ -25,11 +25,11 @@ from femnn.cli.train_cohesive import AS4_PEEK, STEPS, train_cohesive
 from femnn.cohesive import KINDS, refined, respond, separation_paths
 from femnn.cohesive.training import PathData, accuracy, responses, unseen
 from femnn.cohesive.training.fit import OPTIONS
-from femnn.io.atomic import atomic_write
-from femnn.io.tables import markdown
+from femnn.io import atomic_write, markdown
 from femnn.plotting import save
-from femnn.system.hardware import description
-from femnn.validation.delamination import TITLES, Beam, delaminate, difference, mixed_mode, plateau
+from femnn.system import description
+from femnn.validation import Beam, delaminate, difference, mixed_mode, plateau
+from femnn.validation.delamination import TITLES
 
 # Neither training nor the figures on the cards have seen it.
 _SEED = 2_000_003

@@ -1,7 +1,7 @@
 """Targets of the recurrent cohesive laws."""
 
 from benchmarks.support.targets import target
-from femnn.cohesive.paths import KINDS
+from femnn.cohesive import KINDS
 
 _MEAN, _P95, _PARAMETERS, _FINER = 0.01, 0.03, 25_000, 1.5
 _DISSIPATION, _TOUGHNESS, _CURVE, _ITERATIONS = -1e-6, 0.005, 0.02, 1.3

@@ -26,9 +26,9 @@ from femnn.cli.train_layer import split_layer, train_layer
 from femnn.cohesive import refined, respond
 from femnn.cohesive.training import layer_data, responses, rms_errors, scatter
 from femnn.cohesive.training.fit_precompressed import OPTIONS
-from femnn.io.tables import markdown
+from femnn.io import markdown
 from femnn.multiscale.grains import load
-from femnn.system.hardware import description
+from femnn.system import description
 
 NETWORKS = tuple(OPTIONS)
 _GRAINS = ("porosity-coordination", "fabric", "all")

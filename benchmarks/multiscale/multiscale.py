@@ -23,13 +23,11 @@ from benchmarks.support.targets import target, targets_table
 from femnn.cli import Command
 from femnn.cli.train_layer import split_layer
 from femnn.cohesive.training import path_data, responses, rms_errors, targets
-from femnn.io.locations import data_folder
-from femnn.io.tables import markdown
-from femnn.io.weight_files import locate
+from femnn.io import data_folder, locate, markdown
 from femnn.multiscale.grains import GrainLayer, constant_load, load, mismatch, prepare, run_path
 from femnn.multiscale.rve import FaultCell, RVELaw, simulate_paths
 from femnn.plotting import save
-from femnn.system.hardware import description
+from femnn.system import description
 
 # Neither training nor the example has seen its paths.
 _SEED = 2_000_003

@@ -13,7 +13,7 @@ import numpy as np
 
 import femnn
 from femnn.cli import Command
-from femnn.io.tables import markdown
+from femnn.io import markdown
 from femnn.multiscale.rve import RVE, block_network, echelon_cracks, follow, parallel_cracks
 
 VALUES = {"normal_strength": 80e6, "shear_strength": 100e6, "normal_toughness": 969.0, "shear_toughness": 1719.0}

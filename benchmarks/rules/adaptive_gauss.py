@@ -14,11 +14,10 @@ from benchmarks.support.publishing import publish
 from femnn import AdaptiveGauss, distorted_hexahedra
 from femnn.cli import Command
 from femnn.geometry import cooks_membrane, distorted_cube, kershaw, read_mesh
-from femnn.io.locations import data_folder
-from femnn.io.tables import markdown
+from femnn.io import data_folder, markdown
 from femnn.quadrature.corrected.train import CLASSIFIER_OPTIONS, WEIGHTS_RECIPE, train_points_classifier
-from femnn.system.hardware import description
-from femnn.validation.rule_comparison import Structure
+from femnn.system import description
+from femnn.validation import Structure
 
 TOLERANCES = {"entries": (1e-1, 1e-2, 1e-3, 1e-4, 1e-6), "energy": (1e-1, 1e-2, 1e-3)}
 EXACT = (1e-2, 1e-4, 1e-7)

@@ -17,12 +17,9 @@ from benchmarks.support.memory import forget_peak, peak, resident
 from benchmarks.support.publishing import publish
 from femnn.cli import Command
 from femnn.geometry import VALID, classify, distorted_cube, read_mesh
-from femnn.integration.convergence import error_table, smallest_points
-from femnn.integration.gauss import tensor_gauss
-from femnn.integration.stiffness import elasticity_stiffness
-from femnn.io.locations import data_folder
-from femnn.io.tables import markdown
-from femnn.system.hardware import description
+from femnn.integration import elasticity_stiffness, error_table, smallest_points, tensor_gauss
+from femnn.io import data_folder, markdown
+from femnn.system import description
 
 _YOUNG, _POISSON = 210e9, 0.3
 _CHUNK = 4096

@@ -19,10 +19,9 @@ from benchmarks.support.publishing import publish
 from benchmarks.support.targets import target, targets_table
 from femnn import distorted_hexahedra
 from femnn.cli import Command
-from femnn.io.locations import data_folder
-from femnn.io.tables import markdown
+from femnn.io import data_folder, markdown
 from femnn.plotting import save
-from femnn.system.hardware import description
+from femnn.system import description
 
 RANDOM = "random"
 

@@ -7,8 +7,8 @@ import numpy as np
 import skfem
 
 import femnn
+from femnn.integration import stiffness_error
 from femnn.integration.convergence import CONVERGED, errors_and_reference
-from femnn.integration.error import stiffness_error
 
 _CHUNK = 4096
 

@@ -18,19 +18,17 @@ from benchmarks.rules.experiment_figures import draw_classes, draw_histograms, d
 from femnn import AdaptiveGauss, CorrectedGauss, GaussLegendre, distorted_hexahedra
 from femnn.cli import Command
 from femnn.geometry import scaled_jacobian
-from femnn.integration.convergence import converged_stiffness
-from femnn.integration.error import error_against, stiffness_error
-from femnn.integration.gauss import tensor_gauss
+from femnn.integration import converged_stiffness, elasticity_stiffness, stiffness_error, tensor_gauss
+from femnn.integration.error import error_against
 from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
-from femnn.integration.stiffness import elasticity_stiffness
-from femnn.io.atomic import atomic_write
-from femnn.io.tables import markdown
-from femnn.networks.element_data import Recipe, label, make_dataset
+from femnn.io import atomic_write, markdown
+from femnn.networks import Recipe, make_dataset
+from femnn.networks.element_data import label
 from femnn.quadrature.adaptive.classifier import FEWEST, classes
 from femnn.quadrature.adaptive.data import DirectionalData, DirectionalRecipe, label_directions
 from femnn.quadrature.adaptive.train import DIRECTIONAL_OPTIONS, fit_directional
 from femnn.quadrature.corrected import train as recipes
-from femnn.system.hardware import description
+from femnn.system import description
 
 TOLERANCES = (1e-3, 1e-7)
 LEVELS = (0.1, 0.2, 0.3, 0.4)

@@ -7,8 +7,7 @@ import skfem
 
 import femnn
 from femnn.geometry import mirrored_cube, shape_functions, shape_gradients
-from femnn.integration.gauss import tensor_gauss
-from femnn.integration.lame import lame_parameters
+from femnn.integration import lame_parameters, tensor_gauss
 
 _SEED = 3
 _CHUNK = 2048

@@ -11,12 +11,11 @@ from benchmarks.support.publishing import publish
 from femnn import AdaptiveGauss, distorted_hexahedra, hexahedra
 from femnn.cli import Command
 from femnn.geometry import read_mesh
-from femnn.integration.convergence import error_table, smallest_points
-from femnn.io.locations import data_folder
-from femnn.io.tables import markdown
+from femnn.integration import error_table, smallest_points
+from femnn.io import data_folder, markdown
 from femnn.quadrature.adaptive.classifier import FEWEST
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
-from femnn.system.hardware import description
+from femnn.system import description
 
 _MOST = 24
 

@@ -27,10 +27,9 @@ from benchmarks.rules.crystal import copper
 from benchmarks.support.publishing import publish
 from femnn.cli import Command
 from femnn.geometry import distorted_cube, read_mesh
-from femnn.io.locations import data_folder
-from femnn.io.tables import markdown
+from femnn.io import data_folder, markdown
 from femnn.plotting import save
-from femnn.system.hardware import description
+from femnn.system import description
 
 _SEED = 20_260
 _POISSON = 0.3

@@ -9,9 +9,8 @@ import time
 import numpy as np
 
 from femnn.geometry import scaled_jacobian
+from femnn.integration import elasticity_stiffness, tensor_gauss
 from femnn.integration.convergence import FLOOR
-from femnn.integration.gauss import tensor_gauss
-from femnn.integration.stiffness import elasticity_stiffness
 from femnn.quadrature.adaptive.apriori_estimate import describe_directions
 from femnn.quadrature.adaptive.by_integration import points_by_integration
 from femnn.quadrature.adaptive.directional_errors import MEASURES, MOST, converged_points, directional_tables

@@ -10,8 +10,8 @@ import skfem
 import femnn
 from femnn.assembly import isotropic_stiffness
 from femnn.geometry import cooks_membrane, read_mesh, shape_gradients, thick_sphere, twisted_beam
-from femnn.integration.lame import lame_parameters
-from femnn.io.locations import data_folder
+from femnn.integration import lame_parameters
+from femnn.io import data_folder
 from femnn.validation.rule_comparison import LOAD
 
 _SEED = 1

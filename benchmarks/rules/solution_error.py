@@ -21,9 +21,9 @@ from benchmarks.rules.solid_problems import bent_beam, bracket, cooks_panel, pre
 from benchmarks.support.publishing import publish
 from femnn.cli import Command
 from femnn.geometry import mirrored_cube, signed_volume
-from femnn.io.tables import markdown
+from femnn.io import markdown
 from femnn.plotting import save
-from femnn.system.hardware import description
+from femnn.system import description
 
 _POISSON = 0.3
 _EXACT = Candidate("exact integration", lambda poisson: femnn.GaussLegendre(10), learned=False)

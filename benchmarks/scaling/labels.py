@@ -15,10 +15,10 @@ import numba
 
 from benchmarks.support.publishing import publish
 from femnn.cli import Command
-from femnn.io.tables import markdown
+from femnn.io import markdown
 from femnn.quadrature.adaptive.data import label_directions, make_directional_data
 from femnn.quadrature.adaptive.train import DIRECTIONAL_RECIPE
-from femnn.system.hardware import description
+from femnn.system import description
 from femnn.tasks import run_tasks
 
 TARGET = 1.7

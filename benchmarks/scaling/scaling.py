@@ -23,10 +23,8 @@ from benchmarks.support.publishing import publish
 from benchmarks.support.targets import target, targets_table
 from femnn.cli import Command
 from femnn.exceptions import FemnnError
-from femnn.io.atomic import atomic_write
-from femnn.io.locations import data_folder
-from femnn.io.tables import markdown
-from femnn.system.hardware import description
+from femnn.io import atomic_write, data_folder, markdown
+from femnn.system import description
 
 _ROOT = Path(femnn.__file__).resolve().parents[1]
 _MEASURE = Path(__file__).resolve().parent / "ranks" / "measure.py"

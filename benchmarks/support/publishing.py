@@ -4,7 +4,7 @@ import json
 
 import click
 
-from femnn.io.atomic import atomic_write
+from femnn.io import atomic_write
 
 
 def publish(out, name, figures, report, as_json):

@@ -1,6 +1,6 @@
 """What a benchmark has to reach and what it measured: a row for each target, and the rows as a table."""
 
-from femnn.io.tables import markdown
+from femnn.io import markdown
 
 
 def target(what, limit, measured):

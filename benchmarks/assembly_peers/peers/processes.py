@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.assembly_peers.peers.programs import PROGRAMS
-from femnn.geometry.hexahedron import TO_VTK
+from femnn.geometry import TO_VTK
 
 # One thread for all libraries below the programs; those that have threads of their own are told how many.
 _ONE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")

@@ -18,7 +18,7 @@ import skfem
 
 import femnn
 from femnn.geometry import distorted_cube, read_mesh
-from femnn.io.locations import data_folder
+from femnn.io import data_folder
 from femnn.parallel import Timing, peak_memory
 
 RULE = femnn.GaussLegendre(2)
