@@ -1,10 +1,10 @@
-"""The bracket under load: what each rule costs, and how far it moves displacement and strain energy.
+"""A bracket under load: the cost of each rule, and its effect on displacement and strain energy.
 
     python examples/bracket_elasticity.py --out results
 
 A wall bracket of steel, held at its bolts, carries 5 kN at its pin. Every rule assembles the stiffness with
 ``femnn.assemble_elasticity``; its solution is compared with that of exact integration on the same mesh. ``--forms``
-also times scikit-fem's own form of linear elasticity, which is what a form that femnn has no kernel for costs.
+also times scikit-fem's own form of linear elasticity: a form without a kernel in femnn costs as much.
 """
 
 import argparse
@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 import femnn
-from femnn.io.locations import data_folder
+from femnn.io import data_folder
 from femnn.mesh_files import read_mesh
 from femnn.plotting import draw_surface, save
-from femnn.validation.rule_comparison import Structure, compare_rules
+from femnn.validation import Structure, compare_rules
 
 
 def rules():

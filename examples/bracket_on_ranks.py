@@ -1,10 +1,10 @@
-"""A million-element bracket on one rank or many: each makes, assembles and solves its own part.
+"""A bracket of a million elements on MPI ranks: each rank makes and assembles its own part, PETSc solves.
 
     python examples/bracket_on_ranks.py
     mpiexec.openmpi -n 8 python examples/bracket_on_ranks.py
 
 The shipped bracket is partitioned by the integration points that its fine cells will have; every rank subdivides its
-own cells into n × n × n, so that none ever holds the whole. Steel, held at its bolts, carries 5 kN at its pin. Needs
+own cells into n × n × n, so that no rank holds the whole mesh. Steel, held at its bolts, carries 5 kN at its pin. Needs
 the extra `mpi` and Debian's packages; `make test-mpi` builds an environment with them. A million elements take
 some 9 GB over all ranks.
 """
@@ -16,9 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import femnn
-from femnn.io.atomic import atomic_write
-from femnn.io.locations import data_folder
-from femnn.io.tables import aligned
+from femnn.io import aligned, atomic_write, data_folder
 from femnn.mesh_files import read_mesh
 from femnn.parallel import (
     FIXED_COST,
@@ -115,9 +113,11 @@ def report(figures):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--n", type=int, default=6, help="cells along each edge of a coarse one; 6: 1.25 million")
-    parser.add_argument("--tol", type=float, default=1e-3, help="of AdaptiveGauss")
-    parser.add_argument("--rtol", type=float, default=1e-8, help="of the solution")
+    parser.add_argument(
+        "--n", type=int, default=6, help="subdivisions of each coarse cell along an edge; 6 gives 1.25 million cells"
+    )
+    parser.add_argument("--tol", type=float, default=1e-3, help="tolerance of AdaptiveGauss")
+    parser.add_argument("--rtol", type=float, default=1e-8, help="relative residual of the solution")
     parser.add_argument("--out", default="results", help="folder for the figures")
     arguments = parser.parse_args()
     main(arguments.n, arguments.tol, arguments.rtol, arguments.out)

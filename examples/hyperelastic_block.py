@@ -1,11 +1,11 @@
-"""A rubber block squeezed and sheared by Newton's method: what every integration point costs when the law is dear.
+"""A rubber block, squeezed and sheared: what integration points cost with an expensive law.
 
     python examples/hyperelastic_block.py --out results
 
-The law is Ogden's, written in principal stretches: every integration point takes an eigenvalue problem, in every
-iteration. ``femnn.Solid`` takes it as a batched callable; the rules change by one name. Compared are 8, 27 and 64
-points, the uniform rule that keeps the tolerance in every element, and AdaptiveGauss, by the law's evaluations, the
-time of the whole solution and the difference from a solution with many more points.
+The law is Ogden's in principal stretches: every integration point solves an eigenvalue problem in every iteration of
+Newton's method. ``femnn.Solid`` takes the law as a batched callable; the rules are swapped by name. Compared are 8, 27
+and 64 points, the uniform rule that keeps the tolerance in every element, and AdaptiveGauss: evaluations of the law,
+time of the whole solution, difference from a solution with many more points.
 """
 
 import argparse
@@ -19,9 +19,8 @@ from matplotlib.figure import Figure
 
 import femnn
 from femnn.geometry import distorted_cube
-from femnn.integration.convergence import error_table, smallest_points
-from femnn.io.atomic import atomic_write
-from femnn.io.tables import markdown
+from femnn.integration import error_table, smallest_points
+from femnn.io import atomic_write, markdown
 from femnn.plotting import save
 
 # Of rubber after Treloar's data, two terms of R. W. Ogden, Proc. R. Soc. A 326 (1972) 565-584; MPa.

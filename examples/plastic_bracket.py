@@ -1,11 +1,11 @@
-"""The bracket loaded beyond yield and unloaded: a law of one's own at the integration points, two rules of points.
+"""A bracket loaded beyond yield and unloaded: a user's material law, with two quadrature rules.
 
     python examples/plastic_bracket.py --out results
 
 Steel that yields after von Mises and hardens, written for one point as a Numba function: the radial return of J. C.
 Simo, T. J. R. Hughes, Computational Inelasticity (1998), box 3.2. `femnn.newton` follows the load up and down again;
-what stays is the plastic part. Trilinear elements are too stiff where plastic flow keeps the volume: the example shows
-what the rules do on one mesh, not how far the bracket itself would bend.
+the plastic part remains. Trilinear elements are too stiff where plastic flow keeps the volume: the example compares the
+rules on one mesh, and does not predict the deflection of the bracket.
 """
 
 import argparse
@@ -17,12 +17,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import femnn
-from femnn.io.atomic import atomic_write
-from femnn.io.locations import data_folder
-from femnn.io.tables import aligned
+from femnn.io import aligned, atomic_write, data_folder
 from femnn.mesh_files import read_mesh
 from femnn.plotting import draw_surface, save
-from femnn.validation.rule_comparison import load_case
+from femnn.validation import load_case
 
 #: Structural steel: Young's modulus (Pa), Poisson's ratio, yield stress (Pa), hardening modulus (Pa).
 STEEL = {"young": 210e9, "poisson": 0.3, "strength": 235e6, "hardening": 2e9}
@@ -196,9 +194,9 @@ def write_fields(path, mesh, record):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mesh", nargs="?", help="a file of hexahedra; the bracket if not given")
-    parser.add_argument("--tol", type=float, default=1e-2, help="of AdaptiveGauss")
+    parser.add_argument("--tol", type=float, default=1e-2, help="tolerance of AdaptiveGauss")
     parser.add_argument("--peak", type=float, default=3.0, help="largest load, in multiples of the load case")
-    parser.add_argument("--steps", type=int, default=5, help="of loading; half as many unload")
+    parser.add_argument("--steps", type=int, default=5, help="steps of loading; half as many unload")
     parser.add_argument("--out", default="results")
     arguments = parser.parse_args()
     mesh = arguments.mesh and read_mesh(arguments.mesh)

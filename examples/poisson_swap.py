@@ -1,10 +1,10 @@
-"""Poisson's equation with a known solution: Gauss points for all elements, then adaptive ones, by swapping one name.
+"""Poisson's equation with a known solution: uniform and adaptive Gauss points, swapped by name.
 
     python examples/poisson_swap.py --out results
 
 The forms are scikit-fem's own. On meshes that stay distorted under refinement, linear and quadratic elements converge
 as fast with `femnn.AdaptiveGauss` as with scikit-fem's default rule, which takes 64 points for linear and 343 for
-quadratic elements. For a solution as smooth as this, 8 and 27 points do as well: they promise no tolerance, though.
+quadratic elements. For a solution as smooth as this, 8 and 27 points do as well, although they keep no tolerance.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""From a cell of blocks and cracks to a law of the fault: the meso-scale of the chain from grains to a sealing fault.
+"""From a cell of blocks and cracks to a law of the fault: the meso-scale between grains and reservoir.
 
     python examples/rve_to_law.py --law runs/cohesive-grains.safetensors --out results
 
 The cracks of a periodic cell carry a recurrent law of a layer of grains. The cell is sheared to and fro under pressure
-and shown; then it is driven along many drawn paths, a second recurrent law learns its homogenised response, and both
-follow paths that the law has not seen. ParaView opens the PVD files. Units: grain diameter d, pressure p0 of the layer.
+and drawn; then it is driven along many random paths, a second recurrent law learns its homogenised response, and both
+are compared on unseen paths. ParaView opens the PVD files. Units: grain diameter d, pressure p0 of the layer.
 """
 
 import argparse
@@ -201,10 +201,10 @@ def draw_paths(path, journey, drawn, tractions):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--law", default="grains", help="of the cracks, name or weight file [grains]")
+    parser.add_argument("--law", default="grains", help="law of the cracks, name or weight file [grains]")
     parser.add_argument("--second", help="law of the cell, name or weight file [trained here]")
-    parser.add_argument("--paths", type=int, default=360, help="to learn from [360]")
-    parser.add_argument("--workers", type=int, help="processes [one a core]")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of all that is written [results]")
+    parser.add_argument("--paths", type=int, default=360, help="paths to learn from [360]")
+    parser.add_argument("--workers", type=int, help="worker processes [one for each core]")
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder for all files [results]")
     given = parser.parse_args()
     main(given.law, given.second, paths=given.paths, workers=given.workers, out=given.out)

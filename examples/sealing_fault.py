@@ -1,11 +1,11 @@
-"""Water is injected beside a sealing fault until it slips, leaks, and lets the pressure through.
+"""Injection beside a sealing fault: the fault slips, leaks and lets the pressure through.
 
     python examples/sealing_fault.py --law recurrent --law classical --out results
     python examples/sealing_fault.py --recurrent cohesive-rve --cracks cohesive-grains
 
 A reservoir with two pore systems, 800 m wide and 500 m high, has a fault that dips with 60 degrees. The rock presses on
 it with 10.5 MPa and shears it with 4.3 MPa; its friction is 0.5. A well feeds the macropores on the right. The pressure
-takes the compression away until friction is too weak; sliding cracks the core of the fault, and fluid goes through.
+reduces the compression until friction is too weak; sliding cracks the core of the fault, and fluid passes.
 The fault carries a classical law, a recurrent network, or a cell with cracks in it that is solved at every integration
 point. By default the network is the one that learned the classical law, and the cell has one crack with that law; the
 second command takes a network that learned the cell of blocks whose cracks carry a law of grains, and that cell.
@@ -25,7 +25,7 @@ from matplotlib.tri import Triangulation
 
 import femnn
 from femnn.exceptions import ParameterError
-from femnn.interfaces.elements import facet_gauss
+from femnn.interfaces import facet_gauss
 from femnn.multiscale.rve import RVE, FaultCell, RVELaw, parallel_cracks
 from femnn.plotting import save
 from femnn.reservoir import Conditions, DualPorousMedium, Series, Well, march
@@ -306,10 +306,12 @@ def _histories(axes, run, style):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--law", action="append", choices=LAWS, help="of the large case [classical and recurrent]")
+    parser.add_argument("--law", action="append", choices=LAWS, help="law of the large case [classical and recurrent]")
     parser.add_argument("--recurrent", default="default", help="name or weight file of the recurrent law [default]")
-    parser.add_argument("--cracks", help="the same of the law of a cell's cracks [one crack with the classical law]")
-    parser.add_argument("--small", action="store_true", help="a coarse mesh and few steps: a minute")
+    parser.add_argument(
+        "--cracks", help="name or weight file of the law in the cracks of a cell [one crack with the classical law]"
+    )
+    parser.add_argument("--small", action="store_true", help="a coarse mesh and few steps, about a minute")
     parser.add_argument("--series", choices=("pvd", "xdmf"), default="pvd", help="kind of series [pvd]")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of picture and series [results]")
     given = parser.parse_args()

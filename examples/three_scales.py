@@ -1,4 +1,4 @@
-"""The whole chain, from grains to a sealing fault: each scale learns from the one below and serves the one above.
+"""The whole chain from grains to a sealing fault: each scale uses the law learned from the scale below.
 
     python examples/three_scales.py --out results/three-scales
 

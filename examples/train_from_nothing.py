@@ -1,4 +1,4 @@
-"""Both methods from nothing: draw elements, label them, train, calibrate, and use the fresh weights.
+"""Train both quadrature networks from nothing: draw elements, label, train, calibrate, use the weights.
 
     python examples/train_from_nothing.py --out results
 
@@ -15,10 +15,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import femnn
-from femnn.integration.convergence import errors_and_reference, smallest_points
-from femnn.integration.error import stiffness_error
-from femnn.integration.stiffness import elasticity_stiffness
-from femnn.networks.element_data import Recipe, make_dataset
+from femnn.integration import elasticity_stiffness, smallest_points, stiffness_error
+from femnn.integration.convergence import errors_and_reference
+from femnn.networks import Recipe, make_dataset
 from femnn.plotting import save
 from femnn.quadrature.adaptive.data import DirectionalRecipe, make_directional_data
 from femnn.quadrature.adaptive.train import DIRECTIONAL_OPTIONS, fit_directional

@@ -93,6 +93,31 @@ def test_rooms_import_only_from_rooms_below():
         assert rooms <= set(allowed), f"{file} imports {sorted(rooms - set(allowed))}"
 
 
+def test_no_room_imports_from_a_layer_above_its_own():
+    layers = layers_of_the_architecture()
+    assert set(layers) == {place.rpartition("/")[2] for place in ORDER}
+    for path in modules():
+        file = path.relative_to(ROOT.parent).as_posix()
+        if path.name == "__init__.py" or room(file) in ABOVE:
+            continue
+        level = layers[room(file).rpartition("/")[2]]
+        rooms = {room(name) for name in imported(path)} - {None}
+        above = {name for name in rooms if layers[name.rpartition("/")[2]] < level}
+        assert not above, f"{file} imports {sorted(above)}"
+
+
+def layers_of_the_architecture():
+    """Layer of each room in the picture of docs/architecture.md, 0 for the highest."""
+    picture = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8").split("```")[1]
+    names = {place.rpartition("/")[2] for place in ORDER}
+    return {
+        word: number
+        for number, layer in enumerate(re.split("─{9,}", picture))
+        for word in re.findall("[a-z]+", layer)
+        if word in names
+    }
+
+
 # Modules that load torch as soon as they are imported: what trains, and the networks that it trains.
 TRAINING = re.compile(r"train\w*|fit\w*|torch_\w+|\w+_torch|as_module")
 

@@ -5,9 +5,8 @@ import skfem
 
 from femnn.assembly.groups import check_rule, groups_of
 from femnn.exceptions import ParameterError
-from femnn.geometry.mesh import RelativeMapping
-from femnn.geometry.mesh import hexahedra
 from femnn.geometry.connectivity import warn_of_connectivity
+from femnn.geometry.mesh import RelativeMapping, hexahedra
 from femnn.quadrature.rule import Rule
 
 

@@ -33,7 +33,7 @@ Exit codes:
 # name: what the list of commands says about it; module femnn.cli.NAME has it as `command`
 _SUMMARIES = {
     "demo": "Solve a loaded part with adaptive quadrature and compare with uniform rules.",
-    "inspect": "Say how distorted a mesh is and how many points it needs.",
+    "inspect": "Show how distorted a mesh is and how many points it needs.",
     "simulate": "Run the fine scales that laws are trained on.",
     "partition": "Divide a mesh among the ranks of an MPI program.",
     "train": "Train the networks behind rules and laws.",
@@ -145,5 +145,5 @@ def _format_warning(
 def main() -> None:
     """Neural-network quadrature rules and cohesive laws for scikit-fem.
 
-    `femnn inspect MESH` tells what they gain on your mesh.
+    `femnn inspect MESH` shows what the rules gain on your mesh.
     """

@@ -1,6 +1,7 @@
 """``femnn bench``: run one of the benchmarks that come with femnn."""
 
 import ast
+import os
 import subprocess
 import sys
 
@@ -27,8 +28,11 @@ def command(ctx, name, arguments):
     script = scripts.get(name.replace("_", "-"))
     if script is None:
         raise FemnnError(f"there is no benchmark {name!r}; there are: {', '.join(scripts) or 'none'}")
+    # they import each other as `benchmarks.`
+    paths = [str(data_folder("benchmarks").parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     # a process of its own: benchmarks set threads and measure memory
-    code = subprocess.run([sys.executable, str(script), *arguments]).returncode
+    code = subprocess.run([sys.executable, str(script), *arguments], env=environment).returncode
     ctx.exit(code if code >= 0 else 128 - code)
 
 
@@ -36,7 +40,7 @@ def _scripts():
     """Path of each benchmark by its name, in alphabetical order."""
     return {
         path.stem.replace("_", "-"): path
-        for path in sorted(data_folder("benchmarks").glob("[a-z]*.py"))
+        for path in sorted(data_folder("benchmarks").glob("*/[a-z]*.py"), key=lambda path: path.stem)
         if "__main__" in path.read_text(encoding="utf-8")  # the others are what the scripts share
     }
 

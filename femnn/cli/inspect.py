@@ -43,7 +43,7 @@ class _Confidence(click.ParamType):
     type=_Confidence(),
     default=0.99,
     show_default=True,
-    help="Share of elements that are to meet it; 'none' for the bare prediction.",
+    help="Fraction of the elements that are to meet the tolerance; 'none' for the bare prediction.",
 )
 @click.option("--isotropic", is_flag=True, help="The same number of points along the three axes of an element.")
 @click.option("--poisson", type=float, default=0.3, show_default=True, help="Poisson's ratio of the stiffness.")
@@ -58,7 +58,7 @@ class _Confidence(click.ParamType):
     "--weights",
     default="integration-points",
     show_default=True,
-    help="Of AdaptiveGauss: shipped ones, or a file from `femnn train points`.",
+    help="Weights of AdaptiveGauss: shipped ones, or a file from `femnn train points`.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the files.  [default: ./NAME-inspect]"
@@ -66,11 +66,11 @@ class _Confidence(click.ParamType):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
 @click.pass_context
 def command(ctx, mesh, tol, confidence, isotropic, poisson, on_folded, weights, out, as_json):
-    """Say how distorted the hexahedra of MESH are and how many integration points each needs.
+    """Show how distorted the hexahedra of MESH are and how many integration points each needs.
 
     MESH is a file of any format on the page docs/how-to/my-mesh.md. Says as well what of the file was left out, and
     which elements coincide or do not hang together. Errors are measured against converged integration of every
-    element. Writes NAME.vtu with the findings as cell fields and NAME.png, a picture. Exit code 1 tells that there are
+    element. Writes NAME.vtu with the findings as cell fields and NAME.png, a picture. Exit code 1 means that there are
     folded or degenerate elements.
     """
     rule = make_rule(tol, confidence, not isotropic, poisson, weights)

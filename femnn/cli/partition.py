@@ -16,9 +16,13 @@ from femnn.validation.mesh_inspection import make_rule
 
 @click.command("partition")
 @click.argument("mesh", type=click.Path(path_type=Path))
-@click.option("--ranks", type=click.IntRange(min=1), required=True, help="How many parts to make.")
-@click.option("--tol", type=float, default=1e-3, show_default=True, help="Of AdaptiveGauss, whose points are the cost.")
-@click.option("--gauss", type=click.IntRange(1), help="In its place: so many Gauss points per axis in every cell.")
+@click.option("--ranks", type=click.IntRange(min=1), required=True, help="Number of parts.")
+@click.option(
+    "--tol", type=float, default=1e-3, show_default=True, help="Tolerance of AdaptiveGauss, whose points are the cost."
+)
+@click.option(
+    "--gauss", type=click.IntRange(1), help="In place of AdaptiveGauss: so many Gauss points per axis in every cell."
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: ./NAME-parts]")
 def command(mesh, ranks, tol, gauss, out):
     """Divide MESH among ranks so that each has the same work, and write one file a rank.

@@ -26,7 +26,7 @@ def command():
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Samples of grains.")
 @click.option("--grains", type=click.IntRange(min=100), default=1500, show_default=True, help="Grains of a sample.")
 @click.option("--points", type=click.IntRange(min=2), default=140, show_default=True, help="Points of each path.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the first sample.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the first sample.")
 @click.option("--workers", type=click.IntRange(min=0), help="Processes here.  [default: one a core]")
 @click.option("--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler whose workers run the paths.")
 @click.option("--quiet", is_flag=True, help="No progress bar, no figures.")

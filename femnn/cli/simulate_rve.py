@@ -10,7 +10,7 @@ import click
 @click.command("rve", short_help="Drive a cell of elastic blocks and cracks.")
 @click.option(
     "--law", required=True, metavar="NAME_OR_FILE",
-    help="Of the cracks: a recurrent law by its name or weight file, or the classical one behind it as "
+    help="Law of the cracks: a recurrent law by its name or weight file, or the classical one behind it as "
     "classical-NAME.",
 )  # fmt: skip
 @click.option(
@@ -19,11 +19,15 @@ import click
 )  # fmt: skip
 @click.option("--paths", type=click.IntRange(min=1), default=360, show_default=True, help="Rows of the data set.")
 @click.option("--points", type=click.IntRange(min=10), default=100, show_default=True, help="Points of each path.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the paths.")
-@click.option("--cell-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the pattern of blocks.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the paths.")
+@click.option(
+    "--cell-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the pattern of blocks."
+)
 @click.option("--reach", type=float, help="Largest shear, in units of the law.  [default: what fits the law]")
-@click.option("--size", type=float, help="Of the cell, in units of the law.  [default: what fits the law]")
-@click.option("--young", type=float, help="Of the blocks, in units of the law.  [default: what fits the law]")
+@click.option("--size", type=float, help="Size of the cell, in units of the law.  [default: what fits the law]")
+@click.option(
+    "--young", type=float, help="Young's modulus of the blocks, in units of the law.  [default: what fits the law]"
+)
 @click.option("--workers", type=click.IntRange(min=0), help="Processes here.  [default: one a core]")
 @click.option("--scheduler", help="Address of a Dask scheduler whose workers run the paths.")
 @click.option("--quiet", is_flag=True, help="No progress bar, no figures.")

@@ -36,7 +36,7 @@ def _options_of_all(function):
             ),
             click.option("--elements", type=click.IntRange(min=1), help="Elements to draw.  [default: as shipped]"),
             click.option(
-                "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of data and network."
+                "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of data and network."
             ),
             click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: as shipped]"),
             click.option("--quiet", is_flag=True, help="No progress bars, no table."),
@@ -87,7 +87,7 @@ def command():
 def points(out, elements, seed, epochs, quiet, as_json, tolerance, where):
     """Train AdaptiveGauss: how many integration points an element needs.
 
-    Use what comes out as femnn.AdaptiveGauss(weights="PATH"), a classifier as
+    Use the weights as femnn.AdaptiveGauss(weights="PATH"), a classifier as
     femnn.AdaptiveGauss(TOLERANCE, confidence=None, weights="PATH").
     """
     from femnn.quadrature.adaptive import train as training_points
@@ -114,7 +114,7 @@ def points(out, elements, seed, epochs, quiet, as_json, tolerance, where):
     type=click.Choice(["error", "optimal", "trials"]),
     default="error",
     show_default=True,
-    help="Learn from R_error itself, from the exactly optimal weights, or from the best of random trials.",
+    help="Learn from R_error itself, from the optimal weights, or from the best of random trials.",
 )
 @click.option(
     "--trials",
@@ -124,7 +124,7 @@ def points(out, elements, seed, epochs, quiet, as_json, tolerance, where):
 def weights(out, elements, seed, epochs, quiet, as_json, target, trials, where):
     """Train CorrectedGauss: which weights an element's 2x2x2 Gauss points should have.
 
-    Use what comes out as femnn.CorrectedGauss(weights="PATH").
+    Use the weights as femnn.CorrectedGauss(weights="PATH").
     """
     from femnn.quadrature.corrected import train as training
 
@@ -143,7 +143,7 @@ def weights(out, elements, seed, epochs, quiet, as_json, target, trials, where):
 def patch_weights(out, elements, seed, epochs, quiet, as_json):
     """Train CorrectedGauss(points=3, patch=True): which weights an element's 3x3x3 Gauss points should have.
 
-    Use what comes out as femnn.CorrectedGauss(3, patch=True, weights="PATH").
+    Use the weights as femnn.CorrectedGauss(3, patch=True, weights="PATH").
     """
     from femnn.quadrature.corrected import train_patch as training_patch
 
@@ -158,7 +158,7 @@ def patch_weights(out, elements, seed, epochs, quiet, as_json):
 def hourglass(out, elements, seed, epochs, quiet, as_json, where):
     """Train HourglassCorrection: what an element's 2x2x2 Gauss points miss of a linear stiffness.
 
-    Use what comes out as femnn.HourglassCorrection(weights="PATH").
+    Use the weights as femnn.HourglassCorrection(weights="PATH").
     """
     from femnn.assembly.hourglass import train as training_hourglass
 
@@ -176,7 +176,7 @@ def hourglass(out, elements, seed, epochs, quiet, as_json, where):
 def moved(out, elements, seed, epochs, quiet, as_json, patch, where):
     """Train MovedGauss: where the eight points of an element should lie, and which weights they should have.
 
-    Use what comes out as femnn.MovedGauss(weights="PATH"), with patch=True if it was trained so.
+    Use the weights as femnn.MovedGauss(weights="PATH"), with patch=True if it was trained so.
     """
     from femnn.quadrature.moved import train as training_moved
 

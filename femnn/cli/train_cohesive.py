@@ -70,7 +70,11 @@ def _material(function):
     help="The classical law to learn.",
 )  # fmt: skip
 @click.option(
-    "--network", type=click.Choice(_NETWORKS), default="minimal-state", show_default=True, help="What learns it."
+    "--network",
+    type=click.Choice(_NETWORKS),
+    default="minimal-state",
+    show_default=True,
+    help="Network that learns the law.",
 )
 @_material
 @click.option("--paths", type=click.IntRange(min=20), default=PATHS, show_default=True, help="Separation paths.")
@@ -79,15 +83,15 @@ def _material(function):
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
     help="Folder of checkpoints and weight files.",
 )  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of paths and network.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of paths and network.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the paths.  [default: as shipped]")
 @click.option("--quiet", is_flag=True, help="No progress bar, no table.")
 @click.option("--json", "as_json", is_flag=True, help="Print the test figures as JSON.")
 def command(law_name, network, paths, steps, out, seed, epochs, quiet, as_json, **material):
     """Train a recurrent cohesive law on a classical one.
 
-    Separation paths of all kinds are drawn, the classical law answers them, the network learns the answers and is
-    tested on paths that it has not seen. Use what comes out as femnn.RecurrentCohesive.load("PATH").
+    Random separation paths of all kinds are evaluated with the classical law; the network learns its tractions and is
+    tested on unseen paths. Use the weights as femnn.RecurrentCohesive.load("PATH").
     """
     from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
     from femnn.cohesive.training.fit import OPTIONS

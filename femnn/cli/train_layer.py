@@ -80,11 +80,11 @@ def _options_of_both(function):
         (
             click.option(
                 "--network", type=click.Choice(_NETWORKS), default="isotropic", show_default=True,
-                help="What learns it.",
+                help="Network that learns the law.",
             ),
             click.option(
                 "--microstructure", type=click.Choice(_MICROSTRUCTURE), default="none", show_default=True,
-                help="What the law knows of the grains.",
+                help="Microstructure that the law uses.",
             ),
             click.option(
                 "--given", is_flag=True,
@@ -94,7 +94,9 @@ def _options_of_both(function):
                 "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
                 help="Folder of checkpoints and weight files.",
             ),
-            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the network."),
+            click.option(
+                "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the network."
+            ),
             click.option("--epochs", type=click.IntRange(min=1), help="Passes over the paths.  [default: as shipped]"),
             click.option("--quiet", is_flag=True, help="No progress bar, no table."),
             click.option("--json", "as_json", is_flag=True, help="Print the test figures as JSON."),
@@ -113,7 +115,7 @@ def _options_of_both(function):
 def grains(data, **settings):
     """Train the law of a sheared layer of grains on the responses of a particle model.
 
-    Use what comes out as femnn.RecurrentCohesive.load("PATH").rescaled(separation_scale=DIAMETER,
+    Use the weights as femnn.RecurrentCohesive.load("PATH").rescaled(separation_scale=DIAMETER,
     traction_scale=PRESSURE).
     """
     from femnn.multiscale.grains.dataset import load

@@ -54,7 +54,7 @@ def require_hexahedra(mesh: Mesh) -> None:
 class _AboutVertex(MappingIsoparametric):
     """The map of straight-sided hexahedra or quadrilaterals less the last vertex of the element, or of the facet."""
 
-    def __init__(self, mesh):
+    def __init__(self, mesh) -> None:
         super().__init__(mesh, mesh.elem(), mesh.bndelem)
 
     def last_vertices(self, tind=None):

@@ -134,7 +134,7 @@ def read_abaqus(path) -> MeshContents:
 class _Reader:
     """Takes one keyword after the other and keeps the parts, the instances and the assembly."""
 
-    def __init__(self, path):
+    def __init__(self, path) -> None:
         self.path = path
         self.model, self.parts, self.instances = Scope(), {}, []
         self.scope, self.open, self.seen = self.model, [], {}

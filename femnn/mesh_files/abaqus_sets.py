@@ -12,7 +12,7 @@ FACES = np.array([[0, 1, 2, 3], [4, 7, 6, 5], [0, 4, 5, 1], [1, 5, 6, 2], [2, 6,
 class Members:
     """Positions of the members of sets, which may name other sets, also of other instances."""
 
-    def __init__(self, contents, placed):
+    def __init__(self, contents, placed) -> None:
         self.contents, self.placed = contents, placed
         self.by_name = {instance.name.upper(): instance for instance in placed if instance.name}
 
@@ -102,7 +102,7 @@ def add_sets(contents, placed):
 class Surfaces:
     """Surfaces: faces of elements, free faces of sets of elements, or nodes."""
 
-    def __init__(self, contents, placed):
+    def __init__(self, contents, placed) -> None:
         self.contents, self.placed, self.members = contents, placed, Members(contents, placed)
         self.starts = np.cumsum([0, *(len(block.nodes) for block in contents.blocks)])
 

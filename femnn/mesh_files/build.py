@@ -117,7 +117,7 @@ def _plain_mesh(path, contents, points, cells, is_hexahedron):
 class _Names:
     """Subdomains and boundaries of a mesh, filled from the sets of its file."""
 
-    def __init__(self, mesh, contents, new_place):
+    def __init__(self, mesh, contents, new_place) -> None:
         self.mesh, self.contents, self.new_place = mesh, contents, new_place
         self.boundaries, self.subdomains = dict(mesh.boundaries or {}), dict(mesh.subdomains or {})
         self._index = None

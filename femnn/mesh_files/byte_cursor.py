@@ -13,7 +13,7 @@ _WORD = re.compile(rb"\n[ \t]*(?!nan\b|inf\b|-)[A-Za-z$_]", re.IGNORECASE)
 class Cursor:
     """Reads the bytes of a file from front to back; what ends too early is a MeshError."""
 
-    def __init__(self, path, data: bytes, binary: bool = False, order: str = "<"):
+    def __init__(self, path, data: bytes, binary: bool = False, order: str = "<") -> None:
         self.path, self.data, self.place = path, data, 0
         self.binary, self.order = binary, order
 

@@ -32,7 +32,7 @@ def read_gmsh(path) -> MeshContents:
 class _Section:
     """The numbers of one section, one after the other, as text or binary."""
 
-    def __init__(self, cursor, name):
+    def __init__(self, cursor, name) -> None:
         self.cursor, self.name = cursor, name
         if not cursor.binary:
             end = _end(cursor, name)
@@ -80,7 +80,7 @@ def _damaged(path, name):
 
 
 class _Reader:
-    def __init__(self, path):
+    def __init__(self, path) -> None:
         self.path, self.cursor = path, Cursor(path, path.read_bytes())
         self.names, self.physicals, self.version = {}, {}, None
         self.numbers = self.points = self.cells = None

@@ -128,7 +128,7 @@ def _kind_and_nodes(card):
 class _Systems:
     """Coordinate systems, and the grids in them."""
 
-    def __init__(self, path, cards, grids, numbers):
+    def __init__(self, path, cards, grids, numbers) -> None:
         self.path, self.grids, self.numbers = path, grids, numbers
         self.cards, self.frames = {}, {0: ("rectangular", np.zeros(3), np.eye(3))}
         for card in cards:

@@ -36,7 +36,7 @@ def read_vtk(path) -> MeshContents:
 
 
 class _Reader:
-    def __init__(self, path):
+    def __init__(self, path) -> None:
         self.path, self.cursor = path, Cursor(path, path.read_bytes().replace(b"\r\n", b"\n"), order=">")
         head = [self.cursor.line() for _ in range(3)]
         if head[2].upper() not in ("ASCII", "BINARY"):

@@ -46,7 +46,7 @@ def read_vtu(path) -> MeshContents:
 
 
 class _Reader:
-    def __init__(self, path):
+    def __init__(self, path) -> None:
         self.path = path
         text, self.appended = _without_raw(path.read_bytes())
         self.root = ElementTree.fromstring(text)

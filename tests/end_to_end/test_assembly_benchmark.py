@@ -8,29 +8,21 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from matplotlib import image
-from support.locations import ROOT
 
 from femnn.cli import main as command
 from femnn.geometry import distorted_cube
 
-BENCHMARKS = ROOT / "benchmarks"
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-
 
 @pytest.fixture
 def peers():
-    from peers import programs
+    from benchmarks.assembly_peers.peers import programs
 
     return programs.PROGRAMS
 
 
 @pytest.fixture
 def mesh_file(tmp_path):
-    from peers.processes import write_mesh
+    from benchmarks.assembly_peers.peers.processes import write_mesh
 
     path = tmp_path / "mesh.npz"
     write_mesh(distorted_cube(3, 0.25, seed=4), path)
@@ -40,10 +32,10 @@ def mesh_file(tmp_path):
 @pytest.fixture
 def in_process(monkeypatch):
     """Programs run in this process instead of one of their own, and fail like there."""
-    import assembly
-    from peers import rounds
-    from peers.processes import ProgramError
-    from peers.worker import Worker
+    from benchmarks.assembly_peers import assembly
+    from benchmarks.assembly_peers.peers import rounds
+    from benchmarks.assembly_peers.peers.processes import ProgramError
+    from benchmarks.assembly_peers.peers.worker import Worker
 
     class Here:
         def __init__(self, name, rule, mesh_file, threads):
@@ -76,7 +68,7 @@ NAMES = ["scikit-fem", "scikit-fem-native", "felupe", "fedoo", "ngsolve", "sfepy
 @pytest.mark.parametrize("rule", [8, 27])
 @pytest.mark.parametrize("name", [*NAMES, pytest.param("ngsolve-native", marks=pytest.mark.slow)])
 def test_matrix_is_that_of_femnn(name, rule, peers, mesh_file):
-    from peers.processes import Process
+    from benchmarks.assembly_peers.peers.processes import Process
 
     if reason := peers[name].missing():
         pytest.skip(reason)
@@ -97,7 +89,7 @@ def test_what_programs_read_is_right_handed(mesh_file):
 
 
 def test_wrong_matrices_are_not_timed(peers, mesh_file, in_process, monkeypatch):
-    from peers.rounds import compare
+    from benchmarks.assembly_peers.peers.rounds import compare
 
     class Stiff(peers["scikit-fem"]):
         def assemble(self, p, threads=1):
@@ -124,7 +116,7 @@ def test_wrong_matrices_are_not_timed(peers, mesh_file, in_process, monkeypatch)
 
 
 def test_report(peers, in_process, monkeypatch, tmp_path):
-    import assembly
+    from benchmarks.assembly_peers import assembly
 
     monkeypatch.setattr(peers["felupe"], "module", "no_such_module")
     options = ["--n", "2", "--repeat", "2", "--only", "scikit-fem", "--only", "felupe", "--out", str(tmp_path)]
@@ -148,8 +140,8 @@ def test_report(peers, in_process, monkeypatch, tmp_path):
     assert min(image.imread(tmp_path / "assembly.png").shape[:2]) > 300
 
 
-def test_asked_and_reached():
-    from asked import asked
+def test_targets_and_measured_values():
+    from benchmarks.assembly_peers.assembly_targets import against_targets
 
     def row(name, rule, seconds, geometry=None, **more):
         about = {"name": name, "program": name, "rule": rule, "elements": 1000, "problem": None}
@@ -160,8 +152,8 @@ def test_asked_and_reached():
     failed = row("broken", 8, 0.001, problem="wrong")
     slopes = [row("femnn", points, 1e-3 + 5e-5 * points) for points in (8, 27, 64)]
     figures = {"rows": [*rows, failed], "slopes": slopes, "million": {"peak": 5.5e9}}
-    reached = {line["what"].removeprefix("1,000 elements, 8 points: "): line["reached"] for line in asked(figures)}
-    assert reached == {
+    rows = against_targets(figures)
+    assert {row["what"].removeprefix("1,000 elements, 8 points: "): row["measured"] for row in rows} == {
         "times the fastest peer": "3.0 (quick)",
         "times the fastest peer that keeps the geometry": "2.0 (slow)",
         "times scikit-fem's form": "400",
@@ -175,7 +167,7 @@ def test_asked_and_reached():
 
 
 def test_programs_take_turns_as_far_as_memory_allows(monkeypatch):
-    from peers import rounds
+    from benchmarks.assembly_peers.peers import rounds
 
     monkeypatch.setattr(rounds, "available", lambda: 100)
     rows = [{"peak": peak} for peak in (30, 30, 30, 90, 10)]
@@ -185,7 +177,7 @@ def test_programs_take_turns_as_far_as_memory_allows(monkeypatch):
 
 
 def test_a_program_that_dies_leaves_its_last_words(mesh_file):
-    from peers.processes import Process, ProgramError
+    from benchmarks.assembly_peers.peers.processes import Process, ProgramError
 
     with Process("scikit-fem", 8, mesh_file, 1) as process, pytest.raises(ProgramError, match="no_such_thing"):
         process.ask("no_such_thing")
@@ -193,7 +185,7 @@ def test_a_program_that_dies_leaves_its_last_words(mesh_file):
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells and resets the peak")
 def test_peak_of_memory():
-    from peers.memory import forget_peak, peak, resident
+    from benchmarks.support.memory import forget_peak, peak, resident
 
     np.ones(30_000_000)
     forget_peak()
@@ -206,4 +198,4 @@ def test_peak_of_memory():
 def test_it_is_one_benchmark_of_the_command():
     listed = [line.split()[0] for line in CliRunner().invoke(command, ["bench"]).stdout.splitlines()]
     assert "assembly" in listed
-    assert not {"asked", "figures", "peers"} & set(listed)
+    assert not {"assembly-targets", "figures", "peers", "targets"} & set(listed)

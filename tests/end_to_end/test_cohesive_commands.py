@@ -107,7 +107,7 @@ def test_the_benchmark_prints_its_tables(tmp_path):
     for suffix in ("safetensors", "json"):
         target = tmp_path / f"cohesive-minimal-state.{suffix}"
         target.write_bytes((shipped / f"cohesive-default.{suffix}").read_bytes())
-    script = ROOT / "benchmarks" / "cohesive.py"
+    script = ROOT / "benchmarks" / "cohesive" / "cohesive.py"
     options = ["--networks", tmp_path, "--only", "minimal-state", "--paths", "400", "--no-beams", "--json"]
     result = subprocess.run(
         [sys.executable, script, *options, "--out", tmp_path], capture_output=True, text=True, check=True
@@ -122,7 +122,7 @@ def test_the_benchmark_prints_its_tables(tmp_path):
         assert safe["least_step"] >= -1e-6
         assert safe["virgin"] == 0.0
     assert np.isfinite([row["shipped"] for row in figures["speed"]]).all()
-    asked = {row["what"]: row["reached"] for row in figures["asked"]}
-    assert asked["parameters"] == f"{row['parameters']:,}"
+    measured = {row["what"]: row["measured"] for row in figures["targets"]}
+    assert measured["parameters"] == f"{row['parameters']:,}"
     assert "| parameters " in (tmp_path / "cohesive.md").read_text(encoding="utf-8")
     assert (tmp_path / "cohesive-paths.png").stat().st_size > 10_000

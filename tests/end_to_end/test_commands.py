@@ -548,11 +548,12 @@ class TestTrain:
 class TestBench:
     @pytest.fixture
     def benchmarks(self, tmp_path, monkeypatch):
-        (tmp_path / "count_words.py").write_text(
+        (tmp_path / "words").mkdir()
+        (tmp_path / "words" / "count_words.py").write_text(
             '"""Counts words."""\nimport sys\nif __name__ == "__main__":\n'
             "    open(sys.argv[1], 'w').write(' '.join(sys.argv[2:]))\n    sys.exit(len(sys.argv) - 2)\n"
         )
-        (tmp_path / "shared.py").write_text('"""No benchmark."""\n')
+        (tmp_path / "words" / "shared.py").write_text('"""No benchmark."""\n')
         monkeypatch.setattr("femnn.cli.bench.data_folder", lambda name: tmp_path)
         return tmp_path
 
@@ -573,8 +574,17 @@ class TestBench:
         assert run("bench").exit_code == 0
 
     def test_their_errors_are_messages_too(self, tmp_path):
-        script = locations.data_folder("benchmarks") / "meshes.py"
-        command = [sys.executable, script, "--tol", "5", "--out", tmp_path]
+        command = [
+            sys.executable,
+            "-c",
+            "from femnn.cli import main; main()",
+            "bench",
+            "meshes",
+            "--tol",
+            "5",
+            "--out",
+            tmp_path,
+        ]
         result = subprocess.run(command, capture_output=True, text=True)
         assert result.returncode == 2
         assert result.stderr.startswith("femnn: tol is 5.0; the network was trained for tolerances from")

@@ -1,15 +1,68 @@
 """The code in the documentation runs as it stands."""
 
 import numpy as np
+from click.testing import CliRunner
+from support.cohesive_properties import assert_dissipates, assert_tangent_is_consistent
+from support.locations import ROOT
 from support.pages import run_page
+from support.properties import assert_has_degree, assert_invariant, assert_keeps_contract
 
 import femnn
+from femnn.cohesive.paths import separation_paths
+
+
+def test_readme(monkeypatch, capsys):
+    page = run_page("../README.md", ROOT, monkeypatch)
+    assert 0.0 < np.abs(page["u"]).max() < 1e-6
+    assert "107,438 points" in capsys.readouterr().out
+
+
+def test_getting_started(tmp_path, monkeypatch):
+    page = run_page("getting-started.md", tmp_path, monkeypatch)
+    np.testing.assert_allclose(page["fused"].toarray(), page["K"].toarray(), atol=1e-12 * abs(page["K"]).max())
+    assert page["solution"].residual < 1e-8
+    assert (page["errors"] < 2e-3).all()
+    # pulled apart by far more than the interface bears elastically
+    assert page["path"].t == 1.0
+    assert page["problem"].damage()[0].min() > 0.0
+
+
+def test_page_of_meshes(tmp_path, monkeypatch):
+    page = run_page("how-to/my-mesh.md", tmp_path, monkeypatch)
+    assert page["errors"].max() > 1e-3
+    assert page["u"][page["basis"].get_dofs("load").nodal["u^3"]].max() < 0.0
+
+
+def test_page_that_adds_a_rule(tmp_path, monkeypatch):
+    page = run_page("how-to/add-a-rule.md", tmp_path, monkeypatch)
+    elements = page["elements"]
+    assert_keeps_contract(page["rule"], elements)
+    assert_invariant(page["rule"], elements)
+    (group,) = page["rule"].groups(elements)
+    assert_has_degree(group.X, group.W, 1)
+    # what the page says of it
+    assert 8 < np.median(page["ratio"]) < 15
+
+
+def test_page_that_adds_a_law(tmp_path, monkeypatch):
+    page = run_page("how-to/add-a-law.md", tmp_path, monkeypatch)
+    law = page["law"]
+    paths = separation_paths(20, 15, law.separation_scale, "mixed", seed=4)
+    assert_tangent_is_consistent(page["FadingCohesive"](1e13, 2e-5), paths, 1e-6)
+    assert_dissipates(law, paths)
+
+
+def test_page_that_adds_a_benchmark(tmp_path, monkeypatch):
+    page = run_page("how-to/add-a-benchmark.md", tmp_path, monkeypatch)
+    done = CliRunner().invoke(page["main"], ["--elements", "20", "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "| 2×2×2 points keep the volume | ≤ 1e-12 |" in (tmp_path / "volume.md").read_text(encoding="utf-8")
 
 
 def test_assembly_page(tmp_path, monkeypatch):
-    page = run_page("assembly.md", tmp_path, monkeypatch)
+    page = run_page("how-to/assemble-and-solve.md", tmp_path, monkeypatch)
     # what it says of its results
-    assert page["found"].residual < 1e-8
+    assert page["solution"].residual < 1e-8
     assert page["path"].t == page["factors"][-1] < 0.8 * max(page["factors"])
     assert page["energy"] == 0.0
     # the law that readers will copy has the right tangent
@@ -31,7 +84,7 @@ def test_assembly_page(tmp_path, monkeypatch):
 
 
 def test_multiscale_page(tmp_path, monkeypatch):
-    page = run_page("multiscale.md", tmp_path, monkeypatch)
+    page = run_page("theory/multiscale.md", tmp_path, monkeypatch)
     assert page["state"].t == 10 * page["day"]
     assert (page["balance"].error < 1e-10).all()
     np.testing.assert_allclose(page["balance"].injected, [1e-5 * page["day"], 0.0])
@@ -42,7 +95,7 @@ def test_multiscale_page(tmp_path, monkeypatch):
 
 
 def test_fault_page(tmp_path, monkeypatch):
-    page = run_page("fault.md", tmp_path, monkeypatch)
+    page = run_page("how-to/faults.md", tmp_path, monkeypatch)
     assert page["state"].t == 10 * page["day"]
     # it sticks at first, then slides
     assert page["day"] < page["history"].onset <= page["state"].t
@@ -57,7 +110,7 @@ def test_fault_page(tmp_path, monkeypatch):
 
 
 def test_rve_page(tmp_path, monkeypatch):
-    page = run_page("rve.md", tmp_path, monkeypatch)
+    page = run_page("theory/rve.md", tmp_path, monkeypatch)
     response = page["response"]
     assert response.hill_mandel.max() < 1e-8
     np.testing.assert_allclose(response.traction[1:, 0], -20e6, rtol=1e-8)
@@ -68,7 +121,7 @@ def test_rve_page(tmp_path, monkeypatch):
 
 
 def test_page_of_many_runs(tmp_path, monkeypatch):
-    page = run_page("many-runs.md", tmp_path, monkeypatch)
+    page = run_page("how-to/many-runs.md", tmp_path, monkeypatch)
     # a bar without lateral strain is a row of springs
     seeds = [np.random.default_rng(task["seed"]).normal(size=4) for task in page["tasks"].values()]
     np.testing.assert_allclose(page["moved"], [(1e6 / (210e9 * np.exp(0.3 * drawn))).sum() for drawn in seeds])

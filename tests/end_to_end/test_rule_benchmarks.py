@@ -9,7 +9,6 @@ import skfem
 from click.testing import CliRunner
 from matplotlib import image
 from support.forms import area
-from support.locations import ROOT
 
 import femnn
 from femnn.assembly import isotropic_stiffness
@@ -17,13 +16,6 @@ from femnn.cli import main as command
 from femnn.geometry import distorted_cube, thick_sphere, twisted_beam
 from femnn.integration.lame import lame_parameters
 from femnn.integration.stiffness import elasticity_stiffness
-
-BENCHMARKS = ROOT / "benchmarks"
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
 
 
 @pytest.fixture
@@ -35,7 +27,7 @@ def threads():
 
 
 def by_name(name):
-    from candidates import chosen
+    from benchmarks.rules.candidates import chosen
 
     (candidate,) = chosen([name])
     return candidate
@@ -45,7 +37,7 @@ def by_name(name):
 
 
 def test_matrices_of_separate_elements_are_those_of_the_elements(distorted):
-    from candidates import CANDIDATES, element_matrices, separate
+    from benchmarks.rules.candidates import CANDIDATES, element_matrices, separate
 
     np.testing.assert_array_equal(femnn.hexahedra(separate(distorted)), distorted)
     for candidate in (candidate for candidate in CANDIDATES if candidate.hourglass is None):
@@ -56,7 +48,7 @@ def test_matrices_of_separate_elements_are_those_of_the_elements(distorted):
 
 
 def test_errors_and_patch_tests_of_elements(distorted):
-    from candidates import References
+    from benchmarks.rules.candidates import References
 
     far = distorted[:40] + np.array([1e3, 0.0, 0.0])
     references = References(far, 0.3)
@@ -73,18 +65,18 @@ def test_errors_and_patch_tests_of_elements(distorted):
 
 
 def test_front_holds_what_nothing_beats():
-    from pareto import on_front
+    from benchmarks.rules.pareto import on_front
 
     costs, errors = [1.0, 2.0, 2.0, 3.0, None, 0.5, 3.0], [5.0, 4.0, 4.5, 4.0, 0.1, 6.0, 1.0]
     assert on_front(costs, errors).tolist() == [True, True, False, False, False, True, True]
     assert on_front([1.0, 1.0], [2.0, 2.0]).all()
 
 
-# The dear law
+# The expensive law
 
 
 def test_crystal_slips_without_changing_its_volume():
-    from crystal import COPPER, SYSTEMS, copper
+    from benchmarks.rules.crystal import COPPER, SYSTEMS, copper
 
     law, random = copper(), np.random.default_rng(0)
     np.testing.assert_allclose(np.linalg.norm(SYSTEMS[:, :3], axis=1) ** 2 + np.sum(SYSTEMS[:, 3:] ** 2, 1) / 2, 0.5)
@@ -107,7 +99,7 @@ def test_crystal_slips_without_changing_its_volume():
 
 
 def test_tangent_of_the_crystal():
-    from crystal import copper
+    from benchmarks.rules.crystal import copper
 
     law, random = copper(), np.random.default_rng(1)
     strain = 2e-3 * random.normal(size=(30, 6))
@@ -123,7 +115,7 @@ def test_tangent_of_the_crystal():
 
 @pytest.mark.parametrize("mesh", [thick_sphere(2, 3, 0.2), twisted_beam(4, 2, 1, 0.2)], ids=["sphere", "beam"])
 def test_refinement_keeps_boundaries_vertices_and_centres(mesh):
-    from solid_problems import refined
+    from benchmarks.rules.solid_problems import refined
 
     fine = refined(mesh)
     for name in mesh.boundaries:
@@ -134,7 +126,7 @@ def test_refinement_keeps_boundaries_vertices_and_centres(mesh):
 
 
 def test_gradients_at_centres():
-    from solid_problems import _gradients, _quadratic_gradients, refined
+    from benchmarks.rules.solid_problems import _gradients, _quadratic_gradients, refined
 
     mesh, random = twisted_beam(4, 2, 1, 0.2), np.random.default_rng(0)
     shift, linear = random.normal(size=(3, 1)), random.normal(size=(3, 3))
@@ -154,7 +146,7 @@ def test_gradients_at_centres():
 
 
 def test_lame_s_sphere_is_a_solution_and_elements_converge_to_it():
-    from solid_problems import pressed_sphere
+    from benchmarks.rules.solid_problems import pressed_sphere
 
     problem = pressed_sphere(1)
     random = np.random.default_rng(0)
@@ -193,7 +185,7 @@ def test_lame_s_sphere_is_a_solution_and_elements_converge_to_it():
     ],
 )
 def test_references_are_those_of_the_literature(name, options, expected, tolerance):
-    import solid_problems
+    from benchmarks.rules import solid_problems
 
     problem = getattr(solid_problems, name)(1, **options)
     state = problem.reference()
@@ -204,8 +196,7 @@ def test_references_are_those_of_the_literature(name, options, expected, toleran
 
 
 def test_the_bracket_is_that_of_the_demo():
-    from solid_problems import bracket
-
+    from benchmarks.rules.solid_problems import bracket
     from femnn.validation.rule_comparison import load_case
 
     problem = bracket()
@@ -219,7 +210,7 @@ def test_the_bracket_is_that_of_the_demo():
 
 
 def test_the_manufactured_load_balances_its_stress():
-    from manufactured import body_force, displacement, gradient
+    from benchmarks.rules.manufactured import body_force, displacement, gradient
 
     lame, shear = lame_parameters(1.0, 0.3)
     x, h = np.random.default_rng(0).uniform(size=(3, 5)), 1e-5
@@ -239,7 +230,7 @@ def test_the_manufactured_load_balances_its_stress():
 
 
 def test_rates_of_convergence():
-    from manufactured import Errors, errors, rates
+    from benchmarks.rules.manufactured import Errors, errors, rates
 
     names, sizes = ("2×2×2 Gauss", "Irons, 14 points", "CorrectedGauss()"), (4, 8)
     found = [errors(n, [by_name(name).assembly(0.3) for name in names], 0.3) for n in sizes]
@@ -261,11 +252,11 @@ def run(program, folder, *options):
 
 
 def test_pareto_runs(tmp_path, threads):
-    import pareto
+    from benchmarks.rules import pareto
 
     distorted_cube(3, 0.3, seed=5).save(tmp_path / "part.vtu")
     text = run(
-        pareto.main, tmp_path, "--elements", "30", "--cube", "3", "--repeat", "2", "--form", "1", "--dear", "1",
+        pareto.main, tmp_path, "--elements", "30", "--cube", "3", "--repeat", "2", "--form", "1", "--expensive", "1",
         "--only", "2×2×2 Gauss", "--only", "3×3×3 Gauss", "--only", "AdaptiveGauss(0.01)",
         str(tmp_path / "part.vtu"),
     )  # fmt: skip
@@ -278,12 +269,12 @@ def test_pareto_runs(tmp_path, threads):
         assert "points" in rows[0]["fronts"]
         for row in rows:
             assert row["mean"] >= row["median"] * 0.5
-            assert min(row["prediction"], row["cheap"], row["form"], row["dear"]) > 0.0
+            assert min(row["prediction"], row["cheap"], row["form"], row["expensive"]) > 0.0
     assert min(image.imread(tmp_path / "pareto.png").shape[:2]) > 300
 
 
 def test_solution_error_runs(tmp_path):
-    import solution_error
+    from benchmarks.rules import solution_error
 
     text = run(
         solution_error.main, tmp_path, "--size", "1", "--problem", "sphere", "--n", "4", "--n", "8",
@@ -303,7 +294,7 @@ def test_solution_error_runs(tmp_path):
 
 
 def test_better_rules_runs(tmp_path):
-    import better_rules
+    from benchmarks.rules import better_rules
 
     distorted_cube(3, 0.3, seed=5).save(tmp_path / "part.vtu")
     text = run(better_rules.main, tmp_path, "--elements", "40", str(tmp_path / "part.vtu"))
@@ -312,10 +303,10 @@ def test_better_rules_runs(tmp_path):
         (where, rule) for where in ("random", "part") for rule in better_rules.RULES
     }
     for row in figures["rows"]:
-        asked = better_rules.RULES[row["rule"]]
-        assert 0.0 < row["mean"] < (1.01 if asked.mean is None else 1.3 * asked.mean)
-        assert asked.patch is None or row["patch"] < asked.patch
-    assert len(figures["asked"]) == text.count(": mean R_error") + text.count(": share") + text.count(": patch test")
+        targets = better_rules.RULES[row["rule"]]
+        assert 0.0 < row["mean"] < (1.01 if targets.mean is None else 1.3 * targets.mean)
+        assert targets.patch is None or row["patch"] < targets.patch
+    assert len(figures["targets"]) == text.count(": mean R_error") + text.count(": share") + text.count(": patch test")
     # the correction serves every material with one network
     assert max(row["mean"] for row in figures["materials"]) < 0.2
     assert min(image.imread(tmp_path / "better-rules.png").shape[:2]) > 300

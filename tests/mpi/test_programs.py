@@ -63,7 +63,7 @@ def test_the_bracket_is_the_same_on_one_rank_and_two(tmp_path):
 
 
 def test_the_code_of_the_page_runs(tmp_path):
-    text = (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/how-to/scaling.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     law = f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r})"
     program = "\n".join(

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import skfem
 from click.testing import CliRunner
-from support.locations import ROOT
 
 import femnn
 from femnn.cli import main as command
@@ -179,9 +178,8 @@ def test_the_scaling_benchmark_measures_threads_and_models_without_ranks(tmp_pat
     assert "1e+08 elements" in (out / "scaling-model.md").read_text()
 
 
-def test_the_model_counts_what_a_large_matrix_has(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from ranks import model
+def test_the_model_counts_what_a_large_matrix_has():
+    from benchmarks.scaling.ranks import model
 
     mesh = skfem.MeshHex.init_tensor(*[np.linspace(0.0, 1.0, 21)] * 3)
     matrix = femnn.assemble_elasticity(mesh, femnn.GaussLegendre(1), 1.0, 0.3)

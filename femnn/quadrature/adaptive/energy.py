@@ -1,7 +1,8 @@
 """The relative change of an element's energy by quadrature: the measure that bounds the solution.
 
-ε = max |λ| over (K_rule - K_ref) v = λ K_ref v, on the element without its rigid modes. See docs/quadrature.md for the
-proof that ε in every element bounds the energy-norm error that quadrature adds to the solution.
+ε = max |λ| over (K_rule - K_ref) v = λ K_ref v, on the element without its rigid modes. If
+every element keeps ε, the energy-norm error that quadrature adds to the solution is bounded: see
+docs/theory/quadrature.md.
 """
 
 import numpy as np

@@ -477,7 +477,7 @@ def test_data_sets_know_their_main_sample_and_what_was_repeated(file):
 
 @pytest.mark.slow
 def test_the_benchmark_prints_its_tables(file, tmp_path):
-    script = ROOT / "benchmarks" / "grain_laws.py"
+    script = ROOT / "benchmarks" / "cohesive" / "grain_laws.py"
     options = ["--data", file, "--networks", tmp_path, "--out", tmp_path, "--only", "gru", "--seeds", "1"]
     result = subprocess.run([sys.executable, script, *options, "--epochs", "1", "--points", "100", "--json"],
                             capture_output=True, text=True, check=True)  # fmt: skip

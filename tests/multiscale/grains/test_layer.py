@@ -462,7 +462,7 @@ def test_example_takes_the_shipped_data_without_lammps(shipped, monkeypatch, tmp
 
 def test_page_of_the_documentation_runs(cache, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    page = run_page("grains.md", tmp_path, monkeypatch)
+    page = run_page("theory/grains.md", tmp_path, monkeypatch)
     assert 0.2 < page["friction"][-1] < 0.9
     np.testing.assert_allclose(page["stiff"].traction[0], [-1.0, 0.0, 0.0], atol=0.01)
     assert page["noise"]["ratio"] < 0.06

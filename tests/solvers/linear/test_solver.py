@@ -10,11 +10,9 @@ from support.forms import laplace
 import femnn
 from femnn.geometry import distorted_cube
 from femnn.io.locations import data_folder
-from femnn.solvers.linear import multigrid
-from femnn.solvers.linear import solver
-from femnn.solvers.linear.factorisation import memory_of_factors
 from femnn.mesh_files import read_mesh
-from femnn.solvers.linear import solve as linear_solver
+from femnn.solvers.linear import multigrid, solver
+from femnn.solvers.linear.factorisation import memory_of_factors
 from femnn.solvers.linear.near_null_space import near_null_space
 from femnn.solvers.linear.system import LinearSystem
 

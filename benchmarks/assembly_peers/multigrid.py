@@ -1,0 +1,141 @@
+"""Set-ups of multigrid compared on meshes of cubes, flat and long elements, plates and parts.
+
+Processor time is measured, so that other programs disturb little; run it as ``OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+python benchmarks/multigrid.py``, because that of several threads adds up.
+"""
+
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+import skfem
+from femnn.geometry.read import read_mesh
+from publishing import publish
+from pyamg import smoothed_aggregation_solver
+from tqdm import tqdm
+
+import femnn
+from femnn.cli import Command
+from femnn.geometry.families import distorted_cube
+from femnn.io.locations import data_folder
+from femnn.io.tables import markdown
+from femnn.solvers.linear import near_null_space
+from femnn.solvers.linear.conjugate_gradients import conjugate_gradients
+from femnn.solvers.linear.multigrid import COARSEST
+from femnn.solvers.linear.system import LinearSystem
+from femnn.system.hardware import description
+
+_CHEBYSHEV = ("chebyshev", {"degree": 3, "iterations": 1})
+
+SET_UPS = {
+    "evolution strength, energy smoothing": {
+        "strength": ("evolution", {"epsilon": 4.0, "k": 2}),
+        "smooth": ("energy", {"krylov": "cg", "maxiter": 4, "degree": 1}),
+    },
+    "Jacobi smoothing, Gauss-Seidel": {"strength": "symmetric", "smooth": "jacobi"},
+    "Jacobi smoothing, Chebyshev": {
+        "strength": "symmetric",
+        "smooth": "jacobi",
+        "presmoother": _CHEBYSHEV,
+        "postsmoother": _CHEBYSHEV,
+    },
+}
+
+#: Shipped meshes, and the boundary that is held.
+SHIPPED = {"bracket": "fixed", "bent_blade": "root", "pipe_junction": "inlet"}
+
+
+@click.command(cls=Command)
+@click.option("--n", default=18, show_default=True, help="Elements along the longer edges of boxes.")
+@click.option("--rtol", default=1e-8, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/multigrid"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def main(n, rtol, out, as_json):
+    """Time set-up and iterations of conjugate gradients with several multigrids."""
+    rows = []
+    for name, mesh, held in tqdm(list(problems(n)), desc="multigrid", disable=None):
+        rows += [{"mesh": name, "set_up": set_up, **measure(mesh, held, SET_UPS[set_up], rtol)} for set_up in SET_UPS]
+    figures = {"machine": description(), "rtol": rtol, "rows": rows}
+    publish(out, "multigrid", figures, f"Machine: {figures['machine']}\n\n{table(rows)}\n", as_json)
+
+
+def problems(n):
+    """Name, mesh and held vertices of each problem."""
+    yield "cube", *_clamped(distorted_cube(n, 0.2))
+    for name, boundary in SHIPPED.items():
+        mesh = read_mesh(data_folder("meshes") / f"{name}.vtu")
+        yield name, mesh, np.unique(mesh.facets[:, mesh.boundaries[boundary]])
+    for aspect in (30, 100):
+        yield f"flat elements, {aspect}:1", *_clamped(_stretched(n, n, n, (aspect, aspect, 1.0)))
+        yield f"long elements, {aspect}:1", *_clamped(_stretched(n, n, n, (aspect, 1.0, 1.0)))
+        yield f"plate, {aspect}:1", *_clamped(_stretched(3 * n, 3 * n, 3, (aspect, aspect, 1.0)))
+        yield f"beam, {aspect}:1", *_clamped(_stretched(16 * n, 4, 4, (aspect, 1.0, 1.0)))
+
+
+def measure(mesh, held, set_up, rtol):
+    """Figures of one multigrid on the body under its own weight."""
+    rule = femnn.GaussLegendre(2)
+    stiffness = femnn.assemble_elasticity(mesh, rule, 210e9, 0.3)
+    force = femnn.assemble_body_force(mesh, rule, (0.0, 0.0, -77e3))
+    system = LinearSystem.of(stiffness, force, (3 * held[:, None] + np.arange(3)).ravel())
+    modes, components = near_null_space(mesh, len(force))
+    matrix, dofs, is_free = system.blocks(components)
+    b = np.zeros(len(dofs))
+    b[is_free] = system.right_side
+    np.random.seed(0)  # noqa: NPY002  pyamg draws from NumPy's global generator
+    started = time.process_time()
+    levels = smoothed_aggregation_solver(
+        matrix,
+        B=modes[dofs] * is_free[:, None],
+        max_coarse=COARSEST,
+        coarse_solver="splu",
+        improve_candidates=None,
+        **set_up,
+    )
+    ready = time.process_time()
+    iteration = conjugate_gradients(matrix, b, levels.aspreconditioner().matvec, rtol, 500)
+    ended = time.process_time()
+    return {
+        "dofs": len(b),
+        "set_up_seconds": ready - started,
+        "iterations": len(iteration.residuals) - 1,
+        "iteration_seconds": ended - ready,
+        "seconds": ended - started,
+        "residual": float(np.linalg.norm(b - matrix @ iteration.x) / np.linalg.norm(b)),
+        "converged": iteration.converged,
+    }
+
+
+def table(rows):
+    """The figures as markdown."""
+    return markdown(
+        rows,
+        {
+            "mesh": ("mesh", "{}"),
+            "dofs": ("degrees of freedom", "{:,}"),
+            "set_up": ("set-up", "{}"),
+            "set_up_seconds": ("set-up, s", "{:.2f}"),
+            "iterations": ("iterations", "{}"),
+            "iteration_seconds": ("iterations, s", "{:.2f}"),
+            "seconds": ("together, s", "{:.2f}"),
+            "residual": ("relative residual", "{:.0e}"),
+        },
+    )
+
+
+def _stretched(nx, ny, nz, lengths):
+    """A box with vertices inside moved by up to 0.2 of the element size."""
+    counts = np.array([[nx], [ny], [nz]])
+    mesh = skfem.MeshHex.init_tensor(*(np.linspace(0.0, 1.0, count + 1) for count in counts[:, 0]))
+    inside = (mesh.p > 1e-9) & (mesh.p < 1.0 - 1e-9)
+    moves = 0.2 / counts * np.random.default_rng(0).uniform(-1.0, 1.0, mesh.p.shape)
+    return skfem.MeshHex((mesh.p + moves * inside) * np.array(lengths)[:, None], mesh.t)
+
+
+def _clamped(mesh):
+    return mesh, np.flatnonzero(mesh.p[0] <= 1e-12)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From grains to a sealing fault: cost and error of every scale."""

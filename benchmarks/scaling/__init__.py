@@ -1,0 +1,1 @@
+"""More than one process: labels by workers, assembly and solution on threads and ranks."""
