@@ -1,7 +1,7 @@
 """Set-ups of multigrid compared on meshes of cubes, flat and long elements, plates and parts.
 
 Processor time is measured, so that other programs disturb little; run it as ``OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-python benchmarks/multigrid.py``, because that of several threads adds up.
+python benchmarks/assembly_peers/multigrid.py``, because that of several threads adds up.
 """
 
 import time
@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 import numpy as np
 import skfem
-from femnn.geometry.read import read_mesh
-from publishing import publish
 from pyamg import smoothed_aggregation_solver
 from tqdm import tqdm
 
 import femnn
+from benchmarks.support.publishing import publish
+from femnn import read_mesh
 from femnn.cli import Command
 from femnn.geometry.families import distorted_cube
 from femnn.io.locations import data_folder
