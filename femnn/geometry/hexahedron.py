@@ -62,7 +62,7 @@ def in_own_units(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     size : (n,)
         Units: the power of two above the largest distance along an axis from the last vertex.
     """
-    x = np.require(hexahedra, dtype=float, requirements="CW")
+    x = np.require(hexahedra, dtype=float, requirements=("C", "W"))
     own, size = np.empty(x.shape), np.empty(len(x))
     _own_units(x, own, size)
     return own, size
