@@ -65,7 +65,7 @@ def test_a_pattern_and_all_assembly_refuse_other_meshes(mesh):
             function(mesh)
 
 
-@pytest.mark.parametrize("element", OTHER_ELEMENTS, ids=str)
+@pytest.mark.parametrize("element", OTHER_ELEMENTS, ids=lambda element: type(element).__name__)
 def test_a_pattern_refuses_other_elements(element):
     with pytest.raises(femnn.ParameterError, match="has no pattern"):
         femnn.Pattern.of(CUBE, element)
