@@ -141,7 +141,7 @@ def test_meshes_that_are_not_of_trilinear_hexahedra(mesh):
         femnn.bases(skfem.MeshTet(), skfem.ElementTetP1(), rule)
     with pytest.raises(femnn.MeshError, match="quadratic geometry"):
         femnn.bases(skfem.MeshHex2.from_mesh(skfem.MeshHex()), skfem.ElementHex1(), rule)
-    with pytest.raises(femnn.MeshError, match=r"skfem\.MeshHex\.load"):
+    with pytest.raises(femnn.MeshError, match=r"femnn\.read_mesh"):
         femnn.bases("bracket.vtu", skfem.ElementHex1(), rule)
     points = mesh.p.copy()
     points[1, 40] = np.inf
