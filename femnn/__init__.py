@@ -11,8 +11,8 @@ tolerance allows, or a constitutive law of interfaces that was trained on simula
 
 The everyday names by family; each room has more of them and says what it is for.
 
-Elements (:mod:`femnn.geometry`)
-    ``hexahedra``, ``distorted_hexahedra``
+Meshes (:mod:`femnn.mesh_files`) and their elements (:mod:`femnn.geometry`)
+    ``read_mesh``; ``hexahedra``, ``distorted_hexahedra``
 Rules (:mod:`femnn.quadrature`)
     ``GaussLegendre``, ``Irons``, ``AdaptiveGauss``, ``CorrectedGauss``, ``MovedGauss``; ``Rule`` and ``CellGroup``, the
     contract; ``integration_error`` (:mod:`femnn.integration`)

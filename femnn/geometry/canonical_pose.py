@@ -6,6 +6,7 @@ The same as :func:`femnn.geometry.symmetry.canonical_pose` followed by
 
 import numpy as np
 from numba import prange
+from numpy.typing import ArrayLike
 
 from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import SIGNS, in_own_units
@@ -78,7 +79,7 @@ def _posed_warps(hexahedra, index, permutations, warps, orders):
         own_axes_of(hexahedra[e], orders[e], linear, twist, inverse, warps[e])
 
 
-def canonical_warps(hexahedra):
+def canonical_warps(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """J₀⁻¹h in the canonical pose (n, 3, 4), and the vertices of each element in the order of its pose (n, 8) int."""
     x = in_own_units(element_array(hexahedra))[0]
     warps, orders = np.empty((len(x), 3, 4)), np.empty((len(x), 8), dtype=np.int64)

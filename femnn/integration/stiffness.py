@@ -69,6 +69,7 @@ def laplace_stiffness(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLik
 
 def mass_matrix(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike) -> np.ndarray:
     """∫ N_a N_b dx, shape (n, 8, 8); arguments as :func:`gradient_moments`."""
+    hexahedra = np.asarray(hexahedra, dtype=float)
     require_size(hexahedra)
     x, size, points, weights = _per_element(hexahedra, points, weights)
     mass = np.empty((len(x), 8, 8))

@@ -5,13 +5,18 @@ by each facet's own vertex order, so that those of the two sides do not coincide
 the minus side, and both know them in their cells without rounding, so that the same mesh gives the same bits.
 """
 
+from typing import Any
+
 import numpy as np
 import skfem
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_matrix
 from skfem.helpers import ddot, dot
 
 from femnn.checks import shaped
 from femnn.geometry.mesh import RelativeMapping
 from femnn.interfaces.elements import InterfaceElements, facet_gauss
+from femnn.interfaces.split import Interface
 
 
 @skfem.LinearForm
@@ -48,7 +53,13 @@ class InterfaceBases:
         For forms ``(u_minus, u_plus, v_minus, v_plus, w)``.
     """
 
-    def __init__(self, interface, element, quadrature=None, dofs=None) -> None:
+    def __init__(
+        self,
+        interface: Interface,
+        element: skfem.Element,
+        quadrature: tuple[ArrayLike, ArrayLike] | None = None,
+        dofs: Any = None,
+    ) -> None:
         mesh = interface.mesh
         quadrature = facet_gauss(mesh.dim()) if quadrature is None else quadrature
         self.minus, self.plus = (
@@ -68,27 +79,27 @@ class InterfaceBases:
         self.frames = elements.frames.transpose(2, 3, 0, 1)
 
     @property
-    def points(self):
+    def points(self) -> int:
         """Number of integration points: states of laws have this length."""
         return self.dx.size
 
     @property
-    def dx(self):
+    def dx(self) -> np.ndarray:
         """Area that belongs to each point, (n, nqp)."""
         return self.minus.dx
 
-    def separation(self, u):
+    def separation(self, u: ArrayLike) -> np.ndarray:
         """Separation (points, 3) in the frames, facet by facet."""
         u = shaped("the displacement", u, (self.minus.N,))
         jump = np.asarray(self.plus.interpolate(u)) - np.asarray(self.minus.interpolate(u))
         return np.einsum("ji...,i...->...j", self.frames, jump).reshape(-1, 3)
 
-    def force(self, traction):
+    def force(self, traction: ArrayLike) -> np.ndarray:
         """Internal force of tractions (points, 3)."""
         local = shaped("the traction", traction, (self.points, 3)).reshape(*self.frames.shape[2:], 3)
         return cohesive_force.assemble(self.both, traction=np.einsum("ji...,...j->i...", self.frames, local))
 
-    def stiffness(self, tangent):
+    def stiffness(self, tangent: ArrayLike) -> csr_matrix:
         """Tangent matrix of the tangents (points, 3, 3) of a law."""
         local = shaped("the tangent", tangent, (self.points, 3, 3)).reshape(*self.frames.shape[2:], 3, 3)
         turned = np.einsum("ai...,...ab,bj...->ij...", self.frames, local, self.frames)

@@ -5,6 +5,7 @@ the frame, the separation is Q Σ N_a (u⁺_a − u⁻_a), the force ∫ Nᵀ Q�
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 
 from femnn.checks import shaped
@@ -16,12 +17,12 @@ from femnn.interfaces.split import Interface
 from femnn.system.compile import njit
 
 
-def facet_gauss(dim, points=2):
+def facet_gauss(dim: int, points: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """Gauss points (dim − 1, points^(dim − 1)) and weights of a facet of a ``dim``-dimensional mesh."""
     return _tensor(*gauss_legendre(points), dim)
 
 
-def facet_newton_cotes(dim):
+def facet_newton_cotes(dim: int) -> tuple[np.ndarray, np.ndarray]:
     """Points at the corners, the rule that keeps tractions free of oscillations where the interface is stiff."""
     return _tensor(np.array([0.0, 1.0]), np.array([0.5, 0.5]), dim)
 
@@ -51,7 +52,7 @@ class InterfaceElements:
         Degrees of freedom of each element: minus side, then plus side.
     """
 
-    def __init__(self, interface, quadrature=None) -> None:
+    def __init__(self, interface: Interface, quadrature: tuple[ArrayLike, ArrayLike] | None = None) -> None:
         if not isinstance(interface, Interface):
             raise ParameterError(f"{interface!r} is no interface; pass femnn.Interface.split(mesh, facets)")
         mesh = interface.mesh
@@ -73,33 +74,33 @@ class InterfaceElements:
         self.dofs = dofs.reshape(len(vertices), self.dim * vertices.shape[1])
 
     @property
-    def points(self):
+    def points(self) -> int:
         """Number of integration points: states of laws have this length."""
         return self.dx.size
 
     @property
-    def ndof(self):
+    def ndof(self) -> int:
         """Degrees of freedom of the mesh."""
         return self.dim * self.interface.mesh.p.shape[1]
 
-    def separation(self, u):
+    def separation(self, u: ArrayLike) -> np.ndarray:
         """Separation (points, 3) in the frames for displacements ``u`` (ndof,), facet by facet."""
         return _separation(shaped("the displacement", u, (self.ndof,)), self.dofs, self.shapes, self.frames)
 
-    def force(self, traction):
+    def force(self, traction: ArrayLike) -> np.ndarray:
         """Internal force (ndof,) of tractions (points, 3)."""
         force, traction = np.zeros(self.ndof), shaped("the traction", traction, (self.points, 3))
         _add_force(traction, self.dofs, self.shapes, self.frames, self.dx, force)
         return force
 
-    def stiffness(self, tangent):
+    def stiffness(self, tangent: ArrayLike) -> csr_matrix:
         """Tangent matrix (ndof, ndof) of the tangents (points, 3, 3) of a law."""
         matrix = self.blocks(tangent)
         rows = np.repeat(self.dofs, self.dofs.shape[1], axis=1).ravel()
         columns = np.tile(self.dofs, self.dofs.shape[1]).ravel()
         return csr_matrix((matrix.ravel(), (rows, columns)), shape=(self.ndof,) * 2)
 
-    def blocks(self, tangent):
+    def blocks(self, tangent: ArrayLike) -> np.ndarray:
         """Tangent matrix of each element, (n, 2·k·dim, 2·k·dim)."""
         return _blocks(shaped("the tangent", tangent, (self.points, 3, 3)), self.shapes, self.frames, self.dx)
 
@@ -128,8 +129,7 @@ class SparseSum:
         for elements in interfaces:
             dofs = elements.dofs.astype(np.int64)
             keys.append((n * dofs[:, :, None] + dofs[:, None, :]).ravel())
-        keys = np.concatenate(keys)
-        unique, places = np.unique(keys, return_inverse=True)
+        unique, places = np.unique(np.concatenate(keys), return_inverse=True)
         self.data = np.bincount(places[: constant.nnz], constant.data, minlength=len(unique))
         self.places = places[constant.nnz :]
         self.indices = (unique % n).astype(np.int32)

@@ -1,8 +1,12 @@
 """Fields on an interface as files for ParaView."""
 
+import os
+
 import meshio
 import numpy as np
+from numpy.typing import ArrayLike
 
+from femnn.interfaces.elements import InterfaceElements
 from femnn.io.atomic import atomic_write
 from femnn.io.time_series import padded
 
@@ -30,7 +34,9 @@ def interface_mesh(interface, dx, fields):
     return meshio.Mesh(padded(interface.mesh.p.T[corners.ravel()]), [(kind, cells)], cell_data=means)
 
 
-def save_interface(path, elements, u=None, **fields):
+def save_interface(
+    path: str | os.PathLike, elements: InterfaceElements, u: ArrayLike | None = None, **fields: ArrayLike
+) -> None:
     """Write the facets of an interface with one value each, as VTU or any format of meshio, by the suffix of ``path``.
 
     Parameters

@@ -1,16 +1,20 @@
 """A linear elastic body cut by cohesive interfaces, as a problem for femnn's nonlinear solvers."""
 
-from typing import NamedTuple
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 
 from femnn.checks import one_of, shaped, vector
-from femnn.cohesive.law import State
+from femnn.cohesive.law import Law, State
 from femnn.exceptions import OutsideRangeError, ParameterError, StateError, warn
+from femnn.interfaces.bases import InterfaceBases
 from femnn.interfaces.elements import InterfaceElements, SparseSum
 from femnn.io.restart import read_restart, write_restart
-from femnn.solvers.nonlinear.load_path import Heading
+from femnn.solvers.nonlinear.load_path import Heading, Step
 
 _KIND = "state of a cohesive problem"
 
@@ -47,7 +51,13 @@ class CohesiveProblem:
         Accepted history, one for each interface.
     """
 
-    def __init__(self, stiffness, interfaces, *, on_outside="warn") -> None:
+    def __init__(
+        self,
+        stiffness: Any,
+        interfaces: Sequence[tuple[InterfaceElements | InterfaceBases, Law]],
+        *,
+        on_outside: str = "warn",
+    ) -> None:
         if not interfaces:
             raise ParameterError("a cohesive problem needs at least one (elements, law)")
         self.interfaces = list(interfaces)
@@ -56,9 +66,9 @@ class CohesiveProblem:
         fused = [elements for elements, _ in self.interfaces if isinstance(elements, InterfaceElements)]
         self._sum = SparseSum(self.stiffness, fused)
         self.states = [law.initial_state(elements.points) for elements, law in self.interfaces]
-        self._tried = None
+        self._tried: list[State] | None = None
 
-    def residual_and_tangent(self, u):
+    def residual_and_tangent(self, u: ArrayLike) -> tuple[np.ndarray, csr_matrix]:
         """Internal force (n,) and tangent (n, n) at displacements (n,), reached from the accepted states."""
         u = shaped("the displacement", u, self.stiffness.shape[:1])
         force, blocks, others = self.stiffness @ u, [], []
@@ -73,7 +83,7 @@ class CohesiveProblem:
             self._tried.append(state)
         return force, sum(others, self._sum.plus(blocks))
 
-    def internal_force(self, u):
+    def internal_force(self, u: ArrayLike) -> np.ndarray:
         """The force alone."""
         u = shaped("the displacement", u, self.stiffness.shape[:1])
         force = self.stiffness @ u
@@ -81,7 +91,7 @@ class CohesiveProblem:
             force += elements.force(law.update(elements.separation(u), state).traction)
         return force
 
-    def commit(self):
+    def commit(self) -> None:
         """Accept the states of the last evaluation by :meth:`residual_and_tangent`."""
         if self._tried is None:
             return
@@ -96,12 +106,12 @@ class CohesiveProblem:
             warn(f"{message}, or pass on_outside='raise' to stop there")
         self.states, self._tried = self._tried, None
 
-    def rollback(self):
+    def rollback(self) -> None:
         """Forget what was tried since the last commit."""
         self._tried = None
 
     @property
-    def outside(self):
+    def outside(self) -> int:
         """Number of points that have left the trained range of their law before they were broken.
 
         A crack opens as far as it likes: points whose damage is complete are not counted.
@@ -114,20 +124,21 @@ class CohesiveProblem:
             for (_, law), state in zip(self.interfaces, states, strict=True)
         )
 
-    def damage(self):
+    def damage(self) -> list[np.ndarray]:
         """Damage of each interface's points, a list of (n, nqp) as its elements are."""
         return [
             law.damage(state).reshape(elements.dx.shape)
             for (elements, law), state in zip(self.interfaces, self.states, strict=True)
         ]
 
-    def save(self, path, u, t, heading=None):
+    def save(self, path: str | os.PathLike, u: ArrayLike, t: float, heading: Heading | None = None) -> None:
         """Write a restart file: displacements (n,), time or load factor, the history. Whole or not at all.
 
         ``heading`` is that of a :class:`femnn.solvers.nonlinear.load_path.Step` or LoadPath, for
         :func:`femnn.arc_length`.
         """
-        scalars, arrays = {"t": float(t)}, {"u": vector(u, self.stiffness.shape[0], "the displacement")}
+        scalars: dict[str, float | str] = {"t": float(t)}
+        arrays = {"u": vector(u, self.stiffness.shape[0], "the displacement")}
         if heading is not None:
             arrays |= {"heading_du": heading.du, "heading": np.array([getattr(heading, name) for name in _HEADING])}
         for i, state in enumerate(self.states):
@@ -135,11 +146,16 @@ class CohesiveProblem:
             arrays |= {f"values{i}": state.values, f"outside{i}": state.outside}
         write_restart(path, _KIND, scalars, arrays)
 
-    def saver(self, path):
+    def saver(self, path: str | os.PathLike) -> Callable[[Step], None]:
         """A ``callback`` for femnn's solvers: every accepted step is saved, so a failure leaves the last one behind."""
-        return lambda step: self.save(path, step.u, step.t, step.heading)
 
-    def load(self, path):
+        def save(step: Step) -> None:
+            assert step.u is not None  # accepted steps have it while callbacks run
+            self.save(path, step.u, step.t, step.heading)
+
+        return save
+
+    def load(self, path: str | os.PathLike) -> Restart:
         """Take up the history of a restart file.
 
         Returns

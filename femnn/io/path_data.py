@@ -74,10 +74,10 @@ class PathCommand:
         object.__setattr__(self, "separation", separation)
         object.__setattr__(self, "load", load)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.load)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"PathCommand({len(self)} points, control={self.control!r}, kind={self.kind!r})"
 
 
@@ -117,10 +117,10 @@ class PathResponse(_Columns):
     state: Any = None
     failure: str = ""
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.separation)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"PathResponse({len(self)} points, {', '.join(self.columns)})"
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -165,13 +165,13 @@ class PathDataSet(_Columns):
                 raise DatasetError(f"{name} has shape {np.shape(values)}, but the data set has {n} rows")
         object.__setattr__(self, "columns", columns)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.separation)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"PathDataSet({len(self)} paths of {self.separation.shape[1]} points, {', '.join(self.columns)})"
 
-    def __getitem__(self, rows) -> "PathDataSet":
+    def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> "PathDataSet":
         """Some of the rows."""
         return PathDataSet({name: values[rows] for name, values in self.columns.items()}, self.about)
 
@@ -247,7 +247,7 @@ class PathDataSet(_Columns):
             raise DatasetError(f"{file}: {error}") from error
 
 
-def _check_card(about, card, file, digest):
+def _check_card(about: Any, card: Path, file: Path, digest: str) -> None:
     if not isinstance(about, dict):
         raise DatasetError(f"{card} is no card but {type(about).__name__}; make it again, or remove it")
     name, version = about.get("format"), about.get("version")

@@ -132,7 +132,7 @@ def read_restart(path: str | os.PathLike, kind: str) -> RestartFile:
     return RestartFile(path, header, arrays)
 
 
-def _read_arrays(path):
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a NumPy archive; StateError if it is none, or damaged anywhere."""
     if not path.is_file():
         raise StateError(f"{path} is no file; pass the restart file that a run has written")
@@ -153,7 +153,7 @@ def _read_arrays(path):
         raise _damaged(path, error) from error
 
 
-def _digest(header, arrays):
+def _digest(header: Mapping, arrays: Mapping[str, np.ndarray]) -> str:
     """sha256 of a header without its own, and of names, types, shapes and bytes of the arrays."""
     sha = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(arrays):
@@ -163,5 +163,5 @@ def _digest(header, arrays):
     return sha.hexdigest()
 
 
-def _damaged(path, reason):
+def _damaged(path: Path, reason: Exception | str) -> StateError:
     return StateError(f"{path} is no whole restart file: {reason}; start from an older one")

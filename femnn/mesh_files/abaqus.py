@@ -136,8 +136,11 @@ class _Reader:
 
     def __init__(self, path) -> None:
         self.path = path
-        self.model, self.parts, self.instances = Scope(), {}, []
-        self.scope, self.open, self.seen = self.model, [], {}
+        self.scope = self.model = Scope()
+        self.parts: dict[str, tuple[str, Scope]] = {}
+        self.instances: list[tuple] = []
+        self.open: list[tuple[str, str]] = []
+        self.seen: dict[str, int] = {}
         self.system, self.has_assembly, self.last = None, False, None
 
     def take(self, card):

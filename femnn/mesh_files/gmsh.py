@@ -82,9 +82,11 @@ def _damaged(path, name):
 class _Reader:
     def __init__(self, path) -> None:
         self.path, self.cursor = path, Cursor(path, path.read_bytes())
-        self.names, self.physicals, self.version = {}, {}, None
+        self.names: dict[tuple[int, int], str] = {}
+        self.physicals: dict[tuple[int, int], list[int]] = {}
+        self.version = None
         self.numbers = self.points = self.cells = None
-        self.remarks = []
+        self.remarks: list[str] = []
 
     def contents(self):
         while True:

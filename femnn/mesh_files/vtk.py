@@ -4,6 +4,7 @@ meshio's reader leaves voxels out, so this one is of our own. It follows "VTK Fi
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,9 @@ class _Reader:
         if self.cursor.binary:
             # only text may have its line ends changed
             self.cursor.data = path.read_bytes()
-        self.dataset, self.values, self.items, self.data = None, {}, None, {}
+        self.dataset = self.items = None
+        self.values: dict[str, Any] = {}
+        self.data: dict[str, np.ndarray] = {}
         self.of_cells = False
 
     def contents(self):

@@ -62,10 +62,10 @@ class _Reader:
             raise MeshError(
                 f"{path} is compressed with {name}, which is not read; save it with ZLib or without compression"
             )
-        self.decompress = _COMPRESSORS.get(name)
-        found = self.root.find("AppendedData")
-        if self.appended is None and found is not None:
-            self.appended = "".join(found.text.split())[1:].encode()
+        self.decompress = _COMPRESSORS[name] if name else None
+        text = self.root.findtext("AppendedData")
+        if self.appended is None and text is not None:
+            self.appended = "".join(text.split())[1:].encode()
 
     def contents(self):
         pieces = [self._piece(piece) for piece in self.root.findall("UnstructuredGrid/Piece")]

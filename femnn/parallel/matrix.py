@@ -28,15 +28,15 @@ class RankMatrix:
     petsc: Any
 
     @classmethod
-    def of(cls, distributed, own, rows=None):
+    def of(cls, distributed: DistributedMesh, matrix: Any, rows: "Rows | None" = None) -> "RankMatrix":
         """The sum over the ranks of matrices (n_dofs, n_dofs) in CSR format, in full blocks of 3 by 3; collective.
 
-        The matrix ``own`` of each rank is numbered like the vertices of ``distributed.mesh``. What it gives to rows of
+        The ``matrix`` of each rank is numbered like the vertices of ``distributed.mesh``. What it gives to rows of
         ghosts goes to their owners; all other values are copied once, into the arrays that PETSc uses as they are.
-        ``rows`` is ``Rows.of(distributed, own)`` of a matrix with the same structure, None to find it.
+        ``rows`` is ``Rows.of(distributed, matrix)`` of a matrix with the same structure, None to find it.
         """
-        rows = Rows.of(distributed, own) if rows is None else rows
-        return cls(distributed, rows.filled(own.data))
+        rows = Rows.of(distributed, matrix) if rows is None else rows
+        return cls(distributed, rows.filled(matrix.data))
 
     def __repr__(self):
         return "RankMatrix of shape ({}, {})".format(*self.shape)
@@ -104,7 +104,7 @@ class Rows:
     column in the whole system. ``codes`` ascend in each row, so that own columns come first.
     """
 
-    distributed: object
+    distributed: DistributedMesh
     sources: tuple  # starts (k + 1,) and neighbours of the blocks that own cells give to each vertex
     starts: np.ndarray
     codes: np.ndarray
@@ -113,7 +113,7 @@ class Rows:
     received: list  # (rank, rows, starts, places) of what others send
 
     @classmethod
-    def of(cls, distributed, matrix):
+    def of(cls, distributed: DistributedMesh, matrix: Any) -> "Rows":
         """The rows of a matrix of the own cells, as :meth:`RankMatrix.of` takes it; collective."""
         starts, neighbours = _blocks_of(matrix, len(distributed.vertices))
         comm, exchange, numbers = distributed.comm, distributed.exchange, distributed.numbers
@@ -144,7 +144,7 @@ class Rows:
         ]
         return cls(distributed, (starts, neighbours), merged_starts, merged, own, other, places)
 
-    def filled(self, data):
+    def filled(self, data: np.ndarray) -> Any:
         """The PETSc matrix with the values ``data`` of the own cells and of all others; collective."""
         (starts, neighbours), comm, exchange = self.sources, self.distributed.comm, self.distributed.exchange
         requests = []

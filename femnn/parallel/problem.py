@@ -83,7 +83,8 @@ class RankProblem(NonlinearProblem):
 
     def __init__(self, distributed: DistributedMesh, problem: Any) -> None:
         self.distributed, self.problem = distributed, problem
-        self._rows = self._indices = None
+        self._rows: Rows | None = None
+        self._indices: np.ndarray | None = None
 
     def residual_and_tangent(self, u: np.ndarray) -> tuple[np.ndarray, RankMatrix]:
         """Internal force (n_dofs,), the same on ranks that share a vertex, and tangent (RankMatrix); collective.

@@ -7,12 +7,14 @@ coarse vertices with the least numbers: ranks agree on the names without a word.
 from itertools import product
 
 import numpy as np
+from skfem import MeshHex
 from skfem.refdom import RefHex
 
 from femnn.exceptions import ParameterError
 from femnn.geometry.hexahedron import shape_functions
 from femnn.geometry.mesh import hexahedra
 from femnn.parallel.local_mesh import LocalMesh, fingerprint
+from femnn.quadrature.rule import Rule
 
 # The corners of the reference cube in scikit-fem's order.
 _CORNERS = np.array([(1, 1, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)])
@@ -21,8 +23,8 @@ _CORNERS = np.array([(1, 1, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 0, 0), (0, 
 _CHUNK = 500
 
 
-def subdivided(coarse, part, rank, n):
-    """The Share of a rank with n × n × n cells in place of each coarse one, by the trilinear map of that cell.
+def subdivided(coarse: MeshHex, part: np.ndarray, rank: int, n: int) -> LocalMesh:
+    """The local mesh of a rank with n × n × n cells in place of each coarse one, by the trilinear map of that cell.
 
     Parameters
     ----------
@@ -31,13 +33,13 @@ def subdivided(coarse, part, rank, n):
     part : (n_cells,)
         Rank of each coarse cell, the same on all ranks.
     rank
-        Whose share to make.
+        Whose mesh to make.
     n
         Cells along each edge of a coarse one.
 
     Returns
     -------
-    Share
+    LocalMesh
         Fine cells are numbered coarse cell by coarse cell.
     """
     if n != int(n) or n < 1:
@@ -65,7 +67,7 @@ def subdivided(coarse, part, rank, n):
     )
 
 
-def subdivided_points(coarse, rule, n, cells):
+def subdivided_points(coarse: MeshHex, rule: Rule, n: int, cells: np.ndarray) -> np.ndarray:
     """Integration points that a rule gives to the fine cells of each of the coarse ``cells`` (m,)."""
     corners, values = hexahedra(coarse)[cells], shape_functions(_lattice(n).T / n)
     counts = np.empty(len(cells), dtype=np.int64)

@@ -3,8 +3,10 @@
 import resource
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -20,12 +22,13 @@ class Timing:
         Memory (bytes) of this rank when the object was made: interpreter and libraries.
     """
 
-    def __init__(self, comm) -> None:
-        self.comm, self.seconds = comm, {}
+    def __init__(self, comm: Any) -> None:
+        self.comm = comm
+        self.seconds: dict[str, float] = {}
         self.baseline = psutil.Process().memory_info().rss
 
     @contextmanager
-    def stage(self, name):
+    def stage(self, name: str) -> Iterator[None]:
         """Measure a block; collective."""
         self.comm.Barrier()
         started = time.perf_counter()
@@ -33,12 +36,12 @@ class Timing:
         self.comm.Barrier()
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
-    def memory(self):
+    def memory(self) -> list[tuple[int, int]]:
         """Bytes of each rank, a list of (peak, baseline); collective."""
         return self.comm.allgather((peak_memory(), self.baseline))
 
 
-def peak_memory():
+def peak_memory() -> int:
     """Largest resident memory (bytes) of this process so far."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()

@@ -56,8 +56,10 @@ class Loads:
         self._mesh, self._systems = displacement.mesh, systems
         self._u, self._p = displacement, pressure
         self.ndof = displacement.N + len(systems) * pressure.N
-        self._forces, self._inflows = [], [[] for _ in systems]
-        self._held, self._drained = [], []
+        self._forces: list[_Integral] = []
+        self._inflows: list[list[_Integral]] = [[] for _ in systems]
+        self._held: list[_Prescribed] = []
+        self._drained: list[_Prescribed] = []
         self._add_forces(conditions)
         self._add_inflows(conditions)
         self._prescribe(conditions)

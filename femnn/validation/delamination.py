@@ -139,16 +139,16 @@ class Delamination:
 
 
 class Setup:
-    """A beam with a law: mesh, interfaces, problem, load and supports."""
+    """A beam with a law: mesh, interface elements ahead of the crack, problem, load and supports."""
 
     def __init__(self, beam: Beam, law: Any) -> None:
         self.beam, self.law = beam, law
         self.interface = Interface.split(beam.mesh(), "middle")
         self.mesh = self.interface.mesh
-        elements = InterfaceElements(self.interface.where(lambda x: x[0] > beam.crack))
+        self.elements = InterfaceElements(self.interface.where(lambda x: x[0] > beam.crack))
         cracked = InterfaceElements(self.interface.where(lambda x: x[0] <= beam.crack))
         stiffness = _stiffness(self.mesh, beam)
-        self.problem = CohesiveProblem(stiffness, [(elements, law), (cracked, ContactCohesive(1e13))])
+        self.problem = CohesiveProblem(stiffness, [(self.elements, law), (cracked, ContactCohesive(1e13))])
         self.load, self.fixed = self._load(), self._supports()
 
     def _load(self):
@@ -224,7 +224,7 @@ def delaminate(
         If the path cannot be followed that far.
     """
     setup, records = Setup(beam, law), []
-    elements, _ = setup.problem.interfaces[0]
+    elements = setup.elements
     ahead = elements.x[..., 0] < beam.crack + beam.growth
 
     def record(step):

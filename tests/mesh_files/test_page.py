@@ -15,8 +15,8 @@ _UNNAMED = {".xml", ".ele", ".node", ".h5m", ".hmf", ".cgns", ".ucd"}
 
 def test_example(tmp_path, monkeypatch):
     page = run_page(PAGE, tmp_path, monkeypatch)
-    assert page["mesh"].subdomains["STEEL"].tolist() == [0, 1]
-    assert sorted(page["mesh"].boundaries) == ["FIXED", "LOADED"]
+    assert page["part"].subdomains["STEEL"].tolist() == [0, 1]
+    assert sorted(page["part"].boundaries) == ["FIXED", "LOADED"]
 
 
 def test_formats_and_keywords():

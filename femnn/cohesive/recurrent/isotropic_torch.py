@@ -31,6 +31,11 @@ class IsotropicCell(torch.nn.Module):
         Scalar states, vector states, units of the two hidden layers.
     """
 
+    lengths: torch.Tensor
+    fine: torch.Tensor
+    scale: torch.Tensor
+    bound: torch.Tensor
+
     def __init__(
         self, scalars, vectors, lengths, fine, scale, bound, seed, *, states=16, arrows=8, width=32, dtype=torch.float32
     ) -> None:

@@ -38,7 +38,7 @@ _REST = 1e-6
 _CORNER = np.cos(np.radians(20.0))
 
 
-def layer_data(data: PathDataSet, rows: ArrayLike | slice = slice(None)) -> PathData:
+def layer_data(data: PathDataSet, rows: np.ndarray | Sequence[int] | slice = slice(None)) -> PathData:
     """Some rows of a data set as training data; see :func:`path_data`."""
     micro = {name: data.columns[name][rows] for name in _MICRO if name in data.columns}
     return path_data(data.separation[rows], data.traction[rows], **micro, about=data.about)

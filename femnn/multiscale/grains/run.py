@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,18 +67,13 @@ def simulate_grains(
     """
     layer = GrainLayer() if layer is None else layer
     version = f"{VERSION}, LAMMPS {require_lammps()}"
-    folder, how = Path(folder), {"workers": workers, "scheduler": scheduler, "version": version}
+    folder, run = Path(folder), partial(run_tasks, workers=workers, scheduler=scheduler, version=version)
     samples = [asdict(replace(layer, seed=layer.seed + seed)) for seed in range(seeds)]
-    run_tasks(
-        settle,
-        {f"seed{sample['seed']}": {"layer": sample} for sample in samples},
-        folder / "samples",
-        progress=False,
-        **how,
-    ).require_all()
+    prepared = {f"seed{sample['seed']}": {"layer": sample} for sample in samples}
+    run(settle, prepared, folder / "samples", progress=False).require_all()
     rows = {f"path{number:04d}-seed{layer.seed + seed}": (number, seed) for number, seed in plan_paths(paths, seeds)}
     tasks = {key: {"layer": samples[seed], "number": number, "points": points} for key, (number, seed) in rows.items()}
-    outcome = run_tasks(respond, tasks, folder / "paths", progress=progress, **how)
+    outcome = run(respond, tasks, folder / "paths", progress=progress)
     if not outcome.results:
         outcome.require_all()
     about = {

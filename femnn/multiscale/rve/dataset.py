@@ -184,8 +184,15 @@ def simulate_paths(
     _workplace(law, cell)
     shared = {"law": law, "cell": cell, "points": points, "seed": seed, "reach": reach, "law_name": cracks.name}
     tasks = {f"path{number:04d}": {**shared, "number": number} for number in range(paths)}
-    how = {"workers": workers, "scheduler": scheduler, "version": _VERSION, "progress": progress}
-    outcome = run_tasks(simulate_path, tasks, Path(folder) / "paths", **how)
+    outcome = run_tasks(
+        simulate_path,
+        tasks,
+        Path(folder) / "paths",
+        workers=workers,
+        scheduler=scheduler,
+        version=_VERSION,
+        progress=progress,
+    )
     if not outcome.results:
         outcome.require_all()
     about = {

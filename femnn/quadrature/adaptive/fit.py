@@ -1,5 +1,6 @@
 """Training of directional networks on the errors along each direction, and on those of whole tensor rules."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ _UNBELIEVED = 0.005
 
 # Weight of the directions' own errors beside those of whole rules in training.
 _DIRECTIONS = 0.3
-_LOG2_E = np.log2(np.e)
+_LOG2_E = math.log2(math.e)
 
 
 class Rows(NamedTuple):

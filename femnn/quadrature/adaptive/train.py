@@ -1,5 +1,7 @@
 """The training of AdaptiveGauss: draw, label, train, calibrate, test, save."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from femnn.quadrature.adaptive.calibration import TOLERANCES, Calibration, score
 from femnn.quadrature.adaptive.data import (
     LEAST_POISSON,
     MOST_POISSON,
+    DirectionalData,
     DirectionalRecipe,
     make_directional_data,
     mesh_elements,
@@ -58,7 +61,13 @@ def train_points(folder, recipe=DIRECTIONAL_RECIPE, options=DIRECTIONAL_OPTIONS,
     return fit_directional(Path(folder) / DIRECTIONAL_KIND, data, options, progress=progress)
 
 
-def fit_directional(path, data, options, measures=MEASURES, progress=True):
+def fit_directional(
+    path: str | os.PathLike,
+    data: DirectionalData,
+    options: TrainingOptions,
+    measures: Sequence[str] = MEASURES,
+    progress: bool = True,
+) -> tuple[Path, dict]:
     """Train, calibrate and test one directional network for each measure and save them; returns path and figures."""
     path = Path(path)
     require_enough(len(data), _FEWEST_ELEMENTS, "train, validate and calibrate", "some thousand")

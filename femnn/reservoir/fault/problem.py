@@ -163,7 +163,13 @@ class FaultedReservoir:
     """
 
     def __init__(
-        self, medium: PorousMedium, conditions: Conditions, fault: Fault, *, max_iterations=25, on_outside="warn"
+        self,
+        medium: PorousMedium,
+        conditions: Conditions,
+        fault: Fault,
+        *,
+        max_iterations: int = 25,
+        on_outside: str = "warn",
     ) -> None:
         if max_iterations < 1:
             raise ParameterError(f"max_iterations={max_iterations!r} is not allowed; it must be 1 or more")
