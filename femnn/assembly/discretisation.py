@@ -15,7 +15,7 @@ from femnn.geometry.mesh import hexahedra
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Discretisation:
-    """What the kernels read.
+    """Arrays that the kernels read.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where the entries of each element go in the sparse matrix: built once for a connectivity, used for every assembly."""
+"""Places of the entries of each element in the sparse matrix: found once for a connectivity, used in all assemblies."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -114,7 +114,7 @@ def _document(path, structure, results, tol, files):
 
 
 def conclusions(structure, results, tol):
-    """What the figures say, in plain sentences.
+    """Conclusions from the figures, in plain sentences.
 
     Parameters
     ----------
@@ -209,8 +209,8 @@ def _setting(document):
 
 def _report(document):
     texts = [*document["conclusions"], *document["remarks"], f"Table and picture: {', '.join(document['files'])}"]
-    setting, legend, *rest = (click.wrap_text(text, width=110) for text in (_setting(document), _LEGEND, *texts))
-    return "\n\n".join(["", setting, table(document), legend, *rest])
+    setting, legend, *remarks = (click.wrap_text(text, width=110) for text in (_setting(document), _LEGEND, *texts))
+    return "\n\n".join(["", setting, table(document), legend, *remarks])
 
 
 def _markdown(document):

@@ -32,7 +32,9 @@ def command(ctx: click.Context, as_json: bool) -> None:
 def examine() -> dict[str, Any]:
     """All findings as plain numbers and text; ``faults`` says in sentences what is wrong."""
     installed, cache, faults = versions(), kernel_cache(), _damage()
-    faults += [f"the package {name} is missing; pip install {name}" for name, found in installed.items() if not found]
+    faults += [
+        f"the package {name} is missing; pip install {name}" for name, version in installed.items() if not version
+    ]
     if cache is None:
         faults.append("compiled kernels cannot be kept; set NUMBA_CACHE_DIR to a folder that can be written")
     return {
@@ -43,7 +45,7 @@ def examine() -> dict[str, Any]:
         "kernel_cache": None if cache is None else str(cache),
         "temporary_files": tempfile.gettempdir(),
         "weights": list(shipped_weights()),
-        "extras": {name: {"complete": all(found.values()), "packages": found} for name, found in extras().items()},
+        "extras": {name: {"complete": all(known.values()), "packages": known} for name, known in extras().items()},
         "faults": faults,
     }
 

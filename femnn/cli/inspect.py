@@ -96,7 +96,7 @@ def command(ctx, mesh, tol, confidence, isotropic, poisson, on_folded, weights, 
 
 
 def _prepare(folder, files, path):
-    """What would fail at the end is to fail before the long work."""
+    """Fail before the long work where it would fail at the end."""
     if any(file.exists() and file.samefile(path) for file in files):
         raise ParameterError(f"the findings would overwrite {path} itself; choose another folder with --out")
     folder.mkdir(parents=True, exist_ok=True)
@@ -236,11 +236,11 @@ def _points(document):
     rows = [[f">= {n}" if int(n) == MOST_POINTS else n, f"{count:,}"] for n, count in needed.items()]
     often = [[name.replace("x", "×"), f"{count:,}"] for name, count in list(chosen.items())[:_LISTED]]
     more = sum(chosen.values()) - sum(list(chosen.values())[:_LISTED])
-    rest = [["others", f"{more:,}"]] if more else []
+    others = [["others", f"{more:,}"]] if more else []
     return (
         f"Elements by Gauss points per axis, n, needed for Error < {document['tol']:g}, as measured with "
         f"Poisson's ratio {document['poisson']:g}\n{aligned([['n per axis', 'elements'], *rows])}\n\n"
-        f"and by the rule that AdaptiveGauss chooses ({confidence})\n{aligned([['rule', 'elements'], *often, *rest])}"
+        f"and by the rule that AdaptiveGauss chooses ({confidence})\n{aligned([['rule', 'elements'], *often, *others])}"
     )
 
 

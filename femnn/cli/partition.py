@@ -39,9 +39,9 @@ def command(mesh, ranks, tol, gauss, out):
     rows = [["Rank", "cells", "points", "vertices", "file"]]
     for rank, local_mesh in enumerate(local_meshes(mesh, part, ranks)):
         written = write_local_mesh(folder, rank, ranks, local_mesh, source)
-        own = points[local_mesh.cells].sum()
+        n_points = points[local_mesh.cells].sum()
         rows.append(
-            [str(rank), f"{len(local_mesh.cells):,}", f"{own:,}", f"{len(local_mesh.vertices):,}", str(written)]
+            [str(rank), f"{len(local_mesh.cells):,}", f"{n_points:,}", f"{len(local_mesh.vertices):,}", str(written)]
         )
     click.echo(aligned(rows))
     equal = imbalance(partition(mesh, ranks), points, ranks)

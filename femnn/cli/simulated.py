@@ -1,4 +1,4 @@
-"""What ``femnn simulate`` says at its end: the data set that it made, and the paths that it had to leave out."""
+"""Report at the end of ``femnn simulate``: the data set that it made, and the paths that it had to leave out."""
 
 import json
 

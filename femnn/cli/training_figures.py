@@ -1,4 +1,4 @@
-"""What ``femnn train`` says at its end: where the weights are, and their test figures."""
+"""Report at the end of ``femnn train``: where the weights are, and their test figures."""
 
 import json
 

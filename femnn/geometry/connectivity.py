@@ -1,4 +1,4 @@
-"""How the elements of a mesh hang together: elements that coincide, hanging vertices, loose parts and vertices."""
+"""Connectivity of the elements of a mesh: elements that coincide, hanging vertices, loose parts and vertices."""
 
 from dataclasses import dataclass
 

@@ -365,7 +365,7 @@ def _moved(coordinates, cells, reach, distortion, seed, place):
 
 
 def _folded(points, cells):
-    """Whether each element's det J is not proved to keep clear of zero: scikit-fem's healthy grids have det J < 0."""
+    """True for elements whose det J is not proved to keep clear of zero: scikit-fem's healthy grids have det J < 0."""
     determinants = bernstein_coefficients(points[:, cells].transpose(2, 1, 0)).reshape(-1, 27)
     return determinants.max(axis=1) >= _LEAST_SHARE * determinants.min(axis=1)
 

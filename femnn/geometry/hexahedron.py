@@ -57,30 +57,30 @@ def in_own_units(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    own : (n, k, dim)
+    scaled : (n, k, dim)
         Coordinates between -1 and 1, contiguous and writable, as the kernels are compiled for.
     size : (n,)
         Units: the power of two above the largest distance along an axis from the last vertex.
     """
     x = np.require(hexahedra, dtype=float, requirements=("C", "W"))
-    own, size = np.empty(x.shape), np.empty(len(x))
-    _own_units(x, own, size)
-    return own, size
+    scaled, size = np.empty(x.shape), np.empty(len(x))
+    _own_units(x, scaled, size)
+    return scaled, size
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _own_units(x, own, size):
+def _own_units(x, scaled, size):
     n, k, dim = x.shape
     for e in prange(n):
         largest = 0.0
         for a in range(k):
             for i in range(dim):
-                own[e, a, i] = x[e, a, i] - x[e, k - 1, i]
-                largest = max(largest, abs(own[e, a, i]))
+                scaled[e, a, i] = x[e, a, i] - x[e, k - 1, i]
+                largest = max(largest, abs(scaled[e, a, i]))
         size[e] = math.ldexp(1.0, math.frexp(largest)[1])
         for a in range(k):
             for i in range(dim):
-                own[e, a, i] /= size[e]
+                scaled[e, a, i] /= size[e]
 
 
 def shape_functions(points: ArrayLike) -> np.ndarray:

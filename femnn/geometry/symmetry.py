@@ -32,7 +32,7 @@ def symmetries() -> np.ndarray:
 
 
 def permutations_of(points: ArrayLike) -> np.ndarray:
-    """How each symmetry permutes a point set, shape (48, nqp).
+    """Permutation of a point set by each symmetry, shape (48, nqp).
 
     Point q of the renamed cube is point ``[g, q]`` of the original.
 
@@ -48,7 +48,7 @@ def permutations_of(points: ArrayLike) -> np.ndarray:
 
 @cache
 def vertex_permutations() -> np.ndarray:
-    """How each symmetry permutes the vertices, shape (48, 8)."""
+    """Permutation of the vertices by each symmetry, shape (48, 8)."""
     result = permutations_of(0.5 * (SIGNS.T + 1.0))
     result.setflags(write=False)
     return result
@@ -56,7 +56,7 @@ def vertex_permutations() -> np.ndarray:
 
 @cache
 def coordinate_symmetries() -> tuple[np.ndarray, np.ndarray]:
-    """How each symmetry permutes the 18 invariant coordinates and changes their signs.
+    """Permutation and signs of the 18 invariant coordinates by each symmetry.
 
     Coordinate k of the renamed element is ``sign[g, k]`` times coordinate ``index[g, k]`` of the original, see
     :func:`femnn.geometry.coordinates.invariant_coordinates`.
@@ -123,7 +123,7 @@ def canonical_pose(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
 
 def weighted_poses(warp: np.ndarray) -> np.ndarray:
-    """How much each of the 48 poses says about an element, shape (n, 48), from J₀⁻¹h (n, 3, 4); each row sums to 1.
+    """Weights of the 48 poses of an element, shape (n, 48), from J₀⁻¹h (n, 3, 4); each row sums to 1.
 
     Nearly all elements have all their weight on the canonical pose. Where its choices are nearly tied, on both sides of
     a tie: the mean over the poses with these weights changes continuously with the element, where the canonical pose

@@ -207,7 +207,7 @@ def _extremes(coefficients):
 
 
 def classify(hexahedra: ArrayLike) -> np.ndarray:
-    """Whether each element's det J keeps one sign: VALID, FOLDED or DEGENERATE, shape (n,) of int.
+    """Status of each element by the sign of its det J: VALID, FOLDED or DEGENERATE, shape (n,) of int.
 
     Either sign is healthy: scikit-fem's own meshes have det J < 0. An element is degenerate when det J vanishes
     somewhere without changing sign, a collapsed edge for instance.
@@ -268,7 +268,7 @@ def require_size(hexahedra: np.ndarray) -> None:
 
 
 def _has_moderate_sizes(x):
-    """Whether all sizes of elements (n, 8, 3) are surely between SMALLEST_SIZE and LARGEST_SIZE, seen at a glance."""
+    """True if all sizes of elements (n, 8, 3) are surely between SMALLEST_SIZE and LARGEST_SIZE, seen at a glance."""
     diagonals = np.abs(x[:, 0] - x[:, -1]).max(axis=1, initial=0.0)
     farthest = max(x.max(initial=0.0), -x.min(initial=0.0))
     return bool((diagonals > SMALLEST_SIZE).all()) and 4.0 * farthest < LARGEST_SIZE
@@ -292,27 +292,27 @@ def healthy_vertices(mesh: Mesh | np.ndarray) -> np.ndarray:
 def _describe(hexahedra, bad, status):
     first = bad[0]
     points = np.concatenate([VERTICES.T, np.full((3, 1), 0.5)], axis=1)
-    own, (size,) = in_own_units(hexahedra[first : first + 1])
-    values = jacobian_determinant(own, points)[0]
+    scaled, (size,) = in_own_units(hexahedra[first : first + 1])
+    values = jacobian_determinant(scaled, points)[0]
     beyond = not SMALLEST_SIZE <= size <= LARGEST_SIZE
     if not beyond:
         values *= size**3
     low, high = int(np.argmin(values)), int(np.argmax(values))
     if status[first] == FOLDED:
         cause = "folded"
-        found = f"det J = {values[high]:.3g} {_place(high)} but {values[low]:.3g} {_place(low)}"
+        finding = f"det J = {values[high]:.3g} {_place(high)} but {values[low]:.3g} {_place(low)}"
         if values[low] * values[high] > 0:
-            found = f"det J is {values[low]:.3g} to {values[high]:.3g} at its vertices and changes sign between them"
+            finding = f"det J is {values[low]:.3g} to {values[high]:.3g} at its vertices and changes sign between them"
     else:
         cause = "degenerate"
-        found = f"det J is {values[low]:.3g} to {values[high]:.3g} at its vertices and comes to zero in it"
+        finding = f"det J is {values[low]:.3g} to {values[high]:.3g} at its vertices and comes to zero in it"
     if beyond:
-        found += f", in units of the cube of its size {size:.1e}"
+        finding += f", in units of the cube of its size {size:.1e}"
     spacing = float(np.spacing(np.abs(hexahedra[first]).max()))
     if spacing > _DIGITS_LEFT * size:
-        found += f"; its size is {size:.1e}, and coordinates so far from the origin are {spacing:.1e} apart"
+        finding += f"; its size is {size:.1e}, and coordinates so far from the origin are {spacing:.1e} apart"
     count = f"{len(bad)} of {len(hexahedra)} elements are folded or degenerate"
-    return f"element {first} is {cause}: {found} ({count})"
+    return f"element {first} is {cause}: {finding} ({count})"
 
 
 def _place(index):

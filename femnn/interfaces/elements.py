@@ -61,8 +61,8 @@ class InterfaceElements:
         self.shapes, derivatives = _shapes(points)
         corners = mesh.p.T[interface.minus_vertices]
         self.x = np.einsum("qa,nai->nqi", self.shapes, corners)
-        own, size = in_own_units(corners)
-        along = np.einsum("jqa,nai->nqji", derivatives, own)
+        scaled, size = in_own_units(corners)
+        along = np.einsum("jqa,nai->nqji", derivatives, scaled)
         centre = mesh.p[:, mesh.t[:, mesh.f2t[0, interface.minus]]].mean(axis=1).T
         self.frames, areas = _frames(along, self.x - centre[:, None])
         if not (areas > 0.0).all():

@@ -147,12 +147,12 @@ class EmbeddedElements:
         return point.x, point.response, self._tangent(point.response)
 
     def force(self, jumps: np.ndarray) -> np.ndarray:
-        """What ξ takes off the force of the uncut body, (ndof,)."""
+        """Force (ndof,) that ξ takes off that of the uncut body, negative."""
         relieved = -np.einsum("nij,njm,nm->ni", self._stiffness, self._moved, jumps)
         return np.bincount(self.dofs.ravel(), relieved.ravel(), minlength=self.ndof)
 
     def blocks(self, tangent: np.ndarray) -> np.ndarray:
-        """What it takes off the stiffness, (n, k·dim, k·dim), condensed with the local tangents (n, m, m)."""
+        """Stiffness (n, k·dim, k·dim) that ξ takes off, negative, condensed with the local tangents (n, m, m)."""
         return -self._stiffness @ self._moved @ np.linalg.solve(tangent, self._pull)
 
     def _out_of_balance(self, law, jumps, state, pull):
@@ -167,21 +167,21 @@ class EmbeddedElements:
         return np.linalg.norm(released + borne + np.abs(pull), axis=1) + np.finfo(float).tiny
 
     def _tangent(self, response):
-        own = response.tangent.reshape(*self.dx.shape, 3, 3)
-        return np.einsum("nqim,nqij,nqjk,nq->nmk", self._jumps, own, self._jumps, self.dx) + self._release
+        of_law = response.tangent.reshape(*self.dx.shape, 3, 3)
+        return np.einsum("nqim,nqij,nqjk,nq->nmk", self._jumps, of_law, self._jumps, self.dx) + self._release
 
     def _motions(self, x):
         """Motions (n, p, dim, m) of the plus side at places (n, p, dim): translations along the frame, rotations."""
         frame = self.frame[: self.dim]
-        found = [np.broadcast_to(axis, x.shape) for axis in frame]
+        motions = [np.broadcast_to(axis, x.shape) for axis in frame]
         if self.modes == "linear":
             # of unit size at the ends of the crack
             away = (x - self.crack.centre[:, None]) / self._radius()[:, None, None]
             place = away @ frame.T
             for i in range(self.dim):
                 for j in range(i + 1, self.dim):
-                    found.append(place[..., j, None] * frame[i] - place[..., i, None] * frame[j])
-        return np.einsum("npim,nmk->npik", np.stack(found, axis=-1), self._kept)
+                    motions.append(place[..., j, None] * frame[i] - place[..., i, None] * frame[j])
+        return np.einsum("npim,nmk->npik", np.stack(motions, axis=-1), self._kept)
 
     def _independent(self):
         """Projections (n, m, m) to the motions that are more than one and the same of the vertices on one side.
@@ -221,8 +221,8 @@ class EmbeddedElements:
         """Matrix (n, m, k·dim) from displacements to ∫_Γ r_k·σ n dΓ, of stresses made linear."""
         crack = self.crack
         x = np.asarray(basis.global_coordinates()).transpose(1, 2, 0)
-        away = [(own - crack.centre[:, None]) / self._radius()[:, None, None] for own in (x, crack.x)]
-        linear, on_crack = (np.concatenate([np.ones((*own.shape[:2], 1)), own], axis=2) for own in away)
+        away = [(place - crack.centre[:, None]) / self._radius()[:, None, None] for place in (x, crack.x)]
+        linear, on_crack = (np.concatenate([np.ones((*place.shape[:2], 1)), place], axis=2) for place in away)
         moments = np.einsum("nqa,nqb,nq->nab", linear, linear, basis.dx)
         # ∫_Γ r_km p dΓ for the linear functions p, by motion and component
         wanted = np.einsum("nqa,nqim,nq->naim", on_crack, self._motions(crack.x), self.dx)
@@ -259,7 +259,7 @@ class EmbeddedProblem:
         mesh = self.cracks[0][0].crack.mesh
         if any(elements.crack.mesh is not mesh for elements, _ in self.cracks):
             raise ParameterError("the cracks are in different meshes; make all of them in one")
-        cut, count = np.unique(np.concatenate([own.crack.elements for own, _ in self.cracks]), return_counts=True)
+        cut, count = np.unique(np.concatenate([one.crack.elements for one, _ in self.cracks]), return_counts=True)
         if (count > 1).any():
             raise ParameterError(
                 f"{(count > 1).sum()} elements are cut by two cracks, the first of them {cut[count > 1][0]}; refine "

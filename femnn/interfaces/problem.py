@@ -23,7 +23,7 @@ _HEADING = ("dt", "length", "longest", "dissipation")
 
 
 class Restart(NamedTuple):
-    """Where a run goes on: displacements (n,), time or load factor, heading of an arc-length path or None."""
+    """State to go on from: displacements (n,), time or load factor, heading of an arc-length path or None."""
 
     u: np.ndarray
     t: float

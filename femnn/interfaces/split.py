@@ -196,15 +196,15 @@ def _split_vertices(mesh, facets):
     return np.ascontiguousarray(renamed.reshape(mesh.t.shape[::-1]).T), points
 
 
-def _corners(cells, own, vertices):
-    """Place of each vertex (n, k) within its cell ``own`` (n,), counted over all cells."""
-    local = (cells[:, own].T[:, None, :] == vertices[:, :, None]).argmax(axis=2)
-    return own[:, None] * len(cells) + local
+def _corners(cells, owners, vertices):
+    """Place of each vertex (n, k) within the cell (n,) that owns it, counted over all cells."""
+    local = (cells[:, owners].T[:, None, :] == vertices[:, :, None]).argmax(axis=2)
+    return owners[:, None] * len(cells) + local
 
 
-def _renamed(cells, renamed, own, vertices):
-    """What the vertices (n, k) of the cells ``own`` are called after the split."""
-    return renamed.T.ravel()[_corners(cells, own, vertices)]
+def _renamed(cells, renamed, owners, vertices):
+    """Numbers after the split of the vertices (n, k) of the cells ``owners`` (n,)."""
+    return renamed.T.ravel()[_corners(cells, owners, vertices)]
 
 
 def _boundaries(mesh, split):

@@ -60,7 +60,7 @@ class Elements:
 
 @dataclass(eq=False, repr=False)
 class Scope:
-    """What has numbers and names of its own: a part, an instance with its own mesh, the assembly, or the whole file.
+    """A scope of numbers and names: a part, an instance with its own mesh, the assembly, or the whole file.
 
     ``node_sets``, ``element_sets`` and ``surfaces`` keep what the file says by upper-case name; ``names`` keeps how the
     names are written.
@@ -279,13 +279,13 @@ class _Reader:
 
     def _parts_without_instance(self, remarks, warnings):
         used = {part.upper() for _, part, *_ in self.instances}
-        rest = {name: scope for key, (name, scope) in self.parts.items() if key not in used}
+        unused = {name: scope for key, (name, scope) in self.parts.items() if key not in used}
         if self.has_assembly:
-            if rest:
-                warnings.append(f"parts without an instance are left out: {listed(rest)}")
+            if unused:
+                warnings.append(f"parts without an instance are left out: {listed(unused)}")
             return []
-        remarks.append(f"there is no *ASSEMBLY; each part is taken once: {listed(rest)}")
-        return [Placed(n, s, *merge_points(self.path, "node", *s.all_nodes())) for n, s in rest.items()]
+        remarks.append(f"there is no *ASSEMBLY; each part is taken once: {listed(unused)}")
+        return [Placed(n, s, *merge_points(self.path, "node", *s.all_nodes())) for n, s in unused.items()]
 
     def _place(self, name, part, rows, scope, where):
         if part.upper() not in self.parts:

@@ -104,10 +104,10 @@ def data_file(name, folder, where) -> Path:
 
 
 def _keyword(text, where):
-    first, *rest = _split(text)
+    first, *options = _split(text)
     keyword = re.sub(r"\s+", " ", first.lstrip("*").strip().upper())
     parameters = {}
-    for part in rest:
+    for part in options:
         key, _, value = part.partition("=")
         if key.strip():
             parameters[re.sub(r"\s+", " ", key.strip().upper())] = value.strip().strip('"')

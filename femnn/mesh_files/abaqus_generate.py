@@ -86,11 +86,11 @@ def members(card, scope, name, sets, depth=0):
         return np.array([int(name)])
     if name.upper() not in sets or depth > 20:
         raise MeshError(f"{card.where}: there is no set {name} before *{card.keyword}")
-    found = [np.empty(0, dtype=np.int64)]
+    numbers = [np.empty(0, dtype=np.int64)]
     for _, entries in sets[name.upper()]:
         for entry in [entries] if isinstance(entries, np.ndarray) else entries:
-            found.append(entry if isinstance(entry, np.ndarray) else members(card, scope, entry, sets, depth + 1))
-    return np.unique(np.concatenate(found))
+            numbers.append(entry if isinstance(entry, np.ndarray) else members(card, scope, entry, sets, depth + 1))
+    return np.unique(np.concatenate(numbers))
 
 
 def _points_of(card, scope, numbers):

@@ -22,7 +22,7 @@ class Members:
         sets = home.scope.element_sets if what == "ELSET" else home.scope.node_sets
         if name.upper() not in sets or (home.name, name.upper()) in seen:
             raise KeyError(name)
-        found = [np.empty(0, dtype=np.int64)]
+        places = [np.empty(0, dtype=np.int64)]
         for instance, entries in sets[name.upper()]:
             target = self.by_name.get(instance.upper()) if instance else home
             if target is None:
@@ -30,25 +30,25 @@ class Members:
             numbers = []
             for entry in [entries] if isinstance(entries, np.ndarray) else entries:
                 if isinstance(entry, str) and not entry.lstrip("-").isdigit():
-                    found.append(self._named(target, what, entry, (*seen, (home.name, name.upper()))))
+                    places.append(self._named(target, what, entry, (*seen, (home.name, name.upper()))))
                 elif isinstance(entry, tuple):
-                    found.append(self._nodes_of(target, entry[1]))
+                    places.append(self._nodes_of(target, entry[1]))
                 else:
                     numbers.append(np.atleast_1d(np.asarray(entry, dtype=np.int64)))
             if numbers:
-                found.append(self.numbered(target, what, np.concatenate(numbers), name))
-        return np.unique(np.concatenate(found))
+                places.append(self.numbered(target, what, np.concatenate(numbers), name))
+        return np.unique(np.concatenate(places))
 
     def resolve(self, home, name):
         """The instance and the bare name of ``INSTANCE.NAME``; ``home`` where the name is a plain one."""
-        instance, _, rest = name.partition(".")
-        return (self.by_name[instance.upper()], rest) if rest and instance.upper() in self.by_name else (home, name)
+        instance, _, plain = name.partition(".")
+        return (self.by_name[instance.upper()], plain) if plain and instance.upper() in self.by_name else (home, name)
 
     def _named(self, target, what, entry, seen):
-        home, rest = self.resolve(target, entry)
-        if rest.isdigit():
-            return self.numbered(home, what, np.array([int(rest)]), entry)
-        return self.of(home, what, rest, seen)
+        home, plain = self.resolve(target, entry)
+        if plain.isdigit():
+            return self.numbered(home, what, np.array([int(plain)]), entry)
+        return self.of(home, what, plain, seen)
 
     def numbered(self, target, what, numbers, name):
         """Positions of cells or points by their numbers in the file."""
@@ -75,7 +75,7 @@ class Members:
 
 
 def public_names(placed, of_scope):
-    """What is to be named, as (instance, key, name): ``SET`` where that is unique, else ``INSTANCE.SET``."""
+    """Sets to name, as (instance, key, name): ``SET`` where that is unique, else ``INSTANCE.SET``."""
     items = [(home, key) for home in placed for key in of_scope(home.scope)]
     keys = [key for _, key in items]
     for home, key in items:
@@ -134,27 +134,27 @@ class Surfaces:
             self.contents.facet_sets[name] = np.concatenate([known, faces])
 
     def _all(self, home, what, name):
-        target, rest = self.members.resolve(home, name)
-        if rest.isdigit():
-            return self.members.numbered(target, what, np.array([int(rest)]), name)
-        return self.members.of(target, what, rest)
+        target, plain = self.members.resolve(home, name)
+        if plain.isdigit():
+            return self.members.numbered(target, what, np.array([int(plain)]), name)
+        return self.members.of(target, what, plain)
 
     def _faces(self, cells, label, name):
         """Faces of cells by label: S1 to S6; SPOS, SNEG or none for shells; none for the free faces of solids."""
-        found = [np.empty((0, 4), dtype=np.int64)]
+        chosen = [np.empty((0, 4), dtype=np.int64)]
         for block, start, stop in zip(self.contents.blocks, self.starts[:-1], self.starts[1:], strict=True):
             nodes = block.nodes[cells[(cells >= start) & (cells < stop)] - start]
             if not len(nodes):
                 continue
             if block.kind == "hexahedron" and label in ("", "S1", "S2", "S3", "S4", "S5", "S6"):
-                found.append(nodes[:, FACES[int(label[1]) - 1]] if label else nodes[:, FACES].reshape(-1, 4))
+                chosen.append(nodes[:, FACES[int(label[1]) - 1]] if label else nodes[:, FACES].reshape(-1, 4))
             elif block.kind == "quad" and label in ("", "SPOS", "SNEG"):
-                found.append(nodes)
+                chosen.append(nodes)
             elif block.kind in ("hexahedron", "quad"):
                 raise MeshError(
                     f"surface {name} has faces {label} of {block.kind} cells; known are S1 to S6 of hexahedra"
                 )
-        faces = np.concatenate(found)
+        faces = np.concatenate(chosen)
         return faces if label else self._free(faces)
 
     def _free(self, faces):

@@ -138,11 +138,11 @@ class _Names:
                 self.contents.remarks.append(f"set {name} has neither hexahedra nor faces and is left out")
 
     def _quads(self, members, starts):
-        found = [np.empty((0, 4), dtype=np.int64)]
+        quads = [np.empty((0, 4), dtype=np.int64)]
         for block, start, stop in zip(self.contents.blocks, starts[:-1], starts[1:], strict=True):
             if block.kind == "quad":
-                found.append(block.nodes[members[(members >= start) & (members < stop)] - start])
-        return np.concatenate(found)
+                quads.append(block.nodes[members[(members >= start) & (members < stop)] - start])
+        return np.concatenate(quads)
 
     def add_facets(self):
         """Sets of faces, on the surface and inside the mesh."""

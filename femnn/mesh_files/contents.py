@@ -1,4 +1,4 @@
-"""What a mesh file holds, in one form for all formats: points, blocks of cells, sets, and remarks."""
+"""Contents of a mesh file, in one form for all formats: points, blocks of cells, sets, and remarks."""
 
 import re
 from dataclasses import dataclass, field
@@ -148,10 +148,10 @@ def merge_points(path, what: str, numbers: np.ndarray, points: np.ndarray):
     differs = (points != points[first[inverse]]).any(axis=1)
     if differs.any():
         number = int(numbers[differs][0])
-        there, here = (points[numbers == number][k].tolist() for k in (0, -1))
+        first_place, last_place = (points[numbers == number][k].tolist() for k in (0, -1))
         raise MeshError(
-            f"{path} defines {what} {number} twice, at {there} and at {here}; number the {what}s of its parts "
-            "differently, or write each part as a part of its own"
+            f"{path} defines {what} {number} twice, at {first_place} and at {last_place}; number the {what}s of its "
+            "parts differently, or write each part as a part of its own"
         )
     kept = np.sort(first)
     return numbers[kept], points[kept]

@@ -145,10 +145,10 @@ class _Reader:
     def _physical_names(self, name):
         end = _end(self.cursor, name)
         lines = self.cursor.data[self.cursor.place : end].decode("utf-8", "replace").strip().splitlines()
-        found = [re.fullmatch(r'\s*(\d)\s+(-?\d+)\s+"(.*)"\s*', line) for line in lines[1:]]
-        if not lines or not lines[0].strip().isdigit() or int(lines[0]) != len(found) or not all(found):
+        entries = [re.fullmatch(r'\s*(\d)\s+(-?\d+)\s+"(.*)"\s*', line) for line in lines[1:]]
+        if not lines or not lines[0].strip().isdigit() or int(lines[0]) != len(entries) or not all(entries):
             raise _damaged(self.path, name)
-        self.names = {(int(match[1]), int(match[2])): match[3] for match in found}
+        self.names = {(int(match[1]), int(match[2])): match[3] for match in entries}
         self.cursor.place = end
         self.cursor.line()
 
@@ -198,9 +198,9 @@ class _Reader:
             head = section.take(3, "i4")
             count = section.one(self.size)
             read = self._nodes_41 if self.version == 4.1 else self._nodes_40
-            found = read(section, count, 3 + (int(head[0 if self.version == 4.1 else 1]) if head[2] else 0))
-            numbers.append(found[0])
-            points.append(found[1])
+            block = read(section, count, 3 + (int(head[0 if self.version == 4.1 else 1]) if head[2] else 0))
+            numbers.append(block[0])
+            points.append(block[1])
         self.numbers = np.concatenate([np.empty(0, dtype=np.int64), *numbers])
         self.points = np.concatenate([np.empty((0, 3)), *points])
         if len(self.numbers) != total:
@@ -254,8 +254,8 @@ class _Reader:
                     f"{self.path} has the damaged element {line[:60].decode('latin-1')!r}; export it again"
                 ) from error
             rows.setdefault(kind, []).append((row[0], abs(row[3]) if tags else 0, row[3 + tags :]))
-        for kind, found in rows.items():
-            numbers, groups, nodes = (np.array(column, dtype=np.int64) for column in zip(*found, strict=True))
+        for kind, elements in rows.items():
+            numbers, groups, nodes = (np.array(column, dtype=np.int64) for column in zip(*elements, strict=True))
             self._add(kind, numbers, [groups], nodes)
         self.cursor.place = end
         return len(lines)
@@ -310,13 +310,13 @@ class _Reader:
                         members.setdefault((dim, int(group)), []).append(start + np.flatnonzero(column == group))
                 start += len(nodes)
             numbers = np.concatenate([part[0] for part in parts])
-            given = np.concatenate([part[2] for part in parts])
-            nodes = positions(given, self.numbers)
+            node_numbers = np.concatenate([part[2] for part in parts])
+            nodes = positions(node_numbers, self.numbers)
             if (nodes < 0).any():
                 row, column = np.argwhere(nodes < 0)[0]
                 raise MeshError(
-                    f"{self.path}: element {numbers[row]} refers to point {given[row, column]}, which is not among its "
-                    "nodes; export the mesh again"
+                    f"{self.path}: element {numbers[row]} refers to point {node_numbers[row, column]}, which is not "
+                    "among its nodes; export the mesh again"
                 )
             blocks.append(CellBlock(kind, nodes, numbers))
             first = start

@@ -112,15 +112,15 @@ def _check_numbers(blocks, rows):
 def _kind_and_nodes(card):
     kinds = _CELLS[card.name]
     texts = [card.text(k) for k in range(3, 3 + max(kinds))]
-    given = sum(map(bool, texts))
+    count = sum(map(bool, texts))
     least = min(kinds)
-    if given == least and all(texts[:least]):
+    if count == least and all(texts[:least]):
         return kinds[least], [card.integer(k) for k in range(3, 3 + least)]
-    if given > least and all(texts[:least]):
+    if count > least and all(texts[:least]):
         # quadratic: a missing mid-side node is allowed there, such cells are refused in any case
         return kinds[max(kinds)], [card.integer(k, card.integer(3)) for k in range(3, 3 + max(kinds))]
     raise MeshError(
-        f"{card.where}: {card.name} {card.text(1)} has {given} of at least {least} nodes; the file may be cut off, "
+        f"{card.where}: {card.name} {card.text(1)} has {count} of at least {least} nodes; the file may be cut off, "
         "export it again"
     )
 
@@ -141,10 +141,10 @@ class _Systems:
     def points(self):
         """Coordinates of all grids in the basic system, (n, 3)."""
         of = np.array([card.integer(2, self.default) for card in self.grids], dtype=np.int64)
-        given = np.array([[card.real(k) for k in (3, 4, 5)] for card in self.grids]).reshape(-1, 3)
+        coordinates = np.array([[card.real(k) for k in (3, 4, 5)] for card in self.grids]).reshape(-1, 3)
         points = np.empty((len(of), 3))
         for system in np.unique(of):
-            points[of == system] = self.to_basic(int(system), given[of == system])
+            points[of == system] = self.to_basic(int(system), coordinates[of == system])
         return points
 
     def to_basic(self, system, coordinates, within=()):

@@ -69,8 +69,8 @@ class _EndsInTime:
 
     def readline(self, *args):
         line = super().readline(*args)
-        self.asked = 0 if line else getattr(self, "asked", 0) + 1
-        if self.asked > _PATIENCE:
+        self.empty_reads = 0 if line else getattr(self, "empty_reads", 0) + 1
+        if self.empty_reads > _PATIENCE:
             raise _EndOfFileError
         return line
 
@@ -97,14 +97,14 @@ def read_through_meshio(path, format_name: str) -> MeshContents:
         If meshio cannot read it, if other cells arrive than the file counts, or if a package is missing.
     """
     path = Path(path)
-    mesh, said = _read(path, format_name)
+    mesh, messages = _read(path, format_name)
     points = np.asarray(mesh.points, dtype=float)
     data = mesh.cell_data
     sets = {name: values for name, values in data.items() if name.startswith("skfem:")}
     contents = MeshContents(points, [CellBlock(block.type, _nodes(block.data)) for block in mesh.cells])
     _compare(path, format_name, contents.count())
     contents.cell_data = {name: np.concatenate(values) for name, values in sets.items()}
-    for line in said:
+    for line in messages:
         (contents.remarks if _HARMLESS.search(line) else contents.warnings).append(line)
     _add_sets(path, mesh, contents, format_name)
     contents.has_end = format_name != "flac3d"
@@ -118,9 +118,9 @@ def _nodes(data):
 
 
 def _read(path, format_name):
-    said = io.StringIO()
+    output = io.StringIO()
     try:
-        with _captured(said):
+        with _captured(output):
             mesh = _opened(path, format_name)
     except ModuleNotFoundError as error:
         raise MeshError(
@@ -131,12 +131,12 @@ def _read(path, format_name):
         raise MeshError(f"{path} ends too early for a {format_name} file; it was cut off, export it again") from error
     except (Exception, SystemExit) as error:
         cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        words = said.getvalue() if isinstance(error, SystemExit) else cause
+        words = output.getvalue() if isinstance(error, SystemExit) else cause
         raise MeshError(
             f"{path} cannot be read as a mesh in {format_name} format ({_first_line(words) or 'no reason given'}); it "
             "may be cut off or of another format: export it again, or as .vtu, .msh, .inp or .bdf"
         ) from error
-    return mesh, [line for line in map(_plain, _paragraphs(said.getvalue())) if line]
+    return mesh, [line for line in map(_plain, _paragraphs(output.getvalue())) if line]
 
 
 def _opened(path, format_name):
@@ -150,11 +150,11 @@ def _opened(path, format_name):
 
 
 @contextlib.contextmanager
-def _captured(said):
-    """Keep what readers print and warn of in ``said``. A file that ends too early is an error, no mere warning."""
+def _captured(output):
+    """Keep what readers print and warn of in ``output``. A file that ends too early is an error, no mere warning."""
     with (
-        contextlib.redirect_stdout(said),
-        contextlib.redirect_stderr(said),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(output),
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
@@ -164,11 +164,11 @@ def _captured(said):
         try:
             yield
         finally:
-            said.writelines(f"{entry.message}\n" for entry in caught)
+            output.writelines(f"{entry.message}\n" for entry in caught)
 
 
 def _paragraphs(text):
-    """What was said, each warning as one line: rich breaks long ones."""
+    """The messages in a text, each warning as one line: rich breaks long ones."""
     return re.split(r"\n(?=Warning:|Info:|\S)", text.strip()) if text.strip() else []
 
 

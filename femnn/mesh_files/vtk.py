@@ -180,8 +180,8 @@ class _Reader:
             # two bits of the first byte tell how many bytes hold the length
             first = int(self.cursor.raw(1, "u1", "strings")[0])
             more = {3: 0, 2: 1, 1: 3, 0: 7}[first >> 6]
-            rest = self.cursor.raw(more, "u1", "strings").tobytes()
-            self.cursor.raw(int.from_bytes(bytes([first & 63]) + rest, "big"), "u1", "strings")
+            following = self.cursor.raw(more, "u1", "strings").tobytes()
+            self.cursor.raw(int.from_bytes(bytes([first & 63]) + following, "big"), "u1", "strings")
 
     def _metadata(self, _):
         while self.cursor.line():

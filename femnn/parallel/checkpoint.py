@@ -34,14 +34,14 @@ def save(path: str | os.PathLike, problem: RankProblem, u: ArrayLike, t: float) 
     """
     distributed, path = problem.distributed, Path(path)
     comm = distributed.comm
-    own = law_states(distributed, problem.problem)
+    laws = law_states(distributed, problem.problem)
     u = np.asarray(u, dtype=float).reshape(-1, 3)[: distributed.n_owned]
     pieces = {"u": (distributed.n_vertices, distributed.vertices[: distributed.n_owned], u)}
-    for number, states in enumerate(own):
+    for number, states in enumerate(laws):
         rows, total = _rows(comm, states)
         pieces[f"counts{number}"] = (states.total, states.owners, states.counts[:, None].astype(float))
         pieces[f"state{number}"] = (total, rows, states.values)
-    header, offsets, size = _header(distributed, pieces, [states.name for states in own], t)
+    header, offsets, size = _header(distributed, pieces, [states.name for states in laws], t)
     temporary = path.with_name(f".{path.name}.partial")
     with together(comm):
         if comm.rank == 0:
@@ -83,13 +83,13 @@ def load(path: str | os.PathLike, problem: RankProblem) -> Restart:
         if comm.rank == 0:
             header = _read_header(Path(path))
     names, shapes, offsets, metadata = comm.bcast(header)
-    own = law_states(distributed, problem.problem)
+    laws = law_states(distributed, problem.problem)
     with together(comm):
-        _check(path, distributed, names, metadata, own)
+        _check(path, distributed, names, metadata, laws)
     u, values = np.zeros((len(distributed.vertices), 3)), []
     with _opened(comm, path) as file:
         u[: distributed.n_owned] = _read(file, offsets["u"], distributed.vertices[: distributed.n_owned], 3)
-        for number, states in enumerate(own):
+        for number, states in enumerate(laws):
             counts = _read(file, offsets[f"counts{number}"], states.owners, 1)[:, 0]
             with together(comm):
                 _check_counts(path, states, counts)
@@ -150,13 +150,13 @@ def _read_header(path):
     return names, shapes, offsets, metadata
 
 
-def _check(path, distributed, names, metadata, own):
+def _check(path, distributed, names, metadata, laws):
     if metadata["mesh"] != distributed.mesh_id:
         raise StateError(
             f"{path} was written for the mesh {metadata['mesh'][:12]}, this one is {distributed.mesh_id[:12]}; a "
             "checkpoint goes with its mesh"
         )
-    expected = [states.name for states in own]
+    expected = [states.name for states in laws]
     if names != expected:
         raise StateError(f"{path} holds {names}, this problem {expected}; a checkpoint goes with its laws")
 

@@ -84,7 +84,7 @@ class DistributedMesh:
         MissingExtraError, MeshError
         """
         comm = world() if comm is None else comm
-        own: Any = None
+        local_mesh: Any = None
         with together(comm):
             if comm.rank == 0:
                 if mesh is None:
@@ -92,14 +92,12 @@ class DistributedMesh:
                 ready = local_meshes(mesh, partition(mesh, comm.size, costs, interfaces), comm.size, interfaces)
         if comm.rank == 0:
             # one at a time: rank 0 never holds two copies of the whole
-            for rank, local_mesh in enumerate(ready):
-                if rank == 0:
-                    own = local_mesh
-                else:
-                    comm.send(local_mesh, dest=rank)
+            local_mesh = next(ready)
+            for rank, other in enumerate(ready, start=1):
+                comm.send(other, dest=rank)
         else:
-            own = comm.recv(source=0)
-        return cls.joined(own, comm)
+            local_mesh = comm.recv(source=0)
+        return cls.joined(local_mesh, comm)
 
     @classmethod
     def read(cls, folder: Any, mesh: Any = None, comm: Any = None) -> "DistributedMesh":
@@ -113,7 +111,7 @@ class DistributedMesh:
         Raises
         ------
         MeshError
-            If the shares of the ranks are not of one mesh and one partition.
+            If the meshes of the ranks are not of one mesh and one partition.
         """
         comm = world() if comm is None else comm
         _check_local_meshes(comm, local_mesh)
@@ -168,8 +166,8 @@ class DistributedMesh:
 
     def dot(self, a: np.ndarray, b: np.ndarray) -> float:
         """Inner product of two vectors over the whole mesh; collective."""
-        own = 3 * self.n_owned
-        return float(self.comm.allreduce(float(a[:own] @ b[:own])))
+        n_own = 3 * self.n_owned
+        return float(self.comm.allreduce(float(a[:n_own] @ b[:n_own])))
 
     def prescribed(self, fixed: Any, values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Prescribed values and mask (n_dofs,) as :func:`femnn.solve` takes them; the owner's value wins.
@@ -180,7 +178,7 @@ class DistributedMesh:
             On all ranks, if ranks that share a degree of freedom do not agree whether it is prescribed; collective.
         """
         with together(self.comm):
-            given, is_fixed = prescribe(self.n_dofs, fixed, values)
+            prescribed, is_fixed = prescribe(self.n_dofs, fixed, values)
         differ = np.flatnonzero(self.update(is_fixed) != is_fixed)
         with together(self.comm):
             if len(differ):
@@ -189,7 +187,7 @@ class DistributedMesh:
                     "rank and free on another that shares them; select them by coordinates or with "
                     "DistributedMesh.dofs_on(name)"
                 )
-        return self.update(given), is_fixed
+        return self.update(prescribed), is_fixed
 
     def vertices_on(self, name: str) -> np.ndarray:
         """Vertices (local numbers) on a named boundary, those included that touch it on other ranks; collective."""
@@ -211,8 +209,8 @@ class DistributedMesh:
 
     def gathered(self, vector: ArrayLike) -> np.ndarray | None:
         """The vector in the order of the whole mesh, (3 n_vertices,), on rank 0; None on others; collective."""
-        own = np.asarray(vector, dtype=float).reshape(len(self.vertices), 3)[: self.n_owned]
-        parts = self.comm.gather((self.vertices[: self.n_owned], own))
+        owned = np.asarray(vector, dtype=float).reshape(len(self.vertices), 3)[: self.n_owned]
+        parts = self.comm.gather((self.vertices[: self.n_owned], owned))
         if parts is None:
             return None
         whole = np.zeros((self.n_vertices, 3))
@@ -222,14 +220,14 @@ class DistributedMesh:
 
 
 def _check_local_meshes(comm, local_mesh):
-    found = comm.allgather((local_mesh.mesh_id, local_mesh.n_cells, local_mesh.n_vertices, len(local_mesh.cells)))
-    for rank, theirs in enumerate(found):
-        if theirs[:3] != found[0][:3]:
+    meshes = comm.allgather((local_mesh.mesh_id, local_mesh.n_cells, local_mesh.n_vertices, len(local_mesh.cells)))
+    for rank, theirs in enumerate(meshes):
+        if theirs[:3] != meshes[0][:3]:
             raise MeshError(
-                f"ranks 0 and {rank} have parts of different meshes: {found[0][1]} cells with fingerprint "
-                f"{found[0][0][:12]}, {theirs[1]} with {theirs[0][:12]}; partition one mesh for all ranks"
+                f"ranks 0 and {rank} have parts of different meshes: {meshes[0][1]} cells with fingerprint "
+                f"{meshes[0][0][:12]}, {theirs[1]} with {theirs[0][:12]}; partition one mesh for all ranks"
             )
-    total = sum(theirs[3] for theirs in found)
+    total = sum(theirs[3] for theirs in meshes)
     if total != local_mesh.n_cells:
         raise MeshError(
             f"the meshes of {comm.size} ranks have {total} cells together, the whole {local_mesh.n_cells}; partition "

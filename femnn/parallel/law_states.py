@@ -65,8 +65,8 @@ def restore(distributed, problem, values):
         return
     problem.rollback()
     problem.states = [
-        type(state)(np.ascontiguousarray(own[:, :-1]), state.law, own[:, -1] > 0.5)
-        for own, state in zip(values, problem.states, strict=True)
+        type(state)(np.ascontiguousarray(columns[:, :-1]), state.law, columns[:, -1] > 0.5)
+        for columns, state in zip(values, problem.states, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""What one rank gets of a mesh: its own cells in the numbers of the whole, before it knows of the other ranks."""
+"""The part of a mesh that one rank gets: its own cells in the numbers of the whole, before it knows of other ranks."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -60,7 +60,7 @@ def fingerprint(mesh: Any) -> str:
 def local_meshes(
     mesh: Any, part: np.ndarray, ranks: int, interfaces: Sequence[Interface] = (), mesh_id: str | None = None
 ) -> Iterator[LocalMesh]:
-    """Yield the Share of each rank, one after another.
+    """Yield the :class:`LocalMesh` of each rank, one after another.
 
     Parameters
     ----------
@@ -81,16 +81,16 @@ def local_meshes(
         cells = np.flatnonzero(part == rank)
         pairs = [np.flatnonzero(part[mesh.f2t[0, interface.minus]] == rank) for interface in interfaces]
         sides = [
-            (own, interface.minus_vertices[own].astype(np.int64), interface.plus_vertices[own].astype(np.int64))
-            for own, interface in zip(pairs, interfaces, strict=True)
+            (kept, interface.minus_vertices[kept].astype(np.int64), interface.plus_vertices[kept].astype(np.int64))
+            for kept, interface in zip(pairs, interfaces, strict=True)
         ]
-        own = mesh.t[:, cells]
-        vertices = np.unique(np.concatenate([own.ravel(), *(plus.ravel() for _, _, plus in sides)]))
+        corners = mesh.t[:, cells]
+        vertices = np.unique(np.concatenate([corners.ravel(), *(plus.ravel() for _, _, plus in sides)]))
         yield LocalMesh(
             cells,
             vertices.astype(np.int64),
             np.ascontiguousarray(mesh.p[:, vertices], dtype=float),
-            np.searchsorted(vertices, own).astype(np.int32),
+            np.searchsorted(vertices, corners).astype(np.int32),
             mesh.nelements,
             mesh.nvertices,
             mesh_id,

@@ -47,7 +47,7 @@ class RankMatrix:
         return self.petsc.getSize()
 
     def is_finite(self) -> bool:
-        """Whether all entries are; collective."""
+        """True if all entries are finite; collective."""
         return bool(np.isfinite(self.petsc.norm()))
 
     def __matmul__(self, vector: np.ndarray) -> np.ndarray:
@@ -79,26 +79,26 @@ def assemble_elasticity(
     return RankMatrix.of(distributed, assemble_own_cells(distributed.mesh, rule, *args, **options), rows)
 
 
-def _blocks_of(own, n):
+def _blocks_of(matrix, n):
     """Neighbours of each node in a CSR matrix of full blocks."""
-    if own.shape != (3 * n, 3 * n):
+    if matrix.shape != (3 * n, 3 * n):
         raise ParameterError(
-            f"the matrix has shape {own.shape}, the mesh {n} vertices; assemble it on distributed.mesh"
+            f"the matrix has shape {matrix.shape}, the mesh {n} vertices; assemble it on distributed.mesh"
         )
-    widths = np.diff(own.indptr)
+    widths = np.diff(matrix.indptr)
     first = widths[::3]
     if (widths.reshape(-1, 3) != first[:, None]).any() or (first % 3).any():
         raise ParameterError("the matrix has no full blocks of 3 by 3; keep the zeros that assembly stores")
     starts = np.zeros(n + 1, dtype=np.int64)
     np.cumsum(first // 3, out=starts[1:])
     neighbours = np.empty(starts[-1], dtype=np.int32)
-    _read_blocks(own.indptr, own.indices, starts, neighbours)
+    _read_blocks(matrix.indptr, matrix.indices, starts, neighbours)
     return starts, neighbours
 
 
 @dataclass
 class Rows:
-    """Where the blocks of a rank's cells go: to its own rows and to those of other ranks.
+    """Destinations of the blocks of a rank's cells: its own rows and those of other ranks.
 
     A block of a row has a code: the place of its column among the own vertices, or ``n_owned`` + the number of its
     column in the whole system. ``codes`` ascend in each row, so that own columns come first.
@@ -108,8 +108,8 @@ class Rows:
     sources: tuple  # starts (k + 1,) and neighbours of the blocks that own cells give to each vertex
     starts: np.ndarray
     codes: np.ndarray
-    own: np.ndarray  # where the blocks with own columns start, (n_owned + 1,)
-    other: np.ndarray  # and the others
+    own_starts: np.ndarray  # where the blocks with own columns start, (n_owned + 1,)
+    other_starts: np.ndarray  # and the others
     received: list  # (rank, rows, starts, places) of what others send
 
     @classmethod
@@ -123,11 +123,11 @@ class Rows:
         for rank, run in exchange.ghosts:
             begin, end = starts[run.start], starts[run.stop]
             sent[rank] = (np.diff(starts[run.start : run.stop + 1]), numbers[neighbours[begin:end]])
-        asked = comm.alltoall(sent)
+        answers = comm.alltoall(sent)
         total = comm.allreduce(n)
         received, keys = [], [np.empty(0, dtype=np.int64)]
         for rank, mirrored in exchange.mirrors:
-            widths, columns = asked[rank]
+            widths, columns = answers[rank]
             here = (columns >= first) & (columns < first + n)
             codes = np.where(here, columns - first, n + columns)
             rows = np.repeat(mirrored, widths)
@@ -137,12 +137,12 @@ class Rows:
         rows, codes = extra // (n + total), extra % (n + total)
         extra_starts = np.searchsorted(rows, np.arange(n + 1))
         merged_starts, merged = _merge(starts, neighbours, numbers, n, extra_starts, codes)
-        own, other = _split(merged_starts, merged, n)
+        own_starts, other_starts = _split(merged_starts, merged, n)
         places = [
             (rank, mirrored, where, _places(merged_starts, merged, rows, codes))
             for rank, mirrored, where, rows, codes in received
         ]
-        return cls(distributed, (starts, neighbours), merged_starts, merged, own, other, places)
+        return cls(distributed, (starts, neighbours), merged_starts, merged, own_starts, other_starts, places)
 
     def filled(self, data: np.ndarray) -> Any:
         """The PETSc matrix with the values ``data`` of the own cells and of all others; collective."""
@@ -155,8 +155,8 @@ class Rows:
             buffer = np.empty(9 * where[-1])
             requests.append(comm.Irecv(buffer, source=rank))
             buffers.append((mirrored, where, places, buffer))
-        inner, outer = np.zeros(9 * self.own[-1]), np.zeros(9 * self.other[-1])
-        target = (self.starts, self.own, self.other, inner, outer)
+        inner, outer = np.zeros(9 * self.own_starts[-1]), np.zeros(9 * self.other_starts[-1])
+        target = (self.starts, self.own_starts, self.other_starts, inner, outer)
         _add_own(starts, neighbours, self.distributed.numbers, exchange.n_owned, data, self.codes, *target)
         for request in requests:
             request.Wait()
@@ -164,9 +164,9 @@ class Rows:
             _add_received(mirrored, where, places, buffer, *target)
         n = exchange.n_owned
         is_own = self.codes < n
-        sides = [(*_expanded(self.own, self.codes[is_own]), inner)]
+        sides = [(*_expanded(self.own_starts, self.codes[is_own]), inner)]
         if comm.size > 1:
-            sides.append((*_expanded(self.other, self.codes[~is_own] - n), outer))
+            sides.append((*_expanded(self.other_starts, self.codes[~is_own] - n), outer))
         sizes = ((3 * n, None), (3 * n, None))
         csr = sides[0] if comm.size == 1 else tuple(sides)
         matrix = petsc().Mat().createAIJWithArrays(sizes, csr, bsize=3, comm=comm)
@@ -206,26 +206,26 @@ def _merge(starts, neighbours, numbers, n, extra_starts, extra):
     for row in range(n):
         s, x = starts[row], extra_starts[row]
         while s < starts[row + 1] or x < extra_starts[row + 1]:
-            own = _code(neighbours[s], numbers, n) if s < starts[row + 1] else np.iinfo(np.int64).max
+            code = _code(neighbours[s], numbers, n) if s < starts[row + 1] else np.iinfo(np.int64).max
             other = extra[x] if x < extra_starts[row + 1] else np.iinfo(np.int64).max
-            merged[end] = min(own, other)
+            merged[end] = min(code, other)
             end += 1
-            s += own <= other
-            x += other <= own
+            s += code <= other
+            x += other <= code
         merged_starts[row + 1] = end
     return merged_starts, merged[:end].copy()
 
 
 @njit(cache=True)
 def _split(starts, codes, n):
-    own, other = np.zeros(n + 1, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
+    own_starts, other_starts = np.zeros(n + 1, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
     for row in range(n):
         count = 0
         for s in range(starts[row], starts[row + 1]):
             count += codes[s] < n
-        own[row + 1] = own[row] + count
-        other[row + 1] = other[row] + starts[row + 1] - starts[row] - count
-    return own, other
+        own_starts[row + 1] = own_starts[row] + count
+        other_starts[row + 1] = other_starts[row] + starts[row + 1] - starts[row] - count
+    return own_starts, other_starts
 
 
 @njit(cache=True)
@@ -249,37 +249,37 @@ def _fill_columns(starts, columns, indices):
 
 
 @njit(cache=True, inline="always")
-def _add_block(row, place, source, width, data, own, other, inner, outer):
+def _add_block(row, place, source, width, data, own_starts, other_starts, inner, outer):
     """Add the block whose first value is ``data[source]`` in rows of ``3 width`` values."""
-    count = own[row + 1] - own[row]
+    count = own_starts[row + 1] - own_starts[row]
     if place < count:
-        target, step = 9 * own[row] + 3 * place, 3 * count
+        target, step = 9 * own_starts[row] + 3 * place, 3 * count
         for i in range(3):
             for j in range(3):
                 inner[target + i * step + j] += data[source + i * 3 * width + j]
     else:
-        step = 3 * (other[row + 1] - other[row])
-        target = 9 * other[row] + 3 * (place - count)
+        step = 3 * (other_starts[row + 1] - other_starts[row])
+        target = 9 * other_starts[row] + 3 * (place - count)
         for i in range(3):
             for j in range(3):
                 outer[target + i * step + j] += data[source + i * 3 * width + j]
 
 
 @njit(cache=True, parallel=True)
-def _add_own(starts, neighbours, numbers, n, data, codes, merged_starts, own, other, inner, outer):
+def _add_own(starts, neighbours, numbers, n, data, codes, merged_starts, own_starts, other_starts, inner, outer):
     for row in prange(n):
         place, width = 0, starts[row + 1] - starts[row]
         for s in range(width):
             code = _code(neighbours[starts[row] + s], numbers, n)
             while codes[merged_starts[row] + place] != code:
                 place += 1
-            _add_block(row, place, 9 * starts[row] + 3 * s, width, data, own, other, inner, outer)
+            _add_block(row, place, 9 * starts[row] + 3 * s, width, data, own_starts, other_starts, inner, outer)
 
 
 @njit(cache=True)
-def _add_received(rows, where, places, data, merged_starts, own, other, inner, outer):
+def _add_received(rows, where, places, data, merged_starts, own_starts, other_starts, inner, outer):
     for i in range(len(rows)):
         width = where[i + 1] - where[i]
         for s in range(width):
             source = 9 * where[i] + 3 * s
-            _add_block(rows[i], places[where[i] + s], source, width, data, own, other, inner, outer)
+            _add_block(rows[i], places[where[i] + s], source, width, data, own_starts, other_starts, inner, outer)

@@ -74,12 +74,12 @@ def partition(
         raise MissingExtraError("partitions need pymetis: pip install 'femnn[mpi]'") from error
     starts, neighbours = _graph(mesh, interfaces)
     dtype = pymetis.zero_copy_dtype()
-    found = pymetis.part_graph(
+    result = pymetis.part_graph(
         int(ranks),
         pymetis.CSRAdjacency(starts.astype(dtype), neighbours.astype(dtype)),
         vweights=costs.astype(dtype),
     )
-    part = np.asarray(found[1], dtype=np.int32)
+    part = np.asarray(result[1], dtype=np.int32)
     if len(np.unique(part)) < ranks:
         # a handful of cells: METIS may leave a rank without any
         return np.minimum(np.arange(n) * ranks // n, ranks - 1).astype(np.int32)
@@ -87,7 +87,7 @@ def partition(
 
 
 def imbalance(part: np.ndarray, costs: np.ndarray, ranks: int) -> float:
-    """How much more than the mean the busiest rank has: 0.05 is 5 %."""
+    """Excess of the busiest rank over the mean: 0.05 is 5 %."""
     loads = np.bincount(part, weights=costs, minlength=ranks)
     return float(loads.max() / loads.mean() - 1.0)
 

@@ -21,11 +21,11 @@ def file_name(rank, ranks):
 
 def digest(path: str | Path) -> str:
     """Fingerprint of a file, read piece by piece."""
-    found = hashlib.sha256()
+    sha = hashlib.sha256()
     with open(path, "rb") as file:
         while piece := file.read(2**24):
-            found.update(piece)
-    return found.hexdigest()
+            sha.update(piece)
+    return sha.hexdigest()
 
 
 def write_local_mesh(folder: str | Path, rank: int, ranks: int, local_mesh: LocalMesh, source: str = "") -> Path:

@@ -56,7 +56,7 @@ def petsc() -> Any:
 
 @contextlib.contextmanager
 def together(comm: Any) -> Iterator[None]:
-    """What one rank raises in the block, all raise when they leave it: no rank waits for one that has given up.
+    """Raise on all ranks, when they leave the block, what one raises in it: no rank waits for one that has given up.
 
     The block must not communicate. The others get the error of the lowest rank that has one, or a :class:`FemnnError`
     with its words where it cannot be sent.

@@ -88,31 +88,31 @@ def solve(
     started = time.perf_counter()
     distributed = K.distributed
     one_of("method", method, METHODS)
-    given, is_fixed = distributed.prescribed(fixed, values)
-    own = 3 * distributed.n_owned
+    prescribed, is_fixed = distributed.prescribed(fixed, values)
+    n_own = 3 * distributed.n_owned
     matrix = K.petsc if overwrite else K.petsc.copy()
     x, b = matrix.createVecs()
-    x.setArray(np.where(is_fixed, given, 0.0)[:own])
-    b.setArray(vector(f, distributed.n_dofs, "f")[:own])
-    rows = (3 * distributed.numbers[:, None] + np.arange(3)).ravel()[:own][is_fixed[:own]]
+    x.setArray(np.where(is_fixed, prescribed, 0.0)[:n_own])
+    b.setArray(vector(f, distributed.n_dofs, "f")[:n_own])
+    rows = (3 * distributed.numbers[:, None] + np.arange(3)).ravel()[:n_own][is_fixed[:n_own]]
     matrix.zeroRowsColumns(rows.astype(petsc().IntType), 1.0, x, b)
     scale = _free_norm(distributed, b, is_fixed)
     residuals = (
         [0.0] if scale == 0.0 else _iterated(distributed, matrix, x, b, is_fixed, method, rtol * scale, max_iterations)
     )
     relative = tuple(float(norm / (scale or 1.0)) for norm in residuals)
-    found = K.vector(x)
-    n_free = distributed.comm.allreduce(int((~is_fixed[:own]).sum()))
+    solution = K.vector(x)
+    n_free = distributed.comm.allreduce(int((~is_fixed[:n_own]).sum()))
     seconds = time.perf_counter() - started
     if not relative[-1] <= rtol:
         raise ConvergenceError(
             f"{method} stopped at a relative residual of {relative[-1]:.1e} after {len(relative) - 1} iterations, "
             f"the target is {rtol:.1e}; hold every part of the structure, raise rtol or max_iterations, or pass "
             "method='mumps' where the matrix is not positive definite",
-            found,
+            solution,
             np.array(relative),
         )
-    return RankSolution(found, method, len(relative) - 1, relative[-1], relative, seconds, n_free)
+    return RankSolution(solution, method, len(relative) - 1, relative[-1], relative, seconds, n_free)
 
 
 def _iterated(distributed, matrix, x, b, is_fixed, method, enough, most):
@@ -141,13 +141,13 @@ def _iterated(distributed, matrix, x, b, is_fixed, method, enough, most):
 def _products(ranks):
     """Coarse matrices without the product in between, which takes more memory than the matrix; no prefix reaches it."""
     options = petsc().Options()
-    given = ranks == 1 or options.hasName(_PRODUCT[0])
-    if not given:
+    is_set = ranks == 1 or options.hasName(_PRODUCT[0])
+    if not is_set:
         options[_PRODUCT[0]] = _PRODUCT[1]
     try:
         yield
     finally:
-        if not given:
+        if not is_set:
             options.delValue(_PRODUCT[0])
 
 
@@ -185,6 +185,6 @@ def _rigid_body_modes(distributed, matrix):
 
 
 def _free_norm(distributed, vec, is_fixed):
-    own = vec.getArray(readonly=True)
-    free = own[~is_fixed[: len(own)]]
+    values = vec.getArray(readonly=True)
+    free = values[~is_fixed[: len(values)]]
     return float(np.sqrt(distributed.comm.allreduce(float(free @ free))))

@@ -47,13 +47,13 @@ def subdivided(coarse: MeshHex, part: np.ndarray, rank: int, n: int) -> LocalMes
     cells = np.flatnonzero(part == rank)
     names = _names(coarse, cells, n)
     vertices, first, inverse = np.unique(names, return_index=True, return_inverse=True)
-    own, place = np.divmod(first, (n + 1) ** 3)
+    cell, place = np.divmod(first, (n + 1) ** 3)
     points = np.empty((3, len(vertices)))
     corners = hexahedra(coarse)[cells]
     values = shape_functions(_lattice(n).T / n)
     for start in range(0, len(vertices), 100_000):
         chunk = slice(start, start + 100_000)
-        points[:, chunk] = np.einsum("av,vai->iv", values[:, place[chunk]], corners[own[chunk]])
+        points[:, chunk] = np.einsum("av,vai->iv", values[:, place[chunk]], corners[cell[chunk]])
     local = inverse.reshape(names.shape)[:, _fine_cells(n)].reshape(-1, 8).T
     return LocalMesh(
         (cells[:, None] * n**3 + np.arange(n**3)).ravel(),
@@ -147,18 +147,18 @@ def _axes(vertices, around):
 
 def _boundaries(coarse, cells, names, n):
     """Corners (c, 4) of the fine facets on each named boundary that belong to the coarse ``cells``."""
-    found = {}
+    boundaries = {}
     places = np.array(list(product(range(n), repeat=2)))
     for name, facets in (coarse.boundaries or {}).items():
         on_boundary = np.zeros(coarse.nfacets, dtype=bool)
         on_boundary[np.asarray(facets)] = True
         corners = [np.empty((0, 4), dtype=np.int64)]
         for local, around in enumerate(np.array(RefHex.facets)):
-            own = np.flatnonzero(on_boundary[coarse.t2f[local, cells]])
+            on_facet = np.flatnonzero(on_boundary[coarse.t2f[local, cells]])
             origin = _CORNERS[around[0]]
             first, second = _CORNERS[around[1]] - origin, _CORNERS[around[3]] - origin
             square = [places + shift for shift in ((0, 0), (1, 0), (1, 1), (0, 1))]
             lattice = [_flat(n * origin + p[:, :1] * first + p[:, 1:] * second, n) for p in square]
-            corners.append(names[own][:, np.stack(lattice, axis=1)].reshape(-1, 4))
-        found[name] = np.concatenate(corners)
-    return found
+            corners.append(names[on_facet][:, np.stack(lattice, axis=1)].reshape(-1, 4))
+        boundaries[name] = np.concatenate(corners)
+    return boundaries

@@ -1,4 +1,4 @@
-"""What holds, loads, drains and feeds a porous body: by named boundary, constant or changing with place and time."""
+"""Supports, loads, drains and feeds of a porous body: by named boundary, constant or changing with place and time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -17,7 +17,7 @@ _SAME_BIOT = 1e-3
 
 
 class PoroelasticConstants(NamedTuple):
-    """What the equations need, one number an element; s pore systems.
+    """Coefficients of the equations, one number an element; s pore systems.
 
     Attributes
     ----------

@@ -21,7 +21,7 @@ _SIGNATURE = types.void(_VECTOR, _VECTOR, _VECTOR, _VECTOR, _MATRIX, _VECTOR)
 
 
 class ConstitutiveLaw(Protocol):
-    """What :class:`femnn.Solid` asks of a law: a pure update, vectorised over points, in NumPy, torch or anything else.
+    """The contract of a law for :class:`femnn.Solid`: a pure update, vectorised over points, in NumPy, torch or else.
 
     Attributes
     ----------

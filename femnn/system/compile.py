@@ -85,7 +85,7 @@ class _ParallelKernel(_Kernel):
 
 
 def _layer() -> str:
-    """Where Numba's threads come from."""
+    """Library that Numba's threads come from."""
     try:
         return numba.threading_layer()
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is installed here: versions, extras, and whether compiled code can be kept."""
+"""The installation: versions, extras, and the folder that keeps compiled code."""
 
 import platform
 import re
@@ -21,12 +21,12 @@ def versions() -> dict[str, str | None]:
 
 def extras() -> dict[str, dict[str, str | None]]:
     """For each extra of femnn the versions of its packages; None where one is missing."""
-    found: dict[str, dict[str, str | None]] = {}
+    packages: dict[str, dict[str, str | None]] = {}
     for text in metadata.requires("femnn") or ():
         match = _REQUIREMENT.match(text)
         if match and match["package"] != "femnn":
-            found.setdefault(match["extra"], {})[match["package"]] = _version(match["package"])
-    return found
+            packages.setdefault(match["extra"], {})[match["package"]] = _version(match["package"])
+    return packages
 
 
 def threads() -> dict[str, str | int]:

@@ -201,7 +201,7 @@ def fingerprint(function: Callable, key: str, arguments: Mapping[str, Any], vers
 
 
 def _described(value):
-    """What JSON does not know, in terms of what it knows."""
+    """A value that JSON does not know, in terms of those that it knows."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:

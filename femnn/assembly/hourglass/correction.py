@@ -221,8 +221,8 @@ class HourglassCorrection:
     def _element_changes(self, form, x, numbers, rows):
         changes, orders, _ = self._predict(x)
         result = np.empty((len(x), 24, 24))
-        own, size = in_own_units(x)
-        element_stiffness(form, own, orders, changes, _places(), numbers, rows, result)
+        vertices, size = in_own_units(x)
+        element_stiffness(form, vertices, orders, changes, _places(), numbers, rows, result)
         result *= size[:, None, None]
         # from the component-major rows of assembly to the node-major rows of femnn.integration.kernels
         return result.reshape(-1, 3, 8, 3, 8).transpose(0, 2, 1, 4, 3).reshape(-1, 24, 24)

@@ -45,7 +45,7 @@ class CellEquilibrium:
         self._places = self._pattern()
 
     def forces(self, x):
-        """What blocks and their first stress exert on jumps and macro-separation (n,), N per metre of thickness."""
+        """Forces of blocks and their first stress on jumps and macro-separation (n,), N per metre of thickness."""
         return self._blocks.stiffness @ x + self._blocks.force
 
     def reach(self, separation, state, spring):
@@ -85,7 +85,7 @@ class CellEquilibrium:
         return CellResponse(self.forces(x)[-2:] / width, self.homogenised(follow), new, tried, len(norms) - 1, 0)
 
     def _begun(self, separation, state, spring):
-        """Where the search for an equilibrium begins: jumps follow as they did before."""
+        """Start of the search for an equilibrium: jumps follow as they did before."""
         step = separation - state.separation
         if spring is not None:
             # the spring acts on the unknown behind the jumps
@@ -118,9 +118,9 @@ class CellEquilibrium:
         """Stiffness (n, n) of blocks and cracks."""
         rows, entries = self._places
         n = self._n
-        own = np.bincount(rows, self._elements.blocks(tangent).ravel()[entries], minlength=n * n)
+        of_cracks = np.bincount(rows, self._elements.blocks(tangent).ravel()[entries], minlength=n * n)
         matrix = self._blocks.stiffness.copy()
-        matrix[:n, :n] += own.reshape(n, n)
+        matrix[:n, :n] += of_cracks.reshape(n, n)
         return matrix
 
     def homogenised(self, follow):
@@ -129,7 +129,7 @@ class CellEquilibrium:
         return (stiffness[:, -2:] + stiffness[:, :-2] @ follow) / self._width
 
     def _following(self, matrix):
-        """How the jumps follow the macro-separation, (n_jumps, 2)."""
+        """Derivative (n_jumps, 2) of the jumps by the macro-separation."""
         matrix, right = matrix[:-2, :-2], -matrix[:-2, -2:]
         follow = self._solved(matrix, right)
         # what holds loose blocks in place is no part of the tangent
@@ -147,7 +147,7 @@ class CellEquilibrium:
         return solution
 
     def _pattern(self):
-        """Where entries of the elements' matrices go in that of the jumps, and which do."""
+        """Places in the matrix of the jumps of entries of the elements' matrices, and which entries go there."""
         jumps = self._blocks.jump_of_dof
         rows = np.repeat(jumps[self._elements.dofs], self._elements.dofs.shape[1], axis=1).ravel()
         columns = np.tile(jumps[self._elements.dofs], self._elements.dofs.shape[1]).ravel()

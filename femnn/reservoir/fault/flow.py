@@ -1,4 +1,4 @@
-"""What flows across a sealing fault: the transmissivity of its core, k/a, as the core opens, slides or loosens.
+"""Flow across a sealing fault: the transmissivity of its core, k/a, as the core opens, slides or loosens.
 
 Per area and pore system the flow from the minus to the plus side is q = k/(μ a) (p⁻ − p⁺), with the permeability k of
 the core across itself, its thickness a and the fluid's viscosity μ. A core answers

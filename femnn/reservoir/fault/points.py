@@ -91,7 +91,7 @@ class Fault:
 
 
 class PointResponse(NamedTuple):
-    """What the points of a fault answer; a generalised strain is (δ, p⁻ of each system, p⁺ of each system).
+    """Response of the points of a fault; a generalised strain is (δ, p⁻ of each system, p⁺ of each system).
 
     Attributes
     ----------
@@ -267,7 +267,7 @@ class FaultPoints:
                 yield value / self._viscosity, slope / self._viscosity[:, None]
 
     def _predicted(self, change, state):
-        """What the law predicts beside the traction, by name, with central differences for derivatives."""
+        """Predictions of the law beside the traction, by name, with central differences for derivatives."""
         microstructure = getattr(self.law, "microstructure", None)
         if microstructure is None or not microstructure.predicted:
             return {}

@@ -95,7 +95,7 @@ class FaultBalance(NamedTuple):
 
 
 class FaultFields(NamedTuple):
-    """What a state is like in the fault; points of all facets one after the other.
+    """Fields of a state in the fault; points of all facets one after the other.
 
     Attributes
     ----------
@@ -382,7 +382,7 @@ class FaultedReservoir:
             raise Diverged(f"nothing holds the body any more: {error}") from error
 
     def _size(self, x, factor):
-        """What residuals are measured by: stresses in situ, and all that is summed up in a residual."""
+        """Scales of the residuals: stresses in situ, and all that is summed up in a residual."""
         scale = factor.scale
         in_situ = np.zeros((self.points.points, self.points.operator.shape[0] // self.points.points))
         in_situ[:, :3] = np.abs(self.points.traction) * self.points.dx[:, None]

@@ -11,7 +11,7 @@ _GAIN = 0.5
 
 
 class Iteration(NamedTuple):
-    """How an iteration went.
+    """Result of an iteration.
 
     Attributes
     ----------
@@ -56,9 +56,9 @@ def conjugate_gradients(
     residuals, converged = [1.0], False
     if scale == 0.0:
         return Iteration(x, [0.0], True, "")
-    rest = most
+    remaining = most
     while True:
-        step, norms, failure = _recurrence(matrix, left, precondition, rtol * scale, rest)
+        step, norms, failure = _recurrence(matrix, left, precondition, rtol * scale, remaining)
         residuals += [norm / scale for norm in norms]
         tried = x + step
         missed = b - matrix @ tried
@@ -70,8 +70,8 @@ def conjugate_gradients(
             return Iteration(x, residuals, False, failure)
         converged = converged or residuals[-1] <= rtol
         # what the first start did not need, no later one is given
-        rest = min(most + 1 - len(residuals), len(norms))
-        if least <= rtol or not converged or not gained or failure or rest < 1:
+        remaining = min(most + 1 - len(residuals), len(norms))
+        if least <= rtol or not converged or not gained or failure or remaining < 1:
             return Iteration(x, residuals, converged, "")
 
 

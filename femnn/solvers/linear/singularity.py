@@ -114,14 +114,14 @@ def raise_singular(dofs: np.ndarray) -> NoReturn:
 
 
 def _parts(matrix, components):
-    """How many connected parts there are, and the one of each row."""
+    """Number of connected parts, and the part of each row."""
     pattern = csr_array((np.ones(len(matrix.indices), dtype=bool), matrix.indices, matrix.indptr))
     n_parts, part = connected_components(pattern, directed=False)
     return n_parts, np.repeat(part, components)
 
 
 def _without_force(energy, scale):
-    """How many independent combinations of the modes cost nothing."""
+    """Number of independent combinations of the modes that cost no energy."""
     sizes, directions = np.linalg.eigh(scale)
     independent = sizes > 1e-12 * sizes[-1]
     sizes, directions = sizes[independent], directions[:, independent]

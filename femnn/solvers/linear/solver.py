@@ -137,13 +137,13 @@ def solve(
     notes = []
     converged, failure = True, ""
     if not len(system.free):
-        found, residuals = np.zeros(0), [0.0]
+        unknowns, residuals = np.zeros(0), [0.0]
     elif method == "splu":
-        found, residuals = factored(system, modes, components, rtol)
+        unknowns, residuals = factored(system, modes, components, rtol)
     else:
         most = max_iterations or _MOST_ITERATIONS[method]
-        found, residuals, converged, failure = _iterated(system, modes, components, method, rtol, most)
-    x = system.completed(found)
+        unknowns, residuals, converged, failure = _iterated(system, modes, components, method, rtol, most)
+    x = system.completed(unknowns)
     residual = system.relative_residual(x)
     exact = residual <= rtol or (converged and system.is_solved_to_rounding(x))
     if not exact and method != "splu" and (automatic or len(system.free) <= FEW):
@@ -229,7 +229,7 @@ def _refusal_of_factors(system):
 
 
 def _missed(method, failure, residual, rtol, iterations, points):
-    """What to say of a solution that misses the tolerance."""
+    """Message about a solution that misses the tolerance."""
     message = (
         f"{method} stopped at a relative residual of {residual:.1e} after {iterations} iterations, asked for {rtol:.1e}"
     )

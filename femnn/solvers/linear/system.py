@@ -68,7 +68,7 @@ class LinearSystem:
         """
         matrix = _matrix(matrix)
         n = matrix.shape[0]
-        given, is_fixed = prescribe(n, fixed, values)
+        prescribed, is_fixed = prescribe(n, fixed, values)
         force = np.where(is_fixed, 0.0, vector(force, n, "f"))
         size, scaling = _exponent(matrix.data), 0
         if abs(size) > _MOST_EXPONENT:
@@ -77,11 +77,11 @@ class LinearSystem:
         candidates = []
         if force.any():
             candidates.append(_exponent(force) - scaling - size)
-        if given.any():
-            candidates.append(_exponent(given))
+        if prescribed.any():
+            candidates.append(_exponent(prescribed))
         exponent = max(candidates, default=0)
         force = np.ldexp(force, -scaling - exponent)
-        system = cls(matrix, force, np.flatnonzero(~is_fixed), np.ldexp(given, -exponent), given, exponent)
+        system = cls(matrix, force, np.flatnonzero(~is_fixed), np.ldexp(prescribed, -exponent), prescribed, exponent)
         system._check_rows()
         return system
 
@@ -101,7 +101,7 @@ class LinearSystem:
 
     @cached_property
     def is_symmetric(self) -> bool:
-        """Whether K is symmetric, to 1e-9 of the diagonal of each row or to rounding, seen on a random vector."""
+        """True if K is symmetric, to 1e-9 of the diagonal of each row or to rounding, seen on a random vector."""
         probe = np.zeros(len(self.force))
         probe[self.free] = np.random.default_rng(0).uniform(0.5, 1.0, len(self.free))
         difference = np.abs(self.matrix @ probe - self.matrix.T @ probe)[self.free]
@@ -111,7 +111,7 @@ class LinearSystem:
 
     @cached_property
     def is_positive(self) -> bool:
-        """Whether the diagonal is positive, as that of a positive definite matrix must be."""
+        """True if the diagonal is positive, as that of a positive definite matrix must be."""
         return bool((self.diagonal[self.free] > 0.0).all())
 
     def condensed(self) -> csr_array:
@@ -175,7 +175,7 @@ class LinearSystem:
         return float(np.linalg.norm(missed) / (np.linalg.norm(self.right_side) or 1.0))
 
     def is_solved_to_rounding(self, x: np.ndarray) -> bool:
-        """Whether x' solves a system that differs from this one by a few units in the last place of each entry.
+        """True if x' solves a system that differs from this one by a few units in the last place of each entry.
 
         W. Oettli, W. Prager, Numerische Mathematik 6 (1964) 405-409, in norms.
         """

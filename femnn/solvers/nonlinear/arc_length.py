@@ -192,7 +192,7 @@ class ArcPath:
         return Step(float(t0 + dt), point.x, force, iterations, tuple(errors), heading=ahead)
 
     def _ahead(self, tangent, heading):
-        """Where to look first: the increments of displacement and λ, and the length of the step.
+        """First guess of a step: the increments of displacement and λ, and its length.
 
         A law with memory answers to the last state itself as if it unloaded, so its tangent there leads nowhere: the
         last step shows the way, but for the first.

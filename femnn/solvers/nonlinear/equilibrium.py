@@ -44,7 +44,7 @@ class Limits:
 
 @dataclass(eq=False, repr=False)
 class Equilibrium:
-    """What keeps a structure in equilibrium; ``u`` is its last such state.
+    """Newton's iterations for the equilibrium of a structure; ``u`` is its last such state.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class Equilibrium:
         return float(a @ b)
 
     def moves(self, increments):
-        """Whether anything prescribed (k,) has yet to change."""
+        """True if anything prescribed (k,) has yet to change."""
         return bool(increments.any())
 
     def force(self, u):

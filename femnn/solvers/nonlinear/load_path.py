@@ -1,4 +1,4 @@
-"""What a nonlinear solver asks of a problem, and the path of equilibria that it gives back."""
+"""The contract between nonlinear solvers and problems, and the path of equilibria that a solver returns."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ _DISSIPATES = 0.01
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Heading:
-    """Where an arc-length path was going, and how far a step: what it takes to go on, besides ``u``, ``t`` and state.
+    """Direction and step length of an arc-length path: all that it takes to go on, besides ``u``, ``t`` and state.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Heading:
         )  # fmt: skip
 
     def after(self, du: np.ndarray, dt: float, growth: float, length: float) -> "Heading":
-        """Where a step of ``du`` and ``dt`` leads, the next being ``growth`` times as long."""
+        """The heading after a step of ``du`` and ``dt``, the next being ``growth`` times as long."""
         longest = self.longest or length
         return Heading(du, float(dt), min(growth * float(np.linalg.norm(du)), longest), longest)
 
@@ -123,7 +123,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LoadPath:
-    """What a nonlinear solver found.
+    """The states that a nonlinear solver found.
 
     Attributes
     ----------

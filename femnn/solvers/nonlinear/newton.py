@@ -102,7 +102,7 @@ def newton(
     limits, times = Limits(rtol, atol, max_iterations, min_step), _times(steps, start)
     one_of("on_snap_back", on_snap_back, ("raise", "follow"))
     external = load if callable(load) else lambda t: t * np.asarray(load, dtype=float)
-    given = values if callable(values) else lambda t: t * np.asarray(values, dtype=float)
+    prescribed_at = values if callable(values) else lambda t: t * np.asarray(values, dtype=float)
     n = len(np.atleast_1d(external(start)))
     equilibrium = getattr(problem, "equilibrium", Equilibrium).of(problem, solver, limits, n, fixed, initial)
     arc = None
@@ -113,7 +113,9 @@ def newton(
                 "problem on one rank; pass vectors, or on_snap_back='raise'"
             )
         arc = ArcPath(equilibrium, vector(load, n, "load"), prescribe(n, fixed, values)[0], "dissipation")
-    path = _Path(equilibrium, lambda t: vector(external(t), n, "load"), lambda t: prescribe(n, fixed, given(t))[0], arc)
+    path = _Path(
+        equilibrium, lambda t: vector(external(t), n, "load"), lambda t: prescribe(n, fixed, prescribed_at(t))[0], arc
+    )
     return follow(problem, path.steps(start, times), len(times), callback, progress, lambda step: step.t in times)
 
 

@@ -1,4 +1,4 @@
-"""How all nonlinear solvers of femnn cut the steps that fail, and let them grow again."""
+"""Step control of all nonlinear solvers: cutting the steps that fail, and letting them grow again."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -19,7 +19,7 @@ class SmallestStepFailed(Exception):
 def cut(
     attempt: Callable[[float], Any], t: float, goal: float, smallest: float, curable: Any = Diverged
 ) -> tuple[Any, float, int]:
-    """What ``attempt(goal)`` gives, the goal that it reached, and how often the step from ``t`` was halved for it.
+    """Result of ``attempt(goal)``, the goal that it reached, and how often the step from ``t`` was halved for it.
 
     Parameters
     ----------
