@@ -164,8 +164,8 @@ def _price(structure, results, n):
     return f"{n}×{n}×{n} points ({more})"
 
 
-def _percent(share):
-    return f"{100.0 * share:.3g} %"
+def _percent(fraction):
+    return f"{100.0 * fraction:.3g} %"
 
 
 def _remarks(structure, results, tol):

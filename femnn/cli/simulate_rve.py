@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from femnn.cli.simulated import options_of_runs, tell
+
 # what simulates is imported when called, as in femnn.cli.train
 
 
@@ -28,17 +30,13 @@ import click
 @click.option(
     "--young", type=float, help="Young's modulus of the blocks, in units of the law.  [default: what fits the law]"
 )
-@click.option("--workers", type=click.IntRange(min=0), help="Processes here.  [default: one a core]")
-@click.option("--scheduler", help="Address of a Dask scheduler whose workers run the paths.")
-@click.option("--quiet", is_flag=True, help="No progress bar, no figures.")
-@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
+@options_of_runs
 @click.pass_context
 def command(ctx, law, out, paths, points, seed, cell_seed, reach, size, young, workers, scheduler, quiet, as_json):
     """Drive a cell of elastic blocks and cracks along drawn paths and write a data set for training a law of it.
 
     About a second a path on one core.
     """
-    from femnn.cli.simulated import tell
     from femnn.multiscale.rve.dataset import FaultCell, law_named, simulate_paths
 
     cell = FaultCell.around(law_named(law), seed=cell_seed, size=size, young=young)

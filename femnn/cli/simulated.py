@@ -1,10 +1,22 @@
-"""Report at the end of ``femnn simulate``: the data set that it made, and the paths that it had to leave out."""
+"""Options and report of ``femnn simulate``: the data set that it made, and the paths that it had to leave out."""
 
 import json
 
 import click
 
 from femnn.cli import BAD_NEWS
+
+
+def options_of_runs(function):
+    """Options of all commands that simulate: where the paths run, and how their end is told."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print the card as JSON."),
+        click.option("--quiet", is_flag=True, help="No progress bar, no figures."),
+        click.option("--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler whose workers run the paths."),
+        click.option("--workers", type=click.IntRange(min=0), help="Processes here.  [default: one a core]"),
+    ):
+        function = option(function)
+    return function
 
 
 def tell(ctx, file, data, failures, quiet, as_json):

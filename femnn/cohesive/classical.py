@@ -200,26 +200,26 @@ def _bilinear_damage(separation, stiffness, normal_strength, shear_strength, g1,
         size = np.sqrt(size2)
         if stiffness * size <= min(normal_strength, shear_strength):
             continue
-        share = sliding2 / size2
-        form = (1.0 - share) * shear_strength**2 + share * normal_strength**2
+        fraction = sliding2 / size2
+        form = (1.0 - fraction) * shear_strength**2 + fraction * normal_strength**2
         onset = normal_strength * shear_strength / (stiffness * np.sqrt(form))
         if size <= onset:
             continue
-        end = 2.0 * (g1 + (g2 - g1) * share**exponent) / (stiffness * onset)
+        end = 2.0 * (g1 + (g2 - g1) * fraction**exponent) / (stiffness * onset)
         if size >= end:
             target[k] = 1.0
             continue
-        onset_by_share = 0.5 * onset * (shear_strength**2 - normal_strength**2) / form
-        toughness_by_share = (g2 - g1) * exponent * share ** (exponent - 1.0)
-        end_by_share = 2.0 * toughness_by_share / (stiffness * onset) - end * onset_by_share / onset
+        onset_by_fraction = 0.5 * onset * (shear_strength**2 - normal_strength**2) / form
+        toughness_by_fraction = (g2 - g1) * exponent * fraction ** (exponent - 1.0)
+        end_by_fraction = 2.0 * toughness_by_fraction / (stiffness * onset) - end * onset_by_fraction / onset
         factor = end / (end - onset)
         target[k] = factor * (1.0 - onset / size)
-        factor_by_share = (end * onset_by_share - onset * end_by_share) / (end - onset) ** 2
-        by_share = factor_by_share * (1.0 - onset / size) - factor * onset_by_share / size
+        factor_by_fraction = (end * onset_by_fraction - onset * end_by_fraction) / (end - onset) ** 2
+        by_fraction = factor_by_fraction * (1.0 - onset / size) - factor * onset_by_fraction / size
         by_size = factor * onset / size2
-        gradient[k, 0] = (by_size - 2.0 * by_share * share / size) * opening / size
+        gradient[k, 0] = (by_size - 2.0 * by_fraction * fraction / size) * opening / size
         for j in (1, 2):
-            gradient[k, j] = (by_size + 2.0 * by_share * (1.0 - share) / size) * separation[k, j] / size
+            gradient[k, j] = (by_size + 2.0 * by_fraction * (1.0 - fraction) / size) * separation[k, j] / size
     return target, gradient
 
 

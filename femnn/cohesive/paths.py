@@ -76,8 +76,8 @@ def separation_paths(
 def refined(paths: ArrayLike, factor: int) -> np.ndarray:
     """The same polylines with ``factor`` steps for each one: (n, 1 + factor·(steps − 1), 3)."""
     paths = np.asarray(paths, dtype=np.float64)
-    share = np.arange(factor) / factor
-    between = paths[:, :-1, None] + share[:, None] * np.diff(paths, axis=1)[:, :, None]
+    fraction = np.arange(factor) / factor
+    between = paths[:, :-1, None] + fraction[:, None] * np.diff(paths, axis=1)[:, :, None]
     return np.concatenate([between.reshape(len(paths), -1, paths.shape[-1]), paths[:, -1:]], axis=1)
 
 

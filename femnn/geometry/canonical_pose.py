@@ -67,7 +67,7 @@ def _axes_by_slope(warp, slopes, axes):
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _posed_warps(hexahedra, index, permutations, warps, orders):
+def _canonical_warps(hexahedra, index, permutations, warps, orders):
     for e in prange(hexahedra.shape[0]):
         linear, twist, inverse = np.empty((3, 3)), np.empty((3, 4)), np.empty((3, 3))
         slopes, axes = np.empty(3), np.empty(3, dtype=np.int64)
@@ -83,5 +83,5 @@ def canonical_warps(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """J₀⁻¹h in the canonical pose (n, 3, 4), and the vertices of each element in the order of its pose (n, 8) int."""
     x = in_own_units(element_array(hexahedra))[0]
     warps, orders = np.empty((len(x), 3, 4)), np.empty((len(x), 8), dtype=np.int64)
-    _posed_warps(x, symmetry_index(), np.array(vertex_permutations()), warps, orders)
+    _canonical_warps(x, symmetry_index(), np.array(vertex_permutations()), warps, orders)
     return warps, orders

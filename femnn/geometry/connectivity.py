@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from femnn.exceptions import warn
 
-# Two points are one, and a point lies on a face, within this share of the size of the face.
+# Two points are one, and a point lies on a face, within this fraction of the size of the face.
 _SAME = 1e-6
 # Steps of Newton's method to the nearest point of a bilinear face; it converges in one where the face is plane.
 _STEPS = 8

@@ -80,8 +80,8 @@ def kershaw(n: int, epsilon_y: float = 0.3, epsilon_z: float = 0.3) -> MeshHex:
             )
     mesh = _grid(n, n, n)
     x, y, z = mesh.p
-    share = np.interp(x, _KERSHAW_STATIONS, _KERSHAW_SHARE_OF_RIGHT)
-    placed = np.stack([x, _squeeze(y, epsilon_y, share), _squeeze(z, epsilon_z, share)])
+    fraction = np.interp(x, _KERSHAW_STATIONS, _KERSHAW_SHARE_OF_RIGHT)
+    placed = np.stack([x, _squeeze(y, epsilon_y, fraction), _squeeze(z, epsilon_z, fraction)])
     return _named(mesh, placed, _cube_faces(mesh))
 
 

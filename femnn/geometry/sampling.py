@@ -40,12 +40,12 @@ def distorted_hexahedra(
     shear
         And sheared before that by a matrix with ones on and U(-s, s) off its diagonal, s drawn from U(0, shear).
     structured
-        Share of elements that are like those of swept and mapped meshes, in which most of the twelve twists (see
+        Fraction of elements that are like those of swept and mapped meshes, in which most of the twelve twists (see
         :func:`femnn.geometry.coordinates.modes`) are missing: each is kept with a probability p and enlarged by p^-1/2,
         p drawn from U(0, 1) for every such element. Their displacement is multiplied by U(0, 1) besides, because such
         meshes hold many elements that are nearly parallelepipeds.
     rotated
-        Share of elements that are turned at random, all orientations alike.
+        Fraction of elements that are turned at random, all orientations alike.
 
     Returns
     -------
@@ -80,12 +80,12 @@ def distorted_hexahedra(
     amplitude = random.uniform(low, high, n)
     hexahedra = np.empty((n, 8, 3))
     missing = np.arange(n)
-    thinned = random.uniform(size=n) < structured if structured else np.zeros(n, dtype=bool)
-    amplitude[thinned] *= random.uniform(size=thinned.sum())
+    is_structured = random.uniform(size=n) < structured if structured else np.zeros(n, dtype=bool)
+    amplitude[is_structured] *= random.uniform(size=is_structured.sum())
     for _ in range(_MOST_ROUNDS):
         moves = random.uniform(-1.0, 1.0, (len(missing), 8, 3))
-        thin = thinned[missing]
-        moves[thin] = _with_fewer_twists(moves[thin], random)
+        chosen = is_structured[missing]
+        moves[chosen] = _with_fewer_twists(moves[chosen], random)
         hexahedra[missing] = VERTICES + amplitude[missing, None, None] * moves
         missing = missing[classify(hexahedra[missing]) != VALID]
         if len(missing) == 0:
@@ -126,12 +126,12 @@ def _transform(hexahedra, random, aspect, shear):
     return np.einsum("eij,eaj->eai", affine * stretch[:, None, :], hexahedra - 0.5)
 
 
-def _rotate(hexahedra, random, share):
-    if share == 0.0:
+def _rotate(hexahedra, random, fraction):
+    if fraction == 0.0:
         return hexahedra
-    turned = random.uniform(size=len(hexahedra)) < share
+    is_rotated = random.uniform(size=len(hexahedra)) < fraction
     result = hexahedra.copy()
     # normal quaternions are uniform rotations
-    matrices = Rotation.from_quat(random.normal(size=(int(turned.sum()), 4))).as_matrix()
-    result[turned] = np.einsum("eij,eaj->eai", matrices, hexahedra[turned])
+    matrices = Rotation.from_quat(random.normal(size=(int(is_rotated.sum()), 4))).as_matrix()
+    result[is_rotated] = np.einsum("eij,eaj->eai", matrices, hexahedra[is_rotated])
     return result

@@ -110,7 +110,7 @@ def canonical_pose(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    posed : (n, 8, 3)
+    canonical : (n, 8, 3)
     symmetry : (n,), index of the symmetry in :func:`symmetries` that was applied
     """
     x = np.asarray(hexahedra, dtype=float)
@@ -118,8 +118,8 @@ def canonical_pose(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     axes = np.argsort(-np.abs(slopes), axis=1, kind="stable")
     flips = (np.take_along_axis(slopes, axes, axis=1) < 0).astype(np.int64)
     symmetry = symmetry_index()[axes[:, 0], axes[:, 1], axes[:, 2], flips[:, 0], flips[:, 1], flips[:, 2]]
-    posed = np.take_along_axis(x, vertex_permutations()[symmetry][:, :, None], axis=1)
-    return posed, symmetry
+    canonical = np.take_along_axis(x, vertex_permutations()[symmetry][:, :, None], axis=1)
+    return canonical, symmetry
 
 
 def weighted_poses(warp: np.ndarray) -> np.ndarray:
@@ -138,14 +138,14 @@ def weighted_poses(warp: np.ndarray) -> np.ndarray:
     axes = np.array(list(permutations(range(3))))
     lengths = np.abs(slopes)[:, axes]
     first, second, third = np.moveaxis(lengths, 2, 0)
-    orders = _share(first - second) * _share(second - third) * _share(first - third)
-    directions = _share(np.stack([slopes, -slopes], axis=2))[:, axes]
+    orders = _side_of_tie(first - second) * _side_of_tie(second - third) * _side_of_tie(first - third)
+    directions = _side_of_tie(np.stack([slopes, -slopes], axis=2))[:, axes]
     weights = orders[:, :, None, None, None] * directions[:, :, 0, :, None, None]
     weights = weights * directions[:, :, 1, None, :, None] * directions[:, :, 2, None, None, :]
     weights = weights.reshape(len(warp), 48)
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _share(difference):
+def _side_of_tie(difference):
     """From 0 to 1 as a difference grows from one side of a tie to the other."""
     return np.clip(0.5 + difference / (2.0 * _TIE), 0.0, 1.0)

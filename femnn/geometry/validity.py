@@ -19,7 +19,7 @@ from femnn.system.compile import njit
 
 VALID, FOLDED, DEGENERATE = 0, 1, 2
 
-#: det J below this share of the largest Bernstein coefficient counts as zero.
+#: det J below this fraction of the largest Bernstein coefficient counts as zero.
 DEGENERATE_SHARE = 1e-9
 
 # Elements that share one work space.
@@ -274,6 +274,13 @@ def _has_moderate_sizes(x):
     return bool((diagonals > SMALLEST_SIZE).all()) and 4.0 * farthest < LARGEST_SIZE
 
 
+def healthy_array(hexahedra: ArrayLike) -> np.ndarray:
+    """Vertex coordinates (n, 8, 3) from a user, all elements healthy; raises as :func:`healthy_vertices`."""
+    x = vertex_array(hexahedra)
+    require_valid(x)
+    return x
+
+
 def healthy_vertices(mesh: Mesh | np.ndarray) -> np.ndarray:
     """Vertex coordinates (n, 8, 3) of a ``skfem.MeshHex``, or such an array as it is, if every element is healthy.
 
@@ -284,9 +291,7 @@ def healthy_vertices(mesh: Mesh | np.ndarray) -> np.ndarray:
     FoldedElementError
         If an element cannot be integrated.
     """
-    x = vertex_array(mesh) if isinstance(mesh, np.ndarray) else mesh_hexahedra(mesh)
-    require_valid(x)
-    return x
+    return healthy_array(mesh if isinstance(mesh, np.ndarray) else mesh_hexahedra(mesh))
 
 
 def _describe(hexahedra, bad, status):

@@ -102,8 +102,8 @@ class InterfaceBases:
     def stiffness(self, tangent: ArrayLike) -> csr_matrix:
         """Tangent matrix of the tangents (points, 3, 3) of a law."""
         local = shaped("the tangent", tangent, (self.points, 3, 3)).reshape(*self.frames.shape[2:], 3, 3)
-        turned = np.einsum("ai...,...ab,bj...->ij...", self.frames, local, self.frames)
-        return cohesive_stiffness.assemble(self.both, tangent=turned)
+        rotated = np.einsum("ai...,...ab,bj...->ij...", self.frames, local, self.frames)
+        return cohesive_stiffness.assemble(self.both, tangent=rotated)
 
 
 def _local(mesh, cells, vertices, shapes):

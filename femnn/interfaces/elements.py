@@ -221,17 +221,17 @@ def _add_force(traction, dofs, shapes, frames, dx, force):
 def _blocks(tangent, shapes, frames, dx):
     n, (nqp, k), dim = frames.shape[0], shapes.shape, frames.shape[3]
     blocks = np.zeros((n, 2 * k * dim, 2 * k * dim))
-    turned = np.empty((dim, dim))
+    rotated = np.empty((dim, dim))
     half = k * dim
     for e in range(n):
         for q in range(nqp):
-            _turn(tangent[e * nqp + q], frames[e, q], dx[e, q], turned)
+            _rotate(tangent[e * nqp + q], frames[e, q], dx[e, q], rotated)
             for a in range(k):
                 for b in range(k):
                     both = shapes[q, a] * shapes[q, b]
                     for i in range(dim):
                         for j in range(dim):
-                            blocks[e, a * dim + i, b * dim + j] += both * turned[i, j]
+                            blocks[e, a * dim + i, b * dim + j] += both * rotated[i, j]
         for r in range(half):
             for c in range(half):
                 value = blocks[e, r, c]
@@ -241,13 +241,13 @@ def _blocks(tangent, shapes, frames, dx):
 
 
 @njit(cache=True, error_model="numpy")
-def _turn(tangent, frame, area, turned):
+def _rotate(tangent, frame, area, rotated):
     """area · Qᵀ (∂t/∂δ) Q."""
-    dim = turned.shape[0]
+    dim = rotated.shape[0]
     for i in range(dim):
         for j in range(dim):
             total = 0.0
             for a in range(3):
                 for b in range(3):
                     total += frame[a, i] * tangent[a, b] * frame[b, j]
-            turned[i, j] = area * total
+            rotated[i, j] = area * total

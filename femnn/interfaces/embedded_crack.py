@@ -11,7 +11,7 @@ from skfem import MeshHex1, MeshQuad1
 from femnn.exceptions import MeshError, ParameterError
 from femnn.integration.gauss import gauss_legendre
 
-# Vertices nearer than this share of the elements' size have no side.
+# Vertices nearer than this fraction of the elements' size have no side.
 _ON_CRACK = 1e-6
 
 # Edges of a quadrilateral.
@@ -147,9 +147,9 @@ def _crossed(mesh, candidates, point, normal, edges):
         vertices = mesh.t[edges, element]
         vertices = vertices[(distance[vertices] > 0.0).sum(axis=1) == 1]
         a, b = distance[vertices].T
-        share = (a / (a - b))[:, None]
+        fraction = (a / (a - b))[:, None]
         first, second = mesh.p[:, vertices].transpose(2, 1, 0)
-        crossings.append((1.0 - share) * first + share * second)
+        crossings.append((1.0 - fraction) * first + fraction * second)
         if len(crossings[-1]) < mesh.dim() or (mesh.dim() == 2 and len(crossings[-1]) > 2):
             raise MeshError(
                 f"the crack crosses element {element} more than once; refine the mesh, or repair the element"

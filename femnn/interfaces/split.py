@@ -136,9 +136,9 @@ class Interface:
         centre = mesh.p[:, mesh.t[:, mesh.f2t[0, facets[0]]]].mean(axis=1).T
         outwards = corners.mean(axis=1) - centre
         normals *= np.sign((normals * outwards).sum(axis=1))[:, None]
-        turned = normals @ _UPWARDS[: mesh.dim()] < 0.0
-        facets = np.where(turned, facets[::-1], facets)
-        minus, plus = (np.where(turned[:, None], b, a) for a, b in (sides, sides[::-1]))
+        is_reversed = normals @ _UPWARDS[: mesh.dim()] < 0.0
+        facets = np.where(is_reversed, facets[::-1], facets)
+        minus, plus = (np.where(is_reversed[:, None], b, a) for a, b in (sides, sides[::-1]))
         # in scikit-fem's order around the minus facet, so that integration points are the same as those of its bases
         ordered = mesh.facets[:, facets[0]].T
         place = (minus[:, None, :] == ordered[:, :, None]).argmax(axis=2)

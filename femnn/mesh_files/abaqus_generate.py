@@ -21,9 +21,9 @@ def generate_between(card, scope):
         if len(inner) and (last - first) % (step or 1):
             raise MeshError(f"{card.where}: *NGEN from {first} does not meet {last} in steps of {step}")
         start, end = _points_of(card, scope, np.array([first, last]))
-        share = ((inner - first) / (last - first))[:, None] if len(inner) else np.empty((0, 1))
+        fraction = ((inner - first) / (last - first))[:, None] if len(inner) else np.empty((0, 1))
         numbers += [[first], inner, [last]]
-        points += [start[None], start + share * (end - start), end[None]]
+        points += [start[None], start + fraction * (end - start), end[None]]
     return _joined(numbers, points)
 
 

@@ -66,5 +66,5 @@ def rotated(points: np.ndarray, start, end, angle: float) -> np.ndarray:
     if length == 0.0:
         raise MeshError(f"the axis of a rotation has no length: both its points are {start.tolist()}")
     axis, arm = axis / length, points - start
-    turned = np.cos(angle) * arm + np.sin(angle) * np.cross(axis, arm)
-    return start + turned + (1.0 - np.cos(angle)) * np.outer(arm @ axis, axis)
+    result = np.cos(angle) * arm + np.sin(angle) * np.cross(axis, arm)
+    return start + result + (1.0 - np.cos(angle)) * np.outer(arm @ axis, axis)

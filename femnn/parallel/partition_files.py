@@ -55,7 +55,7 @@ def write_local_mesh(folder: str | Path, rank: int, ranks: int, local_mesh: Loca
 
 
 def read_local_mesh(folder: str | Path, mesh: Any = None, comm: Any = None) -> LocalMesh:
-    """The Share of this rank from the files of a partition; collective.
+    """The :class:`LocalMesh` of this rank from the files of a partition; collective.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ class PoroelasticConstants(NamedTuple):
     lmbda, mu : (n,)
         Lamé's constants of the drained skeleton, Pa.
     biot : (s, n)
-        Share of each pore pressure in the total stress.
+        Fraction of each pore pressure in the total stress.
     storage : (s, s, n)
         Fluid stored at constant strain, 1/Pa.
     mobility : (s, dim, dim, n)
@@ -54,7 +54,7 @@ class PorousMedium:
     viscosity
         Of the fluid, Pa s.
     porosity
-        Share of the pores in the volume.
+        Fraction of the pores in the volume.
     fluid_bulk
         Bulk modulus of the fluid, Pa; infinite: incompressible.
     grain_bulk
@@ -163,7 +163,7 @@ class PorousMedium:
         return self.porosity / self.fluid_bulk + grains
 
     def _fractions(self):
-        """Share of each system in the pores, (s, ...)."""
+        """Fraction of each system in the pores, (s, ...)."""
         return np.ones((1, 1))
 
     def _permeabilities(self):

@@ -288,8 +288,8 @@ def difference(one: Delamination, other: Delamination) -> float:
     a, b = curves[0][:-1], curves[0][1:]
     along = b - a
     to_point = curves[1][:, None] - a
-    share = np.clip((to_point * along).sum(axis=2) / (along**2).sum(axis=1), 0.0, 1.0)
-    gaps = np.linalg.norm(to_point - share[..., None] * along, axis=2).min(axis=1)
+    fraction = np.clip((to_point * along).sum(axis=2) / (along**2).sum(axis=1), 0.0, 1.0)
+    gaps = np.linalg.norm(to_point - fraction[..., None] * along, axis=2).min(axis=1)
     reached = curves[1][:, 1] >= curves[0][-1, 1]
     rising = np.arange(len(gaps)) <= curves[1][:, 1].argmax()
     return float(gaps[reached | rising].max())
@@ -331,16 +331,16 @@ def closed_form(beam: Beam, law: Any, cracks: ArrayLike) -> tuple[np.ndarray, np
 def mixed_mode(beam: Beam, law: Any, crack: float) -> tuple[float, float]:
     """Mode II share of a beam's crack of given length after beam theory, and what a classical law resists it with."""
     if beam.test != "mmb":
-        share = {"dcb": 0.0, "enf": 1.0}[beam.test]
+        fraction = {"dcb": 0.0, "enf": 1.0}[beam.test]
     else:
         longer = 0.673 * beam.arm
         opening, shearing = (3.0 * beam.lever - 1.0) / 4.0, 1.0 + beam.lever
         one = 12.0 * opening**2 * (crack + longer) ** 2
         two = 9.0 / 16.0 * shearing**2 * (crack + 0.42 * longer) ** 2
-        share = two / (one + two)
+        fraction = two / (one + two)
     if isinstance(law, ExponentialCohesive):
-        return share, 1.0 / ((1.0 - share) / law.normal_toughness + share / law.shear_toughness)
-    return share, law.normal_toughness + (law.shear_toughness - law.normal_toughness) * share**law.exponent
+        return fraction, 1.0 / ((1.0 - fraction) / law.normal_toughness + fraction / law.shear_toughness)
+    return fraction, law.normal_toughness + (law.shear_toughness - law.normal_toughness) * fraction**law.exponent
 
 
 def _slope(p, deflection, node, mesh):

@@ -303,14 +303,14 @@ def load_case(mesh: skfem.MeshHex) -> LoadCase:
     else:
         extents = np.ptp(mesh.p[:, np.unique(mesh.t)], axis=1)
         along, across = int(extents.argmax()), int(extents.argmin()) if np.ptp(extents) else 1
-        clamped, share = _lower_end(mesh, along)
+        clamped, fraction = _lower_end(mesh, along)
         # N times det J has degree 3 along each axis, which two points integrate
         gauss = GaussLegendre(2).groups(hexahedra(mesh))[0][1:]
         inside = skfem.CellBasis(mesh, element, mapping=RelativeMapping(mesh), quadrature=gauss)
         force = skfem.asm(skfem.LinearForm(lambda v, w: -WEIGHT * v[across]), inside)
         description = (
-            f"the mesh names no boundaries `fixed` and `load`: clamped in the lowest {share:.0%} of its {'xyz'[along]} "
-            f"extent, loaded by the weight of steel along -{'xyz'[across]}"
+            f"the mesh names no boundaries `fixed` and `load`: clamped in the lowest {fraction:.0%} of its "
+            f"{'xyz'[along]} extent, loaded by the weight of steel along -{'xyz'[across]}"
         )
     _check_held(mesh, clamped)
     # vertices without elements have no stiffness
@@ -323,11 +323,11 @@ def _lower_end(mesh, axis):
     """Vertices in the lowest 2 % along an axis, or in as much as it takes to hold the mesh; and that share."""
     used = np.unique(mesh.t)
     heights = mesh.p[axis, used]
-    for share in (0.02, 0.05, 0.1, 0.2):
-        clamped = used[heights <= heights.min() + share * np.ptp(heights)]
+    for fraction in (0.02, 0.05, 0.1, 0.2):
+        clamped = used[heights <= heights.min() + fraction * np.ptp(heights)]
         if _holds(mesh.p[:, clamped]):
             break
-    return clamped, share
+    return clamped, fraction
 
 
 def _holds(points):

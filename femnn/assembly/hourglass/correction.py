@@ -21,8 +21,7 @@ from femnn.assembly.pattern import Pattern
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.geometry.canonical_pose import canonical_warps
 from femnn.geometry.hexahedron import in_own_units
-from femnn.geometry.mesh import vertex_array
-from femnn.geometry.validity import healthy_vertices, require_valid
+from femnn.geometry.validity import healthy_array, healthy_vertices
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.lame import lame_parameters
 from femnn.integration.stiffness import elasticity_stiffness
@@ -115,9 +114,7 @@ class HourglassCorrection:
 
     def corrected(self, hexahedra: ArrayLike) -> np.ndarray:
         """Elements that are corrected, (n,) bool: those in the range of training. All must be healthy."""
-        x = vertex_array(hexahedra)
-        require_valid(x)
-        return self._in_range(x)
+        return self._in_range(healthy_array(hexahedra))
 
     def report(self, mesh: Any) -> HourglassReport:
         """Counts of the elements of a mesh, or of an array (n, 8, 3), that are corrected and that are not."""
@@ -162,8 +159,7 @@ class HourglassCorrection:
 
     def stiffness(self, hexahedra: ArrayLike, young: float = 1.0, poisson: float = 0.3) -> np.ndarray:
         """Corrected stiffness of each element, shape (n, 24, 24), row 3a + i; all must be healthy."""
-        x = vertex_array(hexahedra)
-        require_valid(x)
+        x = healthy_array(hexahedra)
         numbers = np.array([lame_parameters(young, poisson)])
         change = self._element_changes(ISOTROPIC, x, numbers, np.zeros(len(x), dtype=np.int64))
         return elasticity_stiffness(x, *tensor_gauss(2, 2, 2), young, poisson) + change

@@ -242,7 +242,7 @@ def _exponentials(values, bits, lanes):
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)
 def _decay(raws, scale, geometry, work, bits, lanes):
-    """Of a state: what a step keeps (row 0 of ``work``), the share of the way along the move, over L (1).
+    """Of a state: what a step keeps (row 0 of ``work``), the fraction of the way along the move, over L (1).
 
     In row 2 is what is kept over all of L, in row 3 the rate, in row 4 its growth with the output behind it.
     """
@@ -274,8 +274,8 @@ def _scalar(moves, i, states, arrows, still, geometry, numbers, work, known, lan
             length, by_length = geometry[_LENGTH, 0, b], geometry[_LENGTH, c, b]
             by_rate, grown = work[4, b] * raws[c, b], work[3, b] * by_length
             d_gone = work[0, b] * (by_rate * (length - EPSILON) + grown)
-            d_share = (work[2, b] * (by_rate * length + grown) - work[1, b] * by_length) * geometry[_MOVE, 3, b]
-            d_pushed = drives[c, b] * work[1, b] + drives[0, b] * d_share
+            d_fraction = (work[2, b] * (by_rate * length + grown) - work[1, b] * by_length) * geometry[_MOVE, 3, b]
+            d_pushed = drives[c, b] * work[1, b] + drives[0, b] * d_fraction
             change = targets[c, b] * (1.0 - work[0, b]) + work[5, b] * d_gone
             known[i, c, b] = change + d_pushed * geometry[_MOVE, 0, b] + drives[0, b] * work[1, b] * direct
 
@@ -298,8 +298,8 @@ def _vector(moves, i, states, arrows, old, geometry, numbers, work, vectors, kno
             length, by_length = geometry[_LENGTH, 0, b], geometry[_LENGTH, c, b]
             by_rate, grown = work[4, b] * raws[c, b], work[3, b] * by_length
             d_kept = -work[0, b] * (by_rate * (length - EPSILON) + grown)
-            d_share = (work[2, b] * (by_rate * length + grown) - work[1, b] * by_length) * geometry[_MOVE, 3, b]
-            d_pushed = drives[c, b] * work[1, b] + drives[0, b] * d_share
+            d_fraction = (work[2, b] * (by_rate * length + grown) - work[1, b] * by_length) * geometry[_MOVE, 3, b]
+            d_pushed = drives[c, b] * work[1, b] + drives[0, b] * d_fraction
             one[c, b] = before1[0, b] * d_kept + d_pushed * geometry[_MOVE, 1, b] + work[5, b] * direct1
             two[c, b] = before2[0, b] * d_kept + d_pushed * geometry[_MOVE, 2, b] + work[5, b] * direct2
             square[c, b] = 2.0 * (one[0, b] * one[c, b] + two[0, b] * two[c, b])
@@ -312,12 +312,12 @@ def _mix(answers, arrows, vectors, mixed, lanes):
         total = mixed[row]
         total[:] = 0.0
         for i in range(arrows):
-            share, vector = answers[1 + i], vectors[row * arrows + i]
+            coefficient, vector = answers[1 + i], vectors[row * arrows + i]
             for b in range(lanes):
-                total[0, b] += share[0, b] * vector[0, b]
+                total[0, b] += coefficient[0, b] * vector[0, b]
             for c in range(1, 4):
                 for b in range(lanes):
-                    total[c, b] += share[c, b] * vector[0, b] + share[0, b] * vector[c, b]
+                    total[c, b] += coefficient[c, b] * vector[0, b] + coefficient[0, b] * vector[c, b]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_EXACT)

@@ -56,8 +56,8 @@ class IsotropicCell(torch.nn.Module):
             self.head = torch.nn.Linear(width, len(self.scale), bias=False, dtype=dtype)
             self.mix = torch.nn.Linear(width, arrows * len(self.bound), dtype=dtype)
         spread = [torch.logspace(0.0, 1.0, count, dtype=dtype) for count in (states, arrows)]
-        share = torch.cat([(s - 1.0) / 9.0 if len(s) > 1 else s for s in spread])
-        rates = _FASTEST * (_SLOWEST / _FASTEST) ** share
+        fraction = torch.cat([(s - 1.0) / 9.0 if len(s) > 1 else s for s in spread])
+        rates = _FASTEST * (_SLOWEST / _FASTEST) ** fraction
         self.log_rate = torch.nn.Parameter(rates.log())
 
     def place(self, opening):

@@ -72,10 +72,10 @@ def _sigmoid(z):
 
 
 def _sigmoid_head(t, values, derivatives):
-    share = _sigmoid(values @ t["head.weight"].T + t["head.bias"])
+    fraction = _sigmoid(values @ t["head.weight"].T + t["head.bias"])
     span = t["high"] - t["low"]
-    slope = span * share * (1.0 - share)
-    return t["low"] + span * share, derivatives @ t["head.weight"].T * slope[:, None]
+    slope = span * fraction * (1.0 - fraction)
+    return t["low"] + span * fraction, derivatives @ t["head.weight"].T * slope[:, None]
 
 
 def _lstm_step(t, z, dz, state):

@@ -41,7 +41,7 @@ class MinimalStateCell(torch.nn.Module):
         self.friction = torch.nn.Parameter(torch.tensor([-1.0], dtype=dtype))
 
     def left(self, x):
-        """Share of the intact interface's traction that the separations (..., 3) can bear, (...,)."""
+        """Fraction of the intact interface's traction that the separations (..., 3) can bear, (...,)."""
         normal, shear = self.stiffness[:2].exp()
         opening = x[..., 0].clamp(min=0.0)
         sliding = _length(x[..., 1:])
@@ -88,8 +88,8 @@ class MinimalStateCell(torch.nn.Module):
     def _stuck(self, apart, radius):
         """Elastic part of the sliding after the return to the cone, (..., 2)."""
         length = _length(apart)
-        share = torch.where(length > radius, radius / length.clamp(min=1e-30), torch.ones_like(length))
-        return share[..., None] * apart
+        fraction = torch.where(length > radius, radius / length.clamp(min=1e-30), torch.ones_like(length))
+        return fraction[..., None] * apart
 
     def _may_grow(self, x, elastic, left):
         """``left`` where growing damage dissipates, 1 elsewhere."""

@@ -36,7 +36,7 @@ OPTIONS = {
 
 # Target errors of ln t_n and of t_s/t_n, which weigh alike.
 _WEIGHTS = 0.2, 0.05
-# Pressures far below this share of p0 are alike.
+# Pressures far below this fraction of p0 are alike.
 _OPENED = 0.02
 # Points of a resampled path, over all of its points; how often each is resampled, and (for networks without symmetries)
 # how often it is rotated instead.

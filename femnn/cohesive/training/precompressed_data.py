@@ -10,9 +10,9 @@ from femnn.cohesive.training.data import PathData
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.io.path_data import PathDataSet
 
-#: Below this share of p0 ln t_n is not followed further down.
+#: Below this fraction of p0 ln t_n is not followed further down.
 FLOOR = 1e-3
-#: Below this share of p0 a layer counts as open: t_s/t_n means little there, and ln t_n runs into a pole. Errors and
+#: Below this fraction of p0 a layer counts as open: t_s/t_n means little there, and ln t_n runs into a pole. Errors and
 #: scatter leave such points out, and whatever a law answers below counts as this share.
 OPEN = 0.05
 

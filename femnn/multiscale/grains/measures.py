@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Below this share of the confining pressure a layer counts as carrying that much, where one divides by its traction.
+# Below this fraction of the confining pressure a layer counts as carrying that much, where one divides by its traction.
 LEAST_PRESSURE = 0.05
 
 
@@ -49,8 +49,8 @@ def love_weber(contacts: Contacts, height: np.ndarray, bottom: float, top: float
     low, high = np.minimum(*ends), np.maximum(*ends)
     inside = (np.minimum(high, top) - np.maximum(low, bottom)).clip(0.0)
     level = high - low < 1e-12
-    share = np.where(level, (low >= bottom) & (low <= top), inside / np.where(level, 1.0, high - low))
-    total = np.einsum("c,ci,cj->ij", share, contacts.force, contacts.branch)
+    fraction = np.where(level, (low >= bottom) & (low <= top), inside / np.where(level, 1.0, high - low))
+    total = np.einsum("c,ci,cj->ij", fraction, contacts.force, contacts.branch)
     return -total / (area * (top - bottom))
 
 
@@ -68,7 +68,7 @@ def fabric_tensor(contacts: Contacts) -> np.ndarray:
 
 
 def porosity(height, radius, bottom, top, area):
-    """Share of the slice between two heights that spheres leave free, cut ones counted by their part inside.
+    """Fraction of the slice between two heights that spheres leave free, cut ones counted by their part inside.
 
     Overlaps at contacts count twice; those of the layers here are below 0.2 % of the solid.
     """

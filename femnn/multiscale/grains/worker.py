@@ -42,8 +42,8 @@ def shear(layer, folder, sample):
 def _commands(path):
     """Increments of the separation (k - 1, 3), and the loads at the ends of the runs of each (k - 1, RUNS)."""
     load = path["load"]
-    share = np.arange(1, RUNS + 1) / RUNS
-    return np.diff(path["separation"], axis=0), load[:-1, None] + share * np.diff(load)[:, None]
+    fraction = np.arange(1, RUNS + 1) / RUNS
+    return np.diff(path["separation"], axis=0), load[:-1, None] + fraction * np.diff(load)[:, None]
 
 
 def _steps_per_run(layer, path):

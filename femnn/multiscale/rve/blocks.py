@@ -108,8 +108,8 @@ class Blocks:
         np.minimum.at(first, cell.uncut, cell.part)
         copies = (cell.part != first[cell.uncut]) & ~held_parts & ~held_uncut
         driven = np.zeros((cell.mesh.nvertices, 2, 2))
-        share = cell.mesh.p[1] / cell.height
-        driven[held_uncut] = share[held_uncut, None, None] * FRAME
+        fraction = cell.mesh.p[1] / cell.height
+        driven[held_uncut] = fraction[held_uncut, None, None] * FRAME
         return (
             selection(cell.uncut, ~held_uncut, 2),
             selection(cell.part, copies, 2),

@@ -18,7 +18,7 @@ from femnn.checks import positive
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.split import Interface
 
-# Vertices closer than this share of the width are one.
+# Vertices closer than this fraction of the width are one.
 _TOUCH = 1e-7
 
 # Blocks of the rock below and above a band of blocks.

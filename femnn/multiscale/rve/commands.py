@@ -23,7 +23,7 @@ KINDS = ("shear", "cyclic", "normal", "random", "opening", "injection")
 # Pressures over the one that the law starts under: log-uniform.
 _PRESSURES = 0.1, 3.0
 
-# Springs: their pressure grows by this share of the first one while the cell is sheared as far as paths reach, times
+# Springs: their pressure grows by this fraction of the first one while the cell is sheared as far as paths reach, times
 # what a dilation of a tenth of the shear makes of it.
 _SPRINGS = 0.05, 2.0
 

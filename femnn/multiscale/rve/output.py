@@ -15,7 +15,7 @@ class CellSeries:
     """Series of the blocks of a cell in ``path``, and of its cracks in ``NAME-cracks`` beside it.
 
     Blocks have their displacement, and means over each element of the stress (xx, yy, xy); cracks the means over each
-    facet of separation, traction (normal first) and damage, and the share of points out of the trained range.
+    facet of separation, traction (normal first) and damage, and the fraction of points out of the trained range.
 
     Parameters
     ----------

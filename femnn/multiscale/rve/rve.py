@@ -223,11 +223,11 @@ class RVE:
         """Matrix (2, 3·points): ∫ sym([u] ⊗ n) of the cracks, as opening and shear of the macro-separation."""
         frames = self.elements.frames.reshape(-1, 3, 2)
         normal = frames[:, 0]
-        share = self.elements.dx.ravel()[:, None] / self.cell.width
+        fraction = self.elements.dx.ravel()[:, None] / self.cell.width
         # twice the sym. product with the vertical: (2 e_xy, e_yy)
         vertical = frames[..., 1] * normal[:, 1:]
         sheared = frames[..., 0] * normal[:, 1:] + frames[..., 1] * normal[:, :1]
-        displaced = np.stack([share * sheared, share * vertical]).reshape(2, -1)
+        displaced = np.stack([fraction * sheared, fraction * vertical]).reshape(2, -1)
         return FRAME.T @ displaced
 
 

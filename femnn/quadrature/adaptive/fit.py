@@ -16,7 +16,7 @@ from femnn.quadrature.adaptive.network import (
     POWER,
 )
 
-# Share of the corrections in training that are not believed to be as small as they are.
+# Fraction of the corrections in training that are not believed to be as small as they are.
 _UNBELIEVED = 0.005
 
 # Weight of the directions' own errors beside those of whole rules in training.

@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import one_of
 from femnn.exceptions import ParameterError, warn
-from femnn.geometry.mesh import vertex_array
-from femnn.geometry.validity import healthy_vertices, require_valid
+from femnn.geometry.validity import healthy_array, healthy_vertices
 from femnn.quadrature.adaptive.by_integration import MOST_GIVEN, points_by_integration
 from femnn.quadrature.adaptive.predictors import load_point_predictor
 from femnn.quadrature.adaptive.report import Report, count_rules
@@ -115,9 +114,7 @@ class AdaptiveGauss(Rule):
 
         All elements must be healthy.
         """
-        x = vertex_array(hexahedra)
-        require_valid(x)
-        return self.choose(x)[0]
+        return self.choose(healthy_array(hexahedra))[0]
 
     def report(self, mesh: Any) -> Report:
         """The promise of the rule on a mesh, and with ``verify=True`` measured figures.

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.exceptions import ParameterError
-from femnn.geometry.mesh import vertex_array
 from femnn.geometry.symmetry import vertex_permutations
-from femnn.geometry.validity import healthy_vertices, require_valid
+from femnn.geometry.validity import healthy_array, healthy_vertices
 from femnn.integration.gauss import tensor_gauss
 from femnn.networks.features import features_of
 from femnn.networks.trained_range import TrainedRange
@@ -70,9 +69,7 @@ class CorrectedGauss(Rule):
 
     def corrected(self, hexahedra: ArrayLike) -> np.ndarray:
         """Elements that get other weights, (n,) bool; all elements must be healthy."""
-        x = vertex_array(hexahedra)
-        require_valid(x)
-        return self._corrector.corrected(self._corrector.features(x)[0])
+        return self._corrector.corrected(self._corrector.features(healthy_array(hexahedra))[0])
 
     def report(self, mesh: Any) -> "CorrectedReport":
         """Counts of the elements of a mesh that keep Gauss weights, by the reason.

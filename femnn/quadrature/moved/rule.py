@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike
 
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.geometry.coordinates import relative_warp
-from femnn.geometry.mesh import vertex_array
-from femnn.geometry.validity import healthy_vertices, require_valid
+from femnn.geometry.validity import healthy_array, healthy_vertices
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.stiffness import elasticity_stiffness
 from femnn.networks.trained_range import TrainedRange
@@ -127,9 +126,7 @@ class MovedGauss(Rule):
 
     def moved(self, hexahedra: ArrayLike) -> np.ndarray:
         """Elements whose points are moved, (n,) bool; all elements must be healthy."""
-        x = vertex_array(hexahedra)
-        require_valid(x)
-        return self._predict(x)[0] == _MOVED
+        return self._predict(healthy_array(hexahedra))[0] == _MOVED
 
     def report(self, mesh: Any) -> MovedReport:
         """Counts of the elements of a mesh that keep Gauss points, by the reason.

@@ -55,7 +55,7 @@ class FaultSeries:
     """A series of the fault's facets with their times, which ParaView opens beside that of the reservoir.
 
     Means over each facet: separation since the state in situ and its rate, effective traction (normal first), pressures
-    of both sides and leak-off of each system, damage, and the share of points outside the trained range of the law.
+    of both sides and leak-off of each system, damage, and the fraction of points outside the trained range of the law.
 
     Parameters
     ----------

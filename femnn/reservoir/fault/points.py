@@ -230,9 +230,9 @@ class FaultPoints:
             at, difference = (3 + i, 3 + s + i), minus[i] - plus[i]
             leaked[i] = dt * value * difference
             for side, place, weight, sign in zip((minus, plus), at, weights, (-1.0, 1.0), strict=True):
-                share = self.shares[i] * weight
-                force[:, 0] -= share * side[i]
-                slope[:, 0, place] = slope[:, place, 0] = -share
+                fraction = self.shares[i] * weight
+                force[:, 0] -= fraction * side[i]
+                slope[:, 0, place] = slope[:, place, 0] = -fraction
                 slope[:, place, at[0]] = sign * dt * value
                 slope[:, place, at[1]] = -sign * dt * value
                 slope[:, place, :3] += sign * dt * difference[:, None] * by_separation

@@ -160,8 +160,8 @@ class Factor(NamedTuple):
             new = np.linalg.norm(left)
             if not new < norm:
                 break
-            x, out, settled, norm = tried, left, new > 0.5 * norm, new
-            if settled:
+            x, out, stalled, norm = tried, left, new > 0.5 * norm, new
+            if stalled:
                 break
         free = np.zeros(self.matrix.shape[0])
         free[self.constraint.matrix.indices] = x[np.diff(self.constraint.matrix.indptr) > 0]

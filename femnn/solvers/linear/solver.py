@@ -231,7 +231,8 @@ def _refusal_of_factors(system):
 def _missed(method, failure, residual, rtol, iterations, points):
     """Message about a solution that misses the tolerance."""
     message = (
-        f"{method} stopped at a relative residual of {residual:.1e} after {iterations} iterations, asked for {rtol:.1e}"
+        f"{method} stopped at a relative residual of {residual:.1e} after {iterations} iterations, the target is "
+        f"{rtol:.1e}"
     )
     if failure:
         return (

@@ -132,7 +132,7 @@ class ArcPath:
 
         min_step = self.equilibrium.limits.min_step
         try:
-            step, _, cuts = cut(attempt, 0.0, 1.0, min_step / min(1.0, begun_anew * heading.share))
+            step, _, cuts = cut(attempt, 0.0, 1.0, min_step / min(1.0, begun_anew * heading.fraction))
         except SmallestStepFailed as failed:
             raise ConvergenceError(
                 f"the path could not be followed beyond t = {t:.6g}: steps down to min_step={min_step:g} of the first "

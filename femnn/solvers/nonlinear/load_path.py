@@ -33,7 +33,7 @@ class NonlinearProblem(ABC):
         """Forget all that was tried since the last commit."""
 
 
-# A step dissipates if this share of the external work, or more, is lost in it.
+# A step dissipates if this fraction of the external work, or more, is lost in it.
 _DISSIPATES = 0.01
 
 
@@ -62,7 +62,7 @@ class Heading:
         return f"heading of dt = {self.dt:.3g}, length {self.length:.3g} of at most {self.longest:.3g}{target}"
 
     @property
-    def share(self) -> float:
+    def fraction(self) -> float:
         """Length relative to the longest."""
         return self.length / self.longest if self.longest else 1.0
 

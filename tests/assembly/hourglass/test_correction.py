@@ -347,7 +347,7 @@ def test_it_says_what_it_is_and_refuses_other_weights(correction):
         femnn.HourglassCorrection(weights="quadrature-weights")
 
 
-def test_posed_warps_are_those_of_the_canonical_pose(distorted):
+def test_canonical_warps_are_those_of_the_canonical_pose(distorted):
     elements = np.concatenate([distorted, distorted[:, ::-1] * [5.0, 1.0, 0.1], moved(VERTICES[None], seed=1)])
     posed = canonical_pose(elements)[0]
     warps, orders = canonical_warps(elements)
