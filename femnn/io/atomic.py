@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from femnn.io.guarded import require_regular
+
 try:
     import fcntl
 except ImportError:  # not POSIX: nothing is locked, and so nothing of other processes is ever removed
@@ -35,7 +37,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends well, remove it otherwise.
 
     The suffix is kept, because writers such as meshio choose their format by it. Temporary files that killed processes
-    have left in the folder are removed, those of living ones never.
+    have left in the folder are removed, those of living ones never. Where ``path`` is a folder, pipe or device,
+    ParameterError is raised at once.
 
     >>> import tempfile, pathlib
     >>> target = pathlib.Path(tempfile.mkdtemp()) / "table.txt"
@@ -45,6 +48,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     'whole'
     """
     path = Path(path)
+    require_regular(path)
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def create() -> str:

@@ -5,21 +5,19 @@ where they come from. Nothing here executes what it reads.
 """
 
 import hashlib
-import io
-import json
 import os
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from femnn.checks import one_of
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.io.atomic import atomic_write
+from femnn.io.guarded import GuardedFile
+from femnn.io.weight_files import card_text
 
 FORMAT = "femnn-path-data"
 VERSION = 1
@@ -213,7 +211,7 @@ class PathDataSet(_Columns):
         card |= {"rows": len(self), "points": self.separation.shape[1]}
         card |= {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
         with atomic_write(file.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(card_text(card, file), encoding="utf-8")
         return file
 
     @classmethod
@@ -225,36 +223,27 @@ class PathDataSet(_Columns):
         DatasetError
             If the file is missing, damaged, of another format, or not the one of its card.
         """
-        file = Path(file)
-        card = file.with_suffix(".json")
-        try:
-            content = file.read_bytes()
-            about = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {"file": file.name}
-        except (OSError, ValueError) as error:
-            raise DatasetError(
-                f"{file} and its card {card.name} cannot be read: {error}; make them with `femnn simulate grains` or "
-                "`femnn simulate rve`"
-            ) from error
-        _check_card(about, card, file, hashlib.sha256(content).hexdigest())
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-                columns = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, AttributeError, TypeError, EOFError, BadZipFile, zlib.error) as error:
-            raise DatasetError(f"{file} cannot be read as arrays of NumPy: {error}; make it again") from error
-        try:
+        path = Path(file)
+        remedy = "make it and its card again, with `femnn simulate grains` or `femnn simulate rve`"
+        data, card = (GuardedFile(p, DatasetError, "path data set", remedy) for p in (path, path.with_suffix(".json")))
+        content = data.content()
+        # a card that is there but is no regular file is refused, not left out
+        about = card.card() if os.path.lexists(card.path) else {"file": path.name}
+        _check_card(about, card, path, hashlib.sha256(content).hexdigest())
+        with data.checked():
+            columns = data.arrays(content)
+            for name, values in columns.items():
+                if values.dtype.kind not in "biufU":
+                    raise ValueError(f"{name} is of type {values.dtype}, neither numbers nor texts")
             return cls(columns, about)
-        except DatasetError as error:
-            raise DatasetError(f"{file}: {error}") from error
 
 
-def _check_card(about: Any, card: Path, file: Path, digest: str) -> None:
-    if not isinstance(about, dict):
-        raise DatasetError(f"{card} is no card but {type(about).__name__}; make it again, or remove it")
+def _check_card(about: dict, card: GuardedFile, file: Path, digest: str) -> None:
     name, version = about.get("format"), about.get("version")
     if name not in (FORMAT, *_EARLIER) or (name == FORMAT and version != VERSION):
         raise DatasetError(
-            f"{card} is of format {name!r}, version {version!r}, but this femnn reads {FORMAT!r}, version {VERSION}; "
-            "install the femnn that wrote it, or make the data again"
+            f"{card.path} is of format {name!r}, version {version!r}, but this femnn reads {FORMAT!r}, version "
+            f"{VERSION}; install the femnn that wrote it, or make the data again"
         )
     if digest != about.get("sha256", digest):
         raise DatasetError(

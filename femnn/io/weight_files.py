@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-from safetensors import SafetensorError
 
 from femnn.exceptions import DatasetError, ParameterError, WeightFileError
 from femnn.io.atomic import atomic_write
+from femnn.io.guarded import Contents, GuardedFile, digest, sealed
 
 FORMAT = "femnn-weights"
 VERSION = 1
@@ -69,7 +69,7 @@ def save_weights(path: str | os.PathLike, tensors: Mapping[str, np.ndarray], car
         "sha256": hashlib.sha256(content).hexdigest(),
         "femnn": _femnn_version(),
     }
-    text = _to_json(complete, weights_path)
+    text = card_text(complete, weights_path)
     with atomic_write(card_path) as temporary_card, atomic_write(weights_path) as temporary_weights:
         temporary_card.write_text(text, encoding="utf-8")
         temporary_weights.write_bytes(content)
@@ -105,15 +105,25 @@ def load_weights(
     card = _read_card(card_file)
     if kind is not None and card["kind"] != kind:
         raise WeightFileError(f"{weights} is of kind {card['kind']!r}, but {kind!r} is needed; pass another file")
+    file = weight_file(weights)
     # the bytes that are hashed are the bytes that are used
-    content = _read(weights)
+    content = file.content()
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != card["sha256"]:
         raise WeightFileError(
             f"{weights} is damaged or not the file of its card: its sha256 is {sha256}, "
             f"the card says {card['sha256']}; fetch both files again"
         )
-    return _parse(content, weights), card
+    tensors, _ = file.tensors(content)
+    for name, values in tensors.items():
+        if not np.isfinite(values).all():
+            raise WeightFileError(f"tensor {name} of {weights} holds NaN or infinity; fetch it again, or train again")
+    return tensors, card
+
+
+def weight_file(path: Path) -> GuardedFile:
+    """A weight file or its card, to be read with checks."""
+    return GuardedFile(path, WeightFileError, "weight file", "fetch it and its card again, or train again")
 
 
 def shipped_weights() -> list[str]:
@@ -175,8 +185,13 @@ def save_state(
         ``options``, ``network`` and ``data``: for each a dict that must be the same when training goes on. JSON.
     history
         Course of the training so far. JSON.
+
+    Raises
+    ------
+    ParameterError
+        If these cannot be JSON.
     """
-    text = json.dumps({"identity": identity, "history": history})
+    text = _to_json({"identity": identity, "history": history}, path, indent=None)
     content = safetensors.numpy.save(
         {name: np.asarray(values, order="C") for name, values in tensors.items()},
         metadata={"state": text, "sha256": digest(tensors, text)},
@@ -196,45 +211,31 @@ def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> tuple[di
         If it was written with other options, with other data.
     """
     path = Path(path)
-    content = _read(path)
-    remedy = f"delete {path} to train from the beginning"
-    tensors = _parse(content, path, remedy, finite=False)
-    # safetensors.numpy.load leaves the metadata out: eight bytes of length, then the header as JSON
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    entries = header.get("__metadata__", {})
+    file = GuardedFile(path, WeightFileError, "checkpoint", f"delete {path} to train from the beginning")
+    tensors, entries = file.tensors()
     if "state" not in entries or "sha256" not in entries:
         raise WeightFileError(f"{path} is no checkpoint of femnn but another safetensors file; pass another path")
     sha256 = digest(tensors, entries["state"])
     if sha256 != entries["sha256"]:
-        raise WeightFileError(f"{path} is damaged: its sha256 is {sha256}, it should be {entries['sha256']}; {remedy}")
-    state = json.loads(entries["state"])
-    _compare(state["identity"], identity, path)
-    return tensors, state["history"]
+        raise WeightFileError(
+            f"{path} is damaged: its sha256 is {sha256}, it should be {entries['sha256']}; {file.remedy}"
+        )
+    state = Contents(file, file.card(entries["state"]))
+    _compare(state.part("identity"), identity, path)
+    return tensors, dict(state.part("history").fields)
 
 
-def _compare(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
+def _compare(before: Contents, now: Mapping[str, Any], path: Path) -> None:
     errors = {"options": ParameterError, "network": WeightFileError, "data": DatasetError}
     for part, error in errors.items():
-        for name in sorted({*before[part], *now[part]}):
-            old, new = before[part].get(name), now[part].get(name)
+        fields = before.part(part).fields
+        for name in sorted({*fields, *now[part]}):
+            old, new = fields.get(name), now[part].get(name)
             if old != new:
                 raise error(
                     f"the checkpoint {path} belongs to another training: its {part} has {name} = {old!r}, but it is "
                     f"now {new!r}; delete the file to train from the beginning, or go back to its {part}"
                 )
-
-
-def digest(tensors: Mapping[str, np.ndarray], text: str = "") -> str:
-    """SHA-256 over text and the names, types, shapes and values of arrays; order of the names does not matter."""
-    result = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        values = tensors[name]
-        result.update(f"{name} {values.dtype.str} {values.shape}".encode())
-        rows = np.atleast_1d(values)
-        # in pieces: a large array, maybe mapped from a file, is never copied whole
-        for start in range(0, len(rows), 4096):
-            result.update(rows[start : start + 4096].tobytes())
-    return result.hexdigest()
 
 
 def _pair(path: Path) -> tuple[Path, Path]:
@@ -254,51 +255,43 @@ def _femnn_version() -> str:
         return "unknown"  # a checkout that was never installed
 
 
-def _to_json(card: Mapping[str, Any], path: Path) -> str:
+def card_text(card: Mapping[str, Any], path: str | os.PathLike) -> str:
+    """The text of a card with its hash; ParameterError if it cannot be JSON."""
+    _to_json(card, path)
+    return _to_json(sealed(card), path) + "\n"
+
+
+def _to_json(fields: Mapping[str, Any], path: str | os.PathLike, indent: int | None = 2) -> str:
     try:
-        return json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
+        return json.dumps(fields, indent=indent, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
         raise ParameterError(
             f"the card of {path} cannot be JSON: {error}; use text, finite numbers, lists, dicts"
         ) from error
 
 
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise WeightFileError(f"{file} cannot be read: {error}; check the path and its permissions") from error
-
-
-def _read_card(file: Path) -> dict[str, Any]:
-    try:
-        card = json.loads(_read(file).decode("utf-8"))
-    except ValueError as error:
-        raise WeightFileError(f"{file} is not JSON: {error}; fetch the card again") from error
+def _read_card(path: Path) -> dict[str, Any]:
+    file = GuardedFile(path, WeightFileError, "card", "fetch the card again")
+    card = file.json()
     format_name = card.get("format") if isinstance(card, dict) else type(card).__name__
     if format_name != FORMAT:
         raise WeightFileError(
-            f"{file} is no card of femnn: its format is {format_name!r} instead of {FORMAT!r}; pass another file"
+            f"{path} is no card of femnn: its format is {format_name!r} instead of {FORMAT!r}; pass another file"
         )
-    if card.get("version") != VERSION:
+    if card.get("version") != VERSION or card["version"] is True:
         raise WeightFileError(
-            f"{file} has version {card.get('version')!r}, but this femnn reads version {VERSION}; "
+            f"{path} has version {card.get('version')!r}, but this femnn reads version {VERSION}; "
             "install the femnn that wrote it, or train again"
         )
     missing = [field for field in (*FIELDS, "sha256") if field not in card]
     if missing:
-        raise WeightFileError(f"{file} lacks the fields {', '.join(missing)}; fetch the card again")
+        raise WeightFileError(f"{path} lacks the fields {', '.join(missing)}; fetch the card again")
+    file.require_whole(card)
+    contents = Contents(file, card)
+    for name in ("kind", "what", "sha256"):
+        contents.text(name)
+    for name in ("architectures", "data", "training", "test"):
+        contents.part(name)
+    if not isinstance(card["trained_range"], str):
+        contents.part("trained_range")
     return card
-
-
-def _parse(content: bytes, file: Path, remedy: str = "fetch it again", finite: bool = True) -> dict[str, np.ndarray]:
-    try:
-        tensors = safetensors.numpy.load(content)
-    except (SafetensorError, KeyError) as error:  # KeyError: a type that NumPy lacks, such as bfloat16
-        raise WeightFileError(
-            f"{file} is no whole safetensors file ({len(content)} bytes): {error}; {remedy}"
-        ) from error
-    for name, values in tensors.items():
-        if finite and not np.isfinite(values).all():
-            raise WeightFileError(f"tensor {name} of {file} holds NaN or infinity; {remedy}, or train again")
-    return tensors

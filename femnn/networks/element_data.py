@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import safetensors.numpy
-from safetensors import SafetensorError, safe_open
 
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.geometry.sampling import distorted_hexahedra
@@ -23,7 +22,7 @@ from femnn.integration.gauss import tensor_gauss
 from femnn.integration.lame import lame_parameters
 from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
 from femnn.io.atomic import atomic_write
-from femnn.io.weight_files import digest
+from femnn.io.guarded import Contents, GuardedFile, digest
 from femnn.tasks.run import run_tasks, task_name
 
 #: Largest n of the Error table: what more points would be needed for is a job for refinement of the mesh.
@@ -213,7 +212,7 @@ def grow(path, recipe, label, names, progress=True, **where):
     """
     path = Path(path)
     if path.exists():
-        return _read(path, recipe, names)
+        return _read(path, recipe, names)[0]
     parts = path.with_name(path.name + ".parts")
     hexahedra = recipe.hexahedra()
     tasks = {
@@ -237,10 +236,14 @@ def load_dataset(path: str | Path, recipe: Recipe | None = None) -> Dataset:
     DatasetError
         If the file is missing, damaged, foreign, or made with another recipe.
     """
-    arrays = _read(Path(path), recipe, [field.name for field in fields(Dataset)[1:]])
-    settings = json.loads(_header(Path(path))["recipe"])
-    settings.pop("labels")
-    return Dataset(Recipe(**settings), **arrays)
+    arrays, header = _read(Path(path), recipe, [field.name for field in fields(Dataset)[1:]])
+    file = _guarded(Path(path))
+    settings = file.card(header["recipe"])
+    with file.checked():
+        settings.pop("labels")
+        made_with = Recipe(**settings)
+    _require_rows(file, arrays, made_with)
+    return Dataset(made_with, **arrays)
 
 
 def _write(file, arrays, recipe):
@@ -255,31 +258,37 @@ def _write(file, arrays, recipe):
         temporary.write_bytes(safetensors.numpy.save(arrays, header))
 
 
-def _header(file):
-    try:
-        with safe_open(file, framework="numpy") as opened:
-            header = opened.metadata() or {}
-    except (OSError, SafetensorError) as error:
-        raise DatasetError(f"{file} cannot be read as a data set: {error}; delete it to make it again") from error
+def _guarded(path):
+    return GuardedFile(path, DatasetError, "data set", "choose another path, or delete it to make it again")
+
+
+def _read(path, recipe, names):
+    """Arrays by name, and the header that says what they are."""
+    file = _guarded(path)
+    arrays, header = file.tensors()
     if header.get("format") != "femnn-dataset" or not {"recipe", "sha256"} <= set(header):
-        raise DatasetError(f"{file} is no data set of femnn; choose another path, or delete the file")
-    return header
-
-
-def _read(file, recipe, names):
-    header = _header(file)
+        raise DatasetError(f"{path} is no data set of femnn; choose another path, or delete the file")
     if recipe is not None and header["recipe"] != recipe.to_json():
         raise DatasetError(
-            f"{file} was made with the recipe {header['recipe']}, wanted is {recipe.to_json()}; "
+            f"{path} was made with the recipe {header['recipe']}, wanted is {recipe.to_json()}; "
             "choose another path, or delete it to make it again"
         )
-    arrays = safetensors.numpy.load_file(file)
     missing = [name for name in names if name not in arrays]
     if missing:
-        raise DatasetError(f"{file} lacks {', '.join(missing)}; delete it to make it again")
+        raise DatasetError(f"{path} lacks {', '.join(missing)}; delete it to make it again")
     sha256 = digest(arrays, header["recipe"])
     if sha256 != header["sha256"]:
         raise DatasetError(
-            f"{file} is damaged: its sha256 is {sha256}, it should be {header['sha256']}; delete it to make it again"
+            f"{path} is damaged: its sha256 is {sha256}, it should be {header['sha256']}; delete it to make it again"
         )
-    return arrays
+    if recipe is not None:
+        _require_rows(file, arrays, recipe)
+    return arrays, header
+
+
+def _require_rows(file, arrays, recipe):
+    """Raise DatasetError unless there is a row for each element of the recipe."""
+    Contents(file, {}, arrays).array("hexahedra", (recipe.elements, 8, 3))
+    for name, values in arrays.items():
+        if values.shape[:1] != (recipe.elements,):
+            raise file.refused(f"{name} has shape {values.shape}, its recipe has {recipe.elements} elements")

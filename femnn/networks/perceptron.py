@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import one_of
 from femnn.exceptions import ParameterError, WeightFileError
 
 T = TypeVar("T")
@@ -85,8 +86,7 @@ class Architecture:
             raise ParameterError(f"hidden={self.hidden!r} is no sequence of layer widths; pass for example (50, 50)")
         hidden = tuple(_width(f"hidden[{layer}]", width) for layer, width in enumerate(self.hidden))
         object.__setattr__(self, "hidden", hidden)
-        if self.activation not in ACTIVATIONS:
-            raise ParameterError(f"activation={self.activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)}")
+        one_of("activation", self.activation, tuple(ACTIVATIONS))
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Architecture":

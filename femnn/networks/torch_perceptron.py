@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from torch.nn import functional
 
 from femnn.exceptions import ParameterError
-from femnn.io.weight_files import digest
+from femnn.io.guarded import digest
 from femnn.networks.perceptron import Architecture, Perceptron, unprefixed, with_standardisation
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {

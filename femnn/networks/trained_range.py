@@ -30,7 +30,7 @@ class TrainedRange:
     def from_weights(cls, weights: "Networks") -> "TrainedRange":
         """Read what :meth:`tensors` gave out of a weight file."""
         weights.require(tensors=("range.low", "range.high"))
-        return cls(weights.tensors["range.low"], weights.tensors["range.high"])
+        return cls(*weights.contents.bounds("range.low", "range.high", (None,)))
 
     def tensors(self) -> dict[str, np.ndarray]:
         """The bounds under the names of a weight file."""

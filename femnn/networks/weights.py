@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from femnn.exceptions import ParameterError, WeightFileError
-from femnn.io.weight_files import load_weights, locate, save_weights
+from femnn.io.guarded import Contents
+from femnn.io.weight_files import load_weights, locate, save_weights, weight_file
 from femnn.networks.perceptron import Architecture, Perceptron, unprefixed
 
 
@@ -36,6 +37,11 @@ class Networks:
 
     def __repr__(self) -> str:
         return f"Networks({self.path.name!r}, {self.card['kind']!r}: {', '.join(self.networks)})"
+
+    @property
+    def contents(self) -> Contents:
+        """Card and other tensors, taken out with checks."""
+        return Contents(weight_file(self.path), self.card, self.tensors)
 
     def require(self, *, card: Sequence[str] = (), networks: Sequence[str] = (), tensors: Sequence[str] = ()) -> None:
         """Raise WeightFileError unless the file has these fields of the card, networks and other tensors."""
@@ -92,8 +98,6 @@ def load_networks(name_or_path: str | os.PathLike, kind: str | None = None) -> N
     """
     tensors, card = load_weights(name_or_path, kind)
     weights, card_file = locate(name_or_path)
-    if not isinstance(card["architectures"], dict):
-        raise WeightFileError(f"{card_file} names no architectures but {card['architectures']!r}; fetch the card again")
     networks = {}
     for prefix, fields in card["architectures"].items():
         try:

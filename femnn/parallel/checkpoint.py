@@ -4,16 +4,20 @@ The file has the safetensors layout. Every rank writes and reads its own rows by
 """
 
 import json
+import math
 import os
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.exceptions import StateError
 from femnn.interfaces.problem import Restart
+from femnn.io.atomic import require_regular
+from femnn.io.guarded import CARD_HASH, Contents, GuardedFile, card_digest, parse_json
 from femnn.parallel.law_states import law_states, restore
 from femnn.parallel.owner_directory import OwnerDirectory
 from femnn.parallel.problem import RankProblem
@@ -41,10 +45,12 @@ def save(path: str | os.PathLike, problem: RankProblem, u: ArrayLike, t: float) 
         rows, total = _rows(comm, states)
         pieces[f"counts{number}"] = (states.total, states.owners, states.counts[:, None].astype(float))
         pieces[f"state{number}"] = (total, rows, states.values)
-    header, offsets, size = _header(distributed, pieces, [states.name for states in laws], t)
+    sums = {name: _checksum(comm, rows, values) for name, (_, rows, values) in pieces.items()}
+    header, offsets, size = _header(distributed, pieces, [states.name for states in laws], sums, t)
     temporary = path.with_name(f".{path.name}.partial")
     with together(comm):
         if comm.rank == 0:
+            require_regular(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(temporary, "wb") as file:
                 file.write(header)
@@ -82,21 +88,24 @@ def load(path: str | os.PathLike, problem: RankProblem) -> Restart:
     with together(comm):
         if comm.rank == 0:
             header = _read_header(Path(path))
-    names, shapes, offsets, metadata = comm.bcast(header)
+    header = comm.bcast(header)
     laws = law_states(distributed, problem.problem)
     with together(comm):
-        _check(path, distributed, names, metadata, laws)
+        _check(path, distributed, header, laws)
     u, values = np.zeros((len(distributed.vertices), 3)), []
     with _opened(comm, path) as file:
-        u[: distributed.n_owned] = _read(file, offsets["u"], distributed.vertices[: distributed.n_owned], 3)
+        u[: distributed.n_owned] = _read(comm, file, header, "u", distributed.vertices[: distributed.n_owned])
         for number, states in enumerate(laws):
-            counts = _read(file, offsets[f"counts{number}"], states.owners, 1)[:, 0]
+            counts = _read(comm, file, header, f"counts{number}", states.owners)[:, 0]
             with together(comm):
                 _check_counts(path, states, counts)
-            rows, _ = _rows(comm, states)
-            values.append(_read(file, offsets[f"state{number}"], rows, shapes[f"state{number}"][1]))
+            rows, total = _rows(comm, states)
+            with together(comm):
+                if header.shapes[f"state{number}"][0] != total:
+                    raise _guarded(path).refused(f"state{number} is not of {total} points")
+            values.append(_read(comm, file, header, f"state{number}", rows))
     restore(distributed, problem.problem, values)
-    return Restart(distributed.update(u.ravel()), float(metadata["t"]), None)
+    return Restart(distributed.update(u.ravel()), header.t, None)
 
 
 def _rows(comm, states):
@@ -111,7 +120,7 @@ def _rows(comm, states):
     return np.repeat(starts, states.counts) + within, comm.allreduce(int(counts.sum()))
 
 
-def _header(distributed, pieces, names, t):
+def _header(distributed, pieces, names, sums, t):
     """The first bytes of the file, where each piece starts, and the size of the whole."""
     entries, offsets, end = {}, {}, 0
     for name, (total, _, values) in pieces.items():
@@ -121,9 +130,11 @@ def _header(distributed, pieces, names, t):
     metadata = {
         "mesh": distributed.mesh_id,
         "memories": json.dumps(names),
+        "sums": json.dumps(sums),
         "t": repr(float(t)),
         "format": "femnn checkpoint",
     }
+    metadata[CARD_HASH] = card_digest({"metadata": dict(metadata), **entries})
     text = json.dumps({"__metadata__": metadata, **entries}).encode()
     text += b" " * (-len(text) % 8)
     first = 8 + len(text)
@@ -131,34 +142,74 @@ def _header(distributed, pieces, names, t):
     return header, {name: first + offset for name, offset in offsets.items()}, first + end
 
 
+class _Header(NamedTuple):
+    """The first bytes of a file, checked: path, laws, mesh, time; of each array shape, first byte and checksum."""
+
+    path: Path
+    names: list
+    mesh: str
+    t: float
+    shapes: dict
+    offsets: dict
+    sums: dict
+
+
+def _guarded(path):
+    return GuardedFile(Path(path), StateError, "checkpoint", "go on from an older one")
+
+
 def _read_header(path):
-    try:
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > 10**7:
-                raise ValueError("its first bytes are no header")
-            header = json.loads(file.read(length))
-        metadata = header.pop("__metadata__")
-        names = json.loads(metadata["memories"])
-        shapes = {name: entry["shape"] for name, entry in header.items()}
-        offsets = {name: 8 + length + entry["data_offsets"][0] for name, entry in header.items()}
-        end = 8 + length + max(entry["data_offsets"][1] for entry in header.values())
-        if path.stat().st_size != end:
-            raise ValueError(f"it has {path.stat().st_size} bytes, {end} belong to it")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StateError(f"{path} is no whole checkpoint: {error}; go on from an older one") from error
-    return names, shapes, offsets, metadata
+    file = _guarded(path)
+    with file.opened() as opened, file.checked():
+        size = os.fstat(opened.fileno()).st_size
+        length = int.from_bytes(opened.read(8), "little")
+        if length > min(size, 10**7):
+            raise ValueError("its first bytes are no header")
+        entries = Contents(file, parse_json(opened.read(length)))
+        metadata = entries.part("__metadata__")
+        arrays = {name: entries.part(name) for name in entries.fields if name != "__metadata__"}
+        fields = dict(metadata.fields)
+        # checkpoints of release 0.1 have neither this hash nor sums
+        if "sums" in fields and fields.pop(CARD_HASH, None) != card_digest(
+            {"metadata": fields, **{name: array.fields for name, array in arrays.items()}}
+        ):
+            raise ValueError(f"its {CARD_HASH} is not that of its header")
+        shapes = {name: tuple(map(int, array.numbers("shape", 2))) for name, array in arrays.items()}
+        end = 0
+        for name, array in arrays.items():
+            first, last = array.numbers("data_offsets", 2)
+            if (
+                array.text("dtype") != "F64"
+                or min(shapes[name]) < 0
+                or (first, last) != (end, end + 8 * math.prod(shapes[name]))
+            ):
+                raise ValueError(f"{name} does not lie where it should")
+            end = int(last)
+        if size != 8 + length + end:
+            raise ValueError(f"it has {size} bytes, {8 + length + end} belong to it")
+        names, t = parse_json(metadata.text("memories")), float(metadata.text("t"))
+        if not math.isfinite(t) or not isinstance(names, list):
+            raise ValueError(f"t is {t}, its laws are {names}")
+        sums = parse_json(metadata.text("sums")) if "sums" in fields else {}
+        offsets = {name: 8 + length + int(array.numbers("data_offsets")[0]) for name, array in arrays.items()}
+        return _Header(file.path, names, metadata.text("mesh"), t, shapes, offsets, sums)
 
 
-def _check(path, distributed, names, metadata, laws):
-    if metadata["mesh"] != distributed.mesh_id:
+def _check(path, distributed, header, laws):
+    if header.mesh != distributed.mesh_id:
         raise StateError(
-            f"{path} was written for the mesh {metadata['mesh'][:12]}, this one is {distributed.mesh_id[:12]}; a "
+            f"{path} was written for the mesh {header.mesh[:12]}, this one is {distributed.mesh_id[:12]}; a "
             "checkpoint goes with its mesh"
         )
     expected = [states.name for states in laws]
-    if names != expected:
-        raise StateError(f"{path} holds {names}, this problem {expected}; a checkpoint goes with its laws")
+    if header.names != expected:
+        raise StateError(f"{path} holds {header.names}, this problem {expected}; a checkpoint goes with its laws")
+    needed = {"u": (distributed.n_vertices, 3)}
+    for number, states in enumerate(laws):
+        needed[f"counts{number}"] = (states.total, 1)
+        needed[f"state{number}"] = header.shapes.get(f"state{number}")
+    if header.shapes != needed:
+        raise _guarded(path).refused(f"its arrays have the shapes {header.shapes}, expected are {needed}")
 
 
 def _check_counts(path, states, counts):
@@ -179,13 +230,35 @@ def _opened(comm, path, write=False):
         def __exit__(self, *_):
             self.thing.Close()
 
-    return Closing(MPI.File.Open(comm, os.fspath(path), MPI.MODE_WRONLY if write else MPI.MODE_RDONLY))
+    if write:
+        return Closing(MPI.File.Open(comm, os.fspath(path), MPI.MODE_WRONLY))
+    with _guarded(path).checked():
+        return Closing(MPI.File.Open(comm, os.fspath(path), MPI.MODE_RDONLY))
 
 
-def _read(file, offset, rows, width):
-    values = np.empty((len(rows), width))
-    _transfer(file.Read_all, file, offset, rows, values)
+def _read(comm, file, header, name, rows):
+    """Own rows of an array; collective. StateError on all ranks if the whole array is not the one that was written."""
+    values = np.empty((len(rows), header.shapes[name][1]))
+    _transfer(file.Read_all, file, header.offsets[name], rows, values)
+    total = _checksum(comm, rows, values)
+    finite = comm.allreduce(int(np.isfinite(values).all())) == comm.size
+    if not finite or header.sums.get(name, total) != total:
+        raise _guarded(header.path).refused(f"{name} holds other numbers than were written")
     return values
+
+
+def _checksum(comm, rows, values):
+    """Sum over all ranks of a hash of each value with its place: the same for any partition; collective."""
+    z = np.ascontiguousarray(values, dtype=float).view(np.uint64)
+    places = np.asarray(rows).astype(np.uint64)[:, None] * np.uint64(max(1, z.shape[1])) + np.arange(
+        z.shape[1], dtype=np.uint64
+    )
+    # the mixer of splitmix64 (Steele, Lea, Flood, OOPSLA 2014), a bijection: no single damaged value keeps the sum
+    z = z + places * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return f"{comm.allreduce(int(z.sum(dtype=np.uint64))) % 2**64:016x}"
 
 
 def _transfer(act, file, offset, rows, values):

@@ -1,15 +1,15 @@
 """A partition on disk: one file a rank, so that later runs read on each rank what it needs and no more."""
 
-import hashlib
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from femnn.exceptions import MeshError
+from femnn.io import guarded
 from femnn.io.atomic import atomic_write
+from femnn.io.guarded import Contents, GuardedFile, sealed
 from femnn.parallel.local_mesh import LocalMesh, fingerprint
 from femnn.parallel.ranks import together, world
 
@@ -20,12 +20,8 @@ def file_name(rank, ranks):
 
 
 def digest(path: str | Path) -> str:
-    """Fingerprint of a file, read piece by piece."""
-    sha = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(2**24):
-            sha.update(piece)
-    return sha.hexdigest()
+    """Fingerprint of a mesh file; MeshError if it cannot be read."""
+    return GuardedFile(Path(path), MeshError, "mesh file", "check the path and its permissions").sha256()
 
 
 def write_local_mesh(folder: str | Path, rank: int, ranks: int, local_mesh: LocalMesh, source: str = "") -> Path:
@@ -48,9 +44,10 @@ def write_local_mesh(folder: str | Path, rank: int, ranks: int, local_mesh: Loca
         "ranks": ranks,
         "interfaces": len(local_mesh.interfaces),
     }
+    card["sha256"] = guarded.digest(arrays)
     path = Path(folder) / file_name(rank, ranks)
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, card=np.array(json.dumps(card)), **arrays)
+        np.savez(file, card=np.array(json.dumps(sealed(card))), **arrays)
     return path
 
 
@@ -92,26 +89,50 @@ _SIDES = ("pairs", "minus", "plus")
 def _identity(mesh):
     """Which entry of the card names a mesh, and what it must be."""
     if isinstance(mesh, str | Path):
-        try:
-            return "source", digest(mesh)
-        except OSError as error:
-            raise MeshError(f"{mesh} cannot be opened: {error.strerror}") from error
+        return "source", digest(mesh)
     return "mesh_id", fingerprint(mesh)
 
 
 def _read(folder, rank, ranks):
     path = folder / file_name(rank, ranks)
     if not path.exists():
-        others = sorted({int(file.stem.rpartition("-")[2]) for file in folder.glob("part-*-of-*.npz")})
+        numbers = [file.stem.rpartition("-")[2] for file in folder.glob("part-*-of-*.npz")]
+        others = sorted({int(ranks) for ranks in numbers if ranks.isdecimal()})
         known = f"there are partitions for {others} ranks" if others else "there is no partition"
         raise MeshError(f"{path} does not exist, {known}; run `femnn partition MESH --ranks {ranks} --out {folder}`")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            card = json.loads(str(file["card"]))
-            boundaries = {name.partition(" ")[2]: file[name] for name in file.files if name.startswith("boundary ")}
-            sides = [tuple(file[f"interface {i} {part}"] for part in _SIDES) for i in range(card["interfaces"])]
-            arrays = [file[name] for name in ("cells", "vertices", "points", "corners")]
-            local_mesh = LocalMesh(*arrays, card["n_cells"], card["n_vertices"], card["mesh_id"], boundaries, sides)
-    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise MeshError(f"{path} is damaged: {error}; run `femnn partition` again") from error
-    return local_mesh, card
+    file = GuardedFile(path, MeshError, "part of a partition", "run `femnn partition` again")
+    arrays = file.arrays()
+    with file.checked():
+        contents = Contents(file, file.card(arrays.pop("card").item()), arrays)
+        # parts that release 0.1 wrote have no hash
+        if "sha256" in contents.fields and contents.text("sha256") != guarded.digest(arrays):
+            raise ValueError("its arrays are not those that were written, by their sha256")
+        if (contents.count("rank"), contents.count("ranks")) != (rank, ranks):
+            raise ValueError("it is of another rank")
+        return _local_mesh(contents), {name: contents.text(name) for name in ("mesh_id", "source")}
+
+
+def _local_mesh(contents):
+    """The mesh of a part, its numbers checked: what is built of it reads them without a check."""
+    n_cells, n_vertices = contents.count("n_cells"), contents.count("n_vertices")
+    cells = _numbers(contents, "cells", (None,), n_cells)
+    vertices = _numbers(contents, "vertices", (None,), n_vertices)
+    corners = _numbers(contents, "corners", (8, len(cells)), len(vertices), np.int32)
+    names = [name for name in contents.arrays if name.startswith("boundary ")]
+    boundaries = {name.partition(" ")[2]: _numbers(contents, name, (None, 4), n_vertices) for name in names}
+    sides = []
+    for i in range(contents.count("interfaces")):
+        pairs = contents.array(f"interface {i} pairs", (None,), np.int64)
+        corners_of = (_numbers(contents, f"interface {i} {side}", (len(pairs), 4), n_vertices) for side in _SIDES[1:])
+        sides.append((pairs, *corners_of))
+    points = contents.array("points", (3, len(vertices)))
+    mesh_id = contents.text("mesh_id")
+    return LocalMesh(cells, vertices, points, corners, n_cells, n_vertices, mesh_id, boundaries, sides)
+
+
+def _numbers(contents, name, shape, limit, dtype=np.int64):
+    """An array of integers from 0 to ``limit`` - 1."""
+    values = contents.array(name, shape, dtype)
+    if values.size and not 0 <= values.min() <= values.max() < limit:
+        raise contents.file.refused(f"{name} has numbers from {values.min()} to {values.max()}, there are {limit}")
+    return values

@@ -1,13 +1,11 @@
 """Many independent runs of one function: spread over processes or a Dask cluster, kept as files, resumed, retried."""
 
-import contextlib
 import dataclasses
 import hashlib
 import inspect
 import json
 import os
 import re
-import zipfile
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,11 +18,12 @@ from tqdm import tqdm
 
 from femnn.exceptions import DatasetError, ParameterError, TaskError
 from femnn.io.atomic import atomic_write
+from femnn.io.guarded import GuardedFile, digest
 from femnn.tasks.executors import attempts
 
 Task = TypeVar("Task", bound=Callable)
 
-# Where a file keeps what made it; no result has this name.
+# Where a file keeps what made it, and the hash of its arrays; no result has this name.
 _FINGERPRINT = "fingerprint of femnn.tasks"
 
 
@@ -171,8 +170,7 @@ def run_tasks(
 
 def load_result(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays that a task left in ``path``, by name; raises DatasetError if it is damaged."""
-    with _opened(path) as opened:
-        return {name: opened[name] for name in opened.files if name != _FINGERPRINT}
+    return _read(path)[1]
 
 
 def _check(function, tasks, workers, scheduler, retries):
@@ -215,28 +213,34 @@ def _described(value):
     raise TypeError(f"a {type(value).__name__} has no fingerprint")
 
 
-def _is_kept(file, fingerprint):
-    if not file.exists():
+def _is_kept(path, fingerprint):
+    if not os.path.lexists(path):
         return False
-    with _opened(file) as opened:
-        made_with = str(opened[_FINGERPRINT])
+    made_with, _ = _read(path)
     if made_with != fingerprint:
         raise DatasetError(
-            f"{file} was made by another function, other arguments or another version (fingerprint {made_with[:12]}, "
+            f"{path} was made by another function, other arguments or another version (fingerprint {made_with[:12]}, "
             f"needed is {fingerprint[:12]}); choose another folder, or delete it to make it again"
         )
     return True
 
 
-@contextlib.contextmanager
-def _opened(file):
-    try:
-        with np.load(file, allow_pickle=False) as opened:
-            yield opened
-    except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{file} is no result of a task, or damaged: {error}; delete it to make it again") from error
+def _read(path):
+    """Fingerprint of what made a result, and its arrays."""
+    file = GuardedFile(Path(path), DatasetError, "result of a task", "delete it to make it again")
+    arrays = file.arrays()
+    with file.checked():
+        # results of release 0.1 have no hash
+        made_with, *sha256 = np.atleast_1d(arrays.pop(_FINGERPRINT)).tolist()
+        if not isinstance(made_with, str):
+            raise ValueError("its fingerprint is no text")
+        if sha256 and sha256 != [digest(arrays, made_with)]:
+            raise ValueError("its arrays are not those that were written, by their sha256")
+    return made_with, arrays
 
 
 def _write(file, arrays, fingerprint):
+    arrays = {name: np.asarray(values) for name, values in arrays.items()}
+    made_with = np.array([fingerprint, digest(arrays, fingerprint)])
     with atomic_write(file) as temporary, open(temporary, "wb") as opened:
-        np.savez(opened, **{_FINGERPRINT: np.array(fingerprint)}, **arrays)
+        np.savez(opened, **{_FINGERPRINT: made_with}, **arrays)

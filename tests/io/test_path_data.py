@@ -74,7 +74,7 @@ def test_arrays_of_your_own_need_neither_card_nor_labels(tmp_path):
     [
         ({"format": FORMAT, "version": VERSION + 1}, "version 2, but this femnn reads"),
         ({"format": "other"}, "format 'other'"),
-        ([], "is no card but list"),
+        ([], "it holds no fields but list"),
     ],
 )
 def test_foreign_cards_are_refused(card, message, tmp_path):
@@ -87,14 +87,14 @@ def test_foreign_cards_are_refused(card, message, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no arrays at all", b"\x93NUMPY\x01\x00"])
 def test_files_that_hold_no_arrays_are_refused(content, tmp_path):
     (tmp_path / "paths.npz").write_bytes(content)
-    with pytest.raises(DatasetError, match="cannot be read as arrays"):
+    with pytest.raises(DatasetError, match="is no whole path data set"):
         PathDataSet.load(tmp_path / "paths.npz")
 
 
 def test_a_single_array_is_refused(tmp_path):
     with open(tmp_path / "paths.npz", "wb") as file:
         np.save(file, np.zeros((3, 4, 3)))
-    with pytest.raises(DatasetError, match="cannot be read as arrays"):
+    with pytest.raises(DatasetError, match="is no whole path data set"):
         PathDataSet.load(tmp_path / "paths.npz")
 
 

@@ -169,7 +169,7 @@ def test_files_of_the_first_release_are_read_and_their_nonsense_refused(tmp_path
     new, old = tmp_path / "new.npz", tmp_path / "old.npz"
     save(new)
     file = read_restart(new, json.loads(np.load(new)["header"].item())["kind"])
-    scalars = {name: value for name, value in file.scalars.items() if name not in ("format", "version", "kind")}
+    scalars = {name: value for name, value in file.fields.items() if name not in ("format", "version", "kind")}
     entries = file.arrays | {name: np.array(value) for name, value in scalars.items()}
     np.savez_compressed(old, **entries)
     loaded = [load(path) for path in (new, old)]

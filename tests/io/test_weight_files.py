@@ -11,7 +11,8 @@ import safetensors.numpy
 
 from femnn.exceptions import DatasetError, ParameterError, WeightFileError
 from femnn.io import weight_files as checkpoints
-from femnn.io.weight_files import digest, load_state, load_weights, save_state, save_weights
+from femnn.io.guarded import digest, sealed
+from femnn.io.weight_files import load_state, load_weights, save_state, save_weights
 from femnn.networks.perceptron import Architecture, Perceptron
 from femnn.networks.weights import load_networks, save_networks
 
@@ -42,7 +43,8 @@ def saved(tmp_path):
 def edit_card(saved, **changes):
     path = saved.with_suffix(".json")
     card = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({name: value for name, value in {**card, **changes}.items() if value is not ...}))
+    card = {name: value for name, value in {**card, **changes}.items() if value is not ...}
+    path.write_text(json.dumps(sealed(card)))
 
 
 def replace_weights(saved, content):
@@ -145,7 +147,7 @@ def test_missing_files(saved, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00", b"kind: points"])
 def test_cards_that_are_not_json(saved, content):
     saved.with_suffix(".json").write_bytes(content)
-    with pytest.raises(WeightFileError, match=r"points\.json is not JSON: .*; fetch the card again"):
+    with pytest.raises(WeightFileError, match=r"points\.json is no whole card: .*; fetch the card again"):
         load_weights(saved)
 
 
@@ -229,10 +231,10 @@ def test_cards_with_impossible_architectures(saved, architectures):
 
 
 def test_unreadable_files(saved, monkeypatch):
-    def refuse(_):
+    def refuse(*_):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(WeightFileError, match=r"cannot be read: .*Permission denied"):
         load_weights(saved)
 

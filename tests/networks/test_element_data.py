@@ -128,12 +128,12 @@ def test_other_recipes_damaged_and_foreign_files_are_refused(tmp_path):
     with pytest.raises(femnn.DatasetError, match="is damaged: its sha256 is"):
         load_dataset(path)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(femnn.DatasetError, match="cannot be read as a data set"):
+    with pytest.raises(femnn.DatasetError, match="is no whole safetensors file"):
         load_dataset(path)
     path.write_bytes(b"not at all")
     with pytest.raises(femnn.DatasetError, match="delete it"):
         load_dataset(path)
-    with pytest.raises(femnn.DatasetError, match="cannot be read"):
+    with pytest.raises(femnn.DatasetError, match="there is no file"):
         load_dataset(tmp_path / "nothing.safetensors")
 
 

@@ -207,7 +207,7 @@ def test_only_weights_and_biases_are_trained():
         ((1, 1, (3, 2.5), "tanh"), r"hidden\[1\]=2.5"),
         ((1, 1, 30, "tanh"), "hidden=30"),
         ((1, 1, (True,), "tanh"), r"hidden\[0\]=True"),
-        ((1, 1, (), "softplus"), "activation='softplus' is unknown; choose one of sigmoid, tanh, relu, silu"),
+        ((1, 1, (), "softplus"), "activation='softplus' is not allowed; pass 'sigmoid' or 'tanh' or 'relu' or 'silu'"),
     ],
 )
 def test_impossible_architectures(arguments, message):

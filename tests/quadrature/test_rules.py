@@ -19,6 +19,7 @@ from support.properties import (
 import femnn
 from femnn.geometry import VERTICES, jacobian_determinant, signed_volume
 from femnn.integration import converged_stiffness, elasticity_stiffness, error_table, smallest_points, stiffness_error
+from femnn.io.guarded import sealed
 from femnn.networks import load_networks, save_networks
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 
@@ -297,7 +298,7 @@ def test_damaged_or_foreign_weights_are_refused(tmp_path, make, own, foreign):
 def test_cards_that_do_not_fit_their_networks_are_refused(tmp_path, make, name, unfit, message):
     path = copied(name, tmp_path)
     card = path.with_suffix(".json")
-    card.write_text(json.dumps({**json.loads(card.read_text()), "features": unfit}))
+    card.write_text(json.dumps(sealed({**json.loads(card.read_text()), "features": unfit})))
     with pytest.raises(femnn.WeightFileError, match=message):
         make(weights=path)
 

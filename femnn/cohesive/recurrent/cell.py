@@ -17,11 +17,15 @@ class Cell(ABC):
     ----------
     tensors : dict of np.ndarray
         As they were trained, float64; empty for a cell that is made of others.
+    n_inputs, n_outputs : int
+        Columns of x and of y.
     state_size : int
         Numbers that a point remembers.
     """
 
     tensors: dict[str, np.ndarray]
+    n_inputs: int = 3
+    n_outputs: int = 3
     state_size: int
 
     @abstractmethod

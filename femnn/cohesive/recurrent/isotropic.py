@@ -63,6 +63,8 @@ class Isotropic(Cell):
             raise WeightFileError(
                 f"these are no tensors of an isotropic cell: {error}; fetch the file again"
             ) from error
+        self.n_inputs = 3 + self.scalars + 2 * self.vectors
+        self.n_outputs = len(self.tensors["scale"]) + 2 * len(self.tensors["bound"])
         self.state_size = self.states + 2 * self.arrows + 3
 
     def _check_shapes(self):

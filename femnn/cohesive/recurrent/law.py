@@ -4,6 +4,7 @@ import copy
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +19,8 @@ from femnn.cohesive.recurrent.minimal_state import MinimalState
 from femnn.cohesive.recurrent.precompressed import Precompressed
 from femnn.cohesive.recurrent.sequences import SequenceNetwork
 from femnn.exceptions import ParameterError, WeightFileError, warn
-from femnn.io.weight_files import load_weights, locate
+from femnn.io.guarded import Contents
+from femnn.io.weight_files import load_weights, locate, weight_file
 from femnn.networks.perceptron import unprefixed
 
 KIND = "cohesive-law"
@@ -85,15 +87,19 @@ class RecurrentCohesive(Law):
     ((1, 3), (1, 3, 3), 'minimal-state')
     """
 
-    def __init__(self, networks: Mapping[str, Cell], card: Mapping, name: str) -> None:
+    def __init__(self, networks: Mapping[str, Cell], card: Mapping, name: str, path: Path | None = None) -> None:
         self._networks, self.card, self._name = networks, card, name
-        self.network = card["architectures"]["traction"]["network"]
-        self.separation_scale = float(card["separation_scale"])
-        self.traction_scale = float(card["traction_scale"])
-        self._low, self._high = (np.asarray(card["trained_range"][side]) for side in ("low", "high"))
-        self.microstructure = Microstructure.of(card.get("microstructure"), networks)
+        contents = Contents(weight_file(Path(name) if path is None else path), card)
+        self.network = contents.part("architectures").part("traction").text("network")
+        self.separation_scale = contents.number("separation_scale", above=0.0)
+        self.traction_scale = contents.number("traction_scale", above=0.0)
+        self._low, self._high = contents.part("trained_range").box("low", "high", 2)
+        self.microstructure = Microstructure.of(contents.optional("microstructure"), networks)
+        self._require_fitting(contents.file)
         # files that were written before have this name
-        self.precompressed = Precompressed.of(card.get("frictional"))
+        self.precompressed = Precompressed.of(contents.optional("frictional"))
+        self._figures = _figures(contents.part("test"))
+        self._learned_from = _reference(contents.part("data").optional("law"))
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike) -> "RecurrentCohesive":
@@ -113,16 +119,24 @@ class RecurrentCohesive(Law):
         source = f"cohesive-{name_or_path}" if name_or_path in SHIPPED else name_or_path
         tensors, card = load_weights(source, KIND)
         path, _ = locate(source)
-        try:
-            networks = {
-                part: _network(fields["network"], unprefixed(tensors, part))
-                for part, fields in card["architectures"].items()
-            }
-            return cls(networks, card, f"RecurrentCohesive({path.stem!r}, sha256={card['sha256'][:12]})")
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise WeightFileError(
-                f"{path} has a card that describes no recurrent law: {error!r}; fetch it again"
-            ) from error
+        file = weight_file(path)
+        parts = Contents(file, card["architectures"], place="architectures.")
+        with file.checked():
+            kinds = {part: parts.part(part).text("network") for part in parts.fields}
+            networks = {part: _network(kind, unprefixed(tensors, part)) for part, kind in kinds.items()}
+            return cls(networks, card, f"RecurrentCohesive({path.stem!r}, sha256={card['sha256'][:12]})", path)
+
+    def _require_fitting(self, file):
+        """Raise WeightFileError unless the networks take and give what the microstructure says."""
+        known = self.microstructure
+        given, predicted = (0, 0) if known is None else (len(known.inputs), len(known.predicted))
+        expected = {"traction": (3 + given + predicted, 3), "microstructure": (3 + given, predicted)}
+        for part, network in self._networks.items():
+            if (network.n_inputs, network.n_outputs) != expected.get(part):
+                raise file.refused(
+                    f"its network {part!r} takes {network.n_inputs} numbers and gives {network.n_outputs}, needed are "
+                    f"{expected.get(part)}"
+                )
 
     def rescaled(
         self, *, separation_scale: float | None = None, traction_scale: float | None = None
@@ -157,10 +171,10 @@ class RecurrentCohesive(Law):
         """The classical law that this one was trained on; ParameterError if it was trained on other data."""
         if self._is_rescaled():
             raise ParameterError(f"{self.name} has other scales than the law it was trained on; ask the loaded law")
-        described = self.card["data"].get("law") or {}
-        if described.get("name") not in _REFERENCES:
+        if self._learned_from is None:
+            described = self.card["data"].get("law")
             raise ParameterError(f"{self.name} was not trained on a classical law but on {described or 'other data'}")
-        return _REFERENCES[described["name"]](**described["parameters"])
+        return self._learned_from
 
     def in_range(self, separation: np.ndarray) -> np.ndarray:
         """Points (n,) whose opening and sliding are in the trained range."""
@@ -229,14 +243,7 @@ class RecurrentCohesive(Law):
         return f"{self._name} at {self.separation_scale:.17g} m, {self.traction_scale:.17g} Pa"
 
     def __repr__(self):
-        test = self.card["test"]
-        figures = ""
-        if "mean" in test.get("random", {}):
-            figures = f", mean error {test['random']['mean']:.2%} of the peak on random paths"
-        elif "unseen" in test:
-            logarithm, ratio = test["unseen"]["ln_normal"], test["unseen"]["ratio"]
-            figures = f", rms error {logarithm:.3f} of ln t_n and {ratio:.3f} of t_s/t_n on unseen paths"
-        return f"{self.name}: {self.network}{figures}"
+        return f"{self.name}: {self.network}{self._figures}"
 
     def _is_rescaled(self):
         trained = self.card["separation_scale"], self.card["traction_scale"]
@@ -261,6 +268,24 @@ def warn_outside(law: Law, state: State) -> int:
     if count:
         warn(f"{count} of {len(state)} points have left the range that {law.name} was trained in")
     return count
+
+
+def _figures(test):
+    """Errors of the test of a card, in words for the printed law; empty if it has none of these."""
+    if "random" in test.fields and "mean" in test.part("random").fields:
+        return f", mean error {test.part('random').number('mean', 0.0):.2%} of the peak on random paths"
+    if "unseen" in test.fields:
+        logarithm, ratio = (test.part("unseen").number(name, 0.0) for name in ("ln_normal", "ratio"))
+        return f", rms error {logarithm:.3f} of ln t_n and {ratio:.3f} of t_s/t_n on unseen paths"
+    return ""
+
+
+def _reference(law):
+    """The classical law that a card describes; None for another law."""
+    if law is None or law.text("name") not in _REFERENCES:
+        return None
+    parameters = law.part("parameters")
+    return _REFERENCES[law.text("name")](**{name: parameters.number(name) for name in parameters.fields})
 
 
 def _network(kind, tensors):

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from femnn.cohesive.recurrent.cell import Cell
 from femnn.exceptions import ParameterError
+from femnn.io.guarded import Contents
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,12 +45,22 @@ class Microstructure(Cell):
         return f"Microstructure(inputs={self.inputs}, predicted={self.predicted})"
 
     @classmethod
-    def of(cls, fields: Mapping | None, networks: Mapping[str, Cell]) -> "Microstructure | None":
-        """From the field of a card; None for a law that knows separations only."""
-        if not fields:
+    def of(cls, fields: Contents | None, networks: Mapping[str, Cell]) -> "Microstructure | None":
+        """From the field of a card; None for a law that knows separations only.
+
+        Raises
+        ------
+        WeightFileError
+            If it describes no microstructure, or the networks do not fit it.
+        """
+        if fields is None:
             return None
-        mean, scale = (np.asarray(fields[name], dtype=np.float64) for name in ("mean", "scale"))
-        return cls(tuple(fields["inputs"]), tuple(fields["predicted"]), mean, scale, networks)
+        inputs, predicted = fields.texts("inputs"), fields.texts("predicted")
+        n = len(inputs) + len(predicted)
+        mean, scale = np.array(fields.numbers("mean", n)), np.array(fields.numbers("scale", n))
+        if (scale <= 0.0).any() or (predicted and "microstructure" not in networks):
+            raise fields.file.refused("the microstructure has a scale that is not positive, or no network of its own")
+        return cls(tuple(inputs), tuple(predicted), mean, scale, networks)
 
     def at(self, values: ArrayLike) -> "Microstructure":
         """The same with inputs (n, m) at the points; ParameterError if they do not fit or are not finite."""

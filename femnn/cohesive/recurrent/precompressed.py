@@ -9,12 +9,12 @@ contacts make linear in the opening: t_n/p0 = s^1.5, where s goes from 1 + q, fo
 open ones; q = 0 is the virgin layer.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from femnn.cohesive.recurrent.cell import Cell
+from femnn.io.guarded import Contents
 from femnn.system.compile import njit
 
 #: Hertz: pressures over p0 are this power of what is linear in the approach of the grains.
@@ -59,13 +59,13 @@ class Precompressed:
     reach: float = np.inf
 
     @classmethod
-    def of(cls, fields: Mapping | None) -> "Precompressed | None":
-        """From the field of a card; None for a law whose network answers tractions."""
-        if not fields:
+    def of(cls, fields: Contents | None) -> "Precompressed | None":
+        """From the field of a card, WeightFileError if it cannot be; None for a law whose network answers tractions."""
+        if fields is None:
             return None
-        reach = fields["reach"]
-        low, high, slope = (float(fields[name]) for name in ("low", "high", "slope"))
-        return cls(low, high, slope, np.inf if reach is None else float(reach))
+        low = fields.number("low")
+        reach = np.inf if fields.fields.get("reach") is None else fields.number("reach", above=0.0)
+        return cls(low, fields.number("high", above=low), fields.number("slope", 0.0), reach)
 
     def fields(self) -> dict:
         """For a card: what :meth:`of` reads."""

@@ -38,28 +38,28 @@ class SequenceNetwork(Cell):
     def __init__(self, kind: str, tensors: Mapping[str, ArrayLike]) -> None:
         self.kind, self.tensors = kind, {name: np.asarray(array, np.float64) for name, array in tensors.items()}
         try:
-            self.inputs, self.state_size = _SIZES[kind](self.tensors)
-            self.outputs = len(self.tensors["low"])
+            self.n_inputs, self.state_size = _SIZES[kind](self.tensors)
+            self.n_outputs = len(self.tensors["low"])
             # one point through the network finds every tensor that is missing or does not fit
-            self.step(np.zeros((1, self.inputs)), np.zeros((1, self.state_size)))
+            self.step(np.zeros((1, self.n_inputs)), np.zeros((1, self.state_size)))
         except (KeyError, ValueError, IndexError) as error:
             raise WeightFileError(f"these are no tensors of a {kind} network: {error}; fetch the file again") from error
 
     def step(self, x, state):
-        y = np.empty((len(x), self.outputs))
-        dy, new = np.empty((len(x), self.outputs, self.inputs)), np.empty_like(state)
+        y = np.empty((len(x), self.n_outputs))
+        dy, new = np.empty((len(x), self.n_outputs, self.n_inputs)), np.empty_like(state)
         for start in range(0, len(x), BLOCK):
             rows = slice(start, start + BLOCK)
             y[rows], dy[rows], new[rows] = self._block(x[rows], state[rows])
         return y, dy, new
 
     def _block(self, x, state):
-        z, slope = x.copy(), np.ones(self.inputs)
+        z, slope = x.copy(), np.ones(self.n_inputs)
         z[:, :3] = np.arcsinh(x[:, :3] / FINEST)
         by_x = np.broadcast_to(slope, x.shape).copy()
         by_x[:, :3] = 1.0 / np.sqrt(x[:, :3] ** 2 + FINEST**2)
         # (n, inputs, inputs): row j is the derivative by input j
-        dz = np.eye(self.inputs) * by_x[:, :, None]
+        dz = np.eye(self.n_inputs) * by_x[:, :, None]
         y, dy, state = _STEPS[self.kind](self.tensors, z, dz, state)
         contact = self.tensors["contact"].item()
         y[:, 0] += contact * np.minimum(x[:, 0], 0.0)

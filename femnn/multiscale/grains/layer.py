@@ -19,8 +19,10 @@ import numpy as np
 
 from femnn.exceptions import MissingExtraError, ParameterError, SimulationError
 from femnn.io.atomic import temporary_folder
+from femnn.io.guarded import Contents, GuardedFile
 from femnn.io.path_data import PathCommand, PathResponse
 from femnn.multiscale.grains.lammps import FREE
+from femnn.multiscale.grains.sample import guarded, read_facts
 
 #: Raised when the preparation or the measures change: part of what names a cached sample and a record.
 VERSION = 5
@@ -170,17 +172,19 @@ def sample_grains(layer: GrainLayer, cache: str | os.PathLike | None = None) -> 
     """The grains of a prepared sample, for pictures: a dict.
 
     ``place`` (n, 3) with the third axis normal to the layer, ``radius`` (n,), ``free`` (n,) bool, False in the slabs,
-    ``width``, the period along the first two axes; in d.
+    ``width``, the period along the first two axes; in d. Raises as :func:`prepare`, and DatasetError if the files of
+    the sample are damaged.
     """
     folder = prepare(layer, cache)
-    area = json.loads((folder / "sample.json").read_text(encoding="utf-8"))["area"]
-    with np.load(folder / "grains.npz", allow_pickle=False) as file:
-        return {
-            "place": file["place"],
-            "radius": file["radius"],
-            "free": file["kind"] == FREE,
-            "width": math.sqrt(area),
-        }
+    facts, file = read_facts(folder), guarded(folder / "grains.npz")
+    grains = Contents(file, {}, file.arrays())
+    radius = grains.array("radius", (None,))
+    return {
+        "place": grains.array("place", (len(radius), 3)),
+        "radius": radius,
+        "free": grains.array("kind", (len(radius),), None) == FREE,
+        "width": math.sqrt(facts["area"]),
+    }
 
 
 def run_path(layer: GrainLayer, path: PathCommand, cache: str | os.PathLike | None = None) -> PathResponse:
@@ -210,15 +214,20 @@ def run_path(layer: GrainLayer, path: PathCommand, cache: str | os.PathLike | No
         If a layer cannot follow the path.
     MissingExtraError, SimulationError
         As :func:`prepare`.
+    DatasetError
+        If the files of the sample are damaged.
     """
     _check_path(path)
     sample = prepare(layer, cache)
+    read_facts(sample)  # before a process starts that could not go on from them
     with temporary_folder("grains") as folder:
         np.savez(folder / "path.npz", **asdict(path))
         _work(folder, layer, sample)
-        with np.load(folder / "result.npz", allow_pickle=False) as file:
-            columns = {name: file[name] for name in _QUANTITIES}
-            response = PathResponse(file["separation"], file["traction"], columns)
+        file = GuardedFile(folder / "result.npz", SimulationError, "result", "run it again")
+        arrays = file.arrays()
+        with file.checked():
+            columns = {name: arrays[name] for name in _QUANTITIES}
+            response = PathResponse(arrays["separation"], arrays["traction"], columns)
     for name, values in response.arrays().items():
         if not np.isfinite(values).all():
             raise SimulationError(f"the layer's {name} are not finite: the run went unstable; take a smaller time_step")

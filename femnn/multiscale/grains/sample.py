@@ -1,9 +1,12 @@
 """Preparation of a layer of grains in LAMMPS: pour, compress, clamp between two slabs, settle under the pressure."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 
+from femnn.exceptions import DatasetError
+from femnn.io.guarded import Contents, GuardedFile, sealed
 from femnn.multiscale.grains.lammps import BOTTOM, FREE, HELD_ERROR, TOP, Drive, Simulation
 
 # What a sample is compressed to: relative error of the pressure, and kinetic energy per grain.
@@ -24,7 +27,33 @@ def prepare(layer, folder):
     simulation.run_all("reset_timestep 0", f"write_restart {folder / 'sample.restart'}")
     grains = {"place": simulation.per_grain("x"), "radius": simulation.per_grain("radius")}
     np.savez_compressed(folder / "grains.npz", kind=simulation.per_grain("type"), **grains)
-    (folder / "sample.json").write_text(json.dumps(facts, indent=1))
+    write_facts(folder, facts)
+
+
+def write_facts(folder: Path, facts: dict) -> None:
+    """Write the facts of a sample, with the hashes of its other files."""
+    files = {name: guarded(folder / name).sha256() for name in ("sample.restart", "grains.npz")}
+    (folder / "sample.json").write_text(json.dumps(sealed({**facts, "files": files}), indent=1))
+
+
+def read_facts(folder: Path) -> dict:
+    """The facts of a sample; DatasetError unless its files are those that were prepared."""
+    file = guarded(folder / "sample.json")
+    facts = Contents(file, file.card())
+    facts.number("area", above=0.0)
+    facts.number("top", above=facts.number("bottom"))
+    facts.numbers("place", 3)
+    # samples of release 0.1 have no hashes
+    hashes = facts.optional("files")
+    for name in () if hashes is None else hashes.fields:
+        if hashes.text(name) != guarded(folder / name).sha256():
+            raise guarded(folder / name).refused("its sha256 is not the one in sample.json")
+    return dict(facts.fields)
+
+
+def guarded(path: Path) -> GuardedFile:
+    """A file of a sample, to be read with checks."""
+    return GuardedFile(path, DatasetError, "file of a sample", f"delete {path.parent} to prepare it again")
 
 
 def _pour(simulation, draws, diameters):

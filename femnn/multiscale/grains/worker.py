@@ -5,7 +5,6 @@ FOLDER holds ``job.json`` and, to shear a layer, ``path.npz``; it gets the files
 when it dies.
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from femnn.multiscale.grains import measures
 from femnn.multiscale.grains.lammps import AXES, FREE, TOP, Drive, Simulation
-from femnn.multiscale.grains.sample import prepare
+from femnn.multiscale.grains.sample import guarded, prepare, read_facts
 
 # A point of a path takes this many runs of LAMMPS; the last ones are averaged.
 RUNS, AVERAGED = 5, 3
@@ -23,8 +22,7 @@ _LEAST_STEPS = 45
 
 def shear(layer, folder, sample):
     """Drive a prepared layer along ``path.npz`` and write ``result.npz``."""
-    facts = json.loads((sample / "sample.json").read_text())
-    path = dict(np.load(folder / "path.npz"))
+    facts, path = read_facts(sample), guarded(folder / "path.npz").arrays()
     simulation = Simulation(layer)
     simulation.resume(sample / "sample.restart")
     drive = Drive(simulation, facts)
@@ -128,7 +126,7 @@ class Meter:
 
 def main(folder):
     """Do the job in a folder."""
-    job = json.loads((folder / "job.json").read_text())
+    job = guarded(folder / "job.json").json()
     if job["sample"] is None:
         prepare(job["layer"], folder)
     else:

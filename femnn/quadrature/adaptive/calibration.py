@@ -95,7 +95,13 @@ class Calibration:
         """Read what :meth:`tensors` gave out of a weight file."""
         names = [f"calibration-{name}.{field.name}" for field in fields(cls)]
         weights.require(tensors=names)
-        return cls(*(weights.tensors[name] for name in names))
+        contents = weights.contents
+        tolerances, confidences = (contents.array(name, (None,), None) for name in names[:2])
+        cautions = contents.array(names[2], (2, len(tolerances), len(confidences)), None)
+        ascending = all(len(v) and (np.diff(v) > 0.0).all() and v[0] > 0.0 for v in (tolerances, confidences))
+        if not ascending or confidences[-1] >= 1.0 or (cautions < 0.0).any():
+            raise contents.file.refused(f"the calibration {name!r} does not ascend, or has negative cautions")
+        return cls(tolerances, confidences, cautions)
 
     def tensors(self, name: str) -> dict[str, np.ndarray]:
         """The table under the names of a weight file."""

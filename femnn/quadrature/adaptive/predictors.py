@@ -9,6 +9,7 @@ from femnn.exceptions import ParameterError, WeightFileError
 from femnn.networks.features import features_of
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.weights import Networks, load_networks
+from femnn.quadrature.adaptive.apriori_estimate import CANDIDATES, FEATURES
 from femnn.quadrature.adaptive.calibration import Calibration
 from femnn.quadrature.adaptive.classifier import FEWEST
 from femnn.quadrature.adaptive.network import DirectionalNetwork
@@ -42,6 +43,9 @@ class DirectionalPredictor:
         limits = [f"range-{measure}.low", f"range-{measure}.high", f"least-{measure}"]
         weights.require(card=("poisson_range",), networks=(measure,), tensors=limits)
         self.card: dict[str, Any] = weights.card
+        self.poisson_range = weights.contents.interval("poisson_range")
+        weights.contents.bounds(*limits[:2], (FEATURES,))
+        weights.contents.array(limits[2], (CANDIDATES,), None)
         self.network = DirectionalNetwork.of(weights.networks[measure], *(weights.tensors[name] for name in limits))
         self.calibration = Calibration.from_weights(weights, measure)
 
@@ -53,7 +57,7 @@ class DirectionalPredictor:
                 f"tol is {tol}; the network was trained for tolerances from {low:g} to {high:g}, pass one of these, "
                 "or use GaussLegendre(n)"
             )
-        low, high = self.card["poisson_range"]
+        low, high = self.poisson_range
         if not low <= poisson <= high:
             raise ParameterError(
                 f"poisson is {poisson}; the network was trained for Poisson's ratios from {low} to {high}, pass one of "
@@ -81,18 +85,21 @@ class ClassPredictor:
                 "leave measure and form as they are, or pass other weights"
             )
         self.card = weights.card
+        self.tolerance = weights.contents.number("tolerance", above=0.0)
+        self.poisson = weights.contents.number("poisson", above=-1.0)
         self.network = weights.networks["classes"]
         self.features = features_of(weights)
         self.range = TrainedRange.from_weights(weights)
 
     def check(self, tol, confidence, anisotropic, poisson):
         """Raise ParameterError unless these are what it was trained for, and there is no confidence."""
-        trained = self.card["tolerance"]
-        if not np.isclose(tol, trained, rtol=1e-6):
-            raise ParameterError(f"tol is {tol}; this classifier was trained for {trained} alone, pass that value")
-        if poisson != self.card["poisson"]:
+        if not np.isclose(tol, self.tolerance, rtol=1e-6):
             raise ParameterError(
-                f"poisson is {poisson}; this classifier was trained for {self.card['poisson']} alone, pass that value"
+                f"tol is {tol}; this classifier was trained for {self.tolerance} alone, pass that value"
+            )
+        if poisson != self.poisson:
+            raise ParameterError(
+                f"poisson is {poisson}; this classifier was trained for {self.poisson} alone, pass that value"
             )
         if confidence is not None:
             raise ParameterError(

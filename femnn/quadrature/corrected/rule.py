@@ -157,10 +157,13 @@ class _EightWeights:
         loaded = load_networks(weights, KIND)
         loaded.require(card=("poisson",), networks=("classifier", "regressor"), tensors=("factors.low", "factors.high"))
         self.card = loaded.card
+        loaded.contents.number("poisson", above=-1.0)
         self._classifier, self._regressor = loaded.networks["classifier"], loaded.networks["regressor"]
         self.features = features_of(loaded)
         self._range = TrainedRange.from_weights(loaded)
-        self._factor_low, self._factor_high = loaded.tensors["factors.low"], loaded.tensors["factors.high"]
+        self._factor_low, self._factor_high = loaded.contents.bounds("factors.low", "factors.high", (8,))
+        if (self._factor_low <= 0.0).any():
+            raise loaded.contents.file.refused("factors.low is not positive")
 
     def in_range(self, features):
         """Elements in the range of training, (n,) bool."""
@@ -188,6 +191,7 @@ class _PassingWeights:
         loaded = load_networks(weights, PATCH_KIND)
         loaded.require(card=("poisson",), networks=("changes",))
         self.card = loaded.card
+        loaded.contents.number("poisson", above=-1.0)
         self._network = loaded.networks["changes"]
         self.features = features_of(loaded)
         self._range = TrainedRange.from_weights(loaded)

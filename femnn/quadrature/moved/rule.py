@@ -121,6 +121,7 @@ class MovedGauss(Rule):
                 f"{FEATURES} and {OUTPUTS}; train it again with this version of femnn"
             )
         self.card: dict[str, Any] = loaded.card
+        self._poisson = loaded.contents.number("poisson", above=-1.0)
         self._network = loaded.networks["points"]
         self._range = TrainedRange.from_weights(loaded)
 
@@ -164,7 +165,7 @@ class MovedGauss(Rule):
             elements, points, weights = elements[passes], points[passes], weights[passes]
         else:
             weights = scale_to_volume(warp, points, weights)
-        improved = _improves(x[elements], points, weights, self.card["poisson"])
+        improved = _improves(x[elements], points, weights, self._poisson)
         state[elements[~improved]] = _UNIMPROVED
         return state, points[improved], weights[improved]
 

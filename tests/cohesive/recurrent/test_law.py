@@ -26,6 +26,7 @@ from femnn.cohesive.recurrent.torch_cells import FeedForward, GatedNetwork, Mini
 from femnn.cohesive.training import PathData, accuracy, fit_law, fit_precompressed, unseen
 from femnn.cohesive.training.fit import OPTIONS, parameters
 from femnn.exceptions import FemnnWarning, ParameterError, StateError, WeightFileError
+from femnn.io.guarded import sealed
 
 REFERENCE = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0, friction=0.5)
 
@@ -360,12 +361,12 @@ def test_damaged_and_foreign_weights_are_refused(default, tmp_path):
 
     def written(content, card):
         (tmp_path / "law.safetensors").write_bytes(content)
-        (tmp_path / "law.json").write_text(json.dumps(card), encoding="utf-8")
+        (tmp_path / "law.json").write_text(json.dumps(sealed(card)), encoding="utf-8")
         return tmp_path / "law.safetensors"
 
     with pytest.raises(WeightFileError, match="damaged"):
         femnn.RecurrentCohesive.load(written(content[:-1], card))
-    with pytest.raises(WeightFileError, match="describes no recurrent law"):
+    with pytest.raises(WeightFileError, match="separation_scale is None, not a finite number"):
         femnn.RecurrentCohesive.load(written(content, {**card, "separation_scale": None}))
     with pytest.raises(WeightFileError, match="no network 'oracle'"):
         femnn.RecurrentCohesive.load(written(content, {**card, "architectures": {"traction": {"network": "oracle"}}}))

@@ -35,7 +35,9 @@ from femnn.cohesive.training import (
 from femnn.cohesive.training.fit_precompressed import OPTIONS
 from femnn.cohesive.training.precompressed_data import FLOOR, MICROSTRUCTURE, resampled, rotated, split
 from femnn.exceptions import DatasetError, ParameterError, StateError
+from femnn.io.guarded import Contents
 from femnn.io.path_data import PathDataSet
+from femnn.io.weight_files import weight_file
 from femnn.multiscale.grains import load
 
 SMALL = {"states": 5, "arrows": 3, "width": 10}
@@ -96,7 +98,7 @@ def test_wrong_records_are_refused(data, tmp_path):
     with pytest.raises(DatasetError, match="tractions of path 3 are not finite"):
         path_data(separation, broken)
     (tmp_path / "empty.npz").write_bytes(b"")
-    with pytest.raises(DatasetError, match="cannot be read"):
+    with pytest.raises(DatasetError, match="is no whole path data set"):
         PathDataSet.load(tmp_path / "empty.npz")
     np.savez(tmp_path / "other.npz", separation=separation)
     with pytest.raises(DatasetError, match="has no traction; it has separation"):
@@ -402,7 +404,8 @@ def test_sliding_is_cut_back_for_networks_that_know_where_they_are():
     cut = Precompressed(-0.1, 0.2, 10.0, reach=1.0)
     shown = cut.shown(np.array([[0.5, 3.0, 4.0], [0.0, 0.3, 0.0]]))
     np.testing.assert_allclose(shown, [[0.2, 0.6, 0.8], [0.0, 0.3, 0.0]])
-    assert Precompressed.of(cut.fields()) == cut
+    file = weight_file("a test")
+    assert Precompressed.of(Contents(file, cut.fields())) == cut
     assert Precompressed.of(None) is None
 
 
@@ -465,7 +468,7 @@ def test_wrong_usage_is_one_line(file, tmp_path):
     assert result.stderr == "femnn: the data have no fabric_nn; they have none\n"
     result = run("grains", "--data", tmp_path / "nothing.npz")
     assert result.exit_code == 2
-    assert "cannot be read" in result.stderr
+    assert "is no whole path data set" in result.stderr
 
 
 def test_data_sets_know_their_main_sample_and_what_was_repeated(file):

@@ -11,6 +11,7 @@ from support.pages import run_page
 
 from femnn.cli import main
 from femnn.exceptions import DatasetError, MissingExtraError, ParameterError, SimulationError
+from femnn.io.guarded import sealed
 from femnn.multiscale.grains import (
     GrainLayer,
     PathCommand,
@@ -370,7 +371,7 @@ def test_damaged_and_foreign_data_sets_are_refused(shipped, tmp_path):
         load(path)
     path.write_bytes(whole)
     card = json.loads(path.with_suffix(".json").read_text())
-    path.with_suffix(".json").write_text(json.dumps({**card, "format": "other"}))
+    path.with_suffix(".json").write_text(json.dumps(sealed({**card, "format": "other"})))
     with pytest.raises(DatasetError, match="'other'"):
         load(path)
     with pytest.raises(DatasetError, match="simulate grains"):
