@@ -158,11 +158,11 @@ class GuardedFile:
         return card
 
     def require_whole(self, card: Mapping[str, Any]) -> None:
-        """Check the hash of a card's fields where it has one: cards of release 0.1 have none."""
+        """Check the hash of a card's fields where it has one: cards of earlier files have none."""
         if CARD_HASH in card:
             if card[CARD_HASH] != card_digest(card):
                 raise self.refused(f"its {CARD_HASH} is not that of its fields")
-        # a damaged name must not turn a card with a hash into one of release 0.1
+        # a damaged name must not turn a card with a hash into an earlier one
         elif similar := difflib.get_close_matches(CARD_HASH, card, 1, _SIMILAR):
             raise self.refused(f"it has the unknown field {similar[0]!r}")
 

@@ -169,7 +169,7 @@ def _read_header(path):
         metadata = entries.part("__metadata__")
         arrays = {name: entries.part(name) for name in entries.fields if name != "__metadata__"}
         fields = dict(metadata.fields)
-        # checkpoints of release 0.1 have neither this hash nor sums
+        # earlier checkpoints have neither this hash nor sums
         if "sums" in fields and fields.pop(CARD_HASH, None) != card_digest(
             {"metadata": fields, **{name: array.fields for name, array in arrays.items()}}
         ):

@@ -104,7 +104,7 @@ def _read(folder, rank, ranks):
     arrays = file.arrays()
     with file.checked():
         contents = Contents(file, file.card(arrays.pop("card").item()), arrays)
-        # parts that release 0.1 wrote have no hash
+        # earlier parts have no hash
         if "sha256" in contents.fields and contents.text("sha256") != guarded.digest(arrays):
             raise ValueError("its arrays are not those that were written, by their sha256")
         if (contents.count("rank"), contents.count("ranks")) != (rank, ranks):

@@ -230,7 +230,7 @@ def _read(path):
     file = GuardedFile(Path(path), DatasetError, "result of a task", "delete it to make it again")
     arrays = file.arrays()
     with file.checked():
-        # results of release 0.1 have no hash
+        # earlier results have no hash
         made_with, *sha256 = np.atleast_1d(arrays.pop(_FINGERPRINT)).tolist()
         if not isinstance(made_with, str):
             raise ValueError("its fingerprint is no text")

@@ -151,7 +151,7 @@ def test_cards_are_protected_by_their_hash(tmp_path):
     assert file.card(json.dumps(card))["range"] == [0.0, 1.0]
     with pytest.raises(StateError, match="is not that of its fields"):
         file.card(json.dumps({**card, "scale": 1.25}))
-    # a card of release 0.1 has no hash, but one whose name is damaged is none of these
+    # an earlier card has no hash, but one whose name is damaged is none of these
     older = {name: value for name, value in card.items() if name != CARD_HASH}
     assert file.card(json.dumps(older))["scale"] == 1.5
     with pytest.raises(StateError, match="unknown field 'card_sha25v'"):

@@ -99,7 +99,7 @@ class RecurrentCohesive(Law):
         # files that were written before have this name
         self.precompressed = Precompressed.of(contents.optional("frictional"))
         self._figures = _figures(contents.part("test"))
-        self._learned_from = _reference(contents.part("data").optional("law"))
+        self._learned_from = _reference(contents.part("data"))
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike) -> "RecurrentCohesive":
@@ -280,8 +280,9 @@ def _figures(test):
     return ""
 
 
-def _reference(law):
-    """The classical law that a card describes; None for another law."""
+def _reference(data):
+    """The classical law that the data of a card come from; None if they come from something else, told in words."""
+    law = None if isinstance(data.fields.get("law"), str) else data.optional("law")
     if law is None or law.text("name") not in _REFERENCES:
         return None
     parameters = law.part("parameters")

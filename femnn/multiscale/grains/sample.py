@@ -43,7 +43,7 @@ def read_facts(folder: Path) -> dict:
     facts.number("area", above=0.0)
     facts.number("top", above=facts.number("bottom"))
     facts.numbers("place", 3)
-    # samples of release 0.1 have no hashes
+    # earlier samples have no hashes
     hashes = facts.optional("files")
     for name in () if hashes is None else hashes.fields:
         if hashes.text(name) != guarded(folder / name).sha256():
