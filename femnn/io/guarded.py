@@ -281,7 +281,9 @@ class Contents:
             raise self.file.refused(f"{low} exceeds {high}, or is of another shape")
         return below, above
 
-    def _number(self, name, value, low=-math.inf, high=math.inf, above=-math.inf):
+    def _number(
+        self, name: str, value: Any, low: float = -math.inf, high: float = math.inf, above: float = -math.inf
+    ) -> float:
         # parse_json has refused what is too large for a float
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise self.file.refused(f"{name} is {value!r}, not a finite number")
@@ -289,13 +291,13 @@ class Contents:
             raise self.file.refused(f"{name} is {value!r}, which is out of its range")
         return float(value)
 
-    def _field(self, name, kind, expected):
+    def _field(self, name: str, kind: type, expected: str) -> Any:
         value = self.fields.get(name)
         if not isinstance(value, kind):
             raise self.file.refused(f"{self.place}{name} is {value!r}, not {expected}")
         return value
 
-    def _list(self, name, length, expected):
+    def _list(self, name: str, length: int | None, expected: str) -> list:
         values = self._field(name, list, f"a list of {expected}")
         if length not in (None, len(values)):
             raise self.file.refused(f"{self.place}{name} has {len(values)} {expected}, expected are {length}")
@@ -359,7 +361,7 @@ def digest(tensors: Mapping[str, np.ndarray], text: str = "") -> str:
     return result.hexdigest()
 
 
-def _archive(file):
+def _archive(file: BinaryIO) -> dict[str, np.ndarray]:
     """Arrays of a NumPy archive; nothing is unpacked whose size cannot be."""
     size = file.seek(0, os.SEEK_END)
     with zipfile.ZipFile(file) as archive:
@@ -377,7 +379,7 @@ def _archive(file):
         return {entry.filename.removesuffix(".npy"): _array(archive.read(entry)) for entry in entries}
 
 
-def _array(content):
+def _array(content: bytes) -> np.ndarray:
     """One array in NumPy's format; its header must claim what is there."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
@@ -390,19 +392,18 @@ def _array(content):
         raise ValueError("an array in it holds Python's objects, which might execute something")
     if min(shape, default=0) < 0 or claimed != len(content) - start:
         raise ValueError(f"an array in it claims {claimed:,} bytes, {len(content) - start:,} are there")
-    order = "F" if fortran else "C"
     if not claimed:
-        return np.zeros(shape, dtype, order)
-    return np.ndarray(shape, dtype, bytearray(content), start, order=order)
+        return np.zeros(shape, dtype)
+    return np.ndarray(shape, dtype, bytearray(content), start, order="F" if fortran else "C")
 
 
-def _require_available(need):
+def _require_available(need: int) -> None:
     available = psutil.virtual_memory().available
     if need > available:
         raise ValueError(f"it needs {need:,} bytes of memory, {available:,} are available")
 
 
-def _without_duplicates(pairs):
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
@@ -410,11 +411,11 @@ def _without_duplicates(pairs):
     return result
 
 
-def _refuse_constant(name):
+def _refuse_constant(name: str) -> None:
     raise ValueError(f"it holds {name}, which JSON does not know")
 
 
-def _finite(value, digits):
+def _finite(value: float, digits: str) -> float:
     if not -1e308 <= value <= 1e308:
         raise ValueError(f"{digits[:20]} is too large a number")
     return value
