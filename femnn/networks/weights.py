@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from femnn.checks import checked
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.io.weight_files import load_weights, locate, save_weights
 from femnn.networks.perceptron import Architecture, Perceptron, unprefixed
@@ -37,6 +38,7 @@ class Networks:
     def __repr__(self) -> str:
         return f"Networks({self.path.name!r}, {self.card['kind']!r}: {', '.join(self.networks)})"
 
+    @checked()
     def require(self, *, card: Sequence[str] = (), networks: Sequence[str] = (), tensors: Sequence[str] = ()) -> None:
         """Raise WeightFileError unless the file has these fields of the card, networks and other tensors."""
         wanted = {"card": card, "networks": networks, "tensors": tensors}
@@ -48,6 +50,7 @@ class Networks:
                 )
 
 
+@checked()
 def save_networks(
     path: str | os.PathLike,
     networks: Mapping[str, Perceptron],

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from femnn.checks import checked
 from femnn.exceptions import MeshError
 from femnn.io.atomic import atomic_write
 from femnn.parallel.local_mesh import LocalMesh, fingerprint
@@ -19,6 +20,7 @@ def file_name(rank, ranks):
     return f"part-{rank}-of-{ranks}.npz"
 
 
+@checked()
 def digest(path: str | Path) -> str:
     """Fingerprint of a file, read piece by piece."""
     sha = hashlib.sha256()
@@ -28,6 +30,7 @@ def digest(path: str | Path) -> str:
     return sha.hexdigest()
 
 
+@checked()
 def write_local_mesh(folder: str | Path, rank: int, ranks: int, local_mesh: LocalMesh, source: str = "") -> Path:
     """Write what one rank gets, whole or not at all; ``source`` is the :func:`digest` of the mesh file."""
     arrays: dict[str, Any] = {
@@ -54,6 +57,7 @@ def write_local_mesh(folder: str | Path, rank: int, ranks: int, local_mesh: Loca
     return path
 
 
+@checked()
 def read_local_mesh(folder: str | Path, mesh: Any = None, comm: Any = None) -> LocalMesh:
     """The :class:`LocalMesh` of this rank from the files of a partition; collective.
 

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import positive
+from femnn.checks import checked, positive
 from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
 from femnn.cohesive.law import Law, State
 from femnn.cohesive.recurrent.cell import Cell
@@ -85,6 +85,7 @@ class RecurrentCohesive(Law):
     ((1, 3), (1, 3, 3), 'minimal-state')
     """
 
+    @checked()
     def __init__(self, networks: Mapping[str, Cell], card: Mapping, name: str) -> None:
         self._networks, self.card, self._name = networks, card, name
         self.network = card["architectures"]["traction"]["network"]
@@ -110,7 +111,8 @@ class RecurrentCohesive(Law):
         WeightFileError
             If the file is missing, damaged, or holds no recurrent law.
         """
-        source = f"cohesive-{name_or_path}" if name_or_path in SHIPPED else name_or_path
+        is_shipped = isinstance(name_or_path, str) and name_or_path in SHIPPED
+        source = f"cohesive-{name_or_path}" if is_shipped else name_or_path
         tensors, card = load_weights(source, KIND)
         path, _ = locate(source)
         try:
@@ -124,6 +126,7 @@ class RecurrentCohesive(Law):
                 f"{path} has a card that describes no recurrent law: {error!r}; fetch it again"
             ) from error
 
+    @checked()
     def rescaled(
         self, *, separation_scale: float | None = None, traction_scale: float | None = None
     ) -> "RecurrentCohesive":
@@ -164,6 +167,7 @@ class RecurrentCohesive(Law):
 
     def in_range(self, separation: np.ndarray) -> np.ndarray:
         """Points (n,) whose opening and sliding are in the trained range."""
+        separation = self._shaped(separation)
         low, high = self._low * self.separation_scale, self._high * self.separation_scale
         # a rounding error beyond the border is no reason to flag a point
         slack = 1e-9 * self.separation_scale
@@ -172,6 +176,7 @@ class RecurrentCohesive(Law):
 
     def damage(self, state: State) -> np.ndarray:
         """Damage of each point, (n,); NaN for networks that have no such number."""
+        self._require_state(state)
         return self._networks["traction"].damage(state.values)
 
     def free_energy(self, separation: ArrayLike, state: State) -> np.ndarray:
@@ -216,6 +221,7 @@ class RecurrentCohesive(Law):
             x if self.precompressed is None else self.precompressed.shown(x), state.values
         )
 
+    @checked()
     def tensors(self, part: str = "traction") -> dict[str, np.ndarray]:
         """Arrays of the network ``part`` by name, as they were trained; empty if there is no such part."""
         network = self._networks.get(part)
@@ -255,6 +261,7 @@ class RecurrentCohesive(Law):
         return self._cell.update(separation, values, self.separation_scale, self.traction_scale)
 
 
+@checked()
 def warn_outside(law: Law, state: State) -> int:
     """Give a FemnnWarning that counts the points which have left the trained range; their number."""
     count = int(np.count_nonzero(state.outside))
