@@ -178,6 +178,14 @@ def instance(name: str, value: Any, *kinds: type, remedy: str = "") -> Any:
     return value
 
 
+def called(name: str, function: Callable, *arguments: Any) -> Any:
+    """What a user's ``function`` gives; ParameterError if it does not take these arguments."""
+    try:
+        return function(*arguments)
+    except TypeError as error:
+        raise ParameterError(f"{name} cannot be called with {len(arguments)} argument: {error}") from error
+
+
 def checked(**wanted: str) -> Callable[[_Function], _Function]:
     """Check the arguments of a function, as its annotations say what they are, before it runs.
 
@@ -303,7 +311,7 @@ def _are_reals(array):
 def _check_of(name, hint, wanted):
     """A function (value, lengths) that gives the argument as it should be, or None for no check."""
     if _holds_arrays(hint):
-        kinds = [np.ndarray, *(kind for kind in _kinds(hint) if kind in (type(None), collections.abc.Callable))]
+        kinds = [np.ndarray, *(kind for kind in _kinds(hint) if kind in (type(None), slice, collections.abc.Callable))]
     else:
         kinds = _kinds(hint)
     if not kinds or any(map(_is_open, kinds)):

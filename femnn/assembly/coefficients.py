@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import floats
+from femnn.checks import called, floats
 from femnn.exceptions import ParameterError
 
 #: An array for the mesh or for its elements, a list with one per group of the rule, or a function of the points.
@@ -55,8 +55,7 @@ class Coefficients(NamedTuple):
         """
         n = len(discretisation.hexahedra)
         if callable(coefficient):
-            # a function's own errors are left to it
-            coefficient = [coefficient(x) for x in discretisation.locations()]
+            coefficient = [called(f"the {name}", coefficient, x) for x in discretisation.locations()]
         if isinstance(coefficient, list) and any(isinstance(values, np.ndarray) for values in coefficient):
             return cls._per_point(coefficient, shapes, discretisation, name)
         values = _numbers(coefficient, name)

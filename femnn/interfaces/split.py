@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from skfem import Mesh, MeshHex1, MeshQuad1
 
-from femnn.checks import brief, checked, numbers
+from femnn.checks import brief, called, checked, numbers
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.frames import normals_of
 
@@ -125,7 +125,9 @@ class Interface:
     @checked()
     def where(self, test: Callable[[np.ndarray], np.ndarray]) -> "Interface":
         """The part of the interface whose facets' midpoints x (dim, n) pass ``test(x)``, a bool (n,)."""
-        kept = numbers("what test gives", test(self.mesh.p[:, self.minus_vertices].mean(axis=2))).astype(bool)
+        kept = numbers(
+            "what test gives", called("test", test, self.mesh.p[:, self.minus_vertices].mean(axis=2))
+        ).astype(bool)
         if kept.shape != self.minus.shape:
             raise ParameterError(
                 f"test gives {kept.shape} for {len(self.minus)} facets; it must give one bool for each"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from femnn.checks import checked
-from femnn.exceptions import MeshError
+from femnn.checks import brief, checked
+from femnn.exceptions import MeshError, ParameterError
 from femnn.io.atomic import atomic_write
 from femnn.parallel.local_mesh import LocalMesh, fingerprint
 from femnn.parallel.ranks import together, world
@@ -23,11 +23,22 @@ def file_name(rank, ranks):
 @checked()
 def digest(path: str | Path) -> str:
     """Fingerprint of a file, read piece by piece."""
+<<<<<<< HEAD
     sha = hashlib.sha256()
     with open(path, "rb") as file:
         while piece := file.read(2**24):
             sha.update(piece)
     return sha.hexdigest()
+=======
+    found = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while piece := file.read(2**24):
+                found.update(piece)
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"{brief(path)} cannot be read: {error}; pass the path of a file") from error
+    return found.hexdigest()
+>>>>>>> b093b0a (Say which function of a user cannot be called, and refuse files that cannot be read)
 
 
 @checked()

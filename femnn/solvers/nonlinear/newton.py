@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import brief, checked, floats, integer, number, one_of, vector
+from femnn.checks import brief, called, checked, floats, integer, number, numbers, one_of, vector
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.solvers.linear.degrees_of_freedom import prescribe
 from femnn.solvers.linear.solver import solve
@@ -22,7 +24,7 @@ from femnn.system.memory import require_memory
 _EASY, _PATIENCE = 6, 2
 
 
-@checked(load="any", values="any", initial="any")
+@checked(load="any", values="any", initial="any", steps="unchecked")
 def newton(
     problem: Any,
     load: ArrayLike | Callable[[float], ArrayLike],
@@ -103,9 +105,9 @@ def newton(
     """
     limits, times = Limits(rtol, atol, max_iterations, min_step), _times(steps, start)
     one_of("on_snap_back", on_snap_back, ("raise", "follow"))
-    external = load if callable(load) else lambda t: t * np.asarray(load)
-    prescribed_at = values if callable(values) else lambda t: t * np.asarray(values)
-    n = len(np.atleast_1d(floats("load", external(start))))
+    external = partial(called, "load", load) if callable(load) else lambda t: t * np.asarray(load)
+    prescribed_at = partial(called, "values", values) if callable(values) else lambda t: t * np.asarray(values)
+    n = len(np.atleast_1d(floats("load", external(start), finite=False)))
     equilibrium = getattr(problem, "equilibrium", Equilibrium).of(problem, solver, limits, n, fixed, initial)
     arc = None
     if on_snap_back == "follow":
@@ -214,6 +216,8 @@ def _is_easy(step):
 
 def _times(steps, start):
     start = number("start", start)
+    if not isinstance(steps, Real):
+        steps = numbers("steps", steps)
     if not np.ndim(steps):
         steps = integer("steps", steps, at_least=1)
         if not start < 1.0:
