@@ -38,6 +38,8 @@ def brief(value: Any) -> str:
     """``repr(value)`` on one short line, whatever ``value`` is."""
     if isinstance(value, np.ndarray) and value.size > 4:
         return f"an array {value.shape} of {value.dtype}"
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
     try:
         text = " ".join(reprlib.repr(value).split())
     except Exception:  # a foreign __repr__ may raise anything

@@ -10,7 +10,7 @@ import numpy as np
 from skfem import MeshHex
 from skfem.refdom import RefHex
 
-from femnn.checks import brief, indices, integer
+from femnn.checks import brief, indices, integer, numbers
 from femnn.exceptions import ParameterError
 from femnn.geometry.hexahedron import shape_functions
 from femnn.geometry.mesh import hexahedra
@@ -44,7 +44,7 @@ def subdivided(coarse: MeshHex, part: np.ndarray, rank: int, n: int) -> LocalMes
         Fine cells are numbered coarse cell by coarse cell.
     """
     n, rank = integer("n", n, 1, 1000), integer("rank", rank, at_least=0)
-    corners, part = hexahedra(coarse), indices("part", part)
+    corners, part = hexahedra(coarse), numbers("part", part)
     if part.shape != (len(corners),):
         raise ParameterError(f"part has shape {part.shape}; pass the rank of each of the {len(corners)} coarse cells")
     cells = np.flatnonzero(part == rank)

@@ -65,7 +65,7 @@ class PointLaw:
         If these are no numbers, Numba cannot compile the function, or it reaches beyond its arrays.
     """
 
-    @checked(parameters="unchecked", initial_state="unchecked")
+    @checked(function="unchecked", parameters="unchecked", initial_state="unchecked")
     def __init__(
         self,
         function: Callable,
@@ -196,7 +196,7 @@ def _finite_vector(numbers, name):
 def _compiled(function):
     plain = getattr(function, "py_func", function)
     if not callable(plain):
-        raise ParameterError(f"the law is {plain!r}; give a function")
+        raise ParameterError(f"the law is {brief(plain)}; give a function")
     return _callback(plain)
 
 
