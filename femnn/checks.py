@@ -1,28 +1,153 @@
-"""Checks of arguments: a value of the right kind, or an error that names the argument and the value."""
+"""Checks of arguments: a value of the right kind, or an error that names the argument, the value and what to pass.
 
-from collections.abc import Sequence
-from numbers import Real
-from typing import Any
+Everything that a user passes as a number or as an array of numbers comes in through :func:`number`, :func:`integer` or
+:func:`numbers`, which take whatever holds real numbers (lists, tuples, integers of any size, float32, read-only and
+strided arrays, torch tensors without gradients, pandas series and frames) and refuse what NumPy would turn into numbers
+in silence: complex numbers, masked arrays, dates, texts. :func:`checked` does so for all arguments of a function.
+"""
+
+import collections.abc
+import functools
+import inspect
+import re
+import reprlib
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any, TypeVar
 
 import numpy as np
+import skfem
 
-from femnn.exceptions import ParameterError
+from femnn.exceptions import MeshError, ParameterError
+
+_Function = TypeVar("_Function", bound=Callable)
+
+# Types whose instances hold no others: a list of them needs no look inside.
+_PLAIN = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.int32, np.bool_})
+
+# Elements of a list that are looked at in search of masked arrays.
+_DEEPEST = 8
+
+#: Counts beyond this fit into no memory.
+LARGEST_COUNT = 2**48
+
+
+def brief(value: Any) -> str:
+    """``repr(value)`` on one short line, whatever ``value`` is."""
+    if isinstance(value, np.ndarray) and value.size > 4:
+        return f"an array {value.shape} of {value.dtype}"
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    try:
+        text = " ".join(reprlib.repr(value).split())
+    except Exception:  # a foreign __repr__ may raise anything
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
+    """``value`` as a float in ``interval``, such as "[0, 1)"; ParameterError if it is no such real number."""
+    plain = _plain(value)
+    if not isinstance(plain, Real):
+        raise ParameterError(f"{name}={brief(value)} is not allowed; pass a real number in {interval}")
+    try:
+        result = float(plain)
+    except OverflowError as error:
+        raise ParameterError(f"{name} is larger than any float; pass a real number in {interval}") from error
+    if not _is_within(result, interval):
+        raise ParameterError(f"{name}={brief(value)} is not allowed; pass a real number in {interval}")
+    return result
 
 
 def positive(name: str, value: Any, zero: bool = False) -> float:
     """``value`` as a float; ParameterError unless it is finite and positive (or zero, where that is allowed)."""
-    fits = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(float(value))
-    if not fits or value < 0 or (value == 0 and not zero):
-        raise ParameterError(f"{name}={value!r} is not allowed; it must be finite and {'>= 0' if zero else '> 0'}")
-    return float(value)
+    plain = _plain(value)
+    try:
+        fits = isinstance(plain, Real) and np.isfinite(float(plain)) and (plain > 0 or (plain == 0 and zero))
+    except OverflowError:
+        fits = False
+    if not fits:
+        raise ParameterError(f"{name}={brief(value)} is not allowed; it must be finite and {'>= 0' if zero else '> 0'}")
+    return float(plain)
+
+
+def integer(name: str, value: Any, at_least: int | None = None, at_most: int | None = LARGEST_COUNT) -> int:
+    """``value`` as an int; ParameterError unless it is of a type for integers and within bounds.
+
+    ``at_most`` is what arrays can be long, None for numbers that count nothing, such as seeds.
+    """
+    plain = _plain(value)
+    fits = isinstance(plain, Integral) and (at_least is None or plain >= at_least)
+    if not fits or (at_most is not None and plain > at_most):
+        least = "" if at_least is None else f" of at least {at_least}"
+        most = "" if at_most in (None, LARGEST_COUNT) else f", at most {at_most}"
+        raise ParameterError(f"{name}={brief(value)} is not allowed; pass an integer{least}{most}")
+    return int(plain)
 
 
 def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
     """``value`` if it is one of the ``choices``, such as "raise", "warn" and "skip"; ParameterError if it is not."""
     # an array would compare element by element
     if not isinstance(value, str) or value not in choices:
-        raise ParameterError(f"{name}={value!r} is not allowed; pass {' or '.join(map(repr, choices))}")
+        raise ParameterError(f"{name}={brief(value)} is not allowed; pass {' or '.join(map(repr, choices))}")
     return value
+
+
+def numbers(
+    name: str, values: Any, *, finite: bool = True, error: type[ParameterError | MeshError] = ParameterError
+) -> np.ndarray:
+    """``values`` as an array of bool or integers, where they are such, or of float64; an ``error`` if they are neither.
+
+    Parameters
+    ----------
+    name
+        Of the argument, as the error calls it.
+    values
+        Whatever holds real numbers, see the head of this module.
+    finite
+        Refuse NaN and infinity.
+    error
+        Class of the error, which says what is wrong with the values.
+    """
+    array = values if type(values) is np.ndarray else _converted(name, values, error)
+    kind = array.dtype.kind
+    if kind == "O" and _are_reals(array):
+        try:
+            array, kind = array.astype(float), "f"
+        except OverflowError as overflow:
+            raise error(f"{name} has an integer larger than any float; pass finite numbers") from overflow
+    if kind not in "biuf":
+        raise error(
+            f"{name} is no array of numbers: {brief(values)} is {_NAMES.get(kind, array.dtype)}; pass real numbers"
+        )
+    if kind == "f":
+        array = array if array.dtype == np.float64 else array.astype(np.float64)
+        if finite and not np.isfinite(array).all():
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            where = f" at {place}" if place else ""
+            raise error(f"{name} is {array[place]}{where}; pass finite numbers")
+    return array
+
+
+def floats(
+    name: str, values: Any, *, finite: bool = True, error: type[ParameterError | MeshError] = ParameterError
+) -> np.ndarray:
+    """``values`` as an array of float64, as :func:`numbers`; the same array if it is one."""
+    return np.asarray(numbers(name, values, finite=finite, error=error), dtype=float)
+
+
+def indices(name: str, values: Any, n: int | None = None) -> np.ndarray:
+    """``values`` as an array of integers, 0 to ``n`` - 1; ParameterError if they are none. An empty list is one."""
+    array = numbers(name, values)
+    if array.size == 0:
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise ParameterError(f"{name} is {brief(values)}; pass indices, which are integers")
+    if n is not None and array.size and not 0 <= int(array.min()) <= int(array.max()) < n:
+        raise ParameterError(f"{name} has indices from {array.min()} to {array.max()}; they must be from 0 to {n - 1}")
+    return array
 
 
 def shaped(name: str, values: Any, shape: tuple[int, ...], of_what: str = "") -> np.ndarray:
@@ -31,13 +156,8 @@ def shaped(name: str, values: Any, shape: tuple[int, ...], of_what: str = "") ->
     Every array that a user passes to a compiled kernel goes through here or through a stricter check: a kernel reads
     beyond an array that is too short.
     """
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind not in "biuf":
-            raise TypeError(f"its numbers are of type {array.dtype}")
-        array = np.ascontiguousarray(array, dtype=float).reshape(array.shape)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ParameterError(f"{name} is no array of numbers: {error}") from error
+    array = floats(name, values, finite=False)
+    array = np.ascontiguousarray(array).reshape(array.shape)
     if array.shape != tuple(shape):
         raise ParameterError(f"{name} has shape {array.shape}, expected is {tuple(shape)}{of_what and ', ' + of_what}")
     return array
@@ -49,3 +169,260 @@ def vector(values: Any, n: int, name: str) -> np.ndarray:
     if not np.isfinite(array).all():
         raise ParameterError(f"{name} is not finite at degree of freedom {np.flatnonzero(~np.isfinite(array))[0]}")
     return array
+
+
+def instance(name: str, value: Any, *kinds: type, remedy: str = "") -> Any:
+    """``value`` if it is of one of these classes; a ParameterError, or a MeshError for meshes, if it is not."""
+    if not isinstance(value, kinds):
+        wanted = " or a ".join(kind.__name__ for kind in kinds)
+        error = MeshError if any(issubclass(kind, skfem.Mesh) for kind in kinds) else ParameterError
+        raise error(f"{name} is {brief(value)}, a {type(value).__name__}; pass {remedy or 'a ' + wanted}")
+    return value
+
+
+def called(name: str, function: Callable, *arguments: Any) -> Any:
+    """What a user's ``function`` gives; ParameterError if it does not take these arguments."""
+    try:
+        return function(*arguments)
+    except TypeError as error:
+        raise ParameterError(f"{name} cannot be called with {len(arguments)} argument: {error}") from error
+
+
+def checked(**wanted: str) -> Callable[[_Function], _Function]:
+    """Check the arguments of a function, as its annotations say what they are, before it runs.
+
+    A ``float`` goes through :func:`number`, an ``int`` through :func:`integer`, an ``ArrayLike`` or ``np.ndarray``
+    through :func:`numbers`, where it becomes an array of float64 or keeps its integers; a ``str``, ``Sequence``,
+    ``Mapping`` or class must be an instance of it. ``Any`` and protocols are not looked at.
+
+    Parameters
+    ----------
+    wanted
+        By argument: the interval of a number or integer, "[0, 1)"; the shape of an array, "n 8 3", in which a letter
+        stands for the same length in all arguments of one call and "..." for any axes; several of them,
+        "3 q | 3 n q"; "int n" for indices. Such arrays become float64, or integers; without a shape, integers stay.
+        "any" stands for arrays of any shape that may hold NaN,
+        "unchecked" for what the function checks itself.
+
+    Examples
+    --------
+    >>> @checked(x="n 3", share="[0, 1]")
+    ... def scaled(x: np.ndarray, share: float = 0.5) -> np.ndarray:
+    ...     return share * x
+    >>> scaled([[1, 2, 3]])
+    array([[0.5, 1. , 1.5]])
+    >>> scaled([[1, 2, 3]], share=2)
+    Traceback (most recent call last):
+    femnn.exceptions.ParameterError: share=2 is not allowed; pass a real number in [0, 1]
+    """
+
+    def decorate(function: _Function) -> _Function:
+        names = tuple(inspect.signature(function).parameters)
+
+        @functools.cache
+        def checks() -> dict[str, Callable]:
+            # at the first call, when all modules that annotations speak of are loaded
+            hints = _hints(inspect.unwrap(function))
+            found = {name: _check_of(name, hints.get(name, Any), wanted.get(name)) for name in names}
+            return {name: check for name, check in found.items() if check and wanted.get(name) != "unchecked"}
+
+        @functools.wraps(function)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            lengths: dict[str, int] = {}
+            of = checks()
+            given = [
+                of[name](value, lengths) if name in of else value for name, value in zip(names, args, strict=False)
+            ]
+            for name, value in kwargs.items():
+                if name in of:
+                    kwargs[name] = of[name](value, lengths)
+            return function(*given, *args[len(names) :], **kwargs)
+
+        return typing.cast(_Function, guarded)
+
+    return decorate
+
+
+_NAMES = {
+    "c": "complex",
+    "M": "a date",
+    "m": "a time span",
+    "U": "text",
+    "S": "bytes",
+    "O": "object",
+    "V": "structured",
+}
+
+
+def _plain(value):
+    """The Python or NumPy scalar in ``value``, an array of no axes for instance; None if it holds no real number."""
+    # a span of time is an integer to NumPy
+    if isinstance(value, bool | np.bool_ | np.timedelta64):
+        return None
+    if isinstance(value, Real):
+        return value
+    if isinstance(value, str | bytes | list | tuple | dict | np.ma.MaskedArray) or not hasattr(value, "__array__"):
+        return None
+    try:
+        array = np.asarray(value)
+    except Exception:  # a foreign __array__ may raise anything
+        return None
+    return array.item() if array.ndim == 0 and array.dtype.kind in "iuf" else None
+
+
+def _is_within(value, interval):
+    low, high = _ends(interval)
+    return (low < value or (interval[0] == "[" and value == low)) and (
+        value < high or (interval[-1] == "]" and value == high)
+    )
+
+
+@functools.cache
+def _ends(interval):
+    low, high = interval[1:-1].split(",")
+    return float(low), float(high)
+
+
+def _converted(name, values, error):
+    """The array that NumPy makes of ``values``, if it loses nothing by that."""
+    if values is None:
+        raise error(f"{name} is no array of numbers: it is None; pass real numbers")
+    try:
+        if _has_mask(values):
+            raise error(
+                f"{name} is a masked array or has one in it, whose mask would be lost; pass its filled() values"
+            )
+        return np.asarray(values)
+    except (MeshError, ParameterError, MemoryError):
+        raise
+    except Exception as cause:  # a foreign __array__ may raise anything
+        raise error(f"{name} is no array of numbers: {cause}; pass real numbers") from cause
+
+
+def _has_mask(values, depth=0):
+    if isinstance(values, list | tuple) and depth < _DEEPEST:
+        return not set(map(type, values)) <= _PLAIN and any(_has_mask(value, depth + 1) for value in values)
+    return isinstance(values, np.ma.MaskedArray)
+
+
+def _are_reals(array):
+    """Whether these objects are integers too large for NumPy, or other real numbers."""
+    return array.size > 0 and all(isinstance(v, Real) and not isinstance(v, bool) for v in array.ravel())
+
+
+def _check_of(name, hint, wanted):
+    """A function (value, lengths) that gives the argument as it should be, or None for no check."""
+    if _holds_arrays(hint):
+        kinds = [np.ndarray, *(kind for kind in _kinds(hint) if kind in (type(None), slice, collections.abc.Callable))]
+    else:
+        kinds = _kinds(hint)
+    if not kinds or any(map(_is_open, kinds)):
+        return None
+    may_be_none, may_be_called = type(None) in kinds, collections.abc.Callable in kinds
+    classes = tuple(kind for kind in kinds if kind not in (float, int, bool, np.ndarray, type(None)))
+    inner = _inner_check_of(name, hint)
+    if collections.abc.Sequence in classes:
+        classes += (np.ndarray,)
+    convert = next((_CONVERSIONS[kind] for kind in _CONVERSIONS if kind in kinds), None)
+
+    def check(value, lengths):
+        if (value is None and may_be_none) or (may_be_called and callable(value)):
+            return value
+        if convert is None or (classes and isinstance(value, classes)):
+            value = instance(name, value, *classes)
+            if inner is not None:
+                for part in value.values() if isinstance(value, Mapping) else value:
+                    inner(part, {})
+            return value
+        return convert(name, value, wanted, lengths)
+
+    return check
+
+
+def _inner_check_of(name, hint):
+    """A check of each value in a sequence or mapping, or None."""
+    container, parts = typing.get_origin(hint), typing.get_args(hint)
+    if container not in (collections.abc.Sequence, collections.abc.Mapping) or typing.get_origin(parts[-1]) is tuple:
+        return None
+    return _check_of(f"a value of {name}", parts[-1], "any" if _holds_arrays(parts[-1]) else None)
+
+
+def _hints(function):
+    """Annotations of a function; Any for those that only a type checker can read."""
+    try:
+        return typing.get_type_hints(function)
+    except NameError:
+        return {name: hint for name, hint in function.__annotations__.items() if not isinstance(hint, str)}
+
+
+def _kinds(hint):
+    """Classes, and what else is no class, of an annotation."""
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    return [typing.get_origin(kind) or kind for kind in (typing.get_args(hint) if is_union else (hint,))]
+
+
+def _holds_arrays(hint):
+    """Whether an annotation is that of an array, or has ArrayLike, itself a union, among its alternatives."""
+    return any(kind is np.ndarray or getattr(kind, "__name__", "") == "_SupportsArray" for kind in _kinds(hint))
+
+
+def _is_open(kind):
+    """Whether an annotation says nothing that a look at the value alone could check."""
+    return (
+        kind in (Any, object)
+        or not isinstance(kind, type)
+        or (getattr(kind, "_is_protocol", False) and kind.__module__ != "collections.abc")
+    )
+
+
+def _checked_number(name, value, interval, lengths):
+    return number(name, value, interval or "(-inf, inf)")
+
+
+def _checked_integer(name, value, interval, lengths):
+    low, high = _ends(interval or "[-inf, inf]")
+    most = LARGEST_COUNT if interval and interval.endswith(")") else None
+    if np.isfinite(high):
+        most = int(high)
+    return integer(name, value, None if np.isinf(low) else int(low), most)
+
+
+def _checked_bool(name, value, wanted, lengths):
+    if not isinstance(value, bool | np.bool_):
+        raise ParameterError(f"{name}={brief(value)} is not allowed; pass True or False")
+    return bool(value)
+
+
+def _checked_array(name, values, wanted, lengths):
+    error = MeshError if name == "hexahedra" else ParameterError
+    array = numbers(name, values, finite=wanted != "any", error=error)
+    if wanted in (None, "any"):
+        return array
+    if wanted.startswith("int "):
+        array, wanted = indices(name, array), wanted[4:]
+    else:
+        array = np.asarray(array, dtype=float)
+    for shape in wanted.split("|"):
+        if _fits(array.shape, shape.split(), lengths):
+            return array
+    shapes = " or ".join(f"({re.sub(' +', ', ', shape.strip())})" for shape in wanted.split("|"))
+    known = ", ".join(f"{letter} = {length}" for letter, length in lengths.items())
+    raise error(f"{name} has shape {array.shape}, expected is {shapes}{known and ' with ' + known}")
+
+
+def _fits(shape, axes, lengths):
+    if "..." in axes and len(shape) >= len(axes) - 1:
+        any_axes, place = len(shape) - len(axes) + 1, axes.index("...")
+        shape, axes = shape[:place] + shape[place + any_axes :], axes[:place] + axes[place + 1 :]
+    if len(shape) != len(axes):
+        return False
+    found = dict(lengths)
+    for length, axis in zip(shape, axes, strict=True):
+        if length != (int(axis) if axis.isdigit() else found.setdefault(axis, length)):
+            return False
+    lengths.update(found)
+    return True
+
+
+# By what an annotation names first.
+_CONVERSIONS = {np.ndarray: _checked_array, float: _checked_number, int: _checked_integer, bool: _checked_bool}

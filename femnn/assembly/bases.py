@@ -4,6 +4,7 @@ import numpy as np
 import skfem
 
 from femnn.assembly.groups import check_rule, groups_of
+from femnn.checks import brief
 from femnn.exceptions import ParameterError
 from femnn.geometry.connectivity import warn_of_connectivity
 from femnn.geometry.mesh import RelativeMapping, hexahedra
@@ -59,7 +60,7 @@ def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: st
     check_rule(rule)
     vertices = hexahedra(mesh)
     if not isinstance(element, skfem.Element):
-        raise ParameterError(f"{element!r} is no element; pass one such as skfem.ElementHex1()")
+        raise ParameterError(f"{brief(element)} is no element; pass one such as skfem.ElementHex1()")
     if element.refdom is not mesh.refdom:
         raise ParameterError(
             f"{type(element).__name__} lives on {element.refdom.name}, the mesh has hexahedra; "

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import called, floats
 from femnn.exceptions import ParameterError
 
 #: An array for the mesh or for its elements, a list with one per group of the rule, or a function of the points.
@@ -54,7 +55,7 @@ class Coefficients(NamedTuple):
         """
         n = len(discretisation.hexahedra)
         if callable(coefficient):
-            coefficient = [coefficient(x) for x in discretisation.locations()]
+            coefficient = [called(f"the {name}", coefficient, x) for x in discretisation.locations()]
         if isinstance(coefficient, list) and any(isinstance(values, np.ndarray) for values in coefficient):
             return cls._per_point(coefficient, shapes, discretisation, name)
         values = _numbers(coefficient, name)
@@ -107,10 +108,7 @@ def _listed(shapes, *ends):
 
 
 def _numbers(values, name):
-    try:
-        return np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"the {name} is no array of numbers: {error}; give finite numbers") from error
+    return floats(f"the {name}", values, finite=False)
 
 
 def _finite(values, name, place):

@@ -8,6 +8,7 @@ import skfem
 from femnn.assembly.groups import check_rule, groups_of
 from femnn.assembly.pattern import Pattern
 from femnn.assembly.points import Points
+from femnn.checks import brief
 from femnn.exceptions import ParameterError
 from femnn.geometry.hexahedron import shape_functions
 from femnn.geometry.mesh import hexahedra
@@ -44,7 +45,7 @@ class Discretisation:
         elif isinstance(pattern, Pattern):
             pattern.require(mesh, element)
         else:
-            raise ParameterError(f"pattern is {pattern!r}; pass Pattern.of(mesh, element), or None")
+            raise ParameterError(f"pattern is {brief(pattern)}; pass Pattern.of(mesh, element), or None")
         return cls(vertices, groups, Points.of(groups, len(vertices)), pattern)
 
     def __repr__(self):

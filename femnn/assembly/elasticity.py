@@ -12,6 +12,7 @@ from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
 from femnn.assembly.fused import fill_matrix
 from femnn.assembly.pattern import Pattern
+from femnn.checks import floats
 from femnn.exceptions import ParameterError
 from femnn.integration.lame import lame_parameters
 from femnn.quadrature.rule import Rule
@@ -125,7 +126,10 @@ def isotropic_stiffness(lmbda: ArrayLike, mu: ArrayLike) -> np.ndarray:
     >>> isotropic_stiffness(1.0, 2.0)[0]
     array([5., 1., 1., 0., 0., 0.])
     """
-    lmbda, mu = np.broadcast_arrays(np.asarray(lmbda, dtype=float), np.asarray(mu, dtype=float))
+    lmbda, mu = floats("lmbda", lmbda), floats("mu", mu)
+    if lmbda.ndim and mu.ndim and lmbda.shape != mu.shape:
+        raise ParameterError(f"lmbda has shape {lmbda.shape}, mu {mu.shape}; pass numbers or equal shapes")
+    lmbda, mu = np.broadcast_arrays(lmbda, mu)
     stiffness = np.zeros((*lmbda.shape, 6, 6))
     stiffness[..., :3, :3] = lmbda[..., None, None]
     for i in range(6):

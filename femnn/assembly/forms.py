@@ -8,6 +8,7 @@ from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import DIFFUSION, MASS
 from femnn.assembly.fused import fill_matrix
 from femnn.assembly.pattern import Pattern
+from femnn.checks import integer
 from femnn.exceptions import ParameterError
 from femnn.quadrature.rule import Rule
 
@@ -76,7 +77,7 @@ def assemble_mass(
     ------
     MeshError, FoldedElementError, ParameterError, MemoryError
     """
-    if components not in (1, 3):
+    if integer("components", components) not in (1, 3):
         raise ParameterError(f"components is {components!r}; fields have 1 or 3")
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
     coefficients = Coefficients.of(density, (), discretisation, "density")

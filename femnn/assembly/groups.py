@@ -1,5 +1,6 @@
 """The groups of a rule on a mesh, with the checks that every way of assembly makes."""
 
+from femnn.checks import brief
 from femnn.exceptions import ParameterError, warn
 from femnn.geometry.validity import require_size
 from femnn.quadrature.rule import Rule
@@ -8,7 +9,9 @@ from femnn.quadrature.rule import Rule
 def check_rule(rule):
     """Raise ParameterError unless ``rule`` is one of femnn's."""
     if not isinstance(rule, Rule):
-        raise ParameterError(f"{rule!r} is not a rule; pass femnn.GaussLegendre(2), femnn.AdaptiveGauss(tol=1e-3), ...")
+        raise ParameterError(
+            f"{brief(rule)} is not a rule; pass femnn.GaussLegendre(2), femnn.AdaptiveGauss(tol=1e-3), ..."
+        )
 
 
 def groups_of(rule, vertices, on_folded):

@@ -8,6 +8,7 @@ import skfem
 from scipy.sparse import csr_matrix, get_index_dtype, issparse
 
 from femnn.assembly.blocks import Blocks
+from femnn.checks import checked
 from femnn.exceptions import MeshError, ParameterError
 from femnn.geometry.connectivity import warn_of_loose_vertices
 from femnn.geometry.mesh import require_hexahedra
@@ -106,6 +107,7 @@ class Pattern:
         """Nodes of the mesh, those without elements included."""
         return len(self.starts) - 1
 
+    @checked()
     def require(self, mesh: skfem.Mesh, element: skfem.Element) -> None:
         """Raise MeshError unless this pattern was made of the connectivity of ``mesh`` for a scalar ``element``."""
         nodes = 8 if isinstance(element, skfem.ElementHex1) else 27
@@ -120,6 +122,7 @@ class Pattern:
                 "or their vertices differ; pass Pattern.of(mesh), or None"
             )
 
+    @checked()
     def empty_matrix(self, components: int) -> csr_matrix:
         """A CSR matrix with this structure, ``components`` degrees of freedom per node, and data still unset.
 
@@ -136,6 +139,7 @@ class Pattern:
         require_memory(8 * len(indices), f"the matrix of {size:,} degrees of freedom and {len(indices):,} entries")
         return csr_matrix((np.empty(len(indices)), indices, indptr), shape=(size, size), copy=False)
 
+    @checked()
     def require_own(self, matrix: csr_matrix, components: int) -> csr_matrix:
         """The matrix; ParameterError unless it came from this pattern with as many ``components``."""
         indptr, indices = self._scalar_structure if components == 1 else self._vector_structure

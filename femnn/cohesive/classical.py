@@ -29,6 +29,7 @@ class DamageLaw(Law):
 
     def damage(self, state: State) -> np.ndarray:
         """Damage of each point, (n,), 0 to 1."""
+        self._require_state(state)
         return state.values[:, damage.DAMAGE].copy()
 
     def _virgin(self, n):
@@ -56,6 +57,16 @@ class _Softening(DamageLaw):
         self.friction = positive("friction", friction, zero=True)
         if contact_stiffness is not None:
             positive("contact_stiffness", contact_stiffness)
+
+    def _require_doubles(self, **values):
+        """Raise ParameterError unless lengths and stiffnesses that follow from the parameters are positive doubles."""
+        for name, value in values.items():
+            if not 0.0 < value < np.inf:
+                raise ParameterError(
+                    f"the {name} of {type(self).__name__} comes to {value:g} from normal_strength="
+                    f"{self.normal_strength:g}, shear_strength={self.shear_strength:g}, normal_toughness="
+                    f"{self.normal_toughness:g}, shear_toughness={self.shear_toughness:g}; choose other units"
+                )
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -119,10 +130,13 @@ class BilinearCohesive(_Softening):
         super().__init__(*moduli, contact_stiffness=contact_stiffness, friction=friction)
         strengths = np.array([self.normal_strength, self.shear_strength])
         toughnesses = np.array([self.normal_toughness, self.shear_toughness])
+        with np.errstate(all="ignore"):
+            least = float((strengths**2 / (2.0 * toughnesses)).max())
+            usual = float((25.0 * strengths**2 / toughnesses).max())
+        self._require_doubles(least_stiffness=least)
         if stiffness is None:
-            stiffness = float((25.0 * strengths**2 / toughnesses).max())
-        stiffness = positive("stiffness", stiffness)
-        least = float((strengths**2 / (2.0 * toughnesses)).max())
+            self._require_doubles(stiffness=usual)
+        stiffness = usual if stiffness is None else positive("stiffness", stiffness)
         if stiffness <= least:
             raise ParameterError(
                 f"stiffness={stiffness:g} Pa/m is too low: at the strength the point would have taken up more than its "
@@ -133,6 +147,7 @@ class BilinearCohesive(_Softening):
             raise ParameterError(f"exponent={exponent!r} is not allowed; it must be at least 1")
         self.stiffness = (stiffness, stiffness, float(contact_stiffness or stiffness), self.friction)
         self.separation_scale = float((2.0 * toughnesses / strengths).max())
+        self._require_doubles(separation_scale=self.separation_scale)
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -176,10 +191,15 @@ class ExponentialCohesive(_Softening):
     ) -> None:  # fmt: skip
         moduli = (normal_strength, shear_strength, normal_toughness, shear_toughness)
         super().__init__(*moduli, contact_stiffness=contact_stiffness, friction=friction)
-        self.normal_length = self.normal_toughness / (np.e * self.normal_strength)
-        self.shear_length = self.shear_toughness / (np.e * self.shear_strength)
-        normal = np.e * self.normal_strength / self.normal_length
-        shear = np.e * self.shear_strength / self.shear_length
+        with np.errstate(all="ignore"):
+            # products of NumPy's numbers overflow without an exception
+            e = np.float64(np.e)
+            self.normal_length = float(self.normal_toughness / (e * self.normal_strength))
+            self.shear_length = float(self.shear_toughness / (e * self.shear_strength))
+            normal = float(e * self.normal_strength / np.float64(self.normal_length))
+            shear = float(e * self.shear_strength / np.float64(self.shear_length))
+        self._require_doubles(stiffness=normal)
+        self._require_doubles(stiffness=shear, length=min(self.normal_length, self.shear_length))
         self.stiffness = (normal, shear, float(contact_stiffness or normal), self.friction)
         # κ exp(1 − κ) = 0.01
         self.separation_scale = 7.638352 * max(self.normal_length, self.shear_length)

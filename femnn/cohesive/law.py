@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import brief, floats, integer
 from femnn.exceptions import ParameterError, StateError
+from femnn.system.memory import require_memory
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,7 +38,10 @@ class State:
 
     def __getitem__(self, points) -> "State":
         """The state of some of the points."""
-        return State(self.values[points], self.law, self.outside[points])
+        try:
+            return State(self.values[points], self.law, self.outside[points])
+        except (IndexError, TypeError) as error:
+            raise ParameterError(f"points={brief(points)} choose none of the {len(self)} points: {error}") from error
 
 
 class Response(NamedTuple):
@@ -71,10 +76,10 @@ class Law(ABC):
     separation_scale: float
 
     def initial_state(self, n: int) -> State:
-        """State of ``n`` virgin points; ParameterError unless n is a count."""
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
-            raise ParameterError(f"initial_state({n!r}): the number of points must be an integer of at least 0")
-        return State(self._virgin(int(n)), self.name, np.zeros(int(n), dtype=bool))
+        """State of ``n`` virgin points; ParameterError unless n is a count, MemoryError if it is too large."""
+        n = integer("the number of points", n, at_least=0)
+        require_memory(25 * n, f"the state of {n:,} points")
+        return State(self._virgin(n), self.name, np.zeros(n, dtype=bool))
 
     def update(self, separation: ArrayLike, state: State) -> Response:
         """Traction, tangent and new state of every point.
@@ -104,10 +109,11 @@ class Law(ABC):
 
     def in_range(self, separation: np.ndarray) -> np.ndarray:
         """Points (n,) bool whose separation (n, 3) is in the trained range of the law; all for a classical law."""
-        return np.ones(len(separation), dtype=bool)
+        return np.ones(len(self._shaped(separation)), dtype=bool)
 
     def damage(self, state: State) -> np.ndarray:
         """Damage of each point, 0 (virgin) to 1 (no cohesion left), (n,); NaN where a law has no such number."""
+        self._require_state(state)
         return np.full(len(state), np.nan)
 
     @property
@@ -124,12 +130,7 @@ class Law(ABC):
         """Traction, tangent and new values for separations that are finite and a state that fits."""
 
     def _checked(self, separation, state):
-        separation = np.ascontiguousarray(separation, dtype=np.float64)
-        if separation.ndim != 2 or separation.shape[1] != 3:
-            raise ParameterError(
-                f"separation has shape {separation.shape}, but (n, 3) is needed: the opening and two shears of each "
-                "point; in two dimensions fill the second shear with zeros"
-            )
+        separation = np.ascontiguousarray(self._shaped(separation))
         finite = np.isfinite(separation).all(axis=1)
         if not finite.all():
             point = int(np.flatnonzero(~finite)[0])
@@ -137,13 +138,43 @@ class Law(ABC):
                 f"the separation of point {point} is {separation[point]}, {np.count_nonzero(~finite)} of "
                 f"{len(separation)} points are not finite; the displacements have diverged, take a smaller step"
             )
-        if not isinstance(state, State):
-            raise StateError(f"state is {type(state).__name__}; pass law.initial_state(n) or what update returned")
-        if state.law != self.name:
-            raise StateError(f"the state belongs to {state.law}, not to {self.name}; pass this law's initial_state(n)")
+        self._require_state(state)
         if len(state) != len(separation):
             raise StateError(
                 f"{len(separation)} separations, but a state of {len(state)} points; a state goes with the points it "
                 "was made for"
             )
         return separation
+
+    def _shaped(self, separation):
+        """Separations (n, 3) as floats, finite or not."""
+        separation = floats("separation", separation, finite=False)
+        if separation.ndim != 2 or separation.shape[1] != 3:
+            raise ParameterError(
+                f"separation has shape {separation.shape}, but (n, 3) is needed: the opening and two shears of each "
+                "point; in two dimensions fill the second shear with zeros"
+            )
+        return separation
+
+    def _require_state(self, state):
+        """Raise StateError unless ``state`` is one of this law, with the columns that its kernels read."""
+        if not isinstance(state, State):
+            raise StateError(f"state is {type(state).__name__}; pass law.initial_state(n) or what update returned")
+        if not isinstance(state.law, str) or state.law != self.name:
+            raise StateError(
+                f"the state belongs to {brief(state.law)}, not to {self.name}; pass this law's initial_state(n)"
+            )
+        virgin, values, outside = self._virgin(0), state.values, state.outside
+        arrays = isinstance(values, np.ndarray) and isinstance(outside, np.ndarray)
+        if not arrays or values.dtype != virgin.dtype or outside.dtype != np.bool_ or not values.ndim == virgin.ndim:
+            raise StateError(
+                f"the state holds {brief(values)} and {brief(outside)}; pass law.initial_state(n) or what update "
+                "returned"
+            )
+        if values.shape[1:] != virgin.shape[1:] or outside.shape != values.shape[:1]:
+            raise StateError(
+                f"the state holds values {values.shape} and outside {outside.shape}, a state of {self.name} "
+                f"{('n', *virgin.shape[1:])} and (n,); pass law.initial_state(n) or what update returned"
+            )
+        if not np.isfinite(values).all():
+            raise StateError("the state is not finite; pass law.initial_state(n) or what update returned")

@@ -7,9 +7,9 @@ lines, so a path can be refined or coarsened without changing what it means.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import positive
+from femnn.checks import checked, one_of, positive
 from femnn.cohesive.law import Law, State
-from femnn.exceptions import ParameterError
+from femnn.system.memory import require_memory
 
 #: Every kind that :func:`separation_paths` draws.
 KINDS = ("monotonic", "cyclic", "mixed", "random")
@@ -18,6 +18,7 @@ KINDS = ("monotonic", "cyclic", "mixed", "random")
 _WAVES = 24
 
 
+@checked(n="[1, inf)", steps="[2, inf)", seed="[0, inf]")
 def separation_paths(
     n: int, steps: int, scale: float, kind: str = "random", seed: int = 0, closing: float = 0.02
 ) -> np.ndarray:
@@ -51,9 +52,7 @@ def separation_paths(
         If a value is not allowed.
     """
     scale, closing = positive("scale", scale), positive("closing", closing)
-    for name, value, least in (("n", n, 1), ("steps", steps, 2), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ParameterError(f"{name}={value!r} is not allowed; it must be an integer of at least {least}")
+    require_memory(24 * n * steps, f"{n:,} paths of {steps:,} points")
     if kind == "all":
         counts = [n // len(KINDS) + (i < n % len(KINDS)) for i in range(len(KINDS))]
         parts = [
@@ -62,8 +61,7 @@ def separation_paths(
             if count
         ]
         return np.concatenate(parts)
-    if kind not in KINDS:
-        raise ParameterError(f"kind={kind!r} is unknown; choose one of {', '.join(KINDS)}, or 'all'")
+    one_of("kind", kind, (*KINDS, "all"))
     draws = np.random.default_rng([seed, KINDS.index(kind)])
     times = _times(draws, n, steps)
     paths = {"monotonic": _monotonic, "cyclic": _cyclic, "mixed": _mixed, "random": _random}[kind](draws, times)
@@ -73,6 +71,7 @@ def separation_paths(
     return scale * paths
 
 
+@checked(paths="n s k", factor="[1, inf)")
 def refined(paths: ArrayLike, factor: int) -> np.ndarray:
     """The same polylines with ``factor`` steps for each one: (n, 1 + factor·(steps − 1), 3)."""
     paths = np.asarray(paths, dtype=np.float64)
@@ -81,6 +80,7 @@ def refined(paths: ArrayLike, factor: int) -> np.ndarray:
     return np.concatenate([between.reshape(len(paths), -1, paths.shape[-1]), paths[:, -1:]], axis=1)
 
 
+@checked(paths="n s 3")
 def respond(law: Law, paths: ArrayLike) -> tuple[np.ndarray, State]:
     """Tractions (n, steps, 3) of a law along paths from the virgin state, and the state at their ends."""
     paths = np.asarray(paths, dtype=np.float64)

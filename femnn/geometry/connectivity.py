@@ -7,6 +7,7 @@ import skfem
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from femnn.checks import checked
 from femnn.exceptions import warn
 
 # Two points are one, and a point lies on a face, within this fraction of the size of the face.
@@ -50,6 +51,7 @@ class Connectivity:
         )
 
 
+@checked()
 def measure_connectivity(mesh: skfem.MeshHex1) -> Connectivity:
     """Findings about how the elements of a mesh hang together.
 
@@ -69,6 +71,7 @@ def measure_connectivity(mesh: skfem.MeshHex1) -> Connectivity:
     return Connectivity(duplicate_elements(mesh), loose_vertices(mesh), hanging, coincident, parts, hinged)
 
 
+@checked()
 def duplicate_elements(mesh: skfem.MeshHex1) -> np.ndarray:
     """Elements with the vertices of an earlier one, whatever their order."""
     # one random number a vertex: sums are equal where the vertices are, and nowhere else
@@ -77,6 +80,7 @@ def duplicate_elements(mesh: skfem.MeshHex1) -> np.ndarray:
     return np.delete(np.arange(mesh.nelements), first)
 
 
+@checked()
 def loose_vertices(mesh: skfem.MeshHex1) -> np.ndarray:
     """Vertices that belong to no element."""
     return np.flatnonzero(np.bincount(mesh.t.ravel(), minlength=mesh.p.shape[1]) == 0)

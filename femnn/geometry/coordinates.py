@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import checked
 from femnn.geometry.hexahedron import SIGNS, VERTICES, in_own_units
 
 #: The patterns ξη, ηζ, ζξ, ξηζ at the vertices, shape (8, 4): what a vertex's move adds to the twists, times 8.
@@ -12,6 +13,7 @@ TWISTS = np.stack(
 TWISTS.setflags(write=False)
 
 
+@checked(hexahedra="n 8 3")
 def modes(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Centre, linear part and twists of the trilinear map about the element's centre.
 
@@ -31,6 +33,7 @@ def modes(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return centre, linear, twist
 
 
+@checked(hexahedra="n 8 3")
 def relative_warp(hexahedra: ArrayLike) -> np.ndarray:
     """J₀⁻¹h, shape (n, 3, 4): the twists in the element's own axes; infinite where J₀ is singular.
 
@@ -42,6 +45,7 @@ def relative_warp(hexahedra: ArrayLike) -> np.ndarray:
     return np.where(singular[:, None, None], np.inf, np.linalg.solve(safe, twist))
 
 
+@checked(hexahedra="n 8 3")
 def own_axes(hexahedra: ArrayLike) -> np.ndarray:
     """The elements in their own axes, shape (n, 8, 3): y(ξ) = ξ + J₀⁻¹h · (ξη, ηζ, ζξ, ξηζ), ξ in [-1, 1]³.
 
@@ -50,6 +54,7 @@ def own_axes(hexahedra: ArrayLike) -> np.ndarray:
     return SIGNS + np.einsum("ak,eik->eai", TWISTS, relative_warp(hexahedra))
 
 
+@checked(hexahedra="n 8 3")
 def metric(hexahedra: ArrayLike) -> np.ndarray:
     """Shape of the parallelepiped at the centre, shape (n, 6): what J₀ᵀJ₀ says without the size.
 
@@ -66,6 +71,7 @@ def metric(hexahedra: ArrayLike) -> np.ndarray:
     return logarithm[:, [0, 1, 2, 0, 1, 2], [0, 1, 2, 1, 2, 0]]
 
 
+@checked(hexahedra="n 8 3")
 def invariant_coordinates(hexahedra: ArrayLike) -> np.ndarray:
     """The 12 numbers J₀⁻¹h followed by the 6 of :func:`metric`, shape (n, 18).
 
@@ -75,6 +81,7 @@ def invariant_coordinates(hexahedra: ArrayLike) -> np.ndarray:
     return np.concatenate([relative_warp(x).reshape(len(x), 12), metric(x)], axis=1)
 
 
+@checked(hexahedra="n 8 3")
 def directed_coordinates(hexahedra: ArrayLike) -> np.ndarray:
     """Direction (12) and length of J₀⁻¹h and the 6 of :func:`metric`, shape (n, 19).
 
@@ -87,6 +94,7 @@ def directed_coordinates(hexahedra: ArrayLike) -> np.ndarray:
     return np.concatenate([direction, length, metric(x)], axis=1)
 
 
+@checked(hexahedra="n 8 3")
 def normalised_coordinates(hexahedra: ArrayLike) -> np.ndarray:
     """The published description of an element: 18 vertex coordinates after a rigid motion and a scaling, (n, 18).
 

@@ -6,8 +6,10 @@ Every function returns a ``skfem.MeshHex`` whose faces are named boundaries. Non
 import numpy as np
 from skfem import MeshHex
 
+from femnn.checks import checked, integer, number
 from femnn.exceptions import ParameterError
 from femnn.geometry.validity import bernstein_coefficients
+from femnn.system.memory import require_memory
 
 _CUBE_FACES = (
     ("left", 0, 0.0),
@@ -33,6 +35,7 @@ _MOST_DISTORTION = 0.4
 _LEAST_SHARE = 1e-2
 
 
+@checked(n="[1, inf)")
 def kershaw(n: int, epsilon_y: float = 0.3, epsilon_z: float = 0.3) -> MeshHex:
     """Kershaw's mesh of the unit cube: layers squeezed to alternating ends of y and z, with sheared layers between.
 
@@ -67,13 +70,14 @@ def kershaw(n: int, epsilon_y: float = 0.3, epsilon_z: float = 0.3) -> MeshHex:
     >>> kershaw(6).nelements
     216
     """
-    if not _is_count(n) or n % 6:
+    _check_counts(n=n, ny=n, nz=n)
+    if n % 6:
         raise ParameterError(
             f"n = {n!r} elements a side, but the Kershaw mesh needs a positive multiple of 6 for its six layers; "
             "pass 6, 12, 18, ..."
         )
     for name, epsilon in (("epsilon_y", epsilon_y), ("epsilon_z", epsilon_z)):
-        if not _is_number(epsilon) or not 0.0 < epsilon <= 1.0:
+        if not 0.0 < epsilon <= 1.0:
             raise ParameterError(
                 f"{name} = {epsilon!r} is outside (0, 1], where the Kershaw map is one-to-one; pass 0.3 as the "
                 "benchmarks do, or 1 for the uniform mesh"
@@ -85,6 +89,7 @@ def kershaw(n: int, epsilon_y: float = 0.3, epsilon_z: float = 0.3) -> MeshHex:
     return _named(mesh, placed, _cube_faces(mesh))
 
 
+@checked(n="[1, inf)", seed="[0, inf]")
 def distorted_cube(n: int, distortion: float, seed: int = 0) -> MeshHex:
     """The unit cube in n³ elements whose vertices are moved at random.
 
@@ -116,12 +121,13 @@ def distorted_cube(n: int, distortion: float, seed: int = 0) -> MeshHex:
     >>> sorted(distorted_cube(2, 0.2).boundaries)
     ['back', 'bottom', 'front', 'left', 'right', 'top']
     """
-    _check_counts(n=n)
+    _check_counts(n=n, ny=n, nz=n)
     _check_distortion(distortion)
     mesh = _grid(n, n, n)
     return _named(mesh, _distort(mesh, (n, n, n), distortion, seed), _cube_faces(mesh))
 
 
+@checked(n="[1, inf)", seed="[0, inf]")
 def mirrored_cube(n: int, distortion: float, seed: int = 0) -> MeshHex:
     """The unit cube in n³ elements that repeat the same 64 shapes: copies of one distorted cube and its mirror images.
 
@@ -144,7 +150,8 @@ def mirrored_cube(n: int, distortion: float, seed: int = 0) -> MeshHex:
     >>> mirrored_cube(8, 0.3).nelements
     512
     """
-    if not _is_count(n) or n % 4:
+    _check_counts(n=n, ny=n, nz=n)
+    if n % 4:
         raise ParameterError(f"n = {n!r} elements a side of a cube that repeats 4 of them; pass 4, 8, 12, ...")
     cell, mesh, copies = distorted_cube(4, distortion, seed), _grid(n, n, n), n // 4
     shape = np.empty((5, 5, 5, 3))
@@ -157,6 +164,7 @@ def mirrored_cube(n: int, distortion: float, seed: int = 0) -> MeshHex:
     return _named(mesh, (copy + np.where(mirrored, 1.0 - place, place)) / copies, _cube_faces(mesh))
 
 
+@checked(nx="[1, inf)", ny="[1, inf)", nz="[1, inf)", seed="[0, inf]")
 def cooks_membrane(
     nx: int, ny: int | None = None, nz: int = 1, thickness: float = 1.0, distortion: float = 0.0, seed: int = 0
 ) -> MeshHex:
@@ -196,7 +204,7 @@ def cooks_membrane(
     ny = nx if ny is None else ny
     _check_counts(nx=nx, ny=ny, nz=nz)
     _check_distortion(distortion)
-    if not _is_number(thickness) or not 0.0 < thickness < np.inf:
+    if not 0.0 < thickness < np.inf:
         raise ParameterError(f"thickness = {thickness!r} is not a positive length; pass 1.0 for the classical panel")
 
     def place(reference):
@@ -209,6 +217,7 @@ def cooks_membrane(
     return _named(mesh, place(_distort(mesh, (nx, ny, nz), distortion, seed, place)), names)
 
 
+@checked(nx="[1, inf)", ny="[1, inf)", nz="[1, inf)", seed="[0, inf]")
 def twisted_beam(nx: int, ny: int = 1, nz: int = 1, distortion: float = 0.0, seed: int = 0) -> MeshHex:
     """The beam of MacNeal and Harder: 12 long along x, its section of 1.1 × 0.32 turned by 90° from end to end.
 
@@ -253,6 +262,7 @@ def twisted_beam(nx: int, ny: int = 1, nz: int = 1, distortion: float = 0.0, see
     return _named(mesh, place(_distort(mesh, (nx, ny, nz), distortion, seed, place)), names)
 
 
+@checked(n="[1, inf)", layers="[1, inf)", seed="[0, inf]")
 def thick_sphere(n: int, layers: int | None = None, distortion: float = 0.0, seed: int = 0) -> MeshHex:
     """An eighth of a hollow sphere with radii 1 and 2, in three patches that meet on its diagonal.
 
@@ -281,7 +291,7 @@ def thick_sphere(n: int, layers: int | None = None, distortion: float = 0.0, see
     36
     """
     layers = n if layers is None else layers
-    _check_counts(n=n, layers=layers)
+    _check_counts(n=n, ny=n, layers=layers)
     _check_distortion(distortion)
     grid = _grid(layers, n, n)
     through, *sides = grid.p
@@ -370,24 +380,16 @@ def _folded(points, cells):
     return determinants.max(axis=1) >= _LEAST_SHARE * determinants.min(axis=1)
 
 
-def _is_count(value):
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value > 0
-
-
-def _is_number(value):
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-
-
 def _check_counts(**counts):
+    """Raise ParameterError unless all are counts of elements along an axis, MemoryError for more than fit."""
+    product = 1
     for name, count in counts.items():
-        if not _is_count(count):
-            raise ParameterError(
-                f"{name} = {count!r} is not a positive whole number of elements; pass an int, 1 or more"
-            )
+        product *= integer(name, count, at_least=1)
+    require_memory(8 * 24 * product, f"a mesh of {product:,} elements")
 
 
 def _check_distortion(distortion):
-    if not _is_number(distortion) or not 0.0 <= distortion <= _MOST_DISTORTION:
+    if not 0.0 <= number("distortion", distortion) <= _MOST_DISTORTION:
         raise ParameterError(
             f"distortion = {distortion!r} is outside [0, {_MOST_DISTORTION}], where meshes without folded elements can "
             "be drawn; pass 0.1 for mild and 0.3 for strong distortion"

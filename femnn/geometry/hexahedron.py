@@ -11,6 +11,7 @@ from numba import prange
 from numpy.typing import ArrayLike
 from skfem import ElementHex2
 
+from femnn.checks import checked
 from femnn.system.compile import njit
 
 #: Vertices of the reference cube in scikit-fem's order, shape (8, 3).
@@ -83,6 +84,7 @@ def _own_units(x, scaled, size):
                 scaled[e, a, i] /= size[e]
 
 
+@checked(points="3 ...")
 def shape_functions(points: ArrayLike) -> np.ndarray:
     """Trilinear shape functions N_a, shape (8, ...), at ``points`` of shape (3, ...) in [0, 1]³."""
     xi = np.asarray(points, dtype=float)
@@ -90,6 +92,7 @@ def shape_functions(points: ArrayLike) -> np.ndarray:
     return np.prod(np.where(vertices == 1.0, xi, 1.0 - xi), axis=1)
 
 
+@checked(points="3 ...")
 def shape_gradients(points: ArrayLike) -> np.ndarray:
     """Reference gradients ∂N_a/∂ξ_k, shape (8, 3, ...), at ``points`` of shape (3, ...) in [0, 1]³."""
     xi = np.asarray(points, dtype=float)
@@ -102,17 +105,20 @@ def shape_gradients(points: ArrayLike) -> np.ndarray:
     )
 
 
+@checked(hexahedra="n 8 3", points="3 q")
 def trilinear_map(hexahedra: np.ndarray, points: ArrayLike) -> np.ndarray:
     """Physical points x(ξ), shape (n, nqp, 3), of the elements (n, 8, 3) at shared points (3, nqp)."""
     return np.einsum("aq,eai->eqi", shape_functions(points), hexahedra)
 
 
+@checked(hexahedra="n 8 3", points="3 q")
 def jacobian(hexahedra: np.ndarray, points: ArrayLike) -> np.ndarray:
     """Jacobian J_ik = ∂x_i/∂ξ_k, shape (n, nqp, 3, 3), of the elements (n, 8, 3) at shared points (3, nqp)."""
     x = np.asarray(hexahedra, dtype=float)
     return np.einsum("akq,eai->eqik", shape_gradients(points), x - x[:, -1:])
 
 
+@checked(hexahedra="n 8 3", points="3 q")
 def jacobian_determinant(hexahedra: np.ndarray, points: ArrayLike) -> np.ndarray:
     """det J, shape (n, nqp), of the elements (n, 8, 3) at shared points (3, nqp)."""
     columns = jacobian(hexahedra, points)

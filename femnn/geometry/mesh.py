@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 from skfem import Mesh, MeshHex1
 from skfem.mapping import MappingIsoparametric
 
+from femnn.checks import floats
 from femnn.exceptions import MeshError
 from femnn.system.compile import njit
 
@@ -95,6 +96,9 @@ class RelativeMapping(_AboutVertex):
 
 def require_vertices(mesh: Mesh) -> None:
     """Raise MeshError unless the mesh's arrays have its dimension and every element names vertices that it has."""
+    for name in ("p", "t"):
+        if np.ndim(getattr(mesh, name, None)) != 2:
+            raise MeshError(f"the mesh has no array {name} of two axes; rebuild the mesh from its file")
     cells, count = np.asarray(mesh.t), mesh.p.shape[1]
     expected = (mesh.elem.refdom.nnodes, mesh.elem.refdom.dim())
     if (len(cells), len(mesh.p)) != expected or cells.dtype.kind not in "iu" or mesh.p.dtype.kind not in "iuf":
@@ -137,10 +141,7 @@ def element_array(hexahedra: ArrayLike) -> np.ndarray:
     MeshError
         If the array has another shape or is no array of numbers.
     """
-    try:
-        x = np.require(hexahedra, dtype=float, requirements=("C", "W"))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise MeshError(f"hexahedra are no array of numbers: {error}; pass femnn.hexahedra(mesh)") from error
+    x = np.require(floats("hexahedra", hexahedra, finite=False, error=MeshError), dtype=float, requirements=("C", "W"))
     if x.ndim != 3 or x.shape[1:] != (8, 3):
         raise MeshError(f"hexahedra have shape {x.shape}; expected (n, 8, 3), as femnn.hexahedra(mesh) gives it")
     return x

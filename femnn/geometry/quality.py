@@ -6,11 +6,13 @@ Definitions after the Verdict library (Stimpson et al., Sandia report SAND2007-1
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import checked
 from femnn.geometry.coordinates import modes, relative_warp
 from femnn.geometry.hexahedron import SIGNS, VERTICES, in_own_units, jacobian, jacobian_determinant
 from femnn.geometry.validity import require_size
 
 
+@checked(hexahedra="n 8 3")
 def signed_volume(hexahedra: np.ndarray) -> np.ndarray:
     """∫ det J over each element, shape (n,), m³; negative for scikit-fem's own meshes, whose order is left-handed.
 
@@ -22,6 +24,7 @@ def signed_volume(hexahedra: np.ndarray) -> np.ndarray:
     return jacobian_determinant(hexahedra, points).mean(axis=1)
 
 
+@checked(hexahedra="n 8 3")
 def scaled_jacobian(hexahedra: np.ndarray) -> np.ndarray:
     """Smallest scaled Jacobian over the vertices and the centre, shape (n,), in [-1, 1]; 1 is a right angle everywhere.
 
@@ -36,6 +39,7 @@ def scaled_jacobian(hexahedra: np.ndarray) -> np.ndarray:
     return (scaled * handed[:, None]).min(axis=1)
 
 
+@checked(hexahedra="n 8 3")
 def aspect(hexahedra: ArrayLike) -> np.ndarray:
     """Ratio of the longest to the shortest principal axis (the vectors between opposite face centres), shape (n,)."""
     lengths = np.linalg.norm(modes(in_own_units(hexahedra)[0])[1], axis=1)
@@ -43,6 +47,7 @@ def aspect(hexahedra: ArrayLike) -> np.ndarray:
     return np.divide(lengths.max(axis=1), shortest, out=np.full(len(lengths), np.inf), where=shortest > 0)
 
 
+@checked(hexahedra="n 8 3")
 def distance_from_parallelepiped(hexahedra: ArrayLike) -> np.ndarray:
     """Frobenius norm of J₀⁻¹h, shape (n,): zero for parallelepipeds, which 2×2×2 Gauss points integrate exactly.
 

@@ -1,21 +1,23 @@
 """Random hexahedra to learn from and to measure on."""
 
-from numbers import Integral
-
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
+from femnn.checks import brief, checked
 from femnn.exceptions import ParameterError
 from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import VERTICES
 from femnn.geometry.validity import VALID, classify
+from femnn.system.memory import require_memory
 
 _MOST_ROUNDS = 200
 
 
+@checked(n="[1, inf)", seed="[0, inf]", aspect="[1, inf)", shear="[0, 0.5)", structured="[0, 1]", rotated="[0, 1]")
 def distorted_hexahedra(
     n: int,
-    displacement: float | tuple[float, float],
+    displacement: ArrayLike,
     seed: int,
     *,
     aspect: float = 1.0,
@@ -62,20 +64,7 @@ def distorted_hexahedra(
     With one number, the sampling of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4.
     """
     low, high = _displacement_interval(displacement)
-    if (
-        not isinstance(n, Integral)
-        or n < 1
-        or aspect < 1.0
-        or not 0.0 <= shear < 0.5
-        or not 0.0 <= structured <= 1.0
-        or not 0.0 <= rotated <= 1.0
-    ):
-        raise ParameterError(
-            f"n is {n!r}, aspect {aspect}, shear {shear}, structured {structured}, rotated {rotated}; needed are "
-            "a whole n >= 1, aspect >= 1, 0 <= shear < 0.5, shares from 0 to 1"
-        )
-    if not isinstance(seed, Integral) or seed < 0:
-        raise ParameterError(f"seed is {seed!r}; give a whole number >= 0, which makes the same elements again")
+    require_memory(8 * 24 * n, f"an array of {n:,} elements")
     random = np.random.default_rng(seed)
     amplitude = random.uniform(low, high, n)
     hexahedra = np.empty((n, 8, 3))
@@ -105,13 +94,10 @@ def _with_fewer_twists(moves, random):
 
 
 def _displacement_interval(displacement):
-    try:
-        low, high = np.broadcast_to(np.asarray(displacement, dtype=float), 2)
-    except (TypeError, ValueError):
-        low = high = np.nan
+    low, high = np.broadcast_to(displacement, 2) if np.shape(displacement) in ((), (1,), (2,)) else (np.nan, np.nan)
     if not (np.isfinite(low) and np.isfinite(high) and 0.0 <= low <= high):
         raise ParameterError(
-            f"displacement is {displacement!r}; it must be a number >= 0, or a pair (low, high) of such"
+            f"displacement is {brief(displacement)}; it must be a number >= 0, or a pair (low, high) of such"
         )
     return low, high
 

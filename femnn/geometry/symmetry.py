@@ -10,6 +10,7 @@ from itertools import permutations, product
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import checked
 from femnn.geometry.coordinates import TWISTS, relative_warp
 from femnn.geometry.hexahedron import SIGNS
 
@@ -102,6 +103,7 @@ def determinant_slopes(warp: np.ndarray) -> np.ndarray:
     )
 
 
+@checked(hexahedra="n 8 3")
 def canonical_pose(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Rename the vertices of each element so that all 48 descriptions of it become one.
 
@@ -122,6 +124,7 @@ def canonical_pose(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return canonical, symmetry
 
 
+@checked(warp="n 3 4")
 def weighted_poses(warp: np.ndarray) -> np.ndarray:
     """Weights of the 48 poses of an element, shape (n, 48), from J₀⁻¹h (n, 3, 4); each row sums to 1.
 

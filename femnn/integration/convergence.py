@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 from numba import prange
 
+from femnn.checks import checked
 from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.validity import require_valid
 from femnn.integration.gauss import tensor_gauss
@@ -61,6 +62,7 @@ def _walk(hexahedra, points, weights, starts, lmbda, mu, errors, references, dou
                 errors[e, level] = max(FLOOR, relative_difference(stiffness[level], stiffness[last]))
 
 
+@checked(hexahedra="n 8 3", most="[1, 30]", poisson="(-1, 0.5)")
 def error_table(hexahedra: np.ndarray, most: int = 20, poisson: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
     """Error of n×n×n Gauss points for n = 1..most, shape (n_elements, most), against a converged reference.
 
@@ -82,6 +84,7 @@ def error_table(hexahedra: np.ndarray, most: int = 20, poisson: float = 0.3) -> 
     return errors, doubt
 
 
+@checked(hexahedra="n 8 3", poisson="(-1, 0.5)")
 def converged_stiffness(hexahedra: np.ndarray, poisson: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
     """Stiffness for young=1, integrated until successive rules agree.
 
@@ -106,6 +109,7 @@ def errors_and_reference(hexahedra, most, poisson=0.3):
     return errors, size[:, None, None] * references, doubt
 
 
+@checked(errors="n m", tolerance="(0, inf)")
 def smallest_points(errors: np.ndarray, tolerance: float) -> np.ndarray:
     """Smallest n per axis whose Error is below ``tolerance``, shape (n,), from a table of :func:`error_table`.
 

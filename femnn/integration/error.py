@@ -6,13 +6,13 @@ A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351; L. Vu-Quoc, A. Humer, CMES 137 (2
 sum over 576 entries, so a value near 1 does not mean that the matrix is wrong by 100 %. Size and stiffness cancel.
 """
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numba import prange
 from numpy.typing import ArrayLike
 
+from femnn.checks import brief, checked
 from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import vertex_array
 from femnn.geometry.validity import require_valid
@@ -32,6 +32,7 @@ def _errors(stiffness, references, errors):
         errors[e] = relative_difference(stiffness[e], references[e])
 
 
+@checked(stiffness="n m m", references="n m m")
 def stiffness_error(stiffness: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Error of each matrix, shape (n,), of ``stiffness`` (n, m, m) against ``references`` (n, m, m)."""
     errors = np.empty(len(stiffness))
@@ -43,6 +44,13 @@ def stiffness_error(stiffness: np.ndarray, references: np.ndarray) -> np.ndarray
     return errors
 
 
+def _check_rule(rule):
+    if not callable(getattr(rule, "groups", None)):
+        raise ParameterError(
+            f"{brief(rule)} is not a rule; pass femnn.GaussLegendre(2), femnn.AdaptiveGauss(tol=1e-3), ..."
+        )
+
+
 def error_against(hexahedra: np.ndarray, rule: Any, references: np.ndarray, poisson: float = 0.3) -> np.ndarray:
     """Error of ``rule`` on each healthy element, shape (n,), against stiffness matrices (n, 24, 24) for young=1."""
     errors = np.empty(len(hexahedra))
@@ -52,11 +60,13 @@ def error_against(hexahedra: np.ndarray, rule: Any, references: np.ndarray, pois
     return errors
 
 
+@checked(hexahedra="n 8 3", poisson="(-1, 0.5)")
 def r_error(hexahedra: np.ndarray, rule: Any, poisson: float = 0.3, exact: tuple | None = None) -> np.ndarray:
     """Error of ``rule`` over that of 2×2×2 Gauss points on each healthy element, (n,); 1 where these are exact.
 
     ``exact`` is the answer of :func:`errors_and_reference` for two points or more, where it is at hand.
     """
+    _check_rule(rule)
     errors, references, _ = errors_and_reference(hexahedra, 2, poisson) if exact is None else exact
     standard = errors[:, 1]
     # below lies the round-off of an exact rule
@@ -65,6 +75,7 @@ def r_error(hexahedra: np.ndarray, rule: Any, poisson: float = 0.3, exact: tuple
     return np.where(inexact, errors / np.where(inexact, standard, 1.0), 1.0)
 
 
+@checked(hexahedra="unchecked", poisson="(-1, 0.5)", reference="[1, 200]")
 def integration_error(hexahedra: ArrayLike, rule: Any, poisson: float = 0.3, reference: int = 30) -> np.ndarray:
     """Error of ``rule`` on each element, shape (n,).
 
@@ -94,12 +105,7 @@ def integration_error(hexahedra: ArrayLike, rule: Any, poisson: float = 0.3, ref
     >>> bool(integration_error(femnn.distorted_hexahedra(3, 0.2, seed=0), femnn.GaussLegendre(4)).max() < 1e-3)
     True
     """
-    if not isinstance(reference, Integral) or reference < 1:
-        raise ParameterError(
-            f"reference is {reference!r} Gauss points per axis; it must be a whole number of at least 1, 30 by default"
-        )
-    if not hasattr(rule, "groups"):
-        raise ParameterError(f"{rule!r} is not a rule; pass femnn.GaussLegendre(2), femnn.AdaptiveGauss(tol=1e-3), ...")
+    _check_rule(rule)
     x = vertex_array(hexahedra)
     require_valid(x)
     exact = tensor_gauss(reference, reference, reference)

@@ -4,7 +4,10 @@ from functools import cache
 
 import numpy as np
 
+from femnn.checks import checked
 
+
+@checked(n="[1, 1000]")
 @cache
 def gauss_legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Points and weights of the n-point Gauss-Legendre rule on [0, 1], each of shape (n,); the weights sum to 1."""
@@ -15,6 +18,7 @@ def gauss_legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
     return points, weights
 
 
+@checked(nx="[1, 1000]", ny="[1, 1000]", nz="[1, 1000]")
 @cache
 def tensor_gauss(nx: int, ny: int, nz: int) -> tuple[np.ndarray, np.ndarray]:
     """Points (3, nx·ny·nz) and weights (nx·ny·nz,) of the tensor rule on [0, 1]³; ζ runs fastest."""

@@ -6,6 +6,7 @@ import numpy as np
 import skfem.models.elasticity
 from numpy.typing import ArrayLike
 
+from femnn.checks import brief, floats
 from femnn.exceptions import ParameterError
 
 
@@ -29,16 +30,19 @@ def lame_parameters(young: ArrayLike, poisson: ArrayLike) -> tuple[Any, Any]:
         0.5,
         "Poisson's ratio is {}; isotropic elasticity needs a value between -1 and 0.5, both excluded",
     )
+    if modulus.ndim and ratio.ndim and modulus.shape != ratio.shape:
+        raise ParameterError(f"young has shape {modulus.shape}, poisson {ratio.shape}; pass numbers or equal shapes")
     lmbda, mu = skfem.models.elasticity.lame_parameters(modulus, ratio)
     return (float(lmbda), float(mu)) if np.ndim(lmbda) == 0 else (lmbda, mu)
 
 
 def _within(parameter: ArrayLike, low: float, high: float, message: str) -> np.ndarray:
-    values = np.asarray(parameter)
-    if values.dtype.kind not in "iuf":
-        raise ParameterError(message.format(repr(parameter)))
+    try:
+        values = floats("it", parameter, finite=False)
+    except ParameterError as error:
+        raise ParameterError(f"{message.format(brief(parameter))} ({error})") from error
     wrong = ~((values > low) & (values < high))
     if wrong.any():
-        value = repr(parameter) if values.ndim == 0 else f"{values[wrong][0]} at place {np.flatnonzero(wrong)[0]}"
+        value = brief(parameter) if values.ndim == 0 else f"{values[wrong][0]} at place {np.flatnonzero(wrong)[0]}"
         raise ParameterError(message.format(value))
-    return values.astype(float)
+    return values

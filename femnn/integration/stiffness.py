@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import checked
 from femnn.exceptions import ParameterError
 from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.validity import require_size
@@ -34,6 +35,7 @@ def _per_element(hexahedra, points, weights):
     return *in_own_units(x), kernel_array(points), kernel_array(weights)
 
 
+@checked(hexahedra="n 8 3", points="3 q | 3 n q", weights="q | n q")
 def gradient_moments(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike) -> np.ndarray:
     """∫ ∂N_a/∂x_i ∂N_b/∂x_j dx, shape (n, 24, 24), row 3a + i.
 
@@ -50,6 +52,7 @@ def gradient_moments(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike
     return moments
 
 
+@checked(hexahedra="n 8 3", points="3 q | 3 n q", weights="q | n q")
 def elasticity_stiffness(
     hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike, young: float = 1.0, poisson: float = 0.3
 ) -> np.ndarray:
@@ -61,12 +64,14 @@ def elasticity_stiffness(
     return stiffness
 
 
+@checked(hexahedra="n 8 3", points="3 q | 3 n q", weights="q | n q")
 def laplace_stiffness(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike) -> np.ndarray:
     """∫ ∇N_a · ∇N_b dx, shape (n, 8, 8); arguments as :func:`gradient_moments`."""
     moments = gradient_moments(hexahedra, points, weights).reshape(-1, 8, 3, 8, 3)
     return np.einsum("eaibi->eab", moments)
 
 
+@checked(hexahedra="n 8 3", points="3 q | 3 n q", weights="q | n q")
 def mass_matrix(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike) -> np.ndarray:
     """∫ N_a N_b dx, shape (n, 8, 8); arguments as :func:`gradient_moments`."""
     hexahedra = np.asarray(hexahedra, dtype=float)

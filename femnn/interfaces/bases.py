@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 from skfem.helpers import ddot, dot
 
-from femnn.checks import shaped
+from femnn.checks import instance, shaped
+from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import RelativeMapping
-from femnn.interfaces.elements import InterfaceElements, facet_gauss
+from femnn.interfaces.elements import InterfaceElements, checked_quadrature, facet_gauss
 from femnn.interfaces.split import Interface
 
 
@@ -60,8 +61,12 @@ class InterfaceBases:
         quadrature: tuple[ArrayLike, ArrayLike] | None = None,
         dofs: Any = None,
     ) -> None:
-        mesh = interface.mesh
-        quadrature = facet_gauss(mesh.dim()) if quadrature is None else quadrature
+        mesh = instance("interface", interface, Interface, remedy="femnn.Interface.split(mesh, facets)").mesh
+        if getattr(instance("element", element, skfem.Element), "refdom", None) is not mesh.refdom:
+            raise ParameterError(f"{type(element).__name__} does not live on the cells of a {type(mesh).__name__}")
+        if dofs is not None:
+            instance("dofs", dofs, skfem.Dofs, remedy="basis.dofs of the cells' basis, or None")
+        quadrature = facet_gauss(mesh.dim()) if quadrature is None else checked_quadrature(quadrature, mesh.dim())
         self.minus, self.plus = (
             skfem.FacetBasis(
                 mesh, element, mapping=RelativeMapping(mesh), facets=facets, quadrature=quadrature, dofs=dofs

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 
-from femnn.checks import shaped
+from femnn.checks import brief, floats, integer, shaped
 from femnn.exceptions import MeshError, ParameterError
 from femnn.geometry.hexahedron import in_own_units
 from femnn.integration.gauss import gauss_legendre
@@ -19,12 +19,12 @@ from femnn.system.compile import njit
 
 def facet_gauss(dim: int, points: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """Gauss points (dim − 1, points^(dim − 1)) and weights of a facet of a ``dim``-dimensional mesh."""
-    return _tensor(*gauss_legendre(points), dim)
+    return _tensor(*gauss_legendre(points), integer("dim", dim, 2, 3))
 
 
 def facet_newton_cotes(dim: int) -> tuple[np.ndarray, np.ndarray]:
     """Points at the corners, the rule that keeps tractions free of oscillations where the interface is stiff."""
-    return _tensor(np.array([0.0, 1.0]), np.array([0.5, 0.5]), dim)
+    return _tensor(np.array([0.0, 1.0]), np.array([0.5, 0.5]), integer("dim", dim, 2, 3))
 
 
 class InterfaceElements:
@@ -54,10 +54,10 @@ class InterfaceElements:
 
     def __init__(self, interface: Interface, quadrature: tuple[ArrayLike, ArrayLike] | None = None) -> None:
         if not isinstance(interface, Interface):
-            raise ParameterError(f"{interface!r} is no interface; pass femnn.Interface.split(mesh, facets)")
+            raise ParameterError(f"{brief(interface)} is no interface; pass femnn.Interface.split(mesh, facets)")
         mesh = interface.mesh
         self.interface, self.dim = interface, mesh.dim()
-        points, weights = facet_gauss(self.dim) if quadrature is None else _checked(quadrature, self.dim)
+        points, weights = facet_gauss(self.dim) if quadrature is None else checked_quadrature(quadrature, self.dim)
         self.shapes, derivatives = _shapes(points)
         corners = mesh.p.T[interface.minus_vertices]
         self.x = np.einsum("qa,nai->nqi", self.shapes, corners)
@@ -150,11 +150,14 @@ def _tensor(points, weights, dim):
     return grid, np.outer(weights, weights).ravel()
 
 
-def _checked(quadrature, dim):
-    try:
-        points, weights = (np.asarray(part, dtype=np.float64) for part in quadrature)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"the quadrature is {quadrature!r}; pass its points and its weights") from error
+def checked_quadrature(quadrature: tuple, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points (dim - 1, nqp) and weights (nqp,) of a facet; ParameterError if they are no rule for it."""
+    if not isinstance(quadrature, tuple | list) or len(quadrature) != 2:
+        raise ParameterError(f"the quadrature is {brief(quadrature)}; pass its points and its weights")
+    points, weights = (
+        floats(f"{part} of the quadrature", values)
+        for part, values in zip(("points", "weights"), quadrature, strict=True)
+    )
     if points.ndim != 2 or weights.ndim != 1 or points.shape != (dim - 1, len(weights)):
         raise ParameterError(
             f"the quadrature has points {points.shape} and weights {weights.shape}; pass ({dim - 1}, nqp) and (nqp,)"

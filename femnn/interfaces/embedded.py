@@ -23,7 +23,7 @@ from scipy.sparse import csr_matrix
 from skfem.helpers import sym_grad
 from skfem.models.elasticity import linear_elasticity, linear_stress
 
-from femnn.checks import one_of
+from femnn.checks import brief, checked, instance, one_of, shaped, vector
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.geometry.mesh import RelativeMapping
@@ -63,6 +63,7 @@ class EmbeddedElements:
         Normal from minus to plus and shear directions; in two dimensions the last is zero.
     """
 
+    @checked()
     def __init__(self, crack: EmbeddedCrack, young: ArrayLike, poisson: ArrayLike, modes: str = "linear") -> None:
         self.crack, self.modes = crack, one_of("modes", modes, MODES)
         mesh = crack.mesh
@@ -91,10 +92,13 @@ class EmbeddedElements:
         """ξ of a closed crack, (n, m)."""
         return np.zeros((len(self.crack), self._moved.shape[2]))
 
+    @checked()
     def separation(self, jumps: np.ndarray) -> np.ndarray:
         """Separation (points, 3) in the frame, element by element, for ξ (n, m)."""
+        jumps = shaped("jumps", jumps, self.initial_jumps().shape)
         return np.einsum("nqjm,nm->nqj", self._jumps, jumps).reshape(-1, 3)
 
+    @checked()
     def condense(self, u: np.ndarray, law: Law, jumps: np.ndarray, state: State) -> tuple:
         """Jumps in equilibrium with the displacements ``u`` (ndof,), from the last ones.
 
@@ -107,6 +111,7 @@ class EmbeddedElements:
         ConvergenceError
             If the local Newton method of an element finds none.
         """
+        u, jumps = vector(u, self.ndof, "the displacement"), shaped("jumps", jumps, self.initial_jumps().shape)
         pull = np.einsum("nmj,nj->nm", self._pull, u[self.dofs])
 
         def iterate_at(jumps):
@@ -146,13 +151,18 @@ class EmbeddedElements:
             ) from cause
         return point.x, point.response, self._tangent(point.response)
 
+    @checked()
     def force(self, jumps: np.ndarray) -> np.ndarray:
         """Force (ndof,) that ξ takes off that of the uncut body, negative."""
+        jumps = shaped("jumps", jumps, self.initial_jumps().shape)
         relieved = -np.einsum("nij,njm,nm->ni", self._stiffness, self._moved, jumps)
         return np.bincount(self.dofs.ravel(), relieved.ravel(), minlength=self.ndof)
 
+    @checked()
     def blocks(self, tangent: np.ndarray) -> np.ndarray:
         """Stiffness (n, k·dim, k·dim) that ξ takes off, negative, condensed with the local tangents (n, m, m)."""
+        n, modes = self.initial_jumps().shape
+        tangent = shaped("the tangent", tangent, (n, modes, modes))
         return -self._stiffness @ self._moved @ np.linalg.solve(tangent, self._pull)
 
     def _out_of_balance(self, law, jumps, state, pull):
@@ -252,9 +262,15 @@ class EmbeddedProblem:
         Of the law, in the accepted state, Pa.
     """
 
+    @checked()
     def __init__(self, cracks: Sequence[tuple[EmbeddedElements, Law]], young: ArrayLike, poisson: ArrayLike) -> None:
-        if not cracks:
+        if isinstance(cracks, np.ndarray) or not cracks:
             raise ParameterError("an embedded problem needs at least one (elements, law)")
+        for pair in cracks:
+            if not isinstance(pair, list | tuple) or len(pair) != 2:
+                raise ParameterError(f"{brief(pair)} among the cracks is no pair; pass (elements, law)")
+            instance("elements of a crack", pair[0], EmbeddedElements)
+            instance("law of a crack", pair[1], Law)
         self.cracks = list(cracks)
         mesh = self.cracks[0][0].crack.mesh
         if any(elements.crack.mesh is not mesh for elements, _ in self.cracks):
@@ -275,8 +291,10 @@ class EmbeddedProblem:
         ]
         self._tried: list | None = None
 
+    @checked()
     def residual_and_tangent(self, u: np.ndarray) -> tuple[np.ndarray, csr_matrix]:
         """Internal force (n,) and tangent (n, n) at displacements (n,), reached from the accepted states."""
+        u = vector(u, self.stiffness.shape[0], "the displacement")
         force, blocks = self.stiffness @ u, []
         tried = []
         for (elements, law), jumps, state in zip(self.cracks, self.jumps, self.states, strict=True):
@@ -287,8 +305,10 @@ class EmbeddedProblem:
         self._tried = tried
         return force, self._sum.plus(blocks)
 
+    @checked()
     def internal_force(self, u: np.ndarray) -> np.ndarray:
         """The force alone."""
+        u = vector(u, self.stiffness.shape[0], "the displacement")
         force = self.stiffness @ u
         for (elements, law), jumps, state in zip(self.cracks, self.jumps, self.states, strict=True):
             force += elements.force(elements.condense(u, law, jumps, state)[0])
@@ -318,8 +338,10 @@ def elastic_basis(mesh: Any, elements: np.ndarray | None = None) -> skfem.CellBa
     return skfem.Basis(mesh, vectors, mapping=RelativeMapping(mesh), intorder=3, elements=elements)
 
 
+@checked()
 def elastic_stiffness(mesh: Any, young: ArrayLike, poisson: ArrayLike) -> csr_matrix:
     """Matrix of the uncut elastic body, plane strain in two dimensions."""
+    instance("mesh", mesh, skfem.MeshQuad1, skfem.MeshHex1)
     return csr_matrix(linear_elasticity(*_lame(young, poisson, mesh.nelements)).assemble(elastic_basis(mesh)))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from skfem import MeshHex1, MeshQuad1
 
+from femnn.checks import checked
 from femnn.exceptions import MeshError, ParameterError
 from femnn.integration.gauss import gauss_legendre
 
@@ -56,6 +57,7 @@ class EmbeddedCrack:
         return f"crack through {len(self)} elements of a {type(self.mesh).__name__}"
 
     @classmethod
+    @checked()
     def line(cls, mesh: Any, start: ArrayLike, end: ArrayLike) -> "EmbeddedCrack":
         """A straight crack from ``start`` to ``end`` (2,) in a MeshQuad; the plus side is on the left of that way.
 
@@ -90,6 +92,7 @@ class EmbeddedCrack:
         return cls(mesh, elements, plus, normal, ends.mean(axis=1), x, dx)
 
     @classmethod
+    @checked()
     def plane(cls, mesh: Any, point: ArrayLike, normal: ArrayLike) -> "EmbeddedCrack":
         """A plane crack through a whole MeshHex: the plane through ``point`` (3,) with the given ``normal`` (3,).
 

@@ -1,11 +1,14 @@
 """Fields on an interface as files for ParaView."""
 
 import os
+from pathlib import Path
 
 import meshio
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import floats, instance, vector
+from femnn.exceptions import ParameterError
 from femnn.interfaces.elements import InterfaceElements
 from femnn.io.atomic import atomic_write
 from femnn.io.time_series import padded
@@ -28,7 +31,9 @@ def interface_mesh(interface, dx, fields):
     weights = dx / dx.sum(axis=1, keepdims=True)
     means = {}
     for name, values in fields.items():
-        values = np.asarray(values, dtype=float)
+        values = floats(name, values, finite=False)
+        if values.shape[:1] != (dx.size,):
+            raise ParameterError(f"the field {name} has shape {values.shape}; pass a row for each of {dx.size} points")
         means[name] = [np.einsum("nq,nq...->n...", weights, values.reshape(*dx.shape, *values.shape[1:]))]
     kind = "quad" if corners.shape[1] == 4 else "line"
     return meshio.Mesh(padded(interface.mesh.p.T[corners.ravel()]), [(kind, cells)], cell_data=means)
@@ -51,10 +56,15 @@ def save_interface(
         Values at the integration points, (points,) or (points, k): the mean over each facet, weighted by area, is
         written.
     """
+    instance("elements", elements, InterfaceElements)
+    instance("path", path, str, os.PathLike)
+    if Path(path).suffix not in meshio.extension_to_filetypes:
+        raise ParameterError(f"{path} has a suffix that meshio does not know; write a .vtu file")
     if u is not None:
+        u = vector(u, elements.ndof, "the displacement")
         fields = {"separation": elements.separation(u), **fields}
     mesh = interface_mesh(elements.interface, elements.dx, fields)
     if u is not None:
-        mesh.points += padded(np.asarray(u).reshape(-1, elements.dim)[elements.interface.minus_vertices.ravel()])
+        mesh.points += padded(u.reshape(-1, elements.dim)[elements.interface.minus_vertices.ravel()])
     with atomic_write(path) as temporary:
         mesh.write(temporary)

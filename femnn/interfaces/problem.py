@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, issparse
 
-from femnn.checks import one_of, shaped, vector
+from femnn.checks import brief, floats, instance, number, one_of, shaped, vector
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import OutsideRangeError, ParameterError, StateError, warn
 from femnn.interfaces.bases import InterfaceBases
@@ -58,8 +58,17 @@ class CohesiveProblem:
         *,
         on_outside: str = "warn",
     ) -> None:
-        if not interfaces:
-            raise ParameterError("a cohesive problem needs at least one (elements, law)")
+        if not isinstance(interfaces, list | tuple) or not interfaces:
+            raise ParameterError(f"interfaces={brief(interfaces)} is not allowed; pass at least one (elements, law)")
+        for pair in interfaces:
+            if not isinstance(pair, list | tuple) or len(pair) != 2:
+                raise ParameterError(f"{brief(pair)} among the interfaces is no pair; pass (elements, law)")
+            instance("elements of an interface", pair[0], InterfaceElements, InterfaceBases)
+            if not callable(getattr(pair[1], "initial_state", None)) or not callable(getattr(pair[1], "update", None)):
+                raise ParameterError(f"{brief(pair[1])} among the interfaces is no law; pass a femnn.cohesive.Law")
+        entries = floats("stiffness", stiffness.data if issparse(stiffness) else stiffness)
+        if not issparse(stiffness) and entries.ndim != 2:
+            raise ParameterError(f"stiffness is {brief(stiffness)}; pass a sparse matrix of the split mesh")
         self.interfaces = list(interfaces)
         self.on_outside = one_of("on_outside", on_outside, ("warn", "raise"))
         self.stiffness = csr_matrix(stiffness)
@@ -137,7 +146,10 @@ class CohesiveProblem:
         ``heading`` is that of a :class:`femnn.solvers.nonlinear.load_path.Step` or LoadPath, for
         :func:`femnn.arc_length`.
         """
-        scalars: dict[str, float | str] = {"t": float(t)}
+        instance("path", path, str, os.PathLike)
+        if heading is not None:
+            instance("heading", heading, Heading)
+        scalars: dict[str, float | str] = {"t": number("t", t)}
         arrays = {"u": vector(u, self.stiffness.shape[0], "the displacement")}
         if heading is not None:
             arrays |= {"heading_du": heading.du, "heading": np.array([getattr(heading, name) for name in _HEADING])}
@@ -168,7 +180,7 @@ class CohesiveProblem:
         StateError
             If the file is damaged, or is of other laws or another number of points; nothing is changed then.
         """
-        file = read_restart(path, _KIND)
+        file = read_restart(instance("path", path, str, os.PathLike), _KIND)
         u, t, heading = file.array("u", (None,)), file.number("t"), None
         if "heading" in file.arrays:
             heading = Heading(file.array("heading_du", u.shape), *file.array("heading", (len(_HEADING),)).tolist())

@@ -10,7 +10,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from skfem import Mesh, MeshHex1, MeshQuad1
 
-from femnn.exceptions import MeshError
+from femnn.checks import brief, called, checked, numbers
+from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.frames import normals_of
 
 # Facets of one plane get the same side as minus: no coordinate plane or diagonal is perpendicular to this.
@@ -81,6 +82,7 @@ class Interface:
         return cls._directed(split, split.t2f[local, cells], sides)
 
     @classmethod
+    @checked(tolerance="[0, inf)")
     def between(cls, mesh: Any, minus: Any, plus: Any, tolerance: float = 1e-8) -> "Interface":
         """Pair the faces of parts that touch but share no vertex, as mesh generators write glued blocks.
 
@@ -120,9 +122,16 @@ class Interface:
         plus_corners = np.take_along_axis(corners[1][partner], match, axis=1)
         return cls._directed(mesh, np.stack([sides[0], sides[1][partner]]), [corners[0], plus_corners])
 
+    @checked()
     def where(self, test: Callable[[np.ndarray], np.ndarray]) -> "Interface":
         """The part of the interface whose facets' midpoints x (dim, n) pass ``test(x)``, a bool (n,)."""
-        kept = np.asarray(test(self.mesh.p[:, self.minus_vertices].mean(axis=2)), dtype=bool)
+        kept = numbers(
+            "what test gives", called("test", test, self.mesh.p[:, self.minus_vertices].mean(axis=2))
+        ).astype(bool)
+        if kept.shape != self.minus.shape:
+            raise ParameterError(
+                f"test gives {kept.shape} for {len(self.minus)} facets; it must give one bool for each"
+            )
         names = ("minus", "plus", "minus_vertices", "plus_vertices")
         return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
@@ -156,7 +165,7 @@ def _check(mesh):
 def _facets(mesh, facets):
     """Indices of facets, sorted; MeshError if a name or index does not exist."""
     names = [facets] if isinstance(facets, str) else facets
-    if all(isinstance(name, str) for name in names):
+    if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
         known = mesh.boundaries or {}
         unknown = [name for name in names if name not in known]
         if unknown:
@@ -164,9 +173,9 @@ def _facets(mesh, facets):
                 f"the mesh has no boundary {unknown[0]!r}; it has {', '.join(sorted(known)) or 'none with a name'}"
             )
         names = np.concatenate([np.asarray(known[name]) for name in names]) if len(names) else []
-    indices = np.unique(np.asarray(names))
+    indices = np.unique(numbers("facets", names, error=MeshError))
     if len(indices) == 0 or indices.dtype.kind not in "iu":
-        raise MeshError(f"{facets!r} names no facets; pass the name of a boundary or indices of facets")
+        raise MeshError(f"{brief(facets)} names no facets; pass the name of a boundary or indices of facets")
     if indices[0] < 0 or indices[-1] >= mesh.nfacets:
         raise MeshError(f"facet {indices[-1]} does not exist; the mesh has {mesh.nfacets}, counted from 0")
     return indices

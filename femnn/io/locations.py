@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from femnn.checks import checked
 from femnn.exceptions import FemnnError
 
 #: Folder of the package.
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
+@checked()
 def data_folder(name: str) -> Path:
     """Folder ``"meshes"``, ``"benchmarks"`` or ``"examples"``.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from femnn.checks import one_of
+from femnn.checks import checked, floats, instance, one_of
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.io.atomic import atomic_write
 from femnn.io.guarded import GuardedFile
@@ -60,7 +60,8 @@ class PathCommand:
     kind: str = ""
 
     def __post_init__(self) -> None:
-        separation, load = np.asarray(self.separation, float), np.asarray(self.load, float)
+        separation = floats("separation", self.separation, finite=False)
+        load = floats("load", self.load, finite=False)
         if load.ndim != 1 or len(load) < 2 or separation.shape not in ((len(load), 3), (len(load), 2)):
             raise ParameterError(
                 f"separations have shape {separation.shape}, loads {load.shape}; a path of k > 1 points needs (k, 3) "
@@ -150,7 +151,7 @@ class PathDataSet(_Columns):
     about: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        columns = dict(self.columns)
+        columns = dict(instance("columns", self.columns, Mapping))
         missing = [name for name in ("separation", "traction") if name not in columns]
         if missing:
             raise DatasetError(f"the data set has no {missing[0]}; it has {', '.join(columns) or 'nothing'}")
@@ -173,6 +174,7 @@ class PathDataSet(_Columns):
         """Some of the rows."""
         return PathDataSet({name: values[rows] for name, values in self.columns.items()}, self.about)
 
+    @checked()
     def response(self, row: int) -> PathResponse:
         """One of the rows, with the columns that have a value for each point."""
         shape = self.separation.shape[:2]
@@ -191,6 +193,7 @@ class PathDataSet(_Columns):
         return [same for same in rows if len(np.unique(self.seed[same])) > 1]
 
     @classmethod
+    @checked()
     def of(
         cls, responses: Sequence[Mapping[str, np.ndarray]], labels: Sequence[Mapping[str, int | str]], about: dict
     ) -> "PathDataSet":
@@ -201,6 +204,7 @@ class PathDataSet(_Columns):
             columns[name] = np.array([label[name] for label in labels], dtype=kind)
         return cls(columns, about)
 
+    @checked()
     def save(self, file: str | os.PathLike) -> Path:
         """Write the data set and its card beside it, which gets the hash of the file; the path of the file."""
         file = Path(file)
@@ -215,6 +219,7 @@ class PathDataSet(_Columns):
         return file
 
     @classmethod
+    @checked()
     def load(cls, file: str | os.PathLike) -> "PathDataSet":
         """From a file that :meth:`save` or an earlier release wrote, or from one of your own, which needs no card.
 

@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from femnn.checks import checked
 
+
+@checked()
 def markdown(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, str]]) -> str:
     """A table of ``rows`` (dicts); ``columns`` maps each key to its heading and format. ``None`` prints as a dash.
 
@@ -30,6 +33,7 @@ def markdown(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str,
     return "\n".join(lines)
 
 
+@checked()
 def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Rows of text in columns, the first ``left`` of them to the left, the others to the right.
 

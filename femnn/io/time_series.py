@@ -10,6 +10,7 @@ import meshio
 import numpy as np
 from meshio.xdmf import TimeSeriesReader, TimeSeriesWriter
 
+from femnn.checks import checked
 from femnn.exceptions import ParameterError
 from femnn.io.atomic import atomic_write
 
@@ -17,10 +18,12 @@ from femnn.io.atomic import atomic_write
 class TimeSeries(Protocol):
     """A series of meshes with fields, which grows by one at a time."""
 
+    @checked()
     def write(self, t: float, mesh: meshio.Mesh) -> None:
         """Add the ``mesh`` with its fields at time ``t``."""
 
 
+@checked()
 def time_series(path: str | os.PathLike, start: float | None = None) -> TimeSeries:
     """A series of meshes with fields in ``path``: ``write(t, mesh)`` adds a ``meshio.Mesh``.
 
@@ -97,6 +100,7 @@ class _XdmfSeries:
             self._writer.__exit__()
 
 
+@checked(vectors="n d")
 def padded(vectors: np.ndarray) -> np.ndarray:
     """Vectors (n, dim) with the third component 0 where there are two."""
     return np.pad(vectors, ((0, 0), (0, 3 - vectors.shape[1])))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
+from femnn.checks import brief, checked
 from femnn.exceptions import DatasetError, ParameterError, WeightFileError
 from femnn.io.atomic import atomic_write
 from femnn.io.guarded import Contents, GuardedFile, digest, sealed
@@ -25,6 +26,7 @@ VERSION = 1
 FIELDS = ("kind", "what", "architectures", "trained_range", "data", "training", "test")
 
 
+@checked()
 def save_weights(path: str | os.PathLike, tensors: Mapping[str, np.ndarray], card: Mapping[str, Any]) -> Path:
     """Write ``path.safetensors`` and its card ``path.json``.
 
@@ -139,15 +141,20 @@ def locate(name_or_path: str | os.PathLike) -> tuple[Path, Path]:
     WeightFileError
         If one of them does not exist; for a name, the names that do exist are listed.
     """
-    if not isinstance(name_or_path, (str, os.PathLike)):
-        raise WeightFileError(f"weights are {name_or_path!r}; pass the name of shipped weights or the path of a file")
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise WeightFileError(
+            f"weights are {brief(name_or_path)}; pass the name of shipped weights or the path of a file"
+        )
     name = os.fspath(name_or_path)
     is_name = not any(mark in name for mark in ("/", os.sep, ".safetensors", ".json"))
     if is_name:
-        weights, card = _pair(_shipped_folder() / name)
-    else:
+        name = _shipped_folder() / name
+    try:
         weights, card = _pair(Path(name))
-    if not weights.is_file():
+        is_file = weights.is_file()
+    except (OSError, ValueError) as error:
+        raise WeightFileError(f"{brief(name_or_path)} can be no path of a file: {error}") from error
+    if not is_file:
         shipped = shipped_weights()
         hint = f"the shipped ones are {', '.join(shipped) or 'none'}; a file of your own needs its folder or suffix"
         raise WeightFileError(f"there is no weight file {weights}; {hint if is_name else 'check the path'}")
@@ -170,6 +177,7 @@ def install(path: str | os.PathLike, name: str) -> None:
             temporary.write_bytes(source.read_bytes())
 
 
+@checked()
 def save_state(
     path: str | os.PathLike, tensors: Mapping[str, np.ndarray], identity: Mapping[str, Any], history: Mapping[str, Any]
 ) -> None:
@@ -200,6 +208,7 @@ def save_state(
         temporary.write_bytes(content)
 
 
+@checked()
 def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read tensors and history that `save_state` wrote for the same ``identity``.
 

@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 import numpy as np
 import safetensors.numpy
 
+from femnn.checks import brief, checked, floats, integer, number
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.convergence import errors_and_reference
 from femnn.integration.gauss import tensor_gauss
-from femnn.integration.lame import lame_parameters
 from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
 from femnn.io.atomic import atomic_write
 from femnn.io.guarded import Contents, GuardedFile, digest
@@ -68,13 +68,14 @@ class Recipe:
     labels: ClassVar[str] = "1"
 
     def __post_init__(self) -> None:
-        if self.elements < 1 or self.trials < 0 or not 0.0 < self.spread < 1.0:
-            raise ParameterError(
-                f"elements is {self.elements}, trials {self.trials}, spread {self.spread}; "
-                "needed are elements >= 1, trials >= 0, 0 < spread < 1"
-            )
-        lame_parameters(1.0, self.poisson)
-        object.__setattr__(self, "displacement", tuple(float(d) for d in self.displacement))
+        integer("elements", self.elements, at_least=1)
+        integer("trials", self.trials, at_least=0)
+        number("spread", self.spread, "(0, 1)")
+        number("poisson", self.poisson, "(-1, 0.5)")
+        displacement = floats("displacement", self.displacement)
+        if displacement.shape != (2,):
+            raise ParameterError(f"displacement is {brief(self.displacement)}; pass a pair (low, high)")
+        object.__setattr__(self, "displacement", tuple(displacement.tolist()))
 
     def hexahedra(self) -> np.ndarray:
         """The elements, shape (elements, 8, 3)."""
@@ -176,6 +177,7 @@ def _ratio(error, standard):
     return np.where(error < standard, error / standard, 1.0)
 
 
+@checked()
 def make_dataset(path: str | Path, recipe: Recipe, progress: bool = True, **where: Any) -> Dataset:
     """Label the elements of ``recipe`` and write them to ``path``; go on where an earlier run stopped.
 
@@ -228,6 +230,7 @@ def grow(path, recipe, label, names, progress=True, **where):
     return arrays
 
 
+@checked()
 def load_dataset(path: str | Path, recipe: Recipe | None = None) -> Dataset:
     """Read a data set; with ``recipe``, insist that it was made with that one.
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.exceptions import WeightFileError
+from femnn.checks import brief, checked
+from femnn.exceptions import ParameterError, WeightFileError
 from femnn.geometry.coordinates import directed_coordinates, invariant_coordinates, normalised_coordinates
 from femnn.geometry.symmetry import canonical_pose
 
@@ -32,6 +33,7 @@ class Features:
     canonical: bool
     function: Callable[[np.ndarray], np.ndarray]
 
+    @checked(hexahedra="n 8 3")
     def __call__(self, hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Features (n, size) of the elements, and the symmetry (n,) of their pose, 0 if taken as they are."""
         elements = np.asarray(hexahedra, dtype=float)
@@ -51,6 +53,7 @@ _FEATURES = {
 }
 
 
+@checked()
 def features_named(name: str) -> Features:
     """The description called ``name``; raises WeightFileError, because names come from the cards of weight files."""
     if not isinstance(name, str) or name not in _FEATURES:
@@ -58,6 +61,7 @@ def features_named(name: str) -> Features:
     return _FEATURES[name]
 
 
+@checked()
 def features_of(weights: "Networks") -> Features:
     """The description that the networks of a weight file need.
 
@@ -66,6 +70,8 @@ def features_of(weights: "Networks") -> Features:
     WeightFileError
         If its card names no description, an unknown one, or one that the networks do not fit.
     """
+    if not callable(getattr(weights, "require", None)):
+        raise ParameterError(f"weights are {brief(weights)}; pass femnn.networks.load_networks(name_or_path)")
     weights.require(card=("features",))
     try:
         features = features_named(weights.card["features"])

@@ -8,6 +8,7 @@ from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
+from femnn.checks import checked
 from femnn.exceptions import ParameterError
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -94,6 +95,7 @@ class TrainingOptions:
             )
         object.__setattr__(self, name, int(value) if kind is Integral else float(value))
 
+    @checked(epoch="[0, inf)")
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch (the first is 0)."""
         return self.learning_rate * SCHEDULES[self.schedule](epoch / self.epochs)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.checks import one_of
+from femnn.checks import checked
 from femnn.exceptions import ParameterError, WeightFileError
 
 T = TypeVar("T")
@@ -89,6 +90,7 @@ class Architecture:
         one_of("activation", self.activation, tuple(ACTIVATIONS))
 
     @classmethod
+    @checked()
     def from_dict(cls, fields: Mapping[str, Any]) -> "Architecture":
         """Read what `to_dict` wrote; ParameterError if fields are missing, unknown or out of range."""
         expected = set(cls.__dataclass_fields__)
@@ -131,6 +133,7 @@ class Architecture:
         return f"{'-'.join(map(str, self.widths))} {self.activation}"
 
 
+@checked(features="n k")
 def standardisation(features: ArrayLike, targets: ArrayLike | None = None) -> dict[str, np.ndarray]:
     """Means and standard deviations by which a network standardises its input and scales its output.
 
@@ -195,6 +198,7 @@ class Perceptron:
     [[7.0]]
     """
 
+    @checked()
     def __init__(self, architecture: Architecture, tensors: Mapping[str, ArrayLike]) -> None:
         complete = with_standardisation(architecture, tensors)
         defect = _defect(complete, architecture)
@@ -205,6 +209,7 @@ class Perceptron:
         self._compute = {name: np.asarray(values, dtype=np.float64) for name, values in self._tensors.items()}
 
     @classmethod
+    @checked()
     def from_tensors(
         cls,
         tensors: Mapping[str, np.ndarray],
@@ -240,10 +245,12 @@ class Perceptron:
             )
         return cls(architecture, named)
 
+    @checked()
     def tensors(self, prefix: str = "") -> dict[str, np.ndarray]:
         """The (read-only) arrays under the names of `Architecture.shapes`, each with ``prefix`` and a dot before it."""
         return prefixed(self._tensors, prefix)
 
+    @checked()
     def __call__(self, features: ArrayLike) -> np.ndarray:
         """Evaluate in float64.
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from femnn.checks import checked
+
 if TYPE_CHECKING:
     from femnn.networks.weights import Networks
 
@@ -20,6 +22,7 @@ class TrainedRange:
     high: np.ndarray
 
     @classmethod
+    @checked(features="n k")
     def of(cls, features: np.ndarray) -> "TrainedRange":
         """The range of the training features (n, inputs)."""
         low, high = features.min(axis=0), features.max(axis=0)
@@ -27,6 +30,7 @@ class TrainedRange:
         return cls(low - margin, high + margin)
 
     @classmethod
+    @checked()
     def from_weights(cls, weights: "Networks") -> "TrainedRange":
         """Read what :meth:`tensors` gave out of a weight file."""
         weights.require(tensors=("range.low", "range.high"))
@@ -36,6 +40,7 @@ class TrainedRange:
         """The bounds under the names of a weight file."""
         return {"range.low": self.low, "range.high": self.high}
 
+    @checked(features="n k")
     def in_range(self, features: np.ndarray) -> np.ndarray:
         """Rows of ``features`` (n, inputs) that lie inside, (n,) bool."""
         return np.all((features >= self.low) & (features <= self.high), axis=1)

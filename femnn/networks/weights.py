@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from femnn.checks import checked
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.io.guarded import Contents
 from femnn.io.weight_files import load_weights, locate, save_weights, weight_file
@@ -43,6 +44,7 @@ class Networks:
         """Card and other tensors, taken out with checks."""
         return Contents(weight_file(self.path), self.card, self.tensors)
 
+    @checked()
     def require(self, *, card: Sequence[str] = (), networks: Sequence[str] = (), tensors: Sequence[str] = ()) -> None:
         """Raise WeightFileError unless the file has these fields of the card, networks and other tensors."""
         wanted = {"card": card, "networks": networks, "tensors": tensors}
@@ -54,6 +56,7 @@ class Networks:
                 )
 
 
+@checked()
 def save_networks(
     path: str | os.PathLike,
     networks: Mapping[str, Perceptron],

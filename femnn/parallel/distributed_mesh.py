@@ -8,6 +8,7 @@ import numpy as np
 import skfem
 from numpy.typing import ArrayLike
 
+from femnn.checks import checked
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.split import Interface
 from femnn.parallel.ghosts import GhostExchange
@@ -63,6 +64,7 @@ class DistributedMesh:
         return f"{len(self.cells):,} of {self.n_cells:,} cells on rank {self.comm.rank} of {self.comm.size}"
 
     @classmethod
+    @checked()
     def of(
         cls, mesh: Any = None, costs: ArrayLike | None = None, interfaces: Sequence[Interface] = (), comm: Any = None
     ) -> "DistributedMesh":
@@ -105,6 +107,7 @@ class DistributedMesh:
         return cls.joined(read_local_mesh(folder, mesh, comm), comm)
 
     @classmethod
+    @checked()
     def joined(cls, local_mesh: LocalMesh, comm: Any = None) -> "DistributedMesh":
         """The mesh of this rank from its :class:`femnn.parallel.local_mesh.LocalMesh`; collective.
 
@@ -154,21 +157,25 @@ class DistributedMesh:
         """Length of a vector on this rank, three values a vertex."""
         return 3 * len(self.vertices)
 
+    @checked()
     def sum(self, contributions: ArrayLike) -> np.ndarray:
         """The vector (n_dofs,) to which each rank gives ``contributions``; collective."""
         values = np.array(contributions, dtype=float).reshape(len(self.vertices), -1)
         return self.exchange.sum(values).reshape(np.shape(contributions))
 
+    @checked()
     def update(self, vector: ArrayLike) -> np.ndarray:
         """The vector with the values that the owners have; collective."""
         values = np.array(vector).reshape(len(self.vertices), -1)
         return self.exchange.update(values).reshape(np.shape(vector))
 
+    @checked()
     def dot(self, a: np.ndarray, b: np.ndarray) -> float:
         """Inner product of two vectors over the whole mesh; collective."""
         n_own = 3 * self.n_owned
         return float(self.comm.allreduce(float(a[:n_own] @ b[:n_own])))
 
+    @checked()
     def prescribed(self, fixed: Any, values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Prescribed values and mask (n_dofs,) as :func:`femnn.solve` takes them; the owner's value wins.
 
@@ -189,6 +196,7 @@ class DistributedMesh:
                 )
         return self.update(prescribed), is_fixed
 
+    @checked()
     def vertices_on(self, name: str) -> np.ndarray:
         """Vertices (local numbers) on a named boundary, those included that touch it on other ranks; collective."""
         if not any(self.comm.allgather(name in self.boundaries)):
@@ -197,16 +205,19 @@ class DistributedMesh:
         touched[self.boundaries.get(name, np.empty((0, 4), dtype=int))] = 1.0
         return np.flatnonzero(self.exchange.sum(touched)[:, 0])
 
+    @checked()
     def dofs_on(self, name: str) -> np.ndarray:
         """Degrees of freedom (local numbers) on a named boundary; collective."""
         return (3 * self.vertices_on(name)[:, None] + np.arange(3)).ravel()
 
+    @checked()
     def interface(self, number: int = 0) -> Interface:
         """A :class:`femnn.Interface` with the pairs whose minus cell is here; facets of the plus side are -1."""
         _, minus, plus = self.sides[number]
         facets = _facets(self.mesh, minus)
         return Interface(self.mesh, facets, np.full(len(facets), -1), minus, plus)
 
+    @checked()
     def gathered(self, vector: ArrayLike) -> np.ndarray | None:
         """The vector in the order of the whole mesh, (3 n_vertices,), on rank 0; None on others; collective."""
         owned = np.asarray(vector, dtype=float).reshape(len(self.vertices), 3)[: self.n_owned]

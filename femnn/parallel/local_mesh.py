@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import skfem
 
+from femnn.checks import checked, instance
+from femnn.exceptions import ParameterError
 from femnn.interfaces.split import Interface
 
 
@@ -50,6 +53,7 @@ class LocalMesh:
 
 def fingerprint(mesh: Any) -> str:
     """A name for the geometry and connectivity of a mesh that no other mesh has."""
+    instance("mesh", mesh, skfem.Mesh)
     digest = hashlib.sha256()
     for array, kind in ((mesh.p, np.float64), (mesh.t, np.int64)):
         digest.update(str(array.shape).encode())
@@ -57,6 +61,7 @@ def fingerprint(mesh: Any) -> str:
     return digest.hexdigest()
 
 
+@checked(part="n")
 def local_meshes(
     mesh: Any, part: np.ndarray, ranks: int, interfaces: Sequence[Interface] = (), mesh_id: str | None = None
 ) -> Iterator[LocalMesh]:
@@ -75,6 +80,9 @@ def local_meshes(
     mesh_id
         Its fingerprint, if it is known.
     """
+    instance("mesh", mesh, skfem.Mesh)
+    if part.shape != (mesh.nelements,):
+        raise ParameterError(f"part has shape {part.shape}; pass the rank of each of the {mesh.nelements} cells")
     mesh_id = fingerprint(mesh) if mesh_id is None else mesh_id
     names = {name: np.asarray(facets) for name, facets in (mesh.boundaries or {}).items()}
     for rank in range(ranks):

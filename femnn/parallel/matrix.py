@@ -7,6 +7,7 @@ import numpy as np
 from numba import prange
 
 from femnn.assembly.elasticity import assemble_elasticity as assemble_own_cells
+from femnn.checks import checked
 from femnn.exceptions import ParameterError
 from femnn.parallel.distributed_mesh import DistributedMesh
 from femnn.parallel.ranks import petsc
@@ -64,6 +65,7 @@ class RankMatrix:
         return self.distributed.update(values)
 
 
+@checked()
 def assemble_elasticity(
     distributed: DistributedMesh, rule: Any, *args: Any, rows: "Rows | None" = None, **options: Any
 ) -> RankMatrix:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import skfem
 from numpy.typing import ArrayLike
 from scipy.sparse import coo_array
 
+from femnn.checks import checked, instance, numbers
 from femnn.exceptions import MissingExtraError, ParameterError
 from femnn.geometry.mesh import hexahedra
 from femnn.interfaces.split import Interface
@@ -19,21 +21,24 @@ FIXED_COST = 25
 _CHUNK = 100_000
 
 
+@checked()
 def points_per_cell(mesh: Any, rule: Rule) -> np.ndarray:
     """Integration points (n,) of each cell of a ``skfem.MeshHex``, 0 where a rule skips it."""
-    counts = np.zeros(mesh.nelements, dtype=np.int64)
     vertices = hexahedra(mesh)
+    counts = np.zeros(len(vertices), dtype=np.int64)
     for first in range(0, len(vertices), _CHUNK):
         for group in rule.groups(vertices[first : first + _CHUNK]):
             counts[first + group.cells] = group.W.shape[-1]
     return counts
 
 
+@checked(fixed="[0, inf)")
 def cell_costs(mesh: Any, rule: Rule, fixed: int = FIXED_COST) -> np.ndarray:
     """Work (n,) of each cell in units of one integration point: its points and a fixed share."""
     return points_per_cell(mesh, rule) + fixed
 
 
+@checked(ranks="[1, inf)")
 def partition(
     mesh: Any, ranks: int, costs: ArrayLike | None = None, interfaces: Sequence[Interface] = ()
 ) -> np.ndarray:
@@ -62,8 +67,8 @@ def partition(
     MissingExtraError
         If pymetis is not installed.
     """
-    n = mesh.nelements
-    if ranks != int(ranks) or not 1 <= ranks <= n:
+    n = instance("mesh", mesh, skfem.Mesh).nelements
+    if not 1 <= ranks <= n:
         raise ParameterError(f"{ranks} ranks cannot share {n} cells; start between 1 and {n} ranks")
     costs = np.ones(n, dtype=np.int64) if costs is None else _checked(costs, n)
     if ranks == 1:
@@ -86,6 +91,7 @@ def partition(
     return part
 
 
+@checked(part="int n", costs="n", ranks="[1, inf)")
 def imbalance(part: np.ndarray, costs: np.ndarray, ranks: int) -> float:
     """Excess of the busiest rank over the mean: 0.05 is 5 %."""
     loads = np.bincount(part, weights=costs, minlength=ranks)
@@ -104,7 +110,7 @@ def _graph(mesh, interfaces):
 
 
 def _checked(costs, n):
-    costs = np.asarray(costs)
+    costs = numbers("costs", costs)
     if costs.shape != (n,) or not np.isfinite(costs).all() or not (costs >= 0).all():
         raise ParameterError(f"costs have shape {costs.shape}; pass one number >= 0 for each of the {n} cells")
     scale = 1.0 if np.issubdtype(costs.dtype, np.integer) else 1e3 / max(costs.max(), np.finfo(float).tiny)

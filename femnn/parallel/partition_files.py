@@ -8,6 +8,9 @@ import numpy as np
 
 from femnn.exceptions import MeshError
 from femnn.io import guarded
+from femnn.checks import brief
+from femnn.checks import checked
+from femnn.exceptions import ParameterError
 from femnn.io.atomic import atomic_write
 from femnn.io.guarded import Contents, GuardedFile, sealed
 from femnn.parallel.local_mesh import LocalMesh, fingerprint
@@ -19,11 +22,13 @@ def file_name(rank, ranks):
     return f"part-{rank}-of-{ranks}.npz"
 
 
+@checked()
 def digest(path: str | Path) -> str:
     """Fingerprint of a mesh file; MeshError if it cannot be read."""
     return GuardedFile(Path(path), MeshError, "mesh file", "check the path and its permissions").sha256()
 
 
+@checked()
 def write_local_mesh(folder: str | Path, rank: int, ranks: int, local_mesh: LocalMesh, source: str = "") -> Path:
     """Write what one rank gets, whole or not at all; ``source`` is the :func:`digest` of the mesh file."""
     arrays: dict[str, Any] = {
@@ -51,6 +56,7 @@ def write_local_mesh(folder: str | Path, rank: int, ranks: int, local_mesh: Loca
     return path
 
 
+@checked()
 def read_local_mesh(folder: str | Path, mesh: Any = None, comm: Any = None) -> LocalMesh:
     """The :class:`LocalMesh` of this rank from the files of a partition; collective.
 

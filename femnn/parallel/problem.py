@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from femnn.checks import checked
 from femnn.parallel.distributed_mesh import DistributedMesh
 from femnn.parallel.matrix import RankMatrix, Rows
 from femnn.parallel.ranks import together
@@ -81,6 +82,7 @@ class RankProblem(NonlinearProblem):
 
     equilibrium = RankEquilibrium
 
+    @checked()
     def __init__(self, distributed: DistributedMesh, problem: Any) -> None:
         self.distributed, self.problem = distributed, problem
         self._rows: Rows | None = None

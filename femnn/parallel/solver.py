@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import one_of, vector
+from femnn.checks import checked, one_of, vector
 from femnn.exceptions import ConvergenceError
 from femnn.parallel.matrix import RankMatrix
 from femnn.parallel.ranks import petsc
@@ -44,6 +44,7 @@ class RankSolution(Solution):
         return f"{text}residual {self.residual:.1e}, {self.seconds:.2f} s"
 
 
+@checked()
 def solve(
     K: RankMatrix,
     f: ArrayLike,

@@ -10,6 +10,7 @@ import numpy as np
 from skfem import MeshHex
 from skfem.refdom import RefHex
 
+from femnn.checks import brief, indices, integer, numbers
 from femnn.exceptions import ParameterError
 from femnn.geometry.hexahedron import shape_functions
 from femnn.geometry.mesh import hexahedra
@@ -42,14 +43,16 @@ def subdivided(coarse: MeshHex, part: np.ndarray, rank: int, n: int) -> LocalMes
     LocalMesh
         Fine cells are numbered coarse cell by coarse cell.
     """
-    if n != int(n) or n < 1:
-        raise ParameterError(f"n={n!r} is not allowed; pass the number of cells along an edge, 1 or more")
+    n, rank = integer("n", n, 1, 1000), integer("rank", rank, at_least=0)
+    corners, part = hexahedra(coarse), numbers("part", part)
+    if part.shape != (len(corners),):
+        raise ParameterError(f"part has shape {part.shape}; pass the rank of each of the {len(corners)} coarse cells")
     cells = np.flatnonzero(part == rank)
     names = _names(coarse, cells, n)
     vertices, first, inverse = np.unique(names, return_index=True, return_inverse=True)
     cell, place = np.divmod(first, (n + 1) ** 3)
     points = np.empty((3, len(vertices)))
-    corners = hexahedra(coarse)[cells]
+    corners = corners[cells]
     values = shape_functions(_lattice(n).T / n)
     for start in range(0, len(vertices), 100_000):
         chunk = slice(start, start + 100_000)
@@ -69,7 +72,11 @@ def subdivided(coarse: MeshHex, part: np.ndarray, rank: int, n: int) -> LocalMes
 
 def subdivided_points(coarse: MeshHex, rule: Rule, n: int, cells: np.ndarray) -> np.ndarray:
     """Integration points that a rule gives to the fine cells of each of the coarse ``cells`` (m,)."""
-    corners, values = hexahedra(coarse)[cells], shape_functions(_lattice(n).T / n)
+    n, corners = integer("n", n, 1, 1000), hexahedra(coarse)
+    cells = indices("cells", cells, len(corners)).ravel()
+    if not callable(getattr(rule, "groups", None)):
+        raise ParameterError(f"{brief(rule)} is not a rule; pass femnn.GaussLegendre(2) for instance")
+    corners, values = corners[cells], shape_functions(_lattice(n).T / n)
     counts = np.empty(len(cells), dtype=np.int64)
     for start in range(0, len(cells), _CHUNK):
         lattice = np.einsum("av,cai->cvi", values, corners[start : start + _CHUNK])

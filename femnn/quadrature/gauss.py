@@ -1,11 +1,10 @@
 """Standard Gauss-Legendre rules: the reference, with the interface of the learned rules."""
 
 from collections.abc import Sequence
-from numbers import Integral
-from typing import Any, cast
 
 import numpy as np
 
+from femnn.checks import brief, numbers
 from femnn.exceptions import ParameterError
 from femnn.integration.gauss import tensor_gauss
 from femnn.quadrature.rule import CellGroup, Rule
@@ -32,12 +31,15 @@ class GaussLegendre(Rule):
     """
 
     def __init__(self, n: int | Sequence[int]) -> None:
-        per_axis: list[Any] = [n] * 3 if np.ndim(n) == 0 else list(cast(Sequence[int], n))
-        if len(per_axis) != 3 or not all(
-            isinstance(k, Integral) and not isinstance(k, bool) and 1 <= int(k) <= 100 for k in per_axis
+        per_axis = numbers("Gauss points per axis", n)
+        if (
+            per_axis.dtype.kind not in "iu"
+            or per_axis.shape not in ((), (3,))
+            or per_axis.min() < 1
+            or per_axis.max() > 100
         ):
-            raise ParameterError(f"Gauss points per axis are {n!r}; give one or three whole numbers from 1 to 100")
-        self.per_axis = tuple(int(k) for k in per_axis)
+            raise ParameterError(f"Gauss points per axis are {brief(n)}; give one or three whole numbers from 1 to 100")
+        self.per_axis = tuple(int(k) for k in np.broadcast_to(per_axis, 3))
 
     def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
         return [CellGroup(np.arange(len(hexahedra)), *tensor_gauss(*self.per_axis))]

@@ -10,6 +10,7 @@ element mixes them among themselves: which weights pass depends on the twelve nu
 import numpy as np
 from numba import prange
 
+from femnn.checks import checked
 from femnn.geometry.coordinates import own_axes
 from femnn.geometry.hexahedron import shape_gradients
 from femnn.integration.gauss import tensor_gauss
@@ -50,6 +51,7 @@ def patch_integrals(hexahedra: np.ndarray) -> np.ndarray:
     return patch_integrands(hexahedra, points) @ weights
 
 
+@checked(hexahedra="n 8 3", X="3 q | 3 n q", W="q | n q")
 def patch_residual(hexahedra: np.ndarray, X: np.ndarray, W: np.ndarray) -> np.ndarray:
     """Residual of the patch test of a rule on each element, shape (n,).
 

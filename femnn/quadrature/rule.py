@@ -7,10 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.exceptions import FoldedElementError, warn
+from femnn.checks import brief, floats, indices, integer
+from femnn.exceptions import FoldedElementError, ParameterError, warn
 from femnn.geometry.mesh import vertex_array
 from femnn.geometry.validity import valid_elements
 from femnn.integration.gauss import tensor_gauss
+
+# How far rounding may put a point out of the reference cube.
+_ROUNDING = 1e-12
 
 
 class CellGroup(NamedTuple):
@@ -68,7 +72,8 @@ class Rule(ABC):
         FoldedElementError
             With ``on_folded="raise"``, and if no healthy element is left.
         ParameterError
-            If ``on_folded`` is neither.
+            If ``on_folded`` is neither, or the rule's own answer is not what :class:`CellGroup` says, misses an element
+            or names one twice.
         """
         x = vertex_array(hexahedra)
         valid = valid_elements(x, on_folded)
@@ -77,7 +82,8 @@ class Rule(ABC):
                 f"all {len(x)} elements are folded or degenerate, nothing is left to integrate; repair the mesh",
                 np.arange(len(x)),
             )
-        return [group._replace(cells=valid[group.cells]) for group in self._groups(x[valid])]
+        groups = _checked(self, self._groups(x[valid]), len(valid))
+        return [group._replace(cells=valid[group.cells]) for group in groups]
 
     def count_points(self, hexahedra: ArrayLike, on_folded: str = "raise") -> int:
         """Number of integration points on all these elements; arguments and errors as for :meth:`groups`."""
@@ -85,11 +91,46 @@ class Rule(ABC):
 
     def for_degree(self, degree: int) -> "Rule":
         """The rule for shape functions of degree ``degree`` along each axis; rules with fixed points stay the same."""
+        integer("degree", degree, at_least=1)
         return self
 
     @abstractmethod
     def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
         """The groups of healthy elements (n, 8, 3); ``cells`` index this array."""
+
+
+def _checked(rule, answer, n):
+    """What a rule answers for ``n`` elements, if kernels can read it and it integrates each of them once."""
+    name = type(rule).__name__
+    try:
+        groups = [CellGroup(*group) for group in answer]
+    except TypeError as error:
+        raise ParameterError(f"{name}._groups gives {brief(answer)}; it must give a list of CellGroup") from error
+    groups = [_checked_group(f"group {k} of {name}", group, n) for k, group in enumerate(groups)]
+    times = np.zeros(n, dtype=np.int64)
+    for group in groups:
+        times += np.bincount(group.cells, minlength=n)
+    wrong = np.flatnonzero(times != 1)
+    if len(wrong):
+        raise ParameterError(
+            f"{name} has element {wrong[0]} in {times[wrong[0]]} of its groups' places, and so {len(wrong)} of {n} "
+            "elements; cells of all groups together must be each element once"
+        )
+    return groups
+
+
+def _checked_group(name, group, n):
+    cells = indices(f"{name}: cells", group.cells, n)
+    X, W = floats(f"{name}: X", group.X), floats(f"{name}: W", group.W)
+    m, nqp = cells.size, W.shape[-1] if W.ndim else 0
+    if cells.ndim != 1 or X.shape not in ((3, nqp), (3, m, nqp)) or W.shape not in ((nqp,), (m, nqp)) or nqp == 0:
+        raise ParameterError(
+            f"{name} has cells {cells.shape}, X {X.shape} and W {W.shape}; they must be (m,), (3, nqp) or "
+            "(3, m, nqp), and (nqp,) or (m, nqp), with a point or more"
+        )
+    if X.size and not -_ROUNDING <= X.min() <= X.max() <= 1.0 + _ROUNDING:
+        raise ParameterError(f"{name} has points from {X.min():g} to {X.max():g}; they must be in [0, 1]³")
+    return CellGroup(cells, X, W)
 
 
 def groups_by_points(points_per_axis: np.ndarray) -> list[CellGroup]:
@@ -105,7 +146,7 @@ def groups_by_points(points_per_axis: np.ndarray) -> list[CellGroup]:
 
 def warn_of_degree(name: str, degree: int, loss: str) -> None:
     """Warn the caller of ``for_degree`` that a rule learned for trilinear shape functions meets a higher degree."""
-    if degree > 1:
+    if integer("degree", degree, at_least=1) > 1:
         warn(
             f"{name} was trained for trilinear shape functions, this element has degree {degree} along each axis; "
             f"{loss}, use AdaptiveGauss or GaussLegendre"

@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 from scipy.optimize import brentq
 
+from femnn.checks import checked
 from femnn.exceptions import ParameterError
 from femnn.reservoir.medium import PorousMedium
 
@@ -38,6 +39,7 @@ class ConsolidatingColumn:
         Of the series.
     """
 
+    @checked(terms="[1, 1000000]", length="(0, inf)")
     def __init__(self, medium: PorousMedium, length: float, load: float, *, terms: int = 400) -> None:
         constants = _uniform(medium)
         self.length, self.load = float(length), float(load)
@@ -64,12 +66,14 @@ class ConsolidatingColumn:
         """Pressure amplitude of each sine, (terms, s)."""
         return (self._parts * np.exp(-self._rates * t)[:, None]).sum(axis=2)
 
+    @checked(t="[0, inf)")
     def pressure(self, z: ArrayLike, t: float) -> np.ndarray:
         """Pressures (s, *z.shape) at depth z (m) and time t > 0 (s)."""
         z = np.asarray(z, dtype=float)
         sines = 2.0 / (self._wave * self.length) * np.sin(z[..., None] * self._wave)
         return np.moveaxis(sines @ self._decayed(t), -1, 0)
 
+    @checked(t="[0, inf)")
     def settlement(self, t: float) -> float:
         """Downward displacement of the top at time t > 0, m."""
         mean = (2.0 / (self._wave * self.length) ** 2) @ self._decayed(t)
@@ -94,6 +98,7 @@ class MandelSlab:
         Of the series.
     """
 
+    @checked(terms="[1, 1000000]", half_width="(0, inf)", half_height="(0, inf)")
     def __init__(
         self, medium: PorousMedium, half_width: float, half_height: float, force: float, *, terms: int = 200
     ) -> None:
@@ -124,12 +129,14 @@ class MandelSlab:
         roots = self._roots
         return np.exp(-(roots**2) * t / self.time) / (roots - np.sin(roots) * np.cos(roots))
 
+    @checked(t="[0, inf)")
     def pressure(self, x: ArrayLike, t: float) -> np.ndarray:
         """Pressure at distance x from the middle plane and time t > 0, Pa."""
         roots = self._roots
         shape = np.cos(np.asarray(x, dtype=float)[..., None] * roots / self.a) - np.cos(roots)
         return 2.0 * self.undrained_pressure * shape @ (np.sin(roots) * self._decayed(t))
 
+    @checked(t="[0, inf)")
     def displacement(self, x: ArrayLike, y: ArrayLike, t: float) -> tuple[np.ndarray, np.ndarray]:
         """Displacement outwards at x and upwards at y at time t > 0, m."""
         roots, decayed, mu = self._roots, self._decayed(t), self.mu

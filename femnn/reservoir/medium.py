@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from skfem.models.elasticity import lame_parameters
 
+from femnn.checks import checked, floats
 from femnn.exceptions import ParameterError
 
 # Biot coefficients given directly and by the grains' bulk modulus may differ by rounding in a data sheet.
@@ -172,6 +173,7 @@ class PorousMedium:
     def _exchange(self):
         return np.zeros(1)
 
+    @checked(n="[1, inf)", dim="[2, 3]")
     def constants(self, n: int, dim: int) -> PoroelasticConstants:
         """Poroelastic constants of ``n`` elements of a ``dim``-dimensional mesh, plane strain in two dimensions.
 
@@ -250,10 +252,7 @@ class DualPorousMedium(PorousMedium):
 
 def _numbers(name, entry):
     """Entries as an array: (1,) or (n,) of numbers, (dim, dim) or (n, dim, dim) of tensors."""
-    try:
-        values = np.atleast_1d(np.asarray(entry, dtype=float))
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"{name} is no number and no array of numbers: {error}") from error
+    values = np.atleast_1d(floats(name, entry, finite=False))
     tensors = name.endswith("permeability") and values.ndim in (2, 3) and values.shape[-1] == values.shape[-2]
     if values.ndim != 1 and not tensors:
         raise ParameterError(f"{name} has shape {values.shape}; give one number or one per element, (n,)")

@@ -7,6 +7,7 @@ import meshio
 import numpy as np
 from skfem.helpers import grad, sym_grad
 
+from femnn.checks import checked
 from femnn.exceptions import StateError
 from femnn.io.restart import read_restart, write_restart
 from femnn.io.time_series import padded, time_series
@@ -15,11 +16,13 @@ from femnn.reservoir.problem import PorousProblem, PorousState
 _KIND = "state of a porous body"
 
 
+@checked()
 def save_state(path: str | os.PathLike, state: PorousState) -> None:
     """Write a :class:`femnn.reservoir.problem.PorousState` as a restart file, whole or not at all."""
     write_restart(path, _KIND, {"t": float(state.t)}, {"u": state.u, "p": state.p})
 
 
+@checked()
 def load_state(path: str | os.PathLike, problem: PorousProblem) -> PorousState:
     """The state in a restart file.
 
@@ -51,9 +54,11 @@ class Series:
     problem : PorousProblem
     """
 
+    @checked()
     def __init__(self, path: str | os.PathLike, problem: PorousProblem, *, start: float | None = None) -> None:
         self.path, self._problem, self._files = Path(path), problem, time_series(path, start)
 
+    @checked()
     def write(self, state: PorousState) -> None:
         """Add a state."""
         mesh = self._problem.displacement_basis.mesh

@@ -10,7 +10,7 @@ are increments over the hydrostatic state.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import skfem
@@ -19,6 +19,7 @@ from scipy.sparse import block_array, csr_array
 from skfem.helpers import div, dot, grad, mul
 from skfem.models.elasticity import linear_elasticity
 
+from femnn.checks import checked, floats, shaped
 from femnn.exceptions import ConvergenceError, FoldedElementError, MeshError, ParameterError, StateError
 from femnn.geometry.mesh import RelativeMapping, hexahedra, require_vertices
 from femnn.geometry.validity import require_valid
@@ -58,13 +59,20 @@ class PorousState:
         return f"{type(self).__name__}(t = {self.t:.6g} s, {len(self.u)} displacements, pressures {self.p.shape})"
 
     def __post_init__(self) -> None:
-        self.u.setflags(write=False)
-        self.p.setflags(write=False)
+        read_only(self, "u", "p")
 
     @property
     def x(self) -> np.ndarray:
         """All unknowns in one vector."""
         return np.concatenate([self.u, self.p.ravel()])
+
+
+def read_only(state: Any, *names: str) -> None:
+    """Make these attributes of a frozen dataclass read-only arrays of floats; ParameterError if they are no numbers."""
+    for name in names:
+        array = floats(name, getattr(state, name), finite=False)
+        array.setflags(write=False)
+        object.__setattr__(state, name, array)
 
 
 class MassBalance(NamedTuple):
@@ -144,6 +152,7 @@ class PorousProblem:
     femnn.reservoir.fault.FaultedReservoir : the same body with a fault.
     """
 
+    @checked(theta="[0, 1]")
     def __init__(self, mesh: skfem.Mesh, medium: PorousMedium, conditions: Conditions, *, theta: float = 1.0) -> None:
         if not 0.5 <= theta <= 1.0:
             raise ParameterError(f"theta is {theta}; it must be in [0.5, 1], 1 for the implicit Euler method")
@@ -191,6 +200,7 @@ class PorousProblem:
         self._exchange = csr_array(mass(constants.exchange))
         self._flow = self._darcy + blocks(lambda i, j: self._exchange if i == j else -self._exchange)
 
+    @checked()
     def initial_state(self, t: float = 0.0, u: ArrayLike | None = None, p: ArrayLike | None = None) -> PorousState:
         """State of rest, or one with displacements (n_u,) and pressures (s, n_p) that are given.
 
@@ -208,11 +218,13 @@ class PorousProblem:
             fields.append(values)
         return PorousState(float(t), *fields)
 
+    @checked()
     def undrained(self, state: PorousState | None = None) -> PorousState:
         """State right after the loads of its time came on, before any fluid could flow; prescribed pressures wait."""
         state = self.initial_state() if state is None else state
         return self._solve(state, 0.0, self._closed)
 
+    @checked(dt="(0, inf)")
     def step(self, state: PorousState, dt: float) -> PorousState:
         """State after a time step ``dt`` (s) from ``state``, which is left as it is.
 
@@ -229,11 +241,13 @@ class PorousProblem:
             raise ParameterError(f"the time step is {dt} s; it must be positive")
         return self._solve(state, dt, self.constraint)
 
+    @checked(dt="(0, inf)")
     def tangent(self, dt: float) -> csr_array:
         """Derivative of :meth:`residual` by x: symmetric, indefinite."""
         fluid = self._storage + dt * self.theta * self._flow
         return csr_array(block_array([[self._stiffness, -self._swelling.T], [-self._swelling, -fluid]]))
 
+    @checked(dt="(0, inf)", x="any")
     def residual(self, x: np.ndarray, state: PorousState, dt: float) -> np.ndarray:
         """Forces out of balance (n_u,), then volumes out of balance of each system, with the sign of sources.
 
@@ -245,11 +259,13 @@ class PorousProblem:
         dt
             s.
         """
+        x = shaped("x", x, state.x.shape)
         u, p = x[: self.n_u], x[self.n_u :]
         force = self._stiffness @ u - self._swelling.T @ p - self.loads.force(state.t + dt)
         strained, pressed, injected, _, lost = self.volumes(u, p, state, dt)
         return np.concatenate([force, injected - strained - pressed - lost])
 
+    @checked()
     def balance(self, old: PorousState, new: PorousState) -> MassBalance:
         """:class:`MassBalance` of the step from one state to the other."""
         dt, s = new.t - old.t, len(self.systems)
@@ -267,6 +283,7 @@ class PorousProblem:
         error = np.divide(np.abs(stored - sum(supplied)), moved, out=np.zeros(s), where=moved > 0.0)
         return MassBalance(stored, injected, exchanged, through, error)
 
+    @checked(dt="(0, inf)")
     def volumes(self, u: np.ndarray, p: np.ndarray, old: PorousState, dt: float) -> tuple[np.ndarray, ...]:
         """By test function: gained by strain, by pressure, fed, got by exchange; lost by flow and exchange."""
         change = p - old.p.ravel()

@@ -9,7 +9,7 @@ import numpy as np
 from numba import prange, types
 from numpy.typing import ArrayLike
 
-from femnn.checks import one_of, shaped
+from femnn.checks import brief, checked, floats, one_of, shaped
 from femnn.exceptions import LawError, ParameterError
 from femnn.system.compile import njit
 
@@ -65,6 +65,7 @@ class PointLaw:
         If these are no numbers, Numba cannot compile the function, or it reaches beyond its arrays.
     """
 
+    @checked(function="unchecked", parameters="unchecked", initial_state="unchecked")
     def __init__(
         self,
         function: Callable,
@@ -79,6 +80,7 @@ class PointLaw:
         self.compiled = _compiled(function)
         self._check_places(getattr(function, "py_func", function))
 
+    @checked(n="[0, inf)")
     def initial_state(self, n: int) -> np.ndarray:
         """State of ``n`` virgin points, (n, s)."""
         return np.tile(self.virgin, (n, 1))
@@ -132,7 +134,7 @@ def check_law(law):
 def virgin_state(law, n):
     """``law.initial_state(n)``, checked: (n, ...) finite floats."""
     try:
-        state = np.asarray(law.initial_state(n), dtype=float)
+        state = floats("its answer", law.initial_state(n), finite=False)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ParameterError(f"{type(law).__name__}.initial_state({n}) gives no array of numbers: {error}") from error
     if state.shape[:1] != (n,):
@@ -153,7 +155,7 @@ def updated(law, strain, state, cells):
     tensor = (6,) if size == 6 else (3, 3)
     answer = law.update(strain.reshape(n, *tensor), state.copy())
     try:
-        parts = [np.asarray(part, dtype=float) for part in answer]
+        parts = [floats("an answer", part, finite=False) for part in answer]
     except (TypeError, ValueError, RuntimeError) as error:
         raise ParameterError(
             f"{type(law).__name__}.update must give arrays of stress, tangent and state: {error}"
@@ -185,19 +187,16 @@ def _listed(shapes):
 
 
 def _finite_vector(numbers, name):
-    try:
-        values = np.atleast_1d(np.array(numbers, dtype=float))
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"{name} of the law are no numbers: {error}") from error
+    values = np.atleast_1d(floats(f"{name} of the law", numbers, finite=False).copy())
     if values.ndim != 1 or not np.isfinite(values).all():
-        raise ParameterError(f"{name} of the law are {numbers!r}; give a list of finite numbers")
+        raise ParameterError(f"{name} of the law are {brief(numbers)}; give a list of finite numbers")
     return values
 
 
 def _compiled(function):
     plain = getattr(function, "py_func", function)
     if not callable(plain):
-        raise ParameterError(f"the law is {plain!r}; give a function")
+        raise ParameterError(f"the law is {brief(plain)}; give a function")
     return _callback(plain)
 
 

@@ -13,7 +13,7 @@ from femnn.assembly.element_matrices import TANGENT
 from femnn.assembly.forces import internal_force
 from femnn.assembly.fused import fill_matrix, structure
 from femnn.assembly.pattern import Pattern
-from femnn.checks import shaped, vector
+from femnn.checks import checked, floats, vector
 from femnn.exceptions import LawError, ParameterError, StateError
 from femnn.integration.vector_kernels import LANES
 from femnn.quadrature.rule import CellGroup, Rule
@@ -77,6 +77,7 @@ class Solid:
         """The committed state: a copy (m, nqp, ...) for each group of the rule."""
         return self._per_group(self._state.reshape(len(self._state), *self._shape).copy())
 
+    @checked(states="any")
     def restore(self, states: Sequence[ArrayLike]) -> None:
         """Make ``states``, as :attr:`states` gave them, the committed state.
 
@@ -85,12 +86,13 @@ class Solid:
         StateError
             If they are those of another mesh, rule or law; nothing is changed then.
         """
-        shapes, expected = [np.shape(state) for state in states], [state.shape for state in self.states]
+        states = [floats("a state", state, finite=False) for state in states]
+        shapes, expected = [state.shape for state in states], [state.shape for state in self.states]
         if shapes != expected:
             raise StateError(f"the states have the shapes {shapes}, this solid {expected}; restore what it gave itself")
         committed = np.empty_like(self._state)
         for view, state in zip(self._per_group(committed), states, strict=True):
-            view[:] = shaped("a state", state, np.shape(state)).reshape(view.shape)
+            view[:] = state.reshape(view.shape)
         self._state, self._trial = committed, None
 
     def strains(self, u: ArrayLike) -> list[np.ndarray]:

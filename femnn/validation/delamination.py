@@ -18,6 +18,7 @@ import skfem
 from numpy.typing import ArrayLike
 from skfem.helpers import sym_grad, trace
 
+from femnn.checks import checked, integer, number, one_of, positive
 from femnn.cohesive.classical import ContactCohesive, ExponentialCohesive
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.exceptions import ConvergenceError, ParameterError
@@ -65,8 +66,11 @@ class Beam:
     poisson: float = 0.3
 
     def __post_init__(self) -> None:
-        if self.test not in LOADS:
-            raise ParameterError(f"test={self.test!r} is unknown; choose one of {', '.join(LOADS)}")
+        one_of("test", self.test, tuple(LOADS))
+        for name in ("length", "arm", "crack", "lever", "element", "growth", "young"):
+            positive(name, getattr(self, name))
+        integer("layers", self.layers, at_least=1)
+        number("poisson", self.poisson, "(-1, 0.5)")
 
     @property
     def modulus(self) -> float:
@@ -141,6 +145,7 @@ class Delamination:
 class Setup:
     """A beam with a law: mesh, interface elements ahead of the crack, problem, load and supports."""
 
+    @checked()
     def __init__(self, beam: Beam, law: Any) -> None:
         self.beam, self.law = beam, law
         self.interface = Interface.split(beam.mesh(), "middle")
@@ -176,6 +181,7 @@ class Setup:
         low, high = end[self.mesh.p[1, end].argmin()], end[self.mesh.p[1, end].argmax()]
         return np.array([2 * low, 2 * low + 1, 2 * high])
 
+    @checked()
     def release(self, u: np.ndarray, load: float) -> float:
         """Energy release rate −Σ F ∂u/∂x, J/m²."""
         p, force = self.mesh.p, load * self.load.reshape(-1, 2)[:, 1]
@@ -185,6 +191,7 @@ class Setup:
         return total
 
 
+@checked(increment="(0, inf)", rtol="(0, 1)")
 def delaminate(
     beam: Beam,
     law: Any,
@@ -267,12 +274,14 @@ def delaminate(
     return Delamination(columns[0], columns[1], columns[2], columns[3], columns[4], setup, path.u)
 
 
+@checked()
 def plateau(result: Delamination) -> float:
     """Energy release rate while the crack grows steadily, J/m²: the median over the last third of the growth."""
     grown = result.cracked if np.isfinite(result.cracked).all() else result.displacement
     return float(np.median(result.release[grown > grown[0] + 0.67 * (grown[-1] - grown[0])]))
 
 
+@checked()
 def difference(one: Delamination, other: Delamination) -> float:
     """Largest difference of two load-displacement curves at the same displacement, over the largest load.
 
@@ -309,6 +318,7 @@ def _expected_load(beam, law):
     return closed_form(beam, reference, beam.crack)[0]
 
 
+@checked()
 def closed_form(beam: Beam, law: Any, cracks: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Load and displacement of beam theory for a crack of each length (n,) that just grows: two arrays.
 
@@ -328,6 +338,7 @@ def closed_form(beam: Beam, law: Any, cracks: ArrayLike) -> tuple[np.ndarray, np
     raise ParameterError("mixed-mode bending has no closed form for the displacement here; see mixed_mode")
 
 
+@checked(crack="(0, inf)")
 def mixed_mode(beam: Beam, law: Any, crack: float) -> tuple[float, float]:
     """Mode II share of a beam's crack of given length after beam theory, and what a classical law resists it with."""
     if beam.test != "mmb":

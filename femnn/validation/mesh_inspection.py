@@ -8,6 +8,7 @@ import numpy as np
 from skfem import MeshHex
 from tqdm import tqdm
 
+from femnn.checks import checked
 from femnn.exceptions import FemnnWarning
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.quality import aspect, distance_from_parallelepiped, scaled_jacobian, signed_volume
@@ -125,12 +126,14 @@ class Integration:
         return np.flatnonzero(self.needed == MOST_POINTS)
 
 
+@checked()
 def measure_shape(mesh: MeshHex) -> Shape:
     """Status and quality of the elements of a mesh."""
     x = hexahedra(mesh)
     return Shape(classify(x), scaled_jacobian(x), aspect(x), distance_from_parallelepiped(x), np.abs(signed_volume(x)))
 
 
+@checked()
 def make_rule(
     tol: float, confidence: float | None, anisotropic: bool, poisson: float, weights: str | os.PathLike
 ) -> AdaptiveGauss:
@@ -139,6 +142,7 @@ def make_rule(
     return AdaptiveGauss(tol, confidence, anisotropic, poisson=poisson, weights=weights)
 
 
+@checked(vertices="n 8 3", poisson="(-1, 0.5)")
 def measure_integration(
     vertices: np.ndarray, rule: AdaptiveGauss, poisson: float, progress: bool = True
 ) -> Integration:

@@ -20,6 +20,7 @@ from skfem.models.elasticity import linear_elasticity
 from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.pattern import Pattern
+from femnn.checks import checked
 from femnn.exceptions import MeshError
 from femnn.geometry.mesh import RelativeMapping, hexahedra
 from femnn.geometry.validity import require_valid
@@ -129,6 +130,7 @@ class Structure:
     MeshError, FoldedElementError, ParameterError
     """
 
+    @checked(young="(0, inf)", poisson="(-1, 0.5)")
     def __init__(self, mesh: skfem.MeshHex, young: float = 210e9, poisson: float = 0.3) -> None:
         self.lame = lame_parameters(young, poisson)
         self.mesh, self.young, self.poisson = mesh, young, poisson
@@ -153,6 +155,7 @@ class Structure:
         self.strain_energy = 0.5 * float(self._solution @ self._force)
         self.displacement = self._at_vertices(self._solution)
 
+    @checked(tol="(0, inf)")
     def uniform(self, tol: float, missed: int = 0) -> int | None:
         """Points per axis of the smallest uniform rule with Error < ``tol`` in all but ``missed`` elements.
 
@@ -162,6 +165,7 @@ class Structure:
         points = max(2, int(needed[len(needed) - 1 - min(missed, len(needed) - 1)]))
         return points if points <= _MOST_PER_AXIS else None
 
+    @checked(tol="(0, inf)")
     def compare(self, name: str, rule: Rule, tol: float, forms: bool = True) -> Comparison:
         """Measure one rule; see :class:`Comparison`. ``forms`` says whether scikit-fem's form is timed too."""
         errors = self._errors(rule)
@@ -228,6 +232,7 @@ class Structure:
         return values[self.dofs.nodal_dofs]
 
 
+@checked(tol="(0, inf)")
 def standard_rules(structure: Structure, tol: float) -> list[tuple[str, Rule]]:
     """Names and rules of the comparison: 8, 27 and 64 points, the uniform rule that meets ``tol``, the learned ones."""
     uniform = structure.uniform(tol)
@@ -239,6 +244,7 @@ def standard_rules(structure: Structure, tol: float) -> list[tuple[str, Rule]]:
     return [*named, (f"AdaptiveGauss(tol={tol:g})", adaptive), ("CorrectedGauss()", CorrectedGauss())]
 
 
+@checked(tol="(0, inf)")
 def compare_rules(
     structure: Structure,
     rules: Iterable[tuple[str, Rule]],
@@ -276,6 +282,7 @@ def compare_rules(
     return results
 
 
+@checked()
 def load_case(mesh: skfem.MeshHex) -> LoadCase:
     """Hold and load a mesh.
 

@@ -75,22 +75,22 @@ def test_hopeless_displacement_is_refused():
 
 def test_other_arguments_are_checked():
     for arguments in ({"n": 0}, {"n": 5, "aspect": 0.5}, {"n": 5, "shear": 0.9}, {"n": 5, "rotated": 2.0}):
-        with pytest.raises(femnn.ParameterError, match="needed"):
+        with pytest.raises(femnn.ParameterError, match="pass"):
             femnn.distorted_hexahedra(**{"displacement": 0.1, "seed": 0, **arguments})
 
 
 @pytest.mark.parametrize("displacement", ["far", None, (0.1, 0.2, 0.3), (0.3, 0.1), -0.1, np.nan])
 def test_displacements_that_are_none(displacement):
-    with pytest.raises(femnn.ParameterError, match=r"displacement is .* must be a number >= 0, or a pair"):
+    with pytest.raises(femnn.ParameterError, match=r"displacement is .*(must be a number >= 0, or a pair|pass)"):
         femnn.distorted_hexahedra(3, displacement, seed=0)
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, None, "a"])
 def test_seeds_that_repeat_nothing(seed):
-    with pytest.raises(femnn.ParameterError, match=r"seed is .* whole number >= 0"):
+    with pytest.raises(femnn.ParameterError, match=r"seed=.* integer of at least 0"):
         femnn.distorted_hexahedra(3, 0.1, seed)
 
 
 def test_half_an_element():
-    with pytest.raises(femnn.ParameterError, match=r"n is 2\.5"):
+    with pytest.raises(femnn.ParameterError, match=r"n=2\.5"):
         femnn.distorted_hexahedra(2.5, 0.1, seed=0)

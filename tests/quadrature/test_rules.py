@@ -210,13 +210,13 @@ def test_published_meshes_need_far_fewer_points(published_meshes):
 
 @pytest.mark.parametrize("tol", [1e-9, 0.5, 0.0, -1.0, np.nan, "1e-3"])
 def test_tolerance_outside_the_training(tol):
-    with pytest.raises(femnn.ParameterError, match="tol is"):
+    with pytest.raises(femnn.ParameterError, match=r"tol( is|=)"):
         femnn.AdaptiveGauss(tol)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, 0.99999, -0.1])
 def test_confidence_beyond_the_calibration(confidence):
-    with pytest.raises(femnn.ParameterError, match="confidence is"):
+    with pytest.raises(femnn.ParameterError, match=r"confidence( is|=)"):
         femnn.AdaptiveGauss(1e-3, confidence)
 
 
@@ -357,7 +357,7 @@ def test_nothing_is_left_when_all_elements_are_folded(rule):
 
 @pytest.mark.parametrize("confidence", ["high", True, [0.9]])
 def test_confidences_that_are_no_share(confidence):
-    with pytest.raises(femnn.ParameterError, match=r"confidence is .* such as 0\.99, or None"):
+    with pytest.raises(femnn.ParameterError, match=r"confidence="):
         femnn.AdaptiveGauss(confidence=confidence)
 
 
@@ -370,7 +370,7 @@ def test_weights_that_are_neither_name_nor_path(make, weights):
 
 def test_arguments_of_the_error_of_the_wrong_kind(distorted):
     for reference in (0, 2.5, "30", None):
-        with pytest.raises(femnn.ParameterError, match=r"reference is .* whole number of at least 1"):
+        with pytest.raises(femnn.ParameterError, match=r"reference=.* integer of at least 1"):
             femnn.integration_error(distorted[:2], femnn.GaussLegendre(2), reference=reference)
     with pytest.raises(femnn.ParameterError, match="2 is not a rule"):
         femnn.integration_error(distorted[:2], 2)

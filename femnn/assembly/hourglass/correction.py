@@ -18,6 +18,7 @@ from femnn.assembly.hourglass.kernels import add_stiffness, element_stiffness
 from femnn.assembly.hourglass.moments import COLUMNS, ROWS
 from femnn.assembly.hourglass.network import OUTPUTS, differences, hourglass_features, hourglass_range
 from femnn.assembly.pattern import Pattern
+from femnn.checks import checked
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.geometry.canonical_pose import canonical_warps
 from femnn.geometry.hexahedron import in_own_units
@@ -104,6 +105,7 @@ class HourglassCorrection:
     HourglassCorrection on 8 elements: 8 corrected
     """
 
+    @checked(weights="unchecked")
     def __init__(self, *, weights: str | os.PathLike = KIND) -> None:
         loaded = load_networks(weights, KIND)
         loaded.require(networks=("factors",))
@@ -157,6 +159,7 @@ class HourglassCorrection:
         self.add_to(matrix, discretisation, form, coefficients)
         return matrix
 
+    @checked(hexahedra="unchecked")
     def stiffness(self, hexahedra: ArrayLike, young: float = 1.0, poisson: float = 0.3) -> np.ndarray:
         """Corrected stiffness of each element, shape (n, 24, 24), row 3a + i; all must be healthy."""
         x = healthy_array(hexahedra)
@@ -164,6 +167,7 @@ class HourglassCorrection:
         change = self._element_changes(ISOTROPIC, x, numbers, np.zeros(len(x), dtype=np.int64))
         return elasticity_stiffness(x, *tensor_gauss(2, 2, 2), young, poisson) + change
 
+    @checked()
     def require(self, rule: Rule, element: Any, form: int, coefficients: Coefficients) -> None:
         """Raise ParameterError unless the correction was made for these: see ``matrix``."""
         if not isinstance(rule, GaussLegendre) or rule.per_axis != (2, 2, 2):
@@ -191,6 +195,7 @@ class HourglassCorrection:
                     f"{skew[wrong[0]]:g}; pass a symmetric (6, 6) stiffness, or hourglass=None"
                 )
 
+    @checked()
     def add_to(self, matrix: csr_matrix, discretisation: Discretisation, form: int, coefficients: Coefficients) -> None:
         """Add the correction to a matrix that was assembled with the pattern of ``discretisation``."""
         x = discretisation.hexahedra

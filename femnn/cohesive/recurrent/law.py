@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import positive
+from femnn.checks import checked, positive
 from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
 from femnn.cohesive.law import Law, State
 from femnn.cohesive.recurrent.cell import Cell
@@ -87,6 +87,7 @@ class RecurrentCohesive(Law):
     ((1, 3), (1, 3, 3), 'minimal-state')
     """
 
+    @checked()
     def __init__(self, networks: Mapping[str, Cell], card: Mapping, name: str, path: Path | None = None) -> None:
         self._networks, self.card, self._name = networks, card, name
         contents = Contents(weight_file(Path(name) if path is None else path), card)
@@ -116,7 +117,8 @@ class RecurrentCohesive(Law):
         WeightFileError
             If the file is missing, damaged, or holds no recurrent law.
         """
-        source = f"cohesive-{name_or_path}" if name_or_path in SHIPPED else name_or_path
+        is_shipped = isinstance(name_or_path, str) and name_or_path in SHIPPED
+        source = f"cohesive-{name_or_path}" if is_shipped else name_or_path
         tensors, card = load_weights(source, KIND)
         path, _ = locate(source)
         file = weight_file(path)
@@ -138,6 +140,7 @@ class RecurrentCohesive(Law):
                     f"{expected.get(part)}"
                 )
 
+    @checked()
     def rescaled(
         self, *, separation_scale: float | None = None, traction_scale: float | None = None
     ) -> "RecurrentCohesive":
@@ -178,6 +181,7 @@ class RecurrentCohesive(Law):
 
     def in_range(self, separation: np.ndarray) -> np.ndarray:
         """Points (n,) whose opening and sliding are in the trained range."""
+        separation = self._shaped(separation)
         low, high = self._low * self.separation_scale, self._high * self.separation_scale
         # a rounding error beyond the border is no reason to flag a point
         slack = 1e-9 * self.separation_scale
@@ -186,6 +190,7 @@ class RecurrentCohesive(Law):
 
     def damage(self, state: State) -> np.ndarray:
         """Damage of each point, (n,); NaN for networks that have no such number."""
+        self._require_state(state)
         return self._networks["traction"].damage(state.values)
 
     def free_energy(self, separation: ArrayLike, state: State) -> np.ndarray:
@@ -230,6 +235,7 @@ class RecurrentCohesive(Law):
             x if self.precompressed is None else self.precompressed.shown(x), state.values
         )
 
+    @checked()
     def tensors(self, part: str = "traction") -> dict[str, np.ndarray]:
         """Arrays of the network ``part`` by name, as they were trained; empty if there is no such part."""
         network = self._networks.get(part)
@@ -262,6 +268,7 @@ class RecurrentCohesive(Law):
         return self._cell.update(separation, values, self.separation_scale, self.traction_scale)
 
 
+@checked()
 def warn_outside(law: Law, state: State) -> int:
     """Give a FemnnWarning that counts the points which have left the trained range; their number."""
     count = int(np.count_nonzero(state.outside))

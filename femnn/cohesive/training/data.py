@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from femnn.checks import checked, floats, instance
 from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
 from femnn.cohesive.law import Law
 from femnn.cohesive.paths import KINDS, respond, separation_paths
@@ -45,8 +46,12 @@ class PathData:
     about: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        instance("microstructure", self.microstructure, Mapping)
         arrays = {"separations": self.separations, "tractions": self.tractions, **self.microstructure}
         for name, values in arrays.items():
+            instance(name, values, np.ndarray)
+            if floats(name, values, finite=False).ndim < 2:
+                raise ParameterError(f"{name} have shape {values.shape}; pass (paths, points, ...)")
             if not np.isfinite(values).all():
                 path = int(np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))[0])
                 raise ParameterError(f"{name} of path {path} are not finite; remove such paths before training")
@@ -69,6 +74,7 @@ class PathData:
         )
 
     @classmethod
+    @checked()
     def of_law(
         cls, law: BilinearCohesive | ExponentialCohesive, n: int, steps: int, kind: str = "all", seed: int = 0
     ) -> "PathData":
@@ -95,12 +101,14 @@ class PathData:
             "units": "opening and sliding in separation scales",
         }
 
+    @checked()
     def require(self, names: Iterable[str]) -> None:
         """ParameterError if microstructure of some name is missing."""
         missing = [name for name in names if name not in self.microstructure]
         if missing:
             raise ParameterError(f"the data have no {missing[0]}; they have {', '.join(self.microstructure) or 'none'}")
 
+    @checked()
     def standardised(self, names: Iterable[str], scaling: Mapping[str, list[float]]) -> np.ndarray:
         """Microstructure of some names, less its ``mean`` and over its ``scale``: (n, steps, len(names))."""
         columns = [
@@ -110,12 +118,14 @@ class PathData:
         return np.stack(columns, axis=-1) if columns else np.empty((*self.separations.shape[:2], 0))
 
 
+@checked()
 def accuracy(law: Law, data: PathData) -> dict[str, float]:
     """Errors of a law along paths, over ``data.traction_scale``: mean, 95th percentile and largest, a dict."""
     error = np.linalg.norm(responses(law, data) - data.tractions, axis=2) / data.traction_scale
     return {"mean": float(error.mean()), "p95": float(np.quantile(error, 0.95)), "largest": float(error.max())}
 
 
+@checked()
 def responses(law: Law, data: PathData) -> np.ndarray:
     """Tractions (n, steps, 3) of any law along the paths of ``data``, with their microstructure where it takes some."""
     if not isinstance(law, RecurrentCohesive) or law.microstructure is None or not law.microstructure.inputs:
@@ -128,6 +138,7 @@ def responses(law: Law, data: PathData) -> np.ndarray:
     return tractions
 
 
+@checked()
 def unseen(
     law: BilinearCohesive | ExponentialCohesive, n: int = 400, steps: int = 80, seed: int = 1_000_003
 ) -> dict[str, PathData]:

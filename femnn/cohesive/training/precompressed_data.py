@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import checked
 from femnn.cohesive.training.data import PathData
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.io.path_data import PathDataSet
@@ -38,12 +39,14 @@ _REST = 1e-6
 _CORNER = np.cos(np.radians(20.0))
 
 
+@checked()
 def layer_data(data: PathDataSet, rows: np.ndarray | Sequence[int] | slice = slice(None)) -> PathData:
     """Some rows of a data set as training data; see :func:`path_data`."""
     micro = {name: data.columns[name][rows] for name in _MICRO if name in data.columns}
     return path_data(data.separation[rows], data.traction[rows], **micro, about=data.about)
 
 
+@checked()
 def path_data(
     separation: ArrayLike,
     traction: ArrayLike,
@@ -108,6 +111,7 @@ def path_data(
         raise DatasetError(f"{error}") from error
 
 
+@checked()
 def targets(data: PathData) -> np.ndarray:
     """Targets of a law, (n, k, 4): ln(t_n/p0), t_s/t_n, and 1 where the layer is pressed, 0 where it is open."""
     pressure = -data.tractions[..., :1] / data.traction_scale
@@ -125,6 +129,7 @@ def errors(tractions: np.ndarray, data: PathData) -> tuple[np.ndarray, ...]:
     return tuple(np.where(pressed, each, np.nan) for each in (logarithm, gap))
 
 
+@checked()
 def rms_errors(tractions: np.ndarray, data: PathData) -> dict[str, float]:
     """Root mean squares of :func:`errors`: a dict of ``ln_normal`` and ``ratio``."""
     return {
@@ -204,6 +209,7 @@ def rotated(data: PathData, copies: int, seed: int) -> PathData:
     )
 
 
+@checked()
 def scatter(samples: Sequence[PathData]) -> dict[str, float]:
     """Scatter of ln t_n and of t_s/t_n between samples that follow the same path: what no law of one can be held to.
 
@@ -219,6 +225,8 @@ def scatter(samples: Sequence[PathData]) -> dict[str, float]:
         which no sample is open.
     """
     squares: dict[str, list[np.ndarray]] = {"ln_normal": [], "ratio": []}
+    if not len(samples) or isinstance(samples, np.ndarray):
+        raise ParameterError("samples are empty or an array; pass a list of PathData, one a path")
     for data in samples:
         y = targets(data)
         y = y[:, (y[..., 3] > 0.0).all(axis=0)]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from femnn.checks import checked
 from femnn.exceptions import ParameterError
 from femnn.io.path_data import PathCommand
 
@@ -24,12 +25,14 @@ _CLOSING, _OPENING = 0.05, 0.09
 _WAVES = 12
 
 
+@checked(points="[1, inf)")
 def constant_load(distance: float, points: int = 140, load: float = 1.0, unloading: float = 0.0) -> PathCommand:
     """Shear along x by ``distance`` d under a constant pressure (p0), at the end back by ``unloading`` d."""
     course = _along(np.array([[0.0, 0.0], [distance, 0.0], [distance - unloading, 0.0]]), np.ones(points - 1))
     return PathCommand(_sheared(course), np.full(points, float(load)), 0.0, "load", "shear")
 
 
+@checked(paths="[1, inf)", seeds="[1, inf)")
 def plan_paths(paths: int = 320, seeds: int = 5) -> list[tuple[int, int]]:
     """Rows of a data set: number of the commanded path and seed of the sample of each.
 
@@ -47,6 +50,7 @@ def plan_paths(paths: int = 320, seeds: int = 5) -> list[tuple[int, int]]:
     return rows + [(number, 0) for number in range(shared, shared + paths - len(rows))]
 
 
+@checked(number="[0, inf]", points="[1, inf)")
 def draw_path(number: int, points: int = 140) -> PathCommand:
     """The commanded path with a number, in d and p0: the same for every sample; controls and kinds take turns.
 
@@ -74,6 +78,7 @@ def draw_path(number: int, points: int = 140) -> PathCommand:
     return PathCommand(separation, load, stiffness, control, kind)
 
 
+@checked(course="k 2")
 def dilation_line(course: np.ndarray) -> np.ndarray:
     """About how far a layer opens under constant pressure while it is sheared along ``course`` (k, 2), d.
 

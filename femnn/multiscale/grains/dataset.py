@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from femnn.checks import checked
 from femnn.exceptions import DatasetError
 from femnn.io.path_data import PathDataSet
 
@@ -12,6 +13,7 @@ from femnn.io.path_data import PathDataSet
 SHIPPED = Path(__file__).resolve().parents[2] / "data" / "grain-paths.npz"
 
 
+@checked()
 def load(path: str | os.PathLike | None = None) -> PathDataSet:
     """A data set; default: the shipped one, whose columns :func:`femnn.multiscale.grains.run.simulate_grains` lists.
 
@@ -23,6 +25,7 @@ def load(path: str | os.PathLike | None = None) -> PathDataSet:
     return PathDataSet.load(SHIPPED if path is None else path)
 
 
+@checked()
 def scatter(data: PathDataSet) -> dict[str, float]:
     """Scatter between samples along the same command: root mean squares over the points of all shared paths.
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from femnn.checks import checked
 from femnn.exceptions import MissingExtraError, ParameterError, SimulationError
 from femnn.io.atomic import temporary_folder
 from femnn.io.guarded import Contents, GuardedFile
@@ -137,6 +138,7 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "femnn" / "grains"
 
 
+@checked()
 def prepare(layer: GrainLayer, cache: str | os.PathLike | None = None) -> Path:
     """Folder of the prepared sample of a layer; it is made if the cache does not have it.
 
@@ -168,6 +170,7 @@ def prepare(layer: GrainLayer, cache: str | os.PathLike | None = None) -> Path:
     return folder
 
 
+@checked()
 def sample_grains(layer: GrainLayer, cache: str | os.PathLike | None = None) -> dict:
     """The grains of a prepared sample, for pictures: a dict.
 
@@ -187,6 +190,7 @@ def sample_grains(layer: GrainLayer, cache: str | os.PathLike | None = None) -> 
     }
 
 
+@checked()
 def run_path(layer: GrainLayer, path: PathCommand, cache: str | os.PathLike | None = None) -> PathResponse:
     """Drive a layer along a path from its state at rest.
 

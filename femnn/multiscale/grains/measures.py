@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from femnn.checks import checked
+from femnn.exceptions import ParameterError
+
 # Below this fraction of the confining pressure a layer counts as carrying that much, where one divides by its traction.
 LEAST_PRESSURE = 0.05
 
@@ -31,6 +34,7 @@ class Contacts(NamedTuple):
     force: np.ndarray
 
 
+@checked()
 def love_weber(contacts: Contacts, height: np.ndarray, bottom: float, top: float, area: float) -> np.ndarray:
     """Mean stress (3, 3) of the slice between two heights, positive in tension (Love-Weber, Weber 1966).
 
@@ -54,11 +58,13 @@ def love_weber(contacts: Contacts, height: np.ndarray, bottom: float, top: float
     return -total / (area * (top - bottom))
 
 
+@checked()
 def coordination_number(contacts: Contacts, counted: np.ndarray) -> float:
     """Contacts per grain, mean over the grains that are ``counted`` (n,) bool."""
     return (counted[contacts.first].sum() + counted[contacts.second].sum()) / counted.sum()
 
 
+@checked()
 def fabric_tensor(contacts: Contacts) -> np.ndarray:
     """Mean of n ⊗ n over the contacts with normals n (Satake 1982), (3, 3) with trace 1; isotropic without contacts."""
     if not len(contacts.branch):
@@ -100,7 +106,10 @@ def inertial_number(rate, pressure):
     return rate / np.sqrt(np.maximum(pressure, LEAST_PRESSURE))
 
 
+@checked(traction="... 3", other="... 3")
 def mismatch(traction: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Distance of two tractions (..., 3) over the size of the first, at least :data:`LEAST_PRESSURE`."""
+    if traction.shape != other.shape and other.ndim > 1 and traction.ndim > 1:
+        raise ParameterError(f"tractions have shape {traction.shape}, the others {other.shape}; pass equal shapes")
     size = np.linalg.norm(traction, axis=-1)
     return np.linalg.norm(traction - other, axis=-1) / np.maximum(size, LEAST_PRESSURE)

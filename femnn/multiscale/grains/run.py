@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from femnn.checks import checked
 from femnn.io.path_data import PathDataSet
 from femnn.multiscale.grains.commands import draw_path, plan_paths
 from femnn.multiscale.grains.dataset import scatter
@@ -27,6 +28,7 @@ def settle(layer):
     return {"sample": np.array(prepare(GrainLayer(**layer)).name)}
 
 
+@checked()
 def simulate_grains(
     folder: str | os.PathLike, paths: int = 320, seeds: int = 5, layer: GrainLayer | None = None, points: int = 140,
     workers: int | None = None, scheduler: str | None = None, progress: bool = True,

@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from femnn.checks import positive
+from femnn.checks import checked, positive
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.split import Interface
 
@@ -76,6 +76,7 @@ class Cell:
         return np.flatnonzero(np.isin(self.part, places[1:][places[1:] == places[:-1]]))
 
 
+@checked()
 def parallel_cracks(
     width: float, height: float, heights: ArrayLike = (0.5,), columns: int = 16, rows: int = 10, shift: float = 0.0
 ) -> Cell:
@@ -124,6 +125,7 @@ def parallel_cracks(
     return _cell(corners, width, height, block, np.not_equal, name)
 
 
+@checked(count="[1, inf)", refine="[0, 12]")
 def echelon_cracks(
     width: float, height: float, count: int = 4, angle: float = 60.0, band: float = 0.4, refine: int = 2,
     shift: float = 0.0,
@@ -150,6 +152,7 @@ def echelon_cracks(
     return _cell(corners, width, height, block, lambda a, b: (a != b) & (np.minimum(a, b) >= 0), name)
 
 
+@checked()
 def block_network(
     width: float, height: float, count: int = 4, rows: int = 2, angle: float = 60.0, band: float = 0.6,
     jitter: float = 0.15, seed: int = 0, refine: int = 1, shift: float = 0.0, mirror: bool = False,

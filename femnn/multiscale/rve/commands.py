@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from femnn.checks import positive
+from femnn.checks import checked, positive
 from femnn.cohesive.law import Law
 from femnn.cohesive.paths import separation_paths
 from femnn.cohesive.recurrent.law import RecurrentCohesive
@@ -44,6 +44,7 @@ class WorkingRange:
     precompressed: bool
 
     @classmethod
+    @checked()
     def of(cls, law: Law, reach: float | None = None) -> "WorkingRange":
         """Range that fits a law; ``reach`` is the largest shear.
 
@@ -64,6 +65,7 @@ class WorkingRange:
         return cls(positive("reach", reach), 0.1 * float(strength), stiffness, False)
 
 
+@checked()
 def springs_of(command: PathCommand) -> list[Spring | None]:
     """Spring that holds the normal direction at each point of a command; None where its opening is prescribed."""
     if command.control == "displacement":
@@ -72,6 +74,7 @@ def springs_of(command: PathCommand) -> list[Spring | None]:
     return [None, *(Spring(-float(load), command.stiffness) for load in command.load[1:])]
 
 
+@checked(points="[1, inf)", seed="[0, inf]", number="[0, inf]")
 def draw_path(number: int, points: int, working: WorkingRange, seed: int = 0) -> PathCommand:
     """The commands of path ``number``: the same ones for the same working range and seed, whatever the cell.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from femnn.checks import checked
 from femnn.cohesive.law import Law
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.exceptions import DatasetError, ParameterError
@@ -56,6 +57,7 @@ class FaultCell:
     matrix: float | None = None
 
     @classmethod
+    @checked()
     def around(cls, law: Law, **fields: Any) -> "FaultCell":
         """A cell that fits a law.
 
@@ -73,6 +75,7 @@ class FaultCell:
         fitting: dict = {"size": 300.0 * unit, "young": young, "filling": filling, "matrix": 1e-6 * filling.aperture**2}
         return cls(**(fitting | {name: value for name, value in fields.items() if value is not None}))
 
+    @checked()
     def rve(self, law: Law) -> RVE:
         """The RVE of it."""
         cell = block_network(
@@ -81,6 +84,7 @@ class FaultCell:
         return RVE(cell, law, self.young, self.poisson)
 
 
+@checked()
 def law_named(name: str | os.PathLike) -> Law:
     """A recurrent law by name or file, or the classical one behind it: ``classical-default``, for instance."""
     if str(name).startswith(_CLASSICAL):
@@ -132,6 +136,7 @@ def simulate_path(law, cell, number, points, seed, reach, law_name):
     }
 
 
+@checked()
 def simulate_paths(
     law: str | os.PathLike, folder: str | os.PathLike, cell: FaultCell | None = None, *, paths: int = 360,
     points: int = 100, seed: int = 0, reach: float | None = None, workers: int | None = None,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import checked
 from femnn.cohesive.law import Law, Response, State
 from femnn.exceptions import ParameterError
 from femnn.multiscale.rve.rve import RVE
@@ -23,6 +24,7 @@ class RVELaw(Law):
         Cell of every point, with blocks, cracks and driving.
     """
 
+    @checked()
     def __init__(self, rve: RVE) -> None:
         self.rve = rve
         self.separation_scale = float(rve.law.separation_scale)

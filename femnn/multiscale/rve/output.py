@@ -5,6 +5,7 @@ from pathlib import Path
 
 import meshio
 
+from femnn.checks import checked
 from femnn.interfaces.output import interface_mesh
 from femnn.io.time_series import padded, time_series
 from femnn.multiscale.rve.rve import RVE
@@ -24,12 +25,14 @@ class CellSeries:
     rve : femnn.multiscale.rve.rve.RVE
     """
 
+    @checked()
     def __init__(self, path: str | os.PathLike, rve: RVE, start: float | None = None) -> None:
         path = Path(path)
         self._rve = rve
         self._blocks = time_series(path, start)
         self._cracks = time_series(path.with_name(f"{path.stem}-cracks{path.suffix}"), start)
 
+    @checked()
     def write(self, t: float, response: CellResponse) -> None:
         """Add a :class:`femnn.multiscale.rve.rve.CellResponse`."""
         rve, mesh, state = self._rve, self._rve.cell.mesh, response.state

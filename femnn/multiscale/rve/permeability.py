@@ -17,7 +17,7 @@ from scipy.sparse.linalg import splu
 from skfem import Basis, ElementQuad1
 from skfem.models.poisson import laplace
 
-from femnn.checks import positive
+from femnn.checks import checked, positive
 from femnn.exceptions import ParameterError
 from femnn.multiscale.rve.blocks import selection
 from femnn.multiscale.rve.rve import RVE
@@ -56,6 +56,7 @@ class CrackFilling:
                 raise ParameterError(f"{name}={value!r} is not allowed; it must be above 0 and at most 1")
 
     @classmethod
+    @checked()
     def of_grains(cls, diameter: float, thickness: float, porosity: float, residual: float = 0.05) -> "CrackFilling":
         """A layer of grains (m): its permeability is Kozeny and Carman's, d² φ³/(180 (1 − φ)²)."""
         if not 0.0 < porosity < 1.0:
@@ -64,11 +65,13 @@ class CrackFilling:
         aperture = (12.0 * permeability * positive("thickness", thickness)) ** (1.0 / 3.0)
         return cls(aperture, thickness, porosity, residual)
 
+    @checked()
     def hydraulic_aperture(self, opening: ArrayLike) -> np.ndarray:
         """Hydraulic aperture of cracks that have opened by ``opening``, of any shape, m."""
         grown = 1.0 + np.asarray(opening) / (self.porosity * self.thickness)
         return self.aperture * np.maximum(grown, self.residual)
 
+    @checked()
     def evolved_porosity(self, opening: ArrayLike) -> np.ndarray:
         """Porosity of the filling of cracks that have opened by ``opening``; no less than 0."""
         thickness = self.thickness + np.asarray(opening)
@@ -91,6 +94,7 @@ class CellPermeability:
         Permeability of the blocks, m².
     """
 
+    @checked(matrix="(0, inf)")
     def __init__(self, rve: RVE, filling: CrackFilling, matrix: float) -> None:
         cell = rve.cell
         self.rve, self.filling, self.matrix = rve, filling, positive("matrix", matrix)
@@ -109,6 +113,7 @@ class CellPermeability:
         length = np.linalg.norm(cell.mesh.p[:, ends[:, 1]] - cell.mesh.p[:, ends[:, 0]], axis=0)
         self._slopes = (outer[ends[:, 1]] - outer[ends[:, 0]]) / length[:, None]
 
+    @checked()
     def tensor(self, state: CellState) -> np.ndarray:
         """Permeability (2, 2) of a state of the cell, m²: across the interface and along it."""
         dx = self.rve.elements.dx
@@ -119,6 +124,7 @@ class CellPermeability:
         flow = matrix[-2:, -2:] - matrix[-2:, :-2] @ follow
         return 0.5 * (flow + flow.T) / (self.rve.cell.width * self.rve.cell.height)
 
+    @checked(tensor="... 2 2")
     def aperture(self, tensor: ArrayLike) -> np.ndarray:
         """Hydraulic aperture of the one straight crack that conducts as much along the interface as (..., 2, 2), m."""
         along = np.maximum(np.asarray(tensor)[..., 1, 1] - self.matrix, 0.0)

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from femnn.checks import one_of
+from femnn.checks import checked, one_of
 from femnn.exceptions import ConvergenceError, ParameterError, warn
 from femnn.io.path_data import PathResponse
 from femnn.multiscale.rve.rve import RVE
 from femnn.multiscale.rve.state import CellResponse, CellState, Spring
 
 
+@checked()
 def follow(
     rve: RVE,
     separations: ArrayLike,

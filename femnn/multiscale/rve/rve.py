@@ -13,6 +13,7 @@ and is checked with stresses and tractions of all integration points (C. B. Hirs
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import checked
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import ConvergenceError, ParameterError, StateError
 from femnn.interfaces.elements import InterfaceElements
@@ -58,6 +59,7 @@ class RVE:
         cannot balance.
     """
 
+    @checked()
     def __init__(
         self,
         cell: Cell,
@@ -95,10 +97,12 @@ class RVE:
         n = self.n_jumps
         return CellState(np.zeros(n + 2), np.zeros((n, 2)), self.law.initial_state(self.elements.points))
 
+    @checked()
     def pack(self, state: CellState) -> np.ndarray:
         """A plain array (k,) of a state: x, follow, values of the law point by point, flags of its trained range."""
         return np.concatenate([state.x, state.follow.ravel(), state.cracks.values.ravel(), state.cracks.outside])
 
+    @checked()
     def unpack(self, values: np.ndarray) -> CellState:
         """The state in such an array; StateError if it is of another cell."""
         n_points, n = self.elements.points, self.n_jumps
@@ -115,6 +119,7 @@ class RVE:
 
     # --- steps
 
+    @checked()
     def update(self, separation: ArrayLike, state: CellState, spring: Spring | None = None) -> CellResponse:
         """Equilibrium of the cell after its next step; ``state`` is left as it is.
 
@@ -170,18 +175,22 @@ class RVE:
             ) from failed.cause
         return response._replace(iterations=iterations, cuts=cuts)
 
+    @checked()
     def traction(self, state: CellState) -> np.ndarray:
         """Homogenised traction (2,) of a state, Pa."""
         return self._equilibrium.forces(state.x)[-2:] / self.cell.width
 
+    @checked()
     def crack_separation(self, state: CellState) -> np.ndarray:
         """Part of the macro-separation that the cracks bear, opening and shear (2,), m; the rest is in the blocks."""
         return self._opening_of @ self.separations(state).ravel()
 
+    @checked()
     def separations(self, state: CellState) -> np.ndarray:
         """Separation (points, 3) of the cracks, m."""
         return self.elements.separation(self.blocks.jumps(state.x))
 
+    @checked()
     def inner_work(self, response: CellResponse, step: np.ndarray) -> float:
         """Virtual work of all stresses and crack tractions for a step (n,) of x, J/m² of interface."""
         blocks, x = self.blocks, response.state.x
@@ -191,6 +200,7 @@ class RVE:
         cracks = (response.cracks.traction * jump).sum(axis=1) @ self.elements.dx.ravel()
         return float(bulk + cracks) / self.cell.width
 
+    @checked()
     def inner_tangent(self, response: CellResponse) -> np.ndarray:
         """The tangent (2, 2) again, from the stiffnesses of all integration points, Pa/m."""
         modes = [self._inside(mode) for mode in np.vstack([response.state.follow, np.eye(2)]).T]
@@ -207,10 +217,12 @@ class RVE:
         blocks = self.blocks
         return blocks.strain(blocks.shapes @ step), self.elements.separation(blocks.jumps(step))
 
+    @checked()
     def displacement(self, state: CellState) -> np.ndarray:
         """Displacements (ndof,) of the mesh, numbered as ``skfem.ElementVector(skfem.ElementQuad1())`` does."""
         return self.blocks.displacement(state.x)
 
+    @checked()
     def stress(self, state: CellState) -> np.ndarray:
         """Mean stress of each element, (nelements, 3): xx, yy, xy, Pa."""
         blocks = self.blocks

@@ -2,13 +2,12 @@
 
 import copy
 import os
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import one_of
+from femnn.checks import checked, one_of
 from femnn.exceptions import ParameterError, warn
 from femnn.geometry.validity import healthy_array, healthy_vertices
 from femnn.quadrature.adaptive.by_integration import MOST_GIVEN, points_by_integration
@@ -71,6 +70,7 @@ class AdaptiveGauss(Rule):
     True
     """
 
+    @checked(tol="(0, inf)", poisson="(-1, 0.5)", weights="unchecked")
     def __init__(
         self,
         tol: float = 1e-3,
@@ -84,20 +84,11 @@ class AdaptiveGauss(Rule):
         verify: bool = False,
         weights: str | os.PathLike = "integration-points",
     ) -> None:
-        if not _is_number(tol) or not 0.0 < tol < np.inf:
-            raise ParameterError(f"tol is {tol!r}; give a positive number such as 1e-3")
-        if confidence is not None and not _is_number(confidence):
-            raise ParameterError(f"confidence is {confidence!r}; give a fraction such as 0.99, or None")
-        if not _is_number(poisson) or not -1.0 < poisson < 0.5:
-            raise ParameterError(f"poisson is {poisson!r}; isotropic elasticity needs a number between -1 and 0.5")
         one_of("measure", measure, ("entries", "energy"))
         one_of("form", form, ("elasticity", "laplace"))
         one_of("on_unmet", on_unmet, ("warn", "raise"))
-        for name, value in (("anisotropic", anisotropic), ("verify", verify)):
-            if not isinstance(value, bool):
-                raise ParameterError(f"{name} is {value!r}; give True or False")
-        self.tol, self.confidence, self.anisotropic = float(tol), confidence, anisotropic
-        self.measure, self.form, self.poisson = measure, form, float(poisson)
+        self.tol, self.confidence, self.anisotropic = tol, confidence, anisotropic
+        self.measure, self.form, self.poisson = measure, form, poisson
         self.on_unmet, self.verify = on_unmet, verify
         self._name = measure if form == "elasticity" else f"laplace-{measure}"
         self._predictor = load_point_predictor(weights, self._name)
@@ -142,11 +133,13 @@ class AdaptiveGauss(Rule):
             counts=count_rules(points),
         )
 
+    @checked(degree="[1, 100]")
     def for_degree(self, degree: int) -> "AdaptiveGauss":
         raised = copy.copy(self)
         raised._degree = max(1, degree)
         return raised
 
+    @checked(hexahedra="n 8 3")
     def choose(self, hexahedra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Points along the three axes, (n_elements, 3), and elements in the range of training, (n_elements,) bool.
 
@@ -205,10 +198,6 @@ class AdaptiveGauss(Rule):
             f"{text}\n  calibrated: at most {1.0 - self.confidence:.2%} of elements alike these miss the tolerance; "
             "on elements out of range successive rules are compared; report(mesh) has the figures of a mesh"
         )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _listed(elements):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import checked
 from femnn.exceptions import ParameterError
 from femnn.geometry.symmetry import vertex_permutations
 from femnn.geometry.validity import healthy_array, healthy_vertices
@@ -55,6 +56,7 @@ class CorrectedGauss(Rule):
     no longer reproduced exactly, so refinement of a distorted mesh stops paying at some point.
     """
 
+    @checked(weights="unchecked")
     def __init__(self, points: int = 2, patch: bool = False, *, weights: str | os.PathLike | None = None) -> None:
         if (points, patch) == (2, False):
             self._corrector: _EightWeights | _PassingWeights = _EightWeights(KIND if weights is None else weights)
@@ -88,6 +90,7 @@ class CorrectedGauss(Rule):
         in_range, corrected = self._corrector.in_range(features), self._corrector.corrected(features)
         return CorrectedReport(repr(self), len(x), int((~in_range).sum()), int((in_range & ~corrected).sum()))
 
+    @checked(degree="[1, 100]")
     def for_degree(self, degree: int) -> "CorrectedGauss":
         warn_of_degree("CorrectedGauss", degree, self._corrector.loss)
         return self

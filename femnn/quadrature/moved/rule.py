@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import checked
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.geometry.coordinates import relative_warp
 from femnn.geometry.validity import healthy_array, healthy_vertices
@@ -103,6 +104,7 @@ class MovedGauss(Rule):
     brings elements nearer to parallelepipeds, convergence is kept with either value of ``patch``.
     """
 
+    @checked(weights="unchecked")
     def __init__(self, patch: bool = False, *, weights: str | os.PathLike | None = None) -> None:
         if not isinstance(patch, bool | np.bool_):
             raise ParameterError(f"patch is {patch!r}; pass True to keep the patch test, or False")
@@ -146,6 +148,7 @@ class MovedGauss(Rule):
         counts = np.bincount(state, minlength=_MOVED)
         return MovedReport(repr(self), len(x), *map(int, counts[:_MOVED]))
 
+    @checked(degree="[1, 100]")
     def for_degree(self, degree: int) -> "MovedGauss":
         warn_of_degree("MovedGauss", degree, "eight points may leave zero-energy modes")
         return self

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from femnn.checks import positive
+from femnn.checks import checked, positive
 from femnn.exceptions import ParameterError
 
 # Kozeny and Carman's number for spheres; what is left of the pores where a core is squeezed shut.
@@ -27,6 +27,7 @@ class ConstantCore:
         self.permeability = positive("permeability", permeability, zero=True)
         self.thickness = positive("thickness", thickness)
 
+    @checked()
     def transmissivity(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray]:
         """See the module."""
         value = np.full(len(change), self.permeability / self.thickness)
@@ -68,6 +69,7 @@ class CrackedCore:
         self.opening = positive("opening", opening, zero=True)
         self.dilation = positive("dilation", dilation, zero=True)
 
+    @checked()
     def transmissivity(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray]:
         """See the module."""
         sliding = np.linalg.norm(change[:, 1:], axis=1)
@@ -104,6 +106,7 @@ class GranularCore:
         if self.porosity >= 1.0:
             raise ParameterError(f"porosity is {porosity}; it must be in (0, 1)")
 
+    @checked()
     def transmissivity(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray]:
         """See the module."""
         by_opening = np.zeros_like(change)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from femnn.checks import checked
 from femnn.cohesive.law import State
 from femnn.exceptions import StateError
 from femnn.interfaces.output import interface_mesh
@@ -16,6 +17,7 @@ from femnn.reservoir.output import named
 _KIND = "state of a porous body with a fault"
 
 
+@checked()
 def save_state(path: str | os.PathLike, state: FaultedState) -> None:
     """Write a restart file, history of the fault included, whole or not at all."""
     history = state.history
@@ -24,6 +26,7 @@ def save_state(path: str | os.PathLike, state: FaultedState) -> None:
     write_restart(path, _KIND, {"t": float(state.t), "law": history.law}, arrays)
 
 
+@checked()
 def load_state(path: str | os.PathLike, reservoir: FaultedReservoir) -> FaultedState:
     """The state in a restart file.
 
@@ -64,9 +67,11 @@ class FaultSeries:
     reservoir : FaultedReservoir
     """
 
+    @checked()
     def __init__(self, path: str | os.PathLike, reservoir: FaultedReservoir, *, start: float | None = None) -> None:
         self.path, self._reservoir, self._files = Path(path), reservoir, time_series(path, start)
 
+    @checked()
     def write(self, state: FaultedState) -> None:
         """Add a state."""
         reservoir = self._reservoir
@@ -107,6 +112,7 @@ class FaultHistory:
         First time at which the fault slips.
     """
 
+    @checked(most="(0, inf]", slip="[0, inf)")
     def __init__(self, reservoir: FaultedReservoir, *, slip: float = 1e-3, most: float = np.inf) -> None:
         self._reservoir, self._slip, self._most = reservoir, slip, most
         self.times: list[float] = []
@@ -114,6 +120,7 @@ class FaultHistory:
         self.outside: list[int] = []
         self.onset: float | None = None
 
+    @checked()
     def add(self, state: FaultedState) -> bool:
         """Take up a state; whether it slid further than ``most``."""
         fields = self._reservoir.fields(state)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import bsr_array, coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from femnn.checks import one_of
+from femnn.checks import checked, one_of, shaped
 from femnn.cohesive.law import State
 from femnn.exceptions import (
     ConvergenceError,
@@ -26,7 +26,7 @@ from femnn.exceptions import (
 from femnn.reservoir.conditions import Conditions
 from femnn.reservoir.fault.points import Fault, FaultPoints
 from femnn.reservoir.medium import PorousMedium
-from femnn.reservoir.problem import PorousProblem, PorousState
+from femnn.reservoir.problem import PorousProblem, PorousState, read_only
 from femnn.solvers.linear.saddle_point import Factor
 from femnn.solvers.nonlinear.line_search import search
 from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, iterate
@@ -66,8 +66,7 @@ class FaultedState(PorousState):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for array in (self.traction, self.rate, self.leak_off):
-            array.setflags(write=False)
+        read_only(self, "traction", "rate", "leak_off")
 
 
 class FaultBalance(NamedTuple):
@@ -162,6 +161,7 @@ class FaultedReservoir:
         As :class:`PorousProblem`; also if the law cannot bear the stress in situ.
     """
 
+    @checked(max_iterations="[1, inf)")
     def __init__(
         self,
         medium: PorousMedium,
@@ -185,12 +185,14 @@ class FaultedReservoir:
         """Names of the pore systems."""
         return self.porous.systems
 
+    @checked()
     def initial_state(self, t: float = 0.0) -> FaultedState:
         """State in situ, at rest."""
         body, points = self.porous.initial_state(t), self.points
         still, sealed = np.zeros((points.points, 3)), np.zeros((len(self.systems), points.points))
         return FaultedState(body.t, body.u, body.p, points.state, points.traction.copy(), still, sealed)
 
+    @checked(dt="(0, inf)")
     def step(self, state: FaultedState, dt: float) -> FaultedState:
         """State after a time step ``dt`` (s) from ``state``, which is left as it is.
 
@@ -233,18 +235,24 @@ class FaultedReservoir:
         if now > before == 0:
             warn(f"{message}, or pass on_outside='raise' to stop there")
 
+    @checked()
     def outside(self, state: FaultedState) -> int:
         """Number of points that have left the trained range of the law before they were broken."""
         return int((state.history.outside & ~(self.points.law.damage(state.history) >= 1.0)).sum())
 
+    @checked(dt="(0, inf)", x="any")
     def residual(self, x: np.ndarray, state: FaultedState, dt: float) -> np.ndarray:
         """Forces and volumes out of balance (n,), with the signs of :meth:`PorousProblem.residual`."""
-        return self._evaluate(x, state, dt)[0]
+        return self._evaluate(self._unknowns(x), state, dt)[0]
 
     def tangent(self, x: np.ndarray, state: FaultedState, dt: float) -> csr_array:
         """Derivative of :meth:`residual` by x; with friction or dilation not symmetric."""
-        return self._tangent(self._evaluate(x, state, dt)[1], dt)
+        return self._tangent(self._evaluate(self._unknowns(x), state, dt)[1], dt)
 
+    def _unknowns(self, x):
+        return shaped("x", x, self.initial_state().x.shape)
+
+    @checked()
     def fields(self, state: FaultedState) -> FaultFields:
         """:class:`FaultFields` of a state."""
         points, history = self.points, state.history
@@ -260,6 +268,7 @@ class FaultedReservoir:
             history.outside,
         )
 
+    @checked()
     def balance(self, old: FaultedState, new: FaultedState) -> FaultBalance:
         """:class:`FaultBalance` of the step from one state to the other."""
         dt, s, points = new.t - old.t, len(self.systems), self.points
@@ -287,6 +296,7 @@ class FaultedReservoir:
         error = np.max(errors, axis=0)
         return FaultBalance(body.stored, body.injected, body.exchanged, through, opened, leaked, error)
 
+    @checked()
     def check(self, state: FaultedState) -> None:
         """Raise StateError unless a state is of this reservoir."""
         in_situ, history = self.points.state, getattr(state, "history", None)
@@ -309,6 +319,7 @@ class FaultedReservoir:
         force = (response.force * points.dx[:, None]).ravel()
         return self.porous.residual(x, state, dt) + points.operator.T @ force, response
 
+    @checked(dt="(0, inf)", x="any")
     def _tangent(self, response, dt):
         if self._porous_tangent[0] != dt:
             self._porous_tangent = dt, self.porous.tangent(dt)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.checks import floats, integer, numbers
 from femnn.exceptions import ParameterError
 
 
@@ -21,7 +22,8 @@ def prescribe(n: int, fixed: Any, values: ArrayLike) -> tuple[np.ndarray, np.nda
     ------
     ParameterError
     """
-    dofs = np.zeros(0, dtype=np.int64) if fixed is None else np.asarray(fixed)
+    n = integer("n", n, at_least=0)
+    dofs = np.zeros(0, dtype=np.int64) if fixed is None else numbers("`fixed`", fixed)
     if dofs.dtype == bool and dofs.shape == (n,):
         dofs = np.flatnonzero(dofs)
     dofs = dofs.ravel()
@@ -45,10 +47,7 @@ def prescribe(n: int, fixed: Any, values: ArrayLike) -> tuple[np.ndarray, np.nda
 
 
 def _values_at(dofs, values, n):
-    try:
-        values = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"`values` are no array of numbers: {error}") from error
+    values = floats("`values`", values, finite=False)
     if values.shape not in ((), (len(dofs),), (n,)):
         raise ParameterError(
             f"`values` have shape {values.shape}; pass one number, one for each of the {len(dofs)} fixed degrees of "

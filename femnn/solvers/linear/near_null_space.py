@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import skfem
 
+from femnn.checks import floats, integer
 from femnn.exceptions import ParameterError
 
 
@@ -32,6 +33,7 @@ def near_null_space(points: Any, n: int) -> tuple[np.ndarray, int]:
     ParameterError
         If the points fit neither ``n`` nodes nor ``n / dim``, or are not finite.
     """
+    n = integer("n", n, at_least=1)
     if points is None:
         return np.ones((n, 1)), 1
     x = _nodes(points, n)
@@ -47,11 +49,11 @@ def _nodes(points, n):
     if isinstance(points, skfem.Mesh):
         candidates = _nodes_of_mesh(points)
     else:
-        candidates = [np.asarray(getattr(points, "doflocs", points), dtype=float)]
+        candidates = [floats("points", getattr(points, "doflocs", points), finite=False)]
     shapes = []
     for x in candidates:
         shapes.append(str(x.shape))
-        if x.ndim == 2 and x.shape[1] in (n, n / len(x)):
+        if x.ndim == 2 and len(x) and x.shape[1] in (n, n / len(x)):
             if not np.isfinite(x).all():
                 raise ParameterError("points have coordinates that are not finite; repair them")
             return _merged(x)

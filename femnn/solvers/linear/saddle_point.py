@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, diags_array, sparray
 from scipy.sparse.linalg import SuperLU, splu
 
+from femnn.checks import checked
 from femnn.exceptions import SingularMatrixError
 
 # Steps that differ by less share their factors; the corrections of `Factor.solve` take out the difference.
@@ -39,6 +40,7 @@ class Constraint:
         Spreads what is free over the unknowns; 0 where they are prescribed.
     """
 
+    @checked(n="[0, inf)")
     def __init__(self, n: int, prescribed: ArrayLike, equal: Sequence[np.ndarray] = ()) -> None:
         self.n, self.prescribed, self.equal = n, np.asarray(prescribed), [group for group in equal if len(group)]
         self._leader = np.arange(n)
@@ -50,14 +52,17 @@ class Constraint:
         leaders, columns = np.unique(self._leader[rows], return_inverse=True)
         self.matrix = csr_array((np.ones(len(rows)), (rows, columns)), shape=(n, len(leaders)))
 
+    @checked()
     def reduce(self, vector: np.ndarray) -> np.ndarray:
         """Components (m,) of a residual (n,) along what is free."""
         return self.matrix.T @ vector
 
+    @checked()
     def fill(self, x: np.ndarray) -> np.ndarray:
         """A copy of ``x`` (n,) in which what must be equal is equal."""
         return x[self._leader]
 
+    @checked()
     def check_held(self, x: np.ndarray) -> None:
         """Raise if a rigid motion is left free of displacements at the places ``x`` (dim, n_u), the first unknowns.
 
@@ -88,10 +93,12 @@ class Factors:
         Number of displacements, the first of the unknowns.
     """
 
+    @checked(n_u="[0, inf)")
     def __init__(self, n_u: int) -> None:
         self._n_u = n_u
         self._kept: list[tuple[float, Constraint, Factor]] = []
 
+    @checked()
     def get(self, dt: float, constraint: Constraint, tangent: Callable[[float], sparray]) -> "Factor":
         """:class:`Factor` of ``tangent(dt)`` over what ``constraint`` leaves free, new or kept."""
         for place, (step, held, factor) in enumerate(self._kept):
@@ -112,6 +119,7 @@ class Factor(NamedTuple):
     constraint: Constraint
 
     @classmethod
+    @checked()
     def of(cls, matrix: sparray, constraint: Constraint, n_u: int) -> "Factor":
         """Factor a symmetric matrix [[K, −Bᵀ], [−B, −C]] with K and C at least semi-definite.
 

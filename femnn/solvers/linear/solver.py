@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import sparray, spmatrix
 
+from femnn.checks import integer, number, one_of
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.solvers.linear.conjugate_gradients import Iteration, conjugate_gradients
 from femnn.solvers.linear.factorisation import factored, memory_of_factors
@@ -174,12 +175,10 @@ def solve(
 
 
 def _check_options(method, rtol, max_iterations):
-    if method not in METHODS:
-        raise ParameterError(f"method={method!r} is not one of {', '.join(METHODS)}")
-    if not 0.0 < rtol < 1.0:
-        raise ParameterError(f"rtol={rtol!r} is not allowed; it must be between 0 and 1, such as 1e-8")
-    if max_iterations is not None and (max_iterations != int(max_iterations) or max_iterations < 1):
-        raise ParameterError(f"max_iterations={max_iterations!r} is not allowed; it must be an integer > 0, or None")
+    one_of("method", method, METHODS)
+    number("rtol", rtol, "(0, 1)")
+    if max_iterations is not None:
+        integer("max_iterations", max_iterations, at_least=1)
 
 
 def _choose(method, system):

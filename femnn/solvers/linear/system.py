@@ -204,8 +204,10 @@ def _matrix(matrix):
         raise ParameterError(f"K is a {type(matrix).__name__}; pass a sparse matrix, such as skfem.asm gives")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
         raise ParameterError(f"K has shape {matrix.shape}; it must be square and not empty")
-    if np.issubdtype(matrix.dtype, np.complexfloating):
-        raise ParameterError("K is complex; femnn solves real systems, see scipy.sparse.linalg for others")
+    if matrix.dtype.kind not in "biuf":
+        raise ParameterError(
+            f"K holds {matrix.dtype} numbers; femnn solves real systems, see scipy.sparse.linalg for complex ones"
+        )
     result = csr_array(matrix, dtype=float)
     if not result.has_canonical_format:
         result = csr_array((result.data.copy(), result.indices.copy(), result.indptr.copy()), shape=result.shape)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import one_of, vector
+from femnn.checks import checked, one_of, vector
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.solvers.linear.degrees_of_freedom import prescribe
 from femnn.solvers.linear.solver import solve
@@ -29,6 +29,7 @@ _MOST_CUTS = 4
 _MISSING, _TOO_FAR = 1e-6, 10.0
 
 
+@checked(load="any", values="any", initial="any", steps="[1, inf)")
 def arc_length(
     problem: Any,
     load: ArrayLike,
@@ -88,14 +89,15 @@ def arc_length(
         As :func:`femnn.newton`.
     """
     one_of("control", control, CONTROLS)
-    if steps != int(steps) or steps < 1 or not np.isfinite(first) or first == 0.0:
-        raise ParameterError(f"steps={steps!r}, first={first!r} are not allowed; pass 1 step or more, and first not 0")
-    n = len(np.atleast_1d(load))
+    if first == 0.0:
+        raise ParameterError("first=0.0 is not allowed; pass the change of λ in the first step")
+    load = np.atleast_1d(load)
+    n = len(load)
     limits = Limits(rtol, atol, max_iterations, min_step)
     equilibrium = Equilibrium.of(problem, solver, limits, n, fixed, initial)
     path = ArcPath(equilibrium, vector(load, n, "load"), prescribe(n, fixed, values)[0], control)
-    heading = Heading(np.zeros(n), float(first)) if heading is None else heading
-    return follow(problem, islice(path.steps(start, heading), int(steps)), int(steps), callback, progress)
+    heading = Heading(np.zeros(n), first) if heading is None else heading
+    return follow(problem, islice(path.steps(start, heading), steps), steps, callback, progress)
 
 
 @dataclass(eq=False, repr=False)

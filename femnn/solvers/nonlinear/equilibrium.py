@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 from tqdm import tqdm
 
-from femnn.checks import vector
+from femnn.checks import floats, integer, number, vector
 from femnn.exceptions import FemnnError, ParameterError
 from femnn.solvers.linear.degrees_of_freedom import prescribe
 from femnn.solvers.nonlinear.line_search import search
@@ -32,14 +32,10 @@ class Limits:
     min_step: float
 
     def __post_init__(self) -> None:
-        for name, allowed, where in (
-            ("rtol", 0.0 < self.rtol < 1.0, "between 0 and 1"),
-            ("atol", 0.0 <= self.atol < np.inf, "0 or more"),
-            ("max_iterations", self.max_iterations >= 1, "1 or more"),
-            ("min_step", 0.0 < self.min_step <= 1.0, "above 0, at most 1"),
-        ):
-            if not allowed:
-                raise ParameterError(f"{name}={getattr(self, name)!r} is not allowed; it must be {where}")
+        number("rtol", self.rtol, "(0, 1)")
+        number("atol", self.atol, "[0, inf)")
+        integer("max_iterations", self.max_iterations, at_least=1)
+        number("min_step", self.min_step, "(0, 1]")
 
 
 @dataclass(eq=False, repr=False)
@@ -129,7 +125,7 @@ class Equilibrium:
         """Displacement (n,) under a load by the tangent, with ``values`` where it is prescribed."""
         with diverging(*CURABLE):
             solution = self.solver(tangent, load, self.fixed, values)
-        solution = np.asarray(getattr(solution, "x", solution), dtype=float)
+        solution = floats("the solution", getattr(solution, "x", solution), finite=False)
         if not np.isfinite(solution).all():
             raise Diverged("the solution of the linear system is not finite")
         return solution
@@ -176,7 +172,7 @@ class Equilibrium:
         return point if tangent is not None and accepts(point) else self.iterate_at(point.x, external)
 
     def _checked(self, force):
-        force = np.asarray(force, dtype=float)
+        force = floats("the internal force", force, finite=False)
         if force.shape != self.u.shape:
             raise ParameterError(f"the internal force has shape {force.shape}, the load {self.u.shape}")
         if not np.isfinite(force).all():

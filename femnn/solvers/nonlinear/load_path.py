@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from femnn.checks import checked
+
 
 class NonlinearProblem(ABC):
     """A structure whose internal forces depend on its displacements and, where a law has memory, on its past.
@@ -66,17 +68,20 @@ class Heading:
         """Length relative to the longest."""
         return self.length / self.longest if self.longest else 1.0
 
+    @checked()
     def scaled(self, factor: float) -> "Heading":
         """The same direction, ``factor`` times as far."""
         return replace(
             self, dt=factor * self.dt, length=factor * self.length, dissipation=factor * self.dissipation
         )  # fmt: skip
 
+    @checked()
     def after(self, du: np.ndarray, dt: float, growth: float, length: float) -> "Heading":
         """The heading after a step of ``du`` and ``dt``, the next being ``growth`` times as long."""
         longest = self.longest or length
         return Heading(du, float(dt), min(growth * float(np.linalg.norm(du)), longest), longest)
 
+    @checked()
     def dissipating(self, lost: float, work: float) -> "Heading":
         """The same, measured by dissipation if the last step lost energy worth the name."""
         if lost <= _DISSIPATES * abs(work):

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import one_of, vector
+from femnn.checks import brief, called, checked, floats, integer, number, numbers, one_of, vector
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.solvers.linear.degrees_of_freedom import prescribe
 from femnn.solvers.linear.solver import solve
@@ -16,11 +18,13 @@ from femnn.solvers.nonlinear.equilibrium import Equilibrium, Limits, follow, rol
 from femnn.solvers.nonlinear.load_path import Heading, LoadPath, Step
 from femnn.solvers.nonlinear.newton_core import Diverged, iterate
 from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
+from femnn.system.memory import require_memory
 
 # After two uncut steps of so few iterations the next may be twice as long.
 _EASY, _PATIENCE = 6, 2
 
 
+@checked(load="any", values="any", initial="any", steps="unchecked")
 def newton(
     problem: Any,
     load: ArrayLike | Callable[[float], ArrayLike],
@@ -101,9 +105,9 @@ def newton(
     """
     limits, times = Limits(rtol, atol, max_iterations, min_step), _times(steps, start)
     one_of("on_snap_back", on_snap_back, ("raise", "follow"))
-    external = load if callable(load) else lambda t: t * np.asarray(load, dtype=float)
-    prescribed_at = values if callable(values) else lambda t: t * np.asarray(values, dtype=float)
-    n = len(np.atleast_1d(external(start)))
+    external = partial(called, "load", load) if callable(load) else lambda t: t * np.asarray(load)
+    prescribed_at = partial(called, "values", values) if callable(values) else lambda t: t * np.asarray(values)
+    n = len(np.atleast_1d(floats("load", external(start), finite=False)))
     equilibrium = getattr(problem, "equilibrium", Equilibrium).of(problem, solver, limits, n, fixed, initial)
     arc = None
     if on_snap_back == "follow":
@@ -211,13 +215,18 @@ def _is_easy(step):
 
 
 def _times(steps, start):
-    if np.ndim(steps) == 0:
-        if steps != int(steps) or steps < 1 or not start < 1.0:
+    start = number("start", start)
+    if not isinstance(steps, Real):
+        steps = numbers("steps", steps)
+    if not np.ndim(steps):
+        steps = integer("steps", steps, at_least=1)
+        if not start < 1.0:
             raise ParameterError(
-                f"steps={steps!r} from start={start!r} is not allowed; pass 1 step or more up to t = 1"
+                f"steps={steps!r} from start={start!r} is not allowed: a number of steps ends at t = 1"
             )
-        return np.linspace(start, 1.0, int(steps) + 1)[1:]
-    times = np.asarray(steps, dtype=float)
+        require_memory(8 * steps, f"{steps:,} times")
+        return np.linspace(start, 1.0, steps + 1)[1:]
+    times = floats("steps", steps)
     if times.ndim != 1 or not times.size or not (np.diff([start, *times]) > 0.0).all() or not np.isfinite(times).all():
-        raise ParameterError(f"steps={steps!r} are no ascending times after start={start!r}")
+        raise ParameterError(f"steps={brief(steps)} are no ascending times after start={start!r}")
     return times

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
+from femnn.checks import checked
 from femnn.exceptions import ConvergenceError, LawError, ParameterError
 from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 
@@ -18,6 +19,7 @@ _CURABLE = (ConvergenceError, LawError)
 _SAME_TIME = 1e-12
 
 
+@checked(min_step="(0, inf)")
 def march(
     step: Callable[[Any, float], Any],
     state: Any,

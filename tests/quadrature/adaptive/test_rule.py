@@ -145,12 +145,12 @@ def test_verified_rules_keep_the_tolerance_everywhere(unseen):
         ({"measure": "volume"}, "measure='volume' is not allowed; pass 'entries' or 'energy'"),
         ({"form": "stokes"}, "form='stokes' is not allowed"),
         ({"on_unmet": "ignore"}, "on_unmet='ignore' is not allowed; pass 'warn' or 'raise'"),
-        ({"anisotropic": 1}, "anisotropic is 1; give True or False"),
-        ({"verify": None}, "verify is None"),
-        ({"poisson": 0.5}, r"poisson is 0\.5"),
+        ({"anisotropic": 1}, "anisotropic=1 is not allowed; pass True or False"),
+        ({"verify": None}, "verify=None"),
+        ({"poisson": 0.5}, r"poisson=0\.5"),
         ({"poisson": -0.7}, r"Poisson's ratios from -0\.5 to 0\.4999"),
-        ({"poisson": "steel"}, "poisson is 'steel'"),
-        ({"confidence": "high"}, "confidence is 'high'"),
+        ({"poisson": "steel"}, "poisson='steel'"),
+        ({"confidence": "high"}, "confidence='high'"),
     ],
 )
 def test_options_that_are_not_allowed(options, message):

@@ -412,7 +412,7 @@ def test_predictions_do_not_depend_on_how_many_are_asked_for():
 
 @pytest.mark.parametrize("patch", ["yes", None, 1])
 def test_patch_is_a_bool(patch):
-    with pytest.raises(femnn.ParameterError, match="patch is"):
+    with pytest.raises(femnn.ParameterError, match="patch="):
         femnn.MovedGauss(patch)
 
 
