@@ -1,34 +1,24 @@
 """Calls of public names with arguments of all kinds, drawn by ``tests/support/fuzzing.py`` of the checkout."""
 
-import importlib
-import random
-import sys
-
 from benchmarks.faults.campaign import Kind, Tally
-from femnn.io import data_folder
+from benchmarks.faults.checkout import support
 
 _CALLS = 20
+# outcomes that are no errors of femnn; failures are told apart
+_OTHERS = ("answer", "slow", "nothing to call", "foreign exception", "silent conversion")
 
 
 def _prepare(folder):
-    tests = data_folder("benchmarks").parent / "tests"
-    sys.path.insert(0, str(tests))
-    fuzzing = importlib.import_module("support.fuzzing")
+    fuzzing = support("fuzzing")
 
-    def case(draw: random.Random, folder):
+    def case(draw, folder):
         counts, failures = fuzzing.fuzz(_CALLS, draw.getrandbits(32))
-        answered = counts.pop("answer", 0)
-        counts.pop("nothing to call", None)
-        slow = counts.pop("slow", 0)
-        for failed in ("foreign exception", "silent conversion"):
-            counts.pop(failed, None)
-        return Tally(answered=answered, refused=sum(counts.values()), stopped=slow, lost=failures)
+        refused = sum(count for outcome, count in counts.items() if outcome not in _OTHERS)
+        return Tally(answered=counts["answer"], refused=refused, stopped=counts["slow"], lost=failures)
 
     return case
 
 
 def kinds():
-    """The kind, where the checkout with its tests is at hand."""
-    if not (data_folder("benchmarks").parent / "tests" / "support" / "fuzzing.py").is_file():
-        return []
-    return [Kind("calls of public names", 50_000 // _CALLS, 300.0, _prepare, __name__)]
+    """The kind, where the checkout is at hand."""
+    return [] if support("fuzzing") is None else [Kind("calls", 50_000 // _CALLS, 300.0, _prepare, __name__)]
