@@ -26,7 +26,7 @@ COMMANDS = {
     "femnn train points": ("train", "points", "--elements", "300", "--epochs", "20", "--out", "trained", "--quiet"),
     "femnn inspect": ("inspect", str(data_folder("meshes") / "bracket.vtu")),
 }
-_SECONDS = 120.0
+_SECONDS = 300.0
 
 
 def _start(program, arguments, folder):

@@ -22,7 +22,7 @@ def _kind(damage, name):
 
         return case
 
-    return Kind(f"file: {name}", 200, 20.0, prepare, __name__)
+    return Kind(f"own file: {name}", 200, 20.0, prepare, __name__)
 
 
 def kinds():
