@@ -23,8 +23,8 @@ sys.argv[0] = "femnn"
 femnn_command.main()
 """
 COMMANDS = {
-    "femnn train points": ("train", "points", "--elements", "300", "--epochs", "20", "--out", "trained", "--quiet"),
     "femnn inspect": ("inspect", str(data_folder("meshes") / "bracket.vtu")),
+    "femnn bench": ("bench",),
 }
 _SECONDS = 300.0
 
