@@ -14,7 +14,7 @@ MPIEXEC := mpiexec.openmpi --oversubscribe --mca mpi_yield_when_idle 1
 MPI_ENV := OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 \
 	NUMBA_CACHE_DIR=$(CURDIR)/$(MPI_VENV)/numba-cache
 
-.PHONY: demo test test-slow test-mpi lint weights chain meshes benchmarks clean
+.PHONY: demo test test-slow test-mpi lint weights chain meshes benchmarks faults clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -91,6 +91,10 @@ meshes: $(STAMP)
 
 benchmarks: $(STAMP)
 	$(BIN)/femnn bench error-reduction
+
+# Damaged files, killed runs, foreign arguments, elements of any shape: minutes; FAULTS="--share 0.1" takes a tenth.
+faults: $(STAMP)
+	$(BIN)/femnn bench faults $(FAULTS)
 
 clean:
 	rm -rf $(VENV) $(MPI_VENV) build dist results runs

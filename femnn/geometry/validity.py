@@ -306,7 +306,8 @@ def _describe(hexahedra, bad, status):
     if status[first] == FOLDED:
         cause = "folded"
         finding = f"det J = {values[high]:.3g} {_place(high)} but {values[low]:.3g} {_place(low)}"
-        if values[low] * values[high] > 0:
+        # the product of two cubes of sizes would under- or overflow
+        if np.sign(values[low]) == np.sign(values[high]):
             finding = f"det J is {values[low]:.3g} to {values[high]:.3g} at its vertices and changes sign between them"
     else:
         cause = "degenerate"

@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 
 from femnn.exceptions import MissingExtraError, SchedulerError
+from femnn.io.atomic import temporary_folder
 
 #: Seconds that a scheduler has to answer, and to have a worker.
 PATIENCE = 10
@@ -156,8 +157,14 @@ def _local(workers, tasks):
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     # a function may start processes of its own, which those of a daemon may not
-    settings = {f"distributed.nanny.pre-spawn-environ.{name}": 1 for name in _ONE_THREAD}
-    with _environment_restored(), dask.config.set({**settings, "distributed.worker.daemon": False}):
+    settings: dict[str, int | bool] = {f"distributed.nanny.pre-spawn-environ.{name}": 1 for name in _ONE_THREAD}
+    settings["distributed.worker.daemon"] = False
+    with (
+        _environment_restored(),
+        # Dask does not find all that a killed run has left; the next run removes the whole folder
+        temporary_folder("tasks", dask.config.get("temporary-directory", None)) as scratch,
+        dask.config.set({**settings, "temporary-directory": str(scratch)}),
+    ):
         cluster = _started(
             n_workers=min(workers or cores, tasks),
             threads_per_worker=1,

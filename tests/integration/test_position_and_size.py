@@ -13,7 +13,7 @@ from femnn.geometry.coordinates import (
     normalised_coordinates,
     relative_warp,
 )
-from femnn.geometry.hexahedron import jacobian
+from femnn.geometry.hexahedron import VERTICES, jacobian
 from femnn.geometry.quality import aspect, distance_from_parallelepiped, scaled_jacobian, signed_volume
 from femnn.geometry.validity import FOLDED, VALID, bernstein_coefficients, classify
 from femnn.integration.convergence import errors_and_reference
@@ -187,3 +187,12 @@ def test_sizes_from_1e_147_to_1e147(near, exponent):
 def test_coordinates_too_far_away_to_have_digits_left(near):
     with pytest.raises(femnn.FoldedElementError, match="so far from the origin are 2"):
         femnn.GaussLegendre(2).groups(near + 1e16)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e-90, 1.0, 1e90])
+def test_element_that_folds_between_its_vertices_is_described_alike_in_all_sizes(size):
+    moves = [[3, 3, -4], [0, 0, -2], [0, -2, 0], [3, 3, 2], [2, 4, 2], [-2, -4, 0], [-3, 2, -4], [3, 4, -3]]
+    folded = size * (VERTICES + np.array(moves) / 8.0)
+    with pytest.raises(femnn.FoldedElementError, match="at its vertices and changes sign between them"):
+        femnn.GaussLegendre(2).groups(folded[None])
