@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import one_of
-from femnn.checks import checked
+from femnn.checks import checked, one_of
 from femnn.exceptions import ParameterError, WeightFileError
 
 T = TypeVar("T")

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from femnn.checks import checked
 from femnn.exceptions import MeshError
 from femnn.io import guarded
-from femnn.checks import brief
-from femnn.checks import checked
-from femnn.exceptions import ParameterError
 from femnn.io.atomic import atomic_write
 from femnn.io.guarded import Contents, GuardedFile, sealed
 from femnn.parallel.local_mesh import LocalMesh, fingerprint
