@@ -63,9 +63,9 @@ def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
 
 def positive(name: str, value: Any, zero: bool = False) -> float:
     """``value`` as a float; ParameterError unless it is finite and positive (or zero, where that is allowed)."""
-    plain = _plain(value)
+    plain: Any = _plain(value)
     try:
-        fits = isinstance(plain, Real) and np.isfinite(float(plain)) and (plain > 0 or (plain == 0 and zero))
+        fits = isinstance(plain, Real) and np.isfinite(float(plain)) and (float(plain) > 0.0 or (zero and plain == 0))
     except OverflowError:
         fits = False
     if not fits:
@@ -78,8 +78,8 @@ def integer(name: str, value: Any, at_least: int | None = None, at_most: int | N
 
     ``at_most`` is what arrays can be long, None for numbers that count nothing, such as seeds.
     """
-    plain = _plain(value)
-    fits = isinstance(plain, Integral) and (at_least is None or plain >= at_least)
+    plain: Any = _plain(value)
+    fits = isinstance(plain, Integral) and (at_least is None or int(plain) >= at_least)
     if not fits or (at_most is not None and plain > at_most):
         least = "" if at_least is None else f" of at least {at_least}"
         most = "" if at_most in (None, LARGEST_COUNT) else f", at most {at_most}"
@@ -254,7 +254,7 @@ _NAMES = {
 }
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """The Python or NumPy scalar in ``value``, an array of no axes for instance; None if it holds no real number."""
     # a span of time is an integer to NumPy
     if isinstance(value, bool | np.bool_ | np.timedelta64):
@@ -270,7 +270,7 @@ def _plain(value):
     return array.item() if array.ndim == 0 and array.dtype.kind in "iuf" else None
 
 
-def _is_within(value, interval):
+def _is_within(value: Any, interval: str) -> bool:
     low, high = _ends(interval)
     return (low < value or (interval[0] == "[" and value == low)) and (
         value < high or (interval[-1] == "]" and value == high)
@@ -278,12 +278,12 @@ def _is_within(value, interval):
 
 
 @functools.cache
-def _ends(interval):
+def _ends(interval: str) -> tuple[float, float]:
     low, high = interval[1:-1].split(",")
     return float(low), float(high)
 
 
-def _converted(name, values, error):
+def _converted(name: str, values: Any, error: Any) -> np.ndarray:
     """The array that NumPy makes of ``values``, if it loses nothing by that."""
     if values is None:
         raise error(f"{name} is no array of numbers: it is None; pass real numbers")
@@ -299,18 +299,18 @@ def _converted(name, values, error):
         raise error(f"{name} is no array of numbers: {cause}; pass real numbers") from cause
 
 
-def _has_mask(values, depth=0):
+def _has_mask(values: Any, depth: int = 0) -> bool:
     if isinstance(values, list | tuple) and depth < _DEEPEST:
         return not set(map(type, values)) <= _PLAIN and any(_has_mask(value, depth + 1) for value in values)
     return isinstance(values, np.ma.MaskedArray)
 
 
-def _are_reals(array):
+def _are_reals(array: np.ndarray) -> bool:
     """Whether these objects are integers too large for NumPy, or other real numbers."""
     return array.size > 0 and all(isinstance(v, Real) and not isinstance(v, bool) for v in array.ravel())
 
 
-def _check_of(name, hint, wanted):
+def _check_of(name: str, hint: Any, wanted: str | None) -> Any:
     """A function (value, lengths) that gives the argument as it should be, or None for no check."""
     if _holds_arrays(hint):
         kinds = [np.ndarray, *(kind for kind in _kinds(hint) if kind in (type(None), slice, collections.abc.Callable))]
@@ -325,7 +325,7 @@ def _check_of(name, hint, wanted):
         classes += (np.ndarray,)
     convert = next((_CONVERSIONS[kind] for kind in _CONVERSIONS if kind in kinds), None)
 
-    def check(value, lengths):
+    def check(value: Any, lengths: dict[str, int]) -> Any:
         if (value is None and may_be_none) or (may_be_called and callable(value)):
             return value
         if convert is None or (classes and isinstance(value, classes)):
@@ -339,7 +339,7 @@ def _check_of(name, hint, wanted):
     return check
 
 
-def _inner_check_of(name, hint):
+def _inner_check_of(name: str, hint: Any) -> Any:
     """A check of each value in a sequence or mapping, or None."""
     container, parts = typing.get_origin(hint), typing.get_args(hint)
     if container not in (collections.abc.Sequence, collections.abc.Mapping) or typing.get_origin(parts[-1]) is tuple:
@@ -347,7 +347,7 @@ def _inner_check_of(name, hint):
     return _check_of(f"a value of {name}", parts[-1], "any" if _holds_arrays(parts[-1]) else None)
 
 
-def _hints(function):
+def _hints(function: Callable) -> dict[str, Any]:
     """Annotations of a function; Any for those that only a type checker can read."""
     try:
         return typing.get_type_hints(function)
@@ -355,18 +355,18 @@ def _hints(function):
         return {name: hint for name, hint in function.__annotations__.items() if not isinstance(hint, str)}
 
 
-def _kinds(hint):
+def _kinds(hint: Any) -> list:
     """Classes, and what else is no class, of an annotation."""
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     return [typing.get_origin(kind) or kind for kind in (typing.get_args(hint) if is_union else (hint,))]
 
 
-def _holds_arrays(hint):
+def _holds_arrays(hint: Any) -> bool:
     """Whether an annotation is that of an array, or has ArrayLike, itself a union, among its alternatives."""
     return any(kind is np.ndarray or getattr(kind, "__name__", "") == "_SupportsArray" for kind in _kinds(hint))
 
 
-def _is_open(kind):
+def _is_open(kind: Any) -> bool:
     """Whether an annotation says nothing that a look at the value alone could check."""
     return (
         kind in (Any, object)
@@ -375,11 +375,11 @@ def _is_open(kind):
     )
 
 
-def _checked_number(name, value, interval, lengths):
+def _checked_number(name: str, value: Any, interval: str, lengths: dict[str, int]) -> float:
     return number(name, value, interval or "(-inf, inf)")
 
 
-def _checked_integer(name, value, interval, lengths):
+def _checked_integer(name: str, value: Any, interval: str, lengths: dict[str, int]) -> int:
     low, high = _ends(interval or "[-inf, inf]")
     most = LARGEST_COUNT if interval and interval.endswith(")") else None
     if np.isfinite(high):
@@ -387,13 +387,13 @@ def _checked_integer(name, value, interval, lengths):
     return integer(name, value, None if np.isinf(low) else int(low), most)
 
 
-def _checked_bool(name, value, wanted, lengths):
+def _checked_bool(name: str, value: Any, wanted: str | None, lengths: dict[str, int]) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise ParameterError(f"{name}={brief(value)} is not allowed; pass True or False")
     return bool(value)
 
 
-def _checked_array(name, values, wanted, lengths):
+def _checked_array(name: str, values: Any, wanted: str | None, lengths: dict[str, int]) -> np.ndarray:
     error = MeshError if name == "hexahedra" else ParameterError
     array = numbers(name, values, finite=wanted != "any", error=error)
     if wanted in (None, "any"):
@@ -410,7 +410,7 @@ def _checked_array(name, values, wanted, lengths):
     raise error(f"{name} has shape {array.shape}, expected is {shapes}{known and ' with ' + known}")
 
 
-def _fits(shape, axes, lengths):
+def _fits(shape: Any, axes: Any, lengths: dict[str, int]) -> bool:
     if "..." in axes and len(shape) >= len(axes) - 1:
         any_axes, place = len(shape) - len(axes) + 1, axes.index("...")
         shape, axes = shape[:place] + shape[place + any_axes :], axes[:place] + axes[place + 1 :]
@@ -425,4 +425,9 @@ def _fits(shape, axes, lengths):
 
 
 # By what an annotation names first.
-_CONVERSIONS = {np.ndarray: _checked_array, float: _checked_number, int: _checked_integer, bool: _checked_bool}
+_CONVERSIONS: dict[type, Callable[..., Any]] = {
+    np.ndarray: _checked_array,
+    float: _checked_number,
+    int: _checked_integer,
+    bool: _checked_bool,
+}

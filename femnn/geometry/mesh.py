@@ -97,7 +97,7 @@ class RelativeMapping(_AboutVertex):
 def require_vertices(mesh: Mesh) -> None:
     """Raise MeshError unless the mesh's arrays have its dimension and every element names vertices that it has."""
     for name in ("p", "t"):
-        if np.ndim(getattr(mesh, name, None)) != 2:
+        if np.ndim(getattr(mesh, name, 0)) != 2:
             raise MeshError(f"the mesh has no array {name} of two axes; rebuild the mesh from its file")
     cells, count = np.asarray(mesh.t), mesh.p.shape[1]
     expected = (mesh.elem.refdom.nnodes, mesh.elem.refdom.dim())

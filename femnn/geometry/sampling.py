@@ -80,7 +80,7 @@ def distorted_hexahedra(
         if len(missing) == 0:
             return _rotate(_transform(hexahedra, random, aspect, shear), random, rotated)
     raise ParameterError(
-        f"{len(missing)} of {n} cubes were still folded after {_MOST_ROUNDS} draws at displacement {displacement}; "
+        f"{len(missing)} of {n} cubes were still folded after {_MOST_ROUNDS} draws at displacement {displacement!r}; "
         "use a displacement below 0.7"
     )
 

@@ -81,7 +81,7 @@ class GuardedFile:
     >>> import tempfile
     >>> from femnn.exceptions import StateError
     >>> file = GuardedFile(Path(tempfile.mkdtemp()), StateError, "restart file", "start from an older one")
-    >>> file.arrays()
+    >>> file.arrays()  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
     femnn.exceptions.StateError: ... is no whole restart file: it is no file but a folder; start from an older one

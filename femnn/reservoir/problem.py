@@ -241,13 +241,13 @@ class PorousProblem:
             raise ParameterError(f"the time step is {dt} s; it must be positive")
         return self._solve(state, dt, self.constraint)
 
-    @checked(dt="(0, inf)")
+    @checked(dt="[0, inf)")
     def tangent(self, dt: float) -> csr_array:
         """Derivative of :meth:`residual` by x: symmetric, indefinite."""
         fluid = self._storage + dt * self.theta * self._flow
         return csr_array(block_array([[self._stiffness, -self._swelling.T], [-self._swelling, -fluid]]))
 
-    @checked(dt="(0, inf)", x="any")
+    @checked(dt="[0, inf)", x="any")
     def residual(self, x: np.ndarray, state: PorousState, dt: float) -> np.ndarray:
         """Forces out of balance (n_u,), then volumes out of balance of each system, with the sign of sources.
 
@@ -283,7 +283,7 @@ class PorousProblem:
         error = np.divide(np.abs(stored - sum(supplied)), moved, out=np.zeros(s), where=moved > 0.0)
         return MassBalance(stored, injected, exchanged, through, error)
 
-    @checked(dt="(0, inf)")
+    @checked(dt="[0, inf)")
     def volumes(self, u: np.ndarray, p: np.ndarray, old: PorousState, dt: float) -> tuple[np.ndarray, ...]:
         """By test function: gained by strain, by pressure, fed, got by exchange; lost by flow and exchange."""
         change = p - old.p.ravel()

@@ -86,13 +86,13 @@ class Solid:
         StateError
             If they are those of another mesh, rule or law; nothing is changed then.
         """
-        states = [floats("a state", state, finite=False) for state in states]
-        shapes, expected = [state.shape for state in states], [state.shape for state in self.states]
+        arrays = [floats("a state", state, finite=False) for state in states]
+        shapes, expected = [array.shape for array in arrays], [state.shape for state in self.states]
         if shapes != expected:
             raise StateError(f"the states have the shapes {shapes}, this solid {expected}; restore what it gave itself")
         committed = np.empty_like(self._state)
-        for view, state in zip(self._per_group(committed), states, strict=True):
-            view[:] = state.reshape(view.shape)
+        for view, array in zip(self._per_group(committed), arrays, strict=True):
+            view[:] = array.reshape(view.shape)
         self._state, self._trial = committed, None
 
     def strains(self, u: ArrayLike) -> list[np.ndarray]:

@@ -44,7 +44,7 @@ class DirectionalPredictor:
         weights.require(card=("poisson_range",), networks=(measure,), tensors=limits)
         self.card: dict[str, Any] = weights.card
         self.poisson_range = weights.contents.interval("poisson_range")
-        weights.contents.bounds(*limits[:2], (FEATURES,))
+        weights.contents.bounds(limits[0], limits[1], (FEATURES,))
         weights.contents.array(limits[2], (CANDIDATES,), None)
         self.network = DirectionalNetwork.of(weights.networks[measure], *(weights.tensors[name] for name in limits))
         self.calibration = Calibration.from_weights(weights, measure)
