@@ -139,7 +139,7 @@ class Pattern:
         require_memory(8 * len(indices), f"the matrix of {size:,} degrees of freedom and {len(indices):,} entries")
         return csr_matrix((np.empty(len(indices)), indices, indptr), shape=(size, size), copy=False)
 
-    @checked()
+    @checked(matrix="unchecked")
     def require_own(self, matrix: csr_matrix, components: int) -> csr_matrix:
         """The matrix; ParameterError unless it came from this pattern with as many ``components``."""
         indptr, indices = self._scalar_structure if components == 1 else self._vector_structure

@@ -152,7 +152,7 @@ class PorousProblem:
     femnn.reservoir.fault.FaultedReservoir : the same body with a fault.
     """
 
-    @checked(theta="[0, 1]")
+    @checked(theta="[0, 1]", mesh="unchecked")
     def __init__(self, mesh: skfem.Mesh, medium: PorousMedium, conditions: Conditions, *, theta: float = 1.0) -> None:
         if not 0.5 <= theta <= 1.0:
             raise ParameterError(f"theta is {theta}; it must be in [0.5, 1], 1 for the implicit Euler method")
@@ -200,7 +200,7 @@ class PorousProblem:
         self._exchange = csr_array(mass(constants.exchange))
         self._flow = self._darcy + blocks(lambda i, j: self._exchange if i == j else -self._exchange)
 
-    @checked()
+    @checked(u="any", p="any")
     def initial_state(self, t: float = 0.0, u: ArrayLike | None = None, p: ArrayLike | None = None) -> PorousState:
         """State of rest, or one with displacements (n_u,) and pressures (s, n_p) that are given.
 

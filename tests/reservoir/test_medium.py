@@ -72,7 +72,7 @@ def test_entries_may_differ_from_element_to_element():
         ({"grain_bulk": None, "biot": 1.1}, "biot is 1.1; it must be at most 1"),
         ({"grain_bulk": None, "biot": 0.15}, "Biot's coefficient is 0.15, not above the porosity 0.2"),
         ({"grain_bulk": 0.6e9}, "Biot's coefficient is 0.0740741, not above the porosity"),
-        ({"young": "stiff"}, "young is no number"),
+        ({"young": "stiff"}, "young is no array of numbers"),
         ({"young": np.ones((2, 2))}, r"young has shape \(2, 2\)"),
     ],
 )

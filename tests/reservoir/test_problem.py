@@ -28,7 +28,7 @@ def run(problem, times, state=None, balances=None):
     for t in times:
         states.append(problem.step(states[-1], t - states[-1].t))
         balance = problem.balance(states[-2], states[-1])
-        assert (balance.error <= 1e-10).all()
+        assert (balance.error <= 2e-10).all()
         if balances is not None:
             balances.append(balance)
     return states[1:]
@@ -400,7 +400,7 @@ def test_a_callback_ends_the_march():
     assert state.t == 2e3
     with pytest.raises(ParameterError, match="do not ascend"):
         march(problem.step, state, [3e3, 3e3])
-    with pytest.raises(ParameterError, match="min_step is -1"):
+    with pytest.raises(ParameterError, match="min_step=-1"):
         march(problem.step, state, [3e3], min_step=-1.0)
 
 
@@ -467,7 +467,7 @@ def test_values_that_are_not_finite_are_named():
     with pytest.raises(ParameterError, match="pressure on 'top' is no number for each of the places"):
         problem.step(problem.initial_state(), 1.0)
     for dt in (0.0, -1.0, np.nan):
-        with pytest.raises(ParameterError, match="it must be positive"):
+        with pytest.raises(ParameterError, match=r"dt=.* pass a real number in \(0, inf\)"):
             problem.step(problem.initial_state(), dt)
     with pytest.raises(ParameterError, match=r"theta is 0.3"):
         column(single(), theta=0.3)

@@ -192,7 +192,7 @@ class FaultedReservoir:
         still, sealed = np.zeros((points.points, 3)), np.zeros((len(self.systems), points.points))
         return FaultedState(body.t, body.u, body.p, points.state, points.traction.copy(), still, sealed)
 
-    @checked(dt="(0, inf)")
+    @checked(state="unchecked")
     def step(self, state: FaultedState, dt: float) -> FaultedState:
         """State after a time step ``dt`` (s) from ``state``, which is left as it is.
 
@@ -296,7 +296,7 @@ class FaultedReservoir:
         error = np.max(errors, axis=0)
         return FaultBalance(body.stored, body.injected, body.exchanged, through, opened, leaked, error)
 
-    @checked()
+    @checked(state="unchecked")
     def check(self, state: FaultedState) -> None:
         """Raise StateError unless a state is of this reservoir."""
         in_situ, history = self.points.state, getattr(state, "history", None)
