@@ -209,7 +209,7 @@ def test_wrong_separations_and_states_are_refused():
         LAWS["exponential"].update(np.zeros((2, 3)), state)
     with pytest.raises(StateError, match="initial_state"):
         law.update(np.zeros((2, 3)), np.zeros((2, 3)))
-    with pytest.raises(ParameterError, match="initial_state"):
+    with pytest.raises(ParameterError, match="number of points=-1 is not allowed"):
         law.initial_state(-1)
 
 

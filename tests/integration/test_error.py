@@ -111,15 +111,17 @@ def test_mass_sums_to_the_volume(distorted):
 
 def test_shapes_that_do_not_fit_are_named():
     points, weights = tensor_gauss(2, 2, 2)
-    with pytest.raises(femnn.ParameterError, match=r"hexahedra have shape \(8, 3\)"):
+    with pytest.raises(femnn.MeshError, match=r"hexahedra ha(ve|s) shape \(8, 3\)"):
         stiffness.elasticity_stiffness(VERTICES, points, weights)
-    with pytest.raises(femnn.ParameterError, match="do not belong together"):
+    with pytest.raises(
+        femnn.ParameterError, match=r"weights has shape \(8,\), expected is \(q\) or \(n, q\) with n = 1, q = 5"
+    ):
         stiffness.elasticity_stiffness(VERTICES[None], points[:, :5], weights)
 
 
 @pytest.mark.parametrize("poisson", [0.5, -1.0, 0.7, np.nan, "0.3", None])
 def test_poisson_ratio_outside_its_interval(distorted, poisson):
-    with pytest.raises(femnn.ParameterError, match=r"Poisson's ratio is .* between -1 and 0.5"):
+    with pytest.raises(femnn.ParameterError, match=r"poisson=.* pass a real number in \(-1, 0\.5\)"):
         femnn.integration_error(distorted, femnn.GaussLegendre(2), poisson=poisson)
 
 

@@ -46,7 +46,7 @@ def layer_data(data: PathDataSet, rows: np.ndarray | Sequence[int] | slice = sli
     return path_data(data.separation[rows], data.traction[rows], **micro, about=data.about)
 
 
-@checked()
+@checked(separation="any", traction="any")
 def path_data(
     separation: ArrayLike,
     traction: ArrayLike,

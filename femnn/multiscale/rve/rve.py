@@ -59,7 +59,7 @@ class RVE:
         cannot balance.
     """
 
-    @checked()
+    @checked(law="unchecked")
     def __init__(
         self,
         cell: Cell,
@@ -119,7 +119,7 @@ class RVE:
 
     # --- steps
 
-    @checked()
+    @checked(separation="any")
     def update(self, separation: ArrayLike, state: CellState, spring: Spring | None = None) -> CellResponse:
         """Equilibrium of the cell after its next step; ``state`` is left as it is.
 
