@@ -161,9 +161,8 @@ class Law(ABC):
         if not isinstance(state, State):
             raise StateError(f"state is {type(state).__name__}; pass law.initial_state(n) or what update returned")
         if not isinstance(state.law, str) or state.law != self.name:
-            raise StateError(
-                f"the state belongs to {state.law if isinstance(state.law, str) else brief(state.law)}, not to {self.name}; pass this law's initial_state(n)"
-            )
+            owner = state.law if isinstance(state.law, str) else brief(state.law)
+            raise StateError(f"the state belongs to {owner}, not to {self.name}; pass this law's initial_state(n)")
         virgin, values, outside = self._virgin(0), state.values, state.outside
         arrays = isinstance(values, np.ndarray) and isinstance(outside, np.ndarray)
         if not arrays or values.dtype != virgin.dtype or outside.dtype != np.bool_ or not values.ndim == virgin.ndim:

@@ -10,11 +10,15 @@ Weight files with their cards, data sets of time for ParaView, tables as text, a
 
 from femnn.io.atomic import atomic_write, temporary_folder
 from femnn.io.locations import data_folder
+from femnn.io.path_data import PathCommand, PathDataSet, PathResponse
 from femnn.io.tables import aligned, markdown
 from femnn.io.time_series import TimeSeries, padded, time_series
 from femnn.io.weight_files import load_state, load_weights, locate, save_state, save_weights, shipped_weights
 
 __all__ = [
+    "PathCommand",
+    "PathDataSet",
+    "PathResponse",
     "TimeSeries",
     "aligned",
     "atomic_write",

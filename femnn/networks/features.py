@@ -53,7 +53,7 @@ _FEATURES = {
 }
 
 
-@checked()
+@checked(name="unchecked")
 def features_named(name: str) -> Features:
     """The description called ``name``; raises WeightFileError, because names come from the cards of weight files."""
     if not isinstance(name, str) or name not in _FEATURES:

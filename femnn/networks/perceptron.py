@@ -89,7 +89,7 @@ class Architecture:
         one_of("activation", self.activation, tuple(ACTIVATIONS))
 
     @classmethod
-    @checked()
+    @checked(fields="unchecked")
     def from_dict(cls, fields: Mapping[str, Any]) -> "Architecture":
         """Read what `to_dict` wrote; ParameterError if fields are missing, unknown or out of range."""
         expected = set(cls.__dataclass_fields__)
@@ -132,7 +132,7 @@ class Architecture:
         return f"{'-'.join(map(str, self.widths))} {self.activation}"
 
 
-@checked(features="n k")
+@checked(features="any", targets="any")
 def standardisation(features: ArrayLike, targets: ArrayLike | None = None) -> dict[str, np.ndarray]:
     """Means and standard deviations by which a network standardises its input and scales its output.
 
@@ -197,7 +197,7 @@ class Perceptron:
     [[7.0]]
     """
 
-    @checked()
+    @checked(tensors="unchecked")
     def __init__(self, architecture: Architecture, tensors: Mapping[str, ArrayLike]) -> None:
         complete = with_standardisation(architecture, tensors)
         defect = _defect(complete, architecture)
@@ -208,7 +208,7 @@ class Perceptron:
         self._compute = {name: np.asarray(values, dtype=np.float64) for name, values in self._tensors.items()}
 
     @classmethod
-    @checked()
+    @checked(tensors="unchecked")
     def from_tensors(
         cls,
         tensors: Mapping[str, np.ndarray],

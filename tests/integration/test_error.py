@@ -113,9 +113,7 @@ def test_shapes_that_do_not_fit_are_named():
     points, weights = tensor_gauss(2, 2, 2)
     with pytest.raises(femnn.MeshError, match=r"hexahedra ha(ve|s) shape \(8, 3\)"):
         stiffness.elasticity_stiffness(VERTICES, points, weights)
-    with pytest.raises(
-        femnn.ParameterError, match=r"weights has shape \(8,\), expected is \(q\) or \(n, q\) with n = 1, q = 5"
-    ):
+    with pytest.raises(femnn.ParameterError, match=r"weights has shape \(8,\), expected is .* n = 1, q = 5"):
         stiffness.elasticity_stiffness(VERTICES[None], points[:, :5], weights)
 
 
