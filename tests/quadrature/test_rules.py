@@ -129,7 +129,7 @@ def test_gauss_weights_sum_to_one_and_rules_say_what_they_are():
 
 @pytest.mark.parametrize("n", [0, 2.5, (1, 2), 101, "2", (2, 2, 0), True])
 def test_gauss_points_must_be_whole_numbers(n):
-    with pytest.raises(femnn.ParameterError, match="Gauss points per axis (are|is)"):
+    with pytest.raises(femnn.ParameterError, match=r"Gauss points per axis (are|is)"):
         femnn.GaussLegendre(n)
 
 
