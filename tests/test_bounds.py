@@ -112,7 +112,7 @@ def test_what_is_no_matrix_of_the_pattern_is_no_out(out):
 def test_geometry_takes_vertices_of_hexahedra_alone(function, shape):
     with pytest.raises(femnn.MeshError, match="hexahedra"):
         function(np.zeros(shape))
-    with pytest.raises(femnn.MeshError, match="hexahedra are no array of numbers"):
+    with pytest.raises(femnn.MeshError, match="hexahedra is no array of numbers"):
         function([["a"]])
 
 

@@ -558,7 +558,7 @@ def test_interrupts_come_through(cube, monkeypatch):
         ({"fixed": [0, 0], "values": [1.0, 2.0]}, "twice, with two values"),
         ({"fixed": [0], "values": [1.0, 2.0]}, r"`values` have shape \(2,\)"),
         ({"fixed": [0], "values": np.nan}, "degree of freedom 0 is prescribed a value that is not finite"),
-        ({"fixed": [0], "values": "zero"}, "`values` are no array"),
+        ({"fixed": [0], "values": "zero"}, "`values` is no array"),
         ({"method": "lu"}, "method='lu' is not allowed; pass 'auto' or"),
         ({"rtol": 0.0}, "rtol=0.0 is not allowed"),
         ({"rtol": np.nan}, "rtol=nan is not allowed"),
