@@ -217,7 +217,10 @@ def checked(**wanted: str) -> Callable[[_Function], _Function]:
     """
 
     def decorate(function: _Function) -> _Function:
-        names = tuple(inspect.signature(function).parameters)
+        parameters = inspect.signature(function).parameters.values()
+        names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        # what follows these goes into *args, whatever is named behind that
+        by_place = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
         @functools.cache
         def checks() -> dict[str, Callable]:
@@ -231,12 +234,12 @@ def checked(**wanted: str) -> Callable[[_Function], _Function]:
             lengths: dict[str, int] = {}
             of = checks()
             given = [
-                of[name](value, lengths) if name in of else value for name, value in zip(names, args, strict=False)
+                of[name](value, lengths) if name in of else value for name, value in zip(by_place, args, strict=False)
             ]
             for name, value in kwargs.items():
                 if name in of:
                     kwargs[name] = of[name](value, lengths)
-            return function(*given, *args[len(names) :], **kwargs)
+            return function(*given, *args[len(by_place) :], **kwargs)
 
         return typing.cast(_Function, guarded)
 

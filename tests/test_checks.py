@@ -141,3 +141,15 @@ def test_values_are_shown_in_short_whatever_they_are():
     assert "Hostile" in brief(Hostile())
     assert len(brief("a" * 1000)) <= 80
     assert "\n" not in brief(np.eye(2))
+
+
+def test_what_follows_the_places_is_not_taken_for_what_is_named_behind():
+    @checked()
+    def function(n: int, *args: object, share: float = 0.5, **options: object) -> tuple:
+        return n, args, share, options
+
+    assert function(1, "two", "three", share=0.25, name="x") == (1, ("two", "three"), 0.25, {"name": "x"})
+    with pytest.raises(ParameterError, match="share='a'"):
+        function(1, "two", share="a")
+    with pytest.raises(ParameterError, match="n='one'"):
+        function("one", "two")
