@@ -86,6 +86,10 @@ def loose_vertices(mesh: skfem.MeshHex1) -> np.ndarray:
     return np.flatnonzero(np.bincount(mesh.t.ravel(), minlength=mesh.p.shape[1]) == 0)
 
 
+class PartialMesh(skfem.MeshHex1):
+    """The hexahedra of one part of a mesh, whose vertices may belong to elements of other parts alone."""
+
+
 def warn_of_connectivity(mesh: skfem.MeshHex1) -> None:
     """Warn of elements that coincide and of vertices without elements: what every assembly can afford to look for."""
     duplicates = duplicate_elements(mesh)
@@ -98,9 +102,9 @@ def warn_of_connectivity(mesh: skfem.MeshHex1) -> None:
 
 
 def warn_of_loose_vertices(mesh: skfem.MeshHex1) -> None:
-    """Warn of vertices that belong to no element."""
+    """Warn of vertices that belong to no element, unless the mesh is part of one in which they may."""
     loose = loose_vertices(mesh)
-    if len(loose):
+    if len(loose) and not isinstance(mesh, PartialMesh):
         warn(
             f"{len(loose):,} vertices belong to no element, first vertex {loose[0]}: their rows of a matrix are zero; "
             "fix their degrees of freedom, or read the mesh with femnn.read_mesh, which leaves them out"

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import checked
 from femnn.exceptions import MeshError, ParameterError
+from femnn.geometry.connectivity import PartialMesh
 from femnn.interfaces.split import Interface
 from femnn.parallel.ghosts import GhostExchange
 from femnn.parallel.local_mesh import LocalMesh, local_meshes
@@ -132,7 +133,7 @@ class DistributedMesh:
         exchange = GhostExchange.of(comm, owners, vertices)
         first = comm.exscan(exchange.n_owned) or 0
         numbers = exchange.update(first + np.arange(len(order), dtype=np.int64))
-        mesh = skfem.MeshHex(np.ascontiguousarray(local_mesh.points[:, order]), places[local_mesh.corners])
+        mesh = PartialMesh(np.ascontiguousarray(local_mesh.points[:, order]), places[local_mesh.corners])
         return cls(
             comm,
             mesh,
