@@ -237,8 +237,6 @@ class PorousProblem:
         SingularMatrixError
             If the system has no unique solution.
         """
-        if not (np.isfinite(dt) and dt > 0.0):
-            raise ParameterError(f"the time step is {dt} s; it must be positive")
         return self._solve(state, dt, self.constraint)
 
     @checked(dt="[0, inf)")
