@@ -307,9 +307,17 @@ def test_a_run_goes_on_from_its_restart_file_as_if_it_had_not_stopped(tmp_path):
     times, path = DAY * np.arange(1, 9), tmp_path / "restart.npz"
     whole = followed(slipping(), times)[-1]
     first = slipping()
-    save_state(path, march(first.step, first.initial_state(), times[:4], progress=False))
+    stopped = march(first.step, first.initial_state(), times[:4], progress=False)
+    save_state(path, stopped)
     again = slipping()
-    state = march(again.step, load_state(path, again), times, progress=False)
+    kept = load_state(path, again)
+    assert np.abs(stopped.leak_off).max() > 0.0
+    assert stopped.history.values.any()
+    for name in ("t", "u", "p", "traction", "rate", "leak_off"):
+        np.testing.assert_array_equal(getattr(kept, name), getattr(stopped, name))
+    for name in ("values", "outside"):
+        np.testing.assert_array_equal(getattr(kept.history, name), getattr(stopped.history, name))
+    state = march(again.step, kept, times, progress=False)
     for name in ("u", "p", "traction", "rate", "leak_off"):
         np.testing.assert_array_equal(getattr(state, name), getattr(whole, name))
     np.testing.assert_array_equal(state.history.values, whole.history.values)
