@@ -228,7 +228,7 @@ def test_damage_waits_where_it_would_give_energy(kind):
     law = kind(80e6, 100e6, 969.0, 1719.0, friction=0.5)
     there, back = 0.1 * law.separation_scale, -0.11 * law.separation_scale
     slid = law.update([[0.0, there, 0.0]], law.initial_state(1)).state
-    normal, shear, contact, friction = law.stiffness
+    _, shear, contact, friction = law.stiffness
     pressed = -1.1 * (there - back) * shear / (friction * contact)
     dragged = law.update([[pressed, back, 0.0]], slid)
     assert 0.0 < law.damage(slid)[0] < 1.0

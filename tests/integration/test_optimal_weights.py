@@ -11,6 +11,7 @@ import femnn
 from femnn.geometry import VERTICES
 from femnn.geometry.symmetry import symmetries, vertex_permutations
 from femnn.integration import converged_stiffness, elasticity_stiffness, error_table, stiffness_error, tensor_gauss
+from femnn.integration import optimal_weights as module
 from femnn.integration.optimal_weights import (
     _is_proven,
     _minimise_l1,
@@ -189,3 +190,13 @@ def test_an_optimum_that_is_not_reached_is_not_proven(systems):
     targets[1, 4] = np.nan
     _, _, proven = optimal_weights(matrices, targets, GAUSS)
     assert proven.tolist() == [True, False, True]
+
+
+def test_a_descent_that_ends_early_proves_nothing(systems, monkeypatch):
+    (matrices, targets), _ = systems
+    # neither attempt moves; the compiled loop would not see that
+    monkeypatch.setattr(module, "_minimise_l1", lambda *_: None)
+    monkeypatch.setattr(module, "_minimise_all", module._minimise_all.py_func)
+    weights, _, proven = optimal_weights(matrices[:3], targets[:3], GAUSS)
+    np.testing.assert_array_equal(weights, np.tile(GAUSS, (3, 1)))
+    assert not proven.any()
