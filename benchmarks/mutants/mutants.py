@@ -69,7 +69,7 @@ def tried(root, mutations, out, seconds):
     marks = [fingerprint(root, mutation) for mutation in mutations]
     waiting = [(mark, mutation) for mark, mutation in zip(marks, mutations, strict=True) if mark not in kept]
     if waiting:
-        copy = Copy(root, out.resolve(), seconds)
+        copy = Copy(root, out.resolve() / "tree", seconds)
         copy.require_passing(sorted({test for _, mutation in waiting for test in mutation.tests}))
         for mark, mutation in tqdm(waiting, unit="mutation", disable=None):
             kept[mark] = {"mutation": mutation.name, **copy.notices(mutation)}
