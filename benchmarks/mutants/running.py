@@ -23,6 +23,9 @@ from femnn.exceptions import FemnnError
 
 _LEFT_OUT = (".*", "results", "runs", "build", "dist", "*.egg-info")
 
+# Imports every room, and is imported by every program.
+_ALL = "femnn/__init__.py"
+
 # Nanoseconds by which the time stamp of a changed file moves: more than any clock is wrong by.
 _LATER = 3600 * 10**9
 
@@ -146,7 +149,7 @@ class Copy:
             return None
 
     def _importing(self, file: str) -> set[str]:
-        """A file and all that import it, directly or not."""
+        """A file and all that import it, directly or not; not by way of ``femnn`` itself, whose names no kernel uses."""
         found, waiting = set(), {file}
         while waiting:
             found |= waiting
@@ -189,5 +192,5 @@ def _imports(tree: Path) -> dict[str, set[str]]:
             names |= {module, *(f"{module}.{name}" for name in re.findall(r"\w+", imported))}
         for listed in re.findall(r"^\s*import ([\w., ]+)", text, re.MULTILINE):
             names |= set(re.findall(r"[\w.]+", listed))
-        found[file] = {modules[name] for name in names if name in modules} - {file}
+        found[file] = {modules[name] for name in names if name in modules} - {file, _ALL}
     return found
