@@ -149,7 +149,7 @@ class Copy:
             return None
 
     def _importing(self, file: str) -> set[str]:
-        """A file and all that import it, directly or not; not by way of ``femnn`` itself, whose names no kernel uses."""
+        """A file and all that import it, directly or not; but for ``femnn`` itself, whose names no kernel uses."""
         found, waiting = set(), {file}
         while waiting:
             found |= waiting
