@@ -162,7 +162,7 @@ def test_the_optimum_of_symmetric_elements_is_that_of_a_linear_programme_and_pro
     _, errors, proven = optimal_weights(matrices, targets, GAUSS)
     assert proven.all()
     improvable = standard > 1e-9
-    assert improvable.sum() > 30
+    assert improvable.sum() > 25
     ratios = errors / standard
     # the programme for the change, over the Error that is there: the solver's tolerances are not relative
     changes = zip(matrices[improvable], (targets - matrices @ GAUSS)[improvable], standard[improvable], strict=True)
