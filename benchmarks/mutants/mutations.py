@@ -88,7 +88,7 @@ _CALIBRATIONS = {
          _CALIBRATION),
         ("n = min(len(both[0]) for both in", "n = max(len(both[0]) for both in", _CALIBRATION),
         ("int(np.ceil(position))", "int(np.floor(position))",
-         "tests/quadrature/adaptive/test_rule.py::test_calibrated_caution_covers_every_family"),
+         _CALIBRATION),
         ("np.append(CAUTIONS[1:], np.inf)[last]", "CAUTIONS[last]",
          "tests/quadrature/adaptive/test_rule.py::test_scores_are_the_least_caution_that_gives_enough_points"),
     ],

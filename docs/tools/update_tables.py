@@ -53,10 +53,12 @@ def put(name, body, page):
 
 
 def excerpt(body):
-    """The columns of :data:`EXCERPT` of the table in ``body``."""
+    """The columns of :data:`EXCERPT` of the table in ``body``, and what it says about the adaptive rule."""
     rows = [line.strip("|").split("|") for line in body.splitlines() if line.startswith("|")]
     columns = [[cell.strip() for cell in rows[0]].index(name) for name in EXCERPT]
-    return "\n".join("|" + "|".join(row[k] for k in columns) + "|" for row in rows)
+    table = "\n".join("|" + "|".join(row[k] for k in columns) + "|" for row in rows)
+    said = next(line for line in body.splitlines() if line.startswith("AdaptiveGauss("))
+    return f"{table}\n\n{said}"
 
 
 if __name__ == "__main__":

@@ -35,3 +35,22 @@ def test_a_calibration_saves_no_points_and_ends_with_the_largest_caution():
     calibration = Calibration.of([table(np.full(999, np.inf))])
     assert (calibration.cautions == CAUTIONS[-1]).all()
     assert len(calibration.confidences) == len(CONFIDENCES)
+
+
+def test_the_smallest_family_limits_what_all_can_vouch_for():
+    small, large = table(np.linspace(0.0, 1.0, 98)), table(np.linspace(0.0, 1.0, 999))
+    for families in ((small, large), (large, small)):
+        assert Calibration.of(families).confidences[-1] == 0.98
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_between_two_tolerances_the_larger_caution_counts(order):
+    # cautions that grow with the tolerance, or fall
+    of_tolerances = np.linspace(0.5, 3.0, len(TOLERANCES))[::order]
+    scores = np.broadcast_to(of_tolerances, (2, 999, len(TOLERANCES)))
+    calibration = Calibration.of([scores])
+    for i, tolerance in enumerate(TOLERANCES):
+        assert calibration.caution(tolerance, 0.99, True) == of_tolerances[i]
+    for i in range(len(TOLERANCES) - 1):
+        between = np.sqrt(TOLERANCES[i] * TOLERANCES[i + 1])
+        assert calibration.caution(between, 0.99, False) == of_tolerances[i : i + 2].max()
