@@ -41,9 +41,9 @@ _LEGEND = (
     "Error: sum of the differences of an element's stiffness entries from exact integration, over its largest entry. "
     "Above tol: elements whose Error is not below the tolerance. Assembly: femnn.assemble_elasticity, its pattern "
     "built anew; scikit-fem's form: femnn.bases and skfem.asm, what any other form costs; both with prediction, "
-    "without compilation, on one thread: medians of three runs in turns, or of fewer that take long. Displacement "
-    "error: largest difference from exact integration on the same mesh, over the largest displacement. Strain-energy "
-    "error: likewise relative; the mean displacement at the load has the same."
+    "without compilation; processor time on one thread, medians of three runs in turns, or of fewer that take long. "
+    "Displacement error: largest difference from exact integration on the same mesh, over the largest displacement. "
+    "Strain-energy error: likewise relative; the mean displacement at the load has the same."
 )
 
 

@@ -76,7 +76,7 @@ class Comparison:
         Of the Error of its elements; those at or above the tolerance.
     seconds
         :func:`femnn.assemble_elasticity` from the mesh on one thread, pattern and prediction included, everything
-        compiled before: the median of three runs, in turns with those of the form.
+        compiled before: processor time, the median of three runs, in turns with those of the form.
     form_seconds
         ``femnn.bases`` and ``skfem.asm`` of scikit-fem's elasticity form on one thread, which is what any other form
         costs, in the same way, but of fewer runs where they take long; None where it was not asked for or has too many
@@ -205,7 +205,10 @@ class Structure:
         return np.concatenate(list(measured))
 
     def _time(self, rule, with_form):
-        """Seconds of both ways of assembly, a list each: from the mesh to the matrix, on one thread, in turns."""
+        """Seconds of both ways of assembly, a list each: from the mesh to the matrix, on one thread, in turns.
+
+        Of the processor: on one thread it is the time that passes, but for what other programs take.
+        """
         work = {"fused": lambda: assemble_elasticity(self.mesh, rule, self.young, self.poisson)}
         if with_form:
             work["form"] = lambda: skfem.asm(linear_elasticity(*self.lame), bases(self.mesh, self.element, rule))
@@ -219,9 +222,9 @@ class Structure:
                 for name, assemble in work.items():
                     if sum(seconds[name]) > _PATIENCE:
                         continue
-                    started = time.perf_counter()
+                    started = time.process_time()
                     assemble()
-                    seconds[name].append(time.perf_counter() - started)
+                    seconds[name].append(time.process_time() - started)
                     # bases refer to their mappings in circles; the next run needs the memory
                     gc.collect()
         finally:
