@@ -206,8 +206,7 @@ _COEFFICIENTS = {
     "femnn/reservoir/medium.py": [
         ("(self.biot_coefficient - self.porosity) * self._grain_compliance()",
          "self.biot_coefficient * self._grain_compliance()", f"{_MEDIUM}::test_undrained_constants_are_gassmanns"),
-        ("diagonal * fluid + pairs * grains", "diagonal * (fluid + grains)",
-         f"{_MEDIUM}::test_both_systems_together_are_the_single_medium"),
+        ("diagonal * fluid + pairs * grains", "diagonal * (fluid + grains)", "tests/reservoir/test_storage.py"),
         ("self.young / (3.0 * (1.0 - 2.0 * self.poisson))", "self.young / (3.0 * (1.0 - self.poisson))",
          f"{_MEDIUM}::test_undrained_constants_are_gassmanns"),
         ("return self.exchange / self.viscosity", "return self.exchange",
