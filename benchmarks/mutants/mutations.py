@@ -220,7 +220,7 @@ _COEFFICIENTS = {
     "femnn/reservoir/fault/points.py": [
         ("return self.shares * (strains[:, 0] - before[:, 0])",
          "return strains[:, 0] - before[:, 0] + 0.0 * self.shares",
-         f"{_FAULT}::test_each_pore_system_keeps_its_mass_at_every_step"),
+         "tests/reservoir/fault/test_shares.py"),
         ("leaked[i] = dt * value * difference", "leaked[i] = 2.0 * dt * value * difference",
          f"{_FAULT}::test_steady_leak_off_is_that_of_resistances_in_a_row"),
     ],
