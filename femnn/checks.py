@@ -185,7 +185,8 @@ def called(name: str, function: Callable, *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except TypeError as error:
-        raise ParameterError(f"{name} cannot be called with {len(arguments)} argument: {error}") from error
+        count = f"{len(arguments)} argument{'s' * (len(arguments) > 1)}"
+        raise ParameterError(f"{name} cannot be called with {count}: {error}") from error
 
 
 def checked(**wanted: str) -> Callable[[_Function], _Function]:

@@ -10,6 +10,9 @@ from typing import Any
 
 import psutil
 
+from femnn.checks import brief
+from femnn.exceptions import ParameterError
+
 
 class Timing:
     """Measures stages that all ranks go through together.
@@ -23,6 +26,8 @@ class Timing:
     """
 
     def __init__(self, comm: Any) -> None:
+        if not all(callable(getattr(comm, name, None)) for name in ("Barrier", "allgather")):
+            raise ParameterError(f"comm={brief(comm)} is no communicator; pass femnn.parallel.world()")
         self.comm = comm
         self.seconds: dict[str, float] = {}
         self.baseline = psutil.Process().memory_info().rss

@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from femnn.checks import checked, positive
+from femnn.checks import checked, integer, positive
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.split import Interface
 
@@ -23,6 +23,9 @@ _TOUCH = 1e-7
 
 # Blocks of the rock below and above a band of blocks.
 _BELOW, _ABOVE = -1, -2
+
+# Blocks and elements beyond this make no cell that fits into a memory.
+_MOST = 10**6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -191,8 +194,7 @@ def block_network(
 
 
 def _count(name, value, least):
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ParameterError(f"{name}={value!r} is not allowed; it must be an integer of at least {least}")
+    integer(name, value, least, None if name == "seed" else _MOST)
 
 
 def _between(name, value, low, high):
