@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import brief, checked, one_of
+from femnn.checks import brief, checked, instance, one_of
 from femnn.exceptions import ParameterError, WeightFileError
 
 T = TypeVar("T")
@@ -201,6 +201,7 @@ class Perceptron:
 
     @checked(tensors="unchecked")
     def __init__(self, architecture: Architecture, tensors: Mapping[str, ArrayLike]) -> None:
+        instance("tensors", tensors, Mapping)
         complete = with_standardisation(architecture, tensors)
         defect = _defect(complete, architecture)
         if defect:

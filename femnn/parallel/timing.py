@@ -10,8 +10,7 @@ from typing import Any
 
 import psutil
 
-from femnn.checks import brief
-from femnn.exceptions import ParameterError
+from femnn.parallel.ranks import communicator
 
 
 class Timing:
@@ -26,9 +25,7 @@ class Timing:
     """
 
     def __init__(self, comm: Any) -> None:
-        if not all(callable(getattr(comm, name, None)) for name in ("Barrier", "allgather")):
-            raise ParameterError(f"comm={brief(comm)} is no communicator; pass femnn.parallel.world()")
-        self.comm = comm
+        self.comm = communicator(comm)
         self.seconds: dict[str, float] = {}
         self.baseline = psutil.Process().memory_info().rss
 

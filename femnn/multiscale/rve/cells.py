@@ -232,7 +232,12 @@ def _band(width, height, count, rows, angle, band, jitter, seed, refine, shift, 
     corners, block = [], []
     for row, (low, high) in enumerate(pairwise(lines)):
         quads = np.stack([low[:-1], low[1:], high[1:], high[:-1]], axis=1)
-        layers = refine * max(1, round((high - low)[:, 1].mean() / half))
+        needed = (high - low)[:, 1].mean() / half
+        if not needed <= _MOST:
+            raise ParameterError(
+                f"a cell {width:g} wide and {height:g} high needs {needed:.3g} layers of elements; make it less slender"
+            )
+        layers = refine * max(1, round(needed))
         numbers = np.arange(2 * count)
         if row in (0, rows + 1):
             numbers = np.full(2 * count, _BELOW if row == 0 else _ABOVE)
