@@ -71,7 +71,7 @@ class Fault:
         If the interface is not of a two-dimensional mesh.
     """
 
-    @checked(stress="any", history="k 3")
+    @checked(stress="any", history="unchecked")
     def __init__(
         self,
         interface: Interface,

@@ -430,7 +430,6 @@ def test_what_is_no_part_of_a_fault_is_refused():
     for arguments, says in (
         ({"interface": np.eye(3), "law": law}, "interface"),
         ({"interface": interface, "law": "springs"}, "law"),
-        ({"interface": interface, "law": law, "history": np.zeros((2, 2))}, "history"),
         ({"interface": interface, "law": law, "quadrature": 3}, "quadrature"),
         ({"interface": interface, "law": law, "quadrature": ([[0.5]], [0.5, 0.5])}, "points of quadrature"),
     ):
