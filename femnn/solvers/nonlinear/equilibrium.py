@@ -202,6 +202,6 @@ def follow(problem, steps, total, callback, progress, counts=bool):
             history.append(step.lightened())
             bar.set_postfix(t=f"{step.t:.4g}", iterations=step.iterations, refresh=False)
             bar.update(int(counts(step)))
-            if callback is not None and callback(step):
+            if callback is not None and called("callback", callback, step):
                 break
     return LoadPath(step.u, step.t, tuple(history), step.heading)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from femnn.checks import checked, number
+from femnn.checks import called, checked, number
 from femnn.exceptions import ConvergenceError, LawError, ParameterError
 from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 
@@ -70,7 +70,7 @@ def march(
             for reached in _interval(step, state, end, smallest):
                 state = reached
                 bar.set_postfix(t=f"{state.t:.4g}", refresh=False)
-                if callback is not None and callback(state):
+                if callback is not None and called("callback", callback, state):
                     return state
             bar.update()
     return state
