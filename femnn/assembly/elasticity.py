@@ -10,6 +10,8 @@ from scipy.sparse import csr_matrix
 from femnn.assembly.coefficients import Coefficient, Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
+from femnn.assembly.formulations.choice import require_formulation, rule_of
+from femnn.assembly.formulations.stiffness import fill_formulated
 from femnn.assembly.fused import fill_matrix
 from femnn.assembly.pattern import Pattern
 from femnn.checks import floats
@@ -26,6 +28,7 @@ def assemble_elasticity(
     *,
     stiffness: Coefficient | None = None,
     hourglass: Any = None,
+    formulation: str = "standard",
     element: skfem.Element | None = None,
     on_folded: str = "raise",
     pattern: Pattern | None = None,
@@ -71,8 +74,16 @@ def assemble_elasticity(
     MemoryError
         If the matrix needs more memory than the machine has available; nothing is allocated then.
     """
-    discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
+    require_formulation(formulation, element)
+    discretisation = Discretisation.of(mesh, rule_of(formulation, rule), element, on_folded, pattern)
     form, coefficients = elastic_coefficients(young, poisson, stiffness, discretisation)
+    if formulation != "standard":
+        if hourglass is not None:
+            raise ParameterError(
+                f"formulation={formulation!r} and hourglass= exclude each other: the correction chases exact "
+                "integration, which locks; pass one of them"
+            )
+        return fill_formulated(formulation, form, discretisation, coefficients, out=out)
     if hourglass is not None:
         if not hasattr(hourglass, "add_to"):
             raise ParameterError(f"hourglass is {hourglass!r}; pass femnn.HourglassCorrection(), or None")
