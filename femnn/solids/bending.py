@@ -4,8 +4,11 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from femnn.assembly.discretisation import Discretisation
-from femnn.assembly.element_matrices import TANGENT
+from femnn.assembly.coefficients import Coefficients
+from femnn.assembly.elasticity import isotropic_stiffness
+from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
 from femnn.assembly.formulations.choice import KINDS, ONE_POINT, require_points
+from femnn.assembly.formulations.learned import learned_twists
 from femnn.assembly.formulations.stiffness import twists_of
 from femnn.assembly.fused import structure
 from femnn.assembly.points import Points
@@ -16,6 +19,10 @@ from femnn.quadrature.rule import CellGroup
 from femnn.solids.bending_kernels import CALL, STRAINS, TAKE, integrate_bending, integrate_stabilised
 from femnn.solids.laws import SIZES, ConstitutiveLaw, PointLaw, require_answers, updated
 from femnn.system.memory import require_memory
+
+
+# How far a stiffness may be from isotropic, relative to its largest entry.
+_ISOTROPIC = 1e-8
 
 
 class BendingElements:
@@ -49,9 +56,22 @@ class BendingElements:
             require_memory(8 * 144 * n, f"the stabilisation of {n:,} elements")
             cells = np.concatenate([group.cells for group in discretisation.groups])
             self._mean_points = Points.of([CellGroup(cells, *tensor_gauss(2, 2, 2))], n)
-            self._twists = twists_of(
-                formulation, TANGENT, discretisation.hexahedra, self._mean_points, _virgin(law), np.zeros(n, dtype=int)
+            self._twists = self._twists_of(formulation)
+
+    def _twists_of(self, formulation):
+        d, stiffness = self.discretisation, _virgin(self.law)
+        if formulation != "learned":
+            rows = np.zeros(len(d.hexahedra), dtype=int)
+            return twists_of(formulation, TANGENT, d.hexahedra, self._mean_points, stiffness, rows)
+        lmbda, mu = stiffness[0, 1], stiffness[0, 21]
+        distance = np.abs(stiffness.reshape(6, 6) - isotropic_stiffness(lmbda, mu)).max()
+        if distance > _ISOTROPIC * np.abs(stiffness).max():
+            raise ParameterError(
+                f"formulation='learned' is trained for isotropic materials, the tangent of {type(self.law).__name__} "
+                f"without strain differs from the nearest by {distance:g}; pass formulation='stabilised'"
             )
+        material = Coefficients(np.array([[lmbda, mu]]), np.zeros(len(d.hexahedra), dtype=int), 0)
+        return learned_twists(formulation, ISOTROPIC, d, material)
 
     def commit(self) -> None:
         """Take the modes of the last evaluation as those to start from."""
@@ -94,9 +114,7 @@ class BendingElements:
         responses = (strains, stress, tangent, LANES, matrix.data if tangent_too else np.empty(0), force, failed)
         if self.one_point:
             mean_points = self._mean_points[:3]
-            integrate_stabilised(
-                task, *common, mean_points, d.points.rows, u, state, trial, self._twists, *responses
-            )  # fmt: skip
+            integrate_stabilised(task, *common, mean_points, d.points.rows, u, state, trial, self._twists, *responses)
         else:
             integrate_bending(
                 self.kind, task, *common, d.points[:3], d.points.rows, u, state, trial, self._modes, modes, *responses

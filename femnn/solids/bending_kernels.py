@@ -26,6 +26,9 @@ CALL, STRAINS, TAKE = 0, 1, 2
 #: Evaluations of an element until its incompatible modes are in equilibrium, and how well, relative to its stresses.
 _MOST, _ENOUGH = 25, 1e-12
 
+# Stresses beside the stiffness that are rounding in units of _ENOUGH.
+_ROUNDING = 1e-2
+
 # What is enough of that where rounding, or a law that iterates, allows no more.
 _STAGNANT = 1e-8
 
@@ -391,7 +394,8 @@ def integrate_bending(
                     for q in range(n):
                         add_stress(modes, q, volumes[q], stress, q, mode_force[:, 0])
                         add_tangent(modes, q, volumes[q], tangent, q, mode_spread, mode_matrix)
-                        work += volumes[q] * np.abs(stress[q]).max() * np.abs(modes[q]).max()
+                        largest = np.abs(stress[q]).max() + _ROUNDING * np.abs(tangent[q]).max()
+                        work += volumes[q] * largest * np.abs(modes[q]).max()
                     error = np.abs(mode_force).max()
                     if not error > _ENOUGH * work or (error >= 0.5 * before and error <= _STAGNANT * work):
                         solved = True

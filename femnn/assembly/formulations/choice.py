@@ -38,7 +38,12 @@ _DEVIATORIC[:3, :3] -= 1.0 / 3.0
 
 
 def require_formulation(formulation: Any, element: skfem.Element | None) -> str:
-    """The formulation; ParameterError unless it is one of :data:`FORMULATIONS` and the element allows it."""
+    """Name of the formulation; ParameterError unless it is one of :data:`FORMULATIONS` and the element allows it.
+
+    An object with a method ``twists`` is the network of a learned one.
+    """
+    if callable(getattr(formulation, "twists", None)):
+        formulation = "learned"
     one_of("formulation", formulation, FORMULATIONS)
     if formulation != "standard" and degree(scalar_element(element)) > 1:
         raise ParameterError(
