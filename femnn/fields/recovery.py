@@ -2,12 +2,16 @@
 
 Patches after O. C. Zienkiewicz, J. Z. Zhu, IJNME 33 (1992) 1331-1364: around each vertex a polynomial is fitted to the
 values where they are most accurate, the centres of trilinear elements and the 2×2×2 Gauss points of triquadratic ones.
-Vertices with too few elements around them, those of the boundary, take the polynomials of their neighbours.
+Vertices of the boundary, which have few elements around them, take samples from further away and polynomials of one
+degree more, because they extrapolate; where that does not suffice, the polynomials of their neighbours.
 """
+
+from itertools import product
 
 import numpy as np
 import skfem
 from numpy.typing import ArrayLike
+from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import cg
 
 from femnn.assembly.coefficients import Coefficients
@@ -34,6 +38,12 @@ _QUADRATIC = 20
 
 # Singular values of a patch below this, relative to the largest, are none: all samples lie in a plane.
 _RANK = 1e-8
+
+# Elements around a vertex that is not on the boundary, at least; rings of elements that one of the boundary asks.
+_INNER, _RINGS = 6, 4
+
+# Vertices whose polynomials are sought at a time.
+_CHUNK = 2000
 
 
 @checked(rule="unchecked", values="unchecked")
@@ -144,47 +154,67 @@ def _samples(discretisation, element, arrays):
     return places, values
 
 
-def _linear_terms(x):
-    return np.concatenate([np.ones((*x.shape[:-1], 1)), x], axis=-1)
+def _terms(x, degree):
+    """Monomials of total degree up to ``degree`` at ``x`` (..., 3), (..., terms)."""
+    powers = [p for p in product(range(degree + 1), repeat=3) if sum(p) <= degree]
+    return np.stack([np.prod(x ** np.array(p), axis=-1) for p in sorted(powers, key=sum)], axis=-1)
 
 
 def _trilinear_terms(x):
-    a, b, c = np.moveaxis(x, -1, 0)
-    return np.concatenate([_linear_terms(x), np.stack([a * b, b * c, c * a, a * b * c], axis=-1)], axis=-1)
+    return np.moveaxis(shape_functions(np.moveaxis(x + 0.5, -1, 0)), 0, -1)
 
 
 def _quadratic_terms(x):
-    a, b, c = np.moveaxis(x, -1, 0)
-    return np.concatenate([_linear_terms(x), np.stack([a * a, b * b, c * c, a * b, b * c, c * a], axis=-1)], axis=-1)
+    return _terms(x, 2)
 
 
 def _patched(mesh, element, discretisation, arrays):
     vertices = np.asarray(mesh.t).T
     chosen = discretisation.points.counts > 0
-    terms = _linear_terms if degree(element) == 1 else _quadratic_terms
     places, values = _samples(discretisation, element, arrays)
     places, values, cells = places[chosen], values[chosen], vertices[chosen]
-    n, k = mesh.p.shape[1], values.shape[2]
+    n, own = mesh.p.shape[1], degree(element)
     sizes = np.zeros(n)
     np.maximum.at(sizes, cells, np.ptp(mesh.p.T[cells], axis=1).max(axis=1)[:, None])
     sizes[sizes == 0.0] = 1.0
-    width = terms(np.zeros((1, 3))).shape[1]
-    normal, right, count = np.zeros((n, width, width)), np.zeros((n, width, k)), np.zeros(n)
-    for a in range(8):
-        v = cells[:, a]
-        basis = terms((places - mesh.p.T[v][:, None]) / sizes[v, None, None])
-        np.add.at(normal, v, np.einsum("esi,esj->eij", basis, basis))
-        np.add.at(right, v, np.einsum("esi,esk->eik", basis, values))
-        np.add.at(count, v, values.shape[1])
-    enough = count >= _SAMPLES * width
-    spectrum = np.linalg.eigvalsh(normal)
-    enough &= spectrum[:, 0] > _RANK * spectrum[:, -1]
-    fits = np.zeros((n, width, k))
-    fits[enough] = np.linalg.solve(normal[enough], right[enough])
-    return _blended(mesh, element, discretisation, cells, sizes, terms, fits, enough, values)
+    touching = coo_matrix(
+        (np.ones(cells.size, dtype=np.int32), (cells.ravel(), np.repeat(np.arange(len(cells)), 8))), (n, len(cells))
+    ).tocsr()
+    fits = np.zeros((n, _terms(np.zeros(3), own + 1).shape[-1], values.shape[2]))
+    inner = np.diff(touching.indptr) >= _INNER
+    fitted = _fit(np.flatnonzero(inner), touching, own, mesh.p.T, sizes, places, values, fits)
+    # vertices of the boundary reach further, with polynomials of one degree more: they extrapolate
+    around, neighbours = touching, (touching.T @ touching).astype(bool).astype(np.int32)
+    for _ in range(_RINGS):
+        left = np.flatnonzero(~fitted & (np.diff(touching.indptr) > 0))
+        fitted |= _fit(left, around, own + 1, mesh.p.T, sizes, places, values, fits)
+        around = ((around @ neighbours) > 0).astype(np.int32)
+    return _blended(mesh, element, discretisation, cells, sizes, own + 1, fits, fitted, values)
 
 
-def _blended(mesh, element, discretisation, cells, sizes, terms, fits, enough, values):
+def _fit(chosen, around, order, x, sizes, places, values, fits):
+    """Fit polynomials to the samples of the elements ``around`` the ``chosen`` vertices; which vertices have one."""
+    width, k = _terms(np.zeros(3), order).shape[-1], values.shape[2]
+    found = np.zeros(len(x), dtype=bool)
+    for start in range(0, len(chosen), _CHUNK):
+        vertices = chosen[start : start + _CHUNK]
+        rows = around[vertices].tocoo()
+        basis = _terms((places[rows.col] - x[vertices[rows.row]][:, None]) / sizes[vertices[rows.row], None, None], order)
+        normal, right = np.zeros((len(vertices), width, width)), np.zeros((len(vertices), width, k))
+        np.add.at(normal, rows.row, np.einsum("esi,esj->eij", basis, basis))
+        np.add.at(right, rows.row, np.einsum("esi,esk->eik", basis, values[rows.col]))
+        count = np.bincount(rows.row, minlength=len(vertices)) * values.shape[1]
+        scale = np.sqrt(np.maximum(np.einsum("eii->ei", normal), np.finfo(float).tiny))
+        scaled = normal / scale[:, :, None] / scale[:, None, :]
+        spectrum = np.linalg.eigvalsh(scaled)
+        good = (count >= _SAMPLES * width) & (spectrum[:, 0] > _RANK * spectrum[:, -1])
+        solved = np.linalg.solve(scaled[good], right[good] / scale[good][:, :, None]) / scale[good][:, :, None]
+        fits[vertices[good], :width] = solved
+        found[vertices[good]] = True
+    return found
+
+
+def _blended(mesh, element, discretisation, cells, sizes, order, fits, enough, values):
     """Σ N_v P_v at the nodes, with the polynomial P_v of vertex v, or the mean of its neighbours' where it has none."""
     nodes = discretisation.pattern.cells[discretisation.points.counts > 0]
     local = VERTICES.T if degree(element) == 1 else QUADRATIC_NODES.T
@@ -197,7 +227,7 @@ def _blended(mesh, element, discretisation, cells, sizes, terms, fits, enough, v
     own = np.zeros((len(cells), 8, local.shape[1], k))
     for a in range(8):
         v = cells[:, a]
-        own[:, a] = terms((positions - x[v][:, None]) / sizes[v, None, None]) @ fits[v]
+        own[:, a] = _terms((positions - x[v][:, None]) / sizes[v, None, None], order) @ fits[v]
     fitted = enough[cells]
     number = fitted.sum(axis=1)
     inside = np.einsum("ea,eaqk->eqk", fitted.astype(float), own) / np.maximum(number, 1)[:, None, None]
