@@ -152,7 +152,11 @@ def _report(figures):
         "Guarantees on distorted cells:",
         markdown(
             figures["checks"],
-            {"formulation": ("formulation", "{}"), "patch": ("patch test", "{:.0e}"), "zero modes": ("zero modes", "{}")},
+            {
+                "formulation": ("formulation", "{}"),
+                "patch": ("patch test", "{:.0e}"),
+                "zero modes": ("zero modes", "{}"),
+            },
         ),
         "CPU time of a pass of assembly:",
         table(figures["costs"], "{:.2f}"),

@@ -8,8 +8,8 @@
 >>> float(von_mises(nodal).max().round(-3))
 161538000.0
 
-Stresses are in Voigt order xx, yy, zz, yz, xz, xy, fields at points a list with an array (m, nqp, ...) for each group of
-the rule, as all of femnn gives them.
+Stresses are in Voigt order xx, yy, zz, yz, xz, xy; fields at points are a list with an array (m, nqp, ...) for each
+group of the rule, as all of femnn gives them.
 """
 
 from femnn.fields.estimate import error_estimate, strain_energy

@@ -9,7 +9,7 @@ import numpy as np
 import skfem
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked, floats, number, vector
+from femnn.checks import checked, floats, number
 from femnn.exceptions import ParameterError
 from femnn.fields.invariants import von_mises
 from femnn.geometry.hexahedron import TO_VTK
@@ -62,31 +62,8 @@ def save_fields(
     """
     path = Path(path)
     require_hexahedra(mesh)
-    n, m = mesh.p.shape[1], mesh.nelements
-    points, cells = {}, {}
-    if displacement is not None:
-        u = floats("the displacement", displacement)
-        if u.ndim != 1 or len(u) < 3 * n or len(u) % 3:
-            raise ParameterError(f"the displacement has shape {u.shape}; pass ({3 * n},), or the longer one of ElementHex2")
-        points["displacement"] = u.reshape(-1, 3)[:n]
-    for name, values in (nodal or {}).items():
-        array = floats(f"the field {name}", values, finite=False)
-        if array.ndim not in (1, 2) or len(array) < n:
-            raise ParameterError(f"the field {name} has shape {array.shape}; pass a row for each of {n} vertices")
-        points[name] = array[:n]
-        if array.shape[1:] == (6,):
-            points[f"{name} von Mises"] = von_mises(array[:n])
-    for name, values in (elements or {}).items():
-        if isinstance(values, list) and len(values) == 1 and np.ndim(values[0]) >= 2:
-            values = np.mean(values[0], axis=1)
-        array = floats(f"the field {name}", values, finite=False)
-        if array.ndim not in (1, 2) or len(array) != m:
-            raise ParameterError(f"the field {name} has shape {array.shape}; pass a row for each of {m} elements")
-        cells[name] = [array]
-    for name, members in (mesh.subdomains or {}).items():
-        inside = np.zeros(m, dtype=np.int8)
-        inside[members] = 1
-        cells.setdefault(name, [inside])
+    points = _at_vertices(mesh, displacement, nodal or {})
+    cells = _in_elements(mesh, elements or {})
     whole = meshio.Mesh(mesh.p.T, [("hexahedron", mesh.t.T[:, TO_VTK])], point_data=points, cell_data=cells)
     if path.suffix in (".pvd", ".xdmf"):
         if t is None:
@@ -100,3 +77,38 @@ def save_fields(
         raise ParameterError(f"{path} has a suffix that meshio does not know; write a .vtu file")
     with atomic_write(path) as temporary:
         whole.write(temporary)
+
+
+def _at_vertices(mesh, displacement, nodal):
+    n, points = mesh.p.shape[1], {}
+    if displacement is not None:
+        u = floats("the displacement", displacement)
+        if u.ndim != 1 or len(u) < 3 * n or len(u) % 3:
+            raise ParameterError(
+                f"the displacement has shape {u.shape}; pass ({3 * n},), or the longer one of ElementHex2"
+            )
+        points["displacement"] = u.reshape(-1, 3)[:n]
+    for name, values in nodal.items():
+        array = floats(f"the field {name}", values, finite=False)
+        if array.ndim not in (1, 2) or len(array) < n:
+            raise ParameterError(f"the field {name} has shape {array.shape}; pass a row for each of {n} vertices")
+        points[name] = array[:n]
+        if array.shape[1:] == (6,):
+            points[f"{name} von Mises"] = von_mises(array[:n])
+    return points
+
+
+def _in_elements(mesh, elements):
+    m, cells = mesh.nelements, {}
+    for name, values in elements.items():
+        if isinstance(values, list) and len(values) == 1 and np.ndim(values[0]) >= 2:
+            values = np.mean(values[0], axis=1)
+        array = floats(f"the field {name}", values, finite=False)
+        if array.ndim not in (1, 2) or len(array) != m:
+            raise ParameterError(f"the field {name} has shape {array.shape}; pass a row for each of {m} elements")
+        cells[name] = [array]
+    for name, members in (mesh.subdomains or {}).items():
+        inside = np.zeros(m, dtype=np.int8)
+        inside[members] = 1
+        cells.setdefault(name, [inside])
+    return cells

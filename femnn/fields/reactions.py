@@ -6,7 +6,7 @@ import numpy as np
 import skfem
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked, integer, vector
+from femnn.checks import checked, indices, integer, vector
 from femnn.exceptions import ParameterError
 from femnn.solvers.nonlinear.load_path import Step
 
@@ -55,8 +55,6 @@ def boundary_vertices(mesh: skfem.Mesh, boundary: Any) -> np.ndarray:
                 f"the mesh has no boundary {boundary!r}; there are: {known}. mesh.with_boundaries(...) names more"
             )
         return np.unique(mesh.facets[:, np.asarray(names[boundary])])
-    from femnn.checks import indices
-
     return np.unique(indices("boundary", boundary, mesh.p.shape[1]))
 
 

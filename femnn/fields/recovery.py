@@ -10,7 +10,6 @@ from itertools import product
 
 import numpy as np
 import skfem
-from numpy.typing import ArrayLike
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import cg
 
@@ -111,7 +110,9 @@ def _projected(mesh, element, discretisation, arrays):
         whole = np.zeros((len(discretisation.hexahedra), arrays[0].shape[2]))
         for group, part in zip(discretisation.groups, arrays, strict=True):
             whole[group.cells] = part.mean(axis=1)
-        discretisation = Discretisation.of(mesh, GaussLegendre(degree(element) + 1), element, "skip", discretisation.pattern)
+        discretisation = Discretisation.of(
+            mesh, GaussLegendre(degree(element) + 1), element, "skip", discretisation.pattern
+        )
         arrays = [np.repeat(whole[g.cells][:, None], g.W.shape[-1], axis=1) for g in discretisation.groups]
     one = Coefficients(np.ones((1, 1)), np.zeros(len(discretisation.hexahedra), dtype=np.int64), 0)
     pattern, points = discretisation.pattern, discretisation.points
@@ -199,7 +200,9 @@ def _fit(chosen, around, order, x, sizes, places, values, fits):
     for start in range(0, len(chosen), _CHUNK):
         vertices = chosen[start : start + _CHUNK]
         rows = around[vertices].tocoo()
-        basis = _terms((places[rows.col] - x[vertices[rows.row]][:, None]) / sizes[vertices[rows.row], None, None], order)
+        basis = _terms(
+            (places[rows.col] - x[vertices[rows.row]][:, None]) / sizes[vertices[rows.row], None, None], order
+        )
         normal, right = np.zeros((len(vertices), width, width)), np.zeros((len(vertices), width, k))
         np.add.at(normal, rows.row, np.einsum("esi,esj->eij", basis, basis))
         np.add.at(right, rows.row, np.einsum("esi,esk->eik", basis, values[rows.col]))

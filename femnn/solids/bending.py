@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.coefficients import Coefficients
+from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.elasticity import isotropic_stiffness
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
 from femnn.assembly.formulations.choice import KINDS, ONE_POINT, require_points
@@ -19,7 +19,6 @@ from femnn.quadrature.rule import CellGroup
 from femnn.solids.bending_kernels import CALL, STRAINS, TAKE, integrate_bending, integrate_stabilised
 from femnn.solids.laws import SIZES, ConstitutiveLaw, PointLaw, require_answers, updated
 from femnn.system.memory import require_memory
-
 
 # How far a stiffness may be from isotropic, relative to its largest entry.
 _ISOTROPIC = 1e-8

@@ -146,8 +146,8 @@ def learned_twists(formulation: Any, form: int, discretisation: Discretisation, 
     """
     if form != ISOTROPIC or material.step:
         raise ParameterError(
-            "formulation='learned' is trained for isotropic materials that are constant in each element; pass young and "
-            "poisson, a number or one per element, or formulation='incompatible'"
+            "formulation='learned' is trained for isotropic materials that are constant in each element; pass young "
+            "and poisson, a number or one per element, or formulation='incompatible'"
         )
     network = shipped() if isinstance(formulation, str) else formulation
     x, integrated = discretisation.hexahedra, discretisation.points.counts > 0

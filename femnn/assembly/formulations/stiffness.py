@@ -151,14 +151,21 @@ def _fill(kind, form, hexahedra, pattern, blocks, points, four, numbers, number_
         for block in prange(colours[colour], colours[colour + 1]):
             buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3))
             lane_work, work, vertices = lane_workspace(8), twist_workspace(), np.arange(8)
-            means, turned, rows, matrix = aligned(24), aligned(32), aligned(168).reshape((7, 24)), aligned(576).reshape((24, 24))
+            means, turned, rows, matrix = (
+                aligned(24),
+                aligned(32),
+                aligned(168).reshape((7, 24)),
+                aligned(576).reshape((24, 24)),
+            )
             vectors, twists = work[0][4], work[2][4]
             for i in range(elements[block], elements[block + 1]):
                 e = order[i]
                 if points[2][e] == 0:
                     continue
                 row = number_rows[e]
-                volume = fill_twists(kind, form, hexahedra, e, points, lanes, lane_work, vertices, four, row, work, means)
+                volume = fill_twists(
+                    kind, form, hexahedra, e, points, lanes, lane_work, vertices, four, row, work, means
+                )
                 if kind == GIVEN:
                     for r in range(12):
                         for c in range(12):

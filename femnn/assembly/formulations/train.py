@@ -9,7 +9,7 @@ import torch
 
 from femnn.assembly.elasticity import isotropic_stiffness
 from femnn.assembly.formulations.learned import INPUTS, KEPT, KIND, OUTPUTS, Frames, LearnedTwists
-from femnn.assembly.formulations.patches import NODES, STATES, Patches, bending_errors, distorted_patches, exact_states
+from femnn.assembly.formulations.patches import NODES, Patches, bending_errors, distorted_patches, exact_states
 from femnn.geometry.coordinates import TWISTS, relative_warp
 from femnn.geometry.hexahedron import SIGNS, jacobian, shape_gradients
 from femnn.integration.gauss import tensor_gauss

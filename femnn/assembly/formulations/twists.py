@@ -101,7 +101,11 @@ def _twists_of_moments(count, form, moments, means, volume, numbers, row, block,
             if form == ISOTROPIC:
                 lmbda, mu = numbers[place, 0], numbers[place, 1]
                 trace, both = mu * (xx + yy + zz), lmbda + mu
-                full[r, c], full[r, c + 1], full[r, c + 2] = both * xx + trace, lmbda * xy + mu * yx, lmbda * xz + mu * zx
+                full[r, c], full[r, c + 1], full[r, c + 2] = (
+                    both * xx + trace,
+                    lmbda * xy + mu * yx,
+                    lmbda * xz + mu * zx,
+                )
                 full[r + 1, c], full[r + 1, c + 1] = lmbda * yx + mu * xy, both * yy + trace
                 full[r + 1, c + 2], full[r + 2, c] = lmbda * yz + mu * zy, lmbda * zx + mu * xz
                 full[r + 2, c + 1], full[r + 2, c + 2] = lmbda * zy + mu * yz, both * zz + trace
@@ -117,7 +121,7 @@ def _twists_of_moments(count, form, moments, means, volume, numbers, row, block,
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _condense(full, size, kept):
-    """Eliminate the last rows of a positive definite matrix, given by its upper triangle, down to the first ``kept``."""
+    """Eliminate the rows from ``kept`` on of a positive definite matrix that its upper triangle gives."""
     for p in range(size - 1, kept - 1, -1):
         pivot = 1.0 / full[p, p]
         for r in range(p):
@@ -127,57 +131,67 @@ def _condense(full, size, kept):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _fill_acoustic(form, inverse, scale, numbers, row, block, result, acoustic):
+    """Write Q_km = C : (∇ξ_k ⊗ ∇ξ_m) of all pairs of axes to ``acoustic`` (3, 3, 3, 3), times ``scale``."""
+    for k in range(3):
+        for m in range(k, 3):
+            for r in range(9):
+                block[r // 3, r % 3] = scale * inverse[k, r // 3] * inverse[m, r % 3]
+            material_block(form, block, numbers, row, result)
+            for r in range(9):
+                i, j = r // 3, r % 3
+                acoustic[k, m, i, j] = acoustic[m, k, j, i] = result[i, j]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _relaxed(acoustic, k, m, n, work, block):
+    """Write Q_mn - Q_mk Q_kk⁻¹ Q_kn to ``block``: axes m and n while no traction is left on the layers of axis k."""
+    for r in range(9):
+        block[r // 3, r % 3] = acoustic[k, k, r // 3, r % 3]
+    invert(block, work)
+    for i in range(3):
+        for j in range(3):
+            total = acoustic[m, n, i, j]
+            for p in range(3):
+                for q in range(3):
+                    total -= acoustic[m, k, i, p] * work[p, q] * acoustic[k, n, q, j]
+            block[i, j] = total
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _add_block(block, first, second, full):
+    """Add a block to the rows from ``first`` and columns from ``second`` on, in the upper triangle."""
+    for r in range(9):
+        i, j = r // 3, r % 3
+        if first <= second:
+            full[first + i, second + j] += block[i, j]
+        else:
+            full[second + j, first + i] += block[i, j]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _physical(form, inverse, volume, numbers, row, block, result, acoustic, work, full):
     """S of one point with physical stabilisation: each layer ξ_k = constant is in plane stress.
 
     With the Jacobian of the centre the strains of the twists are polynomials in ξ whose parts are orthogonal: what is
     linear in ξ_k holds the two twists of ξ_k and the mode ξ_k²/2, which makes the traction on the layer vanish.
     """
-    scale, materials = volume / 3.0, numbers.shape[0] // 4
-    for k in range(3):
-        for m in range(k, 3):
-            for i in range(3):
-                for j in range(3):
-                    block[i, j] = scale * inverse[k, i] * inverse[m, j]
-            material_block(form, block, numbers, row, result)
-            for i in range(3):
-                for j in range(3):
-                    acoustic[k, m, i, j] = acoustic[m, k, j, i] = result[i, j]
+    _fill_acoustic(form, inverse, volume / 3.0, numbers, row, block, result, acoustic)
     full[:] = 0.0
     for k in range(3):
         m, n = (k + 1) % 3, (k + 2) % 3
-        for i in range(3):
-            for j in range(3):
-                block[i, j] = acoustic[k, k, i, j]
-        invert(block, work)
         first, second = 3 * _TWIST_OF[k, m], 3 * _TWIST_OF[k, n]
-        for i in range(3):
-            for j in range(3):
-                # Q_kk⁻¹ Q_km and Q_kk⁻¹ Q_kn
-                block[i, j] = result[i, j] = 0.0
-                for p in range(3):
-                    block[i, j] += work[i, p] * acoustic[k, m, p, j]
-                    result[i, j] += work[i, p] * acoustic[k, n, p, j]
-        for i in range(3):
-            for j in range(3):
-                mm, mn, nn = acoustic[m, m, i, j], acoustic[m, n, i, j], acoustic[n, n, i, j]
-                for p in range(3):
-                    mm -= acoustic[m, k, i, p] * block[p, j]
-                    mn -= acoustic[m, k, i, p] * result[p, j]
-                    nn -= acoustic[n, k, i, p] * result[p, j]
-                full[first + i, first + j] += mm
-                full[second + i, second + j] += nn
-                if first < second:
-                    full[first + i, second + j] += mn
-                else:
-                    full[second + j, first + i] += mn
-        for i in range(3):
-            for j in range(3):
-                block[i, j] = scale / 3.0 * inverse[k, i] * inverse[k, j]
-        material_block(form, block, numbers, row + 3 * materials, result)
-        for i in range(3):
-            for j in range(3):
-                full[9 + i, 9 + j] += result[i, j]
+        _relaxed(acoustic, k, m, m, work, block)
+        _add_block(block, first, first, full)
+        _relaxed(acoustic, k, n, n, work, block)
+        _add_block(block, second, second, full)
+        _relaxed(acoustic, k, m, n, work, block)
+        _add_block(block, first, second, full)
+        for r in range(9):
+            block[r // 3, r % 3] = volume / 9.0 * inverse[k, r // 3] * inverse[k, r % 3]
+        # the dilatation that goes with ξηζ would lock
+        material_block(form, block, numbers, row + 3 * (numbers.shape[0] // 4), result)
+        _add_block(result, 9, 9, full)
 
 
 @njit(cache=True)
@@ -201,7 +215,8 @@ def fill_twists(kind, form, hexahedra, e, points, lanes, lane_work, order, numbe
     """Write the mean gradients of element ``e``, (24,) component-major, to ``means``; return its volume.
 
     ``work`` of :func:`twist_workspace` then holds γ (8, 4) in ``work[0][4]`` and the upper triangle of S in the first
-    twelve rows of ``work[2][4]``, the latter unless ``kind`` is GIVEN. ``points`` are batches, first and count; ``order`` is 0 to 7.
+    twelve rows of ``work[2][4]``, the latter unless ``kind`` is GIVEN. ``points`` are batches, first and count;
+    ``order`` is 0 to 7.
     """
     batches, first, count = points
     point, inverses, columns, gradients = lane_work
@@ -212,7 +227,7 @@ def fill_twists(kind, form, hexahedra, e, points, lanes, lane_work, order, numbe
     twist_vectors(warp, vectors)
     means[:] = 0.0
     volume = 0.0
-    integrated = kind == MEAN_DILATATION or kind == INCOMPATIBLE
+    integrated = kind in (MEAN_DILATATION, INCOMPATIBLE)
     kept = _MODES if kind == INCOMPATIBLE else 4
     if integrated:
         moments[:] = 0.0

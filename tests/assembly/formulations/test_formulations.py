@@ -115,7 +115,9 @@ def test_matrices_are_symmetric_to_the_bit_of_rounding_and_the_same_on_any_numbe
     mesh = distorted_cube(4, 0.3, seed=1)
     matrix = stiffness(mesh, formulation)
     assert abs(matrix - matrix.T).max() < 1e-14 * abs(matrix).max()
-    again = stiffness(mesh, formulation, out=stiffness(mesh, formulation, pattern=(p := femnn.Pattern.of(mesh))), pattern=p)
+    again = stiffness(
+        mesh, formulation, out=stiffness(mesh, formulation, pattern=(p := femnn.Pattern.of(mesh))), pattern=p
+    )
     np.testing.assert_array_equal(again.data, matrix.data)
 
 
@@ -149,22 +151,19 @@ def test_stiffness_is_proportional_to_the_size_and_does_not_feel_the_place(formu
 
 @by_formulation
 def test_solutions_converge_with_the_order_of_linear_elements(formulation):
-    errors = []
+    errors, (lmbda, mu) = [], lame_parameters(1.0, 0.3)
+
+    def field(x):
+        s = np.sin(np.pi * x)
+        return np.stack([s[0] * s[1] * s[2], 0 * x[0], 0 * x[0]])
+
+    def body_force(x):
+        s, c = np.sin(np.pi * x), np.cos(np.pi * x)
+        u, both = s[0] * s[1] * s[2], lmbda + mu
+        return np.pi**2 * np.stack([3 * mu * u + both * u, -both * c[0] * c[1] * s[2], -both * c[0] * s[1] * c[2]])
+
     for n in (4, 8):
         mesh = distorted_cube(n, 0.2, seed=2)
-        lmbda, mu = lame_parameters(1.0, 0.3)
-
-        def field(x):
-            s = np.sin(np.pi * x)
-            return np.stack([s[0] * s[1] * s[2], 0 * x[0], 0 * x[0]])
-
-        def body_force(x):
-            s, c = np.sin(np.pi * x), np.cos(np.pi * x)
-            u, both = s[0] * s[1] * s[2], lmbda + mu
-            return np.pi**2 * np.stack(
-                [3 * mu * u + both * u, -both * c[0] * c[1] * s[2], -both * c[0] * s[1] * c[2]]
-            )  # fmt: skip
-
         load = femnn.assemble_body_force(mesh, femnn.GaussLegendre(3), body_force)
         surface = mesh.boundary_nodes()
         fixed = (3 * surface[:, None] + np.arange(3)).ravel()
