@@ -11,7 +11,7 @@ from femnn.exceptions import ParameterError
 from femnn.solvers.nonlinear.load_path import Step
 
 
-@checked(internal="unchecked", load="unchecked")
+@checked(boundary="unchecked", internal="unchecked", load="unchecked")
 def reactions(mesh: skfem.Mesh, boundary: str | ArrayLike, internal: ArrayLike, load: ArrayLike = 0.0) -> np.ndarray:
     """Resultant force (3,) (N) that the surroundings exert on the vertices of a boundary, beside the load.
 

@@ -22,7 +22,7 @@ from femnn.networks.training import train_perceptron
 from femnn.networks.weights import save_networks
 
 _VALIDATION = 1 / 10
-_FEWEST_PATCHES = 20
+_FEWEST_PATCHES = 5
 
 #: Patches of the test: 2,000 cells.
 TEST_PATCHES = 250
