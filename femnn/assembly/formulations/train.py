@@ -98,7 +98,7 @@ def train_element(folder, recipe=ELEMENT_RECIPE, options=ELEMENT_OPTIONS, progre
 
 def element_test(learned: LearnedTwists, patches: Patches) -> dict[str, float]:
     """Bending errors of ``learned`` and of the other formulations: mean and median over the states of all patches."""
-    figures = {}
+    figures: dict[str, float] = {}
     for name in ("standard", "mean-dilatation", "incompatible", "stabilised"):
         errors = bending_errors(patches, name)
         figures |= {f"mean_{name}": float(errors.mean()), f"median_{name}": float(np.median(errors))}
