@@ -34,7 +34,7 @@ def wild(tmp_path_factory):
     tensors = {name: random.normal(size=shape) for name, shape in shapes.items()} | scales
     network = Perceptron.from_tensors(tensors, architecture)
     tensors = TrainedRange(np.full(INPUTS, -1e3), np.full(INPUTS, 1e3)).tensors()
-    card = {"kind": KIND, "what": "test", "trained_range": "all", "training": {"seed": 0}, "test": {}}
+    card = {"kind": KIND, "what": "test", "trained_range": "all", "data": {}, "training": {"seed": 0}, "test": {}}
     folder = tmp_path_factory.mktemp("wild")
     return LearnedTwists(save_networks(folder / "wild", {"deformation": network}, card, tensors))
 
