@@ -64,7 +64,7 @@ def save_fields(
     require_hexahedra(mesh)
     points = _at_vertices(mesh, displacement, nodal or {})
     cells = _in_elements(mesh, elements or {})
-    whole = meshio.Mesh(mesh.p.T, [("hexahedron", mesh.t.T[:, TO_VTK])], point_data=points, cell_data=cells)
+    whole = meshio.Mesh(mesh.p.T, [("hexahedron", _vtk_cells(mesh))], point_data=points, cell_data=cells)
     if path.suffix in (".pvd", ".xdmf"):
         if t is None:
             raise ParameterError(f"{path} is a series; pass t, the time or load factor of this state")
@@ -77,6 +77,14 @@ def save_fields(
         raise ParameterError(f"{path} has a suffix that meshio does not know; write a .vtu file")
     with atomic_write(path) as temporary:
         whole.write(temporary)
+
+
+def _vtk_cells(mesh):
+    """Vertices of the cells in the order of VTK, whose bottom comes before its top, seen along a right-handed axis."""
+    cells = mesh.t.T[:, TO_VTK]
+    first, second, _, fourth, fifth = (mesh.p[:, cells[:, a]].T for a in range(5))
+    volumes = np.einsum("ei,ei->e", np.cross(second - first, fourth - first), fifth - first)
+    return np.where(volumes[:, None] < 0.0, np.roll(cells, 4, axis=1), cells)
 
 
 def _at_vertices(mesh, displacement, nodal):

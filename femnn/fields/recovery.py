@@ -166,7 +166,8 @@ def _trilinear_terms(x):
 
 
 def _quadratic_terms(x):
-    return _terms(x, 2)
+    # with the term ξηζ of the map: what is linear in space stays so
+    return np.concatenate([_terms(x, 2), np.prod(x, axis=-1, keepdims=True)], axis=-1)
 
 
 def _patched(mesh, element, discretisation, arrays):
