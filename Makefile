@@ -66,6 +66,7 @@ weights: $(STAMP)
 	$(BIN)/femnn train weights --out runs
 	$(BIN)/femnn train patch-weights --out runs
 	$(BIN)/femnn train hourglass --out runs
+	$(BIN)/femnn train element --out runs
 	$(BIN)/femnn train moved --out runs
 	$(BIN)/femnn train moved --patch --out runs
 	$(BIN)/femnn train cohesive --out runs

@@ -183,6 +183,15 @@ def require_finite(values, name, cells):
         )
 
 
+def require_answers(failed):
+    """Raise LawError, which names an element, if the compiled law ``failed`` (n,) in some."""
+    if failed.any():
+        raise LawError(
+            f"the law has no finite stress, tangent or state in {failed.sum()} of {len(failed)} elements, the "
+            f"first of them {np.flatnonzero(failed)[0]}; take smaller steps or check the law"
+        )
+
+
 def _listed(shapes):
     return ", ".join(map(str, shapes)) or "none"
 

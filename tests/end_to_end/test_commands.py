@@ -22,6 +22,7 @@ from click.testing import CliRunner
 from matplotlib import image
 
 import femnn
+from femnn.assembly.formulations.learned import LearnedTwists
 from femnn.cli import main
 from femnn.geometry import distorted_cube, scaled_jacobian
 from femnn.io import locations, weight_files
@@ -450,6 +451,7 @@ class TestTrain:
         [
             ("patch-weights", "patch-weights", lambda path: femnn.CorrectedGauss(3, patch=True, weights=path)),
             ("hourglass", "hourglass-correction", lambda path: femnn.HourglassCorrection(weights=path)),
+            ("element", "element-twists", LearnedTwists),
         ],
     )
     def test_corrections_that_keep_the_patch_test(self, tmp_path, name, file, make):
@@ -499,7 +501,8 @@ class TestTrain:
         assert options[0] in result.stderr
 
     @pytest.mark.parametrize(
-        "options", [["points"], ["points", "--tolerance", "1e-3"], ["weights"], ["patch-weights"], ["hourglass"]]
+        "options",
+        [["points"], ["points", "--tolerance", "1e-3"], ["weights"], ["patch-weights"], ["hourglass"], ["element"]],
     )
     def test_too_few_elements(self, tmp_path, options):
         said = assert_one_line(run("train", *options, "--elements", 5, "--epochs", 1, "--out", tmp_path))
