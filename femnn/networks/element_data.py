@@ -17,6 +17,8 @@ import safetensors.numpy
 
 from femnn.checks import brief, checked, floats, integer, number
 from femnn.exceptions import DatasetError, ParameterError
+from femnn.geometry.meshers import FAMILIES, family
+from femnn.geometry.quality import of_unit_volume
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.convergence import errors_and_reference
 from femnn.integration.gauss import tensor_gauss
@@ -51,6 +53,8 @@ class Recipe:
         Random weight vectors per element, the published search; 0 leaves it out.
     spread
         Half width of a trial's factors about 1.
+    families
+        Fraction of the elements that are taken of the families of :mod:`femnn.geometry.meshers`, of all alike.
     """
 
     elements: int
@@ -63,6 +67,7 @@ class Recipe:
     poisson: float = 0.3
     trials: int = 0
     spread: float = 0.02
+    families: float = 0.0
 
     #: Kind and version of the labels that belong to such a recipe.
     labels: ClassVar[str] = "1"
@@ -71,6 +76,7 @@ class Recipe:
         integer("elements", self.elements, at_least=1)
         integer("trials", self.trials, at_least=0)
         number("spread", self.spread, "(0, 1)")
+        number("families", self.families, "[0, 1]")
         number("poisson", self.poisson, "(-1, 0.5)")
         displacement = floats("displacement", self.displacement)
         if displacement.shape != (2,):
@@ -78,8 +84,8 @@ class Recipe:
         object.__setattr__(self, "displacement", tuple(displacement.tolist()))
 
     def hexahedra(self) -> np.ndarray:
-        """The elements, shape (elements, 8, 3)."""
-        return distorted_hexahedra(
+        """The elements, shape (elements, 8, 3), those of families spread among the others."""
+        drawn = distorted_hexahedra(
             self.elements,
             self.displacement,
             self.seed,
@@ -88,10 +94,19 @@ class Recipe:
             structured=self.structured,
             rotated=self.rotated,
         )
+        random = np.random.default_rng([self.seed, 4])
+        places = random.permutation(len(drawn))[: round(self.families * len(drawn))]
+        for name, chosen in zip(FAMILIES, np.array_split(places, len(FAMILIES)), strict=True):
+            if len(chosen):
+                drawn[chosen] = of_unit_volume(family(name, len(chosen), int(random.integers(2**31))))
+        return drawn
 
     def to_json(self) -> str:
-        """The recipe as text; equal recipes give equal text."""
-        return json.dumps({**asdict(self), "labels": self.labels}, sort_keys=True)
+        """The recipe as text; equal recipes give equal text, and what is not asked for is not in it."""
+        settings = asdict(self)
+        if not settings["families"]:
+            del settings["families"]
+        return json.dumps({**settings, "labels": self.labels}, sort_keys=True)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.checks import brief, floats, indices, integer
-from femnn.exceptions import FoldedElementError, ParameterError, warn
+from femnn.exceptions import FoldedElementError, ParameterError
 from femnn.geometry.mesh import vertex_array
 from femnn.geometry.validity import valid_elements
 from femnn.integration.gauss import tensor_gauss
@@ -44,11 +44,18 @@ class Rule(ABC):
     """A quadrature rule for hexahedra.
 
     A subclass implements :meth:`_groups` for healthy elements; the checks that scikit-fem does not make are made here.
+    What a rule is not made for it says in ``highest_degree`` and ``integrates_values``, and refuses it by an error.
 
     See Also
     --------
     femnn.bases : One scikit-fem basis for each group of a rule.
     """
+
+    #: Highest degree of shape functions along an axis that the rule is made for; None serves any.
+    highest_degree: int | None = None
+
+    #: False if the points serve products of gradients alone, and are worse than as many Gauss points for a mass.
+    integrates_values: bool = True
 
     def groups(self, hexahedra: ArrayLike, on_folded: str = "raise") -> list[CellGroup]:
         """Quadrature points and weights of every element.
@@ -90,9 +97,29 @@ class Rule(ABC):
         return sum(group.n_points for group in self.groups(hexahedra, on_folded))
 
     def for_degree(self, degree: int) -> "Rule":
-        """The rule for shape functions of degree ``degree`` along each axis; rules with fixed points stay the same."""
+        """The rule for shape functions of degree ``degree`` along each axis; rules with fixed points stay the same.
+
+        Raises
+        ------
+        ParameterError
+            If the rule is made for lower degrees alone.
+        """
         integer("degree", degree, at_least=1)
+        if self.highest_degree is not None and degree > self.highest_degree:
+            raise ParameterError(
+                f"{self!r} is made for shape functions of degree {self.highest_degree} along each axis, this element "
+                f"has degree {degree}: its stiffness would be wrong, or have zero-energy modes; pass AdaptiveGauss or "
+                f"GaussLegendre({degree + 1})"
+            )
         return self
+
+    def require_values(self) -> None:
+        """Raise ParameterError unless the rule integrates products of values, as a mass has them."""
+        if not self.integrates_values:
+            raise ParameterError(
+                f"{self!r} is made for products of gradients; for those of values, as in a mass, its points are worse "
+                "than as many Gauss points: pass GaussLegendre(3), which is exact for trilinear elements"
+            )
 
     @abstractmethod
     def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
@@ -142,15 +169,6 @@ def groups_by_points(points_per_axis: np.ndarray) -> list[CellGroup]:
         CellGroup(cells, *tensor_gauss(int(code) // 10_000, int(code) // 100 % 100, int(code) % 100))
         for code, cells in zip(values, np.split(order, starts[1:]), strict=True)
     ]
-
-
-def warn_of_degree(name: str, degree: int, loss: str) -> None:
-    """Warn the caller of ``for_degree`` that a rule learned for trilinear shape functions meets a higher degree."""
-    if integer("degree", degree, at_least=1) > 1:
-        warn(
-            f"{name} was trained for trilinear shape functions, this element has degree {degree} along each axis; "
-            f"{loss}, use AdaptiveGauss or GaussLegendre"
-        )
 
 
 def describe(rule: Any, card: Mapping[str, Any]) -> str:
