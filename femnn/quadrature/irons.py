@@ -29,6 +29,9 @@ class Irons(Rule):
     def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
         return [CellGroup(np.arange(len(hexahedra)), *irons())]
 
+    def _group_of_folded(self, hexahedra: np.ndarray) -> CellGroup:
+        return self._groups(hexahedra)[0]
+
     def __repr__(self) -> str:
         return "Irons()"
 

@@ -40,8 +40,9 @@ _LONGEST = 48
 # Where the tail of the differences ends the walk, over the tolerance.
 _CONVERGED = 0.05
 
-# Rules are taken that keep this fraction of the tolerance: the reference has an error, too.
-_KEPT = 0.85
+# Rules are taken that keep this fraction of the tolerance: the reference has an error, too. That of graded ones is
+# known better.
+_KEPT, _KEPT_BY_GRADED = 0.85, 0.93
 
 # Elements with roots of det J nearer than this (log ρ) are nearly folded; and the first of their graded references.
 _NEARLY_FOLDED, _FIRST_GRADED = 0.4, 8
@@ -49,6 +50,9 @@ _NEARLY_FOLDED, _FIRST_GRADED = 0.4, 8
 # The numbers of points from which the decay of the error is read, and points beyond which only directions with
 # further roots are tried with fewer: each trial costs as many.
 _FIRST_READ, _SECOND_READ, _DEAR = 5, 9, 700
+
+# Fewer points along a direction are tried if its roots let expect at most this fraction of them to do.
+_WORTH_TRYING = 0.85
 
 _AS_GIVEN = np.eye(3)[None].copy()
 
@@ -168,7 +172,7 @@ def _reduce_by_roots(vertices, rule, log_rho, reference, bound, work, measure):
     chosen = rule.copy()
     for axis in range(3):
         few = max(FEWEST, int(np.ceil(n * nearest / log_rho[axis])))
-        while few < n:
+        while few <= _WORTH_TRYING * n:
             rule[axis] = few
             if _rule_error(vertices, rule, reference, work, measure) < bound:
                 chosen[axis] = few
@@ -227,7 +231,7 @@ def _choose_all(hexahedra, log_rho, plain, graded, lmbda, mu, as_given, only, to
             largest,
         )
         measure = (lmbda[e], mu[e], as_given, largest, factor, laplace_factor, only)
-        bound, n = _KEPT * tolerance, 0
+        bound, n = (_KEPT_BY_GRADED if nearly_folded else _KEPT) * tolerance, 0
         if converged and nearly_folded:
             n = _fewest_by_decay(hexahedra[e], rules[last], bound, work, measure)
         elif converged:
