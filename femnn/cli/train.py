@@ -84,21 +84,34 @@ def command():
     type=float,
     help="Train the published classifier for this one tolerance of the Error, instead of the networks for all.",
 )
-def points(out, elements, seed, epochs, quiet, as_json, tolerance, where):
+@click.option(
+    "--mesh",
+    "meshes",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Take 30 % of the elements from this mesh, calibrate and test on others of its cells. Give it several times.",
+)
+def points(out, elements, seed, epochs, quiet, as_json, tolerance, meshes, where):
     """Train AdaptiveGauss: how many integration points an element needs.
 
     Use the weights as femnn.AdaptiveGauss(weights="PATH"), a classifier as
     femnn.AdaptiveGauss(TOLERANCE, confidence=None, weights="PATH").
     """
     from femnn.quadrature.adaptive import train as training_points
+    from femnn.quadrature.adaptive.data import with_meshes
     from femnn.quadrature.corrected import train as training
 
     progress = not (quiet or as_json)
+    if meshes and tolerance is not None:
+        raise click.BadParameter("the published classifier learns from cubes alone; leave one out", param_hint="--mesh")
     if tolerance is None:
-        settings = _settings(
+        recipe, options = _settings(
             training_points.DIRECTIONAL_RECIPE, training_points.DIRECTIONAL_OPTIONS, elements, seed, epochs
         )
-        path, test = training_points.train_points(out, *settings, progress=progress, **where)
+        if meshes:
+            recipe = with_meshes(recipe, meshes)
+        path, test = training_points.train_points(out, recipe, options, progress=progress, **where)
     else:
         _check_tolerance(tolerance)
         settings = _settings(training.WEIGHTS_RECIPE, training.CLASSIFIER_OPTIONS, elements, seed, epochs)

@@ -131,7 +131,7 @@ class Rule(ABC):
         return groups
 
     def _group_of_folded(self, hexahedra: np.ndarray) -> CellGroup:
-        """One group of shared points for elements (n, 8, 3) that fold; 2×2×2 Gauss points unless a rule knows better."""
+        """One group of shared points for elements (n, 8, 3) that fold: 2×2×2 Gauss points, or those of a fixed rule."""
         return CellGroup(np.arange(len(hexahedra)), *tensor_gauss(2, 2, 2))
 
     def count_points(self, hexahedra: ArrayLike, on_folded: str = "raise") -> int:

@@ -82,10 +82,10 @@ class AdaptiveGauss(Rule):
     Method 1 of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, taken further: one network for all tolerances and for
     every direction. The numbers commute with the 48 symmetries of the cube and do not depend on position, orientation
     or size. Elements out of the range of training are not left to the network: successive rules are compared on them.
-    What was measured on a mesh is kept, and serves meshes whose cells are alike: refined ones, time steps. A rule that is
-    made anew gives the same points for the same mesh, whatever the number of threads. Ranks measure each its own part,
-    and pieces of a mesh each themselves: the promise then holds for every part. The rotation of a mesh may change which
-    of the measured cells miss, because the Error of Oishi and Yagawa depends on it; the prediction does not.
+    What was measured on a mesh is kept, and serves meshes whose cells are alike: refined ones, time steps. A rule that
+    is made anew gives the same points for the same mesh, whatever the number of threads. Ranks measure each its own
+    part, and pieces of a mesh each themselves: the promise then holds for every part. The rotation of a mesh may change
+    which of the measured cells miss, because the Error of Oishi and Yagawa depends on it; the prediction does not.
     Elements of higher degree get as many more points per axis as their degree is above 1, which keeps
     the rate of decay that det J sets.
 
@@ -239,8 +239,8 @@ class AdaptiveGauss(Rule):
         if weak:
             needed = max(self._on_mesh.needed(part.cells) for part in weak)
             warn(
-                f"confidence is {self.confidence}, but the {self.sample:,} cells of a class of shapes that are measured "
-                f"vouch for {1.0 - max(part.share for part in weak):.2%} alone; pass sample={needed} or a confidence "
+                f"confidence is {self.confidence}, but the {self.sample:,} measured cells of a class of shapes vouch for "
+                f"{1.0 - max(part.share for part in weak):.2%} alone; pass sample={needed} or a confidence "
                 "that is smaller"
             )
         shifts = {number: part.shift for number, part in on_mesh.parts.items()}
@@ -293,8 +293,8 @@ class AdaptiveGauss(Rule):
                 f"{self.sample:,} cells of each class of shapes"
             )
         return (
-            f"{text}\n  calibrated: {promise}; on elements out of range successive rules are compared; report(mesh) has "
-            "the figures of a mesh"
+            f"{text}\n  calibrated: {promise}; on elements out of range successive rules are compared; report(mesh) "
+            "has the figures of a mesh"
         )
 
 
