@@ -134,11 +134,20 @@ def points(out, elements, seed, epochs, quiet, as_json, tolerance, meshes, where
     type=click.IntRange(min=0),
     help=f"Random weight vectors per element.  [default: {_TRIALS} with --target trials, else 0]",
 )
-def weights(out, elements, seed, epochs, quiet, as_json, target, trials, where):
+@click.option(
+    "--mesh",
+    "meshes",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Learn from the cells of this mesh file too, up to half of the elements; may be given again.",
+)
+def weights(out, elements, seed, epochs, quiet, as_json, target, trials, meshes, where):
     """Train CorrectedGauss: which weights an element's 2x2x2 Gauss points should have.
 
-    Use the weights as femnn.CorrectedGauss(weights="PATH").
+    Use the weights as femnn.CorrectedGauss(weights="PATH"). With --mesh the card has the figures of cells of these
+    meshes that were held out beside those of all.
     """
+    from femnn.networks.element_data import mesh_sources
     from femnn.quadrature.corrected import train as training
 
     if target == "trials" and trials == 0:
@@ -146,7 +155,12 @@ def weights(out, elements, seed, epochs, quiet, as_json, target, trials, where):
     trials = trials if trials is not None else (_TRIALS if target == "trials" else 0)
     recipe, options = _settings(training.WEIGHTS_RECIPE, training.REGRESSOR_OPTIONS, elements, seed, epochs)
     path, test = training.train_weights(
-        out, replace(recipe, trials=trials), options, target, progress=not (quiet or as_json), **where
+        out,
+        replace(recipe, trials=trials, meshes=mesh_sources(meshes)),
+        options,
+        target,
+        progress=not (quiet or as_json),
+        **where,
     )
     show(path, test, quiet, as_json)
 

@@ -14,6 +14,7 @@ from femnn.geometry.validity import healthy_array, healthy_vertices
 from femnn.integration.comparison import nearer_than
 from femnn.integration.gauss import tensor_gauss
 from femnn.networks.features import features_of
+from femnn.networks.trained_density import TrainedDensity
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.weights import load_networks
 from femnn.quadrature.corrected.networks import correction_factors, in_given_order
@@ -170,6 +171,10 @@ class CorrectedReport:
         )
 
 
+def _in_range(box, density, features):
+    return box.in_range(features) & (True if density is None else density.in_range(features))
+
+
 class _EightWeights:
     """The published two networks."""
 
@@ -183,14 +188,14 @@ class _EightWeights:
         loaded.contents.number("poisson", above=-1.0)
         self._classifier, self._regressor = loaded.networks["classifier"], loaded.networks["regressor"]
         self.features = features_of(loaded)
-        self._range = TrainedRange.from_weights(loaded)
+        self._range, self._density = TrainedRange.from_weights(loaded), TrainedDensity.from_weights(loaded)
         self._factor_low, self._factor_high = loaded.contents.bounds("factors.low", "factors.high", (8,))
         if (self._factor_low <= 0.0).any():
             raise loaded.contents.file.refused("factors.low is not positive")
 
     def in_range(self, features):
-        """Elements in the range of training, (n,) bool."""
-        return self._range.in_range(features)
+        """Elements in the range of training, and where it was dense, (n,) bool."""
+        return _in_range(self._range, self._density, features)
 
     def corrected(self, features):
         """Elements for which other weights are worth a try, (n,) bool: those in range that are to be improved."""
@@ -216,12 +221,12 @@ class _PassingWeights:
         loaded.contents.number("poisson", above=-1.0)
         self._network = loaded.networks["changes"]
         self.features = features_of(loaded)
-        self._range = TrainedRange.from_weights(loaded)
+        self._range, self._density = TrainedRange.from_weights(loaded), TrainedDensity.from_weights(loaded)
 
     def in_range(self, features):
         # the range is that of the invariant coordinates: warps are their directions times their length
         warps = features[:, :12] * features[:, 12:13]
-        return self._range.in_range(np.concatenate([warps, features[:, 13:]], axis=1))
+        return _in_range(self._range, self._density, np.concatenate([warps, features[:, 13:]], axis=1))
 
     def corrected(self, features):
         return self.in_range(features) & (features[:, 12] > 0.0)
