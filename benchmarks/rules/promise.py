@@ -120,7 +120,7 @@ def summary(rows, confidence):
 def left_out_families(confidence, n):
     """Misses on each family when the weights are calibrated without it, with and without calibration on the mesh."""
     rows = []
-    held_out = families(replace(DIRECTIONAL_RECIPE, mesher=1.0), 1, n)
+    held_out = families(replace(DIRECTIONAL_RECIPE, families=1.0), 1, n)
     for measure in ("entries", "energy"):
         rule = AdaptiveGauss(measure=measure)
         network = rule._predictor.network

@@ -88,18 +88,19 @@ def command():
     "--mesh",
     "meshes",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False),
-    metavar="FILE",
-    help="Take 30 % of the elements from this mesh, calibrate and test on others of its cells. Give it several times.",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Learn from the cells of this mesh file too, calibrate and test on others of its cells; may be given again.",
 )
 def points(out, elements, seed, epochs, quiet, as_json, tolerance, meshes, where):
     """Train AdaptiveGauss: how many integration points an element needs.
 
+    With --mesh the card has the figures of cells of these meshes that were held out beside those of all.
+
     Use the weights as femnn.AdaptiveGauss(weights="PATH"), a classifier as
     femnn.AdaptiveGauss(TOLERANCE, confidence=None, weights="PATH").
     """
+    from femnn.networks.element_data import mesh_sources
     from femnn.quadrature.adaptive import train as training_points
-    from femnn.quadrature.adaptive.data import with_meshes
     from femnn.quadrature.corrected import train as training
 
     progress = not (quiet or as_json)
@@ -110,7 +111,7 @@ def points(out, elements, seed, epochs, quiet, as_json, tolerance, meshes, where
             training_points.DIRECTIONAL_RECIPE, training_points.DIRECTIONAL_OPTIONS, elements, seed, epochs
         )
         if meshes:
-            recipe = with_meshes(recipe, meshes)
+            recipe = replace(recipe, meshes=mesh_sources(meshes))
         path, test = training_points.train_points(out, recipe, options, progress=progress, **where)
     else:
         _check_tolerance(tolerance)

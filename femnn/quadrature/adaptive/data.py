@@ -1,20 +1,12 @@
 """Elements with their directional errors: the data of the directional networks."""
 
-import hashlib
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from femnn.exceptions import DatasetError, ParameterError
 from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
-from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.mesh import hexahedra
-from femnn.geometry.meshers import FAMILIES, family
-from femnn.geometry.validity import VALID, classify
-from femnn.mesh_files import read_mesh
 from femnn.networks.element_data import LabelledElements, Recipe
 from femnn.quadrature.adaptive.apriori_estimate import CANDIDATES, describe_directions
 from femnn.quadrature.adaptive.directional_errors import (
@@ -32,9 +24,6 @@ from femnn.tasks.run import task_name
 
 #: Poisson's ratios that the networks are trained for.
 LEAST_POISSON, MOST_POISSON = -0.5, 0.4999
-
-# Fewer cells of a user's meshes cannot train, calibrate and test anything.
-_FEWEST_CELLS = 500
 
 # Elements that are taken of one structured mesh at most.
 _OF_ONE_MESH = 100
@@ -58,25 +47,9 @@ class DirectionalRecipe(Recipe):
     meshed
         Fraction of elements that are taken from structured meshes, see :func:`mesh_elements`. There the roots of det J
         meet or part exactly, which random elements never do.
-    mesher
-        Fraction of elements that are taken from meshes as meshers make them, see :mod:`femnn.geometry.meshers`, in
-        equal parts of each of ``families``.
-    families
-        Names of these families.
-    own
-        Fraction of elements that are taken from ``meshes``: three of five of their cells, repeated if there are fewer.
-    meshes
-        Files of meshes, as :func:`femnn.read_mesh` reads them.
-    fingerprint
-        Of the cells in these files: a recipe is for these very cells.
     """
 
     meshed: float = 0.0
-    mesher: float = 0.0
-    families: tuple[str, ...] = FAMILIES
-    own: float = 0.0
-    meshes: tuple[str, ...] = ()
-    fingerprint: str = ""
 
     labels = "directions-2"
 
@@ -84,22 +57,12 @@ class DirectionalRecipe(Recipe):
         """The elements, shape (elements, 8, 3), those of meshes spread among the others."""
         drawn = super().hexahedra()
         random = np.random.default_rng([self.seed, 1])
-        places = random.permutation(len(drawn))
-        shares = np.array([self.meshed, self.mesher if self.families else 0.0, self.own if self.meshes else 0.0])
-        first, second, third = np.cumsum(np.round(shares * len(drawn)).astype(int))
-        if first:
-            drawn[places[:first]] = mesh_elements(first, random)
-        if second > first:
-            drawn[places[first:second]] = self._of_meshers(second - first)
-        if third > second:
-            cells = own_cells(self, TRAINING)
-            drawn[places[second:third]] = cells[random.permutation(np.arange(third - second) % len(cells))]
+        # cells of a user's files are few: they stay
+        free = np.flatnonzero(~self.from_meshes())
+        places = random.permutation(free)[: round(self.meshed * len(free))]
+        if len(places):
+            drawn[places] = mesh_elements(len(places), random)
         return drawn
-
-    def _of_meshers(self, n):
-        """Elements (n, 8, 3) in equal parts of the families."""
-        each = -(-n // len(self.families))
-        return np.concatenate([family(name, each, self.seed) for name in self.families])[:n]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -122,6 +85,14 @@ class DirectionalData(LabelledElements):
     errors: np.ndarray
     rules: np.ndarray
     rule_errors: np.ndarray
+
+    def of_files(self) -> np.ndarray:
+        """Elements that are cells of the mesh files of the recipe, (n,) bool; some elements of it were left out."""
+        asked = self.recipe.from_meshes()
+        if not asked.any():
+            return np.zeros(len(self), dtype=bool)
+        cells = {cell.tobytes() for cell in self.recipe.hexahedra()[asked]}
+        return np.array([cell.tobytes() in cells for cell in self.hexahedra])
 
     def rows(self, measure: str) -> Rows:
         """The rows that train a network for ``measure``, one for each element and material; Laplace has no material."""
@@ -167,65 +138,6 @@ def mesh_elements(n: int, random: np.random.Generator) -> np.ndarray:
             vertices = hexahedra(mesh)
             parts.append(vertices[random.permutation(len(vertices))[:_OF_ONE_MESH]])
     return np.concatenate(parts)[random.permutation(sum(map(len, parts)))[:n]]
-
-
-#: What the cells of a user's meshes are for, and the fractions of them; no cell serves two.
-TRAINING, CALIBRATION, TEST = range(3)
-_SHARES = (0.6, 0.2, 0.2)
-
-
-def with_meshes(recipe: DirectionalRecipe, paths: Sequence[str | os.PathLike], own: float = 0.3) -> DirectionalRecipe:
-    """The recipe with a fraction ``own`` of its elements from the cells of mesh files.
-
-    Raises
-    ------
-    MeshError
-        If a file is no mesh of hexahedra.
-    ParameterError
-        If there are fewer than 500 different healthy cells in all of them.
-    """
-    names = tuple(str(path) for path in paths)
-    return replace(recipe, own=own, meshes=names, fingerprint=_fingerprint(_cells_of(names)))
-
-
-def own_cells(recipe: DirectionalRecipe, part: int) -> np.ndarray:
-    """The cells (n, 8, 3) of the meshes of a recipe for ``TRAINING``, ``CALIBRATION`` or ``TEST``, drawn by its seed.
-
-    Cells of one shape, as structured meshes have many, are one cell here.
-
-    Raises
-    ------
-    DatasetError
-        If the files have changed since the recipe was made.
-    """
-    cells = _cells_of(recipe.meshes)
-    if _fingerprint(cells) != recipe.fingerprint:
-        raise DatasetError(
-            f"the cells of {', '.join(recipe.meshes)} have changed since the data set was begun; choose another folder "
-            "for the training, or delete its data set"
-        )
-    order = np.random.default_rng([recipe.seed, 2]).permutation(len(cells))
-    ends = np.round(np.cumsum([0.0, *_SHARES]) * len(cells)).astype(int)
-    return cells[order[ends[part] : ends[part + 1]]]
-
-
-def _cells_of(paths):
-    """The different healthy cells (n, 8, 3) of mesh files that have a good reference, in their own units."""
-    cells = np.concatenate([hexahedra(read_mesh(path)) for path in paths])
-    cells, _ = in_own_units(cells[classify(cells) == VALID])
-    _, kept = np.unique(np.round(cells, 9).reshape(len(cells), -1), axis=0, return_index=True)
-    cells = cells[np.sort(kept)]
-    cells = cells[converged_points(cells)[1]] if len(cells) else cells
-    if len(cells) < _FEWEST_CELLS:
-        raise ParameterError(
-            f"{', '.join(paths)} have {len(cells)} different healthy cells; at least {_FEWEST_CELLS} are needed to "
-            "train, calibrate and test on them, pass larger meshes"
-        )
-    return cells
-
-
-def _fingerprint(cells):
-    return hashlib.sha256(cells.tobytes()).hexdigest()[:16]
 
 
 @task_name("femnn.learning.directional_data.label_directions")

@@ -239,7 +239,7 @@ class AdaptiveGauss(Rule):
         if weak:
             needed = max(self._on_mesh.needed(part.cells) for part in weak)
             warn(
-                f"confidence is {self.confidence}, but the {self.sample:,} measured cells of a class of shapes vouch for "
+                f"confidence is {self.confidence}, but {self.sample:,} measured cells of a class of shapes vouch for "
                 f"{1.0 - max(part.share for part in weak):.2%} alone; pass sample={needed} or a confidence "
                 "that is smaller"
             )
