@@ -106,6 +106,32 @@ def test_folded_elements_are_named_or_left_out(rule):
     assert sorted(cells) == [0, 1, 3, 4]
 
 
+def slightly_folded():
+    """Cubes, the second with the published solid patch test's det J of -0.013 at a vertex, the third torn apart."""
+    elements = np.repeat(VERTICES[None], 3, axis=0)
+    elements[1, 7] = 0.339
+    elements[2, 7] = 0.9
+    return elements
+
+
+def test_cells_that_fold_at_a_vertex_alone_are_integrated_with_a_warning(rule):
+    if "1, 2, 3" in repr(rule):
+        pytest.skip("one point along an axis does not see the fold of the third element")
+    elements = slightly_folded()
+    with pytest.raises(femnn.FoldedElementError, match="2 of 3"):
+        rule.groups(elements)
+    with pytest.warns(femnn.FemnnWarning, match=r"1 of 2 elements, the first is number 1, are folded.*one sign"):
+        groups = rule.groups(elements[:2], on_folded="warn")
+    assert sorted(np.concatenate([group.cells for group in groups])) == [0, 1]
+    (group,) = (group for group in groups if 1 in group.cells)
+    values = jacobian_determinant(elements[1:2], group.X if group.X.ndim == 2 else group.X[:, group.cells == 1][:, 0])
+    assert (values < 0.0).all() or (values > 0.0).all()
+    with pytest.raises(
+        femnn.FoldedElementError, match=r"det J of element 2 changes its sign between its \d+ integration"
+    ):
+        rule.groups(elements, on_folded="warn")
+
+
 def test_arrays_that_are_no_elements(rule):
     with pytest.raises(femnn.MeshError, match=r"shape \(8, 3\)"):
         rule.groups(VERTICES)
