@@ -191,3 +191,27 @@ def test_arguments_of_the_wrong_kind(mesh):
     for element in (skfem.ElementHex1, None):
         with pytest.raises(femnn.ParameterError, match=r"is no element; pass one such as skfem\.ElementHex1\(\)"):
             femnn.bases(mesh, element, femnn.GaussLegendre(2))
+
+
+def test_slightly_folded_cells_are_integrated_alike_everywhere():
+    """A cell like that of the published patch test of solids: det J < 0 at a vertex, one sign at all points."""
+    mesh = skfem.MeshHex.init_tensor(*[np.linspace(0.0, 1.0, 3)] * 3)
+    points = mesh.p.copy()
+    # the corner of the domain, pushed into its cell
+    points[:, np.flatnonzero((points == 0.0).all(axis=0))] = 0.17
+    mesh = skfem.MeshHex(points, mesh.t)
+    rule = femnn.GaussLegendre(2)
+    with pytest.raises(femnn.FoldedElementError, match="1 of 8"):
+        femnn.assemble_elasticity(mesh, rule, 1.0, 0.3)
+    with pytest.warns(femnn.FemnnWarning, match="no tolerance is promised"):
+        matrix = femnn.assemble_elasticity(mesh, rule, 1.0, 0.3, on_folded="warn")
+    with pytest.warns(femnn.FemnnWarning, match="no tolerance is promised"):
+        groups = femnn.bases(mesh, VECTOR, rule, on_folded="warn")
+    expected = skfem.asm(ELASTICITY, groups)
+    np.testing.assert_allclose(matrix.toarray(), expected.toarray(), atol=1e-12 * np.abs(expected.data).max())
+    # the patch test: a linear field is in equilibrium inside
+    linear = np.zeros(3 * mesh.nvertices)
+    linear.reshape(-1, 3)[:] = mesh.p.T @ np.array([[1.0, 0.5, 0.0], [0.2, -0.3, 0.1], [0.0, 0.4, 0.7]])
+    inner = mesh.interior_nodes()
+    forces = (matrix @ linear).reshape(-1, 3)[inner]
+    assert np.abs(forces).max() < 1e-12 * np.abs(matrix @ linear).max()

@@ -22,7 +22,7 @@ from femnn.exceptions import ParameterError, WeightFileError
 from femnn.geometry.canonical_pose import canonical_warps
 from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.quality import distance_from_parallelepiped
-from femnn.geometry.validity import healthy_array, healthy_vertices
+from femnn.geometry.validity import VALID, classify, healthy_array, healthy_vertices
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.lame import lame_parameters
 from femnn.integration.stiffness import elasticity_stiffness
@@ -219,8 +219,10 @@ class HourglassCorrection:
     def add_to(self, matrix: csr_matrix, discretisation: Discretisation, form: int, coefficients: Coefficients) -> None:
         """Add the correction to a matrix that was assembled with the pattern of ``discretisation``."""
         x = discretisation.hexahedra
-        integrated = discretisation.points.counts > 0
-        # folded elements that were left out get a harmless placeholder shape
+        integrated = (discretisation.points.counts > 0) & (classify(x) == VALID)
+        if not integrated.any():
+            return
+        # folded elements, left out or integrated with a warning, get a harmless placeholder shape and no correction
         shapes = np.where(integrated[:, None, None], x, x[np.argmax(integrated)])
         changes, orders, in_range, _ = self._corrections(shapes)
         kernel_pattern, (*colouring, opens) = structure(discretisation.pattern)
