@@ -28,7 +28,8 @@ def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: st
         trilinear shape functions alone refuse others.
     on_folded
         ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out of the assembly, with a warning
-        that counts them. Degrees of freedom that only they carry then have empty rows.
+        that counts them. Degrees of freedom that only they carry then have empty rows. ``"warn"`` integrates those
+        whose det J has one sign at all their points, with a warning, see :meth:`femnn.Rule.groups`.
 
     Returns
     -------
@@ -40,7 +41,7 @@ def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: st
         If the mesh is not of healthy trilinear hexahedra.
     ParameterError
         If the element is not one on hexahedra, ``rule`` is no rule or is not made for the degree of the element, or
-        ``on_folded`` is neither of the two.
+        ``on_folded`` is none of the three.
 
     Warns
     -----
