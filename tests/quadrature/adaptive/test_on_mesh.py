@@ -58,7 +58,7 @@ def test_quick_verdicts_are_those_of_converged_integration(measure):
             family("subdivided tetrahedra", 100, seed=77),
         ]
     )
-    random = np.random.default_rng(5)
+    random, found = np.random.default_rng(5), []
     for tolerance in (1e-1, 1e-3, 1e-6):
         low = 2 if tolerance > 1e-3 else 3
         rules = random.integers(low, low + 4, (len(elements), 3))
@@ -66,7 +66,8 @@ def test_quick_verdicts_are_those_of_converged_integration(measure):
         kept = keeps_tolerance(elements, rules, tolerance, 0.3, measure)
         clear = np.abs(np.log(errors / tolerance)) > 0.02
         np.testing.assert_array_equal(kept[clear], (errors < tolerance)[clear])
-        assert 0.01 < kept.mean() < 0.99
+        found.append(kept)
+    assert 0.05 < np.mean(found) < 0.95
 
 
 # --- the walk to the least shift
@@ -171,7 +172,7 @@ def tetrahedra():
     return femnn.hexahedra(family_mesh("subdivided tetrahedra", 424_242, 1500))
 
 
-@pytest.mark.parametrize(("tol", "anisotropic"), [(1e-3, True), (1e-6, False)])
+@pytest.mark.parametrize(("tol", "anisotropic"), [(1e-5, True), (1e-6, False)])
 def test_promise_on_a_family_that_the_weights_do_not_know(tetrahedra, tol, anisotropic):
     rule = femnn.AdaptiveGauss(tol, anisotropic=anisotropic)
     errors = tensor_rule_errors(tetrahedra, rule.points_per_axis(tetrahedra), 0.3, "entries")
