@@ -44,7 +44,7 @@ def test_how_many_cells_a_confidence_needs():
     assert cells_needed(10**6, 0.001) > 4500
     assert cells_needed(1000, 0.01) < 400
     assert share_vouched(10**6, 459) == pytest.approx(0.01, abs=1e-4)
-    assert allowed_misses(10**6, SAMPLE, 0.01) == 1
+    assert allowed_misses(10**6, SAMPLE, 0.01) == 3
 
 
 # --- the quick test of a rule
@@ -235,7 +235,7 @@ def test_meshes_of_unmet_and_folded_cells_alone():
 def test_classes_do_not_depend_on_how_a_cell_lies():
     elements = femnn.distorted_hexahedra(300, (0.0, 0.4), seed=6, aspect=30.0)
     classes = shape_classes(elements)
-    assert set(classes) == {0, 1, 2}
+    assert set(classes) == {0, 1}
     turned = elements[:, :, [1, 2, 0]] * [1.0, -1.0, 1.0]
     np.testing.assert_array_equal(shape_classes(3.0 * turned + 7.0), classes)
 
