@@ -24,11 +24,12 @@ def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: st
     element
         Any element of scikit-fem on hexahedra: ``ElementHex1``, ``ElementHex2``, ``ElementVector`` of them, ...
     rule
-        Any rule of femnn. Rules that choose their points for trilinear shape functions are told the degree of the
-        element, see :meth:`femnn.quadrature.rule.Rule.for_degree`.
+        Any rule of femnn. Rules are told the degree of the element, see :meth:`femnn.Rule.for_degree`; those made for
+        trilinear shape functions alone refuse others.
     on_folded
         ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out of the assembly, with a warning
-        that counts them. Degrees of freedom that only they carry then have empty rows.
+        that counts them. Degrees of freedom that only they carry then have empty rows. ``"warn"`` integrates those
+        whose det J has one sign at all their points, with a warning, see :meth:`femnn.Rule.groups`.
 
     Returns
     -------
@@ -39,7 +40,8 @@ def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: st
     MeshError, FoldedElementError
         If the mesh is not of healthy trilinear hexahedra.
     ParameterError
-        If the element is not one on hexahedra, ``rule`` is no rule, or ``on_folded`` is neither of the two.
+        If the element is not one on hexahedra, ``rule`` is no rule or is not made for the degree of the element, or
+        ``on_folded`` is none of the three.
 
     Warns
     -----
@@ -93,4 +95,4 @@ def _basis(mesh, element, group, first):
 
 def _degree_per_axis(element):
     """Polynomial degree along one axis: scikit-fem's ``maxdeg`` counts all three together."""
-    return int(np.ceil(element.maxdeg / 3))
+    return max(1, int(np.ceil(element.maxdeg / 3)))

@@ -64,7 +64,8 @@ def assemble_elasticity(
     element
         ``skfem.ElementHex1()`` (None) or ``skfem.ElementHex2()``, or ``skfem.ElementVector`` of them.
     on_folded
-        ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out, with a warning.
+        ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out, with a warning; ``"warn"``
+        integrates those whose det J has one sign at all their points, see :meth:`femnn.Rule.groups`.
     pattern
         ``femnn.Pattern.of(mesh, element)``, to reuse for meshes of the same connectivity; None builds it.
     out

@@ -44,6 +44,9 @@ class GaussLegendre(Rule):
     def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
         return [CellGroup(np.arange(len(hexahedra)), *tensor_gauss(*self.per_axis))]
 
+    def _group_of_folded(self, hexahedra: np.ndarray) -> CellGroup:
+        return self._groups(hexahedra)[0]
+
     def __repr__(self) -> str:
         same = len(set(self.per_axis)) == 1
         return f"GaussLegendre({self.per_axis[0] if same else self.per_axis})"

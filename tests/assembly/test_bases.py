@@ -89,10 +89,42 @@ def test_quadratic_elements_get_more_points(mesh):
     assert abs(found - exact).max() < 1e-3 * abs(exact).max()
 
 
-def test_corrected_weights_warn_about_quadratic_elements(mesh):
-    with pytest.warns(femnn.FemnnWarning, match="degree 2 along each axis"):
-        bases = femnn.bases(mesh, skfem.ElementHex2(), femnn.CorrectedGauss())
-    assert sum(basis.nelems for basis in bases) == mesh.nelements
+TRILINEAR = [
+    femnn.Irons(),
+    femnn.CorrectedGauss(),
+    femnn.CorrectedGauss(3, patch=True),
+    femnn.MovedGauss(),
+    femnn.MovedGauss(patch=True),
+]
+
+
+@pytest.mark.parametrize("rule", TRILINEAR, ids=repr)
+@pytest.mark.parametrize(
+    "element", [skfem.ElementHex2(), skfem.ElementHexS2(), skfem.ElementVector(skfem.ElementHex2())]
+)
+def test_rules_made_for_trilinear_elements_refuse_others(mesh, rule, element):
+    with pytest.raises(femnn.ParameterError, match="degree 1 along each axis, this element has degree 2") as error:
+        femnn.bases(mesh, element, rule)
+    assert repr(rule) in str(error.value)
+    assert "GaussLegendre(3)" in str(error.value)
+    assert sum(basis.nelems for basis in femnn.bases(mesh, skfem.ElementHex1(), rule)) == mesh.nelements
+
+
+@pytest.mark.parametrize("rule", TRILINEAR, ids=repr)
+def test_the_fused_path_refuses_them_too(mesh, rule):
+    with pytest.raises(femnn.ParameterError, match="degree 2"):
+        femnn.assemble_elasticity(mesh, rule, 1.0, 0.3, element=skfem.ElementHex2())
+
+
+def test_points_moved_for_the_stiffness_refuse_a_mass(mesh):
+    for patch in (False, True):
+        with pytest.raises(femnn.ParameterError, match=r"products of gradients.*GaussLegendre\(3\)"):
+            femnn.assemble_mass(mesh, femnn.MovedGauss(patch))
+    assert femnn.assemble_mass(mesh, femnn.GaussLegendre(3)).sum() == pytest.approx(1.0)
+
+
+def test_constant_elements_count_as_of_the_first_degree(mesh):
+    assert femnn.bases(mesh, skfem.ElementHex0(), femnn.AdaptiveGauss(1e-3))
 
 
 def test_patch_test_of_all_but_corrected_weights(mesh):
@@ -159,3 +191,27 @@ def test_arguments_of_the_wrong_kind(mesh):
     for element in (skfem.ElementHex1, None):
         with pytest.raises(femnn.ParameterError, match=r"is no element; pass one such as skfem\.ElementHex1\(\)"):
             femnn.bases(mesh, element, femnn.GaussLegendre(2))
+
+
+def test_slightly_folded_cells_are_integrated_alike_everywhere():
+    """A cell like that of the published patch test of solids: det J < 0 at a vertex, one sign at all points."""
+    mesh = skfem.MeshHex.init_tensor(*[np.linspace(0.0, 1.0, 3)] * 3)
+    points = mesh.p.copy()
+    # the corner of the domain, pushed into its cell
+    points[:, np.flatnonzero((points == 0.0).all(axis=0))] = 0.17
+    mesh = skfem.MeshHex(points, mesh.t)
+    rule = femnn.GaussLegendre(2)
+    with pytest.raises(femnn.FoldedElementError, match="1 of 8"):
+        femnn.assemble_elasticity(mesh, rule, 1.0, 0.3)
+    with pytest.warns(femnn.FemnnWarning, match="no tolerance is promised"):
+        matrix = femnn.assemble_elasticity(mesh, rule, 1.0, 0.3, on_folded="warn")
+    with pytest.warns(femnn.FemnnWarning, match="no tolerance is promised"):
+        groups = femnn.bases(mesh, VECTOR, rule, on_folded="warn")
+    expected = skfem.asm(ELASTICITY, groups)
+    np.testing.assert_allclose(matrix.toarray(), expected.toarray(), atol=1e-12 * np.abs(expected.data).max())
+    # the patch test: a linear field is in equilibrium inside
+    linear = np.zeros(3 * mesh.nvertices)
+    linear.reshape(-1, 3)[:] = mesh.p.T @ np.array([[1.0, 0.5, 0.0], [0.2, -0.3, 0.1], [0.0, 0.4, 0.7]])
+    inner = mesh.interior_nodes()
+    forces = (matrix @ linear).reshape(-1, 3)[inner]
+    assert np.abs(forces).max() < 1e-12 * np.abs(matrix @ linear).max()

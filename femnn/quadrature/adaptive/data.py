@@ -57,7 +57,9 @@ class DirectionalRecipe(Recipe):
         """The elements, shape (elements, 8, 3), those of meshes spread among the others."""
         drawn = super().hexahedra()
         random = np.random.default_rng([self.seed, 1])
-        places = random.permutation(len(drawn))[: round(self.meshed * len(drawn))]
+        # cells of a user's files are few: they stay
+        free = np.flatnonzero(~self.from_meshes())
+        places = random.permutation(free)[: round(self.meshed * len(free))]
         if len(places):
             drawn[places] = mesh_elements(len(places), random)
         return drawn
@@ -83,6 +85,14 @@ class DirectionalData(LabelledElements):
     errors: np.ndarray
     rules: np.ndarray
     rule_errors: np.ndarray
+
+    def of_files(self) -> np.ndarray:
+        """Elements that are cells of the mesh files of the recipe, (n,) bool; some elements of it were left out."""
+        asked = self.recipe.from_meshes()
+        if not asked.any():
+            return np.zeros(len(self), dtype=bool)
+        cells = {cell.tobytes() for cell in self.recipe.hexahedra()[asked]}
+        return np.array([cell.tobytes() in cells for cell in self.hexahedra])
 
     def rows(self, measure: str) -> Rows:
         """The rows that train a network for ``measure``, one for each element and material; Laplace has no material."""
