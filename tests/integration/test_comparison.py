@@ -29,7 +29,7 @@ def test_what_is_nearer_in_both_norms(points, poisson):
     found = elasticity_stiffness(elements, standard[0], weights, poisson=poisson) - exact
     sums = [np.abs(difference).sum(axis=(1, 2)) for difference in (found, plain)]
     squares = [(difference**2).sum(axis=(1, 2)) for difference in (found, plain)]
-    expected = (sums[0] < sums[1]) & (squares[0] < squares[1])
+    expected = (sums[0] < 0.999 * sums[1]) & (squares[0] < squares[1])
     assert 0.1 < expected.mean() < 0.6
     np.testing.assert_array_equal(nearer_than(elements, standard[0], weights, standard, better, poisson), expected)
 
