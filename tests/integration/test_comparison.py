@@ -12,24 +12,24 @@ from femnn.integration.comparison import nearer_than
 @pytest.mark.parametrize("poisson", [0.3, -0.4, 0.49])
 def test_what_is_nearer_in_both_norms(points, poisson):
     random = np.random.default_rng(points)
-    elements = femnn.distorted_hexahedra(400, (0.1, 0.35), seed=3) @ random.normal(size=(3, 3)) + 40.0
+    elements = femnn.distorted_hexahedra(60, (0.1, 0.35), seed=3) @ random.normal(size=(3, 3)) + 40.0
     standard, better = (tensor_gauss(n, n, n) for n in (points, points + 1))
-    weights = standard[1] * (1.0 + 0.02 * random.normal(size=(400, points**3)))
+    weights = standard[1] * (1.0 + 0.02 * random.normal(size=(60, points**3)))
     # a third of the elements gets what the better rule would give their volume, so that some come out nearer
     exact = elasticity_stiffness(elements, *better, poisson=poisson)
     plain = elasticity_stiffness(elements, *standard, poisson=poisson) - exact
     best = np.empty_like(weights)
-    for e in range(400):
+    for e in range(60):
         parts = [
             elasticity_stiffness(elements[e : e + 1], standard[0], np.eye(points**3)[q], poisson=poisson).ravel()
             for q in range(points**3)
         ]
         best[e] = np.linalg.lstsq(np.stack(parts, axis=1), exact[e].ravel(), rcond=None)[0]
-    weights[::3] = standard[1] + random.uniform(0.2, 3.0, (134, 1)) * (best[::3] - standard[1])
+    weights[::3] = standard[1] + random.uniform(0.2, 3.0, (20, 1)) * (best[::3] - standard[1])
     found = elasticity_stiffness(elements, standard[0], weights, poisson=poisson) - exact
     sums = [np.abs(difference).sum(axis=(1, 2)) for difference in (found, plain)]
     squares = [(difference**2).sum(axis=(1, 2)) for difference in (found, plain)]
-    expected = (sums[0] < sums[1]) & (squares[0] < squares[1])
+    expected = (sums[0] < 0.999 * sums[1]) & (squares[0] < squares[1])
     assert 0.1 < expected.mean() < 0.6
     np.testing.assert_array_equal(nearer_than(elements, standard[0], weights, standard, better, poisson), expected)
 

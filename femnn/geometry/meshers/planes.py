@@ -184,7 +184,8 @@ def boundary_layer(cells: int, random: np.random.Generator) -> Cells:
     """Layers grown from a curved wall along its vertex normals, the first of an aspect of 10 to 1,000."""
     layers = int(random.integers(8, 15))
     spacing = np.sqrt(3.5 * layers / cells)
-    points, quads = quadrilaterals_in(list(SHAPES)[random.integers(len(SHAPES))], spacing, random, random.integers(2))
+    shape = list(SHAPES)[random.integers(len(SHAPES))]
+    points, quads = quadrilaterals_in(shape, spacing, random, paired=bool(random.integers(2)))
     points = _settled(points, quads, random)
     slope, direction = random.uniform(0.0, 0.35, 3), random.uniform(0.0, 2.0 * np.pi, 3)
     waves_along = np.stack([np.cos(direction), np.sin(direction)]) * random.uniform(1.0, 3.0, 3)

@@ -32,7 +32,8 @@ Distance = Callable[[np.ndarray], np.ndarray]
 def subdivided(points: np.ndarray, tetrahedra: np.ndarray) -> Cells:
     """The hexahedra of tetrahedra (m, 4) on points (n, 3): four each, (4 m, 8)."""
     keys = [points]
-    offsets, numbers = len(points), {}
+    offsets = len(points)
+    numbers: dict[tuple[int, ...], np.ndarray] = {}
     for size in (2, 3, 4):
         subsets = list(combinations(range(4), size))
         members = np.sort(tetrahedra[:, subsets].reshape(-1, size), axis=1)
@@ -150,13 +151,13 @@ def tetrahedra_in(
 
     fixed, free = _cloud(part, wanted, spacing, random)
     points = np.concatenate([fixed, free])
-    best = None
+    least = -1.0
     for step in range(_ROUNDS):
         tetrahedra = _inside(points, distance)
         quality = tetrahedral_quality(points, tetrahedra)
         worst = quality.min()
-        if best is None or worst > best[0]:
-            best = worst, points, tetrahedra
+        if worst > least:
+            least, best = worst, (points, tetrahedra)
         if step >= _ROUNDS // 2 and worst > 0.25:
             break
         target = _optimal_places(points, tetrahedra)
@@ -166,7 +167,7 @@ def tetrahedra_in(
         # inner points must not come too near to the surface, where flat cells would be made
         near = distance(target) > -0.35 * wanted(target)
         points = np.where(near[:, None], points, target)
-    return best[1], best[2]
+    return best
 
 
 def _cloud(part, wanted, spacing, random):

@@ -99,7 +99,12 @@ class MovedGauss(Rule):
     -----
     The moves are quadratic in the distance from a parallelepiped, as the Error of Gauss points is: where refinement
     brings elements nearer to parallelepipeds, convergence is kept with either value of ``patch``.
+
+    The points are made for the stiffness of trilinear elements: other shape functions, and masses, are refused.
     """
+
+    highest_degree = 1
+    integrates_values = False
 
     @checked(weights="unchecked")
     def __init__(self, patch: bool = False, *, weights: str | os.PathLike | None = None) -> None:
