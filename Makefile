@@ -14,7 +14,7 @@ MPIEXEC := mpiexec.openmpi --oversubscribe --mca mpi_yield_when_idle 1
 MPI_ENV := OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 \
 	NUMBA_CACHE_DIR=$(CURDIR)/$(MPI_VENV)/numba-cache
 
-.PHONY: demo test test-slow test-mpi lint weights chain meshes benchmarks faults clean
+.PHONY: demo test test-slow test-mpi lint weights chain meshes benchmarks faults mutants clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -66,6 +66,7 @@ weights: $(STAMP)
 	$(BIN)/femnn train weights --out runs
 	$(BIN)/femnn train patch-weights --out runs
 	$(BIN)/femnn train hourglass --out runs
+	$(BIN)/femnn train element --out runs
 	$(BIN)/femnn train moved --out runs
 	$(BIN)/femnn train moved --patch --out runs
 	$(BIN)/femnn train cohesive --out runs
@@ -95,6 +96,10 @@ benchmarks: $(STAMP)
 # Damaged files, killed runs, foreign arguments, elements of any shape: minutes; FAULTS="--share 0.1" takes a tenth.
 faults: $(STAMP)
 	$(BIN)/femnn bench faults $(FAULTS)
+
+# Small mutations of the code, each with the tests that must notice it: half an hour; MUTANTS="--only laws" takes a room.
+mutants: $(STAMP)
+	$(BIN)/femnn bench mutants $(MUTANTS)
 
 clean:
 	rm -rf $(VENV) $(MPI_VENV) build dist results runs

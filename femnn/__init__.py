@@ -18,7 +18,9 @@ Rules (:mod:`femnn.quadrature`)
     contract; ``integration_error`` (:mod:`femnn.integration`)
 Assembly (:mod:`femnn.assembly`)
     ``bases`` for any form of scikit-fem; ``assemble_elasticity``, ``assemble_diffusion``, ``assemble_mass``,
-    ``assemble_body_force``, ``assemble_internal_force``; ``Pattern``, ``HourglassCorrection``
+    ``assemble_body_force``, ``assemble_internal_force``; ``Loads``, ``Pattern``, ``HourglassCorrection``
+Results (:mod:`femnn.fields`)
+    ``stress``, ``recover``, ``error_estimate``, ``reactions``, ``LoadCurve``, ``save_fields``
 Solids (:mod:`femnn.solids`)
     ``Solid``, ``PointLaw``, ``ConstitutiveLaw``
 Solvers (:mod:`femnn.solvers`)
@@ -38,6 +40,7 @@ from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
 from femnn.assembly.hourglass.correction import HourglassCorrection
+from femnn.assembly.loads import Loads
 from femnn.assembly.pattern import Pattern
 from femnn.cohesive.classical import BilinearCohesive, ContactCohesive, ExponentialCohesive
 from femnn.cohesive.recurrent.law import RecurrentCohesive
@@ -60,6 +63,11 @@ from femnn.exceptions import (
     TrainingError,
     WeightFileError,
 )
+from femnn.fields.estimate import error_estimate
+from femnn.fields.output import save_fields
+from femnn.fields.reactions import LoadCurve, reactions
+from femnn.fields.recovery import recover
+from femnn.fields.stress import stress
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.sampling import distorted_hexahedra
 from femnn.integration.error import integration_error
@@ -102,7 +110,9 @@ __all__ = [
     "InterfaceElements",
     "Irons",
     "LawError",
+    "LoadCurve",
     "LoadPath",
+    "Loads",
     "MeshError",
     "MissingExtraError",
     "MovedGauss",
@@ -130,9 +140,14 @@ __all__ = [
     "assemble_mass",
     "bases",
     "distorted_hexahedra",
+    "error_estimate",
     "hexahedra",
     "integration_error",
     "newton",
+    "reactions",
     "read_mesh",
+    "recover",
+    "save_fields",
     "solve",
+    "stress",
 ]

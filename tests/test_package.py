@@ -41,6 +41,7 @@ ORDER = [
     "assembly",
     "assembly/hourglass",
     "solids",
+    "fields",
     # features: interfaces, and the scales that their laws come from and go to
     "cohesive",
     "cohesive/recurrent",

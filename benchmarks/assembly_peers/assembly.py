@@ -21,6 +21,7 @@ from benchmarks.assembly_peers.peers.rounds import THREADS, compare
 from benchmarks.assembly_peers.peers.scikit_fem import LEARNED
 from benchmarks.support.publishing import publish
 from benchmarks.support.targets import targets_table
+from benchmarks.support.timing import with_spread
 from femnn.cli import Command
 from femnn.geometry import distorted_cube
 from femnn.io import markdown
@@ -54,7 +55,6 @@ def main(sizes, repeat, only, million, out, as_json):
     names, skipped = available(dict.fromkeys(["femnn", *only]) if only else PROGRAMS)
     figures = {"machine": description(), "sizes": sizes, "skipped": skipped, "million": None}
     with tempfile.TemporaryDirectory() as folder, tqdm(disable=None, bar_format="{desc} {elapsed}") as bar:
-        figures["compiling"] = _compiling(_mesh_file(folder, 2))
         rows, slopes, learned = [], [], []
         for n in sizes:
             path = _mesh_file(folder, n)
@@ -82,12 +82,6 @@ def _mesh_file(folder, n):
     return path
 
 
-def _compiling(path):
-    """Seconds of femnn's first assembly in a process: compilation, or loading what an earlier run compiled."""
-    with Process("femnn", 8, path, THREADS) as process:
-        return process.ask("first")["seconds"]
-
-
 def _million(path):
     """Seconds and bytes from the arrays of 100³ elements to the matrix, in fresh processes."""
     with Process("femnn", 8, path, THREADS) as process:
@@ -102,8 +96,10 @@ def _report(figures):
     lines = [
         f"Machine: {figures['machine']}",
         "Million elements a second from new vertex coordinates to the matrix on one thread and on two, and where a "
-        "program keeps the geometry, from there. Cold: seconds from the arrays of a mesh to the first matrix in a "
-        "fresh process, imports apart. Memory: growth until the first matrix, and its ratio to the matrix as CSR. "
+        "program keeps the geometry, from there; medians of rounds in turn, with half the distance between the "
+        "quartiles. First ever: seconds from the arrays of a mesh to the first matrix in a fresh process, imports "
+        "apart, with nothing compiled before; with caches: in the next process. Memory: growth until the first matrix, "
+        "and its ratio to the matrix as CSR. "
         "Difference: from femnn's matrix, over its largest entry.",
         _table(timed),
         _learned(figures["learned"]),
@@ -121,11 +117,11 @@ def _table(rows):
         "elements": ("elements", "{:,}"),
         "rule": ("points", "{}"),
         "program": ("program", "{}"),
-        "coordinates": ("1 thread", "{:.4f}"),
-        "threads": (f"{THREADS} threads", "{:.4f}"),
-        "geometry": ("same geometry", "{:.4f}"),
-        "cold": ("cold, s", "{:.2f}"),
-        "imports": ("imports, s", "{:.2f}"),
+        "coordinates": ("1 thread", "{}"),
+        "threads": (f"{THREADS} threads", "{}"),
+        "geometry": ("same geometry", "{}"),
+        **_STARTS,
+        "imports": ("imports, s", "{:.1f}"),
         "growth": ("memory, MB", "{:,.0f}"),
         "share": ("memory / CSR", "{:.1f}"),
         "difference": ("difference", "{:.0e}"),
@@ -134,10 +130,18 @@ def _table(rows):
     return markdown(shown, columns) if shown else ""
 
 
+#: Seconds of both kinds of cold start, one run each.
+_STARTS = {"first_ever": ("first ever, s", "{:.1f}"), "cold": ("with caches, s", "{:.1f}")}
+
+
 def _rates(row):
-    """Million elements a second instead of seconds."""
-    ways = ("coordinates", "threads", "geometry")
-    return {way: row[way] and row["elements"] / row[way] / 1e6 for way in ways}
+    """Million elements a second, with their spread, instead of seconds."""
+    found = {}
+    for way in ("coordinates", "threads", "geometry"):
+        seconds, spread = row[way], row[f"{way}_spread"]
+        rate = seconds and row["elements"] / seconds / 1e6
+        found[way] = with_spread(rate, spread and rate * spread / seconds)
+    return found
 
 
 def _learned(rows):
@@ -151,6 +155,7 @@ def _learned(rows):
             {
                 "rule": row["rule"],
                 **_rates(row),
+                **{name: row[name] for name in _STARTS},
                 "form": form and _rates(form)["coordinates"],
                 "ratio": form and form["coordinates"] / row["coordinates"],
                 "difference": form and form["difference"],
@@ -158,10 +163,11 @@ def _learned(rows):
         )
     columns = {
         "rule": ("rule", "{}"),
-        "coordinates": ("1 thread", "{:.3f}"),
-        "threads": (f"{THREADS} threads", "{:.3f}"),
-        "form": ("scikit-fem's form", "{:.4f}"),
-        "ratio": ("1 thread / form", "{:.0f}"),
+        "coordinates": ("1 thread", "{}"),
+        "threads": (f"{THREADS} threads", "{}"),
+        **_STARTS,
+        "form": ("scikit-fem's form", "{}"),
+        "ratio": ("1 thread / form", "{:.2g}"),
         "difference": ("difference", "{:.0e}"),
     }
     if not shown:
@@ -175,7 +181,6 @@ def _notes(figures):
     ran = {row["name"]: row["version"] for row in figures["rows"] if row["problem"] is None}
     ways = [f"- {PROGRAMS[name].title} {version}: {PROGRAMS[name].way}" for name, version in ran.items()]
     yield "\n".join(["What is timed:\n", *ways])
-    yield f"First assembly of femnn in a process, compilation or its cache: {figures['compiling']:.1f} s."
     for title, reason in figures["skipped"].items():
         yield f"Skipped: {title}, {reason}."
     for row in [*figures["rows"], *figures["slopes"], *figures["learned"]]:

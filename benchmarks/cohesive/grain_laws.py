@@ -182,7 +182,8 @@ def against_targets(figures):
     limits = {"ln_normal": ("ln t_n", _LN_NORMAL), "ratio": ("t_s/t_n", _RATIO)}
     for name, (what, limit) in limits.items() if own else ():
         most = max(limit, _SCATTERS * noise[name]) if noise else limit
-        found.append(target(f"rms of {what} on unseen paths", f"≤ {most:.3f}", f"{own[name]:.3f}"))
+        words = f"≤ {most:.3f}" + (f" = max({limit:g}, {_SCATTERS:g} × {noise[name]:.3f})" if noise else "")
+        found.append(target(f"rms of {what} on unseen paths", words, f"{own[name]:.3f}"))
     for (network, grains), row in rows.items():
         if grains == "none":
             continue

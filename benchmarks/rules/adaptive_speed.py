@@ -15,6 +15,7 @@ from skfem.models.elasticity import lame_parameters, linear_elasticity
 import femnn
 from benchmarks.support.memory import forget_peak, peak, resident
 from benchmarks.support.publishing import publish
+from benchmarks.support.timing import in_turns, median_and_spread, with_spread
 from femnn.cli import Command
 from femnn.geometry import VALID, classify, distorted_cube
 from femnn.integration import elasticity_stiffness, error_table, smallest_points, tensor_gauss
@@ -27,6 +28,9 @@ _CHUNK = 4096
 
 # What scikit-fem keeps of a vector-valued basis at one point: 24 functions, values and gradients.
 _BYTES_PER_POINT = 24 * 12 * 8
+
+# Assemblies with scikit-fem's form of each rule, in turns, each in a process of its own.
+_ASSEMBLIES = 3
 
 
 @click.command(cls=Command)
@@ -73,21 +77,20 @@ def measure_prediction(elements, repeat, tol, measure):
     def assembly():
         femnn.assemble_elasticity(cube, gauss, _YOUNG, _POISSON)
 
-    threads, seconds = numba.get_num_threads(), {}
+    threads = numba.get_num_threads()
     numba.set_num_threads(1)
-    work = {"prediction": (predict, len(x)), "stiffness": (stiffness, len(x)), "assembly": (assembly, cube.nelements)}
-    for _ in range(repeat + 1):
-        for name, (function, n) in work.items():
-            started = time.perf_counter()
-            function()
-            seconds.setdefault(name, []).append(1e6 * (time.perf_counter() - started) / n)
+    work = {"prediction": predict, "stiffness": stiffness, "assembly": assembly}
+    in_turns(work, 1)  # compiles
+    seconds = in_turns(work, repeat)
     numba.set_num_threads(threads)
-    # the first run compiles
-    medians = {name: float(np.median(values[1:])) for name, values in seconds.items()}
-    return {"measure": measure, **medians} | {
-        "over_stiffness": medians["prediction"] / medians["stiffness"],
-        "over_assembly": medians["prediction"] / medians["assembly"],
-    }
+    elements = {"prediction": len(x), "stiffness": len(x), "assembly": cube.nelements}
+    each = {name: 1e6 * np.array(values) / elements[name] for name, values in seconds.items()}
+    # ratios of the same round: drift of the machine cancels
+    each |= {f"over_{name}": each["prediction"] / each[name] for name in ("stiffness", "assembly")}
+    found = {"measure": measure}
+    for name, values in each.items():
+        found[name], found[f"{name}_spread"] = median_and_spread(values)
+    return found
 
 
 def measure_assembly(path, tol, memory):
@@ -98,13 +101,20 @@ def measure_assembly(path, tol, memory):
         return []
     n = max(2, int(smallest_points(error_table(vertices, 20)[0], tol).max()))
     part = min(len(vertices), int(memory * 1e9 / (1.5 * _BYTES_PER_POINT * n**3)))
+    runs = {str(n): [], "adaptive": []}
+    for _ in range(_ASSEMBLIES):
+        for rule, found in runs.items():
+            command = [sys.executable, __file__, str(path), "--tol", str(tol), "--worker", rule, str(part)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            found.append(json.loads(done.stdout))
     rows = []
-    for rule in (str(n), "adaptive"):
-        command = [sys.executable, __file__, str(path), "--tol", str(tol), "--worker", rule, str(part)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        rows.append({"mesh": path.stem, "elements": part, **json.loads(done.stdout), "faster": None, "smaller": None})
+    for found in runs.values():
+        row = {"mesh": path.stem, "elements": part, **found[0], "faster": None, "faster_spread": None, "smaller": None}
+        row["seconds"], row["seconds_spread"] = median_and_spread([run["seconds"] for run in found])
+        rows.append(row)
     uniform, adaptive = rows
-    adaptive["faster"] = uniform["seconds"] / adaptive["seconds"]
+    ratios = [one["seconds"] / other["seconds"] for one, other in zip(*runs.values(), strict=True)]
+    adaptive["faster"], adaptive["faster_spread"] = median_and_spread(ratios)
     adaptive["smaller"] = uniform["memory"] / adaptive["memory"]
     return rows
 
@@ -133,32 +143,40 @@ def assemble_once(path, name, part, tol):
     }
 
 
+def _shown(rows, timed):
+    """Rows with some of their figures as text, rounded to their spread."""
+    return [{**row, **{name: with_spread(row[name], row[f"{name}_spread"]) for name in timed}} for row in rows]
+
+
 def tables(results):
     """All figures as markdown."""
     prediction = {
         "measure": ("measure", "{}"),
-        "prediction": ("prediction", "{:.2f}"),
-        "stiffness": ("2×2×2 stiffness pass", "{:.2f}"),
-        "assembly": ("2×2×2 fused assembly", "{:.2f}"),
-        "over_stiffness": ("prediction / stiffness pass", "{:.2f}"),
-        "over_assembly": ("prediction / fused assembly", "{:.2f}"),
+        "prediction": ("prediction", "{}"),
+        "stiffness": ("2×2×2 stiffness pass", "{}"),
+        "assembly": ("2×2×2 fused assembly", "{}"),
+        "over_stiffness": ("prediction / stiffness pass", "{}"),
+        "over_assembly": ("prediction / fused assembly", "{}"),
     }
     assembly = {
         "mesh": ("mesh", "{}"),
         "elements": ("elements", "{:,}"),
         "rule": ("rule", "{}"),
         "points": ("points", "{:,}"),
-        "seconds": ("bases + assembly, s", "{:.2f}"),
+        "seconds": ("bases + assembly, s", "{}"),
         "memory": ("peak memory, MB", "{:,.0f}"),
-        "faster": ("times faster", "{:.1f}"),
+        "faster": ("times faster", "{}"),
         "smaller": ("times less memory", "{:.1f}"),
     }
+    predicted = _shown(results["prediction"], list(prediction)[1:])
+    assembled = _shown(results["assembly"], ("seconds", "faster"))
     return (
         f"Machine: {results['machine']}\n\nMicroseconds an element, one thread, {results['elements']:,} elements; "
-        f"prediction includes what has to be settled by integration:\n\n"
-        f"{markdown(results['prediction'], prediction)}\n\nscikit-fem's elasticity form with femnn's bases, prediction "
+        f"prediction includes what has to be settled by integration. Medians of runs in turn, with half the distance "
+        f"between the quartiles:\n\n{markdown(predicted, prediction)}\n\n"
+        "scikit-fem's elasticity form with femnn's bases, prediction "
         "included, memory above that of the loaded program and mesh; parts of the meshes drawn at random where the "
-        f"uniform rule would take too much memory:\n\n{markdown(results['assembly'], assembly)}\n"
+        f"uniform rule would take too much memory:\n\n{markdown(assembled, assembly)}\n"
     )
 
 

@@ -112,12 +112,9 @@ def method_1(train, test, out, seed, epochs):
     options = _options(DIRECTIONAL_OPTIONS, seed, epochs, batch_size=128, epochs=100)
     recipe = DirectionalRecipe(len(train), displacement=train.recipe.displacement, seed=seed)
     data = DirectionalData(recipe, **label_directions(train.hexahedra, recipe))
-    started = time.perf_counter()
     path, _ = fit_directional(out / "points-network", data, options, ("entries",))
-    seconds = time.perf_counter() - started
     for tolerance in TOLERANCES:
         true = classes(test.errors, tolerance) + FEWEST
-        started = time.perf_counter()
         published, _ = recipes.fit_classifier(
             out / f"published-{tolerance:g}",
             training,
@@ -126,7 +123,6 @@ def method_1(train, test, out, seed, epochs):
             tolerance,
             _options(recipes.CLASSIFIER_OPTIONS, seed, epochs),
         )
-        published_seconds = time.perf_counter() - started
         chosen = {
             "published classifier": _points(published, test, tolerance, None),
             "directional network": _points(path, test, tolerance, None),
@@ -136,9 +132,7 @@ def method_1(train, test, out, seed, epochs):
             "scaled Jacobian": _by_scaled_jacobian(training, test, tolerance),
             f"uniform {true.max()}×{true.max()}×{true.max()}": np.full(len(test), true.max()),
         }
-        times = {"published classifier": published_seconds, "directional network": seconds}
-        for name, points in chosen.items():
-            rows.append({"tolerance": tolerance, "rule": name, **_figures(points, true), "training": times.get(name)})
+        rows += [{"tolerance": tolerance, "rule": name, **_figures(points, true)} for name, points in chosen.items()]
         matrices[tolerance] = (true, chosen["published classifier"], chosen["shipped, confidence=None"])
     draw_classes(matrices, out / "points.png")
     return rows
@@ -173,12 +167,10 @@ def method_2(train, test, out, seed, epochs):
     names = {"trials": "best of random trials", "optimal": "exact optima", "error": "R_error itself"}
     for target, name in names.items():
         options = _options(recipes.REGRESSOR_OPTIONS, seed, epochs, epochs=400, patience=100)
-        started = time.perf_counter()
         path, _ = recipes.fit_weights(out / f"weights-{target}", training, validation, test, options, target)
-        seconds = time.perf_counter() - started
         ratios[target] = {part: _ratios(path, data) for part, data in (("train", train), ("test", test))}
-        rows.append({"learned from": name, **_ratio_figures(*ratios[target]["test"]), "training": seconds})
-    rows.append({"learned from": "shipped", **_ratio_figures(*_ratios("quadrature-weights", test)), "training": None})
+        rows.append({"learned from": name, **_ratio_figures(*ratios[target]["test"])})
+    rows.append({"learned from": "shipped", **_ratio_figures(*_ratios("quadrature-weights", test))})
     draw_histograms(ratios["error"], out / "weights.png")
     return rows
 
@@ -285,7 +277,6 @@ def tables(figures):
                     "within_one": ("within one", "{:.1%}"),
                     "violations": ("too few points", "{:.1%}"),
                     "points_over_oracle": ("points / oracle", "{:.2f}"),
-                    "training": ("training, s", "{:.0f}"),
                 },
             ),
             "Method 2, eight corrected weights (unseen elements that the classifier sends on):",
@@ -298,7 +289,6 @@ def tables(figures):
                     "mean": ("mean R_error", "{:.4f}"),
                     "optimum": ("true optimum", "{:.4f}"),
                     "ratio": ("mean / optimum", "{:.4f}"),
-                    "training": ("training, s", "{:.0f}"),
                 },
             ),
             "Method 2 by distortion (shipped weights, all elements):",

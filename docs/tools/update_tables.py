@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES, RUNS = {"adaptive-speed": "adaptive-gauss", "scaling-model": "scaling"}, {"scaling-model": "scaling"}
 TABLES = (
     "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "promise", "better-rules", "families",
-    "pareto", "solution-error", "assembly", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
-    "scaling-model", "faults",
+    "pareto", "solution-error", "locking", "assembly", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
+    "scaling-model", "faults", "mutants",
 )  # fmt: skip
 
 
@@ -54,10 +54,12 @@ def put(name, body, page):
 
 
 def excerpt(body):
-    """The columns of :data:`EXCERPT` of the table in ``body``."""
+    """The columns of :data:`EXCERPT` of the table in ``body``, and what it says about the adaptive rule."""
     rows = [line.strip("|").split("|") for line in body.splitlines() if line.startswith("|")]
     columns = [[cell.strip() for cell in rows[0]].index(name) for name in EXCERPT]
-    return "\n".join("|" + "|".join(row[k] for k in columns) + "|" for row in rows)
+    table = "\n".join("|" + "|".join(row[k] for k in columns) + "|" for row in rows)
+    said = next(line for line in body.splitlines() if line.startswith("AdaptiveGauss("))
+    return f"{table}\n\n{said}"
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity, isotropic_stiffness
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
+from femnn.assembly.loads import Loads
 from femnn.assembly.pattern import Pattern
 
 __all__ = [
+    "Loads",
     "Pattern",
     "assemble_body_force",
     "assemble_diffusion",

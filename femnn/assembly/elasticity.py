@@ -10,6 +10,9 @@ from scipy.sparse import csr_matrix
 from femnn.assembly.coefficients import Coefficient, Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
+from femnn.assembly.formulations.choice import require_formulation, rule_of
+from femnn.assembly.formulations.learned import learned_twists
+from femnn.assembly.formulations.stiffness import fill_formulated
 from femnn.assembly.fused import fill_matrix
 from femnn.assembly.pattern import Pattern
 from femnn.checks import floats
@@ -26,6 +29,7 @@ def assemble_elasticity(
     *,
     stiffness: Coefficient | None = None,
     hourglass: Any = None,
+    formulation: Any = "standard",
     element: skfem.Element | None = None,
     on_folded: str = "raise",
     pattern: Pattern | None = None,
@@ -50,6 +54,13 @@ def assemble_elasticity(
     hourglass
         A :class:`femnn.HourglassCorrection`, which adds to ``GaussLegendre(2)`` what its points miss; coefficients must
         then be constant in each element.
+    formulation
+        Trilinear elements that bend and do not lock, for materials that are constant in each element:
+        ``"standard"`` chases exact integration, which locks; ``"mean-dilatation"`` (B-bar) for nearly incompressible
+        materials; ``"incompatible"`` with nine modes of their own, condensed, which bends too; ``"stabilised"``, nearly
+        as good without integration; ``"learned"``, by a network, for isotropic materials, or a
+        :class:`femnn.assembly.formulations.learned.LearnedTwists` of one's own. The last two use no ``rule``. See
+        docs/theory/formulations.md.
     element
         ``skfem.ElementHex1()`` (None) or ``skfem.ElementHex2()``, or ``skfem.ElementVector`` of them.
     on_folded
@@ -72,8 +83,17 @@ def assemble_elasticity(
     MemoryError
         If the matrix needs more memory than the machine has available; nothing is allocated then.
     """
-    discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
+    name = require_formulation(formulation, element)
+    discretisation = Discretisation.of(mesh, rule_of(name, rule), element, on_folded, pattern)
     form, coefficients = elastic_coefficients(young, poisson, stiffness, discretisation)
+    if name != "standard":
+        if hourglass is not None:
+            raise ParameterError(
+                f"formulation={name!r} and hourglass= exclude each other: the correction chases exact "
+                "integration, which locks; pass one of them"
+            )
+        twists = learned_twists(formulation, form, discretisation, coefficients) if name == "learned" else None
+        return fill_formulated(name, form, discretisation, coefficients, twists, out)
     if hourglass is not None:
         if not hasattr(hourglass, "add_to"):
             raise ParameterError(f"hourglass is {hourglass!r}; pass femnn.HourglassCorrection(), or None")

@@ -45,7 +45,7 @@ def assemble_body_force(
     """
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
     values = Coefficients.of_shapes(force, ((), (3,)), discretisation, "body force")
-    return _vector(BODY_FORCE, discretisation, values, components=values.values.shape[1])
+    return body_force(discretisation, values)
 
 
 def assemble_internal_force(
@@ -77,6 +77,11 @@ def assemble_internal_force(
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
     values = Coefficients.of_shapes(stress, ((6,), (3, 3)), discretisation, "stress")
     return internal_force(discretisation, values)
+
+
+def body_force(discretisation, force):
+    """The vector of :func:`assemble_body_force` for coefficients of any number of components."""
+    return _vector(BODY_FORCE, discretisation, force, components=force.values.shape[1])
 
 
 def internal_force(discretisation, stress):

@@ -99,7 +99,7 @@ def scatter(matrix, e, cells, row_starts, slots, places, components, buffer):
             k00, k01, k02 = matrix[a, b], matrix[a, k + b], matrix[a, 2 * k + b]
             k10, k11, k12 = matrix[k + a, b], matrix[k + a, k + b], matrix[k + a, 2 * k + b]
             k20, k21, k22 = matrix[2 * k + a, b], matrix[2 * k + a, k + b], matrix[2 * k + a, 2 * k + b]
-            _add_block(buffer, place, width, k00, k01, k02, k10, k11, k12, k20, k21, k22)
+            add_block(buffer, place, width, k00, k01, k02, k10, k11, k12, k20, k21, k22)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
@@ -123,15 +123,16 @@ def scatter_isotropic(moments, lmbda, mu, e, cells, row_starts, slots, places, b
             k10, k11, k12 = lmbda * yx + mu * xy, both * y + trace, lmbda * yz + mu * zy
             k20, k21, k22 = lmbda * zx + mu * xz, lmbda * zy + mu * yz, both * z + trace
             place = place_a + np.uint64(3) * np.uint64(slots[e, a, b])
-            _add_block(buffer, place, width_a, k00, k01, k02, k10, k11, k12, k20, k21, k22)
+            add_block(buffer, place, width_a, k00, k01, k02, k10, k11, k12, k20, k21, k22)
             if a != b:
                 width_b = np.uint64(3 * (row_starts[cells[e, b] + 1] - row_starts[cells[e, b]]))
                 place = np.uint64(9 * np.int64(places[e, b])) + np.uint64(3) * np.uint64(slots[e, b, a])
-                _add_block(buffer, place, width_b, k00, k10, k20, k01, k11, k21, k02, k12, k22)
+                add_block(buffer, place, width_b, k00, k10, k20, k01, k11, k21, k02, k12, k22)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
-def _add_block(buffer, first, width, k00, k01, k02, k10, k11, k12, k20, k21, k22):
+def add_block(buffer, first, width, k00, k01, k02, k10, k11, k12, k20, k21, k22):
+    """Add a 3 × 3 block to the buffer from place ``first`` on, its rows ``width`` apart."""
     # all are loaded before the first is stored: the compiler cannot know that they do not overlap
     one, two = np.uint64(1), np.uint64(2)
     second = first + width

@@ -39,10 +39,11 @@ _COLUMNS = {
 
 _LEGEND = (
     "Error: sum of the differences of an element's stiffness entries from exact integration, over its largest entry. "
-    "Above tol: elements whose Error is not below the tolerance. Assembly: femnn.assemble_elasticity; "
-    "scikit-fem's form: femnn.bases and skfem.asm, what any other form costs; both with prediction, without "
-    "compilation. Displacement error: largest difference from exact integration on the same mesh, over "
-    "the largest displacement. Strain-energy error: likewise relative; the mean displacement at the load has the same."
+    "Above tol: elements whose Error is not below the tolerance. Assembly: femnn.assemble_elasticity, its pattern "
+    "built anew; scikit-fem's form: femnn.bases and skfem.asm, what any other form costs; both with prediction, "
+    "without compilation; processor time on one thread, medians of three runs in turns, or of fewer that take long. "
+    "Displacement error: largest difference from exact integration on the same mesh, over the largest displacement. "
+    "Strain-energy error: likewise relative; the mean displacement at the load has the same."
 )
 
 
@@ -63,8 +64,8 @@ def command(mesh, tol, out, as_json, young, poisson):
     """Solve a loaded part with adaptive quadrature and compare with uniform rules.
 
     MESH is any file of hexahedra that meshio reads; without it a wall bracket is taken. It is clamped at its boundary
-    `fixed` and pulled downwards at `load`, or, if it has none, clamped at one end and bent by its own weight. About a
-    minute for the bracket on two cores.
+    `fixed` and pulled downwards at `load`, or, if it has none, clamped at one end and bent by its own weight. A minute
+    or two for the bracket on two cores.
     """
     started = time.perf_counter()
     # what cannot work is an error now, not after a minute

@@ -130,6 +130,7 @@ def _document(path, mesh, shape, integration, rule, poisson, files):
             "needed": _counts(integration.needed),
         },
         "uniform": integration.uniform,
+        "uniform_at_equal_misses": _uniform(integration.needed, len(integration.violations)),
         "rules": [
             asdict(row) | {"points_per_element": row.points / len(integration.chosen)} for row in integration.table
         ],
@@ -166,6 +167,12 @@ def _rule_name(rule):
 def _counts(points_per_axis):
     values, counts = np.unique(points_per_axis, return_counts=True)
     return {str(n): int(count) for n, count in zip(values, counts, strict=True)}
+
+
+def _uniform(needed, missed):
+    """Points per axis of the smallest uniform rule that misses the tolerance in ``missed`` elements; None if none."""
+    n = int(np.sort(needed)[::-1][min(missed, len(needed) - 1)])
+    return n if n < MOST_POINTS else None
 
 
 def _number(value):
@@ -286,10 +293,12 @@ def _gains(document):
 def _notes(document):
     adaptive, best = (_row(document, name)["points"] for name in ("AdaptiveGauss", "fewest n×n×n"))
     notes = []
-    if document["uniform"] is not None:
-        uniform = _row(document, f"GaussLegendre({document['uniform']})")["points"]
+    elements = sum(document["points_per_axis"]["needed"].values())
+    if document["uniform_at_equal_misses"] is not None:
+        n = document["uniform_at_equal_misses"]
         notes.append(
-            f"AdaptiveGauss takes {adaptive / uniform:.0%} of the points of that uniform rule, "
+            f"AdaptiveGauss takes {adaptive / (elements * n**3):.0%} of the points of {n}×{n}×{n}, the smallest "
+            "uniform rule that misses the tolerance in no more elements, and "
             f"{adaptive / best:.2f} times the fewest possible with equal numbers along the axes"
         )
     misses = document["violations"]

@@ -197,6 +197,21 @@ def hourglass(out, elements, seed, epochs, quiet, as_json, where):
     show(path, test, quiet, as_json)
 
 
+@command.command(short_help="Train the element of formulation='learned'.")
+@_options_of_all
+def element(out, elements, seed, epochs, quiet, as_json):
+    """Train the stiffness of an element's twists: bending and twisting of distorted cells, their answers known exactly.
+
+    Use the weights as femnn.assemble_elasticity(..., formulation=LearnedTwists("PATH")) with LearnedTwists of
+    femnn.assembly.formulations.learned.
+    """
+    from femnn.assembly.formulations import train as training_element
+
+    settings = _settings(training_element.ELEMENT_RECIPE, training_element.ELEMENT_OPTIONS, elements, seed, epochs)
+    path, test = training_element.train_element(out, *settings, progress=not (quiet or as_json))
+    show(path, test, quiet, as_json)
+
+
 @command.command(short_help="Train the points and weights of MovedGauss.")
 @_options_of_all
 @_options_of_labelling

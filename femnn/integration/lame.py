@@ -28,7 +28,8 @@ def lame_parameters(young: ArrayLike, poisson: ArrayLike) -> tuple[Any, Any]:
         poisson,
         -1.0,
         0.5,
-        "Poisson's ratio is {}; isotropic elasticity needs a value between -1 and 0.5, both excluded",
+        "Poisson's ratio is {}; isotropic elasticity needs a value between -1 and 0.5, both excluded (for nearly "
+        "incompressible bodies pass 0.4999 with formulation='mean-dilatation' or 'incompatible')",
     )
     if modulus.ndim and ratio.ndim and modulus.shape != ratio.shape:
         raise ParameterError(f"young has shape {modulus.shape}, poisson {ratio.shape}; pass numbers or equal shapes")

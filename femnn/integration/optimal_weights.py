@@ -18,6 +18,16 @@ from femnn.system.compile import njit
 _MOST_STEPS = 400
 _ROWS = 300
 
+# A row that a direction changes by less than this share of their sizes depends on the rows that it keeps.
+_INDEPENDENT = 1e-10
+
+# Shares of the Error: its distance from the dual's bound where an optimum counts as proven, and the move of each kink
+# that parts kinks which meet. Their 300 moves together stay below the distance.
+_GAP, _SHIFT = 1e-8, 1e-11
+
+# Share of a column's sum up to which the dual solution may leave it unbalanced, in double precision.
+_BALANCED = 1e-12
+
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _point_columns(vertices, points, lmbda, mu, columns):
@@ -83,8 +93,11 @@ def _norm(matrix, target, weights):
 
 
 @njit(cache=True, error_model="numpy")
-def _step_to_kink(residuals, rates, active):
-    """Exact line search: the row whose kink ends the descent along a direction, a weighted median; -1 if none does."""
+def _step_to_kink(residuals, rates, least, active):
+    """Exact line search: the row whose kink ends the descent along a direction, a weighted median; -1 if none does.
+
+    Rows that change no faster than ``least`` (rows,) depend on those of the basis and cannot enter it.
+    """
     slope = 0.0
     count = 0
     ratios = np.empty(len(residuals))
@@ -94,7 +107,7 @@ def _step_to_kink(residuals, rates, active):
             slope += abs(rates[i])
             continue
         slope += rates[i] if residuals[i] > 0.0 else -rates[i]
-        if residuals[i] * rates[i] < 0.0:
+        if residuals[i] * rates[i] < 0.0 and abs(rates[i]) > least[i]:
             ratios[count] = -residuals[i] / rates[i]
             rows[count] = i
             count += 1
@@ -108,36 +121,49 @@ def _step_to_kink(residuals, rates, active):
 
 
 @njit(cache=True, error_model="numpy")
-def _minimise_l1(matrix, target, weights):
-    """Minimise Σ |matrix @ weights - target| from ``weights`` in place; True when the dual proves the optimum.
+def _along_basis(normal, descent):
+    """Multipliers of the columns of ``normal`` in a direction, and what is left of the direction beside them."""
+    n, held = normal.shape
+    if held == n:
+        return np.linalg.solve(normal, descent), np.zeros(n)
+    if held == 0:
+        return np.zeros(0), descent
+    multipliers = np.linalg.lstsq(normal, descent)[0]
+    return multipliers, descent - normal @ multipliers
 
-    ``basis`` holds the rows with zero residual. While it is short, descend along the projected gradient; once it is
-    full, the multipliers either prove optimality or name the row to leave.
+
+@njit(cache=True, error_model="numpy")
+def _minimise_l1(matrix, target, weights, dual):
+    """Minimise Σ |matrix @ weights - target| from ``weights`` in place, and write the dual's solution to ``dual``.
+
+    ``basis`` holds rows with zero residual, linearly independent. While what is left of the gradient beside them is not
+    zero, descend along it; otherwise their multipliers either prove the optimum or name the row to leave.
     """
     rows, n = matrix.shape
     active = np.zeros(rows, dtype=np.bool_)
     basis = np.empty(n, dtype=np.int64)
+    sizes = np.sqrt((matrix**2).sum(axis=1))
+    largest = np.abs(matrix).sum()
     held = 0
     for _ in range(_MOST_STEPS):
         residuals = matrix @ weights - target
         signs = np.sign(residuals)
         for k in range(held):
             signs[basis[k]] = 0.0
-        gradient = matrix.T @ signs
-        if held < n:
-            direction = -gradient
-            if held > 0:
-                normal = np.ascontiguousarray(matrix[basis[:held]].T)
-                direction -= normal @ np.linalg.lstsq(normal, direction)[0]
-        else:
-            square = np.ascontiguousarray(matrix[basis])
-            multipliers = np.linalg.solve(square.T, -gradient)
+        normal = np.ascontiguousarray(matrix[basis[:held]].T)
+        multipliers, direction = _along_basis(normal, -(matrix.T @ signs))
+        dual[:] = signs
+        for k in range(held):
+            dual[basis[k]] = min(max(multipliers[k], -1.0), 1.0)
+        if np.abs(direction).max() <= _INDEPENDENT * largest:
+            if held == 0:
+                return
             leaving = np.argmax(np.abs(multipliers))
             if abs(multipliers[leaving]) <= 1.0 + 1e-9:
-                return True
-            unit = np.zeros(n)
+                return
+            unit = np.zeros(held)
             unit[leaving] = np.sign(multipliers[leaving])
-            direction = np.linalg.solve(square, unit)
+            direction = np.linalg.solve(normal.T, unit) if held == n else np.linalg.lstsq(normal.T, unit)[0]
             held -= 1
             active[basis[leaving]] = False
             residuals[basis[leaving]] = 0.0
@@ -145,34 +171,60 @@ def _minimise_l1(matrix, target, weights):
         rates = matrix @ direction
         for k in range(held):
             rates[basis[k]] = 0.0
-        entering, step = _step_to_kink(residuals, rates, active)
+        entering, step = _step_to_kink(residuals, rates, _INDEPENDENT * sizes * np.sqrt((direction**2).sum()), active)
         if entering < 0:
-            return False
+            return
         weights += step * direction
         active[entering] = True
         basis[held] = entering
         held += 1
-    return False
+
+
+@njit(cache=True, error_model="numpy")
+def _is_proven(matrix, target, weights, dual):
+    """Does ``dual`` prove that ``weights`` leave the least Error, but for a share ``_GAP`` of it?
+
+    With |y| <= 1 and Aᵀy = 0, Σ |A v - b| >= y · (A v - b) = -y · b for every v. Both conditions and the gap between
+    the two sides are measured here, whatever way led to ``weights`` and ``dual``.
+    """
+    if not np.abs(dual).max() <= 1.0:
+        return False
+    unbalanced = np.abs(matrix.T @ dual)
+    for q in range(matrix.shape[1]):
+        if not unbalanced[q] <= _BALANCED * np.abs(matrix[:, q]).sum():
+            return False
+    error = _norm(matrix, target, weights)
+    return error - dual @ (matrix @ weights - target) <= _GAP * error
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _minimise_all(matrices, targets, start, negligible, weights, errors, proven):
+def _minimise_all(matrices, targets, start, shifts, negligible, weights, errors, proven):
     for e in prange(matrices.shape[0]):
-        initial = _norm(matrices[e], targets[e], start)
+        matrix, target = matrices[e], targets[e]
+        initial = _norm(matrix, target, start)
         weights[e] = start
         errors[e] = initial
-        proven[e] = True
+        proven[e] = initial <= negligible
         if initial > negligible:
+            dual = np.zeros(matrix.shape[0])
             solution = start.copy()
-            proven[e] = _minimise_l1(matrices[e], targets[e], solution)
-            final = _norm(matrices[e], targets[e], solution)
+            _minimise_l1(matrix, target, solution, dual)
+            proven[e] = _is_proven(matrix, target, solution, dual)
+            if not proven[e]:
+                # more kinks meet in one point than there are weights, as in symmetric elements: part them a little
+                residuals = target - matrix @ start
+                move = np.zeros(len(start))
+                _minimise_l1(matrix, residuals + initial * shifts, move, dual)
+                proven[e] = _is_proven(matrix, residuals, move, dual)
+                solution[:] = start + move
+            final = _norm(matrix, target, solution)
             if final < initial:
                 weights[e] = solution
                 errors[e] = final
 
 
 def optimal_weights(matrices, targets, start, negligible=1e-11):
-    """Weights with the least Error, exactly.
+    """Weights with the least Error.
 
     Parameters
     ----------
@@ -185,11 +237,14 @@ def optimal_weights(matrices, targets, start, negligible=1e-11):
     -------
     weights : (n, nqp)
     errors : (n,), never above that of ``start``
-    proven : (n,) bool, True where the dual multipliers certify the optimum
+    proven : (n,) bool, True where a solution of the dual programme shows that no weights leave an Error less than
+        1 - 1e-8 times as large, or where that of ``start`` is negligible
     """
-    n, _, nqp = matrices.shape
+    n, rows, nqp = matrices.shape
     weights, errors, proven = np.empty((n, nqp)), np.empty(n), np.empty(n, dtype=bool)
-    _minimise_all(matrices, targets, np.array(start, dtype=float), negligible, weights, errors, proven)
+    shifts = _SHIFT * np.random.default_rng(0).uniform(-1.0, 1.0, rows)
+    start = np.array(start, dtype=float)
+    _minimise_all(matrices, targets, start, shifts, negligible, weights, errors, proven)
     return weights, errors, proven
 
 

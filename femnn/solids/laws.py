@@ -88,7 +88,8 @@ class PointLaw:
     def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Stress, tangent and new state of n points, shaped as :class:`ConstitutiveLaw` says."""
         size = SIZES[self.kinematics]
-        n, shape = len(np.atleast_1d(strain)), (6,) if size == 6 else (3, 3)
+        strain, shape = np.atleast_1d(floats("strain", strain, finite=False)), (6,) if size == 6 else (3, 3)
+        n = len(strain)
         strain = shaped("strain", strain, (n, *shape)).reshape(n, size)
         state = shaped("state", state, (n, len(self.virgin)))
         stress, tangent, new_state = np.empty((n, size)), np.empty((n, size, size)), state.copy()
@@ -179,6 +180,15 @@ def require_finite(values, name, cells):
         raise LawError(
             f"the law has no finite {name} at {len(bad)} of {len(values)} points, the first of them in element "
             f"{cells[bad[0]]}; take smaller steps or check the law"
+        )
+
+
+def require_answers(failed):
+    """Raise LawError, which names an element, if the compiled law ``failed`` (n,) in some."""
+    if failed.any():
+        raise LawError(
+            f"the law has no finite stress, tangent or state in {failed.sum()} of {len(failed)} elements, the "
+            f"first of them {np.flatnonzero(failed)[0]}; take smaller steps or check the law"
         )
 
 

@@ -11,14 +11,18 @@ from femnn.assembly.coefficients import Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import TANGENT
 from femnn.assembly.forces import internal_force
+from femnn.assembly.formulations.choice import ONE_POINT, require_formulation
 from femnn.assembly.fused import fill_matrix, structure
+from femnn.assembly.groups import check_rule
 from femnn.assembly.pattern import Pattern
 from femnn.checks import checked, floats, vector
-from femnn.exceptions import LawError, ParameterError, StateError
+from femnn.exceptions import ParameterError, StateError
 from femnn.integration.vector_kernels import LANES
+from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import CellGroup, Rule
+from femnn.solids.bending import BendingElements
 from femnn.solids.kernels import fill_strains, integrate_law
-from femnn.solids.laws import SIZES, ConstitutiveLaw, PointLaw, check_law, updated, virgin_state
+from femnn.solids.laws import SIZES, ConstitutiveLaw, PointLaw, check_law, require_answers, updated, virgin_state
 from femnn.system.memory import require_memory
 
 
@@ -29,6 +33,8 @@ class Solid:
     ----------
     mesh, rule, element, on_folded, pattern
         As in :func:`femnn.assemble_elasticity`: any rule, adaptive ones too.
+    formulation
+        ``"standard"``, or one that bends or does not lock, as in :func:`femnn.assemble_elasticity`, see the notes.
     law
         A :class:`femnn.PointLaw`, which is compiled into the assembly, or any object that keeps
         :class:`femnn.ConstitutiveLaw`: it is called once for each group of the rule with all points of the group.
@@ -36,6 +42,21 @@ class Solid:
     Raises
     ------
     MeshError, FoldedElementError, ParameterError, MemoryError
+
+    Notes
+    -----
+    *Mean dilatation* gives the law strains whose dilatation is the element's mean: ε + (θ̄ - θ)/3, or with finite
+    strains (J̄/J)^{1/3} F with J̄ the ratio of the element's volumes. Both derive from an energy where the law has one;
+    their tangents are consistent, and symmetric for such laws (J. C. Simo, R. L. Taylor, K. S. Pister, CMAME 51 (1985)
+    177-208; E. A. de Souza Neto et al., IJSS 33 (1996) 3277-3296 take J at the centre, which makes them unsymmetric).
+
+    *Incompatible modes* are brought to equilibrium in each element at every evaluation, so that forces depend on
+    displacements and committed state alone; it takes a :class:`femnn.PointLaw`. With finite strains the elements may
+    buckle by themselves under strong compression (P. Wriggers, S. Reese, CMAME 135 (1996) 201-209).
+
+    *Stabilised* and *learned* elements evaluate the law once, at their mean strain; ``rule`` is then not used. Their
+    twists have the stiffness of the virgin law, so that bodies of one plastic element across the thickness are too
+    stiff in bending once they yield: two or more show it.
     """
 
     def __init__(
@@ -44,13 +65,21 @@ class Solid:
         rule: Rule,
         law: ConstitutiveLaw,
         *,
+        formulation: str = "standard",
         element: skfem.Element | None = None,
         on_folded: str = "raise",
         pattern: Pattern | None = None,
     ) -> None:
         check_law(law)
         self.law = law
+        self.formulation = require_formulation(formulation, element)
+        if formulation in ONE_POINT:
+            check_rule(rule)
+            rule = GaussLegendre(1)
         self.discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
+        self._bending = None
+        if formulation != "standard":
+            self._bending = BendingElements(formulation, law, self.discretisation)
         total = self.discretisation.points.total
         state = virgin_state(law, total)
         if isinstance(law, PointLaw) and state.shape != (total, len(law.virgin)):
@@ -94,6 +123,8 @@ class Solid:
         for view, array in zip(self._per_group(committed), arrays, strict=True):
             view[:] = array.reshape(view.shape)
         self._state, self._trial = committed, None
+        if self._bending is not None:
+            self._bending.forget()
 
     def strains(self, u: ArrayLike) -> list[np.ndarray]:
         """Strains (m, nqp, 6) or displacement gradients (m, nqp, 3, 3) at displacement ``u``, for each group."""
@@ -123,6 +154,8 @@ class Solid:
             return self._integrated(u, tangent=True)
         stress, tangent = self._evaluated(u)
         d = self.discretisation
+        if self._bending is not None:
+            return self._bending.from_arrays(self._displacement(u), stress, tangent, self._state, tangent_too=True)
         coefficients = Coefficients(tangent, d.points.rows, 1)
         matrix = fill_matrix(TANGENT, d.hexahedra, d.pattern, d.points, coefficients, 3)
         return internal_force(d, Coefficients(stress, d.points.rows, 1)), matrix
@@ -131,13 +164,17 @@ class Solid:
         """Internal force (n_dofs,) alone, as :meth:`residual_and_tangent`."""
         if isinstance(self.law, PointLaw):
             return self._integrated(u, tangent=False)[0]
-        stress, _ = self._evaluated(u)
+        stress, tangent = self._evaluated(u)
+        if self._bending is not None:
+            return self._bending.from_arrays(self._displacement(u), stress, tangent, self._state, tangent_too=False)[0]
         return internal_force(self.discretisation, Coefficients(stress, self.discretisation.points.rows, 1))
 
     def commit(self) -> None:
         """Make the state of the last evaluation the committed one."""
         if self._trial is not None:
             self._state, self._trial = self._trial, None
+            if self._bending is not None:
+                self._bending.commit()
 
     def rollback(self) -> None:
         """Forget the last evaluation."""
@@ -151,6 +188,8 @@ class Solid:
 
     def _strains(self, u):
         d = self.discretisation
+        if self._bending is not None:
+            return self._bending.strains(u, self._state)
         strains = np.empty((d.points.total, SIZES[self.law.kinematics]))
         fill_strains(d.hexahedra, d.pattern.cells, d.points[:3], d.points.rows, u, LANES, strains)
         return strains
@@ -179,6 +218,9 @@ class Solid:
         """Internal force and tangent (or None) through the compiled law; the trial state is kept."""
         self._trial = None
         d, u = self.discretisation, self._displacement(u)
+        if self._bending is not None:
+            force, matrix, self._trial = self._bending.integrated(u, self._state, tangent)
+            return force, matrix
         matrix = d.pattern.empty_matrix(3) if tangent else None
         force, trial = np.zeros(self.n_dofs), np.empty_like(self._state)
         failed = np.zeros(len(d.hexahedra), dtype=bool)
@@ -200,10 +242,6 @@ class Solid:
             force,
             failed,
         )
-        if failed.any():
-            raise LawError(
-                f"the law has no finite stress, tangent or state in {failed.sum()} of {len(failed)} elements, the "
-                f"first of them {np.flatnonzero(failed)[0]}; take smaller steps or check the law"
-            )
+        require_answers(failed)
         self._trial = trial
         return force, matrix

@@ -1,13 +1,15 @@
 """Problems and comparisons that examples, tests, benchmarks and commands share.
 
-Beams that delaminate against closed forms, quadrature rules side by side on a loaded structure, and the inspection of a
-mesh. Pictures and files of an inspection are in ``inspection_output``, which loads matplotlib.
+Beams that delaminate against closed forms, beams and a membrane that bend, quadrature rules side by side on a loaded
+structure, and the inspection of a mesh. Pictures and files of an inspection are in ``inspection_output``, which loads
+matplotlib.
 
 >>> from femnn.validation import Beam
 >>> Beam("dcb").mesh().nelements
 1040
 """
 
+from femnn.validation.bending import BendingProblem, cook_membrane, curved_beam, straight_beam, twisted_beam
 from femnn.validation.delamination import (
     Beam,
     Delamination,
@@ -38,6 +40,7 @@ from femnn.validation.rule_comparison import (
 
 __all__ = [
     "Beam",
+    "BendingProblem",
     "Comparison",
     "Delamination",
     "Integration",
@@ -49,6 +52,8 @@ __all__ = [
     "classical",
     "closed_form",
     "compare_rules",
+    "cook_membrane",
+    "curved_beam",
     "delaminate",
     "difference",
     "load_case",
@@ -58,4 +63,6 @@ __all__ = [
     "mixed_mode",
     "plateau",
     "standard_rules",
+    "straight_beam",
+    "twisted_beam",
 ]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numba
 import numpy as np
 import skfem
 from scipy.sparse import coo_matrix
@@ -47,8 +48,8 @@ MOST_POINTS = 400_000
 _MOST_PER_AXIS = 20
 _CHUNK = 4096
 
-# Of the fused assembly, which takes milliseconds.
-_REPEATS = 3
+# Runs of each way of assembly, in turns, and the seconds after which one is not repeated.
+_REPEATS, _PATIENCE = 3, 8.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,10 +75,12 @@ class Comparison:
     error_median, error_worst, elements_above, share_above
         Of the Error of its elements; those at or above the tolerance.
     seconds
-        :func:`femnn.assemble_elasticity` with a pattern, prediction included, everything compiled before.
+        :func:`femnn.assemble_elasticity` from the mesh on one thread, pattern and prediction included, everything
+        compiled before: processor time, the median of three runs, in turns with those of the form.
     form_seconds
-        ``femnn.bases`` and ``skfem.asm`` of scikit-fem's elasticity form, which is what any other form costs; None
-        where it was not asked for or has too many points.
+        ``femnn.bases`` and ``skfem.asm`` of scikit-fem's elasticity form on one thread, which is what any other form
+        costs, in the same way, but of fewer runs where they take long; None where it was not asked for or has too many
+        points.
     displacement_error
         Largest difference of the displacement over the largest displacement.
     energy_norm_error
@@ -169,8 +172,8 @@ class Structure:
     def compare(self, name: str, rule: Rule, tol: float, forms: bool = True) -> Comparison:
         """Measure one rule; see :class:`Comparison`. ``forms`` says whether scikit-fem's form is timed too."""
         errors = self._errors(rule)
-        stiffness, seconds = self._assemble(rule)
-        timed = forms and rule.count_points(self.hexahedra) <= MOST_POINTS
+        stiffness = assemble_elasticity(self.mesh, rule, self.young, self.poisson, pattern=self.pattern)
+        seconds = self._time(rule, forms and rule.count_points(self.hexahedra) <= MOST_POINTS)
         solution = self._solve(skfem.condense(stiffness, self.case.force, I=self.case.free)[0])
         missed = solution - self._solution
         lengths = np.linalg.norm(self._at_vertices(missed), axis=0), np.linalg.norm(self.displacement, axis=0)
@@ -182,8 +185,8 @@ class Structure:
             error_worst=float(errors.max()),
             elements_above=above,
             share_above=above / len(errors),
-            seconds=seconds,
-            form_seconds=self._time_form(rule) if timed else None,
+            seconds=float(np.median(seconds["fused"])),
+            form_seconds=float(np.median(seconds["form"])) if seconds["form"] else None,
             displacement_error=float(lengths[0].max() / lengths[1].max()),
             energy_norm_error=float(np.sqrt(missed @ (self._exact @ missed) / (2.0 * self.strain_energy))),
             energy_error=float(abs(0.5 * solution @ self._force / self.strain_energy - 1.0)),
@@ -201,23 +204,31 @@ class Structure:
         measured = (error_against(self.hexahedra[p], rule, self._references[p], self.poisson) for p in parts)
         return np.concatenate(list(measured))
 
-    def _assemble(self, rule):
-        seconds = []
-        for _ in range(_REPEATS):
-            started = time.perf_counter()
-            stiffness = assemble_elasticity(self.mesh, rule, self.young, self.poisson, pattern=self.pattern)
-            seconds.append(time.perf_counter() - started)
-        # the first may have compiled
-        return stiffness, min(seconds)
+    def _time(self, rule, with_form):
+        """Seconds of both ways of assembly, a list each: from the mesh to the matrix, on one thread, in turns.
 
-    def _time_form(self, rule):
-        started = time.perf_counter()
-        groups = bases(self.mesh, self.element, rule)
-        skfem.asm(linear_elasticity(*self.lame), groups)
-        seconds = time.perf_counter() - started
-        # bases refer to their mappings in circles; the next rule needs the memory
-        del groups
-        gc.collect()
+        Of the processor: on one thread it is the time that passes, but for what other programs take.
+        """
+        work = {"fused": lambda: assemble_elasticity(self.mesh, rule, self.young, self.poisson)}
+        if with_form:
+            work["form"] = lambda: skfem.asm(linear_elasticity(*self.lame), bases(self.mesh, self.element, rule))
+        seconds: dict[str, list[float]] = {"fused": [], "form": []}
+        threads = numba.get_num_threads()
+        numba.set_num_threads(1)
+        try:
+            # compiled before, but for the thread
+            work["fused"]()
+            for _ in range(_REPEATS):
+                for name, assemble in work.items():
+                    if sum(seconds[name]) > _PATIENCE:
+                        continue
+                    started = time.process_time()
+                    assemble()
+                    seconds[name].append(time.process_time() - started)
+                    # bases refer to their mappings in circles; the next run needs the memory
+                    gc.collect()
+        finally:
+            numba.set_num_threads(threads)
         return seconds
 
     def _solve(self, system):

@@ -219,3 +219,22 @@ def test_wrong_separations_and_states_are_refused():
 def test_impossible_paths_are_refused(keywords):
     with pytest.raises(ParameterError, match=next(iter(keywords))):
         separation_paths(**{"n": 3, "steps": 5, "scale": 1.0, **keywords})
+
+
+@pytest.mark.parametrize("kind", [femnn.BilinearCohesive, femnn.ExponentialCohesive])
+def test_damage_waits_where_it_would_give_energy(kind):
+    # slid to one side, then pressed hard and dragged to the other: the stuck part bears more than the intact one, so
+    # that damage would set energy free, though the separation alone asks for more of it
+    law = kind(80e6, 100e6, 969.0, 1719.0, friction=0.5)
+    there, back = 0.1 * law.separation_scale, -0.11 * law.separation_scale
+    slid = law.update([[0.0, there, 0.0]], law.initial_state(1)).state
+    _, shear, contact, friction = law.stiffness
+    pressed = -1.1 * (there - back) * shear / (friction * contact)
+    dragged = law.update([[pressed, back, 0.0]], slid)
+    assert 0.0 < law.damage(slid)[0] < 1.0
+    alone = law.update([[0.0, back, 0.0]], law.initial_state(1)).state
+    assert law.damage(alone)[0] > law.damage(slid)[0]
+    assert law.damage(dragged.state)[0] == law.damage(slid)[0]
+    # it grows again where nothing is stuck
+    freed = law.update([[0.0, back, 0.0]], dragged.state).state
+    assert law.damage(freed)[0] == pytest.approx(law.damage(alone)[0])

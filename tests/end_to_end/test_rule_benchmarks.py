@@ -1,6 +1,7 @@
 """The benchmarks of rules: their problems have the known answers, their fronts hold what nothing beats, both run."""
 
 import json
+from functools import partial
 
 import numba
 import numpy as np
@@ -70,6 +71,63 @@ def test_front_holds_what_nothing_beats():
     costs, errors = [1.0, 2.0, 2.0, 3.0, None, 0.5, 3.0], [5.0, 4.0, 4.5, 4.0, 0.1, 6.0, 1.0]
     assert on_front(costs, errors).tolist() == [True, True, False, False, False, True, True]
     assert on_front([1.0, 1.0], [2.0, 2.0]).all()
+
+
+def test_what_the_spread_of_times_cannot_tell_is_on_no_front():
+    from benchmarks.rules.pareto import on_front
+
+    # the second has the larger Error, and is not surely cheaper than the first
+    assert on_front([1.0, 0.9], [1.0, 2.0], [0.02, 0.02]).tolist() == [True, True]
+    assert on_front([1.0, 0.9], [1.0, 2.0], [0.06, 0.06]).tolist() == [True, False]
+    # of the same Error, the second is surely cheaper or not
+    assert on_front([1.0, 0.9], [1.0, 1.0], [0.02, 0.02]).tolist() == [False, True]
+    assert on_front([1.0, 0.9], [1.0, 1.0], [0.06, 0.06]).tolist() == [True, True]
+
+
+def test_times_that_cannot_be_are_found():
+    from benchmarks.rules.candidates import chosen
+    from benchmarks.rules.pareto import contradictions
+
+    candidates = chosen(("1×1×1 Gauss", "2×2×2 Gauss", "MovedGauss()"))
+    calm = {"prediction": [(0.1, 0.0), (0.1, 0.0), (5.0, 0.5)], "cheap": [(1.0, 0.1), (1.1, 0.1), (6.0, 0.5)]}
+    calm |= {"form": [(70.0, None), (160.0, None), (None, None)], "expensive": [(4.0, 0.1), (19.0, 1.0), (30.0, 1.0)]}
+    assert contradictions(candidates, calm) == []
+    # longer than the whole that contains it; within the spread it is no contradiction
+    assert contradictions(candidates, {**calm, "prediction": [(0.1, 0.0), (0.1, 0.0), (8.0, 0.5)]}) == [
+        (2, "cheap"), (2, "prediction")
+    ]  # fmt: skip
+    assert contradictions(candidates, {**calm, "prediction": [(0.1, 0.0), (0.1, 0.0), (6.8, 0.5)]}) == []
+    # fewer points that take longer than more
+    assert contradictions(candidates, {**calm, "expensive": [(21.0, 0.1), (19.0, 1.0), (30.0, 1.0)]}) == [
+        (0, "expensive"), (1, "expensive")
+    ]  # fmt: skip
+
+
+def test_times_show_no_more_digits_than_their_spread_leaves():
+    from benchmarks.support.timing import in_turns, median_and_spread, with_spread
+
+    assert with_spread(13.3241, 0.27) == "13.3 ± 0.3"
+    assert with_spread(1612.4, 31.0) == "1610 ± 30"
+    assert with_spread(0.0076, 0.0) == "0.007600 ± 0.000008"
+    assert with_spread(43.56, None) == "≈ 40"
+    assert with_spread(None, None) == "–"
+    assert median_and_spread([3.0, 1.0, 2.0]) == (2.0, 0.5)
+    assert median_and_spread([]) == (None, None)
+    order = []
+    seconds = in_turns({name: partial(order.append, name) for name in "ab"}, 3)
+    assert order == list("ababab")
+    assert [len(own) for own in seconds.values()] == [3, 3]
+
+
+def test_uniform_rules_may_miss_nowhere_as_often_or_as_promised():
+    from benchmarks.rules.uniform import uniform_gains
+
+    needed = np.repeat([2, 3, 4, 5], [900, 80, 15, 5])
+    found = uniform_gains(needed, 8000.0, 5, 0.02)
+    assert [found[name] for name in ("uniform", "uniform_equal", "uniform_promised")] == [5, 4, 3]
+    assert found["gain_equal"] == 64 * 1000 / 8000
+    assert uniform_gains(needed, 8000.0, 4, 0.02)["uniform_equal"] == 5
+    assert uniform_gains(needed, 8000.0, 1000, 1.0)["uniform_promised"] == 2
 
 
 # The expensive law
@@ -269,7 +327,8 @@ def test_pareto_runs(tmp_path, threads):
         assert "points" in rows[0]["fronts"]
         for row in rows:
             assert row["mean"] >= row["median"] * 0.5
-            assert min(row["prediction"], row["cheap"], row["form"], row["expensive"]) > 0.0
+            # what contradicts arithmetic in so few rounds is left out
+            assert all(row[cost] is None or row[cost] > 0.0 for cost in ("prediction", "cheap", "form", "expensive"))
     assert min(image.imread(tmp_path / "pareto.png").shape[:2]) > 300
 
 

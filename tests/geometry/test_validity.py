@@ -109,3 +109,16 @@ def test_functions_that_leave_nothing_out_do_not_offer_to():
     with pytest.raises(femnn.FoldedElementError, match="repair the mesh or leave such elements out") as caught:
         femnn.integration_error(elements, femnn.GaussLegendre(2))
     assert caught.value.elements.tolist() == [1]
+
+
+def test_the_threshold_of_degenerate_elements_is_where_it_says():
+    # a slab pressed thin at one vertex: the least coefficient of det J is the given share of the largest
+    for share, expected in ((1e-6, VALID), (2e-9, VALID), (5e-10, DEGENERATE), (-5e-10, DEGENERATE), (-2e-9, FOLDED)):
+        element = VERTICES.copy()
+        # det J at vertex 0 is the product of its edges' lengths, one of which is shortened
+        edge = int(np.flatnonzero((np.abs(VERTICES - VERTICES[0]).sum(axis=1) == 1.0) & (VERTICES[:, 2] == 0.0))[0])
+        element[0] = element[edge] + share * (VERTICES[0] - VERTICES[edge])
+        coefficients = bernstein_coefficients(element[None])[0]
+        coefficients *= np.sign(coefficients.mean())
+        assert coefficients.min() / coefficients.max() == pytest.approx(share, rel=0.2)
+        assert classify(element[None])[0] == expected, share

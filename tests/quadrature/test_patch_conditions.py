@@ -8,7 +8,7 @@ import femnn
 from femnn.geometry import SIGNS, VERTICES, own_axes, signed_volume
 from femnn.integration import tensor_gauss
 from femnn.quadrature import patch_residual
-from femnn.quadrature.patch_conditions import patch_integrals, patch_integrands
+from femnn.quadrature.patch_conditions import passing_changes, patch_bases, patch_integrals, patch_integrands
 
 
 def test_integrals_are_derivatives_of_the_volume(distorted):
@@ -54,3 +54,16 @@ def test_residual_does_not_depend_on_numbering_or_affine_maps(distorted):
     expected = patch_residual(distorted, points, weights)
     renamed = described_otherwise(distorted, 17) @ np.array([[5.0, 0.3, 0.0], [0.0, 1.0, 0.5], [0.1, 0.0, 0.7]])
     np.testing.assert_allclose(patch_residual(renamed, points, weights), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("warp", "functions"), [(0.1, 13), (1e-6, 13), (3e-12, 13), (0.0, 7)])
+def test_every_function_counts_however_small_the_warp(warp, functions):
+    elements = VERTICES + warp * np.random.default_rng(0).uniform(-1.0, 1.0, (20, 8, 3))
+    points = tensor_gauss(3, 3, 3)[0]
+    bases = patch_bases(elements, points)
+    assert (np.linalg.norm(bases, axis=2) > 0.5).sum(axis=1).tolist() == 20 * [functions]
+    # changes of weights that pass do so by the part of each integrand that only the warp makes, too
+    changes = passing_changes(elements, points, np.random.default_rng(1).normal(size=(20, 27)))
+    assert np.linalg.norm(changes, axis=1).min() > 0.5
+    integrals = np.einsum("erq,eq->er", patch_integrands(own_axes(elements), points), changes)
+    assert np.abs(integrals).max() < 1e-14

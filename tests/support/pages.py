@@ -8,6 +8,15 @@ DOCS = ROOT / "docs"
 
 _CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
+# What a command has printed, and words of a program.
+_PRINTED = re.compile(r"<!-- ([\w-]+):begin -->.*?<!-- \1:end -->", re.DOTALL)
+_WORDS_OF_PROGRAMS = re.compile(r"`[^`]*`")
+
+# A number, or two with "to" between them, and what makes it a measurement: a share, a ratio, a time, a size in memory.
+_NUMBER = r"(?<![\w.^-])\d[\d,]*\.?\d*(?:e-?\d+)?"
+_UNITS = r"(?:%|s|ms|µs|ns|min|minutes?|seconds?|h|hours?|MB|GB|times|×(?!\s?\d)|of (?:the|their|its|all))"
+_FIGURE = re.compile(rf"((?:\S+\s+){{0,3}})({_NUMBER}(?: to {_NUMBER})?\s*{_UNITS})(?!\w)")
+
 
 def pages():
     """Every page of the project: those of the documentation, and those that lie beside what they describe."""
@@ -37,3 +46,11 @@ def anchors(page):
     """The anchors of the headings of a page, as GitHub makes them."""
     headings = re.findall(r"^#+ +(.*)$", _CODE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def typed_figures(page):
+    """Numbers with a unit or ratio that a page has outside its generated tables, each with the words before it."""
+    text = page.read_text(encoding="utf-8")
+    for pattern in (_PRINTED, _CODE, _WORDS_OF_PROGRAMS):
+        text = pattern.sub(" ", text)
+    return [" ".join("".join(found.groups()).split()) for found in _FIGURE.finditer(text)]

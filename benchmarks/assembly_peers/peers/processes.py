@@ -15,16 +15,24 @@ from femnn.geometry import TO_VTK
 # One thread for all libraries below the programs; those that have threads of their own are told how many.
 _ONE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
+# Where programs keep what they have compiled: Numba, and others that keep to the freedesktop standard.
+_CACHES = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
+
 
 class ProgramError(Exception):
     """A program failed; the message is its own last line."""
 
 
 class Process:
-    """One program on one mesh file, in a process that waits for commands."""
+    """One program on one mesh file, in a process that waits for commands.
 
-    def __init__(self, name, rule, mesh_file, threads):
+    ``caches`` is a folder for what programs compile and keep; by default it is where it is for every user.
+    """
+
+    def __init__(self, name, rule, mesh_file, threads, caches=None):
         environment = {**os.environ, **dict.fromkeys(_ONE, "1"), "NUMBA_NUM_THREADS": str(threads)}
+        if caches is not None:
+            environment |= {variable: str(Path(caches) / variable) for variable in _CACHES}
         folder = str(Path(__file__).resolve().parents[3])
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, environment.get("PYTHONPATH")]))
         self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115

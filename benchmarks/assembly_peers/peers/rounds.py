@@ -1,5 +1,6 @@
 """The measurement: every program once for its memory, then all of them in turns, so that drift touches all alike."""
 
+import tempfile
 from contextlib import ExitStack
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from benchmarks.assembly_peers.peers.processes import Process, ProgramError
 from benchmarks.assembly_peers.peers.programs import PROGRAMS
 from benchmarks.support.memory import available
+from benchmarks.support.timing import median_and_spread
 
 #: Threads of the second figure.
 THREADS = 2
@@ -46,10 +48,12 @@ def compare(programs, mesh_file, elements, repeat, progress=lambda text: None):
     Returns
     -------
     list of dict, in the order of ``programs``
-        ``problem`` is None, or says why the figures are missing. Seconds: ``imports``; ``cold`` from arrays to the
-        first matrix in a fresh process, ``warm`` the same when the code has run before; medians ``coordinates`` from
-        new vertex coordinates, ``geometry`` with what the program keeps of the geometry, ``threads`` like
-        ``coordinates`` with two threads; ``passes`` in the first median. Bytes: ``growth`` of the memory up to the
+        ``problem`` is None, or says why the figures are missing. Seconds: ``imports``; ``first_ever`` from arrays to
+        the first matrix in a fresh process with nothing compiled before, ``cold`` in the next process, with what the
+        first has kept, ``warm`` the same when the code has run before; medians ``coordinates`` from new vertex
+        coordinates, ``geometry`` with what the program keeps of the geometry, ``threads`` like ``coordinates`` with two
+        threads, and ``speedup`` of these over one in the same round; the spread of each as ``NAME_spread``; ``passes``
+        in the first median. Bytes: ``growth`` of the memory up to the
         first matrix, ``peak`` of the whole process, ``csr`` of the matrix. ``difference`` from femnn's matrix.
     """
     rows = [_empty(name, rule, elements) for name, rule in programs]
@@ -63,7 +67,9 @@ def compare(programs, mesh_file, elements, repeat, progress=lambda text: None):
 
 
 def _empty(name, rule, elements):
-    figures = ("version", "imports", "cold", "warm", *_WAYS, "passes", "growth", "peak", "csr", "difference", "problem")
+    timed = [name for way in (*_WAYS, "speedup") for name in (way, f"{way}_spread")]
+    figures = ("version", "imports", "first_ever", "cold", "warm", *timed, "passes")
+    figures += ("growth", "peak", "csr", "difference", "problem")
     return {"name": name, "program": PROGRAMS[name].title, "rule": rule, "elements": elements} | dict.fromkeys(figures)
 
 
@@ -96,9 +102,12 @@ def _take_turns(rows, mesh_file, repeat, progress, stack):
     for row in rows:
         key = row["name"], row["rule"]
         progress(f"{row['program']}, {row['rule']}: cold start")
-        processes[key] = stack.enter_context(Process(row["name"], row["rule"], mesh_file, THREADS))
+        caches = stack.enter_context(tempfile.TemporaryDirectory())
+        _guarded(row, lambda row, caches=caches: _start_without_caches(row, mesh_file, caches))
+        processes[key] = stack.enter_context(Process(row["name"], row["rule"], mesh_file, THREADS, caches))
         seconds[key] = {way: [] for way in _ways_of(row["name"])}
-        _guarded(row, lambda row, process=processes[key]: _start(row, process))
+        if row["problem"] is None:
+            _guarded(row, lambda row, process=processes[key]: _start(row, process))
     for turn in range(repeat):
         for row in rows:
             if row["problem"] is None:
@@ -108,7 +117,9 @@ def _take_turns(rows, mesh_file, repeat, progress, stack):
     for row in rows:
         if row["problem"] is None:
             times = seconds[row["name"], row["rule"]]
-            row.update({way: float(np.median(found)) for way, found in times.items() if found})
+            pairs = zip(times["coordinates"], times.get("threads", ()), strict=False)
+            for name, found in {**times, "speedup": [one / several for one, several in pairs]}.items():
+                row[name], row[f"{name}_spread"] = median_and_spread(found)
             row["passes"] = len(times["coordinates"])
 
 
@@ -116,6 +127,11 @@ def _ways_of(name):
     kind = PROGRAMS[name]
     wanted = {"coordinates": True, "geometry": kind.keeps_geometry, "threads": kind.threaded}
     return [way for way in _WAYS if wanted[way]]
+
+
+def _start_without_caches(row, mesh_file, caches):
+    with Process(row["name"], row["rule"], mesh_file, THREADS, caches) as process:
+        row["first_ever"] = process.ask("first")["seconds"]
 
 
 def _start(row, process):

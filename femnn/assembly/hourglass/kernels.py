@@ -6,45 +6,12 @@ Rows are component-major, see :mod:`femnn.integration.vector_kernels`.
 import numpy as np
 from numba import prange
 
-from femnn.assembly.element_matrices import _VOIGT, ISOTROPIC
 from femnn.assembly.fused import buffer_length, flush, scatter
 from femnn.assembly.hourglass.moments import twist_slopes
+from femnn.assembly.twists import material_block, twist_vectors
 from femnn.geometry.canonical_pose import own_axes_of
-from femnn.geometry.coordinates import TWISTS
-from femnn.geometry.hexahedron import SIGNS
 from femnn.integration.kernels import _FAST
 from femnn.system.compile import njit
-
-_SIGNS, _TWISTS = np.array(SIGNS), np.array(TWISTS)
-
-
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _vectors(warp, vectors):
-    """Write γ (8, 4) of an element with J₀⁻¹h = ``warp`` (3, 4)."""
-    for a in range(8):
-        x, y, z = _SIGNS[a, 0], _SIGNS[a, 1], _SIGNS[a, 2]
-        for k in range(4):
-            vectors[a, k] = 0.125 * (_TWISTS[a, k] - x * warp[0, k] - y * warp[1, k] - z * warp[2, k])
-
-
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _material_block(form, block, numbers, row, result):
-    """result_mn = C_imjn block_ij of one pair of twists; ``numbers[row]`` holds λ and μ, or C (36,) by Voigt."""
-    if form == ISOTROPIC:
-        lmbda, mu = numbers[row, 0], numbers[row, 1]
-        trace = mu * (block[0, 0] + block[1, 1] + block[2, 2])
-        for m in range(3):
-            for n in range(3):
-                result[m, n] = lmbda * block[m, n] + mu * block[n, m]
-            result[m, m] += trace
-        return
-    for m in range(3):
-        for n in range(3):
-            total = 0.0
-            for i in range(3):
-                for j in range(3):
-                    total += numbers[row, 6 * _VOIGT[i, m] + _VOIGT[j, n]] * block[i, j]
-            result[m, n] = total
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -70,12 +37,12 @@ def hourglass_stiffness(form, vertices, order, differences, e, places, numbers, 
     inverse, warp, vectors = np.empty((3, 3)), np.empty((3, 4)), np.empty((8, 4))
     work, block, result = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
     volume = abs(own_axes_of(vertices, order, work, np.empty((3, 4)), inverse, warp))
-    _vectors(warp, vectors)
+    twist_vectors(warp, vectors)
     materials, half = np.empty((3, 3, 4, 4)), np.empty((8, 4))
     for k in range(4):
         for m in range(k, 4):
             _moment_block(differences, e, places, k, m, inverse, volume, work, block)
-            _material_block(form, block, numbers, row, result)
+            material_block(form, block, numbers, row, result)
             for i in range(3):
                 for j in range(3):
                     materials[i, j, k, m] = result[i, j]

@@ -56,16 +56,17 @@ def train_correction(folder, recipe=HOURGLASS_RECIPE, options=HOURGLASS_OPTIONS,
     network, history = train_hourglass(
         training, validation, options, checkpoint=path.with_name(f"{KIND}-training.safetensors"), progress=progress
     )
+    test_seed = recipe.seed + 1_000_003
+    unseen = distorted_hexahedra(min(5000, recipe.elements), (0.05, 0.35), test_seed)
     card = element_card(
         KIND,
         "what 2 x 2 x 2 Gauss points miss of a trilinear element's stiffness, for any linear material",
         recipe,
         options,
         {"factors": history},
-        {"training": first, "validation": len(rows[0]) - first},
+        {"training": first, "validation": len(rows[0]) - first, "test": len(unseen), "test_seed": test_seed},
         trained_range=range_text(recipe).rpartition(";")[0],
     )
-    unseen = distorted_hexahedra(min(5000, recipe.elements), (0.05, 0.35), recipe.seed + 1_000_003)
 
     def test(untested):
         return correction_test(HourglassCorrection(weights=untested), unseen)

@@ -46,8 +46,9 @@ class AdaptiveGauss(Rule):
         Let the numbers along the three axes differ; False gives n×n×n.
     measure
         ``"entries"``: the Error of Oishi and Yagawa, see :func:`femnn.integration_error`. ``"energy"``: the largest
-        relative change of the element's energy; if every element keeps it, the energy-norm error that quadrature adds
-        to a solution is at most about ``tol``, whatever the mesh and the load.
+        relative change of the element's energy. If every element keeps it, which the confidence does not make sure and
+        ``verify=True`` checks, and loads are integrated as before, the energy-norm error that quadrature adds to a
+        solution is at most tol/(1 - tol).
     form
         ``"elasticity"``, isotropic, or ``"laplace"``.
     poisson

@@ -55,17 +55,18 @@ def train_patch(folder, recipe=PATCH_RECIPE, options=PATCH_OPTIONS, progress=Tru
         checkpoint=path.with_name(f"{PATCH_KIND}-training.safetensors"),
         progress=progress,
     )
+    test_seed = recipe.seed + 1_000_003
+    unseen = distorted_hexahedra(min(5000, recipe.elements), (0.05, 0.35), test_seed)
     card = element_card(
         PATCH_KIND,
         "27 weights of 3 x 3 x 3 Gauss points, moved where the patch test allows it",
         recipe,
         options,
         {"changes": history},
-        {"training": first, "validation": len(canonical) - first},
+        {"training": first, "validation": len(canonical) - first, "test": len(unseen), "test_seed": test_seed},
         features=FEATURES,
         poisson=recipe.poisson,
     )
-    unseen = distorted_hexahedra(min(5000, recipe.elements), (0.05, 0.35), recipe.seed + 1_000_003)
 
     def test(untested):
         return patch_test(CorrectedGauss(3, patch=True, weights=untested), unseen)

@@ -85,6 +85,18 @@ def test_scatter_is_the_deviation_between_samples():
     assert deviations["ratio"] == pytest.approx(0.05 * share, rel=0.03)
 
 
+def test_scatter_of_few_samples_is_that_of_their_deviation():
+    # of two samples: half the square of their difference, which is what divides by n - 1
+    path, tractions = np.repeat(layer_paths(1, 30), 2, axis=0), np.zeros((2, 30, 3))
+    tractions[0, :, 0], tractions[1, 1:, 0] = -1.0, -np.exp(0.2)
+    tractions[1, 0, 0] = -1.0
+    tractions[1, 1:, 1] = 0.4 * tractions[1, 1:, 0]
+    deviations = scatter([path_data(path, tractions)])
+    share = np.sqrt(29 / 30)
+    assert deviations["ln_normal"] == pytest.approx(0.2 / np.sqrt(2.0) * share)
+    assert deviations["ratio"] == pytest.approx(0.4 / np.sqrt(2.0) * share)
+
+
 def test_wrong_records_are_refused(data, tmp_path):
     separation, traction = data.separations, data.tractions
     with pytest.raises(DatasetError, match=r"path \d+ starts at the separation"):

@@ -307,9 +307,17 @@ def test_a_run_goes_on_from_its_restart_file_as_if_it_had_not_stopped(tmp_path):
     times, path = DAY * np.arange(1, 9), tmp_path / "restart.npz"
     whole = followed(slipping(), times)[-1]
     first = slipping()
-    save_state(path, march(first.step, first.initial_state(), times[:4], progress=False))
+    stopped = march(first.step, first.initial_state(), times[:4], progress=False)
+    save_state(path, stopped)
     again = slipping()
-    state = march(again.step, load_state(path, again), times, progress=False)
+    kept = load_state(path, again)
+    assert np.abs(stopped.leak_off).max() > 0.0
+    assert stopped.history.values.any()
+    for name in ("t", "u", "p", "traction", "rate", "leak_off"):
+        np.testing.assert_array_equal(getattr(kept, name), getattr(stopped, name))
+    for name in ("values", "outside"):
+        np.testing.assert_array_equal(getattr(kept.history, name), getattr(stopped.history, name))
+    state = march(again.step, kept, times, progress=False)
     for name in ("u", "p", "traction", "rate", "leak_off"):
         np.testing.assert_array_equal(getattr(state, name), getattr(whole, name))
     np.testing.assert_array_equal(state.history.values, whole.history.values)
@@ -421,3 +429,28 @@ def test_bad_input_is_refused():
         Series("body.vtk", reservoir().porous)
     with pytest.raises(MeshError, match="outside the mesh"):
         reservoir(given=conditions(wells=[Well((100.0, 0.0), (1e-6, None))]))
+
+
+def test_what_is_no_part_of_a_fault_is_refused():
+    interface = femnn.Interface.split(rectangle(dip=0.4), "fault")
+    law, right = Springs(1e10, 5e6), ([[0.0, 1.0]], [0.5, 0.5])
+    assert Fault(interface, law, quadrature=right).quadrature[1].shape == (2,)
+    for arguments, says in (
+        ({"interface": np.eye(3), "law": law}, "interface"),
+        ({"interface": interface, "law": "springs"}, "law"),
+        ({"interface": interface, "law": law, "quadrature": 3}, "quadrature"),
+        ({"interface": interface, "law": law, "quadrature": ([[0.5]], [0.5, 0.5])}, "points of quadrature"),
+    ):
+        with pytest.raises(ParameterError, match=says):
+            Fault(**arguments)
+
+
+def test_states_of_another_problem_are_refused():
+    column = PorousProblem(rectangle(dip=0.4), single(), Conditions(displacement={"bottom": (0.0, 0.0)}))
+    own, other = column.initial_state(), reservoir().initial_state()
+    with pytest.raises(StateError, match="a state goes with the mesh"):
+        column.balance(own, other)
+    with pytest.raises(ParameterError, match="p has shape"):
+        column.volumes(own.u, own.p.ravel()[:-1], own, 1.0)
+    with pytest.raises(ParameterError, match="the time t of state"):
+        march(column.step, [1.0], [2.0], progress=False)

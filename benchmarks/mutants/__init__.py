@@ -1,0 +1,1 @@
+"""Small mutations of the code, and the tests that must notice each."""

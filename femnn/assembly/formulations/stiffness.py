@@ -1,0 +1,196 @@
+"""Linear elasticity of elements that bend: K = V B̄ᵀ C B̄ + Γ S Γᵀ from vertex coordinates to the sparse matrix."""
+
+import numpy as np
+from numba import prange
+from scipy.sparse import csr_matrix
+
+from femnn.assembly.coefficients import Coefficients
+from femnn.assembly.discretisation import Discretisation
+from femnn.assembly.element_matrices import _VOIGT, ISOTROPIC
+from femnn.assembly.formulations.choice import KINDS, materials, require_constant, require_points
+from femnn.assembly.formulations.twists import GIVEN, fill_twists, twist_workspace
+from femnn.assembly.fused import add_block, buffer_length, flush, structure
+from femnn.integration.kernels import _FAST
+from femnn.integration.vector_kernels import LANES, aligned, lane_workspace
+from femnn.system.compile import njit
+
+# What stands for S where the kernels make it themselves.
+_NONE = np.empty((0, 12, 12))
+
+
+def fill_formulated(
+    formulation: str,
+    form: int,
+    discretisation: Discretisation,
+    coefficients: Coefficients,
+    twists: np.ndarray | None = None,
+    out: csr_matrix | None = None,
+) -> csr_matrix:
+    """The stiffness matrix of a formulation other than ``"standard"``, in ``out`` if this is one of the same pattern.
+
+    Parameters
+    ----------
+    formulation, form, discretisation, coefficients
+        What :func:`femnn.assemble_elasticity` makes of its arguments.
+    twists
+        S (n, 12, 12) of every element, for the formulation that a network gives; None for the others.
+
+    Raises
+    ------
+    ParameterError
+        If the material varies in an element, or the rule has too few points.
+    """
+    require_constant(coefficients, formulation)
+    require_points(discretisation.groups, formulation)
+    pattern = discretisation.pattern
+    matrix = pattern.empty_matrix(3) if out is None else pattern.require_own(out, 3)
+    _fill(
+        KINDS[formulation],
+        form,
+        discretisation.hexahedra,
+        *structure(pattern),
+        discretisation.points[:3],
+        materials(formulation, form, coefficients.values),
+        coefficients.values,
+        coefficients.rows,
+        _NONE if twists is None else twists,
+        LANES,
+        matrix.data,
+    )
+    return matrix
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def _stress_rows(form, numbers, row, volume, i, means, eight, rows):
+    """Write V C_ipjr ∂N̄_b/∂x_r to the first three of ``rows`` (7, 24), at [p, 8 j + b]; ``eight`` is 8."""
+    for p in range(3):
+        for j in range(3):
+            if form == ISOTROPIC:
+                # λ δ_ip δ_jr + μ (δ_ij δ_pr + δ_ir δ_jp)
+                lmbda, mu = volume * numbers[row, 0], volume * numbers[row, 1]
+                own = (lmbda if i == p else 0.0) + (mu if i == p == j else 0.0)
+                first, second = (mu if i == j else 0.0), (mu if p == j and i != j else 0.0)
+                for b in range(eight):
+                    rows[p, eight * j + b] = (
+                        own * means[eight * j + b] + first * means[eight * p + b] + second * means[eight * i + b]
+                    )
+                continue
+            start = 6 * _VOIGT[i, p]
+            x = volume * numbers[row, start + _VOIGT[j, 0]]
+            y = volume * numbers[row, start + _VOIGT[j, 1]]
+            z = volume * numbers[row, start + _VOIGT[j, 2]]
+            for b in range(eight):
+                rows[p, eight * j + b] = x * means[b] + y * means[eight + b] + z * means[2 * eight + b]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def expand(form, numbers, row, volume, means, vectors, stiffness, wide, turned, rows, matrix):
+    """Overwrite ``matrix`` (24, 24) with V B̄ᵀ C B̄ + Γ S Γᵀ, component-major.
+
+    Mean gradients ``means`` (24,), ``vectors`` γ (8, 4), the upper triangle of S in ``stiffness``; ``turned`` (32,) and
+    ``rows`` (7, 24) are work space; ``wide`` is 24, which the compiler must not know.
+    """
+    eight = wide // 3
+    for a in range(eight):
+        for k in range(4):
+            turned[eight * k + a] = vectors[a, k]
+    for i in range(3):
+        _stress_rows(form, numbers, row, volume, i, means, eight, rows)
+        for k in range(4):
+            r = 3 * k + i
+            for j in range(3):
+                s0 = stiffness[min(r, j), max(r, j)]
+                s1 = stiffness[min(r, 3 + j), max(r, 3 + j)]
+                s2 = stiffness[min(r, 6 + j), max(r, 6 + j)]
+                s3 = stiffness[min(r, 9 + j), max(r, 9 + j)]
+                for b in range(eight):
+                    rows[3 + k, eight * j + b] = (
+                        s0 * turned[b]
+                        + s1 * turned[eight + b]
+                        + s2 * turned[2 * eight + b]
+                        + s3 * turned[3 * eight + b]
+                    )
+        for a in range(eight):
+            x, y, z = means[a], means[eight + a], means[2 * eight + a]
+            p, q, r, s = turned[a], turned[eight + a], turned[2 * eight + a], turned[3 * eight + a]
+            for c in range(wide):
+                matrix[eight * i + a, c] = (
+                    x * rows[0, c]
+                    + y * rows[1, c]
+                    + z * rows[2, c]
+                    + p * rows[3, c]
+                    + q * rows[4, c]
+                    + r * rows[5, c]
+                    + s * rows[6, c]
+                )
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def _scatter_symmetric(matrix, e, cells, row_starts, slots, places, buffer):
+    """:func:`femnn.assembly.fused.scatter` of a symmetric matrix, given by its blocks i ≤ j."""
+    for a in range(8):
+        place_a = np.uint64(9 * np.int64(places[e, a]))
+        width_a = np.uint64(3 * (row_starts[cells[e, a] + 1] - row_starts[cells[e, a]]))
+        for b in range(a, 8):
+            k00, k01, k02 = matrix[a, b], matrix[a, 8 + b], matrix[a, 16 + b]
+            k10, k11, k12 = matrix[b, 8 + a], matrix[8 + a, 8 + b], matrix[8 + a, 16 + b]
+            k20, k21, k22 = matrix[b, 16 + a], matrix[8 + b, 16 + a], matrix[16 + a, 16 + b]
+            place = place_a + np.uint64(3) * np.uint64(slots[e, a, b])
+            add_block(buffer, place, width_a, k00, k01, k02, k10, k11, k12, k20, k21, k22)
+            if a != b:
+                width_b = np.uint64(3 * (row_starts[cells[e, b] + 1] - row_starts[cells[e, b]]))
+                place = np.uint64(9 * np.int64(places[e, b])) + np.uint64(3) * np.uint64(slots[e, b, a])
+                add_block(buffer, place, width_b, k00, k10, k20, k01, k11, k21, k02, k12, k22)
+
+
+@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
+def _fill(kind, form, hexahedra, pattern, blocks, points, four, numbers, number_rows, given, lanes, data):
+    cells, row_starts, slots, places = pattern
+    order, elements, colours, block_nodes, node_starts, opens = blocks
+    for colour in range(colours.shape[0] - 1):
+        for block in prange(colours[colour], colours[colour + 1]):
+            buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3))
+            lane_work, work, vertices = lane_workspace(8), twist_workspace(), np.arange(8)
+            means, turned, rows, matrix = (
+                aligned(24),
+                aligned(32),
+                aligned(168).reshape((7, 24)),
+                aligned(576).reshape((24, 24)),
+            )
+            vectors, twists = work[0][4], work[2][4]
+            for i in range(elements[block], elements[block + 1]):
+                e = order[i]
+                if points[2][e] == 0:
+                    continue
+                row = number_rows[e]
+                volume = fill_twists(
+                    kind, form, hexahedra, e, points, lanes, lane_work, vertices, four, row, work, means
+                )
+                if kind == GIVEN:
+                    for r in range(12):
+                        for c in range(12):
+                            twists[r, c] = given[e, r, c]
+                expand(form, numbers, row, volume, means, vectors, twists, 3 * lanes, turned, rows, matrix)
+                _scatter_symmetric(matrix, e, cells, row_starts, slots, places, buffer)
+            flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
+
+
+@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
+def _twists(kind, form, hexahedra, points, four, rows, lanes, twists):
+    for e in prange(hexahedra.shape[0]):
+        work, means, vertices = twist_workspace(), np.empty(24), np.arange(8)
+        if points[2][e] == 0:
+            twists[e] = 0.0
+            continue
+        fill_twists(kind, form, hexahedra, e, points, lanes, lane_workspace(8), vertices, four, rows[e], work, means)
+        for r in range(12):
+            for c in range(r, 12):
+                twists[e, r, c] = twists[e, c, r] = work[2][4][r, c]
+
+
+def twists_of(formulation, form, hexahedra, points, numbers, rows):
+    """S (n, 12, 12) of a formulation that the kernels make; ``numbers`` (m, 2) or (m, 36), ``rows`` (n,) of them."""
+    twists = np.empty((len(hexahedra), 12, 12))
+    four = materials(formulation, form, numbers)
+    _twists(KINDS[formulation], form, hexahedra, points[:3], four, rows, LANES, twists)
+    return twists

@@ -1,0 +1,161 @@
+"""Loads and supports by the names of boundaries: the vectors and degrees of freedom that the solvers take."""
+
+from typing import Any
+
+import numpy as np
+import skfem
+from numpy.typing import ArrayLike
+from skfem.helpers import dot
+
+from femnn.assembly.coefficients import Coefficient
+from femnn.assembly.discretisation import degree, scalar_element
+from femnn.assembly.forces import assemble_body_force
+from femnn.checks import checked, integer, number, shaped
+from femnn.exceptions import ParameterError
+from femnn.geometry.mesh import RelativeMapping, require_hexahedra
+from femnn.quadrature.gauss import GaussLegendre
+
+# How far the normals of a plane boundary may differ from one axis.
+_PLANE = 1e-6
+
+
+class Loads:
+    """Forces and supports of a body, gathered call by call; each call returns the object, so that they can be chained.
+
+    Parameters
+    ----------
+    mesh
+        A ``skfem.MeshHex`` with named boundaries: ``mesh.with_boundaries(...)`` or from :func:`femnn.read_mesh`.
+    element
+        ``skfem.ElementHex1()`` (None) or ``skfem.ElementHex2()``.
+
+    Raises
+    ------
+    MeshError, ParameterError
+
+    Examples
+    --------
+    >>> import femnn
+    >>> mesh = skfem.MeshHex().refined(1).with_boundaries(
+    ...     {"floor": lambda x: x[2] == 0.0, "top": lambda x: x[2] == 1.0}
+    ... )
+    >>> loads = Loads(mesh).pressure("top", 2e6).fix("floor")
+    >>> float(loads.force.reshape(-1, 3).sum(axis=0)[2].round(6))
+    -2000000.0
+    >>> K = femnn.assemble_elasticity(mesh, femnn.GaussLegendre(2), 210e9, 0.3)
+    >>> u = femnn.solve(K, loads.force, loads.fixed, loads.values).x
+    """
+
+    @checked()
+    def __init__(self, mesh: skfem.Mesh, element: skfem.Element | None = None) -> None:
+        require_hexahedra(mesh)
+        self.mesh, self._scalar = mesh, scalar_element(element)
+        self._element = skfem.ElementVector(self._scalar)
+        self._basis = skfem.CellBasis(mesh, self._element, intorder=1, mapping=RelativeMapping(mesh))
+        self._force = np.zeros(self._basis.N)
+        self._held: dict[int, float] = {}
+
+    @property
+    def force(self) -> np.ndarray:
+        """Consistent nodal forces (N,) of all loads, numbered like the degrees of freedom of the element."""
+        return self._force.copy()
+
+    @property
+    def fixed(self) -> np.ndarray:
+        """Degrees of freedom that are held, ascending."""
+        return np.array(sorted(self._held), dtype=np.int64)
+
+    @property
+    def values(self) -> np.ndarray:
+        """Their displacements (m)."""
+        return np.array([self._held[dof] for dof in sorted(self._held)])
+
+    @checked(traction="3")
+    def traction(self, boundary: str, traction: ArrayLike) -> "Loads":
+        """Force per area (3,) (Pa) on a boundary."""
+        t = np.asarray(traction, dtype=float)
+        return self._on_facets(boundary, lambda v, w: t[0] * v[0] + t[1] * v[1] + t[2] * v[2])
+
+    @checked()
+    def pressure(self, boundary: str, pressure: float) -> "Loads":
+        """Pressure (Pa) on a boundary, positive against the body; it stays as it is when the body moves."""
+        p = number("pressure", pressure)
+        return self._on_facets(boundary, lambda v, w: -p * dot(w.n, v))
+
+    @checked(force="3")
+    def resultant(self, boundary: str, force: ArrayLike) -> "Loads":
+        """Force (3,) (N) that is spread evenly over the area of a boundary."""
+        facets = self._facets(boundary)
+        basis = skfem.FacetBasis(
+            self.mesh, skfem.ElementHex1(), facets=facets, intorder=3, mapping=RelativeMapping(self.mesh)
+        )
+        return self.traction(boundary, np.asarray(force, dtype=float) / basis.dx.sum())
+
+    def body_force(self, force: Coefficient) -> "Loads":
+        """Force per volume (N/m³) as in :func:`femnn.assemble_body_force`, three components."""
+        rule = GaussLegendre(degree(self._scalar) + 1)
+        added = assemble_body_force(self.mesh, rule, force, element=self._scalar)
+        self._force += shaped("the body force", added, self._force.shape, "which needs three components")
+        return self
+
+    @checked(component="unchecked")
+    def displace(self, boundary: str, component: Any, value: float) -> "Loads":
+        """Displacement (m) of a boundary in component 0, 1 or 2, or in several."""
+        value, facets = number("value", value), self._facets(boundary)
+        components = [integer("component", c, 0, 2) for c in np.atleast_1d(component).tolist()]
+        dofs = self._basis.get_dofs(facets).all()
+        chosen = dofs[np.isin(dofs % 3, components)]
+        clash = [dof for dof in chosen if self._held.get(int(dof), value) != value]
+        if clash:
+            raise ParameterError(
+                f"boundary {boundary!r} is to move by {value:g}, but degree of freedom {clash[0]} and {len(clash) - 1} "
+                f"others of it are already held at {self._held[int(clash[0])]:g}; let one boundary end before the other"
+            )
+        self._held |= {int(dof): value for dof in chosen}
+        return self
+
+    def fix(self, boundary: str) -> "Loads":
+        """Hold a boundary in all components."""
+        return self.displace(boundary, (0, 1, 2), 0.0)
+
+    @checked()
+    def symmetry(self, boundary: str) -> "Loads":
+        """Hold a plane boundary, normal to an axis, in the direction of its normal."""
+        facets = self._facets(boundary)
+        normals = skfem.FacetBasis(
+            self.mesh, skfem.ElementHex1(), facets=facets, intorder=1, mapping=RelativeMapping(self.mesh)
+        ).normals
+        normals = np.asarray(normals).reshape(3, -1)
+        axis = int(np.argmax(np.abs(normals).sum(axis=1)))
+        if (1.0 - np.abs(normals[axis])).max() > _PLANE:
+            raise ParameterError(
+                f"boundary {boundary!r} is not a plane normal to an axis: a normal is "
+                f"{normals[:, np.argmin(np.abs(normals[axis]))].round(4).tolist()}; name its plane parts, or turn the "
+                "mesh"
+            )
+        return self.displace(boundary, axis, 0.0)
+
+    def _on_facets(self, boundary, form):
+        basis = skfem.FacetBasis(
+            self.mesh,
+            self._element,
+            facets=self._facets(boundary),
+            intorder=2 * degree(self._scalar) + 1,
+            dofs=self._basis.dofs,
+            mapping=RelativeMapping(self.mesh),
+        )
+        self._force += skfem.LinearForm(form).assemble(basis)
+        return self
+
+    def _facets(self, boundary):
+        names = self.mesh.boundaries or {}
+        if not isinstance(boundary, str) or boundary not in names:
+            known = ", ".join(map(repr, sorted(names))) or "none"
+            raise ParameterError(
+                f"the mesh has no boundary {boundary!r}; there are: {known}. mesh.with_boundaries(...) names more"
+            )
+        return np.asarray(names[boundary])
+
+    def __repr__(self) -> str:
+        total = self._force.reshape(-1, 3).sum(axis=0)
+        return f"Loads(resultant {total.tolist()} N, {len(self._held)} degrees of freedom held)"
