@@ -102,7 +102,8 @@ class DirectionalNetwork:
         last, last_bias = t["weight2"] * t["output_scale"][:, None], t["bias2"] * t["output_scale"] + t["output_mean"]
         arrays = (np.pad(first, ((0, 0), (0, _PADDED - FEATURES))), bias, t["weight1"], t["bias1"], last, last_bias)
         layers = tuple(np.ascontiguousarray(values, dtype=np.float32) for values in arrays)
-        return cls(layers, *(kernel_array(v, np.float32) for v in (low, high, least)), FLATNESS[measure])
+        low, high, least = (kernel_array(v, np.float32) for v in (low, high, least))
+        return cls(layers, low, high, least, FLATNESS[measure])
 
     def __repr__(self) -> str:
         return f"DirectionalNetwork({'-'.join(str(len(bias)) for bias in self.layers[1::2])})"

@@ -129,7 +129,7 @@ class AdaptiveGauss(Rule):
         self._degree = 1
         # a rule that measures every element needs no calibration on some
         on_mesh = calibrate == "mesh" and confidence is not None and not verify
-        self._on_mesh = CalibrationOnMesh(tol, 1.0 - max(confidence, 0.5), sample) if on_mesh else None
+        self._on_mesh = CalibrationOnMesh(tol, 1.0 - max(confidence or 0.5, 0.5), sample) if on_mesh else None
 
     @property
     def card(self) -> dict[str, Any]:
