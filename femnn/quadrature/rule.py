@@ -2,14 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.checks import brief, floats, indices, integer
 from femnn.exceptions import FoldedElementError, ParameterError, warn
-from femnn.geometry.mesh import vertex_array
+from femnn.geometry.cells import HEXAHEDRON, CellKind, cell_array, kind_of_array
 from femnn.geometry.validity import valid_elements
 from femnn.integration.gauss import tensor_gauss
 
@@ -24,8 +24,8 @@ class CellGroup(NamedTuple):
     ----------
     cells : (m,) int
         Indices into the elements that the rule was asked about.
-    X : (3, nqp) or (3, m, nqp)
-        Points in [0, 1]³, shared or one set per cell.
+    X : (dim, nqp) or (dim, m, nqp)
+        Points in [0, 1]^dim, shared or one set per cell.
     W : (nqp,) or (m, nqp)
         Weights; Gauss weights sum to 1.
     """
@@ -41,22 +41,29 @@ class CellGroup(NamedTuple):
 
 
 class Rule(ABC):
-    """A quadrature rule for hexahedra.
+    """A quadrature rule for hexahedra, or for other cells as well.
 
     A subclass implements :meth:`_groups` for healthy elements; the checks that scikit-fem does not make are made here.
+
+    Attributes
+    ----------
+    cell_kinds
+        The kinds of cells that the rule integrates.
 
     See Also
     --------
     femnn.bases : One scikit-fem basis for each group of a rule.
     """
 
+    cell_kinds: ClassVar[tuple[CellKind, ...]] = (HEXAHEDRON,)
+
     def groups(self, hexahedra: ArrayLike, on_folded: str = "raise") -> list[CellGroup]:
         """Quadrature points and weights of every element.
 
         Parameters
         ----------
-        hexahedra : (n, 8, 3)
-            Vertex coordinates in scikit-fem's order, as :func:`femnn.hexahedra` gives them.
+        hexahedra : (n, 8, 3), or (n, nodes, dim)
+            Coordinates in scikit-fem's order, as :func:`femnn.hexahedra` or :func:`femnn.geometry.cells` gives them.
         on_folded
             ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out of all groups.
 
@@ -72,18 +79,27 @@ class Rule(ABC):
         FoldedElementError
             With ``on_folded="raise"``, and if no healthy element is left.
         ParameterError
-            If ``on_folded`` is neither, or the rule's own answer is not what :class:`CellGroup` says, misses an element
-            or names one twice.
+            If ``on_folded`` is neither, if the rule is not one for such cells, or if the rule's own answer is not what
+            :class:`CellGroup` says, misses an element or names one twice.
         """
-        x = vertex_array(hexahedra)
+        x = cell_array(hexahedra)
+        kind = kind_of_array(x)
+        self._require_kind(kind)
         valid = valid_elements(x, on_folded)
         if len(valid) == 0:
             raise FoldedElementError(
                 f"all {len(x)} elements are folded or degenerate, nothing is left to integrate; repair the mesh",
                 np.arange(len(x)),
             )
-        groups = _checked(self, self._groups(x[valid]), len(valid))
+        groups = _checked(self, self._groups(x[valid]), len(valid), kind.dim)
         return [group._replace(cells=valid[group.cells]) for group in groups]
+
+    def _require_kind(self, kind):
+        if kind not in self.cell_kinds:
+            raise ParameterError(
+                f"{type(self).__name__} is a rule for {' and '.join(k.name for k in self.cell_kinds)}, these are "
+                f"{kind.name}; pass femnn.GaussLegendre(3) or another rule that is made for them"
+            )
 
     def count_points(self, hexahedra: ArrayLike, on_folded: str = "raise") -> int:
         """Number of integration points on all these elements; arguments and errors as for :meth:`groups`."""
@@ -96,17 +112,17 @@ class Rule(ABC):
 
     @abstractmethod
     def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
-        """The groups of healthy elements (n, 8, 3); ``cells`` index this array."""
+        """The groups of healthy elements (n, 8, 3), or (n, nodes, dim); ``cells`` index this array."""
 
 
-def _checked(rule, answer, n):
+def _checked(rule, answer, n, dim):
     """What a rule answers for ``n`` elements, if kernels can read it and it integrates each of them once."""
     name = type(rule).__name__
     try:
         groups = [CellGroup(*group) for group in answer]
     except TypeError as error:
         raise ParameterError(f"{name}._groups gives {brief(answer)}; it must give a list of CellGroup") from error
-    groups = [_checked_group(f"group {k} of {name}", group, n) for k, group in enumerate(groups)]
+    groups = [_checked_group(f"group {k} of {name}", group, n, dim) for k, group in enumerate(groups)]
     times = np.zeros(n, dtype=np.int64)
     for group in groups:
         times += np.bincount(group.cells, minlength=n)
@@ -119,17 +135,17 @@ def _checked(rule, answer, n):
     return groups
 
 
-def _checked_group(name, group, n):
+def _checked_group(name, group, n, dim):
     cells = indices(f"{name}: cells", group.cells, n)
     X, W = floats(f"{name}: X", group.X), floats(f"{name}: W", group.W)
     m, nqp = cells.size, W.shape[-1] if W.ndim else 0
-    if cells.ndim != 1 or X.shape not in ((3, nqp), (3, m, nqp)) or W.shape not in ((nqp,), (m, nqp)) or nqp == 0:
+    if cells.ndim != 1 or X.shape not in ((dim, nqp), (dim, m, nqp)) or W.shape not in ((nqp,), (m, nqp)) or nqp == 0:
         raise ParameterError(
-            f"{name} has cells {cells.shape}, X {X.shape} and W {W.shape}; they must be (m,), (3, nqp) or "
-            "(3, m, nqp), and (nqp,) or (m, nqp), with a point or more"
+            f"{name} has cells {cells.shape}, X {X.shape} and W {W.shape}; they must be (m,), ({dim}, nqp) "
+            f"or ({dim}, m, nqp), and (nqp,) or (m, nqp), with a point or more"
         )
     if X.size and not -_ROUNDING <= X.min() <= X.max() <= 1.0 + _ROUNDING:
-        raise ParameterError(f"{name} has points from {X.min():g} to {X.max():g}; they must be in [0, 1]³")
+        raise ParameterError(f"{name} has points from {X.min():g} to {X.max():g}; they must be in [0, 1]")
     return CellGroup(cells, X, W)
 
 
