@@ -75,8 +75,8 @@ def _checked_kind(path, contents, dim) -> CellKind:
         raise MeshError(f"{path} has no {cells} but {others}; femnn integrates {cells}, mesh the part with these")
     if others:
         raise MeshError(
-            f"{path} mixes {counted(taken)} with {others}; the {cells} alone would be a part with holes: split the "
-            f"file, or mesh the part with {cells} alone"
+            f"{path} mixes {sum(taken.values()):,} {cells} with {others}; the {cells} alone would be a part with "
+            f"holes: split the file, or mesh the part with {cells} alone"
         )
     if len({TAKEN[kind] for kind in taken}) > 1:
         raise MeshError(
