@@ -26,11 +26,11 @@ def describe(mesh):
     """One line of figures: elements, least and median scaled Jacobian, shares of distorted elements."""
     x = hexahedra(mesh)
     quality, warp = scaled_jacobian(x), distance_from_parallelepiped(x)
-    named = ", ".join(f"{name} {len(facets)}" for name, facets in mesh.boundaries.items())
+    named = ", ".join(f"{name} {len(facets)}" for name, facets in (mesh.boundaries or {}).items())
     return (
         f"{mesh.nelements} elements, {mesh.nvertices} vertices, scaled Jacobian {quality.min():.2f} least "
         f"{np.median(quality):.2f} median, {np.mean(quality < 0.9):.0%} below 0.9, |J0^-1 h| {np.median(warp):.3f} "
-        f"median {warp.max():.2f} most; {named}"
+        f"median {warp.max():.2f} most" + (f"; {named}" if named else "")
     )
 
 

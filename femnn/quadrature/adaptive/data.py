@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
 from femnn.geometry.mesh import hexahedra
+from femnn.geometry.meshers import FAMILIES, family
 from femnn.networks.element_data import LabelledElements, Recipe
 from femnn.quadrature.adaptive.apriori_estimate import CANDIDATES, describe_directions
 from femnn.quadrature.adaptive.directional_errors import (
@@ -47,9 +48,16 @@ class DirectionalRecipe(Recipe):
     meshed
         Fraction of elements that are taken from structured meshes, see :func:`mesh_elements`. There the roots of det J
         meet or part exactly, which random elements never do.
+    mesher
+        Fraction of elements that are taken from meshes as meshers make them, see :mod:`femnn.geometry.meshers`, in
+        equal parts of each of ``families``.
+    families
+        Names of these families.
     """
 
     meshed: float = 0.0
+    mesher: float = 0.0
+    families: tuple[str, ...] = FAMILIES
 
     labels = "directions-2"
 
@@ -57,10 +65,18 @@ class DirectionalRecipe(Recipe):
         """The elements, shape (elements, 8, 3), those of meshes spread among the others."""
         drawn = super().hexahedra()
         random = np.random.default_rng([self.seed, 1])
-        places = random.permutation(len(drawn))[: round(self.meshed * len(drawn))]
-        if len(places):
-            drawn[places] = mesh_elements(len(places), random)
+        places = random.permutation(len(drawn))
+        first, second = np.cumsum(np.round([self.meshed * len(drawn), self.mesher * len(drawn)]).astype(int))
+        if first:
+            drawn[places[:first]] = mesh_elements(first, random)
+        if second > first and self.families:
+            drawn[places[first:second]] = self._of_meshers(second - first)
         return drawn
+
+    def _of_meshers(self, n):
+        """Elements (n, 8, 3) in equal parts of the families."""
+        each = -(-n // len(self.families))
+        return np.concatenate([family(name, each, self.seed) for name in self.families])[:n]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from femnn.quadrature.adaptive.on_mesh import MeshCalibration
+
 
 @dataclass(frozen=True)
 class Report:
@@ -38,6 +40,7 @@ class Report:
     missed: float | None = None
     worst: float | None = None
     counts: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    on_mesh: MeshCalibration | None = None
 
     def __str__(self) -> str:
         lines = [

@@ -2,7 +2,7 @@
 
 import copy
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,10 +11,24 @@ from femnn.checks import checked, one_of
 from femnn.exceptions import ParameterError, warn
 from femnn.geometry.validity import healthy_array, healthy_vertices
 from femnn.quadrature.adaptive.by_integration import MOST_GIVEN, points_by_integration
+from femnn.quadrature.adaptive.directional_errors import MOST
+from femnn.quadrature.adaptive.on_mesh import CLASSES, SAMPLE, CalibrationOnMesh, MeshCalibration, shape_classes
 from femnn.quadrature.adaptive.predictors import load_point_predictor
 from femnn.quadrature.adaptive.report import Report, count_rules
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
+from femnn.quadrature.adaptive.tolerance_test import keeps_tolerance
 from femnn.quadrature.rule import CellGroup, Rule, describe, groups_by_points
+
+
+class _Decision(NamedTuple):
+    """Points (n, 3), elements in range (n,) bool, numbers of the unmet, measured errors (n,), and the calibration on
+    the mesh, if any."""
+
+    points: np.ndarray
+    in_range: np.ndarray
+    unmet: np.ndarray
+    errors: np.ndarray | None
+    on_mesh: MeshCalibration | None
 
 
 class AdaptiveGauss(Rule):
@@ -70,7 +84,7 @@ class AdaptiveGauss(Rule):
     True
     """
 
-    @checked(tol="(0, inf)", poisson="(-1, 0.5)", weights="unchecked")
+    @checked(tol="(0, inf)", poisson="(-1, 0.5)", sample="[1, inf)", weights="unchecked")
     def __init__(
         self,
         tol: float = 1e-3,
@@ -80,20 +94,27 @@ class AdaptiveGauss(Rule):
         form: str = "elasticity",
         poisson: float = 0.3,
         *,
+        calibrate: str = "mesh",
+        sample: int = SAMPLE,
         on_unmet: str = "warn",
         verify: bool = False,
         weights: str | os.PathLike = "integration-points",
     ) -> None:
         one_of("measure", measure, ("entries", "energy"))
         one_of("form", form, ("elasticity", "laplace"))
+        one_of("calibrate", calibrate, ("mesh", "families"))
         one_of("on_unmet", on_unmet, ("warn", "raise"))
         self.tol, self.confidence, self.anisotropic = tol, confidence, anisotropic
         self.measure, self.form, self.poisson = measure, form, poisson
+        self.calibrate, self.sample = calibrate, sample
         self.on_unmet, self.verify = on_unmet, verify
         self._name = measure if form == "elasticity" else f"laplace-{measure}"
         self._predictor = load_point_predictor(weights, self._name)
         self._predictor.check(self.tol, confidence, anisotropic, self.poisson)
         self._degree = 1
+        # a rule that measures every element needs no calibration on some
+        on_mesh = calibrate == "mesh" and confidence is not None and not verify
+        self._on_mesh = CalibrationOnMesh(tol, 1.0 - max(confidence, 0.5), sample) if on_mesh else None
 
     @property
     def card(self) -> dict[str, Any]:
@@ -120,17 +141,19 @@ class AdaptiveGauss(Rule):
         Report
         """
         x = healthy_vertices(mesh)
-        points, in_range, unmet, errors = self._decide(x)
+        decision = self._decide(x)
+        points, errors = decision.points, decision.errors
         return Report(
             rule=repr(self),
             elements=len(x),
             n_points=int((points + self._degree - 1).prod(axis=1).sum()),
             promised=None if self.confidence is None else 1.0 - self.confidence,
-            out_of_range=float((~in_range).mean()),
-            unmet=tuple(int(e) for e in unmet),
+            out_of_range=float((~decision.in_range).mean()),
+            unmet=tuple(int(e) for e in decision.unmet),
             missed=None if errors is None else float(np.mean(errors >= self.tol)),
             worst=None if errors is None else float(errors.max() / self.tol),
             counts=count_rules(points),
+            on_mesh=decision.on_mesh,
         )
 
     @checked(degree="[1, 100]")
@@ -146,34 +169,68 @@ class AdaptiveGauss(Rule):
         The points of the others are found by integration. The elements must be known to be healthy: they are not
         checked again.
         """
-        points, in_range, unmet, _ = self._decide(hexahedra)
+        decision = self._decide(hexahedra)
+        self._warn_of(decision, len(hexahedra))
+        return decision.points, decision.in_range
+
+    def _warn_of(self, decision, n):
+        unmet = decision.unmet
         if len(unmet):
             text = (
-                f"{len(unmet)} of {len(hexahedra)} healthy elements, the first is number {unmet[0]} of these, are not "
-                f"proved to keep tol={self.tol:g} with {MOST_GIVEN} points per axis"
+                f"{len(unmet)} of {n} healthy elements, the first is number {unmet[0]} of these, are not proved to "
+                f"keep tol={self.tol:g} with {MOST_GIVEN} points per axis"
             )
             if self.on_unmet == "raise":
                 raise ParameterError(f"{text}; improve them, relax tol, or pass on_unmet='warn': {_listed(unmet)}")
             warn(f"{text} and get these; improve them or relax tol")
-        return points, in_range
 
-    def _decide(self, hexahedra: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-        """Points (n, 3), elements in range (n,) bool, numbers of the unmet, measured errors or None."""
-        settings = (self.tol, self.confidence, self.anisotropic, self.poisson)
-        points, in_range = self._predictor.choose(hexahedra, *settings)
-        errors, unsure = None, ~in_range
+    def _decide(self, hexahedra: np.ndarray) -> "_Decision":
+        if self._on_mesh is not None:
+            points, in_range, unsure, on_mesh = self._calibrated(hexahedra)
+        else:
+            points, in_range = self._predicted(hexahedra, self.tol)
+            unsure, on_mesh = ~in_range, None
+        errors = None
         if self.verify:
             errors = np.zeros(len(hexahedra))
             chosen = hexahedra[in_range], points[in_range]
             errors[in_range] = tensor_rule_errors(*chosen, self.poisson, self._name)
-            unsure |= errors >= self.tol
+            unsure = unsure | (errors >= self.tol)
         elements = np.flatnonzero(unsure)
-        if len(elements) == 0:
-            return points, in_range, elements, errors
-        points[elements], met = points_by_integration(
-            hexahedra[elements], self.tol, self.poisson, self._name, self.anisotropic
-        )
-        return points, in_range, elements[~met], errors
+        unmet = elements
+        if len(elements):
+            points[elements], met = points_by_integration(
+                hexahedra[elements], self.tol, self.poisson, self._name, self.anisotropic
+            )
+            unmet = elements[~met]
+        return _Decision(points, in_range, unmet, errors, on_mesh)
+
+    def _predicted(self, hexahedra, tol):
+        return self._predictor.choose(hexahedra, tol, self.confidence, self.anisotropic, self.poisson)
+
+    def _calibrated(self, hexahedra):
+        """Points and elements in range, those whose points are to be integrated for, and the calibration."""
+
+        def keeps(some, points):
+            return keeps_tolerance(some, points, self.tol, self.poisson, self._name)
+
+        classes = shape_classes(hexahedra)
+        on_mesh = self._on_mesh.of(hexahedra, classes, self._predicted, keeps)
+        shifts = {number: part.shift for number, part in on_mesh.parts.items()}
+        if len(set(shifts.values())) == 1:
+            (shift,) = set(shifts.values())
+            members = {shift: slice(None)}
+        else:
+            shift_of = np.array([shifts.get(number, 0.0) for number in range(len(CLASSES))])[classes]
+            members = {shift: np.flatnonzero(shift_of == shift) for shift in sorted(set(shifts.values()))}
+        points = np.full((len(hexahedra), 3), MOST, dtype=np.int64)
+        in_range, unsure = np.ones(len(hexahedra), dtype=bool), np.ones(len(hexahedra), dtype=bool)
+        for shift, cells in members.items():
+            if np.isfinite(shift):
+                points[cells], in_range[cells] = self._predicted(hexahedra[cells], self.tol * 2.0**-shift)
+                unsure[cells] = ~in_range[cells]
+        unsure[on_mesh.mended] = True
+        return points, in_range, unsure, on_mesh
 
     def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
         return groups_by_points(self.choose(hexahedra)[0] + self._degree - 1)
@@ -185,6 +242,8 @@ class AdaptiveGauss(Rule):
             "measure": (self.measure, "entries"),
             "form": (self.form, "elasticity"),
             "poisson": (self.poisson, 0.3),
+            "calibrate": (self.calibrate, "mesh"),
+            "sample": (self.sample, SAMPLE),
             "verify": (self.verify, False),
         }
         changed = [f"{name}={value!r}" for name, (value, default) in extras.items() if value != default]

@@ -1,0 +1,269 @@
+"""Calibration on the mesh at hand: how much stricter than its tolerance the prediction must be on these very cells.
+
+The calibration of the weights promises something about cells like those of its families; nobody knows whether those of
+a mesh are. But cells drawn from the mesh at random are like the rest of it by construction: what the prediction does on
+them is measured, and the tolerance that it is asked for is divided by 2^shift until few enough miss. This is
+split-conformal prediction with the tolerance as score (V. Vovk, A. Gammerman, G. Shafer, Algorithmic Learning in a
+Random World, 2005, section 4.5 for its groups), in the form for a finite population that
+:mod:`femnn.quadrature.adaptive.drawn_cells` has. The promise holds for each class of shapes by itself.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numba import prange
+
+from femnn.geometry.hexahedron import SIGNS
+from femnn.integration.kernels import kernel_array
+from femnn.quadrature.adaptive.apriori_estimate import FIRST_TWIST, describe_directions
+from femnn.quadrature.adaptive.drawn_cells import allowed_misses, cells_needed, share_vouched
+from femnn.system.compile import njit
+
+#: Cells of each class that are measured, unless the class has fewer: so many vouch for 1 % with one miss among them.
+SAMPLE = 670
+
+#: Classes of shapes, as :func:`shape_classes` numbers them.
+CLASSES = ("ordinary", "tapered", "thin")
+
+#: log₂ of what the tolerance is divided by: the first with which few enough cells miss is taken.
+SHIFTS = (0.0, 0.0625, 0.125, 0.1875, 0.25, 0.3125, 0.375, 0.5, 0.625, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
+
+# A thin cell is this much longer along one axis than along another; a tapered one changes its size by this fraction.
+_THIN, _TAPERED = 8.0, 0.5
+
+# Distributions of shapes further apart than this (Kolmogorov-Smirnov) are not alike. Two draws of one mesh are so by
+# chance in one case of 500; a mesh that moves keeps its draw.
+_ALIKE = 0.1
+
+# Draws, of which the size of the class is part of the seed.
+_SEED = 20_160
+
+_SIGNS = np.array(SIGNS)
+
+#: ``choose(hexahedra, tolerance)`` gives points (n, 3) and elements in range (n,); ``keeps(hexahedra, points)`` (n,).
+Choose = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]]
+Keeps = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _classes(hexahedra, thin, tapered, classes):
+    for e in prange(hexahedra.shape[0]):
+        sums = np.zeros((7, 3))
+        for a in range(8):
+            x, y, z = _SIGNS[a, 0], _SIGNS[a, 1], _SIGNS[a, 2]
+            for i in range(3):
+                v = hexahedra[e, a, i] - hexahedra[e, 7, i]
+                sums[0, i] += v * x
+                sums[1, i] += v * y
+                sums[2, i] += v * z
+                sums[3, i] += v * x * y
+                sums[4, i] += v * y * z
+                sums[5, i] += v * z * x
+                sums[6, i] += v * x * y * z
+        least, most, twist = np.inf, 0.0, 0.0
+        for k in range(7):
+            square = sums[k, 0] ** 2 + sums[k, 1] ** 2 + sums[k, 2] ** 2
+            if k < 3:
+                least, most = min(least, square), max(most, square)
+            else:
+                twist = max(twist, square)
+        if most > thin * thin * least:
+            classes[e] = 2
+        elif twist > tapered * tapered * least:
+            classes[e] = 1
+        else:
+            classes[e] = 0
+
+
+def shape_classes(hexahedra: np.ndarray) -> np.ndarray:
+    """The number of the class of each element (n, 8, 3) in ``CLASSES``, (n,).
+
+    Cheap, and the same for an element however it lies: by the lengths of its three mean axes and of its twists.
+    """
+    x = kernel_array(hexahedra)
+    classes = np.empty(len(x), dtype=np.int64)
+    _classes(x, _THIN, _TAPERED, classes)
+    return classes
+
+
+@dataclass(frozen=True)
+class ClassCalibration:
+    """The calibration of one class of cells.
+
+    Attributes
+    ----------
+    name
+        Of the class.
+    cells, measured
+        Their number, and how many of them were measured.
+    missed
+        How many of the measured missed the tolerance in the end; these are given more points.
+    shift
+        log₂ of what the tolerance is divided by for the prediction; infinite if no prediction is good enough, and all
+        points are found by integration.
+    share
+        At most this share of the cells misses; larger than asked for if the measured cells cannot vouch for less.
+    reused
+        True if the measured cells are those of an earlier mesh that is alike.
+    """
+
+    name: str
+    cells: int
+    measured: int
+    missed: int
+    shift: float
+    share: float
+    reused: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class MeshCalibration:
+    """The calibration of the cells of a mesh, class by class.
+
+    Attributes
+    ----------
+    parts
+        By number of the class.
+    mended : (m,) int64
+        The measured cells that miss, whose points are to be found by integration.
+    """
+
+    parts: dict[int, ClassCalibration]
+    mended: np.ndarray
+
+    @property
+    def measured(self) -> int:
+        """Measured cells."""
+        return sum(part.measured for part in self.parts.values())
+
+    @property
+    def share(self) -> float:
+        """At most this share of the cells misses."""
+        cells = sum(part.cells for part in self.parts.values())
+        return sum(part.share * part.cells for part in self.parts.values()) / cells
+
+
+class CalibrationOnMesh:
+    """Calibrates, and remembers what it has measured.
+
+    Parameters
+    ----------
+    tolerance
+        Of the measure.
+    share
+        Of the cells of a mesh that may miss it.
+    sample
+        Cells of each class that are measured at most.
+    """
+
+    def __init__(self, tolerance: float, share: float, sample: int = SAMPLE) -> None:
+        self.tolerance, self.share, self.sample = tolerance, share, sample
+        self._seen: dict[bytes, MeshCalibration] = {}
+        self._known: dict[int, list[tuple[np.ndarray, ClassCalibration]]] = {}
+
+    def __repr__(self) -> str:
+        return f"CalibrationOnMesh({self.tolerance:g}, {self.share:g}, {self.sample})"
+
+    def of(self, hexahedra: np.ndarray, classes: np.ndarray, choose: Choose, keeps: Keeps) -> MeshCalibration:
+        """The calibration for these elements, measured or remembered.
+
+        A mesh that was seen before gets what it got; a class of cells that is alike one of an earlier mesh, so many
+        that a sample is drawn, what was measured there; all others are measured.
+        """
+        drawn = {number: self._drawn(np.flatnonzero(classes == number)) for number in np.unique(classes).tolist()}
+        key = _fingerprint(hexahedra, drawn)
+        if key not in self._seen:
+            parts, mended = {}, [np.empty(0, dtype=np.int64)]
+            for number, (sample, cells) in drawn.items():
+                parts[number], missed = self._calibrated(number, hexahedra[sample], cells, choose, keeps)
+                mended.append(sample[missed])
+            self._seen[key] = MeshCalibration(parts, np.sort(np.concatenate(mended)))
+        return self._seen[key]
+
+    def needed(self, cells: int) -> int:
+        """The fewest of ``cells`` that must be measured to vouch for the share."""
+        return cells_needed(cells, self.share)
+
+    def _drawn(self, members):
+        """The cells to measure among the members of a class, and the number of these."""
+        if len(members) <= self.sample:
+            return members, len(members)
+        random = np.random.default_rng([_SEED, len(members)])
+        return np.sort(members[random.choice(len(members), self.sample, replace=False)]), len(members)
+
+    def _calibrated(self, number, sample, cells, choose, keeps):
+        """The calibration of one class, and numbers of the cells of its sample that miss."""
+        shapes = None
+        if len(sample) < cells:
+            shapes = _shapes(sample)
+            for known, part in self._known.get(number, ()):
+                if _distance(shapes, known) < _ALIKE:
+                    return (
+                        ClassCalibration(part.name, cells, part.measured, 0, part.shift, part.share, reused=True),
+                        np.empty(0, dtype=np.int64),
+                    )
+        allowed, share = allowed_misses(cells, len(sample), self.share), self.share
+        if allowed < 0:
+            allowed, share = 0, share_vouched(cells, len(sample))
+        shift, missed = self._least_shift(sample, allowed, choose, keeps)
+        part = ClassCalibration(CLASSES[number], cells, len(sample), len(missed), shift, share)
+        if shapes is not None:
+            self._known.setdefault(number, []).insert(0, (shapes, part))
+        return part, missed
+
+    def _least_shift(self, sample, allowed, choose, keeps):
+        """The first shift with which at most ``allowed`` of the sample miss, and numbers of those that do."""
+        points, in_range = choose(sample, self.tolerance)
+        # all others are integrated in any case
+        kept = ~in_range
+        kept[in_range] = keeps(sample[in_range], points[in_range])
+        for shift in SHIFTS:
+            if shift > 0.0:
+                again, in_range = choose(sample, self.tolerance * 2.0**-shift)
+                # more points along each axis keep what fewer do
+                asked = np.flatnonzero(in_range & (again != points).any(axis=1))
+                asked = asked[~(kept[asked] & (again[asked] >= points[asked]).all(axis=1))]
+                kept[~in_range] = True
+                kept[asked] = keeps(sample[asked], again[asked])
+                points = again
+            if len(sample) - kept.sum() <= allowed:
+                return shift, np.flatnonzero(~kept)
+        return np.inf, np.empty(0, dtype=np.int64)
+
+
+def _fingerprint(hexahedra, drawn):
+    """Of a mesh, by its measured cells."""
+    digest = hashlib.blake2b(digest_size=16)
+    for number, (sample, cells) in drawn.items():
+        digest.update(f"{number} {cells}".encode())
+        digest.update(np.ascontiguousarray(hexahedra[sample]).data)
+    return digest.digest()
+
+
+def _shapes(sample):
+    """Sorted quantities (k, n) of cells by which classes are compared."""
+    features, estimates = describe_directions(sample)
+    twists = features[:, :, FIRST_TWIST:]
+    values = np.stack(
+        [
+            features[:, :, 0].max(axis=1),
+            features[:, :, 2].min(axis=1),
+            twists.max(axis=(1, 2)),
+            twists.mean(axis=(1, 2)),
+            *(estimates[:, :, n].max(axis=1) for n in (0, 2, 6)),
+            *(estimates[:, :, n].min(axis=1) for n in (0, 2)),
+        ]
+    )
+    return np.sort(values, axis=1)
+
+
+def _distance(first, second):
+    """The largest distance of Kolmogorov and Smirnov between sorted quantities (k, n) and (k, m)."""
+    distances = []
+    for a, b in zip(first, second, strict=True):
+        both = np.concatenate([a, b])
+        below = np.searchsorted(a, both, "right") / len(a) - np.searchsorted(b, both, "right") / len(b)
+        distances.append(np.abs(below).max())
+    return max(distances)
