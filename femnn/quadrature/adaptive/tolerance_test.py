@@ -124,7 +124,9 @@ def keeps_tolerance(hexahedra: np.ndarray, rules: np.ndarray, tolerance: float, 
         further = np.ceil(-np.log(remains) / decay[doubtful]).astype(np.int64)
         # two points integrate polynomials of the third degree: their error does not tell of the roots alone
         further = np.clip(further, np.where(rules[doubtful] == FEWEST, 2, 1), _MOST_FURTHER)
-        verdicts = _compared(x[doubtful], rules[doubtful], further, tolerance * np.array(surely), poisson[doubtful], measure)
+        verdicts = _compared(
+            x[doubtful], rules[doubtful], further, tolerance * np.array(surely), poisson[doubtful], measure
+        )
         kept[doubtful] = verdicts == _KEPT
         doubtful = doubtful[verdicts == _DOUBTFUL]
     if len(doubtful):

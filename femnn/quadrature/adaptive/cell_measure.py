@@ -1,0 +1,73 @@
+"""What a tensor rule does on cells of any kind, measured: does it keep the tolerance, and which one does?
+
+The counterpart of :mod:`femnn.quadrature.adaptive.tolerance_test` and
+:mod:`femnn.quadrature.adaptive.by_integration` for cells that these kernels do not serve.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from femnn.integration.cell_matrices import cell_matrices, matrix_errors
+from femnn.quadrature.adaptive.legendre_series import MOST
+
+# Points along each axis that the better rule has beyond the measured one, first and where the first leaves doubt; and
+# the differences of the two rules over the tolerance below which it surely is kept, and above which surely missed.
+_TRIALS = ((2, 0.8, 1.25), (6, 0.95, 1.05), (14, 1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class CellMeasure:
+    """Measures the Error of tensor rules on cells.
+
+    Attributes
+    ----------
+    degree
+        Of the shape functions along each axis, 1 or 2; higher ones are measured as 2.
+    poisson
+        Poisson's ratio.
+    form
+        ``"elasticity"`` or ``"laplace"``.
+    """
+
+    degree: int
+    poisson: float
+    form: str
+
+    def keeps(self, x: np.ndarray, rules: np.ndarray, tolerance: float) -> np.ndarray:
+        """True where a rule, points along the axes (n, dim), keeps the tolerance on its cell (n, nodes, dim)."""
+        kept, doubtful = np.zeros(len(x), dtype=bool), np.arange(len(x))
+        for further, surely_kept, surely_missed in _TRIALS:
+            if len(doubtful) == 0:
+                break
+            errors = self._differences(x[doubtful], rules[doubtful], further)
+            kept[doubtful] = errors < surely_kept * tolerance
+            doubtful = doubtful[(errors >= surely_kept * tolerance) & (errors <= surely_missed * tolerance)]
+        return kept
+
+    def errors(self, x: np.ndarray, rules: np.ndarray) -> np.ndarray:
+        """Error (n,) of rules (n, dim) against much better ones."""
+        return self._differences(x, rules, _TRIALS[-1][0])
+
+    def _differences(self, x, rules, further):
+        errors = np.empty(len(x))
+        different, place = np.unique(rules, axis=0, return_inverse=True)
+        for k, rule in enumerate(different.tolist()):
+            here = np.flatnonzero(place.ravel() == k)
+            better = [n + further for n in rule]
+            matrices, references = (
+                cell_matrices(x[here], tuple(points), self.degree, self.poisson, self.form) for points in (rule, better)
+            )
+            errors[here] = matrix_errors(matrices, references)
+        return errors
+
+    def points_that_keep(self, x: np.ndarray, rules: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+        """Rules with more points along all axes until the tolerance is kept, and whether it is at the end, (n,)."""
+        rules, waiting, met = rules.copy(), np.arange(len(x)), np.zeros(len(x), dtype=bool)
+        while len(waiting):
+            kept = self.keeps(x[waiting], rules[waiting], tolerance)
+            met[waiting] = kept
+            waiting = waiting[~kept]
+            waiting = waiting[(rules[waiting] < MOST).all(axis=1)]
+            rules[waiting] += 1
+        return rules, met
