@@ -40,8 +40,8 @@ FORMS = ("elasticity", "laplace")
 
 #: A caution of one divides the tolerance by this: about the scatter of the estimate.
 CAUTION = 10.0**0.25
-# Cells with a smaller share of det J at a node are measured instead.
-_NEARLY_FOLDED = 0.02
+#: Cells with a smaller share of det J at a node are measured instead.
+NEARLY_FOLDED = 0.02
 
 #: Ratios of Error and estimate are told apart for so many numbers of points above the degree.
 FACTORS = 8
@@ -73,32 +73,28 @@ class SeriesPredictor:
     def __repr__(self) -> str:
         return f"SeriesPredictor({len(self._factors)} settings)"
 
-    def check(self, tol: float, confidence: float | None, anisotropic: bool) -> None:
-        """Raise ParameterError unless tolerance and confidence are within the calibration."""
-        for calibration in self._calibrations.values():
-            if not calibration.in_range(tol):
-                low, high = calibration.tolerances[[0, -1]]
-                raise ParameterError(
-                    f"tol is {tol}; cells other than straight hexahedra are calibrated for tolerances from {low:g} to "
-                    f"{high:g}, pass one of these, or use GaussLegendre(n)"
-                )
-            if confidence is not None:
-                calibration.caution(tol, confidence, anisotropic)
+    def _caution(self, setting, tol, confidence, anisotropic):
+        calibration = self._calibrations[setting]
+        if not calibration.in_range(tol):
+            low, high = calibration.tolerances[[0, -1]]
+            raise ParameterError(
+                f"tol is {tol}; {setting[0].name} are calibrated for tolerances from {low:g} to {high:g}, pass one of "
+                "these, or use GaussLegendre(n)"
+            )
+        return 0.0 if confidence is None else calibration.caution(tol, confidence, anisotropic)
 
     def choose(
         self, x: np.ndarray, degree: int, tol: float, confidence: float | None, anisotropic: bool, form: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """Gauss points along each axis (n, dim) of healthy cells, and cells within reach of the estimate, (n,) bool.
 
-        The lines of the estimate pass inside a cell: where det J comes near zero at a node, they do not see it.
+        The lines of the estimate pass inside a cell: where det J comes near zero at a node, they do not see it. Raises
+        ParameterError if tolerance or confidence are outside of the calibration.
         """
         setting = (kind_of_array(x), min(degree, 2), form)
-        caution = 0.0
-        if confidence is not None:
-            caution = self._calibrations[setting].caution(tol, confidence, anisotropic)
-        limit = tol / CAUTION**caution
+        limit = tol / CAUTION ** self._caution(setting, tol, confidence, anisotropic)
         points, met = cheapest_points(series_of(x), degree, self._factors[setting], limit, anisotropic)
-        return points, met & (least_determinant_share(x) > _NEARLY_FOLDED)
+        return points, met & (least_determinant_share(x) > NEARLY_FOLDED)
 
 
 def least_determinant_share(x: np.ndarray) -> np.ndarray:
