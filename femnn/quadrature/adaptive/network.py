@@ -27,8 +27,14 @@ from femnn.quadrature.adaptive.apriori_estimate import (
 from femnn.quadrature.adaptive.directional_errors import FEWEST, MOST
 from femnn.system.compile import njit
 
-# An element whose relative twists are all below this is a parallelepiped: its Error falls with their square.
-_PARALLEL = np.float32(1e-5)
+# An element whose relative twists t are all below this is a parallelepiped: its Error falls with their square. So does
+# its energy ratio, but bending of a flat element is so much softer than stretching that the ratio of 2×2×2 points grows
+# to 0.5 (t a²)² with the aspect a, and to 0.4 (t a)² for the Laplace form (measured for a to 1,000). It is below a
+# twentieth of the tolerance where t a^k is below this share of its root.
+_PARALLEL, _SHARE_OF_ROOT = np.float32(1e-5), 0.3
+
+#: The power k of the aspect, by measure; the Error does not know of soft modes.
+FLATNESS = {"entries": 0, "energy": 2, "laplace-entries": 0, "laplace-energy": 1}
 
 _PADDED = -(-FEATURES // 4) * 4
 
@@ -62,16 +68,21 @@ class DirectionalNetwork:
         Range of the features of training.
     least : (CANDIDATES,) float32
         Smallest corrections of the estimate that are believed: an Error far below it would need luck, not convergence.
+    flatness
+        The power of the aspect with which the measure grows for flat elements, of ``FLATNESS``.
     """
 
     layers: tuple[np.ndarray, ...]
     low: np.ndarray
     high: np.ndarray
     least: np.ndarray
+    flatness: int = 0
 
     @classmethod
-    def of(cls, perceptron: Perceptron, low: np.ndarray, high: np.ndarray, least: np.ndarray) -> "DirectionalNetwork":
-        """From a trained perceptron and the limits of its training.
+    def of(
+        cls, perceptron: Perceptron, measure: str, low: np.ndarray, high: np.ndarray, least: np.ndarray
+    ) -> "DirectionalNetwork":
+        """From a perceptron that was trained for a ``measure``, and the limits of its training.
 
         Raises
         ------
@@ -91,7 +102,7 @@ class DirectionalNetwork:
         last, last_bias = t["weight2"] * t["output_scale"][:, None], t["bias2"] * t["output_scale"] + t["output_mean"]
         arrays = (np.pad(first, ((0, 0), (0, _PADDED - FEATURES))), bias, t["weight1"], t["bias1"], last, last_bias)
         layers = tuple(np.ascontiguousarray(values, dtype=np.float32) for values in arrays)
-        return cls(layers, *(kernel_array(v, np.float32) for v in (low, high, least)))
+        return cls(layers, *(kernel_array(v, np.float32) for v in (low, high, least)), FLATNESS[measure])
 
     def __repr__(self) -> str:
         return f"DirectionalNetwork({'-'.join(str(len(bias)) for bias in self.layers[1::2])})"
@@ -139,7 +150,8 @@ class DirectionalNetwork:
         """
         x = kernel_array(hexahedra)
         points, in_range = np.empty((len(x), 3), dtype=np.int64), np.empty(len(x), dtype=np.bool_)
-        settings = np.array([np.log2(tolerance), caution], dtype=np.float32)
+        bound = 2.0 * np.log2(_SHARE_OF_ROOT) + np.log2(tolerance)
+        settings = np.array([np.log2(tolerance), caution, 0.5 * bound, self.flatness], dtype=np.float32)
         material = np.empty(len(x), dtype=np.float32)
         material[:] = material_feature(poisson)
         _choose_all(
@@ -246,14 +258,29 @@ def _cheapest_equal(relative, b, points):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
-def _mark(rows, low, high, inside, exact):
-    """Clear ``inside`` for elements out of the range of training, ``exact`` for those that are no parallelepiped."""
+def _mark(rows, low, high, inside, shape):
+    """Clear ``inside`` for elements out of the range of training; largest twist, least and largest aspect to ``shape``.
+
+    Rows of ``shape`` (3, BLOCK): the twist, and log₂ of the squared length over those of the other two directions.
+    """
     for k in range(FEATURES):
         for b in range(BLOCK):
             inside[b] &= (rows[k, b] >= low[k]) & (rows[k, b] <= high[k])
     for k in range(FIRST_TWIST, FEATURES - 1):
         for b in range(BLOCK):
-            exact[b] &= rows[k, b] < _PARALLEL
+            shape[0, b] = max(shape[0, b], rows[k, b])
+    for b in range(BLOCK):
+        shape[1, b], shape[2, b] = min(shape[1, b], rows[0, b]), max(shape[2, b], rows[0, b])
+
+
+@njit(cache=True, error_model="numpy")
+def _is_exact(shape, b, settings):
+    """True if element ``b`` is so near to a parallelepiped that 2×2×2 points keep the tolerance."""
+    twist, log_aspect = shape[0, b], (shape[2, b] - shape[1, b]) / np.float32(6.0)
+    if twist >= _PARALLEL:
+        return False
+    flatness = settings[3]
+    return flatness == _ZERO or np.log2(max(twist, np.float32(1e-30))) + flatness * log_aspect < settings[2]
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
@@ -270,14 +297,14 @@ def _choose_all(hexahedra, material, layers, low, high, least, settings, anisotr
         relative = np.empty((3, CANDIDATES, BLOCK), dtype=np.float32)
         row, powers = np.empty((1, BLOCK), dtype=np.float32), np.empty(BLOCK, dtype=np.float32)
         bits = powers.view(np.int32)
-        inside, exact = np.ones(BLOCK, dtype=np.bool_), np.ones(BLOCK, dtype=np.bool_)
+        inside, shape = np.ones(BLOCK, dtype=np.bool_), np.zeros((3, BLOCK), dtype=np.float32)
         first = block * BLOCK
         describe_block(hexahedra, first, work, features, estimates)
         for axis in range(3):
             rows = features[axis]
             for b in range(BLOCK):
                 rows[FEATURES - 1, b] = material[min(first + b, hexahedra.shape[0] - 1)]
-            _mark(rows, low, high, inside, exact)
+            _mark(rows, low, high, inside, shape)
             vector_dense(rows, weight0, bias0, first_values)
             vector_silu(first_values, row, powers, bits)
             vector_dense(first_values, weight1, bias1, second_values)
@@ -292,7 +319,7 @@ def _choose_all(hexahedra, material, layers, low, high, least, settings, anisotr
         for b in range(min(BLOCK, hexahedra.shape[0] - first)):
             chosen = points[first + b]
             chosen[:] = MOST
-            if exact[b]:
+            if _is_exact(shape, b, settings):
                 chosen[:] = FEWEST
                 in_range[first + b] = True
                 continue

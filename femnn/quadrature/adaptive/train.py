@@ -86,7 +86,7 @@ def fit_directional(
         )
         trained = TrainedRange.of(rows.features.reshape(-1, FEATURES))
         least = least_corrections(rows.corrections.reshape(-1, CANDIDATES))
-        directional = DirectionalNetwork.of(network, trained.low, trained.high, least)
+        directional = DirectionalNetwork.of(network, measure, trained.low, trained.high, least)
         calibration = _calibrated(directional, measure, calibration_elements)
         networks[measure], histories[measure] = network, history
         tensors |= {f"range-{measure}.{end}": values for end, values in vars(trained).items()}
