@@ -13,7 +13,7 @@ from skfem import Mesh
 from femnn.checks import one_of
 from femnn.exceptions import FoldedElementError, MeshError
 from femnn.geometry.bernstein import classify_cells
-from femnn.geometry.cells import cell_array, determinants, kind_of_array
+from femnn.geometry.cells import cell_array, cells, determinants, kind_of_array
 from femnn.geometry.hexahedron import VERTICES, in_own_units
 from femnn.geometry.mesh import element_array, vertex_array
 from femnn.geometry.mesh import hexahedra as mesh_hexahedra
@@ -300,6 +300,21 @@ def healthy_vertices(mesh: Mesh | np.ndarray) -> np.ndarray:
         If an element cannot be integrated.
     """
     return healthy_array(mesh if isinstance(mesh, np.ndarray) else mesh_hexahedra(mesh))
+
+
+def healthy_cells(mesh: Mesh | ArrayLike) -> np.ndarray:
+    """Coordinates (n, nodes, dim) of the cells of a mesh of any kind, or of such an array, if all are healthy.
+
+    Raises
+    ------
+    MeshError
+        If it is neither, see :mod:`femnn.geometry.cells`.
+    FoldedElementError
+        If a cell cannot be integrated.
+    """
+    x = cells(mesh) if isinstance(mesh, Mesh) else cell_array(mesh)
+    require_valid(x)
+    return x
 
 
 def _describe(hexahedra, bad, status):

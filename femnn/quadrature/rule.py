@@ -150,12 +150,13 @@ def _checked_group(name, group, n, dim):
 
 
 def groups_by_points(points_per_axis: np.ndarray) -> list[CellGroup]:
-    """One group for each tensor rule that occurs in ``points_per_axis`` (n_elements, 3)."""
-    codes = points_per_axis @ np.array([10_000, 100, 1])
+    """One group for each tensor rule that occurs in ``points_per_axis`` (n_elements, dim)."""
+    base = 100 ** np.arange(points_per_axis.shape[1])[::-1]
+    codes = points_per_axis @ base
     order = np.argsort(codes, kind="stable")
     values, starts = np.unique(codes[order], return_index=True)
     return [
-        CellGroup(cells, *tensor_gauss(int(code) // 10_000, int(code) // 100 % 100, int(code) % 100))
+        CellGroup(cells, *tensor_gauss(*(int(code) // base % 100).tolist()))
         for code, cells in zip(values, np.split(order, starts[1:]), strict=True)
     ]
 

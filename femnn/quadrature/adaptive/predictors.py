@@ -46,7 +46,9 @@ class DirectionalPredictor:
         self.poisson_range = weights.contents.interval("poisson_range")
         weights.contents.bounds(limits[0], limits[1], (FEATURES,))
         weights.contents.array(limits[2], (CANDIDATES,), None)
-        self.network = DirectionalNetwork.of(weights.networks[measure], measure, *(weights.tensors[name] for name in limits))
+        self.network = DirectionalNetwork.of(
+            weights.networks[measure], measure, *(weights.tensors[name] for name in limits)
+        )
         self.calibration = Calibration.from_weights(weights, measure)
 
     def check(self, tol, confidence, anisotropic, poisson):
