@@ -57,9 +57,16 @@ def cell_matrices(
 
 def _matrices(x, gradients, shapes, weights, poisson, form):
     n, _, dim = x.shape
-    q, m, _ = shapes.shape
+    q = len(weights)
     relative = (x - x[:, -1:]).transpose(0, 2, 1)
     jacobians = (relative @ gradients.reshape(len(gradients), -1)).reshape(n, dim, dim, q).transpose(0, 3, 1, 2)
+    return _from_jacobians(jacobians, shapes, weights, poisson, form)
+
+
+def _from_jacobians(jacobians, shapes, weights, poisson, form):
+    """Matrices from Jacobians (n, q, dim, dim) and reference gradients, shared (q, shapes, dim) or one set a cell."""
+    n, q, dim, _ = jacobians.shape
+    m = shapes.shape[-2]
     physical = shapes @ np.linalg.inv(jacobians)
     scaled = physical * (weights * np.abs(np.linalg.det(jacobians)))[:, :, None, None]
     # all integrals of products of two derivatives, (n, shape · axis, shape · axis)
@@ -73,6 +80,29 @@ def _matrices(x, gradients, shapes, weights, poisson, form):
     for axis in range(dim):
         result[:, :, axis, :, axis] += mu * of_laplace
     return result.reshape(n, m * dim, m * dim)
+
+
+def matrices_of_group(x: np.ndarray, X: np.ndarray, W: np.ndarray, degree: int, poisson: float) -> np.ndarray:
+    """Elastic stiffness matrices (n, m, m) of cells (n, nodes, dim) by the points and weights of a group of a rule.
+
+    ``X`` is (dim, q) or (dim, n, q) and ``W`` (q,) or (n, q), as in :class:`femnn.CellGroup`.
+    """
+    kind = kind_of_array(x)
+    X = np.broadcast_to(X if X.ndim == 3 else X[:, None], (kind.dim, len(x), X.shape[-1]))
+    W = np.broadcast_to(W, X.shape[1:])
+    element = element_of_degree(kind, degree)
+    relative = x - x[:, -1:]
+    parts = []
+    chunk = max(1, _AT_A_TIME // (W.shape[1] * len(element.doflocs) * kind.dim))
+    for k in range(0, len(x), chunk):
+        some, points = slice(k, k + chunk), X[:, k : k + chunk]
+        flat = points.reshape(kind.dim, -1)
+        gradients = kind.gradients(flat).reshape(-1, kind.dim, *points.shape[1:])
+        shapes = np.stack([np.asarray(element.lbasis(flat, a)[1]) for a in range(len(element.doflocs))])
+        shapes = shapes.reshape(-1, kind.dim, *points.shape[1:]).transpose(2, 3, 0, 1)
+        jacobians = np.einsum("nai,aknq->nqik", relative[some], gradients)
+        parts.append(_from_jacobians(jacobians, shapes, W[some], poisson, "elasticity"))
+    return np.concatenate(parts)
 
 
 def matrix_errors(matrices: np.ndarray, references: np.ndarray) -> np.ndarray:
