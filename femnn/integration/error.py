@@ -24,11 +24,11 @@ from femnn.integration.stiffness import elasticity_stiffness
 from femnn.system.compile import njit
 
 # Elements whose matrices are held at a time: 4096 pairs of 24 × 24 take 38 MB.
+_CHUNK = 4096
+# The same for cells of other kinds.
+_FEW = 256
 # Gauss points per axis of references.
 _REFERENCE, _REFERENCE_IN_SPACE = 30, 20
-# Cells of any kind whose matrices are held at a time.
-_FEW = 256
-_CHUNK = 4096
 
 
 @njit(parallel=True, cache=True, error_model="numpy")

@@ -115,7 +115,8 @@ class AdaptiveGauss(Rule):
         self._request = Request(tol, confidence, anisotropic, measure, form, poisson)
         self._predictor = load_point_predictor(weights, self._request.name)
         self._predictor.check(self.tol, confidence, anisotropic, self.poisson)
-        self._degree = 1
+        # of the shape functions along each axis; None for those that map the cells
+        self._degree: int | None = None
         # by kind of cell and degree of the shape functions
         self._choosers: dict[tuple[CellKind, int], tuple[Chooser, CalibrationOnMesh | None]] = {}
 
@@ -163,14 +164,18 @@ class AdaptiveGauss(Rule):
         raised._degree = degree
         return raised
 
+    def _degree_for(self, kind):
+        return kind.degree if self._degree is None else self._degree
+
     def _chooser(self, kind):
-        key = kind, self._degree
+        degree = self._degree_for(kind)
+        key = kind, degree
         if key not in self._choosers:
             chooser: Chooser
-            if kind is HEXAHEDRON and (self._degree == 1 or self.measure == "energy"):
+            if kind is HEXAHEDRON and (degree == 1 or self.measure == "energy"):
                 chooser = HexahedronChooser(self._request, self._predictor)
             else:
-                chooser = CellChooser(self._request, self._degree)
+                chooser = CellChooser(self._request, degree)
             # a rule that measures every element needs no calibration on some
             on_mesh = None
             if self.calibrate == "mesh" and self.confidence is not None and not self.verify:
@@ -220,7 +225,7 @@ class AdaptiveGauss(Rule):
             unmet = elements[~met]
         if kind is HEXAHEDRON and self.measure == "energy":
             # the network knows trilinear shape functions; a higher degree keeps the rate of decay that det J sets
-            points = points + self._degree - 1
+            points = points + self._degree_for(kind) - 1
         return _Decision(points, in_range, unmet, errors, on_mesh)
 
     def _calibrated(self, x, chooser, calibration):
