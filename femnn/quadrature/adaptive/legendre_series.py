@@ -5,8 +5,8 @@ constant on parallelepipeds and rational elsewhere. Along an axis the n-point Ga
 degree 2n - 1; two derivatives of degree p take 2p of these, so what it misses are the coefficients of that field from
 degree 2n - 2p on. Their decay is set by the nearest complex root of det J, as for straight hexahedra (docs/theory/
 quadrature.md), whatever the kind of the cell. The sum of those coefficients along the lines through a few points of the
-other axes, relative to the constant part, follows the Error within a factor of two; how far it may be below it is
-measured once (:mod:`femnn.quadrature.adaptive.series_calibration`).
+other axes, weighted as for an integral over them, relative to the constant part, follows the Error within a factor of
+two; how far it may be below it is measured once (:mod:`femnn.quadrature.adaptive.train_series`).
 
 Source: L. N. Trefethen, "Approximation Theory and Approximation Practice" (SIAM 2013), theorems 8.1 and 19.3.
 """
@@ -27,8 +27,13 @@ MOST = 40
 
 # Points, and so coefficients, along each line; more of them follow by the rate of the last ones.
 _LENGTH = 24
-# Lines along an axis pass through so many Gauss points of each other axis.
-_LINES = 3
+# Lines along an axis pass through the Gauss-Lobatto points of the other axes, by dimension, and count with their
+# weights: the lines on edges are those that see a corner where det J comes near zero.
+_INNER = np.sqrt(0.2)
+_LOBATTO = {
+    2: (np.array([0.0, 0.5 - 0.5 * _INNER, 0.5 + 0.5 * _INNER, 1.0]), np.array([1.0, 5.0, 5.0, 1.0]) / 12.0),
+    3: (np.array([0.0, 0.5, 1.0]), np.array([1.0, 4.0, 1.0]) / 6.0),
+}
 # Coefficients below this share of the constant one are rounding.
 _ROUNDING = 1e-14
 # The slowest decay that is continued: slower ones are those of cells on the verge of folding.
@@ -52,13 +57,13 @@ class Series(NamedTuple):
 
 @cache
 def _line_tables(kind_number):
-    """Gradients of the map at the points of all lines, (axis, line, dim, node, point), how often the entries of the
-    metric count, and the matrix from values to coefficients."""
+    """Gradients of the map at the points of all lines, (axis, line, dim, node, point), how much each line counts,
+    how often the entries of the metric count, and the matrix from values to coefficients."""
     kind = KINDS[kind_number]
     ticks, weights = gauss_legendre(_LENGTH)
-    others = np.stack(np.meshgrid(*[gauss_legendre(_LINES)[0]] * (kind.dim - 1), indexing="ij")).reshape(
-        kind.dim - 1, -1
-    )
+    places, of_each = _LOBATTO[kind.dim]
+    others = np.stack(np.meshgrid(*[places] * (kind.dim - 1), indexing="ij")).reshape(kind.dim - 1, -1)
+    shares = np.stack(np.meshgrid(*[of_each] * (kind.dim - 1), indexing="ij")).reshape(kind.dim - 1, -1).prod(axis=0)
     gradients = []
     for axis in range(kind.dim):
         points = np.repeat(others[:, :, None], _LENGTH, axis=2)
@@ -69,15 +74,15 @@ def _line_tables(kind_number):
     degrees = np.arange(_LENGTH)
     legendre = np.polynomial.legendre.legvander(2.0 * ticks - 1.0, _LENGTH - 1)
     transform = legendre * weights[:, None] * (2.0 * degrees + 1.0)
-    return np.ascontiguousarray(gradients), often, transform
+    return np.ascontiguousarray(gradients), shares, often, transform
 
 
 def series_of(x: np.ndarray) -> Series:
     """Legendre series of healthy cells (n, nodes, dim)."""
-    gradients, often, transform = _line_tables(KINDS.index(kind_of_array(x)))
+    gradients, shares, often, transform = _line_tables(KINDS.index(kind_of_array(x)))
     scaled, _ = in_own_units(x)
     tails, rates = np.empty((len(x), x.shape[2], _LENGTH)), np.empty((len(x), x.shape[2]))
-    _series(scaled, gradients, often, transform, tails, rates)
+    _series(scaled, gradients, shares, often, transform, tails, rates)
     return Series(tails, rates)
 
 
@@ -127,8 +132,8 @@ def _space_metric(jacobians, values):
 
 
 @njit(cache=True, error_model="numpy")
-def _raise_norms(values, weights, transform, coefficients, squares, norms):
-    """Raise ``norms`` to the sizes of the coefficients of the fields ``values`` along one line."""
+def _add_norms(values, weights, share, transform, coefficients, squares, norms):
+    """Add the sizes of the coefficients of the fields ``values`` along a line, which counts ``share``, to ``norms``."""
     length = len(norms)
     squares[:] = 0.0
     for c in range(len(weights)):
@@ -140,7 +145,7 @@ def _raise_norms(values, weights, transform, coefficients, squares, norms):
         for k in range(length):
             squares[k] += weights[c] * coefficients[k] * coefficients[k]
     for k in range(length):
-        norms[k] = max(norms[k], np.sqrt(squares[k]))
+        norms[k] += share * np.sqrt(squares[k])
 
 
 @njit(cache=True, error_model="numpy")
@@ -160,7 +165,7 @@ def _sum_up(norms, constant, tails):
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _series(x, gradients, weights, transform, tails, rates):
+def _series(x, gradients, shares, weights, transform, tails, rates):
     axes, lines, length = gradients.shape[0], gradients.shape[1], gradients.shape[4]
     for e in prange(x.shape[0]):
         jacobians, values, norms = (
@@ -177,7 +182,7 @@ def _series(x, gradients, weights, transform, tails, rates):
                     _plane_metric(jacobians, values)
                 else:
                     _space_metric(jacobians, values)
-                _raise_norms(values, weights, transform, coefficients, squares, norms[axis])
+                _add_norms(values, weights, shares[line], transform, coefficients, squares, norms[axis])
             constant = max(constant, norms[axis, 0])
         for axis in range(axes):
             rates[e, axis] = _sum_up(norms[axis], constant, tails[e, axis])

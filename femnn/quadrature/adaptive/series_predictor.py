@@ -41,7 +41,7 @@ FORMS = ("elasticity", "laplace")
 #: A caution of one divides the tolerance by this: about the scatter of the estimate.
 CAUTION = 10.0**0.25
 #: Cells with a smaller share of det J at a node are measured instead.
-NEARLY_FOLDED = 0.02
+NEARLY_FOLDED = 0.01
 
 #: Ratios of Error and estimate are told apart for so many numbers of points above the degree.
 FACTORS = 8
@@ -88,8 +88,8 @@ class SeriesPredictor:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Gauss points along each axis (n, dim) of healthy cells, and cells within reach of the estimate, (n,) bool.
 
-        The lines of the estimate pass inside a cell: where det J comes near zero at a node, they do not see it. Raises
-        ParameterError if tolerance or confidence are outside of the calibration.
+        Where det J comes near zero at a node, too few lines see it. Raises ParameterError if tolerance or confidence are
+        outside of the calibration.
         """
         setting = (kind_of_array(x), min(degree, 2), form)
         limit = tol / CAUTION ** self._caution(setting, tol, confidence, anisotropic)

@@ -1,4 +1,4 @@
-"""AdaptiveGauss on quadrilaterals, curved hexahedra and quadratic elements keeps its tolerance and says what it does."""
+"""AdaptiveGauss on quadrilaterals, curved hexahedra and quadratic elements keeps its tolerance and says so."""
 
 import numpy as np
 import pytest
