@@ -37,9 +37,9 @@ def main(names, seed, count, cells, by_gmsh, out):
     out.mkdir(parents=True, exist_ok=True)
     seeds = range(seed, seed + count)
     if by_gmsh:
-        # about 1.3 hexahedra in the cube of their length
+        # 2.7 hexahedra in the cube of their length, in parts of a volume of 3 to 4
         meshes = {
-            (part, k): lambda p=part, k=k: gmsh_tetrahedra(p, (1.6 / cells) ** (1 / 3), k + 1)
+            (part, k): lambda p=part, k=k: gmsh_tetrahedra(p, (9.0 / cells) ** (1 / 3), k + 1)
             for part in PARTS
             for k in seeds
         }

@@ -46,7 +46,8 @@ def _make(gmsh, part, size, random):
         if part == "block":
             solid.cut([(3, body)], [(3, solid.addCylinder(0.2, 0.1, -0.6, 0.0, 0.0, 1.2, 0.35))])
         else:
-            inner = random.uniform(-1.0, 1.0, (int(0.6 / size**3 / 8), 3)) * ([1.0, 0.7, 0.5] - 0.8 * size)
+            inside = np.array([1.0, 0.7, 0.5]) - 0.8 * size
+            inner = inside * random.uniform(-1.0, 1.0, (int(0.1 / size**3), 3))
             points = [(0, solid.addPoint(*place)) for place in inner]
             solid.fragment([(3, body)], points)
     solid.synchronize()

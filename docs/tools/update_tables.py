@@ -15,8 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The page of each table that does not have one of its own, and the run that writes a table with another name.
 PAGES, RUNS = {"adaptive-speed": "adaptive-gauss", "scaling-model": "scaling"}, {"scaling-model": "scaling"}
 TABLES = (
-    "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "better-rules", "pareto", "solution-error",
-    "assembly", "cohesive", "grain-laws", "multiscale", "labels", "scaling", "scaling-model", "faults",
+    "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "promise", "better-rules", "families",
+    "pareto", "solution-error", "assembly", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
+    "scaling-model", "faults",
 )  # fmt: skip
 
 

@@ -43,8 +43,8 @@ def bases(
         Any element of scikit-fem on these cells: ``ElementHex1``, ``ElementQuad2``, ``ElementVector`` of them, ... For
         a mixed form a list of them: all then have the same points, those of the most demanding one.
     rule
-        Any rule of femnn that is made for these cells. Rules that choose their points for trilinear shape functions are
-        told the degree of the element, see :meth:`femnn.quadrature.rule.Rule.for_degree`.
+        Any rule of femnn that is made for these cells. Rules are told the degree of the element, see
+        :meth:`femnn.Rule.for_degree`; those made for trilinear shape functions alone refuse others.
     on_folded
         ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out of the assembly, with a warning
         that counts them. Degrees of freedom that only they carry then have empty rows.
@@ -59,7 +59,8 @@ def bases(
     MeshError, FoldedElementError
         If the mesh is not of healthy quadrilaterals or hexahedra.
     ParameterError
-        If an element is not one on such cells, ``rule`` is no rule for them, or ``on_folded`` is neither of the two.
+        If an element is not one on such cells, ``rule`` is no rule for them or for the degree of the element, or
+        ``on_folded`` is neither of the two.
 
     Warns
     -----
@@ -141,4 +142,4 @@ def _basis(mesh, element, group, first):
 
 def _degree_per_axis(element, dim):
     """Polynomial degree along one axis: scikit-fem's ``maxdeg`` counts all of them together."""
-    return int(np.ceil(element.maxdeg / dim))
+    return max(1, int(np.ceil(element.maxdeg / dim)))

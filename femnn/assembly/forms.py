@@ -7,6 +7,7 @@ from femnn.assembly.coefficients import Coefficient, Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import DIFFUSION, MASS
 from femnn.assembly.fused import fill_matrix
+from femnn.assembly.groups import check_rule
 from femnn.assembly.pattern import Pattern
 from femnn.checks import integer
 from femnn.exceptions import ParameterError
@@ -66,7 +67,8 @@ def assemble_mass(
         ρ (kg/m³); constant, per element, per point or a function of the points.
     components
         Degrees of freedom per node: 1, or 3 for the consistent mass of a displacement. A point rule that suffices for
-        the stiffness may be too short for the mass: 3×3×3 points integrate it exactly for trilinear elements.
+        the stiffness may be too short for the mass: 3×3×3 points integrate it exactly for trilinear elements. Rules
+        made for stiffness alone (:attr:`femnn.Rule.integrates_values`) are refused.
 
     Returns
     -------
@@ -79,6 +81,8 @@ def assemble_mass(
     """
     if integer("components", components) not in (1, 3):
         raise ParameterError(f"components is {components!r}; fields have 1 or 3")
+    check_rule(rule)
+    rule.require_values()
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
     coefficients = Coefficients.of(density, (), discretisation, "density")
     return fill_matrix(

@@ -226,6 +226,7 @@ def _document(path, mesh, shape, integration, rule, poisson, files):
         "rules": [
             asdict(row) | {"points_per_element": row.points / len(integration.chosen)} for row in integration.table
         ],
+        "learned": [asdict(gain) | {"pays": gain.pays} for gain in integration.learned],
         "violations": _elements(shape.valid[integration.violations]),
         "outside_range": _elements(shape.valid[integration.outside]),
         "unsettled": _elements(shape.valid[integration.unsettled]),
@@ -274,7 +275,7 @@ def _report(document):
         _status(document),
     ]
     if "rules" in document:
-        parts += [_points(document), _rules(document), _notes(document)]
+        parts += [_points(document), _rules(document), _gains(document), _notes(document)]
     parts.append("written: " + ", ".join(document["files"]))
     return "\n\n".join(parts)
 
@@ -358,6 +359,21 @@ def _rules(document):
         else f"no uniform rule of fewer than {MOST_POINTS} points per axis meets {document['tol']:g} in every element"
     )
     return f"{aligned(rows)}\n{footnote}"
+
+
+def _gains(document):
+    """What learned rules gain on this mesh over as many Gauss points, in words."""
+    lines = []
+    for gain in document["learned"]:
+        name, plain = gain["rule"], f"GaussLegendre({gain['gauss']})"
+        share = gain["changed"] / sum(document["points_per_axis"]["needed"].values())
+        if gain["mean_r_error"] is None:
+            lines.append(f"{name} does not pay on this mesh: {plain} is exact in every element")
+            continue
+        finding = f"changes {share:.0%} of the elements and leaves {gain['mean_r_error']:.0%} of the Error of {plain}"
+        finding += f", {gain['worst_r_error']:.0%} at worst"
+        lines.append(f"{name} {'pays' if gain['pays'] else f'does not pay on this mesh, take {plain}'}: it {finding}")
+    return "\n".join(lines)
 
 
 def _notes(document):

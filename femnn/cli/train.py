@@ -84,21 +84,35 @@ def command():
     type=float,
     help="Train the published classifier for this one tolerance of the Error, instead of the networks for all.",
 )
-def points(out, elements, seed, epochs, quiet, as_json, tolerance, where):
+@click.option(
+    "--mesh",
+    "meshes",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Learn from the cells of this mesh file too, calibrate and test on others of its cells; may be given again.",
+)
+def points(out, elements, seed, epochs, quiet, as_json, tolerance, meshes, where):
     """Train AdaptiveGauss: how many integration points an element needs.
+
+    With --mesh the card has the figures of cells of these meshes that were held out beside those of all.
 
     Use the weights as femnn.AdaptiveGauss(weights="PATH"), a classifier as
     femnn.AdaptiveGauss(TOLERANCE, confidence=None, weights="PATH").
     """
+    from femnn.networks.element_data import mesh_sources
     from femnn.quadrature.adaptive import train as training_points
     from femnn.quadrature.corrected import train as training
 
     progress = not (quiet or as_json)
+    if meshes and tolerance is not None:
+        raise click.BadParameter("the published classifier learns from cubes alone; leave one out", param_hint="--mesh")
     if tolerance is None:
-        settings = _settings(
+        recipe, options = _settings(
             training_points.DIRECTIONAL_RECIPE, training_points.DIRECTIONAL_OPTIONS, elements, seed, epochs
         )
-        path, test = training_points.train_points(out, *settings, progress=progress, **where)
+        if meshes:
+            recipe = replace(recipe, meshes=mesh_sources(meshes))
+        path, test = training_points.train_points(out, recipe, options, progress=progress, **where)
     else:
         _check_tolerance(tolerance)
         settings = _settings(training.WEIGHTS_RECIPE, training.CLASSIFIER_OPTIONS, elements, seed, epochs)
@@ -121,11 +135,20 @@ def points(out, elements, seed, epochs, quiet, as_json, tolerance, where):
     type=click.IntRange(min=0),
     help=f"Random weight vectors per element.  [default: {_TRIALS} with --target trials, else 0]",
 )
-def weights(out, elements, seed, epochs, quiet, as_json, target, trials, where):
+@click.option(
+    "--mesh",
+    "meshes",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Learn from the cells of this mesh file too, up to half of the elements; may be given again.",
+)
+def weights(out, elements, seed, epochs, quiet, as_json, target, trials, meshes, where):
     """Train CorrectedGauss: which weights an element's 2x2x2 Gauss points should have.
 
-    Use the weights as femnn.CorrectedGauss(weights="PATH").
+    Use the weights as femnn.CorrectedGauss(weights="PATH"). With --mesh the card has the figures of cells of these
+    meshes that were held out beside those of all.
     """
+    from femnn.networks.element_data import mesh_sources
     from femnn.quadrature.corrected import train as training
 
     if target == "trials" and trials == 0:
@@ -133,7 +156,12 @@ def weights(out, elements, seed, epochs, quiet, as_json, target, trials, where):
     trials = trials if trials is not None else (_TRIALS if target == "trials" else 0)
     recipe, options = _settings(training.WEIGHTS_RECIPE, training.REGRESSOR_OPTIONS, elements, seed, epochs)
     path, test = training.train_weights(
-        out, replace(recipe, trials=trials), options, target, progress=not (quiet or as_json), **where
+        out,
+        replace(recipe, trials=trials, meshes=mesh_sources(meshes)),
+        options,
+        target,
+        progress=not (quiet or as_json),
+        **where,
     )
     show(path, test, quiet, as_json)
 

@@ -22,9 +22,12 @@ def _table(test, first):
     if not any(isinstance(value, dict) for value in test.values()):
         width = max(map(len, test), default=0)
         return "\n".join(f"{_words(name):<{width}}  {value:.4f}" for name, value in test.items())
-    columns = list(next(iter(test.values())))
+    columns = list(dict.fromkeys(column for figures in test.values() for column in figures))
     heads = [first, *map(_words, columns)]
-    rows = [[name, *(f"{figures[column]:.4f}" for column in columns)] for name, figures in test.items()]
+    rows = [
+        [name, *(f"{figures[column]:.4f}" if column in figures else "-" for column in columns)]
+        for name, figures in test.items()
+    ]
     return aligned([heads, *rows], left=0)
 
 

@@ -24,6 +24,12 @@ def signed_volume(hexahedra: np.ndarray) -> np.ndarray:
     return jacobian_determinant(hexahedra, points).mean(axis=1)
 
 
+def of_unit_volume(hexahedra: np.ndarray) -> np.ndarray:
+    """The elements (n, 8, 3) about the origin, scaled to the volume 1; all must have one."""
+    centred = hexahedra - hexahedra.mean(axis=1, keepdims=True)
+    return centred / np.cbrt(np.abs(signed_volume(centred)))[:, None, None]
+
+
 @checked(hexahedra="n 8 3")
 def scaled_jacobian(hexahedra: np.ndarray) -> np.ndarray:
     """Smallest scaled Jacobian over the vertices and the centre, shape (n,), in [-1, 1]; 1 is a right angle everywhere.

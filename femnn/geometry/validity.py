@@ -244,6 +244,10 @@ def valid_elements(hexahedra: np.ndarray, on_folded: str = "raise") -> np.ndarra
         With ``on_folded="raise"``; its ``elements`` lists all of them.
     ParameterError
         If ``on_folded`` is neither.
+
+    See Also
+    --------
+    femnn.Rule.groups : ``on_folded="warn"``, which depends on the points of a rule.
     """
     if one_of("on_folded", on_folded, ("raise", "skip")) == "raise":
         require_valid(hexahedra, "repair the mesh or pass on_folded='skip'")

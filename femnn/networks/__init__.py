@@ -1,8 +1,8 @@
 """Tools for networks: perceptrons, features of elements, data sets, training, weight files; no particular network.
 
-A trained network is a :class:`Perceptron`, which NumPy evaluates; :func:`load_networks` reads it from a weight file and
-:class:`TrainedRange` says which inputs it may be asked about. Training needs torch and is imported from its modules,
-:mod:`femnn.networks.training` and :mod:`femnn.networks.torch_perceptron`.
+A trained network is a :class:`Perceptron`, which NumPy evaluates; :func:`load_networks` reads it from a weight file.
+:class:`TrainedRange` and :class:`TrainedDensity` say which inputs it may be asked about. Training needs torch and is
+imported from its modules, :mod:`femnn.networks.training` and :mod:`femnn.networks.torch_perceptron`.
 
 >>> from femnn.networks import load_networks
 >>> load_networks("quadrature-weights").networks["regressor"]
@@ -13,6 +13,7 @@ from femnn.networks.element_data import Dataset, Recipe, load_dataset, make_data
 from femnn.networks.features import Features, features_named, features_of
 from femnn.networks.options import History, TrainingOptions
 from femnn.networks.perceptron import Architecture, Perceptron, standardisation
+from femnn.networks.trained_density import TrainedDensity
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.weights import Networks, load_networks, save_networks
 
@@ -24,6 +25,7 @@ __all__ = [
     "Networks",
     "Perceptron",
     "Recipe",
+    "TrainedDensity",
     "TrainedRange",
     "TrainingOptions",
     "features_named",

@@ -5,8 +5,10 @@ interrupted run goes on where it stopped; every part depends on the recipe and i
 interruptions nor threads nor the number of workers change a bit.
 """
 
+import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import metadata
 from pathlib import Path
@@ -16,13 +18,18 @@ import numpy as np
 import safetensors.numpy
 
 from femnn.checks import brief, checked, floats, integer, number
-from femnn.exceptions import DatasetError, ParameterError
+from femnn.exceptions import DatasetError, ParameterError, warn
+from femnn.geometry.mesh import hexahedra
+from femnn.geometry.meshers import FAMILIES, family
+from femnn.geometry.quality import of_unit_volume
 from femnn.geometry.sampling import distorted_hexahedra
+from femnn.geometry.validity import valid_elements
 from femnn.integration.convergence import errors_and_reference
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.optimal_weights import optimal_weights, random_trials, weight_systems
 from femnn.io.atomic import atomic_write
 from femnn.io.guarded import Contents, GuardedFile, digest
+from femnn.mesh_files import read_mesh
 from femnn.tasks.run import run_tasks, task_name
 
 #: Largest n of the Error table: what more points would be needed for is a job for refinement of the mesh.
@@ -51,6 +58,11 @@ class Recipe:
         Random weight vectors per element, the published search; 0 leaves it out.
     spread
         Half width of a trial's factors about 1.
+    families
+        Fraction of the elements that are taken of the families of :mod:`femnn.geometry.meshers`, of all alike.
+    meshes
+        Mesh files whose healthy cells, each once at most, take the place of half of the elements: pairs of a path and
+        the sha256 of the file, see :func:`mesh_sources`.
     """
 
     elements: int
@@ -63,6 +75,8 @@ class Recipe:
     poisson: float = 0.3
     trials: int = 0
     spread: float = 0.02
+    families: float = 0.0
+    meshes: tuple[tuple[str, str], ...] = ()
 
     #: Kind and version of the labels that belong to such a recipe.
     labels: ClassVar[str] = "1"
@@ -71,15 +85,23 @@ class Recipe:
         integer("elements", self.elements, at_least=1)
         integer("trials", self.trials, at_least=0)
         number("spread", self.spread, "(0, 1)")
+        number("families", self.families, "[0, 1]")
         number("poisson", self.poisson, "(-1, 0.5)")
         displacement = floats("displacement", self.displacement)
         if displacement.shape != (2,):
             raise ParameterError(f"displacement is {brief(self.displacement)}; pass a pair (low, high)")
         object.__setattr__(self, "displacement", tuple(displacement.tolist()))
+        object.__setattr__(self, "meshes", tuple((str(path), str(sha256)) for path, sha256 in self.meshes))
 
     def hexahedra(self) -> np.ndarray:
-        """The elements, shape (elements, 8, 3)."""
-        return distorted_hexahedra(
+        """The elements, shape (elements, 8, 3), those of families and meshes spread among the others.
+
+        Raises
+        ------
+        DatasetError
+            If a mesh file has changed since the recipe was written.
+        """
+        drawn = distorted_hexahedra(
             self.elements,
             self.displacement,
             self.seed,
@@ -88,10 +110,59 @@ class Recipe:
             structured=self.structured,
             rotated=self.rotated,
         )
+        random = np.random.default_rng([self.seed, 4])
+        places = random.permutation(len(drawn))[: round(self.families * len(drawn))]
+        for name, chosen in zip(FAMILIES, np.array_split(places, len(FAMILIES)), strict=True):
+            if len(chosen):
+                drawn[chosen] = of_unit_volume(family(name, len(chosen), int(random.integers(2**31))))
+        if self.meshes:
+            places, cells = self._mesh_cells()
+            drawn[places] = of_unit_volume(cells)
+        return drawn
+
+    def from_meshes(self) -> np.ndarray:
+        """Elements that are cells of the mesh files, (elements,) bool."""
+        result = np.zeros(self.elements, dtype=bool)
+        if self.meshes:
+            result[self._mesh_cells()[0]] = True
+        return result
+
+    def _mesh_cells(self):
+        """Places of the cells of the mesh files among the elements, and these cells."""
+        cells = np.concatenate([_healthy_cells(path, sha256) for path, sha256 in self.meshes])
+        random = np.random.default_rng([self.seed, 5])
+        count = min(self.elements // 2, len(cells))
+        return random.permutation(self.elements)[:count], cells[random.permutation(len(cells))[:count]]
 
     def to_json(self) -> str:
-        """The recipe as text; equal recipes give equal text."""
-        return json.dumps({**asdict(self), "labels": self.labels}, sort_keys=True)
+        """The recipe as text; equal recipes give equal text, and what is not asked for is not in it."""
+        settings = {name: value for name, value in asdict(self).items() if value or name not in ("families", "meshes")}
+        return json.dumps({**settings, "labels": self.labels}, sort_keys=True)
+
+
+def mesh_sources(paths: Sequence[str | Path]) -> tuple[tuple[str, str], ...]:
+    """Mesh files as :class:`Recipe` takes them: each path with the sha256 of the file's content."""
+    return tuple((str(path), _sha256(path)) for path in paths)
+
+
+def _sha256(path):
+    return hashlib.sha256(
+        GuardedFile(Path(path), DatasetError, "mesh file", "choose another path").content()
+    ).hexdigest()
+
+
+def _healthy_cells(path, sha256):
+    if _sha256(path) != sha256:
+        raise DatasetError(
+            f"{path} has changed since the data set was begun; choose another folder, or delete the data"
+        )
+    cells = hexahedra(read_mesh(path))
+    healthy = valid_elements(cells, on_folded="skip")
+    if len(healthy) == 0:
+        raise DatasetError(f"all {len(cells)} cells of {path} are folded or degenerate; repair it, or leave it out")
+    if len(healthy) < len(cells):
+        warn(f"{len(cells) - len(healthy)} of {len(cells)} cells of {path} are folded or degenerate and left out")
+    return cells[healthy]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -55,10 +55,13 @@ def element_card(kind, what, recipe, options, histories, counts, *, trained_rang
 
 def range_text(recipe):
     """The elements of a recipe in words, for cards and printed rules."""
+    families = f"; {recipe.families:.0%} of all cells as meshers make them" if recipe.families else ""
+    files = ", ".join(Path(path).name for path, _ in recipe.meshes)
+    meshes = f"; up to half of them cells of {files}" if files else ""
     return (
         f"unit cubes, vertex coordinates moved by U(-d, d), d in {list(recipe.displacement)}, stretched up to "
         f"{recipe.aspect:g}, sheared up to {recipe.shear:g}, {recipe.structured:.0%} with few twists, "
-        f"{recipe.rotated:.0%} turned; Poisson's ratio {recipe.poisson:g}"
+        f"{recipe.rotated:.0%} turned{families}{meshes}; Poisson's ratio {recipe.poisson:g}"
     )
 
 

@@ -55,6 +55,9 @@ class GaussLegendre(Rule):
             )
         return [CellGroup(np.arange(len(hexahedra)), *tensor_gauss(*per_axis))]
 
+    def _group_of_folded(self, hexahedra: np.ndarray) -> CellGroup:
+        return self._groups(hexahedra)[0]
+
     def __repr__(self) -> str:
         same = len(set(self.per_axis)) == 1
         return f"GaussLegendre({self.per_axis[0] if same else self.per_axis})"

@@ -7,10 +7,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import brief, floats, indices, integer
+from femnn.checks import brief, floats, indices, integer, one_of
 from femnn.exceptions import FoldedElementError, ParameterError, warn
-from femnn.geometry.cells import HEXAHEDRON, CellKind, cell_array, kind_of_array
-from femnn.geometry.validity import valid_elements
+from femnn.geometry.cells import HEXAHEDRON, CellKind, cell_array, determinants, kind_of_array
+from femnn.geometry.hexahedron import in_own_units
+from femnn.geometry.validity import VALID, classify, valid_elements
 from femnn.integration.gauss import tensor_gauss
 
 # How far rounding may put a point out of the reference cube.
@@ -44,18 +45,22 @@ class Rule(ABC):
     """A quadrature rule for hexahedra, or for other cells as well.
 
     A subclass implements :meth:`_groups` for healthy elements; the checks that scikit-fem does not make are made here.
-
-    Attributes
-    ----------
-    cell_kinds
-        The kinds of cells that the rule integrates.
+    What a rule is not made for it says in ``cell_kinds``, ``highest_degree`` and ``integrates_values``, and refuses it
+    by an error.
 
     See Also
     --------
     femnn.bases : One scikit-fem basis for each group of a rule.
     """
 
+    #: The kinds of cells that the rule integrates.
     cell_kinds: ClassVar[tuple[CellKind, ...]] = (HEXAHEDRON,)
+
+    #: Highest degree of shape functions along an axis that the rule is made for; None serves any.
+    highest_degree: int | None = None
+
+    #: False if the points serve products of gradients alone, and are worse than as many Gauss points for a mass.
+    integrates_values: bool = True
 
     def groups(self, hexahedra: ArrayLike, on_folded: str = "raise") -> list[CellGroup]:
         """Quadrature points and weights of every element.
@@ -65,7 +70,10 @@ class Rule(ABC):
         hexahedra : (n, 8, 3), or (n, nodes, dim)
             Coordinates in scikit-fem's order, as :func:`femnn.hexahedra` or :func:`femnn.geometry.cells` gives them.
         on_folded
-            ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out of all groups.
+            ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out of all groups; ``"warn"``
+            integrates those whose det J has one sign at all their points, as other programs do, with a warning. They
+            get the points of a rule whose points are fixed, and Gauss points of the degree of the element from one that
+            chooses by the shape: a shape that folds is none of its.
 
         Returns
         -------
@@ -77,14 +85,22 @@ class Rule(ABC):
         MeshError
             If the array has another shape or values that are not finite.
         FoldedElementError
-            With ``on_folded="raise"``, and if no healthy element is left.
+            With ``on_folded="raise"``; with ``"warn"``, if det J changes its sign between the points of an element; and
+            if no element is left.
         ParameterError
-            If ``on_folded`` is neither, if the rule is not one for such cells, or if the rule's own answer is not what
-            :class:`CellGroup` says, misses an element or names one twice.
+            If ``on_folded`` is none of these, if the rule is not one for such cells, or if the rule's own answer is not
+            what :class:`CellGroup` says, misses an element or names one twice.
+
+        Warns
+        -----
+        FemnnWarning
+            With ``on_folded="warn"``, if there are folded elements; it counts them.
         """
         x = cell_array(hexahedra)
         kind = kind_of_array(x)
         self._require_kind(kind)
+        if one_of("on_folded", on_folded, ("raise", "skip", "warn")) == "warn":
+            return self._with_folded(x, kind.dim)
         valid = valid_elements(x, on_folded)
         if len(valid) == 0:
             raise FoldedElementError(
@@ -101,14 +117,65 @@ class Rule(ABC):
                 f"{kind.name}; pass femnn.GaussLegendre(3) or another rule that is made for them"
             )
 
+    def _with_folded(self, x, dim):
+        """Groups of healthy elements, and of folded ones of which no point tells that they fold."""
+        status = classify(x)
+        valid, folded = np.flatnonzero(status == VALID), np.flatnonzero(status != VALID)
+        groups = []
+        if len(valid):
+            checked_groups = _checked(self, self._groups(x[valid]), len(valid), dim)
+            groups = [group._replace(cells=valid[group.cells]) for group in checked_groups]
+        if len(folded):
+            (group,) = _checked(self, [self._group_of_folded(x[folded])], len(folded), dim)
+            signs = np.sign(determinants(in_own_units(x[folded])[0], group.X))
+            torn = folded[(signs != signs[:, :1]).any(axis=1) | (signs[:, 0] == 0.0)]
+            if len(torn):
+                raise FoldedElementError(
+                    f"det J of element {torn[0]} changes its sign between its {group.W.shape[-1]} integration points, "
+                    f"as in {len(torn)} of {len(x)} elements; repair the mesh or pass on_folded='skip'",
+                    torn,
+                )
+            warn(
+                f"{len(folded)} of {len(x)} elements, the first is number {folded[0]}, are folded or degenerate, but "
+                f"det J has one sign at all their {group.W.shape[-1]} integration points: they are integrated there, "
+                "and no tolerance is promised for them"
+            )
+            groups.append(group._replace(cells=folded[group.cells]))
+        return groups
+
+    def _group_of_folded(self, hexahedra: np.ndarray) -> CellGroup:
+        """One group of shared points for elements (n, nodes, dim) that fold: Gauss points, or those of a fixed rule."""
+        kind = kind_of_array(hexahedra)
+        return CellGroup(np.arange(len(hexahedra)), *tensor_gauss(*[kind.degree + 1] * kind.dim))
+
     def count_points(self, hexahedra: ArrayLike, on_folded: str = "raise") -> int:
         """Number of integration points on all these elements; arguments and errors as for :meth:`groups`."""
         return sum(group.n_points for group in self.groups(hexahedra, on_folded))
 
     def for_degree(self, degree: int) -> "Rule":
-        """The rule for shape functions of degree ``degree`` along each axis; rules with fixed points stay the same."""
+        """The rule for shape functions of degree ``degree`` along each axis; rules with fixed points stay the same.
+
+        Raises
+        ------
+        ParameterError
+            If the rule is made for lower degrees alone.
+        """
         integer("degree", degree, at_least=1)
+        if self.highest_degree is not None and degree > self.highest_degree:
+            raise ParameterError(
+                f"{self!r} is made for shape functions of degree {self.highest_degree} along each axis, this element "
+                f"has degree {degree}: its stiffness would be wrong, or have zero-energy modes; pass AdaptiveGauss or "
+                f"GaussLegendre({degree + 1})"
+            )
         return self
+
+    def require_values(self) -> None:
+        """Raise ParameterError unless the rule integrates products of values, as a mass has them."""
+        if not self.integrates_values:
+            raise ParameterError(
+                f"{self!r} is made for products of gradients; for those of values, as in a mass, its points are worse "
+                "than as many Gauss points: pass GaussLegendre(3), which is exact for trilinear elements"
+            )
 
     @abstractmethod
     def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
@@ -159,15 +226,6 @@ def groups_by_points(points_per_axis: np.ndarray) -> list[CellGroup]:
         CellGroup(cells, *tensor_gauss(*(int(code) // base % 100).tolist()))
         for code, cells in zip(values, np.split(order, starts[1:]), strict=True)
     ]
-
-
-def warn_of_degree(name: str, degree: int, loss: str) -> None:
-    """Warn the caller of ``for_degree`` that a rule learned for trilinear shape functions meets a higher degree."""
-    if integer("degree", degree, at_least=1) > 1:
-        warn(
-            f"{name} was trained for trilinear shape functions, this element has degree {degree} along each axis; "
-            f"{loss}, use AdaptiveGauss or GaussLegendre"
-        )
 
 
 def describe(rule: Any, card: Mapping[str, Any]) -> str:

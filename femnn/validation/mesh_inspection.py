@@ -8,24 +8,38 @@ import numpy as np
 from skfem import MeshHex
 from tqdm import tqdm
 
+from femnn.assembly.hourglass.correction import HourglassCorrection
 from femnn.checks import checked
 from femnn.exceptions import FemnnWarning
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.quality import aspect, distance_from_parallelepiped, scaled_jacobian, signed_volume
 from femnn.geometry.validity import DEGENERATE, FOLDED, VALID, classify
 from femnn.integration.convergence import FLOOR, MOST_POINTS, errors_and_reference, smallest_points
-from femnn.integration.error import error_against
+from femnn.integration.error import error_against, stiffness_error
 from femnn.integration.lame import lame_parameters
 from femnn.quadrature.adaptive.classifier import FEWEST
 from femnn.quadrature.adaptive.rule import AdaptiveGauss
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 from femnn.quadrature.corrected.rule import CorrectedGauss
+from femnn.quadrature.moved.rule import MovedGauss
 
 #: Uniform rules that every report shows.
 UNIFORM = (2, 3, 4)
 
+#: Rules that take the place of Gauss points, and of how many per axis; the first is in the table of every report.
+LEARNED = {
+    "CorrectedGauss()": (CorrectedGauss, 2),
+    "CorrectedGauss(3, patch=True)": (lambda: CorrectedGauss(3, patch=True), 3),
+    "MovedGauss()": (MovedGauss, 2),
+    "MovedGauss(patch=True)": (lambda: MovedGauss(patch=True), 2),
+    "HourglassCorrection()": (HourglassCorrection, 2),
+}
+
 # Elements whose matrices are held at a time.
 _CHUNK = 2048
+
+# An Error below this is round-off, and a gain that leaves more than this share of it is not worth a network.
+_EXACT, _WORTH_IT = 1e-9, 0.95
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,6 +93,36 @@ class RuleFigures:
     misses: int
 
 
+@dataclass(frozen=True)
+class LearnedFigures:
+    """What a learned rule makes of as many Gauss points on a mesh.
+
+    Attributes
+    ----------
+    rule
+        As a user writes it.
+    gauss
+        Gauss points per axis that it takes the place of.
+    changed
+        Number of elements that do not keep these.
+    mean_r_error
+        Mean of its Error over theirs on the elements where they are inexact; None if they are exact in all.
+    worst_r_error
+        The largest of these.
+    """
+
+    rule: str
+    gauss: int
+    changed: int
+    mean_r_error: float | None
+    worst_r_error: float | None
+
+    @property
+    def pays(self) -> bool:
+        """Whether it leaves so little of the Error that it is worth its network."""
+        return self.mean_r_error is not None and self.mean_r_error < _WORTH_IT
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Integration:
     """Points and Errors of the valid elements, arrays of shape (n_valid,).
@@ -97,6 +141,8 @@ class Integration:
         Figures of each rule, and of the uniform one that meets ``tol`` in every element where there is one.
     uniform
         Points per axis of that one, or None.
+    learned
+        What each rule that replaces Gauss points gains on this mesh.
     """
 
     tol: float
@@ -106,6 +152,7 @@ class Integration:
     errors: dict[str, np.ndarray]
     table: list[RuleFigures]
     uniform: int | None
+    learned: list[LearnedFigures]
 
     def __repr__(self) -> str:
         return f"<Integration of {len(self.chosen)} elements at tol={self.tol:g}, uniform={self.uniform}>"
@@ -162,28 +209,48 @@ def measure_integration(
         # it counts positions in this array; the report counts elements of the mesh
         warnings.simplefilter("ignore", FemnnWarning)
         chosen, in_range = rule.choose(vertices)
-    corrected = CorrectedGauss()
-    table = np.empty((len(vertices), MOST_POINTS))
-    errors = {"CorrectedGauss": np.empty(len(vertices))}
+    learned = {name: (make(), gauss) for name, (make, gauss) in LEARNED.items()}
+    table, of_learned = np.empty((len(vertices), MOST_POINTS)), np.empty((len(learned), len(vertices)))
     with tqdm(total=len(vertices), unit="element", desc="errors", disable=None if progress else True) as bar:
         for start in range(0, len(vertices), _CHUNK):
             part = slice(start, start + _CHUNK)
-            table[part], errors["CorrectedGauss"][part] = _errors_of_part(vertices[part], corrected, poisson)
+            table[part], of_learned[:, part] = _errors_of_part(vertices[part], learned, poisson)
             bar.update(len(vertices[part]))
     needed = np.clip(smallest_points(table[:, :-1], rule.tol), FEWEST, MOST_POINTS)
+    errors = {"CorrectedGauss": of_learned[0]}
     errors["AdaptiveGauss"] = tensor_rule_errors(vertices, chosen, poisson, "entries")
     errors |= {f"GaussLegendre({n})": table[:, n - 1] for n in UNIFORM}
     uniform = int(needed.max()) if needed.max() < MOST_POINTS else None
     figures = _rule_table(rule.tol, chosen, needed, uniform, errors, table)
-    return Integration(rule.tol, chosen, needed, ~in_range, errors, figures, uniform)
+    gains = [
+        _gain(name, gauss, own, table) for (name, (_, gauss)), own in zip(learned.items(), of_learned, strict=True)
+    ]
+    return Integration(rule.tol, chosen, needed, ~in_range, errors, figures, uniform, gains)
 
 
-def _errors_of_part(vertices, corrected, poisson):
-    """Errors of n = 1..MOST_POINTS points per axis (n, MOST_POINTS) and of corrected weights (n,), in one walk."""
+def _errors_of_part(vertices, learned, poisson):
+    """Errors of n = 1..MOST_POINTS points per axis (n, MOST_POINTS) and of learned rules (rules, n), in one walk."""
     errors, references, doubt = errors_and_reference(vertices, MOST_POINTS - 1, poisson)
-    of_corrected = error_against(vertices, corrected, references, poisson)
+    of_learned = [_learned_error(vertices, rule, references, poisson) for rule, _ in learned.values()]
     # the largest rule is the reference itself where the walk goes so far: its Error is what is left in doubt
-    return np.column_stack([errors, np.maximum(doubt, FLOOR)]), np.maximum(of_corrected, FLOOR)
+    return np.column_stack([errors, np.maximum(doubt, FLOOR)]), np.maximum(of_learned, FLOOR)
+
+
+def _learned_error(vertices, rule, references, poisson):
+    if isinstance(rule, HourglassCorrection):
+        return stiffness_error(rule.stiffness(vertices, poisson=poisson), references)
+    return error_against(vertices, rule, references, poisson)
+
+
+def _gain(name, gauss, own, table):
+    """Figures of a learned rule with the Errors ``own`` (n,), from the table of n×n×n points."""
+    standard = table[:, gauss - 1]
+    inexact = standard > _EXACT
+    ratios = own[inexact] / standard[inexact]
+    changed = int((np.abs(ratios - 1.0) > 1e-9).sum())
+    if len(ratios) == 0:
+        return LearnedFigures(name, gauss, changed, None, None)
+    return LearnedFigures(name, gauss, changed, float(ratios.mean()), float(ratios.max()))
 
 
 def _rule_table(tol, chosen, needed, uniform, errors, table):

@@ -89,10 +89,42 @@ def test_quadratic_elements_get_more_points(mesh):
     assert abs(found - exact).max() < 1e-3 * abs(exact).max()
 
 
-def test_corrected_weights_warn_about_quadratic_elements(mesh):
-    with pytest.warns(femnn.FemnnWarning, match="degree 2 along each axis"):
-        bases = femnn.bases(mesh, skfem.ElementHex2(), femnn.CorrectedGauss())
-    assert sum(basis.nelems for basis in bases) == mesh.nelements
+TRILINEAR = [
+    femnn.Irons(),
+    femnn.CorrectedGauss(),
+    femnn.CorrectedGauss(3, patch=True),
+    femnn.MovedGauss(),
+    femnn.MovedGauss(patch=True),
+]
+
+
+@pytest.mark.parametrize("rule", TRILINEAR, ids=repr)
+@pytest.mark.parametrize(
+    "element", [skfem.ElementHex2(), skfem.ElementHexS2(), skfem.ElementVector(skfem.ElementHex2())]
+)
+def test_rules_made_for_trilinear_elements_refuse_others(mesh, rule, element):
+    with pytest.raises(femnn.ParameterError, match="degree 1 along each axis, this element has degree 2") as error:
+        femnn.bases(mesh, element, rule)
+    assert repr(rule) in str(error.value)
+    assert "GaussLegendre(3)" in str(error.value)
+    assert sum(basis.nelems for basis in femnn.bases(mesh, skfem.ElementHex1(), rule)) == mesh.nelements
+
+
+@pytest.mark.parametrize("rule", TRILINEAR, ids=repr)
+def test_the_fused_path_refuses_them_too(mesh, rule):
+    with pytest.raises(femnn.ParameterError, match="degree 2"):
+        femnn.assemble_elasticity(mesh, rule, 1.0, 0.3, element=skfem.ElementHex2())
+
+
+def test_points_moved_for_the_stiffness_refuse_a_mass(mesh):
+    for patch in (False, True):
+        with pytest.raises(femnn.ParameterError, match=r"products of gradients.*GaussLegendre\(3\)"):
+            femnn.assemble_mass(mesh, femnn.MovedGauss(patch))
+    assert femnn.assemble_mass(mesh, femnn.GaussLegendre(3)).sum() == pytest.approx(1.0)
+
+
+def test_constant_elements_count_as_of_the_first_degree(mesh):
+    assert femnn.bases(mesh, skfem.ElementHex0(), femnn.AdaptiveGauss(1e-3))
 
 
 def test_patch_test_of_all_but_corrected_weights(mesh):

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,15 @@ from femnn.assembly.discretisation import Discretisation, degree, scalar_element
 from femnn.assembly.elasticity import elastic_coefficients
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
 from femnn.assembly.fused import structure
-from femnn.assembly.hourglass.kernels import add_stiffness, element_stiffness
-from femnn.assembly.hourglass.moments import COLUMNS, ROWS
+from femnn.assembly.hourglass.kernels import add_stiffness, check_differences, element_stiffness
+from femnn.assembly.hourglass.moments import PLACES, missed_points
 from femnn.assembly.hourglass.network import OUTPUTS, differences, hourglass_features, hourglass_range
 from femnn.assembly.pattern import Pattern
 from femnn.checks import checked
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.geometry.canonical_pose import canonical_warps
 from femnn.geometry.hexahedron import in_own_units
+from femnn.geometry.quality import distance_from_parallelepiped
 from femnn.geometry.validity import healthy_array, healthy_vertices
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.lame import lame_parameters
@@ -36,6 +36,12 @@ KIND = "hourglass-correction"
 # Elements whose features and outputs are held at a time: 8192 take 30 MB.
 _CHUNK = 8192
 
+# A prediction may leave this share of what 2×2×2 points miss.
+_MOST_LEFT = 0.3
+
+# Below this warp what 2×2×2 points miss is round-off: the element counts as a parallelepiped.
+_NO_WARP = 1e-6
+
 
 @dataclass(frozen=True)
 class HourglassReport:
@@ -47,14 +53,24 @@ class HourglassReport:
         Their number.
     out_of_range
         Numbers of those out of the trained range, which keep the stiffness of 2×2×2 points.
+    integrated
+        Number of those whose prediction was found to be far off, and that are corrected by 3×3×3 points instead.
     """
 
     elements: int
     out_of_range: tuple[int, ...]
+    integrated: int = 0
+
+    @property
+    def corrected(self) -> int:
+        """Number of elements that are corrected, by the network or by integration."""
+        return self.elements - len(self.out_of_range)
 
     def __str__(self) -> str:
+        text = f"HourglassCorrection on {self.elements:,} elements: {self.corrected:,} corrected"
+        if self.integrated:
+            text += f", {self.integrated:,} of them by 3×3×3 points, because the network is far off there"
         count = len(self.out_of_range)
-        text = f"HourglassCorrection on {self.elements:,} elements: {self.elements - count:,} corrected"
         if count:
             text += (
                 f"\n  out of the trained range, left to 2×2×2 points: {count:,} ({count / self.elements:.2%}), "
@@ -69,7 +85,10 @@ class HourglassCorrection:
     K = K_2×2×2 + Γ ΔS Γᵀ: everything that quadrature can get wrong sits in the hourglass part of the element, a 12 × 12
     matrix S that depends on the shape in the element's own axes alone. A network predicts ΔS from the twelve numbers
     J₀⁻¹h; its contraction with the material and the metric of the element is exact, so one network serves every
-    Young's modulus, Poisson's ratio and anisotropic stiffness, and every affine map of the element.
+    Young's modulus, Poisson's ratio and anisotropic stiffness, and every affine map of the element. Before use each
+    prediction is checked: where it leaves more than 0.3 of what 3×3×3 points find beyond 2×2×2 ones, what these find is
+    taken, so that no element becomes worse. Elements out of the range of training keep the stiffness of 2×2×2 points.
+    :meth:`report` counts both.
 
     Parameters
     ----------
@@ -116,12 +135,13 @@ class HourglassCorrection:
 
     def corrected(self, hexahedra: ArrayLike) -> np.ndarray:
         """Elements that are corrected, (n,) bool: those in the range of training. All must be healthy."""
-        return self._in_range(healthy_array(hexahedra))
+        return self._predict(healthy_array(hexahedra))[2]
 
     def report(self, mesh: Any) -> HourglassReport:
         """Counts of the elements of a mesh, or of an array (n, 8, 3), that are corrected and that are not."""
         x = healthy_vertices(mesh)
-        return HourglassReport(len(x), tuple(int(e) for e in np.flatnonzero(~self._in_range(x))))
+        _, _, in_range, integrated = self._corrections(x)
+        return HourglassReport(len(x), tuple(np.flatnonzero(~in_range).tolist()), int(integrated.sum()))
 
     def matrix(
         self,
@@ -202,7 +222,7 @@ class HourglassCorrection:
         integrated = discretisation.points.counts > 0
         # folded elements that were left out get a harmless placeholder shape
         shapes = np.where(integrated[:, None, None], x, x[np.argmax(integrated)])
-        changes, orders, in_range = self._predict(shapes)
+        changes, orders, in_range, _ = self._corrections(shapes)
         kernel_pattern, (*colouring, opens) = structure(discretisation.pattern)
         blocks = (*colouring, np.zeros_like(opens))
         add_stiffness(
@@ -210,7 +230,7 @@ class HourglassCorrection:
             x,
             orders,
             changes,
-            _places(),
+            PLACES,
             coefficients.values,
             coefficients.rows,
             in_range & integrated,
@@ -220,21 +240,16 @@ class HourglassCorrection:
         )
 
     def _element_changes(self, form, x, numbers, rows):
-        changes, orders, _ = self._predict(x)
+        changes, orders, *_ = self._corrections(x)
         result = np.empty((len(x), 24, 24))
         vertices, size = in_own_units(x)
-        element_stiffness(form, vertices, orders, changes, _places(), numbers, rows, result)
+        element_stiffness(form, vertices, orders, changes, PLACES, numbers, rows, result)
         result *= size[:, None, None]
         # from the component-major rows of assembly to the node-major rows of femnn.integration.kernels
         return result.reshape(-1, 3, 8, 3, 8).transpose(0, 2, 1, 4, 3).reshape(-1, 24, 24)
 
-    def _in_range(self, x):
-        # in parts, so that the features of as few elements are held as in `_predict`
-        parts = (x[start : start + _CHUNK] for start in range(0, len(x), _CHUNK))
-        return np.concatenate([self._range.in_range(hourglass_range(canonical_warps(part)[0])) for part in parts])
-
     def _predict(self, x):
-        """ΔS (n, 78), zero out of range; the vertices in the order of the pose (n, 8); elements in range (n,) bool."""
+        """ΔS of the network (n, 78), zero out of range; vertices in the order of the pose (n, 8); elements in range."""
         changes, in_range = np.empty((len(x), 78)), np.empty(len(x), dtype=bool)
         orders = np.empty((len(x), 8), dtype=np.int64)
         for start in range(0, len(x), _CHUNK):
@@ -244,6 +259,17 @@ class HourglassCorrection:
             changes[rows] = differences(self._network, warps)
         changes[~in_range] = 0.0
         return changes, orders, in_range
+
+    def _corrections(self, x):
+        """As ``_predict``, but with ΔS by integration where the network is far off; and these elements, (n,) bool."""
+        changes, orders, in_range = self._predict(x)
+        vertices, _ = in_own_units(x)
+        integrated = np.empty(len(x), dtype=bool)
+        check_differences(vertices, orders, *missed_points(), PLACES, _MOST_LEFT, changes, integrated)
+        changes[~in_range] = 0.0
+        # what parallelepipeds miss is round-off, of which the network leaves any share
+        integrated &= in_range & (distance_from_parallelepiped(x) > _NO_WARP)
+        return changes, orders, in_range, integrated
 
     def _check(self, loaded):
         shape = self._network.architecture
@@ -259,11 +285,3 @@ class HourglassCorrection:
 
     def __str__(self) -> str:
         return describe(self, self.card)
-
-
-@cache
-def _places():
-    """Place of entry (r, c) of S among the 78 of its upper triangle, (12, 12)."""
-    places = np.empty((12, 12), dtype=np.int64)
-    places[ROWS, COLUMNS] = places[COLUMNS, ROWS] = np.arange(78)
-    return places

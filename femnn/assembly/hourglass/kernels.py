@@ -8,6 +8,7 @@ from numba import prange
 
 from femnn.assembly.element_matrices import _VOIGT, ISOTROPIC
 from femnn.assembly.fused import buffer_length, flush, scatter
+from femnn.assembly.hourglass.moments import twist_slopes
 from femnn.geometry.canonical_pose import own_axes_of
 from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import SIGNS
@@ -105,6 +106,66 @@ def element_stiffness(form, hexahedra, orders, differences, places, numbers, row
     """The same for all elements into ``stiffness`` (n, 24, 24)."""
     for e in prange(hexahedra.shape[0]):
         hourglass_stiffness(form, hexahedra[e], orders[e], differences, e, places, numbers, rows[e], stiffness[e])
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _missed(warp, points, weights, slopes, missed):
+    """Sum what fewer points miss of S into ``missed`` (12, 12), of the element with J₀⁻¹h = ``warp`` (3, 4)."""
+    missed[:] = 0.0
+    for q in range(weights.shape[0]):
+        determinant = twist_slopes(warp, points[0, q], points[1, q], points[2, q], slopes)
+        scale = weights[q] / determinant
+        for r in range(12):
+            scaled = scale * slopes[r]
+            for c in range(12):
+                missed[r, c] += scaled * slopes[c]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _square_in_physical_axes(moments, inverse, work):
+    """Sum of the squared entries of J₀⁻ᵀ block J₀⁻¹ over all 3 × 3 blocks of the symmetric ``moments`` (12, 12)."""
+    square = 0.0
+    for k in range(0, 12, 3):
+        for m in range(k, 12, 3):
+            for p in range(3):
+                row = k + p
+                for j in range(3):
+                    work[p, j] = (
+                        moments[row, m] * inverse[0, j]
+                        + moments[row, m + 1] * inverse[1, j]
+                        + moments[row, m + 2] * inverse[2, j]
+                    )
+            # the block (m, k) is that of (k, m) transposed
+            count = 1.0 if k == m else 2.0
+            for i in range(3):
+                for j in range(3):
+                    entry = inverse[0, i] * work[0, j] + inverse[1, i] * work[1, j] + inverse[2, i] * work[2, j]
+                    square += count * entry * entry
+    return square
+
+
+@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
+def check_differences(hexahedra, orders, points, weights, places, most_left, differences, replaced):
+    """Replace ``differences`` (n, 78) by what finer points find where they leave more than ``most_left`` of that.
+
+    In the norm of Frobenius and in physical axes, in which the entries of stretched elements weigh as they do in their
+    stiffness. ``points`` (3, q) and ``weights`` (q,) are those of the finer rule less those of 2×2×2 points. Writes
+    which elements were replaced to ``replaced`` (n,) bool.
+    """
+    for e in prange(hexahedra.shape[0]):
+        inverse, warp, work = np.empty((3, 3)), np.empty((3, 4)), np.empty((3, 3))
+        missed, left = np.empty((12, 12)), np.empty((12, 12))
+        own_axes_of(hexahedra[e], orders[e], work, np.empty((3, 4)), inverse, warp)
+        _missed(warp, points, weights, np.empty(12), missed)
+        for r in range(12):
+            for c in range(12):
+                left[r, c] = missed[r, c] - differences[e, places[r, c]]
+        whole = _square_in_physical_axes(missed, inverse, work)
+        replaced[e] = _square_in_physical_axes(left, inverse, work) > most_left**2 * whole
+        if replaced[e]:
+            for r in range(12):
+                for c in range(r, 12):
+                    differences[e, places[r, c]] = missed[r, c]
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)

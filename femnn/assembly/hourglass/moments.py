@@ -25,6 +25,10 @@ from femnn.system.compile import njit
 #: Rows and columns of the 78 entries of a symmetric 12 × 12 matrix.
 ROWS, COLUMNS = np.triu_indices(12)
 
+#: Place of entry (r, c) of S among the 78 of its upper triangle, (12, 12).
+PLACES = np.empty((12, 12), dtype=np.int64)
+PLACES[ROWS, COLUMNS] = PLACES[COLUMNS, ROWS] = np.arange(78)
+
 # Points per axis of ever finer rules; random elements need the first two, nearly folded ones the last.
 _LADDER = (8, 12, 18, 30)
 
@@ -85,6 +89,13 @@ def hourglass_moments(warps: np.ndarray, n: int) -> np.ndarray:
     moments, (points, weights) = np.empty((len(warps), 12, 12)), _centred_gauss(n)
     _moments(kernel_array(warps), points, weights, moments)
     return moments
+
+
+@cache
+def missed_points() -> tuple[np.ndarray, np.ndarray]:
+    """3×3×3 points less 2×2×2 ones, (3, 35) and (35,): they sum what the fewer miss of S, but for a hundredth."""
+    (points, weights), (fewer, less) = _centred_gauss(3), _centred_gauss(2)
+    return np.concatenate([points, fewer], axis=1), np.concatenate([weights, -less])
 
 
 def hourglass_vectors(warps: np.ndarray) -> np.ndarray:

@@ -3,7 +3,14 @@
 n×n×n points are integrated for n = 2, 3, 4, ..., from ten on in longer steps, until the tail of the differences, taken
 as geometric, is a twentieth of the tolerance; against the last rule the first that meets the tolerance is taken, and
 its points are reduced direction by direction as far as the tolerance allows.
+
+Nearly folded elements, on whose edge det J nearly vanishes, would need some 30³ points as a reference for 15³. Theirs
+are graded: Gauss points in t, led to ξ = t²(3 - 2t), crowd where det J nearly vanishes, and 12³ of them do. The fewest
+equal points are then found by the decay of the error in a few steps, and directions in which the roots of det J are
+further away are given fewer.
 """
+
+from functools import cache
 
 import numpy as np
 from numba import prange
@@ -21,6 +28,7 @@ from femnn.quadrature.adaptive.directional_errors import (
     tensor_moments,
 )
 from femnn.quadrature.adaptive.energy import factorise, laplace_from_moments, laplace_modes, rigid_modes
+from femnn.quadrature.adaptive.roots import least_log_rho
 from femnn.system.compile import njit
 
 #: Most points along an axis that a rule is given; an element that needs more does not meet the tolerance.
@@ -32,10 +40,28 @@ _LONGEST = 48
 # Where the tail of the differences ends the walk, over the tolerance.
 _CONVERGED = 0.05
 
-# Rules are taken that keep this fraction of the tolerance: the reference has an error, too.
-_KEPT = 0.85
+# Rules are taken that keep this fraction of the tolerance: the reference has an error, too. That of graded ones is
+# known better.
+_KEPT, _KEPT_BY_GRADED = 0.85, 0.93
+
+# Elements with roots of det J nearer than this (log ρ) are nearly folded; and the first of their graded references.
+_NEARLY_FOLDED, _FIRST_GRADED = 0.4, 8
+
+# The numbers of points from which the decay of the error is read, and points beyond which only directions with
+# further roots are tried with fewer: each trial costs as many.
+_FIRST_READ, _SECOND_READ, _DEAR = 5, 9, 700
+
+# Fewer points along a direction are tried if its roots let expect at most this fraction of them to do.
+_WORTH_TRYING = 0.85
 
 _AS_GIVEN = np.eye(3)[None].copy()
+
+
+@cache
+def graded_rules(longest=_LONGEST):
+    """As :func:`~femnn.quadrature.adaptive.directional_errors.line_rules`, crowded at both ends of [0, 1]."""
+    t, weights = line_rules(longest)
+    return t * t * (3.0 - 2.0 * t), 6.0 * t * (1.0 - t) * weights
 
 
 @njit(cache=True, error_model="numpy")
@@ -45,8 +71,8 @@ def _next(n):
 
 
 @njit(cache=True, error_model="numpy")
-def _reference(vertices, lmbda, mu, as_given, only, tolerance, rules, work, largest):
-    """Moments of n×n×n points, n by ``_next`` up to where they converge, in ``rules``.
+def _reference(vertices, lmbda, mu, as_given, only, tolerance, first, rules, work, largest):
+    """Moments of n×n×n points, n from ``first`` on by ``_next`` up to where they converge, in ``rules``.
 
     Returns the number of points of the reference, True if it has converged, and the two factors of the measures.
     """
@@ -54,7 +80,7 @@ def _reference(vertices, lmbda, mu, as_given, only, tolerance, rules, work, larg
     stiffness, laplace = np.empty((24, 24)), np.empty((8, 8))
     modes = rigid_modes(vertices)
     factor, laplace_factor = np.empty((24, 24)), np.empty((8, 8))
-    before, per_axis, n, last = np.inf, np.empty(3, dtype=np.int64), FEWEST, FEWEST
+    before, per_axis, n, last = np.inf, np.empty(3, dtype=np.int64), first, first
     while n < rules.shape[0]:
         per_axis[:] = n
         tensor_moments(vertices, per_axis, line_points, line_weights, points, weights, moments)
@@ -67,7 +93,7 @@ def _reference(vertices, lmbda, mu, as_given, only, tolerance, rules, work, larg
         if only == 3:
             laplace_factor = factorise(laplace, laplace_modes())
         previous, last, n = last, n, _next(n)
-        if last == FEWEST:
+        if last == first:
             continue
         measure_difference(
             rules[previous] - moments, lmbda, mu, as_given, largest, factor, laplace_factor, only, measures
@@ -75,7 +101,7 @@ def _reference(vertices, lmbda, mu, as_given, only, tolerance, rules, work, larg
         difference = measures[only]
         ratio = min(difference / before, 0.95)
         before = max(difference, 1e-300)
-        if difference * ratio < _CONVERGED * tolerance * (1.0 - ratio) and last > FEWEST + 1:
+        if difference * ratio < _CONVERGED * tolerance * (1.0 - ratio) and last > _next(first):
             return last, True, factor, laplace_factor
     return last, False, factor, laplace_factor
 
@@ -109,6 +135,57 @@ def _fewest_equal(vertices, rules, last, bound, work, measure):
 
 
 @njit(cache=True, error_model="numpy")
+def _fewest_by_decay(vertices, reference, bound, work, measure):
+    """The same for nearly folded elements: the next trial is where the decay so far meets the bound."""
+    per_axis = np.empty(3, dtype=np.int64)
+    missed, kept, n, before, error_before = FEWEST - 1, MOST_GIVEN + 1, _FIRST_READ, 0, 0.0
+    while kept - missed > 1:
+        per_axis[:] = n
+        error = max(_rule_error(vertices, per_axis, reference, work, measure), 1e-300)
+        if error < bound:
+            kept = n
+        else:
+            missed = n
+        decay = 0.0
+        if before > 0 and before != n:
+            decay = np.log(error_before / error) / (n - before)
+        before, error_before = n, error
+        if n == _FIRST_READ and kept > n:
+            n = _SECOND_READ
+            continue
+        if decay > 0.0:
+            # one point fewer would not do where the error is that near to the bound
+            if kept == n and error * np.exp(decay) > bound:
+                return kept
+            n += int(np.ceil(np.log(error / bound) / decay))
+        else:
+            n = (missed + kept) // 2
+        n = min(max(n, missed + 1), kept - 1)
+    return kept if kept <= MOST_GIVEN else 0
+
+
+@njit(cache=True, error_model="numpy")
+def _reduce_by_roots(vertices, rule, log_rho, reference, bound, work, measure):
+    """Take points from directions in which the roots are further away, as many as their distance lets expect."""
+    n, nearest = rule[0], log_rho.min()
+    # each axis by itself from the same rule, so that it does not matter what the axes are called
+    chosen = rule.copy()
+    for axis in range(3):
+        few = max(FEWEST, int(np.ceil(n * nearest / log_rho[axis])))
+        while few <= _WORTH_TRYING * n:
+            rule[axis] = few
+            if _rule_error(vertices, rule, reference, work, measure) < bound:
+                chosen[axis] = few
+                break
+            few += max(1, (n - few + 1) // 2)
+        rule[axis] = n
+    rule[:] = chosen
+    while rule.min() < n and _rule_error(vertices, rule, reference, work, measure) >= bound:
+        for axis in range(3):
+            rule[axis] = min(n, rule[axis] + 1)
+
+
+@njit(cache=True, error_model="numpy")
 def _reduce(vertices, rule, reference, bound, work, measure):
     """Take points, at first some at a time, from the direction that this hurts least, while ``bound`` is kept.
 
@@ -132,23 +209,40 @@ def _reduce(vertices, rule, reference, bound, work, measure):
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _choose_all(hexahedra, line_points, line_weights, lmbda, mu, as_given, only, tolerance, anisotropic, chosen, met):
+def _choose_all(hexahedra, log_rho, plain, graded, lmbda, mu, as_given, only, tolerance, anisotropic, chosen, met):
     for e in prange(hexahedra.shape[0]):
-        longest = line_points.shape[1]
+        longest = plain[0].shape[1]
         rules, moments = np.empty((longest + 1, 24, 24)), np.empty((24, 24))
         points, weights = np.empty((3, longest**3)), np.empty(longest**3)
         measures, largest = np.empty(4), np.empty(2)
-        work = (points, weights, line_points, line_weights, moments, measures)
+        work = (points, weights, plain[0], plain[1], moments, measures)
+        graded_work = (points, weights, graded[0], graded[1], moments, measures)
+        nearly_folded = log_rho[e].min() < _NEARLY_FOLDED
         last, converged, factor, laplace_factor = _reference(
-            hexahedra[e], lmbda[e], mu[e], as_given, only, tolerance, rules, work, largest
+            hexahedra[e],
+            lmbda[e],
+            mu[e],
+            as_given,
+            only,
+            tolerance,
+            _FIRST_GRADED if nearly_folded else FEWEST,
+            rules,
+            graded_work if nearly_folded else work,
+            largest,
         )
         measure = (lmbda[e], mu[e], as_given, largest, factor, laplace_factor, only)
-        bound = _KEPT * tolerance
-        n = _fewest_equal(hexahedra[e], rules, last, bound, work, measure) if converged else 0
+        bound, n = (_KEPT_BY_GRADED if nearly_folded else _KEPT) * tolerance, 0
+        if converged and nearly_folded:
+            n = _fewest_by_decay(hexahedra[e], rules[last], bound, work, measure)
+        elif converged:
+            n = _fewest_equal(hexahedra[e], rules, last, bound, work, measure)
         met[e] = n > 0
         chosen[e] = n if n > 0 else MOST_GIVEN
         if n > 0 and anisotropic:
-            _reduce(hexahedra[e], chosen[e], rules[last], bound, work, measure)
+            if nearly_folded and n**3 > _DEAR:
+                _reduce_by_roots(hexahedra[e], chosen[e], log_rho[e], rules[last], bound, work, measure)
+            else:
+                _reduce(hexahedra[e], chosen[e], rules[last], bound, work, measure)
 
 
 def points_by_integration(hexahedra, tolerance, poisson, measure, anisotropic=True):
@@ -173,7 +267,7 @@ def points_by_integration(hexahedra, tolerance, poisson, measure, anisotropic=Tr
     x, _ = in_own_units(hexahedra)
     lmbda, mu = lame_parameters(1.0, np.broadcast_to(poisson, len(x)))
     chosen, met = np.empty((len(x), 3), dtype=np.int64), np.empty(len(x), dtype=np.bool_)
-    points, weights = line_rules(_LONGEST)
-    only = MEASURES.index(measure)
-    _choose_all(x, points, weights, lmbda, mu, _AS_GIVEN, only, tolerance, anisotropic, chosen, met)
+    lines = line_rules(_LONGEST), graded_rules()
+    settings = _AS_GIVEN, MEASURES.index(measure), tolerance, anisotropic
+    _choose_all(x, least_log_rho(x), *lines, lmbda, mu, *settings, chosen, met)
     return chosen, met

@@ -7,7 +7,6 @@ from scipy.spatial.transform import Rotation
 
 from femnn.geometry.families import cooks_membrane, distorted_cube, kershaw
 from femnn.geometry.mesh import hexahedra
-from femnn.geometry.meshers import FAMILIES, family
 from femnn.networks.element_data import LabelledElements, Recipe
 from femnn.quadrature.adaptive.apriori_estimate import CANDIDATES, describe_directions
 from femnn.quadrature.adaptive.directional_errors import (
@@ -48,16 +47,9 @@ class DirectionalRecipe(Recipe):
     meshed
         Fraction of elements that are taken from structured meshes, see :func:`mesh_elements`. There the roots of det J
         meet or part exactly, which random elements never do.
-    mesher
-        Fraction of elements that are taken from meshes as meshers make them, see :mod:`femnn.geometry.meshers`, in
-        equal parts of each of ``families``.
-    families
-        Names of these families.
     """
 
     meshed: float = 0.0
-    mesher: float = 0.0
-    families: tuple[str, ...] = FAMILIES
 
     labels = "directions-2"
 
@@ -65,18 +57,12 @@ class DirectionalRecipe(Recipe):
         """The elements, shape (elements, 8, 3), those of meshes spread among the others."""
         drawn = super().hexahedra()
         random = np.random.default_rng([self.seed, 1])
-        places = random.permutation(len(drawn))
-        first, second = np.cumsum(np.round([self.meshed * len(drawn), self.mesher * len(drawn)]).astype(int))
-        if first:
-            drawn[places[:first]] = mesh_elements(first, random)
-        if second > first and self.families:
-            drawn[places[first:second]] = self._of_meshers(second - first)
+        # cells of a user's files are few: they stay
+        free = np.flatnonzero(~self.from_meshes())
+        places = random.permutation(free)[: round(self.meshed * len(free))]
+        if len(places):
+            drawn[places] = mesh_elements(len(places), random)
         return drawn
-
-    def _of_meshers(self, n):
-        """Elements (n, 8, 3) in equal parts of the families."""
-        each = -(-n // len(self.families))
-        return np.concatenate([family(name, each, self.seed) for name in self.families])[:n]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -99,6 +85,14 @@ class DirectionalData(LabelledElements):
     errors: np.ndarray
     rules: np.ndarray
     rule_errors: np.ndarray
+
+    def of_files(self) -> np.ndarray:
+        """Elements that are cells of the mesh files of the recipe, (n,) bool; some elements of it were left out."""
+        asked = self.recipe.from_meshes()
+        if not asked.any():
+            return np.zeros(len(self), dtype=bool)
+        cells = {cell.tobytes() for cell in self.recipe.hexahedra()[asked]}
+        return np.array([cell.tobytes() in cells for cell in self.hexahedra])
 
     def rows(self, measure: str) -> Rows:
         """The rows that train a network for ``measure``, one for each element and material; Laplace has no material."""

@@ -18,7 +18,7 @@ from numba import prange
 from femnn.geometry.hexahedron import SIGNS
 from femnn.integration.kernels import kernel_array
 from femnn.quadrature.adaptive.apriori_estimate import FIRST_TWIST, describe_directions
-from femnn.quadrature.adaptive.drawn_cells import allowed_misses, cells_needed, share_vouched
+from femnn.quadrature.adaptive.drawn_cells import RISK, allowed_misses, cells_needed, share_vouched
 from femnn.system.compile import njit
 
 #: Cells of each class that are measured, unless the class has fewer: so many vouch for 1 % with one miss among them.
@@ -130,10 +130,18 @@ class MeshCalibration:
         By number of the class.
     mended : (m,) int64
         The measured cells that miss, whose points are to be found by integration.
+    changed
+        True if another mesh was calibrated before, and some cells of this one are not alike.
     """
 
     parts: dict[int, ClassCalibration]
     mended: np.ndarray
+    changed: bool = False
+
+    @property
+    def cells(self) -> int:
+        """Cells of the mesh."""
+        return sum(part.cells for part in self.parts.values())
 
     @property
     def measured(self) -> int:
@@ -143,8 +151,31 @@ class MeshCalibration:
     @property
     def share(self) -> float:
         """At most this share of the cells misses."""
-        cells = sum(part.cells for part in self.parts.values())
-        return sum(part.share * part.cells for part in self.parts.values()) / cells
+        return sum(part.share * part.cells for part in self.parts.values()) / self.cells
+
+    def __str__(self) -> str:
+        """What holds, in words that end a sentence on the share of cells that may miss."""
+        parts = self.parts.values()
+        reused = sum(part.measured for part in parts if part.reused)
+        measured = self.measured - reused
+        if measured == self.cells:
+            text = f"of this mesh at most: all {self.cells:,} cells were measured"
+        else:
+            by = [f"{measured:,} measured cells"] if measured else []
+            by += [f"{reused:,} of an earlier mesh that is alike"] if reused else []
+            text = f"of this mesh at most, by {' and '.join(by)}, with a probability of {1.0 - RISK:.0%}"
+        if self.changed:
+            text += "; measured again, because its cells are not alike those of before"
+        if len(self.mended):
+            text += f"; {len(self.mended)} of the measured missed and get more points"
+        tightened = [
+            f"{2.0**part.shift:.2f} ({part.name})" if np.isfinite(part.shift) else f"∞ ({part.name}: all integrated)"
+            for part in parts
+            if part.shift > 0.0
+        ]
+        if tightened:
+            text += f"; tolerance tightened by {', '.join(tightened)}"
+        return text
 
 
 class CalibrationOnMesh:
@@ -183,7 +214,8 @@ class CalibrationOnMesh:
             for number, (sample, cells) in drawn.items():
                 parts[number], missed = self._calibrated(number, hexahedra[sample], cells, choose, keeps, shapes)
                 mended.append(sample[missed])
-            self._seen[key] = MeshCalibration(parts, np.sort(np.concatenate(mended)))
+            changed = bool(self._seen) and not all(part.reused for part in parts.values())
+            self._seen[key] = MeshCalibration(parts, np.sort(np.concatenate(mended)), changed)
         return self._seen[key]
 
     def needed(self, cells: int) -> int:

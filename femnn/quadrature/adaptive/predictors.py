@@ -39,6 +39,9 @@ def load_point_predictor(name_or_path: str | os.PathLike, measure: str) -> "Dire
 class DirectionalPredictor:
     """Predicts log₂ Error along each direction for every number of points: serves every calibrated tolerance."""
 
+    #: What a rule without a confidence relies on.
+    unsure = "this is the bare prediction"
+
     def __init__(self, weights: Networks, measure: str) -> None:
         limits = [f"range-{measure}.low", f"range-{measure}.high", f"least-{measure}"]
         weights.require(card=("poisson_range",), networks=(measure,), tensors=limits)
@@ -78,6 +81,8 @@ class DirectionalPredictor:
 
 class ClassPredictor:
     """The published classifier: one class for each n, for the one tolerance it was trained for."""
+
+    unsure = "a classifier for one tolerance has no calibration"
 
     def __init__(self, weights: Networks, measure: str) -> None:
         weights.require(card=("poisson", "tolerance"), networks=("classes",))

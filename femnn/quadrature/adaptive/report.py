@@ -18,7 +18,8 @@ class Report:
     elements, n_points
         Numbers of elements, and of integration points of all.
     promised
-        Fraction of elements, alike those of the calibration, that may miss the tolerance; None without a confidence.
+        Fraction of elements that may miss the tolerance, of this mesh or of elements alike those of the calibration of
+        the weights; None without a confidence. Larger than asked for if the measured cells cannot vouch for less.
     out_of_range
         Fraction of the elements out of the range of training, or needing more points than the network knows. Their
         points were found by comparing successive rules.
@@ -29,6 +30,8 @@ class Report:
         the largest measure over the tolerance among them. None without verification.
     counts
         Elements by their points along the axes, most frequent first.
+    on_mesh
+        The calibration on this mesh, None with ``calibrate="families"``, without a confidence, and if verified.
     """
 
     rule: str
@@ -48,7 +51,8 @@ class Report:
             f"{self.n_points / self.elements:.1f} an element"
         ]
         if self.promised is not None:
-            lines.append(f"  may miss the tolerance: {self.promised:.2%} of elements alike those of the calibration")
+            about = "of elements alike those of the calibration" if self.on_mesh is None else str(self.on_mesh)
+            lines.append(f"  may miss the tolerance: {self.promised:.2%} {about}")
         lines.append(f"  out of the trained range, chosen by comparing successive rules: {self.out_of_range:.2%}")
         if self.missed is not None:
             lines.append(

@@ -11,13 +11,15 @@ from femnn.checks import checked
 from femnn.exceptions import ParameterError
 from femnn.geometry.symmetry import vertex_permutations
 from femnn.geometry.validity import healthy_array, healthy_vertices
+from femnn.integration.comparison import nearer_than
 from femnn.integration.gauss import tensor_gauss
 from femnn.networks.features import features_of
+from femnn.networks.trained_density import TrainedDensity
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.weights import load_networks
 from femnn.quadrature.corrected.networks import correction_factors, in_given_order
 from femnn.quadrature.corrected.patch_networks import passing_weights
-from femnn.quadrature.rule import CellGroup, Rule, describe, warn_of_degree
+from femnn.quadrature.rule import CellGroup, Rule, describe
 
 KIND = "quadrature-weights"
 PATCH_KIND = "patch-weights"
@@ -54,7 +56,11 @@ class CorrectedGauss(Rule):
     are known (:func:`femnn.integration.optimal_weights.optimal_weights`) and are a hard ceiling: eight of them leave
     0.90 to 0.98 of the Error on the average. Eight corrected weights do not keep the patch test: a constant strain is
     no longer reproduced exactly, so refinement of a distorted mesh stops paying at some point.
+
+    The weights are made for trilinear elements: other shape functions are refused.
     """
+
+    highest_degree = 1
 
     @checked(weights="unchecked")
     def __init__(self, points: int = 2, patch: bool = False, *, weights: str | os.PathLike | None = None) -> None:
@@ -71,7 +77,9 @@ class CorrectedGauss(Rule):
 
     def corrected(self, hexahedra: ArrayLike) -> np.ndarray:
         """Elements that get other weights, (n,) bool; all elements must be healthy."""
-        return self._corrector.corrected(self._corrector.features(healthy_array(hexahedra))[0])
+        x = healthy_array(hexahedra)
+        chosen, _ = self._corrected(x, *self._corrector.features(x))
+        return np.isin(np.arange(len(x)), chosen)
 
     def report(self, mesh: Any) -> "CorrectedReport":
         """Counts of the elements of a mesh that keep Gauss weights, by the reason.
@@ -86,27 +94,32 @@ class CorrectedGauss(Rule):
         CorrectedReport
         """
         x = healthy_vertices(mesh)
-        features, _ = self._corrector.features(x)
-        in_range, corrected = self._corrector.in_range(features), self._corrector.corrected(features)
-        return CorrectedReport(repr(self), len(x), int((~in_range).sum()), int((in_range & ~corrected).sum()))
-
-    @checked(degree="[1, 100]")
-    def for_degree(self, degree: int) -> "CorrectedGauss":
-        warn_of_degree("CorrectedGauss", degree, self._corrector.loss)
-        return self
+        features, symmetry = self._corrector.features(x)
+        out_of_range = int((~self._corrector.in_range(features)).sum())
+        expected = int(self._corrector.corrected(features).sum())
+        corrected = len(self._corrected(x, features, symmetry)[0])
+        counts = out_of_range, len(x) - out_of_range - expected, expected - corrected
+        return CorrectedReport(repr(self), len(x), *counts)
 
     def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
         points, gauss = self._corrector.gauss
-        features, symmetry = self._corrector.features(hexahedra)
-        mask = self._corrector.corrected(features)
-        kept, corrected = np.flatnonzero(~mask), np.flatnonzero(mask)
+        corrected, weights = self._corrected(hexahedra, *self._corrector.features(hexahedra))
+        kept = np.setdiff1d(np.arange(len(hexahedra)), corrected)
         groups = []
         if len(kept):
             groups.append(CellGroup(kept, points, gauss))
         if len(corrected):
-            weights = self._corrector.weights(hexahedra[corrected], features[corrected], symmetry[corrected])
-            groups.append(CellGroup(corrected, points, in_given_order(weights, symmetry[corrected], points)))
+            groups.append(CellGroup(corrected, points, weights))
         return groups
+
+    def _corrected(self, hexahedra, features, symmetry):
+        """Numbers (m,) of the elements that other weights improve, and these weights (m, nqp)."""
+        points, gauss = self._corrector.gauss
+        chosen = np.flatnonzero(self._corrector.corrected(features))
+        x, symmetry = hexahedra[chosen], symmetry[chosen]
+        weights = in_given_order(self._corrector.weights(x, features[chosen], symmetry), symmetry, points)
+        improved = nearer_than(x, points, weights, (points, gauss), self._corrector.better, self.card["poisson"])
+        return chosen[improved], weights[improved]
 
     def __repr__(self) -> str:
         return self._corrector.name
@@ -127,14 +140,22 @@ class CorrectedReport:
         Their number; the others count those that keep Gauss weights exactly.
     out_of_range
         The networks were not trained for such shapes.
-    unimproved
+    unpromising
         No gain is expected, as in parallelepipeds, where Gauss points are exact.
+    refused
+        The predicted weights were found to be no better than Gauss weights.
     """
 
     rule: str
     elements: int
     out_of_range: int
-    unimproved: int
+    unpromising: int
+    refused: int
+
+    @property
+    def unimproved(self) -> int:
+        """Elements in range that keep Gauss weights, whether by expectation or by the check."""
+        return self.unpromising + self.refused
 
     @property
     def corrected(self) -> int:
@@ -145,16 +166,20 @@ class CorrectedReport:
         return (
             f"{self.rule} on {self.elements:,} elements: weights corrected in {self.corrected:,} "
             f"({self.corrected / self.elements:.2%}); Gauss weights kept in {self.out_of_range:,} out of the trained "
-            f"range, {self.unimproved:,} where no gain is expected"
+            f"range, {self.unpromising:,} where no gain is expected, {self.refused:,} that the predicted weights would "
+            "not improve"
         )
+
+
+def _in_range(box, density, features):
+    return box.in_range(features) & (True if density is None else density.in_range(features))
 
 
 class _EightWeights:
     """The published two networks."""
 
     name = "CorrectedGauss(points=2)"
-    loss = "its 2×2×2 points may leave zero-energy modes"
-    gauss = tensor_gauss(2, 2, 2)
+    gauss, better = tensor_gauss(2, 2, 2), tensor_gauss(3, 3, 3)
 
     def __init__(self, weights) -> None:
         loaded = load_networks(weights, KIND)
@@ -163,17 +188,17 @@ class _EightWeights:
         loaded.contents.number("poisson", above=-1.0)
         self._classifier, self._regressor = loaded.networks["classifier"], loaded.networks["regressor"]
         self.features = features_of(loaded)
-        self._range = TrainedRange.from_weights(loaded)
+        self._range, self._density = TrainedRange.from_weights(loaded), TrainedDensity.from_weights(loaded)
         self._factor_low, self._factor_high = loaded.contents.bounds("factors.low", "factors.high", (8,))
         if (self._factor_low <= 0.0).any():
             raise loaded.contents.file.refused("factors.low is not positive")
 
     def in_range(self, features):
-        """Elements in the range of training, (n,) bool."""
-        return self._range.in_range(features)
+        """Elements in the range of training, and where it was dense, (n,) bool."""
+        return _in_range(self._range, self._density, features)
 
     def corrected(self, features):
-        """Elements that get other weights, (n,) bool: those in range that are to be improved."""
+        """Elements for which other weights are worth a try, (n,) bool: those in range that are to be improved."""
         return (self._classifier(features)[:, 0] > 0.0) & self.in_range(features)
 
     def weights(self, hexahedra, features, symmetry):
@@ -187,8 +212,7 @@ class _PassingWeights:
     """27 weights that keep the patch test."""
 
     name = "CorrectedGauss(points=3, patch=True)"
-    loss = "its weights were corrected for other functions"
-    gauss = tensor_gauss(3, 3, 3)
+    gauss, better = tensor_gauss(3, 3, 3), tensor_gauss(4, 4, 4)
 
     def __init__(self, weights) -> None:
         loaded = load_networks(weights, PATCH_KIND)
@@ -197,12 +221,12 @@ class _PassingWeights:
         loaded.contents.number("poisson", above=-1.0)
         self._network = loaded.networks["changes"]
         self.features = features_of(loaded)
-        self._range = TrainedRange.from_weights(loaded)
+        self._range, self._density = TrainedRange.from_weights(loaded), TrainedDensity.from_weights(loaded)
 
     def in_range(self, features):
         # the range is that of the invariant coordinates: warps are their directions times their length
         warps = features[:, :12] * features[:, 12:13]
-        return self._range.in_range(np.concatenate([warps, features[:, 13:]], axis=1))
+        return _in_range(self._range, self._density, np.concatenate([warps, features[:, 13:]], axis=1))
 
     def corrected(self, features):
         return self.in_range(features) & (features[:, 12] > 0.0)

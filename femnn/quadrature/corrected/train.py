@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from femnn.networks.element_data import Dataset, Recipe, make_dataset
 from femnn.networks.features import features_named
 from femnn.networks.model_card import element_card, require_enough, save_tested
 from femnn.networks.options import TrainingOptions
+from femnn.networks.trained_density import TrainedDensity
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.weights import save_networks
 from femnn.quadrature.adaptive.calibration import TOLERANCES
@@ -69,7 +71,10 @@ def train_weights(folder, recipe=WEIGHTS_RECIPE, options=REGRESSOR_OPTIONS, targ
     ``target`` is that of the regressor, see :func:`femnn.quadrature.corrected.networks.train_regressor`.
     """
     path = Path(folder) / WEIGHTS_KIND
-    return fit_weights(path, *split(_data(path, recipe, progress, where)), options, target, progress)
+    data = _data(path, recipe, progress, where)
+    *parts, held_out = split(data)
+    of_meshes = recipe.from_meshes()[len(data) - len(held_out) :]
+    return fit_weights(path, *parts, held_out, options, target, progress, of_meshes)
 
 
 def fit_classifier(path, training, validation, held_out, tolerance, options, progress=True):
@@ -101,8 +106,11 @@ def fit_classifier(path, training, validation, held_out, tolerance, options, pro
     return save_networks(path, {"classes": network}, card | {"test": test}, tensors), test
 
 
-def fit_weights(path, training, validation, held_out, options, target="error", progress=True):
-    """The same as :func:`fit_classifier` for the two networks of :class:`femnn.CorrectedGauss`."""
+def fit_weights(path, training, validation, held_out, options, target="error", progress=True, of_meshes=None):
+    """The same as :func:`fit_classifier` for the two networks of :class:`femnn.CorrectedGauss`.
+
+    ``of_meshes`` tells which of the held-out elements are cells of the user's meshes, and have figures of their own.
+    """
     labels = "trials" if target == "trials" else "optimal"
     regressor, regressed = train_regressor(
         training, validation, options, target, checkpoint=_beside(path, f"{target}-training"), progress=progress
@@ -121,10 +129,12 @@ def fit_weights(path, training, validation, held_out, options, target="error", p
     )
     factors = canonical_factors(training, labels)
     features = features_named("invariant")
+    described = features(training.hexahedra)[0]
     tensors = {
         "factors.low": factors.min(axis=0),
         "factors.high": factors.max(axis=0),
-        **TrainedRange.of(features(training.hexahedra)[0]).tensors(),
+        **TrainedRange.of(described).tensors(),
+        **TrainedDensity.of(described).tensors(),
     }
     card = element_card(
         WEIGHTS_KIND,
@@ -138,8 +148,8 @@ def fit_weights(path, training, validation, held_out, options, target="error", p
         poisson=training.recipe.poisson,
     )
     save = partial(save_networks, networks={"classifier": classifier, "regressor": regressor}, tensors=tensors)
-    saved, test = save_tested(path, card, save, partial(weights_test, held_out=held_out))
-    mean = test.get("mean_r_error")
+    saved, test = save_tested(path, card, save, partial(weights_test, held_out=held_out, of_meshes=of_meshes))
+    mean = test.get("all", test).get("mean_r_error")
     if mean is None or mean >= 1.0:
         effect = (
             "corrects no element" if mean is None else f"makes elements worse, not better (mean R_error {mean:.3f})"
@@ -169,8 +179,18 @@ def corrected_r_error(weights: str | Path, dataset: Dataset) -> tuple[np.ndarray
     return errors / chosen.errors[:, 1], corrected
 
 
-def weights_test(path: str | Path, held_out: Dataset) -> dict[str, float]:
-    """Figures of the corrected rule on labelled elements that it has not seen: those it corrects, and R_error there."""
+def weights_test(path: str | Path, held_out: Dataset, of_meshes: np.ndarray | None = None) -> dict[str, Any]:
+    """Figures of the corrected rule on labelled elements that it has not seen: those it corrects, and R_error there.
+
+    If some of them are cells ``of_meshes`` (n,) bool, there are figures of ``"all"`` and of these, ``"meshes"``.
+    """
+    figures = _figures(path, held_out)
+    if of_meshes is None or not of_meshes.any():
+        return figures
+    return {"all": figures, "meshes": _figures(path, held_out[of_meshes])}
+
+
+def _figures(path, held_out):
     ratio, corrected = corrected_r_error(path, held_out)
     if len(ratio) == 0:
         return {"sent_on": 0.0}
@@ -178,6 +198,7 @@ def weights_test(path: str | Path, held_out: Dataset) -> dict[str, float]:
         "sent_on": float(corrected.mean()),
         "share_below_1": float(np.mean(ratio < 1.0)),
         "mean_r_error": float(ratio.mean()),
+        "worst_r_error": float(ratio.max()),
         "mean_r_error_of_optimum": float(held_out.optimum[corrected].mean()),
     }
 

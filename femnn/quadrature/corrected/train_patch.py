@@ -16,6 +16,7 @@ from femnn.networks.element_data import Recipe
 from femnn.networks.features import features_named
 from femnn.networks.model_card import element_card, require_enough, save_tested
 from femnn.networks.options import TrainingOptions
+from femnn.networks.trained_density import TrainedDensity
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.weights import save_networks
 from femnn.quadrature.corrected.patch_networks import FEATURES, patch_systems, train_patch_weights
@@ -42,6 +43,7 @@ def train_patch(folder, recipe=PATCH_RECIPE, options=PATCH_OPTIONS, progress=Tru
     require_enough(recipe.elements, _FEWEST_ELEMENTS, "train and validate", "some ten thousand")
     path = Path(folder) / PATCH_KIND
     canonical = canonical_pose(recipe.hexahedra())[0]
+    described = invariant_coordinates(canonical)
     *systems, kept = patch_systems(canonical, recipe.poisson)
     canonical = canonical[kept]
     rows = [features_named(FEATURES).function(canonical), distance_from_parallelepiped(canonical), *systems]
@@ -68,7 +70,7 @@ def train_patch(folder, recipe=PATCH_RECIPE, options=PATCH_OPTIONS, progress=Tru
     def test(untested):
         return patch_test(CorrectedGauss(3, patch=True, weights=untested), unseen)
 
-    tensors = TrainedRange.of(invariant_coordinates(canonical)).tensors()
+    tensors = TrainedRange.of(described).tensors() | TrainedDensity.of(described).tensors()
     save = partial(save_networks, networks={"changes": network}, tensors=tensors)
     saved, figures = save_tested(path, card, save, test)
     if figures["mean_r_error"] >= 1.0:

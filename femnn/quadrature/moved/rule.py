@@ -11,19 +11,16 @@ from femnn.checks import checked
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.geometry.coordinates import relative_warp
 from femnn.geometry.validity import healthy_array, healthy_vertices
+from femnn.integration.comparison import nearer_than
 from femnn.integration.gauss import tensor_gauss
-from femnn.integration.stiffness import elasticity_stiffness
 from femnn.networks.trained_range import TrainedRange
 from femnn.networks.weights import load_networks
 from femnn.quadrature.moved.network import FEATURES, OUTPUTS, describe, placed, predicted_moves
 from femnn.quadrature.moved.projection import project, scale_to_volume
-from femnn.quadrature.rule import CellGroup, Rule, warn_of_degree
+from femnn.quadrature.rule import CellGroup, Rule
 from femnn.quadrature.rule import describe as describe_rule
 
 KIND = "moved-points"
-
-# Elements whose stiffness is held at a time by the check: three matrices of 24 × 24 each.
-_CHUNK = 2048
 
 # Below this warp the Error of Gauss points is round-off: the element counts as a parallelepiped.
 _NO_WARP = 1e-6
@@ -79,8 +76,8 @@ class MovedGauss(Rule):
 
     Near 2×2×2 Gauss points, with weights near theirs; in parallelepipeds exactly Gauss. Weights are positive, points
     inside, the volume of each element exact. Elements out of the range of training keep Gauss points exactly, and so
-    do those whose elastic stiffness the predicted points would bring no nearer to that of 3×3×3 points (in the norm of
-    Frobenius, which turns with the element). :meth:`report` counts them.
+    do those whose elastic stiffness the predicted points would bring no nearer to that of 3×3×3 points
+    (:mod:`femnn.integration.comparison`). :meth:`report` counts them.
 
     Parameters
     ----------
@@ -148,11 +145,6 @@ class MovedGauss(Rule):
         counts = np.bincount(state, minlength=_MOVED)
         return MovedReport(repr(self), len(x), *map(int, counts[:_MOVED]))
 
-    @checked(degree="[1, 100]")
-    def for_degree(self, degree: int) -> "MovedGauss":
-        warn_of_degree("MovedGauss", degree, "eight points may leave zero-energy modes")
-        return self
-
     def _predict(self, x):
         """The outcome for each element, (n,); points (m, 8, 3) in [-1, 1]³ and weights (m, 8) of the moved."""
         features, size = describe(x)
@@ -168,7 +160,8 @@ class MovedGauss(Rule):
             elements, points, weights = elements[passes], points[passes], weights[passes]
         else:
             weights = scale_to_volume(warp, points, weights)
-        improved = _improves(x[elements], points, weights, self._poisson)
+        rules = tensor_gauss(2, 2, 2), tensor_gauss(3, 3, 3)
+        improved = nearer_than(x[elements], *_on_unit_cube(points, weights), *rules, self._poisson)
         state[elements[~improved]] = _UNIMPROVED
         return state, points[improved], weights[improved]
 
@@ -197,19 +190,3 @@ def weights_name(patch: bool) -> str:
 def _on_unit_cube(points, weights):
     """X (3, m, 8) and W (m, 8) on [0, 1]³ from points on [-1, 1]³ and weights about 1."""
     return np.ascontiguousarray(0.5 * (points.transpose(2, 0, 1) + 1.0)), weights / 8.0
-
-
-def _improves(hexahedra, points, weights, poisson):
-    """Elements whose stiffness these points bring nearer to that of 3×3×3 Gauss points than 2×2×2 do, (n,) bool."""
-    result = np.empty(len(hexahedra), dtype=bool)
-    for start in range(0, len(hexahedra), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        rules = _on_unit_cube(points[rows], weights[rows]), tensor_gauss(2, 2, 2), tensor_gauss(3, 3, 3)
-        moved, gauss, exact = (elasticity_stiffness(hexahedra[rows], *rule, poisson=poisson) for rule in rules)
-        result[rows] = _distance(moved, exact) < _distance(gauss, exact)
-    return result
-
-
-def _distance(stiffness, exact):
-    difference = (stiffness - exact).reshape(len(exact), -1)
-    return np.einsum("ek,ek->e", difference, difference)

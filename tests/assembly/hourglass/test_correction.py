@@ -9,6 +9,7 @@ from support.properties import assert_rigid_modes_free, described_otherwise, mov
 import femnn
 from femnn.assembly import isotropic_stiffness
 from femnn.assembly.element_matrices import TANGENT
+from femnn.assembly.hourglass import correction as correction_module
 from femnn.assembly.hourglass.kernels import element_stiffness
 from femnn.assembly.hourglass.moments import (
     COLUMNS,
@@ -30,6 +31,7 @@ from femnn.geometry import (
     relative_warp,
 )
 from femnn.geometry.canonical_pose import canonical_warps
+from femnn.geometry.meshers import FAMILIES, family
 from femnn.integration import converged_stiffness, elasticity_stiffness, stiffness_error, tensor_gauss
 from femnn.integration.stiffness import gradient_moments
 from femnn.networks import Architecture, Perceptron
@@ -136,6 +138,41 @@ def test_published_meshes(correction, published_meshes, name):
     standard = stiffness_error(elasticity_stiffness(elements, *GAUSS), references)
     distorted = standard > 1e-9
     assert r_error(correction, elements[distorted], 0.3).mean() < 1.3 * 0.12
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_no_cell_becomes_worse_and_little_is_left(correction, name):
+    """On meshes of other kinds than those of the training: what the network does not know is integrated."""
+    elements = family(name, 400, seed=16)
+    standard = stiffness_error(elasticity_stiffness(elements, *GAUSS), converged_stiffness(elements)[0])
+    elements = elements[standard > 1e-9]
+    ratio = r_error(correction, elements, 0.3)
+    assert ratio.max() < 1.0 + 1e-9
+    assert ratio[correction.corrected(elements)].mean() < 0.12
+
+
+def test_where_the_network_is_far_off_points_are_taken(correction, monkeypatch):
+    elements = family("subdivided tetrahedra", 200, seed=3)
+    flat = femnn.distorted_hexahedra(200, (0.05, 0.2), seed=4) * [1.0, 1.0, 1e-3]
+    for cells in (elements, flat):
+        found = correction.stiffness(cells)
+        monkeypatch.setattr(correction_module, "_MOST_LEFT", -1.0)
+        assert correction.report(cells).integrated == len(cells)
+        integrated = correction.stiffness(cells)
+        # all of them by points: that is the stiffness of 3×3×3 points, whatever the network says
+        scale = np.abs(integrated).max(axis=(1, 2))
+        exact = elasticity_stiffness(cells, *tensor_gauss(3, 3, 3))
+        assert (np.abs(integrated - exact).max(axis=(1, 2)) / scale).max() < 1e-11
+        monkeypatch.undo()
+        missed = np.linalg.norm(elasticity_stiffness(cells, *GAUSS) - exact, axis=(1, 2))
+        assert (np.linalg.norm(found - exact, axis=(1, 2)) / missed).max() < 0.6
+
+
+def test_report_says_what_was_integrated(correction):
+    report = correction.report(family("boundary layers", 300, seed=3))
+    assert report.corrected == 300 - len(report.out_of_range)
+    assert 0 < report.integrated <= report.corrected
+    assert f"{report.integrated:,} of them by 3×3×3 points" in str(report)
 
 
 def test_parallelepipeds_are_not_changed(correction):

@@ -8,6 +8,7 @@ from support.elements import stretched_to_the_brink
 import femnn
 from femnn.geometry import cooks_membrane, distorted_cube, kershaw
 from femnn.integration import error_table
+from femnn.quadrature.adaptive.by_integration import points_by_integration
 from femnn.quadrature.adaptive.calibration import CAUTIONS, TOLERANCES, Calibration, scores
 from femnn.quadrature.adaptive.predictors import load_point_predictor
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
@@ -266,3 +267,14 @@ def test_fused_choice_follows_the_plain_network(unseen):
         for slack, compare in ((0.999, np.less_equal), (1.001, np.greater_equal)):
             # within the last digits of float32
             assert compare(points[e].prod(), cost[total <= slack].min())
+
+
+def test_nearly_folded_elements_get_little_more_than_the_fewest_points():
+    elements = stretched_to_the_brink(1e-3, 6)
+    errors = [tensor_rule_errors(elements, np.full((len(elements), 3), n), 0.3, "entries") for n in range(2, 21)]
+    fewest = 2 + (np.array(errors) < 1e-3).argmax(axis=0)
+    for anisotropic in (False, True):
+        points, met = points_by_integration(elements, 1e-3, 0.3, "entries", anisotropic)
+        assert met.all()
+        assert (tensor_rule_errors(elements, points, 0.3, "entries") < 1e-3).all()
+        assert points.prod(axis=1).sum() < 1.3 * (fewest**3).sum()

@@ -421,8 +421,3 @@ def test_networks_of_another_shape_are_refused(tmp_path):
         shutil.copy(PRETRAINED / f"quadrature-weights{suffix}", tmp_path)
     with pytest.raises(femnn.WeightFileError, match="kind 'quadrature-weights'"):
         femnn.MovedGauss(weights=tmp_path / "quadrature-weights.safetensors")
-
-
-def test_quadratic_elements_are_warned_about(rule):
-    with pytest.warns(femnn.FemnnWarning, match="MovedGauss was trained for trilinear shape functions"):
-        rule.for_degree(2)

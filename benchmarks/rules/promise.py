@@ -1,0 +1,192 @@
+"""Does AdaptiveGauss keep its promise on meshes that it does not know, calibrated on families and on the mesh?"""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.support.publishing import publish
+from femnn import AdaptiveGauss, hexahedra
+from femnn.cli import Command
+from femnn.geometry import VALID, classify
+from femnn.geometry.meshers import FAMILIES, family, family_mesh
+from femnn.io import data_folder, markdown
+from femnn.mesh_files import read_mesh
+from femnn.quadrature.adaptive.calibration import Calibration, scores
+from femnn.quadrature.adaptive.tolerance_test import keeps_tolerance
+from femnn.quadrature.adaptive.train import DIRECTIONAL_RECIPE, families
+from femnn.system import description
+
+TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+
+# Meshes of the generated families: seeds that no training, calibration or test has.
+_SEED = 1_600_000
+
+
+@click.command(cls=Command)
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--generated/--no-generated", default=True, help="Meshes of the generated families as well.")
+@click.option("--tetrahedra", default=10, show_default=True, help="Meshes of subdivided tetrahedra.")
+@click.option("--cells", default=2500, show_default=True, help="About the cells of a generated mesh.")
+@click.option("--most", default=10_000, show_default=True, help="Cells of a mesh, drawn at random from larger ones.")
+@click.option("--tol", "tolerances", multiple=True, type=float, default=TOLERANCES, show_default=True)
+@click.option("--confidence", default=0.99, show_default=True)
+@click.option("--left-out/--no-left-out", default=True, help="Coverage of each family, left out of the calibration.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/promise"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def main(paths, generated, tetrahedra, cells, most, tolerances, confidence, left_out, out, as_json):
+    """Measure on the meshes PATHS, on those that come with femnn, and on generated ones.
+
+    Every cell of every mesh is compared with converged integration where a better rule leaves doubt; cells that are
+    folded are left out.
+    """
+    files = [*paths, *sorted(data_folder("meshes").glob("*.vtu"))]
+    meshes = {path.stem: _healthy(read_mesh(path), most) for path in files}
+    if generated:
+        for name in FAMILIES:
+            for k in range(tetrahedra if name == "subdivided tetrahedra" else 1):
+                meshes[f"{name} {k + 1}"] = _healthy(family_mesh(name, _SEED + k, cells), most)
+    for measure in ("entries", "energy"):  # compile before the clock starts
+        AdaptiveGauss(1e-3, measure=measure).choose(next(iter(meshes.values()))[:100])
+    rows = []
+    for name, vertices in tqdm(meshes.items(), desc="meshes", disable=None):
+        rows += measured(name, vertices, tolerances, confidence)
+    results = {"machine": description(), "confidence": confidence, "rows": rows, "worst": summary(rows, confidence)}
+    results["left_out"] = left_out_families(confidence, min(cells, 2000)) if left_out else []
+    publish(out, "promise", results, tables(results), as_json)
+
+
+def _healthy(mesh, most):
+    vertices = hexahedra(mesh)
+    vertices = vertices[classify(vertices) == VALID]
+    return vertices[np.random.default_rng(_SEED).permutation(len(vertices))[:most]]
+
+
+def measured(name, vertices, tolerances, confidence):
+    """One row for each measure, kind and tolerance."""
+    rows = []
+    for measure in ("entries", "energy"):
+        for anisotropic in (True, False):
+            for tol in tolerances:
+                row = {
+                    "mesh": name,
+                    "cells": len(vertices),
+                    "measure": measure,
+                    "kind": "nx×ny×nz" if anisotropic else "n×n×n",
+                    "tolerance": tol,
+                }
+                seconds, counts = {}, {}
+                for calibrate in ("families", "mesh"):
+                    rule = AdaptiveGauss(tol, confidence, anisotropic, measure, calibrate=calibrate)
+                    started = time.process_time()
+                    points, _ = rule.choose(vertices)
+                    seconds[calibrate] = time.process_time() - started
+                    counts[calibrate] = points.prod(axis=1).sum()
+                    kept = keeps_tolerance(vertices, points, tol, rule.poisson, measure)
+                    row[f"misses_by_{calibrate}"] = float(np.mean(~kept))
+                row["more_points"] = float(counts["mesh"] / counts["families"] - 1.0)
+                row["milliseconds"] = 1e3 * (seconds["mesh"] - seconds["families"])
+                rows.append(row)
+    return rows
+
+
+def summary(rows, confidence):
+    """One row for each mesh: its worst figures, and the points where the promise of the families held and failed."""
+    result = []
+    for name in dict.fromkeys(row["mesh"] for row in rows):
+        own = [row for row in rows if row["mesh"] == name]
+        held = [row for row in own if row["misses_by_families"] <= 1.0 - confidence]
+        failed = [row for row in own if row["misses_by_families"] > 1.0 - confidence]
+        result.append(
+            {
+                "mesh": name,
+                "cells": own[0]["cells"],
+                "most_by_families": max(row["misses_by_families"] for row in own),
+                "most_by_mesh": max(row["misses_by_mesh"] for row in own),
+                "broken_by_families": len(failed),
+                "broken_by_mesh": sum(row["misses_by_mesh"] > 1.0 - confidence for row in own),
+                "of": len(own),
+                "more_where_held": max((row["more_points"] for row in held), default=None),
+                "more_elsewhere": max((row["more_points"] for row in failed), default=None),
+                "milliseconds": float(np.median([row["milliseconds"] for row in own])),
+            }
+        )
+    return result
+
+
+def left_out_families(confidence, n):
+    """Misses on each family when the weights are calibrated without it, with and without calibration on the mesh."""
+    rows = []
+    held_out = families(replace(DIRECTIONAL_RECIPE, families=1.0), 1, n)
+    for measure in ("entries", "energy"):
+        rule = AdaptiveGauss(measure=measure)
+        network = rule._predictor.network
+        found = {name: scores(network, measure, *cells) for name, cells in held_out.items()}
+        for name in FAMILIES:
+            calibration = Calibration.of([table for other, table in found.items() if other != name])
+            cells = family(name, n, _SEED)
+            for tol in (1e-1, 1e-3, 1e-6):
+                row = {"family": name, "measure": measure, "tolerance": tol}
+                for calibrate in ("families", "mesh"):
+                    rule = AdaptiveGauss(tol, confidence, measure=measure, calibrate=calibrate)
+                    rule._predictor.calibration = calibration
+                    points, _ = rule.choose(cells)
+                    row[f"kept_by_{calibrate}"] = float(np.mean(keeps_tolerance(cells, points, tol, 0.3, measure)))
+                rows.append(row)
+    return rows
+
+
+def tables(results):
+    """The figures as markdown."""
+    row_columns = {
+        "mesh": ("mesh", "{}"),
+        "measure": ("measure", "{}"),
+        "kind": ("rule", "{}"),
+        "tolerance": ("tolerance", "{:g}"),
+        "misses_by_families": ("misses, by families", "{:.2%}"),
+        "misses_by_mesh": ("by mesh", "{:.2%}"),
+        "more_points": ("more points", "{:.1%}"),
+        "milliseconds": ("calibration, ms", "{:.0f}"),
+    }
+    summary_columns = {
+        "mesh": ("mesh", "{}"),
+        "cells": ("cells", "{:,}"),
+        "most_by_families": ("most misses, by families", "{:.2%}"),
+        "most_by_mesh": ("by mesh", "{:.2%}"),
+        "broken_by_families": ("settings above the promise, by families", "{}"),
+        "broken_by_mesh": ("by mesh", "{}"),
+        "of": ("of", "{}"),
+        "more_where_held": ("most points more, where it held", "{:.1%}"),
+        "more_elsewhere": ("elsewhere", "{:.1%}"),
+        "milliseconds": ("calibration, ms", "{:.0f}"),
+    }
+    left_out_columns = {
+        "family": ("family left out", "{}"),
+        "measure": ("measure", "{}"),
+        "tolerance": ("tolerance", "{:g}"),
+        "kept_by_families": ("cells that keep it, by families", "{:.2%}"),
+        "kept_by_mesh": ("by mesh", "{:.2%}"),
+    }
+    broken = [
+        row
+        for row in results["rows"]
+        if max(row["misses_by_families"], row["misses_by_mesh"]) > 1.0 - results["confidence"]
+    ]
+    parts = [
+        f"Machine: {results['machine']}",
+        "The worst of every mesh over both measures, both kinds of rule and all tolerances; times are CPU times of "
+        "what the calibration on the mesh adds:",
+        markdown(results["worst"], summary_columns),
+        "Families that the calibration of the weights did not see:",
+        markdown(results["left_out"], left_out_columns) if results["left_out"] else "not measured",
+        f"The settings in which more than {1.0 - results['confidence']:.0%} miss by one of the two calibrations:",
+        markdown(broken, row_columns) if broken else "none",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    main()
