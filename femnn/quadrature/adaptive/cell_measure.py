@@ -9,11 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from femnn.integration.cell_matrices import cell_matrices, matrix_errors
-from femnn.quadrature.adaptive.legendre_series import MOST
+from femnn.quadrature.adaptive.legendre_series import MOST, series_of
 
-# Points along each axis that the better rule has beyond the measured one, first and where the first leaves doubt; and
-# the differences of the two rules over the tolerance below which it surely is kept, and above which surely missed.
-_TRIALS = ((2, 0.8, 1.25), (6, 0.95, 1.05), (14, 1.0, 1.0))
+# What the better rule errs over what the measured one does, where both decay as the Legendre series of the cell does;
+# and the differences of the two rules over the tolerance below which it surely is kept, and above which surely missed.
+# Each line is for cells that the one before leaves in doubt.
+_TRIALS = ((0.15, 0.8, 1.25), (0.02, 0.95, 1.05), (0.002, 1.0, 1.0))
+
+# Points along each axis that the better rule has beyond the measured one, at least and at most.
+_FURTHER = (2, 24)
 
 
 @dataclass(frozen=True)
@@ -37,24 +41,26 @@ class CellMeasure:
     def keeps(self, x: np.ndarray, rules: np.ndarray, tolerance: float) -> np.ndarray:
         """True where a rule, points along the axes (n, dim), keeps the tolerance on its cell (n, nodes, dim)."""
         kept, doubtful = np.zeros(len(x), dtype=bool), np.arange(len(x))
-        for further, surely_kept, surely_missed in _TRIALS:
+        rates = series_of(x).rates.max(axis=1)
+        for remains, surely_kept, surely_missed in _TRIALS:
             if len(doubtful) == 0:
                 break
-            errors = self._differences(x[doubtful], rules[doubtful], further)
+            errors = self._differences(x[doubtful], rules[doubtful], _further(rates[doubtful], remains))
             kept[doubtful] = errors < surely_kept * tolerance
             doubtful = doubtful[(errors >= surely_kept * tolerance) & (errors <= surely_missed * tolerance)]
         return kept
 
     def errors(self, x: np.ndarray, rules: np.ndarray) -> np.ndarray:
         """Error (n,) of rules (n, dim) against much better ones."""
-        return self._differences(x, rules, _TRIALS[-1][0])
+        return self._differences(x, rules, _further(series_of(x).rates.max(axis=1), _TRIALS[-1][0]))
 
     def _differences(self, x, rules, further):
+        """Error (n,) of rules (n, dim) against those with ``further`` (n,) points along each axis."""
         errors = np.empty(len(x))
-        different, place = np.unique(rules, axis=0, return_inverse=True)
-        for k, rule in enumerate(different.tolist()):
+        different, place = np.unique(np.column_stack([rules, further]), axis=0, return_inverse=True)
+        for k, (*rule, more) in enumerate(different.tolist()):
             here = np.flatnonzero(place.ravel() == k)
-            better = [n + further for n in rule]
+            better = [n + more for n in rule]
             matrices, references = (
                 cell_matrices(x[here], tuple(points), self.degree, self.poisson, self.form) for points in (rule, better)
             )
@@ -71,3 +77,12 @@ class CellMeasure:
             waiting = waiting[(rules[waiting] < MOST).all(axis=1)]
             rules[waiting] += 1
         return rules, met
+
+
+def _further(rates, remains):
+    """Points more along each axis after which what is missed has fallen to the share ``remains``, (n,).
+
+    A point more takes two coefficients of the series, which falls by ``rates`` (n,) from one to the next.
+    """
+    points = np.log(remains) / (2.0 * np.log(np.clip(rates, 1e-3, 0.999)))
+    return np.clip(np.ceil(points).astype(np.int64), *_FURTHER)
