@@ -10,6 +10,7 @@ import numpy as np
 
 from femnn.integration.cell_matrices import cell_matrices, matrix_errors
 from femnn.quadrature.adaptive.legendre_series import MOST, series_of
+from femnn.quadrature.adaptive.series_predictor import least_determinant_share
 
 # What the better rule errs over what the measured one does, where both decay as the Legendre series of the cell does;
 # and the differences of the two rules over the tolerance below which it surely is kept, and above which surely missed.
@@ -41,7 +42,7 @@ class CellMeasure:
     def keeps(self, x: np.ndarray, rules: np.ndarray, tolerance: float) -> np.ndarray:
         """True where a rule, points along the axes (n, dim), keeps the tolerance on its cell (n, nodes, dim)."""
         kept, doubtful = np.zeros(len(x), dtype=bool), np.arange(len(x))
-        rates = series_of(x).rates.max(axis=1)
+        rates = _rates(x)
         for remains, surely_kept, surely_missed in _TRIALS:
             if len(doubtful) == 0:
                 break
@@ -52,7 +53,7 @@ class CellMeasure:
 
     def errors(self, x: np.ndarray, rules: np.ndarray) -> np.ndarray:
         """Error (n,) of rules (n, dim) against much better ones."""
-        return self._differences(x, rules, _further(series_of(x).rates.max(axis=1), _TRIALS[-1][0]))
+        return self._differences(x, rules, _further(_rates(x), _TRIALS[-1][0]))
 
     def _differences(self, x, rules, further):
         """Error (n,) of rules (n, dim) against those with ``further`` (n,) points along each axis."""
@@ -77,6 +78,15 @@ class CellMeasure:
             waiting = waiting[(rules[waiting] < MOST).all(axis=1)]
             rules[waiting] += 1
         return rules, met
+
+
+def _rates(x):
+    """The slowest decay of a series of each cell, (n,), by its lines and by its determinant at the nodes.
+
+    A determinant that falls to a share s of itself at the end of an axis has a root near -s beyond it, and series there
+    fall by 1 + 2√s (Trefethen, chapter 8).
+    """
+    return np.maximum(series_of(x).rates.max(axis=1), 1.0 / (1.0 + 2.0 * np.sqrt(least_determinant_share(x))))
 
 
 def _further(rates, remains):
