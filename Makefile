@@ -65,6 +65,7 @@ weights: $(STAMP)
 	$(BIN)/femnn train points --out runs
 	$(BIN)/femnn train weights --out runs
 	$(BIN)/femnn train patch-weights --out runs
+	$(BIN)/femnn train series --out runs
 	$(BIN)/femnn train hourglass --out runs
 	$(BIN)/femnn train element --out runs
 	$(BIN)/femnn train moved --out runs

@@ -1,17 +1,35 @@
 """From a rule to scikit-fem bases: the plug between femnn and any form of its user."""
 
+from collections.abc import Sequence
+from typing import overload
+
 import numpy as np
 import skfem
 
 from femnn.assembly.groups import check_rule, groups_of
 from femnn.checks import brief
 from femnn.exceptions import ParameterError
+from femnn.geometry.cells import cells
 from femnn.geometry.connectivity import warn_of_connectivity
-from femnn.geometry.mesh import RelativeMapping, hexahedra
+from femnn.geometry.mesh import RelativeMapping
 from femnn.quadrature.rule import Rule
 
 
-def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: str = "raise") -> list[skfem.CellBasis]:
+@overload
+def bases(
+    mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: str = "raise"
+) -> list[skfem.CellBasis]: ...
+
+
+@overload
+def bases(
+    mesh: skfem.Mesh, element: Sequence[skfem.Element], rule: Rule, *, on_folded: str = "raise"
+) -> list[list[skfem.CellBasis]]: ...
+
+
+def bases(
+    mesh: skfem.Mesh, element: skfem.Element | Sequence[skfem.Element], rule: Rule, *, on_folded: str = "raise"
+) -> list[skfem.CellBasis] | list[list[skfem.CellBasis]]:
     """One ``skfem.CellBasis`` for each group of cells that shares a number of points.
 
     All share one numbering of the degrees of freedom, so that ``skfem.asm(form, bases)`` gives the matrix or vector of
@@ -20,12 +38,13 @@ def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: st
     Parameters
     ----------
     mesh
-        A ``skfem.MeshHex`` with straight edges.
+        A ``skfem.MeshQuad``, ``MeshQuad2``, ``MeshHex`` or ``MeshHex2``.
     element
-        Any element of scikit-fem on hexahedra: ``ElementHex1``, ``ElementHex2``, ``ElementVector`` of them, ...
+        Any element of scikit-fem on these cells: ``ElementHex1``, ``ElementQuad2``, ``ElementVector`` of them, ... For
+        a mixed form a list of them: all then have the same points, those of the most demanding one.
     rule
-        Any rule of femnn. Rules are told the degree of the element, see :meth:`femnn.Rule.for_degree`; those made for
-        trilinear shape functions alone refuse others.
+        Any rule of femnn that is made for these cells. Rules are told the degree of the element, see
+        :meth:`femnn.Rule.for_degree`; those made for trilinear shape functions alone refuse others.
     on_folded
         ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out of the assembly, with a warning
         that counts them. Degrees of freedom that only they carry then have empty rows. ``"warn"`` integrates those
@@ -34,13 +53,14 @@ def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: st
     Returns
     -------
     list of skfem.CellBasis
+        For a list of elements: one such list for each of them, of the same length.
 
     Raises
     ------
     MeshError, FoldedElementError
-        If the mesh is not of healthy trilinear hexahedra.
+        If the mesh is not of healthy quadrilaterals or hexahedra.
     ParameterError
-        If the element is not one on hexahedra, ``rule`` is no rule or is not made for the degree of the element, or
+        If an element is not one on such cells, ``rule`` is no rule for them or for the degree of the element, or
         ``on_folded`` is none of the three.
 
     Warns
@@ -55,24 +75,52 @@ def bases(mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: st
     >>> skfem.asm(laplace, bases(skfem.MeshHex(), skfem.ElementHex1(), GaussLegendre(2))).shape
     (8, 8)
 
+    Displacements and pressures of a Taylor-Hood pair on the same points; ``skfem.asm`` takes both lists.
+
+    >>> elements = [skfem.ElementVector(skfem.ElementQuad2()), skfem.ElementQuad1()]
+    >>> displacements, pressures = bases(skfem.MeshQuad().refined(1), elements, GaussLegendre(3))
+    >>> skfem.asm(skfem.BilinearForm(lambda u, q, w: skfem.helpers.div(u) * q), displacements, pressures).shape
+    (9, 50)
+
     See Also
     --------
     femnn.assemble_elasticity, femnn.assemble_diffusion, femnn.assemble_mass : the common forms, about 100 times faster.
     """
     check_rule(rule)
-    vertices = hexahedra(mesh)
+    x = cells(mesh)
+    single = isinstance(element, skfem.Element)
+    elements = [element] if isinstance(element, skfem.Element) else list(_sequence(element))
+    for one in elements:
+        _check_element(mesh, one)
+    warn_of_connectivity(mesh)
+    degree = max(_degree_per_axis(one, mesh.dim()) for one in elements)
+    groups = groups_of(rule.for_degree(degree), x, on_folded)
+    result = []
+    for one in elements:
+        parts: list[skfem.CellBasis] = []
+        for group in groups:
+            parts.append(_basis(mesh, one, group, parts[0] if parts else None))
+        result.append(parts)
+    return result[0] if single else result
+
+
+def _sequence(element):
+    if not isinstance(element, Sequence) or isinstance(element, str) or len(element) == 0:
+        raise ParameterError(
+            f"{brief(element)} is no element; pass one such as skfem.ElementHex1(), or a list of one or more"
+        )
+    return element
+
+
+def _check_element(mesh, element):
     if not isinstance(element, skfem.Element):
         raise ParameterError(f"{brief(element)} is no element; pass one such as skfem.ElementHex1()")
     if element.refdom is not mesh.refdom:
         raise ParameterError(
-            f"{type(element).__name__} lives on {element.refdom.name}, the mesh has hexahedra; "
-            "pass an element such as skfem.ElementHex1()"
+            f"{type(element).__name__} lives on {element.refdom.name}, the mesh has "
+            f"{'hexahedra' if mesh.dim() == 3 else 'quadrilaterals'}; pass an element such as "
+            f"skfem.{'ElementHex1' if mesh.dim() == 3 else 'ElementQuad1'}()"
         )
-    warn_of_connectivity(mesh)
-    result: list[skfem.CellBasis] = []
-    for group in groups_of(rule.for_degree(_degree_per_axis(element)), vertices, on_folded):
-        result.append(_basis(mesh, element, group, result[0] if result else None))
-    return result
 
 
 def _basis(mesh, element, group, first):
@@ -93,6 +141,6 @@ def _basis(mesh, element, group, first):
     return basis
 
 
-def _degree_per_axis(element):
-    """Polynomial degree along one axis: scikit-fem's ``maxdeg`` counts all three together."""
-    return max(1, int(np.ceil(element.maxdeg / 3)))
+def _degree_per_axis(element, dim):
+    """Polynomial degree along one axis: scikit-fem's ``maxdeg`` counts all of them together."""
+    return max(1, int(np.ceil(element.maxdeg / dim)))

@@ -9,12 +9,15 @@ import click
 import numpy as np
 
 from femnn.exceptions import ParameterError
+from femnn.geometry.cells import HEXAHEDRON, cells, kind_of_mesh
 from femnn.geometry.connectivity import measure_connectivity
 from femnn.geometry.mesh import hexahedra
+from femnn.geometry.validity import VALID, classify
 from femnn.integration.convergence import MOST_POINTS
 from femnn.io.tables import aligned
 from femnn.mesh_files import read_with_remarks
 from femnn.quadrature.adaptive.report import count_rules
+from femnn.validation.cell_inspection import draw_cells, inspect_cells, write_cell_fields
 from femnn.validation.inspection_output import draw, write_fields
 from femnn.validation.mesh_inspection import make_rule, measure_integration, measure_shape
 
@@ -66,7 +69,7 @@ class _Confidence(click.ParamType):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
 @click.pass_context
 def command(ctx, mesh, tol, confidence, isotropic, poisson, on_folded, weights, out, as_json):
-    """Show how distorted the hexahedra of MESH are and how many integration points each needs.
+    """Show how distorted the cells of MESH are and how many integration points each needs.
 
     MESH is a file of any format on the page docs/how-to/my-mesh.md. Says as well what of the file was left out, and
     which elements coincide or do not hang together. Errors are measured against converged integration of every
@@ -76,11 +79,14 @@ def command(ctx, mesh, tol, confidence, isotropic, poisson, on_folded, weights, 
     rule = make_rule(tol, confidence, not isotropic, poisson, weights)
     path = mesh
     mesh, remarks, warnings = read_with_remarks(path)
+    folder = out if out is not None else Path(f"{path.stem}-inspect")
+    files = [folder / f"{path.stem}.vtu", folder / f"{path.stem}.png"]
+    if kind_of_mesh(mesh) is not HEXAHEDRON:
+        _inspect_other_cells(ctx, path, mesh, rule, on_folded, folder, files, as_json, remarks, warnings)
+        return
     shape = measure_shape(mesh)
     skipped = mesh.nelements - len(shape.valid)
     stopped = (skipped > 0 and on_folded == "raise") or skipped == mesh.nelements
-    folder = out if out is not None else Path(f"{path.stem}-inspect")
-    files = [folder / f"{path.stem}.vtu", folder / f"{path.stem}.png"]
     _prepare(folder, files, path)
     integration = None
     if not stopped:
@@ -93,6 +99,93 @@ def command(ctx, mesh, tol, confidence, isotropic, poisson, on_folded, weights, 
     if stopped:
         click.echo(_bad_news(document, on_folded), err=True)
         ctx.exit(1)
+
+
+def _inspect_other_cells(ctx, path, mesh, rule, on_folded, folder, files, as_json, remarks, warnings):
+    """The findings about quadrilaterals and about cells with curved edges."""
+    skipped = int(np.sum(classify(cells(mesh)) != VALID))
+    stopped = (skipped > 0 and on_folded == "raise") or skipped == mesh.nelements
+    _prepare(folder, files, path)
+    findings = inspect_cells(mesh, rule, integrate=not stopped)
+    write_cell_fields(files[0], mesh, findings)
+    draw_cells(files[1], path.stem, mesh, findings, rule.tol)
+    document = _document_of_cells(path, mesh, findings, rule, files) | {"remarks": remarks, "warnings": warnings}
+    click.echo(json.dumps(document, indent=2, allow_nan=False) if as_json else _report_of_cells(document))
+    if stopped:
+        click.echo(_bad_news(document, on_folded), err=True)
+        ctx.exit(1)
+
+
+def _document_of_cells(path, mesh, findings, rule, files):
+    document = {
+        "mesh": str(path),
+        "cells": findings.kind.name,
+        "elements": int(mesh.nelements),
+        "vertices": int(mesh.nvertices),
+        "tol": rule.tol,
+        "confidence": rule.confidence,
+        "poisson": rule.poisson,
+        "anisotropic": rule.anisotropic,
+        "area" if findings.kind.dim == 2 else "volume": float(findings.size[findings.valid].sum()),
+        "folded": _elements(findings.folded),
+        "degenerate": _elements(findings.degenerate),
+        "duplicates": _elements(findings.duplicates),
+        "loose_vertices": _vertices(findings.loose),
+        "boundaries": {name: len(facets) for name, facets in (mesh.boundaries or {}).items()},
+        "subdomains": {name: len(elements) for name, elements in (mesh.subdomains or {}).items()},
+        "files": [str(file) for file in files],
+    }
+    if findings.chosen is None:
+        return document
+    points = findings.chosen.prod(axis=1)
+    return document | {
+        "points": int(points.sum()),
+        "points_per_element": float(points.mean()),
+        "chosen": {_rule_name(rule): count for rule, count in count_rules(findings.chosen).items()},
+        "measured": len(findings.sample),
+        "needed": _counts(findings.needed),
+        "misses": int(np.sum(findings.errors >= rule.tol)),
+        "worst": float(findings.errors.max()),
+    }
+
+
+def _report_of_cells(document):
+    size = f"area {document['area']:.6g}" if "area" in document else f"volume {document['volume']:.6g}"
+    parts = [
+        f"{document['mesh']}: {document['elements']:,} {document['cells']}, {document['vertices']:,} vertices, {size}",
+        "\n".join(
+            [
+                *(
+                    f"{name} elements: {document[name]['count']:,}{_listing(document[name]['elements'])}"
+                    for name in ("folded", "degenerate")
+                ),
+                *(
+                    f"{document[name]['count']:,} {_FAULTS[name]}"
+                    for name in ("duplicates", "loose_vertices")
+                    if document[name]["count"]
+                ),
+                *(
+                    f"{what}: " + ", ".join(f"{name} ({count:,})" for name, count in document[what].items())
+                    for what in ("boundaries", "subdomains")
+                    if document[what]
+                ),
+                *_file_remarks(document),
+            ]
+        ),
+    ]
+    if "points" in document:
+        often = [[name.replace("x", "×"), f"{count:,}"] for name, count in list(document["chosen"].items())[:_LISTED]]
+        needed = [[n, f"{count:,}"] for n, count in document["needed"].items()]
+        parts += [
+            f"Elements by the rule that AdaptiveGauss chooses for Error < {document['tol']:g} of the shape functions "
+            f"that map them, {document['points']:,} points in all\n{aligned([['rule', 'elements'], *often])}",
+            f"{document['measured']:,} of them, drawn at random, by points per axis that are needed, as measured\n"
+            f"{aligned([['n per axis', 'elements'], *needed])}",
+            f"AdaptiveGauss misses the tolerance in {document['misses']:,} of these {document['measured']:,}; its "
+            f"largest Error is {document['worst']:.1e}",
+        ]
+    parts.append("written: " + ", ".join(document["files"]))
+    return "\n\n".join(parts)
 
 
 def _prepare(folder, files, path):

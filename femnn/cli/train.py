@@ -230,6 +230,30 @@ def moved(out, elements, seed, epochs, quiet, as_json, patch, where):
     show(path, test, quiet, as_json)
 
 
+@command.command(short_help="Calibrate AdaptiveGauss for quadrilaterals and curved hexahedra.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder of results of single kinds of cells and of the weight file.",
+)
+@click.option("--cells", type=click.IntRange(min=100), help="Cells of each set and family.  [default: as shipped]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the cells.")
+@click.option("--quiet", is_flag=True, help="No progress bar, no table.")
+@click.option("--json", "as_json", is_flag=True, help="Print the test figures as JSON.")
+@_options_of_labelling
+def series(out, cells, seed, quiet, as_json, where):
+    """Calibrate AdaptiveGauss for cells other than straight hexahedra: how far its estimate can be trusted.
+
+    `femnn train install OUT` takes the result as the shipped one.
+    """
+    from femnn.quadrature.adaptive.train_series import train_series
+
+    path, test = train_series(out, cells, seed, progress=not (quiet or as_json), **where)
+    show(path, test, quiet, as_json, first="kind, degree, form, tolerance")
+
+
 for law in (train_cohesive.command, train_layer.grains, train_layer.rve):
     command.add_command(law)
 

@@ -1,6 +1,7 @@
-"""Hexahedra as arrays: from meshes, drawn at random, checked for folds, measured, and put into a canonical pose.
+"""Cells as arrays: from meshes, drawn at random, checked for folds, measured, and put into a canonical pose.
 
-Elements are vertex coordinates (n, 8, 3) in scikit-fem's order of vertices; nothing here integrates.
+Hexahedra with straight edges are vertex coordinates (n, 8, 3) in scikit-fem's order of vertices; quadrilaterals and
+cells with curved edges are (n, nodes, dim), see :mod:`femnn.geometry.cells`. Nothing here integrates.
 
 >>> from femnn.geometry import distorted_cube, hexahedra, scaled_jacobian
 >>> scaled_jacobian(hexahedra(distorted_cube(2, 0.0)))
@@ -8,6 +9,18 @@ array([1., 1., 1., 1., 1., 1., 1., 1.])
 """
 
 from femnn.geometry.canonical_pose import canonical_warps
+from femnn.geometry.cells import (
+    CURVED_HEXAHEDRON,
+    CURVED_QUADRILATERAL,
+    HEXAHEDRON,
+    KINDS,
+    QUADRILATERAL,
+    CellKind,
+    cells,
+    determinants,
+    kind_of_array,
+    kind_of_mesh,
+)
 from femnn.geometry.connectivity import Connectivity, duplicate_elements, loose_vertices, measure_connectivity
 from femnn.geometry.coordinates import (
     TWISTS,
@@ -60,23 +73,31 @@ from femnn.geometry.validity import (
 )
 
 __all__ = [
+    "CURVED_HEXAHEDRON",
+    "CURVED_QUADRILATERAL",
     "DEGENERATE",
     "EDGES",
     "FOLDED",
+    "HEXAHEDRON",
+    "KINDS",
     "QUADRATIC_NODES",
+    "QUADRILATERAL",
     "SIGNS",
     "TO_VTK",
     "TWISTS",
     "VALID",
     "VERTICES",
+    "CellKind",
     "Connectivity",
     "aspect",
     "bernstein_coefficients",
     "canonical_pose",
     "canonical_warps",
+    "cells",
     "classify",
     "cooks_membrane",
     "coordinate_symmetries",
+    "determinants",
     "directed_coordinates",
     "distance_from_parallelepiped",
     "distorted_cube",
@@ -87,6 +108,8 @@ __all__ = [
     "jacobian",
     "jacobian_determinant",
     "kershaw",
+    "kind_of_array",
+    "kind_of_mesh",
     "loose_vertices",
     "measure_connectivity",
     "metric",

@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from femnn.checks import checked
 from femnn.exceptions import warn
+from femnn.geometry.mesh import node_table
 
 # Two points are one, and a point lies on a face, within this fraction of the size of the face.
 _SAME = 1e-6
@@ -72,7 +73,7 @@ def measure_connectivity(mesh: skfem.MeshHex1) -> Connectivity:
 
 
 @checked()
-def duplicate_elements(mesh: skfem.MeshHex1) -> np.ndarray:
+def duplicate_elements(mesh: skfem.Mesh) -> np.ndarray:
     """Elements with the vertices of an earlier one, whatever their order."""
     # one random number a vertex: sums are equal where the vertices are, and nowhere else
     keys = np.random.default_rng(0).integers(0, 2**63, mesh.p.shape[1], dtype=np.uint64)
@@ -81,16 +82,16 @@ def duplicate_elements(mesh: skfem.MeshHex1) -> np.ndarray:
 
 
 @checked()
-def loose_vertices(mesh: skfem.MeshHex1) -> np.ndarray:
-    """Vertices that belong to no element."""
-    return np.flatnonzero(np.bincount(mesh.t.ravel(), minlength=mesh.p.shape[1]) == 0)
+def loose_vertices(mesh: skfem.Mesh) -> np.ndarray:
+    """Vertices, or nodes of a quadratic mesh, that belong to no element."""
+    return np.flatnonzero(np.bincount(node_table(mesh).ravel(), minlength=mesh.p.shape[1]) == 0)
 
 
 class PartialMesh(skfem.MeshHex1):
     """The hexahedra of one part of a mesh, whose vertices may belong to elements of other parts alone."""
 
 
-def warn_of_connectivity(mesh: skfem.MeshHex1) -> None:
+def warn_of_connectivity(mesh: skfem.Mesh) -> None:
     """Warn of elements that coincide and of vertices without elements: what every assembly can afford to look for."""
     duplicates = duplicate_elements(mesh)
     if len(duplicates):
@@ -101,7 +102,7 @@ def warn_of_connectivity(mesh: skfem.MeshHex1) -> None:
     warn_of_loose_vertices(mesh)
 
 
-def warn_of_loose_vertices(mesh: skfem.MeshHex1) -> None:
+def warn_of_loose_vertices(mesh: skfem.Mesh) -> None:
     """Warn of vertices that belong to no element, unless the mesh is part of one in which they may."""
     loose = loose_vertices(mesh)
     if len(loose) and not isinstance(mesh, PartialMesh):

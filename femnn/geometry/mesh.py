@@ -42,8 +42,8 @@ def require_hexahedra(mesh: Mesh) -> None:
         raise MeshError(f"expected a skfem.MeshHex, got {type(mesh).__name__}; read files with femnn.read_mesh(path)")
     if type(mesh).__name__ == "MeshHex2":
         raise MeshError(
-            "the mesh has quadratic geometry (MeshHex2, 27 nodes a cell), femnn's rules are made for trilinear cells; "
-            "pass skfem.MeshHex1.from_mesh(mesh)"
+            "the mesh has curved edges (MeshHex2, 27 nodes a cell), trilinear hexahedra are asked for here; assemble "
+            "with femnn.bases(mesh, element, rule), or straighten the edges by skfem.MeshHex1.from_mesh(mesh)"
         )
     if not isinstance(mesh, MeshHex1):
         raise MeshError(f"the mesh is a {type(mesh).__name__}, femnn integrates hexahedra; pass a skfem.MeshHex")
@@ -52,33 +52,48 @@ def require_hexahedra(mesh: Mesh) -> None:
     require_vertices(mesh)
 
 
+def node_table(mesh: Mesh) -> np.ndarray:
+    """Numbers of the nodes of every element, (nodes, n): its vertices, and of a quadratic mesh those between them."""
+    return mesh.t if mesh.elem.maxdeg == mesh.elem.refdom.dim() else mesh.dofs.element_dofs
+
+
+def _facet_table(mesh):
+    """Numbers of the nodes of every facet, (nodes, n)."""
+    if mesh.elem.maxdeg == mesh.elem.refdom.dim():
+        return mesh.facets
+    # in two dimensions a facet is an edge, and has no edges of its own
+    edges = [mesh.dofs.edge_dofs[0, mesh.f2e]] if mesh.dim() == 3 else []
+    return np.vstack([mesh.facets, *edges, mesh.dofs.facet_dofs])
+
+
 class _AboutVertex(MappingIsoparametric):
-    """The map of straight-sided hexahedra or quadrilaterals less the last vertex of the element, or of the facet."""
+    """The map of quadrilaterals or hexahedra less the last node of the element, or of the facet."""
 
     def __init__(self, mesh) -> None:
         super().__init__(mesh, mesh.elem(), mesh.bndelem)
+        self.nodes = node_table(mesh)
 
-    def last_vertices(self, tind=None):
+    def last_nodes(self, tind=None):
         """(dim, n)"""
-        last = self.mesh.t[-1]
-        return self.mesh.p[:, last if tind is None else last[tind]]
+        last = self.nodes[-1]
+        return self.mesh.doflocs[:, last if tind is None else last[tind]]
 
     def Fmap(self, i, X, tind=None):
-        return self._sum(self.elem, self.mesh.t, i, tind, X, lambda values: values[0])
+        return self._sum(self.elem, self.nodes, i, tind, X, lambda values: values[0])
 
     def _J(self, i, j, X, tind=None):
-        return self._sum(self.elem, self.mesh.t, i, tind, X, lambda values: values[1][j])
+        return self._sum(self.elem, self.nodes, i, tind, X, lambda values: values[1][j])
 
     def bndJ(self, i, j, X, find=None):
-        return self._sum(self.bndelem, self.mesh.facets, i, find, X, lambda values: values[1][j])
+        return self._sum(self.bndelem, _facet_table(self.mesh), i, find, X, lambda values: values[1][j])
 
-    def _sum(self, element, vertices, i, chosen, X, shape):
-        x = self.mesh.p[i, vertices if chosen is None else vertices[:, chosen]]
+    def _sum(self, element, nodes, i, chosen, X, shape):
+        x = self.mesh.doflocs[i, nodes if chosen is None else nodes[:, chosen]]
         return sum((x[a] - x[-1])[:, None] * shape(element.lbasis(X, a)) for a in range(len(x) - 1))
 
 
 class RelativeMapping(_AboutVertex):
-    """scikit-fem's map of straight-sided hexahedra or quadrilaterals, which keeps its digits far from the origin.
+    """scikit-fem's map of quadrilaterals or hexahedra, which keeps its digits far from the origin.
 
     scikit-fem sums products of coordinates, which cancel there, and its inverse map then does not converge. Pass it as
     ``mapping=`` to a basis.
@@ -87,10 +102,10 @@ class RelativeMapping(_AboutVertex):
     Fmap = MappingIsoparametric.Fmap
 
     def invF(self, x, tind=None, newton_max_iters=50, newton_tol=1e-12):
-        away = x - self.last_vertices(tind)[:, :, None]
+        away = x - self.last_nodes(tind)[:, :, None]
         # rounding puts points of a face a little outside of the element, where the search may not go
-        vertices = self.mesh.t if tind is None else self.mesh.t[:, tind]
-        outside = np.spacing(np.abs(x).max()) / np.ptp(self.mesh.p[:, vertices], axis=1).max(axis=0).min()
+        nodes = self.nodes if tind is None else self.nodes[:, tind]
+        outside = np.spacing(np.abs(x).max()) / np.ptp(self.mesh.doflocs[:, nodes], axis=1).max(axis=0).min()
         return _AboutVertex(self.mesh).invF(away, tind, newton_max_iters, max(newton_tol, 16.0 * outside))
 
 

@@ -12,7 +12,9 @@ from skfem import Mesh
 
 from femnn.checks import one_of
 from femnn.exceptions import FoldedElementError, MeshError
-from femnn.geometry.hexahedron import VERTICES, in_own_units, jacobian_determinant
+from femnn.geometry.bernstein import classify_cells
+from femnn.geometry.cells import cell_array, cells, determinants, kind_of_array
+from femnn.geometry.hexahedron import VERTICES, in_own_units
 from femnn.geometry.mesh import element_array, vertex_array
 from femnn.geometry.mesh import hexahedra as mesh_hexahedra
 from femnn.system.compile import njit
@@ -209,9 +211,14 @@ def _extremes(coefficients):
 def classify(hexahedra: ArrayLike) -> np.ndarray:
     """Status of each element by the sign of its det J: VALID, FOLDED or DEGENERATE, shape (n,) of int.
 
+    The elements are of any kind, (n, nodes, dim); see :mod:`femnn.geometry.cells`.
+
     Either sign is healthy: scikit-fem's own meshes have det J < 0. An element is degenerate when det J vanishes
     somewhere without changing sign, a collapsed edge for instance.
     """
+    if np.shape(hexahedra)[1:] != (8, 3) and len(hexahedra):
+        x, _ = in_own_units(cell_array(hexahedra))
+        return classify_cells(x, DEGENERATE_SHARE, _MOST_BOXES, (VALID, FOLDED, DEGENERATE))
     x = element_array(hexahedra)
     # the kernel takes differences of coordinates, so that only sizes matter
     if not _has_moderate_sizes(x):
@@ -264,10 +271,11 @@ def require_size(hexahedra: np.ndarray) -> None:
     _, sizes = in_own_units(x)
     beyond = np.flatnonzero((sizes < SMALLEST_SIZE) | (sizes > LARGEST_SIZE))
     if len(beyond):
+        power = "cube" if x.shape[2] == 3 else "square"
         raise MeshError(
             f"element {beyond[0]} has a size of {sizes[beyond[0]]:.1e}, as have {len(beyond)} of {len(sizes)} of this "
-            f"order: det J, its cube, under- or overflows beyond {SMALLEST_SIZE:g} and {LARGEST_SIZE:g}; choose other "
-            "units of length"
+            f"order: det J, its {power}, under- or overflows beyond {SMALLEST_SIZE:g} and {LARGEST_SIZE:g}; choose "
+            "other units of length"
         )
 
 
@@ -298,18 +306,34 @@ def healthy_vertices(mesh: Mesh | np.ndarray) -> np.ndarray:
     return healthy_array(mesh if isinstance(mesh, np.ndarray) else mesh_hexahedra(mesh))
 
 
+def healthy_cells(mesh: Mesh | ArrayLike) -> np.ndarray:
+    """Coordinates (n, nodes, dim) of the cells of a mesh of any kind, or of such an array, if all are healthy.
+
+    Raises
+    ------
+    MeshError
+        If it is neither, see :mod:`femnn.geometry.cells`.
+    FoldedElementError
+        If a cell cannot be integrated.
+    """
+    x = cells(mesh) if isinstance(mesh, Mesh) else cell_array(mesh)
+    require_valid(x)
+    return x
+
+
 def _describe(hexahedra, bad, status):
     first = bad[0]
-    points = np.concatenate([VERTICES.T, np.full((3, 1), 0.5)], axis=1)
     scaled, (size,) = in_own_units(hexahedra[first : first + 1])
-    values = jacobian_determinant(scaled, points)[0]
+    kind = kind_of_array(scaled)
+    points = np.concatenate([kind.nodes.T, np.full((kind.dim, 1), 0.5)], axis=1)
+    values = determinants(scaled, points)[0]
     beyond = not SMALLEST_SIZE <= size <= LARGEST_SIZE
     if not beyond:
-        values *= size**3
+        values *= size**kind.dim
     low, high = int(np.argmin(values)), int(np.argmax(values))
     if status[first] == FOLDED:
         cause = "folded"
-        finding = f"det J = {values[high]:.3g} {_place(high)} but {values[low]:.3g} {_place(low)}"
+        finding = f"det J = {values[high]:.3g} {_place(high, kind)} but {values[low]:.3g} {_place(low, kind)}"
         # the product of two cubes of sizes would under- or overflow
         if np.sign(values[low]) == np.sign(values[high]):
             finding = f"det J is {values[low]:.3g} to {values[high]:.3g} at its vertices and changes sign between them"
@@ -317,7 +341,7 @@ def _describe(hexahedra, bad, status):
         cause = "degenerate"
         finding = f"det J is {values[low]:.3g} to {values[high]:.3g} at its vertices and comes to zero in it"
     if beyond:
-        finding += f", in units of the cube of its size {size:.1e}"
+        finding += f", in units of the {'cube' if kind.dim == 3 else 'square'} of its size {size:.1e}"
     spacing = float(np.spacing(np.abs(hexahedra[first]).max()))
     if spacing > _DIGITS_LEFT * size:
         finding += f"; its size is {size:.1e}, and coordinates so far from the origin are {spacing:.1e} apart"
@@ -325,5 +349,7 @@ def _describe(hexahedra, bad, status):
     return f"element {first} is {cause}: {finding} ({count})"
 
 
-def _place(index):
-    return "at the centre" if index == 8 else f"at vertex {index}"
+def _place(index, kind):
+    if index >= kind.n_vertices and (kind.degree == 1 or index == len(kind.nodes)):
+        return "at the centre"
+    return f"at {'vertex' if index < kind.n_vertices else 'node'} {index}"

@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import brief, checked
 from femnn.exceptions import ParameterError
-from femnn.geometry.mesh import vertex_array
+from femnn.geometry.cells import HEXAHEDRON, cell_array, kind_of_array
 from femnn.geometry.validity import require_valid
+from femnn.integration.cell_matrices import cell_matrices, matrices_of_group, matrix_errors
 from femnn.integration.convergence import errors_and_reference
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import kernel_array, relative_difference
@@ -24,6 +25,10 @@ from femnn.system.compile import njit
 
 # Elements whose matrices are held at a time: 4096 pairs of 24 × 24 take 38 MB.
 _CHUNK = 4096
+# The same for cells of other kinds.
+_FEW = 256
+# Gauss points per axis of references.
+_REFERENCE, _REFERENCE_IN_SPACE = 30, 20
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
@@ -75,20 +80,24 @@ def r_error(hexahedra: np.ndarray, rule: Any, poisson: float = 0.3, exact: tuple
     return np.where(inexact, errors / np.where(inexact, standard, 1.0), 1.0)
 
 
-@checked(hexahedra="unchecked", poisson="(-1, 0.5)", reference="[1, 200]")
-def integration_error(hexahedra: ArrayLike, rule: Any, poisson: float = 0.3, reference: int = 30) -> np.ndarray:
+@checked(hexahedra="unchecked", poisson="(-1, 0.5)", reference="[1, 200]", degree="[1, 2]")
+def integration_error(
+    hexahedra: ArrayLike, rule: Any, poisson: float = 0.3, reference: int | None = None, degree: int | None = None
+) -> np.ndarray:
     """Error of ``rule`` on each element, shape (n,).
 
     Parameters
     ----------
-    hexahedra : (n, 8, 3)
-        Vertex coordinates in scikit-fem's order.
+    hexahedra : (n, 8, 3), or (n, nodes, dim)
+        Coordinates in scikit-fem's order, as :func:`femnn.hexahedra` or :func:`femnn.geometry.cells` gives them.
     rule
-        Any rule of the contract: ``rule.groups(hexahedra)`` gives points and weights.
+        Any rule of the contract: ``rule.groups(hexahedra)`` gives points and weights. It is told the degree.
     poisson
-        Poisson's ratio of the isotropic elasticity whose stiffness is compared.
+        Poisson's ratio of the isotropic elasticity, in two dimensions plane strain, whose stiffness is compared.
     reference
-        Gauss points per axis of the reference.
+        Gauss points per axis of the reference, by default 30, and 20 for cells with 27 nodes or of degree 2 in space.
+    degree
+        Degree of the shape functions along each axis, 1 or 2; by default that of the map of the cells.
 
     Raises
     ------
@@ -97,7 +106,8 @@ def integration_error(hexahedra: ArrayLike, rule: Any, poisson: float = 0.3, ref
     FoldedElementError
         If an element is folded or degenerate.
     ParameterError
-        If Poisson's ratio is outside (-1, 0.5), ``reference`` is no whole number from 1 on, or ``rule`` is no rule.
+        If Poisson's ratio is outside (-1, 0.5), ``reference`` is no whole number from 1 on, ``degree`` is neither 1 nor
+        2, or ``rule`` is no rule.
 
     Examples
     --------
@@ -106,10 +116,31 @@ def integration_error(hexahedra: ArrayLike, rule: Any, poisson: float = 0.3, ref
     True
     """
     _check_rule(rule)
-    x = vertex_array(hexahedra)
+    x = cell_array(hexahedra)
     require_valid(x)
+    kind = kind_of_array(x)
+    degree = kind.degree if degree is None else degree
+    if kind is not HEXAHEDRON or degree > 1:
+        return _error_on_cells(x, rule, poisson, reference, degree)
+    reference = _REFERENCE if reference is None else reference
     exact = tensor_gauss(reference, reference, reference)
     parts = np.array_split(x, -(-len(x) // _CHUNK))
     return np.concatenate(
         [error_against(part, rule, elasticity_stiffness(part, *exact, poisson=poisson), poisson) for part in parts]
     )
+
+
+def _error_on_cells(x, rule, poisson, reference, degree):
+    """The Error on cells that the kernels do not serve."""
+    dim = x.shape[2]
+    reference = (_REFERENCE if dim == 2 else _REFERENCE_IN_SPACE) if reference is None else reference
+    errors = np.empty(len(x))
+    for group in rule.for_degree(degree).groups(x):
+        for start in range(0, len(group.cells), _FEW):
+            some = slice(start, start + _FEW)
+            X = group.X if group.X.ndim == 2 else group.X[:, some]
+            W = group.W if group.W.ndim == 1 else group.W[some]
+            part = x[group.cells[some]]
+            exact = cell_matrices(part, (reference,) * dim, degree, poisson)
+            errors[group.cells[some]] = matrix_errors(matrices_of_group(part, X, W, degree, poisson), exact)
+    return errors

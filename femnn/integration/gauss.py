@@ -1,5 +1,6 @@
 """Gauss-Legendre rules on [0, 1] and their tensor products on the cube."""
 
+import functools
 from functools import cache
 
 import numpy as np
@@ -20,11 +21,14 @@ def gauss_legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 @checked(nx="[1, 1000]", ny="[1, 1000]", nz="[1, 1000]")
 @cache
-def tensor_gauss(nx: int, ny: int, nz: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points (3, nx·ny·nz) and weights (nx·ny·nz,) of the tensor rule on [0, 1]³; ζ runs fastest."""
-    rules = [gauss_legendre(n) for n in (nx, ny, nz)]
-    points = np.stack(np.meshgrid(*[rule[0] for rule in rules], indexing="ij")).reshape(3, -1)
-    weights = np.einsum("i,j,k->ijk", *[rule[1] for rule in rules]).reshape(-1)
+def tensor_gauss(nx: int, ny: int, nz: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Points (dim, n) and weights (n,) of the tensor rule on [0, 1]³, or on [0, 1]² without ``nz``.
+
+    The last axis runs fastest.
+    """
+    rules = [gauss_legendre(n) for n in (nx, ny, nz) if n is not None]
+    points = np.stack(np.meshgrid(*[rule[0] for rule in rules], indexing="ij")).reshape(len(rules), -1)
+    weights = functools.reduce(np.multiply.outer, [rule[1] for rule in rules]).reshape(-1)
     points.setflags(write=False)
     weights.setflags(write=False)
     return points, weights

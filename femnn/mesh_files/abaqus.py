@@ -312,7 +312,11 @@ class _Reader:
             warnings.append(f"elements of types that are no part of a solid mesh are left out: {counted(left)}")
         points = np.concatenate([instance.points for instance in placed])
         return MeshContents(
-            points, blocks or [CellBlock("other", np.empty((0, 1), int))], remarks=remarks, warnings=warnings
+            points,
+            blocks or [CellBlock("other", np.empty((0, 1), int))],
+            remarks=remarks,
+            warnings=warnings,
+            program="abaqus",
         )
 
     def _blocks(self, instance, left):

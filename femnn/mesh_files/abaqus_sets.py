@@ -7,6 +7,9 @@ from femnn.mesh_files.contents import listed, positions
 
 #: Vertices of the faces S1 to S6 of a hexahedron, counted from 0 (Abaqus Analysis User's Guide, "Solid elements").
 FACES = np.array([[0, 1, 2, 3], [4, 7, 6, 5], [0, 4, 5, 1], [1, 5, 6, 2], [2, 6, 7, 3], [3, 7, 4, 0]])
+#: Vertices of the edges S1 to S4 of a quadrilateral.
+EDGES = np.array([[0, 1], [1, 2], [2, 3], [3, 0]])
+_LABELS = ("S1", "S2", "S3", "S4", "S5", "S6")
 
 
 class Members:
@@ -140,26 +143,38 @@ class Surfaces:
         return self.members.of(target, what, plain)
 
     def _faces(self, cells, label, name):
-        """Faces of cells by label: S1 to S6; SPOS, SNEG or none for shells; none for the free faces of solids."""
-        chosen = [np.empty((0, 4), dtype=np.int64)]
+        """Faces of cells by label: S1 to S6; SPOS, SNEG or none for shells; none for the free faces of solids.
+
+        In a model without solids the labels S1 to S4 name the edges of its quadrilaterals.
+        """
+        is_plane = not any(block.is_volume for block in self.contents.blocks)
+        chosen = [np.empty((0, 2 if is_plane else 4), dtype=np.int64)]
         for block, start, stop in zip(self.contents.blocks, self.starts[:-1], self.starts[1:], strict=True):
             nodes = block.nodes[cells[(cells >= start) & (cells < stop)] - start]
             if not len(nodes):
                 continue
-            if block.kind == "hexahedron" and label in ("", "S1", "S2", "S3", "S4", "S5", "S6"):
-                chosen.append(nodes[:, FACES[int(label[1]) - 1]] if label else nodes[:, FACES].reshape(-1, 4))
-            elif block.kind == "quad" and label in ("", "SPOS", "SNEG"):
-                chosen.append(nodes)
-            elif block.kind in ("hexahedron", "quad"):
+            sides = EDGES if is_plane else FACES
+            if block.kind.startswith("quad" if is_plane else "hexahedron") and label in ("", *_LABELS[: len(sides)]):
+                every = nodes[:, sides]
+                chosen.append(every[:, int(label[1]) - 1] if label else every.reshape(-1, sides.shape[1]))
+            elif block.kind.startswith("quad") and not is_plane and label in ("", "SPOS", "SNEG"):
+                chosen.append(nodes[:, :4])
+            elif block.kind.startswith(("hexahedron", "quad")):
                 raise MeshError(
-                    f"surface {name} has faces {label} of {block.kind} cells; known are S1 to S6 of hexahedra"
+                    f"surface {name} has faces {label} of {block.kind} cells; known are S1 to S6 of hexahedra, and S1 "
+                    "to S4 of quadrilaterals in a plane"
                 )
         faces = np.concatenate(chosen)
-        return faces if label else self._free(faces)
+        return faces if label else self._free(faces, is_plane)
 
-    def _free(self, faces):
-        """Those faces that only one hexahedron of the whole mesh has."""
-        solid = [block.nodes[:, FACES].reshape(-1, 4) for block in self.contents.blocks if block.kind == "hexahedron"]
+    def _free(self, faces, is_plane):
+        """Those faces that only one cell of the whole mesh has."""
+        kind, sides = ("quad", EDGES) if is_plane else ("hexahedron", FACES)
+        solid = [
+            block.nodes[:, sides].reshape(-1, sides.shape[1])
+            for block in self.contents.blocks
+            if block.kind.startswith(kind)
+        ]
         if not solid or not len(faces):
             return faces
         every = np.sort(np.concatenate(solid), axis=1)

@@ -21,14 +21,15 @@ _LATTICE_KIND = {"voxel": "hexahedron", "pixel": "quad"}
 
 @dataclass(eq=False, repr=False)
 class CellBlock:
-    """Cells of one kind, in the node order of meshio (that of VTK for hexahedra).
+    """Cells of one kind, in the node order of the program that wrote them; vertices come first, in VTK's order.
 
     Attributes
     ----------
     kind
         meshio's name: ``hexahedron``, ``hexahedron20``, ``quad``, ...
     nodes : (n, nodes per cell)
-        Positions in :attr:`MeshContents.points`; -1 for a point that the file does not define.
+        Positions in :attr:`MeshContents.points`; -1 for a point that the file does not define, and
+        :data:`femnn.mesh_files.node_orders.MISSING` for a node that it leaves out.
     numbers : (n,)
         Numbers of the cells in the file, where it numbers them.
     """
@@ -56,9 +57,9 @@ class MeshContents:
     blocks
         Blocks of cells in the order of the file; cells are counted through all of them.
     cell_sets
-        Name to positions of cells: hexahedra become a subdomain of that name, quadrilaterals a boundary.
+        Name to positions of cells: those of the mesh become a subdomain of that name, their faces a boundary.
     facet_sets
-        Name to faces of hexahedra, each by its four points: (n, 4).
+        Name to faces of hexahedra, each by its four vertices, (n, 4), or to edges of quadrilaterals, (n, 2).
     point_sets
         Name to positions of points.
     cell_data
@@ -67,6 +68,8 @@ class MeshContents:
         What was done that needs no attention, such as lines and points left out.
     warnings
         What the file asks for and the mesh does not give, such as a set of elements that do not exist.
+    program
+        Whose order the nodes of quadratic cells have, see :mod:`femnn.mesh_files.node_orders`.
     has_end
         The format marks the end of its data, or counts them: a file that was cut off is found by that.
     """
@@ -79,6 +82,7 @@ class MeshContents:
     cell_data: dict = field(default_factory=dict)
     remarks: list = field(default_factory=list)
     warnings: list = field(default_factory=list)
+    program: str = "vtk"
     has_end: bool = True
 
     def __repr__(self):

@@ -6,6 +6,8 @@ import numpy as np
 
 #: Vertices of the six sides of a hexahedron, counted from 0 (Exodus II manual, "Side set node ordering").
 SIDES = np.array([[0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [0, 4, 7, 3], [0, 3, 2, 1], [4, 5, 6, 7]])
+#: Vertices of the four sides of a quadrilateral.
+EDGES = np.array([[0, 1], [1, 2], [2, 3], [3, 0]])
 
 
 def exodus_sets(path, contents):
@@ -43,12 +45,14 @@ def _add_sides(file, contents, cells, starts):
         sides = np.asarray(file.variables[f"side_ss{k + 1}"][:], dtype=np.int64) - 1
         number = int(numbers[k]) if numbers is not None and k < len(numbers) else k + 1
         name = names[k] if k < len(names) and names[k] else f"side_set_{number}"
-        faces = [np.empty((0, 4), dtype=np.int64)]
+        plane = not any(block.is_volume for block in contents.blocks)
+        table = EDGES if plane else SIDES
+        faces = [np.empty((0, table.shape[1]), dtype=np.int64)]
         for block, start in zip(contents.blocks, starts, strict=True):
-            inside = (elements >= start) & (elements < start + len(block.nodes)) & (sides >= 0) & (sides < 6)
-            if block.kind == "hexahedron" and inside.any():
+            inside = (elements >= start) & (elements < start + len(block.nodes)) & (sides >= 0) & (sides < len(table))
+            if block.kind.startswith("quad" if plane else "hexahedron") and inside.any():
                 nodes = block.nodes[elements[inside] - start]
-                faces.append(np.take_along_axis(nodes, SIDES[sides[inside]], axis=1))
+                faces.append(np.take_along_axis(nodes, table[sides[inside]], axis=1))
         contents.facet_sets[name] = np.concatenate(faces)
         k += 1
 

@@ -320,7 +320,7 @@ class _Reader:
                 )
             blocks.append(CellBlock(kind, nodes, numbers))
             first = start
-        contents = MeshContents(self.points, blocks, remarks=self.remarks)
+        contents = MeshContents(self.points, blocks, remarks=self.remarks, program="gmsh")
         for key, cells in members.items():
             name = self.names.get(key) or f"{_GROUPS[key[0]]}_{key[1]}"
             known = contents.cell_sets.get(name, np.empty(0, dtype=np.int64))

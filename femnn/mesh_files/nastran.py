@@ -12,6 +12,7 @@ from femnn.exceptions import MeshError
 from femnn.mesh_files.contents import CellBlock, MeshContents, listed, merge_points, positions
 from femnn.mesh_files.frames import cartesian, frame_of_axis
 from femnn.mesh_files.nastran_cards import read_bulk
+from femnn.mesh_files.node_orders import MISSING
 
 # Elements: the kind of cell by how many nodes are given.
 _CELLS = {
@@ -25,7 +26,7 @@ _CELLS = {
     "CSHEAR": {4: "quad"},
     "CTRIA3": {3: "triangle"},
     "CTRIAR": {3: "triangle"},
-    "CQUAD8": {8: "quad8"},
+    "CQUAD8": {4: "quad", 8: "quad8"},
     "CTRIA6": {6: "triangle6"},
     "CBAR": {2: "line"},
     "CBEAM": {2: "line"},
@@ -58,6 +59,7 @@ def read_nastran(path) -> MeshContents:
     numbers, points = merge_points(path, "GRID", numbers, systems.points())
     blocks, sets = _cells(cards, numbers)
     contents = MeshContents(points, blocks, {f"property_{number}": cells for number, cells in sets.items()})
+    contents.program = "nastran"
     known = {*_CELLS, "GRID", "GRDSET", *(card.name for card in cards if card.name.startswith("CORD"))}
     contents.has_end = has_end
     others = {card.name for card in cards} - known
@@ -82,9 +84,9 @@ def _cells(cards, grid_numbers):
     blocks, first = [], 0
     for kind, cells in rows.items():
         nodes = np.array([nodes for _, nodes in cells], dtype=np.int64)
-        place = positions(nodes, grid_numbers)
-        if (place < 0).any():
-            row, column = np.argwhere(place < 0)[0]
+        place = np.where(nodes == 0, MISSING, positions(nodes, grid_numbers))
+        if (place == -1).any():
+            row, column = np.argwhere(place == -1)[0]
             card = cells[row][0]
             raise MeshError(
                 f"{card.where}: {card.name} {card.text(1)} refers to point {nodes[row, column]}, for which there is no "
@@ -117,8 +119,8 @@ def _kind_and_nodes(card):
     if count == least and all(texts[:least]):
         return kinds[least], [card.integer(k) for k in range(3, 3 + least)]
     if count > least and all(texts[:least]):
-        # quadratic: a missing mid-side node is allowed there, such cells are refused in any case
-        return kinds[max(kinds)], [card.integer(k, card.integer(3)) for k in range(3, 3 + max(kinds))]
+        # quadratic: a node between vertices may be left out
+        return kinds[max(kinds)], [card.integer(k, 0) for k in range(3, 3 + max(kinds))]
     raise MeshError(
         f"{card.where}: {card.name} {card.text(1)} has {count} of at least {least} nodes; the file may be cut off, "
         "export it again"

@@ -1,4 +1,4 @@
-"""Reading of mesh files of all formats: which reader is asked, and one clear error for what is no mesh of hexahedra."""
+"""Reading of mesh files of all formats: which reader is asked, and one clear error for what is no mesh that is read."""
 
 from os import PathLike
 from pathlib import Path
@@ -7,14 +7,14 @@ import skfem
 
 from femnn.checks import brief
 from femnn.exceptions import MeshError, warn
-from femnn.geometry.mesh import hexahedra
-from femnn.mesh_files.build import hexahedral_mesh
+from femnn.geometry.cells import cells
+from femnn.mesh_files.build import mesh_of
 from femnn.mesh_files.contents import listed, straighten
 from femnn.mesh_files.formats import reader_of
 
 
-def read_mesh(path: str | PathLike) -> skfem.MeshHex1:
-    """Read a mesh of trilinear hexahedra from a file of any common format.
+def read_mesh(path: str | PathLike) -> skfem.Mesh:
+    """Read a mesh of hexahedra, or a plane one of quadrilaterals, from a file of any common format.
 
     Parameters
     ----------
@@ -24,15 +24,17 @@ def read_mesh(path: str | PathLike) -> skfem.MeshHex1:
 
     Returns
     -------
-    skfem.MeshHex1
-        With the sets of the file as ``mesh.subdomains`` and ``mesh.boundaries``. Points, lines and faces that belong to
-        no hexahedron are left out. Not checked for folded elements: see :func:`femnn.geometry.validity.classify`.
+    skfem.MeshHex1, MeshHex2, MeshQuad1 or MeshQuad2
+        Hexahedra with 8 nodes, or with 20 or 27; quadrilaterals with 4, or with 8 or 9. The sets of the file are
+        ``mesh.subdomains`` and ``mesh.boundaries``. Points, lines and faces that belong to no cell are left out. Not
+        checked for single folded elements: see :func:`femnn.geometry.validity.classify`.
 
     Raises
     ------
     MeshError
         If there is no such file, if it cannot be read or was cut off, if it uses something that is not read, or if its
-        cells are anything but straight-edged hexahedra with finite coordinates. The message names cause and remedy.
+        cells are anything but hexahedra, or quadrilaterals in a plane, with finite coordinates. The message names cause
+        and remedy.
 
     Warns
     -----
@@ -53,7 +55,7 @@ def read_mesh(path: str | PathLike) -> skfem.MeshHex1:
     return mesh
 
 
-def read_with_remarks(path: str | PathLike) -> tuple[skfem.MeshHex1, list[str], list[str]]:
+def read_with_remarks(path: str | PathLike) -> tuple[skfem.Mesh, list[str], list[str]]:
     """Mesh of a file, remarks on what was left out or changed, and warnings of what was lost; gives no warning itself.
 
     Parameters and errors are those of :func:`read_mesh`.
@@ -65,7 +67,7 @@ def read_with_remarks(path: str | PathLike) -> tuple[skfem.MeshHex1, list[str], 
     _check_file(path)
     try:
         contents = straighten(reader_of(path)(path))
-        mesh = hexahedral_mesh(path, contents)
+        mesh = mesh_of(path, contents)
     except MeshError:
         raise
     except Exception as error:
@@ -75,7 +77,7 @@ def read_with_remarks(path: str | PathLike) -> tuple[skfem.MeshHex1, list[str], 
             f"{path} cannot be read as a mesh ({type(error).__name__}: {cause}); it may be damaged, export it again"
         ) from error
     try:
-        hexahedra(mesh)
+        cells(mesh)
     except MeshError as error:
         raise MeshError(f"{path}: {error}") from error
     return mesh, contents.remarks, contents.warnings

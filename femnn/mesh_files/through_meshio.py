@@ -99,6 +99,8 @@ def read_through_meshio(path, format_name: str) -> MeshContents:
     path = Path(path)
     mesh, messages = _read(path, format_name)
     points = np.asarray(mesh.points, dtype=float)
+    if points.ndim == 2 and points.shape[1] == 2:
+        points = np.column_stack([points, np.zeros(len(points))])
     data = mesh.cell_data
     sets = {name: values for name, values in data.items() if name.startswith("skfem:")}
     contents = MeshContents(points, [CellBlock(block.type, _nodes(block.data)) for block in mesh.cells])
@@ -108,6 +110,7 @@ def read_through_meshio(path, format_name: str) -> MeshContents:
         (contents.remarks if _HARMLESS.search(line) else contents.warnings).append(line)
     _add_sets(path, mesh, contents, format_name)
     contents.has_end = format_name != "flac3d"
+    contents.program = "exodus" if format_name == "exodus" else "vtk"
     return contents
 
 

@@ -16,7 +16,10 @@ _KINDS = {
     73: "lagrange_wedge", 74: "lagrange_pyramid", 75: "bezier_curve", 76: "bezier_triangle", 77: "bezier_quad",
     78: "bezier_tetra", 79: "bezier_hexahedron", 80: "bezier_wedge", 81: "bezier_pyramid",
 }  # fmt: skip
-_FIXED = {1, 3, 5, 8, 9, 10, 11, 12, 13, 14}
+_FIXED = {1, 3, 5, 8, 9, 10, 11, 12, 13, 14, 21, 23, 25, 28, 29}
+# Cells of any order that are quadratic if they have so many points.
+_OF_ANY_ORDER = {(72, 8): "hexahedron", (79, 8): "hexahedron", (72, 27): "hexahedron27"}
+_OF_ANY_ORDER |= {(70, 4): "quad", (77, 4): "quad", (70, 9): "quad9", (68, 2): "line", (68, 3): "line3"}
 
 
 def vtk_contents(path, points, connectivity, ends, types, cell_data) -> MeshContents:
@@ -57,9 +60,9 @@ def vtk_contents(path, points, connectivity, ends, types, cell_data) -> MeshCont
 
 def _blocks(path, code, cells, sizes, ends, connectivity):
     kind = _KINDS.get(code, f"VTK cell type {code}")
-    if code in (72, 79) and (sizes == 8).all():
-        kind = "hexahedron"
-    if code in _FIXED or kind == "hexahedron":
+    if len(set(sizes)) == 1:
+        kind = _OF_ANY_ORDER.get((code, int(sizes[0])), kind)
+    if code in _FIXED or kind in _OF_ANY_ORDER.values():
         count = node_count(kind)
         if (sizes != count).any():
             wrong = int(np.flatnonzero(sizes != count)[0])

@@ -2,15 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.checks import brief, floats, indices, integer, one_of
 from femnn.exceptions import FoldedElementError, ParameterError, warn
-from femnn.geometry.hexahedron import in_own_units, jacobian_determinant
-from femnn.geometry.mesh import vertex_array
+from femnn.geometry.cells import HEXAHEDRON, CellKind, cell_array, determinants, kind_of_array
+from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.validity import VALID, classify, valid_elements
 from femnn.integration.gauss import tensor_gauss
 
@@ -25,8 +25,8 @@ class CellGroup(NamedTuple):
     ----------
     cells : (m,) int
         Indices into the elements that the rule was asked about.
-    X : (3, nqp) or (3, m, nqp)
-        Points in [0, 1]³, shared or one set per cell.
+    X : (dim, nqp) or (dim, m, nqp)
+        Points in [0, 1]^dim, shared or one set per cell.
     W : (nqp,) or (m, nqp)
         Weights; Gauss weights sum to 1.
     """
@@ -42,15 +42,19 @@ class CellGroup(NamedTuple):
 
 
 class Rule(ABC):
-    """A quadrature rule for hexahedra.
+    """A quadrature rule for hexahedra, or for other cells as well.
 
     A subclass implements :meth:`_groups` for healthy elements; the checks that scikit-fem does not make are made here.
-    What a rule is not made for it says in ``highest_degree`` and ``integrates_values``, and refuses it by an error.
+    What a rule is not made for it says in ``cell_kinds``, ``highest_degree`` and ``integrates_values``, and refuses it
+    by an error.
 
     See Also
     --------
     femnn.bases : One scikit-fem basis for each group of a rule.
     """
+
+    #: The kinds of cells that the rule integrates.
+    cell_kinds: ClassVar[tuple[CellKind, ...]] = (HEXAHEDRON,)
 
     #: Highest degree of shape functions along an axis that the rule is made for; None serves any.
     highest_degree: int | None = None
@@ -63,8 +67,8 @@ class Rule(ABC):
 
         Parameters
         ----------
-        hexahedra : (n, 8, 3)
-            Vertex coordinates in scikit-fem's order, as :func:`femnn.hexahedra` gives them.
+        hexahedra : (n, 8, 3), or (n, nodes, dim)
+            Coordinates in scikit-fem's order, as :func:`femnn.hexahedra` or :func:`femnn.geometry.cells` gives them.
         on_folded
             ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out of all groups; ``"warn"``
             integrates those whose det J has one sign at all their points, as other programs do, with a warning. They
@@ -84,37 +88,46 @@ class Rule(ABC):
             With ``on_folded="raise"``; with ``"warn"``, if det J changes its sign between the points of an element; and
             if no element is left.
         ParameterError
-            If ``on_folded`` is none of these, or the rule's own answer is not what :class:`CellGroup` says, misses an
-            element or names one twice.
+            If ``on_folded`` is none of these, if the rule is not one for such cells, or if the rule's own answer is not
+            what :class:`CellGroup` says, misses an element or names one twice.
 
         Warns
         -----
         FemnnWarning
             With ``on_folded="warn"``, if there are folded elements; it counts them.
         """
-        x = vertex_array(hexahedra)
+        x = cell_array(hexahedra)
+        kind = kind_of_array(x)
+        self._require_kind(kind)
         if one_of("on_folded", on_folded, ("raise", "skip", "warn")) == "warn":
-            return self._with_folded(x)
+            return self._with_folded(x, kind.dim)
         valid = valid_elements(x, on_folded)
         if len(valid) == 0:
             raise FoldedElementError(
                 f"all {len(x)} elements are folded or degenerate, nothing is left to integrate; repair the mesh",
                 np.arange(len(x)),
             )
-        groups = _checked(self, self._groups(x[valid]), len(valid))
+        groups = _checked(self, self._groups(x[valid]), len(valid), kind.dim)
         return [group._replace(cells=valid[group.cells]) for group in groups]
 
-    def _with_folded(self, x):
+    def _require_kind(self, kind):
+        if kind not in self.cell_kinds:
+            raise ParameterError(
+                f"{type(self).__name__} is a rule for {' and '.join(k.name for k in self.cell_kinds)}, these are "
+                f"{kind.name}; pass femnn.GaussLegendre(3) or another rule that is made for them"
+            )
+
+    def _with_folded(self, x, dim):
         """Groups of healthy elements, and of folded ones of which no point tells that they fold."""
         status = classify(x)
         valid, folded = np.flatnonzero(status == VALID), np.flatnonzero(status != VALID)
         groups = []
         if len(valid):
-            checked_groups = _checked(self, self._groups(x[valid]), len(valid))
+            checked_groups = _checked(self, self._groups(x[valid]), len(valid), dim)
             groups = [group._replace(cells=valid[group.cells]) for group in checked_groups]
         if len(folded):
-            (group,) = _checked(self, [self._group_of_folded(x[folded])], len(folded))
-            signs = np.sign(jacobian_determinant(in_own_units(x[folded])[0], group.X))
+            (group,) = _checked(self, [self._group_of_folded(x[folded])], len(folded), dim)
+            signs = np.sign(determinants(in_own_units(x[folded])[0], group.X))
             torn = folded[(signs != signs[:, :1]).any(axis=1) | (signs[:, 0] == 0.0)]
             if len(torn):
                 raise FoldedElementError(
@@ -131,8 +144,9 @@ class Rule(ABC):
         return groups
 
     def _group_of_folded(self, hexahedra: np.ndarray) -> CellGroup:
-        """One group of shared points for elements (n, 8, 3) that fold: 2×2×2 Gauss points, or those of a fixed rule."""
-        return CellGroup(np.arange(len(hexahedra)), *tensor_gauss(2, 2, 2))
+        """One group of shared points for elements (n, nodes, dim) that fold: Gauss points, or those of a fixed rule."""
+        kind = kind_of_array(hexahedra)
+        return CellGroup(np.arange(len(hexahedra)), *tensor_gauss(*[kind.degree + 1] * kind.dim))
 
     def count_points(self, hexahedra: ArrayLike, on_folded: str = "raise") -> int:
         """Number of integration points on all these elements; arguments and errors as for :meth:`groups`."""
@@ -165,17 +179,17 @@ class Rule(ABC):
 
     @abstractmethod
     def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
-        """The groups of healthy elements (n, 8, 3); ``cells`` index this array."""
+        """The groups of healthy elements (n, 8, 3), or (n, nodes, dim); ``cells`` index this array."""
 
 
-def _checked(rule, answer, n):
+def _checked(rule, answer, n, dim):
     """What a rule answers for ``n`` elements, if kernels can read it and it integrates each of them once."""
     name = type(rule).__name__
     try:
         groups = [CellGroup(*group) for group in answer]
     except TypeError as error:
         raise ParameterError(f"{name}._groups gives {brief(answer)}; it must give a list of CellGroup") from error
-    groups = [_checked_group(f"group {k} of {name}", group, n) for k, group in enumerate(groups)]
+    groups = [_checked_group(f"group {k} of {name}", group, n, dim) for k, group in enumerate(groups)]
     times = np.zeros(n, dtype=np.int64)
     for group in groups:
         times += np.bincount(group.cells, minlength=n)
@@ -188,27 +202,28 @@ def _checked(rule, answer, n):
     return groups
 
 
-def _checked_group(name, group, n):
+def _checked_group(name, group, n, dim):
     cells = indices(f"{name}: cells", group.cells, n)
     X, W = floats(f"{name}: X", group.X), floats(f"{name}: W", group.W)
     m, nqp = cells.size, W.shape[-1] if W.ndim else 0
-    if cells.ndim != 1 or X.shape not in ((3, nqp), (3, m, nqp)) or W.shape not in ((nqp,), (m, nqp)) or nqp == 0:
+    if cells.ndim != 1 or X.shape not in ((dim, nqp), (dim, m, nqp)) or W.shape not in ((nqp,), (m, nqp)) or nqp == 0:
         raise ParameterError(
-            f"{name} has cells {cells.shape}, X {X.shape} and W {W.shape}; they must be (m,), (3, nqp) or "
-            "(3, m, nqp), and (nqp,) or (m, nqp), with a point or more"
+            f"{name} has cells {cells.shape}, X {X.shape} and W {W.shape}; they must be (m,), ({dim}, nqp) "
+            f"or ({dim}, m, nqp), and (nqp,) or (m, nqp), with a point or more"
         )
     if X.size and not -_ROUNDING <= X.min() <= X.max() <= 1.0 + _ROUNDING:
-        raise ParameterError(f"{name} has points from {X.min():g} to {X.max():g}; they must be in [0, 1]³")
+        raise ParameterError(f"{name} has points from {X.min():g} to {X.max():g}; they must be in [0, 1]")
     return CellGroup(cells, X, W)
 
 
 def groups_by_points(points_per_axis: np.ndarray) -> list[CellGroup]:
-    """One group for each tensor rule that occurs in ``points_per_axis`` (n_elements, 3)."""
-    codes = points_per_axis @ np.array([10_000, 100, 1])
+    """One group for each tensor rule that occurs in ``points_per_axis`` (n_elements, dim)."""
+    base = 100 ** np.arange(points_per_axis.shape[1])[::-1]
+    codes = points_per_axis @ base
     order = np.argsort(codes, kind="stable")
     values, starts = np.unique(codes[order], return_index=True)
     return [
-        CellGroup(cells, *tensor_gauss(int(code) // 10_000, int(code) // 100 % 100, int(code) % 100))
+        CellGroup(cells, *tensor_gauss(*(int(code) // base % 100).tolist()))
         for code, cells in zip(values, np.split(order, starts[1:]), strict=True)
     ]
 

@@ -6,7 +6,6 @@ import pytest
 import skfem
 from support.mesh_texts import volume
 
-from femnn.exceptions import MeshError
 from femnn.geometry.families import distorted_cube
 from femnn.geometry.mesh import hexahedra
 from femnn.mesh_files import read_mesh
@@ -221,9 +220,3 @@ def test_published_meshes(published_meshes):
         np.testing.assert_array_equal(hexahedra(read), hexahedra(host))
         # points of no element are left out
         assert read.nvertices == len(np.unique(host.t))
-
-
-def test_published_quadratic_inputs_are_refused_for_that(published_meshes):
-    for path in sorted((published_meshes / "quadratic").glob("*.inp")):
-        with pytest.raises(MeshError, match=r"curved edges \(\d+ hexahedron20\).*first-order"):
-            read_mesh(path)

@@ -127,8 +127,8 @@ def test_quadratic_hexahedra(tmp_path, nodes):
 
 
 def test_surface_mesh(tmp_path):
-    path = write(tmp_path / "a.vtu", cube_points(), [("quad", [[0, 1, 4, 2]])])
-    with pytest.raises(MeshError, match="no volume cells"):
+    path = write(tmp_path / "a.vtu", cube_points(), [("quad", [[0, 1, 4, 2], [0, 1, 5, 3]])])
+    with pytest.raises(MeshError, match="shell in space"):
         read_mesh(path)
 
 

@@ -42,9 +42,11 @@ _SEED = 20_160
 
 _SIGNS = np.array(SIGNS)
 
-#: ``choose(hexahedra, tolerance)`` gives points (n, 3) and elements in range (n,); ``keeps(hexahedra, points)`` (n,).
+#: ``choose(cells, tolerance)`` gives points (n, dim) and cells in range (n,); ``keeps(cells, points)`` (n,);
+#: ``shapes(cells)`` quantities (k, n) by which samples are compared.
 Choose = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 Keeps = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Shapes = Callable[[np.ndarray], np.ndarray]
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
@@ -185,7 +187,9 @@ class CalibrationOnMesh:
     def __repr__(self) -> str:
         return f"CalibrationOnMesh({self.tolerance:g}, {self.share:g}, {self.sample})"
 
-    def of(self, hexahedra: np.ndarray, classes: np.ndarray, choose: Choose, keeps: Keeps) -> MeshCalibration:
+    def of(
+        self, hexahedra: np.ndarray, classes: np.ndarray, choose: Choose, keeps: Keeps, shapes: Shapes
+    ) -> MeshCalibration:
         """The calibration for these elements, measured or remembered.
 
         A mesh that was seen before gets what it got; a class of cells that is alike one of an earlier mesh, so many
@@ -196,7 +200,7 @@ class CalibrationOnMesh:
         if key not in self._seen:
             parts, mended = {}, [np.empty(0, dtype=np.int64)]
             for number, (sample, cells) in drawn.items():
-                parts[number], missed = self._calibrated(number, hexahedra[sample], cells, choose, keeps)
+                parts[number], missed = self._calibrated(number, hexahedra[sample], cells, choose, keeps, shapes)
                 mended.append(sample[missed])
             changed = bool(self._seen) and not all(part.reused for part in parts.values())
             self._seen[key] = MeshCalibration(parts, np.sort(np.concatenate(mended)), changed)
@@ -213,13 +217,13 @@ class CalibrationOnMesh:
         random = np.random.default_rng([_SEED, len(members)])
         return np.sort(members[random.choice(len(members), self.sample, replace=False)]), len(members)
 
-    def _calibrated(self, number, sample, cells, choose, keeps):
+    def _calibrated(self, number, sample, cells, choose, keeps, shapes):
         """The calibration of one class, and numbers of the cells of its sample that miss."""
-        shapes = None
+        quantities = None
         if len(sample) < cells:
-            shapes = _shapes(sample)
+            quantities = np.sort(shapes(sample), axis=1)
             for known, part in self._known.get(number, ()):
-                if _distance(shapes, known) < _ALIKE:
+                if _distance(quantities, known) < _ALIKE:
                     return (
                         ClassCalibration(part.name, cells, part.measured, 0, part.shift, part.share, reused=True),
                         np.empty(0, dtype=np.int64),
@@ -229,8 +233,8 @@ class CalibrationOnMesh:
             allowed, share = 0, share_vouched(cells, len(sample))
         shift, missed = self._least_shift(sample, allowed, choose, keeps)
         part = ClassCalibration(CLASSES[number], cells, len(sample), len(missed), shift, share)
-        if shapes is not None:
-            self._known.setdefault(number, []).insert(0, (shapes, part))
+        if quantities is not None:
+            self._known.setdefault(number, []).insert(0, (quantities, part))
         return part, missed
 
     def _least_shift(self, sample, allowed, choose, keeps):
@@ -262,11 +266,11 @@ def _fingerprint(hexahedra, drawn):
     return digest.digest()
 
 
-def _shapes(sample):
-    """Sorted quantities (k, n) of cells by which classes are compared."""
-    features, estimates = describe_directions(sample)
+def shapes_of_hexahedra(hexahedra: np.ndarray) -> np.ndarray:
+    """Quantities (k, n) of elements (n, 8, 3) by which samples are compared."""
+    features, estimates = describe_directions(hexahedra)
     twists = features[:, :, FIRST_TWIST:]
-    values = np.stack(
+    return np.stack(
         [
             features[:, :, 0].max(axis=1),
             features[:, :, 2].min(axis=1),
@@ -276,7 +280,6 @@ def _shapes(sample):
             *(estimates[:, :, n].min(axis=1) for n in (0, 2)),
         ]
     )
-    return np.sort(values, axis=1)
 
 
 def _distance(first, second):

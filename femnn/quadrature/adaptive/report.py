@@ -42,7 +42,7 @@ class Report:
     unmet: tuple[int, ...] = ()
     missed: float | None = None
     worst: float | None = None
-    counts: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    counts: dict[tuple[int, ...], int] = field(default_factory=dict)
     on_mesh: MeshCalibration | None = None
 
     def __str__(self) -> str:
@@ -63,13 +63,13 @@ class Report:
             lines.append(f"  no candidate keeps the tolerance in {len(self.unmet)} elements, first {self.unmet[0]}")
         shown = list(self.counts.items())[:5]
         if shown:
-            often = ", ".join(f"{x}×{y}×{z} ({count:,})" for (x, y, z), count in shown)
+            often = ", ".join(f"{'×'.join(map(str, rule))} ({count:,})" for rule, count in shown)
             lines.append(f"  most frequent: {often}")
         return "\n".join(lines)
 
 
-def count_rules(points: np.ndarray) -> dict[tuple[int, int, int], int]:
-    """Elements by their points along the axes, from (n, 3), most frequent first."""
+def count_rules(points: np.ndarray) -> dict[tuple[int, ...], int]:
+    """Elements by their points along the axes, from (n, dim), most frequent first."""
     values, counts = np.unique(points, axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    return {(int(values[i, 0]), int(values[i, 1]), int(values[i, 2])): int(counts[i]) for i in order}
+    return {tuple(values[i].tolist()): int(counts[i]) for i in order}

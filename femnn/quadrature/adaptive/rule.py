@@ -9,15 +9,15 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import checked, one_of
 from femnn.exceptions import ParameterError, warn
-from femnn.geometry.validity import healthy_array, healthy_vertices
+from femnn.geometry.cells import HEXAHEDRON, KINDS, CellKind, kind_of_array
+from femnn.geometry.validity import healthy_cells
 from femnn.integration.gauss import tensor_gauss
-from femnn.quadrature.adaptive.by_integration import MOST_GIVEN, points_by_integration
+from femnn.quadrature.adaptive.by_integration import MOST_GIVEN
+from femnn.quadrature.adaptive.choosers import CellChooser, Chooser, HexahedronChooser, Request
 from femnn.quadrature.adaptive.directional_errors import MOST
-from femnn.quadrature.adaptive.on_mesh import CLASSES, SAMPLE, CalibrationOnMesh, MeshCalibration, shape_classes
+from femnn.quadrature.adaptive.on_mesh import CLASSES, SAMPLE, CalibrationOnMesh, MeshCalibration
 from femnn.quadrature.adaptive.predictors import load_point_predictor
 from femnn.quadrature.adaptive.report import Report, count_rules
-from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
-from femnn.quadrature.adaptive.tolerance_test import keeps_tolerance
 from femnn.quadrature.rule import CellGroup, Rule, describe, groups_by_points
 
 
@@ -87,8 +87,10 @@ class AdaptiveGauss(Rule):
     is made anew gives the same points for the same mesh, whatever the number of threads. Ranks measure each its own
     part, and pieces of a mesh each themselves: the promise then holds for every part. The rotation of a mesh may change
     which of the measured cells miss, because the Error of Oishi and Yagawa depends on it; the prediction does not.
-    Elements of higher degree get as many more points per axis as their degree is above 1, which keeps
-    the rate of decay that det J sets.
+    Quadrilaterals, cells with curved edges, and shape functions of a higher degree have an estimate of their own, from
+    the Legendre series of det J J⁻¹J⁻ᵀ, in the place of the network (docs/theory/quadrature.md); it knows
+    ``measure="entries"`` alone. With ``measure="energy"``, hexahedra of a higher degree get as many more points per
+    axis as their degree is above 1.
 
     Examples
     --------
@@ -98,6 +100,8 @@ class AdaptiveGauss(Rule):
     >>> bool((femnn.integration_error(elements, rule) < 1e-3).mean() > 0.98)
     True
     """
+
+    cell_kinds = KINDS
 
     @checked(tol="(0, inf)", poisson="(-1, 0.5)", sample="[1, inf)", weights="unchecked")
     def __init__(
@@ -123,13 +127,13 @@ class AdaptiveGauss(Rule):
         self.measure, self.form, self.poisson = measure, form, poisson
         self.calibrate, self.sample = calibrate, sample
         self.on_unmet, self.verify = on_unmet, verify
-        self._name = measure if form == "elasticity" else f"laplace-{measure}"
-        self._predictor = load_point_predictor(weights, self._name)
+        self._request = Request(tol, confidence, anisotropic, measure, form, poisson)
+        self._predictor = load_point_predictor(weights, self._request.name)
         self._predictor.check(self.tol, confidence, anisotropic, self.poisson)
-        self._degree = 1
-        # a rule that measures every element needs no calibration on some
-        on_mesh = calibrate == "mesh" and confidence is not None and not verify
-        self._on_mesh = CalibrationOnMesh(tol, 1.0 - max(confidence or 0.5, 0.5), sample) if on_mesh else None
+        # of the shape functions along each axis; None for those that map the cells
+        self._degree: int | None = None
+        # by kind of cell and degree of the shape functions
+        self._choosers: dict[tuple[CellKind, int], tuple[Chooser, CalibrationOnMesh | None]] = {}
 
     @property
     def card(self) -> dict[str, Any]:
@@ -137,11 +141,8 @@ class AdaptiveGauss(Rule):
         return self._predictor.card
 
     def points_per_axis(self, hexahedra: ArrayLike) -> np.ndarray:
-        """Points along the three axes, shape (n_elements, 3), for trilinear shape functions.
-
-        All elements must be healthy.
-        """
-        return self.choose(healthy_array(hexahedra))[0]
+        """Points along the axes, shape (n_elements, dim); all elements must be healthy."""
+        return self.choose(healthy_cells(hexahedra))[0]
 
     def report(self, mesh: Any) -> Report:
         """The promise of the rule on a mesh, and with ``verify=True`` measured figures.
@@ -149,19 +150,19 @@ class AdaptiveGauss(Rule):
         Parameters
         ----------
         mesh
-            A ``skfem.MeshHex`` or vertex coordinates (n, 8, 3), all elements healthy.
+            A mesh of quadrilaterals or hexahedra, or coordinates (n, nodes, dim) of them, all healthy.
 
         Returns
         -------
         Report
         """
-        x = healthy_vertices(mesh)
+        x = healthy_cells(mesh)
         decision = self._decide(x)
         points, errors = decision.points, decision.errors
         return Report(
             rule=repr(self),
             elements=len(x),
-            n_points=int((points + self._degree - 1).prod(axis=1).sum()),
+            n_points=int(points.prod(axis=1).sum()),
             promised=self._promised(decision.on_mesh),
             out_of_range=float((~decision.in_range).mean()),
             unmet=tuple(int(e) for e in decision.unmet),
@@ -178,13 +179,33 @@ class AdaptiveGauss(Rule):
 
     @checked(degree="[1, 100]")
     def for_degree(self, degree: int) -> "AdaptiveGauss":
+        # what was measured is shared: it is kept by degree
         raised = copy.copy(self)
-        raised._degree = max(1, degree)
+        raised._degree = degree
         return raised
 
-    @checked(hexahedra="n 8 3")
+    def _degree_for(self, kind):
+        return kind.degree if self._degree is None else self._degree
+
+    def _chooser(self, kind):
+        degree = self._degree_for(kind)
+        key = kind, degree
+        if key not in self._choosers:
+            chooser: Chooser
+            if kind is HEXAHEDRON and (degree == 1 or self.measure == "energy"):
+                chooser = HexahedronChooser(self._request, self._predictor)
+            else:
+                chooser = CellChooser(self._request, degree)
+            # a rule that measures every element needs no calibration on some
+            on_mesh = None
+            if self.calibrate == "mesh" and self.confidence is not None and not self.verify:
+                on_mesh = CalibrationOnMesh(self.tol, 1.0 - max(self.confidence, 0.5), self.sample)
+            self._choosers[key] = chooser, on_mesh
+        return self._choosers[key]
+
+    @checked(hexahedra="any")
     def choose(self, hexahedra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Points along the three axes, (n_elements, 3), and elements in the range of training, (n_elements,) bool.
+        """Points along the axes, (n_elements, dim), and elements in the range of training, (n_elements,) bool.
 
         The points of the others are found by integration. The elements must be known to be healthy: they are not
         checked again.
@@ -204,41 +225,36 @@ class AdaptiveGauss(Rule):
                 raise ParameterError(f"{text}; improve them, relax tol, or pass on_unmet='warn': {_listed(unmet)}")
             warn(f"{text} and get these; improve them or relax tol")
 
-    def _decide(self, hexahedra: np.ndarray) -> "_Decision":
-        if self._on_mesh is not None:
-            points, in_range, unsure, on_mesh = self._calibrated(hexahedra)
+    def _decide(self, x: np.ndarray) -> "_Decision":
+        kind = kind_of_array(x)
+        chooser, calibration = self._chooser(kind)
+        if calibration is not None:
+            points, in_range, unsure, on_mesh = self._calibrated(x, chooser, calibration)
         else:
-            points, in_range = self._predicted(hexahedra, self.tol)
+            points, in_range = chooser.predicted(x, self.tol)
             unsure, on_mesh = ~in_range, None
         errors = None
         if self.verify:
-            errors = np.zeros(len(hexahedra))
-            chosen = hexahedra[in_range], points[in_range]
-            errors[in_range] = tensor_rule_errors(*chosen, self.poisson, self._name)
+            errors = np.zeros(len(x))
+            errors[in_range] = chooser.errors(x[in_range], points[in_range])
             unsure = unsure | (errors >= self.tol)
         elements = np.flatnonzero(unsure)
         unmet = elements
         if len(elements):
-            points[elements], met = points_by_integration(
-                hexahedra[elements], self.tol, self.poisson, self._name, self.anisotropic
-            )
+            points[elements], met = chooser.settled(x[elements], points[elements])
             unmet = elements[~met]
+        if kind is HEXAHEDRON and self.measure == "energy":
+            # the network knows trilinear shape functions; a higher degree keeps the rate of decay that det J sets
+            points = points + self._degree_for(kind) - 1
         return _Decision(points, in_range, unmet, errors, on_mesh)
 
-    def _predicted(self, hexahedra, tol):
-        return self._predictor.choose(hexahedra, tol, self.confidence, self.anisotropic, self.poisson)
-
-    def _calibrated(self, hexahedra):
+    def _calibrated(self, x, chooser, calibration):
         """Points and elements in range, those whose points are to be integrated for, and the calibration."""
-
-        def keeps(some, points):
-            return keeps_tolerance(some, points, self.tol, self.poisson, self._name)
-
-        classes = shape_classes(hexahedra)
-        on_mesh = self._on_mesh.of(hexahedra, classes, self._predicted, keeps)
-        weak = [part for part in on_mesh.parts.values() if part.share > self._on_mesh.share]
+        classes = chooser.classes(x)
+        on_mesh = calibration.of(x, classes, chooser.predicted, chooser.keeps, chooser.shapes)
+        weak = [part for part in on_mesh.parts.values() if part.share > calibration.share]
         if weak:
-            needed = max(self._on_mesh.needed(part.cells) for part in weak)
+            needed = max(calibration.needed(part.cells) for part in weak)
             warn(
                 f"confidence is {self.confidence}, but {self.sample:,} measured cells of a class of shapes vouch for "
                 f"{1.0 - max(part.share for part in weak):.2%} alone; pass sample={needed} or a confidence "
@@ -251,20 +267,21 @@ class AdaptiveGauss(Rule):
         else:
             shift_of = np.array([shifts.get(number, 0.0) for number in range(len(CLASSES))])[classes]
             members = {shift: np.flatnonzero(shift_of == shift) for shift in sorted(set(shifts.values()))}
-        points = np.full((len(hexahedra), 3), MOST, dtype=np.int64)
-        in_range, unsure = np.ones(len(hexahedra), dtype=bool), np.ones(len(hexahedra), dtype=bool)
+        points = np.full((len(x), x.shape[2]), MOST, dtype=np.int64)
+        in_range, unsure = np.ones(len(x), dtype=bool), np.ones(len(x), dtype=bool)
         for shift, cells in members.items():
             if np.isfinite(shift):
-                points[cells], in_range[cells] = self._predicted(hexahedra[cells], self.tol * 2.0**-shift)
+                points[cells], in_range[cells] = chooser.predicted(x[cells], self.tol * 2.0**-shift)
                 unsure[cells] = ~in_range[cells]
         unsure[on_mesh.mended] = True
         return points, in_range, unsure, on_mesh
 
     def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
-        return groups_by_points(self.choose(hexahedra)[0] + self._degree - 1)
+        return groups_by_points(self.choose(hexahedra)[0])
 
     def _group_of_folded(self, hexahedra: np.ndarray) -> CellGroup:
-        return CellGroup(np.arange(len(hexahedra)), *tensor_gauss(*(3 * [1 + self._degree])))
+        kind = kind_of_array(hexahedra)
+        return CellGroup(np.arange(len(hexahedra)), *tensor_gauss(*(kind.dim * [1 + self._degree_for(kind)])))
 
     def __repr__(self) -> str:
         text = f"AdaptiveGauss(tol={self.tol:g}, confidence={self.confidence}"
@@ -284,7 +301,7 @@ class AdaptiveGauss(Rule):
         text = describe(self, self.card)
         if self.confidence is None:
             return f"{text}\n  no confidence: {self._predictor.unsure}, and nothing bounds how many elements miss"
-        if self._on_mesh is None:
+        if self.calibrate == "families" or self.verify:
             promise = (
                 f"at most {1.0 - self.confidence:.2%} of elements alike those of the calibration miss the tolerance"
             )

@@ -1,0 +1,135 @@
+"""The two ways in which AdaptiveGauss chooses, measures and settles the points of cells.
+
+Straight hexahedra with trilinear shape functions have networks and kernels of their own; all other cells, and other
+shape functions, have the Legendre series of their metric. Both answer the same questions.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from femnn.exceptions import ParameterError
+from femnn.quadrature.adaptive.by_integration import points_by_integration
+from femnn.quadrature.adaptive.cell_measure import CellMeasure
+from femnn.quadrature.adaptive.legendre_series import series_of
+from femnn.quadrature.adaptive.on_mesh import shape_classes, shapes_of_hexahedra
+from femnn.quadrature.adaptive.predictors import ClassPredictor, DirectionalPredictor
+from femnn.quadrature.adaptive.series_predictor import least_determinant_share, load_series_predictor
+from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
+from femnn.quadrature.adaptive.tolerance_test import keeps_tolerance
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Request:
+    """What a rule is asked for: the parameters of :class:`femnn.AdaptiveGauss`."""
+
+    tol: float
+    confidence: float | None
+    anisotropic: bool
+    measure: str
+    form: str
+    poisson: float
+
+    @property
+    def name(self) -> str:
+        """The measure and the form as one word."""
+        return self.measure if self.form == "elasticity" else f"laplace-{self.measure}"
+
+
+class Chooser(ABC):
+    """Chooses and measures tensor rules on healthy cells (n, nodes, dim); rules are points along the axes (n, dim)."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    @abstractmethod
+    def predicted(self, x: np.ndarray, tol: float) -> tuple[np.ndarray, np.ndarray]:
+        """Rules for a tolerance, and cells for which the prediction can be trusted at all, (n,) bool."""
+
+    @abstractmethod
+    def keeps(self, x: np.ndarray, rules: np.ndarray) -> np.ndarray:
+        """True where a rule keeps the tolerance, (n,)."""
+
+    @abstractmethod
+    def errors(self, x: np.ndarray, rules: np.ndarray) -> np.ndarray:
+        """The measure of each rule, (n,)."""
+
+    @abstractmethod
+    def settled(self, x: np.ndarray, rules: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rules that keep the tolerance, found by integration, and whether one was found, (n,).
+
+        ``rules`` are where to begin, which may be ignored.
+        """
+
+    @abstractmethod
+    def classes(self, x: np.ndarray) -> np.ndarray:
+        """The class of shapes of each cell, (n,) int, as :data:`femnn.quadrature.adaptive.on_mesh.CLASSES` has them."""
+
+    @abstractmethod
+    def shapes(self, x: np.ndarray) -> np.ndarray:
+        """Quantities (k, n) by which samples of cells are compared."""
+
+
+class HexahedronChooser(Chooser):
+    """Straight hexahedra with trilinear shape functions."""
+
+    def __init__(self, request: Request, predictor: DirectionalPredictor | ClassPredictor) -> None:
+        super().__init__(request)
+        self._predictor = predictor
+
+    def predicted(self, x, tol):
+        ask = self.request
+        return self._predictor.choose(x, tol, ask.confidence, ask.anisotropic, ask.poisson)
+
+    def keeps(self, x, rules):
+        return keeps_tolerance(x, rules, self.request.tol, self.request.poisson, self.request.name)
+
+    def errors(self, x, rules):
+        return tensor_rule_errors(x, rules, self.request.poisson, self.request.name)
+
+    def settled(self, x, rules):
+        ask = self.request
+        return points_by_integration(x, ask.tol, ask.poisson, ask.name, ask.anisotropic)
+
+    def classes(self, x):
+        return shape_classes(x)
+
+    def shapes(self, x):
+        return shapes_of_hexahedra(x)
+
+
+class CellChooser(Chooser):
+    """Cells of any kind with shape functions of any degree."""
+
+    def __init__(self, request: Request, degree: int) -> None:
+        super().__init__(request)
+        if request.measure != "entries":
+            raise ParameterError(
+                f"measure={request.measure!r} is known for straight hexahedra with trilinear shape functions alone; "
+                "pass measure='entries' for other cells and elements"
+            )
+        self._degree, self._predictor = degree, load_series_predictor()
+        self._measure = CellMeasure(degree, request.poisson, request.form)
+
+    def predicted(self, x, tol):
+        ask = self.request
+        return self._predictor.choose(x, self._degree, tol, ask.confidence, ask.anisotropic, ask.form)
+
+    def keeps(self, x, rules):
+        return self._measure.keeps(x, rules, self.request.tol)
+
+    def errors(self, x, rules):
+        return self._measure.errors(x, rules)
+
+    def settled(self, x, rules):
+        # an estimate that is of no use may ask for all points there are
+        fewest = np.full_like(rules, self._degree + 1)
+        return self._measure.points_that_keep(x, fewest, self.request.tol)
+
+    def classes(self, x):
+        return np.zeros(len(x), dtype=np.int64)
+
+    def shapes(self, x):
+        tails = np.log10(series_of(x).tails[:, :, [2, 4, 8]] + 1e-16)
+        return np.stack([least_determinant_share(x), *tails.max(axis=1).T, *tails.min(axis=1).T])
