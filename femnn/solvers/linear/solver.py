@@ -270,15 +270,15 @@ class LinearSolver:
 
     def _with_multigrid(self, matrix, b, rtol, most):
         iteration = Iteration(np.zeros(len(b)), [1.0], False, "the coarsest level of the multigrid")
-        start, residuals, tries, digits = None, [1.0], [], -np.log10(rtol)
+        start, residuals, tries, left, digits = None, [1.0], [], most, -np.log10(rtol)
         for kept in self._multigrids(matrix.blocks):
-            left = most + 1 - len(residuals)
             limit, patience = left, _PATIENCE if kept.name == "quick" else np.inf
-            if not kept.is_own:
+            if not kept.is_own:  # what was made for another matrix costs no iterations of those that are allowed
                 limit = min(left, int(_WORSE * kept.per_digit * digits) + _MORE)
             iteration = conjugate_gradients(matrix, b, kept.cycle, rtol, limit, start, patience)
             start, done = iteration.x, len(iteration.residuals) - 1
             residuals += iteration.residuals[1:]
+            left -= done if kept.is_own else 0
             tries.append((kept.description, done))
             if iteration.converged:
                 if kept.is_own:
@@ -286,7 +286,7 @@ class LinearSolver:
                 self._multigrid = kept
                 break
             # K itself is to blame, or there is nothing left to try with
-            if iteration.failure == "K" or len(residuals) > most:
+            if iteration.failure == "K" or left < 1:
                 break
         return iteration._replace(residuals=residuals), tries
 
