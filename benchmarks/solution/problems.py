@@ -17,7 +17,7 @@ LAME = YOUNG * POISSON / ((1 + POISSON) * (1 - 2 * POISSON))
 #: λ and μ of the neo-Hookean blocks (J. Bonet's W = μ/2 (tr C - 3) - μ ln J + λ/2 ln² J), and how far they are pulled.
 RUBBER, PULLED, STEPS = (2.0, 1.0), 0.3, 5
 
-#: Yield stress and hardening modulus (Pa) of the plastic bracket, and the weight that loads it, in multiples of its own.
+#: Yield stress and hardening modulus (Pa) of the plastic bracket, and its load in multiples of its own weight.
 YIELD, HARDENING, OVERLOAD = 250e6, 2e9, 400.0
 
 

@@ -1,7 +1,7 @@
 """Programs that solve the problems, each as its own users would: from arrays to displacements at the vertices.
 
 A program yields ``(stage, None)`` when a stage begins, and ``("solution", u)`` with u (n_vertices, 3) at the end; the
-worker takes the time. Stages are ``"assembly"``, ``"set-up"`` and ``"iterations"``, as far as a program tells them apart.
+worker takes the time. Stages are ``"assembly"``, ``"set-up"`` and ``"iterations"``, as far as they can be told apart.
 """
 
 from importlib.util import find_spec
@@ -135,7 +135,7 @@ def _with_pyamg(stiffness, force, fixed, places, n_vertices):
     yield "solution", u.reshape(-1, 3)[:n_vertices]
 
 
-def ngsolve(problem, threads):
+def ngsolve(problem, threads):  # noqa: C901
     """BilinearForm in 3×3 blocks, conjugate gradients with the blocks of the diagonal; interior nodes condensed."""
     import ngsolve as ng
     from netgen.meshing import Mesh

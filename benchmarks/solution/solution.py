@@ -1,8 +1,8 @@
 """From mesh arrays to the solution, beside the programs that others would take: seconds of each stage, and memory.
 
 Every program solves to a relative residual of 1e-8 in a process of its own; programs take turns. Those that are not
-installed (``pip install femnn[bench]``) are left out with a word. Seconds are processor time with one thread, and by the
-clock with two.
+installed (``pip install femnn[bench]``) are left out with a word. Seconds are processor time with one thread, and by
+the clock with two.
 """
 
 import json

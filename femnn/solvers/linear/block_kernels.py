@@ -39,7 +39,7 @@ def multiply(first, last, starts, columns, data, rows, width, longest, x, y, add
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
-def relax(first, last, starts, columns, data, rows, longest, inverse, x, right, left, old, new, keep, gain):
+def relax(first, last, starts, columns, data, rows, longest, inverse, x, right, left, old, new, keep, gain):  # noqa: C901
     """left = right - A x, then new = keep · old + gain · D⁻¹ left, D being the diagonal blocks of A.
 
     ``longest`` 0 leaves out the product, ``gain`` 0 the second part.
@@ -75,7 +75,7 @@ def relax(first, last, starts, columns, data, rows, longest, inverse, x, right, 
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def invert_diagonal(first, last, starts, columns, data, rows, is_free, inverse, singular):
+def invert_diagonal(first, last, starts, columns, data, rows, is_free, inverse, singular):  # noqa: C901
     """Inverses of the diagonal blocks over what is free, 0 elsewhere; ``singular[i]`` where a block is not definite."""
     factor = np.empty((rows, rows))
     for i in range(first, last):
@@ -181,7 +181,7 @@ def strong_pattern(starts, columns, sizes, on_diagonal, threshold, strong_starts
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def orthonormal(starts, members, modes, rows, basis, coarse, is_alive):
+def orthonormal(starts, members, modes, rows, basis, coarse, is_alive):  # noqa: C901
     """Modes restricted to each aggregate and made orthonormal there: ``modes = basis · coarse``.
 
     What depends on the modes before it becomes 0 and is not alive.
@@ -294,7 +294,7 @@ def transposed(first, last, starts, rows_of, places, of_starts, data, rows, widt
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
-def smooth(
+def smooth(  # noqa: C901
     first, last, starts, columns, data, rows, width, inverse, damping, aggregate, basis, out_starts, out_columns, out
 ):
     """P = T - damping · D⁻¹ A T, T being ``basis`` in the column of each node's aggregate."""
@@ -339,13 +339,13 @@ def smooth(
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
-def multiply_matrices(
+def multiply_matrices(  # noqa: C901
     first, last, starts, columns, data, rows, inner, right_starts, right_columns, right, width, most, n_columns,
     out_starts, out_columns, out,
 ):  # fmt: skip
-    """Product of a matrix in blocks of ``rows`` by ``inner`` and one of ``inner`` by ``width``, rows of ``most`` blocks.
+    """Product of a matrix in blocks of ``rows`` by ``inner`` and one of ``inner`` by ``width``.
 
-    The part of one block of the left is summed in a run as long as the row of the right, then added block by block.
+    Rows of the right have ``most`` blocks at most. The part of one block of the left is summed in a run as long as the row of the right, then added block by block.
     """
     slot, part = np.empty(n_columns, dtype=np.int64), np.empty(most * width)
     for i in range(first, last):

@@ -61,7 +61,8 @@ class BlockRows:
         return cls(starts, columns, blocks.tocsr().data, rows, width, matrix.shape[1] // width)
 
     def __repr__(self):
-        return f"BlockRows({self.n:,} × {self.n_columns:,} blocks of {self.rows} × {self.width}, {self.n_blocks:,} of them)"
+        shape = f"{self.n:,} × {self.n_columns:,} blocks of {self.rows} × {self.width}"
+        return f"BlockRows({shape}, {self.n_blocks:,} of them)"
 
     @property
     def n(self) -> int:

@@ -102,7 +102,7 @@ def conjugate_gradients(
 
 
 def _recurrence(matrix, b, precondition, rtol, scale, most, patience):
-    """The solution, norms of the residual after each iteration, what broke it down, and iterations that are too many."""
+    """The solution, the residual after each iteration, what broke it down, and how many iterations are too many."""
     x, left, direction, before = np.zeros(len(b)), b.copy(), 0.0, 1.0
     norms, lengths, turns, look = [], [], [], _FIRST_LOOK
     while len(norms) < most:

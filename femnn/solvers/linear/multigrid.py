@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.sparse import sparray
+from scipy.sparse import bsr_array, csr_array, sparray
 from scipy.sparse.linalg import splu
 
 from femnn.solvers.linear.block_kernels import aggregates_around, block_sizes, orthonormal, smooth, strong_pattern
@@ -74,7 +74,9 @@ class Multigrid:
     rows: np.ndarray | None = None
 
     @classmethod
-    def quick(cls, matrix: BlockRows, modes: np.ndarray, is_free: np.ndarray) -> "Multigrid":
+    def quick(
+        cls, matrix: BlockRows, modes: np.ndarray, is_free: np.ndarray, interpolation: csr_array | None = None
+    ) -> "Multigrid":
         """Aggregates of nodes whose blocks are large, one step of smoothing.
 
         Parameters
@@ -84,6 +86,9 @@ class Multigrid:
         modes : (n · components, k)
             Near null space.
         is_free : (n, components) bool
+        interpolation : (n, m) csr_array
+            From the vertices, the first m nodes, to all nodes of quadratic elements: linear functions are then the first
+            coarse level.
 
         Raises
         ------
@@ -92,13 +97,18 @@ class Multigrid:
         """
         levels, finest, threshold = [], is_free, _STRONG
         modes = modes * is_free.reshape(-1, 1)
+        if interpolation is not None:
+            level = Level(Smoother.of(matrix, is_free, _DEGREE), _component_by_component(interpolation, is_free))
+            levels.append(level)
+            matrix = _coarse(matrix, level.prolongation)
+            is_free, modes = is_free[: matrix.n], modes[: matrix.n * matrix.rows]
         while matrix.n > COARSEST and len(levels) < _MOST_LEVELS:
             smoother = Smoother.of(matrix, is_free, _DEGREE)
             prolongation, modes, alive = _prolongation(smoother, modes, is_free, threshold)
             if not 0 < prolongation.n_columns < 0.8 * matrix.n:
                 break
             levels.append(Level(smoother, prolongation))
-            matrix = prolongation.transposed.times_matrix(matrix.times_matrix(prolongation))
+            matrix = _coarse(matrix, prolongation)
             is_free, threshold = alive, 0.5 * threshold
         return cls(tuple(levels), _coarsest(matrix, is_free), finest)
 
@@ -199,6 +209,22 @@ def _prolongation(smoother, modes, is_free, threshold):
         _DAMPING / smoother.bound, aggregate, basis, starts, columns, data,
     )  # fmt: skip
     return BlockRows(starts, columns, data, matrix.rows, width, count), coarse, alive
+
+
+def _coarse(matrix, prolongation):
+    """Galerkin's matrix."""
+    return prolongation.transposed.times_matrix(matrix.times_matrix(prolongation))
+
+
+def _component_by_component(interpolation, is_free):
+    """An interpolation of each component of vectors by itself, 0 where a row is held on either level."""
+    size, n = is_free.shape[1], interpolation.shape[1]
+    rows = np.repeat(np.arange(len(is_free)), np.diff(interpolation.indptr))
+    columns = interpolation.indices
+    blocks = interpolation.data[:, None] * is_free[rows] * is_free[columns]
+    blocks = blocks[:, :, None] * np.eye(size)
+    shape = (size * len(is_free), size * n)
+    return BlockRows.of_blocks(bsr_array((blocks, columns, interpolation.indptr), shape=shape), size, size)
 
 
 def _aggregates(matrix, is_free, threshold):

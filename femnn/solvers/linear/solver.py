@@ -15,7 +15,7 @@ from femnn.solvers.linear.conjugate_gradients import Iteration, conjugate_gradie
 from femnn.solvers.linear.degrees_of_freedom import prescribe
 from femnn.solvers.linear.factorisation import Factorisation, memory_of_factors
 from femnn.solvers.linear.multigrid import Multigrid
-from femnn.solvers.linear.near_null_space import near_null_space
+from femnn.solvers.linear.near_null_space import linear_interpolation, near_null_space
 from femnn.solvers.linear.singularity import check_held
 from femnn.solvers.linear.system import LinearSystem, Operator, rows_of
 from femnn.system.memory import require_memory
@@ -125,6 +125,7 @@ class LinearSolver:
         _, self._is_fixed = prescribe(n, fixed, 0.0)
         self._operator = Operator.of(K, self._is_fixed)
         self._modes, self._components = near_null_space(points, n)
+        self._interpolation = linear_interpolation(points, n)
         self._blocks: BlockRows | None = None
         self._multigrid: _Kept | None = None
         self._factors: Factorisation | None = None
@@ -313,7 +314,8 @@ class LinearSolver:
     def _made(self, name, blocks):
         operator = self._operator
         if name == "quick":
-            return Multigrid.quick(blocks, self._modes, operator.is_free.reshape(blocks.n, blocks.rows))
+            is_free = operator.is_free.reshape(blocks.n, blocks.rows)
+            return Multigrid.quick(blocks, self._modes, is_free, self._interpolation)
         matrix, dofs, is_free = operator.blocks(self._components)
         return Multigrid.thorough(matrix, self._components, dofs, self._modes[dofs] * is_free[:, None])
 

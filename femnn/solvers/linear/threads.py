@@ -1,5 +1,6 @@
 """Rows of a matrix shared out to threads; what each row becomes does not depend on how."""
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -35,10 +36,7 @@ def over_rows(kernel: Callable, starts: np.ndarray, *arguments: Any) -> None:
     bounds = np.searchsorted(starts, np.linspace(0, total, threads + 1)[1:-1])
     bounds = [0, *bounds.tolist(), n]
     pool = _threads()
-    others = [
-        pool.submit(kernel, first, last, starts, *arguments)
-        for first, last in zip(bounds[1:-1], bounds[2:], strict=True)
-    ]
+    others = [pool.submit(kernel, first, last, starts, *arguments) for first, last in itertools.pairwise(bounds)]
     try:
         kernel(bounds[0], bounds[1], starts, *arguments)
     finally:

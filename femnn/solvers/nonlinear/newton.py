@@ -71,8 +71,8 @@ def newton(
     min_step
         Smallest step in t.
     solver
-        Solves the linear systems. :func:`femnn.solve`, or a ``functools.partial`` of it with some of its keywords, stands
-        for one :class:`femnn.LinearSolver` that goes from tangent to tangent and keeps its multigrid; without ``rtol``
+        Solves the linear systems. :func:`femnn.solve`, or a ``functools.partial`` of it with some keywords, stands for
+        one :class:`femnn.LinearSolver` that goes from tangent to tangent and keeps its multigrid; without ``rtol``
         it solves each system no better than it helps (S. C. Eisenstat, H. F. Walker, SIAM J. Sci. Comput. 17 (1996)
         16-32). It takes the places of the degrees of freedom from ``problem.points``, as :class:`femnn.Solid` has them;
         for other problems of elasticity beyond 5,000 degrees of freedom pass

@@ -1,4 +1,4 @@
-"""Tangents that follow each other: solved by one linear solver, which keeps what it can, and no better than it helps."""
+"""Tangents that follow each other: solved by one solver, which keeps what it can, and no better than it helps."""
 
 from functools import partial
 from typing import Any

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array, diags_array
 import femnn
 from femnn.geometry import distorted_cube
 from femnn.solvers.linear import multigrid, solver
+from femnn.solvers.linear.near_null_space import linear_interpolation
 
 VECTOR = skfem.ElementVector(skfem.ElementHex1())
 METHODS = ["splu", "pyamg", "cg"]
@@ -116,7 +117,7 @@ def test_the_cycle_is_symmetric_and_positive_definite(stretch, poisson):
     assert cycle.levels
     free = np.flatnonzero(is_free)
     harder = csr_array((30.0 * stiffness.data, stiffness.indices, stiffness.indptr), shape=stiffness.shape)
-    for matrix, other in ((stiffness, cycle), (harder, cycle.renewed(multigrid.BlockRows.of(harder, 3)))):
+    for other in (cycle, cycle.renewed(multigrid.BlockRows.of(harder, 3))):
         applied = np.stack([other(column) for column in np.eye(stiffness.shape[0])], axis=1)
         assert not applied[~is_free.ravel()].any()
         applied = applied[free][:, free]
@@ -205,7 +206,9 @@ def test_a_multigrid_that_stopped_working_is_made_anew_once(cube):
     other = csr_array(diags_array(soft) @ stiffness @ diags_array(soft))
     other = csr_array((other.data, stiffness.indices, stiffness.indptr), shape=stiffness.shape)
     keeping.update(other)
-    with pytest.raises(femnn.ConvergenceError, match=r"iterations with a quick multigrid of an earlier matrix") as caught:
+    with pytest.raises(
+        femnn.ConvergenceError, match=r"iterations with a quick multigrid of an earlier matrix"
+    ) as caught:
         keeping.solve(loads[0], rtol=1e-14)
     assert "5 iterations with a quick multigrid, the target" in str(caught.value)
 
@@ -261,6 +264,30 @@ def test_an_interrupt_leaves_the_solver_as_it_was(cube, monkeypatch):
 
 
 def test_it_prints_itself(cube):
-    mesh, held, stiffness, loads = cube
+    mesh, held, stiffness, _loads = cube
     keeping = femnn.LinearSolver(stiffness, held, points=mesh, method="pyamg")
     assert str(keeping) == "LinearSolver(1,944 of 2,187 degrees of freedom are free, method='pyamg')"
+
+
+# --- quadratic elements
+
+
+def test_linear_functions_are_the_first_coarse_level_of_quadratic_elements():
+    mesh = distorted_cube(4, 0.2, seed=2)
+    element = skfem.ElementHex2()
+    basis = skfem.CellBasis(mesh, skfem.ElementVector(element), intorder=1)
+    places = basis.doflocs[:, ::3]
+    interpolation = linear_interpolation(mesh, basis.N)
+    np.testing.assert_allclose(interpolation @ mesh.p.T, places.T, atol=1e-14)
+    assert linear_interpolation(mesh, 3 * mesh.nvertices) is None
+    assert linear_interpolation(basis, basis.N) is None
+    stiffness = femnn.assemble_elasticity(mesh, femnn.GaussLegendre(3), 1.0, 0.3, element=element)
+    held = basis.get_dofs("left").all()[1:]  # a node of which only some components are held
+    load = np.random.default_rng(0).normal(size=basis.N)
+    expected = femnn.solve(stiffness, load, held, method="splu").x
+    counts = []
+    for points in (mesh, basis):
+        found = femnn.solve(stiffness, load, held, points=points, method="pyamg", rtol=1e-10)
+        assert np.abs(found.x - expected).max() < 1e-8 * np.abs(expected).max()
+        counts.append(found.iterations)
+    assert counts[0] <= min(25, counts[1])
