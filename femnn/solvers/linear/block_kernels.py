@@ -345,7 +345,8 @@ def multiply_matrices(  # noqa: C901
 ):  # fmt: skip
     """Product of a matrix in blocks of ``rows`` by ``inner`` and one of ``inner`` by ``width``.
 
-    Rows of the right have ``most`` blocks at most. The part of one block of the left is summed in a run as long as the row of the right, then added block by block.
+    Rows of the right have ``most`` blocks at most. The part of one block of the left is summed in a run as long as the
+    row of the right, then added block by block.
     """
     slot, part = np.empty(n_columns, dtype=np.int64), np.empty(most * width)
     for i in range(first, last):

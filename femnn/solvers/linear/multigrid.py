@@ -87,8 +87,8 @@ class Multigrid:
             Near null space.
         is_free : (n, components) bool
         interpolation : (n, m) csr_array
-            From the vertices, the first m nodes, to all nodes of quadratic elements: linear functions are then the first
-            coarse level.
+            From the vertices, the first m nodes, to all nodes of quadratic elements: linear functions are then the
+            first coarse level.
 
         Raises
         ------

@@ -1,10 +1,10 @@
 """Rows of a matrix shared out to threads; what each row becomes does not depend on how."""
 
-import itertools
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numba
@@ -36,7 +36,7 @@ def over_rows(kernel: Callable, starts: np.ndarray, *arguments: Any) -> None:
     bounds = np.searchsorted(starts, np.linspace(0, total, threads + 1)[1:-1])
     bounds = [0, *bounds.tolist(), n]
     pool = _threads()
-    others = [pool.submit(kernel, first, last, starts, *arguments) for first, last in itertools.pairwise(bounds)]
+    others = [pool.submit(kernel, first, last, starts, *arguments) for first, last in pairwise(bounds[1:])]
     try:
         kernel(bounds[0], bounds[1], starts, *arguments)
     finally:
