@@ -82,7 +82,7 @@ class BlockRows:
     def times(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """A x (n · rows,), of x (m · width,); added to ``out`` if that is given."""
         add = out is not None
-        y = out if add else np.empty(self.n * self.rows)
+        y = np.empty(self.n * self.rows) if out is None else out
         over_rows(multiply, self.starts, self.columns, self.data, self.rows, self.width, self.longest, x, y, add)
         return y
 

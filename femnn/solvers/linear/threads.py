@@ -33,8 +33,8 @@ def over_rows(kernel: Callable, starts: np.ndarray, *arguments: Any) -> None:
     if threads < 2:
         kernel(0, n, starts, *arguments)
         return
-    bounds = np.searchsorted(starts, np.linspace(0, total, threads + 1)[1:-1])
-    bounds = [0, *bounds.tolist(), n]
+    inner = np.searchsorted(starts, np.linspace(0, total, threads + 1)[1:-1])
+    bounds = [0, *inner.tolist(), n]
     pool = _threads()
     others = [pool.submit(kernel, first, last, starts, *arguments) for first, last in pairwise(bounds[1:])]
     try:
