@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import sparray, spmatrix
+from scipy.sparse import csr_array, sparray, spmatrix
 
 from femnn.checks import integer, number, one_of
 from femnn.exceptions import ConvergenceError, ParameterError
@@ -158,10 +158,11 @@ class LinearSolver:
         return self
 
     def fits(self, K: sparray | spmatrix) -> bool:
-        """True if a matrix in CSR has the size and structure of that of this solver."""
+        """True if a matrix has the size and structure of that of this solver."""
         old = self._operator.matrix
-        if K.shape != old.shape or len(K.indices) != len(old.indices):
+        if rows_of(K) != old.shape[0] or K.nnz != old.nnz:
             return False
+        K = csr_array(K)
         pairs = ((K.indptr, old.indptr), (K.indices, old.indices))
         return all(np.shares_memory(new, kept) or np.array_equal(new, kept) for new, kept in pairs)
 
