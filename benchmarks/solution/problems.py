@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import skfem
+from scipy.spatial import cKDTree
 
 from femnn import read_mesh
 from femnn.exceptions import MeshError
@@ -75,8 +76,10 @@ def problem(name, meshes=None):
     none = np.zeros(0, dtype=int)
     if name in ("bracket", "plastic bracket"):
         mesh = read_mesh(data_folder("meshes") / "bracket.vtu")
-        mesh = mesh.refined() if name == "bracket" else mesh
-        held = np.unique(mesh.facets[:, mesh.boundaries["fixed"]])
+        facets = mesh.facets[:, mesh.boundaries["fixed"]]
+        held = np.unique(facets)
+        if name == "bracket":
+            mesh, held = mesh.refined(), _in_facets(mesh.p[:, facets], mesh.refined().p)
         return Problem("linear" if name == "bracket" else "plastic", mesh.p, mesh.t, held, none)
     if what == "bunny":
         if meshes is None:
@@ -89,6 +92,14 @@ def problem(name, meshes=None):
     mesh = distorted_cube(int(size), 0.2, seed=0)
     held = np.flatnonzero(mesh.p[0] <= 1e-12)
     return Problem("linear" if what == "cube" else what, mesh.p, mesh.t, held, none)
+
+
+def _in_facets(corners, p):
+    """Vertices of a mesh that was refined once that lie in facets (3, 4, m) of the one before."""
+    middles = 0.5 * (corners + np.roll(corners, 1, axis=1))
+    places = np.concatenate([corners, middles, corners.mean(axis=1, keepdims=True)], axis=1).reshape(3, -1)
+    distance, nearest = cKDTree(p.T).query(places.T)
+    return np.unique(nearest[distance <= 1e-9 * np.ptp(p)])
 
 
 def _part(x):

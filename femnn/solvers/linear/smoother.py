@@ -130,10 +130,10 @@ def ritz_values(lengths: list[float], turns: list[float]) -> np.ndarray:
         α of each step and β from each step to the next (Y. Saad, Iterative Methods for Sparse Linear Systems, 2003,
         section 6.7.3).
     """
-    inverse, turns = 1.0 / np.array(lengths), np.array(turns[: len(lengths) - 1])
+    inverse, ratios = 1.0 / np.array(lengths), np.array(turns[: len(lengths) - 1])
     diagonal = inverse.copy()
-    diagonal[1:] += turns * inverse[:-1]
-    return eigvalsh_tridiagonal(diagonal, np.sqrt(turns) * inverse[:-1])
+    diagonal[1:] += ratios * inverse[:-1]
+    return eigvalsh_tridiagonal(diagonal, np.sqrt(ratios) * inverse[:-1])
 
 
 def largest_ritz_value(lengths: list[float], turns: list[float]) -> float:

@@ -28,7 +28,7 @@ FEW, FEW_OF_SOLID, MANY = 20_000, 5_000, 2_000_000
 
 _MOST_ITERATIONS = {"pyamg": 600, "cg": 20_000}
 
-# Expected iterations with the quick multigrid beyond which the thorough one is set up: that takes as long as about 100 of
+# Expected iterations with the quick multigrid beyond which the thorough one is set up: that takes as long as 100 of
 # them and then saves half. Looked at on cubes, the shipped parts, and boxes, plates and beams of aspect 30 and 100.
 _PATIENCE = 300
 
