@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES, RUNS = {"adaptive-speed": "adaptive-gauss", "scaling-model": "scaling"}, {"scaling-model": "scaling"}
 TABLES = (
     "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "better-rules", "pareto", "solution-error",
-    "assembly", "cohesive", "grain-laws", "multiscale", "labels", "scaling", "scaling-model", "faults",
+    "assembly", "solution", "cohesive", "grain-laws", "multiscale", "labels", "scaling", "scaling-model", "faults",
 )  # fmt: skip
 
 
