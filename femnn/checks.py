@@ -185,7 +185,8 @@ def called(name: str, function: Callable, *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except TypeError as error:
-        raise ParameterError(f"{name} cannot be called with {len(arguments)} argument: {error}") from error
+        count = f"{len(arguments)} argument{'s' * (len(arguments) > 1)}"
+        raise ParameterError(f"{name} cannot be called with {count}: {error}") from error
 
 
 def checked(**wanted: str) -> Callable[[_Function], _Function]:
@@ -333,6 +334,8 @@ def _check_of(name: str, hint: Any, wanted: str | None) -> Any:
             return value
         if convert is None or (classes and isinstance(value, classes)):
             value = instance(name, value, *classes)
+            if isinstance(value, np.ndarray) and value.ndim == 0:
+                raise ParameterError(f"{name} is {brief(value)}, an array of no axes; pass a sequence")
             if inner is not None:
                 for part in value.values() if isinstance(value, Mapping) else value:
                     inner(part, {})

@@ -1,5 +1,7 @@
 """The border for numbers: what comes in, as which bits, and what is refused in whose name."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -153,3 +155,13 @@ def test_what_follows_the_places_is_not_taken_for_what_is_named_behind():
         function(1, "two", share="a")
     with pytest.raises(ParameterError, match="n='one'"):
         function("one", "two")
+
+
+def test_a_sequence_has_an_axis():
+    @checked()
+    def count(values: Sequence[float]) -> int:
+        return len(values)
+
+    assert count(np.ones(3)) == 3
+    with pytest.raises(ParameterError, match=r"values is .*no axes"):
+        count(np.array(3.0))

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from femnn.exceptions import FemnnError
+from femnn.system import count_cores
 
 #: A kind is given up after so many losses: the rest would be more of the same.
 _MOST_LOST = 20
@@ -65,7 +66,7 @@ class Kind(NamedTuple):
     cases : int
         How many cases a whole campaign has.
     seconds : float
-        A case that takes longer hangs.
+        A case that takes longer hangs, if no other program asks for the cores.
     prepare : callable
         ``prepare(folder)`` makes what all cases need, and returns ``case(random, folder)``, which returns a
         :class:`Tally`, or raises :class:`Lost`; what it leaves in its own folder is kept when something is lost.
@@ -214,7 +215,7 @@ def _tallies(kind, process, errors):
 
 def _lines(descriptor, seconds):
     """What is written to a pipe, line by line from JSON; None, once, if a case that begins does not end in time."""
-    rest, end = b"", time.monotonic() + _SECONDS_TO_START
+    rest, end = b"", time.monotonic() + _crowding() * _SECONDS_TO_START
     while True:
         ready, _, _ = select.select([descriptor], [], [], max(0.0, end - time.monotonic()))
         if not ready:
@@ -226,8 +227,14 @@ def _lines(descriptor, seconds):
         *lines, rest = (rest + content).split(b"\n")
         for line in lines:
             said = json.loads(line)
-            end = time.monotonic() + (seconds if "begins" in said else _SECONDS_TO_START)
+            end = time.monotonic() + _crowding() * (seconds if "begins" in said else _SECONDS_TO_START)
             yield said
+
+
+def _crowding():
+    """Programs that wait for each core, at least one: a case that gets no processor does not hang."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 1.0
+    return max(1.0, load / count_cores())
 
 
 def _keep(kind, seed, number, lost, files, keep):

@@ -8,7 +8,7 @@ import skfem
 from scipy.sparse import csr_matrix, get_index_dtype, issparse
 
 from femnn.assembly.blocks import Blocks
-from femnn.checks import checked
+from femnn.checks import brief, checked
 from femnn.exceptions import MeshError, ParameterError
 from femnn.geometry.connectivity import warn_of_loose_vertices
 from femnn.geometry.mesh import require_hexahedra
@@ -71,7 +71,7 @@ class Pattern:
         require_hexahedra(mesh)
         if element is not None and not isinstance(element, skfem.ElementHex1 | skfem.ElementHex2):
             raise ParameterError(
-                f"{element!r} has no pattern; pass skfem.ElementHex1() or skfem.ElementHex2(), or None"
+                f"{brief(element)} has no pattern; pass skfem.ElementHex1() or skfem.ElementHex2(), or None"
             )
         vertices = np.ascontiguousarray(mesh.t.T, dtype=np.int32)
         if element is None or isinstance(element, skfem.ElementHex1):
@@ -122,7 +122,7 @@ class Pattern:
                 "or their vertices differ; pass Pattern.of(mesh), or None"
             )
 
-    @checked()
+    @checked(components="[1, inf)")
     def empty_matrix(self, components: int) -> csr_matrix:
         """A CSR matrix with this structure, ``components`` degrees of freedom per node, and data still unset.
 

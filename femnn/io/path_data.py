@@ -230,7 +230,9 @@ class PathDataSet(_Columns):
         """
         path = Path(file)
         remedy = "make it and its card again, with `femnn simulate grains` or `femnn simulate rve`"
-        data, card = (GuardedFile(p, DatasetError, "path data set", remedy) for p in (path, path.with_suffix(".json")))
+        # not with_suffix, which has no answer for "/"
+        both = (path, path.parent / f"{path.stem}.json")
+        data, card = (GuardedFile(p, DatasetError, "path data set", remedy) for p in both)
         content = data.content()
         # a card that is there but is no regular file is refused, not left out
         about = card.card() if os.path.lexists(card.path) else {"file": path.name}

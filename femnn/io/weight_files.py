@@ -250,6 +250,8 @@ def _compare(before: Contents, now: Mapping[str, Any], path: Path) -> None:
 def _pair(path: Path) -> tuple[Path, Path]:
     # not with_suffix, which would make "points-0.safetensors" of "points-0.3"
     stem = path.name.removesuffix(".safetensors").removesuffix(".json")
+    if not stem:
+        raise WeightFileError(f"{path} names no file; pass the path of a weight file, such as my-weights")
     return path.with_name(f"{stem}.safetensors"), path.with_name(f"{stem}.json")
 
 

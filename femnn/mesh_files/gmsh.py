@@ -325,8 +325,9 @@ class _Reader:
             name = self.names.get(key) or f"{_GROUPS[key[0]]}_{key[1]}"
             known = contents.cell_sets.get(name, np.empty(0, dtype=np.int64))
             contents.cell_sets[name] = np.concatenate([known, *cells])
-        for key in set(self.names) - set(members):
-            contents.remarks.append(f"the physical group {self.names[key]} has no elements")
+        for key in self.names:
+            if key not in members:
+                contents.remarks.append(f"the physical group {self.names[key]} has no elements")
         return _without_repetitions(contents) if self.version < 4 else contents
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import skfem
 
+from femnn.checks import brief
 from femnn.exceptions import MeshError, warn
 from femnn.geometry.mesh import hexahedra
 from femnn.mesh_files.build import hexahedral_mesh
@@ -60,7 +61,7 @@ def read_with_remarks(path: str | PathLike) -> tuple[skfem.MeshHex1, list[str], 
     try:
         path = Path(path)
     except TypeError as error:
-        raise MeshError(f"{path!r} is no path; give the name of a mesh file") from error
+        raise MeshError(f"{brief(path)} is no path; give the name of a mesh file") from error
     _check_file(path)
     try:
         contents = straighten(reader_of(path)(path))

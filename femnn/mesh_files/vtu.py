@@ -73,7 +73,8 @@ class _Reader:
             raise MeshError(f"{self.path} has no Piece; it holds no mesh")
         first_points = np.cumsum([0, *(len(points) for points, *_ in pieces[:-1])])
         lengths = np.cumsum([0, *(len(connectivity) for _, connectivity, *_ in pieces[:-1])])
-        names = set.intersection(*(set(piece[4]) for piece in pieces))
+        # in the order of the file: that of a set differs from run to run
+        names = [name for name in pieces[0][4] if all(name in piece[4] for piece in pieces)]
         contents = vtk_contents(
             self.path,
             np.concatenate([piece[0] for piece in pieces]),

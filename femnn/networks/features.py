@@ -57,7 +57,7 @@ _FEATURES = {
 def features_named(name: str) -> Features:
     """The description called ``name``; raises WeightFileError, because names come from the cards of weight files."""
     if not isinstance(name, str) or name not in _FEATURES:
-        raise WeightFileError(f"features {name!r} are unknown; known are {sorted(_FEATURES)}")
+        raise WeightFileError(f"features {brief(name)} are unknown; known are {sorted(_FEATURES)}")
     return _FEATURES[name]
 
 

@@ -1,15 +1,11 @@
 """Settings and course of a training, which need no torch."""
 
 import math
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from numbers import Integral, Real
 from typing import Any
 
-from femnn.checks import checked
-from femnn.exceptions import ParameterError
+from femnn.checks import checked, integer, number, one_of
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 
@@ -75,25 +71,20 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         for name, allowed in (("optimizer", OPTIMIZERS), ("schedule", tuple(SCHEDULES))):
-            if getattr(self, name) not in allowed:
-                raise ParameterError(f"{name}={getattr(self, name)!r} is unknown; choose one of {', '.join(allowed)}")
-        for name, least in (("batch_size", 1), ("epochs", 1), ("patience", 1), ("seed", 0), ("threads", 1)):
-            self._check(name, Integral, f"an integer of at least {least}", partial(operator.le, least))
-        self._check("learning_rate", Real, "a finite number > 0", lambda value: value > 0)
-        self._check("weight_decay", Real, "a finite number >= 0", lambda value: value >= 0)
-        self._check("momentum", Real, "a number in [0, 1)", lambda value: 0 <= value < 1)
-        self._check("gradient_clip", Real, "a finite number > 0", lambda value: value > 0)
+            one_of(name, getattr(self, name), allowed)
+        for name, least in (("batch_size", 1), ("epochs", 1), ("patience", 1), ("threads", 1)):
+            self._set(name, integer, least)
+        self._set("seed", integer, 0, None)
+        for name in ("learning_rate", "gradient_clip"):
+            self._set(name, number, "(0, inf)")
+        self._set("weight_decay", number, "[0, inf)")
+        self._set("momentum", number, "[0, 1)")
 
-    def _check(self, name: str, kind: Any, allowed: str, holds: Callable[[Any], bool]) -> None:
-        value: Any = getattr(self, name)
-        optional = name in ("patience", "threads", "gradient_clip")
-        if value is None and optional:
-            return
-        if not isinstance(value, kind) or isinstance(value, bool) or not math.isfinite(value) or not holds(value):
-            raise ParameterError(
-                f"{name}={value!r} is not allowed; it must be {allowed}{' or None' if optional else ''}"
-            )
-        object.__setattr__(self, name, int(value) if kind is Integral else float(value))
+    def _set(self, name: str, check: Callable, *bounds: Any) -> None:
+        """Put what a check makes of a value in its place."""
+        value = getattr(self, name)
+        if value is not None or name not in ("patience", "threads", "gradient_clip"):
+            object.__setattr__(self, name, check(name, value, *bounds))
 
     @checked(epoch="[0, inf)")
     def rate(self, epoch: int) -> float:

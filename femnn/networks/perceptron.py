@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked, one_of
+from femnn.checks import brief, checked, instance, one_of
 from femnn.exceptions import ParameterError, WeightFileError
 
 T = TypeVar("T")
@@ -83,7 +83,9 @@ class Architecture:
         object.__setattr__(self, "inputs", _width("inputs", self.inputs))
         object.__setattr__(self, "outputs", _width("outputs", self.outputs))
         if isinstance(self.hidden, str) or not np.iterable(self.hidden):
-            raise ParameterError(f"hidden={self.hidden!r} is no sequence of layer widths; pass for example (50, 50)")
+            raise ParameterError(
+                f"hidden={brief(self.hidden)} is no sequence of layer widths; pass (50, 50) for instance"
+            )
         hidden = tuple(_width(f"hidden[{layer}]", width) for layer, width in enumerate(self.hidden))
         object.__setattr__(self, "hidden", hidden)
         one_of("activation", self.activation, tuple(ACTIVATIONS))
@@ -199,6 +201,7 @@ class Perceptron:
 
     @checked(tensors="unchecked")
     def __init__(self, architecture: Architecture, tensors: Mapping[str, ArrayLike]) -> None:
+        instance("tensors", tensors, Mapping)
         complete = with_standardisation(architecture, tensors)
         defect = _defect(complete, architecture)
         if defect:
@@ -323,7 +326,7 @@ def with_standardisation(architecture: Architecture, tensors: Mapping[str, Array
 
 def _width(name: str, value: Any) -> int:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ParameterError(f"{name}={value!r} is no layer width; it must be an integer of at least 1")
+        raise ParameterError(f"{name}={brief(value)} is no layer width; it must be an integer of at least 1")
     return int(value)
 
 

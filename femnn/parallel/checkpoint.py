@@ -170,7 +170,7 @@ def _read_header(path):
         arrays = {name: entries.part(name) for name in entries.fields if name != "__metadata__"}
         fields = dict(metadata.fields)
         # earlier checkpoints have neither this hash nor sums
-        if "sums" in fields and fields.pop(CARD_HASH, None) != card_digest(
+        if {"sums", CARD_HASH} & fields.keys() and fields.pop(CARD_HASH, None) != card_digest(
             {"metadata": fields, **{name: array.fields for name, array in arrays.items()}}
         ):
             raise ValueError(f"its {CARD_HASH} is not that of its header")
@@ -240,6 +240,11 @@ def _read(comm, file, header, name, rows):
     """Own rows of an array; collective. StateError on all ranks if the whole array is not the one that was written."""
     values = np.empty((len(rows), header.shapes[name][1]))
     _transfer(file.Read_all, file, header.offsets[name], rows, values)
+    return _as_written(comm, header, name, rows, values)
+
+
+def _as_written(comm, header, name, rows, values):
+    """The ``values`` of own rows; collective. StateError on all ranks if their sum is not that of the header."""
     total = _checksum(comm, rows, values)
     finite = comm.allreduce(int(np.isfinite(values).all())) == comm.size
     if not finite or header.sums.get(name, total) != total:

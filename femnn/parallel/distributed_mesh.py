@@ -8,7 +8,7 @@ import numpy as np
 import skfem
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked
+from femnn.checks import checked, shaped
 from femnn.exceptions import MeshError, ParameterError
 from femnn.geometry.connectivity import PartialMesh
 from femnn.interfaces.split import Interface
@@ -17,7 +17,7 @@ from femnn.parallel.local_mesh import LocalMesh, local_meshes
 from femnn.parallel.owner_directory import OwnerDirectory
 from femnn.parallel.partition import partition
 from femnn.parallel.partition_files import read_local_mesh
-from femnn.parallel.ranks import together, world
+from femnn.parallel.ranks import communicator, together
 from femnn.solvers.linear.degrees_of_freedom import prescribe
 
 
@@ -86,7 +86,7 @@ class DistributedMesh:
             If there are more ranks than cells.
         MissingExtraError, MeshError
         """
-        comm = world() if comm is None else comm
+        comm = communicator(comm)
         local_mesh: Any = None
         with together(comm):
             if comm.rank == 0:
@@ -117,7 +117,7 @@ class DistributedMesh:
         MeshError
             If the meshes of the ranks are not of one mesh and one partition.
         """
-        comm = world() if comm is None else comm
+        comm = communicator(comm)
         _check_local_meshes(comm, local_mesh)
         touched = np.zeros(len(local_mesh.vertices), dtype=bool)
         touched[local_mesh.corners] = True
@@ -161,19 +161,19 @@ class DistributedMesh:
     @checked()
     def sum(self, contributions: ArrayLike) -> np.ndarray:
         """The vector (n_dofs,) to which each rank gives ``contributions``; collective."""
-        values = np.array(contributions, dtype=float).reshape(len(self.vertices), -1)
+        values = self._by_vertex("contributions", np.array(contributions, dtype=float))
         return self.exchange.sum(values).reshape(np.shape(contributions))
 
     @checked()
     def update(self, vector: ArrayLike) -> np.ndarray:
         """The vector with the values that the owners have; collective."""
-        values = np.array(vector).reshape(len(self.vertices), -1)
+        values = self._by_vertex("vector", np.array(vector))
         return self.exchange.update(values).reshape(np.shape(vector))
 
     @checked()
     def dot(self, a: np.ndarray, b: np.ndarray) -> float:
         """Inner product of two vectors over the whole mesh; collective."""
-        n_own = 3 * self.n_owned
+        a, b, n_own = (*(shaped(name, x, (self.n_dofs,)) for name, x in (("a", a), ("b", b))), 3 * self.n_owned)
         return float(self.comm.allreduce(float(a[:n_own] @ b[:n_own])))
 
     @checked()
@@ -211,9 +211,11 @@ class DistributedMesh:
         """Degrees of freedom (local numbers) on a named boundary; collective."""
         return (3 * self.vertices_on(name)[:, None] + np.arange(3)).ravel()
 
-    @checked()
+    @checked(number="[0, inf)")
     def interface(self, number: int = 0) -> Interface:
         """A :class:`femnn.Interface` with the pairs whose minus cell is here; facets of the plus side are -1."""
+        if number >= len(self.sides):
+            raise ParameterError(f"there is no interface {number}; the mesh has {len(self.sides)}")
         _, minus, plus = self.sides[number]
         facets = _facets(self.mesh, minus)
         return Interface(self.mesh, facets, np.full(len(facets), -1), minus, plus)
@@ -221,7 +223,7 @@ class DistributedMesh:
     @checked()
     def gathered(self, vector: ArrayLike) -> np.ndarray | None:
         """The vector in the order of the whole mesh, (3 n_vertices,), on rank 0; None on others; collective."""
-        owned = np.asarray(vector, dtype=float).reshape(len(self.vertices), 3)[: self.n_owned]
+        owned = shaped("vector", vector, (self.n_dofs,)).reshape(-1, 3)[: self.n_owned]
         parts = self.comm.gather((self.vertices[: self.n_owned], owned))
         if parts is None:
             return None
@@ -229,6 +231,14 @@ class DistributedMesh:
         for vertices, values in parts:
             whole[vertices] = values
         return whole.ravel()
+
+    def _by_vertex(self, name, values):
+        """Values with an axis of the vertices first; they are as many for each vertex."""
+        if not values.size or values.size % len(self.vertices):
+            raise ParameterError(
+                f"{name} has {values.size} values, this rank {len(self.vertices)} vertices; pass three for each vertex"
+            )
+        return values.reshape(len(self.vertices), -1)
 
 
 def _check_local_meshes(comm, local_mesh):

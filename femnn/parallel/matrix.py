@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 from numba import prange
+from scipy.sparse import csr_array, csr_matrix
 
 from femnn.assembly.elasticity import assemble_elasticity as assemble_own_cells
-from femnn.checks import checked
+from femnn.checks import checked, instance, shaped
 from femnn.exceptions import ParameterError
 from femnn.parallel.distributed_mesh import DistributedMesh
 from femnn.parallel.ranks import petsc
@@ -29,6 +30,7 @@ class RankMatrix:
     petsc: Any
 
     @classmethod
+    @checked()
     def of(cls, distributed: DistributedMesh, matrix: Any, rows: "Rows | None" = None) -> "RankMatrix":
         """The sum over the ranks of matrices (n_dofs, n_dofs) in CSR format, in full blocks of 3 by 3; collective.
 
@@ -83,6 +85,7 @@ def assemble_elasticity(
 
 def _blocks_of(matrix, n):
     """Neighbours of each node in a CSR matrix of full blocks."""
+    instance("matrix", matrix, csr_matrix, csr_array)
     if matrix.shape != (3 * n, 3 * n):
         raise ParameterError(
             f"the matrix has shape {matrix.shape}, the mesh {n} vertices; assemble it on distributed.mesh"
@@ -115,6 +118,7 @@ class Rows:
     received: list  # (rank, rows, starts, places) of what others send
 
     @classmethod
+    @checked()
     def of(cls, distributed: DistributedMesh, matrix: Any) -> "Rows":
         """The rows of a matrix of the own cells, as :meth:`RankMatrix.of` takes it; collective."""
         starts, neighbours = _blocks_of(matrix, len(distributed.vertices))
@@ -149,6 +153,7 @@ class Rows:
     def filled(self, data: np.ndarray) -> Any:
         """The PETSc matrix with the values ``data`` of the own cells and of all others; collective."""
         (starts, neighbours), comm, exchange = self.sources, self.distributed.comm, self.distributed.exchange
+        data = shaped("data", data, (9 * len(neighbours),), "nine values for each block")
         requests = []
         for rank, run in exchange.ghosts:
             requests.append(comm.Isend(data[9 * starts[run.start] : 9 * starts[run.stop]], dest=rank))

@@ -12,7 +12,7 @@ from femnn.io import guarded
 from femnn.io.atomic import atomic_write
 from femnn.io.guarded import Contents, GuardedFile, sealed
 from femnn.parallel.local_mesh import LocalMesh, fingerprint
-from femnn.parallel.ranks import together, world
+from femnn.parallel.ranks import communicator, together
 
 
 def file_name(rank, ranks):
@@ -71,7 +71,7 @@ def read_local_mesh(folder: str | Path, mesh: Any = None, comm: Any = None) -> L
     MeshError
         On all ranks, if a file is not there or damaged, or is of another mesh.
     """
-    comm = world() if comm is None else comm
+    comm = communicator(comm)
     expected = None
     with together(comm):
         if comm.rank == 0 and mesh is not None:

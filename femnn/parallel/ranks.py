@@ -11,7 +11,8 @@ from typing import Any
 
 import numba
 
-from femnn.exceptions import FemnnError, MissingExtraError
+from femnn.checks import brief
+from femnn.exceptions import FemnnError, MissingExtraError, ParameterError
 
 DEBIAN = "python3-petsc4py python3-mpi4py openmpi-bin"
 
@@ -43,6 +44,15 @@ def world() -> Any:
     if comm.size > 1:
         _divide_cores(comm, MPI)
         sys.excepthook = functools.partial(_stop_all, comm)
+    return comm
+
+
+def communicator(comm: Any) -> Any:
+    """``comm``, or all ranks of this program for None; ParameterError if it is no communicator."""
+    if comm is None:
+        return world()
+    if not all(callable(getattr(comm, name, None)) for name in ("Barrier", "allgather", "bcast")):
+        raise ParameterError(f"comm is {brief(comm)}, no communicator; pass femnn.parallel.world()")
     return comm
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import psutil
 
+from femnn.parallel.ranks import communicator
+
 
 class Timing:
     """Measures stages that all ranks go through together.
@@ -23,7 +25,7 @@ class Timing:
     """
 
     def __init__(self, comm: Any) -> None:
-        self.comm = comm
+        self.comm = communicator(comm)
         self.seconds: dict[str, float] = {}
         self.baseline = psutil.Process().memory_info().rss
 

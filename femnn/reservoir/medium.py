@@ -92,7 +92,7 @@ class PorousMedium:
     def __post_init__(self) -> None:
         for field in fields(self):
             entry = getattr(self, field.name)
-            if entry is not None:
+            if entry is not None or field.name not in ("grain_bulk", "biot"):
                 object.__setattr__(self, field.name, _numbers(field.name, entry))
         self._check()
 

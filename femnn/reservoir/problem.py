@@ -266,6 +266,8 @@ class PorousProblem:
     @checked()
     def balance(self, old: PorousState, new: PorousState) -> MassBalance:
         """:class:`MassBalance` of the step from one state to the other."""
+        self._require_own(old)
+        self._require_own(new)
         dt, s = new.t - old.t, len(self.systems)
         volumes = self.volumes(new.u, new.p.ravel(), old, dt)
         strained, pressed, injected, exchanged, lost = (volume.reshape(s, -1) for volume in volumes)
@@ -284,6 +286,8 @@ class PorousProblem:
     @checked(dt="[0, inf)")
     def volumes(self, u: np.ndarray, p: np.ndarray, old: PorousState, dt: float) -> tuple[np.ndarray, ...]:
         """By test function: gained by strain, by pressure, fed, got by exchange; lost by flow and exchange."""
+        self._require_own(old)
+        u, p = shaped("u", u, (self.n_u,)), shaped("p", p, (old.p.size,))
         change = p - old.p.ravel()
         during = old.p.ravel() + self.theta * change
         injected = dt * self.loads.inflow(old.t + self.theta * dt).ravel()
@@ -299,13 +303,16 @@ class PorousProblem:
             dt * (self._darcy @ during) - exchanged,
         )
 
-    def _solve(self, state, dt, constraint):
+    def _require_own(self, state):
         if len(state.u) != self.n_u or state.p.shape != (len(self.systems), self.pressure_basis.N):
             raise StateError(
                 f"the state has {len(state.u)} displacements and pressures {state.p.shape}, this problem {self.n_u} "
                 f"and {(len(self.systems), self.pressure_basis.N)}; a state goes with the mesh and medium it was made "
                 "for"
             )
+
+    def _solve(self, state, dt, constraint):
+        self._require_own(state)
         factor = self._factors.get(dt, constraint, self.tangent)
         t = state.t + dt
         x = constraint.fill(state.x)

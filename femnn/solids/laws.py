@@ -88,7 +88,8 @@ class PointLaw:
     def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Stress, tangent and new state of n points, shaped as :class:`ConstitutiveLaw` says."""
         size = SIZES[self.kinematics]
-        n, shape = len(np.atleast_1d(strain)), (6,) if size == 6 else (3, 3)
+        strain, shape = np.atleast_1d(floats("strain", strain, finite=False)), (6,) if size == 6 else (3, 3)
+        n = len(strain)
         strain = shaped("strain", strain, (n, *shape)).reshape(n, size)
         state = shaped("state", state, (n, len(self.virgin)))
         stress, tangent, new_state = np.empty((n, size)), np.empty((n, size, size)), state.copy()

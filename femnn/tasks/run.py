@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
+from femnn.checks import brief, checked
 from femnn.exceptions import DatasetError, ParameterError, TaskError
 from femnn.io.atomic import atomic_write
 from femnn.io.guarded import GuardedFile, digest
@@ -47,6 +48,8 @@ class Outcome:
 
     def load(self, key: str) -> dict[str, np.ndarray]:
         """The arrays of one result, by name."""
+        if not isinstance(key, str) or key not in self.results:
+            raise ParameterError(f"there is no result {brief(key)}; results has {len(self.results):,} others")
         return load_result(self.results[key])
 
     def require_all(self) -> "Outcome":
@@ -85,6 +88,7 @@ def task_name(name: str) -> Callable[[Task], Task]:
     return named
 
 
+@checked(workers="[0, inf)", retries="[0, inf)", function="unchecked")
 def run_tasks(
     function: Callable[..., Mapping[str, ArrayLike]],
     tasks: Mapping[str, Mapping[str, Any]],
@@ -168,6 +172,7 @@ def run_tasks(
     return Outcome(results, {key: failures[key] for key in tasks if key in failures}, len(results) - len(kept))
 
 
+@checked()
 def load_result(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays that a task left in ``path``, by name; raises DatasetError if it is damaged."""
     return _read(path)[1]
@@ -175,14 +180,16 @@ def load_result(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 def _check(function, tasks, workers, scheduler, retries):
     if not inspect.isfunction(function) or "<" in function.__qualname__:
-        raise ParameterError(f"{function!r} has no name in a module; give a function that is defined at the top of one")
+        raise ParameterError(
+            f"{brief(function)} has no name in a module; give a function that is defined at the top of one"
+        )
     for key in tasks:
         if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z0-9_+=-][A-Za-z0-9._+=-]{0,199}", key):
             raise ParameterError(
                 f"the key {key!r} names no file; take up to 200 letters, digits and ._+=-, not a point first"
             )
-    if retries < 0 or (workers is not None and workers < 0):
-        raise ParameterError(f"workers is {workers}, retries {retries}; neither can be negative")
+        if not isinstance(tasks[key], Mapping):
+            raise ParameterError(f"the arguments of task {key} are {brief(tasks[key])}; pass a dict of them by name")
     if scheduler is not None and workers:
         raise ParameterError(f"workers is {workers} and scheduler {scheduler!r}; give one of them")
 
@@ -191,7 +198,7 @@ def fingerprint(function: Callable, key: str, arguments: Mapping[str, Any], vers
     """Hash of the function's name, its arguments and the version: what a result must have been made with."""
     try:
         described = json.dumps(arguments, sort_keys=True, default=_described)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ParameterError(f"task {key}: {error}; give numbers, strings, paths, arrays or dataclasses") from error
     module, _, name = getattr(function, "task_name", f"{function.__module__}.{function.__qualname__}").rpartition(".")
     whole = json.dumps([module, name, str(version), described])

@@ -15,7 +15,7 @@ from femnn.io.atomic import atomic_write
 from femnn.io.guarded import CARD_HASH, Contents, GuardedFile, parse_json, sealed
 from femnn.io.path_data import PathDataSet
 from femnn.io.restart import read_restart
-from femnn.io.weight_files import load_weights
+from femnn.io.weight_files import load_weights, save_weights
 from femnn.tasks.run import load_result
 
 
@@ -192,3 +192,13 @@ def test_contents_of_other_types_are_refused(tmp_path, take):
     contents = Contents(guarded(tmp_path / "a.npz"), {**fields, "part": {"text": "x"}}, arrays)
     with pytest.raises(StateError, match=r"a\.npz is no whole file of a test: .*; write it again"):
         take(contents)
+
+
+@pytest.mark.parametrize("path", ["/", "", "."])
+def test_paths_that_name_no_file_are_refused(path):
+    with pytest.raises(DatasetError):
+        PathDataSet.load(path)
+    with pytest.raises(WeightFileError):
+        load_weights(path)
+    with pytest.raises(WeightFileError, match="names no file"):
+        save_weights(path, {"a": np.ones(2)}, {"kind": "a test"})

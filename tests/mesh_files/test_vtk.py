@@ -235,3 +235,10 @@ def test_names_that_scikit_fem_wrote(tmp_path, suffix):
     read = read_mesh(tmp_path / f"a.{suffix}")
     np.testing.assert_array_equal(np.sort(read.boundaries["left"]), np.sort(mesh.boundaries["left"]))
     np.testing.assert_array_equal(read.subdomains["low"], mesh.subdomains["low"])
+
+
+def test_names_keep_the_order_of_the_file(tmp_path):
+    names = [f"set_{number}" for number in (5, 3, 8, 1, 9, 2, 7)]
+    mesh = skfem.MeshHex().with_boundaries({name: lambda x: x[0] == 0 for name in names})
+    mesh.save(tmp_path / "a.vtu")
+    assert list(read_mesh(tmp_path / "a.vtu").boundaries) == names

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import skfem
 from click.testing import CliRunner
+from support.one_rank import ALONE
 
 import femnn
 from femnn.cli import main as command
@@ -15,6 +16,9 @@ from femnn.exceptions import MeshError, MissingExtraError, ParameterError
 from femnn.io.locations import data_folder
 from femnn.mesh_files import read_mesh
 from femnn.parallel import (
+    DistributedMesh,
+    Rows,
+    Timing,
     cell_costs,
     fingerprint,
     imbalance,
@@ -27,18 +31,6 @@ from femnn.parallel import (
 )
 
 RULE = femnn.AdaptiveGauss(1e-3)
-
-
-class Alone:
-    """One rank by itself."""
-
-    rank, size = 0, 1
-
-    def allgather(self, value):
-        return [value]
-
-    def bcast(self, value):
-        return value
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +109,7 @@ def test_more_ranks_than_cells_are_refused(ranks):
 def test_a_share_comes_back_from_its_file_and_only_for_its_mesh(tmp_path, bracket):
     (local_mesh,) = local_meshes(bracket, np.zeros(bracket.nelements), 1)
     write_local_mesh(tmp_path, 0, 1, local_mesh)
-    back = read_local_mesh(tmp_path, bracket, Alone())
+    back = read_local_mesh(tmp_path, bracket, ALONE)
     for name in ("cells", "vertices", "points", "corners"):
         np.testing.assert_array_equal(getattr(back, name), getattr(local_mesh, name))
     assert back.mesh_id == fingerprint(bracket)
@@ -125,9 +117,9 @@ def test_a_share_comes_back_from_its_file_and_only_for_its_mesh(tmp_path, bracke
         np.testing.assert_array_equal(back.boundaries[name], corners)
     moved = skfem.MeshHex(bracket.p + 1e-9, bracket.t)
     with pytest.raises(MeshError, match="is a partition of another mesh"):
-        read_local_mesh(tmp_path, moved, Alone())
+        read_local_mesh(tmp_path, moved, ALONE)
     with pytest.raises(MeshError, match="there is no partition"):
-        read_local_mesh(tmp_path / "none", None, Alone())
+        read_local_mesh(tmp_path / "none", None, ALONE)
 
 
 @pytest.mark.parametrize("missing", ["mpi4py", "petsc4py"])
@@ -189,3 +181,41 @@ def test_the_model_counts_what_a_large_matrix_has():
     assert (
         model.solution(1e6, 2, 50, 1e10, 1e9, 1e-6)["traffic"] * 2 == model.solution(1e6, 1, 50, 1e10, 0, 0)["traffic"]
     )
+
+
+# --- what ranks are given
+
+
+def test_what_is_no_communicator_is_refused(tmp_path, bracket):
+    for comm in (3, "world", [1, 2], np.zeros(3)):
+        for call in (
+            lambda comm=comm: DistributedMesh.of(bracket, comm=comm),
+            lambda comm=comm: DistributedMesh.read(tmp_path, comm=comm),
+            lambda comm=comm: Timing(comm),
+        ):
+            with pytest.raises(ParameterError, match="no communicator"):
+                call()
+
+
+def test_vectors_of_another_length_are_refused():
+    mesh = DistributedMesh.of(skfem.MeshHex().refined(1), comm=ALONE)
+    u = np.arange(float(mesh.n_dofs))
+    assert mesh.dot(u, u) == pytest.approx(u @ u)
+    np.testing.assert_array_equal(mesh.gathered(u).reshape(-1, 3)[mesh.vertices].ravel(), u)
+    for wrong in (u[:-1], u[:3], np.zeros(0), 1.0):
+        for call in (mesh.sum, mesh.update, mesh.gathered, lambda x: mesh.dot(x, u), lambda x: mesh.dot(u, x)):
+            with pytest.raises(ParameterError):
+                call(wrong)
+    with pytest.raises(ParameterError, match="there is no interface 2"):
+        mesh.interface(2)
+
+
+def test_matrices_of_another_kind_are_refused():
+    mesh = DistributedMesh.of(skfem.MeshHex().refined(1), comm=ALONE)
+    K = femnn.assemble_elasticity(mesh.mesh, femnn.GaussLegendre(2), 1.0, 0.3)
+    rows = Rows.of(mesh, K)
+    for matrix in (None, K.toarray(), K.tocsc(), K[:3, :3]):
+        with pytest.raises(ParameterError, match="matrix"):
+            Rows.of(mesh, matrix)
+    with pytest.raises(ParameterError, match="data has shape"):
+        rows.filled(K.data[:-1])

@@ -4,12 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 from support.nonlinear_problems import Chain, quiet
+from support.one_rank import ALONE
 
 import femnn
 from femnn.parallel.problem import RankEquilibrium
 from femnn.solvers.linear.degrees_of_freedom import prescribe
-
-ALONE = SimpleNamespace(rank=0, size=1, allreduce=lambda value: value, allgather=lambda value: [value])
 
 
 class OnOneRank(Chain):

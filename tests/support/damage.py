@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,11 +24,12 @@ from femnn.multiscale.grains.sample import guarded, read_facts, write_facts
 from femnn.networks import element_data
 from femnn.networks.perceptron import Architecture, Perceptron
 from femnn.networks.weights import load_networks, save_networks
-from femnn.parallel import partition_files
+from femnn.parallel import checkpoint, partition_files
 from femnn.parallel.local_mesh import local_meshes
 from femnn.reservoir import fault, output
 from femnn.tasks.run import load_result, run_tasks, task_name
 from support.fault_problems import reservoir
+from support.one_rank import ALONE
 from support.porous_problems import column, dual
 
 PRETRAINED = Path(femnn.__file__).parent / "data" / "pretrained"
@@ -250,6 +252,26 @@ def _porous(problem, room, name):
     return Kind(make, read, StateError)
 
 
+# --- checkpoints of ranks: the header and the sums of the arrays are checked without MPI, which only brings the bytes
+
+
+def _checkpoint(folder):
+    draws, distributed = np.random.default_rng(0), SimpleNamespace(mesh_id="a mesh", n_vertices=12)
+    pieces = {"u": (12, np.arange(12), draws.normal(size=(12, 3))), "state0": (7, np.arange(7), draws.random((7, 2)))}
+    sums = {name: checkpoint._checksum(ALONE, rows, values) for name, (_, rows, values) in pieces.items()}
+    header, _, _ = checkpoint._header(distributed, pieces, ["a law"], sums, 0.5)
+    (folder / "step.checkpoint").write_bytes(header + b"".join(values.tobytes() for *_, values in pieces.values()))
+    return folder / "step.checkpoint"
+
+
+def _read_checkpoint(path):
+    header, arrays = checkpoint._read_header(path), {}
+    for name, shape in header.shapes.items():
+        values = np.fromfile(path, count=shape[0] * shape[1], offset=header.offsets[name]).reshape(shape)
+        arrays[name] = checkpoint._as_written(ALONE, header, name, np.arange(shape[0]), values)
+    return header.names, header.mesh, header.t, arrays
+
+
 # --- partitions and samples of grains
 
 
@@ -305,6 +327,7 @@ KINDS: dict[str, Kind] = {
     "restart": Kind(_restart, _read_restart, StateError),
     "porous restart": _porous(lambda: column(dual()), output, "porous.npz"),
     "fault restart": _porous(reservoir, fault, "fault.npz"),
+    "checkpoint of ranks": Kind(_checkpoint, _read_checkpoint, StateError),
     "partition": Kind(_partition, _read_partition, MeshError),
     "facts of a sample": Kind(_sample, _read_sample, DatasetError),
     "grains of a sample": Kind(_other(_sample, "grains.npz"), _read_sample, DatasetError),

@@ -31,36 +31,30 @@ from femnn.checks import brief
 from femnn.exceptions import FemnnError
 from femnn.interfaces import EmbeddedCrack, EmbeddedElements, EmbeddedProblem, InterfaceBases
 from femnn.multiscale.rve import RVE, parallel_cracks
+from femnn.networks import Architecture
+from femnn.parallel import DistributedMesh
 from support import fault_problems, porous_problems
+from support.damage import drawn
+from support.one_rank import ALONE
 
 #: Seconds that a call may take; what takes longer is counted, and no failure.
 LIMIT = 5.0
 
-# Rooms whose names are no functions for arrays: commands, decorators, clusters and processes.
-_OTHER_ROOMS = ("femnn.cli", "femnn.system", "femnn.tasks")
+# The command is tried by kills and interrupts, and by the tests of its options.
+_OTHER_ROOMS = ("femnn.cli",)
 
-# Names that begin long runs, other processes or MPI, or that only hand on what scikit-fem or Python do.
+# Names that need MPI or a kernel to compile, and those that only hand on what scikit-fem does.
 _LEFT_OUT = (
-    "prepare",
-    "run_path",
-    "sample_grains",
-    "simulate_grains",
-    "simulate_paths",
     "together",
     "world",
-    "Timing",
-    "make_dataset",
-    "fit_law",
-    "fit_precompressed_law",
-    "delaminate",
-    "unseen",
     "cohesive_force",
     "cohesive_stiffness",
-    "temporary_folder",
-    "atomic_write",
-    "peak_memory",
     "ConstitutiveLaw",
+    "njit",
 )
+
+# Parameters that start processes: they keep their valid values, and have them always.
+_PROCESSES = ("workers", "scheduler")
 
 
 class TimeLimit(BaseException):
@@ -174,14 +168,15 @@ def _arguments(name, function, draws):
     for parameter in parameters:
         valid = _valid(name, parameter.name)
         needed = parameter.default is parameter.empty
-        if valid and (needed or draws.random() < 0.4):
+        if valid and (needed or parameter.name in _PROCESSES or draws.random() < 0.4):
             arguments[parameter.name] = draws.choice(valid)()
         elif needed:
             arguments[parameter.name] = draws.choice(strange())[1]()
     is_silent = False
+    open_ones = [parameter for parameter in parameters if parameter.name not in _PROCESSES]
     for _ in range(draws.choice((0, 1, 1, 1, 1, 2))):
-        if parameters:
-            parameter = draws.choice(parameters)
+        if open_ones:
+            parameter = draws.choice(open_ones)
             valid = _valid(name, parameter.name)
             kind, value = draws.choice(strange())
             if valid and draws.random() < 0.25:
@@ -451,6 +446,7 @@ _MAKERS = {
     "corrected": lambda: femnn.CorrectedGauss(),
     "moved": lambda: femnn.MovedGauss(),
     "hourglass": lambda: femnn.HourglassCorrection(),
+    "distributed": lambda: DistributedMesh.of(_parts()["mesh"], comm=ALONE),
     "cell": lambda: parallel_cracks(1e-2, 1e-2),
     "rve": lambda: RVE(_thing("cell"), _parts()["law"], 200e9, 0.3),
     "embedded": _embedded,
@@ -639,5 +635,91 @@ def valid():
         "draw_path.points": [20],
         "constant_load.points": [20],
         "crack": [0.04],
+        "workers": [0],
+        "scheduler": [None],
+        "retries": [0],
+        "run_tasks.function": [drawn],
+        "tasks": [{"a": {"seed": 1}}],
+        "folder": [Path("folder")],
+        "need": [100],
+        "what": ["an array"],
+        "comm": [ALONE],
+        "DistributedMesh.mesh": [part["mesh"]],
+        "distributed": [thing("distributed")],
+        "fixed_dofs": [np.arange(6)],
+        "rank": [0],
+        "coarse": [part["mesh"]],
+        "subdivided.n": [2],
+        "subdivided_points.n": [2],
+        "subdivided_points.cells": [np.arange(3)],
+        "matrix": [part["K"]],
+        "prescribed": [np.arange(3)],
+        "equal": [[np.array([4, 5])]],
+        "Constraint.n": [10],
+        "vector": [np.zeros(3 * part["mesh"].nvertices)],
+        "contributions": [np.zeros(3 * part["mesh"].nvertices)],
+        "a": [np.zeros(3 * part["mesh"].nvertices)],
+        "b": [np.zeros(3 * part["mesh"].nvertices)],
+        "data": [part["K"].data],
+        "epochs": [2],
+        "batch_size": [8],
+        "learning_rate": [1e-3],
+        "weight_decay": [0.0],
+        "momentum": [0.9],
+        "gradient_clip": [1.0],
+        "patience": [3],
+        "threads": [1],
+        "optimizer": ["adam"],
+        "schedule": ["cosine"],
+        "grains": [500],
+        "preparation_friction": [0.1],
+        "restitution": [0.5],
+        "damping": [0.2],
+        "diameter_ratio": [1.5],
+        "slab": [1.0],
+        "speed": [0.01],
+        "time_step": [0.1],
+        "macro_fraction": [0.3],
+        "micro_permeability": [1e-16],
+        "exchange": [1e-12],
+        "viscosity": [1e-3],
+        "fluid_bulk": [2e9],
+        "grain_bulk": [40e9],
+        "biot": [0.9],
+        "spacing": [0.1],
+        "opening": [1.0],
+        "dilation": [0.1],
+        "Fault.history": [np.zeros((2, 3))],
+        "Fault.pressure": ["mean"],
+        "cores": [None],
+        "jumps": [np.zeros(thing("embedded").n_jumps if hasattr(thing("embedded"), "n_jumps") else 3)],
+        "strain": [np.zeros((4, 6))],
+        "PointLaw.state": [np.zeros((4, 1))],
+        "update.state": [],
+        "inputs": [3],
+        "outputs": [2],
+        "hidden": [(8, 8)],
+        "activation": ["tanh"],
+        "architecture": [Architecture(3, 2, (4,), "tanh")],
+        "low": [np.zeros(3)],
+        "high": [np.ones(3)],
+        "rigid": [[]],
+        "body_force": [None],
+        "on_unmet": ["raise", "warn"],
+        "on_outside": ["warn"],
+        "interfaces": [[(part["elements"], part["law"])]],
+        "local_meshes.interfaces": [[part["interface"]]],
+        "rows": [[["a", "b"], ["c", "d"]]],
+        "block_network.rows": [2],
+        "parallel_cracks.rows": [6],
+        "columns": [6],
+        "heights": [[0.5]],
+        "jitter": [0.1],
+        "reservoir": [thing("faulted")],
+        "old": [thing("faulted").initial_state()],
+        "new": [thing("faulted").initial_state()],
+        "fault": [thing("faulted").fault if hasattr(thing("faulted"), "fault") else None],
+        "step": [lambda state, dt: state],
+        "times": [[1.0, 2.0]],
     }
     return {name: [lambda value=value: value for value in of] for name, of in values.items()}

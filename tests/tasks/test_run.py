@@ -279,7 +279,16 @@ def test_bad_input(tmp_path):
             run_tasks(function, seeds(1), tmp_path)
     with pytest.raises(ParameterError, match="task seed-0: a set has no fingerprint"):
         run_tasks(many_runs.drawn, seeds(1, scale={1, 2}), tmp_path)
-    with pytest.raises(ParameterError, match="workers is -1"):
+    for tasks in ([("seed-0", {"seed": 0})], {"seed-0": 3}, None):
+        with pytest.raises(ParameterError, match=r"tasks|arguments of task seed-0 are 3"):
+            run_tasks(many_runs.drawn, tasks, tmp_path, workers=0)
+    itself: dict = {}
+    itself["again"] = itself
+    with pytest.raises(ParameterError, match="task seed-0: Circular"):
+        run_tasks(many_runs.drawn, seeds(1, scale=itself), tmp_path)
+    with pytest.raises(ParameterError, match="there is no result 'none'"):
+        run_tasks(many_runs.drawn, {}, tmp_path, workers=0).load("none")
+    with pytest.raises(ParameterError, match="workers=-1"):
         run_tasks(many_runs.drawn, seeds(1), tmp_path, workers=-1)
     with pytest.raises(ParameterError, match="give one of them"):
         run_tasks(many_runs.drawn, seeds(1), tmp_path, workers=2, scheduler="tcp://127.0.0.1:8786")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked
+from femnn.checks import checked, instance
 from femnn.cohesive.training.data import PathData
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.io.path_data import PathDataSet
@@ -225,9 +225,10 @@ def scatter(samples: Sequence[PathData]) -> dict[str, float]:
         which no sample is open.
     """
     squares: dict[str, list[np.ndarray]] = {"ln_normal": [], "ratio": []}
-    if not len(samples) or isinstance(samples, np.ndarray):
+    if isinstance(samples, np.ndarray) or not len(samples):
         raise ParameterError("samples are empty or an array; pass a list of PathData, one a path")
     for data in samples:
+        instance("a value of samples", data, PathData)
         y = targets(data)
         y = y[:, (y[..., 3] > 0.0).all(axis=0)]
         squares["ln_normal"].append(y[..., 0].var(axis=0, ddof=1))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from femnn.checks import checked
+from femnn.checks import checked, integer, number
 from femnn.exceptions import MissingExtraError, ParameterError, SimulationError
 from femnn.io.atomic import temporary_folder
 from femnn.io.guarded import Contents, GuardedFile
@@ -88,11 +88,10 @@ class GrainLayer:
             ("speed", 1e-5, 0.1), ("time_step", 0.01, 0.4),
         ):  # fmt: skip
             value = getattr(self, name)
-            whole = name in ("grains", "seed")
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer) if whole else (int, float)):
-                raise ParameterError(f"{name}={value!r} is not {'an integer' if whole else 'a number'}")
-            if not low <= value <= high:
-                raise ParameterError(f"{name}={value!r} is not allowed; it must lie between {low:g} and {high:g}")
+            if name in ("grains", "seed"):
+                integer(name, value, int(low), int(high))
+            else:
+                number(name, value, f"[{low:g}, {high:g}]")
         if self.grains < 30.0 * self.aspect**2:
             raise ParameterError(
                 f"{self.grains} grains make no layer {self.aspect:g} times as wide as high; take more, or a smaller "

@@ -5,7 +5,7 @@ from scipy.sparse import bsr_array, coo_matrix, csc_array, csr_array
 from scipy.sparse.linalg import splu
 from skfem import Basis, ElementQuad1, ElementVector
 
-from femnn.checks import one_of, positive
+from femnn.checks import floats, one_of, positive
 from femnn.exceptions import ParameterError
 from femnn.integration.lame import lame_parameters
 
@@ -133,9 +133,17 @@ def strain_operator(mesh):
     return csr_array(coo_matrix((values, (rows, columns)), shape=shape)), basis.dx.ravel()
 
 
+def _per_element(name, value, n):
+    """A number, or one for each of the n elements, as (n,)."""
+    values = floats(name, value)
+    if values.shape not in ((), (1,), (n,)):
+        raise ParameterError(f"{name} has shape {values.shape}; pass one number or one for each of the {n} elements")
+    return np.broadcast_to(values, n)
+
+
 def _elasticity(young, poisson, n):
     """Plane strain (n, 3, 3)."""
-    young, poisson = (np.broadcast_to(np.asarray(value, dtype=float), n) for value in (young, poisson))
+    young, poisson = (_per_element(name, value, n) for name, value in (("young", young), ("poisson", poisson)))
     for value in np.unique(young):
         positive("young", float(value))
     bad = ~((poisson > -1.0) & (poisson < 0.5))

@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from femnn.checks import checked, positive
+from femnn.checks import checked, integer, positive
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.split import Interface
 
@@ -23,6 +23,9 @@ _TOUCH = 1e-7
 
 # Blocks of the rock below and above a band of blocks.
 _BELOW, _ABOVE = -1, -2
+
+# Blocks and elements beyond this make no cell that fits into a memory.
+_MOST = 10**6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -191,8 +194,7 @@ def block_network(
 
 
 def _count(name, value, least):
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ParameterError(f"{name}={value!r} is not allowed; it must be an integer of at least {least}")
+    integer(name, value, least, None if name == "seed" else _MOST)
 
 
 def _between(name, value, low, high):
@@ -230,7 +232,12 @@ def _band(width, height, count, rows, angle, band, jitter, seed, refine, shift, 
     corners, block = [], []
     for row, (low, high) in enumerate(pairwise(lines)):
         quads = np.stack([low[:-1], low[1:], high[1:], high[:-1]], axis=1)
-        layers = refine * max(1, round((high - low)[:, 1].mean() / half))
+        needed = (high - low)[:, 1].mean() / half
+        if not needed <= _MOST:
+            raise ParameterError(
+                f"a cell {width:g} wide and {height:g} high needs {needed:.3g} layers of elements; make it less slender"
+            )
+        layers = refine * max(1, round(needed))
         numbers = np.arange(2 * count)
         if row in (0, rows + 1):
             numbers = np.full(2 * count, _BELOW if row == 0 else _ABOVE)

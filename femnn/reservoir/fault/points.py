@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, hstack, vstack
 
-from femnn.checks import one_of
+from femnn.checks import brief, checked, floats, one_of, shaped
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.bases import InterfaceBases
@@ -66,11 +66,12 @@ class Fault:
     Raises
     ------
     ParameterError
-        If ``pressure`` is unknown.
+        If ``pressure`` is unknown, or an argument is of another kind than described.
     MeshError
         If the interface is not of a two-dimensional mesh.
     """
 
+    @checked(stress="any", history="unchecked")
     def __init__(
         self,
         interface: Interface,
@@ -87,7 +88,15 @@ class Fault:
             raise MeshError(f"the fault is in a {type(interface.mesh).__name__}; faults are for MeshQuad, plane strain")
         self.interface, self.law, self.cores, self.pressure = interface, law, cores, pressure
         self.stress, self.history = stress, history
-        self.quadrature = _SIMPSON if quadrature is None else quadrature
+        self.quadrature = _SIMPSON if quadrature is None else _points_and_weights(quadrature)
+
+
+def _points_and_weights(quadrature):
+    """Points (1, nqp) and weights (nqp,) on a facet."""
+    if not isinstance(quadrature, list | tuple) or len(quadrature) != 2:
+        raise ParameterError(f"quadrature={brief(quadrature)} is not allowed; pass (points (1, nqp), weights (nqp,))")
+    weights = floats("the weights of quadrature", quadrature[1]).ravel()
+    return shaped("the points of quadrature", quadrature[0], (1, len(weights))), weights
 
 
 class PointResponse(NamedTuple):

@@ -1,9 +1,10 @@
 """Solution by factors, refined; and the memory that factors will need, before it is taken."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, diags_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from scipy.sparse.linalg import SuperLU, splu
 
@@ -23,6 +24,9 @@ _OVER_PROFILE = 1.3
 
 # Bytes an entry: value and index, and the copy while SuperLU makes room.
 _BYTES = 24
+
+# Powers of two between the largest and the smallest unit of the unknowns, up to which they are left as they are.
+_ONE_SIZE = 2
 
 
 class Factorisation:
@@ -107,9 +111,35 @@ def _ways_to_factor(operator: Operator) -> Iterator[dict]:
     yield {}
 
 
+class _InUnits(NamedTuple):
+    """Factors of a matrix whose unknowns were brought to units of their own."""
+
+    factors: SuperLU
+    units: np.ndarray
+
+    def solve(self, b: np.ndarray) -> np.ndarray:
+        """The matrix' inverse times a vector."""
+        return self.units * self.factors.solve(self.units * b)
+
+
+def _units_of(columns):
+    """Powers of two (m,) that bring the diagonal near one; None where it is of one size anyway."""
+    diagonal = np.abs(columns.diagonal())
+    exponents = np.frexp(diagonal)[1] // 2
+    if not diagonal.all() or np.ptp(exponents) <= _ONE_SIZE:
+        return None
+    return np.ldexp(1.0, -exponents)
+
+
 def _factors(columns, options):
+    # pivots are chosen by size, and a motion without force is told by it: units must not decide
+    units = _units_of(columns)
+    if units is not None:
+        scale = diags_array(units)
+        columns = (scale @ columns @ scale).tocsc()
     try:
-        return splu(columns, **options)
+        factors = splu(columns, **options)
+        return factors if units is None else _InUnits(factors, units)
     except RuntimeError:  # an exact zero for a pivot
         return None
     except MemoryError:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, diags_array, sparray
 from scipy.sparse.linalg import SuperLU, splu
 
-from femnn.checks import checked
+from femnn.checks import checked, indices
 from femnn.exceptions import SingularMatrixError
 
 # Steps that differ by less share their factors; the corrections of `Factor.solve` take out the difference.
@@ -34,15 +34,22 @@ class Constraint:
     equal : list of (k,) int
         Groups with one value each.
 
+    Raises
+    ------
+    ParameterError
+        If these are no indices of unknowns.
+
     Attributes
     ----------
     matrix : (n, m) csr_array
         Spreads what is free over the unknowns; 0 where they are prescribed.
     """
 
-    @checked(n="[0, inf)")
+    @checked(n="[0, inf)", prescribed="unchecked")
     def __init__(self, n: int, prescribed: ArrayLike, equal: Sequence[np.ndarray] = ()) -> None:
-        self.n, self.prescribed, self.equal = n, np.asarray(prescribed), [group for group in equal if len(group)]
+        self.n, self.prescribed = n, np.atleast_1d(indices("prescribed", prescribed, n))
+        groups = [np.atleast_1d(indices("a group of equal", group, n)) for group in equal]
+        self.equal = [group for group in groups if len(group)]
         self._leader = np.arange(n)
         for group in self.equal:
             self._leader[group] = self._leader[group].min()

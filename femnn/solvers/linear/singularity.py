@@ -77,12 +77,16 @@ def moving_freely(matrix: csr_array, solve: Callable[[np.ndarray], np.ndarray]) 
     (m,) bool
         True where the motion is at least a tenth of its largest; all False if there is none.
     """
-    motion = solve(np.random.default_rng(0).uniform(-1.0, 1.0, matrix.shape[0]))
+    # in units in which the diagonal is one: rows of any size say alike whether they are resisted
+    diagonal = np.abs(matrix.diagonal())
+    unit = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+    motion = solve(np.random.default_rng(0).uniform(-1.0, 1.0, matrix.shape[0]) / unit) / unit
     largest = np.abs(motion).max()
     if not np.isfinite(largest):
         return np.ones(len(motion), dtype=bool)
     motion /= largest
-    resisted = np.linalg.norm(matrix @ motion) > _NO_FORCE * np.linalg.norm(abs(matrix) @ np.abs(motion))
+    forces, sizes = unit * (matrix @ (unit * motion)), unit * (abs(matrix) @ (unit * np.abs(motion)))
+    resisted = np.linalg.norm(forces) > _NO_FORCE * np.linalg.norm(sizes)
     return (np.abs(motion) >= 0.1) & ~resisted
 
 

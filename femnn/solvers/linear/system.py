@@ -233,6 +233,11 @@ class LinearSystem:
         """x (n,) of x' (n,); where it is larger than a double, infinite."""
         with np.errstate(over="ignore", under="ignore"):
             result = np.ldexp(x, self.exponent)
+        if x.any() and not result.any():
+            raise ParameterError(
+                f"the solution is smaller than a double, 2^{self.exponent} times {np.abs(x).max():.1e}: choose other "
+                "units"
+            )
         # prescribed values are those that were given, even where x' cannot hold them
         return np.where(self.operator.is_free, result, self.values)
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 from tqdm import tqdm
 
-from femnn.checks import floats, integer, number, vector
+from femnn.checks import called, floats, integer, number, vector
 from femnn.exceptions import FemnnError, ParameterError
 from femnn.solvers.linear.degrees_of_freedom import prescribe
 from femnn.solvers.nonlinear.line_search import search
@@ -138,7 +138,7 @@ class Equilibrium:
             if isinstance(self.solver, TangentSolver):
                 solution = self.solver.solve(tangent, load, self.fixed, values, rtol)
             else:
-                solution = self.solver(tangent, load, self.fixed, values)
+                solution = called("solver", self.solver, tangent, load, self.fixed, values)
         solution = floats("the solution", getattr(solution, "x", solution), finite=False)
         if not np.isfinite(solution).all():
             raise Diverged("the solution of the linear system is not finite")
@@ -216,6 +216,6 @@ def follow(problem, steps, total, callback, progress, counts=bool):
             history.append(step.lightened())
             bar.set_postfix(t=f"{step.t:.4g}", iterations=step.iterations, refresh=False)
             bar.update(int(counts(step)))
-            if callback is not None and callback(step):
+            if callback is not None and called("callback", callback, step):
                 break
     return LoadPath(step.u, step.t, tuple(history), step.heading)

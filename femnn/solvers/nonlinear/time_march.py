@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from femnn.checks import checked
+from femnn.checks import called, checked, number
 from femnn.exceptions import ConvergenceError, LawError, ParameterError
 from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 
@@ -56,6 +56,7 @@ def march(
     ConvergenceError
         If a step of ``min_step`` fails: ``x`` is the last state that was reached, ``t`` its time.
     """
+    number("the time t of state", getattr(state, "t", None))
     times = np.atleast_1d(np.asarray(times, dtype=float))
     if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0.0).any():
         raise ParameterError(f"the times {times} do not ascend; give finite times in s, each after the one before")
@@ -69,7 +70,7 @@ def march(
             for reached in _interval(step, state, end, smallest):
                 state = reached
                 bar.set_postfix(t=f"{state.t:.4g}", refresh=False)
-                if callback is not None and callback(state):
+                if callback is not None and called("callback", callback, state):
                     return state
             bar.update()
     return state

@@ -421,3 +421,28 @@ def test_bad_input_is_refused():
         Series("body.vtk", reservoir().porous)
     with pytest.raises(MeshError, match="outside the mesh"):
         reservoir(given=conditions(wells=[Well((100.0, 0.0), (1e-6, None))]))
+
+
+def test_what_is_no_part_of_a_fault_is_refused():
+    interface = femnn.Interface.split(rectangle(dip=0.4), "fault")
+    law, right = Springs(1e10, 5e6), ([[0.0, 1.0]], [0.5, 0.5])
+    assert Fault(interface, law, quadrature=right).quadrature[1].shape == (2,)
+    for arguments, says in (
+        ({"interface": np.eye(3), "law": law}, "interface"),
+        ({"interface": interface, "law": "springs"}, "law"),
+        ({"interface": interface, "law": law, "quadrature": 3}, "quadrature"),
+        ({"interface": interface, "law": law, "quadrature": ([[0.5]], [0.5, 0.5])}, "points of quadrature"),
+    ):
+        with pytest.raises(ParameterError, match=says):
+            Fault(**arguments)
+
+
+def test_states_of_another_problem_are_refused():
+    column = PorousProblem(rectangle(dip=0.4), single(), Conditions(displacement={"bottom": (0.0, 0.0)}))
+    own, other = column.initial_state(), reservoir().initial_state()
+    with pytest.raises(StateError, match="a state goes with the mesh"):
+        column.balance(own, other)
+    with pytest.raises(ParameterError, match="p has shape"):
+        column.volumes(own.u, own.p.ravel()[:-1], own, 1.0)
+    with pytest.raises(ParameterError, match="the time t of state"):
+        march(column.step, [1.0], [2.0], progress=False)

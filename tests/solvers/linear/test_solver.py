@@ -8,6 +8,7 @@ from scipy.sparse.linalg import splu
 from support.forms import laplace
 
 import femnn
+from femnn.exceptions import ConvergenceError, SingularMatrixError
 from femnn.geometry import distorted_cube
 from femnn.io.locations import data_folder
 from femnn.mesh_files import read_mesh
@@ -474,6 +475,28 @@ def test_solutions_beyond_a_double_are_refused(cube, method):
     mesh, basis, stiffness, force = cube
     with pytest.raises(femnn.ParameterError, match="larger than a double"):
         femnn.solve(1e-290 * stiffness, 1e200 * force, basis.get_dofs("left"), points=mesh, method=method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_solutions_below_a_double_are_refused(cube, method):
+    mesh, basis, stiffness, force = cube
+    with pytest.raises(femnn.ParameterError, match="smaller than a double"):
+        femnn.solve(1e150 * stiffness, 1e-250 * force, basis.get_dofs("left"), points=mesh, method=method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_unknowns_in_units_of_any_size(cube, method):
+    """A badly scaled system is no singular one: each unknown in a unit of its own."""
+    mesh, basis, stiffness, force = cube
+    fixed = basis.get_dofs("left")
+    expected = femnn.solve(stiffness, force, fixed, points=mesh, method="splu").x
+    units = 10.0 ** np.random.default_rng(0).uniform(-6.0, 6.0, len(force))
+    scale = diags_array(units)
+    found = femnn.solve((scale @ stiffness @ scale).tocsr(), units * force, fixed, method=method)
+    np.testing.assert_allclose(units * found.x, expected, atol=1e-6 * np.abs(expected).max())
+    # and so is a motion without force, which a vector of other units would hide
+    with pytest.raises((SingularMatrixError, ConvergenceError)):
+        femnn.solve((scale @ stiffness @ scale).tocsr(), units * force, [], method=method)
 
 
 @pytest.mark.parametrize("method", METHODS)
