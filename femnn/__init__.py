@@ -24,7 +24,7 @@ Results (:mod:`femnn.fields`)
 Solids (:mod:`femnn.solids`)
     ``Solid``, ``PointLaw``, ``ConstitutiveLaw``
 Solvers (:mod:`femnn.solvers`)
-    ``solve``, ``Solution``; ``newton``, ``arc_length``, ``LoadPath``, ``NonlinearProblem``
+    ``solve``, ``Solution``, ``LinearSolver``; ``newton``, ``arc_length``, ``LoadPath``, ``NonlinearProblem``
 Interfaces (:mod:`femnn.interfaces`) and their laws (:mod:`femnn.cohesive`)
     ``Interface``, ``InterfaceElements``, ``CohesiveProblem``; ``BilinearCohesive``, ``ExponentialCohesive``,
     ``ContactCohesive``, ``RecurrentCohesive``
@@ -83,7 +83,7 @@ from femnn.quadrature.moved.rule import MovedGauss
 from femnn.quadrature.rule import CellGroup, Rule
 from femnn.solids.laws import ConstitutiveLaw, PointLaw
 from femnn.solids.solid import Solid
-from femnn.solvers.linear.solver import Solution, solve
+from femnn.solvers.linear.solver import LinearSolver, Solution, solve
 from femnn.solvers.nonlinear.arc_length import arc_length
 from femnn.solvers.nonlinear.load_path import LoadPath, NonlinearProblem
 from femnn.solvers.nonlinear.newton import newton
@@ -110,6 +110,7 @@ __all__ = [
     "InterfaceElements",
     "Irons",
     "LawError",
+    "LinearSolver",
     "LoadCurve",
     "LoadPath",
     "Loads",

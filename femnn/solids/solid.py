@@ -39,6 +39,11 @@ class Solid:
         A :class:`femnn.PointLaw`, which is compiled into the assembly, or any object that keeps
         :class:`femnn.ConstitutiveLaw`: it is called once for each group of the rule with all points of the group.
 
+    Attributes
+    ----------
+    points
+        The mesh, which tells the solvers where the degrees of freedom are.
+
     Raises
     ------
     MeshError, FoldedElementError, ParameterError, MemoryError
@@ -71,7 +76,7 @@ class Solid:
         pattern: Pattern | None = None,
     ) -> None:
         check_law(law)
-        self.law = law
+        self.law, self.points = law, mesh
         self.formulation = require_formulation(formulation, element)
         if formulation in ONE_POINT:
             check_rule(rule)

@@ -1,13 +1,17 @@
 """Preconditioned conjugate gradients that know where rounding ends them."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import sparray
+
+from femnn.solvers.linear.smoother import inner, ritz_values
 
 # A new start from the residual of x pays if it leaves less than this of it.
 _GAIN = 0.5
+
+# Steps after which the condition is looked at for the first time.
+_FIRST_LOOK = 24
 
 
 class Iteration(NamedTuple):
@@ -23,16 +27,25 @@ class Iteration(NamedTuple):
         Whether the residual of the recurrence reached the tolerance. That of ``x`` may be larger by rounding.
     failure
         What broke the iteration down; else empty.
+    expected
+        Iterations in all, if it was given up because these were more than the caller's patience; else 0.
     """
 
     x: np.ndarray
     residuals: list[float]
     converged: bool
     failure: str
+    expected: int = 0
 
 
 def conjugate_gradients(
-    matrix: sparray, b: np.ndarray, precondition: Callable[[np.ndarray], np.ndarray], rtol: float, most: int
+    matrix: Any,
+    b: np.ndarray,
+    precondition: Callable[[np.ndarray], np.ndarray],
+    rtol: float,
+    most: int,
+    start: np.ndarray | None = None,
+    patience: float = np.inf,
 ) -> Iteration:
     """Solve a symmetric positive definite system.
 
@@ -50,24 +63,37 @@ def conjugate_gradients(
         Greatest ‖b - matrix x‖ over ‖b‖.
     most
         Iterations at most.
+    start : (m,)
+        What to begin with; None for 0.
+    patience
+        The iteration is given up if after 24 steps, or twice as many and so on, the condition that it has seen lets
+        expect more than so many in all: √κ/2 · ln(2/rtol).
     """
-    scale = np.linalg.norm(b)
-    x, left, least = np.zeros(len(b)), b, np.inf
-    residuals, converged = [1.0], False
+    scale = _norm(b)
     if scale == 0.0:
-        return Iteration(x, [0.0], True, "")
+        return Iteration(np.zeros(len(b)), [0.0], True, "")
+    x, left, least = np.zeros(len(b)), b, np.inf
+    if start is not None:
+        x, left = start, b - matrix @ start
+        least = _norm(left) / scale
+    residuals, converged = [1.0 if start is None else least], False
+    if least <= rtol:
+        return Iteration(x, residuals, True, "")
     remaining = most
     while True:
-        step, norms, failure = _recurrence(matrix, left, precondition, rtol * scale, remaining)
+        step, norms, failure, expected = _recurrence(matrix, left, precondition, rtol, scale, remaining, patience)
         residuals += [norm / scale for norm in norms]
         tried = x + step
         missed = b - matrix @ tried
-        norm = float(np.linalg.norm(missed) / scale)
+        norm = _norm(missed) / scale
         gained = norm < _GAIN * least
         if norm < least:
             x, left, least = tried, missed, norm
         if failure and not converged:
             return Iteration(x, residuals, False, failure)
+        if expected:
+            # in energy, which counts for who goes on, the last iterate is the best
+            return Iteration(tried, residuals, False, "", expected)
         converged = converged or residuals[-1] <= rtol
         # what the first start did not need, no later one is given
         remaining = min(most + 1 - len(residuals), len(norms))
@@ -75,25 +101,40 @@ def conjugate_gradients(
             return Iteration(x, residuals, converged, "")
 
 
-def _recurrence(matrix, b, precondition, target, most):
-    """The solution, norms of the residual after each iteration, and what broke it down."""
+def _recurrence(matrix, b, precondition, rtol, scale, most, patience):
+    """The solution, the residual after each iteration, what broke it down, and how many iterations are too many."""
     x, left, direction, before = np.zeros(len(b)), b.copy(), 0.0, 1.0
-    norms = []
+    norms, lengths, turns, look = [], [], [], _FIRST_LOOK
     while len(norms) < most:
         near = precondition(left)
-        product = left @ near
+        product = inner(left, near)
         if not product > 0.0:
-            return x, norms, "the preconditioner"
-        direction = near + (product / before) * direction
+            return x, norms, "the preconditioner", 0
+        turns.append(product / before)
+        direction = near + turns[-1] * direction
         before = product
         forces = matrix @ direction
-        energy = direction @ forces
+        energy = inner(direction, forces)
         if not energy > 0.0:
-            return x, norms, "K"
-        length = product / energy
-        x += length * direction
-        left -= length * forces
-        norms.append(float(np.linalg.norm(left)))
-        if norms[-1] <= target:
+            return x, norms, "K", 0
+        lengths.append(product / energy)
+        x += lengths[-1] * direction
+        left -= lengths[-1] * forces
+        norms.append(_norm(left))
+        if norms[-1] <= rtol * scale:
             break
-    return x, norms, ""
+        if len(norms) == look and patience < np.inf:
+            expected, look = _expected(lengths, turns[1:], rtol), 2 * look
+            if expected > patience:
+                return x, norms, "", int(expected)
+    return x, norms, "", 0
+
+
+def _expected(lengths, turns, rtol):
+    """Iterations to a tolerance, by the bound of Chebyshev for the condition that the steps so far have seen."""
+    values = ritz_values(lengths, turns)
+    return 0.5 * np.sqrt(values[-1] / max(values[0], np.finfo(float).tiny)) * np.log(2.0 / rtol)
+
+
+def _norm(vector):
+    return float(np.sqrt(inner(vector, vector)))

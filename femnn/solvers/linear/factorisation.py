@@ -8,8 +8,9 @@ from scipy.sparse import csr_array, diags_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from scipy.sparse.linalg import SuperLU, splu
 
+from femnn.solvers.linear.block_rows import BlockRows
 from femnn.solvers.linear.singularity import check_held, explain_factors, moving_freely, raise_singular
-from femnn.solvers.linear.system import LinearSystem
+from femnn.solvers.linear.system import Operator
 
 # Of a factored solution: each gains several digits, or none.
 _REFINEMENTS = 3
@@ -28,8 +29,14 @@ _BYTES = 24
 _ONE_SIZE = 2
 
 
-def factored(system: LinearSystem, modes: np.ndarray, components: int, rtol: float) -> tuple[np.ndarray, list[float]]:
-    """Values of what is free (m,), and their relative residual after each refinement.
+class Factorisation:
+    """Factors of a matrix, kept for any number of loads.
+
+    Parameters
+    ----------
+    operator
+    modes, components
+        See :func:`femnn.solvers.linear.near_null_space.near_null_space`; what is not held is told by them.
 
     Raises
     ------
@@ -38,23 +45,52 @@ def factored(system: LinearSystem, modes: np.ndarray, components: int, rtol: flo
     MemoryError
         If the factors do not fit.
     """
-    matrix, b = system.condensed(), system.right_side
-    columns = matrix.tocsc()
-    factors = None
-    for options in _ways_to_factor(system):
-        factors = _factors(columns, options)
-        if factors is not None:
-            solution, residuals = _refined(matrix, factors, b, rtol)
-            if residuals[-1] <= rtol:
-                break
-    moving = None if factors is None else moving_freely(matrix, factors.solve)
-    if moving is None or moving.any():
-        if system.is_positive:
-            check_held(system, modes, components)
-        if moving is None:
-            explain_factors(matrix, system.free)
-        raise_singular(system.free[moving])
-    return solution, residuals
+
+    def __init__(self, operator: Operator, modes: np.ndarray, components: int) -> None:
+        self._operator, self._modes, self._components = operator, modes, components
+        self._matrix = operator.condensed()
+        self._columns = self._matrix.tocsc()
+        self._ways = _ways_to_factor(operator)
+        self._factors: SuperLU | None = None
+        self._is_checked = False
+        if not self._next():
+            self._check_motions()
+
+    def solve(self, b: np.ndarray, rtol: float) -> tuple[np.ndarray, list[float]]:
+        """Solution (m,) for a right side, and its relative residual after each refinement.
+
+        Raises
+        ------
+        SingularMatrixError
+            If there is a motion without force.
+        """
+        solution, residuals = _refined(self._matrix, self._factors, b, rtol)
+        while residuals[-1] > rtol and self._next():
+            solution, residuals = _refined(self._matrix, self._factors, b, rtol)
+        if not self._is_checked:
+            self._check_motions()
+        return solution, residuals
+
+    def _next(self):
+        """Factor in the next way; False if there is none, or an exact zero stands in the way of the last."""
+        for options in self._ways:
+            self._factors = _factors(self._columns, options)
+            if self._factors is not None:
+                self._is_checked = False
+                return True
+        return False
+
+    def _check_motions(self):
+        """Raise if something can move without a force, as the factors or their failure show."""
+        operator = self._operator
+        moving = None if self._factors is None else moving_freely(self._matrix, self._factors.solve)
+        if moving is None or moving.any():
+            if operator.is_positive:
+                check_held(operator, BlockRows.of(operator.matrix, self._components), self._modes)
+            if moving is None:
+                explain_factors(self._matrix, operator.free)
+            raise_singular(operator.free[moving])
+        self._is_checked = True
 
 
 def memory_of_factors(matrix: csr_array) -> int:
@@ -68,8 +104,8 @@ def memory_of_factors(matrix: csr_array) -> int:
     return int(_BYTES * min(_FILL * len(order) ** 1.5, _OVER_PROFILE * 2.0 * profile))
 
 
-def _ways_to_factor(system: LinearSystem) -> Iterator[dict]:
-    if system.is_symmetric and system.is_positive:
+def _ways_to_factor(operator: Operator) -> Iterator[dict]:
+    if operator.is_symmetric and operator.is_positive:
         # positive definite as a rule: no pivoting, so that the ordering keeps a quarter of the time and memory
         yield {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
     yield {}

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import skfem
+from scipy.sparse import csr_array
 
 from femnn.checks import floats, integer
 from femnn.exceptions import ParameterError
@@ -40,6 +41,27 @@ def near_null_space(points: Any, n: int) -> tuple[np.ndarray, int]:
     if len(x) == 1 or x.shape[1] == n:
         return np.ones((n, 1)), 1
     return _rigid_body_modes(x), len(x)
+
+
+def linear_interpolation(points: Any, n: int) -> csr_array | None:
+    """What the values at the vertices of a mesh give at the nodes of triquadratic elements, by trilinear functions.
+
+    Returns
+    -------
+    (m, n_vertices) csr_array
+        For the m nodes of ``n`` degrees of freedom, vertices first; None unless ``points`` is a mesh of hexahedra with
+        triquadratic elements, one or three rows a node.
+    """
+    if not isinstance(points, skfem.MeshHex):
+        return None
+    groups = (np.arange(points.nvertices)[None], points.edges, points.facets, points.t)
+    m = sum(group.shape[1] for group in groups)
+    if n not in (m, 3 * m):
+        return None
+    starts = np.concatenate([[0], np.cumsum(np.concatenate([np.full(g.shape[1], len(g)) for g in groups]))])
+    columns = np.concatenate([group.T.ravel() for group in groups])
+    data = np.concatenate([np.full(group.size, 1.0 / len(group)) for group in groups])
+    return csr_array((data, columns, starts), shape=(m, points.nvertices))
 
 
 def _nodes(points, n):

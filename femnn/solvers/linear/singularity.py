@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import numpy as np
-from scipy.sparse import bsr_array, csr_array, diags_array
+from scipy.sparse import csr_array, diags_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
 from femnn.exceptions import SingularMatrixError
+from femnn.solvers.linear.block_rows import BlockRows
 from femnn.solvers.linear.degrees_of_freedom import named
-from femnn.solvers.linear.system import LinearSystem
+from femnn.solvers.linear.system import Operator
 
 # Energy of a rigid motion over that of an arbitrary one of the same size, below which nothing holds the part. One held
 # vertex of a million leaves 1e-7, rounding 1e-16.
@@ -20,47 +21,46 @@ _HELD = 1e-13
 _NO_FORCE = 1e-15
 
 
-def check_held(
-    system: LinearSystem, modes: np.ndarray, components: int
-) -> tuple[bsr_array | csr_array, np.ndarray, np.ndarray]:
+def check_held(operator: Operator, matrix: BlockRows, modes: np.ndarray) -> None:
     """Raise if a connected part of the structure can move along one of the modes without a force.
 
     Parameters
     ----------
-    modes : (n, k) float64
-    components
-        Degrees of freedom a node, see :func:`femnn.solvers.linear.near_null_space.near_null_space`.
-
-    Returns
-    -------
-    matrix, dofs, is_free
-        The blocks of :meth:`LinearSystem.blocks`, to go on with.
+    operator
+    matrix : (m, m) blocks
+        The same in blocks of a node.
+    modes : (m · components, k) float64
+        See :func:`femnn.solvers.linear.near_null_space.near_null_space`.
 
     Raises
     ------
     SingularMatrixError
         With the degrees of freedom of the first such part.
     """
-    matrix, dofs, is_free = system.blocks(components)
-    modes = modes[dofs] * is_free[:, None]
-    n_parts, part = _parts(matrix, components)
-    forces, diagonal = matrix @ modes, matrix.diagonal()
+    is_free = operator.is_free.reshape(matrix.n, matrix.rows)
+    modes = modes * is_free.reshape(-1, 1)
+    n_parts, part = _parts(matrix, is_free.any(axis=1))
+    forces = np.stack([matrix @ mode for mode in np.ascontiguousarray(modes.T)], axis=1)
+    diagonal = operator.diagonal[:, None]
     k = modes.shape[1]
-    energies, scales = np.empty((n_parts, k, k)), np.empty((n_parts, k, k))
-    for i, j in np.ndindex(k, k):
-        energies[:, i, j] = np.bincount(part, modes[:, i] * forces[:, j], n_parts)
-        scales[:, i, j] = np.bincount(part, modes[:, i] * diagonal * modes[:, j], n_parts)
+    if n_parts == 1:
+        energies, scales = (modes.T @ forces)[None], (modes.T @ (diagonal * modes))[None]
+    else:
+        energies, scales = np.empty((n_parts, k, k)), np.empty((n_parts, k, k))
+        rows = np.repeat(part, matrix.rows)
+        for i, j in np.ndindex(k, k):
+            energies[:, i, j] = np.bincount(rows, modes[:, i] * forces[:, j], n_parts)
+            scales[:, i, j] = np.bincount(rows, modes[:, i] * diagonal[:, 0] * modes[:, j], n_parts)
     for p in range(n_parts):
         loose = _without_force(energies[p], scales[p])
         if loose:
-            moving = dofs[(part == p) & is_free]
+            moving = np.flatnonzero(is_free & (part == p)[:, None])
             how = "its constant is" if k == 1 else f"{loose} of its {k} rigid motions are"
             where = "the structure" if n_parts == 1 else f"one of {n_parts} parts that are not connected"
             raise SingularMatrixError(
                 f"K is singular: {where}, with {named(moving)}, is not held, {how} free; add to `fixed` what holds it",
                 moving,
             )
-    return matrix, dofs, is_free
 
 
 def moving_freely(matrix: csr_array, solve: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -117,11 +117,15 @@ def raise_singular(dofs: np.ndarray) -> NoReturn:
     )
 
 
-def _parts(matrix, components):
-    """Number of connected parts, and the part of each row."""
-    pattern = csr_array((np.ones(len(matrix.indices), dtype=bool), matrix.indices, matrix.indptr))
-    n_parts, part = connected_components(pattern, directed=False)
-    return n_parts, np.repeat(part, components)
+def _parts(matrix, nodes):
+    """Number of connected parts of the ``nodes`` (n,) bool, and the part of each; the others are in the last."""
+    pattern = csr_array((np.ones(matrix.n_blocks, dtype=bool), matrix.columns, matrix.starts), shape=(matrix.n,) * 2)
+    if not nodes.all():
+        pattern = pattern[nodes][:, nodes]
+    n_parts, found = connected_components(pattern, directed=False)
+    part = np.full(matrix.n, n_parts - 1)
+    part[nodes] = found
+    return n_parts, part
 
 
 def _without_force(energy, scale):

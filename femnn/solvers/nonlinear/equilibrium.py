@@ -13,6 +13,7 @@ from femnn.solvers.linear.degrees_of_freedom import prescribe
 from femnn.solvers.nonlinear.line_search import search
 from femnn.solvers.nonlinear.load_path import LoadPath
 from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, diverging
+from femnn.solvers.nonlinear.tangents import TangentSolver
 
 # Errors of laws and solvers that a shorter step may avoid.
 CURABLE = (FemnnError, ArithmeticError, np.linalg.LinAlgError)
@@ -72,6 +73,7 @@ class Equilibrium:
             )
         is_fixed = prescribe(n, fixed, 0.0)[1]
         u = np.zeros(n) if initial is None else vector(initial, n, "initial").copy()
+        solver = TangentSolver.of(solver, problem)
         return cls(problem, solver, limits, np.flatnonzero(is_fixed), np.flatnonzero(~is_fixed), u)
 
     def iterate_at(self, u, external, alone=False):
@@ -105,6 +107,12 @@ class Equilibrium:
         """Norm of a residual that is equilibrium at an Iterate."""
         return self.limits.rtol * point.size + self.limits.atol
 
+    def forcing(self, point, errors):
+        """What the linear system at an Iterate may leave of its residual, for :meth:`solve`."""
+        if not isinstance(self.solver, TangentSolver) or point.norm == 0.0:
+            return None
+        return self.solver.forcing(errors, self.enough(point) / point.norm)
+
     def dot(self, a, b):
         """Inner product of vectors (n,)."""
         return float(a @ b)
@@ -121,10 +129,16 @@ class Equilibrium:
             force = self.problem.internal_force(u)
         return self._checked(force)
 
-    def solve(self, tangent, load, values=0.0):
-        """Displacement (n,) under a load by the tangent, with ``values`` where it is prescribed."""
+    def solve(self, tangent, load, values=0.0, rtol=None):
+        """Displacement (n,) under a load by the tangent, with ``values`` where it is prescribed.
+
+        ``rtol`` is what the default solver leaves of the residual, None for as little as :func:`femnn.solve`.
+        """
         with diverging(*CURABLE):
-            solution = called("solver", self.solver, tangent, load, self.fixed, values)
+            if isinstance(self.solver, TangentSolver):
+                solution = self.solver.solve(tangent, load, self.fixed, values, rtol)
+            else:
+                solution = called("solver", self.solver, tangent, load, self.fixed, values)
         solution = floats("the solution", getattr(solution, "x", solution), finite=False)
         if not np.isfinite(solution).all():
             raise Diverged("the solution of the linear system is not finite")

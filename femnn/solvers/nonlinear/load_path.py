@@ -14,7 +14,14 @@ class NonlinearProblem(ABC):
 
     Between two commits every evaluation starts from the same state, whatever was tried before: a solver may try
     displacements that it then throws away. A class need not inherit from this one to be solved; it needs the methods.
+
+    Attributes
+    ----------
+    points
+        Where the degrees of freedom are, as :func:`femnn.solve` takes it; None if that is not known.
     """
+
+    points: Any = None
 
     @abstractmethod
     def residual_and_tangent(self, u: np.ndarray) -> tuple[np.ndarray, Any]:

@@ -71,10 +71,14 @@ def newton(
     min_step
         Smallest step in t.
     solver
-        Solves the linear systems: called as ``solver(K, f, fixed, values)``, it gives the solution or an object with
-        it as ``x``. For elasticity beyond 20,000 degrees of freedom
-        ``functools.partial(femnn.solve, points=mesh)``; tangents that are not positive definite need
-        ``method="splu"``.
+        Solves the linear systems. :func:`femnn.solve`, or a ``functools.partial`` of it with some keywords, stands for
+        one :class:`femnn.LinearSolver` that goes from tangent to tangent and keeps its multigrid; without ``rtol``
+        it solves each system no better than it helps (S. C. Eisenstat, H. F. Walker, SIAM J. Sci. Comput. 17 (1996)
+        16-32). It takes the places of the degrees of freedom from ``problem.points``, as :class:`femnn.Solid` has them;
+        for other problems of elasticity beyond 5,000 degrees of freedom pass
+        ``functools.partial(femnn.solve, points=mesh)``. Tangents that are not positive definite need
+        ``method="splu"``. Any other function is called as ``solver(K, f, fixed, values)`` and gives the solution or an
+        object with it as ``x``.
     initial, start
         The displacement (n,) and t to go on from, the state of ``problem`` being that of then; None and 0 for a
         beginning.
@@ -196,11 +200,12 @@ class _Path:
 
         def advance(point, errors):
             _, tangent = point.response
+            rtol = equilibrium.forcing(point, errors)
             if len(errors) > 1 or not moves:
-                step = equilibrium.solve(tangent, point.residual, np.zeros(len(increments)))
+                step = equilibrium.solve(tangent, point.residual, np.zeros(len(increments)), rtol)
                 return equilibrium.searched(point, step, external)
             # what is prescribed has to be reached: nothing to search
-            step = equilibrium.solve(tangent, point.residual, increments)
+            step = equilibrium.solve(tangent, point.residual, increments, rtol)
             return equilibrium.iterate_at(point.x + step, external)
 
         with rolled_back(equilibrium.problem, Diverged):

@@ -203,7 +203,7 @@ def test_multigrid_needs_the_rigid_motions():
 
 @pytest.mark.parametrize(
     ("poisson", "stretch", "most"),
-    [(0.3, (1.0, 1.0, 10.0), 40), (0.45, (1.0, 1.0, 1.0), 40), (0.3, (1.0, 1.0, 0.1), 40)],
+    [(0.3, (1.0, 1.0, 10.0), 60), (0.45, (1.0, 1.0, 1.0), 30), (0.3, (1.0, 1.0, 0.1), 60)],
 )
 def test_multigrid_bears_slender_and_soft_parts(poisson, stretch, most):
     mesh = distorted_cube(10, 0.2, seed=0)
@@ -438,7 +438,7 @@ def test_memory_of_factors_is_not_underestimated():
         mesh = skfem.MeshHex.init_tensor(*(np.linspace(0.0, n, n + 1) for n in sides))
         stiffness = femnn.assemble_elasticity(mesh, femnn.GaussLegendre(2), 1.0, 0.3)
         held = np.flatnonzero(np.repeat(mesh.p[0] == 0.0, 3))
-        matrix = LinearSystem.of(stiffness, np.ones(stiffness.shape[0]), held).condensed()
+        matrix = LinearSystem.of(stiffness, np.ones(stiffness.shape[0]), held).operator.condensed()
         options = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
         need = 12 * splu(matrix.tocsc(), **options).nnz
         assert need < memory_of_factors(matrix) < 10 * need
@@ -460,7 +460,9 @@ def test_magnitudes_change_no_bit(cube, method, size):
     assert found.residuals == expected.residuals
     pulled = femnn.solve(stiffness, 0.0 * force, fixed, values, mesh, method)
     found = femnn.solve(stiffness, 0.0 * force, fixed, np.ldexp(values, size), mesh, method)
-    np.testing.assert_allclose(found.x, np.ldexp(pulled.x, size), rtol=1e-12 if size > -1000 else 1e-6, atol=5e-324)
+    # the least values have lost digits before they are passed
+    rounded = 0.0 if size > -1000 else 1e-9 * np.abs(found.x).max()
+    np.testing.assert_allclose(found.x, np.ldexp(pulled.x, size), rtol=1e-12 if size > -1000 else 1e-6, atol=rounded)
     large = size > 600
     scaled = stiffness.copy()
     scaled.data = np.ldexp(stiffness.data, size - 100 if large else size)
@@ -520,10 +522,6 @@ def test_badly_scaled_systems(cube, method, decades):
     expected = femnn.solve(stiffness, force, fixed).x
     scale = 10.0 ** np.random.default_rng(0).uniform(-decades / 2, decades / 2, basis.N)
     scaled = (diags_array(scale) @ stiffness @ diags_array(scale)).tocsr()
-    if method == "pyamg":  # the rigid motions are no longer what was scaled
-        with pytest.raises(femnn.ConvergenceError, match="pass method='splu'"):
-            femnn.solve(scaled, scale * force, fixed, points=mesh, method=method)
-        return
     found = femnn.solve(scaled, scale * force, fixed, points=mesh, method=method)
     assert_same(scale * found.x, expected, 1e-4)
 
@@ -553,7 +551,7 @@ def test_interrupts_come_through(cube, monkeypatch):
         raise KeyboardInterrupt
 
     state = np.random.get_state()[1].copy()  # noqa: NPY002
-    monkeypatch.setattr("pyamg.smoothed_aggregation_solver", interrupted)
+    monkeypatch.setattr("pyamg.amg_core.standard_aggregation", interrupted)
     with pytest.raises(KeyboardInterrupt):
         femnn.solve(stiffness, force, basis.get_dofs("left"), points=mesh, method="pyamg")
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002

@@ -1,0 +1,52 @@
+"""One program on one problem in a process of its own: prints its figures as JSON.
+
+    python -m benchmarks.solution.worker PROGRAM PROBLEM THREADS REPEAT [FOLDER]
+
+The first solution of the process is the cold one; medians of the others are the warm ones. Processor time is taken with
+one thread and time by the clock with more.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.solution.problems import problem
+from benchmarks.solution.programs import PROGRAMS
+from benchmarks.support.memory import peak
+
+
+def measure(name, what, threads, repeat, meshes=None):
+    """Seconds of each stage, cold and warm, and what tells whether the solution is right."""
+    given, function = problem(what, meshes), PROGRAMS[name][0]
+    clock = time.process_time if threads == 1 else time.perf_counter
+    runs = [_run(function(given, threads), clock) for _ in range(repeat + 1)]
+    u = runs[-1][1]
+    stages = {stage: float(np.median([run[0][stage] for run in runs[1:]])) for stage in runs[0][0]}
+    return {
+        "cold": sum(runs[0][0].values()),
+        "warm": float(np.median([sum(run[0].values()) for run in runs[1:]])),
+        "stages": stages,
+        "peak": peak(),
+        "vertices": len(u),
+        "mean": np.abs(u).mean(axis=0).tolist(),
+    }
+
+
+def _run(stages, clock):
+    seconds, stage, begun = {}, None, clock()
+    for name, value in stages:
+        now = clock()
+        if stage is not None:
+            seconds[stage] = seconds.get(stage, 0.0) + now - begun
+        if name == "solution":
+            return seconds, value
+        stage, begun = name, now
+    raise RuntimeError("the program gave no solution")
+
+
+if __name__ == "__main__":
+    program, what, threads, repeat, *folder = sys.argv[1:]
+    print(json.dumps(measure(program, what, int(threads), int(repeat), Path(folder[0]) if folder else None)))

@@ -1,0 +1,146 @@
+"""Matrices in small dense blocks, one or a few rows a node: products over threads with the same bits for any number."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import bsr_array, csr_array, sparray
+
+from femnn.solvers.linear.block_kernels import (
+    columns_of_product,
+    invert_diagonal,
+    multiply,
+    multiply_matrices,
+    nodes_of,
+    transpose,
+    transposed,
+)
+from femnn.solvers.linear.threads import over_rows
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BlockRows:
+    """A matrix of n by m blocks, each of ``rows`` by ``width``.
+
+    Attributes
+    ----------
+    starts : (n + 1,) int64
+        Where the blocks of each row start in ``columns``.
+    columns : (total,) int32
+    data : (rows · width · total,) float64
+        Block row by block row, in each its scalar rows one after the other.
+    rows, width
+        Shape of the blocks.
+    n_columns
+        m.
+    """
+
+    starts: np.ndarray
+    columns: np.ndarray
+    data: np.ndarray
+    rows: int
+    width: int
+    n_columns: int
+
+    @classmethod
+    def of(cls, matrix: csr_array, size: int) -> "BlockRows":
+        """The square matrix in blocks of ``size``; shares its entries where it already has full blocks."""
+        n = matrix.shape[0] // size
+        if len(matrix.indices) % size**2 == 0:
+            starts, columns = np.zeros(n + 1, dtype=np.int64), np.empty(len(matrix.indices) // size**2, dtype=np.int32)
+            if nodes_of(matrix.indptr, matrix.indices, size, starts, columns):
+                return cls(starts, columns, matrix.data, size, size, n)
+        return cls.of_blocks(matrix, size, size)
+
+    @classmethod
+    def of_blocks(cls, matrix: sparray, rows: int, width: int) -> "BlockRows":
+        """A copy of any sparse matrix in blocks of ``rows`` by ``width``, filled up with zeros."""
+        blocks = bsr_array(matrix, blocksize=(rows, width))
+        blocks.sort_indices()
+        starts, columns = blocks.indptr.astype(np.int64), blocks.indices.astype(np.int32)
+        return cls(starts, columns, blocks.tocsr().data, rows, width, matrix.shape[1] // width)
+
+    def __repr__(self):
+        shape = f"{self.n:,} × {self.n_columns:,} blocks of {self.rows} × {self.width}"
+        return f"BlockRows({shape}, {self.n_blocks:,} of them)"
+
+    @property
+    def n(self) -> int:
+        """Number of block rows."""
+        return len(self.starts) - 1
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks that are kept."""
+        return len(self.columns)
+
+    @cached_property
+    def longest(self) -> int:
+        """Blocks in the longest row."""
+        return int(np.diff(self.starts).max(initial=0))
+
+    def times(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """A x (n · rows,), of x (m · width,); added to ``out`` if that is given."""
+        add = out is not None
+        y = np.empty(self.n * self.rows) if out is None else out
+        over_rows(multiply, self.starts, self.columns, self.data, self.rows, self.width, self.longest, x, y, add)
+        return y
+
+    def __matmul__(self, x: np.ndarray) -> np.ndarray:
+        return self.times(x)
+
+    def tocsr(self) -> csr_array:
+        """The matrix as scipy has it."""
+        lengths = self.width * np.diff(self.starts)
+        indptr = np.concatenate([[0], np.cumsum(np.repeat(lengths, self.rows))])
+        columns = (self.width * self.columns[:, None].astype(np.int64) + np.arange(self.width)).ravel()
+        runs = zip(self.width * self.starts[:-1], self.width * self.starts[1:], strict=True)
+        order = np.concatenate([np.tile(columns[begin:end], self.rows) for begin, end in runs])
+        return csr_array((self.data, order, indptr), shape=(self.n * self.rows, self.n_columns * self.width))
+
+    def inverse_diagonal(self, is_free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Inverses (n, rows, rows) of the diagonal blocks over what is free, and rows whose block is not definite.
+
+        Parameters
+        ----------
+        is_free : (n, rows) bool
+        """
+        inverse, singular = np.empty((self.n, self.rows, self.rows)), np.zeros(self.n, dtype=bool)
+        over_rows(invert_diagonal, self.starts, self.columns, self.data, self.rows, is_free, inverse, singular)
+        return inverse, np.flatnonzero(singular)
+
+    def times_matrix(self, other: "BlockRows") -> "BlockRows":
+        """The product of two matrices."""
+        starts, columns = _pattern_of_product(self, other)
+        result = BlockRows(
+            starts, columns, np.empty(len(columns) * self.rows * other.width), self.rows, other.width, other.n_columns
+        )
+        over_rows(
+            multiply_matrices, self.starts, self.columns, self.data, self.rows, self.width, other.starts,
+            other.columns, other.data, other.width, other.longest, other.n_columns, starts, columns, result.data,
+        )  # fmt: skip
+        return result
+
+    @cached_property
+    def transposed(self) -> "BlockRows":
+        """The transposed matrix."""
+        starts = np.zeros(self.n_columns + 1, dtype=np.int64)
+        rows, places = np.empty_like(self.columns), np.empty_like(self.columns)
+        transpose(self.starts, self.columns, starts, rows, places)
+        data = np.empty_like(self.data)
+        over_rows(transposed, starts, rows, places, self.starts, self.data, self.rows, self.width, data)
+        return BlockRows(starts, rows, data, self.width, self.rows, self.n)
+
+
+def _pattern_of_product(left, right):
+    starts = np.zeros(left.n + 1, dtype=np.int64)
+    columns = np.empty(0, dtype=np.int32)
+    for fill in (False, True):
+        over_rows(
+            columns_of_product, left.starts, left.columns, right.starts, right.columns, right.n_columns, starts,
+            columns, fill,
+        )  # fmt: skip
+        if not fill:
+            np.cumsum(starts, out=starts)
+            columns = np.empty(starts[-1], dtype=np.int32)
+    return starts, columns

@@ -1,0 +1,84 @@
+"""The benchmark from mesh arrays to the solution: programs agree, and the report says what was and was not measured."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from femnn.exceptions import MeshError
+
+
+def solved(name, what):
+    """Displacements of a program in this process, and the stages that it went through."""
+    from benchmarks.solution.problems import problem
+    from benchmarks.solution.programs import PROGRAMS, missing
+
+    if missing(name):
+        pytest.skip(missing(name))
+    stages = list(PROGRAMS[name][0](problem(what), 1))
+    assert stages[-1][0] == "solution"
+    return stages[-1][1], [stage for stage, _ in stages[:-1]]
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ("cube 4", "scikit-fem, pyamg"),
+        ("cube 4", "scikit-fem-native, pyamg"),
+        ("cube 4", "NGSolve"),
+        ("triquadratic 2", "scikit-fem, pyamg"),
+        ("triquadratic 2", "NGSolve"),
+        ("neo-Hookean 2", "NGSolve"),
+        ("neo-Hookean 2", "FElupe"),
+    ],
+)
+def test_programs_solve_the_same_problem(what, name):
+    expected, _ = solved("femnn", what)
+    found, stages = solved(name, what)
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
+    assert set(stages) <= {"assembly", "set-up", "iterations"}
+
+
+def test_held_vertices_of_the_bracket():
+    from benchmarks.solution.problems import problem
+
+    coarse, fine = problem("plastic bracket"), problem("bracket")
+    assert fine.t.shape[1] == 8 * coarse.t.shape[1]
+    # a surface that is refined once has nearly four times the vertices, those of before among them
+    assert 3.3 < len(fine.held) / len(coarse.held) < 4.0
+    distances = np.linalg.norm(fine.p[:, fine.held][:, :, None] - coarse.p[:, coarse.held][:, None], axis=0)
+    assert distances.min(axis=0).max() < 1e-12
+    with pytest.raises(MeshError, match="bunny_out"):
+        problem("bunny")
+
+
+def test_report(tmp_path):
+    from benchmarks.solution.solution import main
+
+    arguments = ["--quick", "--problem", "cube 3", "--problem", "bunny", "--program", "femnn", "--program",
+                 "scikit-fem, pyamg", "--out", str(tmp_path), "--json"]  # fmt: skip
+    run = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    figures = json.loads(run.stdout)
+    own, other = figures["rows"]
+    assert (own["program"], other["program"]) == ("femnn", "scikit-fem, pyamg")
+    assert own["over best"] == pytest.approx(own["warm"] / other["warm"])
+    assert other["difference"] < 1e-6
+    assert own["peak"] > 1e7
+    assert "bunny: no folder" in (tmp_path / "solution.md").read_text(encoding="utf-8")
+    assert (tmp_path / "solution.png").exists()
+
+
+def test_another_solution_is_no_figure():
+    from benchmarks.solution.solution import _compare, report
+
+    rows = [
+        {"problem": "cube 3", "program": "femnn", "threads": 1, "elements": 27, "mean": [1.0, 2.0, 3.0], "warm": 1.0,
+         "cold": 2.0, "stages": {"assembly": 0.1}, "peak": 1e8},
+        {"problem": "cube 3", "program": "NGSolve", "threads": 1, "elements": 27, "mean": [1.0, 2.0, 3.1], "warm": 0.1},
+    ]  # fmt: skip
+    _compare(rows)
+    text = report({"machine": "this one", "rows": rows, "left out": {"FElupe": "felupe is not installed"}})
+    assert "NGSolve, cube 3, threads 1: another solution: it differs by 3e-02." in text
+    assert "FElupe: felupe is not installed." in text
+    assert "| femnn" in text
