@@ -52,7 +52,7 @@ def stiffness_norms(moments, lmbda, mu):
 
 
 @njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _nearer(hexahedra, batches, standard, better, lmbda, mu, lanes, result):
+def _nearer(hexahedra, batches, standard, better, lmbda, mu, most, lanes, result):
     for chunk in prange((hexahedra.shape[0] + 63) // 64):
         work, inverses, columns, gradients = lane_workspace(8)
         first, second = np.empty((24, 24)), np.empty((24, 24))
@@ -71,11 +71,17 @@ def _nearer(hexahedra, batches, standard, better, lmbda, mu, lanes, result):
                 add_moments(gradients, inverses, second)
             total, square = stiffness_norms(first, lmbda, mu)
             standard_total, standard_square = stiffness_norms(second, lmbda, mu)
-            result[e] = total < _GAIN * standard_total and square < standard_square
+            result[e] = total < _GAIN * standard_total and square < most**2 * standard_square
 
 
 def nearer_than(
-    hexahedra: np.ndarray, points: np.ndarray, weights: np.ndarray, standard: tuple, better: tuple, poisson: float
+    hexahedra: np.ndarray,
+    points: np.ndarray,
+    weights: np.ndarray,
+    standard: tuple,
+    better: tuple,
+    poisson: float,
+    most: float = 1.0,
 ) -> np.ndarray:
     """Elements whose isotropic stiffness these points bring nearer to that of a better rule than a standard rule does.
 
@@ -90,6 +96,9 @@ def nearer_than(
         Points (3, k) and weights (k,) of the two rules.
     poisson
         Poisson's ratio of the stiffness.
+    most
+        Distance in the norm of Frobenius, over that of the standard rule, that is near enough: the further it is below
+        1, the fewer elements the sum over entries decides otherwise where a mesh is turned.
 
     Returns
     -------
@@ -109,5 +118,5 @@ def nearer_than(
             else np.broadcast_to(points[:, None], (3, len(x[rows]), points.shape[1]))
         )
         batches = batches_of_points(own.transpose(1, 0, 2), -weights[rows])
-        _nearer(x[rows], batches, minus, plus, lmbda, mu, LANES, result[rows])
+        _nearer(x[rows], batches, minus, plus, lmbda, mu, most, LANES, result[rows])
     return result

@@ -2,7 +2,9 @@
 
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from skfem import MeshHex
@@ -27,7 +29,7 @@ from femnn.quadrature.moved.rule import MovedGauss
 UNIFORM = (2, 3, 4)
 
 #: Rules that take the place of Gauss points, and of how many per axis; the first is in the table of every report.
-LEARNED = {
+LEARNED: dict[str, tuple[Callable[[], Any], int]] = {
     "CorrectedGauss()": (CorrectedGauss, 2),
     "CorrectedGauss(3, patch=True)": (lambda: CorrectedGauss(3, patch=True), 3),
     "MovedGauss()": (MovedGauss, 2),

@@ -51,8 +51,8 @@ def test_a_family_is_told_that_the_box_does_not_tell(training):
     unseen = described(femnn.distorted_hexahedra(2000, (0.0, 0.38), seed=6))
     assert density.in_range(unseen).mean() > 0.995
     tetrahedra = described(family("subdivided tetrahedra", 600, seed=8))
-    assert box.in_range(tetrahedra).mean() > 0.2
-    assert density.in_range(tetrahedra).mean() < 0.05
+    assert box.in_range(tetrahedra).mean() > 0.25
+    assert density.in_range(tetrahedra).mean() < 0.2
 
 
 def test_a_family_left_out_lies_farther_out_than_those_of_the_training(training):

@@ -25,6 +25,9 @@ KIND = "moved-points"
 # Below this warp the Error of Gauss points is round-off: the element counts as a parallelepiped.
 _NO_WARP = 1e-6
 
+# Points are moved where they leave no more than this of the distance from the stiffness of 3×3×3 points.
+_MOST_LEFT = 0.98
+
 # Outcomes for an element, in the order of the counts of a report.
 _PARALLELEPIPED, _OUT_OF_RANGE, _UNPROJECTED, _UNIMPROVED, _MOVED = range(5)
 
@@ -166,7 +169,7 @@ class MovedGauss(Rule):
         else:
             weights = scale_to_volume(warp, points, weights)
         rules = tensor_gauss(2, 2, 2), tensor_gauss(3, 3, 3)
-        improved = nearer_than(x[elements], *_on_unit_cube(points, weights), *rules, self._poisson)
+        improved = nearer_than(x[elements], *_on_unit_cube(points, weights), *rules, self._poisson, _MOST_LEFT)
         state[elements[~improved]] = _UNIMPROVED
         return state, points[improved], weights[improved]
 
