@@ -1,7 +1,7 @@
 """From a rule to scikit-fem bases: the plug between femnn and any form of its user."""
 
 from collections.abc import Sequence
-from typing import overload
+from typing import Any
 
 import numpy as np
 import skfem
@@ -15,21 +15,9 @@ from femnn.geometry.mesh import RelativeMapping
 from femnn.quadrature.rule import Rule
 
 
-@overload
-def bases(
-    mesh: skfem.Mesh, element: skfem.Element, rule: Rule, *, on_folded: str = "raise"
-) -> list[skfem.CellBasis]: ...
-
-
-@overload
-def bases(
-    mesh: skfem.Mesh, element: Sequence[skfem.Element], rule: Rule, *, on_folded: str = "raise"
-) -> list[list[skfem.CellBasis]]: ...
-
-
 def bases(
     mesh: skfem.Mesh, element: skfem.Element | Sequence[skfem.Element], rule: Rule, *, on_folded: str = "raise"
-) -> list[skfem.CellBasis] | list[list[skfem.CellBasis]]:
+) -> list[Any]:
     """One ``skfem.CellBasis`` for each group of cells that shares a number of points.
 
     All share one numbering of the degrees of freedom, so that ``skfem.asm(form, bases)`` gives the matrix or vector of

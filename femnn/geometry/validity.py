@@ -216,7 +216,8 @@ def classify(hexahedra: ArrayLike) -> np.ndarray:
     Either sign is healthy: scikit-fem's own meshes have det J < 0. An element is degenerate when det J vanishes
     somewhere without changing sign, a collapsed edge for instance.
     """
-    if np.shape(hexahedra)[1:] != (8, 3) and len(hexahedra):
+    shape = np.shape(hexahedra)
+    if shape[1:] != (8, 3) and shape[:1] != (0,):
         x, _ = in_own_units(cell_array(hexahedra))
         return classify_cells(x, DEGENERATE_SHARE, _MOST_BOXES, (VALID, FOLDED, DEGENERATE))
     x = element_array(hexahedra)
