@@ -125,8 +125,11 @@ def _needed(measure, x, tolerance):
 def write_cell_fields(path: str | os.PathLike, mesh: skfem.Mesh, findings: CellFindings) -> None:
     """Write the mesh with ``status`` (0 healthy, 1 folded, 2 degenerate) and ``points`` as cell fields."""
     fields = {"status": findings.status.astype(np.int32), "points": _points(findings).astype(np.int32)}
+    written = to_meshio(mesh, cell_data={name: [values] for name, values in fields.items()})
+    # the format has points in space alone
+    written.points = np.pad(written.points, [(0, 0), (0, 3 - mesh.dim())])
     with atomic_write(path) as temporary:
-        meshio.write(temporary, to_meshio(mesh, cell_data={name: [values] for name, values in fields.items()}), "vtu")
+        meshio.write(temporary, written, "vtu")
 
 
 def _points(findings):
