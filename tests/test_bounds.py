@@ -59,10 +59,15 @@ def test_a_pattern_and_all_assembly_refuse_other_meshes(mesh):
         lambda mesh: femnn.assemble_elasticity(mesh, RULE, 1.0, 0.3, pattern=PATTERN),
         lambda mesh: femnn.assemble_mass(mesh, RULE),
         lambda mesh: femnn.assemble_body_force(mesh, RULE, 1.0),
-        lambda mesh: femnn.bases(mesh, skfem.ElementHex1(), RULE),
     ):
         with pytest.raises(femnn.MeshError):
             function(mesh)
+
+
+@pytest.mark.parametrize("mesh", [*BROKEN_MESHES.values(), skfem.MeshTet()], ids=lambda mesh: type(mesh).__name__)
+def test_bases_refuse_meshes_that_are_broken_or_of_other_cells(mesh):
+    with pytest.raises(femnn.MeshError):
+        femnn.bases(mesh, skfem.ElementHex1(), RULE)
 
 
 @pytest.mark.parametrize("element", OTHER_ELEMENTS, ids=lambda element: type(element).__name__)

@@ -20,7 +20,7 @@ def folded_mesh():
 ROUTES = {
     "assembly": lambda: femnn.assemble_elasticity(folded_mesh(), femnn.GaussLegendre(2), 1.0, 0.3, on_folded="skip"),
     "pattern": lambda: femnn.assemble_diffusion(folded_mesh(), femnn.GaussLegendre(2), 1.0, on_folded="skip"),
-    "bases": lambda: femnn.bases(skfem.MeshHex().refined(1), skfem.ElementHex2(), femnn.CorrectedGauss()),
+    "bases": lambda: femnn.bases(folded_mesh(), skfem.ElementHex2(), femnn.GaussLegendre(3), on_folded="skip"),
 }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import skfem
 from numpy.typing import ArrayLike
 
-from femnn.checks import floats
+from femnn.checks import checked, floats
 from femnn.exceptions import MeshError
 from femnn.geometry.mesh import hexahedra, node_table, require_vertices
 
@@ -137,7 +137,7 @@ def kind_of_array(x: np.ndarray) -> CellKind:
     """Kind of the cells in an array (n, nodes, dim); MeshError if there is none of this shape."""
     if x.ndim != 3 or x.shape[1:] not in _BY_SHAPE:
         raise MeshError(
-            f"cells have shape {x.shape}; expected one of {_SHAPES}, as femnn.hexahedra(mesh) and "
+            f"hexahedra or other cells have shape {x.shape}; expected one of {_SHAPES}, as femnn.hexahedra(mesh) and "
             "femnn.geometry.cells(mesh) give them"
         )
     return _BY_SHAPE[x.shape[1:]]
@@ -151,10 +151,10 @@ def cell_array(x: ArrayLike) -> np.ndarray:
     MeshError
         If the array has another shape, is no array of numbers, or holds values that are not finite.
     """
-    array = np.require(floats("cells", x, finite=False, error=MeshError), dtype=float, requirements=("C", "W"))
+    array = np.require(floats("hexahedra", x, finite=False, error=MeshError), dtype=float, requirements=("C", "W"))
     kind_of_array(array)
     if len(array) == 0:
-        raise MeshError(f"cells have shape {array.shape}; pass one cell or more")
+        raise MeshError(f"hexahedra have shape {array.shape}; pass one cell or more")
     _require_finite(array)
     return array
 
@@ -171,6 +171,7 @@ def _require_finite(x):
     )
 
 
+@checked(x="n nodes dim", points="dim q")
 def determinants(x: np.ndarray, points: np.ndarray) -> np.ndarray:
     """det J, shape (n, q), of cells (n, nodes, dim) at points (dim, q) of the reference cell."""
     n, _, dim = x.shape

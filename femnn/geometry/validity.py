@@ -10,10 +10,10 @@ from numba import prange
 from numpy.typing import ArrayLike
 from skfem import Mesh
 
-from femnn.checks import one_of
+from femnn.checks import floats, one_of
 from femnn.exceptions import FoldedElementError, MeshError
 from femnn.geometry.bernstein import classify_cells
-from femnn.geometry.cells import cell_array, cells, determinants, kind_of_array
+from femnn.geometry.cells import HEXAHEDRON, cell_array, cells, determinants, kind_of_array
 from femnn.geometry.hexahedron import VERTICES, in_own_units
 from femnn.geometry.mesh import element_array, vertex_array
 from femnn.geometry.mesh import hexahedra as mesh_hexahedra
@@ -216,11 +216,11 @@ def classify(hexahedra: ArrayLike) -> np.ndarray:
     Either sign is healthy: scikit-fem's own meshes have det J < 0. An element is degenerate when det J vanishes
     somewhere without changing sign, a collapsed edge for instance.
     """
-    shape = np.shape(hexahedra)
-    if shape[1:] != (8, 3) and shape[:1] != (0,):
-        x, _ = in_own_units(cell_array(hexahedra))
+    array = np.asarray(floats("hexahedra", hexahedra, finite=False, error=MeshError))
+    if array.shape != (0, 8, 3) and kind_of_array(array) is not HEXAHEDRON:
+        x, _ = in_own_units(cell_array(array))
         return classify_cells(x, DEGENERATE_SHARE, _MOST_BOXES, (VALID, FOLDED, DEGENERATE))
-    x = element_array(hexahedra)
+    x = element_array(array)
     # the kernel takes differences of coordinates, so that only sizes matter
     if not _has_moderate_sizes(x):
         x, _ = in_own_units(x)

@@ -3,7 +3,9 @@
 Weight files with their cards, data sets of time for ParaView, tables as text, and the folders of what comes with femnn.
 
 >>> from femnn.io import load_weights, shipped_weights
->>> tensors, card = load_weights(shipped_weights()[0])
+>>> "cohesive-default" in shipped_weights()
+True
+>>> tensors, card = load_weights("cohesive-default")
 >>> card["kind"]
 'cohesive-law'
 """

@@ -215,9 +215,14 @@ def _described(value):
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not _is_left_out(value, f)}
         return {type(value).__qualname__: fields}
     raise TypeError(f"a {type(value).__name__} has no fingerprint")
+
+
+def _is_left_out(value, field):
+    """True for a field at its default that a class names in ``added_later``: results without it stay valid."""
+    return field.name in getattr(type(value), "added_later", ()) and getattr(value, field.name) == field.default
 
 
 def _is_kept(path, fingerprint):

@@ -167,12 +167,12 @@ def test_folded_cells_stop_or_are_left_out(mesh):
     assert 0 < 216 - sum(basis.nelems for basis in bases) <= 8
 
 
-def test_meshes_that_are_not_of_trilinear_hexahedra(mesh):
+def test_meshes_of_other_cells(mesh):
     rule = femnn.GaussLegendre(2)
     with pytest.raises(femnn.MeshError, match="MeshTet1"):
         femnn.bases(skfem.MeshTet(), skfem.ElementTetP1(), rule)
-    with pytest.raises(femnn.MeshError, match="quadratic geometry"):
-        femnn.bases(skfem.MeshHex2.from_mesh(skfem.MeshHex()), skfem.ElementHex1(), rule)
+    with pytest.raises(femnn.MeshError, match="curved edges"):
+        femnn.hexahedra(skfem.MeshHex2.from_mesh(skfem.MeshHex()))
     with pytest.raises(femnn.MeshError, match=r"femnn\.read_mesh"):
         femnn.bases("bracket.vtu", skfem.ElementHex1(), rule)
     points = mesh.p.copy()

@@ -52,7 +52,7 @@ def sampled_sign_changes(x, n):
 @pytest.mark.parametrize("kind", KINDS, ids=repr)
 def test_folds_are_found_for_sure(kind):
     rng = np.random.default_rng(2)
-    spread = {1: 0.5, 2: 0.5 / kind.dim**2}[kind.degree] if kind.dim == 2 or kind.degree == 1 else 0.06
+    spread = {(2, 1): 0.5, (2, 2): 0.16, (3, 1): 0.5, (3, 2): 0.12}[kind.dim, kind.degree]
     x = kind.nodes + rng.uniform(-spread, spread, (300, len(kind.nodes), kind.dim))
     status = classify(x)
     folded = sampled_sign_changes(x, 40 if kind.dim == 2 else 15)

@@ -123,6 +123,9 @@ def test_elements_of_the_directional_networks(monkeypatch, tmp_path, meshed):
         def __getitem__(self, part):
             return Labelled(len(range(self.n)[part]))
 
+        def of_files(self):
+            return np.zeros(self.n, dtype=bool)
+
         def rows(self, measure):
             return SimpleNamespace(features=np.zeros((1, adaptive.FEATURES)), corrections=np.zeros(adaptive.CANDIDATES))
 

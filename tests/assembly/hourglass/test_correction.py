@@ -156,7 +156,7 @@ def test_where_the_network_is_far_off_points_are_taken(correction, monkeypatch):
     flat = femnn.distorted_hexahedra(200, (0.05, 0.2), seed=4) * [1.0, 1.0, 1e-3]
     for cells in (elements, flat):
         found = correction.stiffness(cells)
-        monkeypatch.setattr(correction_module, "_MOST_LEFT", -1.0)
+        monkeypatch.setattr(correction_module, "_MOST_LEFT", 0.0)
         assert correction.report(cells).integrated == len(cells)
         integrated = correction.stiffness(cells)
         # all of them by points: that is the stiffness of 3×3×3 points, whatever the network says

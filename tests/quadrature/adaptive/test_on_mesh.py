@@ -9,7 +9,7 @@ import femnn
 from femnn.geometry import distorted_cube
 from femnn.geometry.meshers import family, family_mesh
 from femnn.quadrature.adaptive.drawn_cells import RISK, allowed_misses, cells_needed, share_vouched
-from femnn.quadrature.adaptive.on_mesh import SAMPLE, SHIFTS, CalibrationOnMesh, shape_classes
+from femnn.quadrature.adaptive.on_mesh import SAMPLE, SHIFTS, CalibrationOnMesh, shape_classes, shapes_of_hexahedra
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 from femnn.quadrature.adaptive.tolerance_test import keeps_tolerance
 
@@ -96,7 +96,7 @@ class Model:
 
     def calibrated(self, share=0.01, sample=SAMPLE, by=None):
         by = CalibrationOnMesh(self.tolerance, share, sample) if by is None else by
-        return by.of(self.cells, np.zeros(len(self.cells), dtype=int), self.choose, self.keeps)
+        return by.of(self.cells, np.zeros(len(self.cells), dtype=int), self.choose, self.keeps, shapes_of_hexahedra)
 
 
 def test_least_shift_with_few_enough_misses_is_taken():
