@@ -28,7 +28,7 @@ demo: $(STAMP)
 	$(BIN)/femnn demo
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow" -n 2 --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

@@ -309,6 +309,7 @@ def run(program, folder, *options):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_pareto_runs(tmp_path, threads):
     from benchmarks.rules import pareto
 
