@@ -433,6 +433,7 @@ class TestTrain:
         assert_one_line(run("train", "install", folder))
         assert (package / "cohesive-default.safetensors").read_bytes() != b"damaged"
 
+    @pytest.mark.slow
     def test_published_classifier(self, tmp_path):
         result = run("train", "points", *self.SMALL, "--tolerance", "1e-2", "--out", tmp_path, "--json")
         document = json.loads(result.stdout)
