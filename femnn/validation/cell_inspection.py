@@ -13,13 +13,14 @@ from skfem.io.meshio import to_meshio
 
 from femnn.geometry.cells import CellKind, cells, determinants, kind_of_mesh
 from femnn.geometry.connectivity import duplicate_elements, loose_vertices
-from femnn.geometry.validity import DEGENERATE, FOLDED, VALID, classify
+from femnn.geometry.validity import VALID, classify
 from femnn.integration.gauss import tensor_gauss
 from femnn.io.atomic import atomic_write
 from femnn.plotting import PLAIN, save
 from femnn.quadrature.adaptive.cell_measure import CellMeasure
 from femnn.quadrature.adaptive.legendre_series import MOST
 from femnn.quadrature.adaptive.rule import AdaptiveGauss
+from femnn.validation.mesh_inspection import ByStatus
 
 # Cells on which rules are measured: all of a small mesh, so many drawn of a large one.
 _SAMPLE = 400
@@ -29,7 +30,7 @@ _PER_EDGE = 6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CellFindings:
+class CellFindings(ByStatus):
     """What a mesh needs.
 
     Attributes
@@ -64,21 +65,6 @@ class CellFindings:
 
     def __repr__(self) -> str:
         return f"<CellFindings about {len(self.status)} {self.kind.name}>"
-
-    @property
-    def valid(self) -> np.ndarray:
-        """Numbers of the cells that can be integrated."""
-        return np.flatnonzero(self.status == VALID)
-
-    @property
-    def folded(self) -> np.ndarray:
-        """Numbers of the cells whose det J changes sign."""
-        return np.flatnonzero(self.status == FOLDED)
-
-    @property
-    def degenerate(self) -> np.ndarray:
-        """Numbers of the cells whose det J vanishes somewhere."""
-        return np.flatnonzero(self.status == DEGENERATE)
 
 
 def inspect_cells(mesh: skfem.Mesh, rule: AdaptiveGauss, integrate: bool = True) -> CellFindings:

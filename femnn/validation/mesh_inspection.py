@@ -44,18 +44,10 @@ _CHUNK = 2048
 _EXACT, _WORTH_IT = 1e-9, 0.95
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Shape:
-    """Status and quality of all elements, each of shape (n,)."""
+class ByStatus:
+    """What has a status for each element, as :func:`femnn.geometry.validity.classify` gives it."""
 
     status: np.ndarray
-    scaled_jacobian: np.ndarray
-    aspect: np.ndarray
-    distance: np.ndarray
-    volume: np.ndarray
-
-    def __repr__(self) -> str:
-        return f"<Shape of {len(self.status)} elements, {len(self.valid)} of them valid>"
 
     @property
     def valid(self) -> np.ndarray:
@@ -71,6 +63,20 @@ class Shape:
     def degenerate(self) -> np.ndarray:
         """Indices of the elements whose det J vanishes somewhere."""
         return np.flatnonzero(self.status == DEGENERATE)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Shape(ByStatus):
+    """Status and quality of all elements, each of shape (n,)."""
+
+    status: np.ndarray
+    scaled_jacobian: np.ndarray
+    aspect: np.ndarray
+    distance: np.ndarray
+    volume: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"<Shape of {len(self.status)} elements, {len(self.valid)} of them valid>"
 
     def table(self) -> list[tuple[str, float, float, float]]:
         """Rows (measure, least, median, largest) for the reader."""

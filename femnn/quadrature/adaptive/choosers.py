@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from femnn.exceptions import ParameterError
-from femnn.quadrature.adaptive.by_integration import points_by_integration
+from femnn.quadrature.adaptive.by_integration import MOST_GIVEN, points_by_integration
 from femnn.quadrature.adaptive.cell_measure import CellMeasure
-from femnn.quadrature.adaptive.legendre_series import series_of
+from femnn.quadrature.adaptive.legendre_series import MOST, series_of
 from femnn.quadrature.adaptive.on_mesh import shape_classes, shapes_of_hexahedra
 from femnn.quadrature.adaptive.predictors import ClassPredictor, DirectionalPredictor
 from femnn.quadrature.adaptive.series_predictor import least_determinant_share, load_series_predictor
@@ -38,7 +38,15 @@ class Request:
 
 
 class Chooser(ABC):
-    """Chooses and measures tensor rules on healthy cells (n, nodes, dim); rules are points along the axes (n, dim)."""
+    """Chooses and measures tensor rules on healthy cells (n, nodes, dim); rules are points along the axes (n, dim).
+
+    Attributes
+    ----------
+    most
+        Points along an axis that are given at most.
+    """
+
+    most: int
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -56,11 +64,8 @@ class Chooser(ABC):
         """The measure of each rule, (n,)."""
 
     @abstractmethod
-    def settled(self, x: np.ndarray, rules: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rules that keep the tolerance, found by integration, and whether one was found, (n,).
-
-        ``rules`` are where to begin, which may be ignored.
-        """
+    def settled(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rules that keep the tolerance, found by integration, and whether one was found, (n,)."""
 
     @abstractmethod
     def classes(self, x: np.ndarray) -> np.ndarray:
@@ -73,6 +78,8 @@ class Chooser(ABC):
 
 class HexahedronChooser(Chooser):
     """Straight hexahedra with trilinear shape functions."""
+
+    most = MOST_GIVEN
 
     def __init__(self, request: Request, predictor: DirectionalPredictor | ClassPredictor) -> None:
         super().__init__(request)
@@ -88,7 +95,7 @@ class HexahedronChooser(Chooser):
     def errors(self, x, rules):
         return tensor_rule_errors(x, rules, self.request.poisson, self.request.name)
 
-    def settled(self, x, rules):
+    def settled(self, x):
         ask = self.request
         return points_by_integration(x, ask.tol, ask.poisson, ask.name, ask.anisotropic)
 
@@ -101,6 +108,8 @@ class HexahedronChooser(Chooser):
 
 class CellChooser(Chooser):
     """Cells of any kind with shape functions of any degree."""
+
+    most = MOST
 
     def __init__(self, request: Request, degree: int) -> None:
         super().__init__(request)
@@ -122,9 +131,9 @@ class CellChooser(Chooser):
     def errors(self, x, rules):
         return self._measure.errors(x, rules)
 
-    def settled(self, x, rules):
-        # an estimate that is of no use may ask for all points there are
-        fewest = np.full_like(rules, self._degree + 1)
+    def settled(self, x):
+        # from the fewest on: an estimate that is of no use may ask for all points there are
+        fewest = np.full((len(x), x.shape[2]), self._degree + 1)
         return self._measure.points_that_keep(x, fewest, self.request.tol)
 
     def classes(self, x):

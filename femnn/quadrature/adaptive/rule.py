@@ -12,7 +12,6 @@ from femnn.exceptions import ParameterError, warn
 from femnn.geometry.cells import HEXAHEDRON, KINDS, CellKind, kind_of_array
 from femnn.geometry.validity import healthy_cells
 from femnn.integration.gauss import tensor_gauss
-from femnn.quadrature.adaptive.by_integration import MOST_GIVEN
 from femnn.quadrature.adaptive.choosers import CellChooser, Chooser, HexahedronChooser, Request
 from femnn.quadrature.adaptive.directional_errors import MOST
 from femnn.quadrature.adaptive.on_mesh import CLASSES, SAMPLE, CalibrationOnMesh, MeshCalibration
@@ -211,15 +210,15 @@ class AdaptiveGauss(Rule):
         checked again.
         """
         decision = self._decide(hexahedra)
-        self._warn_of(decision, len(hexahedra))
+        self._warn_of(decision, hexahedra)
         return decision.points, decision.in_range
 
-    def _warn_of(self, decision, n):
+    def _warn_of(self, decision, x):
         unmet = decision.unmet
         if len(unmet):
             text = (
-                f"{len(unmet)} of {n} healthy elements, the first is number {unmet[0]} of these, are not proved to "
-                f"keep tol={self.tol:g} with {MOST_GIVEN} points per axis"
+                f"{len(unmet)} of {len(x)} healthy elements, the first is number {unmet[0]} of these, are not proved "
+                f"to keep tol={self.tol:g} with {self._chooser(kind_of_array(x))[0].most} points per axis"
             )
             if self.on_unmet == "raise":
                 raise ParameterError(f"{text}; improve them, relax tol, or pass on_unmet='warn': {_listed(unmet)}")
@@ -241,7 +240,7 @@ class AdaptiveGauss(Rule):
         elements = np.flatnonzero(unsure)
         unmet = elements
         if len(elements):
-            points[elements], met = chooser.settled(x[elements], points[elements])
+            points[elements], met = chooser.settled(x[elements])
             unmet = elements[~met]
         if kind is HEXAHEDRON and self.measure == "energy":
             # the network knows trilinear shape functions; a higher degree keeps the rate of decay that det J sets
