@@ -24,7 +24,8 @@ Results (:mod:`femnn.fields`)
 Solids (:mod:`femnn.solids`)
     ``Solid``, ``PointLaw``, ``ConstitutiveLaw``
 Solvers (:mod:`femnn.solvers`)
-    ``solve``, ``Solution``, ``LinearSolver``; ``newton``, ``arc_length``, ``LoadPath``, ``NonlinearProblem``
+    ``solve``, ``Solution``, ``LinearSolver``; ``newton``, ``arc_length``, ``LoadPath``, ``NonlinearProblem``,
+    ``ProblemSum``
 Interfaces (:mod:`femnn.interfaces`) and their laws (:mod:`femnn.cohesive`)
     ``Interface``, ``InterfaceElements``, ``CohesiveProblem``; ``BilinearCohesive``, ``ExponentialCohesive``,
     ``ContactCohesive``, ``RecurrentCohesive``
@@ -87,6 +88,7 @@ from femnn.solvers.linear.solver import LinearSolver, Solution, solve
 from femnn.solvers.nonlinear.arc_length import arc_length
 from femnn.solvers.nonlinear.load_path import LoadPath, NonlinearProblem
 from femnn.solvers.nonlinear.newton import newton
+from femnn.solvers.nonlinear.problem_sum import ProblemSum
 
 __version__ = metadata.version("femnn")
 
@@ -122,6 +124,7 @@ __all__ = [
     "ParameterError",
     "Pattern",
     "PointLaw",
+    "ProblemSum",
     "RecurrentCohesive",
     "Rule",
     "SchedulerError",

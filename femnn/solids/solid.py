@@ -1,6 +1,7 @@
 """A solid with a constitutive law at its integration points: internal forces, tangents and a state to roll back."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import skfem
@@ -8,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 
 from femnn.assembly.coefficients import Coefficients
-from femnn.assembly.discretisation import Discretisation
+from femnn.assembly.discretisation import Discretisation, dofs_of_boundaries, scalar_element
 from femnn.assembly.element_matrices import TANGENT
 from femnn.assembly.forces import internal_force
 from femnn.assembly.formulations.choice import ONE_POINT, require_formulation
@@ -23,10 +24,11 @@ from femnn.quadrature.rule import CellGroup, Rule
 from femnn.solids.bending import BendingElements
 from femnn.solids.kernels import fill_strains, integrate_law
 from femnn.solids.laws import SIZES, ConstitutiveLaw, PointLaw, check_law, require_answers, updated, virgin_state
+from femnn.solvers.nonlinear.load_path import NonlinearProblem
 from femnn.system.memory import require_memory
 
 
-class Solid:
+class Solid(NonlinearProblem):
     """A body of one material, ready for :func:`femnn.newton`.
 
     Parameters
@@ -76,7 +78,7 @@ class Solid:
         pattern: Pattern | None = None,
     ) -> None:
         check_law(law)
-        self.law, self.points = law, mesh
+        self.law, self.points, self._element = law, mesh, scalar_element(element)
         self.formulation = require_formulation(formulation, element)
         if formulation in ONE_POINT:
             check_rule(rule)
@@ -100,6 +102,11 @@ class Solid:
     def n_dofs(self) -> int:
         """Degrees of freedom: three per node, numbered like those of ``skfem.ElementVector(element)``."""
         return 3 * self.discretisation.pattern.n_nodes
+
+    @cached_property
+    def boundaries(self) -> dict[str, np.ndarray]:
+        """Degrees of freedom (k,) of every named boundary of the mesh."""
+        return dofs_of_boundaries(self.points, self._element)
 
     @property
     def groups(self) -> list[CellGroup]:
