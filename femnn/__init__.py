@@ -22,7 +22,8 @@ Assembly (:mod:`femnn.assembly`)
 Results (:mod:`femnn.fields`)
     ``stress``, ``recover``, ``error_estimate``, ``reactions``, ``LoadCurve``, ``save_fields``
 Solids (:mod:`femnn.solids`)
-    ``Solid``, ``PointLaw``, ``ConstitutiveLaw``
+    ``Solid``; its laws ``LinearElastic``, ``Orthotropic``, ``Anisotropic``, ``NeoHooke``, ``MooneyRivlin``, ``Ogden``,
+    ``J2``, ``DruckerPrager``, ``Damage``, ``Viscoelastic``; ``PointLaw``, ``ConstitutiveLaw`` for others
 Solvers (:mod:`femnn.solvers`)
     ``solve``, ``Solution``, ``LinearSolver``; ``newton``, ``arc_length``, ``LoadPath``, ``NonlinearProblem``,
     ``ProblemSum``
@@ -82,8 +83,13 @@ from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.irons import Irons
 from femnn.quadrature.moved.rule import MovedGauss
 from femnn.quadrature.rule import CellGroup, Rule
+from femnn.solids.damage import Damage
+from femnn.solids.elastic import Anisotropic, LinearElastic, Orthotropic
+from femnn.solids.hyperelastic import MooneyRivlin, NeoHooke, Ogden
 from femnn.solids.laws import ConstitutiveLaw, PointLaw
+from femnn.solids.plasticity import J2, DruckerPrager
 from femnn.solids.solid import Solid
+from femnn.solids.viscoelastic import Viscoelastic
 from femnn.solvers.linear.solver import LinearSolver, Solution, solve
 from femnn.solvers.nonlinear.arc_length import arc_length
 from femnn.solvers.nonlinear.load_path import LoadPath, NonlinearProblem
@@ -93,7 +99,9 @@ from femnn.solvers.nonlinear.problem_sum import ProblemSum
 __version__ = metadata.version("femnn")
 
 __all__ = [
+    "J2",
     "AdaptiveGauss",
+    "Anisotropic",
     "BilinearCohesive",
     "CellGroup",
     "CohesiveProblem",
@@ -101,7 +109,9 @@ __all__ = [
     "ContactCohesive",
     "ConvergenceError",
     "CorrectedGauss",
+    "Damage",
     "DatasetError",
+    "DruckerPrager",
     "ExponentialCohesive",
     "FemnnError",
     "FemnnWarning",
@@ -112,14 +122,19 @@ __all__ = [
     "InterfaceElements",
     "Irons",
     "LawError",
+    "LinearElastic",
     "LinearSolver",
     "LoadCurve",
     "LoadPath",
     "Loads",
     "MeshError",
     "MissingExtraError",
+    "MooneyRivlin",
     "MovedGauss",
+    "NeoHooke",
     "NonlinearProblem",
+    "Ogden",
+    "Orthotropic",
     "OutsideRangeError",
     "ParameterError",
     "Pattern",
@@ -135,6 +150,7 @@ __all__ = [
     "StateError",
     "TaskError",
     "TrainingError",
+    "Viscoelastic",
     "WeightFileError",
     "arc_length",
     "assemble_body_force",
