@@ -4,8 +4,9 @@ A :class:`Solid` integrates laws over a mesh with any rule and is what :func:`fe
 :class:`LinearElastic`, :class:`Orthotropic`, :class:`Anisotropic`, :class:`NeoHooke`, :class:`MooneyRivlin`,
 :class:`Ogden`, :class:`J2`, :class:`DruckerPrager`, :class:`Damage` and :class:`Viscoelastic`. A law of one's own is a
 :class:`PointLaw`, one function that Numba compiles into the assembly, or any object that keeps
-:class:`ConstitutiveLaw`: a pure update of stress, tangent and state, in NumPy, torch or anything else, such as :class:`BatchedLaw` and
-:class:`DerivedLaw`. :class:`Springs`, :class:`Bedding` and :class:`RigidPlane` hold a body that they are added to.
+:class:`ConstitutiveLaw`: a pure update of stress, tangent and state, in NumPy, torch or anything else, such as
+:class:`BatchedLaw` and :class:`DerivedLaw`. :class:`Springs`, :class:`Bedding` and :class:`RigidPlane` hold a body that
+they are added to.
 """
 
 from femnn.solids.batched import BatchedLaw, DerivedLaw

@@ -552,8 +552,8 @@ def integrate_bending(
                 n = _slopes_of_element(kind, hexahedra, e, points, lanes, lane_work, frame, slopes, volumes)
                 _prepare_element(kind, e, cells, displacement, old_modes, geometry, dilatation, vectors, n)
                 total = _respond(
-                    kind, task, law, (numbers, own[e], each), n, rows[e], old, new, strains, stresses, tangents, geometry,
-                    dilatation, response, point, algebra, vectors[0],
+                    kind, task, law, (numbers, own[e], each), n, rows[e], old, new, strains, stresses, tangents,
+                    geometry, dilatation, response, point, algebra, vectors[0],
                 )  # fmt: skip
                 failed[e] |= total <= 0.0
                 if kind == INCOMPATIBLE:
@@ -679,8 +679,8 @@ def integrate_stabilised(
                 if task == STRAINS:
                     continue
                 failed[e] |= not _respond_once(
-                    task, law, (numbers, own[e], each), rows[e], old, new, stresses, tangents, means, volume, wanted, response,
-                    point, algebra, vectors[2],
+                    task, law, (numbers, own[e], each), rows[e], old, new, stresses, tangents, means, volume, wanted,
+                    response, point, algebra, vectors[2],
                 )  # fmt: skip
                 _add_stabilisation(
                     size == 9, means, geometry[3][4], twists[e], vectors[1], response[0], work, algebra[1], wanted,

@@ -78,8 +78,8 @@ class Damage(Material):
 
     σ = (1 - d) C ε with d = 1 - κ₀/κ exp(-(κ - κ₀)/κ_f), κ the largest equivalent strain so far, after J. H. P. de
     Vree, W. A. M. Brekelmans, M. A. J. van Gils, Comput. Struct. 55 (1995) 581-588. A crack takes one row of cells, of
-    width h = V^{1/3}: κ_f = Gf/(h ft) - κ₀/2 gives it the same energy on any mesh (the crack band of Z. P. Bažant, B. H.
-    Oh, Matér. Constr. 16 (1983) 155-177).
+    width h = V^{1/3}: κ_f = Gf/(h ft) - κ₀/2 gives it the same energy on any mesh (the crack band of Z. P. Bažant,
+    B. H. Oh, Matér. Constr. 16 (1983) 155-177).
 
     Parameters
     ----------
@@ -140,16 +140,12 @@ class Damage(Material):
 
     def check_conditions(self, elements: np.ndarray, length: np.ndarray) -> None:
         """Raise ParameterError if cells are too large to soften in a stable way."""
-        largest = (
-            np.broadcast_to(self._largest, elements.max() + 1)[elements]
-            if self._largest.ndim == 0
-            else (self._largest[elements])
-        )
+        largest = self._largest[elements] if self._largest.ndim else np.full(len(elements), self._largest)
         wrong = np.flatnonzero(~(length < largest))
         if len(wrong):
             first = wrong[0]
             raise ParameterError(
-                f"element {elements[first]} has the size {length[first]:.3g} m and {len(wrong)} of {len(elements)} are as "
-                f"large as 2 E Gf/ft² = {largest[first]:.3g} m or larger, where {self!r} would snap back within a cell; "
-                "refine the mesh there"
+                f"element {elements[first]} has the size {length[first]:.3g} m; it and {len(wrong) - 1} more of "
+                f"{len(elements)} are not below 2 E Gf/ft² = {largest[first]:.3g} m, where {self!r} would snap back "
+                "within a cell; refine the mesh there"
             )

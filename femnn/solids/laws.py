@@ -14,7 +14,8 @@ from femnn.checks import brief, checked, floats, one_of, shaped
 from femnn.exceptions import LawError, ParameterError
 from femnn.system.compile import njit
 
-#: What a solid can tell its laws beside strains: change of temperature, time (s), edge of a cube of the cell's volume (m).
+#: What a solid can tell its laws beside strains: change of temperature (K), time (s), edge of a cube as large as the
+#: element (m).
 CONDITIONS = ("temperature", "time", "length")
 
 #: Numbers of a strain or stress: Voigt, or all nine of a gradient.

@@ -118,8 +118,8 @@ def _side_by_side(columns, name):
     lengths = {len(array) for array in arrays if array.ndim}
     if len(lengths) > 1:
         raise ParameterError(
-            f"the parameters of {name} are given for {' and '.join(map(str, sorted(lengths)))} elements; pass a number, "
-            "or one for each element of the mesh"
+            f"the parameters of {name} are given for {' and '.join(map(str, sorted(lengths)))} elements; pass a "
+            "number, or one for each element of the mesh"
         )
     if not lengths:
         return np.array([float(array) for array in arrays])

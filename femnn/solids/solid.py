@@ -74,7 +74,8 @@ class Solid(NonlinearProblem):
     Examples
     --------
     >>> import femnn
-    >>> mesh = skfem.MeshHex().refined(2).with_subdomains({"steel": lambda x: x[0] < 0.5, "rubber": lambda x: x[0] > 0.5})
+    >>> halves = {"steel": lambda x: x[0] < 0.5, "rubber": lambda x: x[0] > 0.5}
+    >>> mesh = skfem.MeshHex().refined(2).with_subdomains(halves)
     >>> laws = {"steel": femnn.LinearElastic(210e9, 0.3), "rubber": femnn.NeoHooke(2e6, 0.45)}
     >>> solid = Solid(mesh, femnn.GaussLegendre(2), laws)
     >>> [len(group.cells) for group in solid.groups]
@@ -306,8 +307,8 @@ def _cells_of_regions(mesh, laws):
         if len(again):
             other = next(earlier for earlier in first if np.isin(again, first[earlier]).any())
             raise ParameterError(
-                f"the regions {other!r} and {name!r} overlap: {np.isin(again, first[other]).sum()} elements are in both, "
-                f"such as {again[:_NAMED].tolist()}; let each element have one law"
+                f"the regions {other!r} and {name!r} overlap: {np.isin(again, first[other]).sum()} elements are in "
+                f"both, such as {again[:_NAMED].tolist()}; let each element have one law"
             )
         count[own] += 1
         first[name] = own

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import skfem
 from support.nonlinear_problems import quiet
 
 import femnn

@@ -107,26 +107,24 @@ def test_a_plastic_body_with_a_cohesive_layer_yields_or_breaks(strength, damaged
     """In series under tension the weaker of the two gives way, the other unloads elastically."""
     mesh = skfem.MeshHex.init_tensor([0.0, 1.0], [0.0, 1.0], [0.0, 1.0, 2.0])
     interface = femnn.Interface.split(mesh, mesh.facets_satisfying(lambda x: abs(x[2] - 1.0) < 1e-9))
-    split = interface.mesh.with_boundaries({"bottom": lambda x: x[2] < 1e-9, "top": lambda x: x[2] > 2.0 - 1e-9})
+    sides = {"bottom": lambda x: x[2] < 1e-9, "top": lambda x: x[2] > 2.0 - 1e-9}
+    split = interface.mesh.with_boundaries(sides | {"x": lambda x: x[0] < 1e-9, "y": lambda x: x[1] < 1e-9})
     layer_law = femnn.BilinearCohesive(
         normal_strength=1.5, shear_strength=1.5, normal_toughness=0.075, shear_toughness=0.075
     )
     body = femnn.Solid(split, RULE, femnn.J2(200.0, 0.0, strength, isotropic=1.0))
     layer = femnn.CohesiveProblem(None, [(femnn.InterfaceElements(interface), layer_law)])
     loads = femnn.Loads(split).displace("bottom", 2, 0.0).displace("top", 2, 0.12)
-    fixed = np.union1d(loads.fixed, np.flatnonzero(np.arange(body.n_dofs) % 3 < 2))
-    values = np.zeros(body.n_dofs)
-    values[loads.fixed] = loads.values
-    path = quiet(body + layer, np.zeros(body.n_dofs), fixed=fixed, values=values[fixed], steps=24)
+    loads.symmetry("x").symmetry("y")
+    path = quiet(body + layer, loads.force, fixed=loads.fixed, values=loads.values, steps=24)
     force = path.curve("top", 2).force
     plastic = max(state[..., 6].max() for state in body.states)
     if damaged:
         assert plastic == 0.0
         assert layer.damage()[0].min() > 0.9
-        assert force.max() == pytest.approx(1.5, rel=0.05)
+        assert 1.3 < force.max() <= 1.5 + 1e-9
         assert force[-1] < 0.2
     else:
         assert layer.damage()[0].max() == 0.0
         assert plastic > 0.05
-        # held across, a bar without contraction yields at its strength in the axial deviator: 3/2 of it
-        assert force[-1] == pytest.approx(force.max())
+        assert force[-1] == pytest.approx(strength + plastic, rel=1e-6)
