@@ -20,7 +20,8 @@ COMPILED = femnn.NeoHooke(YOUNG, LMBDA / (2 * (LMBDA + MU)))
 def energy(H, state):
     torch = pytest.importorskip("torch")
     F = H + torch.eye(3, dtype=H.dtype)
-    log = torch.logdet(F)
+    # second derivatives of torch.linalg.det under vmap are wrong with torch 2.13
+    log = torch.log(F[0] @ torch.linalg.cross(F[1], F[2]))
     return 0.5 * MU * ((F * F).sum() - 3.0) - MU * log + 0.5 * LMBDA * log**2
 
 
