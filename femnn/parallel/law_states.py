@@ -56,7 +56,8 @@ def law_states(distributed, problem):
     if isinstance(problem, ProblemSum):
         return [own for part in _with_states(problem) for own in law_states(distributed, part)]
     raise ParameterError(
-        f"a {type(problem).__name__} cannot be saved; checkpoints know femnn.Solid, femnn.CohesiveProblem and sums of them"
+        f"a {type(problem).__name__} cannot be saved; checkpoints know femnn.Solid, "
+        "femnn.CohesiveProblem and sums of them"
     )
 
 

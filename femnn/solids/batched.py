@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import brief, checked, floats, integer, one_of
+from femnn.checks import brief, checked, floats, integer, one_of, shaped
 from femnn.exceptions import MissingExtraError, ParameterError
 from femnn.solids.laws import SIZES
 
@@ -54,11 +54,16 @@ class BatchedLaw:
 
     def update(self, strain: ArrayLike, state: ArrayLike) -> tuple:
         """Stress, tangent and new state of n points, as :class:`femnn.ConstitutiveLaw` says."""
-        strain, state = floats("strain", strain, finite=False), floats("state", state, finite=False)
+        strain, state = self._points(strain, state)
         answer = self._function(strain, state)
         if not isinstance(answer, tuple | list) or len(answer) not in (2, 3):
             raise ParameterError(f"{self!r} gives {brief(answer)}; it must give stress, tangent and new state")
         return (*answer, state) if len(answer) == 2 else tuple(answer)
+
+    def _points(self, strain, state):
+        strain = np.atleast_1d(floats("strain", strain, finite=False))
+        shape = (6,) if self.kinematics == "small" else (3, 3)
+        return shaped("strain", strain, (len(strain), *shape)), shaped("state", state, (len(strain), len(self._virgin)))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({getattr(self._function, '__name__', 'function')}, {self.kinematics} strains)"
@@ -112,7 +117,7 @@ class DerivedLaw(BatchedLaw):
 
     def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Stress, tangent and new state of n points, as :class:`femnn.ConstitutiveLaw` says."""
-        strain, state = floats("strain", strain, finite=False), floats("state", state, finite=False)
+        strain, state = self._points(strain, state)
         as_tensor = _loaded("torch").from_numpy if self._library == "torch" else _loaded("jax").numpy.asarray
         parts = []
         for start in range(0, len(strain), _CHUNK):

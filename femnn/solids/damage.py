@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.exceptions import ParameterError
 from femnn.solids.material import Material, moduli, parameter
 from femnn.solids.plasticity import elastic_tangent
 from femnn.solids.tensors import from_logarithmic, logarithmic_strain
@@ -133,19 +132,7 @@ class Damage(Material):
         E, nu = np.asarray(young, dtype=float), np.asarray(poisson, dtype=float)
         k, ft = parameter("ratio", ratio, "[1, inf)"), parameter("strength", strength, "(0, inf)")
         Gf = parameter("toughness", toughness, "(0, inf)")
-        self._largest = 2.0 * E * Gf / ft**2
+        self.largest_length = 2.0 * E * Gf / ft**2
         columns = [bulk, shear, E, ft, Gf, (k - 1.0) / (1.0 - 2.0 * nu), 12.0 * k / (1.0 + nu) ** 2, k]
         alpha = parameter("expansion", expansion, "(-inf, inf)")
         self._prepare(values, columns, kinematics, np.zeros(1), ("length",), alpha)
-
-    def check_conditions(self, elements: np.ndarray, length: np.ndarray) -> None:
-        """Raise ParameterError if cells are too large to soften in a stable way."""
-        largest = self._largest[elements] if self._largest.ndim else np.full(len(elements), self._largest)
-        wrong = np.flatnonzero(~(length < largest))
-        if len(wrong):
-            first = wrong[0]
-            raise ParameterError(
-                f"element {elements[first]} has the size {length[first]:.3g} m; it and {len(wrong) - 1} more of "
-                f"{len(elements)} are not below 2 E Gf/ft² = {largest[first]:.3g} m, where {self!r} would snap back "
-                "within a cell; refine the mesh there"
-            )

@@ -17,12 +17,18 @@ from femnn.system.compile import callback
 class _Named(type):
     """Arguments that are missing or unknown are errors of femnn, which list those that a law takes."""
 
+    def __init__(cls, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        signature = inspect.signature(cls.__init__)
+        # without self; else the signature would be that of __call__ below
+        cls.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
+
     def __call__(cls, *arguments: Any, **named: Any) -> Any:
-        signature = inspect.signature(cls)
         try:
-            signature.bind(*arguments, **named)
+            cls.__signature__.bind(*arguments, **named)
         except TypeError as error:
-            raise ParameterError(f"{cls.__name__}: {error}; it takes {', '.join(signature.parameters)}") from error
+            known = ", ".join(cls.__signature__.parameters)
+            raise ParameterError(f"{cls.__name__}: {error}; it takes {known}") from error
         return super().__call__(*arguments, **named)
 
 

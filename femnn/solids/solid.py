@@ -180,6 +180,8 @@ class Solid(NonlinearProblem):
             raise ParameterError(
                 "no law of this solid depends on the temperature; give one an expansion, or the condition 'temperature'"
             )
+        if history is not None and not callable(history):
+            raise ParameterError(f"history={brief(history)} is no function of t; pass one, or None")
         values = Coefficients.of(temperature, (), self.discretisation, "temperature")
         self._temperature, self._history = values, history
         if history is None:
