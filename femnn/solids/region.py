@@ -150,7 +150,7 @@ class Region:
                 name: own.values[own.rows[cells] + own.step * np.tile(np.arange(nqp), len(group.cells)), 0]
                 for name, own in self.conditions.items()
             }
-            state = self.state[rows].reshape(-1, *self.shape)
+            state = self.state[rows].reshape(group.n_points, *self.shape)
             results = updated(self.law, strains[rows], state, cells, conditions)
             for array, part in zip((stress, tangent, trial), results, strict=True):
                 array[rows] = part

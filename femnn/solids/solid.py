@@ -138,7 +138,7 @@ class Solid(NonlinearProblem):
     @property
     def states(self) -> list[np.ndarray]:
         """The committed state: a copy (m, nqp, ...) for each group."""
-        return self._per_group(lambda region: region.state.reshape(-1, *region.shape).copy())
+        return self._per_group(lambda region: region.state.reshape(len(region.state), *region.shape).copy())
 
     @checked(states="any")
     def restore(self, states: Sequence[ArrayLike]) -> None:
