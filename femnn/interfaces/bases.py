@@ -89,6 +89,11 @@ class InterfaceBases:
         return self.dx.size
 
     @property
+    def ndof(self) -> int:
+        """Degrees of freedom of the basis."""
+        return self.minus.N
+
+    @property
     def dx(self) -> np.ndarray:
         """Area that belongs to each point, (n, nqp)."""
         return self.minus.dx
