@@ -118,7 +118,7 @@ class PointLaw:
         strain = shaped("strain", strain, (n, *shape)).reshape(n, size)
         state = shaped("state", state, (n, len(self.virgin)))
         stress, tangent, new_state = np.empty((n, size)), np.empty((n, size, size)), state.copy()
-        _update(self.compiled, strain, state, self._rows(n, conditions), stress, tangent, new_state)
+        update_points(self.compiled, strain, state, self._rows(n, conditions), stress, tangent, new_state)
         return stress.reshape(n, *shape), tangent.reshape(n, *shape, *shape), new_state
 
     def at(self, elements: np.ndarray) -> "PointLaw":
@@ -269,11 +269,11 @@ def _compiled(function):
     plain = getattr(function, "py_func", function)
     if not callable(plain):
         raise ParameterError(f"the law is {brief(plain)}; give a function")
-    return _callback(plain)
+    return law_callback(plain)
 
 
 @lru_cache(maxsize=64)
-def _callback(plain):
+def law_callback(plain):
     """The C function of a law: once for all parameters."""
     name = getattr(plain, "__name__", repr(plain))
     try:
@@ -294,7 +294,7 @@ def _callback(plain):
 
 
 @njit(parallel=True, cache=True)
-def _update(law, strains, states, parameters, stresses, tangents, new_states):
+def update_points(law, strains, states, parameters, stresses, tangents, new_states):
     for chunk in prange((strains.shape[0] + 63) // 64):
         for k in range(64 * chunk, min(strains.shape[0], 64 * chunk + 64)):
             # what a law leaves out
