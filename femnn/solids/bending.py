@@ -17,6 +17,7 @@ from femnn.integration.gauss import tensor_gauss
 from femnn.integration.vector_kernels import LANES
 from femnn.quadrature.rule import CellGroup
 from femnn.solids.bending_kernels import CALL, STRAINS, TAKE, integrate_bending, integrate_stabilised
+from femnn.solids.compiled_law import compiled_law
 from femnn.solids.laws import SIZES, ConstitutiveLaw, PointLaw, require_answers, updated
 from femnn.system.memory import require_memory
 
@@ -146,11 +147,8 @@ def _callable(law):
     """Compiled function and parameters of a law; for laws that are not compiled, those of one that is never called."""
     if isinstance(law, PointLaw):
         return law.compiled, law.parameters
-    return _NEVER.compiled, _NEVER.parameters
+    return compiled_law(_never), np.zeros(0)
 
 
 def _never(strain, state, parameters, stress, tangent, new_state):
     stress[0] = strain[0]
-
-
-_NEVER = PointLaw(_never)

@@ -1,23 +1,18 @@
 """Constitutive laws at the integration points of a solid: what one must offer, and laws written as Numba functions."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Protocol
 
-import numba
 import numpy as np
-from numba import prange, types
 from numpy.typing import ArrayLike
 
 from femnn.checks import brief, checked, floats, one_of, shaped
 from femnn.exceptions import LawError, ParameterError
+from femnn.solids.compiled_law import compiled_law
 from femnn.system.compile import njit
 
 #: Numbers of a strain or stress: Voigt, or all nine of a gradient.
 SIZES = {"small": 6, "finite": 9}
-
-_VECTOR, _MATRIX = types.float64[::1], types.float64[:, ::1]
-_SIGNATURE = types.void(_VECTOR, _VECTOR, _VECTOR, _VECTOR, _MATRIX, _VECTOR)
 
 
 class ConstitutiveLaw(Protocol):
@@ -77,7 +72,7 @@ class PointLaw:
         self.kinematics = one_of("kinematics", kinematics, tuple(SIZES))
         self.parameters = _finite_vector(parameters, "parameters")
         self.virgin = _finite_vector(initial_state, "initial_state")
-        self.compiled = _compiled(function)
+        self.compiled = compiled_law(function)
         self._check_places(getattr(function, "py_func", function))
 
     @checked(n="[0, inf)")
@@ -203,39 +198,10 @@ def _finite_vector(numbers, name):
     return values
 
 
-def _compiled(function):
-    plain = getattr(function, "py_func", function)
-    if not callable(plain):
-        raise ParameterError(f"the law is {brief(plain)}; give a function")
-    return _callback(plain)
-
-
-@lru_cache(maxsize=64)
-def _callback(plain):
-    """The C function of a law: once for all parameters."""
-    name = getattr(plain, "__name__", repr(plain))
-    try:
-        law = njit(error_model="numpy")(plain)
-
-        def guarded(strain, state, parameters, stress, tangent, new_state):
-            # a C function cannot raise: what it has written by then would pass for its answer
-            try:
-                law(strain, state, parameters, stress, tangent, new_state)
-            except Exception:
-                stress[:] = np.nan
-
-        guarded.__name__ = name
-        # a C function has one type for all laws, so that the assembly is compiled once and not for every law
-        return numba.cfunc(_SIGNATURE, error_model="numpy")(guarded)
-    except Exception as error:  # the compiler lets through whatever it stumbles over
-        raise ParameterError(f"Numba cannot compile the law {name!r}: {error}") from error
-
-
-@njit(parallel=True, cache=True)
-def _update(law, strains, states, parameters, stresses, tangents, new_states):
-    for chunk in prange((strains.shape[0] + 63) // 64):
-        for k in range(64 * chunk, min(strains.shape[0], 64 * chunk + 64)):
-            # what a law leaves out
-            stresses[k] = np.nan
-            tangents[k] = 0.0
-            law(strains[k], states[k], parameters, stresses[k], tangents[k], new_states[k])
+@njit(over="strains", grain=64, cache=True)
+def _update(begin, end, law, strains, states, parameters, stresses, tangents, new_states):
+    for k in range(begin, end):
+        # what a law leaves out
+        stresses[k] = np.nan
+        tangents[k] = 0.0
+        law(strains[k], states[k], parameters, stresses[k], tangents[k], new_states[k])
