@@ -375,7 +375,11 @@ def _strains_of_element(kind, n, element_u, geometry, dilatation, strain):
 
 @njit(cache=True, error_model="numpy")
 def _call_law(law, parameters, n, first, old, new, response, point):
-    """Stress, tangent and new state at the points of an element; False if a state is not finite."""
+    """Stress, tangent and new state at the points of an element; False if a state is not finite.
+
+    ``parameters`` are numbers (m, p), the row of the element's first point, and how far the next is from it.
+    """
+    numbers, row, each = parameters
     strain, stress, tangent = response
     point_strain, point_stress, point_tangent, state, new_state = point
     size, finite = strain.shape[1], True
@@ -385,7 +389,7 @@ def _call_law(law, parameters, n, first, old, new, response, point):
         # what a law leaves out
         point_stress[:] = np.nan
         point_tangent[:] = 0.0
-        law(point_strain, state, parameters, point_stress, point_tangent, new_state)
+        law(point_strain, state, numbers[row + each * q], point_stress, point_tangent, new_state)
         new[first + q] = new_state
         finite &= _are_finite(new_state)
         stress[q] = point_stress
@@ -531,6 +535,7 @@ def integrate_bending(
     cells, row_starts, slots, places = pattern
     order, elements, _, block_nodes, node_starts, opens = blocks
     count, size = points[2], strains.shape[1]
+    numbers, own, each = parameters
     wanted = data.shape[0] > 0 and task != STRAINS
     most = count.max()
     for block in range(begin, end):
@@ -545,8 +550,8 @@ def integrate_bending(
             n = _slopes_of_element(kind, hexahedra, e, points, lanes, lane_work, frame, slopes, volumes)
             _prepare_element(kind, e, cells, displacement, old_modes, geometry, dilatation, vectors, n)
             total = _respond(
-                kind, task, law, parameters, n, rows[e], old, new, strains, stresses, tangents, geometry,
-                dilatation, response, point, algebra, vectors[0],
+                kind, task, law, (numbers, own[e], each), n, rows[e], old, new, strains, stresses, tangents,
+                geometry, dilatation, response, point, algebra, vectors[0],
             )  # fmt: skip
             failed[e] |= total <= 0.0
             if kind == INCOMPATIBLE:
@@ -651,6 +656,7 @@ def integrate_stabilised(
     cells, row_starts, slots, places = pattern
     order, elements, _, block_nodes, node_starts, opens = blocks
     count, size = points[2], strains.shape[1]
+    numbers, own, each = parameters
     wanted = data.shape[0] > 0 and task != STRAINS
     for block in range(begin, end):
         buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3) if wanted else 0)
@@ -670,8 +676,8 @@ def integrate_stabilised(
             if task == STRAINS:
                 continue
             failed[e] |= not _respond_once(
-                task, law, parameters, rows[e], old, new, stresses, tangents, means, volume, wanted, response,
-                point, algebra, vectors[2],
+                task, law, (numbers, own[e], each), rows[e], old, new, stresses, tangents, means, volume, wanted,
+                response, point, algebra, vectors[2],
             )  # fmt: skip
             _add_stabilisation(
                 size == 9, means, geometry[3][4], twists[e], vectors[1], response[0], work, algebra[1], wanted,

@@ -21,7 +21,8 @@ from femnn.exceptions import ParameterError
 from femnn.system.compile import njit
 
 _VECTOR, _MATRIX = numba.types.float64[::1], numba.types.float64[:, ::1]
-_SIGNATURE = numba.types.void(_VECTOR, _VECTOR, _VECTOR, _VECTOR, _MATRIX, _VECTOR)
+#: Of the C function of a law.
+SIGNATURE = numba.types.void(_VECTOR, _VECTOR, _VECTOR, _VECTOR, _MATRIX, _VECTOR)
 
 # Modules whose names say what they compute, in one version of Numba.
 _FIXED = ("builtins", "math", "numba", "numpy")
@@ -41,12 +42,12 @@ def compiled_law(function: Callable) -> Any:
     plain = getattr(function, "py_func", function)
     if not callable(plain):
         raise ParameterError(f"the law is {brief(plain)}; give a function")
-    return _callback(plain)
+    return law_callback(plain)
 
 
 @lru_cache(maxsize=64)
-def _callback(plain):
-    """The C function of a law: once for all parameters."""
+def law_callback(plain: Callable) -> Any:
+    """The same of a plain function: once for all parameters."""
     name = getattr(plain, "__name__", repr(plain))
     try:
         law = njit(error_model="numpy")(plain)
@@ -64,7 +65,7 @@ def _callback(plain):
 
 
 def _compiled(guarded, name, cache):
-    callback = CFunc(guarded, (_SIGNATURE.args, _SIGNATURE.return_type), {}, {"error_model": "numpy"})
+    callback = CFunc(guarded, (SIGNATURE.args, SIGNATURE.return_type), {}, {"error_model": "numpy"})
     callback.__name__ = name
     callback._cache = cache
     try:

@@ -55,13 +55,16 @@ def integrate_law(
 ):
     """Internal force, tangent and new state of a compiled law, element by element: no array of points but the state.
 
-    ``law`` is a compiled :class:`femnn.PointLaw` of ``size`` numbers of strain; states ``old`` and ``new`` (total, s);
+    ``law`` is a compiled :class:`femnn.PointLaw` of ``size`` numbers of strain; its ``parameters`` are numbers (m, p),
+    which row of them each element begins with (n,), and 1 if each point has its own or 0; states ``old`` and ``new``
+    (total, s);
     ``data`` of the tangent, of length 0 if it is not wanted; ``force`` (3 n_nodes,) zeroed; ``failed`` (n,) is set for
     elements with a stress, tangent or state that is not finite.
     """
     cells, row_starts, slots, places = pattern
     order, elements, _, block_nodes, node_starts, opens = blocks
     batches, first, count = points
+    numbers, own, each = parameters
     k = cells.shape[1]
     wanted = data.shape[0] > 0
     for block in range(begin, end):
@@ -89,7 +92,7 @@ def integrate_law(
                 # what a law leaves out
                 stress[:] = np.nan
                 tangent[:] = 0.0
-                law(strain, state, parameters, stress, tangent, new_state)
+                law(strain, state, numbers[own[e] + each * q], stress, tangent, new_state)
                 new[rows[e] + q] = new_state
                 failed[e] |= not (_are_finite(stress) and _are_finite(new_state))
                 add_stress(gradients, lane, inverses[72 + lane], stresses, 0, element_force)
