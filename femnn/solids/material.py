@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import brief, floats, number, one_of
 from femnn.exceptions import ParameterError
-from femnn.solids.laws import CONDITIONS, SIGNATURE, SIZES, PointLaw
+from femnn.solids.compiled_law import SIGNATURE
+from femnn.solids.laws import CONDITIONS, SIZES, PointLaw
 from femnn.system.compile import callback
 
 
