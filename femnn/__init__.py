@@ -29,7 +29,7 @@ Solvers (:mod:`femnn.solvers`)
     ``ProblemSum``
 Interfaces (:mod:`femnn.interfaces`) and their laws (:mod:`femnn.cohesive`)
     ``Interface``, ``InterfaceElements``, ``CohesiveProblem``; ``BilinearCohesive``, ``ExponentialCohesive``,
-    ``ContactCohesive``, ``RecurrentCohesive``
+    ``ContactCohesive``, ``PointCohesive``, ``RecurrentCohesive``
 
 Porous bodies and faults are in :mod:`femnn.reservoir`, grains and representative cells in :mod:`femnn.multiscale`, runs
 on many ranks in :mod:`femnn.parallel`. Every error is a :class:`FemnnError` of :mod:`femnn.exceptions`.
@@ -45,6 +45,7 @@ from femnn.assembly.hourglass.correction import HourglassCorrection
 from femnn.assembly.loads import Loads
 from femnn.assembly.pattern import Pattern
 from femnn.cohesive.classical import BilinearCohesive, ContactCohesive, ExponentialCohesive
+from femnn.cohesive.own import PointCohesive
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.exceptions import (
     ConvergenceError,
@@ -138,6 +139,7 @@ __all__ = [
     "OutsideRangeError",
     "ParameterError",
     "Pattern",
+    "PointCohesive",
     "PointLaw",
     "ProblemSum",
     "RecurrentCohesive",

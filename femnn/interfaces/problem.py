@@ -79,8 +79,10 @@ class CohesiveProblem(NonlinearProblem):
         self.interfaces = list(interfaces)
         self.on_outside = one_of("on_outside", on_outside, ("warn", "raise"))
         self.stiffness = csr_matrix(stiffness)
-        fused = [elements for elements, _ in self.interfaces if isinstance(elements, InterfaceElements)]
-        self._sum = SparseSum(self.stiffness, fused)
+        self._fused = [
+            elements if isinstance(elements, InterfaceElements) else elements.fused for elements, _ in self.interfaces
+        ]
+        self._sum = SparseSum(self.stiffness, [jumps for jumps in self._fused if jumps is not None])
         self.states = [law.initial_state(elements.points) for elements, law in self.interfaces]
         self._tried: list[State] | None = None
 
@@ -89,11 +91,11 @@ class CohesiveProblem(NonlinearProblem):
         u = shaped("the displacement", u, self.stiffness.shape[:1])
         force, blocks, others = self.stiffness @ u, [], []
         self._tried = []
-        for (elements, law), state in zip(self.interfaces, self.states, strict=True):
+        for (elements, law), jumps, state in zip(self.interfaces, self._fused, self.states, strict=True):
             traction, tangent, state = law.update(elements.separation(u), state)
             force += elements.force(traction)
-            if isinstance(elements, InterfaceElements):
-                blocks.append(elements.blocks(tangent))
+            if jumps is not None:
+                blocks.append(jumps.blocks(tangent))
             else:
                 others.append(elements.stiffness(tangent))
             self._tried.append(state)

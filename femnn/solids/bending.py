@@ -19,6 +19,7 @@ from femnn.integration.gauss import tensor_gauss
 from femnn.integration.vector_kernels import LANES
 from femnn.quadrature.rule import CellGroup
 from femnn.solids.bending_kernels import CALL, STRAINS, TAKE, integrate_bending, integrate_stabilised
+from femnn.solids.compiled_law import compiled_law
 from femnn.solids.laws import SIZES, ConstitutiveLaw, PointLaw, require_answers, updated
 from femnn.system.memory import require_memory
 
@@ -109,7 +110,7 @@ class BendingElements:
         stress = np.empty((total, size)) if stress is None else stress
         tangent = np.empty((total, size**2)) if tangent is None else tangent
         failed = np.zeros(len(d.hexahedra), dtype=bool)
-        compiled = self.law.compiled if isinstance(self.law, PointLaw) else _NEVER.compiled
+        compiled = self.law.compiled if isinstance(self.law, PointLaw) else compiled_law(_never)
         if numbers is _NO_NUMBERS:
             numbers = numbers._replace(rows=np.zeros(len(d.hexahedra), dtype=np.int64))
         modes = np.zeros_like(self._modes)
@@ -158,6 +159,5 @@ def _never(strain, state, parameters, stress, tangent, new_state):
     stress[0] = strain[0]
 
 
-# For laws that are not compiled: a function that is never called, and its numbers.
-_NEVER = PointLaw(_never)
+# Numbers for laws that are not compiled.
 _NO_NUMBERS = Coefficients(np.zeros((1, 1)), np.zeros(1, dtype=np.int64), 0)

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from functools import lru_cache
 from typing import Protocol
 
-import numba
 import numpy as np
-from numba import prange, types
 from numpy.typing import ArrayLike
 
 from femnn.checks import brief, checked, floats, one_of, shaped
 from femnn.exceptions import LawError, ParameterError
+from femnn.solids.compiled_law import compiled_law
 from femnn.system.compile import njit
 
 #: What a solid can tell its laws beside strains: change of temperature (K), time (s), edge of a cube as large as the
@@ -20,10 +18,6 @@ CONDITIONS = ("temperature", "time", "length")
 
 #: Numbers of a strain or stress: Voigt, or all nine of a gradient.
 SIZES = {"small": 6, "finite": 9}
-
-_VECTOR, _MATRIX = types.float64[::1], types.float64[:, ::1]
-#: Of the C function of a law.
-SIGNATURE = types.void(_VECTOR, _VECTOR, _VECTOR, _VECTOR, _MATRIX, _VECTOR)
 
 
 class ConstitutiveLaw(Protocol):
@@ -100,7 +94,7 @@ class PointLaw:
 
     def _compile(self):
         """Compile now, and look that the function stays within its arrays."""
-        self.compiled = _compiled(self._function)
+        self.compiled = compiled_law(self._function)
         self._check_places(getattr(self._function, "py_func", self._function))
 
     @checked(n="[0, inf)")
@@ -122,7 +116,7 @@ class PointLaw:
         strain = shaped("strain", strain, (n, *shape)).reshape(n, size)
         state = shaped("state", state, (n, len(self.virgin)))
         stress, tangent, new_state = np.empty((n, size)), np.empty((n, size, size)), state.copy()
-        _update(self.compiled, strain, state, self._rows(n, conditions), stress, tangent, new_state)
+        update_points(self.compiled, strain, state, self._rows(n, conditions), stress, tangent, new_state)
         return stress.reshape(n, *shape), tangent.reshape(n, *shape, *shape), new_state
 
     def _at(self, elements: np.ndarray) -> "PointLaw":
@@ -266,40 +260,11 @@ def _finite_array(numbers, name, axes):
     return np.ascontiguousarray(values)
 
 
-def _compiled(function):
-    plain = getattr(function, "py_func", function)
-    if not callable(plain):
-        raise ParameterError(f"the law is {brief(plain)}; give a function")
-    return _callback(plain)
-
-
-@lru_cache(maxsize=64)
-def _callback(plain):
-    """The C function of a law: once for all parameters."""
-    name = getattr(plain, "__name__", repr(plain))
-    try:
-        law = njit(error_model="numpy")(plain)
-
-        def guarded(strain, state, parameters, stress, tangent, new_state):
-            # a C function cannot raise: what it has written by then would pass for its answer
-            try:
-                law(strain, state, parameters, stress, tangent, new_state)
-            except Exception:
-                stress[:] = np.nan
-
-        guarded.__name__ = name
-        # a C function has one type for all laws, so that the assembly is compiled once and not for every law
-        return numba.cfunc(SIGNATURE, error_model="numpy")(guarded)
-    except Exception as error:  # the compiler lets through whatever it stumbles over
-        raise ParameterError(f"Numba cannot compile the law {name!r}: {error}") from error
-
-
-@njit(parallel=True, cache=True)
-def _update(law, strains, states, parameters, stresses, tangents, new_states):
-    for chunk in prange((strains.shape[0] + 63) // 64):
-        for k in range(64 * chunk, min(strains.shape[0], 64 * chunk + 64)):
-            # what a law leaves out
-            stresses[k] = np.nan
-            tangents[k] = 0.0
-            own = parameters[min(k, parameters.shape[0] - 1)]
-            law(strains[k], states[k], own, stresses[k], tangents[k], new_states[k])
+@njit(over="strains", grain=64, cache=True)
+def update_points(begin, end, law, strains, states, parameters, stresses, tangents, new_states):
+    for k in range(begin, end):
+        # what a law leaves out
+        stresses[k] = np.nan
+        tangents[k] = 0.0
+        own = parameters[min(np.int64(k), parameters.shape[0] - 1)]
+        law(strains[k], states[k], own, stresses[k], tangents[k], new_states[k])

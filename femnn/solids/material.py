@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import brief, floats, number, one_of
 from femnn.exceptions import ParameterError
-from femnn.solids.laws import CONDITIONS, SIGNATURE, SIZES, PointLaw
-from femnn.system.compile import callback
+from femnn.solids.compiled_law import compiled_law
+from femnn.solids.laws import CONDITIONS, SIZES, PointLaw
 
 
 class _Named(type):
@@ -72,16 +72,11 @@ class Material(PointLaw, metaclass=_Named):
     @cached_property
     def compiled(self) -> Any:
         """The C function, compiled or loaded when it is first needed."""
-        return _compiled(self._function)
+        return compiled_law(self._function)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={brief(value)}" for name, value in self._values.items() if value is not None)
         return f"{type(self).__name__}({shown})"
-
-
-@lru_cache(maxsize=64)
-def _compiled(function):
-    return callback(SIGNATURE, function)
 
 
 def parameter(name: str, value: ArrayLike, interval: str) -> np.ndarray:
