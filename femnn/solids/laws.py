@@ -90,12 +90,8 @@ class PointLaw:
         self.virgin = _finite_array(initial_state, "initial_state", (1,))
         self.conditions = tuple(one_of("a condition", name, CONDITIONS) for name in conditions)
         self._function = function
-        self._compile()
-
-    def _compile(self):
-        """Compile now, and look that the function stays within its arrays."""
-        self.compiled = compiled_law(self._function)
-        self._check_places(getattr(self._function, "py_func", self._function))
+        self.compiled = compiled_law(function)
+        self._check_places(getattr(function, "py_func", function))
 
     @checked(n="[0, inf)")
     def initial_state(self, n: int) -> np.ndarray:
