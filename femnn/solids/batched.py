@@ -37,8 +37,8 @@ class BatchedLaw:
     --------
     >>> def spring(strain, state):
     ...     return 3.0 * strain, np.tile(3.0 * np.eye(6), (len(strain), 1, 1))
-    >>> BatchedLaw(spring).update(np.ones((2, 6)), np.zeros((2, 0)))[0].max()
-    np.float64(3.0)
+    >>> float(BatchedLaw(spring).update(np.ones((2, 6)), np.zeros((2, 0)))[0].max())
+    3.0
     """
 
     @checked(initial_state="s", function="unchecked")
