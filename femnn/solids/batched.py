@@ -124,7 +124,7 @@ class DerivedLaw(BatchedLaw):
             rows = slice(start, start + _CHUNK)
             own = (as_tensor(np.ascontiguousarray(array[rows])) for array in (strain, state))
             tangent, (stress, new_state) = self._mapped(*own)
-            parts.append([np.array(part, dtype=float) for part in (stress, tangent, new_state)])
+            parts.append([np.asarray(part, dtype=float) for part in (stress, tangent, new_state)])
         if not parts:
             return strain.copy(), np.zeros((0, *strain.shape[1:] * 2)), state.copy()
         return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
