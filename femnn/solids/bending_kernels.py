@@ -8,9 +8,8 @@ import numpy as np
 from numba import prange
 
 from femnn.assembly.element_matrices import add_stress, add_tangent, strain_at_point
-from femnn.assembly.forces import add_to_nodes
 from femnn.assembly.formulations.twists import INCOMPATIBLE, MEAN_DILATATION, STABILISED, add_means
-from femnn.assembly.fused import buffer_length, flush, scatter
+from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, scatter
 from femnn.assembly.twists import twist_vectors
 from femnn.geometry.canonical_pose import invert, own_axes_of
 from femnn.geometry.coordinates import TWISTS

@@ -12,9 +12,10 @@ from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import TANGENT
 from femnn.assembly.forces import internal_force
 from femnn.assembly.formulations.choice import ONE_POINT, require_formulation
-from femnn.assembly.fused import fill_matrix, structure
+from femnn.assembly.fused import fill_matrix
 from femnn.assembly.groups import check_rule
 from femnn.assembly.pattern import Pattern
+from femnn.assembly.scatter import structure
 from femnn.checks import checked, floats, vector
 from femnn.exceptions import ParameterError, StateError
 from femnn.integration.vector_kernels import LANES

@@ -12,7 +12,7 @@ from femnn.assembly.coefficients import Coefficients
 from femnn.assembly.discretisation import Discretisation, degree, scalar_element
 from femnn.assembly.elasticity import elastic_coefficients
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
-from femnn.assembly.fused import structure
+from femnn.assembly.scatter import structure
 from femnn.assembly.hourglass.kernels import add_stiffness, check_differences, element_stiffness
 from femnn.assembly.hourglass.moments import PLACES, missed_points
 from femnn.assembly.hourglass.network import OUTPUTS, differences, hourglass_features, hourglass_range

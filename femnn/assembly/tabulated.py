@@ -1,0 +1,150 @@
+"""Fused assembly of cells of any kind: the counterpart of :mod:`femnn.assembly.fused` and of the vectors for them."""
+
+import numpy as np
+from numba import prange
+
+from femnn.assembly.element_matrices import DIFFUSION, ISOTROPIC, MASS, TANGENT, _add_mass
+from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, scatter, structure
+from femnn.assembly.tabulated_kernels import (
+    add_cell_diffusion,
+    add_cell_moments,
+    add_cell_stress,
+    add_cell_tangent,
+    add_dilatation,
+    add_means,
+    isotropic_from_moments,
+    scatter_plane,
+    tabulated_gradients,
+    tabulated_workspace,
+)
+from femnn.integration.kernels import _FAST
+from femnn.integration.vector_kernels import LANES, aligned
+from femnn.system.compile import njit
+
+#: Isotropic elasticity whose dilatation is the mean of the cell: λ and μ, constant in it.
+MEAN_DILATATION = 4
+
+
+def fill_tabulated(form, x, pattern, points, coefficients, components, matrix):
+    """Fill ``matrix``, a CSR matrix of the pattern, with a form; arguments as for ``femnn.assembly.fused.fill_matrix``.
+
+    ``x`` (n, nodes, dim), ``points`` are TabulatedPoints; the form may also be :data:`MEAN_DILATATION`.
+    """
+    _fill(
+        form,
+        x,
+        *structure(pattern),
+        points.tables,
+        points.places,
+        coefficients,
+        components,
+        LANES,
+        matrix.data,
+    )
+    return matrix
+
+
+@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
+def _fill(form, x, pattern, blocks, tables, place, coefficients, components, lanes, data):
+    cells, row_starts, slots, places = pattern
+    order, elements, colours, block_nodes, node_starts, opens = blocks
+    first, count = place
+    numbers, rows, step = coefficients
+    k, dim = cells.shape[1], x.shape[2]
+    by_moments = form == ISOTROPIC or form == MEAN_DILATATION
+    for colour in range(colours.shape[0] - 1):
+        for block in prange(colours[colour], colours[colour + 1]):
+            buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, components))
+            work = tabulated_workspace(dim, k)
+            inverses, gradients = work[2], work[3]
+            spread, means = np.empty((9, dim * k)), np.empty(dim * k)
+            size = components * k
+            matrix = aligned(size * size).reshape((size, size))
+            # of the form of moments, a matrix of the same size
+            moments = aligned(size * size if by_moments else 0).reshape((size if by_moments else 0, size))
+            for i in range(elements[block], elements[block + 1]):
+                e = order[i]
+                if count[e] == 0:
+                    continue
+                moments[:] = 0.0
+                if not by_moments:
+                    matrix[:] = 0.0
+                means[:] = 0.0
+                volume = 0.0
+                for batch in range((count[e] + LANES - 1) // LANES):
+                    line = first[e] + batch
+                    tabulated_gradients(x, e, tables, line, lanes, work)
+                    if by_moments:
+                        add_cell_moments(gradients, inverses, k, moments)
+                        if form == MEAN_DILATATION:
+                            volume += add_means(gradients, inverses, means)
+                        continue
+                    for q in range(min(LANES, count[e] - LANES * batch)):
+                        row = rows[e] + step * (LANES * batch + q)
+                        if form == TANGENT:
+                            add_cell_tangent(gradients, q, inverses[72 + q], numbers, row, k, spread, matrix)
+                        elif form == DIFFUSION:
+                            add_cell_diffusion(gradients, q, inverses[72 + q], numbers, row, spread, matrix)
+                        else:
+                            _add_mass(tables[2][line, q], inverses[72 + q] * numbers[row, 0], matrix)
+                if by_moments:
+                    lmbda, mu = numbers[rows[e], 0], numbers[rows[e], 1]
+                    if form == ISOTROPIC:
+                        isotropic_from_moments(moments, lmbda, mu, k, matrix)
+                    else:
+                        isotropic_from_moments(moments, -2.0 / 3.0 * mu, mu, k, matrix)
+                        add_dilatation(means, (lmbda + 2.0 / 3.0 * mu) / volume, matrix)
+                if components == 2:
+                    scatter_plane(matrix, e, cells, row_starts, slots, places, buffer)
+                else:
+                    scatter(matrix, e, cells, row_starts, slots, places, components, buffer)
+            flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data)
+
+
+def tabulated_vector(internal, discretisation, coefficients, components):
+    """Vector of internal forces, or of body forces: see ``femnn.assembly.forces``."""
+    pattern, points = discretisation.pattern, discretisation.points
+    blocks = pattern.blocks
+    result = np.zeros(components * pattern.n_nodes)
+    _fill_vector(
+        internal,
+        discretisation.hexahedra,
+        pattern.cells,
+        (blocks.order, blocks.elements, blocks.colours),
+        points.tables,
+        points.places,
+        coefficients,
+        components,
+        LANES,
+        result,
+    )
+    return result
+
+
+@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
+def _fill_vector(internal, x, cells, blocks, tables, place, coefficients, components, lanes, result):
+    order, elements, colours = blocks
+    first, count = place
+    numbers, rows, step = coefficients
+    k, dim = cells.shape[1], x.shape[2]
+    for colour in range(colours.shape[0] - 1):
+        for block in prange(colours[colour], colours[colour + 1]):
+            work = tabulated_workspace(dim, k)
+            inverses, gradients = work[2], work[3]
+            force = np.empty(components * k)
+            for i in range(elements[block], elements[block + 1]):
+                e = order[i]
+                force[:] = 0.0
+                for batch in range((count[e] + LANES - 1) // LANES):
+                    line = first[e] + batch
+                    tabulated_gradients(x, e, tables, line, lanes, work)
+                    for q in range(min(LANES, count[e] - LANES * batch)):
+                        row, volume = rows[e] + step * (LANES * batch + q), inverses[72 + q]
+                        if internal:
+                            add_cell_stress(gradients, q, volume, numbers, row, k, force)
+                            continue
+                        for c in range(components):
+                            scaled = volume * numbers[row, c]
+                            for a in range(k):
+                                force[c * k + a] += scaled * tables[2][line, q, a]
+                add_to_nodes(force, e, cells, components, result)
