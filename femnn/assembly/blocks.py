@@ -65,7 +65,9 @@ class Blocks:
         order = np.argsort(cells.min(axis=1), kind="stable").astype(np.int32)
         nodes, starts = _nodes_of_blocks(cells, order, size, n_nodes)
         if len(nodes) > _SCATTERED * len(cells) * (cells.shape[1] / 8):
-            order = np.argsort(_morton_codes(points[:, cells[:, : 2 ** len(points)]].mean(axis=2)), kind="stable").astype(np.int32)
+            order = np.argsort(
+                _morton_codes(points[:, cells[:, : 2 ** len(points)]].mean(axis=2)), kind="stable"
+            ).astype(np.int32)
             nodes, starts = _nodes_of_blocks(cells, order, size, n_nodes)
         colours = _colours(nodes, starts, n_nodes)
         by_colour = np.argsort(colours, kind="stable")

@@ -33,9 +33,9 @@ def assemble_body_force(
     Parameters
     ----------
     force
-        b (N/m³): a number for one degree of freedom per node, or as many as there are dimensions; constant, per element, per point or a
-        function of the points as the coefficients of :func:`femnn.assemble_elasticity`, which the other arguments
-        follow too. A function tells by the shape that it gives, (m, nqp) or (dim, m, nqp).
+        b (N/m³): a number for one degree of freedom per node, or as many as there are dimensions; constant, per
+        element, per point or a function of the points as the coefficients of :func:`femnn.assemble_elasticity`, which
+        the other arguments follow too. A function tells by the shape that it gives, (m, nqp) or (dim, m, nqp).
 
     Returns
     -------

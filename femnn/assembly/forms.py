@@ -29,8 +29,8 @@ def assemble_diffusion(
     Parameters
     ----------
     diffusivity
-        A number or a (dim, dim) tensor D, symmetric or not; constant, per element, per point or a function of the points
-        as the coefficients of :func:`femnn.assemble_elasticity`, which the other arguments follow too.
+        A number or a (dim, dim) tensor D, symmetric or not; constant, per element, per point or a function of the
+        points as the coefficients of :func:`femnn.assemble_elasticity`, which the other arguments follow too.
 
     Returns
     -------

@@ -9,8 +9,8 @@ from scipy.sparse import csr_matrix, get_index_dtype, issparse
 from femnn.assembly.blocks import Blocks
 from femnn.checks import brief, checked
 from femnn.exceptions import MeshError, ParameterError
-from femnn.geometry.connectivity import warn_of_loose_vertices
 from femnn.geometry.cells import kind_of_mesh
+from femnn.geometry.connectivity import warn_of_loose_vertices
 from femnn.geometry.mesh import require_vertices
 from femnn.system.compile import njit
 from femnn.system.memory import require_memory

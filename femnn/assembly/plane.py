@@ -53,3 +53,10 @@ def plane_stiffness(tensors: np.ndarray, plane: str) -> np.ndarray:
     stiffness = np.zeros((len(inner), 6, 6))
     stiffness[:, np.array(_IN)[:, None], _IN] = inner
     return stiffness.reshape(-1, 36)
+
+
+def in_plane(tensors: np.ndarray) -> np.ndarray:
+    """Stiffnesses (m, 6, 6) without the entries out of the plane."""
+    kept = np.zeros_like(tensors)
+    kept[:, np.array(_IN)[:, None], _IN] = tensors[:, np.array(_IN)[:, None], _IN]
+    return kept

@@ -3,8 +3,8 @@
 import numpy as np
 from numba import prange
 
-from femnn.assembly.element_matrices import DIFFUSION, ISOTROPIC, MASS, TANGENT, _add_mass
-from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, scatter, structure
+from femnn.assembly.element_matrices import DIFFUSION, ISOTROPIC, TANGENT, _add_mass
+from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, structure
 from femnn.assembly.tabulated_kernels import (
     add_cell_diffusion,
     add_cell_moments,
@@ -13,7 +13,7 @@ from femnn.assembly.tabulated_kernels import (
     add_dilatation,
     add_means,
     isotropic_from_moments,
-    scatter_plane,
+    scatter_cell,
     tabulated_gradients,
     tabulated_workspace,
 )
@@ -48,57 +48,62 @@ def fill_tabulated(form, x, pattern, points, coefficients, components, matrix):
 def _fill(form, x, pattern, blocks, tables, place, coefficients, components, lanes, data):
     cells, row_starts, slots, places = pattern
     order, elements, colours, block_nodes, node_starts, opens = blocks
-    first, count = place
-    numbers, rows, step = coefficients
     k, dim = cells.shape[1], x.shape[2]
-    by_moments = form == ISOTROPIC or form == MEAN_DILATATION
     for colour in range(colours.shape[0] - 1):
         for block in prange(colours[colour], colours[colour + 1]):
             buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, components))
-            work = tabulated_workspace(dim, k)
-            inverses, gradients = work[2], work[3]
-            spread, means = np.empty((9, dim * k)), np.empty(dim * k)
-            size = components * k
-            matrix = aligned(size * size).reshape((size, size))
-            # of the form of moments, a matrix of the same size
-            moments = aligned(size * size if by_moments else 0).reshape((size if by_moments else 0, size))
+            work, size = tabulated_workspace(dim, k), components * k
+            spread, matrix = np.empty((9, dim * k)), aligned(size * size).reshape((size, size))
+            moments, means = aligned(dim * k * dim * k).reshape((dim * k, dim * k)), np.empty(dim * k)
             for i in range(elements[block], elements[block + 1]):
                 e = order[i]
-                if count[e] == 0:
+                if place[1][e] == 0:
                     continue
-                moments[:] = 0.0
-                if not by_moments:
-                    matrix[:] = 0.0
-                means[:] = 0.0
-                volume = 0.0
-                for batch in range((count[e] + LANES - 1) // LANES):
-                    line = first[e] + batch
-                    tabulated_gradients(x, e, tables, line, lanes, work)
-                    if by_moments:
-                        add_cell_moments(gradients, inverses, k, moments)
-                        if form == MEAN_DILATATION:
-                            volume += add_means(gradients, inverses, means)
-                        continue
-                    for q in range(min(LANES, count[e] - LANES * batch)):
-                        row = rows[e] + step * (LANES * batch + q)
-                        if form == TANGENT:
-                            add_cell_tangent(gradients, q, inverses[72 + q], numbers, row, k, spread, matrix)
-                        elif form == DIFFUSION:
-                            add_cell_diffusion(gradients, q, inverses[72 + q], numbers, row, spread, matrix)
-                        else:
-                            _add_mass(tables[2][line, q], inverses[72 + q] * numbers[row, 0], matrix)
-                if by_moments:
-                    lmbda, mu = numbers[rows[e], 0], numbers[rows[e], 1]
-                    if form == ISOTROPIC:
-                        isotropic_from_moments(moments, lmbda, mu, k, matrix)
-                    else:
-                        isotropic_from_moments(moments, -2.0 / 3.0 * mu, mu, k, matrix)
-                        add_dilatation(means, (lmbda + 2.0 / 3.0 * mu) / volume, matrix)
-                if components == 2:
-                    scatter_plane(matrix, e, cells, row_starts, slots, places, buffer)
+                if form in (ISOTROPIC, MEAN_DILATATION):
+                    _by_moments(form, x, e, tables, place, coefficients, lanes, work, moments, means, matrix)
                 else:
-                    scatter(matrix, e, cells, row_starts, slots, places, components, buffer)
+                    _by_points(form, x, e, tables, place, coefficients, lanes, work, spread, matrix)
+                scatter_cell(matrix, e, cells, row_starts, slots, places, components, buffer)
             flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _by_moments(form, x, e, tables, place, coefficients, lanes, work, moments, means, matrix):
+    """Overwrite ``matrix`` with the isotropic stiffness of cell ``e``."""
+    numbers, rows, _ = coefficients
+    k, volume = tables[1].shape[3], 0.0
+    moments[:] = 0.0
+    means[:] = 0.0
+    for batch in range((place[1][e] + LANES - 1) // LANES):
+        tabulated_gradients(x, e, tables, place[0][e] + batch, lanes, work)
+        add_cell_moments(work[3], work[2], k, moments)
+        if form == MEAN_DILATATION:
+            volume += add_means(work[3], work[2], means)
+    lmbda, mu = numbers[rows[e], 0], numbers[rows[e], 1]
+    if form == ISOTROPIC:
+        isotropic_from_moments(moments, lmbda, mu, k, matrix)
+    else:
+        isotropic_from_moments(moments, -2.0 / 3.0 * mu, mu, k, matrix)
+        add_dilatation(means, (lmbda + 2.0 / 3.0 * mu) / volume, matrix)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _by_points(form, x, e, tables, place, coefficients, lanes, work, spread, matrix):
+    """Overwrite ``matrix`` with that of cell ``e``, one point after another."""
+    numbers, rows, step = coefficients
+    inverses, gradients, k = work[2], work[3], tables[1].shape[3]
+    matrix[:] = 0.0
+    for batch in range((place[1][e] + LANES - 1) // LANES):
+        line = place[0][e] + batch
+        tabulated_gradients(x, e, tables, line, lanes, work)
+        for q in range(min(LANES, place[1][e] - LANES * batch)):
+            row, volume = rows[e] + step * (LANES * batch + q), inverses[72 + q]
+            if form == TANGENT:
+                add_cell_tangent(gradients, q, volume, numbers, row, k, spread, matrix)
+            elif form == DIFFUSION:
+                add_cell_diffusion(gradients, q, volume, numbers, row, spread, matrix)
+            else:
+                _add_mass(tables[2][line, q], volume * numbers[row, 0], matrix)
 
 
 def tabulated_vector(internal, discretisation, coefficients, components):

@@ -7,6 +7,7 @@ order xx, yy, zz, yz, xz, xy, or all nine entries of a gradient. A plane cell re
 import numpy as np
 
 from femnn.assembly.element_matrices import _VOIGT, add_tangent
+from femnn.assembly.scatter import scatter
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import LANES, _add_products, _inverses, aligned
 from femnn.system.compile import njit
@@ -42,26 +43,33 @@ def tabulated_gradients(x, e, tables, batch, lanes, work):
         points[3 * LANES :] = weights[batch]
         _inverses(jacobians, points, lanes, inverses)
     else:
-        for q in range(lanes):
-            j00, j01, j10, j11 = jacobians[q], jacobians[8 + q], jacobians[24 + q], jacobians[32 + q]
-            determinant = j00 * j11 - j01 * j10
-            inverse = 1.0 / determinant
-            inverses[q], inverses[8 + q] = inverse * j11, -inverse * j10
-            inverses[24 + q], inverses[32 + q] = -inverse * j01, inverse * j00
-            inverses[72 + q] = weights[batch, q] * abs(determinant)
+        _plane_inverses(jacobians, weights, batch, lanes, inverses)
+    _physical_gradients(shapes, batch, inverses, dim, gradients)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def _plane_inverses(jacobians, weights, batch, lanes, inverses):
+    for q in range(lanes):
+        j00, j01, j10, j11 = jacobians[q], jacobians[8 + q], jacobians[24 + q], jacobians[32 + q]
+        determinant = j00 * j11 - j01 * j10
+        inverse = 1.0 / determinant
+        inverses[q], inverses[8 + q] = inverse * j11, -inverse * j10
+        inverses[24 + q], inverses[32 + q] = -inverse * j01, inverse * j00
+        inverses[72 + q] = weights[batch, q] * abs(determinant)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def _physical_gradients(shapes, batch, inverses, dim, gradients):
     k = shapes.shape[3]
     for q in range(LANES):
         for i in range(dim):
             f, g = inverses[24 * i + q], inverses[24 * i + 8 + q]
+            for a in range(k):
+                gradients[q, i * k + a] = f * shapes[batch, q, 0, a] + g * shapes[batch, q, 1, a]
             if dim == 3:
                 h = inverses[24 * i + 16 + q]
                 for a in range(k):
-                    gradients[q, i * k + a] = (
-                        f * shapes[batch, q, 0, a] + g * shapes[batch, q, 1, a] + h * shapes[batch, q, 2, a]
-                    )
-            else:
-                for a in range(k):
-                    gradients[q, i * k + a] = f * shapes[batch, q, 0, a] + g * shapes[batch, q, 1, a]
+                    gradients[q, i * k + a] += h * shapes[batch, q, 2, a]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -186,9 +194,12 @@ def cell_strain(gradients, q, displacement, k, strains, row):
             strains[row, place] += total
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
-def scatter_plane(matrix, e, cells, row_starts, slots, places, buffer):
-    """:func:`femnn.assembly.fused.scatter` of two components a node."""
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def scatter_cell(matrix, e, cells, row_starts, slots, places, components, buffer):
+    """:func:`femnn.assembly.scatter.scatter` of one component a node, two or three."""
+    if components != 2:
+        scatter(matrix, e, cells, row_starts, slots, places, components, buffer)
+        return
     k = cells.shape[1]
     for a in range(k):
         start = np.uint64(4 * np.int64(places[e, a]))

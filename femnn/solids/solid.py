@@ -24,6 +24,7 @@ from femnn.quadrature.rule import CellGroup, Rule
 from femnn.solids.bending import BendingElements
 from femnn.solids.kernels import fill_strains, integrate_law
 from femnn.solids.laws import SIZES, ConstitutiveLaw, PointLaw, check_law, require_answers, updated, virgin_state
+from femnn.solids.tabulated_kernels import fill_tabulated_strains, integrate_tabulated_law
 from femnn.system.memory import require_memory
 
 
@@ -63,6 +64,9 @@ class Solid:
     *Stabilised* and *learned* elements evaluate the law once, at their mean strain; ``rule`` is then not used. Their
     twists have the stiffness of the virgin law, so that bodies of one plastic element across the thickness are too
     stiff in bending once they yield: two or more show it.
+
+    *Quadrilaterals* are in plane strain: the law gets strains of three dimensions, those out of the plane zero, and
+    what it answers out of the plane is a stress but no force. They and curved hexahedra have the standard formulation.
     """
 
     def __init__(
@@ -84,6 +88,11 @@ class Solid:
             rule = GaussLegendre(1)
         self.discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
         self._bending = None
+        if self.formulation != "standard" and self.discretisation.is_tabulated:
+            raise ParameterError(
+                f"formulation={self.formulation!r} of a solid is made for straight hexahedra with trilinear shape "
+                "functions; on these cells pass formulation='standard' and an element of degree 2 against locking"
+            )
         if formulation != "standard":
             self._bending = BendingElements(formulation, law, self.discretisation)
         total = self.discretisation.points.total
@@ -99,8 +108,8 @@ class Solid:
 
     @property
     def n_dofs(self) -> int:
-        """Degrees of freedom: three per node, numbered like those of ``skfem.ElementVector(element)``."""
-        return 3 * self.discretisation.pattern.n_nodes
+        """Degrees of freedom: one per node and dimension, numbered like those of ``skfem.ElementVector(element)``."""
+        return self.discretisation.dim * self.discretisation.pattern.n_nodes
 
     @property
     def groups(self) -> list[CellGroup]:
@@ -163,7 +172,7 @@ class Solid:
         if self._bending is not None:
             return self._bending.from_arrays(self._displacement(u), stress, tangent, self._state, tangent_too=True)
         coefficients = Coefficients(tangent, d.points.rows, 1)
-        matrix = fill_matrix(TANGENT, d.hexahedra, d.pattern, d.points, coefficients, 3)
+        matrix = fill_matrix(TANGENT, d.hexahedra, d.pattern, d.points, coefficients, d.dim)
         return internal_force(d, Coefficients(stress, d.points.rows, 1)), matrix
 
     def internal_force(self, u: ArrayLike) -> np.ndarray:
@@ -197,7 +206,11 @@ class Solid:
         if self._bending is not None:
             return self._bending.strains(u, self._state)
         strains = np.empty((d.points.total, SIZES[self.law.kinematics]))
-        fill_strains(d.hexahedra, d.pattern.cells, d.points[:3], d.points.rows, u, LANES, strains)
+        if d.is_tabulated:
+            places = d.points.tables, d.points.places, d.points.rows
+            fill_tabulated_strains(d.hexahedra, d.pattern.cells, *places, u, LANES, strains)
+        else:
+            fill_strains(d.hexahedra, d.pattern.cells, d.points[:3], d.points.rows, u, LANES, strains)
         return strains
 
     def _updated(self, strain, state, group):
@@ -227,18 +240,17 @@ class Solid:
         if self._bending is not None:
             force, matrix, self._trial = self._bending.integrated(u, self._state, tangent)
             return force, matrix
-        matrix = d.pattern.empty_matrix(3) if tangent else None
+        matrix = d.pattern.empty_matrix(d.dim) if tangent else None
         force, trial = np.zeros(self.n_dofs), np.empty_like(self._state)
         failed = np.zeros(len(d.hexahedra), dtype=bool)
-        pattern, blocks = structure(d.pattern)
-        integrate_law(
+        integrate = integrate_tabulated_law if d.is_tabulated else integrate_law
+        integrate(
             self.law.compiled,
             self.law.parameters,
             SIZES[self.law.kinematics],
             d.hexahedra,
-            pattern,
-            blocks,
-            d.points[:3],
+            *structure(d.pattern),
+            *((d.points.tables, d.points.places) if d.is_tabulated else (d.points[:3],)),
             d.points.rows,
             u,
             self._state,
