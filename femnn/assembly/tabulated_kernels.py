@@ -6,8 +6,7 @@ order xx, yy, zz, yz, xz, xy, or all nine entries of a gradient. A plane cell re
 
 import numpy as np
 
-from femnn.assembly.element_matrices import _VOIGT, add_tangent
-from femnn.assembly.scatter import scatter
+from femnn.assembly.element_matrices import _VOIGT
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import LANES, _add_products, _inverses, aligned
 from femnn.system.compile import njit
@@ -125,25 +124,21 @@ def add_cell_tangent(gradients, q, volume, tangents, row, k, spread, matrix):
 
     A in row ``row`` of ``tangents``, (m, 36) by Voigt or (m, 81); ``spread`` (9, dim k) is work space.
     """
-    if matrix.shape[0] == 3 * k:
-        add_tangent(gradients, q, volume, tangents, row, spread, matrix)
-        return
-    for i in range(2):
-        for j in range(2):
-            for m in range(2):
-                if tangents.shape[1] == 81:
-                    first = 27 * i + 9 * j + 3 * m
-                    second = first + 1
-                else:
-                    first, second = 6 * _VOIGT[i, j] + _VOIGT[m, 0], 6 * _VOIGT[i, j] + _VOIGT[m, 1]
-                x, y = volume * tangents[row, first], volume * tangents[row, second]
-                for b in range(k):
-                    spread[2 * i + j, m * k + b] = x * gradients[q, b] + y * gradients[q, k + b]
-    for i in range(2):
-        for a in range(k):
-            x, y = gradients[q, a], gradients[q, k + a]
-            for c in range(2 * k):
-                matrix[i * k + a, c] += x * spread[2 * i, c] + y * spread[2 * i + 1, c]
+    dim, full = matrix.shape[0] // k, tangents.shape[1] == 81
+    for i in range(dim):
+        for j in range(dim):
+            spread[dim * i + j] = 0.0
+            for m in range(dim):
+                for n in range(dim):
+                    place = 27 * i + 9 * j + 3 * m + n if full else 6 * _VOIGT[i, j] + _VOIGT[m, n]
+                    scaled = volume * tangents[row, place]
+                    if scaled != 0.0:
+                        for b in range(k):
+                            spread[dim * i + j, m * k + b] += scaled * gradients[q, n * k + b]
+            for a in range(k):
+                scaled = gradients[q, j * k + a]
+                for c in range(dim * k):
+                    matrix[i * k + a, c] += scaled * spread[dim * i + j, c]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -196,18 +191,13 @@ def cell_strain(gradients, q, displacement, k, strains, row):
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def scatter_cell(matrix, e, cells, row_starts, slots, places, components, buffer):
-    """:func:`femnn.assembly.scatter.scatter` of one component a node, two or three."""
-    if components != 2:
-        scatter(matrix, e, cells, row_starts, slots, places, components, buffer)
-        return
-    k = cells.shape[1]
+    """:func:`femnn.assembly.scatter.scatter` of any number of components a node."""
+    k, square = cells.shape[1], components * components
     for a in range(k):
-        start = np.uint64(4 * np.int64(places[e, a]))
-        width = np.uint64(2 * (row_starts[cells[e, a] + 1] - row_starts[cells[e, a]]))
+        start = square * np.int64(places[e, a])
+        width = components * (row_starts[cells[e, a] + 1] - row_starts[cells[e, a]])
         for b in range(k):
-            first = start + np.uint64(2) * np.uint64(slots[e, a, b])
-            second = first + width
-            buffer[first] += matrix[a, b]
-            buffer[first + np.uint64(1)] += matrix[a, k + b]
-            buffer[second] += matrix[k + a, b]
-            buffer[second + np.uint64(1)] += matrix[k + a, k + b]
+            first = start + components * np.int64(slots[e, a, b])
+            for i in range(components):
+                for j in range(components):
+                    buffer[first + i * width + j] += matrix[i * k + a, j * k + b]
