@@ -1,6 +1,7 @@
 """Parts of second order, whose nodes all lie on their curved sides: plane quadrilaterals and swept hexahedra.
 
-gmsh makes quadrilaterals with nine nodes; hexahedra with 27 are stacks of these, bent by a closed formula. Lengths in m.
+gmsh makes quadrilaterals with nine nodes; hexahedra with 27 are stacks of these, bent by a closed formula. Lengths in
+metres.
 """
 
 import click

@@ -17,6 +17,7 @@ from femnn.quadrature.adaptive.directional_errors import MOST
 from femnn.quadrature.adaptive.on_mesh import CLASSES, SAMPLE, CalibrationOnMesh, MeshCalibration
 from femnn.quadrature.adaptive.predictors import load_point_predictor
 from femnn.quadrature.adaptive.report import Report, count_rules
+from femnn.quadrature.adaptive.series_predictor import MOST_POISSON
 from femnn.quadrature.rule import CellGroup, Rule, describe, groups_by_points
 
 
@@ -87,9 +88,8 @@ class AdaptiveGauss(Rule):
     part, and pieces of a mesh each themselves: the promise then holds for every part. The rotation of a mesh may change
     which of the measured cells miss, because the Error of Oishi and Yagawa depends on it; the prediction does not.
     Quadrilaterals, cells with curved edges, and shape functions of a higher degree have an estimate of their own, from
-    the Legendre series of det J J⁻¹J⁻ᵀ, in the place of the network (docs/theory/quadrature.md); it knows
-    ``measure="entries"`` alone. With ``measure="energy"``, hexahedra of a higher degree get as many more points per
-    axis as their degree is above 1.
+    the Legendre series of det J J⁻¹J⁻ᵀ, in the place of the network (docs/theory/quadrature.md). Both measures are then
+    those of the element that is assembled. Energies are calibrated on families up to a Poisson's ratio of 0.4.
 
     Examples
     --------
@@ -191,9 +191,10 @@ class AdaptiveGauss(Rule):
         key = kind, degree
         if key not in self._choosers:
             chooser: Chooser
-            if kind is HEXAHEDRON and (degree == 1 or self.measure == "energy"):
+            if kind is HEXAHEDRON and degree == 1:
                 chooser = HexahedronChooser(self._request, self._predictor)
             else:
+                self._require_calibrated_energy()
                 chooser = CellChooser(self._request, degree)
             # a rule that measures every element needs no calibration on some
             on_mesh = None
@@ -201,6 +202,15 @@ class AdaptiveGauss(Rule):
                 on_mesh = CalibrationOnMesh(self.tol, 1.0 - max(self.confidence, 0.5), self.sample)
             self._choosers[key] = chooser, on_mesh
         return self._choosers[key]
+
+    def _require_calibrated_energy(self):
+        """Raise ParameterError if nothing vouches for the energies of cells of other kinds."""
+        measured = self.calibrate == "mesh" or self.verify or self.confidence is None
+        if self.measure == "energy" and self.form == "elasticity" and self.poisson > MOST_POISSON and not measured:
+            raise ParameterError(
+                f"energies of such cells are calibrated up to a Poisson's ratio of {MOST_POISSON}, it is "
+                f"{self.poisson}; pass calibrate='mesh', which measures on the mesh at hand"
+            )
 
     @checked(hexahedra="any")
     def choose(self, hexahedra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -242,9 +252,6 @@ class AdaptiveGauss(Rule):
         if len(elements):
             points[elements], met = chooser.settled(x[elements])
             unmet = elements[~met]
-        if kind is HEXAHEDRON and self.measure == "energy":
-            # the network knows trilinear shape functions; a higher degree keeps the rate of decay that det J sets
-            points = points + self._degree_for(kind) - 1
         return _Decision(points, in_range, unmet, errors, on_mesh)
 
     def _calibrated(self, x, chooser, calibration):
