@@ -45,7 +45,7 @@ class Discretisation:
         check_rule(rule)
         x = cells(mesh)
         element = scalar_element(element, mesh)
-        groups = groups_of(rule.for_degree(degree(element)), x, on_folded)
+        groups = groups_of(rule.for_element(element), x, on_folded)
         if pattern is None:
             pattern = Pattern.of(mesh, element)
         elif isinstance(pattern, Pattern):

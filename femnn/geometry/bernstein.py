@@ -16,7 +16,8 @@ from femnn.geometry.cells import KINDS, CellKind, determinants, kind_of_array
 # Cells whose determinants are in memory at one time.
 _CHUNK = 4096
 
-# Cells whose Jacobian differs by less from that at their centre have det J of one sign, nowhere below 1e-4 of the largest.
+# Cells whose Jacobian differs by less from that at their centre have det J of one sign, and nowhere below 1e-4 of the
+# largest.
 _NEARLY_AFFINE = 0.9
 
 

@@ -219,7 +219,7 @@ def plane_membrane(n: int, element: skfem.Element) -> GalleryProblem:
 
 @checked(poisson="(-1, 0.5)")
 def thick_cylinder(n: int, element: skfem.Element, curved: bool = True, poisson: float = 0.3) -> GalleryProblem:
-    """Lamé's thick cylinder of radii 1 and 2 under internal pressure, a quarter in plane strain; its inner radius grows.
+    """Lamé's thick cylinder of radii 1 and 2 under internal pressure, a quarter of it in plane strain.
 
     ``n`` cells through the wall and ``2 n`` around.
     """
