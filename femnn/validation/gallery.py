@@ -153,10 +153,10 @@ def elliptic_membrane(n: int, element: skfem.Element, curved: bool = True) -> Ga
 
 
 @checked()
-def thick_plate(n: int, element: skfem.Element, curved: bool = True) -> GalleryProblem:
+def thick_plate(n: int, element: skfem.Element, curved: bool = True, layers: int = 4) -> GalleryProblem:
     """NAFEMS LE10: a thick elliptic plate under pressure; σyy at the inner corner of its upper side is -5.38 MPa.
 
-    ``n`` cells along each side and two across the thickness.
+    ``n`` cells along each side and an even number of ``layers``.
     """
     places = {
         "outer": lambda x: x[0] == 1.0,
@@ -168,7 +168,7 @@ def thick_plate(n: int, element: skfem.Element, curved: bool = True) -> GalleryP
     def move(x):
         return _ellipses(np.stack([x[0], x[1], 0.6 * x[2]]))
 
-    mesh = _named(_grid(n, n, 2), curved, move, places)
+    mesh = _named(_grid(n, n, layers), curved, move, places)
     loads = Loads(mesh, element).pressure("top", 1e6).displace("bottom", 1, 0.0).displace("side", 0, 0.0)
     loads.displace("outer", (0, 1), 0.0)
     # the middle line of the outer side does not move up or down
@@ -281,8 +281,8 @@ def gallery() -> list[GalleryProblem]:
         thick_cylinder(32, linear, curved=False),
         thick_cylinder(4, serendipity),
         thick_cylinder(4, quadratic),
-        thick_plate(8, skfem.ElementHexS2()),
-        thick_plate(8, skfem.ElementHex2()),
+        thick_plate(12, skfem.ElementHexS2()),
+        thick_plate(12, skfem.ElementHex2()),
         thick_sphere(3, skfem.ElementHexS2()),
         thick_sphere(3, skfem.ElementHex2()),
     ]
