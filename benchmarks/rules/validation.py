@@ -11,7 +11,7 @@ from femnn.cli import Command
 from femnn.exceptions import SingularMatrixError
 from femnn.io import markdown
 from femnn.system import description
-from femnn.validation.gallery import gallery
+from femnn.validation.gallery import gallery_problems
 
 RULES = {
     "2": femnn.GaussLegendre(2),
@@ -26,7 +26,7 @@ RULES = {
 def main(out, as_json):
     """Values, references and points of NAFEMS LE1 and LE10, Cook's membrane, a thick cylinder and a thick sphere."""
     rows = []
-    for problem in tqdm(gallery(), disable=None):
+    for problem in tqdm(gallery_problems(), disable=None):
         row = {"problem": problem.name, "cells": problem.cells, "quantity": problem.quantity}
         row["reference"] = problem.reference
         for name, rule in RULES.items():

@@ -268,7 +268,7 @@ def thick_sphere(n: int, element: skfem.Element, curved: bool = True, poisson: f
     )
 
 
-def gallery() -> list[GalleryProblem]:
+def gallery_problems() -> list[GalleryProblem]:
     """The problems of the page, each on two or three kinds of cells and elements."""
     linear, serendipity, quadratic = skfem.ElementQuad1(), skfem.ElementQuadS2(), skfem.ElementQuad2()
     return [
