@@ -93,7 +93,7 @@ _CALIBRATIONS = {
          "tests/quadrature/adaptive/test_rule.py::test_scores_are_the_least_caution_that_gives_enough_points"),
     ],
     "femnn/quadrature/adaptive/train.py": [
-        ("families(data.recipe, 2, n // 2)", "families(data.recipe, 1, n // 2)",
+        ("families(data.recipe, _REPORTS, n // 2)", "families(data.recipe, _CALIBRATES, n // 2)",
          f"{_HELD_OUT}::test_elements_of_the_directional_networks"),
         ("np.random.SeedSequence([recipe.seed, seed]).generate_state(6)", "np.full(6, recipe.seed)",
          f"{_HELD_OUT}::test_elements_of_the_directional_networks"),

@@ -1,6 +1,6 @@
 """A mesh, an element and a rule made ready for the fused kernels, with the checks that all of them share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import skfem
@@ -32,12 +32,15 @@ class Discretisation:
         The same, as the kernels read them: with closed formulas for straight hexahedra with trilinear or triquadratic
         shape functions, with tables for all others.
     pattern : Pattern
+    element : skfem.Element
+        Scalar.
     """
 
     hexahedra: np.ndarray
     groups: list
     points: Points | TabulatedPoints
     pattern: Pattern
+    element: skfem.Element
 
     @classmethod
     def of(cls, mesh, rule, element=None, on_folded="raise", pattern=None):
@@ -54,8 +57,16 @@ class Discretisation:
             raise ParameterError(f"pattern is {brief(pattern)}; pass Pattern.of(mesh, element), or None")
         kind = kind_of_array(x)
         if kind is HEXAHEDRON and isinstance(element, _CLOSED):
-            return cls(x, groups, Points.of(groups, len(x)), pattern)
-        return cls(x, groups, TabulatedPoints.of(groups, len(x), kind, element), pattern)
+            return cls(x, groups, Points.of(groups, len(x)), pattern, element)
+        return cls(x, groups, TabulatedPoints.of(groups, len(x), kind, element), pattern, element)
+
+    def with_groups(self, groups):
+        """The same with other groups of cells, points and weights."""
+        n = len(self.hexahedra)
+        points = Points.of(groups, n)
+        if self.is_tabulated:
+            points = TabulatedPoints.of(groups, n, kind_of_array(self.hexahedra), self.element)
+        return replace(self, groups=groups, points=points)
 
     def __repr__(self):
         return f"Discretisation({self.pattern!r}, {self.points.total} points)"
@@ -101,6 +112,12 @@ def require_closed(mesh, element, what):
 def degree(element):
     """Polynomial degree of the shape functions along one axis."""
     return 1 if isinstance(element, skfem.ElementHex1 | skfem.ElementQuad1) else 2
+
+
+def dofs_of_boundaries(mesh, element):
+    """Degrees of freedom (k,) of every named boundary, for a vector of a scalar ``element``."""
+    dofs = skfem.Dofs(mesh, skfem.ElementVector(element))
+    return {name: dofs.get_facet_dofs(np.asarray(facets)).all() for name, facets in (mesh.boundaries or {}).items()}
 
 
 def _physical_points(x, points):

@@ -1,7 +1,6 @@
 """Fused assembly of cells of any kind: the counterpart of :mod:`femnn.assembly.fused` and of the vectors for them."""
 
 import numpy as np
-from numba import prange
 
 from femnn.assembly.element_matrices import DIFFUSION, ISOTROPIC, TANGENT, _add_mass
 from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, structure
@@ -30,7 +29,8 @@ def fill_tabulated(form, x, pattern, points, coefficients, components, matrix):
 
     ``x`` (n, nodes, dim), ``points`` are TabulatedPoints; the form may also be :data:`MEAN_DILATATION`.
     """
-    _fill(
+    fill = _fill_isotropic if form in (ISOTROPIC, MEAN_DILATATION) else _fill
+    fill(
         form,
         x,
         *structure(pattern),
@@ -44,27 +44,38 @@ def fill_tabulated(form, x, pattern, points, coefficients, components, matrix):
     return matrix
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _fill(form, x, pattern, blocks, tables, place, coefficients, components, lanes, data):
+@njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
+def _fill_isotropic(begin, end, form, x, pattern, blocks, tables, place, coefficients, components, lanes, data):
     cells, row_starts, slots, places = pattern
-    order, elements, colours, block_nodes, node_starts, opens = blocks
-    k, dim = cells.shape[1], x.shape[2]
-    for colour in range(colours.shape[0] - 1):
-        for block in prange(colours[colour], colours[colour + 1]):
-            buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, components))
-            work, size = tabulated_workspace(dim, k), components * k
-            spread, matrix = np.empty((9, dim * k)), aligned(size * size).reshape((size, size))
-            moments, means = aligned(dim * k * dim * k).reshape((dim * k, dim * k)), np.empty(dim * k)
-            for i in range(elements[block], elements[block + 1]):
-                e = order[i]
-                if place[1][e] == 0:
-                    continue
-                if form in (ISOTROPIC, MEAN_DILATATION):
-                    _by_moments(form, x, e, tables, place, coefficients, lanes, work, moments, means, matrix)
-                else:
-                    _by_points(form, x, e, tables, place, coefficients, lanes, work, spread, matrix)
+    order, elements, _, block_nodes, node_starts, opens = blocks
+    size = components * cells.shape[1]
+    for block in range(begin, end):
+        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, components))
+        work, matrix = tabulated_workspace(components, cells.shape[1]), aligned(size * size).reshape((size, size))
+        moments, means = aligned(size * size).reshape((size, size)), np.empty(size)
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            if place[1][e] > 0:
+                _by_moments(form, x, e, tables, place, coefficients, lanes, work, moments, means, matrix)
                 scatter_cell(matrix, e, cells, row_starts, slots, places, components, buffer)
-            flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data)
+        flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data)
+
+
+@njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
+def _fill(begin, end, form, x, pattern, blocks, tables, place, coefficients, components, lanes, data):
+    cells, row_starts, slots, places = pattern
+    order, elements, _, block_nodes, node_starts, opens = blocks
+    size, rows = components * cells.shape[1], x.shape[2] * cells.shape[1]
+    for block in range(begin, end):
+        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, components))
+        work, matrix = tabulated_workspace(x.shape[2], cells.shape[1]), aligned(size * size).reshape((size, size))
+        spread = np.empty((9, rows))
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            if place[1][e] > 0:
+                _by_points(form, x, e, tables, place, coefficients, lanes, work, spread, matrix)
+                scatter_cell(matrix, e, cells, row_starts, slots, places, components, buffer)
+        flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -126,30 +137,28 @@ def tabulated_vector(internal, discretisation, coefficients, components):
     return result
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _fill_vector(internal, x, cells, blocks, tables, place, coefficients, components, lanes, result):
-    order, elements, colours = blocks
+@njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
+def _fill_vector(begin, end, internal, x, cells, blocks, tables, place, coefficients, components, lanes, result):
+    order, elements, _ = blocks
     first, count = place
     numbers, rows, step = coefficients
     k, dim = cells.shape[1], x.shape[2]
-    for colour in range(colours.shape[0] - 1):
-        for block in prange(colours[colour], colours[colour + 1]):
-            work = tabulated_workspace(dim, k)
-            inverses, gradients = work[2], work[3]
-            force = np.empty(components * k)
-            for i in range(elements[block], elements[block + 1]):
-                e = order[i]
-                force[:] = 0.0
-                for batch in range((count[e] + LANES - 1) // LANES):
-                    line = first[e] + batch
-                    tabulated_gradients(x, e, tables, line, lanes, work)
-                    for q in range(min(LANES, count[e] - LANES * batch)):
-                        row, volume = rows[e] + step * (LANES * batch + q), inverses[72 + q]
-                        if internal:
-                            add_cell_stress(gradients, q, volume, numbers, row, k, force)
-                            continue
-                        for c in range(components):
-                            scaled = volume * numbers[row, c]
-                            for a in range(k):
-                                force[c * k + a] += scaled * tables[2][line, q, a]
-                add_to_nodes(force, e, cells, components, result)
+    for block in range(begin, end):
+        work, force = tabulated_workspace(dim, k), np.empty(components * k)
+        inverses, gradients = work[2], work[3]
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            force[:] = 0.0
+            for batch in range((count[e] + LANES - 1) // LANES):
+                line = first[e] + batch
+                tabulated_gradients(x, e, tables, line, lanes, work)
+                for q in range(min(LANES, count[e] - LANES * batch)):
+                    row, volume = rows[e] + step * (LANES * batch + q), inverses[72 + q]
+                    if internal:
+                        add_cell_stress(gradients, q, volume, numbers, row, k, force)
+                        continue
+                    for c in range(components):
+                        scaled = volume * numbers[row, c]
+                        for a in range(k):
+                            force[c * k + a] += scaled * tables[2][line, q, a]
+            add_to_nodes(force, e, cells, components, result)

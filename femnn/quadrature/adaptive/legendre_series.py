@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 import skfem
-from numba import prange
 
 from femnn.geometry.cells import KINDS, kind_of_array
 from femnn.geometry.hexahedron import in_own_units
@@ -197,10 +196,10 @@ def _sum_up(norms, constant, tails):
     return rate
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _series(x, nodes, shares, weights, transform, tails, rates):
+@njit(over="x", grain=16, cache=True, error_model="numpy")
+def _series(begin, end, x, nodes, shares, weights, transform, tails, rates):
     axes, lines, length = x.shape[2], len(shares), nodes[2].shape[2]
-    for e in prange(x.shape[0]):
+    for e in range(begin, end):
         jacobians, values, norms = (
             np.empty((axes, axes, length)),
             np.empty((len(weights), length)),
@@ -272,10 +271,10 @@ def _cheapest_product(estimates, axes, limit, points):
     return best < np.inf
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _choose(tails, rates, degree, factors, limit, anisotropic, most, points, met):
-    n, axes, _ = tails.shape
-    for e in prange(n):
+@njit(over="tails", cache=True, error_model="numpy")
+def _choose(begin, end, tails, rates, degree, factors, limit, anisotropic, most, points, met):
+    axes = tails.shape[1]
+    for e in range(begin, end):
         estimates = np.empty((3, most + 1))
         _estimates(tails[e], rates[e], degree, factors, estimates)
         points[e] = most
