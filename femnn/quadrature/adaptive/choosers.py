@@ -117,7 +117,9 @@ class CellChooser(Chooser):
 
     def predicted(self, x, tol):
         ask = self.request
-        return self._predictor.choose(x, self._degree, tol, ask.confidence, ask.anisotropic, ask.form, ask.measure)
+        # the cautions of families are about the Error; those of energies are found on the mesh at hand
+        confidence = ask.confidence if ask.measure == "entries" else None
+        return self._predictor.choose(x, self._degree, tol, confidence, ask.anisotropic, ask.form)
 
     def keeps(self, x, rules):
         return self._measure.keeps(x, rules, self.request.tol)

@@ -17,7 +17,6 @@ from femnn.quadrature.adaptive.directional_errors import MOST
 from femnn.quadrature.adaptive.on_mesh import CLASSES, SAMPLE, CalibrationOnMesh, MeshCalibration
 from femnn.quadrature.adaptive.predictors import load_point_predictor
 from femnn.quadrature.adaptive.report import Report, count_rules
-from femnn.quadrature.adaptive.series_predictor import MOST_POISSON
 from femnn.quadrature.rule import CellGroup, Rule, describe, groups_by_points
 
 
@@ -89,7 +88,7 @@ class AdaptiveGauss(Rule):
     which of the measured cells miss, because the Error of Oishi and Yagawa depends on it; the prediction does not.
     Quadrilaterals, cells with curved edges, and shape functions of a higher degree have an estimate of their own, from
     the Legendre series of det J J⁻¹J⁻ᵀ, in the place of the network (docs/theory/quadrature.md). Both measures are then
-    those of the element that is assembled. Energies are calibrated on families up to a Poisson's ratio of 0.4.
+    those of the element that is assembled; energies are calibrated on the mesh at hand alone.
 
     Examples
     --------
@@ -205,11 +204,15 @@ class AdaptiveGauss(Rule):
 
     def _require_calibrated_energy(self):
         """Raise ParameterError if nothing vouches for the energies of cells of other kinds."""
-        measured = self.calibrate == "mesh" or self.verify or self.confidence is None
-        if self.measure == "energy" and self.form == "elasticity" and self.poisson > MOST_POISSON and not measured:
+        if (
+            self.measure == "energy"
+            and self.confidence is not None
+            and self.calibrate == "families"
+            and not self.verify
+        ):
             raise ParameterError(
-                f"energies of such cells are calibrated up to a Poisson's ratio of {MOST_POISSON}, it is "
-                f"{self.poisson}; pass calibrate='mesh', which measures on the mesh at hand"
+                "energies of such cells are calibrated on the mesh at hand alone; pass calibrate='mesh', verify=True, "
+                "or confidence=None for the bare estimate"
             )
 
     @checked(hexahedra="any")

@@ -1,10 +1,9 @@
 """Points for cells of any kind from their Legendre series, as cautious as held-out cells demand.
 
 The estimate of :mod:`femnn.quadrature.adaptive.legendre_series` needs two things that are measured once, for each kind
-of cell, degree of shape functions, form and measure: the typical ratio of what is measured and the estimate for each
-number of points, and how far below the tolerance the estimate must be for a confidence
-(:mod:`femnn.quadrature.adaptive.calibration`). Both are in the weight file ``cell-series``, which ``femnn train
-series`` makes.
+of cell, degree of shape functions and form: the typical ratio of Error and estimate for each number of points, and how
+far below the tolerance the estimate must be for a confidence (:mod:`femnn.quadrature.adaptive.calibration`). Both are
+in the weight file ``cell-series``, which ``femnn train series`` makes.
 """
 
 import os
@@ -38,10 +37,6 @@ NAMES = {
     CURVED_HEXAHEDRON: "curved-hexahedron",
 }
 FORMS = ("elasticity", "laplace")
-MEASURES = ("entries", "energy")
-
-#: Largest Poisson's ratio of the calibration of energies.
-MOST_POISSON = 0.4
 
 #: A caution of one divides the tolerance by this: about the scatter of the estimate.
 CAUTION = 10.0**0.25
@@ -52,13 +47,13 @@ NEARLY_FOLDED = 0.01
 FACTORS = 8
 
 
-def settings() -> list[tuple[CellKind, int, str, str]]:
-    """Kinds of cells, degrees of shape functions, forms and measures that are calibrated.
+def settings() -> list[tuple[CellKind, int, str]]:
+    """Kinds of cells, degrees of shape functions and forms that are calibrated.
 
     Trilinear shape functions on straight hexahedra are served by the networks of AdaptiveGauss.
     """
     kinds = [(kind, degree) for kind in NAMES for degree in (1, 2) if not (kind is HEXAHEDRON and degree == 1)]
-    return [(kind, degree, form, measure) for measure in MEASURES for kind, degree in kinds for form in FORMS]
+    return [(kind, degree, form) for kind, degree in kinds for form in FORMS]
 
 
 class SeriesPredictor:
@@ -89,21 +84,14 @@ class SeriesPredictor:
         return 0.0 if confidence is None else calibration.caution(tol, confidence, anisotropic)
 
     def choose(
-        self,
-        x: np.ndarray,
-        degree: int,
-        tol: float,
-        confidence: float | None,
-        anisotropic: bool,
-        form: str,
-        measure: str = "entries",
+        self, x: np.ndarray, degree: int, tol: float, confidence: float | None, anisotropic: bool, form: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """Gauss points along each axis (n, dim) of healthy cells, and cells within reach of the estimate, (n,) bool.
 
         Where det J comes near zero at a node, too few lines see it. Raises ParameterError if tolerance or confidence
         are outside of the calibration.
         """
-        setting = (kind_of_array(x), min(degree, 2), form, measure)
+        setting = (kind_of_array(x), min(degree, 2), form)
         limit = tol / CAUTION ** self._caution(setting, tol, confidence, anisotropic)
         points, met = cheapest_points(series_of(x), degree, self._factors[setting], limit, anisotropic)
         return points, met & (least_determinant_share(x) > NEARLY_FOLDED)
@@ -121,6 +109,6 @@ def load_series_predictor(name_or_path: str | os.PathLike = KIND) -> SeriesPredi
     return SeriesPredictor(load_networks(name_or_path))
 
 
-def setting_name(kind: CellKind, degree: int, form: str, measure: str) -> str:
+def setting_name(kind: CellKind, degree: int, form: str) -> str:
     """The name of a setting in the weight file."""
-    return f"{NAMES[kind]}-{degree}-{form}" + ("" if measure == "entries" else f"-{measure}")
+    return f"{NAMES[kind]}-{degree}-{form}"

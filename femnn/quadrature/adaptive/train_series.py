@@ -6,13 +6,13 @@ one for the figures of the card.
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from femnn.checks import checked
 from femnn.geometry.cell_families import FAMILIES, cells_of_family
-from femnn.integration.cell_matrices import cell_matrices, energy_changes, energy_scales, matrix_errors
+from femnn.integration.cell_matrices import cell_matrices, matrix_errors
 from femnn.io.weight_files import save_weights
 from femnn.quadrature.adaptive.calibration import CAUTIONS, TOLERANCES, Calibration
 from femnn.quadrature.adaptive.legendre_series import cheapest_points, estimated_errors, series_of
@@ -20,7 +20,6 @@ from femnn.quadrature.adaptive.series_predictor import (
     CAUTION,
     FACTORS,
     KIND,
-    MOST_POISSON,
     NAMES,
     NEARLY_FOLDED,
     least_determinant_share,
@@ -29,16 +28,15 @@ from femnn.quadrature.adaptive.series_predictor import (
 )
 from femnn.tasks.run import run_tasks
 
-#: Cells of each set and family, by measure and dimension, of the shipped weights; energies take eigenvalues.
-CELLS = {"entries": {2: 1000, 3: 150}, "energy": {2: 400, 3: 100}}
+#: Cells of each set and family, by dimension, of the shipped weights.
+CELLS = {2: 1000, 3: 150}
 
 # Errors below this are rounding in the reference.
 _ROUNDING = 1e-10
 # Points per axis of the reference by dimension.
 _REFERENCE = {2: 24, 3: 14}
-# Poisson's ratios of the cells, in turn, by measure. Energies of nearly incompressible cells change far more than their
-# entries do; there the calibration on the mesh at hand asks for more.
-_POISSON = {"entries": (0.3, 0.0, 0.4999), "energy": (0.3, 0.0, MOST_POISSON)}
+# Poisson's ratios of the cells, in turn.
+_POISSON = (0.3, 0.0, 0.4999)
 
 _FIGURES = ("most_misses_at_0.99", "worst_over_tol", "points_per_cell")
 
@@ -54,7 +52,7 @@ def train_series(
     out
         Folder; the results of single settings are kept in it, and an interrupted run goes on.
     cells
-        Cells of each set and family, at least 100; by default as many as in :data:`CELLS`.
+        Cells of each set and family, at least 100; by default 1000 in two dimensions and 150 in three.
     seed
         Of all drawing.
     progress
@@ -69,15 +67,14 @@ def train_series(
         Figures on fresh cells by setting and tolerance.
     """
     tasks = {
-        setting_name(kind, degree, form, measure): {
+        setting_name(kind, degree, form): {
             "kind": NAMES[kind],
             "degree": degree,
             "form": form,
-            "measure": measure,
-            "cells": CELLS[measure][kind.dim] if cells is None else cells,
+            "cells": CELLS[kind.dim] if cells is None else cells,
             "seed": seed,
         }
-        for kind, degree, form, measure in settings()
+        for kind, degree, form in settings()
     }
     outcome = run_tasks(calibrate_setting, tasks, Path(out) / "settings", progress=progress, **where).require_all()
     tensors, test = {}, {}
@@ -89,8 +86,7 @@ def train_series(
             test[f"{name} {tolerance:.0e}"] = dict(zip(_FIGURES, map(float, figures), strict=True))
     card = {
         "kind": KIND,
-        "what": "ratio of Error, or change of energy, and Legendre tails for 1 to 8 points above the degree, and "
-        "cautions, by kind of cell",
+        "what": "ratio of Error and Legendre tails for 1 to 8 points above the degree, and cautions, by kind of cell",
         "architectures": {},
         "trained_range": f"families {', '.join(FAMILIES)} of quadrilaterals and hexahedra, straight and curved",
         "data": {"cells": {name: task["cells"] for name, task in tasks.items()}, "seed": seed, "families": [*FAMILIES]},
@@ -100,22 +96,21 @@ def train_series(
     return save_weights(Path(out) / KIND, tensors, card), test
 
 
-def calibrate_setting(kind: str, degree: int, form: str, measure: str, cells: int, seed: int) -> dict[str, np.ndarray]:
+def calibrate_setting(kind: str, degree: int, form: str, cells: int, seed: int) -> dict[str, np.ndarray]:
     """Factors, the table of cautions, and figures (tolerance, figure), of one setting."""
     (cell_kind,) = (one for one, name in NAMES.items() if name == kind)
     train, held_out, fresh = (
         [_within_reach(cells_of_family(cell_kind, family, cells, seed=3 * seed + k)) for family in FAMILIES]
         for k in range(3)
     )
-    asked = _Asked(degree, form, measure)
-    factors = _ratios(np.concatenate(train), asked)
-    calibration = Calibration.of([_scores(x, asked, factors) for x in held_out])
+    factors = _ratios(np.concatenate(train), degree, form)
+    calibration = Calibration.of([_scores(x, degree, factors, form) for x in held_out])
     return {
         "factors": factors,
         "tolerances": calibration.tolerances,
         "confidences": calibration.confidences,
         "cautions": calibration.cautions,
-        "figures": _figures(fresh, asked, factors, calibration),
+        "figures": _figures(fresh, degree, factors, form, calibration),
     }
 
 
@@ -124,50 +119,31 @@ def _within_reach(x):
     return x[least_determinant_share(x) > NEARLY_FOLDED]
 
 
-def _by_poisson(x, measure, function):
+def _by_poisson(x, function):
     """``function(cells, poisson)`` on every third cell with the same ratio, joined in the order of the cells."""
-    ratios = _POISSON[measure]
-    parts = [function(x[k :: len(ratios)], poisson) for k, poisson in enumerate(ratios)]
+    parts = [function(x[k :: len(_POISSON)], poisson) for k, poisson in enumerate(_POISSON)]
     joined = np.empty((len(x), *parts[0].shape[1:]))
     for k, part in enumerate(parts):
-        joined[k :: len(ratios)] = part
+        joined[k :: len(_POISSON)] = part
     return joined
 
 
-class _Asked(NamedTuple):
-    """What is calibrated: the matrices and how they are measured."""
-
-    degree: int
-    form: str
-    measure: str
-
-    def matrices(self, x, per_axis, poisson):
-        return cell_matrices(x, per_axis, self.degree, poisson, self.form)
-
-    def references(self, x, poisson):
-        """Matrices (n, m, m), beside what measures energies with them, (n, m, k)."""
-        references = self.matrices(x, (_REFERENCE[x.shape[2]],) * x.shape[2], poisson)
-        if self.measure == "entries":
-            return references
-        return np.concatenate([references, energy_scales(references, x.shape[2], self.form)], axis=2)
-
-    def errors(self, matrices, references):
-        if self.measure == "entries":
-            return matrix_errors(matrices, references)
-        m = matrices.shape[1]
-        return energy_changes(matrices, references[:, :, :m], references[:, :, m:])
+def _reference(x, degree, poisson, form):
+    return cell_matrices(x, (_REFERENCE[x.shape[2]],) * x.shape[2], degree, poisson, form)
 
 
-def _ratios(x, asked):
-    """Typical ratio of measure and estimate, (FACTORS,): the median, for each number of points above the degree."""
-    series, dim, degree = series_of(x), x.shape[2], asked.degree
+def _ratios(x, degree, form):
+    """Typical ratio of Error and estimate, (FACTORS,): the median, for each number of points above the degree."""
+    series, dim = series_of(x), x.shape[2]
 
     def errors(some, poisson):
-        references = asked.references(some, poisson)
+        references = _reference(some, degree, poisson, form)
         rules = [(degree + 1 + k,) * dim for k in range(FACTORS)]
-        return np.stack([asked.errors(asked.matrices(some, rule, poisson), references) for rule in rules], axis=1)
+        return np.stack(
+            [matrix_errors(cell_matrices(some, rule, degree, poisson, form), references) for rule in rules], axis=1
+        )
 
-    measured = _by_poisson(x, asked.measure, errors)
+    measured = _by_poisson(x, errors)
     ratios = np.ones(FACTORS)
     for k in range(FACTORS):
         estimates = estimated_errors(series, degree + 1 + k, degree)
@@ -180,22 +156,22 @@ def _ratios(x, asked):
     return ratios
 
 
-def _scores(x, asked, factors):
+def _scores(x, degree, factors, form):
     """Least caution from which on each cell keeps each of ``TOLERANCES``, (2, n, 8), as in the calibration."""
     n, trials = len(x), (2, len(TOLERANCES), len(CAUTIONS))
     chosen = np.empty((*trials, n, x.shape[2]), dtype=np.int64)
     series = series_of(x)
     for a, t, c in np.ndindex(trials):
         limit = TOLERANCES[t] / CAUTION ** CAUTIONS[c]
-        chosen[a, t, c], _ = cheapest_points(series, asked.degree, factors, limit, bool(a))
-    errors = _errors_of_choices(x, chosen.reshape(-1, n, x.shape[2]), asked).reshape(*trials, n)
+        chosen[a, t, c], _ = cheapest_points(series, degree, factors, limit, bool(a))
+    errors = _errors_of_choices(x, chosen.reshape(-1, n, x.shape[2]), degree, form).reshape(*trials, n)
     misses = errors >= TOLERANCES[:, None, None]
     last = len(CAUTIONS) - 1 - misses[:, :, ::-1].argmax(axis=2)
     needed = np.where(misses.any(axis=2), np.append(CAUTIONS[1:], np.inf)[last], -np.inf)
     return needed.transpose(0, 2, 1)
 
 
-def _errors_of_choices(x, chosen, asked):
+def _errors_of_choices(x, chosen, degree, form):
     """Errors (trials, n) of the rules (trials, n, dim); each different rule of a cell is integrated once."""
     trials, n, dim = chosen.shape
     code = chosen @ 100 ** np.arange(dim)
@@ -203,31 +179,32 @@ def _errors_of_choices(x, chosen, asked):
         np.stack([code, np.broadcast_to(np.arange(n), code.shape)]).reshape(2, -1), axis=1, return_inverse=True
     )
     errors = np.empty(pairs.shape[1])
-    references = _by_poisson(x, asked.measure, asked.references)
-    poisson = np.resize(np.array(_POISSON[asked.measure]), n)
+    references = _by_poisson(x, lambda some, poisson: _reference(some, degree, poisson, form))
+    poisson = np.resize(np.array(_POISSON), n)
     for rule in np.unique(pairs[0]):
         per_axis = tuple(int(rule) // 100**k % 100 for k in range(dim))
         # beyond the reference nothing can be told, and it is the best there is
         beyond = max(per_axis) >= _REFERENCE[dim]
-        for ratio in _POISSON[asked.measure]:
+        for ratio in _POISSON:
             here = np.flatnonzero((pairs[0] == rule) & (poisson[pairs[1]] == ratio))
             cells = pairs[1][here]
             if len(cells) and not beyond:
-                errors[here] = asked.errors(asked.matrices(x[cells], per_axis, ratio), references[cells])
+                matrices = cell_matrices(x[cells], per_axis, degree, ratio, form)
+                errors[here] = matrix_errors(matrices, references[cells])
             else:
                 errors[here] = 0.0
     return errors[place.ravel()].reshape(trials, n)
 
 
-def _figures(families, asked, factors, calibration):
+def _figures(families, degree, factors, form, calibration):
     """Most misses over the families at confidence 0.99, the largest Error over tol, and points, by tolerance."""
     figures = []
     for tolerance in TOLERANCES:
         limit = tolerance / CAUTION ** calibration.caution(tolerance, 0.99, True)
         misses, worst, points = [], [], []
         for x in families:
-            chosen, _ = cheapest_points(series_of(x), asked.degree, factors, limit, True)
-            errors = _errors_of_choices(x, chosen[None], asked)[0]
+            chosen, _ = cheapest_points(series_of(x), degree, factors, limit, True)
+            errors = _errors_of_choices(x, chosen[None], degree, form)[0]
             misses.append((errors >= tolerance).mean())
             worst.append(errors.max() / tolerance)
             points.append(chosen.prod(axis=1).mean())
