@@ -1,8 +1,8 @@
 """Problems and comparisons that examples, tests, benchmarks and commands share.
 
-Beams that delaminate against closed forms, beams and a membrane that bend, quadrature rules side by side on a loaded
-structure, and the inspection of a mesh. Pictures and files of an inspection are in ``inspection_output``, which loads
-matplotlib.
+Beams that delaminate against closed forms, beams and a membrane that bend, a gallery with published answers, quadrature
+rules side by side on a loaded structure, and the inspection of a mesh. Pictures and files of an inspection are in
+``inspection_output``, which loads matplotlib.
 
 >>> from femnn.validation import Beam
 >>> Beam("dcb").mesh().nelements
@@ -20,6 +20,15 @@ from femnn.validation.delamination import (
     difference,
     mixed_mode,
     plateau,
+)
+from femnn.validation.gallery import (
+    GalleryProblem,
+    elliptic_membrane,
+    gallery_problems,
+    plane_membrane,
+    thick_cylinder,
+    thick_plate,
+    thick_sphere,
 )
 from femnn.validation.mesh_inspection import (
     Integration,
@@ -43,6 +52,7 @@ __all__ = [
     "BendingProblem",
     "Comparison",
     "Delamination",
+    "GalleryProblem",
     "Integration",
     "LoadCase",
     "RuleFigures",
@@ -56,13 +66,19 @@ __all__ = [
     "curved_beam",
     "delaminate",
     "difference",
+    "elliptic_membrane",
+    "gallery_problems",
     "load_case",
     "make_rule",
     "measure_integration",
     "measure_shape",
     "mixed_mode",
+    "plane_membrane",
     "plateau",
     "standard_rules",
     "straight_beam",
+    "thick_cylinder",
+    "thick_plate",
+    "thick_sphere",
     "twisted_beam",
 ]
