@@ -24,8 +24,8 @@ class FixedGroups(Rule):
     def _groups(self, hexahedra):
         if len(hexahedra) != len(self._cells):
             raise ParameterError(
-                f"these points are those of {len(self._cells)} elements, there are {len(hexahedra)}; pass the mesh, and "
-                "the on_folded, that they were found for"
+                f"these points are those of {len(self._cells)} elements, there are {len(hexahedra)}; pass the mesh and "
+                "on_folded that they were found for"
             )
         # numbers among the elements that are integrated
         return [group._replace(cells=np.searchsorted(self._cells, group.cells)) for group in self._given]

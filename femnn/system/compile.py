@@ -91,17 +91,6 @@ def njit(
     return compiled
 
 
-def callback(signature: Any, function: Callable) -> Any:
-    """The C function of a function at the top of a module, kept on the disk where that is possible."""
-    try:
-        return numba.cfunc(signature, cache=True, error_model="numpy")(function)
-    except (RuntimeError, OSError) as error:
-        if not isinstance(error, OSError) and "cannot cache" not in str(error):
-            raise
-        _tell(error)
-        return numba.cfunc(signature, error_model="numpy")(function)
-
-
 class _Kernel(CPUDispatcher):
     """A compiled function that works even if what was compiled cannot be kept."""
 

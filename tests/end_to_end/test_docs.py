@@ -63,6 +63,19 @@ def test_page_that_adds_a_benchmark(tmp_path, monkeypatch):
     assert "| 2×2×2 points keep the volume | ≤ 1e-12 |" in (tmp_path / "volume.md").read_text(encoding="utf-8")
 
 
+def test_page_of_materials(tmp_path, monkeypatch):
+    page = run_page("how-to/materials.md", tmp_path, monkeypatch)
+    assert (np.diff(page["curve"].force) < 0.0).all()
+    # the page says what the bodies do
+    assert max(page["plastic"]) > 0.0
+    assert 0.0 <= page["opened"] < 1.0
+    assert (np.diff(page["sinking"]) < 0.0).all()
+    assert max(state[..., 6].max() for state in page["warm"].states) > 0.0
+    assert page["nodal"].shape == (page["mesh"].p.shape[1], 6)
+    assert page["force"] > 0.0
+    assert page["stress"].shape == (1, 3, 3)
+
+
 def test_assembly_page(tmp_path, monkeypatch):
     page = run_page("how-to/assemble-and-solve.md", tmp_path, monkeypatch)
     # what it says of its results
