@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,7 @@ def read_paths(
     with guarded.checked():
         separation, traction = _arrays(guarded, content) if path.suffix == ".npz" else _rows(content)
     separation, traction = LENGTHS[length] * separation, STRESSES[stress] * traction
+    data = PathData(separation, traction, 1.0, 1.0, about={"file": path.name, "paths": {"n": len(separation)}})
     _require_units(separation, traction, length, stress)
     sizes = np.linalg.norm(separation, axis=2), np.linalg.norm(np.maximum(traction, [0.0, -np.inf, -np.inf]), axis=2)
     scales = [
@@ -90,7 +92,7 @@ def read_paths(
             ("separation_scale", "traction_scale"), (separation_scale, traction_scale), sizes, ("m", "Pa"), strict=True
         )
     ]
-    data = PathData(separation, traction, *scales, about={"file": path.name, "paths": {"n": len(separation)}})
+    data = replace(data, separation_scale=scales[0], traction_scale=scales[1])
     data.require_virgin_starts()
     data.require_scales()
     _require_signs(separation, traction)
