@@ -11,7 +11,8 @@ from femnn.checks import brief, checked, floats, integer, positive
 from femnn.cohesive.classical import DamageLaw
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import LawError, ParameterError
-from femnn.solids.laws import law_callback, update_points
+from femnn.solids.compiled_law import law_callback
+from femnn.solids.laws import update_points
 
 # What of a function's constants tells laws apart, and has the same repr in every process.
 _CONSTANTS = (bool, int, float, str, tuple)
@@ -133,7 +134,7 @@ class PointCohesive(_OwnLaw):
     def _update(self, separation, values):
         n = len(separation)
         traction, tangent, new = np.empty((n, 3)), np.empty((n, 3, 3)), values.copy()
-        update_points(self._compiled, separation, values, self.parameters, traction, tangent, new)
+        update_points(self._compiled, separation, values, self.parameters[None], traction, tangent, new)
         return self._answers((traction, tangent, new), values)
 
     def _check_places(self, plain):

@@ -117,14 +117,14 @@ class InterfaceBases:
         return self.dx.size
 
     @property
+    def ndof(self) -> int:
+        """Degrees of freedom of the basis."""
+        return self.minus.N
+
+    @property
     def dx(self) -> np.ndarray:
         """Area that belongs to each point, (n, nqp)."""
         return self.minus.dx
-
-    @property
-    def ndof(self) -> int:
-        """Degrees of freedom of the bases."""
-        return self.minus.N
 
     def separation(self, u: ArrayLike) -> np.ndarray:
         """Separation (points, 3) in the frames, facet by facet."""

@@ -9,12 +9,14 @@ from femnn.solvers.linear.solver import Solution, solve
 from femnn.solvers.nonlinear.arc_length import arc_length
 from femnn.solvers.nonlinear.load_path import Heading, LoadPath, NonlinearProblem, Step
 from femnn.solvers.nonlinear.newton import newton
+from femnn.solvers.nonlinear.problem_sum import ProblemSum
 from femnn.solvers.nonlinear.time_march import march
 
 __all__ = [
     "Heading",
     "LoadPath",
     "NonlinearProblem",
+    "ProblemSum",
     "Solution",
     "Step",
     "arc_length",
