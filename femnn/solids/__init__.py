@@ -5,6 +5,7 @@ A :class:`Solid` integrates laws over a mesh with any rule and is what :func:`fe
 :class:`Ogden`, :class:`J2`, :class:`DruckerPrager`, :class:`Damage` and :class:`Viscoelastic`. A law of one's own is a
 :class:`PointLaw`, one function that Numba compiles into the assembly, or any object that keeps
 :class:`ConstitutiveLaw`: a pure update of stress, tangent and state, in NumPy, torch or anything else.
+:class:`FollowerPressure` presses on the deformed body that it is added to.
 """
 
 from femnn.solids.damage import Damage
@@ -12,6 +13,7 @@ from femnn.solids.elastic import Anisotropic, LinearElastic, Orthotropic
 from femnn.solids.hyperelastic import MooneyRivlin, NeoHooke, Ogden
 from femnn.solids.laws import ConstitutiveLaw, PointLaw
 from femnn.solids.plasticity import J2, DruckerPrager
+from femnn.solids.pressure import FollowerPressure
 from femnn.solids.solid import Solid
 from femnn.solids.viscoelastic import Viscoelastic
 
@@ -21,6 +23,7 @@ __all__ = [
     "ConstitutiveLaw",
     "Damage",
     "DruckerPrager",
+    "FollowerPressure",
     "LinearElastic",
     "MooneyRivlin",
     "NeoHooke",

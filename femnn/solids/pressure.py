@@ -1,4 +1,4 @@
-"""Pressure that stays normal to a boundary and grows with its area, as a body deforms: gas, fluid, a membrane's load."""
+"""Pressure that stays normal to a boundary and grows with its area, as a body deforms: of gas or of fluid."""
 
 from collections.abc import Callable
 from typing import Any

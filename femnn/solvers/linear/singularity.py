@@ -91,7 +91,9 @@ def free_motion(matrix: csr_array, solve: Callable[[np.ndarray], np.ndarray]) ->
     motion /= largest
     forces, sizes = unit * (matrix @ (unit * motion)), unit * (abs(matrix) @ (unit * np.abs(motion)))
     resisted = np.linalg.norm(forces) > _NO_FORCE * np.linalg.norm(sizes)
-    return np.where((np.abs(motion) >= 0.1) & ~resisted, motion, 0.0)
+    moves = (np.abs(motion) >= 0.1) & ~resisted
+    motion = unit * motion
+    return np.where(moves, motion / np.abs(motion).max(), 0.0)
 
 
 def explain_factors(matrix: csr_array, dofs: np.ndarray, modes: np.ndarray) -> NoReturn:
