@@ -73,7 +73,7 @@ _VALIDITIES = {
          f"{_VALIDITY}::test_bernstein_coefficients_enclose_the_determinant"),
         ("ab, bc = 0.5 * (a + b), 0.5 * (b + c)", "ab, bc = 0.5 * (a + b), 0.5 * (a + c)",
          f"{_VALIDITY}::test_verdict_agrees_with_dense_sampling"),
-        ("if coefficients.sum() < 0.0:", "if coefficients.sum() > 0.0:",
+        ("if total < 0.0:", "if total > 0.0:",
          f"{_VALIDITY}::test_collapsed_and_flat_elements_are_degenerate"),
         ("np.sign(values[low]) == np.sign(values[high])", "np.sign(values[low]) != np.sign(values[high])",
          f"{_VALIDITY}::test_error_names_element_numbers_and_next_step"),
