@@ -103,11 +103,11 @@ def main(law, second=None, cell=None, paths=360, unseen=40, points=100, epochs=N
 
     ``law`` is that of the cracks, ``second`` one of the cell that has been trained already, name or file each.
     """
-    if second is None and paths < FEWEST_PATHS or unseen < 1 or points < 2:
+    if (second is None and paths < FEWEST_PATHS) or unseen < 1 or points < 2:
         # before hours of simulation, not after them
         raise femnn.ParameterError(
-            f"paths={paths}, unseen={unseen}, points={points} are too few: at least {FEWEST_PATHS} paths to learn from, "
-            "1 to test on, and 2 points of each are needed; some hundred paths make a law of use"
+            f"paths={paths}, unseen={unseen}, points={points} are too few: at least {FEWEST_PATHS} paths to learn "
+            "from, 1 to test on, and 2 points of each are needed; some hundred paths make a law of use"
         )
     out, micro = Path(out), law_named(law)
     cell = FaultCell.around(micro) if cell is None else cell

@@ -53,6 +53,6 @@ def test_the_example_goes_from_a_cell_to_its_law(layer, tmp_path):
 
 @pytest.mark.parametrize("numbers", [{"paths": 2}, {"unseen": 0}, {"points": 1}])
 def test_too_few_paths_are_refused_before_anything_is_simulated(numbers, tmp_path):
-    with pytest.raises(ParameterError, match="are too few: at least 3 paths to learn from"):
+    with pytest.raises(ParameterError, match="are too few: at least 3 paths to learn"):
         example("rve_to_law").main("no such law", out=tmp_path, **numbers)
     assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ from femnn.exceptions import SingularMatrixError
 def hinged(n):
     """Two cubes that share one edge, the left one held, and the degrees of freedom of the other."""
     cube = skfem.MeshHex.init_tensor(*[np.linspace(0.0, 1.0, n + 1)] * 3)
-    places = np.concatenate([cube.p, cube.p + [[1.0], [1.0], [0.0]]], axis=1)
+    places = np.concatenate([cube.p, cube.p + np.array([[1.0], [1.0], [0.0]])], axis=1)
     points, place = np.unique(places.T.round(9), axis=0, return_inverse=True)
     mesh = skfem.MeshHex(
         np.ascontiguousarray(points.T), place.ravel()[np.concatenate([cube.t, cube.t + cube.p.shape[1]], axis=1)]
@@ -69,7 +69,7 @@ class Softening(femnn.NonlinearProblem):
     """A spring whose force has its maximum, 1, at an elongation of 1."""
 
     def residual_and_tangent(self, u):
-        x = u[0]
+        x = np.clip(u[0], -1e3, 1e3)  # far beyond, where Newton's method may try
         force = 2.0 * x / (1.0 + x**2)
         return np.array([force]), csr_matrix([[2.0 * (1.0 - x**2) / (1.0 + x**2) ** 2]])
 
