@@ -65,10 +65,7 @@ def test_page_that_trains_a_law(tmp_path, monkeypatch):
 
 def test_page_of_nearly_incompressible_bodies(tmp_path, monkeypatch):
     page = run_page("how-to/nearly-incompressible.md", tmp_path, monkeypatch)
-    # each way is stiff against a change of volume and soft else, and none is the standard element
-    lengths = np.linspace(0.0, 1.0, 5)
-    assert len(lengths) ** 3 * 3 == page["K"].shape[0]
-    for name in ("K2", "K3", "K4", "K5"):
+    for name in ("K2", "K3", "K4"):
         asymmetry = abs(page[name] - page[name].T).max()
         assert asymmetry < 1e-9 * abs(page[name]).max(), name
     assert page["path"].t == 1.0
