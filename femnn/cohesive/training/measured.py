@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from femnn.checks import checked, number, positive
+from femnn.checks import checked, positive
 from femnn.cohesive.training.data import PathData
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.io.guarded import GuardedFile
@@ -99,14 +99,21 @@ def read_paths(
     return data
 
 
+@checked(seed="[0, inf)")
 def split(data: PathData, seed: int = 0) -> tuple[PathData, PathData, PathData]:
-    """Paths to learn from, to choose the best epoch by (a tenth) and to test on (a tenth), drawn by ``seed``."""
+    """Paths to learn from, to choose the best epoch by (a tenth) and to test on (a tenth), drawn by ``seed``.
+
+    Raises
+    ------
+    ParameterError
+        If there are fewer than three paths.
+    """
     if len(data) < _FEWEST:
         raise ParameterError(
             f"the data have {len(data)} paths; at least {_FEWEST} are needed, to learn from, to choose the best epoch "
             "by, and to test on"
         )
-    order = np.random.default_rng(int(number("seed", seed, "[0, inf)"))).permutation(len(data))
+    order = np.random.default_rng(seed).permutation(len(data))
     tenth = max(1, len(data) // 10)
     return data[order[2 * tenth :]], data[order[:tenth]], data[order[tenth : 2 * tenth]]
 
