@@ -23,7 +23,8 @@ Results (:mod:`femnn.fields`)
     ``stress``, ``recover``, ``error_estimate``, ``reactions``, ``LoadCurve``, ``save_fields``
 Solids (:mod:`femnn.solids`)
     ``Solid``; its laws ``LinearElastic``, ``Orthotropic``, ``Anisotropic``, ``NeoHooke``, ``MooneyRivlin``, ``Ogden``,
-    ``J2``, ``DruckerPrager``, ``Damage``, ``Viscoelastic``; ``PointLaw``, ``ConstitutiveLaw`` for others
+    ``J2``, ``DruckerPrager``, ``Damage``, ``Viscoelastic``; ``PointLaw``, ``ConstitutiveLaw`` for others;
+    ``FollowerPressure``
 Solvers (:mod:`femnn.solvers`)
     ``solve``, ``Solution``, ``LinearSolver``; ``newton``, ``arc_length``, ``LoadPath``, ``NonlinearProblem``,
     ``ProblemSum``
@@ -89,6 +90,7 @@ from femnn.solids.elastic import Anisotropic, LinearElastic, Orthotropic
 from femnn.solids.hyperelastic import MooneyRivlin, NeoHooke, Ogden
 from femnn.solids.laws import ConstitutiveLaw, PointLaw
 from femnn.solids.plasticity import J2, DruckerPrager
+from femnn.solids.pressure import FollowerPressure
 from femnn.solids.solid import Solid
 from femnn.solids.viscoelastic import Viscoelastic
 from femnn.solvers.linear.solver import LinearSolver, Solution, solve
@@ -117,6 +119,7 @@ __all__ = [
     "FemnnError",
     "FemnnWarning",
     "FoldedElementError",
+    "FollowerPressure",
     "GaussLegendre",
     "HourglassCorrection",
     "Interface",

@@ -50,10 +50,26 @@ def test_page_that_adds_a_rule(tmp_path, monkeypatch):
 
 def test_page_that_adds_a_law(tmp_path, monkeypatch):
     page = run_page("how-to/add-a-law.md", tmp_path, monkeypatch)
-    law = page["law"]
+    law, rough = page["law"], page["rough"]
     paths = separation_paths(20, 15, law.separation_scale, "mixed", seed=4)
-    assert_tangent_is_consistent(page["FadingCohesive"](1e13, 2e-5), paths, 1e-6)
-    assert_dissipates(law, paths)
+    assert_tangent_is_consistent(law, paths, 1e-6)
+    assert_dissipates(rough, paths)
+    assert 0.2 < page["problem"].damage()[0].max() < 1.0
+
+
+def test_page_that_trains_a_law(tmp_path, monkeypatch):
+    page = run_page("how-to/train-a-law.md", tmp_path, monkeypatch)
+    assert len(page["held_out"]) == 4
+    assert page["figures"]["held out"]["mean"] < 0.5
+
+
+def test_page_of_nearly_incompressible_bodies(tmp_path, monkeypatch):
+    page = run_page("how-to/nearly-incompressible.md", tmp_path, monkeypatch)
+    for name in ("K2", "K3", "K4"):
+        asymmetry = abs(page[name] - page[name].T).max()
+        assert asymmetry < 1e-9 * abs(page[name]).max(), name
+    assert page["path"].t == 1.0
+    assert 1.0e3 < 2e3 * page["error_of_the_limit"].t < 1.3e3
 
 
 def test_page_that_adds_a_benchmark(tmp_path, monkeypatch):

@@ -225,6 +225,15 @@ def test_networks_trained_from_nothing_do_their_work(tmp_path):
     assert (tmp_path / "train_from_nothing.png").stat().st_size > 10_000
 
 
+def test_networks_that_correct_nothing_are_reported_all_the_same(tmp_path, capsys):
+    script = example("train_from_nothing")
+    figures = {"exact": 0.1, "within_one": 0.2, "violations": 0.0, "points_over_oracle": 2.0, "seconds": 1.0}
+    script.report({**figures, "sent_on": 0.0, "share_below_1": 0.0, "mean_r_error": 1.0}, 1e-3)
+    assert "corrects no element" in capsys.readouterr().out
+    script.plot((np.array([2, 3]), np.array([3, 3])), np.empty(0), 1e-3, tmp_path / "empty.png")
+    assert (tmp_path / "empty.png").stat().st_size > 5_000
+
+
 # --- hyperelastic_block
 
 
