@@ -77,8 +77,9 @@ class PointLaw:
         self.kinematics = one_of("kinematics", kinematics, tuple(SIZES))
         self.parameters = _finite_vector(parameters, "parameters")
         self.virgin = _finite_vector(initial_state, "initial_state")
+        self.function = getattr(function, "py_func", function)
         self.compiled = _compiled(function)
-        self._check_places(getattr(function, "py_func", function))
+        self._check_places(self.function)
 
     @checked(n="[0, inf)")
     def initial_state(self, n: int) -> np.ndarray:
