@@ -7,8 +7,22 @@ problem of as many unknowns as there are modes, for :func:`femnn.newton`, :func:
 :class:`femnn.solvers.SecondOrder`.
 """
 
+from femnn.reduced.cubature import EmpiricalCubature
 from femnn.reduced.fingerprint import numbering
+from femnn.reduced.forms import FormProblem
 from femnn.reduced.pod import POD
+from femnn.reduced.problem import ReducedProblem
+from femnn.reduced.selection import Selection, sparse_weights
 from femnn.reduced.snapshots import Snapshot, Snapshots
 
-__all__ = ["POD", "Snapshot", "Snapshots", "numbering"]
+__all__ = [
+    "POD",
+    "EmpiricalCubature",
+    "FormProblem",
+    "ReducedProblem",
+    "Selection",
+    "Snapshot",
+    "Snapshots",
+    "numbering",
+    "sparse_weights",
+]

@@ -34,9 +34,11 @@ class Columns:
         """Modes (n, k) by which the prescribed values of all snapshots are reached exactly."""
         if not len(self.fixed):
             return self.lifting
-        at = np.concatenate([block[self.fixed] for _, block in self.blocks()], axis=1)
-        values, right = np.linalg.svd(at, full_matrices=False)[1:]
-        self.right = right[values > 1e-10 * max(values[0], 1e-300)] if values.size and values[0] > 0.0 else self.right
+        parts = [(block[self.fixed], np.abs(block).max()) for _, block in self.blocks()]
+        values, right = np.linalg.svd(np.concatenate([at for at, _ in parts], axis=1), full_matrices=False)[1:]
+        # what is small beside the solutions is rounding as well
+        least = max(1e-10 * values[0], 1e-12 * max(size for _, size in parts))
+        self.right = right[values > least]
         if len(self.right):
             # the combination of snapshots that belongs to each pattern of prescribed values
             self.lifting = sum(

@@ -2,6 +2,7 @@
 
 import hashlib
 import types
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,11 @@ def of_groups(groups: list[CellGroup]) -> str:
     return _of_arrays(*(array for group in groups for array in (group.cells.astype(np.int64), group.X, group.W)))
 
 
+def of_columns(columns: np.ndarray) -> list[str]:
+    """Fingerprint of each column: a basis that begins with the same modes is known by them."""
+    return [_of_arrays(column) for column in columns.T]
+
+
 def of_law(law: Any) -> str:
     """Fingerprint of a constitutive law: its name, and the code and numbers that it can be told by.
 
@@ -88,10 +94,11 @@ def of_law(law: Any) -> str:
     return f"{type(law).__name__} {content.hexdigest()[:_LENGTH]}"
 
 
-def of_form(form: Any) -> str:
-    """Fingerprint of a form of scikit-fem, by the code of its function."""
-    function = instance("form", form, skfem.assembly.Form).form
-    return f"{getattr(function, '__name__', 'form')} {hashlib.sha256(_code(function)).hexdigest()[:_LENGTH]}"
+def of_forms(residual: Any, parameters: Mapping[str, float]) -> str:
+    """Fingerprint of a form of scikit-fem, by the code of its function, and of its parameters."""
+    function = instance("residual", residual, skfem.assembly.Form).form
+    content = hashlib.sha256(_code(function) + repr(sorted(parameters.items())).encode())
+    return f"{getattr(function, '__name__', 'form')} {content.hexdigest()[:_LENGTH]}"
 
 
 def _code(function):
