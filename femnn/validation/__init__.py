@@ -38,6 +38,7 @@ from femnn.validation.mesh_inspection import (
     measure_integration,
     measure_shape,
 )
+from femnn.validation.reduced_beam import ReducedBeam, ReducedModel, training_loads, unseen_loads
 from femnn.validation.rule_comparison import (
     Comparison,
     LoadCase,
@@ -55,6 +56,8 @@ __all__ = [
     "GalleryProblem",
     "Integration",
     "LoadCase",
+    "ReducedBeam",
+    "ReducedModel",
     "RuleFigures",
     "Setup",
     "Shape",
@@ -80,5 +83,7 @@ __all__ = [
     "thick_cylinder",
     "thick_plate",
     "thick_sphere",
+    "training_loads",
     "twisted_beam",
+    "unseen_loads",
 ]
