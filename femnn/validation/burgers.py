@@ -8,7 +8,7 @@ from u = v = 1, with the flux μ₁²/2 of u through x = 0 and none through y = 
 Y. Maday, J. Comput. Phys. 492 (2023) 112420. First-order backward differences on n × n cells, trapezoidal rule.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -88,6 +88,23 @@ class Burgers:
         source[0] = _STRENGTH * np.exp(growth * self.centres)
         source[0, :, 0] += 0.5 * inflow**2 / self.h
         return source.ravel()
+
+    @checked(modes="n r")
+    def project_source(self, modes: np.ndarray) -> Callable[[Sequence[float]], np.ndarray]:
+        """A function of the parameters that gives the products (r,) of ``modes`` (2 n², r) with the source.
+
+        It touches no vector of the full model: production depends on x alone.
+        """
+        if len(modes) != self.n_dofs:
+            raise ParameterError(f"modes have shape {modes.shape}; pass {self.n_dofs} rows, the unknowns of the model")
+        of_u = modes[: self.n**2].reshape(self.n, self.n, -1)
+        along_x, inlet = of_u.sum(axis=0), of_u[:, 0].sum(axis=0)
+
+        def projected(parameters: Sequence[float]) -> np.ndarray:
+            inflow, growth = _parameters(parameters)
+            return _STRENGTH * np.exp(growth * self.centres) @ along_x + 0.5 * inflow**2 / self.h * inlet
+
+        return projected
 
     @checked(first="any", second="any")
     def bilinear(self, first: ArrayLike, second: ArrayLike) -> np.ndarray:
