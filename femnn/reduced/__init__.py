@@ -8,6 +8,7 @@ problem of as many unknowns as there are modes, for :func:`femnn.newton`, :func:
 """
 
 from femnn.reduced.cubature import EmpiricalCubature
+from femnn.reduced.dense import solve_dense
 from femnn.reduced.fingerprint import numbering
 from femnn.reduced.forms import FormProblem
 from femnn.reduced.pod import POD
@@ -24,5 +25,6 @@ __all__ = [
     "Snapshot",
     "Snapshots",
     "numbering",
+    "solve_dense",
     "sparse_weights",
 ]

@@ -27,7 +27,7 @@ MEASURES = ("displacement", "force")
 _BLOCK = 2**28
 
 # What is left out of the integrals, as part of the tolerance times √(columns / candidates), which weights multiply.
-_TRUNCATED = 0.3
+_TRUNCATED = 0.1
 
 # Eigenvalues of a reduced tangent below this part of the largest are not inverted: the structure is at its limit there.
 _SOFTEST = 1e-10

@@ -32,8 +32,9 @@ class FormProblem(NonlinearProblem):
     ----------
     bases
         One basis for each group of the rule.
+    mesh
     points
-        The mesh, which tells the solvers where the degrees of freedom are.
+        Where the degrees of freedom are, for the solvers; None if the element does not tell.
 
     Raises
     ------
@@ -73,7 +74,7 @@ class FormProblem(NonlinearProblem):
             raise ParameterError("parameters have the name 'u', under which forms find the unknowns; take another")
         instance("element", element, skfem.Element, remedy="one element; mixed forms are not provided for")
         self.bases = bases(mesh, element, rule, on_folded=on_folded)
-        self.points = mesh
+        self.mesh, self.points = mesh, getattr(self.bases[0], "doflocs", None)
 
     @property
     def n_dofs(self) -> int:
@@ -108,7 +109,7 @@ class FormProblem(NonlinearProblem):
         The unknowns of the new problem are those alone, in this order: nothing in it is as long as those of the mesh.
         """
         part = copy.copy(self)
-        part.bases = bases(self.points, self.bases[0].elem, rule)
+        part.bases = bases(self.mesh, self.bases[0].elem, rule)
         dofs = copy.copy(self.bases[0].dofs)
         kept = np.unique(np.concatenate([basis.element_dofs.ravel() for basis in part.bases]))
         dofs.element_dofs = np.searchsorted(kept, dofs.element_dofs).clip(0, len(kept) - 1).astype(np.int32)

@@ -116,7 +116,7 @@ class FormIntegrands(Integrands):
         if by != "cells":
             raise ParameterError("forms of scikit-fem are integrated cell by cell; pass by='cells'")
         self.problem, self.modes, self.groups = problem, modes, problem.groups
-        self.mesh_cells = cells_of(problem.points)
+        self.mesh_cells = cells_of(problem.mesh)
         self.volumes = np.concatenate([basis.dx.sum(axis=1) for basis in problem.bases])
         self.law = fingerprint.of_forms(problem.residual, problem.parameters)
         self.rule = fingerprint.of_groups(problem.groups)

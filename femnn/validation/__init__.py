@@ -29,6 +29,7 @@ from femnn.validation.mesh_inspection import (
     measure_integration,
     measure_shape,
 )
+from femnn.validation.reduced_beam import ReducedBeam, ReducedModel, training_loads, unseen_loads
 from femnn.validation.rule_comparison import (
     Comparison,
     LoadCase,
@@ -45,6 +46,8 @@ __all__ = [
     "Delamination",
     "Integration",
     "LoadCase",
+    "ReducedBeam",
+    "ReducedModel",
     "RuleFigures",
     "Setup",
     "Shape",
@@ -64,5 +67,7 @@ __all__ = [
     "plateau",
     "standard_rules",
     "straight_beam",
+    "training_loads",
     "twisted_beam",
+    "unseen_loads",
 ]
