@@ -59,7 +59,9 @@ def fit_closure(
     True
     """
     q, rest = split_coordinates(coefficients, n)
-    network, history = fit_map(q, rest, hidden, options, activation=activation, checkpoint=checkpoint, progress=progress)
+    network, history = fit_map(
+        q, rest, hidden, options, activation=activation, checkpoint=checkpoint, progress=progress
+    )
     record = training_record(options, {"closure": history})
     return NetworkClosure(network, size_of(q), {"training": record}), history
 

@@ -22,8 +22,8 @@ def count_features(widths):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def features(q, widths, layers, h, slopes, work):
-    """Write features ``h`` (m,) and their derivatives ``slopes`` (m, n); ``work`` (2, widest, n + 1)."""
+def features(q, widths, layers, with_slopes, h, slopes, work):
+    """Write features ``h`` (m,) and, if asked for, their derivatives ``slopes`` (m, n); ``work`` (2, widest, n + 1)."""
     n = len(q)
     if len(widths) == 1:
         slopes[:] = 0.0
@@ -46,7 +46,14 @@ def features(q, widths, layers, h, slopes, work):
         weight = layers[place : place + inputs * outputs].reshape(outputs, inputs)
         bias = layers[place + inputs * outputs :][:outputs]
         before, after = work[layer % 2, :inputs], work[(layer + 1) % 2, :outputs]
-        np.dot(weight, before, after)
+        if with_slopes:
+            np.dot(weight, before, after)
+        else:
+            for o in range(outputs):
+                total = 0.0
+                for i in range(inputs):
+                    total += weight[o, i] * before[i, n]
+                after[o, n] = total
         for o in range(outputs):
             z = after[o, n] + bias[o]
             if layers[0] == 1.0:
@@ -55,15 +62,17 @@ def features(q, widths, layers, h, slopes, work):
             else:
                 gate = 1.0 / (1.0 + math.exp(-z))
                 value, slope = z * gate, gate * (1.0 + z * (1.0 - gate))
-            for i in range(n):
-                after[o, i] *= slope
+            if with_slopes:
+                for i in range(n):
+                    after[o, i] *= slope
             after[o, n] = value
         place += (inputs + 1) * outputs
     last = work[(len(widths) - 1) % 2]
     for o in range(len(h)):
         h[o] = last[o, n]
-        for i in range(n):
-            slopes[o, i] = last[o, i]
+        if with_slopes:
+            for i in range(n):
+                slopes[o, i] = last[o, i]
 
 
 @njit(cache=True)
@@ -73,5 +82,5 @@ def features_of_rows(rows, widths, layers):
     h, slopes = np.empty((len(rows), m)), np.empty((len(rows), m, n))
     work = np.empty((2, widths.max(), n + 1))
     for row in range(len(rows)):
-        features(rows[row], widths, layers, h[row], slopes[row], work)
+        features(rows[row], widths, layers, True, h[row], slopes[row], work)
     return h, slopes

@@ -83,9 +83,7 @@ class QuadraticGalerkin:
     """
 
     @checked()
-    def __init__(
-        self, pod: POD, bilinear: Callable, local: LocalBases | None = None, *, progress: bool = True
-    ) -> None:
+    def __init__(self, pod: POD, bilinear: Callable, local: LocalBases | None = None, *, progress: bool = True) -> None:
         if pod.inner is not None:
             raise ParameterError("the basis has an inner product of its own; fit the POD with inner=None")
         self.pod = pod
@@ -107,9 +105,7 @@ class QuadraticGalerkin:
         return f"QuadraticGalerkin({self.pod!r}, {self.local!r})"
 
     @checked(dt="(0, inf)", steps="[1, inf)", source="any", initial="any")
-    def march(
-        self, source: ArrayLike, initial: ArrayLike | None = None, *, dt: float, steps: int
-    ) -> ReducedPath:
+    def march(self, source: ArrayLike, initial: ArrayLike | None = None, *, dt: float, steps: int) -> ReducedPath:
         """Go ``steps`` of ``dt`` with the trapezoidal rule, from the nearest reduced state.
 
         Parameters

@@ -9,7 +9,9 @@ _FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def march(ranks, constant, linear, quadratic, forcing, turns, shifts, scores, biases, sizes, dt, q, clusters, most, enough):
+def march(
+    ranks, constant, linear, quadratic, forcing, turns, shifts, scores, biases, sizes, dt, q, clusters, most, enough
+):
     """Fill local coordinates ``q`` (steps + 1, most modes) and ``clusters`` after the first row.
 
     Returns the step that failed, or 0, and the number of all iterations. Arrays of all clusters lie one after another,

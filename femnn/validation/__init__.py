@@ -1,7 +1,7 @@
 """Problems and comparisons that examples, tests, benchmarks and commands share.
 
 Beams that delaminate against closed forms, beams and a membrane that bend, quadrature rules side by side on a loaded
-structure, and the inspection of a mesh. Pictures and files of an inspection are in ``inspection_output``, which loads
+structure, the inspection of a mesh, and a travelling shock with its reduced models. Pictures and files of an inspection are in ``inspection_output``, which loads
 matplotlib.
 
 >>> from femnn.validation import Beam
@@ -10,6 +10,9 @@ matplotlib.
 """
 
 from femnn.validation.bending import BendingProblem, cook_membrane, curved_beam, straight_beam, twisted_beam
+from femnn.validation.burgers import BURGERS_TESTS, BURGERS_TRAINING, Burgers
+from femnn.validation.burgers_reduced import SampledBurgers, SampledPath
+from femnn.validation.burgers_study import BurgersStudy, ReducedRun, error_over_time, relative_error
 from femnn.validation.delamination import (
     Beam,
     Delamination,
@@ -40,15 +43,22 @@ from femnn.validation.rule_comparison import (
 )
 
 __all__ = [
+    "BURGERS_TESTS",
+    "BURGERS_TRAINING",
     "Beam",
     "BendingProblem",
+    "Burgers",
+    "BurgersStudy",
     "Comparison",
     "Delamination",
     "Integration",
     "LoadCase",
     "ReducedBeam",
     "ReducedModel",
+    "ReducedRun",
     "RuleFigures",
+    "SampledBurgers",
+    "SampledPath",
     "Setup",
     "Shape",
     "Structure",
@@ -59,12 +69,14 @@ __all__ = [
     "curved_beam",
     "delaminate",
     "difference",
+    "error_over_time",
     "load_case",
     "make_rule",
     "measure_integration",
     "measure_shape",
     "mixed_mode",
     "plateau",
+    "relative_error",
     "standard_rules",
     "straight_beam",
     "training_loads",

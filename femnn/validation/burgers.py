@@ -21,8 +21,8 @@ from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.validation.burgers_kernels import sweep
 
 #: Parameters (μ₁, μ₂) of the training, a grid of 3 × 3, and those of the tests.
-TRAINING = tuple((inflow, growth) for inflow in (4.25, 4.875, 5.5) for growth in (0.015, 0.0225, 0.03))
-TESTS = ((4.56, 0.019), (4.875, 0.0225), (5.19, 0.026))
+BURGERS_TRAINING = tuple((inflow, growth) for inflow in (4.25, 4.875, 5.5) for growth in (0.015, 0.0225, 0.03))
+BURGERS_TESTS = ((4.56, 0.019), (4.875, 0.0225), (5.19, 0.026))
 
 _LENGTH, _STRENGTH = 100.0, 0.02
 

@@ -69,7 +69,7 @@ def march_sampled(neighbours, base, free, curved, widths, layers, roots, source,
     test, flux = np.empty((2 * m, n)), np.empty(2 * m)
     matrix, copy, right = np.empty((n, n)), np.empty((n, n)), np.empty(n)
     if curves:
-        features(q[0], widths, layers, values, slopes, work)
+        features(q[0], widths, layers, False, values, slopes, work)
     _place(base, free, curved, q[0], values, curves, w)
     _fluxes(neighbours, w, a, flux)
     for step in range(1, len(q)):
@@ -82,7 +82,7 @@ def march_sampled(neighbours, base, free, curved, widths, layers, roots, source,
         converged, is_stale, last = False, True, np.inf
         for _ in range(most):
             if curves:
-                features(new, widths, layers, values, slopes, work)
+                features(new, widths, layers, is_stale, values, slopes, work)
             _place(base, free, curved, new, values, curves, w)
             _fluxes(neighbours, w, a, flux)
             for c in range(2 * m):
@@ -112,7 +112,7 @@ def march_sampled(neighbours, base, free, curved, widths, layers, roots, source,
         if not converged:
             return step, iterations
         if curves:
-            features(new, widths, layers, values, slopes, work)
+            features(new, widths, layers, False, values, slopes, work)
         _place(base, free, curved, new, values, curves, w)
         _fluxes(neighbours, w, a, flux)
     return 0, iterations

@@ -79,7 +79,9 @@ class SampledBurgers:
                 f"cells must be from 0 to {burgers.n**2 - 1} and their weights positive; pass what cubature has chosen"
             )
         if len(self.weights) != len(self.cells):
-            raise ParameterError(f"there are {len(self.cells)} cells and {len(self.weights)} weights; pass one for each")
+            raise ParameterError(
+                f"there are {len(self.cells)} cells and {len(self.weights)} weights; pass one for each"
+            )
         self._learn_nodes()
 
     def __repr__(self) -> str:

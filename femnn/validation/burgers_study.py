@@ -20,7 +20,7 @@ from femnn.reduced.local import LocalBases
 from femnn.reduced.manifolds import Manifold, QuadraticManifold, size_of
 from femnn.reduced.pod import POD
 from femnn.reduced.quadratic import QuadraticGalerkin
-from femnn.validation.burgers import TRAINING, Burgers
+from femnn.validation.burgers import BURGERS_TRAINING, Burgers
 from femnn.validation.burgers_reduced import SampledBurgers
 
 # Time steps between those that the cubature learns from; runs begin at different ones.
@@ -89,7 +89,7 @@ class BurgersStudy:
         self,
         burgers: Burgers,
         modes: int,
-        training: Sequence[tuple[float, float]] = TRAINING,
+        training: Sequence[tuple[float, float]] = BURGERS_TRAINING,
         *,
         seed: int = 0,
         progress: bool = True,
