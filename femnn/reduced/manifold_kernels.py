@@ -1,8 +1,8 @@
 """Numba kernels of manifolds: features of the free coordinates and their slopes.
 
-Without hidden layers, ``widths`` = (n,), the features are the products q_i q_j with i ≤ j. Else they are the last hidden
-layer of a perceptron: ``layers`` holds 0 for the activation x · sigmoid(x) or 1 for tanh, then weights (outputs, inputs)
-and bias of each layer.
+Without hidden layers, ``widths`` = (n,), the features are the products q_i q_j with i ≤ j. Else they are the last
+hidden layer of a perceptron: ``layers`` holds 0 for the activation x · sigmoid(x) or 1 for tanh, then weights (outputs,
+inputs) and bias of each layer.
 """
 
 import math
@@ -22,7 +22,7 @@ def count_features(widths):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def features(q, widths, layers, with_slopes, h, slopes, work):
+def features(q, widths, layers, with_slopes, h, slopes, work):  # noqa: C901
     """Write features ``h`` (m,) and, if asked for, their derivatives ``slopes`` (m, n); ``work`` (2, widest, n + 1)."""
     n = len(q)
     if len(widths) == 1:

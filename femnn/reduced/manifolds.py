@@ -1,9 +1,9 @@
 """Curved subspaces: the first coordinates of a global basis are free, the others follow from them.
 
-Kolmogorov's widths of a travelling front fall so slowly that many modes are needed; the coefficients of most of them are
-functions of the first few. :class:`QuadraticManifold` fits these by quadratic polynomials (J. Barnett, C. Farhat, J.
-Comput. Phys. 464 (2022) 111348), :class:`NetworkClosure` by a perceptron (J. Barnett, C. Farhat, Y. Maday, J. Comput.
-Phys. 492 (2023) 112420).
+Kolmogorov's widths of a travelling front fall so slowly that many modes are needed; the coefficients of most of these
+are functions of the first few. :class:`QuadraticManifold` fits these by quadratic polynomials (J. Barnett, C. Farhat,
+J. Comput. Phys. 464 (2022) 111348), :class:`NetworkClosure` by a perceptron (J. Barnett, C. Farhat, Y. Maday, J.
+Comput. Phys. 492 (2023) 112420).
 """
 
 import os
@@ -140,13 +140,13 @@ class QuadraticManifold(Manifold):
             If there are fewer than ten snapshots.
         """
         q, rest = split_coordinates(coefficients, n)
-        scale = np.maximum(np.abs(q).max(axis=0), 1e-300)
+        size, scale = size_of(q), np.maximum(np.abs(q).max(axis=0), 1e-300)
         h = features_of_rows(np.ascontiguousarray(q / scale), np.array([n]), np.zeros(0))[0]
         held_out = held_out_rows(len(q), seed)
         errors = [_missed(h, rest, held_out, ridge) for ridge in _RIDGES]
         output = _ridge(h, rest, _RIDGES[int(np.argmin(errors))])
         i, j = np.triu_indices(n)
-        return cls(n, output / (scale[i] * scale[j]), np.zeros(rest.shape[1]), size_of(q))
+        return cls(n, output / (scale[i] * scale[j]), np.zeros(rest.shape[1]), size)
 
 
 class NetworkClosure(Manifold):
@@ -244,7 +244,8 @@ def size_of(q: np.ndarray) -> float:
 
 def _ridge(h, rest, ridge):
     gram = h.T @ h
-    return np.linalg.solve(gram + ridge * gram.diagonal().max() * np.eye(len(gram)), h.T @ rest).T
+    # coordinates that vanish make features that do, whose factors are zero then
+    return np.linalg.lstsq(gram + ridge * gram.diagonal().max() * np.eye(len(gram)), h.T @ rest, rcond=1e-15)[0].T
 
 
 def _missed(h, rest, held_out, ridge):

@@ -1,7 +1,8 @@
 """Galerkin projection of evolution equations with a quadratic right side: exact, with no mesh left.
 
-The projection of a quadratic operator is a tensor that is computed once. What other reduced models sample with empirical
-cubature, a few cells in place of all, costs r³ operations here, whatever the mesh: little where local bases keep r small.
+The projection of a quadratic operator is a tensor that is computed once. What other reduced models sample with
+empirical cubature, a few cells in place of all, costs r³ operations here, whatever the mesh: little where local bases
+keep r small.
 """
 
 from collections.abc import Callable
@@ -90,7 +91,7 @@ class QuadraticGalerkin:
         self.local = LocalBases.whole(pod.r, _size(pod)) if local is None else instance("local", local, LocalBases)
         if self.local.centres.shape[1] != pod.r:
             raise ParameterError(
-                f"the local bases are of {self.local.centres.shape[1]} coefficients, the global basis has {pod.r} modes; "
+                f"the local bases are of {self.local.centres.shape[1]} coefficients, the global basis has {pod.r}; "
                 "fit them to pod.project(snapshots)"
             )
         self.full_bases = [(pod.lift(basis.mean), (pod.modes @ basis.modes).T.copy()) for basis in self.local.bases]

@@ -9,7 +9,7 @@ _FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def march(
+def march(  # noqa: C901
     ranks, constant, linear, quadratic, forcing, turns, shifts, scores, biases, sizes, dt, q, clusters, most, enough
 ):
     """Fill local coordinates ``q`` (steps + 1, most modes) and ``clusters`` after the first row.

@@ -7,7 +7,7 @@ _FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def solve_in_place(matrix, right):
-    """Replace ``right`` by the solution of a small system, by elimination with partial pivoting; both are overwritten."""
+    """Replace ``right`` by the solution of a small system (elimination, partial pivoting); the matrix is lost."""
     n = len(right)
     for j in range(n):
         pivot = j

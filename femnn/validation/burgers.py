@@ -26,8 +26,8 @@ BURGERS_TESTS = ((4.56, 0.019), (4.875, 0.0225), (5.19, 0.026))
 
 _LENGTH, _STRENGTH = 100.0, 0.02
 
-# Tangent of the fluxes: equation, unknown, and the equation's cell (0 the unknown's own, 1 the next along x, 2 along y);
-# coefficients of u and v of the unknown's cell.
+# Tangent of the fluxes: equation, unknown, and the cell of the equation (0 that of the unknown, 1 the next along x, 2
+# along y); coefficients of u and v of the unknown's cell.
 _ENTRIES = (
     (0, 0, 0, 1.0, 0.5), (1, 1, 0, 0.5, 1.0), (0, 1, 0, 0.5, 0.0), (1, 0, 0, 0.0, 0.5),
     (0, 0, 1, -1.0, 0.0), (1, 0, 1, 0.0, -0.5), (1, 1, 1, -0.5, 0.0),
@@ -139,7 +139,7 @@ class Burgers:
 
     @cached_property
     def _pattern(self):
-        """Which values of :data:`_ENTRIES` lie inside, their order by rows, and columns and row starts of the matrix."""
+        """Which values of :data:`_ENTRIES` lie inside, their order by rows; columns and row starts of the matrix."""
         cells = np.arange(self.n**2)
         is_last = {0: np.zeros(len(cells), dtype=bool), 1: cells % self.n == self.n - 1, 2: cells >= self.n**2 - self.n}
         shift = {0: 0, 1: 1, 2: self.n}
@@ -203,8 +203,8 @@ class Burgers:
 
     def _give_up(self, states, step, sizes):
         raise ConvergenceError(
-            f"time step {step} did not converge in {_MOST} iterations; take a smaller dt than {self.dt:g}, or parameters "
-            "nearer to those of the training",
+            f"time step {step} did not converge in {_MOST} iterations; take a smaller dt than {self.dt:g}, or "
+            "parameters nearer to those of the training",
             states[step - 1],
             sizes,
             (step - 1) * self.dt,

@@ -55,7 +55,7 @@ def sweep(states, n, h, dt, inflow, production, most, enough):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def march_sampled(neighbours, base, free, curved, widths, layers, roots, source, dt, h, q, most, enough):
+def march_sampled(neighbours, base, free, curved, widths, layers, roots, source, dt, h, q, most, enough):  # noqa: C901
     """Fill coordinates ``q`` (steps + 1, n) after the first row; return the step that failed, or 0, and all iterations.
 
     ``neighbours`` (3, m): places of the chosen cells, of those before them along x and along y, among p nodes. Values

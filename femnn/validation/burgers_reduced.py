@@ -68,8 +68,8 @@ class SampledBurgers:
     ) -> None:
         if pod.n != burgers.n_dofs or manifold.r > pod.r or pod.inner is not None:
             raise ParameterError(
-                f"{manifold!r} on {pod!r} does not fit {burgers!r}: the basis needs {burgers.n_dofs} unknowns, at least "
-                f"{manifold.r} modes and no inner product of its own"
+                f"{manifold!r} on {pod!r} does not fit {burgers!r}: the basis needs {burgers.n_dofs} unknowns, at "
+                f"least {manifold.r} modes and no inner product of its own"
             )
         self.burgers, self.pod, self.manifold = burgers, pod, manifold
         self.cells = np.arange(burgers.n**2) if cells is None else np.asarray(cells, dtype=np.int64)
@@ -79,9 +79,7 @@ class SampledBurgers:
                 f"cells must be from 0 to {burgers.n**2 - 1} and their weights positive; pass what cubature has chosen"
             )
         if len(self.weights) != len(self.cells):
-            raise ParameterError(
-                f"there are {len(self.cells)} cells and {len(self.weights)} weights; pass one for each"
-            )
+            raise ParameterError(f"there are {len(self.cells)} cells, but {len(self.weights)} weights; pass as many")
         self._learn_nodes()
 
     def __repr__(self) -> str:

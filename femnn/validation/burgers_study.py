@@ -24,7 +24,7 @@ from femnn.validation.burgers import BURGERS_TRAINING, Burgers
 from femnn.validation.burgers_reduced import SampledBurgers
 
 # Time steps between those that the cubature learns from; runs begin at different ones.
-_STRIDE = 50
+_STRIDE = 125
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class BurgersStudy:
 
     @checked(modes="[1, inf)", n_cells="[1, inf)")
     def linear(self, modes: int, n_cells: int | None = None) -> ReducedRun:
-        """Least-squares Petrov-Galerkin in the first ``modes`` of the global basis, on cells of a cubature or on all."""
+        """The first ``modes`` of the global basis, by least-squares Petrov-Galerkin on chosen cells, or on all."""
         name = "linear" if n_cells else "linear, all cells"
         return self._sampled(name, Manifold.linear(modes, size_of(self.coefficients[:, :modes])), n_cells)
 
