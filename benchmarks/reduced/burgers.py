@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.support.publishing import publish
 from benchmarks.support.targets import target, targets_table
 from femnn.cli import Command
+from femnn.exceptions import ConvergenceError
 from femnn.io import markdown
 from femnn.reduced.fit_closure import OPTIONS
 from femnn.system import description
@@ -93,11 +94,13 @@ def _timed(function, *arguments):
 
 
 def _row(run, offline, truths, full, by_newton):
-    errors = [relative_error(run.states(run.march(p)), truth) for p, truth in zip(BURGERS_TESTS, truths, strict=True)]
-    path, seconds = _timed(run.march, BURGERS_TESTS[0])
-    if seconds < _LONG:
-        seconds = float(np.median([_timed(run.march, BURGERS_TESTS[0])[1] for _ in range(_ROUNDS)]))
-    lifting = float(np.median([_timed(run.states, path)[1] for _ in range(_ROUNDS)]))
+    errors = [_error(run, p, truth) for p, truth in zip(BURGERS_TESTS, truths, strict=True)]
+    seconds = lifting = float("nan")
+    if np.isfinite(errors[0]):
+        path, seconds = _timed(run.march, BURGERS_TESTS[0])
+        if seconds < _LONG:
+            seconds = float(np.median([_timed(run.march, BURGERS_TESTS[0])[1] for _ in range(_ROUNDS)]))
+        lifting = float(np.median([_timed(run.states, path)[1] for _ in range(_ROUNDS)]))
     return {
         "method": run.name,
         "dimension": run.dimension,
@@ -109,6 +112,14 @@ def _row(run, offline, truths, full, by_newton):
         "lifting": lifting,
         "offline": offline,
     }
+
+
+def _error(run, parameters, truth):
+    """Error of a run; NaN if it does not converge."""
+    try:
+        return relative_error(run.states(run.march(parameters)), truth)
+    except ConvergenceError:
+        return float("nan")
 
 
 def _targets(rows, full, by_newton):
@@ -137,7 +148,7 @@ def report(figures):
         {
             **row,
             "cells": row["cells"] or "–",
-            **{f"error{k}": f"{error:.4%}" for k, error in enumerate(row["errors"])},
+            **{f"error{k}": f"{error:.4%}" if error == error else "no convergence" for k, error in enumerate(row["errors"])},
             "times_newton": f"{row['times_newton']:,.0f}" if row["times_newton"] else "–",
             "milliseconds": 1e3 * row["seconds"],
             "lifting": 1e3 * row["lifting"],
@@ -166,8 +177,8 @@ def report(figures):
             f"{figures['cells']:,} cells, {figures['steps']} steps. The full model that goes cell after cell along the "
             f"flow takes {figures['full_seconds']:.2f} s.{sparse} {figures['snapshots']:,} snapshots of nine "
             f"parameters and their {figures['modes']} modes took {figures['snapshots_seconds']:.0f} s. Times are those "
-            "of the processor, one thread; those of reduced models are without the states of the full model, which take "
-            "the time of their own column.",
+            "of the processor, one thread; those of reduced models are without the states of the full model, which "
+            "take the time of their own column.",
             markdown(rows, columns),
             "Targets, at the first of the three parameters:",
             targets_table(figures["targets"]),
