@@ -21,12 +21,13 @@ from femnn.reduced.pod import POD
 from femnn.reduced.problem import ReducedProblem
 from femnn.reduced.quadratic import QuadraticGalerkin, ReducedPath
 from femnn.reduced.selection import Selection, sparse_weights
-from femnn.reduced.snapshots import Snapshot, Snapshots
+from femnn.reduced.snapshots import Head, Snapshot, Snapshots
 
 __all__ = [
     "POD",
     "EmpiricalCubature",
     "FormProblem",
+    "Head",
     "LocalBases",
     "LocalBasis",
     "Manifold",

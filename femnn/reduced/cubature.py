@@ -230,7 +230,7 @@ class EmpiricalCubature(Rule):
     @checked()
     def save(self, path: str | os.PathLike) -> Path:
         """Write ``path.safetensors`` and its card ``path.json``; returns the former."""
-        tensors = {}
+        tensors: dict[str, np.ndarray] = {}
         for k, group in enumerate(self._chosen):
             parts = {"cells": group.cells.astype(np.int64), "X": group.X, "W": group.W}
             tensors |= {f"{k}.{name}": array for name, array in parts.items()}

@@ -160,13 +160,13 @@ class POD:
         offset = np.zeros(n) if offset is None else vector(offset, n, "offset")
         if method == "auto":
             method = "randomised" if len(snapshots) > _MANY and modes is not None else "exact"
-        if method == "randomised" and modes is None:
-            raise ParameterError("method='randomised' needs a number of modes; pass modes= in place of energy=")
         source = Columns(snapshots, offset, np.flatnonzero(is_fixed))
         lifting = source.learn_lifting()
         if method == "exact":
             require_memory(16 * n * len(snapshots), f"{len(snapshots)} snapshots of {n:,} unknowns")
             span = np.concatenate(list(source.rests()), axis=1)
+        elif modes is None:
+            raise ParameterError("method='randomised' needs a number of modes; pass modes= in place of energy=")
         else:
             span = random_range(source, inner, modes + _OVERSAMPLING, seed)
         basis = orthonormal(span, inner)
@@ -244,8 +244,8 @@ class POD:
         target = (prescribe(self.n, self.fixed, values)[0] - self.offset)[self.fixed]
         modes = self.modes[self.fixed, : self.n_lifting]
         found = np.linalg.lstsq(modes, target, rcond=None)[0] if modes.size else np.zeros(self.n_lifting)
-        missed, size = np.linalg.norm(target - modes @ found), np.linalg.norm(target)
-        if missed > 1e-8 * max(size, float(np.abs(self.modes[self.fixed]).max(initial=0.0))):
+        missed, size = float(np.linalg.norm(target - modes @ found)), float(np.linalg.norm(target))
+        if missed > 1e-8 * max(size, float(np.abs(modes).max(initial=0.0))):
             raise ParameterError(
                 f"the prescribed values are not those of the snapshots or their combinations: {missed / size:.1%} of "
                 "them is left; add a snapshot that moves like this, and fit again"

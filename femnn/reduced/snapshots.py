@@ -48,6 +48,14 @@ class Snapshot(NamedTuple):
     load: np.ndarray | None = None
 
 
+class Head(NamedTuple):
+    """What is known of a snapshot without reading its vectors; attributes as of :class:`Snapshot`."""
+
+    t: float
+    path: int
+    parameters: Mapping[str, float]
+
+
 class Snapshots:
     """Solutions of one discretisation, in the order in which they were computed.
 
@@ -80,11 +88,12 @@ class Snapshots:
         self.n, self.fingerprint = numbering(source)
         self.folder = None if path is None else Path(path)
         self._kept: list[Snapshot] = []
-        self._heads: list[Snapshot] = []
-        self._path, self._parameters = 0, {}
+        self._heads: list[Head] = []
+        self._path = 0
+        self._parameters: dict[str, float] = {}
         if self.folder is not None:
             self._open()
-            self._heads = [self._read(k)._replace(u=None, velocity=None, load=None) for k in range(self._count())]
+            self._heads = [_head(self._read(k)) for k in range(self._count())]
             self._path = self._heads[-1].path if self._heads else 0
 
     def __len__(self) -> int:
@@ -104,7 +113,7 @@ class Snapshots:
         return (self[k] for k in range(len(self)))
 
     @property
-    def heads(self) -> list[Snapshot]:
+    def heads(self) -> list[Head]:
         """Times, paths and parameters of all, without their vectors: to see what is there without reading it."""
         return list(self._heads)
 
@@ -151,12 +160,12 @@ class Snapshots:
             self._kept.append(snapshot)
         else:
             self._write(len(self), snapshot, arrays)
-        self._heads.append(snapshot._replace(u=None, velocity=None, load=None))
+        self._heads.append(_head(snapshot))
 
     @checked()
     def record(self, step: Step) -> None:
         """Add a step of :func:`femnn.newton` or :func:`femnn.arc_length`: pass this method as their ``callback``."""
-        self.append(step.u, t=step.t)
+        self.append(vector(step.u, self.n, "the displacement of the step"), t=step.t)
 
     @checked(count="[0, inf)")
     def truncate(self, count: int) -> None:
@@ -177,8 +186,9 @@ class Snapshots:
             If a snapshot has none of that name.
         """
         for start in range(0, len(self), size):
-            columns = [getattr(self[k], name, None) for k in range(start, min(len(self), start + size))]
-            if any(column is None for column in columns):
+            found = [getattr(self[k], name, None) for k in range(start, min(len(self), start + size))]
+            columns = [column for column in found if column is not None]
+            if len(columns) < len(found):
                 raise ParameterError(
                     f"some snapshots from number {start} on have no {name}; append it to each, or take another"
                 )
@@ -248,6 +258,10 @@ class Snapshots:
         if "u" not in vectors:
             raise file.refused(f"it has no u but {brief(sorted(tensors))}")
         return Snapshot(t=contents.number("t"), path=contents.count("path"), parameters=parameters, **vectors)
+
+
+def _head(snapshot):
+    return Head(snapshot.t, snapshot.path, snapshot.parameters)
 
 
 def as_snapshots(snapshots: Any) -> Snapshots:

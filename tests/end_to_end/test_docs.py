@@ -63,6 +63,15 @@ def test_page_that_adds_a_benchmark(tmp_path, monkeypatch):
     assert "| 2×2×2 points keep the volume | ≤ 1e-12 |" in (tmp_path / "volume.md").read_text(encoding="utf-8")
 
 
+def test_page_of_reduced_models(tmp_path, monkeypatch):
+    page = run_page("theory/reduced.md", tmp_path, monkeypatch)
+    expected = page["beam"].solve(np.array([0.3, 0.4, -0.2]))[0].u
+    assert np.linalg.norm(page["u"] - expected) < 0.02 * np.linalg.norm(expected)
+    # let go, the beam has gained what the load had put into it
+    assert page["motion"].kinetic_energy(page["state"]) > 0.0
+    np.testing.assert_allclose(page["small"], page["small"].T)
+
+
 def test_assembly_page(tmp_path, monkeypatch):
     page = run_page("how-to/assemble-and-solve.md", tmp_path, monkeypatch)
     # what it says of its results
