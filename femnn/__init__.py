@@ -22,12 +22,14 @@ Assembly (:mod:`femnn.assembly`)
 Results (:mod:`femnn.fields`)
     ``stress``, ``recover``, ``error_estimate``, ``reactions``, ``LoadCurve``, ``save_fields``
 Solids (:mod:`femnn.solids`)
-    ``Solid``, ``PointLaw``, ``ConstitutiveLaw``
+    ``Solid``; its laws ``LinearElastic``, ``Orthotropic``, ``Anisotropic``, ``NeoHooke``, ``MooneyRivlin``, ``Ogden``,
+    ``J2``, ``DruckerPrager``, ``Damage``, ``Viscoelastic``; ``PointLaw``, ``ConstitutiveLaw`` for others
 Solvers (:mod:`femnn.solvers`)
-    ``solve``, ``Solution``, ``LinearSolver``; ``newton``, ``arc_length``, ``LoadPath``, ``NonlinearProblem``
+    ``solve``, ``Solution``, ``LinearSolver``; ``newton``, ``arc_length``, ``LoadPath``, ``NonlinearProblem``,
+    ``ProblemSum``
 Interfaces (:mod:`femnn.interfaces`) and their laws (:mod:`femnn.cohesive`)
     ``Interface``, ``InterfaceElements``, ``CohesiveProblem``; ``BilinearCohesive``, ``ExponentialCohesive``,
-    ``ContactCohesive``, ``RecurrentCohesive``
+    ``ContactCohesive``, ``PointCohesive``, ``RecurrentCohesive``
 
 Reduced models of a structure that is solved many times are in :mod:`femnn.reduced`, porous bodies and faults in
 :mod:`femnn.reservoir`, grains and representative cells in :mod:`femnn.multiscale`, runs on many ranks in
@@ -44,6 +46,7 @@ from femnn.assembly.hourglass.correction import HourglassCorrection
 from femnn.assembly.loads import Loads
 from femnn.assembly.pattern import Pattern
 from femnn.cohesive.classical import BilinearCohesive, ContactCohesive, ExponentialCohesive
+from femnn.cohesive.own import PointCohesive
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.exceptions import (
     ConvergenceError,
@@ -82,17 +85,25 @@ from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.irons import Irons
 from femnn.quadrature.moved.rule import MovedGauss
 from femnn.quadrature.rule import CellGroup, Rule
+from femnn.solids.damage import Damage
+from femnn.solids.elastic import Anisotropic, LinearElastic, Orthotropic
+from femnn.solids.hyperelastic import MooneyRivlin, NeoHooke, Ogden
 from femnn.solids.laws import ConstitutiveLaw, PointLaw
+from femnn.solids.plasticity import J2, DruckerPrager
 from femnn.solids.solid import Solid
+from femnn.solids.viscoelastic import Viscoelastic
 from femnn.solvers.linear.solver import LinearSolver, Solution, solve
 from femnn.solvers.nonlinear.arc_length import arc_length
 from femnn.solvers.nonlinear.load_path import LoadPath, NonlinearProblem
 from femnn.solvers.nonlinear.newton import newton
+from femnn.solvers.nonlinear.problem_sum import ProblemSum
 
 __version__ = metadata.version("femnn")
 
 __all__ = [
+    "J2",
     "AdaptiveGauss",
+    "Anisotropic",
     "BilinearCohesive",
     "CellGroup",
     "CohesiveProblem",
@@ -100,7 +111,9 @@ __all__ = [
     "ContactCohesive",
     "ConvergenceError",
     "CorrectedGauss",
+    "Damage",
     "DatasetError",
+    "DruckerPrager",
     "ExponentialCohesive",
     "FemnnError",
     "FemnnWarning",
@@ -111,18 +124,25 @@ __all__ = [
     "InterfaceElements",
     "Irons",
     "LawError",
+    "LinearElastic",
     "LinearSolver",
     "LoadCurve",
     "LoadPath",
     "Loads",
     "MeshError",
     "MissingExtraError",
+    "MooneyRivlin",
     "MovedGauss",
+    "NeoHooke",
     "NonlinearProblem",
+    "Ogden",
+    "Orthotropic",
     "OutsideRangeError",
     "ParameterError",
     "Pattern",
+    "PointCohesive",
     "PointLaw",
+    "ProblemSum",
     "RecurrentCohesive",
     "Rule",
     "SchedulerError",
@@ -133,6 +153,7 @@ __all__ = [
     "StateError",
     "TaskError",
     "TrainingError",
+    "Viscoelastic",
     "WeightFileError",
     "arc_length",
     "assemble_body_force",

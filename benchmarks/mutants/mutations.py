@@ -73,7 +73,7 @@ _VALIDITIES = {
          f"{_VALIDITY}::test_bernstein_coefficients_enclose_the_determinant"),
         ("ab, bc = 0.5 * (a + b), 0.5 * (b + c)", "ab, bc = 0.5 * (a + b), 0.5 * (a + c)",
          f"{_VALIDITY}::test_verdict_agrees_with_dense_sampling"),
-        ("if coefficients.sum() < 0.0:", "if coefficients.sum() > 0.0:",
+        ("if total < 0.0:", "if total > 0.0:",
          f"{_VALIDITY}::test_collapsed_and_flat_elements_are_degenerate"),
         ("np.sign(values[low]) == np.sign(values[high])", "np.sign(values[low]) != np.sign(values[high])",
          f"{_VALIDITY}::test_error_names_element_numbers_and_next_step"),
@@ -93,7 +93,7 @@ _CALIBRATIONS = {
          "tests/quadrature/adaptive/test_rule.py::test_scores_are_the_least_caution_that_gives_enough_points"),
     ],
     "femnn/quadrature/adaptive/train.py": [
-        ("families(data.recipe, 2, n // 2)", "families(data.recipe, 1, n // 2)",
+        ("families(data.recipe, _REPORTS, n // 2)", "families(data.recipe, _CALIBRATES, n // 2)",
          f"{_HELD_OUT}::test_elements_of_the_directional_networks"),
         ("np.random.SeedSequence([recipe.seed, seed]).generate_state(6)", "np.full(6, recipe.seed)",
          f"{_HELD_OUT}::test_elements_of_the_directional_networks"),

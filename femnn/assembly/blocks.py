@@ -98,9 +98,17 @@ def _morton_codes(centres):
     return x[0] | (x[1] << np.uint64(1)) | (x[2] << np.uint64(2))
 
 
-@njit(cache=True)
 def _nodes_of_blocks(cells, order, size, n_nodes):
     """Nodes of each run of ``size`` elements, ascending, and where each run's start."""
+    nodes, starts = _nodes_as_met(cells, order, size, n_nodes)
+    keys = n_nodes * np.repeat(np.arange(len(starts) - 1), np.diff(starts)) + nodes[: starts[-1]]
+    keys.sort()
+    return (keys % n_nodes).astype(np.int32), starts
+
+
+@njit(cache=True)
+def _nodes_as_met(cells, order, size, n_nodes):
+    """The same in the order in which the elements name them."""
     n, k = cells.shape
     count = (n + size - 1) // size
     nodes = np.empty(k * n, dtype=np.int32)
@@ -115,9 +123,8 @@ def _nodes_of_blocks(cells, order, size, n_nodes):
                     seen[node] = block
                     nodes[end] = node
                     end += 1
-        nodes[starts[block] : end].sort()
         starts[block + 1] = end
-    return nodes[:end].copy(), starts
+    return nodes, starts
 
 
 @njit(cache=True)

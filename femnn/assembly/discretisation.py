@@ -74,6 +74,12 @@ def degree(element):
     return 2 if isinstance(element, skfem.ElementHex2) else 1
 
 
+def dofs_of_boundaries(mesh, element):
+    """Degrees of freedom (k,) of every named boundary, for three components of a scalar ``element``."""
+    dofs = skfem.Dofs(mesh, skfem.ElementVector(element))
+    return {name: dofs.get_facet_dofs(np.asarray(facets)).all() for name, facets in (mesh.boundaries or {}).items()}
+
+
 def _physical_points(hexahedra, points):
     values = shape_functions(points)
     return np.einsum("aq,eai->ieq" if points.ndim == 2 else "aeq,eai->ieq", values, hexahedra)

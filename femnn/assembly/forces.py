@@ -2,7 +2,6 @@
 
 import numpy as np
 import skfem
-from numba import prange
 
 from femnn.assembly.coefficients import Coefficient, Coefficients
 from femnn.assembly.discretisation import Discretisation
@@ -106,31 +105,30 @@ def _vector(form, discretisation, coefficients, components):
     return result
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _fill_vector(form, hexahedra, cells, blocks, points, coefficients, lanes, result):
-    order, elements, colours = blocks
+@njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
+def _fill_vector(begin, end, form, hexahedra, cells, blocks, points, coefficients, lanes, result):
+    order, elements, _ = blocks
     batches, first, count = points
     numbers, rows, step = coefficients
     k = cells.shape[1]
     components = 3 if form == INTERNAL_FORCE else numbers.shape[1]
-    for colour in range(colours.shape[0] - 1):
-        for block in prange(colours[colour], colours[colour + 1]):
-            work, inverses, columns, gradients = lane_workspace(k)
-            values, force = np.empty(k), np.empty(components * k)
-            for i in range(elements[block], elements[block + 1]):
-                e = order[i]
-                force[:] = 0.0
-                for batch in range((count[e] + LANES - 1) // LANES):
-                    place = first[e] + batch
-                    gradients_of_batch(hexahedra, e, batches, place, lanes, work, inverses, columns, gradients)
-                    for q in range(min(LANES, count[e] - LANES * batch)):
-                        row, volume = rows[e] + step * (LANES * batch + q), inverses[72 + q]
-                        if form == INTERNAL_FORCE:
-                            add_stress(gradients, q, volume, numbers, row, force)
-                        else:
-                            shape_values(batches, place, q, values)
-                            _add_values(values, volume, numbers, row, force)
-                add_to_nodes(force, e, cells, components, result)
+    for block in range(begin, end):
+        work, inverses, columns, gradients = lane_workspace(k)
+        values, force = np.empty(k), np.empty(components * k)
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            force[:] = 0.0
+            for batch in range((count[e] + LANES - 1) // LANES):
+                place = first[e] + batch
+                gradients_of_batch(hexahedra, e, batches, place, lanes, work, inverses, columns, gradients)
+                for q in range(min(LANES, count[e] - LANES * batch)):
+                    row, volume = rows[e] + step * (LANES * batch + q), inverses[72 + q]
+                    if form == INTERNAL_FORCE:
+                        add_stress(gradients, q, volume, numbers, row, force)
+                    else:
+                        shape_values(batches, place, q, values)
+                        _add_values(values, volume, numbers, row, force)
+            add_to_nodes(force, e, cells, components, result)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)

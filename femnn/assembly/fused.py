@@ -1,7 +1,6 @@
 """From vertex coordinates straight into the sparse matrix: no form arrays, no triplets."""
 
 import numpy as np
-from numba import prange
 
 from femnn.assembly.element_matrices import ISOTROPIC, add_point
 from femnn.integration.kernels import _FAST
@@ -24,7 +23,11 @@ def fill_matrix(form, hexahedra, pattern, points, coefficients, components, out=
         Degrees of freedom per node, 1 or 3.
     """
     matrix = pattern.empty_matrix(components) if out is None else pattern.require_own(out, components)
-    _fill(form, hexahedra, *structure(pattern), points[:3], coefficients, components, LANES, matrix.data)
+    where = hexahedra, *structure(pattern), points[:3], coefficients
+    if form == ISOTROPIC:
+        _fill_isotropic(*where, LANES, matrix.data)
+    else:
+        _fill(form, *where, components, LANES, matrix.data)
     return matrix
 
 
@@ -37,39 +40,56 @@ def structure(pattern):
     )
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _fill(form, hexahedra, pattern, blocks, points, coefficients, components, lanes, data):
+@njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
+def _fill_isotropic(begin, end, hexahedra, pattern, blocks, points, coefficients, lanes, data):
+    """Elasticity with λ and μ constant in each element: integrals of gradients alone, which all elements share."""
     cells, row_starts, slots, places = pattern
-    order, elements, colours, block_nodes, node_starts, opens = blocks
+    order, elements, _, block_nodes, node_starts, opens = blocks
+    batches, first, count = points
+    numbers, rows, _ = coefficients
+    k = cells.shape[1]
+    for block in range(begin, end):
+        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3))
+        work, inverses, columns, gradients = lane_workspace(k)
+        moments = aligned((3 * k) ** 2).reshape((3 * k, 3 * k))
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            if count[e] == 0:
+                continue
+            moments[:] = 0.0
+            for batch in range((count[e] + LANES - 1) // LANES):
+                gradients_of_batch(hexahedra, e, batches, first[e] + batch, lanes, work, inverses, columns, gradients)
+                add_moments(gradients, inverses, moments)
+            lmbda, mu = numbers[rows[e], 0], numbers[rows[e], 1]
+            scatter_isotropic(moments, lmbda, mu, e, cells, row_starts, slots, places, buffer)
+        flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
+
+
+@njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
+def _fill(begin, end, form, hexahedra, pattern, blocks, points, coefficients, components, lanes, data):
+    cells, row_starts, slots, places = pattern
+    order, elements, _, block_nodes, node_starts, opens = blocks
     batches, first, count = points
     numbers, rows, step = coefficients
     k = cells.shape[1]
-    for colour in range(colours.shape[0] - 1):
-        for block in prange(colours[colour], colours[colour + 1]):
-            buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, components))
-            work, inverses, columns, gradients = lane_workspace(k)
-            spread, values = np.empty((9, 3 * k)), np.empty(k)
-            matrix = aligned((components * k) ** 2).reshape((components * k, components * k))
-            for i in range(elements[block], elements[block + 1]):
-                e = order[i]
-                if count[e] == 0:
-                    continue
-                matrix[:] = 0.0
-                for batch in range((count[e] + LANES - 1) // LANES):
-                    place = first[e] + batch
-                    gradients_of_batch(hexahedra, e, batches, place, lanes, work, inverses, columns, gradients)
-                    if form == ISOTROPIC:
-                        add_moments(gradients, inverses, matrix)
-                        continue
-                    for q in range(min(LANES, count[e] - LANES * batch)):
-                        row = rows[e] + step * (LANES * batch + q)
-                        add_point(form, batches, place, q, numbers, row, inverses, gradients, spread, values, matrix)
-                if form == ISOTROPIC:
-                    lmbda, mu = numbers[rows[e], 0], numbers[rows[e], 1]
-                    scatter_isotropic(matrix, lmbda, mu, e, cells, row_starts, slots, places, buffer)
-                else:
-                    scatter(matrix, e, cells, row_starts, slots, places, components, buffer)
-            flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data)
+    for block in range(begin, end):
+        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, components))
+        work, inverses, columns, gradients = lane_workspace(k)
+        spread, values = np.empty((9, 3 * k)), np.empty(k)
+        matrix = aligned((components * k) ** 2).reshape((components * k, components * k))
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            if count[e] == 0:
+                continue
+            matrix[:] = 0.0
+            for batch in range((count[e] + LANES - 1) // LANES):
+                place = first[e] + batch
+                gradients_of_batch(hexahedra, e, batches, place, lanes, work, inverses, columns, gradients)
+                for q in range(min(LANES, count[e] - LANES * batch)):
+                    row = rows[e] + step * (LANES * batch + q)
+                    add_point(form, batches, place, q, numbers, row, inverses, gradients, spread, values, matrix)
+            scatter(matrix, e, cells, row_starts, slots, places, components, buffer)
+        flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data)
 
 
 @njit(cache=True)

@@ -82,7 +82,11 @@ class Pattern:
         firsts, members = _elements_of_nodes(cells, n_nodes)
         _check_overlaps(vertices, firsts, members)
         warn_of_loose_vertices(mesh)
-        starts, neighbours = _neighbours(cells, firsts, members)
+        starts = np.zeros(n_nodes + 1, dtype=np.int64)
+        _neighbours(cells, firsts, members, starts, np.empty(0, dtype=np.int32))
+        np.cumsum(starts, out=starts)
+        neighbours = np.empty(starts[-1], dtype=np.int32)
+        _neighbours(cells, firsts, members, starts.copy(), neighbours)
         most = int(np.diff(starts).max())
         if most > _MOST_NEIGHBOURS:
             raise MeshError(
@@ -199,9 +203,10 @@ def _elements_of_nodes(cells, n_nodes):
     for e in range(cells.shape[0]):
         for a in range(k):
             firsts[cells[e, a] + 1] += 1
-    firsts = np.cumsum(firsts)
+    for node in range(n_nodes):
+        firsts[node + 1] += firsts[node]
     members = np.empty(firsts[-1], dtype=np.int64)
-    filled = firsts[:-1].copy()
+    filled = firsts.copy()
     for e in range(cells.shape[0]):
         for a in range(k):
             node = cells[e, a]
@@ -255,30 +260,27 @@ def _common_vertices(vertices, e, other):
 
 
 @njit(cache=True)
-def _neighbours(cells, firsts, members):
+def _neighbours(cells, firsts, members, places, neighbours):
+    """Neighbours of all nodes, ascending, if there is room for them; else their numbers in ``places[node + 1]``.
+
+    Nodes enter themselves in ascending order with their neighbours, from ``places`` on: nothing need be sorted.
+    """
     n, k = firsts.shape[0] - 1, cells.shape[1]
-    starts = np.zeros(n + 1, dtype=np.int64)
-    # inside a regular mesh a vertex has 27 neighbours; the nodes of triquadratic elements have 64 on average
-    neighbours = np.empty((27 if k == 8 else 64) * n + 1024, dtype=np.int32)
+    fill = neighbours.shape[0] > 0
     seen = np.full(n, -1, dtype=np.int64)
-    end = 0
     for node in range(n):
-        first = end
         for m in range(firsts[node], firsts[node + 1]):
             e = members[m] // k
-            if end + k > neighbours.shape[0]:
-                grown = np.empty(2 * neighbours.shape[0], dtype=np.int32)
-                grown[:end] = neighbours[:end]
-                neighbours = grown
             for b in range(k):
                 other = cells[e, b]
-                if seen[other] != node:
-                    seen[other] = node
-                    neighbours[end] = other
-                    end += 1
-        neighbours[first:end].sort()
-        starts[node + 1] = end
-    return starts, neighbours[:end].copy()
+                if seen[other] == node:
+                    continue
+                seen[other] = node
+                if fill:
+                    neighbours[places[other]] = node
+                    places[other] += 1
+                else:
+                    places[other + 1] += 1
 
 
 @njit(cache=True)

@@ -10,8 +10,9 @@ from femnn.cli import BAD_NEWS
 from femnn.exceptions import FemnnError
 from femnn.io.locations import data_folder
 from femnn.io.weight_files import load_weights, shipped_weights
+from femnn.system.compile import kernel_cache
 from femnn.system.hardware import count_cores, processor
-from femnn.system.installation import extras, kernel_cache, threads, versions
+from femnn.system.installation import extras, threads, versions
 
 
 @click.command("doctor")
@@ -67,7 +68,7 @@ def _report(document: dict[str, Any]) -> str:
     lines = {
         "versions": libraries,
         "processor": f"{document['processor']}, {document['cores']} cores",
-        "threads": f"{document['threads']['count']}, from Numba's layer {document['threads']['layer']}",
+        "threads": str(document["threads"]["count"]),
         "compiled kernels": document["kernel_cache"] or "not kept",
         "temporary files": document["temporary_files"],
         "shipped weights": ", ".join(document["weights"]),

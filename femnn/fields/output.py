@@ -3,14 +3,16 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import meshio
 import numpy as np
 import skfem
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked, floats, number
+from femnn.checks import brief, checked, floats, instance, number
 from femnn.exceptions import ParameterError
+from femnn.fields.facets import facet_means, require_points
 from femnn.fields.invariants import von_mises
 from femnn.geometry.hexahedron import TO_VTK
 from femnn.geometry.mesh import require_hexahedra
@@ -18,7 +20,7 @@ from femnn.io.atomic import atomic_write
 from femnn.io.time_series import time_series
 
 
-@checked(displacement="unchecked", nodal="unchecked", elements="unchecked")
+@checked(displacement="unchecked", nodal="unchecked", elements="unchecked", interfaces="unchecked")
 def save_fields(
     path: str | os.PathLike,
     mesh: skfem.Mesh,
@@ -26,9 +28,10 @@ def save_fields(
     *,
     nodal: Mapping[str, ArrayLike] | None = None,
     elements: Mapping[str, ArrayLike] | None = None,
+    interfaces: Mapping[str, tuple[Any, Mapping[str, ArrayLike]]] | None = None,
     t: float | None = None,
 ) -> None:
-    """Write a mesh with fields at its vertices and in its elements.
+    """Write a mesh with fields at its vertices, in its elements and on its interfaces.
 
     Parameters
     ----------
@@ -45,6 +48,12 @@ def save_fields(
     elements
         Fields (n_elements,) or (n_elements, k), or the list of arrays (m, nqp, ...) of a rule of one group, of which
         the means are written.
+    interfaces
+        By name the elements of an interface of this mesh, :class:`femnn.InterfaceElements` or
+        :class:`femnn.interfaces.InterfaceBases`, and fields at their points, (points, ...) as laws give them or
+        (n, nqp, ...) as :meth:`femnn.CohesiveProblem.damage` does. The facets of the minus side are written as cells
+        beside the elements, with means over each facet; ``interface`` counts them from 1 in the order of this argument
+        and is 0 in the body. A field that is not defined in a cell is NaN there.
     t
         Time or load factor of a series; a time that is not beyond those in the file takes the place of these.
 
@@ -64,7 +73,11 @@ def save_fields(
     require_hexahedra(mesh)
     points = _at_vertices(mesh, displacement, nodal or {})
     cells = _in_elements(mesh, elements or {})
-    whole = meshio.Mesh(mesh.p.T, [("hexahedron", _vtk_cells(mesh))], point_data=points, cell_data=cells)
+    blocks = [("hexahedron", _vtk_cells(mesh))]
+    for facets, means in _on_interfaces(mesh, interfaces):
+        blocks.append(("quad", facets))
+        cells = _with_block(cells, means, [len(block) for _, block in blocks])
+    whole = meshio.Mesh(mesh.p.T, blocks, point_data=points, cell_data=cells)
     if path.suffix in (".pvd", ".xdmf"):
         if t is None:
             raise ParameterError(f"{path} is a series; pass t, the time or load factor of this state")
@@ -104,6 +117,49 @@ def _at_vertices(mesh, displacement, nodal):
         if array.shape[1:] == (6,):
             points[f"{name} von Mises"] = von_mises(array[:n])
     return points
+
+
+def _on_interfaces(mesh, interfaces):
+    """Corners (n, 4) of the facets of each interface, and its fields by name."""
+    if interfaces is None:
+        return []
+    blocks = []
+    for place, (name, pair) in enumerate(instance("interfaces", interfaces, Mapping).items(), 1):
+        if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[1], Mapping):
+            raise ParameterError(f"the interface {name!r} is {brief(pair)}; pass its elements and a dict of fields")
+        elements, fields = pair
+        require_points(f"the interface {name!r}", elements)
+        own = elements.interface.mesh
+        if own is not mesh and (own.p.shape != mesh.p.shape or not np.array_equal(own.p, mesh.p)):
+            raise ParameterError(
+                f"the interface {name!r} belongs to another mesh, of {own.p.shape[1]} vertices; pass interface.mesh, "
+                "the mesh that was split"
+            )
+        means = {field: facet_means(elements.dx, field, values) for field, values in fields.items()}
+        blocks.append((elements.interface.minus_vertices, {"interface": np.full(len(elements.dx), place), **means}))
+    return blocks
+
+
+def _with_block(cells, means, sizes):
+    """Fields of cells with one more block of facets; NaN, or 0 for integers, where a field is not defined."""
+    grown = {}
+    for name in {**cells, **means}:
+        before, last = cells.get(name), means.get(name)
+        known = last if before is None else before[0]
+        before = [_undefined(n, known) for n in sizes[:-1]] if before is None else before
+        last = _undefined(sizes[-1], known) if last is None else last
+        if before[0].shape[1:] != last.shape[1:]:
+            raise ParameterError(
+                f"the field {name} has the shape {before[0].shape} in the elements and {last.shape} on an interface; "
+                "give it another name there"
+            )
+        grown[name] = [*before, last]
+    return grown
+
+
+def _undefined(n, known):
+    whole = known.dtype.kind in "iu"
+    return np.full((n, *known.shape[1:]), 0 if whole else np.nan, dtype=known.dtype if whole else float)
 
 
 def _in_elements(mesh, elements):

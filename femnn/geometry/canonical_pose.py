@@ -5,7 +5,6 @@ The same as :func:`femnn.geometry.symmetry.canonical_pose` followed by
 """
 
 import numpy as np
-from numba import prange
 from numpy.typing import ArrayLike
 
 from femnn.geometry.coordinates import TWISTS
@@ -66,9 +65,9 @@ def _axes_by_slope(warp, slopes, axes):
             axes[i], axes[i - 1] = axes[i - 1], axes[i]
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _canonical_warps(hexahedra, index, permutations, warps, orders):
-    for e in prange(hexahedra.shape[0]):
+@njit(over="hexahedra", cache=True, error_model="numpy")
+def _canonical_warps(begin, end, hexahedra, index, permutations, warps, orders):
+    for e in range(begin, end):
         linear, twist, inverse = np.empty((3, 3)), np.empty((3, 4)), np.empty((3, 3))
         slopes, axes = np.empty(3), np.empty(3, dtype=np.int64)
         own_axes_of(hexahedra[e], np.arange(8), linear, twist, inverse, warps[e])

@@ -7,7 +7,6 @@ Everything is written in scikit-fem's vertex order and on its reference cube [0,
 import math
 
 import numpy as np
-from numba import prange
 from numpy.typing import ArrayLike
 from skfem import ElementHex2
 
@@ -69,10 +68,10 @@ def in_own_units(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return scaled, size
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _own_units(x, scaled, size):
-    n, k, dim = x.shape
-    for e in prange(n):
+@njit(over="x", grain=4096, cache=True, error_model="numpy")
+def _own_units(begin, end, x, scaled, size):
+    k, dim = x.shape[1:]
+    for e in range(begin, end):
         largest = 0.0
         for a in range(k):
             for i in range(dim):

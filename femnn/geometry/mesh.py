@@ -1,7 +1,6 @@
 """From a scikit-fem mesh to an array of hexahedra, with the checks that the host does not make."""
 
 import numpy as np
-from numba import prange
 from numpy.typing import ArrayLike
 from skfem import Mesh, MeshHex1
 from skfem.mapping import MappingIsoparametric
@@ -130,9 +129,9 @@ def require_vertices(mesh: Mesh) -> None:
         )
 
 
-@njit(parallel=True, cache=True)
-def _gather(points, cells, vertices):
-    for e in prange(cells.shape[1]):
+@njit(over="vertices", grain=4096, cache=True)
+def _gather(begin, end, points, cells, vertices):
+    for e in range(begin, end):
         for a in range(8):
             for i in range(3):
                 vertices[e, a, i] = points[i, cells[a, e]]

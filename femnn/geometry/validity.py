@@ -6,7 +6,6 @@ efficient validation of the linear hexahedral element", Procedia Engineering 203
 """
 
 import numpy as np
-from numba import prange
 from numpy.typing import ArrayLike
 from skfem import Mesh
 
@@ -23,9 +22,6 @@ VALID, FOLDED, DEGENERATE = 0, 1, 2
 
 #: det J below this fraction of the largest Bernstein coefficient counts as zero.
 DEGENERATE_SHARE = 1e-9
-
-# Elements that share one work space.
-_CHUNK = 64
 
 #: Sizes of elements between which det J, their cube, and its inverse are normal numbers in double precision.
 SMALLEST_SIZE, LARGEST_SIZE = 1e-95, 1e95
@@ -93,9 +89,9 @@ def _to_bernstein(values):
             values[i, j, 1] = 2.0 * values[i, j, 1] - 0.5 * (values[i, j, 0] + values[i, j, 2])
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _determinants(hexahedra, bernstein, values):
-    for e in prange(hexahedra.shape[0]):
+@njit(over="hexahedra", grain=1024, cache=True, error_model="numpy")
+def _determinants(begin, end, hexahedra, bernstein, values):
+    for e in range(begin, end):
         columns = np.empty((3, 3, 3, 3))
         _lattice_values(hexahedra, e, columns, values[e])
         if bernstein:
@@ -152,26 +148,63 @@ def _least_corner(box):
     return least
 
 
+@njit(cache=True, error_model="numpy")
+def _extremes(coefficients):
+    least = most = coefficients[0, 0, 0]
+    for i in range(3):
+        for j in range(3):
+            for k in range(3):
+                least, most = min(least, coefficients[i, j, k]), max(most, coefficients[i, j, k])
+    return least, most
+
+
+@njit(cache=True)
+def _copy_box(source, target):
+    for i in range(3):
+        for j in range(3):
+            for k in range(3):
+                target[i, j, k] = source[i, j, k]
+
+
+@njit(cache=True)
+def _turn_positive(coefficients):
+    """Change the signs of coefficients whose mean is negative."""
+    total = 0.0
+    for i in range(3):
+        for j in range(3):
+            for k in range(3):
+                total += coefficients[i, j, k]
+    if total < 0.0:
+        for i in range(3):
+            for j in range(3):
+                for k in range(3):
+                    coefficients[i, j, k] = -coefficients[i, j, k]
+
+
 @njit(cache=True)
 def _classify_one(coefficients):
     """VALID, FOLDED or DEGENERATE for one element with coefficients (3, 3, 3) of positive mean."""
-    zero = DEGENERATE_SHARE * np.abs(coefficients).max()
-    boxes = np.empty((_MOST_BOXES, 3, 3, 3))
+    least, most = _extremes(coefficients)
+    zero = DEGENERATE_SHARE * max(-least, most)
+    # the last one is the work space of a box that is halved
+    boxes = np.empty((_MOST_BOXES + 1, 3, 3, 3))
     axes = np.empty(_MOST_BOXES, dtype=np.int64)
-    boxes[0] = coefficients
+    _copy_box(coefficients, boxes[0])
     axes[0] = 0
     waiting, seen = 1, 0
     status = VALID
     while waiting > 0:
         waiting -= 1
         seen += 1
-        box, axis = boxes[waiting].copy(), axes[waiting]
+        box, axis = boxes[_MOST_BOXES], axes[waiting]
+        _copy_box(boxes[waiting], box)
         least = _least_corner(box)
         if least < -zero:
             return FOLDED
         if least <= zero:
             status = DEGENERATE
-        if box.min() > zero or (status == DEGENERATE and box.min() >= -zero):
+        lowest = _extremes(box)[0]
+        if lowest > zero or (status == DEGENERATE and lowest >= -zero):
             continue
         if seen + waiting + 2 >= _MOST_BOXES:
             return DEGENERATE
@@ -181,31 +214,19 @@ def _classify_one(coefficients):
     return status
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _classify(hexahedra, status):
-    for chunk in prange((hexahedra.shape[0] + _CHUNK - 1) // _CHUNK):
-        columns, coefficients = np.empty((3, 3, 3, 3)), np.empty((3, 3, 3))
-        for e in range(chunk * _CHUNK, min(hexahedra.shape[0], (chunk + 1) * _CHUNK)):
-            _lattice_values(hexahedra, e, columns, coefficients)
-            _to_bernstein(coefficients)
-            least, most = _extremes(coefficients)
-            # most elements are settled by the signs alone; only the others pay for the work space of the subdivision
-            if least > DEGENERATE_SHARE * most or most < DEGENERATE_SHARE * least:
-                status[e] = VALID
-                continue
-            if coefficients.sum() < 0.0:
-                coefficients *= -1.0
-            status[e] = _classify_one(coefficients)
-
-
-@njit(cache=True, error_model="numpy", forceinline=True)
-def _extremes(coefficients):
-    least = most = coefficients[0, 0, 0]
-    for i in range(3):
-        for j in range(3):
-            for k in range(3):
-                least, most = min(least, coefficients[i, j, k]), max(most, coefficients[i, j, k])
-    return least, most
+@njit(over="hexahedra", grain=1024, cache=True, error_model="numpy")
+def _classify(begin, end, hexahedra, status):
+    columns, coefficients = np.empty((3, 3, 3, 3)), np.empty((3, 3, 3))
+    for e in range(begin, end):
+        _lattice_values(hexahedra, e, columns, coefficients)
+        _to_bernstein(coefficients)
+        least, most = _extremes(coefficients)
+        # most elements are settled by the signs alone; only the others pay for the work space of the subdivision
+        if least > DEGENERATE_SHARE * most or most < DEGENERATE_SHARE * least:
+            status[e] = VALID
+            continue
+        _turn_positive(coefficients)
+        status[e] = _classify_one(coefficients)
 
 
 def classify(hexahedra: ArrayLike) -> np.ndarray:

@@ -6,7 +6,6 @@ what is nearer in both is taken.
 """
 
 import numpy as np
-from numba import prange
 
 from femnn.geometry.hexahedron import in_own_units
 from femnn.integration.kernels import _FAST
@@ -51,27 +50,26 @@ def stiffness_norms(moments, lmbda, mu):
     return total, square
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _nearer(hexahedra, batches, standard, better, lmbda, mu, most, lanes, result):
-    for chunk in prange((hexahedra.shape[0] + 63) // 64):
-        work, inverses, columns, gradients = lane_workspace(8)
-        first, second = np.empty((24, 24)), np.empty((24, 24))
-        for e in range(64 * chunk, min(hexahedra.shape[0], 64 * chunk + 64)):
-            first[:] = 0.0
-            for place in range(better.shape[0]):
-                gradients_of_batch(hexahedra, e, better, place, lanes, work, inverses, columns, gradients)
-                add_moments(gradients, inverses, first)
-            second[:] = first
-            # weights of these two are negative: what is left are differences
-            for place in range(batches.shape[1]):
-                gradients_of_batch(hexahedra, e, batches[e], place, lanes, work, inverses, columns, gradients)
-                add_moments(gradients, inverses, first)
-            for place in range(standard.shape[0]):
-                gradients_of_batch(hexahedra, e, standard, place, lanes, work, inverses, columns, gradients)
-                add_moments(gradients, inverses, second)
-            total, square = stiffness_norms(first, lmbda, mu)
-            standard_total, standard_square = stiffness_norms(second, lmbda, mu)
-            result[e] = total < _GAIN * standard_total and square < most**2 * standard_square
+@njit(over="hexahedra", grain=64, cache=True, error_model="numpy", fastmath=_FAST)
+def _nearer(begin, end, hexahedra, batches, standard, better, lmbda, mu, most, lanes, result):
+    work, inverses, columns, gradients = lane_workspace(8)
+    first, second = np.empty((24, 24)), np.empty((24, 24))
+    for e in range(begin, end):
+        first[:] = 0.0
+        for place in range(better.shape[0]):
+            gradients_of_batch(hexahedra, e, better, place, lanes, work, inverses, columns, gradients)
+            add_moments(gradients, inverses, first)
+        second[:] = first
+        # weights of these two are negative: what is left are differences
+        for place in range(batches.shape[1]):
+            gradients_of_batch(hexahedra, e, batches[e], place, lanes, work, inverses, columns, gradients)
+            add_moments(gradients, inverses, first)
+        for place in range(standard.shape[0]):
+            gradients_of_batch(hexahedra, e, standard, place, lanes, work, inverses, columns, gradients)
+            add_moments(gradients, inverses, second)
+        total, square = stiffness_norms(first, lmbda, mu)
+        standard_total, standard_square = stiffness_norms(second, lmbda, mu)
+        result[e] = total < _GAIN * standard_total and square < most**2 * standard_square
 
 
 def nearer_than(

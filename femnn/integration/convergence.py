@@ -9,7 +9,6 @@ two agree to 1e-12 (the tests and ``benchmarks/error_reduction.py`` check it).
 from functools import cache
 
 import numpy as np
-from numba import prange
 
 from femnn.checks import checked
 from femnn.geometry.hexahedron import in_own_units
@@ -37,16 +36,16 @@ def _all_rules():
     return np.concatenate([p for p, _ in rules], axis=1), np.concatenate([w for _, w in rules]), starts
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _walk(hexahedra, points, weights, starts, lmbda, mu, errors, references, doubts):
-    n, most = errors.shape
-    for e in prange(n):
+@njit(over="hexahedra", grain=4, cache=True, error_model="numpy", fastmath=_FAST)
+def _walk(begin, end, hexahedra, points, weights, starts, lmbda, mu, errors, references, doubts):
+    most = errors.shape[1]
+    for e in range(begin, end):
         moments, stiffness = np.empty((24, 24)), np.empty((starts.shape[0], 24, 24))
         agreed, last, difference = 0, 0, np.inf
         for level in range(starts.shape[0] - 1):
-            first, end = starts[level], starts[level + 1]
+            first, last_point = starts[level], starts[level + 1]
             moments[:] = 0.0
-            add_moments(hexahedra[e], points[:, first:end], weights[first:end], moments)
+            add_moments(hexahedra[e], points[:, first:last_point], weights[first:last_point], moments)
             elasticity_from_moments(moments, lmbda, mu, stiffness[level])
             last = level
             if level > 0:

@@ -9,7 +9,6 @@ sum over 576 entries, so a value near 1 does not mean that the matrix is wrong b
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import ArrayLike
 
 from femnn.checks import brief, checked
@@ -31,9 +30,9 @@ _FEW = 256
 _REFERENCE, _REFERENCE_IN_SPACE = 30, 20
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _errors(stiffness, references, errors):
-    for e in prange(stiffness.shape[0]):
+@njit(over="stiffness", cache=True, error_model="numpy")
+def _errors(begin, end, stiffness, references, errors):
+    for e in range(begin, end):
         errors[e] = relative_difference(stiffness[e], references[e])
 
 

@@ -10,7 +10,6 @@ do not depend on the number of threads.
 """
 
 import numpy as np
-from numba import prange
 from numpy.typing import ArrayLike
 
 from femnn.geometry.hexahedron import SIGNS
@@ -26,7 +25,7 @@ def kernel_array(values: ArrayLike, dtype: type = float) -> np.ndarray:
     return np.require(values, dtype=dtype, requirements=["C", "W"])
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def physical_gradients(vertices, x, y, z, local, gradients):
     """Write |det J| ∂N_a/∂x_i, up to the sign of det J, into ``gradients`` (24,); return det J.
 
@@ -91,25 +90,25 @@ def add_moments(vertices, points, weights, moments):
                 moments[i, j] += s0 * plain[0, j] + s1 * plain[1, j] + s2 * plain[2, j] + s3 * plain[3, j]
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def gradient_moments(hexahedra, points, weights, moments):
+@njit(over="hexahedra", grain=16, cache=True, error_model="numpy", fastmath=_FAST)
+def gradient_moments(begin, end, hexahedra, points, weights, moments):
     """Gradient moments of all elements.
 
     ``hexahedra`` (n, 8, 3); ``points`` (m, 3, nqp) and ``weights`` (m, nqp) with m = n, or m = 1 when all elements
     share them; result in ``moments`` (n, 24, 24).
     """
     shared = weights.shape[0] == 1
-    for e in prange(hexahedra.shape[0]):
+    for e in range(begin, end):
         rule = 0 if shared else np.int64(e)
         moments[e] = 0.0
         add_moments(hexahedra[e], points[rule], weights[rule], moments[e])
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def mass_moments(hexahedra, points, weights, mass):
+@njit(over="hexahedra", grain=64, cache=True, error_model="numpy", fastmath=_FAST)
+def mass_moments(begin, end, hexahedra, points, weights, mass):
     """∫ N_a N_b dx of all elements into ``mass`` (n, 8, 8); arguments as in :func:`gradient_moments`."""
     shared = weights.shape[0] == 1
-    for e in prange(hexahedra.shape[0]):
+    for e in range(begin, end):
         local, gradients, values = np.empty((8, 3)), np.empty(24), np.empty(8)
         rule = 0 if shared else np.int64(e)
         mass[e] = 0.0
@@ -142,10 +141,10 @@ def elasticity_from_moments(moments, lmbda, mu, stiffness):
                 stiffness[3 * a + i, 3 * b + i] += mu * trace
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def elasticity_stiffness(moments, lmbda, mu, stiffness):
+@njit(over="moments", cache=True, error_model="numpy", fastmath=_FAST)
+def elasticity_stiffness(begin, end, moments, lmbda, mu, stiffness):
     """Isotropic stiffness (n, 24, 24) of all elements from their gradient moments (n, 24, 24)."""
-    for e in prange(moments.shape[0]):
+    for e in range(begin, end):
         elasticity_from_moments(moments[e], lmbda, mu, stiffness[e])
 
 

@@ -8,7 +8,6 @@ of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351.
 """
 
 import numpy as np
-from numba import prange
 
 from femnn.geometry.hexahedron import in_own_units
 from femnn.integration.kernels import _FAST, elasticity_from_moments, kernel_array, physical_gradients
@@ -54,9 +53,9 @@ def _upper_triangle(stiffness, rows):
             row += 1
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _systems(hexahedra, points, references, lmbda, mu, matrices, targets):
-    for e in prange(hexahedra.shape[0]):
+@njit(over="hexahedra", grain=16, cache=True, error_model="numpy", fastmath=_FAST)
+def _systems(begin, end, hexahedra, points, references, lmbda, mu, matrices, targets):
+    for e in range(begin, end):
         _point_columns(hexahedra[e], points, lmbda, mu, matrices[e])
         _upper_triangle(references[e], targets[e])
         largest = np.abs(references[e]).max()
@@ -197,9 +196,9 @@ def _is_proven(matrix, target, weights, dual):
     return error - dual @ (matrix @ weights - target) <= _GAP * error
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _minimise_all(matrices, targets, start, shifts, negligible, weights, errors, proven):
-    for e in prange(matrices.shape[0]):
+@njit(over="matrices", grain=1, cache=True, error_model="numpy")
+def _minimise_all(begin, end, matrices, targets, start, shifts, negligible, weights, errors, proven):
+    for e in range(begin, end):
         matrix, target = matrices[e], targets[e]
         initial = _norm(matrix, target, start)
         weights[e] = start
@@ -257,10 +256,10 @@ def _mixed(state):
     return (z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _try_weights(matrices, targets, start, keys, trials, spread, weights, errors):
+@njit(over="matrices", grain=1, cache=True, error_model="numpy", fastmath=_FAST)
+def _try_weights(begin, end, matrices, targets, start, keys, trials, spread, weights, errors):
     nqp = start.shape[0]
-    for e in prange(matrices.shape[0]):
+    for e in range(begin, end):
         matrix = np.ascontiguousarray(matrices[e].T)
         best, trial, residual = start.copy(), np.empty(nqp), np.empty(targets.shape[1])
         least = _norm(matrices[e], targets[e], start)

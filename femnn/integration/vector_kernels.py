@@ -195,7 +195,7 @@ def add_moments(gradients, inverses, moments):
             _add_products(gradients, inverses, 27 * i, 27 * i + 27, moments, 27 * i, 81)
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+@njit(specialised=True, cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _add_products(gradients, inverses, first_row, end_row, moments, first_column, end_column):
     v0, v1, v2, v3 = inverses[72], inverses[73], inverses[74], inverses[75]
     v4, v5, v6, v7 = inverses[76], inverses[77], inverses[78], inverses[79]

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 
-from femnn.checks import brief, floats, integer, shaped
+from femnn.checks import brief, floats, integer
 from femnn.exceptions import MeshError, ParameterError
 from femnn.geometry.hexahedron import in_own_units
 from femnn.integration.gauss import gauss_legendre
 from femnn.interfaces.frames import frames_of, normals_of
+from femnn.interfaces.jumps import Jumps
 from femnn.interfaces.split import Interface
-from femnn.system.compile import njit
 
 
 def facet_gauss(dim: int, points: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -27,11 +27,11 @@ def facet_newton_cotes(dim: int) -> tuple[np.ndarray, np.ndarray]:
     return _tensor(np.array([0.0, 1.0]), np.array([0.5, 0.5]), integer("dim", dim, 2, 3))
 
 
-class InterfaceElements:
+class InterfaceElements(Jumps):
     """Zero-thickness elements on an :class:`femnn.Interface`, with scikit-fem's numbering of the degrees of freedom.
 
     For ``skfem.ElementVector`` of ``ElementHex1`` or ``ElementQuad1``; other elements go through
-    :func:`femnn.interfaces.bases.interface_bases`.
+    :class:`femnn.interfaces.InterfaceBases`.
 
     Parameters
     ----------
@@ -50,6 +50,14 @@ class InterfaceElements:
         Area that belongs to each.
     dofs : (n, 2·k·dim) int
         Degrees of freedom of each element: minus side, then plus side.
+
+    Examples
+    --------
+    >>> import skfem, femnn
+    >>> mesh = skfem.MeshHex().refined(1).with_boundaries({"joint": lambda x: x[0] == 0.5}, boundaries_only=False)
+    >>> elements = InterfaceElements(femnn.Interface.split(mesh, "joint"))
+    >>> elements.separation(np.zeros(elements.ndof)).shape
+    (16, 3)
     """
 
     def __init__(self, interface: Interface, quadrature: tuple[ArrayLike, ArrayLike] | None = None) -> None:
@@ -58,9 +66,10 @@ class InterfaceElements:
         mesh = interface.mesh
         self.interface, self.dim = interface, mesh.dim()
         points, weights = facet_gauss(self.dim) if quadrature is None else checked_quadrature(quadrature, self.dim)
-        self.shapes, derivatives = _shapes(points)
+        shapes, derivatives = facet_shapes(points)
+        self.shapes = shapes[None]
         corners = mesh.p.T[interface.minus_vertices]
-        self.x = np.einsum("qa,nai->nqi", self.shapes, corners)
+        self.x = np.einsum("qa,nai->nqi", shapes, corners)
         scaled, size = in_own_units(corners)
         along = np.einsum("jqa,nai->nqji", derivatives, scaled)
         centre = mesh.p[:, mesh.t[:, mesh.f2t[0, interface.minus]]].mean(axis=1).T
@@ -72,37 +81,7 @@ class InterfaceElements:
         vertices = np.concatenate([interface.minus_vertices, interface.plus_vertices], axis=1)
         dofs = self.dim * vertices[:, :, None] + np.arange(self.dim)
         self.dofs = dofs.reshape(len(vertices), self.dim * vertices.shape[1])
-
-    @property
-    def points(self) -> int:
-        """Number of integration points: states of laws have this length."""
-        return self.dx.size
-
-    @property
-    def ndof(self) -> int:
-        """Degrees of freedom of the mesh."""
-        return self.dim * self.interface.mesh.p.shape[1]
-
-    def separation(self, u: ArrayLike) -> np.ndarray:
-        """Separation (points, 3) in the frames for displacements ``u`` (ndof,), facet by facet."""
-        return _separation(shaped("the displacement", u, (self.ndof,)), self.dofs, self.shapes, self.frames)
-
-    def force(self, traction: ArrayLike) -> np.ndarray:
-        """Internal force (ndof,) of tractions (points, 3)."""
-        force, traction = np.zeros(self.ndof), shaped("the traction", traction, (self.points, 3))
-        _add_force(traction, self.dofs, self.shapes, self.frames, self.dx, force)
-        return force
-
-    def stiffness(self, tangent: ArrayLike) -> csr_matrix:
-        """Tangent matrix (ndof, ndof) of the tangents (points, 3, 3) of a law."""
-        matrix = self.blocks(tangent)
-        rows = np.repeat(self.dofs, self.dofs.shape[1], axis=1).ravel()
-        columns = np.tile(self.dofs, self.dofs.shape[1]).ravel()
-        return csr_matrix((matrix.ravel(), (rows, columns)), shape=(self.ndof,) * 2)
-
-    def blocks(self, tangent: ArrayLike) -> np.ndarray:
-        """Tangent matrix of each element, (n, 2·k·dim, 2·k·dim)."""
-        return _blocks(shaped("the tangent", tangent, (self.points, 3, 3)), self.shapes, self.frames, self.dx)
+        self.ndof = self.dim * mesh.p.shape[1]
 
 
 class SparseSum:
@@ -131,7 +110,8 @@ class SparseSum:
             keys.append((n * dofs[:, :, None] + dofs[:, None, :]).ravel())
         unique, places = np.unique(np.concatenate(keys), return_inverse=True)
         self.data = np.bincount(places[: constant.nnz], constant.data, minlength=len(unique))
-        self.places = places[constant.nnz :]
+        # the few entries that change, and where each entry of an element goes among them
+        self.changing, self.places = np.unique(places[constant.nnz :], return_inverse=True)
         self.indices = (unique % n).astype(np.int32)
         self.indptr = np.searchsorted(unique, np.arange(n + 1) * n).astype(np.int32)
         self.n = n
@@ -139,7 +119,8 @@ class SparseSum:
     def plus(self, blocks):
         """The sum with the element matrices of each interface, CSR with sorted indices."""
         flat = np.concatenate([block.ravel() for block in blocks]) if blocks else np.empty(0)
-        data = self.data + np.bincount(self.places, flat, minlength=len(self.data))
+        data = self.data.copy()
+        data[self.changing] += np.bincount(self.places, flat, minlength=len(self.changing))
         return csr_matrix((data, self.indices, self.indptr), shape=(self.n, self.n))
 
 
@@ -167,7 +148,7 @@ def checked_quadrature(quadrature: tuple, dim: int) -> tuple[np.ndarray, np.ndar
     return points, weights
 
 
-def _shapes(points):
+def facet_shapes(points):
     """Values (nqp, k) and derivatives (dim − 1, nqp, k) of the linear shape functions around a facet."""
     if len(points) == 1:
         (a,) = points
@@ -186,71 +167,3 @@ def _frames(along, outwards):
     normal = normal / np.where(area > 0.0, area, 1.0)[..., None]
     normal *= np.where((normal * outwards).sum(axis=-1) < 0.0, -1.0, 1.0)[..., None]
     return frames_of(normal), area
-
-
-@njit(cache=True, error_model="numpy")
-def _separation(u, dofs, shapes, frames):
-    n, (nqp, k), dim = dofs.shape[0], shapes.shape, frames.shape[3]
-    separation = np.zeros((n * nqp, 3))
-    jump = np.empty(dim)
-    for e in range(n):
-        for q in range(nqp):
-            for i in range(dim):
-                jump[i] = 0.0
-                for a in range(k):
-                    jump[i] += shapes[q, a] * (u[dofs[e, (k + a) * dim + i]] - u[dofs[e, a * dim + i]])
-            for j in range(3):
-                for i in range(dim):
-                    separation[e * nqp + q, j] += frames[e, q, j, i] * jump[i]
-    return separation
-
-
-@njit(cache=True, error_model="numpy")
-def _add_force(traction, dofs, shapes, frames, dx, force):
-    n, (nqp, k), dim = dofs.shape[0], shapes.shape, frames.shape[3]
-    for e in range(n):
-        for q in range(nqp):
-            for i in range(dim):
-                pull = 0.0
-                for j in range(3):
-                    pull += frames[e, q, j, i] * traction[e * nqp + q, j]
-                pull *= dx[e, q]
-                for a in range(k):
-                    force[dofs[e, a * dim + i]] -= shapes[q, a] * pull
-                    force[dofs[e, (k + a) * dim + i]] += shapes[q, a] * pull
-
-
-@njit(cache=True, error_model="numpy")
-def _blocks(tangent, shapes, frames, dx):
-    n, (nqp, k), dim = frames.shape[0], shapes.shape, frames.shape[3]
-    blocks = np.zeros((n, 2 * k * dim, 2 * k * dim))
-    rotated = np.empty((dim, dim))
-    half = k * dim
-    for e in range(n):
-        for q in range(nqp):
-            _rotate(tangent[e * nqp + q], frames[e, q], dx[e, q], rotated)
-            for a in range(k):
-                for b in range(k):
-                    both = shapes[q, a] * shapes[q, b]
-                    for i in range(dim):
-                        for j in range(dim):
-                            blocks[e, a * dim + i, b * dim + j] += both * rotated[i, j]
-        for r in range(half):
-            for c in range(half):
-                value = blocks[e, r, c]
-                blocks[e, half + r, half + c] = value
-                blocks[e, half + r, c] = blocks[e, r, half + c] = -value
-    return blocks
-
-
-@njit(cache=True, error_model="numpy")
-def _rotate(tangent, frame, area, rotated):
-    """area · Qᵀ (∂t/∂δ) Q."""
-    dim = rotated.shape[0]
-    for i in range(dim):
-        for j in range(dim):
-            total = 0.0
-            for a in range(3):
-                for b in range(3):
-                    total += frame[a, i] * tangent[a, b] * frame[b, j]
-            rotated[i, j] = area * total

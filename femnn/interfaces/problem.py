@@ -2,19 +2,22 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+import skfem
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix, issparse
 
+from femnn.assembly.discretisation import dofs_of_boundaries
 from femnn.checks import brief, floats, instance, number, one_of, shaped, vector
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import OutsideRangeError, ParameterError, StateError, warn
 from femnn.interfaces.bases import InterfaceBases
 from femnn.interfaces.elements import InterfaceElements, SparseSum
 from femnn.io.restart import read_restart, write_restart
-from femnn.solvers.nonlinear.load_path import Heading, Step
+from femnn.solvers.nonlinear.load_path import Heading, NonlinearProblem, Step
 
 _KIND = "state of a cohesive problem"
 
@@ -30,14 +33,15 @@ class Restart(NamedTuple):
     heading: Heading | None
 
 
-class CohesiveProblem:
+class CohesiveProblem(NonlinearProblem):
     """Internal force and tangent of an elastic body with cohesive interfaces, and the history of these.
 
     Parameters
     ----------
     stiffness
         Matrix (n, n) of the elastic body on the split mesh: ``femnn.assemble_elasticity(interface.mesh, ...)``,
-        ``skfem.asm(...)``.
+        ``skfem.asm(...)``. None for the interfaces alone, to be added to a body: ``femnn.Solid(interface.mesh, ...) +
+        femnn.CohesiveProblem(None, [...])``.
     interfaces
         List of (elements, law): :class:`femnn.interfaces.elements.InterfaceElements` or
         :class:`femnn.interfaces.bases.InterfaceBases` with the law that holds there.
@@ -66,14 +70,19 @@ class CohesiveProblem:
             instance("elements of an interface", pair[0], InterfaceElements, InterfaceBases)
             if not callable(getattr(pair[1], "initial_state", None)) or not callable(getattr(pair[1], "update", None)):
                 raise ParameterError(f"{brief(pair[1])} among the interfaces is no law; pass a femnn.cohesive.Law")
+        if stiffness is None:
+            n = max(elements.ndof for elements, _ in interfaces)
+            stiffness = csr_matrix((n, n))
         entries = floats("stiffness", stiffness.data if issparse(stiffness) else stiffness)
         if not issparse(stiffness) and entries.ndim != 2:
             raise ParameterError(f"stiffness is {brief(stiffness)}; pass a sparse matrix of the split mesh")
         self.interfaces = list(interfaces)
         self.on_outside = one_of("on_outside", on_outside, ("warn", "raise"))
         self.stiffness = csr_matrix(stiffness)
-        fused = [elements for elements, _ in self.interfaces if isinstance(elements, InterfaceElements)]
-        self._sum = SparseSum(self.stiffness, fused)
+        self._fused = [
+            elements if isinstance(elements, InterfaceElements) else elements.fused for elements, _ in self.interfaces
+        ]
+        self._sum = SparseSum(self.stiffness, [jumps for jumps in self._fused if jumps is not None])
         self.states = [law.initial_state(elements.points) for elements, law in self.interfaces]
         self._tried: list[State] | None = None
 
@@ -82,11 +91,11 @@ class CohesiveProblem:
         u = shaped("the displacement", u, self.stiffness.shape[:1])
         force, blocks, others = self.stiffness @ u, [], []
         self._tried = []
-        for (elements, law), state in zip(self.interfaces, self.states, strict=True):
+        for (elements, law), jumps, state in zip(self.interfaces, self._fused, self.states, strict=True):
             traction, tangent, state = law.update(elements.separation(u), state)
             force += elements.force(traction)
-            if isinstance(elements, InterfaceElements):
-                blocks.append(elements.blocks(tangent))
+            if jumps is not None:
+                blocks.append(jumps.blocks(tangent))
             else:
                 others.append(elements.stiffness(tangent))
             self._tried.append(state)
@@ -100,20 +109,61 @@ class CohesiveProblem:
             force += elements.force(law.update(elements.separation(u), state).traction)
         return force
 
+    @property
+    def n_dofs(self) -> int:
+        """Degrees of freedom of the split mesh."""
+        return self.stiffness.shape[0]
+
+    @cached_property
+    def boundaries(self) -> dict[str, np.ndarray]:
+        """Degrees of freedom (k,) of every named boundary of the split mesh; empty for elements of scikit-fem."""
+        elements = self.interfaces[0][0]
+        if not isinstance(elements, InterfaceElements) or elements.dim != 3:
+            return {}
+        return dofs_of_boundaries(elements.interface.mesh, skfem.ElementHex1())
+
+    def check_trial(self) -> None:
+        """Raise OutsideRangeError if :meth:`commit` would, by ``on_outside="raise"``."""
+        if self._tried is None or self.on_outside != "raise":
+            return
+        now = self._count_outside(self._tried)
+        if now > self.outside:
+            raise OutsideRangeError(f"{self._left_range(now)}, or pass on_outside='warn' to go on with flagged points")
+
     def commit(self) -> None:
         """Accept the states of the last evaluation by :meth:`residual_and_tangent`."""
         if self._tried is None:
             return
-        before, now = self.outside, self._count_outside(self._tried)
-        message = (
-            f"{now} of {sum(map(len, self._tried))} points have left the range that their law was trained in; train "
+        self.check_trial()
+        now = self._count_outside(self._tried)
+        if now > self.outside == 0:
+            warn(f"{self._left_range(now)}, or pass on_outside='raise' to stop there")
+        self.states, self._tried = self._tried, None
+
+    def _left_range(self, now):
+        return (
+            f"{now} of {sum(map(len, self.states))} points have left the range that their law was trained in; train "
             "the law further out"
         )
-        if now > before and self.on_outside == "raise":
-            raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
-        if now > before == 0:
-            warn(f"{message}, or pass on_outside='raise' to stop there")
-        self.states, self._tried = self._tried, None
+
+    def restore(self, states: Sequence[State]) -> None:
+        """Make ``states``, as ``problem.states`` gave them, the accepted history.
+
+        Raises
+        ------
+        StateError
+            If they are those of other laws or of another number of points; nothing is changed then.
+        """
+        own = list(states)
+        if len(own) != len(self.states) or not all(isinstance(state, State) for state in own):
+            raise StateError(f"{brief(states)} are no states of {len(self.states)} interfaces; pass problem.states")
+        for given, state in zip(own, self.states, strict=True):
+            if given.law != state.law or given.values.shape != state.values.shape:
+                raise StateError(
+                    f"there are {len(given)} points of {given.law}, this problem has {len(state)} of {state.law}; "
+                    "restore what it gave itself"
+                )
+        self.states, self._tried = own, None
 
     def rollback(self) -> None:
         """Forget what was tried since the last commit."""

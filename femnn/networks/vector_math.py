@@ -27,7 +27,7 @@ _LARGEST = np.float32(60.0)
 _LOG2_E = np.float32(np.log2(np.e))
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def vector_log2(values, bits, row, exponents):
     """log₂ of one row of positive ``values`` in place; ``bits`` is its int32 view, ``exponents`` work space."""
     for b in range(BLOCK):
@@ -47,7 +47,7 @@ def vector_log2(values, bits, row, exponents):
         values[row, b] = p + exponents[b]
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def vector_exp2(values, row, powers, bits):
     """2^x of one row of ``values`` in place; ``powers`` (BLOCK,) float32 and its int32 view ``bits`` are work space."""
     for b in range(BLOCK):
@@ -66,7 +66,7 @@ def vector_exp2(values, row, powers, bits):
         values[row, b] = p * powers[b]
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def vector_dense(values, weight, bias, result):
     """result = weight @ values + bias: (inputs, BLOCK) to (outputs, BLOCK); outputs even, inputs a multiple of four."""
     for j in range(0, weight.shape[0], 2):
@@ -82,7 +82,7 @@ def vector_dense(values, weight, bias, result):
                 result[j + 1, b] += v0 * x0 + v1 * x1 + v2 * x2 + v3 * x3
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def vector_silu(values, gates, powers, bits):
     """x/(1 + e^-x) of all rows of ``values`` in place; ``gates`` (1, BLOCK) is work space, as are the others."""
     for row in range(values.shape[0]):

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import prange
 from scipy.sparse import csr_array, csr_matrix
 
 from femnn.assembly.elasticity import assemble_elasticity as assemble_own_cells
@@ -255,7 +254,7 @@ def _fill_columns(starts, columns, indices):
                     position += 1
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _add_block(row, place, source, width, data, own_starts, other_starts, inner, outer):
     """Add the block whose first value is ``data[source]`` in rows of ``3 width`` values."""
     count = own_starts[row + 1] - own_starts[row]
@@ -272,9 +271,9 @@ def _add_block(row, place, source, width, data, own_starts, other_starts, inner,
                 outer[target + i * step + j] += data[source + i * 3 * width + j]
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def _add_own(starts, neighbours, numbers, n, data, codes, merged_starts, own_starts, other_starts, inner, outer):
-    for row in prange(n):
+    for row in range(n):
         place, width = 0, starts[row + 1] - starts[row]
         for s in range(width):
             code = _code(neighbours[starts[row] + s], numbers, n)

@@ -106,6 +106,11 @@ class RankProblem(NonlinearProblem):
             force = self.problem.internal_force(u)
         return self.distributed.sum(force)
 
+    def set_time(self, t: float) -> None:
+        """Tell the own cells and facets."""
+        if hasattr(self.problem, "set_time"):
+            self.problem.set_time(t)
+
     def commit(self) -> None:
         """Accept the state of the last evaluation; collective."""
         with together(self.distributed.comm):

@@ -8,7 +8,6 @@ element mixes them among themselves: which weights pass depends on the twelve nu
 """
 
 import numpy as np
-from numba import prange
 
 from femnn.checks import checked
 from femnn.geometry.coordinates import own_axes
@@ -123,17 +122,17 @@ def _orthonormal_rows(vertices, points, rows, squares, basis):
     return basis.shape[0]
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _bases(hexahedra, points, bases):
-    for e in prange(hexahedra.shape[0]):
+@njit(over="hexahedra", grain=16, cache=True, error_model="numpy", fastmath=_FAST)
+def _bases(begin, end, hexahedra, points, bases):
+    for e in range(begin, end):
         rows, squares = np.empty((24, points.shape[1])), np.empty(24)
         size = _orthonormal_rows(hexahedra[e], points, rows, squares, bases[e])
         bases[e, size:] = 0.0
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _project(hexahedra, points, changes):
-    for e in prange(hexahedra.shape[0]):
+@njit(over="hexahedra", grain=16, cache=True, error_model="numpy", fastmath=_FAST)
+def _project(begin, end, hexahedra, points, changes):
+    for e in range(begin, end):
         rows, squares = np.empty((24, points.shape[1])), np.empty(24)
         basis = np.empty((_MOST_INDEPENDENT, points.shape[1]))
         size = _orthonormal_rows(hexahedra[e], points, rows, squares, basis)

@@ -3,6 +3,7 @@
 Candidates are the points of a rule, or the cells, each with its share of all integrals.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -65,11 +66,7 @@ class SolidIntegrands(Integrands):
     """Virtual work of the stresses of a solid on the strains of the modes."""
 
     def __init__(self, solid, modes, by) -> None:
-        if solid.formulation != "standard":
-            raise ParameterError(
-                f"the solid has formulation={solid.formulation!r}, whose strains are not those of single points; "
-                "cubature is provided for 'standard'"
-            )
+        require_one_law_at_points(solid)
         self.solid, self.modes, self.by = solid, modes, by
         self.groups, self.mesh_cells = solid.groups, solid.discretisation.hexahedra
         self.volumes_of_points = volumes(self.mesh_cells, self.groups)
@@ -107,6 +104,21 @@ class SolidIntegrands(Integrands):
 
     def _gathered(self, values):
         return values if self.by == "points" else _per_cell(values, self.groups)
+
+
+def require_one_law_at_points(solid: Solid) -> None:
+    """Raise ParameterError unless the stress of the solid at a point depends on the strain and state there alone."""
+    reason = None
+    if solid.formulation != "standard":
+        reason = f"has formulation={solid.formulation!r}, whose strains are not those of single points"
+    elif isinstance(solid.law, Mapping):
+        reason = f"has {len(solid.law)} laws"
+    elif getattr(solid.law, "conditions", ()):
+        reason = f"has a law that depends on {' and '.join(solid.law.conditions)}"
+    if reason:
+        raise ParameterError(
+            f"the solid {reason}: reduced models take one law of strain and state, with formulation='standard'"
+        )
 
 
 class FormIntegrands(Integrands):

@@ -10,13 +10,14 @@ from scipy.sparse import csr_array
 from femnn.assembly.groups import groups_of
 from femnn.checks import brief, checked, one_of, vector
 from femnn.exceptions import OutsideRangeError, ParameterError, warn
+from femnn.quadrature.fixed import FixedGroups
 from femnn.quadrature.rule import CellGroup, Rule
 from femnn.reduced import fingerprint
 from femnn.reduced.cubature import EmpiricalCubature
 from femnn.reduced.forms import FormProblem
-from femnn.reduced.integrands import volumes
+from femnn.reduced.integrands import require_one_law_at_points, volumes
 from femnn.reduced.pod import POD
-from femnn.solids.laws import SIZES, updated, virgin_state
+from femnn.solids.laws import SIZES, PointLaw, updated, virgin_state
 from femnn.solids.solid import Solid
 from femnn.solvers.nonlinear.load_path import NonlinearProblem
 
@@ -229,7 +230,7 @@ class _FormCells:
     """Forms on the chosen cells, and the modes at the degrees of freedom of these."""
 
     def __init__(self, problem, basis, rule) -> None:
-        self.problem, dofs = problem.on_cells(_Fixed(problem.groups) if rule is None else rule)
+        self.problem, dofs = problem.on_cells(FixedGroups(problem.groups) if rule is None else rule)
         self.modes, self.offset = basis.modes[dofs], basis.offset[dofs]
         self.cells = sum(part.nelems for part in self.problem.bases)
         self.states, self.evaluations = np.empty((0, 0)), 0
@@ -251,18 +252,6 @@ class _FormCells:
         return self.modes.T @ force, self.modes.T @ (matrix @ self.modes)
 
 
-class _Fixed(Rule):
-    """Groups that are given, for cells whose rule is known already."""
-
-    cell_kinds = EmpiricalCubature.cell_kinds
-
-    def __init__(self, groups) -> None:
-        self._given = groups
-
-    def _groups(self, hexahedra):
-        return self._given
-
-
 def _on_cells(solid, groups):
     """The solid on the cells of ``groups`` alone, its nodes by their numbers in the whole one, and its groups."""
     pattern, mesh = solid.discretisation.pattern, solid.points
@@ -275,7 +264,8 @@ def _on_cells(solid, groups):
     ]
     part_mesh = skfem.MeshHex(mesh.p[:, vertices], t.reshape(8, -1))
     element = skfem.ElementHex1() if pattern.cells.shape[1] == 8 else skfem.ElementHex2()
-    part = Solid(part_mesh, _Fixed(own), solid.law, element=element)
+    law = solid.law.at(cells) if isinstance(solid.law, PointLaw) else solid.law
+    part = Solid(part_mesh, FixedGroups(own), law, element=element)
     nodes = np.zeros(part.discretisation.pattern.n_nodes, dtype=np.int64)
     nodes[part.discretisation.pattern.cells] = pattern.cells[cells]
     return part, nodes, own
@@ -288,11 +278,8 @@ def _flat(values):
 
 def _require_match(problem, basis, rule):
     """Raise ParameterError unless basis and cubature were made of this problem."""
-    if isinstance(problem, Solid) and problem.formulation != "standard":
-        raise ParameterError(
-            f"the solid has formulation={problem.formulation!r}, whose strains are not those of single points; reduced "
-            "problems are provided for 'standard'"
-        )
+    if isinstance(problem, Solid):
+        require_one_law_at_points(problem)
     n, own = fingerprint.numbering(problem)
     if n != basis.n:
         raise ParameterError(f"the problem has {n} unknowns, the basis {basis.n}; fit the basis to its snapshots")

@@ -1,11 +1,32 @@
 """Constitutive laws at integration points, and the nonlinear bodies made of them.
 
-A :class:`Solid` integrates a law over a mesh with any rule and is what :func:`femnn.newton` solves. A law is a
+A :class:`Solid` integrates laws over a mesh with any rule and is what :func:`femnn.newton` solves. The library has
+:class:`LinearElastic`, :class:`Orthotropic`, :class:`Anisotropic`, :class:`NeoHooke`, :class:`MooneyRivlin`,
+:class:`Ogden`, :class:`J2`, :class:`DruckerPrager`, :class:`Damage` and :class:`Viscoelastic`. A law of one's own is a
 :class:`PointLaw`, one function that Numba compiles into the assembly, or any object that keeps
 :class:`ConstitutiveLaw`: a pure update of stress, tangent and state, in NumPy, torch or anything else.
 """
 
+from femnn.solids.damage import Damage
+from femnn.solids.elastic import Anisotropic, LinearElastic, Orthotropic
+from femnn.solids.hyperelastic import MooneyRivlin, NeoHooke, Ogden
 from femnn.solids.laws import ConstitutiveLaw, PointLaw
+from femnn.solids.plasticity import J2, DruckerPrager
 from femnn.solids.solid import Solid
+from femnn.solids.viscoelastic import Viscoelastic
 
-__all__ = ["ConstitutiveLaw", "PointLaw", "Solid"]
+__all__ = [
+    "J2",
+    "Anisotropic",
+    "ConstitutiveLaw",
+    "Damage",
+    "DruckerPrager",
+    "LinearElastic",
+    "MooneyRivlin",
+    "NeoHooke",
+    "Ogden",
+    "Orthotropic",
+    "PointLaw",
+    "Solid",
+    "Viscoelastic",
+]

@@ -1,5 +1,7 @@
 """Elements of a solid that bend or do not lock: what :class:`femnn.Solid` asks instead of the standard kernels."""
 
+from copy import copy
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -17,6 +19,7 @@ from femnn.integration.gauss import tensor_gauss
 from femnn.integration.vector_kernels import LANES
 from femnn.quadrature.rule import CellGroup
 from femnn.solids.bending_kernels import CALL, STRAINS, TAKE, integrate_bending, integrate_stabilised
+from femnn.solids.compiled_law import compiled_law
 from femnn.solids.laws import SIZES, ConstitutiveLaw, PointLaw, require_answers, updated
 from femnn.system.memory import require_memory
 
@@ -58,18 +61,18 @@ class BendingElements:
             self._twists = self._twists_of(formulation)
 
     def _twists_of(self, formulation):
-        d, stiffness = self.discretisation, _virgin(self.law)
+        d = self.discretisation
+        stiffness, rows = _virgin(self.law, len(d.hexahedra))
         if formulation != "learned":
-            rows = np.zeros(len(d.hexahedra), dtype=int)
             return twists_of(formulation, TANGENT, d.hexahedra, self._mean_points, stiffness, rows)
-        lmbda, mu = stiffness[0, 1], stiffness[0, 21]
-        distance = np.abs(stiffness.reshape(6, 6) - isotropic_stiffness(lmbda, mu)).max()
+        lmbda, mu = stiffness[:, 1], stiffness[:, 21]
+        distance = np.abs(stiffness.reshape(-1, 6, 6) - isotropic_stiffness(lmbda, mu)).max()
         if distance > _ISOTROPIC * np.abs(stiffness).max():
             raise ParameterError(
                 f"formulation='learned' is trained for isotropic materials, the tangent of {type(self.law).__name__} "
                 f"without strain differs from the nearest by {distance:g}; pass formulation='stabilised'"
             )
-        material = Coefficients(np.array([[lmbda, mu]]), np.zeros(len(d.hexahedra), dtype=int), 0)
+        material = Coefficients(np.stack([lmbda, mu], axis=1), rows, 0)
         return learned_twists(formulation, ISOTROPIC, d, material)
 
     def commit(self) -> None:
@@ -80,25 +83,25 @@ class BendingElements:
         """Start the search for the modes from zero, as a restored solid does."""
         self._modes = self._trial = np.zeros_like(self._modes)
 
-    def strains(self, u: np.ndarray, state: np.ndarray) -> np.ndarray:
-        """What the law gets at displacement ``u``, (total, size)."""
+    def strains(self, u: np.ndarray, state: np.ndarray, numbers: Coefficients) -> np.ndarray:
+        """What the law gets at displacement ``u``, (total, size); ``numbers`` are its parameters and conditions."""
         if self.kind == KINDS["incompatible"]:
             # the modes are where the stresses of the law put them
-            return self._run(CALL, u, state, False)[2]
-        return self._run(STRAINS, u, state, False)[2]
+            return self._run(CALL, u, state, numbers, False)[2]
+        return self._run(STRAINS, u, state, numbers, False)[2]
 
-    def integrated(self, u: np.ndarray, state: np.ndarray, tangent: bool) -> tuple:
+    def integrated(self, u: np.ndarray, state: np.ndarray, numbers: Coefficients, tangent: bool) -> tuple:
         """Internal force, tangent or None, and trial state through the compiled law."""
-        force, matrix, _, trial = self._run(CALL, u, state, tangent)
+        force, matrix, _, trial = self._run(CALL, u, state, numbers, tangent)
         return force, matrix, trial
 
     def from_arrays(
         self, u: np.ndarray, stress: np.ndarray, tangent: np.ndarray, state: np.ndarray, tangent_too: bool
     ) -> tuple[np.ndarray, csr_matrix | None]:
         """Internal force and tangent from stresses and tangents that a batched law gave at :meth:`strains`."""
-        return self._run(TAKE, u, state, tangent_too, stress, tangent)[:2]
+        return self._run(TAKE, u, state, _NO_NUMBERS, tangent_too, stress, tangent)[:2]
 
-    def _run(self, task, u, state, tangent_too, stress=None, tangent=None):
+    def _run(self, task, u, state, numbers, tangent_too, stress=None, tangent=None):
         d, size = self.discretisation, SIZES[self.law.kinematics]
         total = d.points.total
         require_memory(8 * total * (2 * size + size**2), f"stresses and tangents at {total:,} points")
@@ -107,9 +110,11 @@ class BendingElements:
         stress = np.empty((total, size)) if stress is None else stress
         tangent = np.empty((total, size**2)) if tangent is None else tangent
         failed = np.zeros(len(d.hexahedra), dtype=bool)
-        compiled, parameters = _callable(self.law)
+        compiled = self.law.compiled if isinstance(self.law, PointLaw) else compiled_law(_never)
+        if numbers is _NO_NUMBERS:
+            numbers = numbers._replace(rows=np.zeros(len(d.hexahedra), dtype=np.int64))
         modes = np.zeros_like(self._modes)
-        common = (compiled, parameters, d.hexahedra, *structure(d.pattern))
+        common = (compiled, tuple(numbers), d.hexahedra, *structure(d.pattern))
         responses = (strains, stress, tangent, LANES, matrix.data if tangent_too else np.empty(0), force, failed)
         if self.one_point:
             mean_points = self._mean_points[:3]
@@ -124,33 +129,35 @@ class BendingElements:
         return force, matrix, strains, trial
 
 
-def _virgin(law):
-    """The stiffness (1, 36) of a law at zero strain, Voigt."""
+def _virgin(law, n):
+    """Stiffnesses (m, 36) of a law at zero strain, Voigt, and which of them each of ``n`` elements has."""
     size = SIZES[law.kinematics]
-    state = law.initial_state(1)
-    _, tangent, _ = updated(law, np.zeros((1, size)), np.asarray(state, dtype=float), np.zeros(1, dtype=int))
+    own, rows = law, np.zeros(n, dtype=int)
+    if isinstance(law, PointLaw) and law.parameters.ndim == 2:
+        distinct, rows = np.unique(law.parameters, axis=0, return_inverse=True)
+        own, rows = copy(law), rows.reshape(-1)
+        own.parameters = distinct
+    m = rows.max() + 1
+    state = np.asarray(own.initial_state(m), dtype=float)
+    lengths = {name: np.ones(m) for name in getattr(law, "conditions", ()) if name == "length"}
+    _, tangent, _ = updated(own, np.zeros((m, size)), state, np.arange(m), lengths)
     if size == 9:
         pairs = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
-        tensor = tangent.reshape(3, 3, 3, 3)
-        tangent = np.array([[tensor[i, j, k, m] for k, m in pairs] for i, j in pairs])
-    tangent = tangent.reshape(6, 6)
-    if np.abs(tangent - tangent.T).max() > 1e-6 * np.abs(tangent).max() or np.linalg.eigvalsh(tangent).min() <= 0.0:
+        tensor = tangent.reshape(m, 3, 3, 3, 3)
+        tangent = np.stack([tensor[:, i, j, k, l] for i, j in pairs for k, l in pairs], axis=1)
+    tangent = tangent.reshape(m, 6, 6)
+    skew = np.abs(tangent - tangent.transpose(0, 2, 1)).max()
+    if skew > 1e-6 * np.abs(tangent).max() or np.linalg.eigvalsh(tangent).min() <= 0.0:
         raise ParameterError(
             f"the tangent of {type(law).__name__} without strain is not symmetric positive definite, and cannot "
             "stabilise an element; pass formulation='mean-dilatation' or 'standard'"
         )
-    return np.ascontiguousarray(tangent).reshape(1, 36)
-
-
-def _callable(law):
-    """Compiled function and parameters of a law; for laws that are not compiled, those of one that is never called."""
-    if isinstance(law, PointLaw):
-        return law.compiled, law.parameters
-    return _NEVER.compiled, _NEVER.parameters
+    return np.ascontiguousarray(tangent).reshape(m, 36), rows
 
 
 def _never(strain, state, parameters, stress, tangent, new_state):
     stress[0] = strain[0]
 
 
-_NEVER = PointLaw(_never)
+# Numbers for laws that are not compiled.
+_NO_NUMBERS = Coefficients(np.zeros((1, 1)), np.zeros(1, dtype=np.int64), 0)

@@ -5,7 +5,6 @@ shape functions and, for incompatible modes, ∇(ξ_j²/2) of three more whose a
 """
 
 import numpy as np
-from numba import prange
 
 from femnn.assembly.element_matrices import add_stress, add_tangent, strain_at_point
 from femnn.assembly.forces import add_to_nodes
@@ -161,7 +160,7 @@ def _dilatation_shifts(n, slopes, volumes, displacement, strains, deformation, i
     return total
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@njit(cache=True, error_model="numpy")
 def _unit(strains, q, r):
     """Entry r of what a dilatation multiplies: the identity of small strains, F of finite ones."""
     if strains.shape[1] == 6:
@@ -376,7 +375,11 @@ def _strains_of_element(kind, n, element_u, geometry, dilatation, strain):
 
 @njit(cache=True, error_model="numpy")
 def _call_law(law, parameters, n, first, old, new, response, point):
-    """Stress, tangent and new state at the points of an element; False if a state is not finite."""
+    """Stress, tangent and new state at the points of an element; False if a state is not finite.
+
+    ``parameters`` are numbers (m, p), the row of the element's first point, and how far the next is from it.
+    """
+    numbers, row, each = parameters
     strain, stress, tangent = response
     point_strain, point_stress, point_tangent, state, new_state = point
     size, finite = strain.shape[1], True
@@ -386,7 +389,7 @@ def _call_law(law, parameters, n, first, old, new, response, point):
         # what a law leaves out
         point_stress[:] = np.nan
         point_tangent[:] = 0.0
-        law(point_strain, state, parameters, point_stress, point_tangent, new_state)
+        law(point_strain, state, numbers[row + each * q], point_stress, point_tangent, new_state)
         new[first + q] = new_state
         finite &= _are_finite(new_state)
         stress[q] = point_stress
@@ -517,10 +520,10 @@ def _finish_element(kind, n, total, wanted, geometry, dilatation, response, alge
     return finite
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@njit(coloured="blocks", cache=True, error_model="numpy")
 def integrate_bending(
-    kind, task, law, parameters, hexahedra, pattern, blocks, points, rows, displacement, old, new, old_modes, new_modes,
-    strains, stresses, tangents, lanes, data, force, failed,
+    begin, end, kind, task, law, parameters, hexahedra, pattern, blocks, points, rows, displacement, old, new,
+    old_modes, new_modes, strains, stresses, tangents, lanes, data, force, failed,
 ):  # fmt: skip
     """Internal force, tangent and new state of a law in elements with mean dilatation or incompatible modes.
 
@@ -530,38 +533,38 @@ def integrate_bending(
     not wanted. The others are those of :func:`femnn.solids.kernels.integrate_law`.
     """
     cells, row_starts, slots, places = pattern
-    order, elements, colours, block_nodes, node_starts, opens = blocks
+    order, elements, _, block_nodes, node_starts, opens = blocks
     count, size = points[2], strains.shape[1]
+    numbers, own, each = parameters
     wanted = data.shape[0] > 0 and task != STRAINS
     most = count.max()
-    for colour in range(colours.shape[0] - 1):
-        for block in prange(colours[colour], colours[colour + 1]):
-            buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3) if wanted else 0)
-            lane_work = lane_workspace(8)
-            geometry, dilatation, response, point, algebra, vectors = _workspace(kind, most, size, old.shape[1])
-            for i in range(elements[block], elements[block + 1]):
-                e = order[i]
-                if count[e] == 0:
-                    continue
-                slopes, volumes, _, frame = geometry
-                n = _slopes_of_element(kind, hexahedra, e, points, lanes, lane_work, frame, slopes, volumes)
-                _prepare_element(kind, e, cells, displacement, old_modes, geometry, dilatation, vectors, n)
-                total = _respond(
-                    kind, task, law, parameters, n, rows[e], old, new, strains, stresses, tangents, geometry,
-                    dilatation, response, point, algebra, vectors[0],
-                )  # fmt: skip
-                failed[e] |= total <= 0.0
-                if kind == INCOMPATIBLE:
-                    _keep_modes(vectors[0], new_modes, e)
-                if failed[e] or task == STRAINS:
-                    continue
-                failed[e] |= not _finish_element(
-                    kind, n, total, wanted, geometry, dilatation, response, algebra, vectors, e, cells, force
-                )
-                if wanted:
-                    scatter(algebra[9], e, cells, row_starts, slots, places, 3, buffer)
+    for block in range(begin, end):
+        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3) if wanted else 0)
+        lane_work = lane_workspace(8)
+        geometry, dilatation, response, point, algebra, vectors = _workspace(kind, most, size, old.shape[1])
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            if count[e] == 0:
+                continue
+            slopes, volumes, _, frame = geometry
+            n = _slopes_of_element(kind, hexahedra, e, points, lanes, lane_work, frame, slopes, volumes)
+            _prepare_element(kind, e, cells, displacement, old_modes, geometry, dilatation, vectors, n)
+            total = _respond(
+                kind, task, law, (numbers, own[e], each), n, rows[e], old, new, strains, stresses, tangents,
+                geometry, dilatation, response, point, algebra, vectors[0],
+            )  # fmt: skip
+            failed[e] |= total <= 0.0
+            if kind == INCOMPATIBLE:
+                _keep_modes(vectors[0], new_modes, e)
+            if failed[e] or task == STRAINS:
+                continue
+            failed[e] |= not _finish_element(
+                kind, n, total, wanted, geometry, dilatation, response, algebra, vectors, e, cells, force
+            )
             if wanted:
-                flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
+                scatter(algebra[9], e, cells, row_starts, slots, places, 3, buffer)
+        if wanted:
+            flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
 
 
 @njit(cache=True, error_model="numpy")
@@ -640,10 +643,10 @@ def _mean_gradients(hexahedra, e, points, lanes, lane_work, frame, means):
     return volume
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@njit(coloured="blocks", cache=True, error_model="numpy")
 def integrate_stabilised(
-    task, law, parameters, hexahedra, pattern, blocks, points, rows, displacement, old, new, twists, strains, stresses,
-    tangents, lanes, data, force, failed
+    begin, end, task, law, parameters, hexahedra, pattern, blocks, points, rows, displacement, old, new, twists,
+    strains, stresses, tangents, lanes, data, force, failed
 ):  # fmt: skip
     """Internal force, tangent and new state of a law at the mean strain of every element, with stabilised twists.
 
@@ -651,40 +654,40 @@ def integrate_stabilised(
     states and the rest, which are as for :func:`integrate_bending`; ``twists`` S (n, 12, 12).
     """
     cells, row_starts, slots, places = pattern
-    order, elements, colours, block_nodes, node_starts, opens = blocks
+    order, elements, _, block_nodes, node_starts, opens = blocks
     count, size = points[2], strains.shape[1]
+    numbers, own, each = parameters
     wanted = data.shape[0] > 0 and task != STRAINS
-    for colour in range(colours.shape[0] - 1):
-        for block in prange(colours[colour], colours[colour + 1]):
-            buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3) if wanted else 0)
-            lane_work, means = lane_workspace(8), np.empty((1, 24))
-            geometry, _, response, point, algebra, vectors = _workspace(STABILISED, 1, size, old.shape[1])
-            work = (
-                np.empty((3, 3)), np.empty((4, 3)), np.empty(12), np.empty(12), np.empty((12, 24)), np.empty((12, 24)),
+    for block in range(begin, end):
+        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3) if wanted else 0)
+        lane_work, means = lane_workspace(8), np.empty((1, 24))
+        geometry, _, response, point, algebra, vectors = _workspace(STABILISED, 1, size, old.shape[1])
+        work = (
+            np.empty((3, 3)), np.empty((4, 3)), np.empty(12), np.empty(12), np.empty((12, 24)), np.empty((12, 24)),
+        )  # fmt: skip
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            if count[e] == 0:
+                continue
+            volume = _mean_gradients(hexahedra, e, points, lanes, lane_work, geometry[3], means)
+            _gather(displacement, e, cells, vectors[1])
+            strain_at_point(means, 0, vectors[1], response[0], 0)
+            strains[rows[e]] = response[0][0]
+            if task == STRAINS:
+                continue
+            failed[e] |= not _respond_once(
+                task, law, (numbers, own[e], each), rows[e], old, new, stresses, tangents, means, volume, wanted,
+                response, point, algebra, vectors[2],
             )  # fmt: skip
-            for i in range(elements[block], elements[block + 1]):
-                e = order[i]
-                if count[e] == 0:
-                    continue
-                volume = _mean_gradients(hexahedra, e, points, lanes, lane_work, geometry[3], means)
-                _gather(displacement, e, cells, vectors[1])
-                strain_at_point(means, 0, vectors[1], response[0], 0)
-                strains[rows[e]] = response[0][0]
-                if task == STRAINS:
-                    continue
-                failed[e] |= not _respond_once(
-                    task, law, parameters, rows[e], old, new, stresses, tangents, means, volume, wanted, response,
-                    point, algebra, vectors[2],
-                )  # fmt: skip
-                _add_stabilisation(
-                    size == 9, means, geometry[3][4], twists[e], vectors[1], response[0], work, algebra[1], wanted,
-                    vectors[2],
-                )  # fmt: skip
-                add_to_nodes(vectors[2], e, cells, 3, force)
-                if wanted:
-                    scatter(algebra[1], e, cells, row_starts, slots, places, 3, buffer)
+            _add_stabilisation(
+                size == 9, means, geometry[3][4], twists[e], vectors[1], response[0], work, algebra[1], wanted,
+                vectors[2],
+            )  # fmt: skip
+            add_to_nodes(vectors[2], e, cells, 3, force)
             if wanted:
-                flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
+                scatter(algebra[1], e, cells, row_starts, slots, places, 3, buffer)
+        if wanted:
+            flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
 
 
 @njit(cache=True, error_model="numpy")

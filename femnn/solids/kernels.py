@@ -1,7 +1,6 @@
 """Numba kernels that integrate a constitutive law: strains from displacements, and both in one pass."""
 
 import numpy as np
-from numba import prange
 
 from femnn.assembly.element_matrices import add_stress, add_tangent, strain_at_point
 from femnn.assembly.forces import add_to_nodes
@@ -9,8 +8,6 @@ from femnn.assembly.fused import buffer_length, flush, scatter
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import LANES, gradients_of_batch, lane_workspace
 from femnn.system.compile import njit
-
-_CHUNK = 64
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
@@ -21,75 +18,92 @@ def _gather(displacement, e, cells, element_u):
             element_u[i * k + a] = displacement[3 * cells[e, a] + i]
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def fill_strains(hexahedra, cells, points, rows, displacement, lanes, strains):
+@njit(over="cells", grain=64, cache=True, error_model="numpy", fastmath=_FAST)
+def fill_strains(begin, end, hexahedra, cells, points, rows, displacement, lanes, strains):
     """Strains at all points, Voigt (total, 6) or gradients (total, 9), from displacements (3 n_nodes,)."""
     batches, first, count = points
     k = cells.shape[1]
-    for chunk in prange((cells.shape[0] + _CHUNK - 1) // _CHUNK):
-        work, inverses, columns, gradients = lane_workspace(k)
-        element_u = np.empty(3 * k)
-        for e in range(chunk * _CHUNK, min(cells.shape[0], (chunk + 1) * _CHUNK)):
-            _gather(displacement, e, cells, element_u)
-            for batch in range((count[e] + LANES - 1) // LANES):
-                gradients_of_batch(hexahedra, e, batches, first[e] + batch, lanes, work, inverses, columns, gradients)
-                for q in range(min(LANES, count[e] - LANES * batch)):
-                    strain_at_point(gradients, q, element_u, strains, rows[e] + LANES * batch + q)
+    work, inverses, columns, gradients = lane_workspace(k)
+    element_u = np.empty(3 * k)
+    for e in range(begin, end):
+        _gather(displacement, e, cells, element_u)
+        for batch in range((count[e] + LANES - 1) // LANES):
+            gradients_of_batch(hexahedra, e, batches, first[e] + batch, lanes, work, inverses, columns, gradients)
+            for q in range(min(LANES, count[e] - LANES * batch)):
+                strain_at_point(gradients, q, element_u, strains, rows[e] + LANES * batch + q)
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@njit(coloured="blocks", cache=True, error_model="numpy")
 def integrate_law(
-    law, parameters, size, hexahedra, pattern, blocks, points, rows, displacement, old, new, lanes, data, force, failed
+    begin,
+    end,
+    law,
+    parameters,
+    size,
+    hexahedra,
+    pattern,
+    blocks,
+    points,
+    rows,
+    displacement,
+    old,
+    new,
+    lanes,
+    data,
+    force,
+    failed,
 ):
     """Internal force, tangent and new state of a compiled law, element by element: no array of points but the state.
 
-    ``law`` is a compiled :class:`femnn.PointLaw` of ``size`` numbers of strain; states ``old`` and ``new`` (total, s);
+    ``law`` is a compiled :class:`femnn.PointLaw` of ``size`` numbers of strain; its ``parameters`` are numbers (m, p),
+    which row of them each element begins with (n,), and 1 if each point has its own or 0; states ``old`` and ``new``
+    (total, s);
     ``data`` of the tangent, of length 0 if it is not wanted; ``force`` (3 n_nodes,) zeroed; ``failed`` (n,) is set for
     elements with a stress, tangent or state that is not finite.
     """
     cells, row_starts, slots, places = pattern
-    order, elements, colours, block_nodes, node_starts, opens = blocks
+    order, elements, _, block_nodes, node_starts, opens = blocks
     batches, first, count = points
+    numbers, own, each = parameters
     k = cells.shape[1]
     wanted = data.shape[0] > 0
-    for colour in range(colours.shape[0] - 1):
-        for block in prange(colours[colour], colours[colour + 1]):
-            buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3) if wanted else 0)
-            work, inverses, columns, gradients = lane_workspace(k)
-            spread, matrix = np.empty((9, 3 * k)), np.empty((3 * k, 3 * k))
-            element_u, element_force = np.empty(3 * k), np.empty(3 * k)
-            strains, stresses, tangents = np.empty((1, size)), np.empty((1, size)), np.empty((1, size * size))
-            strain, stress, tangent = strains.reshape(size), stresses.reshape(size), tangents.reshape((size, size))
-            state, new_state = np.empty(old.shape[1]), np.empty(old.shape[1])
-            for i in range(elements[block], elements[block + 1]):
-                e = order[i]
-                if count[e] == 0:
-                    continue
-                _gather(displacement, e, cells, element_u)
-                matrix[:] = 0.0
-                element_force[:] = 0.0
-                for q in range(count[e]):
-                    lane = q % LANES
-                    if lane == 0:
-                        batch = first[e] + q // LANES
-                        gradients_of_batch(hexahedra, e, batches, batch, lanes, work, inverses, columns, gradients)
-                    strain_at_point(gradients, lane, element_u, strains, 0)
-                    _take(old, rows[e] + q, state, new_state)
-                    # what a law leaves out
-                    stress[:] = np.nan
-                    tangent[:] = 0.0
-                    law(strain, state, parameters, stress, tangent, new_state)
-                    new[rows[e] + q] = new_state
-                    failed[e] |= not (_are_finite(stress) and _are_finite(new_state))
-                    add_stress(gradients, lane, inverses[72 + lane], stresses, 0, element_force)
-                    if wanted:
-                        failed[e] |= not _are_finite(tangents[0])
-                        add_tangent(gradients, lane, inverses[72 + lane], tangents, 0, spread, matrix)
-                add_to_nodes(element_force, e, cells, 3, force)
+    for block in range(begin, end):
+        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3) if wanted else 0)
+        work, inverses, columns, gradients = lane_workspace(k)
+        spread, matrix = np.empty((9, 3 * k)), np.empty((3 * k, 3 * k))
+        element_u, element_force = np.empty(3 * k), np.empty(3 * k)
+        strains, stresses, tangents = np.empty((1, size)), np.empty((1, size)), np.empty((1, size * size))
+        strain, stress, tangent = strains.reshape(size), stresses.reshape(size), tangents.reshape((size, size))
+        state, new_state = np.empty(old.shape[1]), np.empty(old.shape[1])
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            if count[e] == 0:
+                continue
+            _gather(displacement, e, cells, element_u)
+            matrix[:] = 0.0
+            element_force[:] = 0.0
+            for q in range(count[e]):
+                lane = q % LANES
+                if lane == 0:
+                    batch = first[e] + q // LANES
+                    gradients_of_batch(hexahedra, e, batches, batch, lanes, work, inverses, columns, gradients)
+                strain_at_point(gradients, lane, element_u, strains, 0)
+                _take(old, rows[e] + q, state, new_state)
+                # what a law leaves out
+                stress[:] = np.nan
+                tangent[:] = 0.0
+                law(strain, state, numbers[own[e] + each * q], stress, tangent, new_state)
+                new[rows[e] + q] = new_state
+                failed[e] |= not (_are_finite(stress) and _are_finite(new_state))
+                add_stress(gradients, lane, inverses[72 + lane], stresses, 0, element_force)
                 if wanted:
-                    scatter(matrix, e, cells, row_starts, slots, places, 3, buffer)
+                    failed[e] |= not _are_finite(tangents[0])
+                    add_tangent(gradients, lane, inverses[72 + lane], tangents, 0, spread, matrix)
+            add_to_nodes(element_force, e, cells, 3, force)
             if wanted:
-                flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
+                scatter(matrix, e, cells, row_starts, slots, places, 3, buffer)
+        if wanted:
+            flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
 
 
 @njit(cache=True, forceinline=True)

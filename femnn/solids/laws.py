@@ -1,23 +1,22 @@
 """Constitutive laws at the integration points of a solid: what one must offer, and laws written as Numba functions."""
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Protocol
 
-import numba
 import numpy as np
-from numba import prange, types
 from numpy.typing import ArrayLike
 
 from femnn.checks import brief, checked, floats, one_of, shaped
 from femnn.exceptions import LawError, ParameterError
+from femnn.solids.compiled_law import compiled_law
 from femnn.system.compile import njit
+
+#: What a solid can tell its laws beside strains: change of temperature, time (s), edge of a cube of the cell's volume (m).
+CONDITIONS = ("temperature", "time", "length")
 
 #: Numbers of a strain or stress: Voigt, or all nine of a gradient.
 SIZES = {"small": 6, "finite": 9}
-
-_VECTOR, _MATRIX = types.float64[::1], types.float64[:, ::1]
-_SIGNATURE = types.void(_VECTOR, _VECTOR, _VECTOR, _VECTOR, _MATRIX, _VECTOR)
 
 
 class ConstitutiveLaw(Protocol):
@@ -29,6 +28,9 @@ class ConstitutiveLaw(Protocol):
         ``"small"``: strains and stresses (n, 6) in Voigt order xx, yy, zz, yz, xz, xy with engineering shear strains,
         tangents (n, 6, 6). ``"finite"``: displacement gradients H_ij = ∂u_i/∂X_j (n, 3, 3), first Piola-Kirchhoff
         stresses P_ij (n, 3, 3), tangents ∂P_ij/∂H_kl (n, 3, 3, 3, 3).
+    conditions
+        A law that has this attribute, names among ``"temperature"``, ``"time"`` and ``"length"``, is called with one
+        keyword (n,) for each: see :class:`PointLaw`.
     """
 
     kinematics: str
@@ -53,11 +55,15 @@ class PointLaw:
         is compiled once for all parameters; it is first called as it is, at two small strains, to see that it stays
         within its arrays.
     parameters
-        Numbers of the material (p,).
+        Numbers of the material (p,), or (n, p) with a row for each element of the mesh.
     initial_state
         State of a virgin point (s,).
     kinematics
         ``"small"`` or ``"finite"``, see :class:`ConstitutiveLaw`.
+    conditions
+        What the function finds behind its parameters, in this order: ``"temperature"``, the change of it that
+        :meth:`femnn.Solid.set_temperature` gives; ``"time"``, that of :meth:`femnn.Solid.set_time`; ``"length"``, the
+        edge of a cube of the element's volume.
 
     Raises
     ------
@@ -65,7 +71,7 @@ class PointLaw:
         If these are no numbers, Numba cannot compile the function, or it reaches beyond its arrays.
     """
 
-    @checked(function="unchecked", parameters="unchecked", initial_state="unchecked")
+    @checked(function="unchecked", parameters="unchecked", initial_state="unchecked", conditions="unchecked")
     def __init__(
         self,
         function: Callable,
@@ -73,40 +79,89 @@ class PointLaw:
         *,
         initial_state: ArrayLike = (),
         kinematics: str = "small",
+        conditions: Sequence[str] = (),
     ) -> None:
         self.kinematics = one_of("kinematics", kinematics, tuple(SIZES))
-        self.parameters = _finite_vector(parameters, "parameters")
-        self.virgin = _finite_vector(initial_state, "initial_state")
-        self.function = getattr(function, "py_func", function)
-        self.compiled = _compiled(function)
-        self._check_places(self.function)
+        self.parameters = _finite_array(parameters, "parameters", (1, 2))
+        self.virgin = _finite_array(initial_state, "initial_state", (1,))
+        self.conditions = tuple(one_of("a condition", name, CONDITIONS) for name in conditions)
+        self._function = function
+        self._compile()
+
+    @property
+    def function(self) -> Callable:
+        """The function as it was written."""
+        return getattr(self._function, "py_func", self._function)
+
+    def _compile(self):
+        """Compile now, and look that the function stays within its arrays."""
+        self.compiled = compiled_law(self._function)
+        self._check_places(getattr(self._function, "py_func", self._function))
 
     @checked(n="[0, inf)")
     def initial_state(self, n: int) -> np.ndarray:
         """State of ``n`` virgin points, (n, s)."""
         return np.tile(self.virgin, (n, 1))
 
-    def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Stress, tangent and new state of n points, shaped as :class:`ConstitutiveLaw` says."""
+    def update(
+        self, strain: ArrayLike, state: ArrayLike, **conditions: ArrayLike
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Stress, tangent and new state of n points, shaped as :class:`ConstitutiveLaw` says.
+
+        ``conditions`` are numbers or (n,), 0 where they are left out. A law with parameters for each element takes as
+        many points as it has rows.
+        """
         size = SIZES[self.kinematics]
         strain, shape = np.atleast_1d(floats("strain", strain, finite=False)), (6,) if size == 6 else (3, 3)
         n = len(strain)
         strain = shaped("strain", strain, (n, *shape)).reshape(n, size)
         state = shaped("state", state, (n, len(self.virgin)))
         stress, tangent, new_state = np.empty((n, size)), np.empty((n, size, size)), state.copy()
-        _update(self.compiled, strain, state, self.parameters, stress, tangent, new_state)
+        update_points(self.compiled, strain, state, self._rows(n, conditions), stress, tangent, new_state)
         return stress.reshape(n, *shape), tangent.reshape(n, *shape, *shape), new_state
+
+    def at(self, elements: np.ndarray) -> "PointLaw":
+        """The law with the parameters of these elements (n,), one row each."""
+        if self.parameters.ndim == 1:
+            return self
+        law = copy(self)
+        law.parameters = self.parameters[elements]
+        return law
+
+    def check_conditions(self, **conditions: np.ndarray) -> None:
+        """Raise ParameterError if a solid has conditions (n,) at its elements that the law does not allow."""
+
+    def _rows(self, n, conditions):
+        """Parameters and conditions of n points, (n, p), or (1, p) if they are the same."""
+        unknown = sorted(set(conditions) - set(self.conditions))
+        if unknown:
+            known = ", ".join(self.conditions) or "none"
+            raise ParameterError(f"{self!r} has no condition {unknown[0]!r}; it has: {known}")
+        own = np.atleast_2d(self.parameters)
+        if self.parameters.ndim == 2 and len(own) != n:
+            raise ParameterError(
+                f"{self!r} has parameters of {len(own)} elements and gets {n} points; take those of law.at(elements)"
+            )
+        columns = [
+            np.atleast_1d(floats(f"the {name}", conditions.get(name, 0.0), finite=False)) for name in self.conditions
+        ]
+        length = max([len(own), *map(len, columns)])
+        if length not in (1, n) or any(len(column) not in (1, n) for column in columns):
+            raise ParameterError(f"the conditions of {self!r} need one number, or one for each of {n} points")
+        columns = [np.broadcast_to(column, length)[:, None] for column in columns]
+        return np.ascontiguousarray(np.hstack([np.broadcast_to(own, (length, own.shape[1])), *columns]))
 
     def _check_places(self, function):
         """Raise ParameterError if the function reads or writes beyond its arrays: compiled, it would do so unseen."""
         size, state = SIZES[self.kinematics], len(self.virgin)
+        parameters = np.append(np.atleast_2d(self.parameters)[0], np.zeros(len(self.conditions)))
         for strain in (0.0, 1e-2):
             try:
                 with np.errstate(all="ignore"):
                     function(
                         np.full(size, strain),
                         self.virgin.copy(),
-                        self.parameters.copy(),
+                        parameters.copy(),
                         np.empty(size),
                         np.zeros((size, size)),
                         self.virgin.copy(),
@@ -114,13 +169,14 @@ class PointLaw:
             except IndexError as error:
                 raise ParameterError(
                     f"the law {getattr(function, '__name__', function)!r} reaches beyond its arrays: {error}; it gets "
-                    f"{size} numbers of strain, {state} of state and {len(self.parameters)} parameters"
+                    f"{size} numbers of strain, {state} of state and {len(parameters)} parameters"
                 ) from error
             except Exception:  # a law may raise where it has no answer
                 continue
 
     def __repr__(self) -> str:
-        return f"PointLaw({self.compiled.__name__}, {self.kinematics} strains, state of {len(self.virgin)})"
+        name = getattr(getattr(self._function, "py_func", self._function), "__name__", "law")
+        return f"PointLaw({name}, {self.kinematics} strains, state of {len(self.virgin)})"
 
 
 def check_law(law):
@@ -131,6 +187,8 @@ def check_law(law):
             f"{type(law).__name__} has no {' and no '.join(missing)}; see femnn.ConstitutiveLaw for what one must have"
         )
     one_of(f"{type(law).__name__}.kinematics", getattr(law, "kinematics", None), tuple(SIZES))
+    for name in getattr(law, "conditions", ()):
+        one_of(f"a condition of {type(law).__name__}", name, CONDITIONS)
 
 
 def virgin_state(law, n):
@@ -148,14 +206,15 @@ def virgin_state(law, n):
     return state
 
 
-def updated(law, strain, state, cells):
+def updated(law, strain, state, cells, conditions=None):
     """``law.update`` for the points of a group, its answer checked: stress (n, size), tangent (n, size²), state (n, s).
 
-    ``strain`` (n, size), ``state`` (n, ...); ``cells`` (n,) names the elements in errors.
+    ``strain`` (n, size), ``state`` (n, ...); ``cells`` (n,) are the elements; ``conditions`` (n,) by name.
     """
     n, size = strain.shape
     tensor = (6,) if size == 6 else (3, 3)
-    answer = law.update(strain.reshape(n, *tensor), state.copy())
+    own = law.at(cells) if isinstance(law, PointLaw) else law
+    answer = own.update(strain.reshape(n, *tensor), state.copy(), **(conditions or {}))
     try:
         parts = [floats("an answer", part, finite=False) for part in answer]
     except (TypeError, ValueError, RuntimeError) as error:
@@ -197,46 +256,19 @@ def _listed(shapes):
     return ", ".join(map(str, shapes)) or "none"
 
 
-def _finite_vector(numbers, name):
+def _finite_array(numbers, name, axes):
     values = np.atleast_1d(floats(f"{name} of the law", numbers, finite=False).copy())
-    if values.ndim != 1 or not np.isfinite(values).all():
-        raise ParameterError(f"{name} of the law are {brief(numbers)}; give a list of finite numbers")
-    return values
+    if values.ndim not in axes or not np.isfinite(values).all():
+        rows = ", or a row of them for each element" if 2 in axes else ""
+        raise ParameterError(f"{name} of the law are {brief(numbers)}; give a list of finite numbers{rows}")
+    return np.ascontiguousarray(values)
 
 
-def _compiled(function):
-    plain = getattr(function, "py_func", function)
-    if not callable(plain):
-        raise ParameterError(f"the law is {brief(plain)}; give a function")
-    return _callback(plain)
-
-
-@lru_cache(maxsize=64)
-def _callback(plain):
-    """The C function of a law: once for all parameters."""
-    name = getattr(plain, "__name__", repr(plain))
-    try:
-        law = njit(error_model="numpy")(plain)
-
-        def guarded(strain, state, parameters, stress, tangent, new_state):
-            # a C function cannot raise: what it has written by then would pass for its answer
-            try:
-                law(strain, state, parameters, stress, tangent, new_state)
-            except Exception:
-                stress[:] = np.nan
-
-        guarded.__name__ = name
-        # a C function has one type for all laws, so that the assembly is compiled once and not for every law
-        return numba.cfunc(_SIGNATURE, error_model="numpy")(guarded)
-    except Exception as error:  # the compiler lets through whatever it stumbles over
-        raise ParameterError(f"Numba cannot compile the law {name!r}: {error}") from error
-
-
-@njit(parallel=True, cache=True)
-def _update(law, strains, states, parameters, stresses, tangents, new_states):
-    for chunk in prange((strains.shape[0] + 63) // 64):
-        for k in range(64 * chunk, min(strains.shape[0], 64 * chunk + 64)):
-            # what a law leaves out
-            stresses[k] = np.nan
-            tangents[k] = 0.0
-            law(strains[k], states[k], parameters, stresses[k], tangents[k], new_states[k])
+@njit(over="strains", grain=64, cache=True)
+def update_points(begin, end, law, strains, states, parameters, stresses, tangents, new_states):
+    for k in range(begin, end):
+        # what a law leaves out
+        stresses[k] = np.nan
+        tangents[k] = 0.0
+        own = parameters[min(np.int64(k), parameters.shape[0] - 1)]
+        law(strains[k], states[k], own, stresses[k], tangents[k], new_states[k])

@@ -9,6 +9,7 @@ from femnn.solvers.linear.solver import Solution, solve
 from femnn.solvers.nonlinear.arc_length import arc_length
 from femnn.solvers.nonlinear.load_path import Heading, LoadPath, NonlinearProblem, Step
 from femnn.solvers.nonlinear.newton import newton
+from femnn.solvers.nonlinear.problem_sum import ProblemSum
 from femnn.solvers.nonlinear.second_order import Motion, SecondOrder
 from femnn.solvers.nonlinear.time_march import march
 
@@ -17,6 +18,7 @@ __all__ = [
     "LoadPath",
     "Motion",
     "NonlinearProblem",
+    "ProblemSum",
     "SecondOrder",
     "Solution",
     "Step",

@@ -4,9 +4,9 @@
 sizes depend on, ``installation`` what ``femnn doctor`` reports.
 """
 
-from femnn.system.compile import njit
+from femnn.system.compile import kernel_cache, njit
 from femnn.system.hardware import count_cores, description
-from femnn.system.installation import extras, kernel_cache, threads, versions
+from femnn.system.installation import extras, threads, versions
 from femnn.system.memory import require_memory
 
 __all__ = [

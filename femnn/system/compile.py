@@ -1,45 +1,74 @@
 """Compilation of kernels by Numba, wherever femnn is installed and whatever process or thread calls them.
 
 :func:`njit` takes the place of Numba's own. Kernels are compiled once and kept on the disk. Where no folder can be
-written, they are compiled anew by every process, which is said once. Parallel kernels may be called from several Python
-threads even where Numba has but its own "workqueue" of threads, and in children that ``multiprocessing`` has forked.
+written, they are compiled anew by every process, which is said once. Loops over many elements are shared out to threads
+of Python by :mod:`femnn.system.pool`, so that kernels may be called from several threads and in forked children.
 """
 
-import contextlib
-import os
-import threading
-import types
+import functools
+import inspect
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-from numba import prange
 from numba.core.caching import NullCache
 from numba.core.registry import CPUDispatcher
 
 from femnn.exceptions import warn
+from femnn.system.pool import call_for_parts
 
-# Numba's workqueue ends the process when two Python threads use it at once.
-_one_at_a_time = threading.RLock()
-
-# Threads of OpenMP and TBB do not live on in a forked child, and GNU's OpenMP ends a child that asks for them.
-_threads_lost = False
+# Parts for each thread: some take longer than others.
+_PARTS = 4
 
 _told = False
 
 
-def njit(**options: Any) -> Callable[[Callable], Any]:
-    """Decorator that compiles a kernel: ``numba.njit`` with the same options.
+def njit(
+    *,
+    over: str | None = None,
+    coloured: str | None = None,
+    grain: int = 256,
+    specialised: bool = False,
+    **options: Any,
+) -> Callable[[Callable], Any]:
+    """Decorator that compiles a kernel: ``numba.njit`` with the same options, and two that share it out to threads.
+
+    Such a kernel takes ``begin, end`` as its first two parameters and works on this part of its elements; it is called
+    without the two. What it writes for one element must depend on no other.
+
+    Parameters
+    ----------
+    over
+        The parameter whose first axis counts the elements.
+    coloured
+        The parameter that holds blocks of elements, a tuple whose third array says where each colour of
+        :class:`femnn.assembly.blocks.Blocks` starts. Blocks of one colour are worked on at once, colours one after
+        another.
+    grain
+        Parts are multiples of so many elements: fewer are not worth a thread.
+    specialised
+        Compile the kernel anew for each set of numbers that stand in the source of kernels that call it, bounds of
+        loops for instance. This is Numba's habit, and seldom worth it.
 
     >>> @njit(error_model="numpy")
     ... def twice(x):
     ...     return 2 * x
     >>> twice(21)
     42
+    >>> @njit(over="values")
+    ... def count(begin, end, values):
+    ...     for i in range(begin, end):
+    ...         values[i] = i
+    >>> values = np.empty(1000)
+    >>> count(values)
+    >>> bool((values == np.arange(1000)).all())
+    True
     """
-    kind = _ParallelKernel if options.get("parallel") else _Kernel
+    if over or coloured:
+        options["nogil"] = True
 
     def compiled(function: Callable) -> Any:
         try:
@@ -51,14 +80,36 @@ def njit(**options: Any) -> Callable[[Callable], Any]:
             kernel = numba.njit(**{**options, "cache": False})(function)
         # a disabled compiler leaves the function as it is
         if isinstance(kernel, CPUDispatcher):
-            kernel.__class__ = kind
+            kernel.__class__ = _Kernel
+            kernel.specialised = specialised
+        if over or coloured:
+            return _SharedKernel(kernel, over, coloured, grain)
         return kernel
 
     return compiled
 
 
+def callback(signature: Any, function: Callable) -> Any:
+    """The C function of a function at the top of a module, kept on the disk where that is possible."""
+    try:
+        return numba.cfunc(signature, cache=True, error_model="numpy")(function)
+    except (RuntimeError, OSError) as error:
+        if not isinstance(error, OSError) and "cannot cache" not in str(error):
+            raise
+        _tell(error)
+        return numba.cfunc(signature, error_model="numpy")(function)
+
+
 class _Kernel(CPUDispatcher):
     """A compiled function that works even if what was compiled cannot be kept."""
+
+    specialised = False
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        if self.specialised:
+            return super().get_call_template(args, kws)
+        plain = {name: numba.types.unliteral(kind) for name, kind in dict(kws).items()}
+        return super().get_call_template(tuple(map(numba.types.unliteral, args)), plain)
 
     def compile(self, signature: Any) -> Any:
         try:
@@ -70,48 +121,50 @@ class _Kernel(CPUDispatcher):
             return super().compile(signature)
 
 
-class _ParallelKernel(_Kernel):
-    """A compiled function that uses threads."""
+class _SharedKernel:
+    """A compiled function whose elements are shared out to the threads that Numba is set to."""
 
-    serial: Any = None
+    def __init__(self, kernel: Any, over: str | None, coloured: str | None, grain: int) -> None:
+        functools.update_wrapper(self, kernel)
+        names = list(inspect.signature(kernel).parameters)[2:]
+        self.kernel, self.is_coloured, self.grain = kernel, coloured is not None, grain
+        self.place = names.index(over or coloured or "")
 
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        if _threads_lost:
-            return _without_threads(self)(*arguments, **named)
-        if _layer() == "workqueue":
-            with _one_at_a_time:
-                return super().__call__(*arguments, **named)
-        return super().__call__(*arguments, **named)
+    def __call__(self, *arguments: Any) -> None:
+        counted = arguments[self.place]
+        threads = numba.get_num_threads()
+        if self.is_coloured:
+            colours = counted[2].tolist()
+            if threads == 1 or colours[-1] < 2:
+                self._run(0, colours[-1], arguments)
+            else:
+                for first, last in pairwise(colours):
+                    count = min(threads, last - first)
+                    self._share(count, [first + (last - first) * k // count for k in range(count + 1)], arguments)
+            return
+        n = len(counted)
+        count = min(n // self.grain, _PARTS * threads)
+        if threads == 1 or count < 2:
+            self._run(0, n, arguments)
+            return
+        wholes = n // self.grain
+        bounds = [self.grain * (wholes * k // count) for k in range(count)]
+        self._share(threads, [*bounds, n], arguments)
 
+    def _share(self, threads, bounds, arguments):
+        if len(bounds) == 2:
+            self._run(*bounds, arguments)
+        else:
+            call_for_parts(
+                lambda begin, end: self._run(begin, end, arguments), pairwise(bounds), min(threads, len(bounds) - 1)
+            )
 
-def _layer() -> str:
-    """Library that Numba's threads come from."""
-    try:
-        return numba.threading_layer()
-    except ValueError:
-        # not known before the first kernel has run; that, too, runs by itself
-        return "workqueue"
+    def _run(self, begin, end, arguments):
+        # without a sign: the compiler then knows that no index wraps around
+        self.kernel(np.uint64(begin), np.uint64(end), *arguments)
 
-
-def _without_threads(kernel: _ParallelKernel) -> Any:
-    """The same loops in one thread, compiled when first needed."""
-    if kernel.serial is None:
-        function = kernel.py_func
-        # under a name of its own, because the cache does not tell the two apart
-        twin = types.FunctionType(
-            function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
-        )
-        twin.__qualname__, twin.__module__ = f"{function.__qualname__}-serial", function.__module__
-        options = {name: value for name, value in kernel.targetoptions.items() if name not in ("parallel", "nopython")}
-        kernel.serial = njit(cache=True, **options)(twin)
-    return kernel.serial
-
-
-def _after_fork() -> None:
-    global _one_at_a_time, _threads_lost
-    _one_at_a_time = threading.RLock()
-    with contextlib.suppress(ValueError):  # no threads were started before
-        _threads_lost = _threads_lost or numba.threading_layer() != "workqueue"
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.kernel, name)
 
 
 def _tell(error: Exception) -> None:
@@ -124,20 +177,15 @@ def _tell(error: Exception) -> None:
         )
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+@njit(cache=True)
+def _one() -> int:
+    return 1
 
 
-@njit(parallel=True, cache=True)
-def _fill(values: np.ndarray) -> None:
-    for i in prange(len(values)):
-        values[i] = i
-
-
-def probe_threads() -> tuple[str, Path | None]:
-    """Layer that the threads of parallel kernels come from, and the folder that keeps compiled kernels, if any."""
-    if not isinstance(_fill, CPUDispatcher):
-        return "none, because NUMBA_DISABLE_JIT is set", None
-    _fill(np.empty(64))
-    folder = _fill.stats.cache_path
-    return numba.threading_layer(), None if folder is None else Path(folder)
+def kernel_cache() -> Path | None:
+    """Folder that keeps compiled kernels; None if there is none that can be written."""
+    if not isinstance(_one, CPUDispatcher):
+        return None
+    _one()
+    folder = _one.stats.cache_path
+    return None if folder is None else Path(folder)

@@ -3,11 +3,8 @@
 import platform
 import re
 from importlib import metadata
-from pathlib import Path
 
 import numba
-
-from femnn.system.compile import probe_threads
 
 _REQUIREMENT = re.compile(r"(?P<package>[\w.-]+).*extra\s*==\s*[\"'](?P<extra>[\w-]+)[\"']")
 
@@ -29,16 +26,9 @@ def extras() -> dict[str, dict[str, str | None]]:
     return packages
 
 
-def threads() -> dict[str, str | int]:
-    """Number of threads of parallel kernels, and the layer that they come from: tbb, omp or workqueue."""
-    layer, _ = probe_threads()
-    return {"count": numba.get_num_threads(), "layer": layer}
-
-
-def kernel_cache() -> Path | None:
-    """Folder that keeps compiled kernels; None if there is none that can be written."""
-    _, folder = probe_threads()
-    return folder
+def threads() -> dict[str, int]:
+    """Number of threads of kernels."""
+    return {"count": numba.get_num_threads()}
 
 
 def _version(package: str) -> str | None:

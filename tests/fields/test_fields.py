@@ -4,6 +4,7 @@ import meshio
 import numpy as np
 import pytest
 import skfem
+from support.cracked_boxes import box
 
 import femnn
 from femnn.assembly import isotropic_stiffness
@@ -11,6 +12,7 @@ from femnn.exceptions import ParameterError
 from femnn.fields import principal, strain_energy, von_mises
 from femnn.geometry import distorted_cube
 from femnn.integration.lame import lame_parameters
+from femnn.interfaces import InterfaceBases
 from femnn.validation.bending import straight_beam
 
 GAUSS = femnn.GaussLegendre(2)
@@ -218,6 +220,57 @@ def test_series_of_a_load_path(tmp_path):
     assert path.read_text().count("<DataSet") == 2
     last = meshio.read(tmp_path / "path-0001.vtu")
     np.testing.assert_allclose(last.point_data["displacement"], uniform(MESH)[0].reshape(-1, 3))
+
+
+@pytest.fixture
+def joint():
+    interface = femnn.Interface.split(box(3, 2), "x0")
+    return interface.mesh, femnn.InterfaceElements(interface)
+
+
+def test_interfaces_are_written_beside_the_body(tmp_path, joint):
+    mesh, elements = joint
+    u = np.zeros((mesh.nvertices, 3))
+    u[elements.interface.plus_vertices] = [0.25, 0.0, 0.0]
+    bases = InterfaceBases(elements.interface, skfem.ElementVector(skfem.ElementHex1()))
+    fields = {"separation": elements.separation(u.ravel()), "damage": np.full(elements.dx.shape, 0.5)}
+    path = tmp_path / "joint.vtu"
+    femnn.save_fields(
+        path, mesh, u.ravel(), elements={"damage": np.zeros(8)}, interfaces={"a": (elements, fields), "b": (bases, {})}
+    )
+    read = meshio.read(path)
+    # meshio reads cells of a kind as one block
+    assert [block.type for block in read.cells] == ["hexahedron", "quad"]
+    np.testing.assert_allclose(read.points[read.cells[1].data][..., 0], 0.5)
+    np.testing.assert_allclose(read.cell_data["separation"][1][:4, 0], 0.25)
+    assert np.isnan(read.cell_data["separation"][1][4:]).all()
+    assert np.isnan(read.cell_data["separation"][0]).all()
+    np.testing.assert_allclose(read.cell_data["damage"][1][:4], 0.5)
+    np.testing.assert_allclose(read.cell_data["damage"][0], 0.0)
+    assert [block.tolist() for block in read.cell_data["interface"]] == [[0] * 8, [1] * 4 + [2] * 4]
+    assert [int(block.sum()) for block in read.cell_data["left"]] == [4, 0]
+
+
+def test_interfaces_that_do_not_fit_are_refused(tmp_path, joint):
+    mesh, elements = joint
+    for interfaces, words in (
+        ({"a": elements}, "pass its elements and a dict"),
+        ({"a": (mesh, {})}, "InterfaceElements or InterfaceBases"),
+        ({"a": (elements, {"damage": np.zeros(3)})}, r"\(4, 4\) or \(4, 4, k\)"),
+        ([elements], "interfaces"),
+    ):
+        with pytest.raises(ParameterError, match=words):
+            femnn.save_fields(tmp_path / "a.vtu", mesh, interfaces=interfaces)
+    with pytest.raises(ParameterError, match="another mesh"):
+        femnn.save_fields(tmp_path / "a.vtu", MESH, interfaces={"a": (elements, {})})
+    with pytest.raises(ParameterError, match="another name"):
+        femnn.save_fields(
+            tmp_path / "a.vtu",
+            mesh,
+            elements={"f": np.zeros((8, 2))},
+            interfaces={"a": (elements, {"f": np.zeros(16)})},
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_fields_that_do_not_fit_are_refused_and_nothing_is_written(tmp_path):

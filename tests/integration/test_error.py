@@ -107,6 +107,10 @@ def test_mass_sums_to_the_volume(distorted):
     points, weights = tensor_gauss(2, 2, 2)
     total = stiffness.mass_matrix(distorted, points, weights).sum(axis=(1, 2))
     np.testing.assert_allclose(total, signed_volume(distorted), rtol=1e-13)
+    # vertices in the order of a mirrored element make the same body
+    mirrored = distorted * [-1.0, 1.0, 1.0]
+    assert (signed_volume(mirrored) < 0.0).all()
+    np.testing.assert_allclose(stiffness.mass_matrix(mirrored, points, weights).sum(axis=(1, 2)), total, rtol=1e-13)
 
 
 def test_shapes_that_do_not_fit_are_named():

@@ -253,7 +253,7 @@ def of_three(strain, stress, tangent):
         ({"function": "steel"}, "the law is 'steel'; give a function"),
         ({"parameters": [1.0, np.nan]}, "parameters of the law are .*; give a list of finite numbers"),
         ({"parameters": ["E"]}, "parameters of the law is no array of numbers"),
-        ({"parameters": np.eye(2)}, "give a list of finite numbers"),
+        ({"parameters": np.ones((2, 2, 2))}, "give a list of finite numbers"),
         ({"initial_state": [np.inf]}, "initial_state of the law are .*inf"),
         ({"kinematics": "large"}, "kinematics='large' is not allowed; pass 'small' or 'finite'"),
     ],

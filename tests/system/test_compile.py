@@ -4,26 +4,30 @@ import os
 import subprocess
 import sys
 
+import numba
+import numpy as np
 import pytest
 from support.locations import ROOT
 
+from femnn.system.compile import _SharedKernel, njit
+from femnn.system.pool import call_for_parts
+
 KERNELS = """
 import numpy as np
-from numba import prange
 from femnn.system.compile import njit
 
 @njit(cache=True)
 def square(x):
     return x * x
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def fill(values, factor=1.0):
-    for i in prange(len(values)):
+@njit(over="values", grain=10, cache=True, error_model="numpy")
+def fill(begin, end, values, factor):
+    for i in range(begin, end):
         values[i] = factor * square(i) / 3.0
 
 def filled(n=1000):
     values = np.empty(n)
-    fill(values)
+    fill(values, 1.0)
     return values
 
 expected = np.arange(1000.0) ** 2 / 3.0
@@ -75,15 +79,77 @@ def test_compiled_code_is_kept(tmp_path):
         assert text.strip() == str(hits)
 
 
-def test_threads_at_once_where_numba_has_but_its_workqueue(tmp_path):
+def test_threads_at_once_share_the_threads_of_kernels(tmp_path):
     program = """
-import numba
 from concurrent.futures import ThreadPoolExecutor
 with ThreadPoolExecutor(4) as pool:
     assert all(np.array_equal(values, expected) for values in pool.map(filled, 200 * [1000]))
-assert numba.threading_layer() == "workqueue"
 """
-    run(tmp_path, program, NUMBA_THREADING_LAYER="workqueue", NUMBA_NUM_THREADS="2")
+    run(tmp_path, program, NUMBA_NUM_THREADS="2")
+
+
+def test_parts_cover_every_element_once_in_multiples_of_the_grain():
+    seen = []
+
+    @njit(over="values", grain=8)
+    def count(begin, end, values):
+        for i in range(begin, end):
+            values[i] += 1
+
+    class Recorded:
+        def __call__(self, begin, end, values):
+            seen.append((int(begin), int(end)))
+            count.kernel(begin, end, values)
+
+    before = numba.get_num_threads()
+    recorded = _SharedKernel(count.kernel, "values", None, 8)
+    recorded.kernel = Recorded()
+    try:
+        for threads in {1, before}:
+            numba.set_num_threads(threads)
+            for n in (0, 1, 7, 8, 63, 64, 65, 1000):
+                seen.clear()
+                values = np.zeros(n)
+                recorded(values)
+                assert (values == 1).all()
+                assert all(begin % 8 == 0 for begin, _ in seen)
+                assert len(seen) <= 4 * threads
+    finally:
+        numba.set_num_threads(before)
+
+
+def test_an_error_in_one_part_is_raised_when_all_threads_have_stopped():
+    running, done = [], []
+
+    def part(begin, end):
+        running.append(begin)
+        if begin == 3:
+            raise ValueError("part 3")
+        done.append(begin)
+
+    with pytest.raises(ValueError, match="part 3"):
+        call_for_parts(part, [(k, k + 1) for k in range(20)], 2)
+    assert sorted(running) == sorted([*done, 3])
+    call_for_parts(part, [(0, 1)], 1)
+    assert done[-1] == 0
+
+
+def test_numbers_in_the_source_of_callers_compile_no_kernel_anew():
+    @njit()
+    def plus(x, y):
+        return x + y
+
+    @njit(specialised=True)
+    def minus(x, y):
+        return x - y
+
+    @njit()
+    def both(x):
+        return plus(x, 1) + plus(x, 2) + minus(x, 1) + minus(x, 2)
+
+    assert both(3) == 4 + 5 + 2 + 1
+    assert len(plus.signatures) == 1
+    assert len(minus.signatures) == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

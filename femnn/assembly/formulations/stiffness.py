@@ -1,7 +1,6 @@
 """Linear elasticity of elements that bend: K = V B̄ᵀ C B̄ + Γ S Γᵀ from vertex coordinates to the sparse matrix."""
 
 import numpy as np
-from numba import prange
 from scipy.sparse import csr_matrix
 
 from femnn.assembly.coefficients import Coefficients
@@ -143,41 +142,38 @@ def _scatter_symmetric(matrix, e, cells, row_starts, slots, places, buffer):
                 add_block(buffer, place, width_b, k00, k10, k20, k01, k11, k21, k02, k12, k22)
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _fill(kind, form, hexahedra, pattern, blocks, points, four, numbers, number_rows, given, lanes, data):
+@njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
+def _fill(begin, end, kind, form, hexahedra, pattern, blocks, points, four, numbers, number_rows, given, lanes, data):
     cells, row_starts, slots, places = pattern
-    order, elements, colours, block_nodes, node_starts, opens = blocks
-    for colour in range(colours.shape[0] - 1):
-        for block in prange(colours[colour], colours[colour + 1]):
-            buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3))
-            lane_work, work, vertices = lane_workspace(8), twist_workspace(), np.arange(8)
-            means, turned, rows, matrix = (
-                aligned(24),
-                aligned(32),
-                aligned(168).reshape((7, 24)),
-                aligned(576).reshape((24, 24)),
-            )
-            vectors, twists = work[0][4], work[2][4]
-            for i in range(elements[block], elements[block + 1]):
-                e = order[i]
-                if points[2][e] == 0:
-                    continue
-                row = number_rows[e]
-                volume = fill_twists(
-                    kind, form, hexahedra, e, points, lanes, lane_work, vertices, four, row, work, means
-                )
-                if kind == GIVEN:
-                    for r in range(12):
-                        for c in range(12):
-                            twists[r, c] = given[e, r, c]
-                expand(form, numbers, row, volume, means, vectors, twists, 3 * lanes, turned, rows, matrix)
-                _scatter_symmetric(matrix, e, cells, row_starts, slots, places, buffer)
-            flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
+    order, elements, _, block_nodes, node_starts, opens = blocks
+    for block in range(begin, end):
+        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3))
+        lane_work, work, vertices = lane_workspace(8), twist_workspace(), np.arange(8)
+        means, turned, rows, matrix = (
+            aligned(24),
+            aligned(32),
+            aligned(168).reshape((7, 24)),
+            aligned(576).reshape((24, 24)),
+        )
+        vectors, twists = work[0][4], work[2][4]
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            if points[2][e] == 0:
+                continue
+            row = number_rows[e]
+            volume = fill_twists(kind, form, hexahedra, e, points, lanes, lane_work, vertices, four, row, work, means)
+            if kind == GIVEN:
+                for r in range(12):
+                    for c in range(12):
+                        twists[r, c] = given[e, r, c]
+            expand(form, numbers, row, volume, means, vectors, twists, 3 * lanes, turned, rows, matrix)
+            _scatter_symmetric(matrix, e, cells, row_starts, slots, places, buffer)
+        flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _twists(kind, form, hexahedra, points, four, rows, lanes, twists):
-    for e in prange(hexahedra.shape[0]):
+@njit(over="hexahedra", grain=64, cache=True, error_model="numpy", fastmath=_FAST)
+def _twists(begin, end, kind, form, hexahedra, points, four, rows, lanes, twists):
+    for e in range(begin, end):
         work, means, vertices = twist_workspace(), np.empty(24), np.arange(8)
         if points[2][e] == 0:
             twists[e] = 0.0

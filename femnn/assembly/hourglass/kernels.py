@@ -4,7 +4,6 @@ Rows are component-major, see :mod:`femnn.integration.vector_kernels`.
 """
 
 import numpy as np
-from numba import prange
 
 from femnn.assembly.fused import buffer_length, flush, scatter
 from femnn.assembly.hourglass.moments import twist_slopes
@@ -68,10 +67,10 @@ def _spread(vectors, material, half, i, j, order, matrix):
             matrix[8 * j + order[b], 8 * i + order[a]] = entry
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def element_stiffness(form, hexahedra, orders, differences, places, numbers, rows, stiffness):
+@njit(over="hexahedra", grain=64, cache=True, error_model="numpy", fastmath=_FAST)
+def element_stiffness(begin, end, form, hexahedra, orders, differences, places, numbers, rows, stiffness):
     """The same for all elements into ``stiffness`` (n, 24, 24)."""
-    for e in prange(hexahedra.shape[0]):
+    for e in range(begin, end):
         hourglass_stiffness(form, hexahedra[e], orders[e], differences, e, places, numbers, rows[e], stiffness[e])
 
 
@@ -111,15 +110,15 @@ def _square_in_physical_axes(moments, inverse, work):
     return square
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def check_differences(hexahedra, orders, points, weights, places, most_left, differences, replaced):
+@njit(over="hexahedra", grain=64, cache=True, error_model="numpy", fastmath=_FAST)
+def check_differences(begin, end, hexahedra, orders, points, weights, places, most_left, differences, replaced):
     """Replace ``differences`` (n, 78) by what finer points find where they leave more than ``most_left`` of that.
 
     In the norm of Frobenius and in physical axes, in which the entries of stretched elements weigh as they do in their
     stiffness. ``points`` (3, q) and ``weights`` (q,) are those of the finer rule less those of 2×2×2 points. Writes
     which elements were replaced to ``replaced`` (n,) bool.
     """
-    for e in prange(hexahedra.shape[0]):
+    for e in range(begin, end):
         inverse, warp, work = np.empty((3, 3)), np.empty((3, 4)), np.empty((3, 3))
         missed, left = np.empty((12, 12)), np.empty((12, 12))
         own_axes_of(hexahedra[e], orders[e], work, np.empty((3, 4)), inverse, warp)
@@ -135,20 +134,20 @@ def check_differences(hexahedra, orders, points, weights, places, most_left, dif
                     differences[e, places[r, c]] = missed[r, c]
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def add_stiffness(form, hexahedra, orders, differences, places, numbers, rows, chosen, pattern, blocks, data):
+@njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
+def add_stiffness(
+    begin, end, form, hexahedra, orders, differences, places, numbers, rows, chosen, pattern, blocks, data
+):
     """Add the same for the ``chosen`` elements (n,) bool to the entries ``data`` of a CSR matrix of the pattern."""
     cells, row_starts, slots, node_places = pattern
-    order, elements, colours, block_nodes, node_starts, opens = blocks
-    # blocks of one colour share no node, and colours follow each other: the same sums in the same order on any machine
-    for colour in range(colours.shape[0] - 1):
-        for block in prange(colours[colour], colours[colour + 1]):
-            buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3))
-            matrix = np.empty((24, 24))
-            for i in range(elements[block], elements[block + 1]):
-                e = order[i]
-                if not chosen[e]:
-                    continue
-                hourglass_stiffness(form, hexahedra[e], orders[e], differences, e, places, numbers, rows[e], matrix)
-                scatter(matrix, e, cells, row_starts, slots, node_places, 3, buffer)
-            flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
+    order, elements, _, block_nodes, node_starts, opens = blocks
+    for block in range(begin, end):
+        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3))
+        matrix = np.empty((24, 24))
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            if not chosen[e]:
+                continue
+            hourglass_stiffness(form, hexahedra[e], orders[e], differences, e, places, numbers, rows[e], matrix)
+            scatter(matrix, e, cells, row_starts, slots, node_places, 3, buffer)
+        flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)

@@ -14,7 +14,6 @@ Points here are in [-1, 1]³ and weights sum to 8, so that S is the integral ove
 from functools import cache
 
 import numpy as np
-from numba import prange
 
 from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import SIGNS
@@ -58,9 +57,9 @@ def twist_slopes(warp, x, y, z, slopes):
     return j00 * c00 + j10 * c10 + j20 * c20
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _moments(warps, points, weights, moments):
-    for e in prange(warps.shape[0]):
+@njit(over="warps", grain=64, cache=True, error_model="numpy", fastmath=_FAST)
+def _moments(begin, end, warps, points, weights, moments):
+    for e in range(begin, end):
         slopes = np.empty(12)
         moments[e] = 0.0
         for q in range(weights.shape[0]):

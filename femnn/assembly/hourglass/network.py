@@ -15,7 +15,6 @@ beside F where the element is nearly one, as the true difference is.
 """
 
 import numpy as np
-from numba import prange
 
 from femnn.assembly.hourglass.moments import COLUMNS, GAUSS_POINTS, PATTERNS, ROWS, gauss_factors, twist_slopes
 from femnn.geometry.hexahedron import SIGNS
@@ -53,9 +52,9 @@ def hourglass_range(warps: np.ndarray) -> np.ndarray:
     return result
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _describe(warps, corners, result):
-    for e in prange(warps.shape[0]):
+@njit(over="warps", cache=True, error_model="numpy")
+def _describe(begin, end, warps, corners, result):
+    for e in range(begin, end):
         slopes, square, least = np.empty(12), 0.0, np.inf
         for i in range(3):
             for k in range(4):
@@ -66,9 +65,9 @@ def _describe(warps, corners, result):
         result[e, 12], result[e, 13] = np.sqrt(square), least
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _differences(warps, outputs, points, patterns, rows, columns, differences):
-    for e in prange(warps.shape[0]):
+@njit(over="warps", grain=64, cache=True, error_model="numpy", fastmath=_FAST)
+def _differences(begin, end, warps, outputs, points, patterns, rows, columns, differences):
+    for e in range(begin, end):
         factors, work, extra = np.empty((12, 8)), np.empty((12, 8)), np.empty((12, EXTRA))
         gauss_factors(warps[e], points, patterns, work, factors)
         square = 0.0
@@ -105,9 +104,9 @@ def differences(network: Perceptron, warps: np.ndarray) -> np.ndarray:
     return result
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _all_factors(warps, points, patterns, factors):
-    for e in prange(warps.shape[0]):
+@njit(over="warps", cache=True, error_model="numpy", fastmath=_FAST)
+def _all_factors(begin, end, warps, points, patterns, factors):
+    for e in range(begin, end):
         gauss_factors(warps[e], points, patterns, np.empty((12, 8)), factors[e])
 
 

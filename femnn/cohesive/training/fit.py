@@ -87,7 +87,9 @@ def fit_law(
         rows.append((x, micro[..., len(inputs) :], data.tractions / data.traction_scale))
     options = OPTIONS[network] if options is None else options
     what = f"traction-separation law of an interface, a {network} network; inputs: opening and two shears"
-    card = describe(what, network, training, inputs, predicted, scaling, sizes)
+    # which paths report, so that nobody trains or chooses by them
+    tested = {"test_data": {name: data.about.get("paths", data.about) for name, data in tests.items()}}
+    card = describe(what, network, training, inputs, predicted, scaling, sizes, tested)
     return train_law(
         path, card, parts(rows, predicted), lambda part, columns: _build(network, part, columns, options.seed, sizes),
         _loss, lambda law: {name: accuracy(law, data) for name, data in tests.items()}, options, progress,

@@ -14,7 +14,6 @@ three directions commute with the 48 symmetries of the cube. Arrays are (rows, B
 """
 
 import numpy as np
-from numba import prange
 
 from femnn.geometry.hexahedron import SIGNS
 from femnn.integration.kernels import _FAST, kernel_array
@@ -43,7 +42,7 @@ _PI_8 = np.float32(np.pi / 8.0)
 _LEAST_LOG = np.float32(-60.0)
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _modes(hexahedra, first, modes):
     """J₀ by columns (rows 0..8) and the twists (rows 9..20) of BLOCK elements from ``first`` on, scaled to size 1."""
     sums = np.empty(21)
@@ -69,7 +68,7 @@ def _modes(hexahedra, first, modes):
             modes[k, b] = np.float32(sums[k] * size)
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@njit(cache=True, error_model="numpy")
 def _with_axis_first(modes, axis, result):
     """The modes with ``axis`` first: rows J_a, J_b, J_c, h_ab, h_bc, h_ca, h_abc, three each."""
     for k in range(3):
@@ -83,7 +82,7 @@ def _with_axis_first(modes, axis, result):
             result[18 + i, b] = modes[18 + i, b]
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _amplitude(re, im, uu, uv, vv, uw, vw, ww, side0, side1, side2, ends):
     """Sum of the squared gradients at a root: real polynomials in it, from products of the coefficients of cof J."""
     size, square, two = re * re + im * im, re * re - im * im, re + re
@@ -91,7 +90,7 @@ def _amplitude(re, im, uu, uv, vv, uw, vw, ww, side0, side1, side2, ends):
     return ends * abs(end) + (_ONE + size) * abs(side0 + two * side1 + size * side2)
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _line(m, y, z, line):
     """Of both roots on the line at (y, z): estimate for 2 points into rows 0, 1 and ρ⁻² into rows 2, 3 of ``line``."""
     one_y, one_z, yz = _ONE + y * y, _ONE + z * z, y * z
@@ -166,7 +165,7 @@ def _line(m, y, z, line):
             line[2 + k, b] = decay
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _add_line(line, total, group):
     """Add the estimates of a line for 2, 3, ... points to rows ``group`` of ``total`` (3, CANDIDATES, BLOCK)."""
     for n in range(CANDIDATES):
@@ -178,7 +177,7 @@ def _add_line(line, total, group):
             line[1, b] = max(line[1, b] * line[3, b], _TINY)
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _shape(m, rows, positive):
     """Shape of the element as the first direction sees it: ``rows`` (19, BLOCK) directly, and the first four rows of
     ``positive`` to be taken the logarithm of."""
@@ -238,7 +237,7 @@ def _shape(m, rows, positive):
         ) / abs(det)
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _sums(total, positive):
     """Estimates from the sums over corner, edge-middle and central lines, rows 4 on of ``positive``."""
     for k in range(3):
@@ -254,7 +253,7 @@ def _sums(total, positive):
             )
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _relative_to_reference(positive, first, last, result, row):
     """Rows ``first`` to ``last`` of the logarithms over that of the reference size, from ``row`` of ``result`` on."""
     for k in range(last - first):
@@ -262,58 +261,47 @@ def _relative_to_reference(positive, first, last, result, row):
             result[row + k, b] = max(positive[first + k, b] - positive[3, b], _LEAST_LOG)
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
-def describe_block(hexahedra, first, work, features, estimates):
-    """Features (3, FEATURES - 1, BLOCK) and log₂ estimates (3, CANDIDATES, BLOCK) of a block of elements."""
-    modes, rotated, line, total, positive, bits, exponents = work
-    _modes(hexahedra, first, modes)
-    for axis in range(3):
-        _with_axis_first(modes, axis, rotated)
-        total[:] = _ZERO
-        for i in range(3):
-            for j in range(3):
-                _line(rotated, np.float32(i - 1), np.float32(j - 1), line)
-                _add_line(line, total, abs(i - 1) + abs(j - 1))
-        rows = features[axis]
-        _shape(rotated, rows[12:31], positive)
-        _sums(total, positive)
-        for row in range(positive.shape[0]):
-            vector_log2(positive, bits, row, exponents)
-        rows[:3] = positive[:3]
-        _relative_to_reference(positive, 4, 13, rows, 3)
-        _relative_to_reference(positive, 13, 13 + CANDIDATES, estimates[axis], 0)
+@njit(over="features", grain=1, cache=True, error_model="numpy", fastmath=_FAST)
+def _describe(begin, end, hexahedra, features, estimates):
+    modes, rotated = np.empty((21, BLOCK), dtype=np.float32), np.empty((21, BLOCK), dtype=np.float32)
+    line, total = np.empty((4, BLOCK), dtype=np.float32), np.empty((3, CANDIDATES, BLOCK), dtype=np.float32)
+    positive, exponents = np.empty((13 + CANDIDATES, BLOCK), dtype=np.float32), np.empty(BLOCK, dtype=np.float32)
+    bits = positive.view(np.int32)
+    for block in range(begin, end):
+        _modes(hexahedra, BLOCK * np.int64(block), modes)
+        for axis in range(3):
+            _with_axis_first(modes, axis, rotated)
+            total[:] = _ZERO
+            for i in range(3):
+                for j in range(3):
+                    _line(rotated, np.float32(i - 1), np.float32(j - 1), line)
+                    _add_line(line, total, abs(i - 1) + abs(j - 1))
+            rows = features[block, axis]
+            _shape(rotated, rows[12:31], positive)
+            _sums(total, positive)
+            for row in range(positive.shape[0]):
+                vector_log2(positive, bits, row, exponents)
+            for k in range(3):
+                for b in range(BLOCK):
+                    rows[k, b] = positive[k, b]
+            _relative_to_reference(positive, 4, 13, rows, 3)
+            _relative_to_reference(positive, 13, 13 + CANDIDATES, estimates[block, axis], 0)
 
 
-@njit(cache=True, inline="always")
-def work_space():
-    """Arrays that :func:`describe_block` works in."""
-    positive = np.empty((13 + CANDIDATES, BLOCK), dtype=np.float32)
-    return (
-        np.empty((21, BLOCK), dtype=np.float32),
-        np.empty((21, BLOCK), dtype=np.float32),
-        np.empty((4, BLOCK), dtype=np.float32),
-        np.empty((3, CANDIDATES, BLOCK), dtype=np.float32),
-        positive,
-        positive.view(np.int32),
-        np.empty(BLOCK, dtype=np.float32),
-    )
+def describe_blocks(hexahedra: np.ndarray, rows: int = FEATURES) -> tuple[np.ndarray, np.ndarray]:
+    """What :func:`describe_directions` gives, by blocks of elements; the last element fills up the last block.
 
-
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _describe_all(hexahedra, features, estimates):
-    blocks = -(-hexahedra.shape[0] // BLOCK)
-    for block in prange(blocks):
-        work = work_space()
-        feature = np.empty((3, FEATURES - 1, BLOCK), dtype=np.float32)
-        estimate = np.empty((3, CANDIDATES, BLOCK), dtype=np.float32)
-        first = block * BLOCK
-        describe_block(hexahedra, first, work, feature, estimate)
-        for b in range(min(BLOCK, hexahedra.shape[0] - first)):
-            for axis in range(3):
-                for k in range(FEATURES - 1):
-                    features[first + b, axis, k] = feature[axis, k, b]
-                for n in range(CANDIDATES):
-                    estimates[first + b, axis, n] = estimate[axis, n, b]
+    Returns
+    -------
+    features : (blocks, 3, rows, BLOCK) float32
+        Zero from that of the material on.
+    estimates : (blocks, 3, CANDIDATES, BLOCK) float32
+    """
+    blocks = -(-len(hexahedra) // BLOCK)
+    features = np.zeros((blocks, 3, rows, BLOCK), dtype=np.float32)
+    estimates = np.empty((blocks, 3, CANDIDATES, BLOCK), dtype=np.float32)
+    _describe(kernel_array(hexahedra), features, estimates)
+    return features, estimates
 
 
 def describe_directions(hexahedra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -326,8 +314,8 @@ def describe_directions(hexahedra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     estimates : (n, 3, CANDIDATES) float32
         log₂ of the a-priori estimate for FEWEST, FEWEST + 1, ... points along the direction.
     """
-    x = kernel_array(hexahedra)
-    features = np.empty((len(x), 3, FEATURES - 1), dtype=np.float32)
-    estimates = np.empty((len(x), 3, CANDIDATES), dtype=np.float32)
-    _describe_all(x, features, estimates)
-    return features, estimates
+    features, estimates = (
+        np.ascontiguousarray(values.transpose(0, 3, 1, 2)).reshape(-1, *values.shape[1:3])[: len(hexahedra)]
+        for values in describe_blocks(hexahedra)
+    )
+    return np.ascontiguousarray(features[:, :, : FEATURES - 1]), estimates

@@ -13,7 +13,6 @@ further away are given fewer.
 from functools import cache
 
 import numpy as np
-from numba import prange
 
 from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.validity import require_valid
@@ -25,6 +24,7 @@ from femnn.quadrature.adaptive.directional_errors import (
     line_rules,
     measure_difference,
     prepare,
+    subtract,
     tensor_moments,
 )
 from femnn.quadrature.adaptive.energy import factorise, laplace_from_moments, laplace_modes, rigid_modes
@@ -84,20 +84,21 @@ def _reference(vertices, lmbda, mu, as_given, only, tolerance, first, rules, wor
     while n < rules.shape[0]:
         per_axis[:] = n
         tensor_moments(vertices, per_axis, line_points, line_weights, points, weights, moments)
-        rules[n] = moments
+        for i in range(24):
+            for j in range(24):
+                rules[n, i, j] = moments[i, j]
         elasticity_from_moments(moments, lmbda, mu, stiffness)
         laplace_from_moments(moments, laplace)
         prepare(stiffness, laplace, as_given, largest)
         if only == 1:
-            factor = factorise(stiffness, modes)
+            factorise(stiffness, modes, factor)
         if only == 3:
-            laplace_factor = factorise(laplace, laplace_modes())
+            factorise(laplace, laplace_modes(), laplace_factor)
         previous, last, n = last, n, _next(n)
         if last == first:
             continue
-        measure_difference(
-            rules[previous] - moments, lmbda, mu, as_given, largest, factor, laplace_factor, only, measures
-        )
+        subtract(rules[previous], moments, moments)
+        measure_difference(moments, lmbda, mu, as_given, largest, factor, laplace_factor, only, measures)
         difference = measures[only]
         ratio = min(difference / before, 0.95)
         before = max(difference, 1e-300)
@@ -111,7 +112,7 @@ def _rule_error(vertices, rule, reference, work, measure):
     """The error of a tensor rule against the moments of the reference."""
     points, weights, line_points, line_weights, moments, measures = work
     tensor_moments(vertices, rule, line_points, line_weights, points, weights, moments)
-    moments -= reference
+    subtract(moments, reference, moments)
     measure_difference(moments, *measure, measures)
     return measures[measure[-1]]
 
@@ -119,10 +120,11 @@ def _rule_error(vertices, rule, reference, work, measure):
 @njit(cache=True, error_model="numpy")
 def _fewest_equal(vertices, rules, last, bound, work, measure):
     """The fewest n×n×n points that err less than ``bound`` against the rule ``last``; 0 if MOST_GIVEN do not."""
-    measures = work[-1]
+    moments, measures = work[4], work[5]
     missed, n = FEWEST - 1, FEWEST
     while n < last:
-        measure_difference(rules[n] - rules[last], *measure, measures)
+        subtract(rules[n], rules[last], moments)
+        measure_difference(moments, *measure, measures)
         if measures[measure[-1]] < bound:
             break
         missed, n = n, _next(n)
@@ -179,7 +181,8 @@ def _reduce_by_roots(vertices, rule, log_rho, reference, bound, work, measure):
                 break
             few += max(1, (n - few + 1) // 2)
         rule[axis] = n
-    rule[:] = chosen
+    for axis in range(3):
+        rule[axis] = chosen[axis]
     while rule.min() < n and _rule_error(vertices, rule, reference, work, measure) >= bound:
         for axis in range(3):
             rule[axis] = min(n, rule[axis] + 1)
@@ -208,9 +211,11 @@ def _reduce(vertices, rule, reference, bound, work, measure):
             step //= 2
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _choose_all(hexahedra, log_rho, plain, graded, lmbda, mu, as_given, only, tolerance, anisotropic, chosen, met):
-    for e in prange(hexahedra.shape[0]):
+@njit(over="hexahedra", grain=1, cache=True, error_model="numpy")
+def _choose_all(
+    begin, end, hexahedra, log_rho, plain, graded, lmbda, mu, as_given, only, tolerance, anisotropic, chosen, met
+):
+    for e in range(begin, end):
         longest = plain[0].shape[1]
         rules, moments = np.empty((longest + 1, 24, 24)), np.empty((24, 24))
         points, weights = np.empty((3, longest**3)), np.empty(longest**3)

@@ -11,7 +11,6 @@ Four measures are taken from the same integrals: the Error of Oishi and Yagawa a
 from functools import cache
 
 import numpy as np
-from numba import prange
 
 from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.validity import require_valid
@@ -61,6 +60,14 @@ def tensor_moments(vertices, per_axis, line_points, line_weights, points, weight
     add_moments(vertices, points[:, :q], weights[:q], moments)
 
 
+@njit(cache=True)
+def subtract(matrix, other, result):
+    """result = matrix - other."""
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            result[i, j] = matrix[i, j] - other[i, j]
+
+
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _rotate_blocks(matrix, rotation, rotated):
     """The matrix (24, 24) in axes turned by ``rotation`` (3, 3)."""
@@ -84,13 +91,23 @@ def _rotate_blocks(matrix, rotation, rotated):
 
 
 @njit(cache=True, error_model="numpy")
+def largest_and_sum(matrix):
+    """The largest of the moduli of the entries, and their sum."""
+    largest, total = 0.0, 0.0
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            largest, total = max(largest, abs(matrix[i, j])), total + abs(matrix[i, j])
+    return largest, total
+
+
+@njit(cache=True, error_model="numpy")
 def prepare(stiffness, laplace, rotations, largest):
     """Largest entries of the stiffness in each orientation, and of the Laplace matrix, into ``largest``."""
     rotated = np.empty((24, 24))
     for r in range(rotations.shape[0]):
         _rotate_blocks(stiffness, rotations[r], rotated)
-        largest[r] = np.abs(rotated).max()
-    largest[-1] = np.abs(laplace).max()
+        largest[r] = largest_and_sum(rotated)[0]
+    largest[-1] = largest_and_sum(laplace)[0]
 
 
 @njit(cache=True, error_model="numpy")
@@ -103,13 +120,13 @@ def measure_difference(difference, lmbda, mu, rotations, largest, factor, laplac
     # for all measures: what no entry shows is round-off
     for r in range(rotations.shape[0]):
         _rotate_blocks(stiffness, rotations[r], rotated)
-        measures[0] = max(measures[0], np.abs(rotated).sum() / largest[r])
+        measures[0] = max(measures[0], largest_and_sum(rotated)[1] / largest[r])
         if measures[0] < FLOOR:
             return
-    measures[2] = np.abs(laplace).sum() / largest[-1]
-    if only in (-1, 1):
+    measures[2] = largest_and_sum(laplace)[1] / largest[-1]
+    if only == -1 or only == 1:
         measures[1] = energy_ratio(stiffness, factor)
-    if only in (-1, 3):
+    if only == -1 or only == 3:
         measures[3] = energy_ratio(laplace, laplace_factor)
 
 
@@ -118,18 +135,20 @@ def measure_reference(vertices, reference, lmbda, mu, rotations):
     """Of the moments of a reference: factors (materials, 24, 24), largest entries, and factor of the Laplace form."""
     stiffness, laplace, materials = np.empty((24, 24)), np.empty((8, 8)), lmbda.shape[0]
     factors, largest = np.empty((materials, 24, 24)), np.empty((materials, rotations.shape[0] + 1))
+    laplace_factor = np.empty((8, 8))
     laplace_from_moments(reference, laplace)
     modes = rigid_modes(vertices)
     for m in range(materials):
         elasticity_from_moments(reference, lmbda[m], mu[m], stiffness)
-        factors[m] = factorise(stiffness, modes)
+        factorise(stiffness, modes, factors[m])
         prepare(stiffness, laplace, rotations, largest[m])
-    return factors, largest, factorise(laplace, laplace_modes())
+    factorise(laplace, laplace_modes(), laplace_factor)
+    return factors, largest, laplace_factor
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _tables(hexahedra, long, line_points, line_weights, lmbda, mu, rotations, tables):
-    for e in prange(hexahedra.shape[0]):
+@njit(over="hexahedra", grain=1, cache=True, error_model="numpy")
+def _tables(begin, end, hexahedra, long, line_points, line_weights, lmbda, mu, rotations, tables):
+    for e in range(begin, end):
         room = long[e, 0] * long[e, 1] * long[e, 2]
         points, weights = np.empty((3, room)), np.empty(room)
         reference, moments = np.empty((24, 24)), np.empty((24, 24))
@@ -142,7 +161,7 @@ def _tables(hexahedra, long, line_points, line_weights, lmbda, mu, rotations, ta
             for n in range(FEWEST, min(MOST + 1, long[e, axis])):
                 rule[axis] = n
                 tensor_moments(hexahedra[e], rule, line_points, line_weights, points, weights, moments)
-                moments -= reference
+                subtract(moments, reference, moments)
                 for m in range(lmbda.shape[1]):
                     settings = (lmbda[e, m], mu[e, m], turns, largest[m], factors[m], laplace_factor, -1)
                     measure_difference(moments, *settings, measures)

@@ -15,7 +15,6 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
 from femnn.geometry.cells import KINDS, kind_of_array
 from femnn.geometry.hexahedron import in_own_units
@@ -164,10 +163,10 @@ def _sum_up(norms, constant, tails):
     return rate
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _series(x, gradients, shares, weights, transform, tails, rates):
+@njit(over="x", grain=16, cache=True, error_model="numpy")
+def _series(begin, end, x, gradients, shares, weights, transform, tails, rates):
     axes, lines, length = gradients.shape[0], gradients.shape[1], gradients.shape[4]
-    for e in prange(x.shape[0]):
+    for e in range(begin, end):
         jacobians, values, norms = (
             np.empty((axes, axes, length)),
             np.empty((len(weights), length)),
@@ -238,10 +237,10 @@ def _cheapest_product(estimates, axes, limit, points):
     return best < np.inf
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _choose(tails, rates, degree, factors, limit, anisotropic, most, points, met):
-    n, axes, _ = tails.shape
-    for e in prange(n):
+@njit(over="tails", cache=True, error_model="numpy")
+def _choose(begin, end, tails, rates, degree, factors, limit, anisotropic, most, points, met):
+    axes = tails.shape[1]
+    for e in range(begin, end):
         estimates = np.empty((3, most + 1))
         _estimates(tails[e], rates[e], degree, factors, estimates)
         points[e] = most

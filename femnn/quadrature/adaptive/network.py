@@ -9,7 +9,6 @@ little. Two more outputs, averaged over the directions, give p and what the spre
 from dataclasses import dataclass
 
 import numpy as np
-from numba import prange
 from numpy.typing import ArrayLike
 
 from femnn.exceptions import WeightFileError
@@ -20,9 +19,8 @@ from femnn.quadrature.adaptive.apriori_estimate import (
     CANDIDATES,
     FEATURES,
     FIRST_TWIST,
-    describe_block,
+    describe_blocks,
     describe_directions,
-    work_space,
 )
 from femnn.quadrature.adaptive.directional_errors import FEWEST, MOST
 from femnn.system.compile import njit
@@ -37,6 +35,9 @@ _PARALLEL, _SHARE_OF_ROOT = np.float32(1e-5), 0.3
 FLATNESS = {"entries": 0, "energy": 2, "laplace-entries": 0, "laplace-energy": 1}
 
 _PADDED = -(-FEATURES // 4) * 4
+
+# Elements whose features are held at a time: some megabytes, which stay in the cache.
+_AT_ONCE = 64 * BLOCK
 
 # Outputs: a correction and a log₂ spread for each candidate, log₂(p - 1), and the log₂ of the common spread.
 POWER = 2 * CANDIDATES
@@ -155,20 +156,22 @@ class DirectionalNetwork:
         settings = np.array([np.log2(tolerance), caution, 0.5 * bound, self.flatness], dtype=np.float32)
         material = np.empty(len(x), dtype=np.float32)
         material[:] = material_feature(poisson)
-        _choose_all(
-            x, material, self.layers, self.low, self.high, self.least, settings, bool(anisotropic), points, in_range
-        )
+        for start in range(0, len(x), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            features, estimates = describe_blocks(x[part], _PADDED)
+            given = features, estimates, material[part], self.layers, self.low, self.high, self.least, settings
+            _choose(*given, bool(anisotropic), points[part], in_range[part])
         return points, in_range
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _clipped_exp2(row, low, high, powers, bits):
     for b in range(BLOCK):
         row[0, b] = min(max(row[0, b], low), high)
     vector_exp2(row, 0, powers, bits)
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _mean_over_directions(outputs, number, low, high, row, powers, bits, result):
     """2^ the mean over the three directions of output ``number``, clipped, into ``result`` (BLOCK,)."""
     for b in range(BLOCK):
@@ -178,7 +181,7 @@ def _mean_over_directions(outputs, number, low, high, row, powers, bits, result)
         result[b] = row[0, b]
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _add_spreads(outputs, common, caution, row, powers, bits, relative):
     for n in range(CANDIDATES):
         for b in range(BLOCK):
@@ -188,7 +191,7 @@ def _add_spreads(outputs, common, caution, row, powers, bits, relative):
             relative[n, b] += caution * (row[0, b] + common[b])
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _relative_errors(estimate, outputs, least, power, common, settings, row, powers, bits, relative):
     """(e/tolerance)^p of one direction into ``relative`` (CANDIDATES, BLOCK), made to fall with n."""
     log_tolerance, caution = settings[0], settings[1]
@@ -258,7 +261,7 @@ def _cheapest_equal(relative, b, points):
     return False
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _mark(rows, low, high, inside, shape):
     """Clear ``inside`` for elements out of the range of training; largest twist, least and largest aspect to ``shape``.
 
@@ -284,27 +287,26 @@ def _is_exact(shape, b, settings):
     return flatness == _ZERO or np.log2(max(twist, np.float32(1e-30))) + flatness * log_aspect < settings[2]
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _choose_all(hexahedra, material, layers, low, high, least, settings, anisotropic, points, in_range):
+@njit(over="features", grain=1, cache=True, error_model="numpy", fastmath=_FAST)
+def _choose(
+    begin, end, features, estimates, material, layers, low, high, least, settings, anisotropic, points, in_range
+):
     weight0, bias0, weight1, bias1, weight2, bias2 = layers
-    for block in prange(-(-hexahedra.shape[0] // BLOCK)):
-        work = work_space()
-        features = np.zeros((3, _PADDED, BLOCK), dtype=np.float32)
-        estimates = np.empty((3, CANDIDATES, BLOCK), dtype=np.float32)
-        first_values = np.empty((weight0.shape[0], BLOCK), dtype=np.float32)
-        second_values = np.empty((weight1.shape[0], BLOCK), dtype=np.float32)
-        outputs = np.empty((3, OUTPUTS, BLOCK), dtype=np.float32)
-        power, common = np.empty(BLOCK, dtype=np.float32), np.empty(BLOCK, dtype=np.float32)
-        relative = np.empty((3, CANDIDATES, BLOCK), dtype=np.float32)
-        row, powers = np.empty((1, BLOCK), dtype=np.float32), np.empty(BLOCK, dtype=np.float32)
-        bits = powers.view(np.int32)
-        inside, shape = np.ones(BLOCK, dtype=np.bool_), np.zeros((3, BLOCK), dtype=np.float32)
-        first = block * BLOCK
-        describe_block(hexahedra, first, work, features, estimates)
+    first_values = np.empty((weight0.shape[0], BLOCK), dtype=np.float32)
+    second_values = np.empty((weight1.shape[0], BLOCK), dtype=np.float32)
+    outputs = np.empty((3, OUTPUTS, BLOCK), dtype=np.float32)
+    power, common = np.empty(BLOCK, dtype=np.float32), np.empty(BLOCK, dtype=np.float32)
+    relative = np.empty((3, CANDIDATES, BLOCK), dtype=np.float32)
+    row, powers = np.empty((1, BLOCK), dtype=np.float32), np.empty(BLOCK, dtype=np.float32)
+    bits, inside, shape = powers.view(np.int32), np.empty(BLOCK, dtype=np.bool_), np.empty((3, BLOCK), dtype=np.float32)
+    for block in range(begin, end):
+        inside[:] = True
+        shape[:] = _ZERO
+        first, count = BLOCK * np.int64(block), len(material)
         for axis in range(3):
-            rows = features[axis]
+            rows = features[block, axis]
             for b in range(BLOCK):
-                rows[FEATURES - 1, b] = material[min(first + b, hexahedra.shape[0] - 1)]
+                rows[FEATURES - 1, b] = material[min(first + b, count - 1)]
             _mark(rows, low, high, inside, shape)
             vector_dense(rows, weight0, bias0, first_values)
             vector_silu(first_values, row, powers, bits)
@@ -315,9 +317,9 @@ def _choose_all(hexahedra, material, layers, low, high, least, settings, anisotr
         _mean_over_directions(outputs, POWER + 1, LEAST_SPREAD, MOST_SPREAD, row, powers, bits, common)
         for axis in range(3):
             _relative_errors(
-                estimates[axis], outputs[axis], least, power, common, settings, row, powers, bits, relative[axis]
+                estimates[block, axis], outputs[axis], least, power, common, settings, row, powers, bits, relative[axis]
             )
-        for b in range(min(BLOCK, hexahedra.shape[0] - first)):
+        for b in range(min(BLOCK, count - first)):
             chosen = points[first + b]
             chosen[:] = MOST
             if _is_exact(shape, b, settings):

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import prange
 
 from femnn.geometry.hexahedron import SIGNS
 from femnn.integration.kernels import kernel_array
@@ -49,9 +48,9 @@ Keeps = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Shapes = Callable[[np.ndarray], np.ndarray]
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _classes(hexahedra, thin, classes):
-    for e in prange(hexahedra.shape[0]):
+@njit(over="hexahedra", grain=4096, cache=True, error_model="numpy")
+def _classes(begin, end, hexahedra, thin, classes):
+    for e in range(begin, end):
         sums = np.zeros((3, 3))
         for a in range(8):
             x, y, z = _SIGNS[a, 0], _SIGNS[a, 1], _SIGNS[a, 2]

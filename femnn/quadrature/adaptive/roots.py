@@ -1,7 +1,6 @@
 """Distance of the complex roots of det J from an element, along the lines of its lattice."""
 
 import numpy as np
-from numba import prange
 
 from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.validity import lattice_determinants
@@ -35,9 +34,9 @@ def log_rho(first, middle, last):
     return np.log(half_sum + np.sqrt(half_sum * half_sum - 1.0))
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _line_rho(determinants, result):
-    for e in prange(determinants.shape[0]):
+@njit(over="determinants", cache=True, error_model="numpy")
+def _line_rho(begin, end, determinants, result):
+    for e in range(begin, end):
         values = determinants[e]
         for i in range(3):
             for j in range(3):

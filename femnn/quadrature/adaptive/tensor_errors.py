@@ -4,7 +4,6 @@ One element may be given several rules: its reference is integrated once.
 """
 
 import numpy as np
-from numba import prange
 
 from femnn.geometry.hexahedron import in_own_units
 from femnn.integration.convergence import FLOOR
@@ -16,15 +15,16 @@ from femnn.quadrature.adaptive.directional_errors import (
     line_rules,
     measure_difference,
     measure_reference,
+    subtract,
     tensor_moments,
     with_identity,
 )
 from femnn.system.compile import njit
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _errors(hexahedra, long, line_points, line_weights, lmbda, mu, rotations, rules, starts, only, errors):
-    for e in prange(hexahedra.shape[0]):
+@njit(over="hexahedra", grain=1, cache=True, error_model="numpy")
+def _errors(begin, end, hexahedra, long, line_points, line_weights, lmbda, mu, rotations, rules, starts, only, errors):
+    for e in range(begin, end):
         candidates = rules[starts[e] : starts[e + 1]]
         turns = rotations[e]
         room = long[e, 0] * long[e, 1] * long[e, 2]
@@ -36,7 +36,7 @@ def _errors(hexahedra, long, line_points, line_weights, lmbda, mu, rotations, ru
         factors, largest, laplace_factor = measure_reference(hexahedra[e], reference, lmbda[e], mu[e], turns)
         for k in range(candidates.shape[0]):
             tensor_moments(hexahedra[e], candidates[k], line_points, line_weights, points, weights, moments)
-            moments -= reference
+            subtract(moments, reference, moments)
             for m in range(lmbda.shape[1]):
                 measures = errors[starts[e] + k, m]
                 measure_difference(

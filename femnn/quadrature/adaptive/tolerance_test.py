@@ -6,12 +6,18 @@ does. Only where that leaves doubt a converged reference decides.
 """
 
 import numpy as np
-from numba import prange
 
 from femnn.geometry.hexahedron import in_own_units
 from femnn.integration.kernels import elasticity_from_moments, kernel_array
 from femnn.integration.lame import lame_parameters
-from femnn.quadrature.adaptive.directional_errors import FEWEST, MEASURES, line_rules, tensor_moments
+from femnn.quadrature.adaptive.directional_errors import (
+    FEWEST,
+    MEASURES,
+    largest_and_sum,
+    line_rules,
+    subtract,
+    tensor_moments,
+)
 from femnn.quadrature.adaptive.energy import laplace_from_moments, rigid_modes
 from femnn.quadrature.adaptive.roots import least_log_rho
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
@@ -61,10 +67,9 @@ def _is_within(difference, definite, bound, total, work):
 @njit(cache=True, error_model="numpy")
 def _verdict(difference, reference, modes, by_energy, surely_kept, surely_missed):
     """What the difference of the matrices of two rules, and that of the better one, say about the other one."""
-    largest = np.abs(reference).max()
+    largest = largest_and_sum(reference)[0]
     if not by_energy:
-        error = np.abs(difference).sum()
-        error /= largest
+        error = largest_and_sum(difference)[1] / largest
         return _KEPT if error < surely_kept else _MISSED if error > surely_missed else _DOUBTFUL
     total, work = np.empty_like(reference), np.empty_like(reference)
     definite = reference.copy()
@@ -77,16 +82,18 @@ def _verdict(difference, reference, modes, by_energy, surely_kept, surely_missed
     return _DOUBTFUL if _is_within(difference, definite, surely_missed, total, work) else _MISSED
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _verdicts(hexahedra, rules, further, line_points, line_weights, lmbda, mu, measure, surely, verdicts):
-    for e in prange(hexahedra.shape[0]):
-        second = rules[e] + further[e]
+@njit(over="hexahedra", grain=4, cache=True, error_model="numpy")
+def _verdicts(begin, end, hexahedra, rules, further, line_points, line_weights, lmbda, mu, measure, surely, verdicts):
+    second = np.empty(3, dtype=np.int64)
+    for e in range(begin, end):
+        for axis in range(3):
+            second[axis] = rules[e, axis] + further[e, axis]
         room = second[0] * second[1] * second[2]
         points, weights = np.empty((3, room)), np.empty(room)
         first_moments, moments = np.empty((24, 24)), np.empty((24, 24))
         tensor_moments(hexahedra[e], rules[e], line_points, line_weights, points, weights, first_moments)
         tensor_moments(hexahedra[e], second, line_points, line_weights, points, weights, moments)
-        first_moments -= moments
+        subtract(first_moments, moments, first_moments)
         if measure < 2:
             difference, reference = np.empty((24, 24)), np.empty((24, 24))
             elasticity_from_moments(first_moments, lmbda[e], mu[e], difference)

@@ -36,6 +36,9 @@ _FEWEST_ELEMENTS = 60
 # Of the cells of mesh files a fifth calibrates: 100 vouch for a confidence of 0.99.
 _FEWEST_CELLS = 500
 
+# Seeds beside that of the recipe: elements for the caution, and for the figures of the card.
+_CALIBRATES, _REPORTS = 1, 2
+
 #: The family of the cells of a user's mesh files.
 OWN = "own meshes"
 
@@ -81,7 +84,10 @@ def fit_directional(
     data, own = _without_held_out(data)
     first = round(len(data) * (1.0 - _VALIDATION))
     n = min(_MOST_CALIBRATION, max(_FEWEST_ELEMENTS, round(_CALIBRATION_SHARE * len(data))))
-    calibration_elements, test_elements = families(data.recipe, 1, n), families(data.recipe, 2, n // 2)
+    calibration_elements, test_elements = (
+        families(data.recipe, _CALIBRATES, n),
+        families(data.recipe, _REPORTS, n // 2),
+    )
     if own:
         poisson = [np.full(len(cells), data.recipe.poisson) for cells in own]
         calibration_elements[OWN], test_elements[OWN] = zip(own, poisson, strict=True)
@@ -110,7 +116,13 @@ def fit_directional(
         data.recipe,
         options,
         histories,
-        {"training": first, "validation": len(data) - first, "calibration_per_family": n},
+        {
+            "training": first,
+            "validation": len(data) - first,
+            "calibration_per_family": n,
+            "calibration_seed": [data.recipe.seed, _CALIBRATES],
+            "test_seed": [data.recipe.seed, _REPORTS],
+        },
         trained_range=f"{range_text(data.recipe)} and others, {data.recipe.meshed:.0%} from structured meshes"
         + "".join(f", {Path(name).name}" for name, _ in data.recipe.meshes),
         poisson_range=[LEAST_POISSON, MOST_POISSON],

@@ -11,7 +11,6 @@ divided by its size: what is left is well conditioned for nearly parallel elemen
 """
 
 import numpy as np
-from numba import prange
 
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import _FAST, kernel_array
@@ -44,7 +43,7 @@ _MOST_STEPS = 12
 _REGULAR = 1e-13
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _cross(a, i, b, j, factor, result, k):
     result[k, 0] += factor * (a[i, 1] * b[j, 2] - a[i, 2] * b[j, 1])
     result[k, 1] += factor * (a[i, 2] * b[j, 0] - a[i, 0] * b[j, 2])
@@ -177,9 +176,9 @@ def _inside(points, weights):
     return True
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _project(warp, size, points, weights, passes):
-    for e in prange(len(warp)):
+@njit(over="warp", grain=16, cache=True, error_model="numpy", fastmath=_FAST)
+def _project(begin, end, warp, size, points, weights, passes):
+    for e in range(begin, end):
         space, matrix = np.empty((4, 3, 3)), np.empty((EQUATIONS, EQUATIONS))
         functions, slopes = np.empty((8, EQUATIONS)), np.empty((8, 3, EQUATIONS))
         exact, residual = np.zeros(EQUATIONS), np.empty(EQUATIONS)
@@ -221,9 +220,9 @@ def project(warp: np.ndarray, points: np.ndarray, weights: np.ndarray) -> tuple[
     return points, weights, passes
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _fill_nodes(warp, size, values):
-    for e in prange(len(warp)):
+@njit(over="warp", grain=64, cache=True, error_model="numpy", fastmath=_FAST)
+def _fill_nodes(begin, end, warp, size, values):
+    for e in range(begin, end):
         space, slopes = np.empty((4, 3, 3)), np.empty((3, EQUATIONS))
         for node in range(27):
             _functions(warp[e], 1.0 / size[e], NODES[node], space, values[e, node], slopes)
@@ -237,9 +236,9 @@ def nodal_values(warp: np.ndarray) -> np.ndarray:
     return values
 
 
-@njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-def _scale(warp, points, weights):
-    for e in prange(len(warp)):
+@njit(over="warp", cache=True, error_model="numpy", fastmath=_FAST)
+def _scale(begin, end, warp, points, weights):
+    for e in range(begin, end):
         space, exact, volume = np.empty((3, 3, 3)), 0.0, 0.0
         for q in range(8):
             exact += _determinant(warp[e], GAUSS_POINTS[q], space)

@@ -1,20 +1,16 @@
 """Rows of a matrix shared out to threads; what each row becomes does not depend on how."""
 
-import os
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
 import numba
 import numpy as np
 
+from femnn.system.pool import call_for_parts
+
 # Entries below which starting threads costs more than it gains.
 _FEW = 100_000
-
-_pool: ThreadPoolExecutor | None = None
-_lock = threading.Lock()
 
 
 def over_rows(kernel: Callable, starts: np.ndarray, *arguments: Any) -> None:
@@ -34,32 +30,5 @@ def over_rows(kernel: Callable, starts: np.ndarray, *arguments: Any) -> None:
         kernel(0, n, starts, *arguments)
         return
     inner = np.searchsorted(starts, np.linspace(0, total, threads + 1)[1:-1])
-    bounds = [0, *inner.tolist(), n]
-    pool = _threads()
-    others = [pool.submit(kernel, first, last, starts, *arguments) for first, last in pairwise(bounds[1:])]
-    try:
-        kernel(bounds[0], bounds[1], starts, *arguments)
-    finally:
-        # nobody may write into the arrays any more when an error or an interrupt leaves here
-        for other in others:
-            other.exception()
-    for other in others:
-        other.result()
-
-
-def _threads():
-    global _pool
-    with _lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(max_workers=max(numba.config.NUMBA_NUM_THREADS - 1, 1))
-        return _pool
-
-
-def _after_fork():
-    """Threads do not live on in a forked child."""
-    global _pool, _lock
-    _pool, _lock = None, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    parts = pairwise([0, *inner.tolist(), n])
+    call_for_parts(lambda first, last: kernel(first, last, starts, *arguments), parts, threads)

@@ -209,11 +209,11 @@ def follow(problem, steps, total, callback, progress, counts=bool):
 
     ``counts(step)`` is true for those that bring the bar nearer to ``total``.
     """
-    history = []
+    history, boundaries = [], getattr(problem, "boundaries", None)
     bar = tqdm(total=total, unit="step", disable=None if progress else True)
     with bar, rolled_back(problem):
         for step in steps:
-            history.append(step.lightened())
+            history.append(step.lightened(boundaries))
             bar.set_postfix(t=f"{step.t:.4g}", iterations=step.iterations, refresh=False)
             bar.update(int(counts(step)))
             if callback is not None and called("callback", callback, step):

@@ -1,12 +1,14 @@
 """The contract between nonlinear solvers and problems, and the path of equilibria that a solver returns."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from femnn.checks import checked
+from femnn.checks import brief, checked, integer
+from femnn.exceptions import ParameterError
 
 
 class NonlinearProblem(ABC):
@@ -15,13 +17,32 @@ class NonlinearProblem(ABC):
     Between two commits every evaluation starts from the same state, whatever was tried before: a solver may try
     displacements that it then throws away. A class need not inherit from this one to be solved; it needs the methods.
 
+    Problems on the same degrees of freedom add up: ``body + layer`` is a
+    :class:`femnn.solvers.nonlinear.problem_sum.ProblemSum`.
+
     Attributes
     ----------
     points
         Where the degrees of freedom are, as :func:`femnn.solve` takes it; None if that is not known.
+    boundaries : dict
+        Degrees of freedom (k,) of every named boundary, three components a node, x first; what
+        :meth:`LoadPath.curve` is taken from.
     """
 
     points: Any = None
+    boundaries: Mapping[str, np.ndarray] = {}  # noqa: RUF012 - an empty one that nobody fills
+
+    def __add__(self, other: Any) -> "NonlinearProblem":
+        # a sum is a problem, too
+        from femnn.solvers.nonlinear.problem_sum import ProblemSum
+
+        return ProblemSum([self, other])
+
+    def __radd__(self, other: Any) -> "NonlinearProblem":
+        from femnn.solvers.nonlinear.problem_sum import ProblemSum
+
+        # sum() starts from 0
+        return self if type(other) is int and other == 0 else ProblemSum([other, self])
 
     @abstractmethod
     def residual_and_tangent(self, u: np.ndarray) -> tuple[np.ndarray, Any]:
@@ -34,6 +55,12 @@ class NonlinearProblem(ABC):
     def internal_force(self, u: np.ndarray) -> np.ndarray:
         """The force alone, where that is cheaper: the line search needs no tangent."""
         return self.residual_and_tangent(u)[0]
+
+    def set_time(self, t: float) -> None:  # noqa: B027 - most problems do not depend on it
+        """Take note of the t of the state that is sought next; :func:`femnn.newton` calls it before every step."""
+
+    def check_trial(self) -> None:  # noqa: B027
+        """Raise an error of femnn if the state of the last evaluation must not be accepted; nothing changes."""
 
     def commit(self) -> None:  # noqa: B027 - there is nothing to do without memory
         """Accept the state of the last evaluation by :meth:`residual_and_tangent`."""
@@ -114,6 +141,8 @@ class Step:
         Larger steps that were tried from the same state and failed.
     heading : Heading
         Of an arc-length path; None in the history.
+    boundaries : dict
+        In the history: mean displacement (3,) and summed force (3,) of every boundary that the problem names.
     """
 
     t: float
@@ -123,14 +152,40 @@ class Step:
     residuals: tuple
     cuts: int = 0
     heading: Heading | None = None
+    boundaries: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None
 
-    def lightened(self) -> "Step":
-        """The step without its vectors."""
-        return replace(self, u=None, force=None, heading=None)
+    def lightened(self, boundaries: Mapping[str, np.ndarray] | None = None) -> "Step":
+        """The step without its vectors, but for what they are on ``boundaries``, as a problem names them."""
+        measured = {}
+        for name, dofs in (boundaries or {}).items():
+            by_component = [dofs[dofs % 3 == i] for i in range(3)]
+            measured[name] = (
+                np.array([self.u[own].mean() if len(own) else np.nan for own in by_component]),
+                np.array([self.force[own].sum() for own in by_component]),
+            )
+        return replace(self, u=None, force=None, heading=None, boundaries=measured)
 
     def __repr__(self):
         cut = f", cut {self.cuts} times" if self.cuts else ""
         return f"t = {self.t:.6g}: {self.iterations} iterations to {self.residuals[-1]:.1e}{cut}"
+
+
+class Curve(NamedTuple):
+    """What a boundary did along a load path.
+
+    Attributes
+    ----------
+    t : (steps,)
+        Time or load factor of every state.
+    displacement : (steps,)
+        Mean displacement of the boundary in the component asked for (m).
+    force : (steps,)
+        Sum of the internal forces there (N): load plus reaction.
+    """
+
+    t: np.ndarray
+    displacement: np.ndarray
+    force: np.ndarray
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,6 +217,32 @@ class LoadPath:
     def cuts(self) -> int:
         """Steps that failed and were tried again, smaller."""
         return sum(step.cuts for step in self.steps)
+
+    def curve(self, boundary: str, component: int) -> Curve:
+        """Force over displacement of a named boundary of the mesh, one row for each step.
+
+        Parameters
+        ----------
+        boundary
+            Name of a boundary of the mesh that the problem was made with.
+        component
+            0, 1 or 2: x, y or z.
+
+        Raises
+        ------
+        ParameterError
+            If the problem had no such boundary; the names are listed.
+        """
+        component = integer("component", component, 0, 2)
+        names = set() if not self.steps or not self.steps[0].boundaries else set(self.steps[0].boundaries)
+        if not isinstance(boundary, str) or boundary not in names:
+            known = ", ".join(map(repr, sorted(names))) or "none"
+            raise ParameterError(
+                f"the problem of this path has no boundary {brief(boundary)}; there are: {known}. Name boundaries by "
+                "mesh.with_boundaries(...) before the problem is made, or pass a femnn.LoadCurve as callback"
+            )
+        rows = [(step.t, *(part[component] for part in step.boundaries[boundary])) for step in self.steps]
+        return Curve(*np.array(rows).T)
 
     def __repr__(self):
         return f"{len(self.steps)} steps to t = {self.t:.6g}, {self.iterations} iterations, {self.cuts} cuts"

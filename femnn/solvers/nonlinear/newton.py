@@ -190,6 +190,8 @@ class _Path:
     def _reach(self, t):
         """Newton's method for the equilibrium at ``t``, from the last one; commits it."""
         equilibrium, external = self.equilibrium, self.external(t)
+        if hasattr(equilibrium.problem, "set_time"):
+            equilibrium.problem.set_time(t)
         increments = (self.prescribed(t) - equilibrium.u)[equilibrium.fixed]
         moves = equilibrium.moves(increments)
 
