@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES, RUNS = {"adaptive-speed": "adaptive-gauss", "scaling-model": "scaling"}, {"scaling-model": "scaling"}
 TABLES = (
     "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "promise", "better-rules", "families",
-    "pareto", "solution-error", "locking", "reduced", "assembly", "solution", "cohesive", "grain-laws", "multiscale",
-    "labels", "scaling", "scaling-model", "faults", "mutants",
+    "pareto", "solution-error", "locking", "reduced", "burgers", "assembly", "solution", "cohesive", "grain-laws",
+    "multiscale", "labels", "scaling", "scaling-model", "faults", "mutants",
 )  # fmt: skip
 
 
