@@ -104,14 +104,15 @@ def _distance(u, expected):
 
 def _targets(rows):
     small = [row for row in rows if row["cells"] <= 300 or row["points"] <= 400]
-    best = min(small, key=lambda row: row["worst"])
-    few = [row for row in small if row["worst"] <= 0.01] or [best]
-    slowest = min(few, key=lambda row: row["times"])
+    # of those that are exact enough the one with the fewest points, for error and cost alike
+    exact = [row for row in small if row["worst"] <= 0.01] or small
+    one = min(exact, key=lambda row: row["points"])
+    model = f"{one['modes']} modes, {one['points']} points in {one['cells']} cells"
     return [
-        target("worst error of the displacement, at most 300 cells or 400 points", "≤ 1 %", f"{best['worst']:.3%}"),
-        target("evaluations of the law, full over reduced", "≥ 100", f"{min(r['evaluations'] for r in few):,.0f}"),
-        target("time of the solution, full over reduced", "≥ 50", f"{slowest['times']:,.0f}"),
-        target("worst error with the most modes", "≤ 0.1 %", f"{min(r['worst'] for r in rows):.3%}"),
+        target(f"worst error of the displacement, {model}", "≤ 1 %", f"{one['worst']:.3%}"),
+        target("its evaluations of the law, full over reduced", "≥ 100", f"{one['evaluations']:,.0f}"),
+        target("its time of the solution, full over reduced", "≥ 50", f"{one['times']:,.0f}"),
+        target("worst error with the most modes", "≤ 0.1 %", f"{min(row['worst'] for row in rows):.3%}"),
     ]
 
 

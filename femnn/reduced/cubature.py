@@ -65,7 +65,11 @@ class EmpiricalCubature(Rule):
 
     @checked(n_cells="[1, inf)", residual="[0, inf)")
     def __init__(self, groups: list, n_cells: int, *, by: str, residual: float, report: dict, trained_on: dict) -> None:
-        self._chosen, self.n_cells, self.by = [CellGroup(*group) for group in groups], n_cells, by
+        try:
+            self._chosen = [CellGroup(*group) for group in groups]
+        except TypeError as error:
+            raise ParameterError(f"groups are {brief(groups)}; pass a list of CellGroup") from error
+        self.n_cells, self.by = n_cells, one_of("by", by, ("points", "cells"))
         self.residual, self.report, self.trained_on = residual, report, trained_on
 
     @property

@@ -33,7 +33,7 @@ def solve_dense(K: Any, f: ArrayLike, fixed: Any = None, values: ArrayLike = 0.0
     >>> solve_dense(csr_array([[2.0, 0.0], [0.0, 4.0]]), [2.0, 2.0])
     array([1. , 0.5])
     """
-    if not issparse(K) or K.shape[0] != K.shape[1]:
+    if not issparse(K) or K.ndim != 2 or K.shape[0] != K.shape[1]:
         raise ParameterError(f"K is {brief(K)}; pass a square sparse matrix")
     n = K.shape[0]
     f = vector(f, n, "f")

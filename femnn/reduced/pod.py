@@ -1,6 +1,7 @@
 """Proper orthogonal decomposition: the few modes in which the solutions of a structure live."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,9 @@ class POD:
         *,
         n_lifting: int = 0,
         inner: Any = None,
-        errors: Any = None,
+        errors: Mapping[str, float] | None = None,
         fingerprint: str = "",
-        card: Any = None,
+        card: Mapping[str, Any] | None = None,
     ) -> None:
         self.modes, self.singular_values, self.offset = modes, singular_values, offset
         self.fixed, self.low, self.high, self.n_lifting = fixed.astype(np.int64), low, high, n_lifting

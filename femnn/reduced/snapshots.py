@@ -12,7 +12,7 @@ import safetensors.numpy
 from numpy.typing import ArrayLike
 
 from femnn.checks import brief, checked, floats, number, vector
-from femnn.exceptions import DatasetError, ParameterError
+from femnn.exceptions import DatasetError, FemnnError, ParameterError
 from femnn.io.atomic import atomic_write
 from femnn.io.guarded import Contents, GuardedFile, digest, sealed
 from femnn.reduced.fingerprint import numbering
@@ -92,7 +92,12 @@ class Snapshots:
         self._path = 0
         self._parameters: dict[str, float] = {}
         if self.folder is not None:
-            self._open()
+            try:
+                self._open()
+            except (OSError, ValueError) as error:
+                if isinstance(error, FemnnError):
+                    raise
+                raise ParameterError(f"snapshots cannot be kept in {brief(self.folder)}: {error}") from error
             self._heads = [_head(self._read(k)) for k in range(self._count())]
             self._path = self._heads[-1].path if self._heads else 0
 

@@ -193,13 +193,13 @@ class ReducedModel:
         return u, path, time.perf_counter() - started
 
 
-@checked(count="[1, inf)", seed="[0, inf)")
+@checked(count="[1, 65536]", seed="[0, inf)")
 def training_loads(count: int, seed: int = 1) -> np.ndarray:
     """Loads (count, 3) in [-1, 1], spread evenly (Sobol)."""
     return 2.0 * qmc.Sobol(3, seed=seed).random(2 ** int(np.ceil(np.log2(count))))[:count] - 1.0
 
 
-@checked(count="[1, inf)", seed="[0, inf)")
+@checked(count="[1, 65536]", seed="[0, inf)")
 def unseen_loads(count: int, seed: int = 7) -> np.ndarray:
     """Loads (count, 3) in [-1, 1], drawn at random."""
     return np.random.default_rng(seed).uniform(-1.0, 1.0, (count, 3))

@@ -27,5 +27,5 @@ def test_reduced_benchmark(tmp_path):
     for row in figures["rows"]:
         assert row["residual"] <= 1e-3
         assert row["projection"] <= row["mean"] <= row["worst"]
-    assert "| evaluations of the law, full over reduced" in (tmp_path / "reduced.md").read_text(encoding="utf-8")
+    assert "| its evaluations of the law, full over reduced" in (tmp_path / "reduced.md").read_text(encoding="utf-8")
     assert len(figures["targets"]) == 4

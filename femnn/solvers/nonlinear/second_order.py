@@ -98,6 +98,11 @@ class SecondOrder:
         max_iterations: int = 20,
         solver: Callable = solve,
     ) -> None:
+        missing = [name for name in ("residual_and_tangent", "commit", "rollback") if not hasattr(problem, name)]
+        if missing:
+            raise ParameterError(
+                f"{type(problem).__name__} has no {' and no '.join(missing)}; pass a femnn.NonlinearProblem"
+            )
         self.problem, self.mass = problem, _matrix("mass", mass)
         n = self.mass.shape[0]
         self.damping = csr_array((n, n)) if damping is None else _matrix("damping", damping, n)
@@ -226,7 +231,12 @@ class _Trial(NonlinearProblem):
 
 
 def _matrix(name, matrix, n=None):
-    if not issparse(matrix) or matrix.shape[0] != matrix.shape[1] or n not in (None, matrix.shape[0]):
+    if (
+        not issparse(matrix)
+        or matrix.ndim != 2
+        or matrix.shape[0] != matrix.shape[1]
+        or n not in (None, matrix.shape[0])
+    ):
         raise ParameterError(
             f"{name} is {brief(matrix)}; pass a square sparse matrix{'' if n is None else f' of {n} rows'}, such as "
             "femnn.assemble_mass gives for one component"
