@@ -364,8 +364,10 @@ def _read(path, recipe, names):
 
 
 def _require_rows(file, arrays, recipe):
-    """Raise DatasetError unless there is a row for each element of the recipe."""
-    Contents(file, {}, arrays).array("hexahedra", (recipe.elements, 8, 3))
+    """Raise DatasetError unless all arrays have a row for the same elements: those of the recipe that have labels."""
+    rows = len(Contents(file, {}, arrays).array("hexahedra", (None, 8, 3)))
     for name, values in arrays.items():
-        if values.shape[:1] != (recipe.elements,):
-            raise file.refused(f"{name} has shape {values.shape}, its recipe has {recipe.elements} elements")
+        if values.shape[:1] != (rows,) or not 0 < rows <= recipe.elements:
+            raise file.refused(
+                f"{name} has shape {values.shape}, there are {rows} elements, and its recipe has {recipe.elements}"
+            )

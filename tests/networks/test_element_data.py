@@ -117,6 +117,28 @@ def test_recipe_comes_with_the_data(tmp_path, dataset):
     assert len(loaded[10:30]) == 20
 
 
+def all_but_the_first(hexahedra, recipe, first):
+    return {"hexahedra": hexahedra[1:], "rank": np.arange(first + 1, first + len(hexahedra))}
+
+
+def test_a_data_set_without_elements_that_could_not_be_labelled_is_read_again(tmp_path, small_parts):
+    names = ["hexahedra", "rank"]
+    grown = [datasets.grow(tmp_path / "e.safetensors", RECIPE, all_but_the_first, names, False) for _ in range(2)]
+    assert len(grown[0]["rank"]) == 57
+    for name, values in grown[0].items():
+        np.testing.assert_array_equal(grown[1][name], values)
+
+
+@pytest.mark.parametrize("rows", [40, 61])
+def test_rows_of_other_elements_are_refused(tmp_path, dataset, rows):
+    arrays = dataset.arrays()
+    longer = {name: np.concatenate([values, values])[:rows] for name, values in arrays.items()}
+    wrong = {**arrays, "errors": longer["errors"]} if rows < 60 else longer
+    datasets._write(tmp_path / "e.safetensors", wrong, RECIPE)
+    with pytest.raises(femnn.DatasetError, match=r"has shape \(\d+.*its recipe has 60"):
+        load_dataset(tmp_path / "e.safetensors")
+
+
 def test_other_recipes_damaged_and_foreign_files_are_refused(tmp_path):
     path = tmp_path / "elements.safetensors"
     make_dataset(path, RECIPE, progress=False)
