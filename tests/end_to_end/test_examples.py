@@ -284,3 +284,15 @@ def test_a_beam_is_reduced_and_so_are_forms_on_the_bases_of_its_cubature(tmp_pat
     # scikit-fem's forms on the same points, solved by a loop of the example's own
     assert figures["by forms"] < 1e-6
     assert (tmp_path / "hyper_reduced_beam.png").stat().st_size > 10_000
+
+
+# --- burgers_manifold
+
+
+def test_a_travelling_shock_is_reduced_in_three_ways(tmp_path):
+    figures = example("burgers_manifold").main(20, 30, 20, 120, 4, epochs=60, out=tmp_path)
+    assert figures["linear"]["error"] < 0.02
+    assert figures["4 local bases, tensors"]["error"] < 0.02
+    assert figures["network closure"]["error"] < 0.05
+    assert figures["network closure"]["cells"] <= 60
+    assert (tmp_path / "burgers_manifold.png").stat().st_size > 10_000
