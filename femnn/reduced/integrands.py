@@ -113,8 +113,8 @@ def require_one_law_at_points(solid: Solid) -> None:
         reason = f"has formulation={solid.formulation!r}, whose strains are not those of single points"
     elif isinstance(solid.law, Mapping):
         reason = f"has {len(solid.law)} laws"
-    elif getattr(solid.law, "conditions", ()):
-        reason = f"has a law that depends on {' and '.join(solid.law.conditions)}"
+    elif conditions := getattr(solid.law, "conditions", ()):
+        reason = f"has a law that depends on {' and '.join(conditions)}"
     if reason:
         raise ParameterError(
             f"the solid {reason}: reduced models take one law of strain and state, with formulation='standard'"
