@@ -32,8 +32,9 @@ Interfaces (:mod:`femnn.interfaces`) and their laws (:mod:`femnn.cohesive`)
     ``Interface``, ``InterfaceElements``, ``CohesiveProblem``; ``BilinearCohesive``, ``ExponentialCohesive``,
     ``ContactCohesive``, ``PointCohesive``, ``RecurrentCohesive``
 
-Porous bodies and faults are in :mod:`femnn.reservoir`, grains and representative cells in :mod:`femnn.multiscale`, runs
-on many ranks in :mod:`femnn.parallel`. Every error is a :class:`FemnnError` of :mod:`femnn.exceptions`.
+Reduced models of a structure that is solved many times are in :mod:`femnn.reduced`, porous bodies and faults in
+:mod:`femnn.reservoir`, grains and representative cells in :mod:`femnn.multiscale`, runs on many ranks in
+:mod:`femnn.parallel`. Every error is a :class:`FemnnError` of :mod:`femnn.exceptions`.
 """
 
 from importlib import metadata

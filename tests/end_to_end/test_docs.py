@@ -79,6 +79,28 @@ def test_page_that_adds_a_benchmark(tmp_path, monkeypatch):
     assert "| 2×2×2 points keep the volume | ≤ 1e-12 |" in (tmp_path / "volume.md").read_text(encoding="utf-8")
 
 
+def test_page_of_materials(tmp_path, monkeypatch):
+    page = run_page("how-to/materials.md", tmp_path, monkeypatch)
+    assert (np.diff(page["curve"].force) < 0.0).all()
+    # the page says what the bodies do
+    assert max(page["plastic"]) > 0.0
+    assert 0.0 <= page["opened"] < 1.0
+    assert (np.diff(page["sinking"]) < 0.0).all()
+    assert max(state[..., 6].max() for state in page["warm"].states) > 0.0
+    assert page["nodal"].shape == (page["mesh"].p.shape[1], 6)
+    assert page["force"] > 0.0
+    assert page["stress"].shape == (1, 3, 3)
+
+
+def test_page_of_reduced_models(tmp_path, monkeypatch):
+    page = run_page("theory/reduced.md", tmp_path, monkeypatch)
+    expected = page["beam"].solve(np.array([0.3, 0.4, -0.2]))[0].u
+    assert np.linalg.norm(page["u"] - expected) < 0.02 * np.linalg.norm(expected)
+    # let go, the beam has gained what the load had put into it
+    assert page["motion"].kinetic_energy(page["state"]) > 0.0
+    np.testing.assert_allclose(page["small"], page["small"].T)
+
+
 def test_assembly_page(tmp_path, monkeypatch):
     page = run_page("how-to/assemble-and-solve.md", tmp_path, monkeypatch)
     # what it says of its results

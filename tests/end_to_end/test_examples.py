@@ -270,3 +270,29 @@ def test_adaptive_points_spare_evaluations_of_a_dear_law(rubber, tmp_path):
     assert entries["error"] < 1e-3
     assert energy["error"] < 1e-2
     assert (tmp_path / "hyperelastic_block.png").stat().st_size > 10_000
+
+
+# --- hyper_reduced_beam
+
+
+def test_a_beam_is_reduced_and_so_are_forms_on_the_bases_of_its_cubature(tmp_path):
+    figures = example("hyper_reduced_beam").main((8, 3, 3), 8, (8, 14), (1e-3, 3e-4), 1, out=tmp_path)
+    few, many = figures[8], figures[14]
+    assert many["worst"] < 1e-2
+    assert many["worst"] < few["worst"]
+    assert few["points"] < many["points"] < 0.2 * 8 * 72
+    # scikit-fem's forms on the same points, solved by a loop of the example's own
+    assert figures["by forms"] < 1e-6
+    assert (tmp_path / "hyper_reduced_beam.png").stat().st_size > 10_000
+
+
+# --- burgers_manifold
+
+
+def test_a_travelling_shock_is_reduced_in_three_ways(tmp_path):
+    figures = example("burgers_manifold").main(20, 30, 20, 120, 4, epochs=60, out=tmp_path)
+    assert figures["linear"]["error"] < 0.02
+    assert figures["4 local bases, tensors"]["error"] < 0.02
+    assert figures["network closure"]["error"] < 0.05
+    assert figures["network closure"]["cells"] <= 60
+    assert (tmp_path / "burgers_manifold.png").stat().st_size > 10_000
