@@ -127,22 +127,7 @@ class Loads:
     @checked()
     def symmetry(self, boundary: str) -> "Loads":
         """Hold a plane boundary, normal to an axis, in the direction of its normal."""
-        facets = self._facets(boundary)
-        normals = skfem.FacetBasis(
-            self.mesh,
-            scalar_element(None, self.mesh),
-            facets=facets,
-            intorder=2 * self._geometry - 1,
-            mapping=RelativeMapping(self.mesh),
-        ).normals
-        normals = np.asarray(normals).reshape(self._dim, -1)
-        axis = int(np.argmax(np.abs(normals).sum(axis=1)))
-        if (1.0 - np.abs(normals[axis])).max() > _PLANE:
-            raise ParameterError(
-                f"boundary {boundary!r} is not a plane normal to an axis: a normal is "
-                f"{normals[:, np.argmin(np.abs(normals[axis]))].round(4).tolist()}; name its plane parts, or turn the "
-                "mesh"
-            )
+        axis = _axis(self.mesh, self._facets(boundary), boundary)
         return self.displace(boundary, axis, 0.0)
 
     def _on_facets(self, boundary, form):
@@ -166,14 +151,70 @@ class Loads:
         return shaped(name, values, (self._dim,), "a component for each dimension")
 
     def _facets(self, boundary):
-        names = self.mesh.boundaries or {}
-        if not isinstance(boundary, str) or boundary not in names:
-            known = ", ".join(map(repr, sorted(names))) or "none"
-            raise ParameterError(
-                f"the mesh has no boundary {boundary!r}; there are: {known}. mesh.with_boundaries(...) names more"
-            )
-        return np.asarray(names[boundary])
+        return _facets(self.mesh, boundary)
 
     def __repr__(self) -> str:
         total = self._force.reshape(-1, self._dim).sum(axis=0)
         return f"Loads(resultant {total.tolist()} N, {len(self._held)} degrees of freedom held)"
+
+
+@checked()
+def symmetry_dofs(basis: skfem.CellBasis, boundary: str) -> np.ndarray:
+    """Degrees of freedom that a plane of symmetry holds, ascending: for vectorial elements of any order on any mesh.
+
+    Parameters
+    ----------
+    basis
+        Of ``skfem.ElementVector`` of an element with values at nodes, on a mesh with named boundaries.
+    boundary
+        Name of a plane boundary, normal to an axis.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such boundary, it is not normal to an axis, or the element has no components.
+
+    Examples
+    --------
+    >>> mesh = skfem.MeshQuad().refined(1).with_boundaries({"left": lambda x: x[0] == 0.0})
+    >>> symmetry_dofs(skfem.CellBasis(mesh, skfem.ElementVector(skfem.ElementQuad2())), "left").shape
+    (5,)
+    """
+    axis = _axis(basis.mesh, _facets(basis.mesh, boundary), boundary)
+    name = f"u^{axis + 1}"
+    if name not in basis.elem.dofnames:
+        raise ParameterError(
+            f"{type(basis.elem).__name__} has no component {name!r} but {', '.join(sorted(set(basis.elem.dofnames)))}; "
+            "pass a basis of skfem.ElementVector"
+        )
+    return np.sort(basis.get_dofs(_facets(basis.mesh, boundary)).all([name]))
+
+
+def _facets(mesh, boundary):
+    names = mesh.boundaries or {}
+    if not isinstance(boundary, str) or boundary not in names:
+        known = ", ".join(map(repr, sorted(names))) or "none"
+        raise ParameterError(
+            f"the mesh has no boundary {boundary!r}; there are: {known}. mesh.with_boundaries(...) names more"
+        )
+    return np.asarray(names[boundary])
+
+
+def _axis(mesh, facets, boundary):
+    """The axis that a boundary is normal to."""
+    # curved facets may turn between their vertices
+    basis = skfem.FacetBasis(mesh, mesh.elem(), facets=facets, intorder=3, mapping=_mapping(mesh))
+    normals = np.asarray(basis.normals).reshape(mesh.dim(), -1)
+    axis = int(np.argmax(np.abs(normals).sum(axis=1)))
+    if not normals.size or (1.0 - np.abs(normals[axis])).max() > _PLANE:
+        off = normals[:, np.argmin(np.abs(normals[axis]))].round(4).tolist() if normals.size else "none"
+        raise ParameterError(
+            f"boundary {boundary!r} is not a plane normal to an axis: a normal is {off}; name its plane parts, or turn "
+            "the mesh"
+        )
+    return axis
+
+
+def _mapping(mesh):
+    """That which keeps distances of a mesh far from the origin, where there is one."""
+    return RelativeMapping(mesh) if isinstance(mesh, skfem.MeshHex1 | skfem.MeshQuad1) else mesh.mapping()

@@ -165,8 +165,8 @@ class Ogden(Material):
         if len(wrong):
             p = wrong[0]
             raise ParameterError(
-                f"term {p} has the modulus {mu[p]:g} and the exponent {alpha[p]:g}, whose product is not positive; give "
-                "a negative exponent a negative modulus"
+                f"term {p} has the modulus {mu[p]:g} and the exponent {alpha[p]:g}, whose product is not positive; "
+                "give a negative exponent a negative modulus"
             )
         values = {"moduli": moduli, "exponents": exponents, "bulk": bulk, "expansion": expansion}
         columns = [parameter("bulk", bulk, "(0, inf)"), *np.stack([mu, alpha], axis=1).ravel()]

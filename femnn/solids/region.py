@@ -65,9 +65,7 @@ class Region:
         self.conditions: dict[str, Coefficients] = dict.fromkeys(getattr(law, "conditions", ()), zeros)
         if "length" in self.conditions:
             self.set_condition("length", Coefficients(_lengths(discretisation)[:, None], np.arange(n), 0))
-            integrated = np.concatenate([group.cells for group in discretisation.groups])
-            if isinstance(law, PointLaw):
-                law.check_conditions(elements=integrated, length=self.conditions["length"].values[integrated, 0])
+            _require_small(law, np.concatenate([group.cells for group in discretisation.groups]), self.conditions)
         state = virgin_state(law, total)
         if isinstance(law, PointLaw) and state.shape != (total, len(law.virgin)):
             raise ParameterError(
@@ -155,7 +153,7 @@ class Region:
                 name: own.values[own.rows[cells] + own.step * np.tile(np.arange(nqp), len(group.cells)), 0]
                 for name, own in self.conditions.items()
             }
-            state = self.state[rows].reshape(-1, *self.shape)
+            state = self.state[rows].reshape(group.n_points, *self.shape)
             results = updated(self.law, strains[rows], state, cells, conditions)
             for array, part in zip((stress, tangent, trial), results, strict=True):
                 array[rows] = part
@@ -219,6 +217,21 @@ def _joined(columns, discretisation):
         )
     values = np.hstack([part.values[part.rows] for part in columns])
     return Coefficients(np.ascontiguousarray(values), np.arange(n), 0)
+
+
+def _require_small(law, cells, conditions):
+    """Raise ParameterError if elements are larger than the law allows."""
+    length = conditions["length"].values[cells, 0]
+    largest = np.asarray(getattr(law, "largest_length", np.inf))
+    largest = largest[cells] if largest.ndim else np.full(len(cells), largest)
+    wrong = np.flatnonzero(~(length < largest))
+    if len(wrong):
+        first = wrong[0]
+        raise ParameterError(
+            f"element {cells[first]} has the size {length[first]:.3g} m; it and {len(wrong) - 1} more of {len(cells)} "
+            f"are not below {largest[first]:.3g} m, the most for {law!r}: larger ones snap back by themselves; refine "
+            "the mesh there"
+        )
 
 
 def _lengths(discretisation):

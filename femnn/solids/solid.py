@@ -76,7 +76,8 @@ class Solid(NonlinearProblem):
     Examples
     --------
     >>> import femnn
-    >>> mesh = skfem.MeshHex().refined(2).with_subdomains({"steel": lambda x: x[0] < 0.5, "rubber": lambda x: x[0] > 0.5})
+    >>> halves = {"steel": lambda x: x[0] < 0.5, "rubber": lambda x: x[0] > 0.5}
+    >>> mesh = skfem.MeshHex().refined(2).with_subdomains(halves)
     >>> laws = {"steel": femnn.LinearElastic(210e9, 0.3), "rubber": femnn.NeoHooke(2e6, 0.45)}
     >>> solid = Solid(mesh, femnn.GaussLegendre(2), laws)
     >>> [len(group.cells) for group in solid.groups]
@@ -142,7 +143,7 @@ class Solid(NonlinearProblem):
     @property
     def states(self) -> list[np.ndarray]:
         """The committed state: a copy (m, nqp, ...) for each group."""
-        return self._per_group(lambda region: region.state.reshape(-1, *region.shape).copy())
+        return self._per_group(lambda region: region.state.reshape(len(region.state), *region.shape).copy())
 
     @checked(states="any")
     def restore(self, states: Sequence[ArrayLike]) -> None:
@@ -184,6 +185,8 @@ class Solid(NonlinearProblem):
             raise ParameterError(
                 "no law of this solid depends on the temperature; give one an expansion, or the condition 'temperature'"
             )
+        if history is not None and not callable(history):
+            raise ParameterError(f"history={brief(history)} is no function of t; pass one, or None")
         values = Coefficients.of(temperature, (), self.discretisation, "temperature")
         self._temperature, self._history = values, history
         if history is None:
@@ -311,8 +314,8 @@ def _cells_of_regions(mesh, laws):
         if len(again):
             other = next(earlier for earlier in first if np.isin(again, first[earlier]).any())
             raise ParameterError(
-                f"the regions {other!r} and {name!r} overlap: {np.isin(again, first[other]).sum()} elements are in both, "
-                f"such as {again[:_NAMED].tolist()}; let each element have one law"
+                f"the regions {other!r} and {name!r} overlap: {np.isin(again, first[other]).sum()} elements are in "
+                f"both, such as {again[:_NAMED].tolist()}; let each element have one law"
             )
         count[own] += 1
         first[name] = own

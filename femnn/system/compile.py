@@ -7,6 +7,7 @@ of Python by :mod:`femnn.system.pool`, so that kernels may be called from severa
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.core import event
 from numba.core.caching import NullCache
 from numba.core.registry import CPUDispatcher
 
@@ -89,17 +91,6 @@ def njit(
     return compiled
 
 
-def callback(signature: Any, function: Callable) -> Any:
-    """The C function of a function at the top of a module, kept on the disk where that is possible."""
-    try:
-        return numba.cfunc(signature, cache=True, error_model="numpy")(function)
-    except (RuntimeError, OSError) as error:
-        if not isinstance(error, OSError) and "cannot cache" not in str(error):
-            raise
-        _tell(error)
-        return numba.cfunc(signature, error_model="numpy")(function)
-
-
 class _Kernel(CPUDispatcher):
     """A compiled function that works even if what was compiled cannot be kept."""
 
@@ -165,6 +156,28 @@ class _SharedKernel:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.kernel, name)
+
+
+class _Progress(event.Listener):
+    """Says on a terminal which kernel is compiled: the first call of a program waits for many of them."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def on_start(self, started: Any) -> None:
+        self.depth += 1
+        function = getattr(started.data["dispatcher"], "py_func", None)
+        if self.depth == 1 and sys.stderr.isatty() and function.__module__.startswith("femnn."):
+            name = f"{function.__module__.removeprefix('femnn.')}.{function.__name__}"
+            print(f"\rcompiling, once: {name}\033[K", end="", file=sys.stderr, flush=True)
+
+    def on_end(self, ended: Any) -> None:
+        self.depth -= 1
+        if self.depth == 0 and sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+event.register("numba:compile", _Progress())
 
 
 def _tell(error: Exception) -> None:

@@ -30,7 +30,7 @@ class NonlinearProblem(ABC):
     """
 
     points: Any = None
-    boundaries: Mapping[str, np.ndarray] = {}  # noqa: RUF012 - an empty one that nobody fills
+    boundaries: Mapping[str, np.ndarray] = {}
 
     def __add__(self, other: Any) -> "NonlinearProblem":
         # a sum is a problem, too
