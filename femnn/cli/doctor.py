@@ -5,6 +5,7 @@ import tempfile
 from typing import Any
 
 import click
+from tqdm import tqdm
 
 from femnn.cli import BAD_NEWS
 from femnn.exceptions import FemnnError
@@ -17,13 +18,21 @@ from femnn.system.installation import extras, threads, versions
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@click.option("--warm", is_flag=True, help="Compile the kernels of the usual ways first, which takes a minute or two.")
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> None:
+def command(ctx: click.Context, as_json: bool, warm: bool) -> None:
     """Check that this installation is complete, and print what bug reports need.
 
     Compiles a small kernel, reads the shipped weights and asks for the packages of the extras. Exit code 1 tells that
     there are faults.
     """
+    if warm:
+        from femnn.cli.warm import steps
+
+        progress = tqdm(steps().items(), disable=None)
+        for name, step in progress:
+            progress.set_description(name)
+            step()
     document = examine()
     click.echo(json.dumps(document, indent=2) if as_json else _report(document))
     if document["faults"]:

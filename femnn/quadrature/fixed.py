@@ -1,10 +1,12 @@
 """Groups of cells and points that were found already, as a rule for the mesh that they are of."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from femnn.exceptions import ParameterError
+from femnn.geometry.cells import KINDS, CellKind
 from femnn.quadrature.rule import CellGroup, Rule
 
 
@@ -16,6 +18,8 @@ class FixedGroups(Rule):
     groups
         What ``rule.groups`` gave, or parts of it in any order.
     """
+
+    cell_kinds: ClassVar[tuple[CellKind, ...]] = KINDS
 
     def __init__(self, groups: Sequence[CellGroup]) -> None:
         self._given = list(groups)

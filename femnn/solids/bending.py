@@ -12,15 +12,16 @@ from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
 from femnn.assembly.formulations.choice import KINDS, ONE_POINT, require_points
 from femnn.assembly.formulations.learned import learned_twists
 from femnn.assembly.formulations.stiffness import twists_of
-from femnn.assembly.fused import structure
 from femnn.assembly.points import Points
+from femnn.assembly.scatter import structure
 from femnn.exceptions import ParameterError
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.vector_kernels import LANES
 from femnn.quadrature.rule import CellGroup
-from femnn.solids.bending_kernels import CALL, STRAINS, TAKE, integrate_bending, integrate_stabilised
+from femnn.solids.bending_kernels import CALL, STRAINS, TAKE, integrate_bending
 from femnn.solids.compiled_law import compiled_law
 from femnn.solids.laws import SIZES, ConstitutiveLaw, PointLaw, require_answers, updated
+from femnn.solids.stabilised_kernels import integrate_stabilised
 from femnn.system.memory import require_memory
 
 # How far a stiffness may be from isotropic, relative to its largest entry.

@@ -32,7 +32,7 @@ _LARGEST_CONSTANT = 1000
 
 
 def compiled_law(function: Callable) -> Any:
-    """The C function of a law for one point, plain or decorated with ``numba.njit``; see :class:`femnn.PointLaw`.
+    """The C function of a law for one point, plain or compiled by Numba; see :class:`femnn.PointLaw`.
 
     Raises
     ------

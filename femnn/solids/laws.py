@@ -91,7 +91,12 @@ class PointLaw:
         self.conditions = tuple(one_of("a condition", name, CONDITIONS) for name in conditions)
         self._function = function
         self.compiled = compiled_law(function)
-        self._check_places(getattr(function, "py_func", function))
+        self._check_places(self.function)
+
+    @property
+    def function(self) -> Callable:
+        """The function as it was written."""
+        return getattr(self._function, "py_func", self._function)
 
     @checked(n="[0, inf)")
     def initial_state(self, n: int) -> np.ndarray:

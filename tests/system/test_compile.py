@@ -1,15 +1,17 @@
 """Kernels work in any place, thread and process: compiled or not kept, called at once, called after a fork."""
 
+import io
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numba
 import numpy as np
 import pytest
 from support.locations import ROOT
 
-from femnn.system.compile import _SharedKernel, njit
+from femnn.system.compile import _Progress, _SharedKernel, njit
 from femnn.system.pool import call_for_parts
 
 KERNELS = """
@@ -164,3 +166,24 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
 assert np.array_equal(filled(), expected)
 """
     run(tmp_path, program, NUMBA_NUM_THREADS=threads)
+
+
+@pytest.mark.parametrize("on_a_terminal", [True, False])
+def test_a_terminal_says_what_is_compiled(monkeypatch, on_a_terminal):
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "isatty", lambda: on_a_terminal, raising=False)
+    monkeypatch.setattr("sys.stderr", shown)
+
+    def kernel(name):
+        function = SimpleNamespace(__module__="femnn.room.part", __name__=name)
+        return SimpleNamespace(data={"dispatcher": SimpleNamespace(py_func=function)})
+
+    progress = _Progress()
+    progress.on_start(kernel("outer"))
+    progress.on_start(kernel("inner"))
+    progress.on_end(kernel("inner"))
+    progress.on_end(kernel("outer"))
+    text = shown.getvalue()
+    assert ("room.part.outer" in text) is on_a_terminal
+    assert "inner" not in text, "what a kernel calls is part of it"
+    assert text.endswith("\033[K" if on_a_terminal else ""), "nothing is left on the line"
