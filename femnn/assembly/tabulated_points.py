@@ -67,7 +67,8 @@ class TabulatedPoints(NamedTuple):
             start += sets * batches
             total += m * nqp
         joined = [np.ascontiguousarray(np.concatenate(parts)) for parts in zip(*tables, strict=True)]
-        return cls(*joined, first, counts, rows, total)
+        maps, shapes, values, weights = joined
+        return cls(maps, shapes, values, weights, first, counts, rows, total)
 
     @property
     def tables(self) -> tuple[np.ndarray, ...]:
@@ -79,7 +80,10 @@ class TabulatedPoints(NamedTuple):
         """Where the batches of each cell start, and its number of points."""
         return self[4:6]
 
-    per_group = Points.per_group
+    @staticmethod
+    def per_group(values: np.ndarray, groups: list[CellGroup]) -> list[np.ndarray]:
+        """As :meth:`femnn.assembly.points.Points.per_group`."""
+        return Points.per_group(values, groups)
 
 
 def _tables(X, W, kind, element):

@@ -41,7 +41,7 @@ def numbering(source: Any) -> tuple[int, str]:
     """
     if isinstance(source, Solid):
         mesh, cells = source.points, source.discretisation.pattern.cells.astype(np.int64)
-        dofs = (3 * cells[:, :, None] + np.arange(3)).reshape(len(cells), -1).T
+        dofs = (mesh.dim() * cells[:, :, None] + np.arange(mesh.dim())).reshape(len(cells), -1).T
         return source.n_dofs, _of_arrays(mesh.p, dofs)
     if isinstance(getattr(source, "bases", None), list):
         source = source.bases

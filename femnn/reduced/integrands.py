@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import skfem
 
 from femnn.checks import brief, called, floats
 from femnn.exceptions import ParameterError
@@ -111,10 +112,12 @@ def require_one_law_at_points(solid: Solid) -> None:
     reason = None
     if solid.formulation != "standard":
         reason = f"has formulation={solid.formulation!r}, whose strains are not those of single points"
+    elif not isinstance(solid.points, skfem.MeshHex1):
+        reason = f"is made of cells of a {type(solid.points).__name__}, and hexahedra with straight edges are needed"
     elif isinstance(solid.law, Mapping):
         reason = f"has {len(solid.law)} laws"
-    elif getattr(solid.law, "conditions", ()):
-        reason = f"has a law that depends on {' and '.join(solid.law.conditions)}"
+    elif conditions := getattr(solid.law, "conditions", ()):
+        reason = f"has a law that depends on {' and '.join(conditions)}"
     if reason:
         raise ParameterError(
             f"the solid {reason}: reduced models take one law of strain and state, with formulation='standard'"

@@ -117,17 +117,18 @@ class DerivedLaw(BatchedLaw):
 
     def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Stress, tangent and new state of n points, as :class:`femnn.ConstitutiveLaw` says."""
-        strain, state = self._points(strain, state)
+        strains, states = self._points(strain, state)
         as_tensor = _loaded("torch").from_numpy if self._library == "torch" else _loaded("jax").numpy.asarray
         parts = []
-        for start in range(0, len(strain), _CHUNK):
+        for start in range(0, len(strains), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            own = (as_tensor(np.ascontiguousarray(array[rows])) for array in (strain, state))
+            own = (as_tensor(np.ascontiguousarray(array[rows])) for array in (strains, states))
             tangent, (stress, new_state) = self._mapped(*own)
             parts.append([np.asarray(part, dtype=float) for part in (stress, tangent, new_state)])
         if not parts:
-            return strain.copy(), np.zeros((0, *strain.shape[1:] * 2)), state.copy()
-        return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+            return strains.copy(), np.zeros((0, *strains.shape[1:] * 2)), states.copy()
+        stress, tangent, new_state = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return stress, tangent, new_state
 
 
 def _mapped(function, energy, library):

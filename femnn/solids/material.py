@@ -19,7 +19,7 @@ class _Named(type):
 
     def __init__(cls, *arguments: Any) -> None:
         super().__init__(*arguments)
-        signature = inspect.signature(cls.__init__)
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
         # without self; else the signature would be that of __call__ below
         cls.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
 

@@ -57,8 +57,8 @@ class FollowerPressure(NonlinearProblem):
     >>> mesh = skfem.MeshHex().with_boundaries({"top": lambda x: x[2] == 1.0})
     >>> pressure = FollowerPressure(mesh, "top", 2e6)
     >>> force, tangent = pressure.residual_and_tangent(np.zeros(24))
-    >>> force.reshape(-1, 3).sum(axis=0).tolist()
-    [0.0, 0.0, 2000000.0]
+    >>> float(force.reshape(-1, 3).sum(axis=0)[2].round(3))
+    2000000.0
 
     See Also
     --------

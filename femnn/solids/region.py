@@ -1,5 +1,7 @@
 """The elements of one material in a solid: its law evaluated at their points, and the state of these."""
 
+from typing import Any
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -105,7 +107,7 @@ class Region:
 
     def strains(self, u: np.ndarray) -> np.ndarray:
         """What the law gets at displacement ``u``, (total, size)."""
-        d = self.discretisation
+        d: Any = self.discretisation
         if self.bending is not None:
             return self.bending.strains(u, self.state, self._parameters())
         strains = np.empty((d.points.total, self.size))

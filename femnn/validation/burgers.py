@@ -8,7 +8,7 @@ from u = v = 1, with the flux μ₁²/2 of u through x = 0 and none through y = 
 Y. Maday, J. Comput. Phys. 492 (2023) 112420. First-order backward differences on n × n cells, trapezoidal rule.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -81,7 +81,7 @@ class Burgers:
         return np.ones(self.n_dofs)
 
     @checked()
-    def source(self, parameters: Sequence[float]) -> np.ndarray:
+    def source(self, parameters: ArrayLike) -> np.ndarray:
         """Production and inflow (2 n²) of a cell, per unit of time."""
         inflow, growth = _parameters(parameters)
         source = np.zeros((2, self.n, self.n))
@@ -90,7 +90,7 @@ class Burgers:
         return source.ravel()
 
     @checked(modes="n r")
-    def project_source(self, modes: np.ndarray) -> Callable[[Sequence[float]], np.ndarray]:
+    def project_source(self, modes: np.ndarray) -> Callable[[ArrayLike], np.ndarray]:
         """A function of the parameters that gives the products (r,) of ``modes`` (2 n², r) with the source.
 
         It touches no vector of the full model: production depends on x alone.
@@ -100,7 +100,7 @@ class Burgers:
         of_u = modes[: self.n**2].reshape(self.n, self.n, -1)
         along_x, inlet = of_u.sum(axis=0), of_u[:, 0].sum(axis=0)
 
-        def projected(parameters: Sequence[float]) -> np.ndarray:
+        def projected(parameters: ArrayLike) -> np.ndarray:
             inflow, growth = _parameters(parameters)
             return _STRENGTH * np.exp(growth * self.centres) @ along_x + 0.5 * inflow**2 / self.h * inlet
 
@@ -120,7 +120,7 @@ class Burgers:
         return result.reshape(*result.shape[:-3], self.n_dofs)
 
     @checked(w="any", previous="any")
-    def residual(self, w: ArrayLike, previous: ArrayLike, parameters: Sequence[float]) -> np.ndarray:
+    def residual(self, w: ArrayLike, previous: ArrayLike, parameters: ArrayLike) -> np.ndarray:
         """Residual (2 n²) of a time step from ``previous`` to ``w``."""
         w, previous = np.asarray(w, dtype=float), np.asarray(previous, dtype=float)
         flux = self.bilinear(w, w) + self.bilinear(previous, previous)
@@ -152,7 +152,7 @@ class Burgers:
         return kept, place, columns[place].astype(np.int32), first.astype(np.int32)
 
     @checked()
-    def solve(self, parameters: Sequence[float], method: str = "sweep", steps: int | None = None) -> np.ndarray:
+    def solve(self, parameters: ArrayLike, method: str = "sweep", steps: int | None = None) -> np.ndarray:
         """All states (steps + 1, 2 n²) of a run.
 
         Parameters

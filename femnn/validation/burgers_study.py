@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from femnn.checks import checked
 from femnn.exceptions import ParameterError
@@ -48,7 +49,7 @@ class ReducedRun:
     name: str
     dimension: str
     cells: int
-    march: Callable[[Sequence[float]], Any]
+    march: Callable[[ArrayLike], Any]
     states: Callable[[Any], np.ndarray]
     model: Any
 
@@ -137,7 +138,7 @@ class BurgersStudy:
         model = QuadraticGalerkin(self.pod, self.burgers.bilinear, bases, progress=self.progress)
         forcing, ranks = self.burgers.project_source(self.pod.modes), bases.ranks
 
-        def march(parameters: Sequence[float]) -> Any:
+        def march(parameters: ArrayLike) -> Any:
             return model.march(forcing(parameters), dt=self.burgers.dt, steps=self.burgers.steps)
 
         name = f"{clusters} local bases, tensors"
@@ -203,5 +204,5 @@ def _inputs(parameters, times):
     return np.column_stack([np.tile(parameters, (len(times), 1)), times])
 
 
-def _predict(network: Perceptron, times: np.ndarray, parameters: Sequence[float]) -> np.ndarray:
+def _predict(network: Perceptron, times: np.ndarray, parameters: ArrayLike) -> np.ndarray:
     return network(_inputs(parameters, times))

@@ -7,6 +7,7 @@ are G. Lamé's. Units are m and Pa, and those of their source for the membrane.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import skfem
@@ -113,6 +114,10 @@ def _bent(mesh, curved, function):
     if curved:
         mesh = (skfem.MeshQuad2 if mesh.dim() == 2 else skfem.MeshHex2).from_mesh(mesh)
     return type(mesh)(np.ascontiguousarray(function(mesh.doflocs)), mesh.t)
+
+
+def _near_zero(x, axis):
+    return np.abs(x[axis]) < _SAME
 
 
 def _grid(*counts):
@@ -255,7 +260,7 @@ def thick_sphere(n: int, element: skfem.Element, curved: bool = True, poisson: f
 
     places = {
         "inner": lambda x: np.abs(np.abs(x).max(axis=0) - 1.0) < _SAME,
-        **{f"plane {i}": (lambda x, i=i: np.abs(x[i]) < _SAME) for i in range(3)},
+        **{f"plane {i}": partial(_near_zero, axis=i) for i in range(3)},
     }
     mesh = _named(shell, curved, move, places)
     loads = Loads(mesh, element).pressure("inner", 1e6)

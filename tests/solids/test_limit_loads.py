@@ -50,8 +50,16 @@ def slice_of_cylinder(n, rule, formulation, element=None):
 COLLAPSE = 2.0 / np.sqrt(3.0) * STRENGTH * np.log(2.0)
 
 
-def test_the_thick_cylinder_collapses_where_it_should():
-    found, words = limit(*slice_of_cylinder(6, femnn.GaussLegendre(2), "mean-dilatation"), 1.2 * COLLAPSE)
+@pytest.mark.parametrize(
+    ("n", "rule", "formulation", "element"),
+    [
+        (6, femnn.GaussLegendre(2), "mean-dilatation", None),
+        (3, femnn.Irons(), "standard", skfem.ElementHex2()),
+    ],
+    ids=["mean dilatation", "triquadratic with 14 points"],
+)
+def test_the_thick_cylinder_collapses_where_it_should(n, rule, formulation, element):
+    found, words = limit(*slice_of_cylinder(n, rule, formulation, element), 1.2 * COLLAPSE)
     assert found == pytest.approx(COLLAPSE, rel=0.01)
     assert "no equilibrium exists beyond" in words
     assert "a limit load" in words
