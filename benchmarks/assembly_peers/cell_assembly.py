@@ -106,10 +106,12 @@ def _ngsolve(mesh, element, n):
     if importlib.util.find_spec("ngsolve") is None or len(element.doflocs) in (8, 20):
         return None
     import ngsolve as ng
-    from netgen.meshing import Mesh
+    from netgen.meshing import FaceDescriptor, Mesh
 
     dim, order = mesh.dim(), 1 if len(element.doflocs) == 4 else 2
     flat = Mesh(dim=dim)
+    if dim == 2:
+        flat.Add(FaceDescriptor(surfnr=1, domin=1, bc=1))
     points = np.zeros((mesh.nvertices, 3))
     points[:, :dim] = mesh.doflocs[:, : mesh.nvertices].T
     flat.AddPoints(points)
