@@ -258,7 +258,6 @@ def test_loads_on_curved_boundaries():
         ({"formulation": "mean-dilatation", "element": skfem.ElementQuad2()}, "made for linear elements"),
         ({"plane": "shell"}, "'strain' or 'stress'"),
     ],
-    ids=str,
 )
 def test_what_these_cells_do_not_have_is_said(options, message):
     with pytest.raises(ParameterError, match=message):
