@@ -83,7 +83,7 @@ def njit(
         # a disabled compiler leaves the function as it is
         if isinstance(kernel, CPUDispatcher):
             kernel.__class__ = _Kernel
-            kernel.specialised = specialised
+            kernel.specialised = specialised  # type: ignore[attr-defined]
         if over or coloured:
             return _SharedKernel(kernel, over, coloured, grain)
         return kernel
@@ -153,15 +153,15 @@ class _SharedKernel:
         bounds = [self.grain * (wholes * k // count) for k in range(count)]
         self._share(threads, [*bounds, n], arguments)
 
-    def _share(self, threads, bounds, arguments):
+    def _share(self, threads: int, bounds: list[int], arguments: tuple) -> None:
         if len(bounds) == 2:
-            self._run(*bounds, arguments)
+            self._run(bounds[0], bounds[1], arguments)
         else:
             call_for_parts(
                 lambda begin, end: self._run(begin, end, arguments), pairwise(bounds), min(threads, len(bounds) - 1)
             )
 
-    def _run(self, begin, end, arguments):
+    def _run(self, begin: int, end: int, arguments: tuple) -> None:
         # without a sign: the compiler then knows that no index wraps around
         self.kernel(np.uint64(begin), np.uint64(end), *arguments)
 
@@ -177,7 +177,7 @@ class _Progress(event.Listener):
 
     def on_start(self, started: Any) -> None:
         self.depth += 1
-        function = getattr(started.data["dispatcher"], "py_func", None)
+        function: Any = started.data["dispatcher"].py_func
         if self.depth == 1 and sys.stderr.isatty() and function.__module__.startswith("femnn."):
             name = f"{function.__module__.removeprefix('femnn.')}.{function.__name__}"
             print(f"\rcompiling, once: {name}\033[K", end="", file=sys.stderr, flush=True)

@@ -47,7 +47,8 @@ def _threads() -> ThreadPoolExecutor:
     global _pool
     with _lock:
         if _pool is None:
-            _pool = ThreadPoolExecutor(max_workers=max(numba.config.NUMBA_NUM_THREADS - 1, 1))
+            most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+            _pool = ThreadPoolExecutor(max_workers=max(most - 1, 1))
         return _pool
 
 
