@@ -66,18 +66,23 @@ def plot(structure, results, tol, path):
     surface_axes.view_init(elev=24, azim=-52)
     # the first rule is that of 2×2×2 points
     surface = draw_surface(surface_axes, structure.mesh, results[0].errors, norm=LogNorm(), cmap="magma", linewidth=0.1)
-    figure.colorbar(surface, ax=surface_axes, label="Error of 2×2×2 points", shrink=0.7)
+    figure.colorbar(surface, ax=surface_axes, label="Error of 2×2×2 points", shrink=0.7, pad=0.12, location="left")
     axes = figure.add_subplot(grid[1])
-    for family, colour, style in (("Gauss", "#5f5f5f", "o-"), ("Adaptive", "#0072b2", "s-"), ("Corr", "#d55e00", "D")):
+    # names stand beside their points, on the side where no curve runs
+    families = (
+        ("Gauss", "#5f5f5f", "o-", "left"),
+        ("Adaptive", "#0072b2", "s-", "right"),
+        ("Corr", "#d55e00", "D", "right"),
+    )
+    for family, colour, style, side in families:
         own = [result for result in results if result.name.startswith(family)]
         points, errors = [result.points for result in own], [result.energy_norm_error for result in own]
         axes.loglog(points, errors, style, color=colour)
         for result in own:
-            place = (6, -14) if family == "Corr" else (6, 4)
-            annotate = (result.name, (result.points, result.energy_norm_error), place)
-            axes.annotate(*annotate, textcoords="offset points", color=colour)
+            annotate = (result.name, (result.points, result.energy_norm_error), (8 if side == "left" else -8, 0))
+            axes.annotate(*annotate, textcoords="offset points", color=colour, ha=side, va="center")
     axes.set(xlabel="integration points", ylabel="relative energy-norm error of the displacement")
-    axes.set_xlim(0.8 * min(result.points for result in results), 2.2 * max(result.points for result in results))
+    axes.set_xlim(0.25 * min(result.points for result in results), 2.8 * max(result.points for result in results))
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

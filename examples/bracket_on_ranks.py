@@ -112,7 +112,7 @@ def report(figures):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--n", type=int, default=6, help="subdivisions of each coarse cell along an edge; 6 gives 1.25 million cells"
     )

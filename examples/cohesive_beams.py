@@ -133,7 +133,7 @@ def _write(folder, name, result):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tests", nargs="*", default=["dcb"], choices=list(TITLES), metavar="TEST", help="dcb, enf, mmb")
     parser.add_argument(
         "--law", action="append", help=f"{', '.join(LAWS)} or a weight file; may be repeated [bilinear, recurrent]"

@@ -99,7 +99,7 @@ def _draw(path, results):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cycles", type=int, default=3, help="cycles of shear, each larger than the last [3]")
     parser.add_argument("--steps", type=int, default=40, help="steps of the last quarter of a cycle [40]")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of picture and VTU files [results]")

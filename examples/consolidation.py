@@ -159,7 +159,7 @@ def _profiles(axes, states, exact, place):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", type=int, default=30, help="cells along the flow [30]")
     parser.add_argument(
         "--steps", type=int, default=300, help="time steps, of growing length, up to the characteristic time [300]"

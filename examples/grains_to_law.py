@@ -125,7 +125,7 @@ def main(count=1500, points=140, seed=0, out=None, cache=None, train=False, epoc
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--grains", type=int, default=1500, help="grains of the layer [1500]")
     parser.add_argument("--points", type=int, default=140, help="points of each path [140]")
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample [0]")

@@ -38,6 +38,8 @@ from femnn.plotting import save
 
 # Paths of this seed are not among those that laws learn from.
 UNSEEN_SEED = 1_000_003
+# Training, validation and test need one path each.
+FEWEST_PATHS = 3
 # Of displacements in the picture, as a share of the cell at the largest shear.
 MAGNIFIED = 0.12
 
@@ -101,6 +103,12 @@ def main(law, second=None, cell=None, paths=360, unseen=40, points=100, epochs=N
 
     ``law`` is that of the cracks, ``second`` one of the cell that has been trained already, name or file each.
     """
+    if (second is None and paths < FEWEST_PATHS) or unseen < 1 or points < 2:
+        # before hours of simulation, not after them
+        raise femnn.ParameterError(
+            f"paths={paths}, unseen={unseen}, points={points} are too few: at least {FEWEST_PATHS} paths to learn "
+            "from, 1 to test on, and 2 points of each are needed; some hundred paths make a law of use"
+        )
     out, micro = Path(out), law_named(law)
     cell = FaultCell.around(micro) if cell is None else cell
     journey = Journey(cell, micro, points, out, progress)
@@ -152,12 +160,13 @@ def draw_cell(path, journey):
             xlim=(-0.15 * width, 1.25 * width),
             ylim=(-0.03 * height, 1.1 * height),
             aspect="equal",
-            xlabel="d",
+            xlabel="x, d",
         )
+    all_axes[0].set_ylabel("y, d")
     labels = "shear stress in the blocks, p0", "opening of the cracks, d"
     for norm, cmap, label in zip(norms, ("Blues", "autumn"), labels, strict=True):
         figure.colorbar(ScalarMappable(norm, cmap), ax=all_axes, label=label, location="bottom", shrink=0.5, pad=0.02)
-    all_axes[1].set_xlabel(f"d; displacements × {magnify:.0f}")
+    all_axes[1].set_xlabel(f"x, d; displacements × {magnify:.0f}")
     save(figure, path)
 
 
@@ -183,9 +192,8 @@ def draw_paths(path, journey, drawn, tractions):
             xlabel="shear, d", ylabel="shear traction, p0", title=f"unseen paths: {drawn.kind[rows[0]]}"
         )
         axes[1, column].set(xlabel="point of the path", ylabel="pressure, p0")
-    axes[0, 0].plot([], [], "k-", label="cell")
-    axes[0, 0].plot([], [], "k--", label="law")
-    axes[0, 0].legend()
+    lines = [axes[0, 0].plot([], [], f"k{style}", label=name)[0] for style, name in (("-", "cell"), ("--", "law"))]
+    figure.legend(handles=lines, loc="outside lower left", ncols=2, title="unseen paths, a colour each")
     tensors = np.array(journey.permeability)
     shear = -journey.path.separation[:, 1]
     axes[0, 3].plot(shear, journey.path.separation[:, 0], label="cell")
@@ -200,11 +208,14 @@ def draw_paths(path, journey, drawn, tractions):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--law", default="grains", help="law of the cracks, name or weight file [grains]")
     parser.add_argument("--second", help="law of the cell, name or weight file [trained here]")
     parser.add_argument("--paths", type=int, default=360, help="paths to learn from [360]")
     parser.add_argument("--workers", type=int, help="worker processes [one for each core]")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder for all files [results]")
     given = parser.parse_args()
-    main(given.law, given.second, paths=given.paths, workers=given.workers, out=given.out)
+    try:
+        main(given.law, given.second, paths=given.paths, workers=given.workers, out=given.out)
+    except femnn.FemnnError as error:
+        parser.error(str(error))

@@ -258,7 +258,7 @@ def _draw(path, runs):
     axes = figure.subplots(2, 3)
     first = next(iter(runs.values()))
     for place, system in enumerate(first.reservoir.systems):
-        _map(figure, axes[0, place], first, place, f"{system}pores after {SHOWN_DAY:g} days, MPa")
+        _map(figure, axes[0, place], first, place, f"{system}pores after {SHOWN_DAY:g} days")
     for number, (name, run) in enumerate(runs.items()):
         style = {
             "color": f"C{number}",
@@ -268,12 +268,13 @@ def _draw(path, runs):
         _histories(axes, run, style)
     sigma = np.linspace(0.0, 1.1 * -first.history.traction[0, :, 0].min(), 2)
     axes[1, 1].plot(sigma / 1e6, FRICTION * sigma / 1e6, color="grey", linewidth=0.8, label=f"Coulomb, {FRICTION}")
-    axes[0, 2].set(title="slip after 10, 20, 30, 40 days", xlabel="depth below the top, m", ylabel="mm")
-    axes[1, 0].set(title="largest slip", xlabel="days", ylabel="mm")
+    axes[0, 2].set(title="slip after 10, 20, 30, 40 days", xlabel="depth below the top, m", ylabel="slip, mm")
+    axes[1, 0].set(title="largest slip", xlabel="days", ylabel="slip, mm")
     axes[1, 1].set(title="where it slips most", xlabel="effective pressure, MPa", ylabel="shear traction, MPa")
-    axes[1, 2].set(title="macropores on the fault: right, left", xlabel="days", ylabel="MPa")
-    for own in (axes[0, 2], axes[1, 0], axes[1, 1]):
-        own.legend()
+    axes[1, 2].set(title="macropores on the fault: right (above), left", xlabel="days", ylabel="pressure, MPa")
+    axes[1, 1].legend(loc="lower right")
+    handles, labels = axes[1, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     save(figure, path)
 
 
@@ -283,8 +284,8 @@ def _map(figure, axes, run, system, title):
     drawn = axes.tripcolor(Triangulation(*mesh.p, triangles), run.moment.p[system] / 1e6, shading="gouraud")
     interface = run.reservoir.points.fault.interface
     axes.plot(*mesh.p[:, interface.minus_vertices].transpose(0, 2, 1), color="w", linewidth=1.5)
-    figure.colorbar(drawn, ax=axes, location="bottom")
-    axes.set(title=title, aspect="equal")
+    figure.colorbar(drawn, ax=axes, location="bottom", label="pressure over that at rest, MPa")
+    axes.set(title=title, aspect="equal", xlabel="x, m", ylabel="y, m")
 
 
 def _histories(axes, run, style):
@@ -305,7 +306,7 @@ def _histories(axes, run, style):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--law", action="append", choices=LAWS, help="law of the large case [classical and recurrent]")
     parser.add_argument("--recurrent", default="default", help="name or weight file of the recurrent law [default]")
     parser.add_argument(

@@ -33,6 +33,6 @@ def main(out, grains=None, cell=None, fault=None, progress=True):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("results/three-scales"), help="folder [results/three-scales]")
     main(parser.parse_args().out)

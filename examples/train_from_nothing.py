@@ -87,19 +87,25 @@ def judge_weights(path, hexahedra, errors, references):
     ratio = (corrected / errors[:, 1])[sent_on]
     figures = {
         "sent_on": float(sent_on.mean()),
-        "share_below_1": float(np.mean(ratio < 1.0)),
-        "mean_r_error": float(ratio.mean()),
+        # too little training corrects no element at all
+        "share_below_1": float(np.mean(ratio < 1.0)) if len(ratio) else 0.0,
+        "mean_r_error": float(ratio.mean()) if len(ratio) else 1.0,
     }
     return figures, ratio
 
 
 def report(figures, tol):
+    weights = (
+        f"{figures['sent_on']:.1%} are corrected; of these {figures['share_below_1']:.1%} get better, mean R_error "
+        f"{figures['mean_r_error']:.3f}"
+    )
+    if not figures["sent_on"]:
+        weights = "the network corrects no element: it needs more elements or epochs"
     print(
         f"\npoints:  {figures['exact']:.1%} of unseen elements get exactly the points per axis they need for Error < "
         f"{tol:g}, {figures['within_one']:.1%} within one;\n         calibrated for {CONFIDENCE:.0%}, "
         f"{figures['violations']:.1%} get too few, for {figures['points_over_oracle']:.2f} times the fewest points\n"
-        f"weights: {figures['sent_on']:.1%} are corrected; of these {figures['share_below_1']:.1%} get better, mean "
-        f"R_error {figures['mean_r_error']:.3f}\n"
+        f"weights: {weights}\n"
         f"{figures['seconds']:.0f} s in all"
     )
 
@@ -120,7 +126,9 @@ def plot(choice, ratio, tol, path):
             *place, f"{counts[row, column]:.0f}", ha="center", va="center", color="white" if dark else "black"
         )
     matrix_axes.set(title=f"Points per axis for Error < {tol:g}", xlabel="predicted", ylabel="needed")
-    histogram_axes.hist(ratio, bins=np.linspace(ratio.min(), max(1.02, np.quantile(ratio, 0.995)), 50), color="#d55e00")
+    if len(ratio):
+        last = max(1.02, np.quantile(ratio, 0.995))
+        histogram_axes.hist(ratio, bins=np.linspace(ratio.min(), last, 50), color="#d55e00")
     histogram_axes.axvline(1.0, color="black", linestyle=":")
     histogram_axes.set(title="R_error of corrected weights", xlabel="R_error", ylabel="elements")
     save(figure, path)
@@ -134,4 +142,7 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="results")
     arguments = parser.parse_args()
-    main(arguments.elements, arguments.epochs, arguments.tol, arguments.seed, out=arguments.out)
+    try:
+        main(arguments.elements, arguments.epochs, arguments.tol, arguments.seed, out=arguments.out)
+    except femnn.FemnnError as error:
+        parser.error(str(error))

@@ -23,7 +23,8 @@ Results (:mod:`femnn.fields`)
     ``stress``, ``recover``, ``error_estimate``, ``reactions``, ``LoadCurve``, ``save_fields``
 Solids (:mod:`femnn.solids`)
     ``Solid``; its laws ``LinearElastic``, ``Orthotropic``, ``Anisotropic``, ``NeoHooke``, ``MooneyRivlin``, ``Ogden``,
-    ``J2``, ``DruckerPrager``, ``Damage``, ``Viscoelastic``; ``PointLaw``, ``ConstitutiveLaw`` for others
+    ``J2``, ``DruckerPrager``, ``Damage``, ``Viscoelastic``; ``PointLaw``, ``ConstitutiveLaw`` for others;
+    ``FollowerPressure``
 Solvers (:mod:`femnn.solvers`)
     ``solve``, ``Solution``, ``LinearSolver``; ``newton``, ``arc_length``, ``LoadPath``, ``NonlinearProblem``,
     ``ProblemSum``
@@ -31,8 +32,9 @@ Interfaces (:mod:`femnn.interfaces`) and their laws (:mod:`femnn.cohesive`)
     ``Interface``, ``InterfaceElements``, ``CohesiveProblem``; ``BilinearCohesive``, ``ExponentialCohesive``,
     ``ContactCohesive``, ``PointCohesive``, ``RecurrentCohesive``
 
-Porous bodies and faults are in :mod:`femnn.reservoir`, grains and representative cells in :mod:`femnn.multiscale`, runs
-on many ranks in :mod:`femnn.parallel`. Every error is a :class:`FemnnError` of :mod:`femnn.exceptions`.
+Reduced models of a structure that is solved many times are in :mod:`femnn.reduced`, porous bodies and faults in
+:mod:`femnn.reservoir`, grains and representative cells in :mod:`femnn.multiscale`, runs on many ranks in
+:mod:`femnn.parallel`. Every error is a :class:`FemnnError` of :mod:`femnn.exceptions`.
 """
 
 from importlib import metadata
@@ -89,6 +91,7 @@ from femnn.solids.elastic import Anisotropic, LinearElastic, Orthotropic
 from femnn.solids.hyperelastic import MooneyRivlin, NeoHooke, Ogden
 from femnn.solids.laws import ConstitutiveLaw, PointLaw
 from femnn.solids.plasticity import J2, DruckerPrager
+from femnn.solids.pressure import FollowerPressure
 from femnn.solids.solid import Solid
 from femnn.solids.viscoelastic import Viscoelastic
 from femnn.solvers.linear.solver import LinearSolver, Solution, solve
@@ -117,6 +120,7 @@ __all__ = [
     "FemnnError",
     "FemnnWarning",
     "FoldedElementError",
+    "FollowerPressure",
     "GaussLegendre",
     "HourglassCorrection",
     "Interface",

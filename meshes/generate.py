@@ -2,7 +2,7 @@
 
 Each part starts as a plane mesh of unstructured quadrilaterals (gmsh), is swept through its third direction and then
 bent, tapered or twisted by a closed formula, which leaves elements distorted the way engineering meshes are. Lengths
-in metres. The same gmsh release makes the same files again.
+in metres. The same gmsh release makes the same files again. Parts of second order go to the folder ``curved``.
 """
 
 import sys
@@ -12,12 +12,15 @@ import click
 import numpy as np
 from bent_blade import bent_blade
 from bracket import bracket
+from curved import CURVED
 from pipe_junction import pipe_junction
 
+from femnn.geometry.cells import cells
 from femnn.geometry.mesh import hexahedra
 from femnn.geometry.quality import distance_from_parallelepiped, scaled_jacobian
 from femnn.geometry.validity import valid_elements
 from femnn.io.atomic import atomic_write
+from femnn.mesh_files import read_mesh
 
 PARTS = {"bracket": bracket, "pipe_junction": pipe_junction, "bent_blade": bent_blade}
 
@@ -34,8 +37,18 @@ def describe(mesh):
     )
 
 
+def make_curved(name, path):
+    """Write a part of second order, and read it again."""
+    path.parent.mkdir(exist_ok=True)
+    with atomic_write(path) as temporary:
+        CURVED[name]().write(temporary, file_format="vtu", compression="zlib")
+    mesh = read_mesh(path)
+    valid_elements(cells(mesh))
+    click.echo(f"{name}: {mesh.nelements} {type(mesh).__name__} cells, {mesh.doflocs.shape[1]} nodes")
+
+
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice(list(PARTS)))
+@click.argument("names", nargs=-1, type=click.Choice([*PARTS, *CURVED]))
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -43,8 +56,11 @@ def describe(mesh):
     help="Folder for the files; by default the one this script is in.",
 )
 def main(names, out):
-    """Make the meshes NAMES, by default all of them, as OUT/NAME.vtu."""
-    for name in names or PARTS:
+    """Make the meshes NAMES, by default all of them, as OUT/NAME.vtu or OUT/curved/NAME.vtu."""
+    for name in names or [*PARTS, *CURVED]:
+        if name in CURVED:
+            make_curved(name, out / "curved" / f"{name}.vtu")
+            continue
         mesh = PARTS[name]()
         valid_elements(hexahedra(mesh))
         with atomic_write(out / f"{name}.vtu") as path:

@@ -1,6 +1,7 @@
 """What every test may use, and what the report says about tests that had to be left out."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,12 @@ ABSENT = "the published meshes are not at hand"
 def pytest_configure(config):
     # not among the settings, which are read, and would import femnn, before the coverage is measured
     config.addinivalue_line("filterwarnings", "error::femnn.exceptions.FemnnWarning")
+
+
+def pytest_make_parametrize_id(config, val, argname):
+    """Objects by the name of their type: addresses differ between the processes that share the tests."""
+    text = repr(val)
+    return re.sub(r"<(?:\w+\.)*(\w+) object at 0x[0-9a-f]+>", r"\1", text) if " object at 0x" in text else None
 
 
 @pytest.fixture(scope="session")

@@ -244,7 +244,7 @@ def _draw(path, reference, laws):
                 axes[row, column].plot(1e-6 * tractions[column, :, row], label=name, **style)
             axes[row, 0].set_ylabel(label)
         axes[1, column].set_xlabel("step")
-    axes[0, 0].legend(fontsize=7)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(answers))
     save(figure, path)
 
 

@@ -163,7 +163,7 @@ def tables(figures):
 
 def draw(ratios, path):
     """Share of the random elements below each R_error, and the mean R_error on every set of elements."""
-    figure = Figure(figsize=(12, 4.5), layout="constrained")
+    figure = Figure(figsize=(12, 5.0), layout="constrained")
     left, right = figure.subplots(1, 2)
     places = list(dict.fromkeys(where for where, _ in ratios))
     width = 0.8 / len(RULES)
@@ -174,7 +174,7 @@ def draw(ratios, path):
         right.bar(np.arange(len(places)) + k * width, means, width)
     left.axvline(1.0, color="black", linewidth=1, linestyle="--")
     left.set(xlim=(0.0, 1.2), ylim=(0.0, 1.0), xlabel="R_error", ylabel="share of random elements below")
-    figure.legend(loc="outside lower center", ncols=len(RULES))
+    figure.legend(loc="outside lower center", ncols=3)
     right.axhline(1.0, color="black", linewidth=1, linestyle="--")
     right.set_xticks(np.arange(len(places)) + 0.4 - 0.5 * width, places, rotation=30, ha="right")
     right.set(ylabel="mean R_error")

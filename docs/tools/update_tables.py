@@ -13,11 +13,18 @@ from femnn.io.atomic import atomic_write
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The page of each table that does not have one of its own, and the run that writes a table with another name.
-PAGES, RUNS = {"adaptive-speed": "adaptive-gauss", "scaling-model": "scaling"}, {"scaling-model": "scaling"}
+PAGES = {
+    "adaptive-speed": "adaptive-gauss",
+    "adaptive-cells": "adaptive-gauss",
+    "cell-assembly": "assembly",
+    "scaling-model": "scaling",
+}
+RUNS = {"scaling-model": "scaling"}
 TABLES = (
-    "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "promise", "better-rules", "families",
-    "pareto", "solution-error", "locking", "assembly", "solution", "cohesive", "grain-laws", "multiscale", "labels",
-    "scaling", "scaling-model", "faults", "mutants",
+    "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "adaptive-cells", "promise",
+    "better-rules", "families", "pareto", "solution-error", "locking", "reduced", "burgers", "assembly",
+    "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
+    "scaling-model", "faults", "mutants",
 )  # fmt: skip
 
 

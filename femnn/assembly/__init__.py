@@ -17,7 +17,7 @@ from femnn.assembly.bases import bases
 from femnn.assembly.elasticity import assemble_elasticity, isotropic_stiffness
 from femnn.assembly.forces import assemble_body_force, assemble_internal_force
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
-from femnn.assembly.loads import Loads
+from femnn.assembly.loads import Loads, symmetry_dofs
 from femnn.assembly.pattern import Pattern
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "assemble_mass",
     "bases",
     "isotropic_stiffness",
+    "symmetry_dofs",
 ]

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import skfem
 
 from femnn.assembly.groups import check_rule, groups_of
@@ -12,7 +11,7 @@ from femnn.exceptions import ParameterError
 from femnn.geometry.cells import cells
 from femnn.geometry.connectivity import warn_of_connectivity
 from femnn.geometry.mesh import RelativeMapping
-from femnn.quadrature.rule import Rule
+from femnn.quadrature.rule import Rule, degree_per_axis
 
 
 def bases(
@@ -81,8 +80,7 @@ def bases(
     for one in elements:
         _check_element(mesh, one)
     warn_of_connectivity(mesh)
-    degree = max(_degree_per_axis(one, mesh.dim()) for one in elements)
-    groups = groups_of(rule.for_degree(degree), x, on_folded)
+    groups = groups_of(rule.for_element(max(elements, key=_demand)), x, on_folded)
     result = []
     for one in elements:
         parts: list[skfem.CellBasis] = []
@@ -129,6 +127,5 @@ def _basis(mesh, element, group, first):
     return basis
 
 
-def _degree_per_axis(element, dim):
-    """Polynomial degree along one axis: scikit-fem's ``maxdeg`` counts all of them together."""
-    return max(1, int(np.ceil(element.maxdeg / dim)))
+def _demand(element):
+    return degree_per_axis(element), element.maxdeg

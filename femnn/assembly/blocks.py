@@ -12,8 +12,8 @@ import numpy as np
 
 from femnn.system.compile import njit
 
-#: Elements in a block, by nodes of an element: their rows fill about a megabyte.
-ELEMENTS = {8: 216, 27: 12}
+#: Elements in a block, by nodes of an element: their rows fill about a megabyte, or less where elements are small.
+ELEMENTS = {4: 512, 8: 216, 9: 128, 20: 48, 27: 12}
 
 # Rows touched per element, above which the mesh's own order of elements is given up: a regular mesh has 2.4.
 _SCATTERED = 4.0
@@ -55,14 +55,19 @@ class Blocks:
 
     @classmethod
     def of(cls, cells, row_starts, points):
-        """Blocks for ``cells`` (n, k), whose rows start at ``row_starts`` (n_nodes + 1,); vertices at ``points``."""
+        """Blocks for ``cells`` (n, k), whose rows start at ``row_starts`` (n_nodes + 1,); vertices at ``points``.
+
+        Vertices (dim, n_vertices) are the first nodes of the cells.
+        """
         size = ELEMENTS[cells.shape[1]]
         n_nodes = len(row_starts) - 1
         # elements that follow each other share nodes, as far as the nodes are numbered along the mesh
         order = np.argsort(cells.min(axis=1), kind="stable").astype(np.int32)
         nodes, starts = _nodes_of_blocks(cells, order, size, n_nodes)
         if len(nodes) > _SCATTERED * len(cells) * (cells.shape[1] / 8):
-            order = np.argsort(_morton_codes(points[:, cells[:, :8]].mean(axis=2)), kind="stable").astype(np.int32)
+            order = np.argsort(
+                _morton_codes(points[:, cells[:, : 2 ** len(points)]].mean(axis=2)), kind="stable"
+            ).astype(np.int32)
             nodes, starts = _nodes_of_blocks(cells, order, size, n_nodes)
         colours = _colours(nodes, starts, n_nodes)
         by_colour = np.argsort(colours, kind="stable")
@@ -83,7 +88,7 @@ def _reordered(items, starts, order):
 
 
 def _morton_codes(centres):
-    """Places of points (3, n) along a curve that fills their box and keeps neighbours together, 21 bits an axis."""
+    """Places of points (dim, n) along a curve that fills their box and keeps neighbours together, 21 bits an axis."""
     low = centres.min(axis=1, keepdims=True)
     edge = max(float(np.ptp(centres, axis=1).max()), np.finfo(float).tiny)
     x = ((centres - low) / edge * (2**21 - 1)).astype(np.uint64)
@@ -95,7 +100,8 @@ def _morton_codes(centres):
         (2, 0x1249249249249249),
     ):
         x = (x | (x << np.uint64(shift))) & np.uint64(mask)
-    return x[0] | (x[1] << np.uint64(1)) | (x[2] << np.uint64(2))
+    codes = x[0] | (x[1] << np.uint64(1))
+    return codes | (x[2] << np.uint64(2)) if len(x) == 3 else codes
 
 
 def _nodes_of_blocks(cells, order, size, n_nodes):

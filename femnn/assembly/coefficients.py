@@ -71,11 +71,15 @@ class Coefficients(NamedTuple):
 
     @classmethod
     def of_tensor(cls, coefficient, discretisation, name):
-        """Coefficient of shape (3, 3), where a number stands for its multiple of the identity."""
-        tensors = cls.of_shapes(coefficient, ((), (3, 3)), discretisation, name)
-        if tensors.values.shape[1] == 9:
-            return tensors
-        return tensors._replace(values=tensors.values * np.eye(3).reshape(1, 9))
+        """Coefficient of shape (dim, dim), where a number stands for its multiple of the identity, as nine numbers."""
+        dim = discretisation.dim
+        tensors = cls.of_shapes(coefficient, ((), (dim, dim)), discretisation, name)
+        values = tensors.values
+        if values.shape[1] == 1:
+            return tensors._replace(values=values * np.eye(3).reshape(1, 9))
+        if dim == 2:
+            values = np.pad(values.reshape(-1, 2, 2), ((0, 0), (0, 1), (0, 1))).reshape(-1, 9)
+        return tensors._replace(values=np.ascontiguousarray(values))
 
     @classmethod
     def _per_point(cls, arrays, shapes, discretisation, name):

@@ -15,6 +15,8 @@ from femnn.assembly.formulations.learned import learned_twists
 from femnn.assembly.formulations.stiffness import fill_formulated
 from femnn.assembly.fused import fill_matrix
 from femnn.assembly.pattern import Pattern
+from femnn.assembly.plane import plane_lame, plane_stiffness, require_plane
+from femnn.assembly.tabulated import MEAN_DILATATION
 from femnn.checks import floats
 from femnn.exceptions import ParameterError
 from femnn.integration.lame import lame_parameters
@@ -30,6 +32,7 @@ def assemble_elasticity(
     stiffness: Coefficient | None = None,
     hourglass: Any = None,
     formulation: Any = "standard",
+    plane: str = "strain",
     element: skfem.Element | None = None,
     on_folded: str = "raise",
     pattern: Pattern | None = None,
@@ -43,14 +46,14 @@ def assemble_elasticity(
     Parameters
     ----------
     mesh
-        A ``skfem.MeshHex`` with straight edges.
+        A ``skfem.MeshHex``, ``MeshHex2``, ``MeshQuad`` or ``MeshQuad2``.
     rule
-        Any rule of femnn.
+        Any rule of femnn that is made for these cells.
     young, poisson
         Young's modulus (Pa) and Poisson's ratio of an isotropic material.
     stiffness
         In place of these: (6, 6) stiffness (Pa) of any linear material, in Voigt order xx, yy, zz, yz, xz, xy with
-        engineering shear strains.
+        engineering shear strains; for quadrilaterals also (3, 3) of xx, yy, xy.
     hourglass
         A :class:`femnn.HourglassCorrection`, which adds to ``GaussLegendre(2)`` what its points miss; coefficients must
         then be constant in each element.
@@ -60,9 +63,13 @@ def assemble_elasticity(
         materials; ``"incompatible"`` with nine modes of their own, condensed, which bends too; ``"stabilised"``, nearly
         as good without integration; ``"learned"``, by a network, for isotropic materials, or a
         :class:`femnn.assembly.formulations.learned.LearnedTwists` of one's own. The last two use no ``rule``. See
-        docs/theory/formulations.md.
+        docs/theory/formulations.md. Quadrilaterals and curved hexahedra have the first two.
+    plane
+        ``"strain"`` or ``"stress"``: what is zero out of the plane of quadrilaterals, of unit thickness.
     element
-        ``skfem.ElementHex1()`` (None) or ``skfem.ElementHex2()``, or ``skfem.ElementVector`` of them.
+        ``skfem.ElementHex1()``, ``ElementHexS2()`` or ``ElementHex2()``, for quadrilaterals ``ElementQuad1()``,
+        ``ElementQuadS2()`` or ``ElementQuad2()``, or ``skfem.ElementVector`` of them; None is the linear one, also on
+        curved cells.
     on_folded
         ``"raise"`` stops at folded or degenerate elements; ``"skip"`` leaves them out, with a warning; ``"warn"``
         integrates those whose det J has one sign at all their points, see :meth:`femnn.Rule.groups`.
@@ -85,7 +92,11 @@ def assemble_elasticity(
     """
     name = require_formulation(formulation, element)
     discretisation = Discretisation.of(mesh, rule_of(name, rule), element, on_folded, pattern)
-    form, coefficients = elastic_coefficients(young, poisson, stiffness, discretisation)
+    form, coefficients = elastic_coefficients(young, poisson, stiffness, discretisation, plane)
+    if discretisation.is_tabulated:
+        form = _form_of_cells(name, form, hourglass, plane)
+        x, points = discretisation.hexahedra, discretisation.points
+        return fill_matrix(form, x, discretisation.pattern, points, coefficients, discretisation.dim, out)
     if name != "standard":
         if hourglass is not None:
             raise ParameterError(
@@ -106,25 +117,55 @@ def assemble_elasticity(
     return matrix
 
 
-def elastic_coefficients(young, poisson, stiffness, discretisation):
+def _form_of_cells(formulation, form, hourglass, plane):
+    """Form that the kernels of tabulated cells take; ParameterError if they have none for these choices."""
+    if hourglass is not None:
+        raise ParameterError(
+            "the hourglass correction is made for straight hexahedra with trilinear shape functions, not for these "
+            "cells; pass hourglass=None, and femnn.AdaptiveGauss for a tolerance"
+        )
+    if formulation == "standard":
+        return form
+    if formulation != "mean-dilatation":
+        raise ParameterError(
+            f"formulation={formulation!r} is made for straight hexahedra; on quadrilaterals and curved cells pass "
+            "'mean-dilatation' against locking, or an element of degree 2, which bends by itself"
+        )
+    if form != ISOTROPIC or plane == "stress":
+        raise ParameterError(
+            "formulation='mean-dilatation' on these cells needs an isotropic material that is constant in each "
+            "element, in plane strain or in space; pass young and poisson, or formulation='standard', which does not "
+            "lock in plane stress"
+        )
+    return MEAN_DILATATION
+
+
+def elastic_coefficients(young, poisson, stiffness, discretisation, plane="strain"):
     """Form and coefficients of a linear material, from ``young`` and ``poisson`` or from ``stiffness``."""
+    require_plane(plane, discretisation.dim)
     if [young is None, poisson is None, stiffness is None] not in ([False, False, True], [True, True, False]):
         raise ParameterError("give young and poisson together, or stiffness alone")
     if stiffness is not None:
-        return TANGENT, Coefficients.of(stiffness, (6, 6), discretisation, "stiffness")
-    return _isotropic(young, poisson, discretisation)
+        if discretisation.dim == 3:
+            return TANGENT, Coefficients.of(stiffness, (6, 6), discretisation, "stiffness")
+        tensors = Coefficients.of_shapes(stiffness, ((6, 6), (3, 3)), discretisation, "stiffness")
+        size = 3 if tensors.values.shape[1] == 9 else 6
+        return TANGENT, tensors._replace(values=plane_stiffness(tensors.values.reshape(-1, size, size), plane))
+    return _isotropic(young, poisson, discretisation, plane)
 
 
-def _isotropic(young, poisson, discretisation):
+def _isotropic(young, poisson, discretisation, plane):
     """λ and μ where they are constant in each element, which is faster; the stiffness at each point elsewhere."""
     modulus = Coefficients.of(young, (), discretisation, "Young's modulus")
     ratio = Coefficients.of(poisson, (), discretisation, "Poisson's ratio")
     finer = max(modulus, ratio, key=lambda coefficients: (coefficients.step, len(coefficients.values)))
     if finer.step == 0:
         chosen = slice(None) if len(finer.values) > 1 else slice(1)
-        lmbda, mu = lame_parameters(modulus.values[modulus.rows[chosen], 0], ratio.values[ratio.rows[chosen], 0])
+        lame = lame_parameters(modulus.values[modulus.rows[chosen], 0], ratio.values[ratio.rows[chosen], 0])
+        lmbda, mu = plane_lame(*lame, plane)
         return ISOTROPIC, finer._replace(values=np.stack([lmbda, mu], axis=1))
-    lmbda, mu = lame_parameters(_at_points(modulus, discretisation), _at_points(ratio, discretisation))
+    lame = lame_parameters(_at_points(modulus, discretisation), _at_points(ratio, discretisation))
+    lmbda, mu = plane_lame(*lame, plane)
     return TANGENT, finer._replace(values=isotropic_stiffness(lmbda, mu).reshape(-1, 36))
 
 

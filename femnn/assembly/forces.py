@@ -7,6 +7,9 @@ from femnn.assembly.coefficients import Coefficient, Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import add_stress
 from femnn.assembly.pattern import Pattern
+from femnn.assembly.scatter import add_to_nodes
+from femnn.assembly.tabulated import tabulated_vector
+from femnn.assembly.tabulated_points import TabulatedPoints
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import LANES, gradients_of_batch, lane_workspace, shape_values
 from femnn.quadrature.rule import Rule
@@ -29,9 +32,9 @@ def assemble_body_force(
     Parameters
     ----------
     force
-        b (N/m³): a number for one degree of freedom per node, or three; constant, per element, per point or a
-        function of the points as the coefficients of :func:`femnn.assemble_elasticity`, which the other arguments
-        follow too. A function tells by the shape that it gives, (m, nqp) or (3, m, nqp).
+        b (N/m³): a number for one degree of freedom per node, or as many as there are dimensions; constant, per
+        element, per point or a function of the points as the coefficients of :func:`femnn.assemble_elasticity`, which
+        the other arguments follow too. A function tells by the shape that it gives, (m, nqp) or (dim, m, nqp).
 
     Returns
     -------
@@ -43,7 +46,7 @@ def assemble_body_force(
     MeshError, FoldedElementError, ParameterError
     """
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
-    values = Coefficients.of_shapes(force, ((), (3,)), discretisation, "body force")
+    values = Coefficients.of_shapes(force, ((), (discretisation.dim,)), discretisation, "body force")
     return body_force(discretisation, values)
 
 
@@ -61,8 +64,9 @@ def assemble_internal_force(
     Parameters
     ----------
     stress
-        (6,) in Voigt order xx, yy, zz, yz, xz, xy (Pa), or a (3, 3) first Piola-Kirchhoff stress; constant, per
-        element, per point or a function of the points. Other arguments as in :func:`femnn.assemble_elasticity`.
+        (6,) in Voigt order xx, yy, zz, yz, xz, xy (Pa), or a (3, 3) first Piola-Kirchhoff stress, of which plane cells
+        take the entries in their plane; constant, per element, per point or a function of the points. Other arguments
+        as in :func:`femnn.assemble_elasticity`.
 
     Returns
     -------
@@ -85,11 +89,13 @@ def body_force(discretisation, force):
 
 def internal_force(discretisation, stress):
     """The vector of :func:`assemble_internal_force` for coefficients of 6 or 9 numbers."""
-    return _vector(INTERNAL_FORCE, discretisation, stress, components=3)
+    return _vector(INTERNAL_FORCE, discretisation, stress, components=discretisation.dim)
 
 
 def _vector(form, discretisation, coefficients, components):
     pattern, points = discretisation.pattern, discretisation.points
+    if isinstance(points, TabulatedPoints):
+        return tabulated_vector(form == INTERNAL_FORCE, discretisation, coefficients, components)
     blocks = pattern.blocks
     result = np.zeros(components * pattern.n_nodes)
     _fill_vector(
@@ -138,12 +144,3 @@ def _add_values(values, volume, numbers, row, force):
         scaled = volume * numbers[row, i]
         for a in range(k):
             force[i * k + a] += scaled * values[a]
-
-
-@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
-def add_to_nodes(force, e, cells, components, result):
-    """Add the vector of element ``e``, component-major, to that of the mesh."""
-    k = cells.shape[1]
-    for i in range(components):
-        for a in range(k):
-            result[components * cells[e, a] + i] += force[i * k + a]

@@ -29,8 +29,8 @@ def assemble_diffusion(
     Parameters
     ----------
     diffusivity
-        A number or a (3, 3) tensor D, symmetric or not; constant, per element, per point or a function of the points
-        as the coefficients of :func:`femnn.assemble_elasticity`, which the other arguments follow too.
+        A number or a (dim, dim) tensor D, symmetric or not; constant, per element, per point or a function of the
+        points as the coefficients of :func:`femnn.assemble_elasticity`, which the other arguments follow too.
 
     Returns
     -------
@@ -66,9 +66,9 @@ def assemble_mass(
     density
         ρ (kg/m³); constant, per element, per point or a function of the points.
     components
-        Degrees of freedom per node: 1, or 3 for the consistent mass of a displacement. A point rule that suffices for
-        the stiffness may be too short for the mass: 3×3×3 points integrate it exactly for trilinear elements. Rules
-        made for stiffness alone (:attr:`femnn.Rule.integrates_values`) are refused.
+        Degrees of freedom per node: 1, or as many as there are dimensions for the consistent mass of a displacement. A
+        point rule that suffices for the stiffness may be too short for the mass: 3×3×3 points integrate it exactly for
+        trilinear elements. Rules made for stiffness alone (:attr:`femnn.Rule.integrates_values`) are refused.
 
     Returns
     -------
@@ -79,11 +79,12 @@ def assemble_mass(
     ------
     MeshError, FoldedElementError, ParameterError, MemoryError
     """
-    if integer("components", components) not in (1, 3):
-        raise ParameterError(f"components is {components!r}; fields have 1 or 3")
+    integer("components", components)
     check_rule(rule)
     rule.require_values()
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
+    if components not in (1, discretisation.dim):
+        raise ParameterError(f"components is {components!r}; fields on this mesh have 1 or {discretisation.dim}")
     coefficients = Coefficients.of(density, (), discretisation, "density")
     return fill_matrix(
         MASS, discretisation.hexahedra, discretisation.pattern, discretisation.points, coefficients, components, out

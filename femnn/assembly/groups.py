@@ -19,6 +19,6 @@ def groups_of(rule, vertices, on_folded):
     groups = rule.groups(vertices, on_folded)
     require_size(vertices)
     left_out = len(vertices) - sum(len(group.cells) for group in groups)
-    if left_out:
+    if left_out and not rule.leaves_out:
         warn(f"{left_out} of {len(vertices)} elements are folded or degenerate and left out of the assembly")
     return groups

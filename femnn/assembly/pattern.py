@@ -1,7 +1,6 @@
 """Places of the entries of each element in the sparse matrix: found once for a connectivity, used in all assemblies."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import skfem
@@ -10,24 +9,37 @@ from scipy.sparse import csr_matrix, get_index_dtype, issparse
 from femnn.assembly.blocks import Blocks
 from femnn.checks import brief, checked
 from femnn.exceptions import MeshError, ParameterError
+from femnn.geometry.cells import kind_of_mesh
 from femnn.geometry.connectivity import warn_of_loose_vertices
-from femnn.geometry.mesh import require_hexahedra
+from femnn.geometry.mesh import require_vertices
 from femnn.system.compile import njit
 from femnn.system.memory import require_memory
 
 # Neighbours of a node are counted in two bytes.
 _MOST_NEIGHBOURS = 65535
 
+#: scikit-fem's elements whose degrees of freedom are values at nodes: linear, serendipity, all quadratic functions.
+NODAL = (
+    skfem.ElementQuad1,
+    skfem.ElementQuadS2,
+    skfem.ElementQuad2,
+    skfem.ElementHex1,
+    skfem.ElementHexS2,
+    skfem.ElementHex2,
+)
+
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Pattern:
-    """Sparsity of a node-based matrix on a hexahedral mesh, made by :meth:`of`; its arrays are read-only.
+    """Sparsity of a node-based matrix on a mesh of hexahedra or quadrilaterals, made by :meth:`of`.
+
+    Its arrays are read-only.
 
     Attributes
     ----------
     cells : (n, k) int32
         Nodes of each element, numbered like the degrees of freedom of scikit-fem's scalar element: k = 8 vertices for
-        ``ElementHex1``, k = 27 nodes for ``ElementHex2``.
+        ``ElementHex1``, k = 27 nodes for ``ElementHex2``, 20 for ``ElementHexS2``; 4, 9 and 8 for quadrilaterals.
     starts : (n_nodes + 1,) int64
         Where the neighbours of each node start in ``neighbours``.
     neighbours : (starts[-1],) int32
@@ -46,14 +58,15 @@ class Pattern:
 
     @classmethod
     def of(cls, mesh: skfem.Mesh, element: skfem.Element | None = None) -> "Pattern":
-        """The pattern of a ``skfem.MeshHex`` with the nodes of an element.
+        """The pattern of a mesh with the nodes of an element.
 
         Parameters
         ----------
         mesh
-            A ``skfem.MeshHex``.
+            A ``skfem.MeshHex``, ``MeshHex2``, ``MeshQuad`` or ``MeshQuad2``.
         element
-            ``skfem.ElementHex1()`` (None) or ``skfem.ElementHex2()``.
+            ``skfem.ElementHex1()``, ``ElementHexS2()`` or ``ElementHex2()``, or those of quadrilaterals; None stands
+            for the linear one.
 
         Raises
         ------
@@ -68,14 +81,15 @@ class Pattern:
         >>> Pattern.of(skfem.MeshHex().refined())
         Pattern(8 elements of 8 nodes, 27 nodes, 343 neighbours)
         """
-        require_hexahedra(mesh)
-        if element is not None and not isinstance(element, skfem.ElementHex1 | skfem.ElementHex2):
-            raise ParameterError(
-                f"{brief(element)} has no pattern; pass skfem.ElementHex1() or skfem.ElementHex2(), or None"
-            )
+        _require_cells(mesh)
+        if element is not None and (not isinstance(element, NODAL) or element.refdom is not mesh.refdom):
+            names = [kind.__name__ for kind in NODAL if kind.refdom is mesh.refdom]
+            raise ParameterError(f"{brief(element)} has no pattern; pass skfem.{'(), skfem.'.join(names)}(), or None")
         vertices = np.ascontiguousarray(mesh.t.T, dtype=np.int32)
-        if element is None or isinstance(element, skfem.ElementHex1):
-            cells, n_nodes = vertices, mesh.p.shape[1]
+        if element is None or isinstance(element, skfem.ElementHex1 | skfem.ElementQuad1):
+            # vertices without elements have numbers too; the middles of a quadratic mesh have none in a linear element
+            cells = vertices
+            n_nodes = mesh.p.shape[1] if kind_of_mesh(mesh).degree == 1 else int(mesh.nvertices)
         else:
             dofs = skfem.Dofs(mesh, element)
             cells, n_nodes = np.ascontiguousarray(dofs.element_dofs.T, dtype=np.int32), dofs.N
@@ -114,13 +128,13 @@ class Pattern:
     @checked()
     def require(self, mesh: skfem.Mesh, element: skfem.Element) -> None:
         """Raise MeshError unless this pattern was made of the connectivity of ``mesh`` for a scalar ``element``."""
-        nodes = 8 if isinstance(element, skfem.ElementHex1) else 27
+        nodes = len(element.doflocs)
         if self.cells.shape[1] != nodes:
             raise MeshError(
                 f"the pattern has {self.cells.shape[1]} nodes per element, {type(element).__name__} has {nodes}; "
                 "pass Pattern.of(mesh, element), or None"
             )
-        if self.cells.shape[0] != mesh.nelements or not np.array_equal(self.cells[:, :8].T, mesh.t):
+        if self.cells.shape[0] != mesh.nelements or not np.array_equal(self.cells[:, : len(mesh.t)].T, mesh.t):
             raise MeshError(
                 f"the pattern belongs to another mesh: it has {len(self.cells)} elements, this one {mesh.nelements}, "
                 "or their vertices differ; pass Pattern.of(mesh), or None"
@@ -138,7 +152,7 @@ class Pattern:
         MemoryError
             If the machine has not the memory that data and structure need; nothing is allocated then.
         """
-        indptr, indices = self._scalar_structure if components == 1 else self._vector_structure
+        indptr, indices = self._structure(components)
         size = components * self.n_nodes
         require_memory(8 * len(indices), f"the matrix of {size:,} degrees of freedom and {len(indices):,} entries")
         return csr_matrix((np.empty(len(indices)), indices, indptr), shape=(size, size), copy=False)
@@ -146,7 +160,7 @@ class Pattern:
     @checked(matrix="unchecked")
     def require_own(self, matrix: csr_matrix, components: int) -> csr_matrix:
         """The matrix; ParameterError unless it came from this pattern with as many ``components``."""
-        indptr, indices = self._scalar_structure if components == 1 else self._vector_structure
+        indptr, indices = self._structure(components)
         if not issparse(matrix) or matrix.format != "csr":
             raise ParameterError(
                 f"out is a {type(matrix).__name__}; pass a matrix of an earlier call with this pattern"
@@ -161,15 +175,14 @@ class Pattern:
             )
         return matrix
 
-    @cached_property
-    def _scalar_structure(self):
-        return self._structure(1)
-
-    @cached_property
-    def _vector_structure(self):
-        return self._structure(3)
-
     def _structure(self, components):
+        """Row starts and columns of a matrix, made when first asked for."""
+        structures = vars(self).setdefault("_structures", {})
+        if components not in structures:
+            structures[components] = self._new_structure(components)
+        return structures[components]
+
+    def _new_structure(self, components):
         entries = int(self.starts[-1]) * components**2
         dtype = get_index_dtype(maxval=max(entries, components * self.n_nodes))
         # the data come right after the structure: whoever lacks the memory for them should know before this is filled
@@ -183,15 +196,24 @@ class Pattern:
         return indptr, indices
 
 
+def _require_cells(mesh):
+    """Raise MeshError unless the mesh has cells of a kind that is assembled, and vertices for them."""
+    kind_of_mesh(mesh)
+    if mesh.nelements == 0:
+        raise MeshError("the mesh has no cells; check the file or the selection it came from")
+    require_vertices(mesh)
+
+
 def _check_overlaps(vertices, firsts, members):
     first, second, common = _overlap(vertices, firsts, members)
     if first < 0:
         return
-    if common == 8:
+    count = vertices.shape[1]
+    if common == count:
         raise MeshError(f"elements {first} and {second} have the same vertices; remove one of them")
+    most = "hexahedra share a face of 4" if count == 8 else "quadrilaterals share an edge of 2"
     raise MeshError(
-        f"elements {first} and {second} share {common} vertices, hexahedra share a face of 4 at most; "
-        "repair the connectivity of the mesh"
+        f"elements {first} and {second} share {common} vertices, {most} at most; repair the connectivity of the mesh"
     )
 
 
@@ -217,24 +239,24 @@ def _elements_of_nodes(cells, n_nodes):
 
 @njit(cache=True)
 def _overlap(vertices, firsts, members):
-    """The first two elements that share more than four vertices, and how many; (-1, -1, 0) if there are none.
+    """The first two elements that share more than half their vertices, and how many; (-1, -1, 0) if there are none.
 
     Vertices that a collapsed element names twice count once.
     """
-    n = vertices.shape[0]
+    n, k = vertices.shape
     width = members.shape[0] // n
     common, last = np.zeros(n, dtype=np.uint8), np.full(n, -1, dtype=np.int64)
     for e in range(n):
-        for a in range(8):
+        for a in range(k):
             vertex = vertices[e, a]
             for m in range(firsts[vertex], firsts[vertex + 1]):
                 other = members[m] // width
                 if other > e and last[other] != vertex and _first(vertices, e, vertex) == a:
                     common[other] += 1
                     last[other] = vertex
-                    if common[other] > 4:
+                    if common[other] > k // 2:
                         return e, other, _common_vertices(vertices, e, other)
-        for a in range(8):
+        for a in range(k):
             for m in range(firsts[vertices[e, a]], firsts[vertices[e, a] + 1]):
                 common[members[m] // width] = 0
                 last[members[m] // width] = -1
@@ -243,19 +265,19 @@ def _overlap(vertices, firsts, members):
 
 @njit(cache=True)
 def _first(vertices, e, vertex):
-    """Place of a vertex in an element, the first if it has it twice; 8 if it has not."""
-    for a in range(8):
+    """Place of a vertex in an element, the first if it has it twice; the number of vertices if it has not."""
+    for a in range(vertices.shape[1]):
         if vertices[e, a] == vertex:
             return a
-    return 8
+    return vertices.shape[1]
 
 
 @njit(cache=True)
 def _common_vertices(vertices, e, other):
     count = 0
-    for a in range(8):
+    for a in range(vertices.shape[1]):
         vertex = vertices[e, a]
-        count += _first(vertices, e, vertex) == a and _first(vertices, other, vertex) < 8
+        count += _first(vertices, e, vertex) == a and _first(vertices, other, vertex) < vertices.shape[1]
     return count
 
 

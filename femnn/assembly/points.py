@@ -52,7 +52,8 @@ class Points(NamedTuple):
             total += m * nqp
         return cls(np.concatenate(batches), first, count, rows, total)
 
-    def per_group(self, values, groups):
+    @staticmethod
+    def per_group(values, groups):
         """An array (total, ...) as one view (m, nqp, ...) for each group."""
         views, start = [], 0
         for group in groups:

@@ -7,10 +7,10 @@ import skfem
 from numpy.typing import ArrayLike
 
 from femnn.assembly.coefficients import Coefficient
-from femnn.assembly.discretisation import scalar_element
+from femnn.assembly.discretisation import require_closed, scalar_element
 from femnn.fields.recovery import recover
 from femnn.fields.stress import strains_and_stiffness
-from femnn.geometry.hexahedron import jacobian_determinant
+from femnn.geometry.cells import determinants
 from femnn.quadrature.rule import Rule
 
 
@@ -41,6 +41,7 @@ def strain_energy(
     *,
     stiffness: Coefficient | None = None,
     formulation: Any = "standard",
+    plane: str = "strain",
     element: skfem.Element | None = None,
     on_folded: str = "raise",
 ) -> np.ndarray:
@@ -52,7 +53,9 @@ def strain_energy(
     ------
     MeshError, FoldedElementError, ParameterError, MemoryError
     """
-    found = strains_and_stiffness(mesh, rule, u, young, poisson, stiffness, formulation, element, on_folded, None)
+    found = strains_and_stiffness(
+        mesh, rule, u, young, poisson, stiffness, formulation, element, on_folded, None, plane
+    )
     strains, tensors, rows, discretisation = found
     densities = 0.5 * np.einsum("qi,qij,qj->q", strains, tensors[rows], strains)
     return _integrals(discretisation, densities)
@@ -80,6 +83,7 @@ def error_estimate(
     ------
     MeshError, FoldedElementError, ParameterError, MemoryError, ConvergenceError
     """
+    require_closed(mesh, element, "the error estimate")
     found = strains_and_stiffness(mesh, rule, u, young, poisson, stiffness, formulation, element, on_folded, None)
     strains, tensors, rows, discretisation = found
     stresses = np.einsum("qij,qj->qi", tensors[rows], strains)
@@ -113,9 +117,9 @@ def _integrals(discretisation, values):
     ):
         x = discretisation.hexahedra[group.cells]
         if group.X.ndim == 2:
-            determinants = jacobian_determinant(x, group.X)
+            values = determinants(x, group.X)
         else:
-            each = [jacobian_determinant(x[[i]], group.X[:, i])[0] for i in range(len(x))]
-            determinants = np.stack(each)
-        result[group.cells] = (group.W * np.abs(determinants) * part).sum(axis=1)
+            each = [determinants(x[[i]], group.X[:, i])[0] for i in range(len(x))]
+            values = np.stack(each)
+        result[group.cells] = (group.W * np.abs(values) * part).sum(axis=1)
     return result

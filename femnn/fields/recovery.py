@@ -91,6 +91,11 @@ def recover(
     if len(arrays) == 1 and arrays[0].ndim >= 2 and arrays[0].shape[1] == 1:
         rule = GaussLegendre(1)
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
+    if discretisation.is_tabulated and method == "patches":
+        raise ParameterError(
+            "method='patches' knows straight hexahedra with ElementHex1 or ElementHex2; pass method='projection' for "
+            "these cells"
+        )
     expected = [(len(group.cells), group.W.shape[-1]) for group in discretisation.groups]
     found = [part.shape[:2] for part in arrays]
     if found != expected or len({part.shape[2:] for part in arrays}) != 1:
@@ -100,7 +105,9 @@ def recover(
         )
     tail = arrays[0].shape[2:]
     flat = [np.ascontiguousarray(part.reshape(*part.shape[:2], -1)) for part in arrays]
-    nodal = (_projected if method == "projection" else _patched)(mesh, scalar_element(element), discretisation, flat)
+    nodal = (_projected if method == "projection" else _patched)(
+        mesh, scalar_element(element, mesh), discretisation, flat
+    )
     return nodal.reshape(len(nodal), *tail)
 
 

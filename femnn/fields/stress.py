@@ -13,6 +13,7 @@ from femnn.assembly.element_matrices import ISOTROPIC
 from femnn.assembly.formulations.choice import ONE_POINT, require_formulation
 from femnn.assembly.groups import check_rule
 from femnn.assembly.pattern import Pattern
+from femnn.assembly.plane import in_plane
 from femnn.checks import vector
 from femnn.exceptions import ParameterError
 from femnn.quadrature.gauss import GaussLegendre
@@ -33,6 +34,7 @@ def stress(
     *,
     stiffness: Coefficient | None = None,
     formulation: Any = "standard",
+    plane: str = "strain",
     element: skfem.Element | None = None,
     on_folded: str = "raise",
     pattern: Pattern | None = None,
@@ -41,7 +43,7 @@ def stress(
 
     Parameters
     ----------
-    mesh, rule, young, poisson, stiffness, formulation, element, on_folded, pattern
+    mesh, rule, young, poisson, stiffness, formulation, plane, element, on_folded, pattern
         Those of :func:`femnn.assemble_elasticity` that ``u`` was found with.
     u
         Displacements (N,) (m), numbered like the degrees of freedom of ``skfem.ElementVector(element)``.
@@ -49,8 +51,8 @@ def stress(
     Returns
     -------
     list of (m, nqp, 6) arrays
-        One for each group of ``rule.groups``, Voigt order xx, yy, zz, yz, xz, xy (Pa). Formulations of one point have
-        one mean stress an element, (n, 1, 6), whatever the rule.
+        One for each group of ``rule.groups``, Voigt order xx, yy, zz, yz, xz, xy (Pa), those of quadrilaterals too.
+        Formulations of one point have one mean stress an element, (n, 1, 6), whatever the rule.
 
     Raises
     ------
@@ -70,13 +72,15 @@ def stress(
     (8, 8, 6)
     """
     strains, tensors, rows, discretisation = strains_and_stiffness(
-        mesh, rule, u, young, poisson, stiffness, formulation, element, on_folded, pattern
+        mesh, rule, u, young, poisson, stiffness, formulation, element, on_folded, pattern, plane
     )
     stresses = np.einsum("qij,qj->qi", tensors[rows], strains)
     return discretisation.points.per_group(stresses, discretisation.groups)
 
 
-def strains_and_stiffness(mesh, rule, u, young, poisson, stiffness, formulation, element, on_folded, pattern):
+def strains_and_stiffness(
+    mesh, rule, u, young, poisson, stiffness, formulation, element, on_folded, pattern, plane="strain"
+):
     """Strains at all points (total, 6), stiffnesses (k, 6, 6), which of them each point has (total,), Discretisation.
 
     Arguments are those of :func:`stress`.
@@ -86,9 +90,11 @@ def strains_and_stiffness(mesh, rule, u, young, poisson, stiffness, formulation,
     if name in ONE_POINT:
         rule = GaussLegendre(1)
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
-    form, material = elastic_coefficients(young, poisson, stiffness, discretisation)
-    u = vector(u, 3 * discretisation.pattern.n_nodes, "the displacement")
+    form, material = elastic_coefficients(young, poisson, stiffness, discretisation, plane)
+    u = vector(u, discretisation.dim * discretisation.pattern.n_nodes, "the displacement")
     tensors = isotropic_stiffness(*material.values.T) if form == ISOTROPIC else material.values.reshape(-1, 6, 6)
+    if plane == "stress":
+        tensors = in_plane(tensors)
     rows = _rows_of_points(material, discretisation)
     options = {"element": element, "on_folded": on_folded, "pattern": discretisation.pattern}
     strains = np.empty((discretisation.points.total, 6))

@@ -108,3 +108,29 @@ def matrices_of_group(x: np.ndarray, X: np.ndarray, W: np.ndarray, degree: int, 
 def matrix_errors(matrices: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Error of each matrix (n, m, m): sum of the differences of entries over the largest entry of the reference."""
     return np.abs(matrices - references).sum(axis=(1, 2)) / np.abs(references).max(axis=(1, 2))
+
+
+def energy_scales(references: np.ndarray, dim: int, form: str) -> np.ndarray:
+    """Vectors (n, m, m - r) that have energy one in references (n, m, m) and none in common: without r rigid motions.
+
+    For ``form="laplace"`` the one motion is the constant.
+    """
+    rigid = 1 if form == "laplace" else dim * (dim + 1) // 2
+    values, vectors = np.linalg.eigh(references)
+    return vectors[:, :, rigid:] / np.sqrt(values[:, None, rigid:])
+
+
+def energy_changes(matrices: np.ndarray, references: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """Largest relative change of energy (n,) from references to matrices, both (n, m, m).
+
+    max |λ| of (K - K_ref) v = λ K_ref v over all v but rigid motions; ``scales`` are those of :func:`energy_scales`.
+    """
+    changes = scales.transpose(0, 2, 1) @ (matrices - references) @ scales
+    return np.abs(np.linalg.eigvalsh(changes)).max(axis=1)
+
+
+def measured_errors(matrices: np.ndarray, references: np.ndarray, dim: int, form: str, measure: str) -> np.ndarray:
+    """The Error, or with ``measure="energy"`` the largest relative change of energy, of each matrix, (n,)."""
+    if measure == "entries":
+        return matrix_errors(matrices, references)
+    return energy_changes(matrices, references, energy_scales(references, dim, form))

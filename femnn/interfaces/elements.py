@@ -109,7 +109,8 @@ class SparseSum:
             dofs = elements.dofs.astype(np.int64)
             keys.append((n * dofs[:, :, None] + dofs[:, None, :]).ravel())
         unique, places = np.unique(np.concatenate(keys), return_inverse=True)
-        self.data = np.bincount(places[: constant.nnz], constant.data, minlength=len(unique))
+        # of nothing, NumPy counts in integers
+        self.data = np.bincount(places[: constant.nnz], constant.data, minlength=len(unique)).astype(float)
         # the few entries that change, and where each entry of an element goes among them
         self.changing, self.places = np.unique(places[constant.nnz :], return_inverse=True)
         self.indices = (unique % n).astype(np.int32)

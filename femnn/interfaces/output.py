@@ -74,7 +74,8 @@ def save_interface(
     instance("path", path, str, os.PathLike)
     if Path(path).suffix not in meshio.extension_to_filetypes:
         raise ParameterError(f"{path} has a suffix that meshio does not know; write a .vtu file")
-    interface, moved = elements.interface, 0.0
+    interface = elements.interface
+    moved = np.zeros(3)
     if u is not None:
         u = vector(u, elements.ndof, "the displacement")
         fields = {"separation": elements.separation(u), **fields}

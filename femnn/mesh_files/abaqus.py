@@ -13,7 +13,7 @@ from femnn.exceptions import MeshError
 from femnn.mesh_files.abaqus_cards import data_file, read_cards
 from femnn.mesh_files.abaqus_generate import copy_elements, generate_between, generate_elements, generate_fill
 from femnn.mesh_files.abaqus_sets import Surfaces, add_sets
-from femnn.mesh_files.abaqus_types import kind_and_nodes
+from femnn.mesh_files.abaqus_types import kind_and_nodes, warnings_of_types
 from femnn.mesh_files.contents import CellBlock, MeshContents, counted, listed, merge_points, positions, text_lines
 from femnn.mesh_files.frames import cartesian, frame_of_points, rotated
 
@@ -310,6 +310,7 @@ class _Reader:
             blocks += kept
         if left:
             warnings.append(f"elements of types that are no part of a solid mesh are left out: {counted(left)}")
+        warnings += warnings_of_types(part.type for instance in placed for part in instance.scope.elements)
         points = np.concatenate([instance.points for instance in placed])
         return MeshContents(
             points,

@@ -1,6 +1,7 @@
 """Types of Abaqus elements as kinds of cells."""
 
 import re
+from collections.abc import Iterable
 
 from femnn.mesh_files.contents import node_count
 
@@ -34,3 +35,18 @@ def kind_and_nodes(name: str):
             kind = kinds[int(match[1])]
             return kind, node_count(kind)
     return "other", None
+
+
+def warnings_of_types(names: Iterable[str]) -> list[str]:
+    """What should be said about types whose cells are read, but which mean another problem than their cells show.
+
+    >>> warnings_of_types(["CAX8R", "CPE4"])[0][:47]
+    'cells of the axisymmetric types CAX8R are read '
+    """
+    axial = sorted({name for name in names if re.match("CAX|CGAX|DCAX|ACAX", name)})
+    if not axial:
+        return []
+    return [
+        f"cells of the axisymmetric types {', '.join(axial)} are read as plane ones: femnn assembles plane strain and "
+        "plane stress, not a body that is turned about an axis"
+    ]

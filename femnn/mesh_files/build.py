@@ -38,13 +38,9 @@ def mesh_of(path, contents: MeshContents) -> skfem.Mesh:
     x = np.concatenate([complete(b.kind, cell_coordinates(path, contents, b)[..., :dim]) for b in blocks])
     x, order = _with_healthy_order(path, contents, kind, blocks, x)
     vertices = np.concatenate([block.nodes[:, : kind.n_vertices] for block in blocks])[:, order]
-    repeated = int((np.diff(np.sort(vertices, axis=1), axis=1) == 0).any(axis=1).sum())
-    if repeated:
-        cells, others = ("hexahedra", "wedges or pyramids") if dim == 3 else ("quadrilaterals", "triangles")
-        contents.remarks.append(
-            f"{repeated:,} {cells} name a point more than once: they are {others}, degenerate {cells}; mesh these "
-            "places anew"
-        )
+    degenerate = _degenerate(vertices)
+    if degenerate:
+        contents.remarks.append(degenerate)
     vertices, new_place = _without_loose_points(contents, vertices, blocks, dim)
     mesh = _straight_mesh(path, contents, vertices, new_place, is_taken, dim)
     names = _Names(mesh, contents, new_place)
@@ -144,10 +140,23 @@ def _with_healthy_order(path, contents, kind, blocks, x):
         return x, order
     first = int(np.flatnonzero(folded)[0])
     block, row = _block_of(blocks, first)
+    degenerate = _degenerate(np.concatenate([block.nodes[:, : kind.n_vertices] for block in blocks])[folded])
     raise MeshError(
         f"{path}: {folded.sum():,} of {len(x):,} cells with curved edges are folded, the first is element {first}"
-        f"{number_in_file(block, row)}; their nodes may be in a wrong order: export the mesh again, or with "
-        "first-order elements"
+        f"{number_in_file(block, row)}; "
+        + (degenerate or "their nodes may be in a wrong order: export the mesh again, or with first-order elements")
+    )
+
+
+def _degenerate(vertices):
+    """What is to be said about cells of ``vertices`` (n, 4 or 8) that have one of them twice; "" if none has."""
+    repeated = int((np.diff(np.sort(vertices, axis=1), axis=1) == 0).any(axis=1).sum())
+    cells, others = ("hexahedra", "wedges or pyramids") if vertices.shape[1] == 8 else ("quadrilaterals", "triangles")
+    if repeated == 0:
+        return ""
+    return (
+        f"{repeated:,} {cells} name a point more than once: they are {others}, degenerate {cells}; mesh these places "
+        "anew"
     )
 
 

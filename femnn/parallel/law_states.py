@@ -1,5 +1,6 @@
 """States of laws on a rank, in the numbers of the whole mesh, so that another number of ranks can go on with them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from femnn.exceptions import ParameterError
 from femnn.interfaces.problem import CohesiveProblem
 from femnn.solids.solid import Solid
+from femnn.solvers.nonlinear.problem_sum import ProblemSum
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,6 +42,8 @@ class LawStates:
 def law_states(distributed, problem):
     """List of LawStates of a problem on ranks: one of a Solid, one for each interface of a CohesiveProblem; collective.
 
+    Those of a ProblemSum are those of its parts; parts without states have none.
+
     Raises
     ------
     ParameterError
@@ -49,19 +53,30 @@ def law_states(distributed, problem):
         return [_of_solid(distributed, problem)]
     if isinstance(problem, CohesiveProblem):
         return [_of_interface(distributed, problem, number) for number in range(len(problem.states))]
+    if isinstance(problem, ProblemSum):
+        return [own for part in _with_states(problem) for own in law_states(distributed, part)]
     raise ParameterError(
-        f"a {type(problem).__name__} cannot be saved; checkpoints know femnn.Solid and femnn.CohesiveProblem"
+        f"a {type(problem).__name__} cannot be saved; checkpoints know femnn.Solid, "
+        "femnn.CohesiveProblem and sums of them"
     )
 
 
 def restore(distributed, problem, values):
     """Give a problem the states (n, k) that :func:`law_states` would list; nothing is communicated."""
+    if isinstance(problem, ProblemSum):
+        for part in _with_states(problem):
+            n = 1 if isinstance(part, Solid) else len(part.states)
+            restore(distributed, part, values[:n])
+            values = values[n:]
+        return
     if isinstance(problem, Solid):
         order, sizes = _order_of(distributed, problem)
         flat = np.empty_like(values[0])
         flat[order] = values[0]
         parts = np.split(flat, np.cumsum(sizes)[:-1])
-        problem.restore([part.reshape(state.shape) for part, state in zip(parts, problem.states, strict=True)])
+        widths = [int(np.prod(state.shape[2:])) for state in problem.states]
+        own = [part[:, :width] for part, width in zip(parts, widths, strict=True)]
+        problem.restore([part.reshape(state.shape) for part, state in zip(own, problem.states, strict=True)])
         return
     problem.rollback()
     problem.states = [
@@ -70,15 +85,24 @@ def restore(distributed, problem, values):
     ]
 
 
+def _with_states(problem):
+    return [part for part in problem.parts if getattr(part, "states", None) is not None]
+
+
 def _of_solid(distributed, solid):
     order, _ = _order_of(distributed, solid)
     states = solid.states
-    flat = np.concatenate([state.reshape(state.shape[0] * state.shape[1], -1) for state in states])[order]
+    rows = [state.reshape(state.shape[0] * state.shape[1], -1) for state in states]
+    # states of several materials may be of different lengths
+    width = max((own.shape[1] for own in rows), default=0)
+    flat = np.concatenate([np.pad(own, ((0, 0), (0, width - own.shape[1]))) for own in rows])[order]
     counts = np.zeros(len(distributed.cells), dtype=np.int64)
     for group, state in zip(solid.groups, states, strict=True):
         counts[group.cells] = state.shape[1]
     by_number = np.argsort(distributed.cells)
-    name = f"{type(solid.law).__name__} of {flat.shape[1]} values a point"
+    laws = solid.law if isinstance(solid.law, Mapping) else {"": solid.law}
+    named = " and ".join(f"{region} {type(law).__name__}".strip() for region, law in laws.items())
+    name = f"{named} of {flat.shape[1]} values a point"
     return LawStates(name, distributed.cells[by_number], counts[by_number], flat, distributed.n_cells)
 
 

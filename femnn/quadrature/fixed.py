@@ -1,10 +1,12 @@
 """Groups of cells and points that were found already, as a rule for the mesh that they are of."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from femnn.exceptions import ParameterError
+from femnn.geometry.cells import KINDS, CellKind
 from femnn.quadrature.rule import CellGroup, Rule
 
 
@@ -17,6 +19,8 @@ class FixedGroups(Rule):
         What ``rule.groups`` gave, or parts of it in any order.
     """
 
+    cell_kinds: ClassVar[tuple[CellKind, ...]] = KINDS
+
     def __init__(self, groups: Sequence[CellGroup]) -> None:
         self._given = list(groups)
         self._cells = np.sort(np.concatenate([group.cells for group in groups]))
@@ -24,8 +28,8 @@ class FixedGroups(Rule):
     def _groups(self, hexahedra):
         if len(hexahedra) != len(self._cells):
             raise ParameterError(
-                f"these points are those of {len(self._cells)} elements, there are {len(hexahedra)}; pass the mesh, and "
-                "the on_folded, that they were found for"
+                f"these points are those of {len(self._cells)} elements, there are {len(hexahedra)}; pass the mesh and "
+                "on_folded that they were found for"
             )
         # numbers among the elements that are integrated
         return [group._replace(cells=np.searchsorted(self._cells, group.cells)) for group in self._given]

@@ -3,7 +3,9 @@
 from functools import cache
 
 import numpy as np
+import skfem
 
+from femnn.geometry.cells import CURVED_HEXAHEDRON, HEXAHEDRON
 from femnn.geometry.hexahedron import SIGNS
 from femnn.quadrature.rule import CellGroup, Rule
 
@@ -12,7 +14,8 @@ class Irons(Rule):
     """14 points for every element: six on the axes through its centre, eight on its diagonals.
 
     Exact for polynomials of total degree 5. On a trilinear hexahedron det J and what a constant stress works have total
-    degree 4, so that the rule keeps the volume and passes the patch test on every one.
+    degree 4, so that the rule keeps the volume and passes the patch test on every one. Other programs use it for the 20
+    serendipity functions of ``skfem.ElementHexS2``, on straight cells and curved ones; ``ElementHex2`` is refused.
 
     Notes
     -----
@@ -23,8 +26,14 @@ class Irons(Rule):
     #: Highest total degree of the polynomials that are integrated exactly.
     degree: int = 5
 
+    cell_kinds = (HEXAHEDRON, CURVED_HEXAHEDRON)
+
     # on triquadratic elements 14 points leave three zero-energy modes
     highest_degree = 1
+
+    def for_element(self, element: skfem.Element) -> Rule:
+        scalar = element.elem if isinstance(element, skfem.ElementVector) else element
+        return self if isinstance(scalar, skfem.ElementHexS2) else super().for_element(element)
 
     def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:
         return [CellGroup(np.arange(len(hexahedra)), *irons())]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import skfem
 from numpy.typing import ArrayLike
 
 from femnn.checks import brief, floats, indices, integer, one_of
@@ -56,6 +57,9 @@ class Rule(ABC):
     #: The kinds of cells that the rule integrates.
     cell_kinds: ClassVar[tuple[CellKind, ...]] = (HEXAHEDRON,)
 
+    #: True for a rule of a whole mesh, which gives the cells that its groups do not hold the weight zero.
+    leaves_out: ClassVar[bool] = False
+
     #: Highest degree of shape functions along an axis that the rule is made for; None serves any.
     highest_degree: int | None = None
 
@@ -78,7 +82,8 @@ class Rule(ABC):
         Returns
         -------
         list of CellGroup
-            Their ``cells`` partition the elements (the healthy ones, if others are skipped).
+            Their ``cells`` partition the elements (the healthy ones, if others are skipped); those of a rule that
+            ``leaves_out`` elements are the others.
 
         Raises
         ------
@@ -114,7 +119,8 @@ class Rule(ABC):
         if kind not in self.cell_kinds:
             raise ParameterError(
                 f"{type(self).__name__} is a rule for {' and '.join(k.name for k in self.cell_kinds)}, these are "
-                f"{kind.name}; pass femnn.GaussLegendre(3) or another rule that is made for them"
+                f"{kind.name}, of which it knows nothing; pass femnn.AdaptiveGauss(tol=1e-3) for a tolerance, or "
+                "femnn.GaussLegendre(3)"
             )
 
     def _with_folded(self, x, dim):
@@ -169,6 +175,16 @@ class Rule(ABC):
             )
         return self
 
+    def for_element(self, element: skfem.Element) -> "Rule":
+        """The rule for a scalar element or a vector of one, by the degree of its shape functions along each axis.
+
+        Raises
+        ------
+        ParameterError
+            If the rule is made for other elements.
+        """
+        return self.for_degree(degree_per_axis(element))
+
     def require_values(self) -> None:
         """Raise ParameterError unless the rule integrates products of values, as a mass has them."""
         if not self.integrates_values:
@@ -193,7 +209,7 @@ def _checked(rule, answer, n, dim):
     times = np.zeros(n, dtype=np.int64)
     for group in groups:
         times += np.bincount(group.cells, minlength=n)
-    wrong = np.flatnonzero(times != 1)
+    wrong = np.flatnonzero(times > 1 if rule.leaves_out else times != 1)
     if len(wrong):
         raise ParameterError(
             f"{name} has element {wrong[0]} in {times[wrong[0]]} of its groups' places, and so {len(wrong)} of {n} "
@@ -214,6 +230,15 @@ def _checked_group(name, group, n, dim):
     if X.size and not -_ROUNDING <= X.min() <= X.max() <= 1.0 + _ROUNDING:
         raise ParameterError(f"{name} has points from {X.min():g} to {X.max():g}; they must be in [0, 1]")
     return CellGroup(cells, X, W)
+
+
+def degree_per_axis(element: skfem.Element) -> int:
+    """Degree of shape functions along one axis: scikit-fem's ``maxdeg`` counts all axes together.
+
+    >>> degree_per_axis(skfem.ElementHex2()), degree_per_axis(skfem.ElementVector(skfem.ElementQuad1()))
+    (2, 1)
+    """
+    return max(1, int(np.ceil(element.maxdeg / element.refdom.dim())))
 
 
 def groups_by_points(points_per_axis: np.ndarray) -> list[CellGroup]:

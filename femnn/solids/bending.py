@@ -12,8 +12,8 @@ from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
 from femnn.assembly.formulations.choice import KINDS, ONE_POINT, require_points
 from femnn.assembly.formulations.learned import learned_twists
 from femnn.assembly.formulations.stiffness import twists_of
-from femnn.assembly.fused import structure
 from femnn.assembly.points import Points
+from femnn.assembly.scatter import structure
 from femnn.exceptions import ParameterError
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.vector_kernels import LANES

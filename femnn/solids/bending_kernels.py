@@ -6,9 +6,8 @@ Arrays of gradients are those of :mod:`femnn.solids.dilatation_kernels`.
 import numpy as np
 
 from femnn.assembly.element_matrices import add_stress, add_tangent, strain_at_point
-from femnn.assembly.forces import add_to_nodes
 from femnn.assembly.formulations.twists import INCOMPATIBLE, MEAN_DILATATION
-from femnn.assembly.fused import buffer_length, flush, scatter
+from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, scatter
 from femnn.integration.vector_kernels import lane_workspace
 from femnn.solids.dilatation_kernels import (
     add_dilatation_changes,

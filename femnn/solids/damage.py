@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.exceptions import ParameterError
 from femnn.solids.material import Material, moduli, parameter
 from femnn.solids.plasticity import elastic_tangent
 from femnn.solids.tensors import from_logarithmic, logarithmic_strain
@@ -78,8 +77,8 @@ class Damage(Material):
 
     σ = (1 - d) C ε with d = 1 - κ₀/κ exp(-(κ - κ₀)/κ_f), κ the largest equivalent strain so far, after J. H. P. de
     Vree, W. A. M. Brekelmans, M. A. J. van Gils, Comput. Struct. 55 (1995) 581-588. A crack takes one row of cells, of
-    width h = V^{1/3}: κ_f = Gf/(h ft) - κ₀/2 gives it the same energy on any mesh (the crack band of Z. P. Bažant, B. H.
-    Oh, Matér. Constr. 16 (1983) 155-177).
+    width h = V^{1/3}: κ_f = Gf/(h ft) - κ₀/2 gives it the same energy on any mesh (the crack band of Z. P. Bažant,
+    B. H. Oh, Matér. Constr. 16 (1983) 155-177).
 
     Parameters
     ----------
@@ -133,23 +132,7 @@ class Damage(Material):
         E, nu = np.asarray(young, dtype=float), np.asarray(poisson, dtype=float)
         k, ft = parameter("ratio", ratio, "[1, inf)"), parameter("strength", strength, "(0, inf)")
         Gf = parameter("toughness", toughness, "(0, inf)")
-        self._largest = 2.0 * E * Gf / ft**2
+        self.largest_length = 2.0 * E * Gf / ft**2
         columns = [bulk, shear, E, ft, Gf, (k - 1.0) / (1.0 - 2.0 * nu), 12.0 * k / (1.0 + nu) ** 2, k]
         alpha = parameter("expansion", expansion, "(-inf, inf)")
         self._prepare(values, columns, kinematics, np.zeros(1), ("length",), alpha)
-
-    def check_conditions(self, elements: np.ndarray, length: np.ndarray) -> None:
-        """Raise ParameterError if cells are too large to soften in a stable way."""
-        largest = (
-            np.broadcast_to(self._largest, elements.max() + 1)[elements]
-            if self._largest.ndim == 0
-            else (self._largest[elements])
-        )
-        wrong = np.flatnonzero(~(length < largest))
-        if len(wrong):
-            first = wrong[0]
-            raise ParameterError(
-                f"element {elements[first]} has the size {length[first]:.3g} m and {len(wrong)} of {len(elements)} are as "
-                f"large as 2 E Gf/ft² = {largest[first]:.3g} m or larger, where {self!r} would snap back within a cell; "
-                "refine the mesh there"
-            )

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.assembly.elasticity import isotropic_stiffness
-from femnn.checks import shaped
+from femnn.checks import floats, shaped
 from femnn.exceptions import ParameterError
 from femnn.solids.material import Material, moduli, parameter
 from femnn.solids.tensors import from_logarithmic, logarithmic_strain
@@ -141,7 +141,9 @@ class Orthotropic(_Linear):
             )
         turned = _bond(axes)
         stiffness = np.einsum("...pi,pq,...qj->...ij", turned, np.linalg.inv(compliance), turned)
-        along = _three("expansion", np.broadcast_to(np.asarray(expansion, dtype=float), 3), "(-inf, inf)")
+        alpha = floats("expansion", expansion)
+        alpha = np.full(3, alpha) if alpha.ndim == 0 else alpha
+        along = _three("expansion", alpha, "(-inf, inf)")
         # strains of the mesh from those of the material
         alpha = np.einsum("...ij,j->...i", np.linalg.inv(turned), [*along, 0.0, 0.0, 0.0])
         values = {"young": young, "poisson": poisson, "shear": shear, "axes": axes, "expansion": expansion}
@@ -174,17 +176,15 @@ class Anisotropic(_Linear):
     """
 
     def __init__(self, stiffness: ArrayLike, *, expansion: ArrayLike = 0.0, kinematics: str = "small") -> None:
-        C = np.asarray(stiffness, dtype=float)
+        C = floats("stiffness", stiffness)
         C = shaped("stiffness", C, (*C.shape[:1], 6, 6) if C.ndim == 3 else (6, 6))
-        if not np.isfinite(C).all():
-            raise ParameterError("stiffness is not finite; pass finite numbers")
         scale = np.abs(C).max()
         if np.abs(C - np.swapaxes(C, -1, -2)).max() > _CLOSE * scale or np.linalg.eigvalsh(C).min() <= 0.0:
             raise ParameterError(
                 f"the stiffness is not symmetric positive definite: its least eigenvalue is "
                 f"{np.linalg.eigvalsh(0.5 * (C + np.swapaxes(C, -1, -2))).min():g}; check units and order"
             )
-        alpha = np.asarray(expansion, dtype=float)
+        alpha = floats("expansion", expansion)
         alpha = np.array([alpha, alpha, alpha, 0.0, 0.0, 0.0]) if alpha.ndim == 0 else shaped("expansion", alpha, (6,))
         values = {"stiffness": stiffness, "expansion": expansion, "kinematics": kinematics}
         self._prepare_stiffness(values, C, list(alpha), kinematics)
@@ -199,7 +199,7 @@ def _bond(axes):
     """Matrices (..., 6, 6) that turn engineering strains of the mesh into those of the material's axes."""
     if axes is None:
         return np.eye(6)
-    Q = np.asarray(axes, dtype=float)
+    Q = floats("axes", axes)
     Q = shaped("axes", Q, (*Q.shape[:1], 3, 3) if Q.ndim == 3 else (3, 3))
     if not np.abs(Q @ np.swapaxes(Q, -1, -2) - np.eye(3)).max() < _CLOSE:
         raise ParameterError("axes are no rotation: their rows must be unit vectors at right angles")

@@ -165,8 +165,8 @@ class Ogden(Material):
         if len(wrong):
             p = wrong[0]
             raise ParameterError(
-                f"term {p} has the modulus {mu[p]:g} and the exponent {alpha[p]:g}, whose product is not positive; give "
-                "a negative exponent a negative modulus"
+                f"term {p} has the modulus {mu[p]:g} and the exponent {alpha[p]:g}, whose product is not positive; "
+                "give a negative exponent a negative modulus"
             )
         values = {"moduli": moduli, "exponents": exponents, "bulk": bulk, "expansion": expansion}
         columns = [parameter("bulk", bulk, "(0, inf)"), *np.stack([mu, alpha], axis=1).ravel()]
@@ -204,5 +204,5 @@ class MooneyRivlin(Material):
     def __init__(self, c10: ArrayLike, c01: ArrayLike, bulk: ArrayLike, *, expansion: ArrayLike = 0.0) -> None:
         first, second = parameter("c10", c10, "(0, inf)"), parameter("c01", c01, "[0, inf)")
         values = {"c10": c10, "c01": c01, "bulk": bulk, "expansion": expansion}
-        columns = [parameter("bulk", bulk, "(0, inf)"), 2.0 * first, 2.0, -2.0 * second, -2.0]
+        columns: list[ArrayLike] = [parameter("bulk", bulk, "(0, inf)"), 2.0 * first, 2.0, -2.0 * second, -2.0]
         self._prepare(values, columns, "finite", expansion=parameter("expansion", expansion, "(-inf, inf)"))

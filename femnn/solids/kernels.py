@@ -3,8 +3,7 @@
 import numpy as np
 
 from femnn.assembly.element_matrices import add_stress, add_tangent, strain_at_point
-from femnn.assembly.forces import add_to_nodes
-from femnn.assembly.fused import buffer_length, flush, scatter
+from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, scatter
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import LANES, gradients_of_batch, lane_workspace
 from femnn.system.compile import njit

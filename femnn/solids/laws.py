@@ -12,7 +12,8 @@ from femnn.exceptions import LawError, ParameterError
 from femnn.solids.compiled_law import compiled_law
 from femnn.system.compile import njit
 
-#: What a solid can tell its laws beside strains: change of temperature, time (s), edge of a cube of the cell's volume (m).
+#: What a solid can tell its laws beside strains: change of temperature (K), time (s), edge of a cube as large as the
+#: element (m).
 CONDITIONS = ("temperature", "time", "length")
 
 #: Numbers of a strain or stress: Voigt, or all nine of a gradient.
@@ -71,6 +72,9 @@ class PointLaw:
         If these are no numbers, Numba cannot compile the function, or it reaches beyond its arrays.
     """
 
+    #: Length of elements that the law is made for at most (m), a number or (n_elements,).
+    largest_length: ArrayLike = np.inf
+
     @checked(function="unchecked", parameters="unchecked", initial_state="unchecked", conditions="unchecked")
     def __init__(
         self,
@@ -86,12 +90,13 @@ class PointLaw:
         self.virgin = _finite_array(initial_state, "initial_state", (1,))
         self.conditions = tuple(one_of("a condition", name, CONDITIONS) for name in conditions)
         self._function = function
-        self._compile()
+        self.compiled = compiled_law(function)
+        self._check_places(self.function)
 
-    def _compile(self):
-        """Compile now, and look that the function stays within its arrays."""
-        self.compiled = compiled_law(self._function)
-        self._check_places(getattr(self._function, "py_func", self._function))
+    @property
+    def function(self) -> Callable:
+        """The function as it was written."""
+        return getattr(self._function, "py_func", self._function)
 
     @checked(n="[0, inf)")
     def initial_state(self, n: int) -> np.ndarray:
@@ -115,16 +120,13 @@ class PointLaw:
         update_points(self.compiled, strain, state, self._rows(n, conditions), stress, tangent, new_state)
         return stress.reshape(n, *shape), tangent.reshape(n, *shape, *shape), new_state
 
-    def at(self, elements: np.ndarray) -> "PointLaw":
+    def _at(self, elements: np.ndarray) -> "PointLaw":
         """The law with the parameters of these elements (n,), one row each."""
         if self.parameters.ndim == 1:
             return self
         law = copy(self)
         law.parameters = self.parameters[elements]
         return law
-
-    def check_conditions(self, **conditions: np.ndarray) -> None:
-        """Raise ParameterError if a solid has conditions (n,) at its elements that the law does not allow."""
 
     def _rows(self, n, conditions):
         """Parameters and conditions of n points, (n, p), or (1, p) if they are the same."""
@@ -135,7 +137,7 @@ class PointLaw:
         own = np.atleast_2d(self.parameters)
         if self.parameters.ndim == 2 and len(own) != n:
             raise ParameterError(
-                f"{self!r} has parameters of {len(own)} elements and gets {n} points; take those of law.at(elements)"
+                f"{self!r} has parameters of {len(own)} elements and gets {n} points; pass a point for each"
             )
         columns = [
             np.atleast_1d(floats(f"the {name}", conditions.get(name, 0.0), finite=False)) for name in self.conditions
@@ -208,7 +210,7 @@ def updated(law, strain, state, cells, conditions=None):
     """
     n, size = strain.shape
     tensor = (6,) if size == 6 else (3, 3)
-    own = law.at(cells) if isinstance(law, PointLaw) else law
+    own = law._at(cells) if isinstance(law, PointLaw) else law
     answer = own.update(strain.reshape(n, *tensor), state.copy(), **(conditions or {}))
     try:
         parts = [floats("an answer", part, finite=False) for part in answer]

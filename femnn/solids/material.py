@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,20 +10,25 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import brief, floats, number, one_of
 from femnn.exceptions import ParameterError
-from femnn.solids.compiled_law import SIGNATURE
+from femnn.solids.compiled_law import compiled_law
 from femnn.solids.laws import CONDITIONS, SIZES, PointLaw
-from femnn.system.compile import callback
 
 
 class _Named(type):
     """Arguments that are missing or unknown are errors of femnn, which list those that a law takes."""
 
+    def __init__(cls, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+        # without self; else the signature would be that of __call__ below
+        cls.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
+
     def __call__(cls, *arguments: Any, **named: Any) -> Any:
-        signature = inspect.signature(cls)
         try:
-            signature.bind(*arguments, **named)
+            cls.__signature__.bind(*arguments, **named)
         except TypeError as error:
-            raise ParameterError(f"{cls.__name__}: {error}; it takes {', '.join(signature.parameters)}") from error
+            known = ", ".join(cls.__signature__.parameters)
+            raise ParameterError(f"{cls.__name__}: {error}; it takes {known}") from error
         return super().__call__(*arguments, **named)
 
 
@@ -67,16 +72,11 @@ class Material(PointLaw, metaclass=_Named):
     @cached_property
     def compiled(self) -> Any:
         """The C function, compiled or loaded when it is first needed."""
-        return _compiled(self._function)
+        return compiled_law(self._function)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={brief(value)}" for name, value in self._values.items() if value is not None)
         return f"{type(self).__name__}({shown})"
-
-
-@lru_cache(maxsize=64)
-def _compiled(function):
-    return callback(SIGNATURE, function)
 
 
 def parameter(name: str, value: ArrayLike, interval: str) -> np.ndarray:
@@ -119,8 +119,8 @@ def _side_by_side(columns, name):
     lengths = {len(array) for array in arrays if array.ndim}
     if len(lengths) > 1:
         raise ParameterError(
-            f"the parameters of {name} are given for {' and '.join(map(str, sorted(lengths)))} elements; pass a number, "
-            "or one for each element of the mesh"
+            f"the parameters of {name} are given for {' and '.join(map(str, sorted(lengths)))} elements; pass a "
+            "number, or one for each element of the mesh"
         )
     if not lengths:
         return np.array([float(array) for array in arrays])

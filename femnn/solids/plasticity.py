@@ -305,7 +305,8 @@ class DruckerPrager(Material):
         slope = parameter("hardening", hardening, "[0, inf)")
         if np.any(psi > phi):
             raise ParameterError(
-                f"dilation={dilation} is more than friction={friction}, which would create energy; pass at most that"
+                f"dilation={dilation!r} is more than friction={friction!r}, which would create energy; pass at most "
+                "that"
             )
         if np.any((slope > 0.0) & (psi <= 0.0)):
             raise ParameterError("hardening needs dilation: without it the apex cannot be reached; pass dilation > 0")

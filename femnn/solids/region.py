@@ -1,6 +1,6 @@
 """The elements of one material in a solid: its law evaluated at their points, and the state of these."""
 
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -9,15 +9,16 @@ from femnn.assembly.coefficients import Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import TANGENT
 from femnn.assembly.forces import internal_force
-from femnn.assembly.fused import fill_matrix, structure
-from femnn.assembly.points import Points
+from femnn.assembly.fused import fill_matrix
+from femnn.assembly.scatter import structure
 from femnn.exceptions import ParameterError
-from femnn.geometry.hexahedron import jacobian_determinant
+from femnn.geometry.cells import determinants, kind_of_array
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.vector_kernels import LANES
 from femnn.solids.bending import BendingElements
 from femnn.solids.kernels import fill_strains, integrate_law
 from femnn.solids.laws import SIZES, ConstitutiveLaw, PointLaw, require_answers, updated, virgin_state
+from femnn.solids.tabulated_kernels import fill_tabulated_strains, integrate_tabulated_law
 from femnn.system.memory import require_memory
 
 _ZERO = np.zeros((1, 1))
@@ -34,7 +35,7 @@ def restricted(discretisation: Discretisation, cells: np.ndarray) -> Discretisat
             X = group.X if group.X.ndim == 2 else group.X[:, keep]
             W = group.W if group.W.ndim == 1 else group.W[keep]
             groups.append(group._replace(cells=group.cells[keep], X=X, W=W))
-    return replace(discretisation, groups=groups, points=Points.of(groups, len(chosen)))
+    return discretisation.with_groups(groups)
 
 
 class Region:
@@ -66,9 +67,7 @@ class Region:
         self.conditions: dict[str, Coefficients] = dict.fromkeys(getattr(law, "conditions", ()), zeros)
         if "length" in self.conditions:
             self.set_condition("length", Coefficients(_lengths(discretisation)[:, None], np.arange(n), 0))
-            integrated = np.concatenate([group.cells for group in discretisation.groups])
-            if isinstance(law, PointLaw):
-                law.check_conditions(elements=integrated, length=self.conditions["length"].values[integrated, 0])
+            _require_small(law, np.concatenate([group.cells for group in discretisation.groups]), self.conditions)
         state = virgin_state(law, total)
         if isinstance(law, PointLaw) and state.shape != (total, len(law.virgin)):
             raise ParameterError(
@@ -108,11 +107,15 @@ class Region:
 
     def strains(self, u: np.ndarray) -> np.ndarray:
         """What the law gets at displacement ``u``, (total, size)."""
-        d = self.discretisation
+        d: Any = self.discretisation
         if self.bending is not None:
             return self.bending.strains(u, self.state, self._parameters())
         strains = np.empty((d.points.total, self.size))
-        fill_strains(d.hexahedra, d.pattern.cells, d.points[:3], d.points.rows, u, LANES, strains)
+        if d.is_tabulated:
+            places = d.points.tables, d.points.places, d.points.rows
+            fill_tabulated_strains(d.hexahedra, d.pattern.cells, *places, u, LANES, strains)
+        else:
+            fill_strains(d.hexahedra, d.pattern.cells, d.points[:3], d.points.rows, u, LANES, strains)
         return strains
 
     def stresses(self, u: np.ndarray) -> np.ndarray:
@@ -138,7 +141,7 @@ class Region:
         if not wanted:
             return force, None
         coefficients = Coefficients(tangent, d.points.rows, 1)
-        return force, fill_matrix(TANGENT, d.hexahedra, d.pattern, d.points, coefficients, 3)
+        return force, fill_matrix(TANGENT, d.hexahedra, d.pattern, d.points, coefficients, d.dim)
 
     def _responses(self, strains):
         """Stress (total, size), tangent (total, size²) and new state by calls of the law, one for each group."""
@@ -152,7 +155,7 @@ class Region:
                 name: own.values[own.rows[cells] + own.step * np.tile(np.arange(nqp), len(group.cells)), 0]
                 for name, own in self.conditions.items()
             }
-            state = self.state[rows].reshape(-1, *self.shape)
+            state = self.state[rows].reshape(group.n_points, *self.shape)
             results = updated(self.law, strains[rows], state, cells, conditions)
             for array, part in zip((stress, tangent, trial), results, strict=True):
                 array[rows] = part
@@ -174,18 +177,17 @@ class Region:
 
     def _integrated(self, u, wanted):
         d = self.discretisation
-        matrix = d.pattern.empty_matrix(3) if wanted else None
-        force, trial = np.zeros(3 * d.pattern.n_nodes), np.empty_like(self.state)
+        matrix = d.pattern.empty_matrix(d.dim) if wanted else None
+        force, trial = np.zeros(d.dim * d.pattern.n_nodes), np.empty_like(self.state)
         failed = np.zeros(len(d.hexahedra), dtype=bool)
-        pattern, blocks = structure(d.pattern)
-        integrate_law(
+        integrate = integrate_tabulated_law if d.is_tabulated else integrate_law
+        integrate(
             self.law.compiled,
             tuple(self._parameters()),
             self.size,
             d.hexahedra,
-            pattern,
-            blocks,
-            d.points[:3],
+            *structure(d.pattern),
+            *((d.points.tables, d.points.places) if d.is_tabulated else (d.points[:3],)),
             d.points.rows,
             u,
             self.state,
@@ -219,8 +221,24 @@ def _joined(columns, discretisation):
     return Coefficients(np.ascontiguousarray(values), np.arange(n), 0)
 
 
+def _require_small(law, cells, conditions):
+    """Raise ParameterError if elements are larger than the law allows."""
+    length = conditions["length"].values[cells, 0]
+    largest = np.asarray(getattr(law, "largest_length", np.inf))
+    largest = largest[cells] if largest.ndim else np.full(len(cells), largest)
+    wrong = np.flatnonzero(~(length < largest))
+    if len(wrong):
+        first = wrong[0]
+        raise ParameterError(
+            f"element {cells[first]} has the size {length[first]:.3g} m; it and {len(wrong) - 1} more of {len(cells)} "
+            f"are not below {largest[first]:.3g} m, the most for {law!r}: larger ones snap back by themselves; refine "
+            "the mesh there"
+        )
+
+
 def _lengths(discretisation):
-    """Edges (n,) of cubes that have the volumes of the elements."""
-    points, weights = tensor_gauss(2, 2, 2)
-    determinants = np.abs(jacobian_determinant(discretisation.hexahedra, points))
-    return np.cbrt((weights * determinants).sum(axis=-1))
+    """Edges (n,) of squares or cubes that have the sizes of the elements."""
+    x = discretisation.hexahedra
+    kind = kind_of_array(x)
+    points, weights = tensor_gauss(*[1 + (kind.dim * kind.degree) // 2] * kind.dim)
+    return (np.abs(determinants(x, points)) @ weights) ** (1.0 / kind.dim)

@@ -13,7 +13,6 @@ from femnn.assembly.discretisation import Discretisation, dofs_of_boundaries, sc
 from femnn.assembly.formulations.choice import ONE_POINT, require_formulation
 from femnn.assembly.groups import check_rule
 from femnn.assembly.pattern import Pattern
-from femnn.assembly.points import Points
 from femnn.checks import brief, called, checked, floats, number, vector
 from femnn.exceptions import ParameterError, StateError
 from femnn.quadrature.fixed import FixedGroups
@@ -71,10 +70,14 @@ class Solid(NonlinearProblem):
     twists have the stiffness of the virgin law, so that bodies of one plastic element across the thickness are too
     stiff in bending once they yield: two or more show it.
 
+    *Quadrilaterals* are in plane strain: the law gets strains of three dimensions, those out of the plane zero, and
+    what it answers out of the plane is a stress but no force. They and curved hexahedra have the standard formulation.
+
     Examples
     --------
     >>> import femnn
-    >>> mesh = skfem.MeshHex().refined(2).with_subdomains({"steel": lambda x: x[0] < 0.5, "rubber": lambda x: x[0] > 0.5})
+    >>> halves = {"steel": lambda x: x[0] < 0.5, "rubber": lambda x: x[0] > 0.5}
+    >>> mesh = skfem.MeshHex().refined(2).with_subdomains(halves)
     >>> laws = {"steel": femnn.LinearElastic(210e9, 0.3), "rubber": femnn.NeoHooke(2e6, 0.45)}
     >>> solid = Solid(mesh, femnn.GaussLegendre(2), laws)
     >>> [len(group.cells) for group in solid.groups]
@@ -95,7 +98,7 @@ class Solid(NonlinearProblem):
         laws = law if isinstance(law, Mapping) else {"": law}
         for own in laws.values():
             check_law(own)
-        self.law, self.points, self._element = law, mesh, scalar_element(element)
+        self.law, self.points, self._element = law, mesh, scalar_element(element, mesh)
         self.formulation = require_formulation(formulation, element)
         if formulation in ONE_POINT:
             check_rule(rule)
@@ -103,6 +106,11 @@ class Solid(NonlinearProblem):
         self._temperature: Coefficients | None = None
         self._history: Callable[[float], float] | None = None
         whole = Discretisation.of(mesh, rule, element, on_folded, pattern)
+        if self.formulation != "standard" and whole.is_tabulated:
+            raise ParameterError(
+                f"formulation={self.formulation!r} of a solid is made for straight hexahedra with trilinear shape "
+                "functions; on these cells pass formulation='standard' and an element of degree 2 against locking"
+            )
         if not isinstance(law, Mapping):
             self.discretisation, self.rule = whole, rule
             self._regions = {"": Region(law, whole, formulation)}
@@ -114,15 +122,13 @@ class Solid(NonlinearProblem):
             name: Region(laws[name], restricted(whole, own), formulation) for name, own in chosen.items() if len(own)
         }
         groups = [group for region in self._regions.values() for group in region.discretisation.groups]
-        self.discretisation = Discretisation(
-            whole.hexahedra, groups, Points.of(groups, len(whole.hexahedra)), whole.pattern
-        )
+        self.discretisation = whole.with_groups(groups)
         self.rule = FixedGroups(groups)
 
     @property
     def n_dofs(self) -> int:
-        """Degrees of freedom: three per node, numbered like those of ``skfem.ElementVector(element)``."""
-        return 3 * self.discretisation.pattern.n_nodes
+        """Degrees of freedom: one per node and dimension, numbered like those of ``skfem.ElementVector(element)``."""
+        return self.discretisation.dim * self.discretisation.pattern.n_nodes
 
     @cached_property
     def boundaries(self) -> dict[str, np.ndarray]:
@@ -137,7 +143,7 @@ class Solid(NonlinearProblem):
     @property
     def states(self) -> list[np.ndarray]:
         """The committed state: a copy (m, nqp, ...) for each group."""
-        return self._per_group(lambda region: region.state.reshape(-1, *region.shape).copy())
+        return self._per_group(lambda region: region.state.reshape(len(region.state), *region.shape).copy())
 
     @checked(states="any")
     def restore(self, states: Sequence[ArrayLike]) -> None:
@@ -179,6 +185,8 @@ class Solid(NonlinearProblem):
             raise ParameterError(
                 "no law of this solid depends on the temperature; give one an expansion, or the condition 'temperature'"
             )
+        if history is not None and not callable(history):
+            raise ParameterError(f"history={brief(history)} is no function of t; pass one, or None")
         values = Coefficients.of(temperature, (), self.discretisation, "temperature")
         self._temperature, self._history = values, history
         if history is None:
@@ -306,8 +314,8 @@ def _cells_of_regions(mesh, laws):
         if len(again):
             other = next(earlier for earlier in first if np.isin(again, first[earlier]).any())
             raise ParameterError(
-                f"the regions {other!r} and {name!r} overlap: {np.isin(again, first[other]).sum()} elements are in both, "
-                f"such as {again[:_NAMED].tolist()}; let each element have one law"
+                f"the regions {other!r} and {name!r} overlap: {np.isin(again, first[other]).sum()} elements are in "
+                f"both, such as {again[:_NAMED].tolist()}; let each element have one law"
             )
         count[own] += 1
         first[name] = own

@@ -3,9 +3,8 @@
 import numpy as np
 
 from femnn.assembly.element_matrices import add_stress, add_tangent, strain_at_point
-from femnn.assembly.forces import add_to_nodes
 from femnn.assembly.formulations.twists import STABILISED, add_means
-from femnn.assembly.fused import buffer_length, flush, scatter
+from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, scatter
 from femnn.assembly.twists import twist_vectors
 from femnn.geometry.canonical_pose import own_axes_of
 from femnn.integration.vector_kernels import LANES, gradients_of_batch, lane_workspace

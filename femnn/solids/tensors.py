@@ -32,24 +32,54 @@ def principal_axes(matrix, values, axes):
         off = matrix[0, 1] ** 2 + matrix[0, 2] ** 2 + matrix[1, 2] ** 2
         if not off > _ROUNDING * (matrix[0, 0] ** 2 + matrix[1, 1] ** 2 + matrix[2, 2] ** 2):
             break
-        for p in range(2):
-            for q in range(p + 1, 3):
-                if matrix[p, q] == 0.0:
-                    continue
-                ratio = (matrix[q, q] - matrix[p, p]) / (2.0 * matrix[p, q])
-                t = (1.0 if ratio >= 0.0 else -1.0) / (abs(ratio) + np.sqrt(1.0 + ratio * ratio))
-                c = 1.0 / np.sqrt(1.0 + t * t)
-                s = t * c
-                for k in range(3):
-                    x, y = matrix[k, p], matrix[k, q]
-                    matrix[k, p], matrix[k, q] = c * x - s * y, s * x + c * y
-                for k in range(3):
-                    x, y = matrix[p, k], matrix[q, k]
-                    matrix[p, k], matrix[q, k] = c * x - s * y, s * x + c * y
-                    x, y = axes[k, p], axes[k, q]
-                    axes[k, p], axes[k, q] = c * x - s * y, s * x + c * y
+        for p, q in ((0, 1), (0, 2), (1, 2)):
+            if matrix[p, q] != 0.0:
+                _rotate(matrix, axes, p, q)
     for i in range(3):
         values[i] = matrix[i, i]
+
+
+@njit(cache=True, error_model="numpy")
+def _rotate(matrix, axes, p, q):
+    """Turn axes ``p`` and ``q`` so that the entry between them vanishes."""
+    ratio = (matrix[q, q] - matrix[p, p]) / (2.0 * matrix[p, q])
+    t = (1.0 if ratio >= 0.0 else -1.0) / (abs(ratio) + np.sqrt(1.0 + ratio * ratio))
+    c = 1.0 / np.sqrt(1.0 + t * t)
+    s = t * c
+    for k in range(3):
+        x, y = matrix[k, p], matrix[k, q]
+        matrix[k, p], matrix[k, q] = c * x - s * y, s * x + c * y
+        x, y = axes[k, p], axes[k, q]
+        axes[k, p], axes[k, q] = c * x - s * y, s * x + c * y
+    for k in range(3):
+        x, y = matrix[p, k], matrix[q, k]
+        matrix[p, k], matrix[q, k] = c * x - s * y, s * x + c * y
+
+
+@njit(cache=True, error_model="numpy")
+def _turned(matrix, basis, work, result):
+    """basisᵀ · matrix · basis, all (9, 9)."""
+    for i in range(9):
+        for j in range(9):
+            work[i, j] = 0.0
+            result[i, j] = 0.0
+    for i in range(9):
+        for k in range(9):
+            if matrix[i, k] != 0.0:
+                for j in range(9):
+                    work[i, j] += matrix[i, k] * basis[k, j]
+    for k in range(9):
+        for i in range(9):
+            for j in range(9):
+                result[i, j] += basis[k, i] * work[k, j]
+
+
+@njit(cache=True, error_model="numpy")
+def _dyads(left, right, basis):
+    """Rows 3 a + b hold left_a ⊗ right_b, of the columns of two matrices (3, 3)."""
+    for row in range(9):
+        for column in range(9):
+            basis[row, column] = left[column // 3, row // 3] * right[column % 3, row % 3]
 
 
 @njit(cache=True, error_model="numpy")
@@ -78,41 +108,24 @@ def stretches(gradient, scale, deformation, excess, axes):
 @njit(cache=True, error_model="numpy")
 def push_forward(deformation, axes, second, moduli, stress, tangent):
     """P (9,) = F S and ∂P/∂F (9, 9) of S (3, 3) and ℂ = 2 ∂S/∂C (9, 9), both in the principal axes."""
-    basis, half = np.empty((9, 9)), np.empty((9, 9))
-    for a in range(3):
-        for i in range(3):
-            along = 0.0
+    basis, work, along = np.empty((9, 9)), np.empty((9, 9)), np.empty((3, 3))
+    for i in range(3):
+        for a in range(3):
+            along[i, a] = 0.0
             for k in range(3):
-                along += deformation[i, k] * axes[k, a]
-            for b in range(3):
-                for j in range(3):
-                    basis[3 * a + b, 3 * i + j] = along * axes[j, b]
+                along[i, a] += deformation[i, k] * axes[k, a]
+    _dyads(along, axes, basis)
+    _turned(moduli, basis, work, tangent)
     for r in range(9):
         stress[r] = 0.0
-    for m in range(9):
-        for r in range(9):
+        for m in range(9):
             stress[r] += second[m // 3, m % 3] * basis[m, r]
-        for r in range(9):
-            half[m, r] = 0.0
-        for n in range(9):
-            if moduli[m, n] != 0.0:
-                for r in range(9):
-                    half[m, r] += moduli[m, n] * basis[n, r]
-    for r in range(9):
-        for s in range(9):
-            tangent[r, s] = 0.0
+    # and S in the axes of the mesh, for each direction
     for m in range(9):
         for r in range(9):
-            for s in range(9):
-                tangent[r, s] += basis[m, r] * half[m, s]
-    for j in range(3):
-        for k in range(3):
-            total = 0.0
-            for a in range(3):
-                for b in range(3):
-                    total += axes[j, a] * second[a, b] * axes[k, b]
+            value = second[m // 3, m % 3] * axes[r // 3, m // 3] * axes[r % 3, m % 3]
             for i in range(3):
-                tangent[3 * i + j, 3 * i + k] += total
+                tangent[3 * i + r // 3, 3 * i + r % 3] += value
 
 
 @njit(cache=True, error_model="numpy")
@@ -155,39 +168,41 @@ def logarithmic_strain(gradient, deformation, excess, axes, strain):
 
 
 @njit(cache=True, error_model="numpy")
-def from_logarithmic(deformation, excess, axes, conjugate, slopes, stress, tangent):
-    """P (9,) and ∂P/∂F (9, 9) of T (6,) and ∂T/∂E (6, 6) by Voigt."""
-    rotation, forces = np.empty((9, 9)), np.zeros((3, 3))
-    second, moduli, half = np.empty((3, 3)), np.empty((9, 9)), np.zeros((9, 9))
-    first = np.empty((3, 3))
-    for a in range(3):
-        for b in range(3):
-            first[a, b] = _slope(excess[a], excess[b])
-            for i in range(3):
-                for j in range(3):
-                    rotation[3 * a + b, 3 * i + j] = axes[i, a] * axes[j, b]
-                    forces[a, b] += axes[i, a] * axes[j, b] * conjugate[VOIGT[i, j]]
-            second[a, b] = 2.0 * first[a, b] * forces[a, b]
-    for m in range(9):
-        for n in range(9):
-            for r in range(9):
-                half[m, n] += rotation[m, r] * slopes[VOIGT[r // 3, r % 3], VOIGT[n // 3, n % 3]]
-    for m in range(9):
-        for n in range(9):
-            total = 0.0
-            for s in range(9):
-                total += half[m, s] * rotation[n, s]
-            moduli[m, n] = 4.0 * first[m // 3, m % 3] * first[n // 3, n % 3] * total
-    # 4 T : ∂²E/∂C², symmetric in both pairs: each of the four orders has a quarter of it
+def _add_curvatures(excess, forces, moduli):
+    """Add 4 T : ∂²E/∂C², symmetric in both pairs: each of the four orders has a quarter of it."""
     for p in range(3):
         for q in range(3):
             for s in range(3):
                 value = forces[p, s] * _curvature(excess[p], excess[q], excess[s])
-                # X_pq Y_qs and Y_pq X_qs
-                for m, n in ((3 * p + q, 3 * q + s), (3 * q + s, 3 * p + q)):
+                # X_pq Y_qs, and Y_pq X_qs
+                first, second = 3 * p + q, 3 * q + s
+                for m, n in ((first, second), (second, first)):
                     m_swapped, n_swapped = 3 * (m % 3) + m // 3, 3 * (n % 3) + n // 3
                     moduli[m, n] += value
                     moduli[m_swapped, n] += value
                     moduli[m, n_swapped] += value
                     moduli[m_swapped, n_swapped] += value
+
+
+@njit(cache=True, error_model="numpy")
+def from_logarithmic(deformation, excess, axes, conjugate, slopes, stress, tangent):
+    """P (9,) and ∂P/∂F (9, 9) of T (6,) and ∂T/∂E (6, 6) by Voigt."""
+    basis, work, moduli = np.empty((9, 9)), np.empty((9, 9)), np.empty((9, 9))
+    forces, second, first = np.zeros((3, 3)), np.empty((3, 3)), np.empty(9)
+    for r in range(9):
+        for s in range(9):
+            # in place, until it has been turned
+            tangent[r, s] = slopes[VOIGT[r // 3, r % 3], VOIGT[s // 3, s % 3]]
+            basis[r, s] = axes[r // 3, s // 3] * axes[r % 3, s % 3]
+    _turned(tangent, basis, work, moduli)
+    for m in range(9):
+        a, b = m // 3, m % 3
+        first[m] = _slope(excess[a], excess[b])
+        for r in range(9):
+            forces[a, b] += basis[r, m] * conjugate[VOIGT[r // 3, r % 3]]
+        second[a, b] = 2.0 * first[m] * forces[a, b]
+    for m in range(9):
+        for n in range(9):
+            moduli[m, n] *= 4.0 * first[m] * first[n]
+    _add_curvatures(excess, forces, moduli)
     push_forward(deformation, axes, second, moduli, stress, tangent)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -83,23 +83,12 @@ def njit(
         # a disabled compiler leaves the function as it is
         if isinstance(kernel, CPUDispatcher):
             kernel.__class__ = _Kernel
-            kernel.specialised = specialised  # type: ignore[attr-defined]
+            cast(_Kernel, kernel).specialised = specialised
         if over or coloured:
             return _SharedKernel(kernel, over, coloured, grain)
         return kernel
 
     return compiled
-
-
-def callback(signature: Any, function: Callable) -> Any:
-    """The C function of a function at the top of a module, kept on the disk where that is possible."""
-    try:
-        return numba.cfunc(signature, cache=True, error_model="numpy")(function)
-    except (RuntimeError, OSError) as error:
-        if not isinstance(error, OSError) and "cannot cache" not in str(error):
-            raise
-        _tell(error)
-        return numba.cfunc(signature, error_model="numpy")(function)
 
 
 class _Kernel(CPUDispatcher):
@@ -177,8 +166,8 @@ class _Progress(event.Listener):
 
     def on_start(self, started: Any) -> None:
         self.depth += 1
-        function: Any = started.data["dispatcher"].py_func
-        if self.depth == 1 and sys.stderr.isatty() and function.__module__.startswith("femnn."):
+        function = getattr(started.data["dispatcher"], "py_func", None)
+        if function and self.depth == 1 and sys.stderr.isatty() and function.__module__.startswith("femnn."):
             name = f"{function.__module__.removeprefix('femnn.')}.{function.__name__}"
             print(f"\rcompiling, once: {name}\033[K", end="", file=sys.stderr, flush=True)
 

@@ -47,7 +47,7 @@ def _threads() -> ThreadPoolExecutor:
     global _pool
     with _lock:
         if _pool is None:
-            most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+            most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
             _pool = ThreadPoolExecutor(max_workers=max(most - 1, 1))
         return _pool
 

@@ -1,8 +1,8 @@
 """Problems and comparisons that examples, tests, benchmarks and commands share.
 
-Beams that delaminate against closed forms, beams and a membrane that bend, quadrature rules side by side on a loaded
-structure, and the inspection of a mesh. Pictures and files of an inspection are in ``inspection_output``, which loads
-matplotlib.
+Beams that delaminate against closed forms, beams and a membrane that bend, a gallery with published answers, quadrature
+rules side by side on a loaded structure, the inspection of a mesh, and a travelling shock with its reduced models.
+Pictures and files of an inspection are in ``inspection_output``, which loads matplotlib.
 
 >>> from femnn.validation import Beam
 >>> Beam("dcb").mesh().nelements
@@ -10,6 +10,9 @@ matplotlib.
 """
 
 from femnn.validation.bending import BendingProblem, cook_membrane, curved_beam, straight_beam, twisted_beam
+from femnn.validation.burgers import BURGERS_TESTS, BURGERS_TRAINING, Burgers
+from femnn.validation.burgers_reduced import SampledBurgers, SampledPath
+from femnn.validation.burgers_study import BurgersStudy, ReducedRun, error_over_time, relative_error
 from femnn.validation.delamination import (
     Beam,
     Delamination,
@@ -21,6 +24,15 @@ from femnn.validation.delamination import (
     mixed_mode,
     plateau,
 )
+from femnn.validation.gallery import (
+    GalleryProblem,
+    elliptic_membrane,
+    gallery_problems,
+    plane_membrane,
+    thick_cylinder,
+    thick_plate,
+    thick_sphere,
+)
 from femnn.validation.mesh_inspection import (
     Integration,
     RuleFigures,
@@ -29,6 +41,7 @@ from femnn.validation.mesh_inspection import (
     measure_integration,
     measure_shape,
 )
+from femnn.validation.reduced_beam import ReducedBeam, ReducedModel, training_loads, unseen_loads
 from femnn.validation.rule_comparison import (
     Comparison,
     LoadCase,
@@ -39,13 +52,23 @@ from femnn.validation.rule_comparison import (
 )
 
 __all__ = [
+    "BURGERS_TESTS",
+    "BURGERS_TRAINING",
     "Beam",
     "BendingProblem",
+    "Burgers",
+    "BurgersStudy",
     "Comparison",
     "Delamination",
+    "GalleryProblem",
     "Integration",
     "LoadCase",
+    "ReducedBeam",
+    "ReducedModel",
+    "ReducedRun",
     "RuleFigures",
+    "SampledBurgers",
+    "SampledPath",
     "Setup",
     "Shape",
     "Structure",
@@ -56,13 +79,23 @@ __all__ = [
     "curved_beam",
     "delaminate",
     "difference",
+    "elliptic_membrane",
+    "error_over_time",
+    "gallery_problems",
     "load_case",
     "make_rule",
     "measure_integration",
     "measure_shape",
     "mixed_mode",
+    "plane_membrane",
     "plateau",
+    "relative_error",
     "standard_rules",
     "straight_beam",
+    "thick_cylinder",
+    "thick_plate",
+    "thick_sphere",
+    "training_loads",
     "twisted_beam",
+    "unseen_loads",
 ]

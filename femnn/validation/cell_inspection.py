@@ -75,7 +75,7 @@ def inspect_cells(mesh: skfem.Mesh, rule: AdaptiveGauss, integrate: bool = True)
     mesh
         Of quadrilaterals or hexahedra, straight or curved.
     rule
-        An AdaptiveGauss with ``measure="entries"``.
+        An AdaptiveGauss, whose measure is taken.
     integrate
         Choose and measure points on the healthy cells, if there are any.
     """
@@ -90,7 +90,7 @@ def inspect_cells(mesh: skfem.Mesh, rule: AdaptiveGauss, integrate: bool = True)
     chosen, _ = rule.for_degree(kind.degree).choose(healthy)
     rng = np.random.default_rng(_SEED)
     sample = np.sort(rng.choice(len(healthy), min(_SAMPLE, len(healthy)), replace=False))
-    measure = CellMeasure(kind.degree, rule.poisson, rule.form)
+    measure = CellMeasure(kind.degree, rule.poisson, rule.form, rule.measure)
     needed = _needed(measure, healthy[sample], rule.tol)
     errors = measure.errors(healthy[sample], chosen[sample])
     return CellFindings(kind, status, size, findings.duplicates, findings.loose, chosen, sample, needed, errors)

@@ -5,6 +5,7 @@ import pytest
 import skfem
 
 import femnn
+from femnn.assembly import symmetry_dofs
 from femnn.exceptions import ParameterError
 from femnn.geometry import distorted_cube
 
@@ -63,3 +64,32 @@ def test_what_does_not_fit_is_refused_and_nothing_is_changed():
     corner = skfem.MeshHex().with_boundaries({"two": lambda x: (x[0] == 0.0) | (x[1] == 0.0)})
     with pytest.raises(ParameterError, match="not a plane"):
         femnn.Loads(corner).symmetry("two")
+
+
+@pytest.mark.parametrize(
+    ("mesh", "element"),
+    [
+        (skfem.MeshQuad(), skfem.ElementQuad2()),
+        (skfem.MeshTet(), skfem.ElementTetP2()),
+        (skfem.MeshHex(), skfem.ElementHexS2()),
+        (skfem.MeshHex2(), skfem.ElementHex2()),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_planes_of_symmetry_hold_any_element(mesh, element):
+    mesh = mesh.refined(1).with_boundaries({"plane": lambda x: x[1] == 0.0, "corner": lambda x: x.min(axis=0) == 0.0})
+    basis = skfem.CellBasis(mesh, skfem.ElementVector(element))
+    held = symmetry_dofs(basis, "plane")
+    places = basis.doflocs[:, held]
+    np.testing.assert_allclose(places[1], 0.0, atol=1e-15)
+    on_plane = np.isclose(basis.doflocs[1], 0.0).sum()
+    assert len(held) == on_plane // mesh.dim()
+    # a field with nothing across the plane, as large as it likes along it, is free
+    u = basis.project(lambda x: np.stack([1.0 + x[0], x[1]] + [x[0]] * (mesh.dim() - 2)))
+    np.testing.assert_allclose(u[held], 0.0, atol=1e-9)
+    with pytest.raises(ParameterError, match="not a plane normal to an axis"):
+        symmetry_dofs(basis, "corner")
+    with pytest.raises(ParameterError, match="no boundary 'side'"):
+        symmetry_dofs(basis, "side")
+    with pytest.raises(ParameterError, match="no component"):
+        symmetry_dofs(skfem.CellBasis(mesh, element), "plane")

@@ -50,10 +50,26 @@ def test_page_that_adds_a_rule(tmp_path, monkeypatch):
 
 def test_page_that_adds_a_law(tmp_path, monkeypatch):
     page = run_page("how-to/add-a-law.md", tmp_path, monkeypatch)
-    law = page["law"]
+    law, rough = page["law"], page["rough"]
     paths = separation_paths(20, 15, law.separation_scale, "mixed", seed=4)
-    assert_tangent_is_consistent(page["FadingCohesive"](1e13, 2e-5), paths, 1e-6)
-    assert_dissipates(law, paths)
+    assert_tangent_is_consistent(law, paths, 1e-6)
+    assert_dissipates(rough, paths)
+    assert 0.2 < page["problem"].damage()[0].max() < 1.0
+
+
+def test_page_that_trains_a_law(tmp_path, monkeypatch):
+    page = run_page("how-to/train-a-law.md", tmp_path, monkeypatch)
+    assert len(page["held_out"]) == 4
+    assert page["figures"]["held out"]["mean"] < 0.5
+
+
+def test_page_of_nearly_incompressible_bodies(tmp_path, monkeypatch):
+    page = run_page("how-to/nearly-incompressible.md", tmp_path, monkeypatch)
+    for name in ("K2", "K3", "K4"):
+        asymmetry = abs(page[name] - page[name].T).max()
+        assert asymmetry < 1e-9 * abs(page[name]).max(), name
+    assert page["path"].t == 1.0
+    assert 1.0e3 < 2e3 * page["error_of_the_limit"].t < 1.3e3
 
 
 def test_page_that_adds_a_benchmark(tmp_path, monkeypatch):
@@ -61,6 +77,28 @@ def test_page_that_adds_a_benchmark(tmp_path, monkeypatch):
     done = CliRunner().invoke(page["main"], ["--elements", "20", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert "| 2×2×2 points keep the volume | ≤ 1e-12 |" in (tmp_path / "volume.md").read_text(encoding="utf-8")
+
+
+def test_page_of_materials(tmp_path, monkeypatch):
+    page = run_page("how-to/materials.md", tmp_path, monkeypatch)
+    assert (np.diff(page["curve"].force) < 0.0).all()
+    # the page says what the bodies do
+    assert max(page["plastic"]) > 0.0
+    assert 0.0 < page["opened"] < 1.0
+    assert (np.diff(page["sinking"]) < 0.0).all()
+    assert max(state[..., 6].max() for state in page["warm"].states) > 0.0
+    assert page["nodal"].shape == (page["mesh"].p.shape[1], 6)
+    assert page["force"] > 0.0
+    assert page["stress"].shape == (1, 3, 3)
+
+
+def test_page_of_reduced_models(tmp_path, monkeypatch):
+    page = run_page("theory/reduced.md", tmp_path, monkeypatch)
+    expected = page["beam"].solve(np.array([0.3, 0.4, -0.2]))[0].u
+    assert np.linalg.norm(page["u"] - expected) < 0.02 * np.linalg.norm(expected)
+    # let go, the beam has gained what the load had put into it
+    assert page["motion"].kinetic_energy(page["state"]) > 0.0
+    np.testing.assert_allclose(page["small"], page["small"].T)
 
 
 def test_assembly_page(tmp_path, monkeypatch):

@@ -225,6 +225,15 @@ def test_networks_trained_from_nothing_do_their_work(tmp_path):
     assert (tmp_path / "train_from_nothing.png").stat().st_size > 10_000
 
 
+def test_networks_that_correct_nothing_are_reported_all_the_same(tmp_path, capsys):
+    script = example("train_from_nothing")
+    figures = {"exact": 0.1, "within_one": 0.2, "violations": 0.0, "points_over_oracle": 2.0, "seconds": 1.0}
+    script.report({**figures, "sent_on": 0.0, "share_below_1": 0.0, "mean_r_error": 1.0}, 1e-3)
+    assert "corrects no element" in capsys.readouterr().out
+    script.plot((np.array([2, 3]), np.array([3, 3])), np.empty(0), 1e-3, tmp_path / "empty.png")
+    assert (tmp_path / "empty.png").stat().st_size > 5_000
+
+
 # --- hyperelastic_block
 
 
@@ -261,3 +270,29 @@ def test_adaptive_points_spare_evaluations_of_a_dear_law(rubber, tmp_path):
     assert entries["error"] < 1e-3
     assert energy["error"] < 1e-2
     assert (tmp_path / "hyperelastic_block.png").stat().st_size > 10_000
+
+
+# --- hyper_reduced_beam
+
+
+def test_a_beam_is_reduced_and_so_are_forms_on_the_bases_of_its_cubature(tmp_path):
+    figures = example("hyper_reduced_beam").main((8, 3, 3), 8, (8, 14), (1e-3, 3e-4), 1, out=tmp_path)
+    few, many = figures[8], figures[14]
+    assert many["worst"] < 1e-2
+    assert many["worst"] < few["worst"]
+    assert few["points"] < many["points"] < 0.2 * 8 * 72
+    # scikit-fem's forms on the same points, solved by a loop of the example's own
+    assert figures["by forms"] < 1e-6
+    assert (tmp_path / "hyper_reduced_beam.png").stat().st_size > 10_000
+
+
+# --- burgers_manifold
+
+
+def test_a_travelling_shock_is_reduced_in_three_ways(tmp_path):
+    figures = example("burgers_manifold").main(20, 30, 20, 120, 4, epochs=60, out=tmp_path)
+    assert figures["linear"]["error"] < 0.02
+    assert figures["4 local bases, tensors"]["error"] < 0.02
+    assert figures["network closure"]["error"] < 0.05
+    assert figures["network closure"]["cells"] <= 60
+    assert (tmp_path / "burgers_manifold.png").stat().st_size > 10_000

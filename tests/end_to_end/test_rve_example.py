@@ -9,6 +9,7 @@ from support.precompressed_layer import layer_paths, layer_tractions
 
 from femnn.cohesive.training import fit_precompressed_law, path_data
 from femnn.cohesive.training.fit_precompressed import OPTIONS
+from femnn.exceptions import ParameterError
 from femnn.multiscale.rve import FaultCell, PathDataSet, law_named
 
 SMALL = {"states": 6, "arrows": 3, "width": 12}
@@ -48,3 +49,10 @@ def test_the_example_goes_from_a_cell_to_its_law(layer, tmp_path):
     )  # fmt: skip
     assert again["traction"] == figures["traction"]
     np.testing.assert_array_equal(module.UNSEEN_SEED, unseen.about["paths"]["seed"])
+
+
+@pytest.mark.parametrize("numbers", [{"paths": 2}, {"unseen": 0}, {"points": 1}])
+def test_too_few_paths_are_refused_before_anything_is_simulated(numbers, tmp_path):
+    with pytest.raises(ParameterError, match="are too few: at least 3 paths to learn"):
+        example("rve_to_law").main("no such law", out=tmp_path, **numbers)
+    assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ from femnn.geometry.validity import VALID, classify
 from femnn.mesh_files import read_with_remarks
 from femnn.mesh_files.build import mesh_of
 from femnn.mesh_files.contents import CellBlock, MeshContents
-from femnn.mesh_files.node_orders import ORDERS
+from femnn.mesh_files.node_orders import ORDERS, middles
 
 EVERY_ORDER = [(program, kind) for program, kinds in ORDERS.items() for kind in kinds]
 GMSH_TYPES = {"quad8": 16, "quad9": 10, "hexahedron20": 17, "hexahedron27": 12}
@@ -213,6 +213,45 @@ def test_shells_are_refused():
         mesh_of("a file", plane([[0, 0, 0], [1, 0, 0.1], [1, 1, 0], [0, 1, 0.2]]))
     with pytest.raises(MeshError, match="lie in a plane x = constant; turn it"):
         mesh_of("a file", plane([[2, 0, 0], [2, 1, 0], [2, 1, 1], [2, 0, 1]]))
+
+
+def test_axisymmetric_cells_are_said_to_be_plane(tmp_path):
+    path = tmp_path / "ring.inp"
+    path.write_text("*Node\n1, 1, 0\n2, 2, 0\n3, 2, 1\n4, 1, 1\n*Element, type=CAX4\n1, 1, 2, 3, 4\n")
+    with pytest.warns(femnn.FemnnWarning, match="axisymmetric types CAX4 are read as plane"):
+        assert isinstance(femnn.read_mesh(path), skfem.MeshQuad)
+
+
+def test_wedges_written_as_curved_hexahedra_are_named():
+    points, nodes = nodes_in_order(skfem.MeshHex2(), "hexahedron20", "vtk")
+    # two upright edges are one, and all middles where they belong
+    nodes = nodes.copy()
+    nodes[0, [3, 7, 19]] = nodes[0, [2, 6, 18]]
+    for k, vertices in enumerate(middles("hexahedron20")):
+        points[nodes[0, 8 + k]] = points[nodes[0, list(vertices)]].mean(axis=0)
+    with pytest.raises(MeshError, match="1 hexahedra name a point more than once: they are wedges or pyramids"):
+        mesh_of("a file", MeshContents(points, [CellBlock("hexahedron20", nodes)]))
+
+
+@pytest.mark.parametrize("kind", ["quad8", "hexahedron20"])
+def test_nodes_at_quarter_points_are_refused_by_number(kind):
+    """Cells of crack tips: their det J is zero at the tip, on purpose."""
+    mesh = skfem.MeshQuad2() if kind == "quad8" else skfem.MeshHex2()
+    points, nodes = nodes_in_order(mesh, kind, "vtk")
+    tip = points[nodes[0, 0]].copy()
+    for k, vertices in enumerate(middles(kind)):
+        if 0 in vertices:
+            (other,) = set(vertices) - {0}
+            points[nodes[0, len(mesh.t) + k]] = 0.75 * tip + 0.25 * points[nodes[0, other]]
+    with pytest.raises(MeshError, match=r"degenerate|folded"):
+        mesh_of("a file", MeshContents(points, [CellBlock(kind, nodes)]))
+
+
+def test_curved_cells_far_from_the_origin_are_read_as_they_are():
+    points, nodes = nodes_in_order(bent_hexahedra(), "hexahedron27", "vtk")
+    near, far = (mesh_of("a file", MeshContents(p, [CellBlock("hexahedron27", nodes)])) for p in (points, points + 2e6))
+    np.testing.assert_allclose(cells(far) - 2e6, cells(near), atol=1e-9)
+    assert (classify(cells(far)) == VALID).all()
 
 
 def test_quadrilaterals_with_triangles_are_refused():

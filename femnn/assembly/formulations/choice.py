@@ -47,8 +47,8 @@ def require_formulation(formulation: Any, element: skfem.Element | None) -> str:
     one_of("formulation", formulation, FORMULATIONS)
     if formulation != "standard" and degree(scalar_element(element)) > 1:
         raise ParameterError(
-            f"formulation={formulation!r} is made for trilinear elements; pass element=skfem.ElementHex1(), or "
-            "formulation='standard' for ElementHex2, which bends by itself"
+            f"formulation={formulation!r} is made for linear elements; pass element=skfem.ElementHex1() or "
+            "ElementQuad1(), or formulation='standard' for elements of degree 2, which bend by themselves"
         )
     return formulation
 

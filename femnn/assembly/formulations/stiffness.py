@@ -8,7 +8,7 @@ from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import _VOIGT, ISOTROPIC
 from femnn.assembly.formulations.choice import KINDS, materials, require_constant, require_points
 from femnn.assembly.formulations.twists import GIVEN, fill_twists, twist_workspace
-from femnn.assembly.fused import add_block, buffer_length, flush, structure
+from femnn.assembly.scatter import add_block, buffer_length, flush, structure
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import LANES, aligned, lane_workspace
 from femnn.system.compile import njit
@@ -126,7 +126,7 @@ def expand(form, numbers, row, volume, means, vectors, stiffness, wide, turned, 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _scatter_symmetric(matrix, e, cells, row_starts, slots, places, buffer):
-    """:func:`femnn.assembly.fused.scatter` of a symmetric matrix, given by its blocks i ≤ j."""
+    """:func:`femnn.assembly.scatter.scatter` of a symmetric matrix, given by its blocks i ≤ j."""
     for a in range(8):
         place_a = np.uint64(9 * np.int64(places[e, a]))
         width_a = np.uint64(3 * (row_starts[cells[e, a] + 1] - row_starts[cells[e, a]]))

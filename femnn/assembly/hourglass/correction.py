@@ -12,15 +12,16 @@ from femnn.assembly.coefficients import Coefficients
 from femnn.assembly.discretisation import Discretisation, degree, scalar_element
 from femnn.assembly.elasticity import elastic_coefficients
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
-from femnn.assembly.fused import structure
 from femnn.assembly.hourglass.kernels import add_stiffness, check_differences, element_stiffness
 from femnn.assembly.hourglass.moments import PLACES, missed_points
 from femnn.assembly.hourglass.network import OUTPUTS, differences, hourglass_features, hourglass_range
 from femnn.assembly.pattern import Pattern
+from femnn.assembly.scatter import structure
 from femnn.checks import checked
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.geometry.canonical_pose import canonical_warps
 from femnn.geometry.hexahedron import in_own_units
+from femnn.geometry.mesh import require_hexahedra
 from femnn.geometry.quality import distance_from_parallelepiped
 from femnn.geometry.validity import VALID, classify, healthy_array, healthy_vertices
 from femnn.integration.gauss import tensor_gauss
@@ -170,6 +171,7 @@ class HourglassCorrection:
         MeshError, FoldedElementError, ParameterError, MemoryError
         """
         rule = GaussLegendre(2)
+        require_hexahedra(mesh)
         discretisation = Discretisation.of(mesh, rule, None, on_folded, pattern)
         form, coefficients = elastic_coefficients(young, poisson, stiffness, discretisation)
         self.require(rule, None, form, coefficients)

@@ -12,6 +12,9 @@ from femnn.cohesive.paths import KINDS, respond, separation_paths
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.exceptions import ParameterError
 
+# Largest value of data over their scale, or scale over value, that one unit for both can mean.
+_FARTHEST = 50.0
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PathData:
@@ -75,17 +78,46 @@ class PathData:
 
     @classmethod
     @checked()
-    def of_law(
-        cls, law: BilinearCohesive | ExponentialCohesive, n: int, steps: int, kind: str = "all", seed: int = 0
-    ) -> "PathData":
-        """Responses of a classical law along drawn paths."""
+    def of_law(cls, law: Law, n: int, steps: int, kind: str = "all", seed: int = 0) -> "PathData":
+        """Responses of a law along drawn paths: of a classical one, or of one of your own."""
         paths = separation_paths(n, steps, law.separation_scale, kind, seed)
-        about = {
-            "law": {"name": type(law).__name__, "parameters": law.parameters},
-            "paths": {"n": n, "steps": steps, "kind": kind, "seed": seed},
-        }
-        strength = min(law.normal_strength, law.shear_strength)
-        return cls(paths, respond(law, paths)[0], law.separation_scale, strength, about=about)
+        drawn = {"paths": {"n": n, "steps": steps, "kind": kind, "seed": seed}}
+        tractions = respond(law, paths)[0]
+        if isinstance(law, BilinearCohesive | ExponentialCohesive):
+            described = {"name": type(law).__name__, "parameters": law.parameters}
+            strength = min(law.normal_strength, law.shear_strength)
+            return cls(paths, tractions, law.separation_scale, strength, about={"law": described, **drawn})
+        # the most that resists, contact left aside
+        strength = float(np.linalg.norm(np.maximum(tractions, [0.0, -np.inf, -np.inf]), axis=2).max())
+        if strength == 0.0:
+            raise ParameterError(f"{law!r} has no traction on the drawn paths, there is nothing to learn")
+        return cls(paths, tractions, law.separation_scale, strength, about={"law": law.name, **drawn})
+
+    def require_virgin_starts(self) -> None:
+        """ParameterError, which names the paths, unless all start at separation zero, where the interface is virgin."""
+        start = np.linalg.norm(self.separations[:, 0], axis=1)
+        away = np.flatnonzero(start > 1e-9 * self.separation_scale)
+        if len(away):
+            raise ParameterError(
+                f"{len(away)} of {len(self)} paths do not start at separation zero: {_listed(away)}; path {away[0]} "
+                f"starts at {self.separations[away[0], 0].tolist()} m. A law starts from the virgin interface: put the "
+                "way there before them"
+            )
+
+    def require_scales(self) -> None:
+        """ParameterError, which has the ratio, if separations or tractions are of another size than their scales."""
+        tension = np.maximum(self.tractions, [0.0, -np.inf, -np.inf])
+        for what, values, scale, unit in (
+            ("separation", self.separations, self.separation_scale, "m"),
+            ("traction", tension, self.traction_scale, "Pa"),
+        ):
+            largest = float(np.linalg.norm(values, axis=2).max())
+            ratio = largest / scale
+            if not 1.0 / _FARTHEST <= ratio <= _FARTHEST:
+                raise ParameterError(
+                    f"the largest {what} of the data is {largest:.3g} {unit}, {ratio:.3g} times the {what} scale of "
+                    f"{scale:.3g} {unit}; {_guess(ratio)}pass a scale of the size of the data"
+                )
 
     def x(self) -> np.ndarray:
         """Separations in separation scales, (n, steps, 3)."""
@@ -116,6 +148,18 @@ class PathData:
             for name, mean, scale in zip(names, scaling["mean"], scaling["scale"], strict=True)
         ]
         return np.stack(columns, axis=-1) if columns else np.empty((*self.separations.shape[:2], 0))
+
+
+def _listed(paths):
+    shown = ", ".join(map(str, paths[:10]))
+    return f"{shown}, ..." if len(paths) > 10 else shown
+
+
+def _guess(ratio):
+    """What a ratio near a power of 1000 says of the units."""
+    thousands = round(np.log10(ratio) / 3.0) if ratio > 0.0 else 0
+    near = thousands != 0 and abs(np.log10(ratio) - 3 * thousands) < 0.7
+    return f"that is about 10^{3 * thousands}: are their units the same? Else " if near else ""
 
 
 @checked()

@@ -3,12 +3,13 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from femnn.checks import one_of
+from femnn.checks import checked, one_of
 from femnn.cohesive.recurrent.law import KIND, RecurrentCohesive
 from femnn.cohesive.recurrent.torch_cells import FeedForward, GatedNetwork, MinimalStateCell, SelfConsistentCell
 from femnn.cohesive.training.data import PathData, accuracy
@@ -26,6 +27,9 @@ OPTIONS = {
     "gru": TrainingOptions(learning_rate=2e-3, batch_size=64, epochs=120, gradient_clip=1.0, threads=1),
     "feed-forward": TrainingOptions(learning_rate=2e-3, batch_size=64, epochs=60, threads=1),
 }
+
+# Training paths that these are for; for others the number of updates stays, within bounds for the epochs.
+_USUAL_PATHS, _SMALLEST_BATCH, _EPOCHS = 5400, 8, (10, 2000)
 
 # Price of bending: errors in units of the strength that are not worth a curve.
 _BEND = 1e-5
@@ -50,7 +54,7 @@ def fit_law(
     tests
         Unseen paths by the name under which the card has their figures.
     options
-        See :class:`femnn.networks.training.TrainingOptions`; default :data:`OPTIONS`.
+        See :class:`femnn.networks.training.TrainingOptions`; default: :func:`options_for` the number of paths.
     inputs, predicted
         Names of the microstructure that goes in, and that the law predicts on the way to the traction.
     progress
@@ -68,9 +72,37 @@ def fit_law(
     Raises
     ------
     ParameterError
-        If the network is unknown, or microstructure is asked of a minimal-state cell or is not in the data.
+        If the network is unknown, microstructure is asked of a minimal-state cell or is not in the data, paths do not
+        start at separation zero, or the scales do not fit the data.
+
+    Examples
+    --------
+    Any separations and tractions (paths, points, 3) make a :class:`PathData`; here those of a law of one's own:
+
+    >>> import tempfile
+    >>> from femnn.cohesive import BatchCohesive
+    >>> from femnn.networks.training import TrainingOptions
+    >>> def fading(separation, state):
+    ...     intact = np.exp(-np.linalg.norm(separation, axis=1) / 2e-5)[:, None]
+    ...     return 1e13 * intact * separation, np.zeros((len(state), 3, 3)), state
+    >>> law = BatchCohesive(fading, separation_scale=2e-4)
+    >>> data = PathData.of_law(law, 24, 20, "monotonic")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     learned, figures = fit_law(
+    ...         Path(folder) / "mine", "minimal-state", data[:16], data[16:20], {"unseen": data[20:]},
+    ...         TrainingOptions(epochs=2), progress=False,
+    ...     )
+    >>> learned.network, list(figures["unseen"])
+    ('minimal-state', ['mean', 'p95', 'largest'])
+
+    See Also
+    --------
+    femnn.cohesive.training.read_paths : data from files
     """
     one_of("network", network, tuple(OPTIONS))
+    for data in (training, validation, *tests.values()):
+        data.require_virgin_starts()
+    training.require_scales()
     if network == "minimal-state" and (inputs or predicted):
         raise ParameterError("a minimal-state cell knows separations only; take another network for microstructure")
     names = (*inputs, *predicted)
@@ -85,7 +117,7 @@ def fit_law(
         micro = data.standardised(names, scaling)
         x = np.concatenate([data.x(), micro[..., : len(inputs)]], axis=-1)
         rows.append((x, micro[..., len(inputs) :], data.tractions / data.traction_scale))
-    options = OPTIONS[network] if options is None else options
+    options = options_for(network, len(training)) if options is None else options
     what = f"traction-separation law of an interface, a {network} network; inputs: opening and two shears"
     # which paths report, so that nobody trains or chooses by them
     tested = {"test_data": {name: data.about.get("paths", data.about) for name, data in tests.items()}}
@@ -94,6 +126,21 @@ def fit_law(
         path, card, parts(rows, predicted), lambda part, columns: _build(network, part, columns, options.seed, sizes),
         _loss, lambda law: {name: accuracy(law, data) for name, data in tests.items()}, options, progress,
     )  # fmt: skip
+
+
+@checked(paths="[1, inf)")
+def options_for(network: str, paths: int) -> TrainingOptions:
+    """Options of a network for this many training paths: with fewer of them, smaller batches and more epochs.
+
+    >>> options_for("minimal-state", 5400).epochs, options_for("minimal-state", 54).epochs
+    (80, 1700)
+    """
+    one_of("network", network, tuple(OPTIONS))
+    usual = OPTIONS[network]
+    updates = usual.epochs * math.ceil(_USUAL_PATHS / usual.batch_size)
+    batch = min(usual.batch_size, max(_SMALLEST_BATCH, math.ceil(paths / 4)))
+    epochs = round(updates / math.ceil(paths / batch))
+    return replace(usual, batch_size=batch, epochs=min(max(epochs, _EPOCHS[0]), _EPOCHS[1]))
 
 
 def describe(what, network, training, inputs, predicted, scaling, sizes, extra=None):

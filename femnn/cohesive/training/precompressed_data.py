@@ -142,10 +142,12 @@ def split(groups: np.ndarray, seed: int, shares: tuple[float, float] = (0.7, 0.1
     """Rows for training, for validation and for tests; rows of one group (n,), one commanded path, stay together."""
     names = np.unique(groups)
     order = np.random.default_rng(seed).permutation(len(names))
-    ends = np.maximum(np.cumsum(np.round(np.array(shares) * len(names))).astype(int), (1, 2))
     if len(names) < 3:
         raise DatasetError(f"{len(names)} different paths cannot be split; training, validation and test need one each")
-    parts = np.split(names[order], np.minimum(ends, len(names) - 1))
+    training, validation = (max(1, round(share * len(names))) for share in shares)
+    # one at least is left for each of the others
+    training = min(training, len(names) - 2)
+    parts = np.split(names[order], [training, min(training + validation, len(names) - 1)])
     return [np.flatnonzero(np.isin(groups, part)) for part in parts]
 
 

@@ -87,4 +87,5 @@ def draw_response(axes, response):
     fabric.plot(way, response.fabric[:, 0, 0] - 1.0 / 3.0, color=_THIRD, label="$F_{nn} - 1/3$")
     for panel in axes:
         panel.set_xlabel("shear path / d")
-        panel.legend(fontsize=8)
+        # above the curves, which fill their panels
+        panel.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from femnn.integration.cell_matrices import cell_matrices, matrix_errors
+from femnn.integration.cell_matrices import cell_matrices, measured_errors
 from femnn.quadrature.adaptive.legendre_series import MOST, series_of
 from femnn.quadrature.adaptive.series_predictor import least_determinant_share
 
@@ -23,7 +23,7 @@ _FURTHER = (2, 24)
 
 @dataclass(frozen=True)
 class CellMeasure:
-    """Measures the Error of tensor rules on cells.
+    """Measures tensor rules on cells.
 
     Attributes
     ----------
@@ -33,11 +33,14 @@ class CellMeasure:
         Poisson's ratio.
     form
         ``"elasticity"`` or ``"laplace"``.
+    measure
+        ``"entries"``, the Error, or ``"energy"``, the largest relative change of energy.
     """
 
     degree: int
     poisson: float
     form: str
+    measure: str = "entries"
 
     def keeps(self, x: np.ndarray, rules: np.ndarray, tolerance: float) -> np.ndarray:
         """True where a rule, points along the axes (n, dim), keeps the tolerance on its cell (n, nodes, dim)."""
@@ -52,11 +55,11 @@ class CellMeasure:
         return kept
 
     def errors(self, x: np.ndarray, rules: np.ndarray) -> np.ndarray:
-        """Error (n,) of rules (n, dim) against much better ones."""
+        """The measure (n,) of rules (n, dim) against much better ones."""
         return self._differences(x, rules, _further(_rates(x), _TRIALS[-1][0]))
 
     def _differences(self, x, rules, further):
-        """Error (n,) of rules (n, dim) against those with ``further`` (n,) points along each axis."""
+        """The measure (n,) of rules (n, dim) against those with ``further`` (n,) points along each axis."""
         errors = np.empty(len(x))
         different, place = np.unique(np.column_stack([rules, further]), axis=0, return_inverse=True)
         for k, (*rule, more) in enumerate(different.tolist()):
@@ -65,7 +68,7 @@ class CellMeasure:
             matrices, references = (
                 cell_matrices(x[here], tuple(points), self.degree, self.poisson, self.form) for points in (rule, better)
             )
-            errors[here] = matrix_errors(matrices, references)
+            errors[here] = measured_errors(matrices, references, x.shape[2], self.form, self.measure)
         return errors
 
     def points_that_keep(self, x: np.ndarray, rules: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from femnn.exceptions import ParameterError
 from femnn.quadrature.adaptive.by_integration import MOST_GIVEN, points_by_integration
 from femnn.quadrature.adaptive.cell_measure import CellMeasure
 from femnn.quadrature.adaptive.legendre_series import MOST, series_of
@@ -113,17 +112,14 @@ class CellChooser(Chooser):
 
     def __init__(self, request: Request, degree: int) -> None:
         super().__init__(request)
-        if request.measure != "entries":
-            raise ParameterError(
-                f"measure={request.measure!r} is known for straight hexahedra with trilinear shape functions alone; "
-                "pass measure='entries' for other cells and elements"
-            )
         self._degree, self._predictor = degree, load_series_predictor()
-        self._measure = CellMeasure(degree, request.poisson, request.form)
+        self._measure = CellMeasure(degree, request.poisson, request.form, request.measure)
 
     def predicted(self, x, tol):
         ask = self.request
-        return self._predictor.choose(x, self._degree, tol, ask.confidence, ask.anisotropic, ask.form)
+        # the cautions of families are about the Error; those of energies are found on the mesh at hand
+        confidence = ask.confidence if ask.measure == "entries" else None
+        return self._predictor.choose(x, self._degree, tol, confidence, ask.anisotropic, ask.form)
 
     def keeps(self, x, rules):
         return self._measure.keeps(x, rules, self.request.tol)

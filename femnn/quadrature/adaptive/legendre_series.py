@@ -15,6 +15,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+import skfem
 
 from femnn.geometry.cells import KINDS, kind_of_array
 from femnn.geometry.hexahedron import in_own_units
@@ -56,47 +57,71 @@ class Series(NamedTuple):
 
 @cache
 def _line_tables(kind_number):
-    """Gradients of the map at the points of all lines, (axis, line, dim, node, point), how much each line counts,
-    how often the entries of the metric count, and the matrix from values to coefficients."""
+    """Tables of the lines of a kind of cell.
+
+    Gradients of the map at the points of a line are products: a share of each node (axis, line, dim, node), which its
+    place on the other axes gives, times a function along the line, of its place (axis, node) on this one: the values or
+    slopes of the one-dimensional shape functions (2, places, point). Besides these how much each line counts, how
+    often the entries of the metric count, and the matrix from values to coefficients.
+    """
     kind = KINDS[kind_number]
     ticks, weights = gauss_legendre(_LENGTH)
+    line = skfem.ElementLineP1() if kind.degree == 1 else skfem.ElementLineP2()
+    knots = np.array(line.doflocs, dtype=float)[:, 0]
     places, of_each = _LOBATTO[kind.dim]
     others = np.stack(np.meshgrid(*[places] * (kind.dim - 1), indexing="ij")).reshape(kind.dim - 1, -1)
     shares = np.stack(np.meshgrid(*[of_each] * (kind.dim - 1), indexing="ij")).reshape(kind.dim - 1, -1).prod(axis=0)
-    gradients = []
+
+    def functions(at):
+        return np.stack([np.stack([np.ravel(part) for part in line.lbasis(at[None], k)]) for k in range(len(knots))], 1)
+
+    places_of_nodes = np.abs(kind.nodes[:, :, None] - knots).argmin(axis=2)
+    node_shares = np.ones((kind.dim, others.shape[1], kind.dim, len(kind.nodes)))
     for axis in range(kind.dim):
-        points = np.repeat(others[:, :, None], _LENGTH, axis=2)
-        points = np.insert(points, axis, np.broadcast_to(ticks, points.shape[1:]), axis=0)
-        table = kind.gradients(points.reshape(kind.dim, -1))
-        gradients.append(table.reshape(*table.shape[:2], -1, _LENGTH).transpose(2, 1, 0, 3))
+        for row, other in enumerate(k for k in range(kind.dim) if k != axis):
+            values, slopes = functions(others[row])[:, places_of_nodes[:, other]]
+            for direction in range(kind.dim):
+                node_shares[axis, :, direction] *= (slopes if direction == other else values).T
     often = np.array([1.0 if r == s else 2.0 for r in range(kind.dim) for s in range(r, kind.dim)])
     degrees = np.arange(_LENGTH)
     legendre = np.polynomial.legendre.legvander(2.0 * ticks - 1.0, _LENGTH - 1)
     transform = legendre * weights[:, None] * (2.0 * degrees + 1.0)
-    return np.ascontiguousarray(gradients), shares, often, transform
+    # Gauss points are symmetric: even coefficients come from sums of two values, odd ones from differences
+    half = np.stack([transform[: _LENGTH // 2, 0::2], transform[: _LENGTH // 2, 1::2]])
+    nodes = node_shares, np.ascontiguousarray(places_of_nodes.T), functions(ticks)
+    return nodes, shares, often, np.ascontiguousarray(half)
 
 
 def series_of(x: np.ndarray) -> Series:
     """Legendre series of healthy cells (n, nodes, dim)."""
-    gradients, shares, often, transform = _line_tables(KINDS.index(kind_of_array(x)))
+    nodes, shares, often, transform = _line_tables(KINDS.index(kind_of_array(x)))
     scaled, _ = in_own_units(x)
     tails, rates = np.empty((len(x), x.shape[2], _LENGTH)), np.empty((len(x), x.shape[2]))
-    _series(scaled, gradients, shares, often, transform, tails, rates)
+    _series(scaled, nodes, shares, often, transform, tails, rates)
     return Series(tails, rates)
 
 
 # Loops over the points of a line are the inner ones: they run in vector registers.
 @njit(cache=True, error_model="numpy")
-def _jacobians(x, gradients, jacobians):
-    """Jacobians (dim, dim, points) from gradients (dim, nodes, points)."""
-    dim, nodes, length = gradients.shape
-    for k in range(dim):
+def _jacobians(x, nodes, axis, line, sums, jacobians):
+    """Jacobians (dim, dim, points) along a line of a cell; ``sums`` (dim, places, dim) is work space."""
+    shares, places, functions = nodes
+    dim, length = x.shape[1], functions.shape[2]
+    sums[:] = 0.0
+    for a in range(x.shape[0]):
+        place = places[axis, a]
+        for j in range(dim):
+            share = shares[axis, line, j, a]
+            for i in range(dim):
+                sums[j, place, i] += share * x[a, i]
+    for j in range(dim):
+        of = 1 if j == axis else 0
         for i in range(dim):
-            jacobians[i, k, :] = 0.0
-            for a in range(nodes):
-                weight = x[a, i]
+            jacobians[i, j, :] = 0.0
+            for k in range(functions.shape[1]):
+                weight = sums[j, k, i]
                 for t in range(length):
-                    jacobians[i, k, t] += weight * gradients[k, a, t]
+                    jacobians[i, j, t] += weight * functions[of, k, t]
 
 
 @njit(cache=True, error_model="numpy")
@@ -132,19 +157,27 @@ def _space_metric(jacobians, values):
 
 @njit(cache=True, error_model="numpy")
 def _add_norms(values, weights, share, transform, coefficients, squares, norms):
-    """Add the sizes of the coefficients of the fields ``values`` along a line, which counts ``share``, to ``norms``."""
-    length = len(norms)
+    """Add the sizes of the coefficients of the fields ``values`` along a line, which counts ``share``, to ``norms``.
+
+    ``transform`` (2, half, half) has the even coefficients and the odd ones; the work space ``coefficients`` and
+    ``squares`` (2, half) too.
+    """
+    length, half = len(norms), transform.shape[1]
     squares[:] = 0.0
     for c in range(len(weights)):
         coefficients[:] = 0.0
-        for t in range(length):
-            value = values[c, t]
-            for k in range(length):
-                coefficients[k] += transform[t, k] * value
-        for k in range(length):
-            squares[k] += weights[c] * coefficients[k] * coefficients[k]
-    for k in range(length):
-        norms[k] += share * np.sqrt(squares[k])
+        for t in range(half):
+            one, other = values[c, t], values[c, length - 1 - t]
+            total, difference = one + other, one - other
+            for k in range(half):
+                coefficients[0, k] += transform[0, t, k] * total
+                coefficients[1, k] += transform[1, t, k] * difference
+        for p in range(2):
+            for k in range(half):
+                squares[p, k] += weights[c] * coefficients[p, k] * coefficients[p, k]
+    for k in range(half):
+        norms[2 * k] += share * np.sqrt(squares[0, k])
+        norms[2 * k + 1] += share * np.sqrt(squares[1, k])
 
 
 @njit(cache=True, error_model="numpy")
@@ -164,19 +197,20 @@ def _sum_up(norms, constant, tails):
 
 
 @njit(over="x", grain=16, cache=True, error_model="numpy")
-def _series(begin, end, x, gradients, shares, weights, transform, tails, rates):
-    axes, lines, length = gradients.shape[0], gradients.shape[1], gradients.shape[4]
+def _series(begin, end, x, nodes, shares, weights, transform, tails, rates):
+    axes, lines, length = x.shape[2], len(shares), nodes[2].shape[2]
     for e in range(begin, end):
         jacobians, values, norms = (
             np.empty((axes, axes, length)),
             np.empty((len(weights), length)),
             np.zeros((axes, length)),
         )
-        coefficients, squares = np.empty(length), np.empty(length)
+        sums = np.empty((axes, nodes[2].shape[1], axes))
+        coefficients, squares = np.empty((2, length // 2)), np.empty((2, length // 2))
         constant = 0.0
         for axis in range(axes):
             for line in range(lines):
-                _jacobians(x[e], gradients[axis, line], jacobians)
+                _jacobians(x[e], nodes, axis, line, sums, jacobians)
                 if axes == 2:
                     _plane_metric(jacobians, values)
                 else:

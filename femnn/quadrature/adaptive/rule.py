@@ -87,9 +87,8 @@ class AdaptiveGauss(Rule):
     part, and pieces of a mesh each themselves: the promise then holds for every part. The rotation of a mesh may change
     which of the measured cells miss, because the Error of Oishi and Yagawa depends on it; the prediction does not.
     Quadrilaterals, cells with curved edges, and shape functions of a higher degree have an estimate of their own, from
-    the Legendre series of det J J⁻¹J⁻ᵀ, in the place of the network (docs/theory/quadrature.md); it knows
-    ``measure="entries"`` alone. With ``measure="energy"``, hexahedra of a higher degree get as many more points per
-    axis as their degree is above 1.
+    the Legendre series of det J J⁻¹J⁻ᵀ, in the place of the network (docs/theory/quadrature.md). Both measures are then
+    those of the element that is assembled; energies are calibrated on the mesh at hand alone.
 
     Examples
     --------
@@ -191,9 +190,10 @@ class AdaptiveGauss(Rule):
         key = kind, degree
         if key not in self._choosers:
             chooser: Chooser
-            if kind is HEXAHEDRON and (degree == 1 or self.measure == "energy"):
+            if kind is HEXAHEDRON and degree == 1:
                 chooser = HexahedronChooser(self._request, self._predictor)
             else:
+                self._require_calibrated_energy()
                 chooser = CellChooser(self._request, degree)
             # a rule that measures every element needs no calibration on some
             on_mesh = None
@@ -201,6 +201,19 @@ class AdaptiveGauss(Rule):
                 on_mesh = CalibrationOnMesh(self.tol, 1.0 - max(self.confidence, 0.5), self.sample)
             self._choosers[key] = chooser, on_mesh
         return self._choosers[key]
+
+    def _require_calibrated_energy(self):
+        """Raise ParameterError if nothing vouches for the energies of cells of other kinds."""
+        if (
+            self.measure == "energy"
+            and self.confidence is not None
+            and self.calibrate == "families"
+            and not self.verify
+        ):
+            raise ParameterError(
+                "energies of such cells are calibrated on the mesh at hand alone; pass calibrate='mesh', verify=True, "
+                "or confidence=None for the bare estimate"
+            )
 
     @checked(hexahedra="any")
     def choose(self, hexahedra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -242,9 +255,6 @@ class AdaptiveGauss(Rule):
         if len(elements):
             points[elements], met = chooser.settled(x[elements])
             unmet = elements[~met]
-        if kind is HEXAHEDRON and self.measure == "energy":
-            # the network knows trilinear shape functions; a higher degree keeps the rate of decay that det J sets
-            points = points + self._degree_for(kind) - 1
         return _Decision(points, in_range, unmet, errors, on_mesh)
 
     def _calibrated(self, x, chooser, calibration):

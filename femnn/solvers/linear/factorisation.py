@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from scipy.sparse.linalg import SuperLU, splu
 
 from femnn.solvers.linear.block_rows import BlockRows
-from femnn.solvers.linear.singularity import check_held, explain_factors, moving_freely, raise_singular
+from femnn.solvers.linear.singularity import check_held, explain_factors, free_motion, raise_singular
 from femnn.solvers.linear.system import Operator
 
 # Of a factored solution: each gains several digits, or none.
@@ -83,13 +83,14 @@ class Factorisation:
     def _check_motions(self):
         """Raise if something can move without a force, as the factors or their failure show."""
         operator = self._operator
-        moving = None if self._factors is None else moving_freely(self._matrix, self._factors.solve)
-        if moving is None or moving.any():
+        motion = None if self._factors is None else free_motion(self._matrix, self._factors.solve)
+        if motion is None or motion.any():
             if operator.is_positive:
                 check_held(operator, BlockRows.of(operator.matrix, self._components), self._modes)
-            if moving is None:
-                explain_factors(self._matrix, operator.free)
-            raise_singular(operator.free[moving])
+            modes = self._modes[operator.free]
+            if motion is None:
+                explain_factors(self._matrix, operator.free, modes)
+            raise_singular(operator.free, motion, modes)
         self._is_checked = True
 
 

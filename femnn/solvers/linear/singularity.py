@@ -17,6 +17,9 @@ from femnn.solvers.linear.system import Operator
 # vertex of a million leaves 1e-7, rounding 1e-16.
 _HELD = 1e-13
 
+# Share of a motion that may not be rigid, if it is called so.
+_RIGID = 1e-3
+
 # ‖K v‖ over ‖|K| |v|‖ of a motion that no stiffness resists, to rounding.
 _NO_FORCE = 1e-15
 
@@ -63,8 +66,8 @@ def check_held(operator: Operator, matrix: BlockRows, modes: np.ndarray) -> None
             )
 
 
-def moving_freely(matrix: csr_array, solve: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Rows that take part in a motion that no stiffness resists, found by inverse iteration.
+def free_motion(matrix: csr_array, solve: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """A motion that no stiffness resists, found by inverse iteration.
 
     Parameters
     ----------
@@ -74,8 +77,9 @@ def moving_freely(matrix: csr_array, solve: Callable[[np.ndarray], np.ndarray]) 
 
     Returns
     -------
-    (m,) bool
-        True where the motion is at least a tenth of its largest; all False if there is none.
+    (m,) float64
+        With 1 as its largest entry, and 0 where it is below a tenth of that or something resists it: all 0 if there is
+        none. NaN where the factors tell nothing.
     """
     # in units in which the diagonal is one: rows of any size say alike whether they are resisted
     diagonal = np.abs(matrix.diagonal())
@@ -83,15 +87,17 @@ def moving_freely(matrix: csr_array, solve: Callable[[np.ndarray], np.ndarray]) 
     motion = solve(np.random.default_rng(0).uniform(-1.0, 1.0, matrix.shape[0]) / unit) / unit
     largest = np.abs(motion).max()
     if not np.isfinite(largest):
-        return np.ones(len(motion), dtype=bool)
+        return np.full(len(motion), np.nan)
     motion /= largest
     forces, sizes = unit * (matrix @ (unit * motion)), unit * (abs(matrix) @ (unit * np.abs(motion)))
     resisted = np.linalg.norm(forces) > _NO_FORCE * np.linalg.norm(sizes)
-    return (np.abs(motion) >= 0.1) & ~resisted
+    moves = (np.abs(motion) >= 0.1) & ~resisted
+    motion = unit * motion
+    return np.where(moves, motion / np.abs(motion).max(), 0.0)
 
 
-def explain_factors(matrix: csr_array, dofs: np.ndarray) -> NoReturn:
-    """Raise the reason why a condensed matrix could not be factored.
+def explain_factors(matrix: csr_array, dofs: np.ndarray, modes: np.ndarray) -> NoReturn:
+    """Raise the reason why a condensed matrix could not be factored; ``modes`` (m, k) are its rigid motions.
 
     Raises
     ------
@@ -102,19 +108,40 @@ def explain_factors(matrix: csr_array, dofs: np.ndarray) -> NoReturn:
     shifted = matrix + diags_array(1e-14 * np.maximum(diagonal, 1e-14 * diagonal.max() + np.finfo(float).tiny))
     try:
         factors = splu(shifted.tocsc())
-        moving = moving_freely(matrix, lambda b: factors.solve(factors.solve(b)))
+        motion = free_motion(matrix, lambda b: factors.solve(factors.solve(b)))
     except RuntimeError:
-        moving = np.zeros(len(dofs), dtype=bool)
-    raise_singular(dofs[moving] if moving.any() else dofs)
+        motion = np.zeros(len(dofs))
+    raise_singular(dofs, motion if motion.any() else np.full(len(dofs), np.nan), modes)
 
 
-def raise_singular(dofs: np.ndarray) -> NoReturn:
-    """Raise SingularMatrixError: ``dofs`` can move without a force."""
+def raise_singular(dofs: np.ndarray, motion: np.ndarray, modes: np.ndarray) -> NoReturn:
+    """Raise SingularMatrixError, which says how ``dofs`` (m,) can move without a force.
+
+    ``motion`` (m,) is 0 for those that cannot, ``modes`` (m, k) are the rigid motions there.
+    """
+    moves = motion != 0.0
+    moving = dofs[moves]
     raise SingularMatrixError(
-        f"K is singular to working precision: {named(dofs)} can move without a force; hold them with `fixed`, or look "
-        "for a mechanism (too few integration points, parts that only touch)",
-        dofs,
+        f"K is singular to working precision: {named(moving)} can move without a force"
+        f"{_kind(motion[moves], modes[moves])}",
+        moving,
     )
+
+
+def _kind(motion, modes):
+    """What sort of mechanism a motion (m,) is, and what to do about it: ``modes`` (m, k) are rigid motions."""
+    if modes.shape[1] > 1 and np.isfinite(motion).all() and len(motion) > modes.shape[1]:
+        rigid = modes @ np.linalg.lstsq(modes, motion, rcond=None)[0]
+        if np.linalg.norm(motion - rigid) <= _RIGID * np.linalg.norm(motion):
+            return (
+                ", a rigid motion of a part: it hangs on a hinge or only touches the rest; join it by whole facets, or "
+                "hold it with `fixed`"
+            )
+        return (
+            ", and deform: a zero-energy mode (hourglass), as too few integration points leave it, or several parts "
+            "that hang on hinges; take a rule of more points, or hold them with `fixed`"
+        )
+    return "; hold them with `fixed`, or look for a mechanism (too few integration points, parts that only touch)"
 
 
 def _parts(matrix, nodes):

@@ -17,6 +17,18 @@ from femnn.solvers.nonlinear.arc_length import arc_length
 from femnn.solvers.nonlinear.load_path import Heading, LoadPath, NonlinearProblem, Step
 from femnn.solvers.nonlinear.newton import newton
 from femnn.solvers.nonlinear.problem_sum import ProblemSum
+from femnn.solvers.nonlinear.second_order import Motion, SecondOrder
 from femnn.solvers.nonlinear.time_march import march
 
-__all__ = ["Heading", "LoadPath", "NonlinearProblem", "ProblemSum", "Step", "arc_length", "march", "newton"]
+__all__ = [
+    "Heading",
+    "LoadPath",
+    "Motion",
+    "NonlinearProblem",
+    "ProblemSum",
+    "SecondOrder",
+    "Step",
+    "arc_length",
+    "march",
+    "newton",
+]

@@ -24,13 +24,17 @@ class NonlinearProblem(ABC):
     ----------
     points
         Where the degrees of freedom are, as :func:`femnn.solve` takes it; None if that is not known.
-    boundaries : dict
-        Degrees of freedom (k,) of every named boundary, three components a node, x first; what
-        :meth:`LoadPath.curve` is taken from.
     """
 
     points: Any = None
-    boundaries: Mapping[str, np.ndarray] = {}  # noqa: RUF012 - an empty one that nobody fills
+
+    @property
+    def boundaries(self) -> Mapping[str, np.ndarray]:
+        """Degrees of freedom (k,) of every named boundary, three components a node, x first; none by default.
+
+        :meth:`LoadPath.curve` is taken from them.
+        """
+        return {}
 
     def __add__(self, other: Any) -> "NonlinearProblem":
         # a sum is a problem, too
@@ -156,12 +160,15 @@ class Step:
 
     def lightened(self, boundaries: Mapping[str, np.ndarray] | None = None) -> "Step":
         """The step without its vectors, but for what they are on ``boundaries``, as a problem names them."""
-        measured = {}
+        measured: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        u, force = self.u, self.force
+        if u is None or force is None:
+            return self
         for name, dofs in (boundaries or {}).items():
             by_component = [dofs[dofs % 3 == i] for i in range(3)]
             measured[name] = (
-                np.array([self.u[own].mean() if len(own) else np.nan for own in by_component]),
-                np.array([self.force[own].sum() for own in by_component]),
+                np.array([u[own].mean() if len(own) else np.nan for own in by_component]),
+                np.array([force[own].sum() for own in by_component]),
             )
         return replace(self, u=None, force=None, heading=None, boundaries=measured)
 

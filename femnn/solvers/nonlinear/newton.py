@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.checks import brief, called, checked, floats, integer, number, numbers, one_of, vector
-from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.exceptions import ConvergenceError, ParameterError, SingularMatrixError
 from femnn.solvers.linear.degrees_of_freedom import prescribe
 from femnn.solvers.linear.solver import solve
 from femnn.solvers.nonlinear.arc_length import ArcPath, dissipated
@@ -19,6 +19,9 @@ from femnn.solvers.nonlinear.load_path import Heading, LoadPath, Step
 from femnn.solvers.nonlinear.newton_core import Diverged, iterate
 from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 from femnn.system.memory import require_memory
+
+# Share of the first stiffness against the load at which a structure is at its limit.
+_EXHAUSTED = 0.05
 
 # After two uncut steps of so few iterations the next may be twice as long.
 _EASY, _PATIENCE = 6, 2
@@ -103,7 +106,10 @@ def newton(
         If arguments do not fit together.
     ConvergenceError
         If a step of ``min_step`` fails: with the last displacement in equilibrium, its t and the residuals of the last
-        attempt. The state of ``problem`` is that of the last accepted step.
+        attempt. The state of ``problem`` is that of the last accepted step. Where the stiffness against the load has
+        been used up by then, the message says that ``t`` is a limit load.
+    SingularMatrixError
+        If the body is a mechanism or not held at the start, with the degrees of freedom that move freely.
     KeyboardInterrupt
         After the state of ``problem`` is rolled back to the last accepted step.
     """
@@ -135,10 +141,12 @@ class _Path:
     external: Callable
     prescribed: Callable
     arc: ArcPath | None
+    moved: bool = False
 
     def steps(self, t, times):
         """Yield each Step on the way from ``t`` over all ``times``, committed."""
         limits, u, force, length, heading = self.equilibrium.limits, self.equilibrium.u, None, 0.0, None
+        decay = _Decay(self.equilibrium, self.external, t)
         while t < times[-1]:
             ahead = times[times > t]
             try:
@@ -151,11 +159,12 @@ class _Path:
                         heading = Heading(du, end - t, length, length).dissipating(
                             dissipated(u, force, step.u, step.force), 0.5 * (force + step.force) @ du
                         )
+                    decay.add(end, step.u)
                     t, u, force = end, step.u, step.force
                     yield replace(step, cuts=cuts)
             except SmallestStepFailed as failed:
                 if heading is None:
-                    raise self._failure(failed) from failed.cause
+                    raise self._failure(failed, decay) from failed.cause
                 for step in self._around(t, ahead[ahead > t][0], heading):
                     t, u, force = step.t, step.u, step.force
                     yield step
@@ -173,19 +182,27 @@ class _Path:
                 except Diverged:
                     continue
 
-    def _failure(self, failed):
+    def _failure(self, failed, decay):
         t, cause = failed.t, failed.cause
         iterations = max(len(cause.residuals) - 1, 0)
-        return ConvergenceError(
-            f"no equilibrium was found beyond t = {t:.6g}: the step to {failed.goal:.6g} failed after {iterations} "
-            f"iterations ({cause}), and half of it is below min_step={self.equilibrium.limits.min_step:g}; the state "
-            f"at t = {t:.6g} is kept. If the load has its maximum there, femnn.arc_length goes on, or prescribed "
-            "displacements do; if an interface snaps back there, on_snap_back='follow' goes on; else try a smaller "
-            "min_step, more max_iterations, or check the law and its tangent",
-            self.equilibrium.u,
-            np.array(cause.residuals),
-            t,
+        attempt = (
+            f"the step to {failed.goal:.6g} failed after {iterations} iterations ({cause}), and half of it is below "
+            f"min_step={self.equilibrium.limits.min_step:g}; the state at t = {t:.6g} is kept"
         )
+        if decay.is_limit:
+            message = (
+                f"no equilibrium exists beyond t = {t:.6g}, a limit load: the stiffness against the load has fallen to "
+                f"{decay.left:.1g} of that of the first step there, and {attempt}. Where a body collapses or snaps "
+                "through, femnn.arc_length goes on, or prescribed displacements do; else carry less load"
+            )
+        else:
+            message = (
+                f"no equilibrium was found beyond t = {t:.6g}: {attempt}. If the load has its maximum there, "
+                "femnn.arc_length goes on, or prescribed displacements do; if an interface snaps back there, "
+                "on_snap_back='follow' goes on; else try a smaller min_step, more max_iterations, or check the law "
+                "and its tangent"
+            )
+        return ConvergenceError(message, self.equilibrium.u, np.array(cause.residuals), t)
 
     def _reach(self, t):
         """Newton's method for the equilibrium at ``t``, from the last one; commits it."""
@@ -212,9 +229,52 @@ class _Path:
 
         with rolled_back(equilibrium.problem, Diverged):
             start = equilibrium.iterate_at(equilibrium.u, external)
-            point, errors = iterate(start, is_solved, advance, equilibrium.limits.max_iterations)
+            try:
+                point, errors = iterate(start, is_solved, advance, equilibrium.limits.max_iterations)
+            except Diverged as diverged:
+                if self._is_mechanism(diverged):
+                    equilibrium.problem.rollback()
+                    raise diverged.__cause__ from None
+                raise
+        self.moved = True
         equilibrium.accept(point)
         return Step(t, point.x, point.response[0], len(errors) - 1, tuple(errors))
+
+    def _is_mechanism(self, diverged):
+        """True if the tangent at the very start is singular: no step is short enough for a body that is not held."""
+        is_first = not self.moved and len(diverged.residuals) == 1
+        return is_first and isinstance(diverged.__cause__, SingularMatrixError)
+
+
+class _Decay:
+    """How the stiffness of a structure against its load changes along a path of growing load.
+
+    The stiffness of a step is |Δf|²/(Δf·Δu) over what is free, after the current stiffness parameter of P. G. Bergan et
+    al. (Int. J. Numer. Meth. Engng 12 (1978) 1677-1696): it comes to zero at a limit load.
+    """
+
+    def __init__(self, equilibrium, external, t) -> None:
+        self._equilibrium, self._external = equilibrium, external
+        self._u, self._force = equilibrium.u, external(t)
+        self._first: float | None = None
+        self.left = 1.0
+
+    def add(self, t, u):
+        """Take note of the step to ``t`` and ``u``."""
+        force = self._external(t)
+        step, load = u - self._u, force - self._force
+        work, size = self._equilibrium.free_dot(load, step), self._equilibrium.free_dot(load, load)
+        self._u, self._force = u, force
+        if size == 0.0 or work <= 0.0:
+            return
+        stiffness = size / work
+        self._first = stiffness if self._first is None else self._first
+        self.left = stiffness / self._first
+
+    @property
+    def is_limit(self):
+        """True if next to nothing is left of the stiffness."""
+        return self._first is not None and self.left < _EXHAUSTED
 
 
 def _is_easy(step):

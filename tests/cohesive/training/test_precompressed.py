@@ -124,6 +124,8 @@ def test_splits_keep_paths_together():
     sets = [set(groups[part]) for part in parts]
     assert [len(each) for each in sets] == [28, 4, 8]
     assert not sets[0] & sets[1] | sets[0] & sets[2] | sets[1] & sets[2]
+    for few in range(3, 12):
+        assert min(map(len, split(np.arange(few), seed=0))) >= 1
     with pytest.raises(DatasetError, match="2 different paths"):
         split(np.array([1, 1, 2]), seed=0)
 

@@ -9,6 +9,9 @@ import femnn
 from femnn.exceptions import ParameterError
 from femnn.geometry.cell_families import cells_of_family
 from femnn.geometry.cells import CURVED_HEXAHEDRON, CURVED_QUADRILATERAL, HEXAHEDRON, QUADRILATERAL, cells
+from femnn.integration.cell_matrices import cell_matrices, energy_changes, energy_scales, matrices_of_group
+from femnn.quadrature.adaptive.cell_measure import CellMeasure
+from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 
 
 def annulus(rays, rings, mesh_class):
@@ -98,9 +101,42 @@ def test_a_verified_rule_leaves_no_miss():
     assert rule.report(x).missed is not None
 
 
-def test_energy_is_for_trilinear_hexahedra():
-    with pytest.raises(ParameterError, match="measure='energy' is known for straight hexahedra"):
-        femnn.AdaptiveGauss(1e-3, measure="energy").groups(cells(bent_quadrilaterals()))
+def energy_of(x, rule, degree, poisson):
+    """Largest relative change of energy (n,) by a rule, against far more points."""
+    changes = np.empty(len(x))
+    for group in rule.for_degree(degree).groups(x):
+        some, dim = x[group.cells], x.shape[2]
+        references = cell_matrices(some, (16,) * dim, degree, poisson)
+        matrices = matrices_of_group(some, group.X, group.W, degree, poisson)
+        changes[group.cells] = energy_changes(matrices, references, energy_scales(references, dim, "elasticity"))
+    return changes
+
+
+@pytest.mark.parametrize(
+    ("kind", "degree", "count"), [(QUADRILATERAL, 1, 200), (CURVED_QUADRILATERAL, 2, 200), (CURVED_HEXAHEDRON, 2, 12)]
+)
+def test_energies_of_the_element_that_is_assembled_keep_the_tolerance(kind, degree, count):
+    x = cells_of_family(kind, "bent", count, seed=82)
+    rule = femnn.AdaptiveGauss(1e-2, measure="energy")
+    changes = energy_of(x, rule, degree, 0.3)
+    assert (changes >= 1e-2).mean() <= 0.01
+    assert changes.max() < 3e-2
+    assert rule.for_degree(degree).count_points(x) < count * 6**kind.dim
+
+
+def test_energies_are_calibrated_on_the_mesh_alone():
+    x = cells_of_family(QUADRILATERAL, "random", 100, seed=83)
+    rule = femnn.AdaptiveGauss(1e-2, measure="energy", poisson=0.499)
+    assert (energy_of(x, rule, 1, 0.499) >= 1e-2).mean() <= 0.01
+    with pytest.raises(ParameterError, match="calibrated on the mesh at hand alone; pass calibrate='mesh'"):
+        femnn.AdaptiveGauss(1e-2, measure="energy", calibrate="families").groups(x)
+
+
+def test_energy_is_that_of_the_kernels_on_straight_hexahedra():
+    x = cells_of_family(HEXAHEDRON, "random", 10, seed=84)
+    rules = np.full((10, 3), 3)
+    expected = tensor_rule_errors(x, rules, 0.3, "energy")
+    np.testing.assert_allclose(CellMeasure(1, 0.3, "elasticity", "energy").errors(x, rules), expected, rtol=0.02)
 
 
 def test_the_confidence_of_curved_hexahedra_ends_earlier():

@@ -129,7 +129,7 @@ class Other:
 
 
 def test_what_does_not_add_up_is_refused():
-    split, elements, law = bonded()
+    split, _, _ = bonded()
     body = femnn.Solid(split, RULE, linear_law())
     for parts, says in [
         ([], "pass a list of problems"),

@@ -1,0 +1,175 @@
+"""Elasticity on quadrilaterals and hexahedra of second order from mesh to sparse matrix: femnn against its peers.
+
+All in one process on one thread, in turns; medians. Each pass starts from new coordinates, connectivity being known.
+Peers that are not installed are left out. Matrices are compared by their trace and norm, which do not depend on the
+numbering; those of NGSolve's hierarchical functions of second order cannot be compared, and its cells are straight
+there, which costs it less.
+"""
+
+import importlib.util
+import os
+
+# before Numba and the linear algebra of peers are loaded
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pathlib import Path
+
+import click
+import numpy as np
+import skfem
+from skfem.models.elasticity import lame_parameters, linear_elasticity
+
+import femnn
+from benchmarks.support.publishing import publish
+from benchmarks.support.timing import in_turns, median_and_spread, with_spread
+from femnn.cli import Command
+from femnn.io import markdown
+from femnn.system import description
+
+_YOUNG, _POISSON = 210.0, 0.3
+#: Class of meshes, element, points per axis, and cells along each edge for each 1000 of the option.
+PROBLEMS = {
+    "quadrilaterals, linear": (skfem.MeshQuad, skfem.ElementQuad1(), 2),
+    "curved quadrilaterals, quadratic": (skfem.MeshQuad2, skfem.ElementQuad2(), 3),
+    "curved hexahedra, serendipity": (skfem.MeshHex2, skfem.ElementHexS2(), 3),
+    "curved hexahedra, quadratic": (skfem.MeshHex2, skfem.ElementHex2(), 3),
+}
+# Cells of a mesh in two dimensions for each in space.
+_MORE = 16
+# scikit-fem's form on more cells of second order takes gigabytes.
+_MOST_FOR_FORMS = 3000
+
+
+@click.command(cls=Command)
+@click.option("--cells", "count", type=click.IntRange(min=8), default=1728, show_default=True, help="Hexahedra.")
+@click.option("--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/cell-assembly"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def main(count, repeat, out, as_json):
+    """Microseconds a cell of assembly in femnn and in other programs, on cells of second order and in the plane."""
+    rows = []
+    for name, (kind, element, n) in PROBLEMS.items():
+        mesh = _mesh(kind, count)
+        work, matrices = {}, {}
+        for title, make in PROGRAMS.items():
+            found = make(mesh, element, n)
+            if found is not None:
+                work[title] = found
+                matrices[title] = found()
+        seconds = in_turns(work, repeat)
+        own = _invariants(matrices["femnn"])
+        for title, times in seconds.items():
+            median, spread = median_and_spread([1e6 * t / mesh.nelements for t in times])
+            of = _invariants(matrices[title])
+            comparable = title != "NGSolve" or name == "quadrilaterals, linear"
+            difference = float(np.abs(of / own - 1.0).max()) if comparable else None
+            rows.append({"problem": name, "cells": mesh.nelements, "points": n ** mesh.dim(), "program": title})
+            rows[-1] |= {"microseconds": median, "spread": spread, "difference": difference}
+        fastest = min(row["microseconds"] for row in rows if row["problem"] == name and row["program"] != "femnn")
+        for row in rows:
+            if row["problem"] == name and row["program"] == "femnn":
+                row["times"] = fastest / row["microseconds"]
+    figures = {"machine": description(), "rows": rows}
+    publish(out, "cell-assembly", figures, _report(figures), as_json)
+
+
+def _mesh(kind, count):
+    plane = issubclass(kind, skfem.MeshQuad)
+    edge = round((_MORE * count) ** 0.5) if plane else round(count ** (1 / 3))
+    straight = (skfem.MeshQuad if plane else skfem.MeshHex).init_tensor(*[np.linspace(0, 1, edge + 1)] * (3 - plane))
+    mesh = straight if kind is skfem.MeshQuad else kind.from_mesh(straight)
+    x = mesh.doflocs
+    return type(mesh)(x + 0.2 / edge * np.sin(7.0 * edge * np.roll(x, 1, axis=0) / 3.0), mesh.t)
+
+
+def _femnn(mesh, element, n):
+    pattern, rule = femnn.Pattern.of(mesh, element), femnn.GaussLegendre(n)
+    options = {"element": element, "pattern": pattern}
+    out = femnn.assemble_elasticity(mesh, rule, _YOUNG, _POISSON, **options)
+    return lambda: femnn.assemble_elasticity(mesh, rule, _YOUNG, _POISSON, **options, out=out)
+
+
+def _scikit_fem(mesh, element, n):
+    form = linear_elasticity(*lame_parameters(_YOUNG, _POISSON))
+    if mesh.nelements > _MOST_FOR_FORMS and len(element.doflocs) > 4:
+        return None
+
+    def assemble():
+        again = type(mesh)(mesh.doflocs, mesh.t)
+        return form.assemble(skfem.CellBasis(again, skfem.ElementVector(element), intorder=2 * n - 1))
+
+    return assemble
+
+
+def _ngsolve(mesh, element, n):
+    if importlib.util.find_spec("ngsolve") is None or len(element.doflocs) in (8, 20):
+        return None
+    import ngsolve as ng
+    from netgen.meshing import FaceDescriptor, Mesh
+
+    dim, order = mesh.dim(), 1 if len(element.doflocs) == 4 else 2
+    flat = Mesh(dim=dim)
+    if dim == 2:
+        flat.Add(FaceDescriptor(surfnr=1, domin=1, bc=1))
+    points = np.zeros((mesh.nvertices, 3))
+    points[:, :dim] = mesh.doflocs[:, : mesh.nvertices].T
+    flat.AddPoints(points)
+    # VTK's order of vertices
+    cells = mesh.t.T if dim == 2 else mesh.t.T[:, [7, 4, 2, 5, 6, 1, 0, 3]]
+    flat.AddElements(dim=dim, index=1, data=np.ascontiguousarray(cells.astype(np.int32)), base=0)
+    space = ng.H1(ng.Mesh(flat), order=order, dim=dim)
+    u, v = space.TnT()
+    strain, (lmbda, mu) = ng.Sym(ng.Grad(u)), lame_parameters(_YOUNG, _POISSON)
+    stress = 2 * mu * strain + lmbda * ng.Trace(strain) * ng.Id(dim)
+    form = ng.BilinearForm(space, symmetric=True)
+    shape = ng.QUAD if dim == 2 else ng.HEX
+    rule = {shape: ng.IntegrationRule(shape, 2 * n - 1)}
+    form += ng.InnerProduct(stress, ng.Sym(ng.Grad(v))).Compile() * ng.dx(intrules=rule)
+
+    def assemble():
+        form.Assemble()
+        return form.mat
+
+    return assemble
+
+
+PROGRAMS = {"femnn": _femnn, "scikit-fem": _scikit_fem, "NGSolve": _ngsolve}
+
+
+def _invariants(matrix):
+    """Trace and norm."""
+    if not hasattr(matrix, "diagonal"):
+        from scipy.sparse import bsr_matrix
+
+        blocks, indices, indptr = (np.array(part) for part in matrix.CSR())
+        size = round((blocks.size / len(indices)) ** 0.5)
+        matrix = bsr_matrix((blocks.reshape(-1, size, size), indices, indptr)).tocsr()
+    return np.array([matrix.diagonal().sum(), np.sqrt((matrix.data**2).sum())])
+
+
+def _report(figures):
+    shown = [
+        {**row, "time": with_spread(row["microseconds"], row["spread"]), "ratio": row.get("times")}
+        for row in figures["rows"]
+    ]
+    columns = {
+        "problem": ("cells, shape functions", "{}"),
+        "cells": ("count", "{:,}"),
+        "points": ("points", "{}"),
+        "program": ("program", "{}"),
+        "time": ("µs a cell", "{}"),
+        "ratio": ("times the fastest peer", "{:.1f}"),
+        "difference": ("difference", "{:.0e}"),
+    }
+    lines = [
+        f"Machine: {figures['machine']}",
+        "Plane strain and elasticity in space on one thread, medians of rounds in turn, with half the distance between "
+        "the quartiles:",
+        markdown(shown, columns),
+    ]
+    return "\n\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

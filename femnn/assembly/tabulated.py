@@ -1,0 +1,164 @@
+"""Fused assembly of cells of any kind: the counterpart of :mod:`femnn.assembly.fused` and of the vectors for them."""
+
+import numpy as np
+
+from femnn.assembly.element_matrices import DIFFUSION, ISOTROPIC, TANGENT, _add_mass
+from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, structure
+from femnn.assembly.tabulated_kernels import (
+    add_cell_diffusion,
+    add_cell_moments,
+    add_cell_stress,
+    add_cell_tangent,
+    add_dilatation,
+    add_means,
+    isotropic_from_moments,
+    scatter_cell,
+    tabulated_gradients,
+    tabulated_workspace,
+)
+from femnn.integration.kernels import _FAST
+from femnn.integration.vector_kernels import LANES, aligned
+from femnn.system.compile import njit
+
+#: Isotropic elasticity whose dilatation is the mean of the cell: λ and μ, constant in it.
+MEAN_DILATATION = 4
+
+
+def fill_tabulated(form, x, pattern, points, coefficients, components, matrix):
+    """Fill ``matrix``, a CSR matrix of the pattern, with a form; arguments as for ``femnn.assembly.fused.fill_matrix``.
+
+    ``x`` (n, nodes, dim), ``points`` are TabulatedPoints; the form may also be :data:`MEAN_DILATATION`.
+    """
+    fill = _fill_isotropic if form in (ISOTROPIC, MEAN_DILATATION) else _fill
+    fill(
+        form,
+        x,
+        *structure(pattern),
+        points.tables,
+        points.places,
+        coefficients,
+        components,
+        LANES,
+        matrix.data,
+    )
+    return matrix
+
+
+@njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
+def _fill_isotropic(begin, end, form, x, pattern, blocks, tables, place, coefficients, components, lanes, data):
+    cells, row_starts, slots, places = pattern
+    order, elements, _, block_nodes, node_starts, opens = blocks
+    size = components * cells.shape[1]
+    for block in range(begin, end):
+        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, components))
+        work, matrix = tabulated_workspace(components, cells.shape[1]), aligned(size * size).reshape((size, size))
+        moments, means = aligned(size * size).reshape((size, size)), np.empty(size)
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            if place[1][e] > 0:
+                _by_moments(form, x, e, tables, place, coefficients, lanes, work, moments, means, matrix)
+                scatter_cell(matrix, e, cells, row_starts, slots, places, components, buffer)
+        flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data)
+
+
+@njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
+def _fill(begin, end, form, x, pattern, blocks, tables, place, coefficients, components, lanes, data):
+    cells, row_starts, slots, places = pattern
+    order, elements, _, block_nodes, node_starts, opens = blocks
+    size, rows = components * cells.shape[1], x.shape[2] * cells.shape[1]
+    for block in range(begin, end):
+        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, components))
+        work, matrix = tabulated_workspace(x.shape[2], cells.shape[1]), aligned(size * size).reshape((size, size))
+        spread = np.empty((9, rows))
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            if place[1][e] > 0:
+                _by_points(form, x, e, tables, place, coefficients, lanes, work, spread, matrix)
+                scatter_cell(matrix, e, cells, row_starts, slots, places, components, buffer)
+        flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _by_moments(form, x, e, tables, place, coefficients, lanes, work, moments, means, matrix):
+    """Overwrite ``matrix`` with the isotropic stiffness of cell ``e``."""
+    numbers, rows, _ = coefficients
+    k, volume = tables[1].shape[3], 0.0
+    moments[:] = 0.0
+    means[:] = 0.0
+    for batch in range((place[1][e] + LANES - 1) // LANES):
+        tabulated_gradients(x, e, tables, place[0][e] + batch, lanes, work)
+        add_cell_moments(work[3], work[2], k, moments)
+        if form == MEAN_DILATATION:
+            volume += add_means(work[3], work[2], means)
+    lmbda, mu = numbers[rows[e], 0], numbers[rows[e], 1]
+    if form == ISOTROPIC:
+        isotropic_from_moments(moments, lmbda, mu, k, matrix)
+    else:
+        isotropic_from_moments(moments, -2.0 / 3.0 * mu, mu, k, matrix)
+        add_dilatation(means, (lmbda + 2.0 / 3.0 * mu) / volume, matrix)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _by_points(form, x, e, tables, place, coefficients, lanes, work, spread, matrix):
+    """Overwrite ``matrix`` with that of cell ``e``, one point after another."""
+    numbers, rows, step = coefficients
+    inverses, gradients, k = work[2], work[3], tables[1].shape[3]
+    matrix[:] = 0.0
+    for batch in range((place[1][e] + LANES - 1) // LANES):
+        line = place[0][e] + batch
+        tabulated_gradients(x, e, tables, line, lanes, work)
+        for q in range(min(LANES, place[1][e] - LANES * batch)):
+            row, volume = rows[e] + step * (LANES * batch + q), inverses[72 + q]
+            if form == TANGENT:
+                add_cell_tangent(gradients, q, volume, numbers, row, k, spread, matrix)
+            elif form == DIFFUSION:
+                add_cell_diffusion(gradients, q, volume, numbers, row, spread, matrix)
+            else:
+                _add_mass(tables[2][line, q], volume * numbers[row, 0], matrix)
+
+
+def tabulated_vector(internal, discretisation, coefficients, components):
+    """Vector of internal forces, or of body forces: see ``femnn.assembly.forces``."""
+    pattern, points = discretisation.pattern, discretisation.points
+    blocks = pattern.blocks
+    result = np.zeros(components * pattern.n_nodes)
+    _fill_vector(
+        internal,
+        discretisation.hexahedra,
+        pattern.cells,
+        (blocks.order, blocks.elements, blocks.colours),
+        points.tables,
+        points.places,
+        coefficients,
+        components,
+        LANES,
+        result,
+    )
+    return result
+
+
+@njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
+def _fill_vector(begin, end, internal, x, cells, blocks, tables, place, coefficients, components, lanes, result):
+    order, elements, _ = blocks
+    first, count = place
+    numbers, rows, step = coefficients
+    k, dim = cells.shape[1], x.shape[2]
+    for block in range(begin, end):
+        work, force = tabulated_workspace(dim, k), np.empty(components * k)
+        inverses, gradients = work[2], work[3]
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            force[:] = 0.0
+            for batch in range((count[e] + LANES - 1) // LANES):
+                line = first[e] + batch
+                tabulated_gradients(x, e, tables, line, lanes, work)
+                for q in range(min(LANES, count[e] - LANES * batch)):
+                    row, volume = rows[e] + step * (LANES * batch + q), inverses[72 + q]
+                    if internal:
+                        add_cell_stress(gradients, q, volume, numbers, row, k, force)
+                        continue
+                    for c in range(components):
+                        scaled = volume * numbers[row, c]
+                        for a in range(k):
+                            force[c * k + a] += scaled * tables[2][line, q, a]
+            add_to_nodes(force, e, cells, components, result)
