@@ -14,7 +14,7 @@ ELEMENTS = {
     3: [skfem.ElementHex1(), skfem.ElementHex2(), skfem.ElementHexS2()],
 }
 cases = pytest.mark.parametrize(
-    ("dim", "scalar"), [(dim, scalar) for dim, some in ELEMENTS.items() for scalar in some], ids=str
+    ("dim", "scalar"), [(dim, scalar) for dim, some in ELEMENTS.items() for scalar in some]
 )
 
 
