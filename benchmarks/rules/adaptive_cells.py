@@ -14,9 +14,8 @@ from tqdm import tqdm
 from benchmarks.support.publishing import publish
 from femnn import AdaptiveGauss
 from femnn.cli import Command
-from femnn.geometry import cells, cells_of_family
-from femnn.geometry.cell_families import FAMILIES
-from femnn.geometry.cells import CURVED_HEXAHEDRON, CURVED_QUADRILATERAL, HEXAHEDRON, QUADRILATERAL
+from femnn.geometry.cell_families import FAMILIES, cells_of_family
+from femnn.geometry.cells import CURVED_HEXAHEDRON, CURVED_QUADRILATERAL, HEXAHEDRON, QUADRILATERAL, cells
 from femnn.integration.cell_matrices import cell_matrices, matrix_errors
 from femnn.io import data_folder, markdown
 from femnn.mesh_files import read_mesh
