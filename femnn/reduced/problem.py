@@ -264,7 +264,7 @@ def _on_cells(solid, groups):
     ]
     part_mesh = skfem.MeshHex(mesh.p[:, vertices], t.reshape(8, -1))
     element = skfem.ElementHex1() if pattern.cells.shape[1] == 8 else skfem.ElementHex2()
-    law = solid.law.at(cells) if isinstance(solid.law, PointLaw) else solid.law
+    law = solid.law._at(cells) if isinstance(solid.law, PointLaw) else solid.law
     part = Solid(part_mesh, FixedGroups(own), law, element=element)
     nodes = np.zeros(part.discretisation.pattern.n_nodes, dtype=np.int64)
     nodes[part.discretisation.pattern.cells] = pattern.cells[cells]
