@@ -6,6 +6,7 @@ computes: its bytecode, that of the functions it calls, and the values of the gl
 """
 
 import hashlib
+import inspect
 import types
 from collections.abc import Callable
 from functools import lru_cache
@@ -77,6 +78,9 @@ def _compiled(guarded, name, cache):
 
 
 def _cache_of(guarded, plain):
+    if inspect.getmodule(plain) is None:
+        # what is kept names the module of a function, which a later process would not find
+        return NullCache()
     try:
         return _LawCache(guarded, _fingerprint(plain))
     except (RuntimeError, _NotKnownError):
@@ -93,6 +97,13 @@ class _LawCache(FunctionCache):
 
     def _index_key(self, signature: Any, codegen: Any) -> tuple:
         return signature, codegen.magic_tuple(), self.fingerprint
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(signature, target_context)
+        except ImportError:
+            # a module that the law was compiled with is not there any more
+            return None
 
 
 class _NotKnownError(Exception):

@@ -1,6 +1,9 @@
 """What is kept of a law is found again if, and only if, the law computes the same."""
 
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -62,3 +65,27 @@ def test_numbers_of_a_closure_count():
         return law
 
     assert _fingerprint(scaled(2.0)) == _fingerprint(scaled(2.0)) != _fingerprint(scaled(3.0))
+
+
+def test_a_law_of_a_module_that_is_gone_is_compiled_again(tmp_path):
+    """What one process keeps of a law in a file that was run by hand serves the next, or is made again."""
+    file = tmp_path / "own_law.py"
+    file.write_text(
+        "import numba\n\n\n@numba.njit\ndef helper(x):\n    return 2.0 * x\n\n\n"
+        "def law(strain, state, parameters, stress, tangent, new_state):\n"
+        "    for i in range(6):\n        stress[i] = helper(strain[i])\n        tangent[i, i] = 2.0\n"
+    )
+    program = (
+        "import importlib.util, sys, numpy as np, femnn\n"
+        f"spec = importlib.util.spec_from_file_location('own_law', {str(file)!r})\n"
+        "module = importlib.util.module_from_spec(spec)\n"
+        "if sys.argv[1] == 'known':\n    sys.modules['own_law'] = module\n"
+        "spec.loader.exec_module(module)\n"
+        "print(femnn.PointLaw(module.law).update(np.ones((1, 6)), np.zeros((1, 0)))[0].tolist())\n"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    for how in ("known", "unknown", "known"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, how], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.stdout.strip() == str([[2.0] * 6]), done.stderr
