@@ -36,10 +36,9 @@ BROKEN_MESHES = {
     "negative vertex": mesh_of(CUBE.p, CUBE.t - 1),
     "vertices that are no integers": mesh_of(CUBE.p, CUBE.t.astype(float)),
 }
-OTHER_MESHES = [skfem.MeshTet(), skfem.MeshTri(), skfem.MeshWedge1(), skfem.MeshQuad(), skfem.MeshHex2(), None, 3]
+OTHER_MESHES = [skfem.MeshTet(), skfem.MeshTri(), skfem.MeshWedge1(), None, 3]
 OTHER_ELEMENTS = [
     skfem.ElementHex0(),
-    skfem.ElementHexS2(),
     skfem.ElementHexC1(),
     skfem.ElementTetP1(),
     skfem.ElementVector(skfem.ElementHex1()),
@@ -60,6 +59,13 @@ def test_a_pattern_and_all_assembly_refuse_other_meshes(mesh):
         lambda mesh: femnn.assemble_mass(mesh, RULE),
         lambda mesh: femnn.assemble_body_force(mesh, RULE, 1.0),
     ):
+        with pytest.raises(femnn.MeshError):
+            function(mesh)
+
+
+@pytest.mark.parametrize("mesh", [skfem.MeshQuad(), skfem.MeshHex2()], ids=lambda mesh: type(mesh).__name__)
+def test_cells_of_another_kind_are_no_straight_hexahedra(mesh):
+    for function in (femnn.hexahedra, lambda mesh: femnn.assemble_elasticity(mesh, RULE, 1.0, 0.3, pattern=PATTERN)):
         with pytest.raises(femnn.MeshError):
             function(mesh)
 

@@ -11,7 +11,7 @@ from femnn.assembly.points import Points
 from femnn.assembly.tabulated_points import TabulatedPoints
 from femnn.checks import brief
 from femnn.exceptions import ParameterError
-from femnn.geometry.cells import HEXAHEDRON, cells, kind_of_array
+from femnn.geometry.cells import HEXAHEDRON, cells, kind_of_array, kind_of_mesh
 from femnn.geometry.hexahedron import shape_functions
 from femnn.geometry.mesh import require_hexahedra
 
@@ -88,6 +88,8 @@ class Discretisation:
 
 def scalar_element(element, mesh=None):
     """The scalar element of a user's choice, whether vector-valued or not; None is the linear one of the ``mesh``."""
+    if mesh is not None:
+        kind_of_mesh(mesh)
     if element is None:
         return skfem.ElementHex1() if mesh is None or mesh.dim() == 3 else skfem.ElementQuad1()
     scalar = element.elem if isinstance(element, skfem.ElementVector) else element

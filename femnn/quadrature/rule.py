@@ -8,7 +8,7 @@ import numpy as np
 import skfem
 from numpy.typing import ArrayLike
 
-from femnn.checks import brief, floats, indices, integer, one_of
+from femnn.checks import brief, floats, indices, instance, integer, one_of
 from femnn.exceptions import FoldedElementError, ParameterError, warn
 from femnn.geometry.cells import HEXAHEDRON, CellKind, cell_array, determinants, kind_of_array
 from femnn.geometry.hexahedron import in_own_units
@@ -238,6 +238,7 @@ def degree_per_axis(element: skfem.Element) -> int:
     >>> degree_per_axis(skfem.ElementHex2()), degree_per_axis(skfem.ElementVector(skfem.ElementQuad1()))
     (2, 1)
     """
+    instance("element", element, skfem.Element)
     return max(1, int(np.ceil(element.maxdeg / element.refdom.dim())))
 
 

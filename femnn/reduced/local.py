@@ -45,8 +45,8 @@ class LocalBases:
     >>> t = np.linspace(0.0, np.pi, 200)
     >>> arc = np.stack([np.cos(t), np.sin(t), 0.1 * t], axis=1)
     >>> local = LocalBases.fit(arc, clusters=4, tol=1e-2)
-    >>> local
-    LocalBases(4 clusters, 1 to 2 of 3 modes)
+    >>> len(local.bases)
+    4
     >>> k = local.nearest(arc[0])
     >>> bool(np.linalg.norm(local.lift(k, local.project(k, arc[0])) - arc[0]) < 0.05)
     True

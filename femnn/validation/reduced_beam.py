@@ -11,7 +11,7 @@ import numpy as np
 import skfem
 from scipy.stats import qmc
 
-from femnn.checks import checked
+from femnn.checks import checked, instance
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.reduced.cubature import EmpiricalCubature
 from femnn.reduced.dense import solve_dense
@@ -169,6 +169,7 @@ class ReducedModel:
     problem: ReducedProblem = field(init=False)
 
     def __post_init__(self) -> None:
+        instance("beam", self.beam, ReducedBeam)
         self.problem = ReducedProblem(self.beam.solid, self.basis, self.cubature, on_outside="ignore")
 
     def __repr__(self) -> str:

@@ -98,9 +98,16 @@ TRILINEAR = [
 ]
 
 
-@pytest.mark.parametrize("rule", TRILINEAR, ids=repr)
 @pytest.mark.parametrize(
-    "element", [skfem.ElementHex2(), skfem.ElementHexS2(), skfem.ElementVector(skfem.ElementHex2())]
+    ("rule", "element"),
+    [
+        (rule, element)
+        for rule in TRILINEAR
+        for element in (skfem.ElementHex2(), skfem.ElementHexS2(), skfem.ElementVector(skfem.ElementHex2()))
+        # which other programs use for just these
+        if not (isinstance(rule, femnn.Irons) and isinstance(element, skfem.ElementHexS2))
+    ],
+    ids=lambda value: repr(value) if isinstance(value, femnn.Rule) else type(value).__name__,
 )
 def test_rules_made_for_trilinear_elements_refuse_others(mesh, rule, element):
     with pytest.raises(femnn.ParameterError, match="degree 1 along each axis, this element has degree 2") as error:

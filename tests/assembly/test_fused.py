@@ -213,8 +213,8 @@ def test_pattern_of_another_element_is_refused():
     mesh = distorted_cube(2, 0.1, seed=0)
     with pytest.raises(femnn.MeshError, match="the pattern has 8 nodes per element, ElementHex2 has 27"):
         femnn.assemble_elasticity(mesh, RULES[0], 1.0, 0.3, element=skfem.ElementHex2(), pattern=Pattern.of(mesh))
-    with pytest.raises(femnn.ParameterError, match="knows ElementHex1 and ElementHex2, not ElementHexS2"):
-        femnn.assemble_elasticity(mesh, RULES[0], 1.0, 0.3, element=skfem.ElementHexS2())
+    with pytest.raises(femnn.ParameterError, match=r"knows ElementHex1, .*, not ElementHexC1"):
+        femnn.assemble_elasticity(mesh, RULES[0], 1.0, 0.3, element=skfem.ElementHexC1())
 
 
 def test_matrix_larger_than_the_machine_is_refused_before_it_is_allocated(monkeypatch):

@@ -213,5 +213,5 @@ def test_coefficients_that_make_no_sense(arguments, message):
 
 
 def test_mass_has_one_or_three_components():
-    with pytest.raises(femnn.ParameterError, match="components is 2; fields have 1 or 3"):
+    with pytest.raises(femnn.ParameterError, match="components is 2; fields on this mesh have 1 or 3"):
         femnn.assemble_mass(MESH, RULES[0], components=2)

@@ -55,7 +55,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_changed():
         (lambda: loads.traction("x1", [1.0, 2.0]), "traction"),
         (lambda: loads.displace("x1", 3, 0.0), "component"),
         (lambda: loads.displace("y0", 1, 0.1), "already held at 0"),
-        (lambda: loads.body_force(3.0), "three components"),
+        (lambda: loads.body_force(3.0), "needs 3 components"),
     ):
         with pytest.raises(ParameterError, match=words):
             call()

@@ -13,9 +13,7 @@ ELEMENTS = {
     2: [skfem.ElementQuad1(), skfem.ElementQuad2(), skfem.ElementQuadS2()],
     3: [skfem.ElementHex1(), skfem.ElementHex2(), skfem.ElementHexS2()],
 }
-cases = pytest.mark.parametrize(
-    ("dim", "scalar"), [(dim, scalar) for dim, some in ELEMENTS.items() for scalar in some]
-)
+cases = pytest.mark.parametrize(("dim", "scalar"), [(dim, scalar) for dim, some in ELEMENTS.items() for scalar in some])
 
 
 @cases

@@ -279,9 +279,10 @@ def warn_outside(law: Law, state: State) -> int:
 
 def _figures(test):
     """Errors of the test of a card, in words for the printed law; empty if it has none of these."""
-    if "random" in test.fields and "mean" in test.part("random").fields:
-        return f", mean error {test.part('random').number('mean', 0.0):.2%} of the peak on random paths"
-    if "unseen" in test.fields:
+    for name in ("random", "unseen"):
+        if name in test.fields and "mean" in test.part(name).fields:
+            return f", mean error {test.part(name).number('mean', 0.0):.2%} of the peak on {name} paths"
+    if "unseen" in test.fields and "ln_normal" in test.part("unseen").fields:
         logarithm, ratio = (test.part("unseen").number(name, 0.0) for name in ("ln_normal", "ratio"))
         return f", rms error {logarithm:.3f} of ln t_n and {ratio:.3f} of t_s/t_n on unseen paths"
     return ""

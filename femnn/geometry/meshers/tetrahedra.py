@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import Delaunay, cKDTree
 
+from femnn.checks import checked
+from femnn.exceptions import ParameterError
 from femnn.geometry.meshers.cells import Cells
 
 # Rounds in which inner points of the tetrahedra move to better places.
@@ -29,8 +31,10 @@ _STEP = 1e-6
 Distance = Callable[[np.ndarray], np.ndarray]
 
 
+@checked(points="n 3", tetrahedra="int m 4")
 def subdivided(points: np.ndarray, tetrahedra: np.ndarray) -> Cells:
     """The hexahedra of tetrahedra (m, 4) on points (n, 3): four each, (4 m, 8)."""
+    _require_within(points, tetrahedra)
     keys = [points]
     offsets = len(points)
     numbers: dict[tuple[int, ...], np.ndarray] = {}
@@ -53,12 +57,21 @@ def subdivided(points: np.ndarray, tetrahedra: np.ndarray) -> Cells:
     return Cells(np.concatenate(keys), np.stack(cells, axis=1).reshape(-1, 8))
 
 
+@checked(points="n 3", tetrahedra="int m 4")
 def tetrahedral_quality(points: np.ndarray, tetrahedra: np.ndarray) -> np.ndarray:
     """Mean ratio of tetrahedra, (m,): 12 (3 V)^(2/3) over the sum of squared edges, 1 if regular and 0 if flat."""
+    _require_within(points, tetrahedra)
     x = points[tetrahedra]
     volume = np.abs(np.linalg.det(x[:, 1:] - x[:, :1])) / 6.0
     squares = sum(((x[:, a] - x[:, b]) ** 2).sum(axis=1) for a, b in combinations(range(4), 2))
     return 12.0 * np.cbrt(3.0 * volume) ** 2 / squares
+
+
+def _require_within(points, tetrahedra):
+    if len(tetrahedra) and not 0 <= tetrahedra.min() <= tetrahedra.max() < len(points):
+        raise ParameterError(
+            f"tetrahedra has vertices from {tetrahedra.min()} to {tetrahedra.max()}, there are {len(points)} points"
+        )
 
 
 class Part(NamedTuple):

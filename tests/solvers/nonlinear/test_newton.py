@@ -50,7 +50,9 @@ def test_truss_up_to_its_limit_point():
 
 def test_the_limit_load_of_the_truss_is_found_and_said():
     _, limit = VonMisesTruss.limit()
-    with pytest.raises(femnn.ConvergenceError, match="If the load has its maximum there") as caught:
+    with pytest.raises(
+        femnn.ConvergenceError, match=r"no equilibrium exists beyond t = 0\.66666\d, a limit load"
+    ) as caught:
         quiet(VonMisesTruss(), np.array([0.0, 1.5 * limit]), steps=10)
     assert 1.0 / 1.5 - 4e-6 < caught.value.t <= 1.0 / 1.5
 
@@ -297,7 +299,7 @@ def test_a_law_that_always_fails_is_the_cause_of_the_error():
 
 def test_what_is_not_held_is_the_cause_of_the_error():
     chain = Chain()
-    with pytest.raises(femnn.ConvergenceError, match=r"SingularMatrixError: .*is not held"):
+    with pytest.raises(femnn.SingularMatrixError, match="is not held"):
         quiet(chain, np.array([0.0, 0.0, 0.1]))
 
 

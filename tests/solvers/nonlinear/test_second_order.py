@@ -78,8 +78,9 @@ def test_short_oscillations_are_damped_to_the_spectral_radius():
         sizes = []
         for _ in range(12):
             state = motion.step(state, 1.0)
-            sizes.append(max(abs(state.u[0]), 1e-12))
-        rate = (sizes[-1] / sizes[5]) ** (1.0 / 6.0)
+            sizes.append(abs(state.u[0]))
+        # what is round-off already falls no more
+        rate = (sizes[-1] / sizes[5]) ** (1.0 / 6.0) if sizes[-1] > 1e-12 else 0.0
         # a root that is double falls a little slower at first
         assert radius - 0.02 < rate < radius + 0.2
 
