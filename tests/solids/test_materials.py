@@ -353,6 +353,7 @@ def test_orthotropic_axes_are_those_that_were_meant():
     np.testing.assert_allclose(AXES @ s @ AXES.T, np.diag([0.1, 0.0, 0.0]), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_newton_converges_quadratically_with_every_kind_of_law():
     mesh = skfem.MeshHex().refined(1).with_boundaries({"left": lambda x: x[0] == 0.0, "right": lambda x: x[0] == 1.0})
     solver = partial(femnn.solve, method="splu", rtol=1e-14)
@@ -369,8 +370,17 @@ def test_newton_converges_quadratically_with_every_kind_of_law():
 
 
 @pytest.mark.parametrize("formulation", ["standard", "mean-dilatation", "incompatible", "stabilised"])
-@pytest.mark.parametrize("name", ["j2, finite", "drucker-prager, small", "drucker-prager, finite", "damage, small",
-                                  "ogden", "viscoelastic, finite", "orthotropic, finite"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "drucker-prager, small",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("j2, finite", "drucker-prager, finite", "damage, small", "ogden", "viscoelastic, finite",
+                         "orthotropic, finite")
+        ),
+    ],
+)  # fmt: skip
 def test_every_formulation_has_the_tangent_of_every_law(name, formulation):
     mesh = skfem.MeshHex.init_tensor([0.0, 1.0, 1.8], [0.0, 1.0], [0.0, 0.9])
     mesh = skfem.MeshHex(mesh.p + 0.05 * np.random.default_rng(0).uniform(-1, 1, mesh.p.shape), mesh.t)
@@ -379,10 +389,12 @@ def test_every_formulation_has_the_tangent_of_every_law(name, formulation):
     solid.set_temperature(lambda x: 2.0 * x[0])
     solid.set_time(1.0)
     rng = np.random.default_rng(1)
-    u = 0.02 * rng.uniform(-1, 1, solid.n_dofs)
+    # modes within an element that softens far have no equilibrium: the step would be cut
+    size = 0.002 if "damage" in name and formulation == "incompatible" else 0.02
+    u = size * rng.uniform(-1, 1, solid.n_dofs)
     solid.residual_and_tangent(u)
     solid.commit()
-    u += 0.01 * rng.uniform(-1, 1, solid.n_dofs)
+    u += 0.5 * size * rng.uniform(-1, 1, solid.n_dofs)
     _, tangent = solid.residual_and_tangent(u)
     for _ in range(3):
         step = rng.uniform(-1, 1, solid.n_dofs)
