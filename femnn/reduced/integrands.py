@@ -3,6 +3,7 @@
 Candidates are the points of a rule, or the cells, each with its share of all integrals.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ def integrands_of(problem: Any, modes: np.ndarray, by: str, state: np.ndarray) -
     )
 
 
-class Integrands:
+class Integrands(ABC):
     """Integrals of all candidates at given states.
 
     Attributes
@@ -52,14 +53,14 @@ class Integrands:
     mesh_cells: np.ndarray | None = None
     law = rule = ""
 
-    def begin(self):
+    def begin(self):  # noqa: B027 - most integrands have no past
         """Forget the past of all points: a new path."""
 
+    @abstractmethod
     def rows(self, states):
         """Integrals (states, k, candidates) at columns of states (n, states)."""
-        raise NotImplementedError
 
-    def tangents(self, states):
+    def tangents(self, states):  # noqa: B027 - not all have them
         """Reduced tangents (states, k, k) at these columns, or None."""
 
 

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from femnn.solids.material import Material, moduli, parameter
 from femnn.solids.plasticity import elastic_tangent
-from femnn.solids.tensors import from_logarithmic, logarithmic_strain
+from femnn.solids.tensors import in_logarithmic_strains
 from femnn.system.compile import njit
 
 
@@ -58,20 +58,6 @@ def damage(strain, state, parameters, stress, tangent, new_state):
         stress[i] *= left
 
 
-def damage_small(strain, state, parameters, stress, tangent, new_state):
-    """Small strains."""
-    damage(strain, state, parameters, stress, tangent, new_state)
-
-
-def damage_finite(gradient, state, parameters, stress, tangent, new_state):
-    """Logarithmic strains."""
-    deformation, excess, axes = np.empty((3, 3)), np.empty(3), np.empty((3, 3))
-    strain, conjugate, slopes = np.empty(6), np.empty(6), np.empty((6, 6))
-    if logarithmic_strain(gradient, deformation, excess, axes, strain):
-        damage(strain, state, parameters, conjugate, slopes, new_state)
-        from_logarithmic(deformation, excess, axes, conjugate, slopes, stress, tangent)
-
-
 class Damage(Material):
     """Concrete, ceramics: isotropic damage with exponential softening, regularised by the size of the cells.
 
@@ -114,7 +100,7 @@ class Damage(Material):
     True
     """
 
-    functions = {"small": damage_small, "finite": damage_finite}  # noqa: RUF012 - of the class, never changed
+    functions = {"small": damage, "finite": in_logarithmic_strains(damage)}  # noqa: RUF012 - never changed
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from femnn.assembly.elasticity import isotropic_stiffness
 from femnn.checks import floats, shaped
 from femnn.exceptions import ParameterError
 from femnn.solids.material import Material, moduli, parameter
-from femnn.solids.tensors import from_logarithmic, logarithmic_strain
+from femnn.solids.tensors import in_logarithmic_strains
 from femnn.system.compile import njit
 
 # How far axes may be from a rotation, and a stiffness from symmetric, relative to its largest entry.
@@ -15,7 +15,7 @@ _CLOSE = 1e-8
 
 
 @njit(cache=True, error_model="numpy")
-def hooke(strain, parameters, stress, tangent):
+def hooke(strain, state, parameters, stress, tangent, new_state):
     """σ = C (ε - α ΔT): C (36), α (6) and ΔT."""
     for i in range(6):
         stress[i] = 0.0
@@ -24,22 +24,8 @@ def hooke(strain, parameters, stress, tangent):
             stress[i] += parameters[6 * i + j] * (strain[j] - parameters[36 + j] * parameters[42])
 
 
-def hooke_small(strain, state, parameters, stress, tangent, new_state):
-    """Small strains."""
-    hooke(strain, parameters, stress, tangent)
-
-
-def hooke_finite(gradient, state, parameters, stress, tangent, new_state):
-    """Logarithmic strains."""
-    deformation, excess, axes = np.empty((3, 3)), np.empty(3), np.empty((3, 3))
-    strain, conjugate, slopes = np.empty(6), np.empty(6), np.empty((6, 6))
-    if logarithmic_strain(gradient, deformation, excess, axes, strain):
-        hooke(strain, parameters, conjugate, slopes)
-        from_logarithmic(deformation, excess, axes, conjugate, slopes, stress, tangent)
-
-
 class _Linear(Material):
-    functions = {"small": hooke_small, "finite": hooke_finite}  # noqa: RUF012 - of the class, never changed
+    functions = {"small": hooke, "finite": in_logarithmic_strains(hooke)}  # noqa: RUF012 - never changed
 
     def _prepare_stiffness(self, values, stiffness, expansion, kinematics):
         """``stiffness`` (6, 6) or (n, 6, 6), ``expansion`` six columns."""

@@ -38,7 +38,7 @@ class Material(PointLaw, metaclass=_Named):
     Attributes
     ----------
     functions
-        By kinematics: the function of one point, at the top of its module so that it is kept when it is compiled.
+        By kinematics: the function of one point.
     """
 
     functions: ClassVar[dict[str, Callable]] = {}

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from femnn.checks import one_of
 from femnn.exceptions import ParameterError
 from femnn.solids.material import Material, moduli, parameter
-from femnn.solids.tensors import from_logarithmic, logarithmic_strain
+from femnn.solids.tensors import in_logarithmic_strains
 from femnn.system.compile import njit
 
 # Of the scalar equation of the return: most iterations, and what is enough relative to the trial stress.
@@ -77,20 +77,6 @@ def von_mises(strain, state, parameters, stress, tangent, new_state):
         stress[i] += (2.0 if i < 3 else 1.0) * kinematic / 3.0 * state[i] - 2.0 * shear * step
         if i < 3:
             stress[i] += bulk * (volume - 3.0 * parameters[7] * parameters[8])
-
-
-def von_mises_small(strain, state, parameters, stress, tangent, new_state):
-    """Small strains."""
-    von_mises(strain, state, parameters, stress, tangent, new_state)
-
-
-def von_mises_finite(gradient, state, parameters, stress, tangent, new_state):
-    """Logarithmic strains."""
-    deformation, excess, axes = np.empty((3, 3)), np.empty(3), np.empty((3, 3))
-    strain, conjugate, slopes = np.empty(6), np.empty(6), np.empty((6, 6))
-    if logarithmic_strain(gradient, deformation, excess, axes, strain):
-        von_mises(strain, state, parameters, conjugate, slopes, new_state)
-        from_logarithmic(deformation, excess, axes, conjugate, slopes, stress, tangent)
 
 
 @njit(cache=True, error_model="numpy")
@@ -167,20 +153,6 @@ def _return_to_apex(pressure, strength, parameters, stress, tangent, new_state):
         new_state[6] += share_c / dilation * opening
 
 
-def drucker_prager_small(strain, state, parameters, stress, tangent, new_state):
-    """Small strains."""
-    drucker_prager(strain, state, parameters, stress, tangent, new_state)
-
-
-def drucker_prager_finite(gradient, state, parameters, stress, tangent, new_state):
-    """Logarithmic strains."""
-    deformation, excess, axes = np.empty((3, 3)), np.empty(3), np.empty((3, 3))
-    strain, conjugate, slopes = np.empty(6), np.empty(6), np.empty((6, 6))
-    if logarithmic_strain(gradient, deformation, excess, axes, strain):
-        drucker_prager(strain, state, parameters, conjugate, slopes, new_state)
-        from_logarithmic(deformation, excess, axes, conjugate, slopes, stress, tangent)
-
-
 class J2(Material):
     """Metal: von Mises' yield surface with isotropic and kinematic hardening.
 
@@ -221,7 +193,7 @@ class J2(Material):
     (True, True)
     """
 
-    functions = {"small": von_mises_small, "finite": von_mises_finite}  # noqa: RUF012 - of the class, never changed
+    functions = {"small": von_mises, "finite": in_logarithmic_strains(von_mises)}  # noqa: RUF012 - never changed
 
     def __init__(
         self,
@@ -284,7 +256,7 @@ class DruckerPrager(Material):
     array([17320.508, 17320.508, 17320.508])
     """
 
-    functions = {"small": drucker_prager_small, "finite": drucker_prager_finite}  # noqa: RUF012 - never changed
+    functions = {"small": drucker_prager, "finite": in_logarithmic_strains(drucker_prager)}  # noqa: RUF012 - never changed
 
     def __init__(
         self,

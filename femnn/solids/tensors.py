@@ -8,6 +8,8 @@ A law in logarithmic strains, T(E) with E = ½ ln FᵀF, becomes one of finite s
 differences of ½ ln, which are written here without cancellation, also where stretches are equal.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from femnn.system.compile import njit
@@ -206,3 +208,16 @@ def from_logarithmic(deformation, excess, axes, conjugate, slopes, stress, tange
             moduli[m, n] *= 4.0 * first[m] * first[n]
     _add_curvatures(excess, forces, moduli)
     push_forward(deformation, axes, second, moduli, stress, tangent)
+
+
+def in_logarithmic_strains(law: Callable) -> Callable:
+    """The law of finite strains that a compiled law of small ones is in logarithmic strains, for one point."""
+
+    def finite(gradient, state, parameters, stress, tangent, new_state):
+        deformation, excess, axes = np.empty((3, 3)), np.empty(3), np.empty((3, 3))
+        strain, conjugate, slopes = np.empty(6), np.empty(6), np.empty((6, 6))
+        if logarithmic_strain(gradient, deformation, excess, axes, strain):
+            law(strain, state, parameters, conjugate, slopes, new_state)
+            from_logarithmic(deformation, excess, axes, conjugate, slopes, stress, tangent)
+
+    return finite

@@ -7,7 +7,7 @@ from femnn.checks import floats
 from femnn.exceptions import ParameterError
 from femnn.solids.material import Material, moduli, parameter
 from femnn.solids.plasticity import elastic_tangent
-from femnn.solids.tensors import from_logarithmic, logarithmic_strain
+from femnn.solids.tensors import in_logarithmic_strains
 from femnn.system.compile import njit
 
 # Parameters beside the terms: K, G; then α, ΔT and the time.
@@ -45,20 +45,6 @@ def viscoelastic(strain, state, parameters, stress, tangent, new_state):
     elastic_tangent(bulk, shear, left + share, tangent)
     for i in range(3):
         stress[i] += bulk * (volume - 3.0 * parameters[last - 2] * parameters[last - 1])
-
-
-def viscoelastic_small(strain, state, parameters, stress, tangent, new_state):
-    """Small strains."""
-    viscoelastic(strain, state, parameters, stress, tangent, new_state)
-
-
-def viscoelastic_finite(gradient, state, parameters, stress, tangent, new_state):
-    """Logarithmic strains."""
-    deformation, excess, axes = np.empty((3, 3)), np.empty(3), np.empty((3, 3))
-    strain, conjugate, slopes = np.empty(6), np.empty(6), np.empty((6, 6))
-    if logarithmic_strain(gradient, deformation, excess, axes, strain):
-        viscoelastic(strain, state, parameters, conjugate, slopes, new_state)
-        from_logarithmic(deformation, excess, axes, conjugate, slopes, stress, tangent)
 
 
 class Viscoelastic(Material):
@@ -100,7 +86,7 @@ class Viscoelastic(Material):
     0.6839
     """
 
-    functions = {"small": viscoelastic_small, "finite": viscoelastic_finite}  # noqa: RUF012 - never changed
+    functions = {"small": viscoelastic, "finite": in_logarithmic_strains(viscoelastic)}  # noqa: RUF012 - never changed
 
     def __init__(
         self,
