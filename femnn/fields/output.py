@@ -71,8 +71,8 @@ def save_fields(
     """
     path = Path(path)
     require_hexahedra(mesh)
-    points = _at_vertices(mesh, displacement, nodal or {})
-    cells = _in_elements(mesh, elements or {})
+    points = _at_vertices(mesh, displacement, _by_name("nodal", nodal))
+    cells = _in_elements(mesh, _by_name("elements", elements))
     blocks = [("hexahedron", _vtk_cells(mesh))]
     for facets, means in _on_interfaces(mesh, interfaces):
         blocks.append(("quad", facets))
@@ -90,6 +90,10 @@ def save_fields(
         raise ParameterError(f"{path} has a suffix that meshio does not know; write a .vtu file")
     with atomic_write(path) as temporary:
         whole.write(temporary)
+
+
+def _by_name(name, fields):
+    return {} if fields is None else instance(name, fields, Mapping, remedy="a dict of fields by name")
 
 
 def _vtk_cells(mesh):
@@ -121,20 +125,13 @@ def _at_vertices(mesh, displacement, nodal):
 
 def _on_interfaces(mesh, interfaces):
     """Corners (n, 4) of the facets of each interface, and its fields by name."""
-    if interfaces is None:
-        return []
     blocks = []
-    for place, (name, pair) in enumerate(instance("interfaces", interfaces, Mapping).items(), 1):
+    for place, (name, pair) in enumerate(_by_name("interfaces", interfaces).items(), 1):
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[1], Mapping):
             raise ParameterError(f"the interface {name!r} is {brief(pair)}; pass its elements and a dict of fields")
         elements, fields = pair
         require_points(f"the interface {name!r}", elements)
-        own = elements.interface.mesh
-        if own is not mesh and (own.p.shape != mesh.p.shape or not np.array_equal(own.p, mesh.p)):
-            raise ParameterError(
-                f"the interface {name!r} belongs to another mesh, of {own.p.shape[1]} vertices; pass interface.mesh, "
-                "the mesh that was split"
-            )
+        elements.interface.require_mesh(mesh, f"the interface {name!r}")
         means = {field: facet_means(elements.dx, field, values) for field, values in fields.items()}
         blocks.append((elements.interface.minus_vertices, {"interface": np.full(len(elements.dx), place), **means}))
     return blocks

@@ -6,6 +6,7 @@ Vertices of the boundary, which have few elements around them, take samples from
 degree more, because they extrapolate; where that does not suffice, the polynomials of their neighbours.
 """
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -45,11 +46,11 @@ _INNER, _RINGS = 6, 4
 _CHUNK = 2000
 
 
-@checked(rule="unchecked", values="unchecked")
+@checked(rule="unchecked")
 def recover(
     mesh: skfem.Mesh,
     rule: Rule,
-    values: list[np.ndarray],
+    values: Sequence[np.ndarray],
     *,
     method: str = "patches",
     element: skfem.Element | None = None,

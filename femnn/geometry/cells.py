@@ -135,12 +135,13 @@ def cells(mesh: skfem.Mesh) -> np.ndarray:
 
 def kind_of_array(x: np.ndarray) -> CellKind:
     """Kind of the cells in an array (n, nodes, dim); MeshError if there is none of this shape."""
-    if x.ndim != 3 or x.shape[1:] not in _BY_SHAPE:
+    shape = getattr(x, "shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 3 or shape[1:] not in _BY_SHAPE:
         raise MeshError(
-            f"hexahedra or other cells have shape {x.shape}; expected one of {_SHAPES}, as femnn.hexahedra(mesh) and "
+            f"hexahedra or other cells have shape {shape}; expected one of {_SHAPES}, as femnn.hexahedra(mesh) and "
             "femnn.geometry.cells(mesh) give them"
         )
-    return _BY_SHAPE[x.shape[1:]]
+    return _BY_SHAPE[shape[1:]]
 
 
 def cell_array(x: ArrayLike) -> np.ndarray:

@@ -154,7 +154,7 @@ class CohesiveProblem(NonlinearProblem):
         StateError
             If they are those of other laws or of another number of points; nothing is changed then.
         """
-        own = list(states)
+        own = list(states) if isinstance(states, list | tuple) else []
         if len(own) != len(self.states) or not all(isinstance(state, State) for state in own):
             raise StateError(f"{brief(states)} are no states of {len(self.states)} interfaces; pass problem.states")
         for given, state in zip(own, self.states, strict=True):

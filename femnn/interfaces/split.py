@@ -44,6 +44,16 @@ class Interface:
     def __repr__(self):
         return f"Interface of {len(self)} pairs of facets in a {type(self.mesh).__name__}"
 
+    def require_mesh(self, mesh: Any, what: str = "the interface") -> None:
+        """Raise ParameterError unless ``mesh`` is :attr:`mesh`, or has the same vertices and cells."""
+        own = self.mesh
+        same = own is mesh or (np.array_equal(own.p, mesh.p) and np.array_equal(own.t, mesh.t))
+        if not same:
+            raise ParameterError(
+                f"{what} belongs to another mesh, of {own.nvertices} vertices and {own.nelements} cells; pass "
+                "interface.mesh, the mesh that was split"
+            )
+
     @classmethod
     def split(cls, mesh: Any, facets: Any) -> "Interface":
         """Split a conforming mesh along interior facets.

@@ -79,10 +79,17 @@ def local_meshes(
         :class:`femnn.Interface` objects on this mesh.
     mesh_id
         Its fingerprint, if it is known.
+
+    Raises
+    ------
+    MeshError, ParameterError
+        If there is not one rank for each cell, or an interface belongs to another mesh.
     """
     instance("mesh", mesh, skfem.Mesh)
     if part.shape != (mesh.nelements,):
         raise ParameterError(f"part has shape {part.shape}; pass the rank of each of the {mesh.nelements} cells")
+    for interface in interfaces:
+        interface.require_mesh(mesh)
     mesh_id = fingerprint(mesh) if mesh_id is None else mesh_id
     names = {name: np.asarray(facets) for name, facets in (mesh.boundaries or {}).items()}
     for rank in range(ranks):

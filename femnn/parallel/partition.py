@@ -68,6 +68,8 @@ def partition(
         If pymetis is not installed.
     """
     n = instance("mesh", mesh, skfem.Mesh).nelements
+    for interface in interfaces:
+        interface.require_mesh(mesh)
     if not 1 <= ranks <= n:
         raise ParameterError(f"{ranks} ranks cannot share {n} cells; start between 1 and {n} ranks")
     costs = np.ones(n, dtype=np.int64) if costs is None else _checked(costs, n)

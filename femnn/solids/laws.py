@@ -75,7 +75,7 @@ class PointLaw:
     #: Length of elements that the law is made for at most (m), a number or (n_elements,).
     largest_length: ArrayLike = np.inf
 
-    @checked(function="unchecked", parameters="unchecked", initial_state="unchecked", conditions="unchecked")
+    @checked(function="unchecked", parameters="unchecked", initial_state="unchecked")
     def __init__(
         self,
         function: Callable,

@@ -140,7 +140,7 @@ def _named(grid, curved, function, places):
     return mesh.with_boundaries({name: np.asarray(facets) for name, facets in named.boundaries.items()})
 
 
-@checked()
+@checked(n="[1, inf)")
 def elliptic_membrane(n: int, element: skfem.Element, curved: bool = True) -> GalleryProblem:
     """NAFEMS LE1: an elliptic membrane under outward pressure; σyy at its inner corner is 92.7 MPa.
 
@@ -157,7 +157,7 @@ def elliptic_membrane(n: int, element: skfem.Element, curved: bool = True) -> Ga
     return _stress_problem("NAFEMS LE1, elliptic membrane", mesh, element, loads, (2.0, 0.0), "stress", 92.7e6)
 
 
-@checked()
+@checked(n="[1, inf)", layers="[1, inf)")
 def thick_plate(n: int, element: skfem.Element, curved: bool = True, layers: int = 8) -> GalleryProblem:
     """NAFEMS LE10: a thick elliptic plate under pressure; σyy at the inner corner of its upper side is -5.38 MPa.
 
@@ -205,7 +205,7 @@ def _move_problem(name, quantity, mesh, element, material, plane, loads, place, 
     return GalleryProblem(name, quantity, mesh, element, *material, plane, loads, nothing, measure, reference)
 
 
-@checked()
+@checked(n="[1, inf)")
 def plane_membrane(n: int, element: skfem.Element) -> GalleryProblem:
     """Cook's tapered membrane in plane stress, clamped and sheared; its end moves by 23.96.
 
@@ -222,7 +222,7 @@ def plane_membrane(n: int, element: skfem.Element) -> GalleryProblem:
     return _move_problem("Cook's membrane", "tip", mesh, element, material, "stress", loads, (48.0, 52.0), 1, 23.96)
 
 
-@checked(poisson="(-1, 0.5)")
+@checked(n="[1, inf)", poisson="(-1, 0.5)")
 def thick_cylinder(n: int, element: skfem.Element, curved: bool = True, poisson: float = 0.3) -> GalleryProblem:
     """Lamé's thick cylinder of radii 1 and 2 under internal pressure, a quarter of it in plane strain.
 
@@ -241,7 +241,7 @@ def thick_cylinder(n: int, element: skfem.Element, curved: bool = True, poisson:
     return _move_problem("Thick cylinder", "u(a)", mesh, element, material, "strain", loads, (1.0, 0.0), 0, reference)
 
 
-@checked(poisson="(-1, 0.5)")
+@checked(n="[1, inf)", poisson="(-1, 0.5)")
 def thick_sphere(n: int, element: skfem.Element, curved: bool = True, poisson: float = 0.3) -> GalleryProblem:
     """Lamé's thick sphere of radii 1 and 2 under internal pressure, an eighth of it: its inner radius grows.
 
