@@ -77,7 +77,8 @@ def refined(paths: ArrayLike, factor: int) -> np.ndarray:
     paths = np.asarray(paths, dtype=np.float64)
     fraction = np.arange(factor) / factor
     between = paths[:, :-1, None] + fraction[:, None] * np.diff(paths, axis=1)[:, :, None]
-    return np.concatenate([between.reshape(len(paths), -1, paths.shape[-1]), paths[:, -1:]], axis=1)
+    points = between.reshape(len(paths), between.shape[1] * factor, paths.shape[-1])
+    return np.concatenate([points, paths[:, -1:]], axis=1)
 
 
 @checked(paths="n s 3")

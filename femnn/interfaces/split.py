@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from skfem import Mesh, MeshHex1, MeshQuad1
 
-from femnn.checks import brief, called, checked, numbers
+from femnn.checks import brief, called, checked, instance, numbers
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.frames import normals_of
 
@@ -44,9 +44,11 @@ class Interface:
     def __repr__(self):
         return f"Interface of {len(self)} pairs of facets in a {type(self.mesh).__name__}"
 
+    @checked()
     def require_mesh(self, mesh: Any, what: str = "the interface") -> None:
         """Raise ParameterError unless ``mesh`` is :attr:`mesh`, or has the same vertices and cells."""
         own = self.mesh
+        instance("mesh", mesh, Mesh)
         same = own is mesh or (np.array_equal(own.p, mesh.p) and np.array_equal(own.t, mesh.t))
         if not same:
             raise ParameterError(

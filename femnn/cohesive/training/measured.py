@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from femnn.checks import checked, positive
+from femnn.checks import checked, one_of, positive
 from femnn.cohesive.training.data import PathData
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.io.guarded import GuardedFile
@@ -29,7 +29,7 @@ _LENGTHS_OF_JOINTS, _STRESSES_OF_JOINTS = (1e-11, 0.1), (100.0, 1e12)
 _FEWEST = 3
 
 
-@checked(length="unchecked", stress="unchecked", separation_scale="unchecked", traction_scale="unchecked")
+@checked(separation_scale="unchecked", traction_scale="unchecked")
 def read_paths(
     file: str | os.PathLike,
     *,
@@ -74,8 +74,7 @@ def read_paths(
     """
     path = Path(file)
     for name, unit, known in (("length", length, LENGTHS), ("stress", stress, STRESSES)):
-        if unit not in known:
-            raise ParameterError(f"{name}={unit!r} is not allowed; pass {', '.join(known)}")
+        one_of(name, unit, tuple(known))
     if path.suffix not in (".npz", ".csv"):
         raise ParameterError(f"{path} is no .npz and no .csv file; see femnn.cohesive.training.read_paths for both")
     guarded = GuardedFile(path, DatasetError, "file of separation paths", "see femnn.cohesive.training.read_paths")
