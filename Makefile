@@ -14,7 +14,7 @@ MPIEXEC := mpiexec.openmpi --oversubscribe --mca mpi_yield_when_idle 1
 MPI_ENV := OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 \
 	NUMBA_CACHE_DIR=$(CURDIR)/$(MPI_VENV)/numba-cache
 
-.PHONY: demo test test-slow test-mpi lint weights chain meshes benchmarks faults mutants clean
+.PHONY: demo test coverage test-slow test-mpi lint weights chain meshes benchmarks faults mutants clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +28,10 @@ demo: $(STAMP)
 	$(BIN)/femnn demo
 
 test: lint
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+
+# The same tests, a third slower, with the lines of Python that none of them runs.
+coverage: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 test-slow: $(STAMP)
