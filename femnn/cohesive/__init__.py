@@ -3,7 +3,8 @@
 A law is a pure update of many points at once: ``traction, tangent, state = law.update(separation, state)``. Separation
 and traction are (n, 3), normal first and opening positive, in SI units. Laws of one's own are
 functions: :class:`PointCohesive`, compiled; :class:`BatchCohesive`, in NumPy; :class:`TorchCohesive`;
-:class:`DamageCohesive`, with contact and friction around a damage. Laws that were learned are in
+:class:`DamageCohesive`, with contact and friction around a damage. Laws that are told the time are
+:class:`ViscousCohesive`, around any other, and :class:`RateStateFriction`. Laws that were learned are in
 :mod:`femnn.cohesive.recurrent`, how they are learned in :mod:`femnn.cohesive.training`, which needs torch.
 
 >>> from femnn.cohesive import BilinearCohesive
@@ -17,11 +18,12 @@ from femnn.cohesive.classical import BilinearCohesive, ContactCohesive, DamageLa
 from femnn.cohesive.law import Law, Response, State
 from femnn.cohesive.own import BatchCohesive, DamageCohesive, PointCohesive, TorchCohesive, tangent_error
 from femnn.cohesive.paths import KINDS, refined, respond, separation_paths
+from femnn.cohesive.rate import RateStateFriction, ViscousCohesive
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.cohesive.xu_needleman import XuNeedleman
 
 __all__ = [
     "KINDS", "BatchCohesive", "BilinearCohesive", "ContactCohesive", "DamageCohesive", "DamageLaw",
-    "ExponentialCohesive", "Law", "PointCohesive", "RecurrentCohesive", "Response", "State", "TorchCohesive",
-    "XuNeedleman", "refined", "respond", "separation_paths", "tangent_error",
+    "ExponentialCohesive", "Law", "PointCohesive", "RateStateFriction", "RecurrentCohesive", "Response", "State",
+    "TorchCohesive", "ViscousCohesive", "XuNeedleman", "refined", "respond", "separation_paths", "tangent_error",
 ]  # fmt: skip

@@ -107,6 +107,9 @@ class Law(ABC):
         traction, tangent, values = self._update(checked, state.values)
         return Response(traction, tangent, State(values, state.law, state.outside | ~self.in_range(checked)))
 
+    def set_time(self, t: float) -> None:  # noqa: B027 - most laws do not depend on the rate
+        """Take note of the time of the state that is sought next; solvers call it before every step."""
+
     def in_range(self, separation: np.ndarray) -> np.ndarray:
         """Points (n,) bool whose separation (n, 3) is in the trained range of the law; all for a classical law."""
         return np.ones(len(self._shaped(separation)), dtype=bool)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import brief, checked
+from femnn.checks import brief, checked, shaped
 from femnn.exceptions import ParameterError
 from femnn.geometry.cells import HEXAHEDRON, cell_array, kind_of_array
 from femnn.geometry.validity import require_valid
@@ -71,12 +71,24 @@ def r_error(hexahedra: np.ndarray, rule: Any, poisson: float = 0.3, exact: tuple
     ``exact`` is the answer of :func:`errors_and_reference` for two points or more, where it is at hand.
     """
     _check_rule(rule)
-    errors, references, _ = errors_and_reference(hexahedra, 2, poisson) if exact is None else exact
+    errors, references = _exact(hexahedra, poisson, exact)
     standard = errors[:, 1]
     # below lies the round-off of an exact rule
     inexact = standard > 1e-10
     errors = error_against(hexahedra, rule, references, poisson)
     return np.where(inexact, errors / np.where(inexact, standard, 1.0), 1.0)
+
+
+def _exact(hexahedra, poisson, exact):
+    """Errors (n, 2 or more) and stiffness (n, 24, 24), measured or handed over."""
+    if exact is None:
+        return errors_and_reference(hexahedra, 2, poisson)[:2]
+    if len(exact) < 2 or not all(isinstance(part, np.ndarray) for part in exact[:2]):
+        raise ParameterError(f"exact is {brief(exact)}; pass what errors_and_reference gives, or None")
+    n, (errors, references) = len(hexahedra), exact[:2]
+    if errors.ndim != 2 or errors.shape[0] != n or errors.shape[1] < 2:
+        raise ParameterError(f"exact holds errors {errors.shape} for {n} elements; pass ({n}, 2) or more")
+    return errors, shaped("the stiffness in exact", references, (n, 24, 24))
 
 
 @checked(hexahedra="unchecked", poisson="(-1, 0.5)", reference="[1, 200]", degree="[1, 2]")

@@ -74,7 +74,9 @@ class CohesiveProblem(NonlinearProblem):
             n = max(elements.ndof for elements, _ in interfaces)
             stiffness = csr_matrix((n, n))
         entries = floats("stiffness", stiffness.data if issparse(stiffness) else stiffness)
-        if not issparse(stiffness) and entries.ndim != 2:
+        if not issparse(stiffness):
+            stiffness = entries
+        if stiffness.ndim != 2:
             raise ParameterError(f"stiffness is {brief(stiffness)}; pass a sparse matrix of the split mesh")
         self.interfaces = list(interfaces)
         self.on_outside = one_of("on_outside", on_outside, ("warn", "raise"))
@@ -85,6 +87,13 @@ class CohesiveProblem(NonlinearProblem):
         self._sum = SparseSum(self.stiffness, [jumps for jumps in self._fused if jumps is not None])
         self.states = [law.initial_state(elements.points) for elements, law in self.interfaces]
         self._tried: list[State] | None = None
+
+    def set_time(self, t: float) -> None:
+        """Tell the laws the time, or load factor, of the state that is sought next."""
+        t = number("t", t)
+        for _, law in self.interfaces:
+            if hasattr(law, "set_time"):
+                law.set_time(t)
 
     def residual_and_tangent(self, u: ArrayLike) -> tuple[np.ndarray, csr_matrix]:
         """Internal force (n,) and tangent (n, n) at displacements (n,), reached from the accepted states."""
@@ -187,6 +196,16 @@ class CohesiveProblem(NonlinearProblem):
         """Damage of each interface's points, a list of (n, nqp) as its elements are."""
         return [
             law.damage(state).reshape(elements.dx.shape)
+            for (elements, law), state in zip(self.interfaces, self.states, strict=True)
+        ]
+
+    def viscous_work(self) -> list[float]:
+        """Work (J) that the viscosity of each interface has taken, 0 without a :class:`femnn.cohesive.ViscousCohesive`.
+
+        To be compared with what the cracks took: a regularisation should be small beside it.
+        """
+        return [
+            float(law.viscous_work(state) @ elements.dx.ravel()) if hasattr(law, "viscous_work") else 0.0
             for (elements, law), state in zip(self.interfaces, self.states, strict=True)
         ]
 

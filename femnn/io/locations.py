@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from femnn.checks import checked
+from femnn.checks import checked, one_of
 from femnn.exceptions import FemnnError
 
 #: Folder of the package.
@@ -15,9 +15,12 @@ def data_folder(name: str) -> Path:
 
     Raises
     ------
+    ParameterError
+        If ``name`` is none of these.
     FemnnError
         If neither the wheel's nor the checkout's folder exists.
     """
+    one_of("name", name, ("meshes", "benchmarks", "examples"))
     in_wheel, checkout = PACKAGE / "data" / name, PACKAGE.parent
     if in_wheel.is_dir():
         return in_wheel

@@ -94,7 +94,19 @@ class PorousMedium:
             entry = getattr(self, field.name)
             if entry is not None or field.name not in ("grain_bulk", "biot"):
                 object.__setattr__(self, field.name, _numbers(field.name, entry))
+        self._require_equal_lengths()
         self._check()
+
+    def _require_equal_lengths(self):
+        lengths = {}
+        for field in fields(self):
+            values = getattr(self, field.name)
+            # one tensor stands for all elements
+            if values is not None and len(values) > 1 and values.ndim != 2:
+                lengths[field.name] = len(values)
+        if len(set(lengths.values())) > 1:
+            listed = ", ".join(f"{name} for {n}" for name, n in lengths.items())
+            raise ParameterError(f"there are values of {listed} elements; pass one for each element of the mesh")
 
     def _check(self):
         _within("young", self.young, self.young > 0.0, "positive")
@@ -254,7 +266,7 @@ def _numbers(name, entry):
     """Entries as an array: (1,) or (n,) of numbers, (dim, dim) or (n, dim, dim) of tensors."""
     values = np.atleast_1d(floats(name, entry, finite=False))
     tensors = name.endswith("permeability") and values.ndim in (2, 3) and values.shape[-1] == values.shape[-2]
-    if values.ndim != 1 and not tensors:
+    if (values.ndim != 1 and not tensors) or not values.size:
         raise ParameterError(f"{name} has shape {values.shape}; give one number or one per element, (n,)")
     return values
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.solids.material import Material, moduli, parameter
+from femnn.solids.material import Material, moduli, parameter, same_length
 from femnn.solids.plasticity import elastic_tangent
 from femnn.solids.tensors import in_logarithmic_strains
 from femnn.system.compile import njit
@@ -118,6 +118,7 @@ class Damage(Material):
         E, nu = np.asarray(young, dtype=float), np.asarray(poisson, dtype=float)
         k, ft = parameter("ratio", ratio, "[1, inf)"), parameter("strength", strength, "(0, inf)")
         Gf = parameter("toughness", toughness, "(0, inf)")
+        same_length(("young", E), ("poisson", nu), ("ratio", k), ("strength", ft), ("toughness", Gf))
         self.largest_length = 2.0 * E * Gf / ft**2
         columns = [bulk, shear, E, ft, Gf, (k - 1.0) / (1.0 - 2.0 * nu), 12.0 * k / (1.0 + nu) ** 2, k]
         alpha = parameter("expansion", expansion, "(-inf, inf)")

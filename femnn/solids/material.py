@@ -102,11 +102,12 @@ def parameter(name: str, value: ArrayLike, interval: str) -> np.ndarray:
 def moduli(young: ArrayLike, poisson: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Bulk and shear modulus of Young's modulus and Poisson's ratio, checked."""
     E, nu = parameter("young", young, "(0, inf)"), parameter("poisson", poisson, "(-1, 0.5)")
-    _same_length(("young", E), ("poisson", nu))
+    same_length(("young", E), ("poisson", nu))
     return E / (3.0 * (1.0 - 2.0 * nu)), E / (2.0 * (1.0 + nu))
 
 
-def _same_length(*named):
+def same_length(*named: tuple[str, np.ndarray]) -> None:
+    """Raise ParameterError if there are values (n,) of different n among those named; numbers fit all."""
     lengths = {name: len(values) for name, values in named if np.ndim(values)}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} for {n}" for name, n in lengths.items())

@@ -12,7 +12,7 @@ import numpy as np
 import skfem
 
 from femnn.assembly.elasticity import assemble_elasticity
-from femnn.checks import checked, integer, one_of
+from femnn.checks import checked, one_of
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import Rule
 from femnn.solvers.linear.solver import solve
@@ -143,12 +143,12 @@ def twisted_beam() -> BendingProblem:
     return _problem("twisted beam", _moved(mesh, turned), (29e6, 0.22), held, end, directions)
 
 
+@checked(n="[1, inf)", poisson="(-1, 0.5)")
 def cook_membrane(n: int = 8, poisson: float = 0.4999) -> BendingProblem:
     """The tapered panel with n × n elements, plane strain by one element across; the reference is 1.
 
     E = 240.565, a shear force of 100 on the end; the corner rises by 8.0 on fine meshes for ν = 0.4999.
     """
-    integer("n", n, at_least=1)
     mesh = _tensor(np.linspace(0.0, 1.0, n + 1), np.linspace(0.0, 1.0, n + 1), [0.0, 1.0])
     s, t = mesh.p[:2].copy()
     panel = _moved(mesh, lambda x, y, z: np.stack([48.0 * x, 44.0 * x + y * (44.0 - 28.0 * x), z]))

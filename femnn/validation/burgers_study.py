@@ -186,7 +186,7 @@ class BurgersStudy:
         return coefficients @ self.pod.modes[:, : coefficients.shape[1]].T + self.pod.offset
 
 
-@checked(states="any", truth="any")
+@checked(states="...", truth="...")
 def relative_error(states: np.ndarray, truth: np.ndarray) -> float:
     """Frobenius norm of the difference over space and time, relative to that of the ``truth``."""
     if np.shape(states) != np.shape(truth):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from femnn.exceptions import ParameterError
 from femnn.io.atomic import atomic_write, temporary_folder
 
 # Writes half of a file, or half of a folder, says so, and waits to be killed.
@@ -126,3 +127,12 @@ def test_files_follow_the_umask(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "notes").write_text("of another program")
+    with (
+        pytest.raises(ParameterError, match="notes is no folder; choose another place"),
+        atomic_write(tmp_path / "notes" / "table.txt"),
+    ):
+        pass

@@ -5,7 +5,7 @@ import pytest
 from support.porous_problems import dual, single
 
 from femnn.exceptions import ParameterError
-from femnn.reservoir import ConsolidatingColumn, MandelSlab
+from femnn.reservoir import ConsolidatingColumn, MandelSlab, PorousMedium
 
 
 def test_undrained_constants_are_gassmanns():
@@ -95,3 +95,10 @@ def test_closed_solutions_are_for_what_they_are_made_for():
         ConsolidatingColumn(single(young=[1e9, 2e9]), 1.0, 1.0)
     with pytest.raises(ParameterError, match="one pore system"):
         MandelSlab(dual(), 1.0, 1.0, 1.0)
+
+
+def test_values_of_unlike_numbers_of_elements_are_refused():
+    with pytest.raises(ParameterError, match="values of young for 3, permeability for 2 elements"):
+        PorousMedium(young=[1e9] * 3, poisson=0.2, permeability=[1e-14] * 2, porosity=0.2, fluid_bulk=2e9)
+    with pytest.raises(ParameterError, match=r"grain_bulk has shape \(0,\)"):
+        PorousMedium(young=1e9, poisson=0.2, permeability=1e-14, porosity=0.2, fluid_bulk=2e9, grain_bulk=[])

@@ -315,6 +315,7 @@ class FaultedReservoir:
 
     def _evaluate(self, x, state, dt):
         points = self.points
+        points.law.set_time(state.t + dt)
         response = points.respond(points.strains(x), points.strains(state.x), state.history, dt)
         force = (response.force * points.dx[:, None]).ravel()
         return self.porous.residual(x, state, dt) + points.operator.T @ force, response

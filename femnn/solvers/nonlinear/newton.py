@@ -199,8 +199,8 @@ class _Path:
             message = (
                 f"no equilibrium was found beyond t = {t:.6g}: {attempt}. If the load has its maximum there, "
                 "femnn.arc_length goes on, or prescribed displacements do; if an interface snaps back there, "
-                "on_snap_back='follow' goes on; else try a smaller min_step, more max_iterations, or check the law "
-                "and its tangent"
+                "on_snap_back='follow' goes on, or a viscosity, femnn.cohesive.ViscousCohesive; else try a smaller "
+                "min_step, more max_iterations, or check the law and its tangent"
             )
         return ConvergenceError(message, self.equilibrium.u, np.array(cause.residuals), t)
 

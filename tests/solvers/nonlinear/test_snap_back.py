@@ -9,6 +9,7 @@ import skfem
 from support.nonlinear_problems import Chain, DamageChain, quiet
 
 import femnn
+from femnn.cohesive import ViscousCohesive
 from femnn.interfaces import facet_newton_cotes
 
 
@@ -95,3 +96,36 @@ def test_a_coarse_double_cantilever_opens_through_its_snap_backs():
     (damage,), (elements, _) = problem.damage(), problem.interfaces[0]
     assert sum(lost) <= 0.5 * elements.dx.sum()
     assert 0.0 < damage.max() <= 1.0
+
+
+def test_viscosity_carries_a_bar_through_its_snap_back_and_tells_its_work():
+    mesh = skfem.MeshHex.init_tensor(np.linspace(0.0, 1.0, 3), [0.0, 1.0], [0.0, 1.0])
+    interface = femnn.Interface.split(mesh, np.flatnonzero(np.isclose(mesh.p[0, mesh.facets].mean(axis=0), 0.5)))
+    plain = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    # the bar stretches three times as far as the glue opens: the elastic energy is more than the crack takes
+    stiffness = femnn.assemble_elasticity(interface.mesh, femnn.GaussLegendre(2), 1e12, 0.0)
+    x, values = interface.mesh.p, np.full(interface.mesh.p.shape, np.nan)
+    values[:, x[0] < 1e-9], values[1:], values[0, x[0] > 1.0 - 1e-9] = 0.0, 0.0, 1.5e-4
+    values = values.T.ravel()
+    fixed = np.flatnonzero(~np.isnan(values))
+    pulled = {"load": np.zeros(len(values)), "fixed": fixed, "values": values[fixed], "steps": 300}
+
+    def problem(law):
+        elements = femnn.InterfaceElements(interface, facet_newton_cotes(3))
+        return femnn.CohesiveProblem(stiffness, [(elements, law)])
+
+    with pytest.raises(femnn.ConvergenceError, match="viscosity"):
+        quiet(problem(plain), **pulled)
+    works = []
+    for viscosity in (2e11, 4e10):
+        path, body = [], problem(ViscousCohesive(plain, viscosity))
+        found = quiet(body, **pulled, callback=lambda step, path=path: path.append((step.u, step.force)))
+        assert found.t == 1.0
+        assert body.damage()[0].min() == 1.0
+        # the force at the end of each step does its work: what it did is in the bar, the crack and the viscosity
+        work = sum(two[1] @ (two[0] - one[0]) for one, two in pairwise([(np.zeros(len(values)), None), *path]))
+        works.append(body.viscous_work()[0])
+        stored = 0.5 * found.u @ (stiffness @ found.u)
+        assert work == pytest.approx(stored + 969.0 + works[-1], rel=0.08)
+    # what is not taken by the crack goes into the viscosity, however small: the bar has to get rid of it
+    assert 0.0 < works[1] < works[0]
