@@ -12,6 +12,7 @@ from support.fault_problems import DAY, Brittle, Springs, conditions, damaged, r
 from support.porous_problems import dual, sides, single
 
 import femnn
+from femnn.cohesive import ViscousCohesive
 from femnn.exceptions import (
     ConvergenceError,
     FemnnWarning,
@@ -182,11 +183,11 @@ def test_injection_slips_the_fault_and_opens_it_to_the_fluid():
     assert state.t == history.onset
 
 
-@pytest.mark.parametrize(("pressure", "side", "critical"), [
-    ("mean", "both", 4e6), ("mean", "lower", 8e6), ("highest", "lower", 4e6), ("highest", "upper", 4e6)
-])  # fmt: skip
-def test_a_fault_under_dead_load_slips_at_coulombs_pressure(pressure, side, critical):
-    # two blocks, one upon the other; 10 MPa and 3 MPa of shear on a fault with friction 0.5: 10 − 3/0.5 = 4 MPa
+def blocks(law, side, pressure):
+    """Two blocks, one upon the other, with 10 MPa and 3 MPa of shear on the fault between them.
+
+    The pressure of ``side`` is the time in seconds, in Pa.
+    """
     mesh = sides(skfem.MeshQuad.init_tensor(np.linspace(0.0, 4.0, 3), np.linspace(-1.0, 1.0, 3)))
     middle = mesh.p[:, mesh.facets].mean(axis=1)
     own = {"fault": middle[1] == 0.0, "foot": (middle[0] == 0.0) & (middle[1] < 0.0)}
@@ -202,13 +203,31 @@ def test_a_fault_under_dead_load_slips_at_coulombs_pressure(pressure, side, crit
     )
     # hardly swells
     medium = single(biot=0.011, porosity=0.01, grain_bulk=None)
-    law, stress = femnn.ContactCohesive(1e11, friction=0.5), np.array([[-10e6, 3e6], [3e6, -10e6]])
-    problem = FaultedReservoir(medium, given, Fault(interface, law, stress=stress, pressure=pressure))
+    stress = np.array([[-10e6, 3e6], [3e6, -10e6]])
+    return FaultedReservoir(medium, given, Fault(interface, law, stress=stress, pressure=pressure))
+
+
+@pytest.mark.parametrize(("pressure", "side", "critical"), [
+    ("mean", "both", 4e6), ("mean", "lower", 8e6), ("highest", "lower", 4e6), ("highest", "upper", 4e6)
+])  # fmt: skip
+def test_a_fault_under_dead_load_slips_at_coulombs_pressure(pressure, side, critical):
+    # with friction 0.5: 10 − 3/0.5 = 4 MPa
+    problem = blocks(femnn.ContactCohesive(1e11, friction=0.5), side, pressure)
     with pytest.raises(ConvergenceError, match="fails even with") as found:
         march(problem.step, problem.initial_state(), np.linspace(0.0, 1.1 * critical, 23)[1:], progress=False)
     assert found.value.t == pytest.approx(critical, rel=0.01)
     # total stress stays as it is, the effective one loses the pressure
     np.testing.assert_allclose(found.value.x.traction[:, 0], -10e6 + (4e6 / critical) * found.value.t, rtol=1e-2)
+
+
+def test_a_viscous_fault_slides_on_beyond_coulombs_pressure():
+    # what friction no longer bears, 0.5 (p − 4 MPa), the viscosity does
+    viscosity = 1e13
+    law = ViscousCohesive(femnn.ContactCohesive(1e11, friction=0.5), viscosity)
+    problem, times = blocks(law, "both", "mean"), np.linspace(3.9e6, 4.4e6, 101)
+    state = march(problem.step, problem.initial_state(), times, progress=False)
+    assert problem.fields(state).slip.mean() == pytest.approx(0.25 * 0.4e6**2 / viscosity, rel=0.03)
+    assert law.viscous_work(state.history).min() > 0.0
 
 
 def shear_crack(cells):
