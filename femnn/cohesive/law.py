@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import brief, floats, integer
+from femnn.checks import brief, checked, floats, integer
 from femnn.exceptions import ParameterError, StateError
 from femnn.system.memory import require_memory
 
@@ -107,6 +107,7 @@ class Law(ABC):
         traction, tangent, values = self._update(checked, state.values)
         return Response(traction, tangent, State(values, state.law, state.outside | ~self.in_range(checked)))
 
+    @checked()
     def set_time(self, t: float) -> None:  # noqa: B027 - most laws do not depend on the rate
         """Take note of the time of the state that is sought next; solvers call it before every step."""
 
