@@ -108,7 +108,7 @@ class Law(ABC):
         return Response(traction, tangent, State(values, state.law, state.outside | ~self.in_range(checked)))
 
     @checked()
-    def set_time(self, t: float) -> None:  # noqa: B027 - most laws do not depend on the rate
+    def set_time(self, t: float) -> None:
         """Take note of the time of the state that is sought next; solvers call it before every step."""
 
     def in_range(self, separation: np.ndarray) -> np.ndarray:
