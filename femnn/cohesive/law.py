@@ -107,7 +107,7 @@ class Law(ABC):
         traction, tangent, values = self._update(checked, state.values)
         return Response(traction, tangent, State(values, state.law, state.outside | ~self.in_range(checked)))
 
-    @checked()
+    @checked()  # noqa: B027 - most laws do not depend on the rate
     def set_time(self, t: float) -> None:
         """Take note of the time of the state that is sought next; solvers call it before every step."""
 

@@ -100,7 +100,7 @@ class _XdmfSeries:
             self._writer.__exit__()
 
 
-@checked(vectors="n d")
+@checked(vectors="n 2 | n 3")
 def padded(vectors: np.ndarray) -> np.ndarray:
     """Vectors (n, dim) with the third component 0 where there are two."""
     return np.pad(vectors, ((0, 0), (0, 3 - vectors.shape[1])))
