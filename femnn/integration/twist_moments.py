@@ -7,11 +7,10 @@ plus Σ γ_k h_k, and only ∫ ∂_i h_k ∂_j h_l dy depends on the rule (D. P.
 The sums over tensor rules take eight points at a time, as :mod:`femnn.integration.vector_kernels` does and says why.
 """
 
-import numpy as np
-
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import LANES, aligned
 from femnn.system.compile import njit
+
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def twist_slopes(warp, x, y, z, slopes):

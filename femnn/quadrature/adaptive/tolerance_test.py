@@ -111,9 +111,7 @@ def _sum_of_entries(matrix, components, vectors, half):
             for a in range(8):
                 h0, h1, h2, h3 = half[a, 0], half[a, 1], half[a, 2], half[a, 3]
                 for b in range(8):
-                    part += abs(
-                        h0 * vectors[b, 0] + h1 * vectors[b, 1] + h2 * vectors[b, 2] + h3 * vectors[b, 3]
-                    )
+                    part += abs(h0 * vectors[b, 0] + h1 * vectors[b, 1] + h2 * vectors[b, 2] + h3 * vectors[b, 3])
             # the block (j, i) is that of (i, j) transposed
             result += part if i == j else 2.0 * part
     return result
