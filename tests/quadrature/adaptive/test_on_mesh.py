@@ -23,7 +23,8 @@ def probability(found, cells, marked, drawn):
 
 
 @pytest.mark.parametrize(
-    ("cells", "drawn", "share"), [(500, 300, 0.01), (900, 670, 0.01), (1500, 1010, 0.01), (4000, 670, 0.05), (300, 40, 0.2)]
+    ("cells", "drawn", "share"),
+    [(500, 300, 0.01), (900, 670, 0.01), (1500, 1010, 0.01), (4000, 670, 0.05), (300, 40, 0.2)],
 )
 def test_allowed_misses_are_wrong_in_one_case_of_a_hundred_at_most(cells, drawn, share):
     allowed = allowed_misses(cells, drawn, share)
