@@ -302,7 +302,7 @@ class _Walk:
             kept[asked] = self._keep(waiting[asked], points[asked])
             waiting = waiting[~kept]
         self._needs[waiting], self.points[waiting] = len(SHIFTS), 0
-        self._at, self._chosen = 0, self._first
+        self._chosen = self._first
 
     def _keep(self, cells, points):
         """True where the points keep the tolerance on these cells of the sample."""
