@@ -5,11 +5,11 @@ Rows are component-major, see :mod:`femnn.integration.vector_kernels`.
 
 import numpy as np
 
-from femnn.assembly.hourglass.moments import twist_slopes
 from femnn.assembly.scatter import buffer_length, flush, scatter
 from femnn.assembly.twists import material_block, twist_vectors
 from femnn.geometry.canonical_pose import own_axes_of
 from femnn.integration.kernels import _FAST
+from femnn.integration.twist_moments import twist_slopes
 from femnn.system.compile import njit
 
 

@@ -19,6 +19,7 @@ from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import SIGNS
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import _FAST, kernel_array
+from femnn.integration.twist_moments import twist_slopes
 from femnn.system.compile import njit
 
 #: Rows and columns of the 78 entries of a symmetric 12 × 12 matrix.
@@ -30,31 +31,6 @@ PLACES[ROWS, COLUMNS] = PLACES[COLUMNS, ROWS] = np.arange(78)
 
 # Points per axis of ever finer rules; random elements need the first two, nearly folded ones the last.
 _LADDER = (8, 12, 18, 30)
-
-
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
-def twist_slopes(warp, x, y, z, slopes):
-    """Write det J ∂h_k/∂y_i at one point into ``slopes`` (12,), row 3k + i; return det J. ``warp`` is (3, 4)."""
-    j00 = 1.0 + warp[0, 0] * y + warp[0, 2] * z + warp[0, 3] * y * z
-    j10 = warp[1, 0] * y + warp[1, 2] * z + warp[1, 3] * y * z
-    j20 = warp[2, 0] * y + warp[2, 2] * z + warp[2, 3] * y * z
-    j01 = warp[0, 0] * x + warp[0, 1] * z + warp[0, 3] * z * x
-    j11 = 1.0 + warp[1, 0] * x + warp[1, 1] * z + warp[1, 3] * z * x
-    j21 = warp[2, 0] * x + warp[2, 1] * z + warp[2, 3] * z * x
-    j02 = warp[0, 1] * y + warp[0, 2] * x + warp[0, 3] * x * y
-    j12 = warp[1, 1] * y + warp[1, 2] * x + warp[1, 3] * x * y
-    j22 = 1.0 + warp[2, 1] * y + warp[2, 2] * x + warp[2, 3] * x * y
-    c00, c01, c02 = j11 * j22 - j12 * j21, j12 * j20 - j10 * j22, j10 * j21 - j11 * j20
-    c10, c11, c12 = j21 * j02 - j22 * j01, j22 * j00 - j20 * j02, j20 * j01 - j21 * j00
-    c20, c21, c22 = j01 * j12 - j02 * j11, j02 * j10 - j00 * j12, j00 * j11 - j01 * j10
-    slopes[0], slopes[1], slopes[2] = c00 * y + c01 * x, c10 * y + c11 * x, c20 * y + c21 * x
-    slopes[3], slopes[4], slopes[5] = c01 * z + c02 * y, c11 * z + c12 * y, c21 * z + c22 * y
-    slopes[6], slopes[7], slopes[8] = c00 * z + c02 * x, c10 * z + c12 * x, c20 * z + c22 * x
-    yz, zx, xy = y * z, z * x, x * y
-    slopes[9] = c00 * yz + c01 * zx + c02 * xy
-    slopes[10] = c10 * yz + c11 * zx + c12 * xy
-    slopes[11] = c20 * yz + c21 * zx + c22 * xy
-    return j00 * c00 + j10 * c10 + j20 * c20
 
 
 @njit(over="warps", grain=64, cache=True, error_model="numpy", fastmath=_FAST)

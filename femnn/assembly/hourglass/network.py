@@ -16,9 +16,10 @@ beside F where the element is nearly one, as the true difference is.
 
 import numpy as np
 
-from femnn.assembly.hourglass.moments import COLUMNS, GAUSS_POINTS, PATTERNS, ROWS, gauss_factors, twist_slopes
+from femnn.assembly.hourglass.moments import COLUMNS, GAUSS_POINTS, PATTERNS, ROWS, gauss_factors
 from femnn.geometry.hexahedron import SIGNS
 from femnn.integration.kernels import _FAST, kernel_array
+from femnn.integration.twist_moments import twist_slopes
 from femnn.networks.perceptron import Architecture, Perceptron, standardisation
 from femnn.system.compile import njit
 

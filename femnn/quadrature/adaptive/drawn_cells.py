@@ -7,6 +7,9 @@ about the mesh is needed (W. G. Cochran, Sampling Techniques, 3rd ed. 1977, sect
 
 import math
 
+import numpy as np
+from scipy.special import gammaln
+
 #: Probability with which a statement about a mesh may be wrong, over the draw of its sample.
 RISK = 0.01
 
@@ -16,17 +19,15 @@ def _at_most(found: int, cells: int, marked: int, drawn: int) -> float:
     least = max(0, drawn + marked - cells)
     if least > found:
         return 0.0
-    log = math.lgamma
-    term = math.exp(
-        log(marked + 1) - log(least + 1) - log(marked - least + 1)
-        + log(cells - marked + 1) - log(drawn - least + 1) - log(cells - marked - drawn + least + 1)
-        - log(cells + 1) + log(drawn + 1) + log(cells - drawn + 1)
-    )  # fmt: skip
-    total = 0.0
-    for k in range(least, found + 1):
-        total += term
-        term *= (marked - k) * (drawn - k) / ((k + 1.0) * (cells - marked - drawn + k + 1.0))
-    return min(total, 1.0)
+    k = np.arange(least, min(found, marked, drawn) + 1)
+    # each term by itself: from the first of thousands on, which may underflow, the others could not be reached
+    logs = _log_ways(marked, k) + _log_ways(cells - marked, drawn - k) - _log_ways(cells, drawn)
+    return min(float(np.exp(logs).sum()), 1.0)
+
+
+def _log_ways(n, k):
+    """log of the ways to choose ``k`` of ``n``."""
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
 
 
 def allowed_misses(cells: int, drawn: int, share: float, risk: float = RISK) -> int:

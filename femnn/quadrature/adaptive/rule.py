@@ -282,6 +282,7 @@ class AdaptiveGauss(Rule):
             if np.isfinite(shift):
                 points[cells], in_range[cells] = chooser.predicted(x[cells], self.tol * 2.0**-shift)
                 unsure[cells] = ~in_range[cells]
+        points[on_mesh.known], in_range[on_mesh.known], unsure[on_mesh.known] = on_mesh.points, True, False
         unsure[on_mesh.mended] = True
         return points, in_range, unsure, on_mesh
 

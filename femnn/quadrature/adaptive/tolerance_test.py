@@ -3,35 +3,37 @@
 A full reference costs ten times the rule. Here the rule is compared with one that has a few points more along each
 direction: as many as the roots of det J ask for, so that what the second rule misses is a fraction of what the first
 does. Only where that leaves doubt a converged reference decides.
+
+Both rules integrate the mean gradients of an element exactly. What they differ in are the twelve slopes of its twists,
+see :mod:`femnn.integration.twist_moments`: no matrix of all nodes is needed. The Error sums the entries of that
+difference. Of an energy the part that is linear in space takes its own least value, so that twelve amplitudes, four of
+the Laplace form, decide its largest relative change.
 """
 
 import numpy as np
 
-from femnn.geometry.hexahedron import in_own_units
-from femnn.integration.kernels import elasticity_from_moments, kernel_array
+from femnn.geometry.canonical_pose import own_axes_of
+from femnn.geometry.coordinates import TWISTS
+from femnn.geometry.hexahedron import SIGNS, in_own_units
+from femnn.integration.kernels import _FAST, kernel_array
 from femnn.integration.lame import lame_parameters
-from femnn.quadrature.adaptive.directional_errors import (
-    FEWEST,
-    MEASURES,
-    largest_and_sum,
-    line_rules,
-    subtract,
-    tensor_moments,
-)
-from femnn.quadrature.adaptive.energy import laplace_from_moments, rigid_modes
+from femnn.integration.twist_moments import tensor_twist_moments, twist_workspace
+from femnn.quadrature.adaptive.directional_errors import FEWEST, MEASURES, line_rules
 from femnn.quadrature.adaptive.roots import least_log_rho
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 from femnn.system.compile import njit
 
 # What the second rule errs over what the first does, where it decays as the nearest roots of det J let it; and the
-# differences of the two rules over the tolerance below which it surely is kept, and above which surely missed. The
-# second line is for elements that the first leaves in doubt.
-_TRIALS = ((0.15, 0.8, 1.25), (0.02, 0.95, 1.05))
+# differences of the two rules over the tolerance below which it surely is kept, and above which surely missed. Each
+# line is for elements that the one before leaves in doubt.
+_TRIALS = ((0.15, 0.8, 1.25), (0.02, 0.95, 1.05), (0.002, 0.995, 1.005))
 
 # Most points that the second rule has beyond the first, along one axis.
 _MOST_FURTHER = 20
 
 _MISSED, _KEPT, _DOUBTFUL = 0, 1, 2
+
+_SIGNS, _TWISTS, _IN_ORDER = np.array(SIGNS), np.array(TWISTS), np.arange(8)
 
 
 @njit(cache=True, error_model="numpy")
@@ -64,47 +66,120 @@ def _is_within(difference, definite, bound, total, work):
     return True
 
 
-@njit(cache=True, error_model="numpy")
-def _verdict(difference, reference, modes, by_energy, surely_kept, surely_missed):
-    """What the difference of the matrices of two rules, and that of the better one, say about the other one."""
-    largest = largest_and_sum(reference)[0]
-    if not by_energy:
-        error = largest_and_sum(difference)[1] / largest
-        return _KEPT if error < surely_kept else _MISSED if error > surely_missed else _DOUBTFUL
-    total, work = np.empty_like(reference), np.empty_like(reference)
-    definite = reference.copy()
-    for i in range(len(definite)):
-        for j in range(i + 1):
-            for k in range(modes.shape[1]):
-                definite[i, j] += largest * modes[i, k] * modes[j, k]
-    if _is_within(difference, definite, surely_kept, total, work):
-        return _KEPT
-    return _DOUBTFUL if _is_within(difference, definite, surely_missed, total, work) else _MISSED
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _material_matrix(moments, inverse, lmbda, mu, laplace, matrix):  # noqa: C901
+    """The energy of the twists from their moments (12, 12) in own axes, (12, 12) row 3k + i, or (4, 4) of Laplace."""
+    half, block = np.empty((3, 3)), np.empty((3, 3))
+    for k in range(4):
+        for m in range(k, 4):
+            # J₀⁻ᵀ S_km J₀⁻¹: in physical axes
+            for p in range(3):
+                for j in range(3):
+                    half[p, j] = (
+                        moments[3 * k + p, 3 * m] * inverse[0, j]
+                        + moments[3 * k + p, 3 * m + 1] * inverse[1, j]
+                        + moments[3 * k + p, 3 * m + 2] * inverse[2, j]
+                    )
+            for i in range(3):
+                for j in range(3):
+                    block[i, j] = inverse[0, i] * half[0, j] + inverse[1, i] * half[1, j] + inverse[2, i] * half[2, j]
+            trace = block[0, 0] + block[1, 1] + block[2, 2]
+            if laplace:
+                matrix[k, m] = matrix[m, k] = trace
+                continue
+            for i in range(3):
+                for j in range(3):
+                    entry = lmbda * block[i, j] + mu * block[j, i]
+                    if i == j:
+                        entry += mu * trace
+                    matrix[3 * k + i, 3 * m + j] = matrix[3 * m + j, 3 * k + i] = entry
 
 
-@njit(over="hexahedra", grain=4, cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _sum_of_entries(matrix, components, vectors, half):
+    """Sum of the moduli of γ_k matrix_km γ_m for all nodes and components; ``vectors`` γ (8, 4), ``half`` as large."""
+    result = 0.0
+    for i in range(components):
+        for j in range(i, components):
+            for a in range(8):
+                for m in range(4):
+                    total = 0.0
+                    for k in range(4):
+                        total += vectors[a, k] * matrix[components * k + i, components * m + j]
+                    half[a, m] = total
+            part = 0.0
+            for a in range(8):
+                h0, h1, h2, h3 = half[a, 0], half[a, 1], half[a, 2], half[a, 3]
+                for b in range(8):
+                    part += abs(h0 * vectors[b, 0] + h1 * vectors[b, 1] + h2 * vectors[b, 2] + h3 * vectors[b, 3])
+            # the block (j, i) is that of (i, j) transposed
+            result += part if i == j else 2.0 * part
+    return result
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _largest_entry(matrix, components, vectors, means, volume, inverse, lmbda, mu):
+    """The largest entry of an element matrix, which is on its diagonal; ``matrix`` is that of :func:`_material_matrix`
+    less the part of mean gradients, which come from the ``means`` (12,) of the slopes."""
+    largest, gradient, own = 0.0, np.empty(3), np.empty(3)
+    for a in range(8):
+        for p in range(3):
+            # the mean gradient of N_a in own axes, times the volume
+            own[p] = 0.125 * volume * _SIGNS[a, p]
+            for k in range(4):
+                own[p] += vectors[a, k] * means[3 * k + p]
+        square = 0.0
+        for i in range(3):
+            gradient[i] = (own[0] * inverse[0, i] + own[1] * inverse[1, i] + own[2] * inverse[2, i]) / volume
+            square += gradient[i] ** 2
+        for i in range(components):
+            entry = square if components == 1 else lmbda * gradient[i] ** 2 + mu * (gradient[i] ** 2 + square)
+            entry *= volume
+            for k in range(4):
+                for m in range(4):
+                    entry += vectors[a, k] * matrix[components * k + i, components * m + i] * vectors[a, m]
+            largest = max(largest, entry)
+    return largest
+
+
+@njit(over="hexahedra", grain=16, cache=True, error_model="numpy", fastmath=_FAST)
 def _verdicts(begin, end, hexahedra, rules, further, line_points, line_weights, lmbda, mu, measure, surely, verdicts):
-    second = np.empty(3, dtype=np.int64)
+    laplace, by_energy = measure >= 2, measure % 2 == 1
+    components = 1 if laplace else 3
+    linear, twist, inverse, warp = np.empty((3, 3)), np.empty((3, 4)), np.empty((3, 3)), np.empty((3, 4))
+    second, work = np.empty(3, dtype=np.int64), twist_workspace()
+    first, better, means = np.empty((12, 12)), np.empty((12, 12)), np.empty(12)
+    size = 4 * components
+    difference, reference = np.empty((size, size)), np.empty((size, size))
+    total, factor = np.empty((size, size)), np.empty((size, size))
+    vectors, half = np.empty((8, 4)), np.empty((8, 4))
     for e in range(begin, end):
+        own_axes_of(hexahedra[e], _IN_ORDER, linear, twist, inverse, warp)
         for axis in range(3):
             second[axis] = rules[e, axis] + further[e, axis]
-        room = second[0] * second[1] * second[2]
-        points, weights = np.empty((3, room)), np.empty(room)
-        first_moments, moments = np.empty((24, 24)), np.empty((24, 24))
-        tensor_moments(hexahedra[e], rules[e], line_points, line_weights, points, weights, first_moments)
-        tensor_moments(hexahedra[e], second, line_points, line_weights, points, weights, moments)
-        subtract(first_moments, moments, first_moments)
-        if measure < 2:
-            difference, reference = np.empty((24, 24)), np.empty((24, 24))
-            elasticity_from_moments(first_moments, lmbda[e], mu[e], difference)
-            elasticity_from_moments(moments, lmbda[e], mu[e], reference)
-            modes = rigid_modes(hexahedra[e]) if measure == 1 else np.empty((24, 6))
-        else:
-            difference, reference = np.empty((8, 8)), np.empty((8, 8))
-            laplace_from_moments(first_moments, difference)
-            laplace_from_moments(moments, reference)
-            modes = np.full((8, 1), 1.0 / np.sqrt(8.0))
-        verdicts[e] = _verdict(difference, reference, modes, measure % 2 == 1, surely[0], surely[1])
+        tensor_twist_moments(warp, rules[e], line_points, line_weights, work, first, means)
+        volume = tensor_twist_moments(warp, second, line_points, line_weights, work, better, means)
+        for r in range(12):
+            for c in range(12):
+                first[r, c] -= better[r, c]
+                better[r, c] -= means[r] * means[c] / volume
+        _material_matrix(first, inverse, lmbda[e], mu[e], laplace, difference)
+        _material_matrix(better, inverse, lmbda[e], mu[e], laplace, reference)
+        if by_energy:
+            if _is_within(difference, reference, surely[0], total, factor):
+                verdicts[e] = _KEPT
+            else:
+                within = _is_within(difference, reference, surely[1], total, factor)
+                verdicts[e] = _DOUBTFUL if within else _MISSED
+            continue
+        for a in range(8):
+            for k in range(4):
+                along = _SIGNS[a, 0] * warp[0, k] + _SIGNS[a, 1] * warp[1, k] + _SIGNS[a, 2] * warp[2, k]
+                vectors[a, k] = 0.125 * (_TWISTS[a, k] - along)
+        error = _sum_of_entries(difference, components, vectors, half) / _largest_entry(
+            reference, components, vectors, means, volume, inverse, lmbda[e], mu[e]
+        )
+        verdicts[e] = _KEPT if error < surely[0] else _MISSED if error > surely[1] else _DOUBTFUL
 
 
 def keeps_tolerance(hexahedra: np.ndarray, rules: np.ndarray, tolerance: float, poisson, measure: str) -> np.ndarray:

@@ -23,7 +23,8 @@ def probability(found, cells, marked, drawn):
 
 
 @pytest.mark.parametrize(
-    ("cells", "drawn", "share"), [(500, 300, 0.01), (900, 670, 0.01), (4000, 670, 0.05), (300, 40, 0.2)]
+    ("cells", "drawn", "share"),
+    [(500, 300, 0.01), (900, 670, 0.01), (1500, 1010, 0.01), (4000, 670, 0.05), (300, 40, 0.2)],
 )
 def test_allowed_misses_are_wrong_in_one_case_of_a_hundred_at_most(cells, drawn, share):
     allowed = allowed_misses(cells, drawn, share)
@@ -33,6 +34,13 @@ def test_allowed_misses_are_wrong_in_one_case_of_a_hundred_at_most(cells, drawn,
         assert probability(min(allowed, marked - most - 1), cells, marked, drawn) <= RISK * (1.0 + 1e-9)
     # one more would be too bold
     assert probability(allowed + 1, cells, most + allowed + 2, drawn) > RISK
+
+
+def test_allowed_misses_fall_with_the_cells_that_are_not_drawn():
+    """Hundreds of misses of a thousand cells have probabilities that no number of the machine is small enough for."""
+    allowed = [allowed_misses(cells, SAMPLE, 0.01) for cells in (*range(1030, 2000, 70), 3000, 10_000, 10**6)]
+    assert allowed == sorted(allowed, reverse=True)
+    assert allowed[-1] == 3
 
 
 def test_how_many_cells_a_confidence_needs():
@@ -94,6 +102,17 @@ class Model:
         number = np.round(cells[:, :, 0].mean(axis=1) / 10.0 - 0.05).astype(int)
         return (points[:, 0] - 2) / 16 >= self.needs[number]
 
+    def missing(self, found):
+        """Cells that miss with what a calibration gives them."""
+        (part,) = found.parts.values()
+        if np.isinf(part.shift):
+            return np.zeros(len(self.needs), dtype=bool)
+        chosen, _ = self.choose(self.cells, self.tolerance * 2.0**-part.shift)
+        chosen[found.known] = found.points
+        missing = ~self.keeps(self.cells, chosen)
+        missing[found.mended] = False
+        return missing
+
     def calibrated(self, share=0.01, sample=SAMPLE, by=None):
         by = CalibrationOnMesh(self.tolerance, share, sample) if by is None else by
         return by.of(self.cells, np.zeros(len(self.cells), dtype=int), self.choose, self.keeps, shapes_of_hexahedra)
@@ -139,6 +158,50 @@ def test_promise_holds_on_almost_every_mesh():
         broken += np.mean(model.needs > part.shift) > 0.01
     # one of a hundred may
     assert broken <= 3
+
+
+@pytest.mark.parametrize(("cells", "beyond"), [(1500, 0), (4000, 0), (4000, 5)])
+def test_promise_is_broken_in_one_draw_of_a_hundred_at_most(cells, beyond):
+    """The most harmful meshes: a few cells too many miss below some shift, and caution is dear, so that more of them
+    are measured. Their places among the cells take the part of the draw."""
+    random, broken, draws = np.random.default_rng(cells + beyond), 0, 120
+    needs = np.zeros(cells)
+    needs[: cells // 10] = 0.2
+    # as many that one too many is left if few enough of them are drawn
+    needs[: cells // 100 + allowed_misses(cells, SAMPLE, 0.01) + 1 + beyond] = 0.4
+    model = Model(needs)
+    for _ in range(draws):
+        model.needs = random.permutation(needs)
+        found = model.calibrated()
+        broken += model.missing(found).mean() > 0.01
+        # what is known was measured
+        assert model.keeps(model.cells[found.known], found.points).all()
+    assert broken <= 5, f"{broken} of {draws}, where 1.2 are expected at most"
+
+
+def test_measured_cells_pay_no_caution():
+    needs = np.zeros(1300)
+    needs[::25] = 0.3
+    model = Model(needs)
+    found = model.calibrated()
+    assert found.parts[0].shift >= 0.3
+    # the shift changes all cells of the model, and those that were not drawn are as few
+    np.testing.assert_array_equal(found.known[needs[found.known] == 0.0], np.flatnonzero(needs == 0.0))
+    assert (found.points[needs[found.known] == 0.0] == 2).all()
+    assert not model.missing(found).any()
+
+
+def test_what_is_known_of_a_cell_is_not_said_of_another():
+    needs = np.zeros(1300)
+    needs[::25] = 0.3
+    model = Model(needs)
+    by = CalibrationOnMesh(1e-3, 0.01)
+    first = model.calibrated(by=by)
+    model.cells[first.known[-1], 0] += 1e-4
+    later = model.calibrated(by=by)
+    assert later is not first
+    assert later.parts[0].reused
+    assert len(later.known) == 0
 
 
 def test_what_was_measured_is_kept_and_serves_meshes_that_are_alike():
