@@ -201,6 +201,11 @@ class Solid(NonlinearProblem):
         if self._history is not None:
             self._heat(number("the history of the temperature", called("history", self._history, t)))
 
+    @property
+    def depends_on_time(self) -> bool:
+        """Whether a law has time, or the temperature a history."""
+        return self._history is not None or any("time" in region.conditions for region in self._regions.values())
+
     def strains(self, u: ArrayLike) -> list[np.ndarray]:
         """Strains (m, nqp, 6) or displacement gradients (m, nqp, 3, 3) at displacement ``u``, for each group."""
         u = self._displacement(u)
