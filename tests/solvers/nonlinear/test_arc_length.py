@@ -101,7 +101,7 @@ def test_a_path_that_fails_leaves_the_problem_at_the_time_of_its_state():
 
 def test_dissipation_is_not_measured_where_forces_depend_on_the_load_factor():
     problem = LoadedTruss(lambda t: t)
-    with pytest.raises(ParameterError, match="no part of the dissipation.*control='length'"):
+    with pytest.raises(ParameterError, match=r"no part of the dissipation.*control='length'"):
         femnn.arc_length(problem, np.zeros(2), control="dissipation", progress=False)
     with pytest.raises(ParameterError, match="on_snap_back='raise'"):
         femnn.newton(problem, np.zeros(2), on_snap_back="follow", progress=False)
