@@ -3,7 +3,8 @@
 Patches after O. C. Zienkiewicz, J. Z. Zhu, IJNME 33 (1992) 1331-1364: around each vertex a polynomial is fitted to the
 values where they are most accurate, the centres of trilinear elements and the 2×2×2 Gauss points of triquadratic ones.
 Vertices of the boundary, which have few elements around them, take samples from further away and polynomials of one
-degree more, because they extrapolate; where that does not suffice, the polynomials of their neighbours.
+degree more, because they extrapolate, with weights that fall with the square of the distance (M. Tabbara, T. Blacker,
+T. Belytschko, CMAME 117 (1994) 211-223); where that does not suffice, the polynomials of their neighbours.
 """
 
 from collections.abc import Sequence
@@ -38,6 +39,9 @@ _QUADRATIC = 20
 
 # Singular values of a patch below this, relative to the largest, are none: all samples lie in a plane.
 _RANK = 1e-8
+
+# Squared distance of a sample, in sizes of elements, below which its weight grows no more.
+_NEAREST = 1e-3
 
 # Elements around a vertex that is not on the boundary, at least; rings of elements that one of the boundary asks.
 _INNER, _RINGS = 6, 4
@@ -192,29 +196,31 @@ def _patched(mesh, element, discretisation, arrays):
     ).tocsr()
     fits = np.zeros((n, _terms(np.zeros(3), own + 1).shape[-1], values.shape[2]))
     inner = np.diff(touching.indptr) >= _INNER
-    fitted = _fit(np.flatnonzero(inner), touching, own, mesh.p.T, sizes, places, values, fits)
+    fitted = _fit(np.flatnonzero(inner), touching, own, mesh.p.T, sizes, places, values, fits, extrapolates=False)
     # vertices of the boundary reach further, with polynomials of one degree more: they extrapolate
     around, neighbours = touching, (touching.T @ touching).astype(bool).astype(np.int32)
     for _ in range(_RINGS):
         left = np.flatnonzero(~fitted & (np.diff(touching.indptr) > 0))
-        fitted |= _fit(left, around, own + 1, mesh.p.T, sizes, places, values, fits)
+        fitted |= _fit(left, around, own + 1, mesh.p.T, sizes, places, values, fits, extrapolates=True)
         around = ((around @ neighbours) > 0).astype(np.int32)
     return _blended(mesh, element, discretisation, cells, sizes, own + 1, fits, fitted, values)
 
 
-def _fit(chosen, around, order, x, sizes, places, values, fits):
+def _fit(chosen, around, order, x, sizes, places, values, fits, *, extrapolates):
     """Fit polynomials to the samples of the elements ``around`` the ``chosen`` vertices; which vertices have one."""
     width, k = _terms(np.zeros(3), order).shape[-1], values.shape[2]
     found = np.zeros(len(x), dtype=bool)
     for start in range(0, len(chosen), _CHUNK):
         vertices = chosen[start : start + _CHUNK]
         rows = around[vertices].tocoo()
-        basis = _terms(
-            (places[rows.col] - x[vertices[rows.row]][:, None]) / sizes[vertices[rows.row], None, None], order
-        )
+        offsets = (places[rows.col] - x[vertices[rows.row]][:, None]) / sizes[vertices[rows.row], None, None]
+        basis = _terms(offsets, order)
+        weights = np.ones(basis.shape[:2])
+        if extrapolates:
+            weights = 1.0 / np.maximum(np.einsum("esi,esi->es", offsets, offsets), _NEAREST)
         normal, right = np.zeros((len(vertices), width, width)), np.zeros((len(vertices), width, k))
-        np.add.at(normal, rows.row, np.einsum("esi,esj->eij", basis, basis))
-        np.add.at(right, rows.row, np.einsum("esi,esk->eik", basis, values[rows.col]))
+        np.add.at(normal, rows.row, np.einsum("es,esi,esj->eij", weights, basis, basis, optimize=True))
+        np.add.at(right, rows.row, np.einsum("es,esi,esk->eik", weights, basis, values[rows.col], optimize=True))
         count = np.bincount(rows.row, minlength=len(vertices)) * values.shape[1]
         scale = np.sqrt(np.maximum(np.einsum("eii->ei", normal), np.finfo(float).tiny))
         scaled = normal / scale[:, :, None] / scale[:, None, :]

@@ -34,8 +34,8 @@ class FollowerPressure(NonlinearProblem):
     boundary
         Name of a boundary.
     pressure
-        Pa, positive against the body. A number is multiplied by the t of :func:`femnn.newton`; a function gives the
-        pressure at t.
+        Pa, positive against the body. A number is multiplied by the t of :func:`femnn.newton` or the λ of
+        :func:`femnn.arc_length`; a function gives the pressure at t.
     element
         ``skfem.ElementHex1()`` (None) or ``skfem.ElementHex2()``, that of the body.
     symmetric
@@ -136,7 +136,7 @@ class FollowerPressure(NonlinearProblem):
 
     @checked()
     def set_time(self, t: float) -> None:
-        """The pressure from now on is that of ``t``; :func:`femnn.newton` calls it before each step."""
+        """The pressure from now on is that of ``t``; solvers call it before they evaluate."""
         self.t = t
 
     @property

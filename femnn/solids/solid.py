@@ -13,12 +13,14 @@ from femnn.assembly.discretisation import Discretisation, dofs_of_boundaries, sc
 from femnn.assembly.formulations.choice import ONE_POINT, require_formulation
 from femnn.assembly.groups import check_rule
 from femnn.assembly.pattern import Pattern
+from femnn.assembly.plane import require_plane
 from femnn.checks import brief, called, checked, floats, number, vector
 from femnn.exceptions import ParameterError, StateError
 from femnn.quadrature.fixed import FixedGroups
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import CellGroup, Rule
 from femnn.solids.laws import ConstitutiveLaw, check_law
+from femnn.solids.plane_stress import PlaneStress
 from femnn.solids.region import Region, restricted
 from femnn.solvers.nonlinear.load_path import NonlinearProblem
 
@@ -35,6 +37,8 @@ class Solid(NonlinearProblem):
         As in :func:`femnn.assemble_elasticity`: any rule, adaptive ones too.
     formulation
         ``"standard"``, or one that bends or does not lock, as in :func:`femnn.assemble_elasticity`, see the notes.
+    plane
+        ``"strain"`` or, for quadrilaterals of unit thickness, ``"stress"``, see :class:`femnn.solids.PlaneStress`.
     law
         A :class:`femnn.PointLaw`, which is compiled into the assembly, or any object that keeps
         :class:`femnn.ConstitutiveLaw`: it is called once for each group of the rule with all points of the group. For
@@ -70,8 +74,10 @@ class Solid(NonlinearProblem):
     twists have the stiffness of the virgin law, so that bodies of one plastic element across the thickness are too
     stiff in bending once they yield: two or more show it.
 
-    *Quadrilaterals* are in plane strain: the law gets strains of three dimensions, those out of the plane zero, and
-    what it answers out of the plane is a stress but no force. They and curved hexahedra have the standard formulation.
+    *Quadrilaterals* in plane strain give the law strains of three dimensions, those out of the plane zero, and what it
+    answers out of the plane is a stress but no force. In plane stress :meth:`strains` has those of the plane alone;
+    what the sheet is strained out of it stands at the end of its state. They and curved hexahedra have the standard
+    formulation.
 
     Examples
     --------
@@ -91,6 +97,7 @@ class Solid(NonlinearProblem):
         law: ConstitutiveLaw | Mapping[str, ConstitutiveLaw],
         *,
         formulation: str = "standard",
+        plane: str = "strain",
         element: skfem.Element | None = None,
         on_folded: str = "raise",
         pattern: Pattern | None = None,
@@ -99,6 +106,8 @@ class Solid(NonlinearProblem):
         for own in laws.values():
             check_law(own)
         self.law, self.points, self._element = law, mesh, scalar_element(element, mesh)
+        if require_plane(plane, int(mesh.dim())) == "stress":
+            laws = {name: own if isinstance(own, PlaneStress) else PlaneStress(own) for name, own in laws.items()}
         self.formulation = require_formulation(formulation, element)
         if formulation in ONE_POINT:
             check_rule(rule)
@@ -113,7 +122,7 @@ class Solid(NonlinearProblem):
             )
         if not isinstance(law, Mapping):
             self.discretisation, self.rule = whole, rule
-            self._regions = {"": Region(law, whole, formulation)}
+            self._regions = {"": Region(laws[""], whole, formulation)}
             return
         cells = _cells_of_regions(mesh, laws)
         integrated = np.concatenate([group.cells for group in whole.groups])
@@ -200,6 +209,11 @@ class Solid(NonlinearProblem):
             region.set_condition("time", own)
         if self._history is not None:
             self._heat(number("the history of the temperature", called("history", self._history, t)))
+
+    @property
+    def depends_on_time(self) -> bool:
+        """Whether a law has time, or the temperature a history."""
+        return self._history is not None or any("time" in region.conditions for region in self._regions.values())
 
     def strains(self, u: ArrayLike) -> list[np.ndarray]:
         """Strains (m, nqp, 6) or displacement gradients (m, nqp, 3, 3) at displacement ``u``, for each group."""

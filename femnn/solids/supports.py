@@ -191,7 +191,7 @@ class RigidPlane(NonlinearProblem):
     penalty
         Pressure over depth (Pa/m), of the undeformed area.
     motion
-        Displacement (3,) of the plane at the t of :func:`femnn.newton`, a function; None for a plane at rest.
+        Displacement (3,) of the plane at the t of the solver, a function; None for a plane at rest.
 
     Attributes
     ----------
@@ -241,6 +241,11 @@ class RigidPlane(NonlinearProblem):
         if self._motion is not None:
             moved = called("motion", self._motion, self.t)
             self._moved = float(shaped("the motion of the plane", moved, (3,)) @ self._normal)
+
+    @property
+    def depends_on_time(self) -> bool:
+        """Whether the plane moves."""
+        return self._motion is not None
 
     def pressure(self, u: ArrayLike) -> np.ndarray:
         """Contact pressure (facets, nqp) (Pa) at displacement ``u``, 0 where the boundary is free."""

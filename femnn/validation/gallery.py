@@ -17,6 +17,8 @@ from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.loads import Loads
 from femnn.assembly.plane import plane_lame
 from femnn.checks import checked
+from femnn.fields.recovery import recover
+from femnn.fields.stress import stress
 from femnn.geometry.cells import cells, kind_of_mesh
 from femnn.integration.lame import lame_parameters
 from femnn.quadrature.rule import Rule
@@ -43,6 +45,8 @@ class GalleryProblem:
     measure
         Gives the quantity for displacements (N,).
     reference
+    vertex
+        Where the quantity is measured.
     """
 
     name: str
@@ -56,6 +60,7 @@ class GalleryProblem:
     held: np.ndarray
     measure: Callable[[np.ndarray], float]
     reference: float
+    vertex: int
 
     def __repr__(self) -> str:
         return f"GalleryProblem({self.name!r}, {self.cells}, {self.quantity} {self.reference:g})"
@@ -74,13 +79,33 @@ class GalleryProblem:
         ParameterError, FoldedElementError
             As :func:`femnn.assemble_elasticity` does.
         """
-        K = assemble_elasticity(self.mesh, rule, self.young, self.poisson, plane=self.plane, element=self.element)
+        degree = 1 if self.element.maxdeg == self.mesh.dim() else 2
+        return self.measure(self.displacements(rule)), rule.for_degree(degree).count_points(cells(self.mesh))
+
+    def displacements(self, rule: Rule, formulation: str = "standard") -> np.ndarray:
+        """Displacements (N,) by the points of a rule and a formulation of :func:`femnn.assemble_elasticity`."""
+        K = assemble_elasticity(
+            self.mesh,
+            rule,
+            self.young,
+            self.poisson,
+            plane=self.plane,
+            element=self.element,
+            formulation=formulation,
+        )
         fixed, values = self.loads.fixed, self.loads.values
         more = np.setdiff1d(self.held, fixed)
         fixed, values = np.concatenate([fixed, more]), np.concatenate([values, np.zeros(len(more))])
-        u = solve(K, self.loads.force, fixed, values, method="splu").x
-        degree = 1 if self.element.maxdeg == self.mesh.dim() else 2
-        return self.measure(u), rule.for_degree(degree).count_points(cells(self.mesh))
+        return solve(K, self.loads.force, fixed, values, method="splu").x
+
+    def recovered_stress(self, rule: Rule, formulation: str = "standard", method: str = "patches") -> np.ndarray:
+        """Stress (6,) (Pa) at :attr:`vertex` by :func:`femnn.stress` and :func:`femnn.recover`."""
+        options = {"element": self.element}
+        u = self.displacements(rule, formulation)
+        values = stress(
+            self.mesh, rule, u, self.young, self.poisson, formulation=formulation, plane=self.plane, **options
+        )
+        return recover(self.mesh, rule, values, method=method, **options)[self.vertex]
 
 
 def stress_at_vertex(
@@ -157,11 +182,14 @@ def elliptic_membrane(n: int, element: skfem.Element, curved: bool = True) -> Ga
     return _stress_problem("NAFEMS LE1, elliptic membrane", mesh, element, loads, (2.0, 0.0), "stress", 92.7e6)
 
 
-@checked(n="[1, inf)", layers="[1, inf)")
-def thick_plate(n: int, element: skfem.Element, curved: bool = True, layers: int = 8) -> GalleryProblem:
+@checked(n="[1, inf)", layers="[1, inf)", around="[1, inf)")
+def thick_plate(
+    n: int, element: skfem.Element, curved: bool = True, layers: int = 8, around: int | None = None
+) -> GalleryProblem:
     """NAFEMS LE10: a thick elliptic plate under pressure; σyy at the inner corner of its upper side is -5.38 MPa.
 
-    ``n`` cells along each side and an even number of ``layers``.
+    ``n`` cells from the inner side to the outer, ``around`` along each of these, ``n`` for None, and an even number of
+    ``layers``.
     """
     places = {
         "outer": lambda x: x[0] == 1.0,
@@ -173,7 +201,7 @@ def thick_plate(n: int, element: skfem.Element, curved: bool = True, layers: int
     def move(x):
         return _ellipses(np.stack([x[0], x[1], 0.6 * x[2]]))
 
-    mesh = _named(_grid(n, n, layers), curved, move, places)
+    mesh = _named(_grid(n, around or n, layers), curved, move, places)
     loads = Loads(mesh, element).pressure("top", 1e6).displace("bottom", 1, 0.0).displace("side", 0, 0.0)
     loads.displace("outer", (0, 1), 0.0)
     # the middle line of the outer side does not move up or down
@@ -192,17 +220,18 @@ def _stress_problem(name, mesh, element, loads, place, plane, reference, held=()
         return float(stress_at_vertex(mesh, element, u, *lame, vertex)[1, 1])
 
     held = np.array(held, dtype=np.int64)
-    return GalleryProblem(name, "σyy", mesh, element, 210e9, 0.3, plane, loads, held, measure, reference)
+    return GalleryProblem(name, "σyy", mesh, element, 210e9, 0.3, plane, loads, held, measure, reference, vertex)
 
 
 def _move_problem(name, quantity, mesh, element, material, plane, loads, place, component, reference):
-    dof = mesh.dim() * _near(mesh, place) + component
+    vertex = _near(mesh, place)
+    dof = mesh.dim() * vertex + component
     nothing = np.empty(0, dtype=np.int64)
 
     def measure(u):
         return float(u[dof])
 
-    return GalleryProblem(name, quantity, mesh, element, *material, plane, loads, nothing, measure, reference)
+    return GalleryProblem(name, quantity, mesh, element, *material, plane, loads, nothing, measure, reference, vertex)
 
 
 @checked(n="[1, inf)")

@@ -45,6 +45,23 @@ def test_thick_plate_with_curved_edges(name):
     assert body.solve(ADAPTIVE)[0] == pytest.approx(body.reference, rel=0.01)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("formulation", ["mean-dilatation", "incompatible", "stabilised", "learned"])
+def test_stresses_of_the_thick_plate_are_recovered_on_straight_trilinear_cells(formulation):
+    body = thick_plate(8, skfem.ElementHex1(), curved=False, layers=4, around=12)
+    assert body.recovered_stress(femnn.GaussLegendre(2), formulation)[1] == pytest.approx(body.reference, rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("curved", [True, False])
+def test_stresses_of_the_thick_plate_are_recovered_on_triquadratic_cells(curved):
+    body = thick_plate(6, skfem.ElementHex2(), curved, layers=4, around=9)
+    # patches know straight cells
+    method = "projection" if curved else "patches"
+    found = body.recovered_stress(femnn.GaussLegendre(3), method=method)[1]
+    assert found == pytest.approx(body.reference, rel=0.02)
+
+
 @pytest.mark.parametrize("poisson", [0.0, 0.49])
 def test_a_thick_cylinder_of_any_ratio(poisson):
     body = thick_cylinder(4, QUADS["quadratic"], True, poisson)

@@ -69,6 +69,29 @@ def test_a_block_under_pressure_from_all_sides_keeps_its_shape(symmetric):
     assert path.iterations <= 24
 
 
+def test_arc_length_knows_pressures_that_follow_and_temperatures():
+    def stress(stretch):
+        return (LAMBDA * np.log(stretch**3) + MU * (stretch**2 - 1.0)) / stretch**3
+
+    body = femnn.Solid(CUBE, femnn.GaussLegendre(2), femnn.PointLaw(neo_hooke, NEO_HOOKE, kinematics="finite"))
+    loads = femnn.Loads(CUBE).symmetry("x").symmetry("y").symmetry("z")
+    pressure = FollowerPressure(CUBE, "open", lambda t: 1.2 * t**2)
+    path = []
+    femnn.arc_length(
+        body + pressure, loads.force, loads.fixed, first=0.5, steps=3, callback=path.append, start=0.2, progress=False
+    )
+    for step in path:
+        stretch = brentq(lambda s, p=1.2 * step.t**2: stress(s) + p, 0.3, 1.0)
+        np.testing.assert_allclose(step.u.reshape(-1, 3), (stretch - 1.0) * CUBE.p.T, atol=1e-7)
+    assert path[-1].t > 0.8
+    # a body that is free to expand, its temperature on a schedule
+    solid = femnn.Solid(CUBE, femnn.GaussLegendre(2), femnn.LinearElastic(2.0, 0.3, expansion=1e-3))
+    solid.set_temperature(40.0, lambda t: np.sin(t))
+    found = femnn.arc_length(solid, loads.force, loads.fixed, first=0.3, steps=2, progress=False)
+    np.testing.assert_allclose(found.u.reshape(-1, 3), 1e-3 * 40.0 * np.sin(found.t) * CUBE.p.T, atol=1e-9)
+    assert found.t > 0.5
+
+
 @pytest.mark.slow
 def test_a_thick_cylinder_is_blown_up_as_far_as_known():
     # plane strain, radii from 1 to 2, incompressible: the equation of `known`

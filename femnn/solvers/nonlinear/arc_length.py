@@ -25,6 +25,9 @@ _WANTED, _MOST_GROWTH = 5, 2.0
 # A dissipation that cannot be reached, so often halved, is given up for a length.
 _MOST_CUTS = 4
 
+# The derivative of forces in λ is a difference over this share of the first step.
+_DIFFERENCE = 1e-4
+
 # How exactly dissipation is met, and how many times the greatest length a step may be that is measured by it.
 _MISSING, _TOO_FAR = 1e-6, 10.0
 
@@ -58,6 +61,10 @@ def arc_length(
     too). Sizes are adapted to the number of iterations; the first one bounds ‖Δu‖ of all. Each iteration takes two
     solutions with one matrix.
 
+    The time of the problem is λ: pressures that follow, temperatures, planes that move and laws that depend on time get
+    it before every evaluation, and their derivative in λ, a difference, is part of the iteration. On the way back over
+    a snap it runs backwards; nothing relaxes then.
+
     Parameters
     ----------
     problem, fixed, rtol, atol, max_iterations, solver, progress
@@ -70,7 +77,8 @@ def arc_length(
     steps
         Most steps taken: the path has no end of its own. A ``callback`` that returns true ends it.
     control
-        ``"length"`` or ``"dissipation"``.
+        ``"length"`` or ``"dissipation"``, which knows the work of ``load`` and ``values`` alone: not for problems whose
+        forces depend on λ themselves.
     min_step
         Smallest size of a step, relative to the first.
     initial, start, heading
@@ -95,7 +103,9 @@ def arc_length(
     n = len(load)
     limits = Limits(rtol, atol, max_iterations, min_step)
     equilibrium = Equilibrium.of(problem, solver, limits, n, fixed, initial)
-    path = ArcPath(equilibrium, vector(load, n, "load"), prescribe(n, fixed, values)[0], control)
+    if control == "dissipation":
+        require_no_time(equilibrium, "control='length'")
+    path = ArcPath(equilibrium, vector(load, n, "load"), prescribe(n, fixed, values)[0], control, first)
     heading = Heading(np.zeros(n), first) if heading is None else heading
     return follow(problem, islice(path.steps(start, heading), steps), steps, callback, progress)
 
@@ -111,6 +121,7 @@ class ArcPath:
     load: np.ndarray
     values: np.ndarray
     control: str
+    first: float
     latest: float = np.inf
     insists: bool = False
 
@@ -136,6 +147,7 @@ class ArcPath:
         try:
             step, _, cuts = cut(attempt, 0.0, 1.0, min_step / min(1.0, begun_anew * heading.fraction))
         except SmallestStepFailed as failed:
+            self.equilibrium.set_time(t)
             raise ConvergenceError(
                 f"the path could not be followed beyond t = {t:.6g}: steps down to min_step={min_step:g} of the first "
                 f"failed ({failed.cause}); the state there is kept. Try a smaller `first`, the other control, or look "
@@ -152,6 +164,7 @@ class ArcPath:
         u0 = equilibrium.u
 
         def iterate_at(du, dt):
+            equilibrium.set_time(t0 + dt)
             point = equilibrium.iterate_at(u0 + du, (t0 + dt) * load)
             return point._replace(response=(*point.response, du, dt))
 
@@ -166,7 +179,8 @@ class ArcPath:
 
         def advance(point, errors):
             _, tangent, du, dt = point.response
-            along = equilibrium.solve(tangent, load, self.values[equilibrium.fixed])
+            growth = self._growth(point.x, t0 + dt, point.response[0])
+            along = equilibrium.solve(tangent, growth, self.values[equilibrium.fixed])
             lacking = ((t0 + dt) * self.values - point.x)[equilibrium.fixed]
             back = equilibrium.solve(tangent, point.residual, lacking)
             if heading.dissipation:
@@ -179,9 +193,12 @@ class ArcPath:
             return iterate_at(du, dt + change)
 
         with rolled_back(equilibrium.problem, Diverged):
+            equilibrium.set_time(t0)
             force0, tangent = equilibrium.evaluate(u0)
-            du, dt, length = self._ahead(tangent, heading)
-            point, errors = iterate(iterate_at(du, dt), is_solved, advance, equilibrium.limits.max_iterations)
+            growth = self._growth(u0, t0, force0)
+            du, dt, length = self._ahead(tangent, heading, growth)
+            with equilibrium.measured_by(force0, dt * growth):
+                point, errors = iterate(iterate_at(du, dt), is_solved, advance, equilibrium.limits.max_iterations)
             force, _, du, dt = point.response
             if t0 + dt > self.latest:
                 raise Diverged(f"the path led beyond t = {self.latest:.6g}", errors)
@@ -193,7 +210,15 @@ class ArcPath:
             ahead = ahead.dissipating(lost(point), 0.5 * (force0 + force) @ du)
         return Step(float(t0 + dt), point.x, force, iterations, tuple(errors), heading=ahead)
 
-    def _ahead(self, tangent, heading):
+    def _growth(self, u, t, force):
+        """What the load on a structure grows by with λ: ``load``, and what forces at this displacement lose."""
+        if not self.equilibrium.depends_on_time:
+            return self.load
+        step = _DIFFERENCE * self.first
+        self.equilibrium.set_time(t + step)
+        return self.load - (self.equilibrium.force(u) - force) / step
+
+    def _ahead(self, tangent, heading, growth):
         """First guess of a step: the increments of displacement and λ, and its length.
 
         A law with memory answers to the last state itself as if it unloaded, so its tangent there leads nowhere: the
@@ -206,8 +231,17 @@ class ArcPath:
             # what is prescribed follows λ exactly
             du[equilibrium.fixed] = dt * self.values[equilibrium.fixed]
             return du, dt, heading.length
-        du = heading.dt * equilibrium.solve(tangent, self.load, self.values[equilibrium.fixed])
+        du = heading.dt * equilibrium.solve(tangent, growth, self.values[equilibrium.fixed])
         return du, heading.dt, float(np.linalg.norm(du))
+
+
+def require_no_time(equilibrium, instead):
+    """Raise ParameterError if forces depend on λ themselves: what is dissipated cannot be told from their work."""
+    if equilibrium.depends_on_time:
+        raise ParameterError(
+            f"{equilibrium.problem!r} has forces that depend on t (a pressure that follows, a temperature, a law with "
+            f"time), whose work is no part of the dissipation that steps are measured by; pass {instead}"
+        )
 
 
 def _on_the_arc(step, back, along, length):

@@ -76,6 +76,16 @@ class Equilibrium:
         solver = TangentSolver.of(solver, problem)
         return cls(problem, solver, limits, np.flatnonzero(is_fixed), np.flatnonzero(~is_fixed), u)
 
+    @property
+    def depends_on_time(self):
+        """Whether the forces of the problem at one displacement differ with t."""
+        return getattr(self.problem, "depends_on_time", hasattr(self.problem, "set_time"))
+
+    def set_time(self, t):
+        """Tell a problem that depends on it the time of the next evaluations."""
+        if hasattr(self.problem, "set_time"):
+            self.problem.set_time(t)
+
     def iterate_at(self, u, external, alone=False):
         """The Iterate of a displacement under an external force, its response being force and tangent.
 
@@ -155,6 +165,19 @@ class Equilibrium:
     def measure(self, *forces):
         """``scale``, or what the forces of a trial make of it."""
         return max(self.scale, *(float(np.sqrt(self.dot(force, force))) for force in forces))
+
+    @contextmanager
+    def measured_by(self, *forces):
+        """Measure the residuals of a step by these ``forces``, too, that come with it, unless it fails.
+
+        A body that is free to expand has none that are left in equilibrium.
+        """
+        before, self.scale = self.scale, self.measure(*forces)
+        try:
+            yield
+        except Diverged:
+            self.scale = before
+            raise
 
     def accept(self, point):
         """Make the Iterate that was evaluated last the state of equilibrium."""

@@ -61,7 +61,15 @@ class NonlinearProblem(ABC):
         return self.residual_and_tangent(u)[0]
 
     def set_time(self, t: float) -> None:  # noqa: B027 - most problems do not depend on it
-        """Take note of the t of the state that is sought next; :func:`femnn.newton` calls it before every step."""
+        """Take note of the t of the state that is sought next.
+
+        :func:`femnn.newton` calls it before every step, :func:`femnn.arc_length` before every iteration.
+        """
+
+    @property
+    def depends_on_time(self) -> bool:
+        """Whether forces at one displacement differ with t; true of every class that has a ``set_time`` of its own."""
+        return type(self).set_time is not NonlinearProblem.set_time
 
     def check_trial(self) -> None:  # noqa: B027
         """Raise an error of femnn if the state of the last evaluation must not be accepted; nothing changes."""

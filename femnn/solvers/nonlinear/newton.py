@@ -13,7 +13,7 @@ from femnn.checks import brief, called, checked, floats, integer, number, number
 from femnn.exceptions import ConvergenceError, ParameterError, SingularMatrixError
 from femnn.solvers.linear.degrees_of_freedom import prescribe
 from femnn.solvers.linear.solver import solve
-from femnn.solvers.nonlinear.arc_length import ArcPath, dissipated
+from femnn.solvers.nonlinear.arc_length import ArcPath, dissipated, require_no_time
 from femnn.solvers.nonlinear.equilibrium import Equilibrium, Limits, follow, rolled_back
 from femnn.solvers.nonlinear.load_path import Heading, LoadPath, Step
 from femnn.solvers.nonlinear.newton_core import Diverged, iterate
@@ -126,7 +126,8 @@ def newton(
                 "on_snap_back='follow' needs a load and values that are multiplied by t, no functions of it, and a "
                 "problem on one rank; pass vectors, or on_snap_back='raise'"
             )
-        arc = ArcPath(equilibrium, vector(load, n, "load"), prescribe(n, fixed, values)[0], "dissipation")
+        require_no_time(equilibrium, "on_snap_back='raise'")
+        arc = ArcPath(equilibrium, vector(load, n, "load"), prescribe(n, fixed, values)[0], "dissipation", 1.0)
     path = _Path(
         equilibrium, lambda t: vector(external(t), n, "load"), lambda t: prescribe(n, fixed, prescribed_at(t))[0], arc
     )
@@ -184,6 +185,7 @@ class _Path:
 
     def _failure(self, failed, decay):
         t, cause = failed.t, failed.cause
+        self.equilibrium.set_time(t)
         iterations = max(len(cause.residuals) - 1, 0)
         attempt = (
             f"the step to {failed.goal:.6g} failed after {iterations} iterations ({cause}), and half of it is below "
@@ -207,8 +209,7 @@ class _Path:
     def _reach(self, t):
         """Newton's method for the equilibrium at ``t``, from the last one; commits it."""
         equilibrium, external = self.equilibrium, self.external(t)
-        if hasattr(equilibrium.problem, "set_time"):
-            equilibrium.problem.set_time(t)
+        equilibrium.set_time(t)
         increments = (self.prescribed(t) - equilibrium.u)[equilibrium.fixed]
         moves = equilibrium.moves(increments)
 
@@ -230,7 +231,8 @@ class _Path:
         with rolled_back(equilibrium.problem, Diverged):
             start = equilibrium.iterate_at(equilibrium.u, external)
             try:
-                point, errors = iterate(start, is_solved, advance, equilibrium.limits.max_iterations)
+                with equilibrium.measured_by(start.residual):
+                    point, errors = iterate(start, is_solved, advance, equilibrium.limits.max_iterations)
             except Diverged as diverged:
                 if self._is_mechanism(diverged):
                     equilibrium.problem.rollback()

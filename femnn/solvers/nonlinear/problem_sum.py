@@ -108,6 +108,11 @@ class ProblemSum(NonlinearProblem):
             if hasattr(part, "set_time"):
                 part.set_time(t)
 
+    @property
+    def depends_on_time(self) -> bool:
+        """Whether a part does."""
+        return any(getattr(part, "depends_on_time", hasattr(part, "set_time")) for part in self.parts)
+
     def check_trial(self) -> None:
         """Raise unless all parts may accept the state of the last evaluation."""
         for part in self.parts:

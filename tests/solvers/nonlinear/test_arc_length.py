@@ -7,6 +7,7 @@ import pytest
 from support.nonlinear_problems import Chain, DamageChain, Spring, VonMisesTruss
 
 import femnn
+from femnn.exceptions import ParameterError
 
 # what pulls at the far end: a displacement or a force
 PULLED = {
@@ -44,6 +45,66 @@ def test_the_truss_is_followed_through_both_limit_points():
     assert t.max() > limit * 0.98
     assert t[w < 0.5].min() < -0.98 * limit
     assert len(t) < 80
+
+
+class LoadedTruss(VonMisesTruss):
+    """The truss with its load among its own forces, on a schedule."""
+
+    def __init__(self, schedule):
+        self.schedule, self.t, self.times = schedule, 0.0, []
+
+    def set_time(self, t):
+        self.t = t
+
+    def residual_and_tangent(self, u):
+        force, tangent = super().residual_and_tangent(u)
+        return force - np.array([0.0, self.schedule(self.t)]), tangent
+
+    def commit(self):
+        self.times.append(self.t)
+
+
+@pytest.mark.parametrize("schedule", [lambda t: t, lambda t: t + 50.0 * t**3], ids=["linear", "cubic"])
+def test_a_load_that_the_problem_has_itself_is_followed_through_limit_points(schedule):
+    _, limit = VonMisesTruss.limit()
+    problem, path = LoadedTruss(schedule), []
+
+    def callback(step):
+        path.append(step)
+        return step.u[1] > 0.75
+
+    femnn.arc_length(problem, np.zeros(2), first=0.2 * limit, steps=200, callback=callback, progress=False)
+    t, w = np.array([(step.t, step.u[1]) for step in path]).T
+    np.testing.assert_allclose(schedule(t), VonMisesTruss.load(w), atol=1e-8)
+    assert w[-1] > 0.75
+    assert len(t) < 80
+    # states are committed at their own time, and the iterations converge fast
+    np.testing.assert_array_equal(problem.times, t)
+    assert max(step.iterations for step in path) <= 8
+
+
+def test_a_path_that_fails_leaves_the_problem_at_the_time_of_its_state():
+    class Breaking(LoadedTruss):
+        def residual_and_tangent(self, u):
+            force, tangent = super().residual_and_tangent(u)
+            return force, tangent * (np.nan if u[1] > 0.05 else 1.0)
+
+    for solve in (
+        lambda problem: femnn.arc_length(problem, np.zeros(2), first=0.002, progress=False),
+        lambda problem: femnn.newton(problem, np.zeros(2), steps=np.linspace(0.0, 0.02, 9)[1:], progress=False),
+    ):
+        problem = Breaking(lambda t: t)
+        with pytest.raises(femnn.ConvergenceError) as raised:
+            solve(problem)
+        assert problem.t == problem.times[-1] == raised.value.t > 0.0
+
+
+def test_dissipation_is_not_measured_where_forces_depend_on_the_load_factor():
+    problem = LoadedTruss(lambda t: t)
+    with pytest.raises(ParameterError, match=r"no part of the dissipation.*control='length'"):
+        femnn.arc_length(problem, np.zeros(2), control="dissipation", progress=False)
+    with pytest.raises(ParameterError, match="on_snap_back='raise'"):
+        femnn.newton(problem, np.zeros(2), on_snap_back="follow", progress=False)
 
 
 @pytest.mark.parametrize("control", ["length", "dissipation"])

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import skfem
 from scipy.optimize import brentq
 from scipy.sparse import csr_matrix
 from support.nonlinear_problems import Chain, NeoHookean, PlasticSpring, Spring, VonMisesTruss, order, quiet
@@ -82,6 +83,19 @@ def test_hyperelastic_block_in_homogeneous_states():
     stress = problem.shear * (f - back) + problem.lame * np.log(np.linalg.det(f)) * back
     force = problem.internal_force(found.u).reshape(-1, 3)
     np.testing.assert_allclose(force.T @ mesh.p.T, stress, atol=1e-6)
+
+
+def test_a_body_that_is_free_to_expand_needs_no_force():
+    # in equilibrium there is none left to measure residuals by
+    planes = {name: lambda x, i=i: x[i] == 0.0 for i, name in enumerate("xyz")}
+    mesh = skfem.MeshHex().with_boundaries(planes)
+    solid = femnn.Solid(mesh, femnn.GaussLegendre(2), femnn.LinearElastic(2.0, 0.3, expansion=1e-3))
+    solid.set_temperature(40.0, lambda t: np.sin(t))
+    loads = femnn.Loads(mesh).symmetry("x").symmetry("y").symmetry("z")
+    path = femnn.newton(solid, loads.force, loads.fixed, steps=3, progress=False)
+    np.testing.assert_allclose(path.u.reshape(-1, 3), 0.04 * np.sin(1.0) * mesh.p.T, atol=1e-9)
+    assert path.cuts == 0
+    assert path.iterations <= 6
 
 
 def test_newton_converges_quadratically():
