@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import skfem
 
 from femnn.checks import brief, called, floats
 from femnn.exceptions import ParameterError
 from femnn.geometry.cells import cells as cells_of
-from femnn.geometry.cells import determinants, kind_of_array
+from femnn.geometry.cells import HEXAHEDRON, QUADRILATERAL, determinants, kind_of_array
 from femnn.quadrature.rule import CellGroup
 from femnn.reduced import fingerprint
 from femnn.reduced.forms import FormProblem
@@ -113,8 +112,8 @@ def require_one_law_at_points(solid: Solid) -> None:
     reason = None
     if solid.formulation != "standard":
         reason = f"has formulation={solid.formulation!r}, whose strains are not those of single points"
-    elif not isinstance(solid.points, skfem.MeshHex1):
-        reason = f"is made of cells of a {type(solid.points).__name__}, and hexahedra with straight edges are needed"
+    elif kind_of_array(solid.discretisation.hexahedra) not in (HEXAHEDRON, QUADRILATERAL):
+        reason = f"is made of cells of a {type(solid.points).__name__}, and such with straight edges are needed"
     elif isinstance(solid.law, Mapping):
         reason = f"has {len(solid.law)} laws"
     elif conditions := getattr(solid.law, "conditions", ()):

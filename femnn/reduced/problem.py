@@ -183,7 +183,8 @@ class _SolidPoints:
         vertices = solid.discretisation.hexahedra
         groups = solid.groups if rule is None else groups_of(rule, vertices, "raise")
         part, nodes, own = _on_cells(solid, groups)
-        dofs = (3 * nodes[:, None] + np.arange(3)).ravel()
+        dim = solid.discretisation.dim
+        dofs = (dim * nodes[:, None] + np.arange(dim)).ravel()
         size = SIZES[solid.law.kinematics]
         self.law, self.size = solid.law, size
         self.cells = np.repeat(
@@ -191,10 +192,13 @@ class _SolidPoints:
             np.concatenate([np.full(len(group.cells), group.W.shape[-1]) for group in groups]),
         )
         self.volumes = volumes(part.discretisation.hexahedra, own)
-        # (points, size, r): gradients of the modes, once for all
-        self.modes = np.stack([_flat(part.strains(mode)) for mode in basis.modes[dofs].T], axis=2)
+        # (points, numbers, r): gradients of the modes, once for all
+        modes = np.stack([_flat(part.strains(mode)) for mode in basis.modes[dofs].T], axis=2)
         self.offset = _flat(part.strains(basis.offset[dofs]))
-        self.tensor = (6,) if size == 6 else (3, 3)
+        # in plane strain most of a tensor is at rest
+        self.moving = np.flatnonzero(modes.any(axis=(0, 2)))
+        self.modes = np.ascontiguousarray(modes[:, self.moving])
+        self.weighted = (self.volumes[:, None, None] * self.modes).reshape(-1, basis.r)
         self.evaluations = 0
         self.reset()
 
@@ -214,16 +218,16 @@ class _SolidPoints:
     def evaluate(self, q, tangent):
         self.trial = None
         n, size, r = self.modes.shape
-        strain = self.offset + self.modes @ q
+        strain = self.offset.copy()
+        strain[:, self.moving] += self.modes @ q
         stress, tangents, trial = updated(self.law, strain, self.states, self.cells)
         self.evaluations += n
         self.trial = trial.reshape(self.states.shape)
-        flat = self.modes.reshape(n * size, r)
-        force = (self.volumes[:, None] * stress).reshape(-1) @ flat
+        force = stress[:, self.moving].reshape(-1) @ self.weighted
         if not tangent:
             return force, None
-        responses = (self.volumes[:, None, None] * tangents.reshape(n, size, size)) @ self.modes
-        return force, flat.T @ responses.reshape(n * size, r)
+        tangents = tangents.reshape(n, self.size, self.size)[:, self.moving[:, None], self.moving]
+        return force, self.weighted.T @ (tangents @ self.modes).reshape(n * size, r)
 
 
 class _FormCells:
@@ -262,10 +266,10 @@ def _on_cells(solid, groups):
         CellGroup(np.arange(start, start + len(group.cells)), group.X, group.W)
         for start, group in zip(starts, groups, strict=False)
     ]
-    part_mesh = skfem.MeshHex(mesh.p[:, vertices], t.reshape(8, -1))
-    element = skfem.ElementHex1() if pattern.cells.shape[1] == 8 else skfem.ElementHex2()
+    kind = skfem.MeshHex1 if solid.discretisation.dim == 3 else skfem.MeshQuad1
+    part_mesh = kind(mesh.p[:, vertices], t.reshape(len(mesh.t), -1))
     law = solid.law._at(cells) if isinstance(solid.law, PointLaw) else solid.law
-    part = Solid(part_mesh, FixedGroups(own), law, element=element)
+    part = Solid(part_mesh, FixedGroups(own), law, element=solid.discretisation.element)
     nodes = np.zeros(part.discretisation.pattern.n_nodes, dtype=np.int64)
     nodes[part.discretisation.pattern.cells] = pattern.cells[cells]
     return part, nodes, own

@@ -1,8 +1,8 @@
 """Problems and comparisons that examples, tests, benchmarks and commands share.
 
 Beams that delaminate against closed forms, beams and a membrane that bend, a gallery with published answers, quadrature
-rules side by side on a loaded structure, the inspection of a mesh, and a travelling shock with its reduced models.
-Pictures and files of an inspection are in ``inspection_output``, which loads matplotlib.
+rules side by side on a loaded structure, the inspection of a mesh, a beam that swings and a
+travelling shock with their reduced models. Pictures and files of an inspection are in ``inspection_output``, which loads matplotlib.
 
 >>> from femnn.validation import Beam
 >>> Beam("dcb").mesh().nelements
@@ -24,6 +24,7 @@ from femnn.validation.delamination import (
     mixed_mode,
     plateau,
 )
+from femnn.validation.dynamic_beam import DynamicBeam, Swing, SwingModel
 from femnn.validation.gallery import (
     GalleryProblem,
     elliptic_membrane,
@@ -60,6 +61,7 @@ __all__ = [
     "BurgersStudy",
     "Comparison",
     "Delamination",
+    "DynamicBeam",
     "GalleryProblem",
     "Integration",
     "LoadCase",
@@ -72,6 +74,8 @@ __all__ = [
     "Setup",
     "Shape",
     "Structure",
+    "Swing",
+    "SwingModel",
     "classical",
     "closed_form",
     "compare_rules",
