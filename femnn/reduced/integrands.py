@@ -45,8 +45,11 @@ class Integrands(ABC):
         What the rule will be asked about.
     law, rule : str
         Fingerprints.
+    count : int
+        Integrals of a candidate at a state.
     """
 
+    count: int
     groups: list[CellGroup]
     volumes: np.ndarray
     mesh_cells: np.ndarray | None = None
@@ -68,7 +71,7 @@ class SolidIntegrands(Integrands):
 
     def __init__(self, solid, modes, by) -> None:
         require_one_law_at_points(solid)
-        self.solid, self.modes, self.by = solid, modes, by
+        self.solid, self.modes, self.by, self.count = solid, modes, by, modes.shape[1]
         self.groups, self.mesh_cells = solid.groups, solid.discretisation.hexahedra
         self.volumes_of_points = volumes(self.mesh_cells, self.groups)
         self.volumes = self._gathered(self.volumes_of_points)
@@ -130,7 +133,7 @@ class FormIntegrands(Integrands):
     def __init__(self, problem, modes, by) -> None:
         if by != "cells":
             raise ParameterError("forms of scikit-fem are integrated cell by cell; pass by='cells'")
-        self.problem, self.modes, self.groups = problem, modes, problem.groups
+        self.problem, self.modes, self.groups, self.count = problem, modes, problem.groups, modes.shape[1]
         self.mesh_cells = cells_of(problem.mesh)
         self.volumes = np.concatenate([basis.dx.sum(axis=1) for basis in problem.bases])
         self.law = fingerprint.of_forms(problem.residual, problem.parameters)
@@ -156,8 +159,9 @@ class GivenIntegrands(Integrands):
     def __init__(self, function, by, state) -> None:
         if by != "cells":
             raise ParameterError("integrals that a function gives are those of cells; pass by='cells'")
-        n_cells = np.shape(called("the function of the integrals", function, state))[-1:]
-        self.function, self.volumes = function, np.ones(n_cells or 0)
+        shape = np.shape(called("the function of the integrals", function, state))
+        self.function, self.volumes = function, np.ones(shape[-1:] or 0)
+        self.count = shape[0] if len(shape) == 2 else 1
         self.groups = [CellGroup(np.arange(len(self.volumes)), np.full((1, 1), 0.5), np.ones(1))]
         self.law = getattr(function, "__name__", type(function).__name__)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from femnn.reduced.manifold_kernels import features
+from femnn.reduced.manifold_kernels import features, slopes_of_features
 from femnn.reduced.small_systems import solve_in_place
 from femnn.system.compile import njit
 
@@ -55,48 +55,49 @@ def sweep(states, n, h, dt, inflow, production, most, enough):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def march_sampled(neighbours, base, free, curved, widths, layers, roots, source, dt, h, q, most, enough):  # noqa: C901
+def march_sampled(neighbours, base, lifted, widths, layers, roots, source, dt, h, lag, q, most, enough):  # noqa: C901
     """Fill coordinates ``q`` (steps + 1, n) after the first row; return the step that failed, or 0, and all iterations.
 
     ``neighbours`` (3, m): places of the chosen cells, of those before them along x and along y, among p nodes. Values
-    of u, then of v, at the nodes are base (2 p) + free (2 p, n) q + curved (2 p, k) features(q).
+    of u, then of v, at the nodes are base (2 p) + lifted (2 p, n + k) times q and the k features of q, if there are
+    any. Test functions serve ``lag`` steps, or until iterations converge too slowly with them.
     """
-    m, p, n, k = neighbours.shape[1], len(base) // 2, q.shape[1], curved.shape[1]
-    a, iterations, curves = 0.5 * dt / h, 0, k > 0 and len(curved) > 0
-    values, slopes, work = np.zeros(k), np.zeros((k, n)), np.empty((2, widths.max(), n + 1))
-    tangent, bent = free.copy(), np.empty_like(free)
-    w, known, residual = np.empty(2 * p), np.empty(2 * m), np.empty(2 * m)
+    m, p, n = neighbours.shape[1], len(base) // 2, q.shape[1]
+    k = lifted.shape[1] - n
+    a, iterations, age = 0.5 * dt / h, 0, lag
+    free, curved = np.ascontiguousarray(lifted[:, :n]), np.ascontiguousarray(lifted[:, n:])
+    z, slopes = np.zeros(n + k), np.zeros((k, n))
+    flat, work = np.empty((2, widths.max())), np.empty((2, widths.max(), n + 1))
+    tangent, w, known, residual = free.copy(), np.empty(2 * p), np.empty(2 * m), np.empty(2 * m)
     test, flux = np.empty((2 * m, n)), np.empty(2 * m)
-    matrix, copy, right = np.empty((n, n)), np.empty((n, n)), np.empty(n)
-    if curves:
-        features(q[0], widths, layers, False, values, slopes, work)
-    _place(base, free, curved, q[0], values, curves, w)
+    matrix, copy, right, moved = np.empty((n, n)), np.empty((n, n)), np.empty(n), np.empty(2 * p)
+    _place(base, lifted, q[0], widths, layers, z, flat, w)
     _fluxes(neighbours, w, a, flux)
     for step in range(1, len(q)):
         for c in range(2 * m):
             cell = neighbours[0, c % m] + (p if c >= m else 0)
             known[c] = w[cell] - flux[c] + dt * source[c]
-        new = q[step]
+        new, one, two = q[step], q[step - 1], q[max(step - 2, 0)]
+        three = q[max(step - 3, 0)]
         for i in range(n):
-            new[i] = 2.0 * q[step - 1, i] - q[max(step - 2, 0), i]
-        converged, is_stale, last = False, True, np.inf
+            # a parabola through the last three states, as soon as there are three
+            new[i] = 3.0 * (one[i] - two[i]) + three[i] if step > 3 else 2.0 * one[i] - two[i]
+        converged, is_stale, last = False, age >= lag, np.inf
+        age += 1
         for _ in range(most):
-            if curves:
-                features(new, widths, layers, is_stale, values, slopes, work)
-            _place(base, free, curved, new, values, curves, w)
+            _place(base, lifted, new, widths, layers, z, flat, w)
             _fluxes(neighbours, w, a, flux)
             for c in range(2 * m):
                 cell = neighbours[0, c % m] + (p if c >= m else 0)
                 residual[c] = roots[c % m] * (w[cell] + flux[c] - known[c])
-            # one linearisation serves a step, unless the manifold bends too much
             if is_stale:
-                if curves:
-                    np.dot(curved, slopes, bent)
-                    for i in range(2 * p):
-                        for j in range(n):
-                            tangent[i, j] = free[i, j] + bent[i, j]
+                if k:
+                    slopes_of_features(new, widths, layers, slopes, work)
+                    np.dot(curved, slopes, tangent)
+                    tangent += free
                 _test_functions(neighbours, w, a, tangent, roots, test)
                 np.dot(test.T, test, matrix)
+                age = 1
             np.dot(residual, test, right)
             copy[:] = matrix
             solve_in_place(copy, right)
@@ -111,22 +112,24 @@ def march_sampled(neighbours, base, free, curved, widths, layers, roots, source,
             is_stale, last = square > _SHRINKS**2 * last, square
         if not converged:
             return step, iterations
-        if curves:
-            features(new, widths, layers, False, values, slopes, work)
-        _place(base, free, curved, new, values, curves, w)
+        # the last change is so small that the tangent tells what it does
+        np.dot(tangent, right, moved)
+        for i in range(2 * p):
+            w[i] -= moved[i]
         _fluxes(neighbours, w, a, flux)
     return 0, iterations
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _place(base, free, curved, q, values, curves, w):
-    """Write the velocities at the nodes."""
-    np.dot(free, q, w)
+def _place(base, lifted, q, widths, layers, z, work, w):
+    """Write the velocities at the nodes; ``z`` are coordinates and features."""
+    n = len(q)
+    z[:n] = q
+    if len(z) > n:
+        features(q, widths, layers, z[n:], work)
+    np.dot(lifted, z, w)
     for i in range(len(w)):
         w[i] += base[i]
-        if curves:
-            for j in range(len(values)):
-                w[i] += curved[i, j] * values[j]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
