@@ -160,9 +160,9 @@ class EmpiricalCubature(Rule):
         most
             Most candidates chosen.
         projection, force
-            As of :class:`femnn.reduced.ReducedProblem`. With ``"least-squares"`` internal and external forces are tested
-            by the derivative of the residual, and the matrix of the least squares is integrated besides; ``measure`` is
-            then ``"force"``.
+            As of :class:`femnn.reduced.ReducedProblem`. With ``"least-squares"`` internal and external forces are
+            tested by the derivative of the residual, and the matrix of the least squares is integrated besides;
+            ``measure`` is then ``"force"``.
         on_unmet
             Action if ``tol`` cannot be met: ``"raise"``, or ``"warn"`` and take the best rule found.
         progress

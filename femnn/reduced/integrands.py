@@ -11,8 +11,8 @@ import numpy as np
 
 from femnn.checks import brief, called, floats
 from femnn.exceptions import ParameterError
-from femnn.geometry.cells import cells as cells_of
 from femnn.geometry.cells import HEXAHEDRON, QUADRILATERAL, determinants, kind_of_array
+from femnn.geometry.cells import cells as cells_of
 from femnn.quadrature.rule import CellGroup
 from femnn.reduced import fingerprint
 from femnn.reduced.forms import FormProblem

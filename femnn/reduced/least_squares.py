@@ -1,10 +1,10 @@
 """Least-squares Petrov-Galerkin: coefficients that make the residual of the full problem least.
 
-Where a tangent is not symmetric, Galerkin's projection minimises nothing and may be unstable. Here the test functions are
-W = K V, the derivative of the residual, so that Wᵀ R = 0 is the condition for the least ‖R‖² over what is free (K.
+Where a tangent is not symmetric, Galerkin's projection minimises nothing and may be unstable. Here the test functions
+are W = K V, the derivative of the residual, so that Wᵀ R = 0 is the condition for the least ‖R‖² over what is free (K.
 Carlberg, C. Bou-Mosleh, C. Farhat, IJNME 86 (2011) 155-181). Hyper-reduction sums Wᵀ R over chosen cells, with test
-functions that are exact there (S. Grimberg, C. Farhat, R. Tezaur, C. Bou-Mosleh, IJNME 122 (2021) 1846-1874): these need
-the tangents of the neighbours, too.
+functions that are exact there (S. Grimberg, C. Farhat, R. Tezaur, C. Bou-Mosleh, IJNME 122 (2021) 1846-1874): these
+need the tangents of the neighbours, too.
 """
 
 from typing import ClassVar
@@ -89,9 +89,7 @@ class LeastSquaresIntegrands(FormIntegrands):
         tests = (self.problem.derivative(u) @ self.modes) * self.is_free[:, None]
         r = tests.shape[1]
         result, start = np.empty((r * (r + 2), len(self.volumes))), 0
-        parts = zip(
-            self.problem.contributions(u), self.problem.cell_tangents(u), self.problem.bases, strict=True
-        )
+        parts = zip(self.problem.contributions(u), self.problem.cell_tangents(u), self.problem.bases, strict=True)
         for forces, tangents, basis in parts:
             dofs, end = basis.element_dofs.T, start + basis.nelems  # (cells, functions)
             at = tests[dofs]

@@ -52,6 +52,16 @@ def features(q, widths, layers, h, work):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _activated(z, is_tanh):
+    """Value and slope of an activation."""
+    if is_tanh:
+        value = math.tanh(z)
+        return value, 1.0 - value * value
+    gate = 1.0 / (1.0 + math.exp(-z))
+    return z * gate, gate * (1.0 + z * (1.0 - gate))
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def slopes_of_features(q, widths, layers, slopes, work):
     """Write the derivatives ``slopes`` (m, n) of the features; ``work`` (2, widest, n + 1)."""
     n = len(q)
@@ -77,16 +87,9 @@ def slopes_of_features(q, widths, layers, slopes, work):
         after = work[(layer + 1) % 2, :outputs]
         np.dot(weight, work[layer % 2, :inputs], after)
         for o in range(outputs):
-            z = after[o, n] + bias[o]
-            if layers[0] == 1.0:
-                value = math.tanh(z)
-                slope = 1.0 - value * value
-            else:
-                gate = 1.0 / (1.0 + math.exp(-z))
-                value, slope = z * gate, gate * (1.0 + z * (1.0 - gate))
+            after[o, n], slope = _activated(after[o, n] + bias[o], layers[0] == 1.0)
             for i in range(n):
                 after[o, i] *= slope
-            after[o, n] = value
         place += (inputs + 1) * outputs
     last = work[(len(widths) - 1) % 2]
     for o in range(len(slopes)):

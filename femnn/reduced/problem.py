@@ -39,8 +39,8 @@ class ReducedProblem(NonlinearProblem):
     rule
         The :class:`femnn.reduced.EmpiricalCubature`, or any other rule for comparison; None for that of the problem.
     projection
-        ``"galerkin"``: the residual is orthogonal to the modes; for tangents that are symmetric. ``"least-squares"``: the
-        residual is the least, over what is free (least-squares Petrov-Galerkin); for forms whose tangent is not
+        ``"galerkin"``: the residual is orthogonal to the modes; for tangents that are symmetric. ``"least-squares"``:
+        the residual is the least, over what is free (least-squares Petrov-Galerkin); for forms whose tangent is not
         symmetric. The problem then knows its load itself, see ``force``, and solvers are given none:
         ``newton(reduced, np.zeros(reduced.n_dofs))``.
     force : (n,)
@@ -138,7 +138,7 @@ class ReducedProblem(NonlinearProblem):
 
     @checked(force="any")
     def load(self, force: ArrayLike) -> np.ndarray:
-        """External force (n,) of the full problem as one (r,) of this; that of least squares is given to the problem."""
+        """External force (n,) of the full problem as one (r,) of this; least squares know theirs already."""
         if self.projection == "least-squares":
             raise ParameterError(
                 "the test functions of least squares change with the state, so that a load has no fixed projection; "

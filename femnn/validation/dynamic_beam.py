@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 import skfem
-from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, eye_array, kron
 
 from femnn.assembly.bases import bases
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
 from femnn.checks import checked
-from femnn.exceptions import ParameterError
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import Rule
 from femnn.reduced.cubature import EmpiricalCubature
