@@ -8,7 +8,8 @@ problem of as many unknowns as there are modes, for :func:`femnn.newton`, :func:
 
 Where linear subspaces need too many modes, as for travelling fronts: :class:`LocalBases` are chosen by where the
 solution is; on a :class:`QuadraticManifold` or with a :class:`NetworkClosure` most coefficients follow from a few
-(``fit_closure`` trains it, and loads torch). :class:`QuadraticGalerkin` projects quadratic equations exactly.
+(``fit_closure`` trains it, and loads torch); a :class:`SparseDecoder` gives all unknowns (``fit_autoencoder``).
+:class:`QuadraticGalerkin` projects quadratic equations exactly.
 """
 
 from femnn.reduced.cubature import EmpiricalCubature
@@ -22,6 +23,7 @@ from femnn.reduced.problem import ReducedProblem
 from femnn.reduced.quadratic import QuadraticGalerkin, ReducedPath
 from femnn.reduced.selection import Selection, sparse_weights
 from femnn.reduced.snapshots import Head, Snapshot, Snapshots
+from femnn.reduced.sparse_decoder import PartOfDecoder, SparseDecoder
 
 __all__ = [
     "POD",
@@ -32,6 +34,7 @@ __all__ = [
     "LocalBasis",
     "Manifold",
     "NetworkClosure",
+    "PartOfDecoder",
     "QuadraticGalerkin",
     "QuadraticManifold",
     "ReducedPath",
@@ -39,6 +42,7 @@ __all__ = [
     "Selection",
     "Snapshot",
     "Snapshots",
+    "SparseDecoder",
     "numbering",
     "solve_dense",
     "sparse_weights",

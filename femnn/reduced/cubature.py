@@ -5,16 +5,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from femnn.checks import brief, checked, one_of
+from femnn.checks import brief, checked, one_of, vector
 from femnn.exceptions import ConvergenceError, ParameterError, WeightFileError, warn
 from femnn.geometry.cells import KINDS, CellKind
 from femnn.io.guarded import Contents
 from femnn.io.weight_files import load_weights, locate, save_weights, weight_file
 from femnn.quadrature.rule import CellGroup, Rule
 from femnn.reduced import fingerprint
+from femnn.reduced.forms import FormProblem
 from femnn.reduced.integrands import integrands_of
+from femnn.reduced.least_squares import LeastSquaresIntegrands
 from femnn.reduced.pod import POD
 from femnn.reduced.row_space import RowSpace
 from femnn.reduced.selection import METHODS, sparse_weights
@@ -22,6 +25,7 @@ from femnn.reduced.snapshots import as_snapshots
 
 KIND = "empirical-cubature"
 MEASURES = ("displacement", "force")
+PROJECTIONS = ("galerkin", "least-squares")
 
 # Bytes that the integrals of one block of snapshots may take.
 _BLOCK = 2**28
@@ -50,7 +54,7 @@ class EmpiricalCubature(Rule):
         Error of the training integrals in the measure of the fit, relative.
     report : dict
         ``"rows"`` that were integrated, ``"lost"``: bound of what the truncation adds to ``residual``,
-        ``"snapshots"``, ``"measure"``, ``"method"``, ``"tol"``.
+        ``"snapshots"``, ``"measure"``, ``"method"``, ``"tol"``, ``"projection"``.
     trained_on : dict
         Fingerprints of ``"cells"``, ``"rule"``, ``"law"`` and of each of the ``"modes"``.
 
@@ -107,7 +111,7 @@ class EmpiricalCubature(Rule):
         )
 
     @classmethod
-    @checked(snapshots="unchecked", tol="(0, 1)", most="[1, inf)")
+    @checked(snapshots="unchecked", tol="(0, 1)", most="[1, inf)", force="any")
     def fit(
         cls,
         problem: Any,
@@ -120,6 +124,8 @@ class EmpiricalCubature(Rule):
         method: str = "nnls",
         measure: str = "displacement",
         most: int | None = None,
+        projection: str = "galerkin",
+        force: ArrayLike | None = None,
         on_unmet: str = "raise",
         progress: bool = True,
     ) -> "EmpiricalCubature":
@@ -153,6 +159,10 @@ class EmpiricalCubature(Rule):
             which have no tangent of their own). ``"force"`` measures forces, as they accelerate a structure.
         most
             Most candidates chosen.
+        projection, force
+            As of :class:`femnn.reduced.ReducedProblem`. With ``"least-squares"`` internal and external forces are
+            tested by the derivative of the residual, and the matrix of the least squares is integrated besides;
+            ``measure`` is then ``"force"``.
         on_unmet
             Action if ``tol`` cannot be met: ``"raise"``, or ``"warn"`` and take the best rule found.
         progress
@@ -173,7 +183,7 @@ class EmpiricalCubature(Rule):
         one_of("on_unmet", on_unmet, ("raise", "warn"))
         snapshots = as_snapshots(snapshots)
         _require_same(problem, basis, snapshots)
-        integrands = integrands_of(problem, basis.modes, by, basis.offset)
+        integrands = _integrands(problem, basis, by, one_of("projection", projection, PROJECTIONS), force)
         if rule is not None and fingerprint.of_groups(_groups_of(rule, integrands)) != integrands.rule:
             raise ParameterError(f"{rule!r} is not the rule of the problem; make the problem with it, or pass None")
         fit = _Fit(integrands, basis, snapshots, measure, tol, progress)
@@ -205,6 +215,7 @@ class EmpiricalCubature(Rule):
                 "measure": fit.measure,
                 "method": method,
                 "tol": tol,
+                "projection": projection,
             },
             trained_on={
                 "cells": "" if integrands.mesh_cells is None else fingerprint.of_cells(integrands.mesh_cells),
@@ -299,7 +310,7 @@ class _Fit:
     def decompose(self):
         """The RowSpace, and the sums (k,) of its rows; ``size`` becomes the norm of the sums of all integrals."""
         n = len(self.integrands.volumes)
-        count = max(1, int(_BLOCK // (8 * n * max(self.basis.r, 1))))
+        count = max(1, int(_BLOCK // (8 * n * self.integrands.count)))
         expected = 4.0 * self.basis.r + 20.0
         space = RowSpace(n, _TRUNCATED * self.tol * float(np.sqrt(min(1.0, expected / n))))
         with tqdm(total=len(self.snapshots), unit="snapshot", disable=None if self.progress else True) as bar:
@@ -347,6 +358,18 @@ class _Fit:
                 # what prescribed values need of forces, by what they are: of the size of the coefficients
                 rows[s, :k] /= np.linalg.norm(tangent[:k, :k])
         return rows
+
+
+def _integrands(problem, basis, by, projection, force):
+    """What has to be integrated for a projection."""
+    if projection == "galerkin":
+        if force is not None:
+            raise ParameterError("force= is for projection='least-squares'; leave it out")
+        return integrands_of(problem, basis.modes, by, basis.offset)
+    if not isinstance(problem, FormProblem):
+        raise ParameterError(f"least squares take a femnn.reduced.FormProblem, not {brief(problem)}")
+    known = np.zeros(basis.n) if force is None else vector(force, basis.n, "the force")
+    return LeastSquaresIntegrands(problem, basis, by, known)
 
 
 def _require_same(problem, basis, snapshots):

@@ -88,7 +88,12 @@ class FormProblem(NonlinearProblem):
 
     def residual_and_tangent(self, u: np.ndarray) -> tuple[np.ndarray, csr_array]:
         """Internal force (n_dofs,) and its derivative at ``u``."""
-        return self.internal_force(u), csr_array(skfem.asm(self.tangent, self.bases, u=u, **self.parameters))
+        return self.internal_force(u), self.derivative(u)
+
+    def derivative(self, u: np.ndarray) -> csr_array:
+        """Derivative (n_dofs, n_dofs) of the internal force alone."""
+        u = vector(u, self.n_dofs, "the unknowns")
+        return csr_array(skfem.asm(self.tangent, self.bases, u=u, **self.parameters))
 
     def internal_force(self, u: np.ndarray) -> np.ndarray:
         """Internal force (n_dofs,) alone."""
@@ -101,6 +106,16 @@ class FormProblem(NonlinearProblem):
             np.asarray(self.residual.coo_data(basis, u=u, **self.parameters).data).reshape(basis.Nbfun, -1).T
             for basis in self.bases
         ]
+
+    def cell_tangents(self, u: np.ndarray) -> list[np.ndarray]:
+        """Derivatives of the internal forces of each cell, (cells, functions, functions) for each group."""
+        u = vector(u, self.n_dofs, "the unknowns")
+        found = []
+        for basis in self.bases:
+            data = np.asarray(self.tangent.coo_data(basis, u=u, **self.parameters).data)
+            # scikit-fem's order: trial function, test function, cell
+            found.append(data.reshape(basis.Nbfun, basis.Nbfun, -1).transpose(2, 1, 0))
+        return found
 
     @checked()
     def on_cells(self, rule: Rule) -> tuple["FormProblem", np.ndarray]:

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import skfem
 
 from femnn.checks import brief, called, floats
 from femnn.exceptions import ParameterError
+from femnn.geometry.cells import HEXAHEDRON, QUADRILATERAL, determinants, kind_of_array
 from femnn.geometry.cells import cells as cells_of
-from femnn.geometry.cells import determinants, kind_of_array
 from femnn.quadrature.rule import CellGroup
 from femnn.reduced import fingerprint
 from femnn.reduced.forms import FormProblem
@@ -46,8 +45,11 @@ class Integrands(ABC):
         What the rule will be asked about.
     law, rule : str
         Fingerprints.
+    count : int
+        Integrals of a candidate at a state.
     """
 
+    count: int
     groups: list[CellGroup]
     volumes: np.ndarray
     mesh_cells: np.ndarray | None = None
@@ -69,7 +71,7 @@ class SolidIntegrands(Integrands):
 
     def __init__(self, solid, modes, by) -> None:
         require_one_law_at_points(solid)
-        self.solid, self.modes, self.by = solid, modes, by
+        self.solid, self.modes, self.by, self.count = solid, modes, by, modes.shape[1]
         self.groups, self.mesh_cells = solid.groups, solid.discretisation.hexahedra
         self.volumes_of_points = volumes(self.mesh_cells, self.groups)
         self.volumes = self._gathered(self.volumes_of_points)
@@ -113,8 +115,8 @@ def require_one_law_at_points(solid: Solid) -> None:
     reason = None
     if solid.formulation != "standard":
         reason = f"has formulation={solid.formulation!r}, whose strains are not those of single points"
-    elif not isinstance(solid.points, skfem.MeshHex1):
-        reason = f"is made of cells of a {type(solid.points).__name__}, and hexahedra with straight edges are needed"
+    elif kind_of_array(solid.discretisation.hexahedra) not in (HEXAHEDRON, QUADRILATERAL):
+        reason = f"is made of cells of a {type(solid.points).__name__}, and such with straight edges are needed"
     elif isinstance(solid.law, Mapping):
         reason = f"has {len(solid.law)} laws"
     elif conditions := getattr(solid.law, "conditions", ()):
@@ -131,7 +133,7 @@ class FormIntegrands(Integrands):
     def __init__(self, problem, modes, by) -> None:
         if by != "cells":
             raise ParameterError("forms of scikit-fem are integrated cell by cell; pass by='cells'")
-        self.problem, self.modes, self.groups = problem, modes, problem.groups
+        self.problem, self.modes, self.groups, self.count = problem, modes, problem.groups, modes.shape[1]
         self.mesh_cells = cells_of(problem.mesh)
         self.volumes = np.concatenate([basis.dx.sum(axis=1) for basis in problem.bases])
         self.law = fingerprint.of_forms(problem.residual, problem.parameters)
@@ -157,8 +159,9 @@ class GivenIntegrands(Integrands):
     def __init__(self, function, by, state) -> None:
         if by != "cells":
             raise ParameterError("integrals that a function gives are those of cells; pass by='cells'")
-        n_cells = np.shape(called("the function of the integrals", function, state))[-1:]
-        self.function, self.volumes = function, np.ones(n_cells or 0)
+        shape = np.shape(called("the function of the integrals", function, state))
+        self.function, self.volumes = function, np.ones(shape[-1:] or 0)
+        self.count = shape[0] if len(shape) == 2 else 1
         self.groups = [CellGroup(np.arange(len(self.volumes)), np.full((1, 1), 0.5), np.ones(1))]
         self.law = getattr(function, "__name__", type(function).__name__)
 

@@ -22,15 +22,54 @@ def count_features(widths):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def features(q, widths, layers, with_slopes, h, slopes, work):  # noqa: C901
-    """Write features ``h`` (m,) and, if asked for, their derivatives ``slopes`` (m, n); ``work`` (2, widest, n + 1)."""
+def features(q, widths, layers, h, work):
+    """Write the features ``h`` (m,) of coordinates; ``work`` (2, widest)."""
+    n = len(q)
+    if len(widths) == 1:
+        k = 0
+        for i in range(n):
+            for j in range(i, n):
+                h[k] = q[i] * q[j]
+                k += 1
+        return
+    work[0, :n] = q
+    place = 1
+    for layer in range(len(widths) - 1):
+        inputs, outputs = widths[layer], widths[layer + 1]
+        weight = layers[place : place + inputs * outputs].reshape(outputs, inputs)
+        bias = layers[place + inputs * outputs :][:outputs]
+        after = work[(layer + 1) % 2, :outputs]
+        np.dot(weight, work[layer % 2, :inputs], after)
+        if layers[0] == 1.0:
+            for o in range(outputs):
+                after[o] = math.tanh(after[o] + bias[o])
+        else:
+            for o in range(outputs):
+                z = after[o] + bias[o]
+                after[o] = z / (1.0 + math.exp(-z))
+        place += (inputs + 1) * outputs
+    h[:] = work[(len(widths) - 1) % 2, : len(h)]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _activated(z, is_tanh):
+    """Value and slope of an activation."""
+    if is_tanh:
+        value = math.tanh(z)
+        return value, 1.0 - value * value
+    gate = 1.0 / (1.0 + math.exp(-z))
+    return z * gate, gate * (1.0 + z * (1.0 - gate))
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def slopes_of_features(q, widths, layers, slopes, work):
+    """Write the derivatives ``slopes`` (m, n) of the features; ``work`` (2, widest, n + 1)."""
     n = len(q)
     if len(widths) == 1:
         slopes[:] = 0.0
         k = 0
         for i in range(n):
             for j in range(i, n):
-                h[k] = q[i] * q[j]
                 slopes[k, i] += q[j]
                 slopes[k, j] += q[i]
                 k += 1
@@ -45,42 +84,32 @@ def features(q, widths, layers, with_slopes, h, slopes, work):  # noqa: C901
         inputs, outputs = widths[layer], widths[layer + 1]
         weight = layers[place : place + inputs * outputs].reshape(outputs, inputs)
         bias = layers[place + inputs * outputs :][:outputs]
-        before, after = work[layer % 2, :inputs], work[(layer + 1) % 2, :outputs]
-        if with_slopes:
-            np.dot(weight, before, after)
-        else:
-            for o in range(outputs):
-                total = 0.0
-                for i in range(inputs):
-                    total += weight[o, i] * before[i, n]
-                after[o, n] = total
+        after = work[(layer + 1) % 2, :outputs]
+        np.dot(weight, work[layer % 2, :inputs], after)
         for o in range(outputs):
-            z = after[o, n] + bias[o]
-            if layers[0] == 1.0:
-                value = math.tanh(z)
-                slope = 1.0 - value * value
-            else:
-                gate = 1.0 / (1.0 + math.exp(-z))
-                value, slope = z * gate, gate * (1.0 + z * (1.0 - gate))
-            if with_slopes:
-                for i in range(n):
-                    after[o, i] *= slope
-            after[o, n] = value
+            after[o, n], slope = _activated(after[o, n] + bias[o], layers[0] == 1.0)
+            for i in range(n):
+                after[o, i] *= slope
         place += (inputs + 1) * outputs
     last = work[(len(widths) - 1) % 2]
-    for o in range(len(h)):
-        h[o] = last[o, n]
-        if with_slopes:
-            for i in range(n):
-                slopes[o, i] = last[o, i]
+    for o in range(len(slopes)):
+        for i in range(n):
+            slopes[o, i] = last[o, i]
 
 
 @njit(cache=True)
 def features_of_rows(rows, widths, layers):
-    """Features (number, m) and slopes (number, m, n) of rows (number, n)."""
-    n, m = rows.shape[1], count_features(widths)
-    h, slopes = np.empty((len(rows), m)), np.empty((len(rows), m, n))
-    work = np.empty((2, widths.max(), n + 1))
+    """Features (number, m) of rows (number, n)."""
+    h = np.empty((len(rows), count_features(widths)))
+    work = np.empty((2, widths.max()))
     for row in range(len(rows)):
-        features(rows[row], widths, layers, True, h[row], slopes[row], work)
-    return h, slopes
+        features(rows[row], widths, layers, h[row], work)
+    return h
+
+
+@njit(cache=True)
+def slopes_at(q, widths, layers):
+    """Derivatives (m, n) of the features at q (n,)."""
+    slopes = np.empty((count_features(widths), len(q)))
+    slopes_of_features(q, widths, layers, slopes, np.empty((2, widths.max(), len(q) + 1)))
+    return slopes

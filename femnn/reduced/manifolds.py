@@ -18,7 +18,7 @@ from femnn.checks import checked
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.io.weight_files import load_weights, save_weights
 from femnn.networks.perceptron import Architecture, Perceptron
-from femnn.reduced.manifold_kernels import features_of_rows
+from femnn.reduced.manifold_kernels import features_of_rows, slopes_at
 
 KIND = "reduced-closure"
 
@@ -79,7 +79,7 @@ class Manifold:
     def lift(self, q: ArrayLike) -> np.ndarray:
         """Coefficients (r,) of coordinates (n,), or rows (number, r) of (number, n)."""
         rows = self._rows(q)
-        h = features_of_rows(rows, self.widths, self.layers)[0]
+        h = features_of_rows(rows, self.widths, self.layers)
         a = np.concatenate([rows, self.offset + h @ self.output.T], axis=1)
         return a[0] if np.ndim(q) == 1 else a
 
@@ -88,8 +88,8 @@ class Manifold:
         """Derivative (r, n) of :meth:`lift` at coordinates (n,)."""
         if np.ndim(q) != 1:
             raise ParameterError(f"q has shape {np.shape(q)}; a tangent is that of one point, ({self.n},)")
-        slopes = features_of_rows(self._rows(q), self.widths, self.layers)[1]
-        return np.concatenate([np.eye(self.n), self.output @ slopes[0]])
+        slopes = slopes_at(self._rows(q)[0], self.widths, self.layers)
+        return np.concatenate([np.eye(self.n), self.output @ slopes])
 
     @checked(a="any")
     def project(self, a: ArrayLike) -> np.ndarray:
@@ -141,7 +141,7 @@ class QuadraticManifold(Manifold):
         """
         q, rest = split_coordinates(coefficients, n)
         size, scale = size_of(q), np.maximum(np.abs(q).max(axis=0), 1e-300)
-        h = features_of_rows(np.ascontiguousarray(q / scale), np.array([n]), np.zeros(0))[0]
+        h = features_of_rows(np.ascontiguousarray(q / scale), np.array([n]), np.zeros(0))
         held_out = held_out_rows(len(q), seed)
         errors = [_missed(h, rest, held_out, ridge) for ridge in _RIDGES]
         output = _ridge(h, rest, _RIDGES[int(np.argmin(errors))])

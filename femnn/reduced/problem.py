@@ -13,9 +13,10 @@ from femnn.exceptions import OutsideRangeError, ParameterError, warn
 from femnn.quadrature.fixed import FixedGroups
 from femnn.quadrature.rule import CellGroup, Rule
 from femnn.reduced import fingerprint
-from femnn.reduced.cubature import EmpiricalCubature
+from femnn.reduced.cubature import PROJECTIONS, EmpiricalCubature
 from femnn.reduced.forms import FormProblem
 from femnn.reduced.integrands import require_one_law_at_points, volumes
+from femnn.reduced.least_squares import Balance, LeastSquaresCells
 from femnn.reduced.pod import POD
 from femnn.solids.laws import SIZES, PointLaw, updated, virgin_state
 from femnn.solids.solid import Solid
@@ -37,6 +38,14 @@ class ReducedProblem(NonlinearProblem):
         The modes.
     rule
         The :class:`femnn.reduced.EmpiricalCubature`, or any other rule for comparison; None for that of the problem.
+    projection
+        ``"galerkin"``: the residual is orthogonal to the modes; for tangents that are symmetric. ``"least-squares"``:
+        the residual is the least, over what is free (least-squares Petrov-Galerkin); for forms whose tangent is not
+        symmetric. The problem then knows its load itself, see ``force``, and solvers are given none:
+        ``newton(reduced, np.zeros(reduced.n_dofs))``.
+    force : (n,)
+        For least squares alone: external force of the full problem, multiplied by the t of the solver; 0 if None. For
+        hyper-reduction the cubature must have been fitted with the same projection and force.
     on_outside
         Action if an accepted state lies outside the range of the snapshots, see :meth:`femnn.reduced.POD.in_range`:
         ``"warn"`` once, ``"raise"`` or ``"ignore"``.
@@ -51,7 +60,7 @@ class ReducedProblem(NonlinearProblem):
     Raises
     ------
     ParameterError
-        If basis, rule and problem are not of one mesh, law or numbering.
+        If basis, rule and problem are not of one mesh, law or numbering, or the rule was made for another projection.
 
     Examples
     --------
@@ -77,15 +86,30 @@ class ReducedProblem(NonlinearProblem):
     (True, True)
     """
 
-    @checked()
+    @checked(force="any")
     def __init__(
-        self, problem: Solid | FormProblem, basis: POD, rule: Rule | None = None, *, on_outside: str = "warn"
+        self,
+        problem: Solid | FormProblem,
+        basis: POD,
+        rule: Rule | None = None,
+        *,
+        projection: str = "galerkin",
+        force: ArrayLike | None = None,
+        on_outside: str = "warn",
     ) -> None:
         self.on_outside = one_of("on_outside", on_outside, ("warn", "raise", "ignore"))
+        self.projection = one_of("projection", projection, PROJECTIONS)
         _require_match(problem, basis, rule)
+        _require_projection(projection, problem, rule, force)
         self.basis, self.rule = basis, rule
-        make = _SolidPoints if isinstance(problem, Solid) else _FormCells
-        self._parts: Any = make(problem, basis, rule)
+        self._parts: Any
+        if projection == "least-squares":
+            known = np.zeros(basis.n) if force is None else vector(force, basis.n, "the force")
+            self._parts = LeastSquaresCells(problem, basis, rule, known)
+            # solvers ask for it
+            self.equilibrium = Balance
+        else:
+            self._parts = (_SolidPoints if isinstance(problem, Solid) else _FormCells)(problem, basis, rule)
         self._q: np.ndarray | None = None
         self.outside = 0
 
@@ -114,7 +138,12 @@ class ReducedProblem(NonlinearProblem):
 
     @checked(force="any")
     def load(self, force: ArrayLike) -> np.ndarray:
-        """External force (n,) of the full problem as one (r,) of this."""
+        """External force (n,) of the full problem as one (r,) of this; least squares know theirs already."""
+        if self.projection == "least-squares":
+            raise ParameterError(
+                "the test functions of least squares change with the state, so that a load has no fixed projection; "
+                "pass it as force= to ReducedProblem, and zeros to the solver"
+            )
         return self.basis.modes.T @ vector(force, self.basis.n, "the force")
 
     @checked()
@@ -126,6 +155,15 @@ class ReducedProblem(NonlinearProblem):
     def lift(self, q: ArrayLike) -> np.ndarray:
         """State (n,) of the full problem."""
         return self.basis.lift(q)
+
+    @property
+    def size(self) -> float:
+        """Of least squares: norm of the larger of the forces that cancel, at the last evaluation."""
+        return float(getattr(self._parts, "size", 0.0))
+
+    def set_time(self, t: float) -> None:
+        """Take note of the t that multiplies the force of least squares."""
+        self._parts.t = t
 
     def residual_and_tangent(self, u: np.ndarray) -> tuple[np.ndarray, csr_array]:
         """Internal force (r,) and tangent (r, r) at coefficients ``u`` (r,), from the committed state."""
@@ -183,7 +221,8 @@ class _SolidPoints:
         vertices = solid.discretisation.hexahedra
         groups = solid.groups if rule is None else groups_of(rule, vertices, "raise")
         part, nodes, own = _on_cells(solid, groups)
-        dofs = (3 * nodes[:, None] + np.arange(3)).ravel()
+        dim = solid.discretisation.dim
+        dofs = (dim * nodes[:, None] + np.arange(dim)).ravel()
         size = SIZES[solid.law.kinematics]
         self.law, self.size = solid.law, size
         self.cells = np.repeat(
@@ -191,10 +230,13 @@ class _SolidPoints:
             np.concatenate([np.full(len(group.cells), group.W.shape[-1]) for group in groups]),
         )
         self.volumes = volumes(part.discretisation.hexahedra, own)
-        # (points, size, r): gradients of the modes, once for all
-        self.modes = np.stack([_flat(part.strains(mode)) for mode in basis.modes[dofs].T], axis=2)
+        # (points, numbers, r): gradients of the modes, once for all
+        modes = np.stack([_flat(part.strains(mode)) for mode in basis.modes[dofs].T], axis=2)
         self.offset = _flat(part.strains(basis.offset[dofs]))
-        self.tensor = (6,) if size == 6 else (3, 3)
+        # in plane strain most of a tensor is at rest
+        self.moving = np.flatnonzero(modes.any(axis=(0, 2)))
+        self.modes = np.ascontiguousarray(modes[:, self.moving])
+        self.weighted = (self.volumes[:, None, None] * self.modes).reshape(-1, basis.r)
         self.evaluations = 0
         self.reset()
 
@@ -214,16 +256,16 @@ class _SolidPoints:
     def evaluate(self, q, tangent):
         self.trial = None
         n, size, r = self.modes.shape
-        strain = self.offset + self.modes @ q
+        strain = self.offset.copy()
+        strain[:, self.moving] += self.modes @ q
         stress, tangents, trial = updated(self.law, strain, self.states, self.cells)
         self.evaluations += n
         self.trial = trial.reshape(self.states.shape)
-        flat = self.modes.reshape(n * size, r)
-        force = (self.volumes[:, None] * stress).reshape(-1) @ flat
+        force = stress[:, self.moving].reshape(-1) @ self.weighted
         if not tangent:
             return force, None
-        responses = (self.volumes[:, None, None] * tangents.reshape(n, size, size)) @ self.modes
-        return force, flat.T @ responses.reshape(n * size, r)
+        tangents = tangents.reshape(n, self.size, self.size)[:, self.moving[:, None], self.moving]
+        return force, self.weighted.T @ (tangents @ self.modes).reshape(n * size, r)
 
 
 class _FormCells:
@@ -262,10 +304,10 @@ def _on_cells(solid, groups):
         CellGroup(np.arange(start, start + len(group.cells)), group.X, group.W)
         for start, group in zip(starts, groups, strict=False)
     ]
-    part_mesh = skfem.MeshHex(mesh.p[:, vertices], t.reshape(8, -1))
-    element = skfem.ElementHex1() if pattern.cells.shape[1] == 8 else skfem.ElementHex2()
+    kind = skfem.MeshHex1 if solid.discretisation.dim == 3 else skfem.MeshQuad1
+    part_mesh = kind(mesh.p[:, vertices], t.reshape(len(mesh.t), -1))
     law = solid.law._at(cells) if isinstance(solid.law, PointLaw) else solid.law
-    part = Solid(part_mesh, FixedGroups(own), law, element=element)
+    part = Solid(part_mesh, FixedGroups(own), law, element=solid.discretisation.element)
     nodes = np.zeros(part.discretisation.pattern.n_nodes, dtype=np.int64)
     nodes[part.discretisation.pattern.cells] = pattern.cells[cells]
     return part, nodes, own
@@ -304,6 +346,23 @@ def _require_match(problem, basis, rule):
                 f"the cubature was made with another {name}: {brief(known)}, the problem has {brief(now)}; fit the "
                 "cubature to this problem"
             )
+
+
+def _require_projection(projection, problem, rule, force):
+    """Raise ParameterError unless problem, rule and force go with the projection."""
+    if projection == "galerkin" and force is not None:
+        raise ParameterError("force= is for projection='least-squares'; pass reduced.load(force) to the solver")
+    if projection == "least-squares" and not isinstance(problem, FormProblem):
+        raise ParameterError(
+            f"least squares take a FormProblem, not a {type(problem).__name__}; pass projection='galerkin', which is "
+            "stable where the tangent is symmetric"
+        )
+    made_for = rule.report.get("projection", "galerkin") if isinstance(rule, EmpiricalCubature) else projection
+    if made_for != projection:
+        raise ParameterError(
+            f"the cubature was made for projection={made_for!r}, asked is {projection!r}; fit it with "
+            f"projection={projection!r}"
+        )
 
 
 def _law_of(problem):

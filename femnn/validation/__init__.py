@@ -1,8 +1,9 @@
 """Problems and comparisons that examples, tests, benchmarks and commands share.
 
 Beams that delaminate against closed forms, beams and a membrane that bend, a gallery with published answers, quadrature
-rules side by side on a loaded structure, the inspection of a mesh, and a travelling shock with its reduced models.
-Pictures and files of an inspection are in ``inspection_output``, which loads matplotlib.
+rules side by side on a loaded structure, the inspection of a mesh, a beam that swings,
+travelling fronts, and their reduced models. Pictures and files of an inspection are in ``inspection_output``, which
+loads matplotlib.
 
 >>> from femnn.validation import Beam
 >>> Beam("dcb").mesh().nelements
@@ -24,6 +25,7 @@ from femnn.validation.delamination import (
     mixed_mode,
     plateau,
 )
+from femnn.validation.dynamic_beam import DynamicBeam, Swing, SwingModel
 from femnn.validation.gallery import (
     GalleryProblem,
     elliptic_membrane,
@@ -50,16 +52,26 @@ from femnn.validation.rule_comparison import (
     load_case,
     standard_rules,
 )
+from femnn.validation.viscous_burgers import (
+    VISCOUS_TEST,
+    VISCOUS_TRAINING,
+    SampledViscous,
+    ViscousBurgers,
+    viscous_decoder,
+)
 
 __all__ = [
     "BURGERS_TESTS",
     "BURGERS_TRAINING",
+    "VISCOUS_TEST",
+    "VISCOUS_TRAINING",
     "Beam",
     "BendingProblem",
     "Burgers",
     "BurgersStudy",
     "Comparison",
     "Delamination",
+    "DynamicBeam",
     "GalleryProblem",
     "Integration",
     "LoadCase",
@@ -69,9 +81,13 @@ __all__ = [
     "RuleFigures",
     "SampledBurgers",
     "SampledPath",
+    "SampledViscous",
     "Setup",
     "Shape",
     "Structure",
+    "Swing",
+    "SwingModel",
+    "ViscousBurgers",
     "classical",
     "closed_form",
     "compare_rules",
@@ -98,4 +114,5 @@ __all__ = [
     "training_loads",
     "twisted_beam",
     "unseen_loads",
+    "viscous_decoder",
 ]

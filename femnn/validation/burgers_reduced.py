@@ -18,8 +18,8 @@ from femnn.reduced.selection import sparse_weights
 from femnn.validation.burgers import Burgers
 from femnn.validation.burgers_kernels import march_sampled
 
-# Iterations of a time step, and the change relative to the size of states after which they end.
-_MOST, _ENOUGH = 30, 1e-5
+# Iterations of a time step.
+_MOST = 30
 
 # Random combinations of integrals that the cubature fits, for each cell that may be chosen.
 _COMBINATIONS = 2
@@ -46,6 +46,10 @@ class SampledBurgers:
         Which states there are.
     cells : (m,) int, weights : (m,)
         Chosen cells and their positive weights; all cells with weight 1 if None.
+    lag
+        Time steps that the same test functions serve, those of their middle, unless iterations converge too slowly.
+    enough
+        Change of the coordinates, relative to their size, after which the iterations of a step end.
 
     Examples
     --------
@@ -57,7 +61,7 @@ class SampledBurgers:
     True
     """
 
-    @checked(cells="int m", weights="m")
+    @checked(cells="int m", weights="m", lag="[1, inf)", enough="(0, 1)")
     def __init__(
         self,
         burgers: Burgers,
@@ -65,6 +69,9 @@ class SampledBurgers:
         manifold: Manifold,
         cells: ArrayLike | None = None,
         weights: ArrayLike | None = None,
+        *,
+        lag: int = 1,
+        enough: float = 1e-5,
     ) -> None:
         if pod.n != burgers.n_dofs or manifold.r > pod.r or pod.inner is not None:
             raise ParameterError(
@@ -72,6 +79,7 @@ class SampledBurgers:
                 f"least {manifold.r} modes and no inner product of its own"
             )
         self.burgers, self.pod, self.manifold = burgers, pod, manifold
+        self.lag, self.enough = lag, enough
         self.cells = np.arange(burgers.n**2) if cells is None else np.asarray(cells, dtype=np.int64)
         self.weights = np.ones(len(self.cells)) if weights is None else np.asarray(weights, dtype=float)
         if len(self.cells) == 0 or self.cells.max() >= burgers.n**2 or not (self.weights > 0.0).all():
@@ -86,7 +94,7 @@ class SampledBurgers:
         return f"SampledBurgers({self.manifold!r}, {len(self.cells)} of {self.burgers.n**2} cells)"
 
     @classmethod
-    @checked(coefficients="k r", n_cells="[1, inf)", tol="[0, 1)", seed="[0, inf)")
+    @checked(coefficients="k r", n_cells="[1, inf)", tol="[0, 1)", lag="[1, inf)", enough="(0, 1)", seed="[0, inf)")
     def fit(
         cls,
         burgers: Burgers,
@@ -98,6 +106,8 @@ class SampledBurgers:
         *,
         n_cells: int,
         tol: float = 1e-4,
+        lag: int = 1,
+        enough: float = 1e-5,
         seed: int = 0,
         progress: bool = True,
     ) -> "SampledBurgers":
@@ -113,6 +123,8 @@ class SampledBurgers:
             At most so many.
         tol
             Residual of the cubature, relative to the integrals, at which fewer are enough.
+        lag, enough
+            Of the model.
         seed
             Of the random combinations of integrals that are fitted in place of all: there are many more of these than
             cells, and combinations keep the norm of the residual.
@@ -129,7 +141,7 @@ class SampledBurgers:
         # the volume comes in at the size of the others
         rows[-1] = np.sqrt((rows**2).sum() / rows.size)
         chosen = sparse_weights(rows, rows.sum(axis=1), tol=tol, most=n_cells, progress=progress)
-        return cls(burgers, pod, manifold, chosen.chosen, chosen.weights)
+        return cls(burgers, pod, manifold, chosen.chosen, chosen.weights, lag=lag, enough=enough)
 
     @checked(q="n", previous="n", parameters="2")
     def integrands(self, q: np.ndarray, previous: np.ndarray, parameters: np.ndarray) -> np.ndarray:
@@ -166,7 +178,12 @@ class SampledBurgers:
             return np.ascontiguousarray(np.pad(fields, ((0, 0), (0, 1), (0, 0))).reshape(2 * len(nodes) + 2, -1))
 
         self._base = padded(self.pod.offset[rows] + followers @ manifold.offset)[:, 0].copy()
-        self._free, self._features = padded(modes[:, : manifold.n]), padded(followers @ manifold.output)
+        self._lifted = padded(np.concatenate([modes[:, : manifold.n], followers @ manifold.output], axis=1))
+        if manifold.r == manifold.n:
+            self._lifted = np.ascontiguousarray(self._lifted[:, : manifold.n])
+        else:
+            # a manifold leaves far more than single precision does, which is twice as fast
+            self._lifted = self._lifted.astype(np.float32)
 
     @checked(initial="any")
     def march(self, parameters: ArrayLike, initial: ArrayLike | None = None) -> SampledPath:
@@ -183,9 +200,9 @@ class SampledBurgers:
         if initial is not None:
             q[0] = manifold._rows(initial)[0]
         failed, iterations = march_sampled(
-            self._neighbours, self._base, self._free, self._features, manifold.widths, manifold.layers,
+            self._neighbours, self._base, self._lifted, manifold.widths, manifold.layers,
             np.sqrt(self.weights), np.concatenate([source[self.cells], source[burgers.n**2 + self.cells]]),
-            burgers.dt, burgers.h, q, _MOST, _ENOUGH * manifold.size,
+            burgers.dt, burgers.h, 0.5, 0.0, self.lag, q, _MOST, self.enough * manifold.size,
         )  # fmt: skip
         if failed:
             raise ConvergenceError(

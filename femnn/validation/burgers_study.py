@@ -27,6 +27,9 @@ from femnn.validation.burgers_reduced import SampledBurgers
 # Time steps between those that the cubature learns from; runs begin at different ones.
 _STRIDE = 125
 
+# Change of the coordinates after which the iterations of a closure end: its own error is far larger.
+_ENOUGH = 1e-4
+
 
 @dataclass(frozen=True)
 class ReducedRun:
@@ -113,7 +116,7 @@ class BurgersStudy:
         manifold = QuadraticManifold.fit(self.coefficients[:, :modes], n, seed=self.seed)
         return self._sampled("quadratic manifold", manifold, n_cells)
 
-    @checked(n="[1, inf)", n_cells="[1, inf)", modes="[2, inf)")
+    @checked(n="[1, inf)", n_cells="[1, inf)", modes="[2, inf)", lag="[1, inf)")
     def network(
         self,
         n: int,
@@ -122,14 +125,18 @@ class BurgersStudy:
         hidden: tuple[int, ...],
         options: TrainingOptions,
         checkpoint: str | os.PathLike | None = None,
+        lag: int = 16,
     ) -> ReducedRun:
-        """A network closure of ``n`` coordinates, from which all ``modes`` follow."""
+        """A network closure of ``n`` coordinates, from which all ``modes`` follow.
+
+        Test functions serve ``lag`` time steps, as of :class:`femnn.validation.SampledBurgers`.
+        """
         from femnn.reduced.fit_closure import fit_closure  # loads torch
 
         closure, _ = fit_closure(
             self.coefficients[:, :modes], n, hidden, options, checkpoint=checkpoint, progress=self.progress
         )
-        return self._sampled("network closure", closure, n_cells)
+        return self._sampled("network closure", closure, n_cells, lag=lag, enough=_ENOUGH)
 
     @checked(clusters="[1, inf)", tol="(0, 1)", overlap="[0, inf)")
     def local(self, clusters: int, tol: float, overlap: float = 0.2) -> ReducedRun:
@@ -163,7 +170,7 @@ class BurgersStudy:
         march = partial(_predict, network, times)
         return ReducedRun("parameters and time to coefficients", "–", 0, march, self._lift, network)
 
-    def _sampled(self, name, manifold, n_cells):
+    def _sampled(self, name, manifold, n_cells, **options):
         model = SampledBurgers(self.burgers, self.pod, manifold)
         if n_cells is not None:
             length = self.burgers.steps + 1
@@ -179,6 +186,7 @@ class BurgersStudy:
                 n_cells=n_cells,
                 seed=self.seed,
                 progress=self.progress,
+                **options,
             )
         return ReducedRun(name, str(manifold.n), len(model.cells), model.march, model.states, model)
 

@@ -125,6 +125,7 @@ class SecondOrder:
             progress=False,
         )
         self._solver = solver
+        self._known: tuple[float, Any] = (0.0, None)
         self.iterations = 0
 
     @property
@@ -165,6 +166,13 @@ class SecondOrder:
         """½ v · M v."""
         return 0.5 * float(state.v @ (self.mass @ state.v))
 
+    def _inertia(self, trial):
+        """What mass and damping add to the tangent of a step; the same as long as steps have one length."""
+        if self._known[0] != trial.dt:
+            damping = self._at_u * trial.to_velocity * self.damping
+            self._known = trial.dt, csr_array(damping + self._at_a * trial.to_acceleration * self.mass)
+        return self._known[1]
+
     def _external(self, t):
         if self._load is None:
             return np.zeros(self.n_dofs)
@@ -199,10 +207,7 @@ class _Trial(NonlinearProblem):
     def residual_and_tangent(self, u):
         m = self.motion
         force, tangent = m.problem.residual_and_tangent(self._mean(u))
-        matrix = m._at_u * (csr_array(tangent) + self.to_velocity * m.damping) + (
-            m._at_a * self.to_acceleration * m.mass
-        )
-        return self._complete(u, force), csr_array(matrix)
+        return self._complete(u, force), m._at_u * csr_array(tangent) + m._inertia(self)
 
     def internal_force(self, u):
         problem = self.motion.problem

@@ -133,3 +133,13 @@ def test_arguments_that_do_not_fit_are_refused():
         motion.step("state", 0.1)
     with pytest.raises(ParameterError):
         motion.step(Motion(np.zeros(1), np.zeros(1), np.zeros(1)), 0.0)
+
+
+def test_steps_of_different_lengths_do_not_know_each_other():
+    lengths = (0.1, 0.05, 0.1, 0.2)
+    motion = SecondOrder(pendulum(), ONE, 0.1 * ONE, solver=divide)
+    state = motion.start([1.5])
+    for dt in lengths:
+        fresh = SecondOrder(pendulum(), ONE, 0.1 * ONE, solver=divide).step(state, dt)
+        state = motion.step(state, dt)
+        assert np.array_equal(state.u, fresh.u)
