@@ -8,7 +8,7 @@ import numpy as np
 from femnn.assembly.hourglass.moments import twist_slopes
 from femnn.assembly.scatter import buffer_length, flush, scatter
 from femnn.assembly.twists import material_block, twist_vectors
-from femnn.geometry.canonical_pose import own_axes_of
+from femnn.geometry.shape_kernels import own_axes_of
 from femnn.integration.kernels import _FAST
 from femnn.system.compile import njit
 
