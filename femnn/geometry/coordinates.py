@@ -4,13 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.checks import checked
-from femnn.geometry.hexahedron import SIGNS, VERTICES, in_own_units
-
-#: The patterns ξη, ηζ, ζξ, ξηζ at the vertices, shape (8, 4): what a vertex's move adds to the twists, times 8.
-TWISTS = np.stack(
-    [SIGNS[:, 0] * SIGNS[:, 1], SIGNS[:, 1] * SIGNS[:, 2], SIGNS[:, 2] * SIGNS[:, 0], SIGNS.prod(axis=1)], axis=1
-)
-TWISTS.setflags(write=False)
+from femnn.geometry.hexahedron import SIGNS, TWISTS, VERTICES, in_own_units
+from femnn.geometry.shape_kernels import fill_metrics, fill_warps
 
 
 @checked(hexahedra="n 8 3")
@@ -39,10 +34,10 @@ def relative_warp(hexahedra: ArrayLike) -> np.ndarray:
 
     The twelve numbers vanish exactly for parallelepipeds and do not change under affine maps.
     """
-    _, linear, twist = modes(in_own_units(hexahedra)[0])
-    singular = np.abs(np.linalg.det(linear)) <= 1e-14 * np.linalg.norm(linear, axis=1).prod(axis=1)
-    safe = np.where(singular[:, None, None], np.eye(3), linear)
-    return np.where(singular[:, None, None], np.inf, np.linalg.solve(safe, twist))
+    x = in_own_units(hexahedra)[0]
+    warps = np.empty((len(x), 3, 4))
+    fill_warps(x, np.empty((len(x), 3, 3)), warps)
+    return warps
 
 
 @checked(hexahedra="n 8 3")
@@ -62,13 +57,10 @@ def metric(hexahedra: ArrayLike) -> np.ndarray:
     slender elements stand as far from the cube as they should (V. Arsigny et al., SIAM J. Matrix Anal. Appl. 29 (2007)
     328-347). The symmetries of the cube permute the entries and change the signs of the last three.
     """
-    linear = modes(in_own_units(hexahedra)[0])[1]
-    eigenvalues, vectors = np.linalg.eigh(np.einsum("eki,ekj->eij", linear, linear))
-    # a flat element has a zero eigenvalue: very far away is far enough
-    logs = 0.5 * np.log(np.maximum(eigenvalues, 1e-30 * eigenvalues[:, 2:] + 1e-300))
-    logs -= logs.mean(axis=1, keepdims=True)
-    logarithm = np.einsum("eik,ek,ejk->eij", vectors, logs, vectors)
-    return logarithm[:, [0, 1, 2, 0, 1, 2], [0, 1, 2, 1, 2, 0]]
+    x = in_own_units(hexahedra)[0]
+    metrics = np.empty((len(x), 6))
+    fill_metrics(x, metrics)
+    return metrics
 
 
 @checked(hexahedra="n 8 3")

@@ -23,6 +23,12 @@ VERTICES.setflags(write=False)
 SIGNS = 2.0 * VERTICES - 1.0
 SIGNS.setflags(write=False)
 
+#: The patterns ξη, ηζ, ζξ, ξηζ at the vertices, shape (8, 4): what a vertex's move adds to the twists, times 8.
+TWISTS = np.stack(
+    [SIGNS[:, 0] * SIGNS[:, 1], SIGNS[:, 1] * SIGNS[:, 2], SIGNS[:, 2] * SIGNS[:, 0], SIGNS.prod(axis=1)], axis=1
+)
+TWISTS.setflags(write=False)
+
 #: Vertices in the order of VTK, meshio and Abaqus: bottom face counter-clockwise, then top. ``x[TO_VTK]`` reorders.
 TO_VTK = np.array([7, 4, 1, 5, 6, 2, 0, 3])
 TO_VTK.setflags(write=False)

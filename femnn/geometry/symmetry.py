@@ -13,9 +13,15 @@ from numpy.typing import ArrayLike
 from femnn.checks import checked
 from femnn.geometry.coordinates import TWISTS, relative_warp
 from femnn.geometry.hexahedron import SIGNS
+from femnn.system.compile import njit
 
 # Slopes of det J over the size of the warp that differ by less are nearly tied.
 _TIE = 0.03
+
+_TINY = float(np.finfo(float).tiny)
+
+# The orders of the axes as in `symmetries`: six, each with eight choices of their directions.
+_ORDERS = np.array(list(permutations(range(3))))
 
 
 @cache
@@ -135,20 +141,63 @@ def weighted_poses(warp: np.ndarray) -> np.ndarray:
     Source: N. Dym, H. Lawrence, J. W. Siegel, "Equivariant frames and the impossibility of continuous
     canonicalization", ICML 2024.
     """
-    size = np.linalg.norm(warp.reshape(-1, 12), axis=1)
-    slopes = determinant_slopes(warp) / np.maximum(size, np.finfo(float).tiny)[:, None]
-    # as in `symmetries`: six orders of the axes, each with eight choices of their directions
-    axes = np.array(list(permutations(range(3))))
-    lengths = np.abs(slopes)[:, axes]
-    first, second, third = np.moveaxis(lengths, 2, 0)
-    orders = _side_of_tie(first - second) * _side_of_tie(second - third) * _side_of_tie(first - third)
-    directions = _side_of_tie(np.stack([slopes, -slopes], axis=2))[:, axes]
-    weights = orders[:, :, None, None, None] * directions[:, :, 0, :, None, None]
-    weights = weights * directions[:, :, 1, None, :, None] * directions[:, :, 2, None, None, :]
-    weights = weights.reshape(len(warp), 48)
-    return weights / weights.sum(axis=1, keepdims=True)
+    counts, poses, shares = likely_poses(warp)
+    taken = np.arange(48) < counts[:, None]
+    weights = np.zeros((len(warp), 48))
+    weights[np.nonzero(taken)[0], poses[taken]] = shares[taken]
+    return weights
 
 
+def likely_poses(warp: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The poses that :func:`weighted_poses` gives a weight, and these weights.
+
+    Returns
+    -------
+    counts : (n,) int
+        How many of an element's poses have one.
+    poses : (n, 48) int, weights : (n, 48)
+        The first ``counts`` of each row, in the order of :func:`symmetries`.
+    """
+    n = len(warp)
+    counts, poses, weights = np.empty(n, dtype=np.int64), np.empty((n, 48), dtype=np.int64), np.empty((n, 48))
+    flat = np.require(np.reshape(warp, (n, 12)), dtype=float, requirements=["C", "W"])
+    _fill_poses(flat, _ORDERS, counts, poses, weights)
+    return counts, poses, weights
+
+
+@njit(cache=True, error_model="numpy")
 def _side_of_tie(difference):
     """From 0 to 1 as a difference grows from one side of a tie to the other."""
-    return np.clip(0.5 + difference / (2.0 * _TIE), 0.0, 1.0)
+    return min(max(0.5 + difference / (2.0 * _TIE), 0.0), 1.0)
+
+
+@njit(over="warp", grain=256, cache=True, error_model="numpy")
+def _fill_poses(begin, end, warp, orders, counts, poses, weights):
+    slopes, along = np.empty(3), np.empty((3, 2))
+    for e in range(begin, end):
+        square = 0.0
+        for k in range(12):
+            square += warp[e, k] * warp[e, k]
+        size = max(np.sqrt(square), _TINY)
+        # slopes of det J, see `determinant_slopes`
+        slopes[0] = (warp[e, 4] + warp[e, 10]) / size
+        slopes[1] = (warp[e, 0] + warp[e, 9]) / size
+        slopes[2] = (warp[e, 2] + warp[e, 5]) / size
+        for axis in range(3):
+            along[axis, 0], along[axis, 1] = _side_of_tie(slopes[axis]), _side_of_tie(-slopes[axis])
+        count, total = 0, 0.0
+        for o in range(6):
+            x, y, z = orders[o, 0], orders[o, 1], orders[o, 2]
+            first, second, third = abs(slopes[x]), abs(slopes[y]), abs(slopes[z])
+            order = _side_of_tie(first - second) * _side_of_tie(second - third) * _side_of_tie(first - third)
+            if order == 0.0:
+                continue
+            for f in range(8):
+                weight = order * along[x, f // 4] * along[y, (f // 2) % 2] * along[z, f % 2]
+                if weight > 0.0:
+                    poses[e, count], weights[e, count] = 8 * o + f, weight
+                    count += 1
+                    total += weight
+        counts[e] = count
+        for k in range(count):
+            weights[e, k] /= total

@@ -10,10 +10,21 @@ element mixes them among themselves: which weights pass depends on the twelve nu
 import numpy as np
 
 from femnn.checks import checked
-from femnn.geometry.coordinates import own_axes
+from femnn.geometry.coordinates import own_axes, relative_warp
 from femnn.geometry.hexahedron import shape_gradients
+from femnn.integration.element_lanes import LANES, in_lanes, out_of_lanes, shared_lanes
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import _FAST, physical_gradients
+from femnn.quadrature.patch_functions import (
+    EQUATIONS,
+    GRAM_ROWS,
+    SLIGHT,
+    add_gram,
+    add_to_diagonal,
+    factorise,
+    functions_at,
+    substitute,
+)
 from femnn.system.compile import njit
 
 # Elements whose integrands are held at a time: 2000 at 27 points take 10 MB.
@@ -81,6 +92,13 @@ def patch_residual(hexahedra: np.ndarray, X: np.ndarray, W: np.ndarray) -> np.nd
 # The 24 integrands span thirteen functions of an element that is no parallelepiped, seven of one that is.
 _MOST_INDEPENDENT = 13
 _ROUND_OFF = 1e-14
+
+# Below this warp there is nothing to divide by. Functions have a round-off whose square is _NOISE over the size of
+# the warp squared: what is added to the normal equations for it, and for missing twists, is made good by solving again.
+_NO_WARP, _SMALL, _NOISE, _TURNS = 1e-10, 1e-13, 1e-31, 3
+
+# Largest integral that may be left of changes of the size 1; they are weights, whose sum is 1.
+_PASSES = 1e-13
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -152,8 +170,76 @@ def patch_bases(hexahedra: np.ndarray, points: np.ndarray) -> np.ndarray:
     return bases
 
 
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _integrals_of_changes(functions, changes, count, right):
+    right[:] = 0.0
+    for q in range(count):
+        for r in range(EQUATIONS):
+            for b in range(LANES):
+                right[LANES * r + b] += functions[LANES * (EQUATIONS * q + r) + b] * changes[LANES * q + b]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _take_out(functions, right, count, changes):
+    for q in range(count):
+        for r in range(EQUATIONS):
+            for b in range(LANES):
+                changes[LANES * q + b] -= functions[LANES * (EQUATIONS * q + r) + b] * right[LANES * r + b]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _largest_integral(right, sizes, errors):
+    for b in range(LANES):
+        largest = 0.0
+        for r in range(EQUATIONS):
+            value = abs(right[LANES * r + b]) * (sizes[b] if r >= SLIGHT else 1.0)
+            # what is no number counts as large
+            largest = largest if value <= largest else value
+        errors[b] = largest
+
+
+@njit(over="warps", grain=4, cache=True, error_model="numpy", fastmath=_FAST)
+def _project_lanes(begin, end, warps, sizes, points, changes, errors):
+    """Project ``changes`` (n, nqp rows) on those that pass; the largest integral that is left into ``errors``."""
+    count = points.shape[0] // (3 * LANES)
+    functions, matrix = np.empty(count * EQUATIONS * LANES), np.empty(GRAM_ROWS * LANES)
+    inverse, values, right = np.empty(LANES), np.empty(EQUATIONS * LANES), np.empty(EQUATIONS * LANES)
+    for block in range(begin, end):
+        for b in range(LANES):
+            inverse[b] = 1.0 / max(sizes[block, b], _NO_WARP)
+        for q in range(count):
+            functions_at(warps[block], inverse, points, 3 * q, values, functions, EQUATIONS * q)
+        matrix[:] = 0.0
+        add_gram(functions, count, matrix)
+        add_to_diagonal(inverse, _SMALL, _NOISE, matrix)
+        factorise(matrix, values)
+        for _ in range(_TURNS):
+            _integrals_of_changes(functions, changes[block], count, right)
+            substitute(matrix, right)
+            _take_out(functions, right, count, changes[block])
+        _integrals_of_changes(functions, changes[block], count, right)
+        _largest_integral(right, sizes[block], errors[block])
+
+
 def passing_changes(hexahedra: np.ndarray, points: np.ndarray, changes: np.ndarray) -> np.ndarray:
-    """Orthogonal projection of ``changes`` of weights (n, nqp) on those that pass the patch test, (n, nqp)."""
-    result = np.array(changes, dtype=float)
-    _project(own_axes(hexahedra), np.array(points), result)
+    """Orthogonal projection of ``changes`` of weights (n, nqp) on those that pass the patch test, (n, nqp).
+
+    By the normal equations of the thirteen functions of :mod:`femnn.quadrature.patch_functions`, and by Gram-Schmidt
+    with pivots where these are nearly dependent.
+    """
+    result, n = np.array(changes, dtype=float), len(changes)
+    warps = relative_warp(hexahedra)
+    sizes = np.linalg.norm(warps.reshape(n, 12), axis=1)
+    for start in range(0, n, _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        blocks, errors = in_lanes(result[rows]), np.empty((-(-len(result[rows]) // LANES), LANES))
+        _project_lanes(in_lanes(warps[rows]), in_lanes(sizes[rows]), shared_lanes(2.0 * points.T - 1.0), blocks, errors)
+        found = out_of_lanes(blocks, len(result[rows]))
+        good = (errors.ravel()[: len(found)] <= _PASSES * np.abs(found).max(axis=1)) & (sizes[rows] > _NO_WARP)
+        result[rows][good] = found[good]
+        rest = start + np.flatnonzero(~good)
+        if len(rest):
+            others = result[rest]
+            _project(own_axes(hexahedra[rest]), np.array(points), others)
+            result[rest] = others
     return result

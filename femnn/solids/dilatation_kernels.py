@@ -9,8 +9,8 @@ import numpy as np
 from femnn.assembly.element_matrices import add_stress
 from femnn.assembly.formulations.twists import INCOMPATIBLE
 from femnn.assembly.twists import twist_vectors
-from femnn.geometry.canonical_pose import invert, own_axes_of
 from femnn.geometry.coordinates import TWISTS
+from femnn.geometry.shape_kernels import invert, own_axes_of
 from femnn.integration.vector_kernels import LANES, gradients_of_batch
 from femnn.system.compile import njit
 

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import floats
 from femnn.exceptions import ParameterError
-from femnn.geometry.canonical_pose import invert
+from femnn.geometry.shape_kernels import invert
 from femnn.solids.material import Material, moduli, parameter
 from femnn.solids.tensors import push_forward, stretches
 from femnn.system.compile import njit

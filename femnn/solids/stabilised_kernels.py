@@ -6,7 +6,7 @@ from femnn.assembly.element_matrices import add_stress, add_tangent, strain_at_p
 from femnn.assembly.formulations.twists import STABILISED, add_means
 from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, scatter
 from femnn.assembly.twists import twist_vectors
-from femnn.geometry.canonical_pose import own_axes_of
+from femnn.geometry.shape_kernels import own_axes_of
 from femnn.integration.vector_kernels import LANES, gradients_of_batch, lane_workspace
 from femnn.solids.bending_kernels import CALL, STRAINS, call_law, workspace
 from femnn.solids.dilatation_kernels import copy_rows

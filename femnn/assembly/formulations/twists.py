@@ -10,7 +10,7 @@ import numpy as np
 
 from femnn.assembly.element_matrices import ISOTROPIC
 from femnn.assembly.twists import material_block, twist_vectors
-from femnn.geometry.canonical_pose import invert, own_axes_of
+from femnn.geometry.shape_kernels import invert, own_axes_of
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import LANES, _add_products, aligned, gradients_of_batch
 from femnn.system.compile import njit

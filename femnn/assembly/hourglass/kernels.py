@@ -7,7 +7,7 @@ import numpy as np
 
 from femnn.assembly.scatter import buffer_length, flush, scatter
 from femnn.assembly.twists import material_block, twist_vectors
-from femnn.geometry.canonical_pose import own_axes_of
+from femnn.geometry.shape_kernels import own_axes_of
 from femnn.integration.kernels import _FAST
 from femnn.integration.twist_moments import twist_slopes
 from femnn.system.compile import njit

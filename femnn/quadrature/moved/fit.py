@@ -18,7 +18,8 @@ from femnn.networks.perceptron import Architecture
 from femnn.networks.training import train_perceptron
 from femnn.quadrature.adaptive.data import DirectionalRecipe
 from femnn.quadrature.moved.network import FEATURES, MOST_LOGARITHM, MOST_MOVE, OUTPUTS, describe
-from femnn.quadrature.moved.projection import EQUATIONS, GAUSS_POINTS, nodal_values
+from femnn.quadrature.moved.projection import GAUSS_POINTS
+from femnn.quadrature.patch_functions import EQUATIONS, nodal_values
 from femnn.tasks.run import task_name
 
 # Below it float32, in which the loss is computed, knows too little of the Error. The moves are predicted over the size

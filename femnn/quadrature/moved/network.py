@@ -13,10 +13,12 @@ from functools import cache
 import numpy as np
 
 from femnn.geometry.coordinates import invariant_coordinates
-from femnn.geometry.symmetry import coordinate_symmetries, permutations_of, symmetries, weighted_poses
+from femnn.geometry.symmetry import coordinate_symmetries, likely_poses, permutations_of, symmetries
 from femnn.integration.gauss import tensor_gauss
+from femnn.integration.kernels import kernel_array
 from femnn.networks.perceptron import Perceptron
 from femnn.quadrature.moved.projection import GAUSS_POINTS
+from femnn.system.compile import njit
 
 #: Numbers that the network sees, and that it gives: for each point moves along ξ, η, ζ and the logarithm of the weight.
 FEATURES, OUTPUTS = 19, 32
@@ -60,7 +62,7 @@ def feature_symmetries() -> tuple[np.ndarray, np.ndarray]:
 def _ways_back():
     """For each pose the origin of its points, (48, 8), and the transposed rotations of moves, (48, 3, 3)."""
     carried = permutations_of(tensor_gauss(2, 2, 2)[0])
-    return np.argsort(carried, axis=1), symmetries().transpose(0, 2, 1)
+    return np.argsort(carried, axis=1), np.ascontiguousarray(symmetries().transpose(0, 2, 1))
 
 
 def predicted_moves(network: Perceptron, features: np.ndarray) -> np.ndarray:
@@ -72,15 +74,41 @@ def predicted_moves(network: Perceptron, features: np.ndarray) -> np.ndarray:
 def _mean_over_poses(network, features):
     if len(features) == 0:
         return np.empty((0, 8, 4))
-    weights = weighted_poses(features[:, :12].reshape(-1, 3, 4))
-    element, pose = np.nonzero(weights)
+    counts, poses, weights = likely_poses(features[:, :12])
+    starts = np.concatenate([[0], np.cumsum(counts)])
     index, sign = feature_symmetries()
-    answers = network(features[element[:, None], index[pose]] * sign[pose]).reshape(-1, 8, 4)
-    source, rotations = _ways_back()
-    answers = np.take_along_axis(answers, source[pose][:, :, None], axis=1)
-    answers[..., :3] = answers[..., :3] @ rotations[pose]
-    answers *= weights[element, pose][:, None, None]
-    return np.add.reduceat(answers, np.flatnonzero(np.diff(element, prepend=-1)), axis=0)
+    rows = np.empty((starts[-1], FEATURES))
+    _describe_poses(kernel_array(features), starts, poses, index, sign, rows)
+    moves = np.empty((len(features), 8, 4))
+    _mean(starts, poses, weights, *_ways_back(), kernel_array(network(rows)), moves)
+    return moves
+
+
+@njit(over="features", cache=True, error_model="numpy")
+def _describe_poses(begin, end, features, starts, poses, index, sign, rows):
+    """The features of each element in each of its poses."""
+    for e in range(begin, end):
+        for j in range(starts[e + 1] - starts[e]):
+            g = poses[e, j]
+            for k in range(FEATURES):
+                rows[starts[e] + j, k] = sign[g, k] * features[e, index[g, k]]
+
+
+@njit(over="moves", cache=True, error_model="numpy")
+def _mean(begin, end, starts, poses, weights, sources, rotations, answers, moves):
+    """What the network answers to the poses of each element, taken back and averaged."""
+    for e in range(begin, end):
+        moves[e] = 0.0
+        for j in range(starts[e + 1] - starts[e]):
+            g, row, weight = poses[e, j], starts[e] + j, weights[e, j]
+            for q in range(8):
+                place = 4 * sources[g, q]
+                x, y, z = answers[row, place], answers[row, place + 1], answers[row, place + 2]
+                for i in range(3):
+                    moves[e, q, i] += weight * (
+                        x * rotations[g, 0, i] + y * rotations[g, 1, i] + z * rotations[g, 2, i]
+                    )
+                moves[e, q, 3] += weight * answers[row, place + 3]
 
 
 def placed(moves: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

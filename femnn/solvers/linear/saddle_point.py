@@ -4,15 +4,23 @@ The matrices are [[K, −Bᵀ], [−B, −C]], symmetric and quasi-definite, as 
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, diags_array, sparray
 from scipy.sparse.linalg import SuperLU, splu
 
-from femnn.checks import checked, indices
-from femnn.exceptions import SingularMatrixError
+from femnn.checks import checked, indices, one_of
+from femnn.exceptions import ParameterError, SingularMatrixError
+from femnn.solvers.linear.saddle_iteration import Displacements, Pressures, SaddleIteration
+
+#: Ways to solve a step.
+METHODS = ("auto", "splu", "minres")
+
+#: Unknowns in three dimensions up to which factors solve a step: from 5,000 on they take longer than an iteration,
+#: but further steps of the same size cost next to nothing.
+FEW_OF_SADDLE = 20_000
 
 # Steps that differ by less share their factors; the corrections of `Factor.solve` take out the difference.
 _SAME_STEP = 1e-9
@@ -98,23 +106,63 @@ class Factors:
     ----------
     n_u
         Number of displacements, the first of the unknowns.
+    basis
+        Of the displacements; without it all systems are factored.
+    complement
+        From a step size to Ŝ (n_p, n_p) of :mod:`femnn.solvers.linear.saddle_iteration`.
+    systems
+        Pressures at a node.
+    method
+        ``"splu"`` factors, ``"minres"`` iterates, ``"auto"`` chooses by size.
     """
 
-    @checked(n_u="[0, inf)")
-    def __init__(self, n_u: int) -> None:
-        self._n_u = n_u
-        self._kept: list[tuple[float, Constraint, Factor]] = []
+    @checked(n_u="[0, inf)", basis="unchecked", complement="unchecked", systems="[1, inf)", method="unchecked")
+    def __init__(
+        self,
+        n_u: int,
+        basis: Any = None,
+        complement: Callable[[float], sparray] | None = None,
+        systems: int = 1,
+        method: str = "splu",
+    ) -> None:
+        self.method = one_of("method", method, METHODS)
+        self._n_u, self._basis, self._complement, self._systems = n_u, basis, complement, systems
+        self._kept: list[tuple[float, Constraint, Factor | SaddleIteration]] = []
+        self._displacements: tuple[np.ndarray, Displacements] | None = None
 
     @checked()
-    def get(self, dt: float, constraint: Constraint, tangent: Callable[[float], sparray]) -> "Factor":
-        """:class:`Factor` of ``tangent(dt)`` over what ``constraint`` leaves free, new or kept."""
+    def get(self, dt: float, constraint: Constraint, tangent: Callable[[float], sparray]) -> "Factor | SaddleIteration":
+        """:class:`Factor` of ``tangent(dt)`` over what ``constraint`` leaves free, or what iterates; new or kept."""
         for place, (step, held, factor) in enumerate(self._kept):
             if held is constraint and abs(step - dt) <= _SAME_STEP * dt:
                 self._kept.append(self._kept.pop(place))
                 return factor
-        factor = Factor.of(tangent(dt), constraint, self._n_u)
+        iterates = self.method == "minres" or (self.method == "auto" and self._is_large(constraint.matrix.shape[1]))
+        matrix = csr_array(tangent(dt))
+        factor = self._iteration(dt, matrix, constraint) if iterates else Factor.of(matrix, constraint, self._n_u)
         self._kept = [*self._kept, (dt, constraint, factor)][-_KEPT:]
         return factor
+
+    def _is_large(self, unknowns):
+        # in two dimensions factors stay small
+        return unknowns > FEW_OF_SADDLE and self._basis is not None and self._basis.mesh.dim() == 3
+
+    def _iteration(self, dt, matrix, constraint):
+        if self._basis is None or self._complement is None:
+            raise ParameterError("method='minres' needs the basis of the displacements and the complement")
+        n_u, spread = self._n_u, constraint.matrix
+        reduced, scale, stiff = _reduced(matrix, constraint, n_u)
+        try:
+            # the displacements of a body are held alike in all its steps
+            if self._displacements is None or not np.array_equal(self._displacements[0], spread[:n_u].indptr):
+                of_free = csr_array(spread[:n_u][:, : len(stiff)])
+                displacements = Displacements.of(matrix[:n_u][:, :n_u], of_free, self._basis)
+                self._displacements = spread[:n_u].indptr, displacements
+            free = np.flatnonzero(np.diff(spread[n_u:].indptr))
+            pressures = Pressures.of(csr_array(self._complement(dt)), self._systems, free)
+        except ArithmeticError as error:
+            raise _singular(constraint, np.ones(len(scale), dtype=bool)) from error
+        return SaddleIteration(reduced, constraint, scale, self._displacements[1], pressures)
 
 
 class Factor(NamedTuple):
@@ -135,17 +183,7 @@ class Factor(NamedTuple):
         SingularMatrixError
             If it has no inverse.
         """
-        reduced = csr_array(constraint.matrix.T @ matrix @ constraint.matrix)
-        stiff = np.unique(constraint.matrix[:n_u].indices)
-        diagonal = np.abs(reduced.diagonal())
-        size = diagonal.copy()
-        # the size of a pressure's row is roughly that of the Schur complement C + B K⁻¹ Bᵀ
-        fluid = np.setdiff1d(np.arange(len(size)), stiff)
-        coupling = csr_array(reduced[fluid][:, stiff])
-        size[fluid] += coupling.power(2) @ (1.0 / np.where(diagonal[stiff] > 0.0, diagonal[stiff], 1.0))
-        if not (size > 0.0).all():
-            raise _singular(constraint, size <= 0.0)
-        scale = 1.0 / np.sqrt(size)
+        reduced, scale, _ = _reduced(matrix, constraint, n_u)
         scaled = diags_array(scale) @ reduced @ diags_array(scale)
         try:
             # quasi-definite matrices have factors in any symmetric order (Vanderbei, SIAM J. Optim. 5 (1995) 100-113)
@@ -153,7 +191,7 @@ class Factor(NamedTuple):
                 scaled.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options={"SymmetricMode": True}
             )
         except RuntimeError as error:
-            raise _singular(constraint, np.ones(len(size), dtype=bool)) from error
+            raise _singular(constraint, np.ones(len(scale), dtype=bool)) from error
         return cls(lu, scale, reduced, constraint)
 
     def solve(self, x: np.ndarray, residual: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, float]:
@@ -183,6 +221,21 @@ class Factor(NamedTuple):
         size = first + np.linalg.norm(self.scale * (abs(self.matrix) @ np.abs(free)))
         error = float(norm / size) if size > 0.0 else 0.0
         return x, error if np.isfinite(x).all() else np.inf
+
+
+def _reduced(matrix, constraint, n_u):
+    """The matrix over what is free, the scale of its rows, and which of them are displacements."""
+    reduced = csr_array(constraint.matrix.T @ matrix @ constraint.matrix)
+    stiff = np.unique(constraint.matrix[:n_u].indices)
+    diagonal = np.abs(reduced.diagonal())
+    size = diagonal.copy()
+    # the size of a pressure's row is roughly that of the Schur complement C + B K⁻¹ Bᵀ
+    fluid = np.setdiff1d(np.arange(len(size)), stiff)
+    coupling = csr_array(reduced[fluid][:, stiff])
+    size[fluid] += coupling.power(2) @ (1.0 / np.where(diagonal[stiff] > 0.0, diagonal[stiff], 1.0))
+    if not (size > 0.0).all():
+        raise _singular(constraint, size <= 0.0)
+    return reduced, 1.0 / np.sqrt(size), stiff
 
 
 def _rigid_motions(x):

@@ -34,15 +34,9 @@ from femnn.networks import load_networks
 from femnn.quadrature import patch_residual
 from femnn.quadrature.moved import train as training_moved
 from femnn.quadrature.moved.network import describe, placed, predicted_moves
-from femnn.quadrature.moved.projection import (
-    EQUATIONS,
-    GAUSS_POINTS,
-    NODES,
-    nodal_values,
-    project,
-    scale_to_volume,
-)
+from femnn.quadrature.moved.projection import GAUSS_POINTS, project, scale_to_volume
 from femnn.quadrature.patch_conditions import patch_integrands
+from femnn.quadrature.patch_functions import EQUATIONS, NODES, nodal_values
 
 PRETRAINED = Path(femnn.__file__).parent / "data" / "pretrained"
 
