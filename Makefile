@@ -14,7 +14,7 @@ MPIEXEC := mpiexec.openmpi --oversubscribe --mca mpi_yield_when_idle 1
 MPI_ENV := OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 \
 	NUMBA_CACHE_DIR=$(CURDIR)/$(MPI_VENV)/numba-cache
 
-.PHONY: demo test test-slow test-mpi lint weights chain meshes benchmarks faults mutants clean
+.PHONY: demo docs gallery release test test-slow test-mpi lint weights chain meshes benchmarks faults mutants clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -53,6 +53,13 @@ test-mpi: $(MPI_STAMP)
 		$(MPI_ENV) $(MPIEXEC) -n $$ranks $(MPI_BIN)/python -m pytest -q -x -p no:cacheprovider tests/mpi || exit 1; \
 	done
 	$(MPI_ENV) FEMNN_MPIEXEC="$(MPIEXEC)" $(MPI_BIN)/python -m pytest tests/mpi
+
+# The site, as a folder that a browser opens without a network: build/site/index.html.
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	$(BIN)/python docs/site/stage.py build/site-source
+	$(BIN)/python -m sphinx -E -W --keep-going -q -c docs/site -b html build/site-source build/site
+	@echo "open build/site/index.html"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
