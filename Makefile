@@ -14,7 +14,7 @@ MPIEXEC := mpiexec.openmpi --oversubscribe --mca mpi_yield_when_idle 1
 MPI_ENV := OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 \
 	NUMBA_CACHE_DIR=$(CURDIR)/$(MPI_VENV)/numba-cache
 
-.PHONY: demo docs gallery release test test-slow test-mpi lint weights chain meshes benchmarks faults mutants clean
+.PHONY: demo docs gallery release viewer test test-slow test-mpi lint weights chain meshes benchmarks faults mutants clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -60,6 +60,15 @@ docs: $(STAMP)
 	$(BIN)/python docs/site/stage.py build/site-source
 	$(BIN)/python -m sphinx -E -W --keep-going -q -c docs/site -b html build/site-source build/site
 	@echo "open build/site/index.html"
+
+# What the page of a mesh needs of twgl.js, again from npm; needs node.
+viewer:
+	mkdir -p build/viewer && cp femnn/validation/viewer/package.json femnn/validation/viewer/twgl.entry.js build/viewer
+	cd build/viewer && npm install --silent && npx esbuild twgl.entry.js --bundle --minify --format=iife \
+		--global-name=twgl --outfile=twgl.js
+	{ echo "/*! twgl.js, MIT licence, Copyright 2019 Gregg Tavares: LICENSE-twgl.md. Made by: make viewer */"; \
+	  cat build/viewer/twgl.js; } > femnn/validation/viewer/twgl.min.js
+	cp build/viewer/node_modules/twgl.js/LICENSE.md femnn/validation/viewer/LICENSE-twgl.md
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
