@@ -1,8 +1,8 @@
 """Problems and comparisons that examples, tests, benchmarks and commands share.
 
 Beams that delaminate against closed forms, beams and a membrane that bend, a gallery with published answers, quadrature
-rules side by side on a loaded structure, the inspection of a mesh and its page for a browser, and a travelling shock with its reduced models.
-Pictures and files of an inspection are in ``inspection_output``, which loads matplotlib.
+rules side by side on a loaded structure, the inspection of a mesh and its page for a browser, and a travelling shock
+with its reduced models. Pictures and files of an inspection are in ``inspection_output``, which loads matplotlib.
 
 >>> from femnn.validation import Beam
 >>> Beam("dcb").mesh().nelements

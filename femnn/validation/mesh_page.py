@@ -72,8 +72,8 @@ class MeshPage:
         for name, values in self.fields.items():
             if np.shape(values) != (self.mesh.nelements,):
                 raise ParameterError(
-                    f"the field {brief(name)} has the shape {np.shape(values)}, the mesh {self.mesh.nelements} elements; "
-                    "pass one value for each"
+                    f"the field {brief(name)} has the shape {np.shape(values)}, the mesh {self.mesh.nelements} "
+                    "elements; pass one value for each"
                 )
 
     def __repr__(self) -> str:
