@@ -74,8 +74,8 @@ def shared_blocks(mesh: skfem.Mesh, rule: Rule) -> list[Block]:
     for group in rule.groups(x):
         if group.X.ndim != 2 or group.W.ndim != 1:
             raise ParameterError(
-                f"{rule!r} gives each cell points or weights of its own, other programs take one set for many cells; take "
-                "AdaptiveGauss, GaussLegendre or Irons, or assemble with femnn.assemble_elasticity"
+                f"{rule!r} gives each cell points or weights of its own, other programs take one set for many cells; "
+                "take AdaptiveGauss, GaussLegendre or Irons, or assemble with femnn.assemble_elasticity"
             )
         # scikit-fem's cells may have either sign; other programs take the mirror image of those with the negative one
         negative = jacobian_determinant(x[group.cells], np.full((3, 1), 0.5))[:, 0] < 0.0

@@ -55,7 +55,7 @@ def test_blocks_integrate_the_volume_with_positive_cells():
 
 
 def test_points_of_their_own_are_refused():
-    with pytest.raises(ParameterError, match="MovedGauss.*points or weights of its own"):
+    with pytest.raises(ParameterError, match=r"MovedGauss.*points or weights of its own"):
         shared_blocks(distorted_cube(2, 0.2, seed=1), femnn.MovedGauss())
 
 
