@@ -61,6 +61,11 @@ docs: $(STAMP)
 	$(BIN)/python -m sphinx -E -W --keep-going -q -c docs/site -b html build/site-source build/site
 	@echo "open build/site/index.html"
 
+# Wheel and source in dist/, checked, and the wheel tried in an environment where the repository is not at hand.
+release: $(STAMP)
+	$(BIN)/python -m pip install --quiet "build>=1.2" "twine>=6" hatchling
+	$(BIN)/python docs/tools/release.py
+
 # What the page of a mesh needs of twgl.js, again from npm; needs node.
 viewer:
 	mkdir -p build/viewer && cp femnn/validation/viewer/package.json femnn/validation/viewer/twgl.entry.js build/viewer
