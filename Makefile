@@ -75,6 +75,10 @@ viewer:
 	  cat build/viewer/twgl.js; } > femnn/validation/viewer/twgl.min.js
 	cp build/viewer/node_modules/twgl.js/LICENSE.md femnn/validation/viewer/LICENSE-twgl.md
 
+# The pictures of the examples again, which the site takes as they are; GALLERY="poisson_swap" names some.
+gallery: $(STAMP)
+	$(BIN)/python docs/tools/update_gallery.py $(GALLERY)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -49,7 +49,8 @@ def check_wheel(path):
     """Stop unless the wheel is small and whole, and holds no caches."""
     if path.stat().st_size > LARGEST:
         raise SystemExit(f"{path.name} has {path.stat().st_size:,} bytes, more than {LARGEST:,}; leave something out")
-    names = zipfile.ZipFile(path).namelist()
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
     missing = [needed for needed in NEEDED if not any(name.startswith(needed) for name in names)]
     unwanted = [name for name in names if "__pycache__" in name or name.startswith(("tests/", "docs/"))]
     if missing or unwanted:
@@ -58,7 +59,8 @@ def check_wheel(path):
 
 def check_sdist(path):
     """Stop unless the source archive can be tested and documented by who packs it."""
-    names = tarfile.open(path).getnames()
+    with tarfile.open(path) as archive:
+        names = archive.getnames()
     folders = {name.split("/")[1] for name in names if "/" in name}
     missing = {"femnn", "tests", "docs", "examples", "benchmarks", "meshes", "pyproject.toml", "LICENSE"} - folders
     if missing:
