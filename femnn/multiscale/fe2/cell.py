@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import skfem
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array
 
 from femnn.checks import brief, checked, instance, number, shaped
 from femnn.cohesive.law import Law, State
@@ -13,12 +12,12 @@ from femnn.exceptions import FemnnError, LawError, ParameterError
 from femnn.interfaces.elements import InterfaceElements
 from femnn.interfaces.problem import CohesiveProblem
 from femnn.interfaces.split import Interface
+from femnn.multiscale.fe2.fluctuations import FluctuationSolver
 from femnn.multiscale.fe2.periodicity import PeriodicBox
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import Rule
 from femnn.solids.laws import ConstitutiveLaw
 from femnn.solids.solid import Solid
-from femnn.solvers.linear.solver import LinearSolver
 from femnn.solvers.nonlinear.line_search import search
 from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, diverging, iterate
 
@@ -27,6 +26,9 @@ _MOST, _LENGTHS = 25, 5
 
 # Strains below this part of the largest so far are not what residuals are measured by.
 _LEAST = 1e-3
+
+# Residuals of the linear systems of an iteration, and of the tangent.
+_LOOSE, _TIGHT = 1e-4, 1e-7
 
 
 class CellResponse(NamedTuple):
@@ -66,6 +68,18 @@ class PeriodicCell:
         the faces of the box.
     rtol
         Of the forces, relative to those at the vertices of the faces.
+
+    Attributes
+    ----------
+    solid : Solid
+        Of the mesh, which is split where there is an interface.
+    box : PeriodicBox
+    affine : (n_dofs, 6)
+        Displacements of unit strains.
+    corner_dofs : (24,)
+        Degrees of freedom of the corners of the box, whose fluctuations are zero.
+    virgin_solid : list
+        States of the virgin solid.
 
     Raises
     ------
@@ -126,12 +140,14 @@ class PeriodicCell:
         self.n_fluctuations = 3 * self.box.coordinates.shape[1]
         # row of the fluctuations for each degree of freedom of the mesh
         self._rows = (3 * self.box.master[:, None] + np.arange(3)).ravel()
-        self._pattern: _Condensed | None = None
-        self._solver: LinearSolver | None = None
         self._fixed = 3 * self.box.corner + np.arange(3)
+        self.virgin_solid = self.solid.states
+        self.corner_dofs = np.flatnonzero(np.isin(self._rows, self._fixed))
         self._virgin = self._packed(np.zeros(self.n_fluctuations), self.problem.states)
-        force_of_unit_strain = self.problem.residual_and_tangent(np.zeros(self.solid.n_dofs))[1] @ self.affine
-        self._stiffness = float(np.linalg.norm(force_of_unit_strain)) / np.sqrt(6.0)
+        virgin = self.problem.residual_and_tangent(np.zeros(self.solid.n_dofs))[1]
+        self.problem.rollback()
+        self._stiffness = float(np.linalg.norm(virgin @ self.affine)) / np.sqrt(6.0)
+        self._solver = FluctuationSolver(virgin, self._rows, self._fixed, self.box.coordinates)
 
     def __repr__(self) -> str:
         held = f", {len(self.elements.interface)} facets with {self.cohesive!r}" if self.elements is not None else ""
@@ -209,7 +225,7 @@ class PeriodicCell:
 
     def _advance(self, point, errors):
         with diverging(FemnnError, ArithmeticError):
-            step = self._solved(point.response[1], point.residual[:, None])[:, 0]
+            step = self._solver.solve(point.response[1], point.residual[:, None], _LOOSE)[:, 0]
 
         def evaluate(length):
             return self._iterate_at(point.x[:6], point.x[6:] + length * step)
@@ -220,23 +236,13 @@ class PeriodicCell:
 
         return search(evaluate, accepts, most=_LENGTHS)
 
-    def _solved(self, matrix, right):
-        """Fluctuations (n, k) under forces (n, k) by a tangent of the mesh."""
-        if self._pattern is None or not self._pattern.fits(matrix):
-            self._pattern = _Condensed(csr_array(matrix), self._rows)
-        condensed = self._pattern.of(matrix)
-        if self._solver is None or not self._solver.fits(condensed):
-            self._solver = LinearSolver(condensed, self._fixed, self.box.coordinates, rtol=1e-9)
-        else:
-            self._solver.update(condensed)
-        return np.stack([self._solver.solve(column).x for column in right.T], axis=1)
-
     def _condensed(self, matrix):
         by_strain = matrix @ self.affine
         coupling = np.stack(
             [np.bincount(self._rows, column, minlength=self.n_fluctuations) for column in by_strain.T], axis=1
         )
-        fluctuations = self._solved(matrix, -coupling)
+        coupling[self._fixed] = 0.0
+        fluctuations = self._solver.solve(matrix, -coupling, _TIGHT)
         moved = self.affine + fluctuations[self._rows]
         # from both sides, so that what the linear solver leaves counts twice
         return moved.T @ (matrix @ moved) / self.box.volume
@@ -281,23 +287,3 @@ def affine_displacements(x: np.ndarray) -> np.ndarray:
     for k, (i, j) in enumerate(((1, 2), (0, 2), (0, 1)), start=3):
         columns[:, i, k], columns[:, j, k] = 0.5 * x[j], 0.5 * x[i]
     return columns.reshape(-1, 6)
-
-
-class _Condensed:
-    """PᵀKP for the map P of fluctuations to vertices: the pattern is found once."""
-
-    def __init__(self, matrix, rows) -> None:
-        self._indptr, self._indices = matrix.indptr, matrix.indices
-        n = int(rows.max()) + 1
-        own = np.repeat(rows, np.diff(matrix.indptr)).astype(np.int64)
-        unique, self._places = np.unique(own * n + rows[matrix.indices], return_inverse=True)
-        self._shape, self._columns = (n, n), (unique % n).astype(np.int32)
-        self._starts = np.searchsorted(unique, np.arange(n + 1) * n).astype(np.int32)
-
-    def fits(self, matrix):
-        pairs = ((matrix.indptr, self._indptr), (matrix.indices, self._indices))
-        return all(a is b or np.array_equal(a, b) for a, b in pairs)
-
-    def of(self, matrix):
-        data = np.bincount(self._places, matrix.data, minlength=len(self._columns))
-        return csr_array((data, self._columns, self._starts), shape=self._shape)
