@@ -50,6 +50,14 @@ from femnn.validation.rule_comparison import (
     load_case,
     standard_rules,
 )
+from femnn.validation.two_scale import (
+    PerforatedPlate,
+    Sizes,
+    TwoScales,
+    drive_cell,
+    path_errors,
+    timed_follow,
+)
 
 __all__ = [
     "BURGERS_TESTS",
@@ -63,6 +71,7 @@ __all__ = [
     "GalleryProblem",
     "Integration",
     "LoadCase",
+    "PerforatedPlate",
     "ReducedBeam",
     "ReducedModel",
     "ReducedRun",
@@ -71,7 +80,9 @@ __all__ = [
     "SampledPath",
     "Setup",
     "Shape",
+    "Sizes",
     "Structure",
+    "TwoScales",
     "classical",
     "closed_form",
     "compare_rules",
@@ -79,6 +90,7 @@ __all__ = [
     "curved_beam",
     "delaminate",
     "difference",
+    "drive_cell",
     "elliptic_membrane",
     "error_over_time",
     "gallery_problems",
@@ -87,6 +99,7 @@ __all__ = [
     "measure_integration",
     "measure_shape",
     "mixed_mode",
+    "path_errors",
     "plane_membrane",
     "plateau",
     "relative_error",
@@ -95,6 +108,7 @@ __all__ = [
     "thick_cylinder",
     "thick_plate",
     "thick_sphere",
+    "timed_follow",
     "training_loads",
     "twisted_beam",
     "unseen_loads",

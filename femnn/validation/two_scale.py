@@ -11,7 +11,6 @@ import skfem
 from femnn.checks import checked, integer
 from femnn.multiscale.fe2.cell import PeriodicCell
 from femnn.multiscale.fe2.composite import Composite, simulate_reduced_paths
-from femnn.multiscale.fe2.fit_recurrent import fit_recurrent_law
 from femnn.multiscale.fe2.law import CellLaw, follow
 from femnn.multiscale.fe2.paths import draw_strain_paths
 from femnn.multiscale.fe2.recurrent import RecurrentLaw
@@ -48,7 +47,9 @@ class PerforatedPlate:
         plane = (1.0 - share) * hole + share * edge
         self.mesh = skfem.MeshHex(np.concatenate([plane, z[None]]), grid.t)
 
-    def stretch(self, law: Any, *, by: float = 0.01, steps: int = 5, progress: bool = True) -> tuple[LoadPath, np.ndarray]:
+    def stretch(
+        self, law: Any, *, by: float = 0.01, steps: int = 5, progress: bool = True
+    ) -> tuple[LoadPath, np.ndarray]:
         """The path of the plate as its upper edge is moved ``by``, and the force on it after each step."""
         solid, p = Solid(self.mesh, GaussLegendre(2), law), self.mesh.p
         sides = [3 * np.flatnonzero(np.abs(p[k]) < 1e-9) + k for k in range(3)]
@@ -63,7 +64,14 @@ class PerforatedPlate:
             solid.rollback()
 
         path = newton(
-            solid, np.zeros(solid.n_dofs), fixed, values[fixed], steps=steps, rtol=1e-6, callback=keep, progress=progress
+            solid,
+            np.zeros(solid.n_dofs),
+            fixed,
+            values[fixed],
+            steps=steps,
+            rtol=1e-6,
+            callback=keep,
+            progress=progress,
         )
         return path, np.array(forces)
 
@@ -141,15 +149,16 @@ class TwoScales:
 
     def recurrent(self) -> RecurrentLaw:
         """The recurrent law, trained on paths of seed 2 that the reduced cell in the folder is driven along."""
+        # it loads torch
+        from femnn.multiscale.fe2.fit_recurrent import fit_recurrent_law
+
         sizes = self.sizes
         strains, stresses = self._timed(
             "data", simulate_reduced_paths, self.composite, self.folder / "reduced-cell", self.folder / "paths",
             paths=sizes.data, steps=sizes.steps, amplitude=1.2 * sizes.amplitude, seed=2, workers=self.workers,
         )  # fmt: skip
         elastic = self.cell.respond(np.zeros(6), self.cell.initial_state()).tangent
-        options = TrainingOptions(
-            learning_rate=2e-2, batch_size=16, epochs=sizes.epochs, gradient_clip=1.0, threads=1
-        )
+        options = TrainingOptions(learning_rate=2e-2, batch_size=16, epochs=sizes.epochs, gradient_clip=1.0, threads=1)
         law, _ = self._timed(
             "recurrent", fit_recurrent_law, strains, stresses, elastic, units=sizes.units, options=options
         )
@@ -178,4 +187,14 @@ def timed_follow(law: Any, paths: np.ndarray) -> tuple[np.ndarray, float]:
     """Stresses along paths, and the seconds of the processor."""
     started = time.process_time()
     stresses = follow(law, paths, progress=False)
+    return stresses, time.process_time() - started
+
+
+def drive_cell(cell: PeriodicCell, paths: np.ndarray) -> tuple[np.ndarray, float]:
+    """Stresses of a full cell along paths (n, steps, 6), without its tangents, and the seconds of the processor."""
+    started, stresses = time.process_time(), np.empty_like(paths)
+    for path, found in zip(paths, stresses, strict=True):
+        state = cell.initial_state()
+        for k, strain in enumerate(path):
+            found[k], _, state, _ = cell.respond(strain, state, tangent=False)
     return stresses, time.process_time() - started

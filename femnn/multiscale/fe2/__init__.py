@@ -8,6 +8,7 @@ that the reduced cell is driven along (it loads torch). :func:`follow` drives an
 """
 
 from femnn.multiscale.fe2.cell import CellResponse, PeriodicCell
+from femnn.multiscale.fe2.composite import Composite, simulate_reduced, simulate_reduced_paths
 from femnn.multiscale.fe2.law import CellLaw, follow
 from femnn.multiscale.fe2.paths import draw_strain_paths
 from femnn.multiscale.fe2.periodicity import PeriodicBox, cell_with_inclusions
@@ -17,6 +18,7 @@ from femnn.multiscale.fe2.reduced_cell import ReducedCellLaw, record_cell
 __all__ = [
     "CellLaw",
     "CellResponse",
+    "Composite",
     "PeriodicBox",
     "PeriodicCell",
     "RecurrentLaw",
@@ -26,4 +28,6 @@ __all__ = [
     "follow",
     "record_cell",
     "rotations",
+    "simulate_reduced",
+    "simulate_reduced_paths",
 ]

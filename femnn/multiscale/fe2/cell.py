@@ -119,7 +119,9 @@ class PeriodicCell:
         rtol: float = 1e-7,
     ) -> None:
         if (facets is None) != (cohesive is None):
-            raise ParameterError("facets and cohesive go together: where the mesh is split, and by which law it is held")
+            raise ParameterError(
+                "facets and cohesive go together: where the mesh is split, and by which law it is held"
+            )
         self.rtol = number("rtol", rtol, "(0, 1)")
         self.elements: InterfaceElements | None = None
         if facets is not None:
@@ -221,7 +223,9 @@ class PeriodicCell:
         residual[self._fixed] = 0.0
         # at rest there is no force; then what a small strain would give is the measure
         size = max(float(np.linalg.norm(force)), _LEAST * self._stiffness * float(np.linalg.norm(strain)), 1e-300)
-        return Iterate(np.concatenate([strain, fluctuation]), residual, (force, matrix), float(np.linalg.norm(residual)), size)
+        return Iterate(
+            np.concatenate([strain, fluctuation]), residual, (force, matrix), float(np.linalg.norm(residual)), size
+        )
 
     def _advance(self, point, errors):
         with diverging(FemnnError, ArithmeticError):

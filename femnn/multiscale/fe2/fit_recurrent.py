@@ -16,7 +16,9 @@ from femnn.networks.options import History, TrainingOptions
 from femnn.networks.training import train
 
 #: What recurrent laws are trained with.
-OPTIONS = TrainingOptions(learning_rate=1e-2, batch_size=32, epochs=150, schedule="onecycle", gradient_clip=1.0, threads=1)
+OPTIONS = TrainingOptions(
+    learning_rate=1e-2, batch_size=32, epochs=150, schedule="onecycle", gradient_clip=1.0, threads=1
+)
 
 # Share of the paths that is held out, and the least number of all.
 _HELD_OUT, _FEWEST = 0.125, 4
@@ -144,7 +146,8 @@ class Units(torch.nn.Module):
         g, k = len(self.turns), len(self.units)
         units = torch.einsum("kai,gij->gkaj", self.units, self.turns).reshape(g * k, RANK, 6)
         weights, limit, isotropic, kinematic = (
-            values.exp().repeat(g) for values in (self.log_weights, self.log_yields, self.log_isotropic, self.log_kinematic)
+            values.exp().repeat(g)
+            for values in (self.log_weights, self.log_yields, self.log_isotropic, self.log_kinematic)
         )
         flat, weights = units.reshape(-1, 6), (weights / g)[:, None]
         local = (strains @ flat.T).reshape(*strains.shape[:2], g * k, RANK)

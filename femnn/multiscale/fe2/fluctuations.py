@@ -53,7 +53,9 @@ class FluctuationSolver:
     def condensed(self, matrix: csr_array) -> csr_array:
         """PᵀKP, where what is fixed has a diagonal alone."""
         matrix = csr_array(matrix)
-        if not all(a is b or np.array_equal(a, b) for a, b in zip((matrix.indptr, matrix.indices), self._of, strict=True)):
+        if not all(
+            a is b or np.array_equal(a, b) for a, b in zip((matrix.indptr, matrix.indices), self._of, strict=True)
+        ):
             self._learn(matrix)
         data = np.bincount(self._places, matrix.data, minlength=len(self._columns))
         data[self._held] = 0.0

@@ -144,5 +144,3 @@ def checked_paths(strains: ArrayLike) -> np.ndarray:
         path, step = np.argwhere(~np.isfinite(paths))[0][:2]
         raise ParameterError(f"the strain is not finite at step {step} of path {path}; pass finite numbers")
     return paths
-
-

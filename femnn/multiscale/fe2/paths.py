@@ -5,7 +5,9 @@ import numpy as np
 from femnn.checks import checked
 
 
-@checked(count="[1, inf)", steps="[1, inf)", amplitude="(0, inf)", turns="[1, inf)", volumetric="[0, inf)", seed="[0, inf)")
+@checked(
+    count="[1, inf)", steps="[1, inf)", amplitude="(0, inf)", turns="[1, inf)", volumetric="[0, inf)", seed="[0, inf)"
+)
 def draw_strain_paths(
     count: int, steps: int = 40, amplitude: float = 0.03, *, turns: int = 4, volumetric: float = 0.1, seed: int = 0
 ) -> np.ndarray:

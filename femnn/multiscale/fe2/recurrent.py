@@ -75,9 +75,7 @@ class RecurrentLaw:
 
     kinematics = "small"
 
-    @checked(
-        elastic="6 6", units="k 3 6", weights="k", yields="k", isotropic="k", kinematic="k", scale="(0, inf)"
-    )
+    @checked(elastic="6 6", units="k 3 6", weights="k", yields="k", isotropic="k", kinematic="k", scale="(0, inf)")
     def __init__(
         self,
         elastic: ArrayLike,
@@ -133,7 +131,9 @@ class RecurrentLaw:
             raise ParameterError("the state is not finite; pass initial_state(n) or what update returned")
         mandel = np.ascontiguousarray(strain * _HALF)
         stress, tangent, new = np.empty((n, 6)), np.empty((n, 6, 6)), np.empty((n, count, RANK + 1))
-        _respond(mandel, state.reshape(n, count, RANK + 1), self._elastic, self._all, self._numbers, stress, tangent, new)
+        _respond(
+            mandel, state.reshape(n, count, RANK + 1), self._elastic, self._all, self._numbers, stress, tangent, new
+        )
         new = new.reshape(n, -1)
         self._watch(strain, new)
         return stress * _HALF, tangent * _HALF[:, None] * _HALF, new

@@ -300,9 +300,7 @@ class ReducedCellLaw:
         points, joints = internal
         n, count = len(x), len(self.volumes)
         strain = (x @ self._flat.T).reshape(n * count, 6)
-        stress, tangent, new = updated(
-            self.law, strain, points.reshape(n * count, -1), np.tile(self.cells, n)
-        )
+        stress, tangent, new = updated(self.law, strain, points.reshape(n * count, -1), np.tile(self.cells, n))
         new = new.reshape(points.shape)
         stress = stress.reshape(n, count, 6) * self.volumes[:, None]
         force = stress.reshape(n, -1) @ self._flat
@@ -430,7 +428,9 @@ def record_cell(
     snapshots = Snapshots(cell.solid, folder)
     done = len(snapshots) // paths.shape[1]
     snapshots.truncate(done * paths.shape[1])
-    with tqdm(total=len(paths) * paths.shape[1], initial=len(snapshots), unit="step", disable=None if progress else True) as bar:
+    with tqdm(
+        total=len(paths) * paths.shape[1], initial=len(snapshots), unit="step", disable=None if progress else True
+    ) as bar:
         for path in paths[done:]:
             snapshots.begin()
             state = cell.initial_state()

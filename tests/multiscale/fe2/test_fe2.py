@@ -86,9 +86,7 @@ class TestPeriodicCell:
         tangent = cell.respond(np.zeros(6), cell.initial_state()).tangent
         share = len(cell.mesh.subdomains["inclusion"]) / cell.mesh.nelements
         parts = [femnn.LinearElastic(young, 0.3) for young in (3e9, 70e9)]
-        matrix, inclusion = (
-            law.update(np.zeros((1, 6)), law.initial_state(1))[1][0] for law in parts
-        )
+        matrix, inclusion = (law.update(np.zeros((1, 6)), law.initial_state(1))[1][0] for law in parts)
         voigt = (1 - share) * matrix + share * inclusion
         reuss = np.linalg.inv((1 - share) * np.linalg.inv(matrix) + share * np.linalg.inv(inclusion))
         assert np.linalg.eigvalsh(voigt - tangent).min() > 0.0
@@ -158,7 +156,9 @@ class TestCellLaw:
 class TestReducedCellLaw:
     def test_all_modes_and_points_are_the_full_cell(self):
         cell = stiff_inclusions(2, radius=0.2, centres=((0.25, 0.25, 0.25),), rtol=1e-10)
-        law = ReducedCellLaw.fit(cell, draw_strain_paths(4, steps=12), modes=21, tol=1e-9, progress=False, on_outside="ignore")
+        law = ReducedCellLaw.fit(
+            cell, draw_strain_paths(4, steps=12), modes=21, tol=1e-9, progress=False, on_outside="ignore"
+        )
         # all that solutions of this symmetric cell can do
         assert law.report["projection"] < 1e-10
         unseen = draw_strain_paths(1, steps=6, seed=1)
