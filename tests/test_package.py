@@ -51,6 +51,7 @@ ORDER = [
     "interfaces",
     "multiscale/grains",
     "multiscale/rve",
+    "multiscale/fe2",
     "reservoir",
     "reservoir/fault",
     # what puts features together: on ranks, as problems with known answers, as commands

@@ -133,6 +133,26 @@ class ReducedProblem(NonlinearProblem):
         """Committed state (points, s) of the law at the chosen points, a copy."""
         return self._parts.states.copy()
 
+    @property
+    def strain_modes(self) -> np.ndarray:
+        """Of a solid: strains, or displacement gradients, of the modes (r of them) at the points, (points, size, r)."""
+        return self._of_points("modes")
+
+    @property
+    def volumes(self) -> np.ndarray:
+        """Of a solid: volumes (points,) that the points stand for."""
+        return self._of_points("volumes")
+
+    @property
+    def cells(self) -> np.ndarray:
+        """Of a solid: the cell of each point, (points,)."""
+        return self._of_points("cells")
+
+    def _of_points(self, name):
+        if not isinstance(self._parts, _SolidPoints):
+            raise ParameterError(f"{self!r} has no {name} of points; it is made of forms, a Solid has them")
+        return getattr(self._parts, name).copy()
+
     def __repr__(self) -> str:
         return f"ReducedProblem({self.n_dofs} unknowns, {self._parts!r})"
 

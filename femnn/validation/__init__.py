@@ -53,12 +53,23 @@ from femnn.validation.rule_comparison import (
     load_case,
     standard_rules,
 )
+<<<<<<< HEAD
 from femnn.validation.viscous_burgers import (
     VISCOUS_TEST,
     VISCOUS_TRAINING,
     SampledViscous,
     ViscousBurgers,
     viscous_decoder,
+)
+=======
+from femnn.validation.two_scale import (
+    PerforatedPlate,
+    Sizes,
+    TwoScales,
+    drive_cell,
+    path_errors,
+    timed_follow,
+>>>>>>> work-fe2
 )
 
 __all__ = [
@@ -76,7 +87,11 @@ __all__ = [
     "GalleryProblem",
     "Integration",
     "LoadCase",
+<<<<<<< HEAD
     "MeshPage",
+=======
+    "PerforatedPlate",
+>>>>>>> work-fe2
     "ReducedBeam",
     "ReducedModel",
     "ReducedRun",
@@ -86,10 +101,15 @@ __all__ = [
     "SampledViscous",
     "Setup",
     "Shape",
+    "Sizes",
     "Structure",
+<<<<<<< HEAD
     "Swing",
     "SwingModel",
     "ViscousBurgers",
+=======
+    "TwoScales",
+>>>>>>> work-fe2
     "classical",
     "closed_form",
     "compare_rules",
@@ -97,6 +117,7 @@ __all__ = [
     "curved_beam",
     "delaminate",
     "difference",
+    "drive_cell",
     "elliptic_membrane",
     "error_over_time",
     "gallery_problems",
@@ -106,6 +127,7 @@ __all__ = [
     "measure_integration",
     "measure_shape",
     "mixed_mode",
+    "path_errors",
     "plane_membrane",
     "plateau",
     "relative_error",
@@ -114,6 +136,7 @@ __all__ = [
     "thick_cylinder",
     "thick_plate",
     "thick_sphere",
+    "timed_follow",
     "training_loads",
     "twisted_beam",
     "unseen_loads",

@@ -1,0 +1,146 @@
+"""A composite by a few numbers, so that workers can make its cell, and data of many paths of its reduced cell."""
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from femnn.checks import checked, integer, number
+from femnn.cohesive.classical import BilinearCohesive
+from femnn.multiscale.fe2.cell import PeriodicCell
+from femnn.multiscale.fe2.law import follow
+from femnn.multiscale.fe2.paths import draw_strain_paths
+from femnn.multiscale.fe2.periodicity import cell_with_inclusions
+from femnn.multiscale.fe2.reduced_cell import ReducedCellLaw
+from femnn.solids.plasticity import J2
+from femnn.tasks.run import run_tasks, task_name
+
+# Number of the simulation in fingerprints of results.
+_VERSION = "1"
+
+# Paths of one task: cells side by side share the work of a call.
+_TOGETHER = 25
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A ductile matrix with one stiff ball in a cube, which may come off; the response has cubic symmetry.
+
+    Parameters
+    ----------
+    cells
+        Hexahedra along an edge.
+    radius
+        Of the ball, over the edge.
+    young, poisson, strength, hardening
+        Of the matrix: Young's modulus (Pa), Poisson's ratio, yield stress and slope of isotropic hardening (Pa).
+    inclusion
+        Young's modulus of the ball (Pa), whose Poisson's ratio is that of the matrix.
+    bond
+        Strength of the interface in opening (Pa), a quarter more in shear; 0 for a perfect bond.
+    toughness
+        Of the interface in opening (J/m² for an edge of 1 m), half as much again in shear.
+
+    Raises
+    ------
+    ParameterError
+
+    Examples
+    --------
+    >>> Composite(cells=4).cell()
+    PeriodicCell(64 hexahedra, 192 fluctuations)
+    """
+
+    cells: int = 6
+    radius: float = 0.35
+    young: float = 3e9
+    poisson: float = 0.3
+    strength: float = 30e6
+    hardening: float = 150e6
+    inclusion: float = 70e9
+    bond: float = 0.0
+    toughness: float = 4e5
+
+    def __post_init__(self) -> None:
+        integer("cells", self.cells, 2)
+        for name in ("radius", "young", "strength", "inclusion", "toughness"):
+            number(name, getattr(self, name), "(0, inf)")
+        number("poisson", self.poisson, "(-1, 0.5)")
+        for name in ("hardening", "bond"):
+            number(name, getattr(self, name), "[0, inf)")
+
+    def cell(self) -> PeriodicCell:
+        """The cell of these numbers."""
+        mesh = cell_with_inclusions(self.cells, radius=self.radius)
+        ball = mesh.subdomains["inclusion"]
+        young, strength = np.full(mesh.nelements, self.young), np.full(mesh.nelements, self.strength)
+        # a ball that never yields
+        young[ball], strength[ball] = self.inclusion, 1e6 * self.strength
+        law = J2(young, self.poisson, strength, isotropic=self.hardening)
+        if not self.bond:
+            return PeriodicCell(mesh, law)
+        interface = BilinearCohesive(
+            self.bond, 1.25 * self.bond, self.toughness, 1.5 * self.toughness, stiffness=10.0 * self.young
+        )
+        return PeriodicCell(mesh, law, facets="interface", cohesive=interface)
+
+
+@task_name("femnn.multiscale.fe2.simulate_reduced")
+def simulate_reduced(
+    composite: Composite, law: str, first: int, count: int, steps: int, amplitude: float, seed: int
+) -> dict[str, np.ndarray]:
+    """Strains and stresses (count, steps, 6) of the reduced cell in a file along paths ``first`` to ``first + count``."""
+    paths = draw_strain_paths(first + count, steps, amplitude, seed=seed)[first:]
+    return {"strain": paths, "stress": follow(_loaded(composite, law), paths, progress=False)}
+
+
+@checked(paths="[1, inf)", steps="[1, inf)", amplitude="(0, inf)", seed="[0, inf)")
+def simulate_reduced_paths(
+    composite: Composite,
+    law: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    paths: int = 200,
+    steps: int = 40,
+    amplitude: float = 0.03,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Strains and stresses (paths, steps, 6) of a reduced cell along drawn paths, spread over processes and resumed.
+
+    Parameters
+    ----------
+    composite, law
+        What the cell is made of, and the file that :meth:`ReducedCellLaw.save` wrote for it.
+    folder
+        Where results are kept; tasks that are there are not run again.
+    paths, steps, amplitude, seed
+        See :func:`femnn.multiscale.fe2.draw_strain_paths`.
+    workers, progress
+        See :func:`femnn.tasks.run_tasks`.
+
+    Raises
+    ------
+    TaskError
+        If paths have no response.
+    """
+    shared = {"composite": composite, "law": str(law), "steps": steps, "amplitude": amplitude, "seed": seed}
+    tasks = {
+        f"paths{first:06d}": {**shared, "first": first, "count": min(_TOGETHER, paths - first)}
+        for first in range(0, paths, _TOGETHER)
+    }
+    version = f"{_VERSION} {Path(str(law)).with_suffix('.json').read_text(encoding='utf-8')[-200:]}"
+    outcome = run_tasks(
+        simulate_reduced, tasks, folder, workers=workers, version=version, progress=progress
+    ).require_all()
+    parts = [outcome.load(key) for key in outcome.results]
+    return np.concatenate([part["strain"] for part in parts]), np.concatenate([part["stress"] for part in parts])
+
+
+@lru_cache(maxsize=2)
+def _loaded(composite, law):
+    """The reduced cell of a file, made once in each process."""
+    return ReducedCellLaw.load(law, composite.cell(), on_outside="ignore")

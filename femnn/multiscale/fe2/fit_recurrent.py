@@ -1,0 +1,185 @@
+"""Training of :class:`femnn.multiscale.fe2.RecurrentLaw` on paths of strain and stress."""
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from femnn.checks import checked, integer
+from femnn.exceptions import DatasetError, ParameterError
+from femnn.multiscale.fe2.law import checked_paths
+from femnn.multiscale.fe2.recurrent import _HALF, RANK, RecurrentLaw, measures_of, rotations
+from femnn.networks.model_card import training_record
+from femnn.networks.options import History, TrainingOptions
+from femnn.networks.training import train
+
+#: What recurrent laws are trained with.
+OPTIONS = TrainingOptions(
+    learning_rate=1e-2, batch_size=32, epochs=150, schedule="onecycle", gradient_clip=1.0, threads=1
+)
+
+# Share of the paths that is held out, and the least number of all.
+_HELD_OUT, _FEWEST = 0.125, 4
+
+# Keeps the length of a strain differentiable at zero.
+_TINY = 1e-12
+
+
+@checked(strains="any", stresses="any", elastic="6 6", units="[1, inf)")
+def fit_recurrent_law(
+    strains: ArrayLike,
+    stresses: ArrayLike,
+    elastic: ArrayLike,
+    *,
+    units: int = 8,
+    symmetry: str = "cubic",
+    options: TrainingOptions = OPTIONS,
+    data: dict[str, Any] | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> tuple[RecurrentLaw, History]:
+    """Train a recurrent law on paths; the loss is the squared error of a path over its squared stress.
+
+    Parameters
+    ----------
+    strains, stresses : (n, steps, 6)
+        Paths from the virgin state, as :func:`femnn.multiscale.fe2.follow` gives them; an eighth is held out.
+    elastic : (6, 6)
+        Tangent of the virgin material (Pa), Voigt order with engineering shear strains; its mean over the symmetry is
+        the elastic part of the law.
+    units
+        How many, each of which counts once for each rotation of the symmetry.
+    symmetry
+        See :class:`femnn.multiscale.fe2.RecurrentLaw`.
+    options
+        Of :func:`femnn.networks.training.train`.
+    data
+        What the paths are, for the card.
+    checkpoint
+        File in which an interrupted training is kept and from which it goes on.
+    progress
+        Show a bar, if stderr is a terminal.
+
+    Raises
+    ------
+    ParameterError, DatasetError
+        If shapes do not fit, there are too few paths, or a path has no stress.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.multiscale.fe2 import draw_strain_paths, follow
+    >>> metal, paths = femnn.J2(3e9, 0.3, 30e6, isotropic=1e8), draw_strain_paths(8, steps=6)
+    >>> elastic = metal.update(np.zeros((1, 6)), metal.initial_state(1))[1][0]
+    >>> options = TrainingOptions(learning_rate=1e-2, batch_size=8, epochs=2, threads=1)
+    >>> stresses = follow(metal, paths, progress=False)
+    >>> law, history = fit_recurrent_law(paths, stresses, elastic, units=2, options=options, progress=False)
+    >>> law
+    RecurrentLaw(2 units, cubic symmetry)
+    """
+    strains, stresses = checked_paths(strains), checked_paths(stresses)
+    if strains.shape != stresses.shape:
+        raise ParameterError(f"strains have shape {strains.shape}, stresses {stresses.shape}; pass equal ones")
+    if len(strains) < _FEWEST:
+        raise DatasetError(f"{len(strains)} paths are too few to train on; pass at least {_FEWEST}")
+    sizes = np.linalg.norm(stresses, axis=(1, 2))
+    if not (sizes > 0.0).all():
+        raise DatasetError(f"path {int(np.argmin(sizes))} has no stress at all; leave it out")
+    mandel, turns = strains * _HALF, rotations(symmetry)
+    elastic = np.asarray(elastic) / _HALF[:, None] / _HALF
+    reach = float(np.sqrt((mandel**2).sum(axis=2)).max())
+    scale = float(np.trace(elastic)) / 6.0
+    module = Units(integer("units", units, 1), turns, elastic / scale, options.seed)
+    targets = stresses / _HALF / (scale * reach)
+    weight = 1.0 / (targets**2).sum(axis=(1, 2))
+    order = np.random.default_rng([options.seed, 17]).permutation(len(strains))
+    held = max(1, round(_HELD_OUT * len(strains)))
+    rows = [(mandel / reach).astype(np.float32), targets.astype(np.float32), weight.astype(np.float32)]
+    history = train(
+        module,
+        _relative,
+        [array[order[held:]] for array in rows],
+        [array[order[:held]] for array in rows],
+        options,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    found = {name: value.astype(float) for name, value in module.numbers().items()}
+    law = RecurrentLaw(
+        elastic,
+        found["units"],
+        found["weights"],
+        found["yields"] * reach,
+        found["isotropic"],
+        found["kinematic"],
+        scale,
+        symmetry=symmetry,
+        on_outside="ignore",
+    )
+    law.limits, law.on_outside = _limits(law, strains), "warn"
+    law.card = {"data": dict(data or {}, paths=len(strains)), "training": training_record(options, {"law": history})}
+    return law, history
+
+
+class Units(torch.nn.Module):
+    """The units of a law for paths (n, steps, 6) of strains by Mandel, in units of their reach."""
+
+    def __init__(self, count: int, turns: np.ndarray, elastic: np.ndarray, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        mean = np.einsum("gji,jk,gkl->il", turns, elastic, turns) / len(turns)
+        self.register_buffer("turns", torch.tensor(turns, dtype=torch.float32))
+        self.register_buffer("elastic", torch.tensor(0.5 * (mean + mean.T), dtype=torch.float32))
+        drawn = torch.randn(count, RANK, 6, generator=generator)
+        drawn[:, :, :3] -= drawn[:, :, :3].mean(dim=2, keepdim=True)
+        self.units = torch.nn.Parameter(drawn / torch.linalg.norm(drawn, dim=(1, 2), keepdim=True))
+        # together they take away most of the deviatoric stress
+        self.log_weights = torch.nn.Parameter(torch.full((count,), float(np.log(5.0 / count))))
+        self.log_yields = torch.nn.Parameter(torch.linspace(float(np.log(0.03)), float(np.log(0.5)), count))
+        self.log_isotropic = torch.nn.Parameter(torch.full((count,), -3.0))
+        self.log_kinematic = torch.nn.Parameter(torch.full((count,), -3.0))
+
+    def forward(self, strains: torch.Tensor) -> torch.Tensor:
+        """Stresses (n, steps, 6)."""
+        g, k = len(self.turns), len(self.units)
+        units = torch.einsum("kai,gij->gkaj", self.units, self.turns).reshape(g * k, RANK, 6)
+        weights, limit, isotropic, kinematic = (
+            values.exp().repeat(g)
+            for values in (self.log_weights, self.log_yields, self.log_isotropic, self.log_kinematic)
+        )
+        flat, weights = units.reshape(-1, 6), (weights / g)[:, None]
+        local = (strains @ flat.T).reshape(*strains.shape[:2], g * k, RANK)
+        plastic = torch.zeros_like(local[:, 0])
+        length = torch.zeros_like(plastic[..., 0])
+        forces = []
+        for z in local.unbind(dim=1):
+            trial = z - (1.0 + kinematic)[:, None] * plastic
+            size = (trial.square().sum(dim=-1) + _TINY).sqrt()
+            flow = torch.relu(size - limit - isotropic * length) / (1.0 + kinematic + isotropic)
+            length = length + flow
+            plastic = plastic + (flow / size)[..., None] * trial
+            forces.append((weights * plastic).reshape(len(strains), -1))
+        return strains @ self.elastic - torch.stack(forces, dim=1) @ flat
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """What the law needs, by the names of its arguments."""
+        logarithms = {name: getattr(self, f"log_{name}") for name in ("weights", "yields", "isotropic", "kinematic")}
+        numbers = {name: value.detach().exp().numpy() for name, value in logarithms.items()}
+        return {"units": self.units.detach().numpy(), **numbers}
+
+
+def _relative(prediction, target, weight):
+    return ((prediction - target).square().sum(dim=(1, 2)) * weight).mean()
+
+
+def _limits(law, strains):
+    """The largest sizes of strains and states along paths."""
+    state, most = law.initial_state(len(strains)), {}
+    for strain in strains.transpose(1, 0, 2):
+        _, _, state = law.update(strain, state)
+        plastic = state.reshape(len(strains), -1, RANK + 1)[:, :, RANK].max(axis=1)
+        for name, values in measures_of(strain * _HALF, plastic).items():
+            most[name] = max(most.get(name, 0.0), float(values.max()))
+    return most

@@ -1,0 +1,285 @@
+"""A recurrent law of stress and strain: units that yield, whose sum over the symmetries of a cell is its response."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from femnn.checks import brief, checked, one_of, shaped
+from femnn.exceptions import OutsideRangeError, ParameterError, WeightFileError, warn
+from femnn.io.guarded import Contents
+from femnn.io.weight_files import load_weights, locate, save_weights, weight_file
+from femnn.system.compile import njit
+
+KIND = "recurrent-stress-strain"
+
+#: Symmetries of the response by name, with the number of their rotations.
+SYMMETRIES = {"none": 1, "orthotropic": 4, "cubic": 24}
+
+# Components of the local strain of a unit.
+RANK = 3
+
+# How far beyond the largest strain of the training one may lie, over it.
+_MARGIN = 0.1
+
+# Shear components of Mandel's vectors over those of engineering strains.
+_HALF = np.array([1.0, 1.0, 1.0, np.sqrt(0.5), np.sqrt(0.5), np.sqrt(0.5)])
+
+
+class RecurrentLaw:
+    """A trained stress-strain law with memory for :class:`femnn.Solid`; made by ``fit_recurrent_law`` or :meth:`load`.
+
+    A recurrent network whose activation is the return to a yield surface: unit k has the local strain z = B_k ε, a
+    plastic strain p and its length α, and yields where |z - (1 + h) p| reaches y + g α. The stress is
+
+        σ = C ε - s Σ_k w_k Σ_Q (B_k Q)ᵀ p,
+
+    summed over the rotations Q of the symmetry, so that turning a strain path by one of them turns the stress. The
+    tangent is the exact derivative and symmetric; each unit dissipates, w, g and h being positive.
+
+    Attributes
+    ----------
+    elastic : (6, 6)
+        C (Pa), by Mandel's components.
+    units : (k, 3, 6)
+        B.
+    weights, yields, isotropic, kinematic : (k,)
+        w, y, g and h.
+    scale : float
+        s (Pa).
+    symmetry : str
+        ``"none"``, ``"orthotropic"`` (half turns about the axes) or ``"cubic"``.
+    limits : dict
+        Largest ``"deviatoric"`` norm and ``"volumetric"`` strain, and largest ``"plastic"`` length of a unit, in
+        training.
+    outside : int
+        Updates of a point so far that left them.
+
+    Notes
+    -----
+    After the networks with laws in their hidden layer of M. A. Maia, I. B. C. M. Rocha, P. Kerfriden, F. P. van der
+    Meer, CMAME 407 (2023) 115934, with symmetric maps into and out of that layer, an exact elastic part and the
+    symmetry of the cell. As for any law of rate-independent plasticity, shorter steps change a path's response by the
+    error of the return alone.
+
+    Examples
+    --------
+    >>> law = RecurrentLaw(100e9 * np.eye(6), np.eye(6)[None, 3:], [0.01], [1e-3], [0.1], [0.1], 1e9, symmetry="cubic")
+    >>> stress, tangent, state = law.update([[0, 0, 0, 0, 0, 0.004]], law.initial_state(1))
+    >>> stress.shape, tangent.shape
+    ((1, 6), (1, 6, 6))
+    """
+
+    kinematics = "small"
+
+    @checked(elastic="6 6", units="k 3 6", weights="k", yields="k", isotropic="k", kinematic="k", scale="(0, inf)")
+    def __init__(
+        self,
+        elastic: ArrayLike,
+        units: ArrayLike,
+        weights: ArrayLike,
+        yields: ArrayLike,
+        isotropic: ArrayLike,
+        kinematic: ArrayLike,
+        scale: float,
+        *,
+        symmetry: str = "cubic",
+        limits: Mapping[str, float] | None = None,
+        card: Mapping[str, Any] | None = None,
+        on_outside: str = "warn",
+    ) -> None:
+        one_of("symmetry", symmetry, tuple(SYMMETRIES))
+        self.elastic, self.units, self.scale, self.symmetry = np.asarray(elastic), np.asarray(units), scale, symmetry
+        named = {"weights": weights, "yields": yields, "isotropic": isotropic, "kinematic": kinematic}
+        for name, values in named.items():
+            setattr(self, name, np.asarray(values, dtype=float))
+            if not (getattr(self, name) > 0.0).all():
+                raise ParameterError(f"{name} are {brief(values)}; they must be positive, or units would give energy")
+        self.limits, self.card, self.outside = dict(limits or {}), dict(card or {}), 0
+        self.on_outside = one_of("on_outside", on_outside, ("warn", "raise", "ignore"))
+        turns = rotations(symmetry)
+        self._all = np.ascontiguousarray(np.einsum("kai,gij->gkaj", self.units, turns).reshape(-1, RANK, 6))
+        mean = np.einsum("gji,jk,gkl->il", turns, self.elastic, turns) / len(turns)
+        self._elastic = 0.5 * (mean + mean.T)
+        columns = [self.scale * self.weights / len(turns), self.yields, self.isotropic, self.kinematic]
+        self._numbers = np.ascontiguousarray(np.tile(np.stack(columns, axis=1), (len(turns), 1)))
+
+    def __repr__(self) -> str:
+        return f"RecurrentLaw({len(self.units)} units, {self.symmetry} symmetry)"
+
+    @checked(n="[0, inf)")
+    def initial_state(self, n: int) -> np.ndarray:
+        """State of ``n`` virgin points, (n, s)."""
+        return np.zeros((n, len(self._all) * (RANK + 1)))
+
+    @checked(strain="n 6", state="any")
+    def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Stress (n, 6), tangent (n, 6, 6) and new state (n, s), as :class:`femnn.ConstitutiveLaw` says.
+
+        Raises
+        ------
+        OutsideRangeError
+            With ``on_outside="raise"``, if a strain or state is beyond those of the training.
+        """
+        strain = np.asarray(strain, dtype=float)
+        n, count = len(strain), len(self._all)
+        state = shaped("the state", state, (n, count * (RANK + 1)))
+        if not np.isfinite(state).all():
+            raise ParameterError("the state is not finite; pass initial_state(n) or what update returned")
+        mandel = np.ascontiguousarray(strain * _HALF)
+        stress, tangent, new = np.empty((n, 6)), np.empty((n, 6, 6)), np.empty((n, count, RANK + 1))
+        _respond(
+            mandel, state.reshape(n, count, RANK + 1), self._elastic, self._all, self._numbers, stress, tangent, new
+        )
+        new = new.reshape(n, -1)
+        self._watch(strain, new)
+        return stress * _HALF, tangent * _HALF[:, None] * _HALF, new
+
+    def in_range(self, strain: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """Points (n,) bool whose strain (n, 6) and state (n, s) are no larger than those of the training."""
+        measures = measures_of(strain * _HALF, state.reshape(len(strain), -1, RANK + 1)[:, :, RANK].max(axis=1))
+        inside = np.ones(len(strain), dtype=bool)
+        for name, limit in self.limits.items():
+            inside &= measures[name] <= (1.0 + _MARGIN) * limit
+        return inside
+
+    def _watch(self, strain, state):
+        count = int(np.count_nonzero(~self.in_range(strain, state)))
+        if count and self.on_outside != "ignore":
+            message = f"{count} of {len(strain)} points have left the range that {self!r} was trained in"
+            if self.on_outside == "raise":
+                raise OutsideRangeError(f"{message}; train it further out, or pass on_outside='warn'")
+            if self.outside == 0:
+                warn(f"{message}; train it further out, or pass on_outside='raise' to stop there")
+        self.outside += count
+
+    # --- files
+
+    @checked()
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write ``path.safetensors`` and its card ``path.json``; returns the former."""
+        names = ("elastic", "units", "weights", "yields", "isotropic", "kinematic")
+        card = {
+            "kind": KIND,
+            "what": f"{self!r}, a stress-strain law with memory",
+            "architectures": {"law": {"units": len(self.units), "symmetry": self.symmetry, "scale": self.scale}},
+            "trained_range": self.limits,
+            "data": self.card.get("data", {}),
+            "training": self.card.get("training", {}),
+            "test": self.card.get("test", {}),
+        }
+        return save_weights(path, {name: getattr(self, name) for name in names}, card)
+
+    @classmethod
+    @checked()
+    def load(cls, path: str | os.PathLike, *, on_outside: str = "warn") -> "RecurrentLaw":
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        WeightFileError
+            If the file is missing, damaged or of another kind.
+        """
+        tensors, card = load_weights(path, KIND)
+        file = weight_file(locate(path)[0])
+        contents = Contents(file, card, tensors)
+        fields = contents.part("architectures").part("law")
+        k, symmetry = fields.count("units", 1), fields.text("symmetry")
+        limits = contents.part("trained_range")
+        try:
+            return cls(
+                contents.array("elastic", (6, 6)),
+                contents.array("units", (k, RANK, 6)),
+                *(contents.array(name, (k,)) for name in ("weights", "yields", "isotropic", "kinematic")),
+                fields.number("scale"),
+                symmetry=symmetry,
+                limits={name: limits.number(name) for name in limits.fields},
+                card=card,
+                on_outside=on_outside,
+            )
+        except ParameterError as error:
+            raise WeightFileError(f"{file.path} holds no such law: {error}; {file.remedy}") from error
+
+
+def measures_of(mandel: np.ndarray, plastic: np.ndarray) -> dict[str, np.ndarray]:
+    """Sizes (n,) of strains (n, 6) by Mandel and of states that a rotation leaves as they are, by name."""
+    volumetric = mandel[:, :3].sum(axis=1)
+    deviatoric = np.sqrt(np.maximum((mandel**2).sum(axis=1) - volumetric**2 / 3.0, 0.0))
+    return {"deviatoric": deviatoric, "volumetric": np.abs(volumetric), "plastic": plastic}
+
+
+@checked()
+def rotations(symmetry: str) -> np.ndarray:
+    """Rotations of a symmetry as orthogonal matrices (g, 6, 6) of Mandel's vectors, the identity first.
+
+    Raises
+    ------
+    ParameterError
+        If the symmetry is none of ``"none"``, ``"orthotropic"`` and ``"cubic"``.
+
+    Examples
+    --------
+    >>> rotations("cubic").shape
+    (24, 6, 6)
+    """
+    one_of("symmetry", symmetry, tuple(SYMMETRIES))
+    found = []
+    for order in ((0, 1, 2), (1, 2, 0), (2, 0, 1), (0, 2, 1), (2, 1, 0), (1, 0, 2)):
+        for signs in np.ndindex(2, 2, 2):
+            turn = np.zeros((3, 3))
+            turn[range(3), order] = 1.0 - 2.0 * np.array(signs)
+            if np.linalg.det(turn) > 0.0 and (symmetry == "cubic" or order == (0, 1, 2)):
+                found.append(turn)
+    turns = np.array(found[: SYMMETRIES[symmetry]])
+    pairs, basis = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)), np.zeros((6, 3, 3))
+    for k, (i, j) in enumerate(pairs):
+        basis[k, i, j] = basis[k, j, i] = 1.0 if i == j else np.sqrt(0.5)
+    return np.einsum("aij,gik,gjl,bkl->gab", basis, turns, turns, basis)
+
+
+@njit(over="strains", grain=16, cache=True, error_model="numpy")
+def _respond(begin, end, strains, states, elastic, units, numbers, stresses, tangents, new):
+    count = units.shape[0]
+    z, slope = np.empty(3), np.empty((3, 3))
+    for n in range(begin, end):
+        stress, tangent = stresses[n], tangents[n]
+        for i in range(6):
+            stress[i] = 0.0
+            for j in range(6):
+                stress[i] += elastic[i, j] * strains[n, j]
+                tangent[i, j] = elastic[i, j]
+        for k in range(count):
+            weight, limit, isotropic, kinematic = numbers[k]
+            length = 0.0
+            for a in range(3):
+                z[a] = -(1.0 + kinematic) * states[n, k, a]
+                for i in range(6):
+                    z[a] += units[k, a, i] * strains[n, i]
+                length += z[a] ** 2
+            length = np.sqrt(length)
+            stiff = 1.0 / (1.0 + kinematic + isotropic)
+            flow = (length - limit - isotropic * states[n, k, 3]) * stiff
+            if flow <= 0.0:
+                flow = 0.0
+            new[n, k, 3] = states[n, k, 3] + flow
+            for a in range(3):
+                new[n, k, a] = states[n, k, a] + (flow * z[a] / length if flow > 0.0 else 0.0)
+                force = weight * new[n, k, a]
+                for i in range(6):
+                    stress[i] -= units[k, a, i] * force
+            if flow > 0.0:
+                for a in range(3):
+                    for b in range(3):
+                        slope[a, b] = (stiff - flow / length) * z[a] * z[b] / length**2
+                    slope[a, a] += flow / length
+                for i in range(6):
+                    for a in range(3):
+                        along = 0.0
+                        for b in range(3):
+                            along += slope[a, b] * units[k, b, i]
+                        along *= weight
+                        for j in range(6):
+                            tangent[j, i] -= units[k, a, j] * along

@@ -1,0 +1,507 @@
+"""The hyper-reduced cell: a few fluctuation modes, a few points with positive weights, many cells side by side."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from tqdm import tqdm
+
+from femnn.checks import brief, checked, number, one_of, shaped
+from femnn.cohesive.law import Law, State
+from femnn.exceptions import FemnnError, LawError, OutsideRangeError, ParameterError, WeightFileError, warn
+from femnn.io.guarded import Contents
+from femnn.io.weight_files import load_weights, locate, save_weights, weight_file
+from femnn.multiscale.fe2.cell import PeriodicCell
+from femnn.multiscale.fe2.law import checked_paths
+from femnn.reduced import fingerprint
+from femnn.reduced.cubature import EmpiricalCubature
+from femnn.reduced.pod import POD
+from femnn.reduced.problem import ReducedProblem
+from femnn.reduced.row_space import RowSpace
+from femnn.reduced.selection import sparse_weights
+from femnn.reduced.snapshots import Snapshots
+from femnn.solids.laws import PointLaw, updated, virgin_state
+from femnn.solvers.nonlinear.line_search import search
+from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, diverging, iterate
+
+KIND = "reduced-cell"
+
+# Numbers that the tangents at the points of all cells of one batch may have.
+_BATCH = 2**22
+
+_MOST, _LENGTHS = 25, 5
+
+# Strains below this part of the largest that was trained are not what residuals are measured by.
+_LEAST = 1e-4
+
+# How far beyond the range of training a strain or coefficient may lie, over the range.
+_MARGIN = 0.1
+
+
+class ReducedCellLaw:
+    """A cell by a few modes and points, as a law of :class:`femnn.Solid`; made by :meth:`fit` or read by :meth:`load`.
+
+    The unknowns of a cell are the coefficients of its fluctuation modes; only the chosen points carry state. Cells of
+    many points are solved side by side.
+
+    Attributes
+    ----------
+    modes : (points, 6, 6 + r)
+        Strains at the chosen points of unit macroscopic strains and of the fluctuation modes.
+    volumes : (points,)
+        What the points stand for; positive, and the volume of the cell's material together.
+    jumps : (m, 3, 6 + r)
+        Separations of the modes at the chosen points of the interface; m is 0 without one.
+    areas : (m,)
+    low, high : (6 + r,)
+        Range of strains and coefficients in training.
+    report : dict
+        ``"projection"``, ``"residual"`` of the cubature, ``"snapshots"`` and others.
+    outside : int
+        Updates of a point so far that left the range of training.
+
+    See Also
+    --------
+    femnn.multiscale.fe2.CellLaw : the full cell.
+    femnn.reduced.EmpiricalCubature : how points are chosen.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.multiscale.fe2 import cell_with_inclusions, draw_strain_paths, follow
+    >>> mesh = cell_with_inclusions(3, radius=0.2)
+    >>> young, strength = np.full(27, 3e9), np.full(27, 60e6)
+    >>> young[mesh.subdomains["inclusion"]], strength[mesh.subdomains["inclusion"]] = 70e9, 1e12
+    >>> cell = PeriodicCell(mesh, femnn.J2(young, 0.3, strength, isotropic=1e8))
+    >>> law = ReducedCellLaw.fit(cell, draw_strain_paths(2, steps=8), modes=8, tol=1e-2, progress=False)
+    >>> follow(law, draw_strain_paths(1, steps=8, seed=1), progress=False).shape
+    (1, 8, 6)
+    """
+
+    kinematics = "small"
+
+    def __init__(
+        self,
+        law: Any,
+        cells: np.ndarray,
+        modes: np.ndarray,
+        volumes: np.ndarray,
+        box_volume: float,
+        low: np.ndarray,
+        high: np.ndarray,
+        *,
+        cohesive: Law | None = None,
+        jumps: np.ndarray | None = None,
+        areas: np.ndarray | None = None,
+        report: Mapping[str, Any] | None = None,
+        trained_on: Mapping[str, str] | None = None,
+        on_outside: str = "warn",
+        rtol: float = 1e-6,
+    ) -> None:
+        self.law, self.cells, self.modes, self.volumes, self.box_volume = law, cells, modes, volumes, box_volume
+        self.low, self.high, self.cohesive = low, high, cohesive
+        self.jumps = np.zeros((0, 3, modes.shape[2])) if jumps is None else jumps
+        self.areas = np.zeros(0) if areas is None else areas
+        self.report, self.trained_on = dict(report or {}), dict(trained_on or {})
+        self.on_outside = one_of("on_outside", on_outside, ("warn", "raise", "ignore"))
+        self.rtol, self.outside = number("rtol", rtol, "(0, 1)"), 0
+        self.r = modes.shape[2] - 6
+        self._point_state = virgin_state(law, 1)[0].ravel()
+        self._joint_state = np.zeros(0)
+        if cohesive is not None:
+            joint = cohesive.initial_state(1)
+            self._joint_state = np.append(joint.values[0], joint.outside.astype(float))
+        self._flat = np.ascontiguousarray(modes.reshape(-1, modes.shape[2]))
+        self._flat_jumps = np.ascontiguousarray(self.jumps.reshape(-1, modes.shape[2]))
+        # forces of a unit strain, that residuals of small strains are measured by
+        tangent = self._evaluate(np.zeros((1, 6 + self.r)), self._internal(self.initial_state(1)), True)[1][0]
+        self._stiffness = float(np.linalg.norm(tangent[:6, :6]))
+
+    def __repr__(self) -> str:
+        joints = f" and {len(self.areas)} of the interface" if len(self.areas) else ""
+        return f"ReducedCellLaw({self.r} fluctuation modes, {len(self.volumes)} points{joints})"
+
+    @property
+    def state_size(self) -> int:
+        """Numbers of the state of one macroscopic point."""
+        return self.r + len(self.volumes) * self._point_state.size + len(self.areas) * self._joint_state.size
+
+    @checked(n="[0, inf)")
+    def initial_state(self, n: int) -> np.ndarray:
+        """State of ``n`` virgin points, (n, s)."""
+        points, joints = np.tile(self._point_state, len(self.volumes)), np.tile(self._joint_state, len(self.areas))
+        return np.tile(np.concatenate([np.zeros(self.r), points, joints]), (n, 1))
+
+    @checked(strain="n 6", state="any")
+    def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean stress (n, 6), tangent (n, 6, 6) and new state (n, s), as :class:`femnn.ConstitutiveLaw` says.
+
+        Raises
+        ------
+        LawError
+            If a cell finds no equilibrium.
+        OutsideRangeError
+            With ``on_outside="raise"``, if a strain or coefficient is beyond those of the training.
+        """
+        strain = np.asarray(strain, dtype=float)
+        state = shaped("the state", state, (len(strain), self.state_size))
+        if not np.isfinite(state).all():
+            raise ParameterError("the state is not finite; pass initial_state(n) or what update returned")
+        size = max(1, int(_BATCH // ((len(self.volumes) + len(self.areas)) * 6 * (6 + self.r))))
+        parts = [self._updated(strain[k : k + size], state[k : k + size]) for k in range(0, len(strain), size)]
+        if not parts:
+            return np.zeros((0, 6)), np.zeros((0, 6, 6)), state.copy()
+        stress, tangent, new = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return stress, tangent, new
+
+    def in_range(self, strain: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """Points (n,) bool whose strain (n, 6) and coefficients, in the state (n, s), are those of the training."""
+        x = np.concatenate([strain, state[:, : self.r]], axis=1)
+        margin = _MARGIN * np.maximum(self.high - self.low, 0.01 * float((self.high - self.low).max()))
+        return np.all((x >= self.low - margin) & (x <= self.high + margin), axis=1)
+
+    # --- making one
+
+    @classmethod
+    @checked(strains="any", modes="[1, inf)", energy="(0, 1]", tol="(0, 1)")
+    def fit(
+        cls,
+        cell: PeriodicCell,
+        strains: ArrayLike,
+        *,
+        modes: int | None = None,
+        energy: float | None = None,
+        tol: float = 1e-3,
+        method: str = "nnls",
+        snapshots: Snapshots | None = None,
+        on_unmet: str = "raise",
+        on_outside: str = "warn",
+        progress: bool = True,
+    ) -> "ReducedCellLaw":
+        """Follow paths of strain with the full cell, and learn modes and points from them.
+
+        Parameters
+        ----------
+        cell
+            With one law, whose parameters may differ from element to element.
+        strains : (n, steps, 6)
+            Paths of training, such as those of :func:`femnn.multiscale.fe2.draw_strain_paths`.
+        modes, energy
+            How many fluctuation modes, or the share of the elastic energy of the fluctuations that they are to keep.
+        tol, method, on_unmet
+            Of the cubature, see :meth:`femnn.reduced.EmpiricalCubature.fit`.
+        snapshots
+            What :func:`record_cell` collected along these very paths, so that they are not followed again.
+        on_outside
+            Action when strains or coefficients leave the range of training: ``"warn"`` once, ``"raise"`` or
+            ``"ignore"``.
+        progress
+            Show bars, if stderr is a terminal.
+
+        Raises
+        ------
+        ParameterError, DatasetError
+            If arguments do not fit together, or the snapshots are of another cell.
+        ConvergenceError
+            If ``tol`` cannot be met with ``on_unmet="raise"``.
+        LawError
+            If the cell finds no equilibrium on a path.
+        """
+        paths = checked_paths(strains)
+        if snapshots is None:
+            snapshots = record_cell(cell, paths, progress=progress)
+        snapshots.require(cell.solid)
+        flat = paths.reshape(-1, 6)
+        if len(snapshots) != len(flat):
+            raise ParameterError(
+                f"there are {len(snapshots)} snapshots and {len(flat)} strains of the paths; pass the paths that were "
+                "recorded"
+            )
+        basis, projection = _basis(cell, snapshots, flat, modes, energy)
+        cubature = EmpiricalCubature.fit(
+            cell.solid, basis, snapshots, tol=tol, method=method, on_unmet=on_unmet, progress=progress
+        )
+        reduced = ReducedProblem(cell.solid, basis, cubature)
+        joints = _Joints.of(cell, basis, snapshots, tol, progress)
+        return cls(
+            cell.solid.law,
+            reduced.cells,
+            reduced.strain_modes,
+            reduced.volumes,
+            cell.box.volume,
+            basis.low,
+            basis.high,
+            cohesive=cell.cohesive,
+            jumps=joints.jumps,
+            areas=joints.areas,
+            report={
+                "snapshots": len(snapshots),
+                "paths": len(paths),
+                "modes": basis.r - 6,
+                "points": cubature.n_points,
+                "candidates": 8 * cell.mesh.nelements,
+                "projection": projection,
+                "residual": cubature.residual,
+                "residual_of_the_interface": joints.residual,
+                "tol": tol,
+            },
+            trained_on=_fingerprints(cell),
+            on_outside=on_outside,
+        )
+
+    # --- one evaluation
+
+    def _updated(self, strain, state):
+        internal, old = self._internal(state), state[:, : self.r]
+        n = len(strain)
+        size = np.maximum(1e-300, _LEAST * self._stiffness * np.linalg.norm(strain, axis=1))
+
+        def at(q, wanted=True):
+            x = np.concatenate([strain, q], axis=1)
+            with diverging(FemnnError, ArithmeticError):
+                force, tangent, new = self._evaluate(x, internal, wanted)
+            residual = -force[:, 6:]
+            norm = np.linalg.norm(residual, axis=1)
+            measure = np.maximum(size, np.linalg.norm(force[:, :6], axis=1))
+            return Iterate(q, residual, (force, tangent, new), norm, measure)
+
+        def advance(point, errors):
+            tangent = point.response[1][:, 6:, 6:]
+            with diverging(np.linalg.LinAlgError):
+                step = np.linalg.solve(tangent, point.residual[:, :, None])[:, :, 0]
+            done = point.norm <= self.rtol * point.size
+            step[done] = 0.0
+
+            def accepts(found):
+                better = found.norm <= np.maximum(point.norm, self.rtol * found.size)
+                return np.full(n, len(errors) == 1) | better | done
+
+            return search(lambda length: at(point.x + length[:, None] * step), accepts, most=_LENGTHS, shape=(n,))
+
+        def is_solved(point, _):
+            return bool(np.all(point.norm <= self.rtol * point.size))
+
+        try:
+            point, _ = iterate(at(old), is_solved, advance, _MOST)
+        except Diverged as diverged:
+            raise LawError(f"a reduced cell finds no equilibrium: {diverged}; take smaller steps") from diverged
+        force, tangent, (points, joints) = point.response
+        inner = np.linalg.solve(tangent[:, 6:, 6:], tangent[:, 6:, :6])
+        condensed = (tangent[:, :6, :6] - tangent[:, :6, 6:] @ inner) / self.box_volume
+        new = np.concatenate([point.x, points.reshape(n, -1), joints.reshape(n, -1)], axis=1)
+        self._watch(strain, new)
+        return force[:, :6] / self.box_volume, condensed, new
+
+    def _evaluate(self, x, internal, wanted):
+        """Forces (n, 6 + r), tangents (n, 6 + r, 6 + r) and new states at strains and coefficients (n, 6 + r)."""
+        points, joints = internal
+        n, count = len(x), len(self.volumes)
+        strain = (x @ self._flat.T).reshape(n * count, 6)
+        stress, tangent, new = updated(self.law, strain, points.reshape(n * count, -1), np.tile(self.cells, n))
+        new = new.reshape(points.shape)
+        stress = stress.reshape(n, count, 6) * self.volumes[:, None]
+        force = stress.reshape(n, -1) @ self._flat
+        tangent = tangent.reshape(n, count, 6, 6) * self.volumes[:, None, None]
+        matrix = self._flat.T @ (tangent @ self.modes).reshape(n, count * 6, -1)
+        if self.cohesive is not None and len(self.areas):
+            force, matrix, joints = self._with_joints(x, joints, force, matrix)
+        return force, matrix, (new, joints)
+
+    def _with_joints(self, x, joints, force, matrix):
+        n, count = len(x), len(self.areas)
+        flat = joints.reshape(n * count, -1)
+        state = State(np.ascontiguousarray(flat[:, :-1]), self.cohesive.name, flat[:, -1] > 0.5)
+        traction, tangent, new = self.cohesive.update((x @ self._flat_jumps.T).reshape(n * count, 3), state)
+        traction = traction.reshape(n, count, 3) * self.areas[:, None]
+        tangent = tangent.reshape(n, count, 3, 3) * self.areas[:, None, None]
+        force = force + traction.reshape(n, -1) @ self._flat_jumps
+        matrix = matrix + self._flat_jumps.T @ (tangent @ self.jumps).reshape(n, count * 3, -1)
+        values = np.concatenate([new.values, new.outside[:, None].astype(float)], axis=1)
+        return force, matrix, values.reshape(joints.shape)
+
+    def _internal(self, state):
+        """States of the points (n, points, s) and of the interface (n, m, k) in states (n, s)."""
+        n, first = len(state), self.r + len(self.volumes) * self._point_state.size
+        points = state[:, self.r : first].reshape(n, len(self.volumes), self._point_state.size)
+        return points, state[:, first:].reshape(n, len(self.areas), self._joint_state.size)
+
+    def _watch(self, strain, state):
+        count = int(np.count_nonzero(~self.in_range(strain, state)))
+        if not count or self.on_outside == "ignore":
+            self.outside += count
+            return
+        message = (
+            f"{count} of {len(strain)} points have left the range of strains that the reduced cell was trained in; "
+            "train it on paths that go further"
+        )
+        if self.on_outside == "raise":
+            raise OutsideRangeError(f"{message}, or pass on_outside='warn'")
+        if self.outside == 0:
+            warn(f"{message}, or pass on_outside='raise' to stop there")
+        self.outside += count
+
+    # --- files
+
+    @checked()
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write ``path.safetensors`` and its card ``path.json``; returns the former. The laws are not in it."""
+        tensors = {
+            "modes": self.modes,
+            "volumes": self.volumes,
+            "cells": self.cells.astype(np.int64),
+            "jumps": self.jumps,
+            "areas": self.areas,
+            "range.low": self.low,
+            "range.high": self.high,
+        }
+        card = {
+            "kind": KIND,
+            "what": f"{self!r} of a periodic cell",
+            "architectures": {"cell": {"points": len(self.volumes), "joints": len(self.areas), "r": self.r}},
+            "trained_range": "strains and coefficients in range.low and range.high",
+            "data": self.trained_on | {"box_volume": self.box_volume},
+            "training": self.report,
+            "test": {"residual": self.report.get("residual", 0.0)},
+        }
+        return save_weights(path, tensors, card)
+
+    @classmethod
+    @checked()
+    def load(cls, path: str | os.PathLike, cell: PeriodicCell, *, on_outside: str = "warn") -> "ReducedCellLaw":
+        """Read what :meth:`save` wrote, for the cell that it was made of, which gives the laws.
+
+        Raises
+        ------
+        WeightFileError
+            If the file is missing, damaged or of another kind.
+        ParameterError
+            If the cell has another mesh, rule or law.
+        """
+        tensors, card = load_weights(path, KIND)
+        file = weight_file(locate(path)[0])
+        contents = Contents(file, card, tensors)
+        fields, data = contents.part("architectures").part("cell"), contents.part("data")
+        count, joints, r = fields.count("points", 1), fields.count("joints", 0), fields.count("r", 1)
+        for name, own in _fingerprints(cell).items():
+            if data.text(name) != own:
+                raise ParameterError(
+                    f"{file.path} was made for a cell with another {name}: {brief(data.text(name))}, this cell has "
+                    f"{brief(own)}; pass the cell of its training, or fit it to this one"
+                )
+        cells, volumes = contents.array("cells", (count,), np.int64), contents.array("volumes", (count,))
+        if (cells < 0).any() or (cells >= cell.mesh.nelements).any() or not (volumes > 0.0).all():
+            raise WeightFileError(f"{file.path} has points beyond the mesh or without volume; {file.remedy}")
+        return cls(
+            cell.solid.law,
+            cells,
+            contents.array("modes", (count, 6, 6 + r)),
+            volumes,
+            data.number("box_volume"),
+            contents.array("range.low", (6 + r,)),
+            contents.array("range.high", (6 + r,)),
+            cohesive=cell.cohesive,
+            jumps=contents.array("jumps", (joints, 3, 6 + r)),
+            areas=contents.array("areas", (joints,)),
+            report=dict(contents.part("training").fields),
+            trained_on=_fingerprints(cell),
+            on_outside=on_outside,
+        )
+
+
+@checked(strains="any")
+def record_cell(
+    cell: PeriodicCell, strains: ArrayLike, folder: str | os.PathLike | None = None, *, progress: bool = True
+) -> Snapshots:
+    """Displacements of a cell along paths (n, steps, 6), in memory or in a folder that an interrupted run continues.
+
+    Whole paths that are in the folder already are not followed again.
+
+    Raises
+    ------
+    LawError
+        If the cell finds no equilibrium; take shorter steps.
+    """
+    paths = checked_paths(strains)
+    snapshots = Snapshots(cell.solid, folder)
+    done = len(snapshots) // paths.shape[1]
+    snapshots.truncate(done * paths.shape[1])
+    with tqdm(
+        total=len(paths) * paths.shape[1], initial=len(snapshots), unit="step", disable=None if progress else True
+    ) as bar:
+        for path in paths[done:]:
+            snapshots.begin()
+            state = cell.initial_state()
+            for t, strain in enumerate(path, start=1):
+                state = cell.respond(strain, state, tangent=False).state
+                snapshots.append(cell.displacement(strain, state), t=float(t))
+                bar.update()
+    return snapshots
+
+
+def _fingerprints(cell):
+    mesh = fingerprint.numbering(cell.solid)[1]
+    rule, law = fingerprint.of_groups(cell.solid.groups), fingerprint.of_law(cell.solid.law)
+    return {"mesh": mesh, "rule": rule, "law": law, "interface": cell.cohesive.name if cell.cohesive else "none"}
+
+
+def _basis(cell, snapshots, strains, modes, energy):
+    """The POD of unit strains, which lift, and fluctuation modes of unit mean strain; and its error of projection."""
+    if not isinstance(cell.solid.law, PointLaw) and isinstance(cell.solid.law, Mapping):
+        raise ParameterError(
+            "the cell has a law for each subdomain; reduced cells take one law, whose parameters may be arrays with "
+            "one number for each element"
+        )
+    columns = np.stack([snapshot.u for snapshot in snapshots], axis=1) - cell.affine @ strains.T
+    corners = cell.corner_dofs
+    # elastic energy, so that a mode of unit norm is as much as a unit strain
+    cell.solid.restore(cell.virgin_solid)
+    elastic = cell.solid.residual_and_tangent(np.zeros(cell.solid.n_dofs))[1]
+    cell.solid.rollback()
+    unit = float(np.trace(cell.affine.T @ (elastic @ cell.affine))) / 6.0
+    fluctuations = POD.fit(columns, elastic / unit, modes, energy, fixed=corners)
+    both = np.concatenate([cell.affine, fluctuations.modes], axis=1)
+    coefficients = np.concatenate([strains.T, fluctuations.project(columns)])
+    basis = POD(
+        both,
+        fluctuations.singular_values,
+        np.zeros(len(both)),
+        corners,
+        coefficients.min(axis=1),
+        coefficients.max(axis=1),
+        n_lifting=6,
+        inner=elastic / unit,
+        errors=fluctuations.errors,
+        fingerprint=snapshots.fingerprint,
+    )
+    return basis, fluctuations.errors["projection"]
+
+
+class _Joints:
+    """Points of the interface that integrate the work of the tractions on the modes."""
+
+    def __init__(self, jumps=None, areas=None, residual=0.0) -> None:
+        self.jumps, self.areas, self.residual = jumps, areas, residual
+
+    @classmethod
+    def of(cls, cell, basis, snapshots, tol, progress):
+        elements = cell.elements
+        if elements is None:
+            return cls()
+        modes = np.stack([elements.separation(mode) for mode in basis.modes.T], axis=2)
+        areas = elements.dx.ravel()
+        space, path, total = RowSpace(len(areas), 0.1 * tol), None, 0.0
+        for snapshot in snapshots:
+            if snapshot.path != path:
+                path, state = snapshot.path, cell.cohesive.initial_state(elements.points)
+            traction, _, state = cell.cohesive.update(modes @ basis.project(snapshot.u), state)
+            rows = np.einsum("pi,pir,p->rp", traction, modes, areas)
+            total += float((rows.sum(axis=1) ** 2).sum())
+            space.add(rows)
+        size = float(np.sqrt(total))
+        matrix = np.concatenate([space.rows, areas[None] * (size / areas.sum())])
+        found = sparse_weights(matrix, matrix.sum(axis=1), tol=tol, progress=progress)
+        weights = found.weights * areas.sum() / (found.weights @ areas[found.chosen])
+        return cls(modes[found.chosen], weights * areas[found.chosen], found.residual)

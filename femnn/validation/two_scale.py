@@ -1,0 +1,200 @@
+"""A perforated plate whose material is a cell: what laws of it cost, and how far they are from each other."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skfem
+
+from femnn.checks import checked, integer
+from femnn.multiscale.fe2.cell import PeriodicCell
+from femnn.multiscale.fe2.composite import Composite, simulate_reduced_paths
+from femnn.multiscale.fe2.law import CellLaw, follow
+from femnn.multiscale.fe2.paths import draw_strain_paths
+from femnn.multiscale.fe2.recurrent import RecurrentLaw
+from femnn.multiscale.fe2.reduced_cell import ReducedCellLaw, record_cell
+from femnn.networks.options import TrainingOptions
+from femnn.quadrature.gauss import GaussLegendre
+from femnn.solids.solid import Solid
+from femnn.solvers.nonlinear.load_path import LoadPath
+from femnn.solvers.nonlinear.newton import newton
+
+
+class PerforatedPlate:
+    """A quarter of a square plate with a round hole, one element thick, pulled along y.
+
+    Parameters
+    ----------
+    around, outwards
+        Elements along the quarter of the hole, an even number, and from it to the edge.
+
+    Attributes
+    ----------
+    mesh : skfem.MeshHex
+        Half edge 1, radius of the hole 0.4, thickness 0.2.
+    """
+
+    @checked(around="[2, inf)", outwards="[1, inf)")
+    def __init__(self, around: int = 4, outwards: int = 2) -> None:
+        around += around % 2
+        angles, shares = np.linspace(0.0, 0.5 * np.pi, around + 1), np.linspace(0.0, 1.0, outwards + 1)
+        grid = skfem.MeshHex.init_tensor(shares, angles, np.array([0.0, 0.2]))
+        share, angle, z = grid.p
+        hole = 0.4 * np.stack([np.cos(angle), np.sin(angle)])
+        edge = np.stack([np.cos(angle), np.sin(angle)]) / np.maximum(np.cos(angle), np.sin(angle))
+        plane = (1.0 - share) * hole + share * edge
+        self.mesh = skfem.MeshHex(np.concatenate([plane, z[None]]), grid.t)
+
+    def stretch(
+        self, law: Any, *, by: float = 0.01, steps: int = 5, progress: bool = True
+    ) -> tuple[LoadPath, np.ndarray]:
+        """The path of the plate as its upper edge is moved ``by``, and the force on it after each step."""
+        solid, p = Solid(self.mesh, GaussLegendre(2), law), self.mesh.p
+        sides = [3 * np.flatnonzero(np.abs(p[k]) < 1e-9) + k for k in range(3)]
+        upper = 3 * np.flatnonzero(np.abs(p[1] - 1.0) < 1e-9) + 1
+        fixed = np.unique(np.concatenate([*sides, upper]))
+        values = np.zeros(solid.n_dofs)
+        values[upper] = by
+        forces: list[float] = []
+
+        def keep(step: Any) -> None:
+            forces.append(float(solid.internal_force(step.u)[upper].sum()))
+            solid.rollback()
+
+        path = newton(
+            solid,
+            np.zeros(solid.n_dofs),
+            fixed,
+            values[fixed],
+            steps=steps,
+            rtol=1e-6,
+            callback=keep,
+            progress=progress,
+        )
+        return path, np.array(forces)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a study takes of everything: training paths, modes, tolerance; data and epochs of the recurrent law.
+
+    Attributes
+    ----------
+    training, steps, modes, tol
+        Paths of the full cell and their steps; modes and tolerance of the reduced one.
+    data, units, epochs
+        Paths of the reduced cell; units and epochs of the recurrent law.
+    amplitude
+        Largest equivalent strain of all paths.
+    """
+
+    training: int = 8
+    steps: int = 40
+    modes: int = 30
+    tol: float = 5e-3
+    data: int = 200
+    units: int = 8
+    epochs: int = 60
+    amplitude: float = 0.03
+
+    def __post_init__(self) -> None:
+        for name in ("training", "steps", "modes", "data", "units", "epochs"):
+            integer(name, getattr(self, name), 1)
+
+
+class TwoScales:
+    """The three laws of one composite: full, reduced and recurrent, each made when it is first asked for.
+
+    Parameters
+    ----------
+    composite, sizes
+    folder
+        Where snapshots, data and laws are kept; what is there is used again.
+    workers
+        Of the simulation of data; 0 for this process.
+    progress
+        Show bars, if stderr is a terminal.
+    """
+
+    def __init__(
+        self,
+        composite: Composite,
+        sizes: Sizes,
+        folder: Path,
+        *,
+        workers: int | None = 0,
+        progress: bool = True,
+    ) -> None:
+        self.composite, self.sizes, self.folder = composite, sizes, Path(folder)
+        self.workers, self.progress = workers, progress
+        self.cell: PeriodicCell = composite.cell()
+        self.full = CellLaw(self.cell)
+        #: Seconds of the processor that each of the steps took.
+        self.seconds: dict[str, float] = {}
+
+    def reduced(self) -> ReducedCellLaw:
+        """The hyper-reduced cell, trained on paths of seed 0."""
+        sizes = self.sizes
+        paths = draw_strain_paths(sizes.training, sizes.steps, sizes.amplitude)
+        name = f"{self.composite.cells}-{sizes.training}-{sizes.steps}-{self.composite.bond:g}"
+        snapshots = self._timed("snapshots", record_cell, self.cell, paths, self.folder / f"snapshots-{name}")
+        law = self._timed(
+            "reduced", ReducedCellLaw.fit, self.cell, paths, modes=sizes.modes, tol=sizes.tol, snapshots=snapshots,
+            on_unmet="warn", on_outside="ignore",
+        )  # fmt: skip
+        law.save(self.folder / "reduced-cell")
+        return law
+
+    def recurrent(self) -> RecurrentLaw:
+        """The recurrent law, trained on paths of seed 2 that the reduced cell in the folder is driven along."""
+        # it loads torch
+        from femnn.multiscale.fe2.fit_recurrent import fit_recurrent_law
+
+        sizes = self.sizes
+        strains, stresses = self._timed(
+            "data", simulate_reduced_paths, self.composite, self.folder / "reduced-cell", self.folder / "paths",
+            paths=sizes.data, steps=sizes.steps, amplitude=1.2 * sizes.amplitude, seed=2, workers=self.workers,
+        )  # fmt: skip
+        elastic = self.cell.respond(np.zeros(6), self.cell.initial_state()).tangent
+        options = TrainingOptions(learning_rate=2e-2, batch_size=16, epochs=sizes.epochs, gradient_clip=1.0, threads=1)
+        law, _ = self._timed(
+            "recurrent", fit_recurrent_law, strains, stresses, elastic, units=sizes.units, options=options
+        )
+        law.on_outside = "ignore"
+        law.save(self.folder / "recurrent-law")
+        return law
+
+    def unseen(self, count: int, finer: int = 1) -> np.ndarray:
+        """Paths (count, steps, 6) that no training saw, with ``finer`` times the steps along the same lines."""
+        return draw_strain_paths(count, finer * self.sizes.steps, self.sizes.amplitude, seed=1)
+
+    def _timed(self, name, function, *arguments, **named):
+        started = time.process_time()
+        answer = function(*arguments, progress=self.progress, **named)
+        self.seconds[name] = time.process_time() - started
+        return answer
+
+
+@checked(found="n t 6", expected="n t 6")
+def path_errors(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Error of the stress of each path, (n,): norm over its steps, relative to that of the expected stress."""
+    return np.linalg.norm(found - expected, axis=(1, 2)) / np.linalg.norm(expected, axis=(1, 2))
+
+
+def timed_follow(law: Any, paths: np.ndarray) -> tuple[np.ndarray, float]:
+    """Stresses along paths, and the seconds of the processor."""
+    started = time.process_time()
+    stresses = follow(law, paths, progress=False)
+    return stresses, time.process_time() - started
+
+
+def drive_cell(cell: PeriodicCell, paths: np.ndarray) -> tuple[np.ndarray, float]:
+    """Stresses of a full cell along paths (n, steps, 6), without its tangents, and the seconds of the processor."""
+    started, stresses = time.process_time(), np.empty_like(paths)
+    for path, found in zip(paths, stresses, strict=True):
+        state = cell.initial_state()
+        for k, strain in enumerate(path):
+            found[k], _, state, _ = cell.respond(strain, state, tangent=False)
+    return stresses, time.process_time() - started
