@@ -53,15 +53,6 @@ from femnn.validation.rule_comparison import (
     load_case,
     standard_rules,
 )
-<<<<<<< HEAD
-from femnn.validation.viscous_burgers import (
-    VISCOUS_TEST,
-    VISCOUS_TRAINING,
-    SampledViscous,
-    ViscousBurgers,
-    viscous_decoder,
-)
-=======
 from femnn.validation.two_scale import (
     PerforatedPlate,
     Sizes,
@@ -69,7 +60,13 @@ from femnn.validation.two_scale import (
     drive_cell,
     path_errors,
     timed_follow,
->>>>>>> work-fe2
+)
+from femnn.validation.viscous_burgers import (
+    VISCOUS_TEST,
+    VISCOUS_TRAINING,
+    SampledViscous,
+    ViscousBurgers,
+    viscous_decoder,
 )
 
 __all__ = [
@@ -87,11 +84,8 @@ __all__ = [
     "GalleryProblem",
     "Integration",
     "LoadCase",
-<<<<<<< HEAD
     "MeshPage",
-=======
     "PerforatedPlate",
->>>>>>> work-fe2
     "ReducedBeam",
     "ReducedModel",
     "ReducedRun",
@@ -103,13 +97,10 @@ __all__ = [
     "Shape",
     "Sizes",
     "Structure",
-<<<<<<< HEAD
     "Swing",
     "SwingModel",
-    "ViscousBurgers",
-=======
     "TwoScales",
->>>>>>> work-fe2
+    "ViscousBurgers",
     "classical",
     "closed_form",
     "compare_rules",
