@@ -6,13 +6,14 @@ in :mod:`femnn.reservoir.fault.points`.
 """
 
 from femnn.reservoir.fault.flow import ConstantCore, CrackedCore, GranularCore
-from femnn.reservoir.fault.output import FaultHistory, FaultSeries, load_state, save_state
+from femnn.reservoir.fault.output import Event, FaultHistory, FaultSeries, load_state, save_state
 from femnn.reservoir.fault.points import Fault
 from femnn.reservoir.fault.problem import FaultBalance, FaultedReservoir, FaultedState, FaultFields
 
 __all__ = [
     "ConstantCore",
     "CrackedCore",
+    "Event",
     "Fault",
     "FaultBalance",
     "FaultFields",

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -90,6 +91,34 @@ class FaultSeries:
         self._files.write(state.t, interface_mesh(interface, dx, values))
 
 
+class Event(NamedTuple):
+    """A time in which a fault slid fast.
+
+    Attributes
+    ----------
+    start, end : float
+        s; that of the state before it, and of the last one in it.
+    slip : float
+        Largest of any point, m.
+    area : float
+        Of the points that slid, m².
+    moment : float
+        Shear modulus times slip, summed over the area, N·m.
+    magnitude : float
+        Of the moment: (log₁₀ M₀ − 9.1)/1.5 (T. C. Hanks, H. Kanamori, J. Geophys. Res. 84 (1979) 2348-2350).
+    stress_drop : float
+        Shear traction that was lost, Pa, weighted by the slip; negative where sliding strengthens.
+    """
+
+    start: float
+    end: float
+    slip: float
+    area: float
+    moment: float
+    magnitude: float
+    stress_drop: float
+
+
 class FaultHistory:
     """History of a fault from state to state; :meth:`add` is a callback of ``march``.
 
@@ -141,6 +170,32 @@ class FaultHistory:
     def slip_rate(self) -> np.ndarray:
         """(times, points), m/s."""
         return np.array([np.linalg.norm(fields.rate[:, 1:], axis=1) for fields in self.fields])
+
+    @checked(rate="(0, inf)", thickness="(0, inf)")
+    def events(self, rate: float = 1e-6, *, thickness: float = 1.0) -> list[Event]:
+        """Times in which some point slid faster than ``rate`` (m/s), one after the other.
+
+        A state that slid so belongs to the same event as the one before it. In the plane, areas and moments are those
+        of a body of this ``thickness`` (m). Resolve them by ``largest_slip`` of :class:`FaultedReservoir`: a long step
+        hides its own rate.
+        """
+        fast = self.slip_rate.max(axis=1, initial=0.0) >= rate if self.times else np.zeros(0, dtype=bool)
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], fast, [False]]).astype(int)))
+        # the state before the first one is at hand but at the beginning
+        return [self._event(max(first - 1, 0), last - 1, rate, thickness) for first, last in edges.reshape(-1, 2)]
+
+    def _event(self, before, last, rate, thickness):
+        points = self._reservoir.points
+        slid = np.linalg.norm(self.fields[last].separation[:, 1:] - self.fields[before].separation[:, 1:], axis=1)
+        rates = self.slip_rate[before + 1 : last + 1]
+        area = thickness * points.dx * ((rates >= rate).any(axis=0) if len(rates) else False)
+        moment = float((points.shear_modulus * slid) @ area)
+        shear = [np.linalg.norm(self.fields[k].traction[:, 1:], axis=1) for k in (before, last)]
+        weights = slid * area
+        drop = float((shear[0] - shear[1]) @ weights / weights.sum()) if weights.any() else 0.0
+        magnitude = float((np.log10(moment) - 9.1) / 1.5) if moment > 0.0 else -np.inf
+        largest = float(np.where(area > 0.0, slid, 0.0).max())
+        return Event(self.times[before], self.times[last], largest, float(area.sum()), moment, magnitude, drop)
 
     @property
     def traction(self) -> np.ndarray:

@@ -144,6 +144,8 @@ class FaultPoints:
         ψ.
     operator : (points · (3 + 2s), n) sparse
         Generalised strains of all unknowns, point by point.
+    shear_modulus : (points,)
+        Of the rock on both sides, Pa.
     separation : (points, 3)
         In situ, δ₀.
     traction : (points, 3)
@@ -165,8 +167,12 @@ class FaultPoints:
         cells = u.mesh.f2t[0, [fault.interface.minus, fault.interface.plus]]
         repeat = self.points // len(fault.interface)
         self.shares = np.repeat(_shares(porous.constants.biot)[:, cells].mean(axis=1), repeat, axis=1)
-        viscosity = np.broadcast_to(porous.medium.viscosity, u.mesh.nelements)
-        self._viscosity = np.repeat(viscosity[cells].mean(axis=0), repeat)
+        medium, n = porous.medium, u.mesh.nelements
+        modulus = 0.5 * np.broadcast_to(medium.young / (1.0 + medium.poisson), n)
+        viscosity = np.broadcast_to(medium.viscosity, n)
+        self.shear_modulus, self._viscosity = (
+            np.repeat(values[cells].mean(axis=0), repeat) for values in (modulus, viscosity)
+        )
         self._cores = _per_system(fault.cores, self.systems)
         self._bring_in_situ()
 
@@ -196,6 +202,8 @@ class FaultPoints:
 
     def _bring_in_situ(self):
         fault, law = self.fault, self.law
+        # at once, so that no rate is in it, whatever time the law was told elsewhere
+        law.set_time(getattr(law, "start", 0.0))
         path = np.zeros((0, 3)) if fault.history is None else fault.history
         state, separation = driven_along(law, path, self.points)
         if fault.stress is None:

@@ -143,6 +143,9 @@ class FaultedReservoir:
         Its interface brings the mesh.
     max_iterations
         Of Newton's method, beyond which a step fails.
+    largest_slip
+        Sliding of a point in one step, m, beyond which the step fails: :func:`femnn.reservoir.march` then takes a
+        shorter one, and long ones again when the fault is at rest. Default: any.
     on_outside
         Action when points that are not broken leave the range that the law was trained in: ``"warn"`` flags them and
         warns at the first of them, ``"raise"`` raises OutsideRangeError instead of ending the step.
@@ -161,7 +164,7 @@ class FaultedReservoir:
         As :class:`PorousProblem`; also if the law cannot bear the stress in situ.
     """
 
-    @checked(max_iterations="[1, inf)")
+    @checked(max_iterations="[1, inf)", largest_slip="(0, inf]")
     def __init__(
         self,
         medium: PorousMedium,
@@ -169,11 +172,10 @@ class FaultedReservoir:
         fault: Fault,
         *,
         max_iterations: int = 25,
+        largest_slip: float = np.inf,
         on_outside: str = "warn",
     ) -> None:
-        if max_iterations < 1:
-            raise ParameterError(f"max_iterations={max_iterations!r} is not allowed; it must be 1 or more")
-        self.max_iterations, self.iterations = int(max_iterations), 0
+        self.max_iterations, self.iterations, self.largest_slip = int(max_iterations), 0, largest_slip
         self.on_outside = one_of("on_outside", on_outside, ("warn", "raise"))
         self.porous = PorousProblem(fault.interface.mesh, medium, conditions)
         self.points = FaultPoints(fault, self.porous)
@@ -201,7 +203,8 @@ class FaultedReservoir:
         ParameterError
             If dt is not positive, or a load is not finite.
         ConvergenceError
-            If Newton's method does not converge; ``x`` then is ``state``.
+            If Newton's method does not converge, or the fault slides further than ``largest_slip``; ``x`` then is
+            ``state``.
         OutsideRangeError
             With ``on_outside="raise"``.
         """
@@ -212,14 +215,23 @@ class FaultedReservoir:
         self.porous.loads.prescribe(x, state.t + dt)
         x, response = self._newton(x, state, dt)
         n_u, s = self.porous.n_u, len(self.systems)
-        rate = (self.points.strains(x) - self.points.strains(state.x))[:, :3] / dt
+        moved = (self.points.strains(x) - self.points.strains(state.x))[:, :3]
+        slid = float(np.linalg.norm(moved[:, 1:], axis=1).max())
+        if slid > self.largest_slip:
+            raise ConvergenceError(
+                f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) is too long: the fault slides {slid:.3g} m in "
+                f"it, allowed are {self.largest_slip:.3g} m",
+                state,
+                np.empty(0),
+                state.t,
+            )
         new = FaultedState(
             state.t + dt,
             x[:n_u],
             x[n_u:].reshape(s, -1),
             response.state,
             response.traction,
-            rate,
+            moved / dt,
             response.leaked / dt,
         )
         self._report_outside(self.outside(state), self.outside(new), new.t)

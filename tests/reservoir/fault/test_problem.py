@@ -230,6 +230,33 @@ def test_a_viscous_fault_slides_on_beyond_coulombs_pressure():
     assert law.viscous_work(state.history).min() > 0.0
 
 
+def test_steps_are_cut_to_the_slip_that_is_allowed_and_make_an_event():
+    viscosity, times = 1e10, [3.9e6, 4.1e6, 4.2e6]
+    law = ViscousCohesive(femnn.ContactCohesive(1e11, friction=0.5), viscosity)
+    ends = {}
+    for largest in (np.inf, 0.1):
+        problem = blocks(law, "both", "mean")
+        problem.largest_slip = largest
+        history = FaultHistory(problem)
+        state = problem.initial_state()
+        history.add(state)
+        march(problem.step, state, times, callback=history.add, progress=False)
+        ends[largest] = history.slip[-1].mean() / (0.25 * 0.2e6**2 / viscosity)
+    # implicit Euler takes the excess at the end of each of two long steps for all of it: 0.05 · 2 and 0.1 · 1
+    assert ends[0.1] == pytest.approx(1.0, abs=0.1)
+    assert ends[np.inf] == pytest.approx(2.0, abs=0.01)
+    assert np.diff(history.slip.max(axis=1)).max() <= 0.1
+    assert history.events(1.0) == []
+    (event,) = history.events(1e-7)
+    assert event.slip == pytest.approx(
+        history.slip[-1].max() - history.slip[np.array(history.times) == event.start].max()
+    )
+    assert event.area == pytest.approx(4.0)
+    modulus = problem.points.shear_modulus[0]
+    assert event.moment == pytest.approx(4.0 * modulus * event.slip, rel=0.05)
+    assert history.events(1e-7, thickness=1e3)[0].magnitude == pytest.approx(event.magnitude + 2.0)
+
+
 def shear_crack(cells):
     """Relative L2 error of the slip of a crack of half-length 1 in a body of 30 × 30 that is sheared."""
     line, step = np.linspace(0.0, 1.0, cells + 1), 1.0 / cells
