@@ -216,15 +216,7 @@ class FaultedReservoir:
         x, response = self._newton(x, state, dt)
         n_u, s = self.porous.n_u, len(self.systems)
         moved = (self.points.strains(x) - self.points.strains(state.x))[:, :3]
-        slid = float(np.linalg.norm(moved[:, 1:], axis=1).max())
-        if slid > self.largest_slip:
-            raise ConvergenceError(
-                f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) is too long: the fault slides {slid:.3g} m in "
-                f"it, allowed are {self.largest_slip:.3g} m",
-                state,
-                np.empty(0),
-                state.t,
-            )
+        self._require_short(moved, state, dt)
         new = FaultedState(
             state.t + dt,
             x[:n_u],
@@ -236,6 +228,17 @@ class FaultedReservoir:
         )
         self._report_outside(self.outside(state), self.outside(new), new.t)
         return new
+
+    def _require_short(self, moved, state, dt):
+        slid = np.linalg.norm(moved[:, 1:], axis=1).max()
+        if slid > self.largest_slip:
+            raise ConvergenceError(
+                f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) is too long: the fault slides {slid:.3g} m in "
+                f"it, allowed are {self.largest_slip:.3g} m",
+                state,
+                np.empty(0),
+                state.t,
+            )
 
     def _report_outside(self, before, now, t):
         message = (
