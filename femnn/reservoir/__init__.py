@@ -11,6 +11,7 @@ from femnn.reservoir.conditions import Conditions, Well
 from femnn.reservoir.medium import DualPorousMedium, PoroelasticConstants, PorousMedium
 from femnn.reservoir.output import Series, load_state, save_state
 from femnn.reservoir.problem import MassBalance, PorousProblem, PorousState
+from femnn.reservoir.schedule import Schedule
 from femnn.solvers.nonlinear.time_march import march
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "PorousMedium",
     "PorousProblem",
     "PorousState",
+    "Schedule",
     "Series",
     "Well",
     "load_state",
