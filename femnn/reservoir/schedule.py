@@ -11,10 +11,10 @@ from femnn.exceptions import ParameterError
 
 
 class Schedule:
-    """Values that hold from one time to another, 0 outside; a function (x, t) for :class:`Conditions` and :class:`Well`.
+    """Values that hold from one time to another, 0 outside: a function (x, t) for wells and loads.
 
-    A step takes the value at its end, so a value holds after the start of its interval and up to its end, and steps
-    that begin and end at :attr:`edges` carry exactly what is planned: give ``march`` these times among its own.
+    A step takes the value at its end, so a value holds after the start of its interval and up to its end. Steps that
+    begin and end at :attr:`edges` carry exactly what is planned: give ``march`` these times among its own.
 
     Parameters
     ----------
