@@ -143,7 +143,7 @@ def cost(seed, repeats=7):
 
 def tables(figures):
     """All figures as markdown."""
-    names = {"box": "box", "one": "one normal", "several": "eight normals", "nearest": "nearest cell"}
+    names = {"box": "box", "one": "one normal", "several": "mixture", "nearest": "nearest cell"}
     told_by = {"trained": ("trained on", "{}"), "family": ("new family", "{}")}
     for name, words in names.items():
         told_by |= {f"{name}_auc": (f"{words}: AUC", "{:.2f}"), f"{name}_flagged": ("flagged", "{:.0%}")}
