@@ -1,4 +1,4 @@
-"""Learned rules on cells as meshers make them: never worse than Gauss points, and what tells a family that is new.
+"""Learned rules on cells as meshers make them: never worse than Gauss points.
 
 R_error is the Error of a rule over that of as many Gauss points. *Network alone* is what the networks say, *checked*
 the rule as it is used. None of the networks was trained on these cells; which families are among their training their
@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 import click
 import numpy as np
-from scipy.spatial import cKDTree
 from tqdm import tqdm
 
 from benchmarks.rules.better_rules import RANDOM, RULES, measure
@@ -22,22 +21,14 @@ from benchmarks.support.publishing import publish
 from benchmarks.support.targets import target, targets_table
 from femnn import distorted_hexahedra
 from femnn.cli import Command
-from femnn.geometry import canonical_pose, invariant_coordinates
 from femnn.geometry.meshers import FAMILIES, family
 from femnn.io import data_folder, markdown
-from femnn.networks import TrainedDensity, TrainedRange
 from femnn.system import description
 
 _MOST_OF_A_MESH = 4000
 
 # Of an R_error where Gauss points are exact to 1e-9.
 _ROUND_OFF = 1e-4
-
-# Share of the training that counts as flagged by chance: the measures are compared at this rate.
-_CHANCE = 0.01
-
-# Cells that the nearest neighbour is looked for among.
-_NEIGHBOURS = 2000
 
 
 @click.command(cls=Command)
@@ -64,7 +55,6 @@ def main(paths, cells, seed, out, as_json):
         "rows": rows,
         "remarks": remarks,
         "cost": [cost(rule, sets[RANDOM]) for rule in CANDIDATES if rule.name in RULES],
-        "told": told(cells, seed),
         "targets": against_targets(rows),
     }
     publish(out, "families", figures, tables(figures), as_json)
@@ -112,50 +102,6 @@ def cost(rule, hexahedra, repeats=5):
     return {"rule": rule.name} | {name: 1e6 * float(np.median(runs)) / len(hexahedra) for name, runs in seconds.items()}
 
 
-def told(cells, seed):
-    """For each family left out of a training on random cells and all others: how well measures tell it.
-
-    By the features of the corrected rules. AUC is the probability that a cell of the family lies farther out than one
-    of the training's kind; flagged are those beyond all but _CHANCE of these.
-    """
-    features = {RANDOM: described(distorted_hexahedra(2 * cells, (0.0, 0.38), seed + 1))}
-    features |= {name: described(family(name, 2 * cells, seed + 1)) for name in FAMILIES}
-    rows = []
-    for known, left_out in [*((RANDOM, name) for name in FAMILIES), *(("others", name) for name in FAMILIES)]:
-        names = [RANDOM] if known == RANDOM else [name for name in features if name != left_out]
-        training = np.concatenate([features[name][::2] for name in names])
-        inside = np.concatenate([features[name][1::2] for name in names])
-        row = {"trained": "random cells" if known == RANDOM else "all but it", "family": left_out}
-        for name, measure_of in measures(training, seed).items():
-            usual, foreign = measure_of(inside), measure_of(features[left_out][1::2])
-            row[f"{name}_auc"] = auc(usual, foreign)
-            row[f"{name}_flagged"] = float(np.mean(foreign > np.quantile(usual, 1.0 - _CHANCE)))
-        rows.append(row)
-    return rows
-
-
-def described(hexahedra):
-    return invariant_coordinates(canonical_pose(hexahedra)[0])
-
-
-def measures(training, seed):
-    """Functions of features that grow away from the training: out of its box, by Mahalanobis, to the nearest cell."""
-    box, density = TrainedRange.of(training), TrainedDensity.of(training)
-    scale, some = training.std(axis=0), np.random.default_rng(seed).permutation(len(training))[:_NEIGHBOURS]
-    tree = cKDTree(training[some] / scale)
-    return {
-        "box": lambda x: (np.maximum(box.low - x, x - box.high) / scale).max(axis=1),
-        "density": density.distance,
-        "nearest": lambda x: tree.query(x / scale)[0],
-    }
-
-
-def auc(usual, foreign):
-    """Probability that a foreign value exceeds a usual one."""
-    ranks = np.concatenate([usual, foreign]).argsort().argsort()[len(usual) :]
-    return float((ranks.sum() - len(foreign) * (len(foreign) - 1) / 2) / (len(usual) * len(foreign)))
-
-
 def against_targets(rows):
     found = []
     for name in RULES:
@@ -185,10 +131,6 @@ def tables(figures):
         "checked_worst": ("worst", "{:.2f}"),
         "kept": ("keep Gauss", "{:.1%}"),
     }
-    measured = {"box": "box", "density": "density", "nearest": "nearest cell"}
-    told_by = {"trained": ("trained on", "{}"), "family": ("new family", "{}")}
-    for name, words in measured.items():
-        told_by |= {f"{name}_auc": (f"{words}: AUC", "{:.2f}"), f"{name}_flagged": ("flagged", "{:.0%}")}
     costs = {"rule": ("rule", "{}"), "alone": ("network alone, µs", "{:.1f}"), "checked": ("checked, µs", "{:.1f}")}
     return "\n\n".join(
         [
@@ -197,8 +139,6 @@ def tables(figures):
             *figures["remarks"],
             "Processor time for a cell, random cells:",
             markdown(figures["cost"], costs),
-            "How well a family is told that was not in a training, at 1 % of false alarms:",
-            markdown(figures["told"], told_by),
             targets_table(figures["targets"]),
         ]
     )

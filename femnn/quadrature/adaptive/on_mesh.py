@@ -216,7 +216,8 @@ class CalibrationOnMesh:
                 parts[number], found = self._calibrated(number, hexahedra, sample, members, choose, keeps, shapes)
                 measured += found
             changed = bool(self._seen) and not all(part.reused for part in parts.values())
-            self._seen[key] = MeshCalibration(parts, *_joined(measured, hexahedra.shape[2]), changed)
+            known, points, mended = _joined(measured, hexahedra.shape[2])
+            self._seen[key] = MeshCalibration(parts, known, points, mended, changed)
         return self._seen[key]
 
     def needed(self, cells: int) -> int:
