@@ -10,17 +10,20 @@ from scipy.sparse import csr_matrix
 from femnn.assembly.coefficients import Coefficient, Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
-from femnn.assembly.formulations.choice import require_formulation, rule_of
+from femnn.assembly.formulations.choice import require_formulation, require_plane_points, rule_of
 from femnn.assembly.formulations.learned import learned_twists
 from femnn.assembly.formulations.stiffness import fill_formulated
 from femnn.assembly.fused import fill_matrix
 from femnn.assembly.pattern import Pattern
 from femnn.assembly.plane import plane_lame, plane_stiffness, require_plane
-from femnn.assembly.tabulated import MEAN_DILATATION
+from femnn.assembly.tabulated import INCOMPATIBLE, MEAN_DILATATION
 from femnn.checks import floats
 from femnn.exceptions import ParameterError
 from femnn.integration.lame import lame_parameters
 from femnn.quadrature.rule import Rule
+
+# Nodes of straight quadrilaterals.
+_CORNERS = 4
 
 
 def assemble_elasticity(
@@ -63,7 +66,7 @@ def assemble_elasticity(
         materials; ``"incompatible"`` with nine modes of their own, condensed, which bends too; ``"stabilised"``, nearly
         as good without integration; ``"learned"``, by a network, for isotropic materials, or a
         :class:`femnn.assembly.formulations.learned.LearnedTwists` of one's own. The last two use no ``rule``. See
-        docs/theory/formulations.md. Quadrilaterals and curved hexahedra have the first two.
+        docs/theory/formulations.md. Quadrilaterals have the first three, curved cells the first two.
     plane
         ``"strain"`` or ``"stress"``: what is zero out of the plane of quadrilaterals, of unit thickness.
     element
@@ -94,7 +97,7 @@ def assemble_elasticity(
     discretisation = Discretisation.of(mesh, rule_of(name, rule), element, on_folded, pattern)
     form, coefficients = elastic_coefficients(young, poisson, stiffness, discretisation, plane)
     if discretisation.is_tabulated:
-        form = _form_of_cells(name, form, hourglass, plane)
+        form = _form_of_cells(name, form, hourglass, plane, discretisation)
         x, points = discretisation.hexahedra, discretisation.points
         return fill_matrix(form, x, discretisation.pattern, points, coefficients, discretisation.dim, out)
     if name != "standard":
@@ -117,7 +120,7 @@ def assemble_elasticity(
     return matrix
 
 
-def _form_of_cells(formulation, form, hourglass, plane):
+def _form_of_cells(formulation, form, hourglass, plane, discretisation):
     """Form that the kernels of tabulated cells take; ParameterError if they have none for these choices."""
     if hourglass is not None:
         raise ParameterError(
@@ -126,16 +129,25 @@ def _form_of_cells(formulation, form, hourglass, plane):
         )
     if formulation == "standard":
         return form
-    if formulation != "mean-dilatation":
+    is_plane = discretisation.dim == 2 and discretisation.hexahedra.shape[1] == _CORNERS
+    if formulation != "mean-dilatation" and not (formulation == "incompatible" and is_plane):
         raise ParameterError(
-            f"formulation={formulation!r} is made for straight hexahedra; on quadrilaterals and curved cells pass "
-            "'mean-dilatation' against locking, or an element of degree 2, which bends by itself"
+            f"formulation={formulation!r} is made for straight hexahedra; on quadrilaterals pass 'incompatible', which "
+            "bends and does not lock, on curved cells 'mean-dilatation' against locking, or an element of degree 2, "
+            "which bends by itself"
         )
-    if form != ISOTROPIC or plane == "stress":
+    if form != ISOTROPIC:
         raise ParameterError(
-            "formulation='mean-dilatation' on these cells needs an isotropic material that is constant in each "
-            "element, in plane strain or in space; pass young and poisson, or formulation='standard', which does not "
-            "lock in plane stress"
+            f"formulation={formulation!r} on these cells needs an isotropic material that is constant in each element; "
+            "pass young and poisson, or formulation='standard'"
+        )
+    if formulation == "incompatible":
+        require_plane_points(discretisation.groups)
+        return INCOMPATIBLE
+    if plane == "stress":
+        raise ParameterError(
+            "formulation='mean-dilatation' is made for plane strain; plane stress does not lock in volume, pass "
+            "'incompatible', which bends, or 'standard'"
         )
     return MEAN_DILATATION
 

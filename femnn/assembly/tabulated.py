@@ -4,6 +4,7 @@ import numpy as np
 
 from femnn.assembly.element_matrices import DIFFUSION, ISOTROPIC, TANGENT, _add_mass
 from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, structure
+from femnn.assembly.tabulated_incompatible import fill_incompatible
 from femnn.assembly.tabulated_kernels import (
     add_cell_diffusion,
     add_cell_moments,
@@ -22,13 +23,20 @@ from femnn.system.compile import njit
 
 #: Isotropic elasticity whose dilatation is the mean of the cell: λ and μ, constant in it.
 MEAN_DILATATION = 4
+#: The same of quadrilaterals with incompatible modes.
+INCOMPATIBLE = 5
 
 
 def fill_tabulated(form, x, pattern, points, coefficients, components, matrix):
     """Fill ``matrix``, a CSR matrix of the pattern, with a form; arguments as for ``femnn.assembly.fused.fill_matrix``.
 
-    ``x`` (n, nodes, dim), ``points`` are TabulatedPoints; the form may also be :data:`MEAN_DILATATION`.
+    ``x`` (n, nodes, dim), ``points`` are TabulatedPoints; the form may also be :data:`MEAN_DILATATION`, or for straight
+    quadrilaterals with linear shape functions :data:`INCOMPATIBLE`.
     """
+    if form == INCOMPATIBLE:
+        where = x, *structure(pattern), points.tables, points.places
+        fill_incompatible(*where, coefficients, LANES, matrix.data)
+        return matrix
     fill = _fill_isotropic if form in (ISOTROPIC, MEAN_DILATATION) else _fill
     fill(
         form,

@@ -16,6 +16,7 @@ from femnn.assembly.pattern import Pattern
 from femnn.assembly.plane import in_plane
 from femnn.checks import vector
 from femnn.exceptions import ParameterError
+from femnn.fields.plane_strains import formulated_strains
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import Rule
 from femnn.solids.laws import PointLaw
@@ -98,7 +99,11 @@ def strains_and_stiffness(
     rows = _rows_of_points(material, discretisation)
     options = {"element": element, "on_folded": on_folded, "pattern": discretisation.pattern}
     strains = np.empty((discretisation.points.total, 6))
-    if name == "incompatible":
+    if discretisation.is_tabulated and name in ("mean-dilatation", "incompatible"):
+        standard = Solid(mesh, rule, _linear(tensors[0]), **options)
+        strains[:] = np.concatenate([part.reshape(-1, 6) for part in standard.strains(u)])
+        formulated_strains(name, discretisation, strains, tensors, rows)
+    elif name == "incompatible":
         _fill_incompatible(strains, mesh, rule, u, tensors, rows, options)
     else:
         # strains of all others do not depend on the material; one point has the mean strain, whatever stabilises it

@@ -57,6 +57,41 @@ def test_a_stress_with_a_state_in_torch():
     assert law.update(np.zeros((0, 6)), np.zeros((0, 6)))[1].shape == (0, 6, 6)
 
 
+def test_an_energy_in_jax_is_the_compiled_law():
+    jax = pytest.importorskip("jax")
+
+    def in_jax(H, state):
+        F = H + jax.numpy.eye(3)
+        log = jax.numpy.log(F[0] @ jax.numpy.cross(F[1], F[2]))
+        return 0.5 * MU * ((F * F).sum() - 3.0) - MU * log + 0.5 * LMBDA * log**2
+
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    try:
+        law = DerivedLaw(in_jax, energy=True, library="jax", kinematics="finite")
+        H = np.random.default_rng(1).uniform(-0.2, 0.2, (7, 3, 3))
+        for found, expected in zip(law.update(H, np.zeros((7, 0))), COMPILED.update(H, np.zeros((7, 0))), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-10)
+        remembering = DerivedLaw(maxwell, library="jax", initial_state=np.zeros(6))
+        strain = np.random.default_rng(2).normal(size=(4, 6))
+        stress, tangent, state = remembering.update(strain, np.ones((4, 6)))
+        np.testing.assert_allclose(stress, 3.0 * strain - 1.0)
+        np.testing.assert_allclose(tangent, np.tile(3.0 * np.eye(6), (4, 1, 1)))
+        np.testing.assert_allclose(state, 0.5 * (strain + 1.0))
+        # a function of all points
+        mapped = jax.vmap(jax.grad(in_jax), in_axes=(0, None))
+        batched = BatchedLaw(
+            lambda H, state: (mapped(H, state), jax.vmap(jax.hessian(in_jax), in_axes=(0, None))(H, state)),
+            kinematics="finite",
+        )
+        solids = [femnn.Solid(MESH, RULE, own) for own in (batched, COMPILED)]
+        (force, tangent), (own, matrix) = (solid.residual_and_tangent(random_u(0.05)) for solid in solids)
+        np.testing.assert_allclose(own, force, atol=1e-10)
+        assert abs(tangent - matrix).max() < 1e-9 * abs(matrix).max()
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
 def test_a_function_in_numpy_is_a_law_and_a_region():
     mesh = MESH.with_subdomains({"a": lambda x: x[0] < 0.5, "b": lambda x: x[0] > 0.5}).with_boundaries(
         {"bottom": lambda x: x[2] < 1e-9, "top": lambda x: x[2] > 1.0 - 1e-9}

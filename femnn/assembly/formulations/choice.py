@@ -32,6 +32,9 @@ ONE_POINT = ("stabilised", "learned")
 # Points nearer together than this along an axis do not see what is linear in it.
 _LEAST_SPREAD = 1e-2
 
+# First moments of points about the middle beyond this would spoil the patch test of incompatible modes.
+_LOPSIDED = 1e-12
+
 # Deviatoric part of Voigt strains.
 _DEVIATORIC = np.eye(6)
 _DEVIATORIC[:3, :3] -= 1.0 / 3.0
@@ -86,6 +89,18 @@ def require_points(groups: list, formulation: str) -> None:
             raise ParameterError(
                 f"formulation={formulation!r} needs two points or more along each axis, element {group.cells[0]} has "
                 f"{group.W.shape[-1]} in all; pass femnn.GaussLegendre(2), or formulation='stabilised' for one point"
+            )
+
+
+def require_plane_points(groups: list) -> None:
+    """Raise ParameterError if quadrilaterals have too few points for incompatible modes, or none that mirror others."""
+    for group in groups:
+        X, W = np.asarray(group.X), np.asarray(group.W)
+        lopsided = np.abs((W * (X - 0.5)).sum(axis=-1)).max() if X.size else 0.0
+        if len(group.cells) and (np.ptp(X, axis=-1).min() < _LEAST_SPREAD or lopsided > _LOPSIDED):
+            raise ParameterError(
+                "formulation='incompatible' needs two points or more along each axis, symmetric about the middle, "
+                f"element {group.cells[0]} has {W.shape[-1]} in all; pass femnn.GaussLegendre(2)"
             )
 
 

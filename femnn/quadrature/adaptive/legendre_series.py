@@ -20,6 +20,7 @@ import skfem
 from femnn.geometry.cells import KINDS, kind_of_array
 from femnn.geometry.hexahedron import in_own_units
 from femnn.integration.gauss import gauss_legendre
+from femnn.integration.kernels import _FAST
 from femnn.system.compile import njit
 
 #: Most points along an axis that are given.
@@ -27,6 +28,7 @@ MOST = 40
 
 # Points, and so coefficients, along each line; more of them follow by the rate of the last ones.
 _LENGTH = 24
+_HALF = _LENGTH // 2
 # Lines along an axis pass through the Gauss-Lobatto points of the other axes, by dimension, and count with their
 # weights: the lines on edges are those that see a corner where det J comes near zero.
 _INNER = np.sqrt(0.2)
@@ -59,10 +61,11 @@ class Series(NamedTuple):
 def _line_tables(kind_number):
     """Tables of the lines of a kind of cell.
 
-    Gradients of the map at the points of a line are products: a share of each node (axis, line, dim, node), which its
-    place on the other axes gives, times a function along the line, of its place (axis, node) on this one: the values or
-    slopes of the one-dimensional shape functions (2, places, point). Besides these how much each line counts, how
-    often the entries of the metric count, and the matrix from values to coefficients.
+    Gradients of the map at the points of a line are products: a share of each node (axis, node, dim times line), which
+    its place on the other axes gives, times a function along the line, of its place (axis, node) on this one: the
+    values or slopes of the one-dimensional shape functions (2, 3, point), zero where there is no third one. Besides
+    these how much each line counts, how often the entries of the metric count, and the matrices from sums and
+    differences of values to coefficients.
     """
     kind = KINDS[kind_number]
     ticks, weights = gauss_legendre(_LENGTH)
@@ -87,8 +90,11 @@ def _line_tables(kind_number):
     legendre = np.polynomial.legendre.legvander(2.0 * ticks - 1.0, _LENGTH - 1)
     transform = legendre * weights[:, None] * (2.0 * degrees + 1.0)
     # Gauss points are symmetric: even coefficients come from sums of two values, odd ones from differences
-    half = np.stack([transform[: _LENGTH // 2, 0::2], transform[: _LENGTH // 2, 1::2]])
-    nodes = node_shares, np.ascontiguousarray(places_of_nodes.T), functions(ticks)
+    half = np.stack([transform[:_HALF, 0::2].T, transform[:_HALF, 1::2].T])
+    by_node = node_shares.transpose(0, 3, 2, 1).reshape(kind.dim, len(kind.nodes), -1)
+    along = np.zeros((2, 3, _LENGTH))
+    along[:, : len(knots)] = functions(ticks)
+    nodes = np.ascontiguousarray(by_node), np.ascontiguousarray(places_of_nodes.T), along
     return nodes, shares, often, np.ascontiguousarray(half)
 
 
@@ -101,30 +107,32 @@ def series_of(x: np.ndarray) -> Series:
     return Series(tails, rates)
 
 
-# Loops over the points of a line are the inner ones: they run in vector registers.
-@njit(cache=True, error_model="numpy")
-def _jacobians(x, nodes, axis, line, sums, jacobians):
-    """Jacobians (dim, dim, points) along a line of a cell; ``sums`` (dim, places, dim) is work space."""
+# Inner loops are long and go over the points of all lines, or over all lines: they run in vector registers.
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _jacobians(x, nodes, axis, lines, sums, jacobians):
+    """Jacobians (dim, dim, lines * points) along all lines of an axis; ``sums`` (3, dim, dim * lines) is work space."""
     shares, places, functions = nodes
     dim, length = x.shape[1], functions.shape[2]
     sums[:] = 0.0
     for a in range(x.shape[0]):
         place = places[axis, a]
-        for j in range(dim):
-            share = shares[axis, line, j, a]
-            for i in range(dim):
-                sums[j, place, i] += share * x[a, i]
-    for j in range(dim):
-        of = 1 if j == axis else 0
         for i in range(dim):
-            jacobians[i, j, :] = 0.0
-            for k in range(functions.shape[1]):
-                weight = sums[j, k, i]
+            coordinate = x[a, i]
+            for m in range(shares.shape[2]):
+                sums[place, i, m] += shares[axis, a, m] * coordinate
+    for i in range(dim):
+        for j in range(dim):
+            of = 1 if j == axis else 0
+            for line in range(lines):
+                m = j * lines + line
+                first, second, third = sums[0, i, m], sums[1, i, m], sums[2, i, m]
                 for t in range(length):
-                    jacobians[i, j, t] += weight * functions[of, k, t]
+                    jacobians[i, j, line * length + t] = (
+                        first * functions[of, 0, t] + second * functions[of, 1, t] + third * functions[of, 2, t]
+                    )
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _plane_metric(jacobians, values):
     """det J J⁻¹J⁻ᵀ as its entries on and above the diagonal, (3, points)."""
     for t in range(values.shape[1]):
@@ -135,7 +143,7 @@ def _plane_metric(jacobians, values):
         values[2, t] = (c * c + a * a) * inverse
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _space_metric(jacobians, values):
     """det J J⁻¹J⁻ᵀ as its entries on and above the diagonal, (6, points)."""
     for t in range(values.shape[1]):
@@ -155,29 +163,47 @@ def _space_metric(jacobians, values):
         values[5, t] = (w0 * w0 + w1 * w1 + w2 * w2) * inverse
 
 
-@njit(cache=True, error_model="numpy")
-def _add_norms(values, weights, share, transform, coefficients, squares, norms):
-    """Add the sizes of the coefficients of the fields ``values`` along a line, which counts ``share``, to ``norms``.
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _fold(values, lines, folded):
+    """Sums and differences of values at points that mirror each other, (2, half, fields * lines)."""
+    length, half = values.shape[1] // lines, folded.shape[1]
+    for c in range(values.shape[0]):
+        for line in range(lines):
+            start = line * length
+            for t in range(half):
+                one, other = values[c, start + t], values[c, start + length - 1 - t]
+                folded[0, t, c * lines + line] = one + other
+                folded[1, t, c * lines + line] = one - other
 
-    ``transform`` (2, half, half) has the even coefficients and the odd ones; the work space ``coefficients`` and
-    ``squares`` (2, half) too.
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _sizes(folded, weights, shares, transform, coefficients, squares, norms):
+    """Sizes of the coefficients along all lines, which count ``shares``, into ``norms`` (points,).
+
+    ``transform`` (2, half, half) has the even coefficients and the odd ones; ``coefficients`` (fields * lines,) and
+    ``squares`` (points * lines,) are work space.
     """
-    length, half = len(norms), transform.shape[1]
+    lines = len(shares)
     squares[:] = 0.0
-    for c in range(len(weights)):
-        coefficients[:] = 0.0
-        for t in range(half):
-            one, other = values[c, t], values[c, length - 1 - t]
-            total, difference = one + other, one - other
-            for k in range(half):
-                coefficients[0, k] += transform[0, t, k] * total
-                coefficients[1, k] += transform[1, t, k] * difference
-        for p in range(2):
-            for k in range(half):
-                squares[p, k] += weights[c] * coefficients[p, k] * coefficients[p, k]
-    for k in range(half):
-        norms[2 * k] += share * np.sqrt(squares[0, k])
-        norms[2 * k + 1] += share * np.sqrt(squares[1, k])
+    for parity in range(2):
+        for k in range(transform.shape[1]):
+            for r in range(len(coefficients)):
+                total = 0.0
+                # of constant length, it is unrolled, and the loop around it runs in vector registers
+                for t in range(_HALF):
+                    total += transform[parity, k, t] * folded[parity, t, r]
+                coefficients[r] = total * total
+            start = (2 * k + parity) * lines
+            for c in range(len(weights)):
+                for line in range(lines):
+                    squares[start + line] += weights[c] * coefficients[c * lines + line]
+    for p in range(len(squares)):
+        squares[p] = np.sqrt(squares[p])
+    for k in range(len(norms)):
+        total = 0.0
+        for line in range(lines):
+            total += shares[line] * squares[k * lines + line]
+        norms[k] = total
 
 
 @njit(cache=True, error_model="numpy")
@@ -198,24 +224,21 @@ def _sum_up(norms, constant, tails):
 
 @njit(over="x", grain=16, cache=True, error_model="numpy")
 def _series(begin, end, x, nodes, shares, weights, transform, tails, rates):
-    axes, lines, length = x.shape[2], len(shares), nodes[2].shape[2]
+    axes, lines, length, fields = x.shape[2], len(shares), nodes[2].shape[2], len(weights)
+    sums = np.empty((3, axes, axes * lines))
+    jacobians, values = np.empty((axes, axes, lines * length)), np.empty((fields, lines * length))
+    folded, norms = np.empty((2, length // 2, fields * lines)), np.empty((axes, length))
+    coefficients, squares = np.empty(fields * lines), np.empty(length * lines)
     for e in range(begin, end):
-        jacobians, values, norms = (
-            np.empty((axes, axes, length)),
-            np.empty((len(weights), length)),
-            np.zeros((axes, length)),
-        )
-        sums = np.empty((axes, nodes[2].shape[1], axes))
-        coefficients, squares = np.empty((2, length // 2)), np.empty((2, length // 2))
         constant = 0.0
         for axis in range(axes):
-            for line in range(lines):
-                _jacobians(x[e], nodes, axis, line, sums, jacobians)
-                if axes == 2:
-                    _plane_metric(jacobians, values)
-                else:
-                    _space_metric(jacobians, values)
-                _add_norms(values, weights, shares[line], transform, coefficients, squares, norms[axis])
+            _jacobians(x[e], nodes, axis, lines, sums, jacobians)
+            if axes == 2:
+                _plane_metric(jacobians, values)
+            else:
+                _space_metric(jacobians, values)
+            _fold(values, lines, folded)
+            _sizes(folded, weights, shares, transform, coefficients, squares, norms[axis])
             constant = max(constant, norms[axis, 0])
         for axis in range(axes):
             rates[e, axis] = _sum_up(norms[axis], constant, tails[e, axis])
@@ -226,12 +249,18 @@ def _estimates(tails, rates, degree, factors, estimates):
     """Estimated Errors of 0, 1, 2, ... points along each axis; infinite for fewer than the shape functions need."""
     axes, length = tails.shape
     for axis in range(axes):
+        # beyond the last coefficient: from one that is odd to the first even one, then two by two
+        beyond = tails[axis, length - 1] * rates[axis]
         for n in range(estimates.shape[1]):
             k = 2 * (n - degree)
             if n <= degree:
                 estimates[axis, n] = np.inf
                 continue
-            tail = tails[axis, k] if k < length else tails[axis, length - 1] * rates[axis] ** (k - length + 1)
+            tail = beyond
+            if k < length:
+                tail = tails[axis, k]
+            else:
+                beyond *= rates[axis] * rates[axis]
             estimates[axis, n] = tail * factors[min(n - degree, len(factors)) - 1]
 
 
@@ -274,8 +303,8 @@ def _cheapest_product(estimates, axes, limit, points):
 @njit(over="tails", cache=True, error_model="numpy")
 def _choose(begin, end, tails, rates, degree, factors, limit, anisotropic, most, points, met):
     axes = tails.shape[1]
+    estimates = np.empty((3, most + 1))
     for e in range(begin, end):
-        estimates = np.empty((3, most + 1))
         _estimates(tails[e], rates[e], degree, factors, estimates)
         points[e] = most
         if anisotropic:
