@@ -132,8 +132,8 @@ def _report(figures):
     return "\n\n".join(
         [
             f"Machine: {figures['machine']}",
-            f"{figures['nodes']} × {figures['nodes']} nodes, {figures['steps']} steps. The full model that sweeps along "
-            f"the flow takes {figures['full_seconds']:.2f} s; Newton's method with a sparse tangent "
+            f"{figures['nodes']} × {figures['nodes']} nodes, {figures['steps']} steps. The full model that sweeps "
+            f"along the flow takes {figures['full_seconds']:.2f} s; Newton's method with a sparse tangent "
             f"{figures['newton_seconds']:.0f} s, by its first steps, and differs by {figures['difference']:.0e}. "
             f"{figures['decoder']}, trained in {figures['training_seconds']:.0f} s; the nearest states of its manifold "
             f"are {figures['projection']:.3%} away. Errors are Frobenius norms over space and time at the amplitude "
