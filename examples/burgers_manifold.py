@@ -63,7 +63,13 @@ def main(cells=100, modes=160, subspace=80, chosen=200, clusters=10, epochs=300,
         study.linear(min(subspace, modes), chosen),
         study.local(clusters, 3e-4),
         study.network(
-            min(10, modes // 2), max(chosen // 2, 20), modes, (64, modes), options, folder / "burgers_manifold.state"
+            min(10, modes // 2),
+            max(chosen // 2, 20),
+            modes,
+            (64, modes),
+            options,
+            folder / "burgers_manifold.state",
+            lag=max(1, steps // 50),
         ),
     ]
     states = {}

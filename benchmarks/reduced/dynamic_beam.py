@@ -20,9 +20,9 @@ from femnn.validation import DynamicBeam
 
 TRAINING, TEST = (0.9, 1.1), 1.0
 
-#: Modes and tolerances of the cubatures; the targets name the second.
+#: Modes and tolerances of the cubatures; the targets name the last.
 MODELS = ((8, 1e-3), (12, 1e-3), (20, 1e-3))
-_NAMED = 1
+_NAMED = 2
 
 
 @click.command(cls=Command)

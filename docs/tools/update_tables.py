@@ -18,12 +18,16 @@ PAGES = {
     "adaptive-cells": "adaptive-gauss",
     "cell-assembly": "assembly",
     "scaling-model": "scaling",
+    "dynamic-beam": "reduced",
+    "streaming": "reduced",
+    "sparse-decoder": "burgers",
 }
 RUNS = {"scaling-model": "scaling"}
 TABLES = (
     "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "adaptive-cells", "promise",
-    "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced", "burgers",
-    "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
+    "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced",
+    "dynamic-beam", "streaming", "burgers", "sparse-decoder", "assembly", "cell-assembly", "validation", "solution",
+    "cohesive", "grain-laws", "multiscale", "labels", "scaling",
     "scaling-model", "faults", "mutants",
 )  # fmt: skip
 

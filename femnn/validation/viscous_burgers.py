@@ -246,7 +246,7 @@ class SampledViscous:
         return cls(burgers, decoder, model.cells[chosen.chosen], chosen.weights, lag=lag)
 
     def _integrands(self, z, z_old):
-        """What each node inside adds to the tested residual, at the end of a step and at its beginning."""
+        """What each node inside adds to the tested residual at the end and beginning of a step, and to its matrix."""
         burgers, nodes = self.burgers, self.burgers.n**2
         around = np.stack([self.cells + shift for shift in (0, -1, -burgers.n, 1, burgers.n)])
         m, places = len(self.cells), np.concatenate([self.cells, nodes + self.cells])
@@ -258,6 +258,11 @@ class SampledViscous:
         for state in (end, start):
             fluxes(around, state, a, spread, flux)
             products = tests * (state[places] - start[places] + flux)[:, None]
+            parts.append(products[:m].T + products[m:].T)
+        # the matrix of the least squares, times a change of each coordinate as in the step
+        size = np.linalg.norm(z - z_old)
+        for slope in size * tests.T:
+            products = tests * slope[:, None]
             parts.append(products[:m].T + products[m:].T)
         return np.concatenate(parts)
 

@@ -29,3 +29,42 @@ def test_reduced_benchmark(tmp_path):
         assert row["projection"] <= row["mean"] <= row["worst"]
     assert "| its evaluations of the law, full over reduced" in (tmp_path / "reduced.md").read_text(encoding="utf-8")
     assert len(figures["targets"]) == 4
+
+
+def run(main, name, tmp_path, *settings):
+    """Figures of a benchmark."""
+    threads = numba.get_num_threads()
+    try:
+        done = CliRunner().invoke(main, [*settings, "--out", str(tmp_path)])
+    finally:
+        numba.set_num_threads(threads)
+    assert done.exit_code == 0, done.output
+    return json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_benchmark_of_the_swinging_beam(tmp_path):
+    from benchmarks.reduced.dynamic_beam import main
+
+    figures = run(main, "dynamic-beam", tmp_path, "--cells", "8", "1", "--steps", "10")
+    assert all(row["velocity"] < 1e-2 for row in figures["rows"])
+    assert len(figures["targets"]) == 4
+
+
+def test_benchmark_of_memory(tmp_path):
+    from benchmarks.reduced.streaming import main
+
+    figures = run(main, "streaming", tmp_path, "--cells", "500", "--snapshots", "60", "--modes", "6")
+    assert [row["snapshots"] for row in figures["rows"]] == [50, 60]
+    assert all(row["residual"] <= 1e-3 for row in figures["rows"])
+    assert not (tmp_path / "snapshots").exists()
+
+
+def test_benchmark_of_the_sparse_decoder(tmp_path):
+    from benchmarks.reduced.sparse_decoder import main
+
+    settings = ["--nodes", "12", "--steps", "40", "--epochs", "30", "--chosen", "30"]
+    figures = run(main, "sparse-decoder", tmp_path, *settings)
+    assert figures["difference"] < 1e-9
+    assert figures["projection"] < 1.0
+    assert figures["rows"][0]["cells"] == 30
+    assert len(figures["targets"]) == 3
