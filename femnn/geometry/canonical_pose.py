@@ -27,21 +27,28 @@ def _axes_by_slope(warp, slopes, axes):
 
 
 @njit(over="hexahedra", cache=True, error_model="numpy")
-def _canonical_warps(begin, end, hexahedra, index, permutations, warps, orders):
+def _canonical_frames(begin, end, hexahedra, index, permutations, warps, orders, inverses):
     for e in range(begin, end):
-        linear, twist, inverse = np.empty((3, 3)), np.empty((3, 4)), np.empty((3, 3))
+        linear, twist = np.empty((3, 3)), np.empty((3, 4))
         slopes, axes = np.empty(3), np.empty(3, dtype=np.int64)
-        own_axes_of(hexahedra[e], np.arange(8), linear, twist, inverse, warps[e])
+        own_axes_of(hexahedra[e], np.arange(8), linear, twist, inverses[e], warps[e])
         _axes_by_slope(warps[e], slopes, axes)
         x, y, z = axes[0], axes[1], axes[2]
         symmetry = index[x, y, z, int(slopes[x] < 0.0), int(slopes[y] < 0.0), int(slopes[z] < 0.0)]
         orders[e] = permutations[symmetry]
-        own_axes_of(hexahedra[e], orders[e], linear, twist, inverse, warps[e])
+        own_axes_of(hexahedra[e], orders[e], linear, twist, inverses[e], warps[e])
 
 
 def canonical_warps(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """J₀⁻¹h in the canonical pose (n, 3, 4), and the vertices of each element in the order of its pose (n, 8) int."""
+    warps, orders, _ = canonical_frames(hexahedra)
+    return warps, orders
+
+
+def canonical_frames(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same, and J₀⁻¹ in the canonical pose (n, 3, 3), in units of the elements' own sizes."""
     x = in_own_units(element_array(hexahedra))[0]
     warps, orders = np.empty((len(x), 3, 4)), np.empty((len(x), 8), dtype=np.int64)
-    _canonical_warps(x, symmetry_index(), np.array(vertex_permutations()), warps, orders)
-    return warps, orders
+    inverses = np.empty((len(x), 3, 3))
+    _canonical_frames(x, symmetry_index(), np.array(vertex_permutations()), warps, orders, inverses)
+    return warps, orders, inverses

@@ -14,12 +14,10 @@ from femnn.integration.element_lanes import (
     MEANS,
     MOMENTS,
     VOLUME,
-    add_point,
-    add_shared_points,
+    add_points,
     in_lanes,
     shared_lanes,
     to_physical_axes,
-    twist_values,
     twist_vectors_of_lanes,
 )
 from femnn.integration.kernels import _FAST
@@ -132,7 +130,7 @@ def _norms(moments, inverse, vectors, lmbda, mu, work, physical, lines, pairs, m
 @njit(over="warps", grain=4, cache=True, error_model="numpy", fastmath=_FAST)
 def _nearer(begin, end, warps, inverses, own, own_weights, standard, better, lmbda, mu, most, result):
     first, second = np.empty(MOMENTS * LANES), np.empty(MOMENTS * LANES)
-    position, values, scaled = np.empty(4 * LANES), np.empty(13 * LANES), np.empty(LANES)
+    values, others, scaled = np.empty(13 * LANES), np.empty(13 * LANES), np.empty(2 * LANES)
     vectors, physical, work = np.empty(32 * LANES), np.empty(144 * LANES), np.empty(9 * LANES)
     lines, pairs = np.empty(24 * LANES), np.empty(24 * LANES)
     materials, factors = np.empty(16 * LANES), np.empty(10 * LANES)
@@ -142,12 +140,10 @@ def _nearer(begin, end, warps, inverses, own, own_weights, standard, better, lmb
         warp, inverse, weights = warps[block], inverses[block], own_weights[block]
         points = own[0] if shared else own[block]
         first[:] = 0.0
-        add_shared_points(warp, better[0], better[1], 1.0, position, values, scaled, first)
+        add_points(warp, better[0], better[1], 1.0, values, others, scaled, first)
         second[:] = first
-        add_shared_points(warp, standard[0], standard[1], -1.0, position, values, scaled, second)
-        for q in range(weights.shape[0] // LANES):
-            twist_values(warp, points, 3 * q, values)
-            add_point(values, weights, q, -1.0, scaled, first)
+        add_points(warp, standard[0], standard[1], -1.0, values, others, scaled, second)
+        add_points(warp, points, weights, -1.0, values, others, scaled, first)
         twist_vectors_of_lanes(warp, vectors)
         _norms(first, inverse, vectors, lmbda, mu, work, physical, lines, pairs, materials, factors, norms)
         _norms(second, inverse, vectors, lmbda, mu, work, physical, lines, pairs, materials, factors, standard_norms)
@@ -157,8 +153,8 @@ def _nearer(begin, end, warps, inverses, own, own_weights, standard, better, lmb
 
 
 def _centred(points, weights):
-    """Points (nqp, 3) in [-1, 1]³ and weights (nqp, 1), as the kernels take them."""
-    return np.ascontiguousarray(2.0 * points.T - 1.0), np.ascontiguousarray(weights[:, None])
+    """Points in [-1, 1]³ and weights that all lanes share, as the kernels take them."""
+    return shared_lanes(2.0 * points.T - 1.0), shared_lanes(weights)
 
 
 def nearer_than(

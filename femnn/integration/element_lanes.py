@@ -91,39 +91,46 @@ def twist_values(warp, points, row, values):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def add_point(values, weights, row, sign, scaled, moments):
-    """Add one point to the ``moments`` (157 rows): its :func:`twist_values`, its weights in a row of ``weights``.
-
-    The weights are taken times ``sign``; ``scaled`` (LANES,) is work space.
-    """
+def _weigh(values, weights, row, sign, moments):
+    """Add a point to the volume and the means, and turn det J, the first of its values, into weight over det J."""
     for b in range(LANES):
         weight = sign * weights[LANES * row + b]
         moments[LANES * VOLUME + b] += weight * values[b]
         values[b] = weight / values[b]
         for r in range(12):
             moments[LANES * (MEANS + r) + b] += weight * values[LANES * (1 + r) + b]
-    for r in range(12):
-        for b in range(LANES):
-            scaled[b] = values[b] * values[LANES * (1 + r) + b]
-        for c in range(r, 12):
-            for b in range(LANES):
-                moments[LANES * (12 * r + c) + b] += scaled[b] * values[LANES * (1 + c) + b]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def add_shared_points(warp, points, weights, sign, position, values, scaled, moments):
-    """Add points (nqp, 3) and weights (nqp, 1) that all elements share, see :func:`add_point`.
-
-    ``position`` (4 rows) is work space, as are the others before ``moments``.
-    """
-    for q in range(points.shape[0]):
-        for i in range(3):
-            for b in range(LANES):
-                position[LANES * i + b] = points[q, i]
+def _add_products(values, others, scaled, moments):
+    """Add the products of two points, so that each is loaded and stored once for two."""
+    for r in range(12):
         for b in range(LANES):
-            position[LANES * 3 + b] = weights[q, 0]
-        twist_values(warp, position, 0, values)
-        add_point(values, position, 3, sign, scaled, moments)
+            scaled[b] = values[b] * values[LANES * (1 + r) + b]
+            scaled[LANES + b] = others[b] * others[LANES * (1 + r) + b]
+        for c in range(r, 12):
+            for b in range(LANES):
+                moments[LANES * (12 * r + c) + b] += (
+                    scaled[b] * values[LANES * (1 + c) + b] + scaled[LANES + b] * others[LANES * (1 + c) + b]
+                )
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def add_points(warp, points, weights, sign, values, others, scaled, moments):
+    """Add the points (3 rows each) of each lane to ``moments`` (157 rows), with weights (1 row each) times ``sign``.
+
+    ``values`` and ``others`` (13 rows) and ``scaled`` (2 rows) are work space.
+    """
+    count = weights.shape[0] // LANES
+    for q in range(0, count, 2):
+        twist_values(warp, points, 3 * q, values)
+        _weigh(values, weights, q, sign, moments)
+        if q + 1 < count:
+            twist_values(warp, points, 3 * q + 3, others)
+            _weigh(others, weights, q + 1, sign, moments)
+        else:
+            others[:] = 0.0
+        _add_products(values, others, scaled, moments)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)

@@ -23,9 +23,11 @@ def silu(values):
     bits = np.empty(_BLOCK, dtype=np.int64)
     powers, rest = bits.view(np.float64), np.empty(_BLOCK)
     for start in range(0, len(values), _BLOCK):
-        count = min(_BLOCK, len(values) - start)
+        # a view, so that the compiler knows that no index wraps around
+        part = values[start : start + _BLOCK]
+        count = len(part)
         for b in range(count):
-            x = min(max(-values[start + b], -_LARGEST), _LARGEST)
+            x = min(max(-part[b], -_LARGEST), _LARGEST)
             whole = np.floor(x * _LOG2_E + 0.5)
             rest[b] = (x - whole * _LOG2_HIGH) - whole * _LOG2_LOW
             bits[b] = (np.int64(whole) + 1023) << 52
@@ -44,4 +46,6 @@ def silu(values):
             total = total * r + _TAYLOR[2]
             total = total * r + _TAYLOR[1]
             total = total * r + _TAYLOR[0]
-            values[start + b] = values[start + b] / (1.0 + total * powers[b])
+            rest[b] = 1.0 + total * powers[b]
+        for b in range(count):
+            part[b] /= rest[b]

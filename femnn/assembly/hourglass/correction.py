@@ -19,10 +19,9 @@ from femnn.assembly.pattern import Pattern
 from femnn.assembly.scatter import structure
 from femnn.checks import checked
 from femnn.exceptions import ParameterError, WeightFileError
-from femnn.geometry.canonical_pose import canonical_warps
+from femnn.geometry.canonical_pose import canonical_frames, canonical_warps
 from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.mesh import require_hexahedra
-from femnn.geometry.quality import distance_from_parallelepiped
 from femnn.geometry.validity import VALID, classify, healthy_array, healthy_vertices
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.lame import lame_parameters
@@ -34,8 +33,8 @@ from femnn.quadrature.rule import Rule, describe
 
 KIND = "hourglass-correction"
 
-# Elements whose features and outputs are held at a time: 8192 take 30 MB.
-_CHUNK = 8192
+# Elements whose features and outputs are held at a time: 2048 take 10 MB.
+_CHUNK = 2048
 
 # A prediction may leave this share of what 2×2×2 points miss.
 _MOST_LEFT = 0.3
@@ -136,7 +135,8 @@ class HourglassCorrection:
 
     def corrected(self, hexahedra: ArrayLike) -> np.ndarray:
         """Elements that are corrected, (n,) bool: those in the range of training. All must be healthy."""
-        return self._predict(healthy_array(hexahedra))[2]
+        x = healthy_array(hexahedra)
+        return self._range.in_range(hourglass_range(canonical_warps(x)[0]))
 
     def report(self, mesh: Any) -> HourglassReport:
         """Counts of the elements of a mesh, or of an array (n, 8, 3), that are corrected and that are not."""
@@ -252,27 +252,23 @@ class HourglassCorrection:
         # from the component-major rows of assembly to the node-major rows of femnn.integration.kernels
         return result.reshape(-1, 3, 8, 3, 8).transpose(0, 2, 1, 4, 3).reshape(-1, 24, 24)
 
-    def _predict(self, x):
-        """ΔS of the network (n, 78), zero out of range; vertices in the order of the pose (n, 8); elements in range."""
-        changes, in_range = np.empty((len(x), 78)), np.empty(len(x), dtype=bool)
-        orders = np.empty((len(x), 8), dtype=np.int64)
+    def _corrections(self, x):
+        """ΔS (n, 78), vertices in the order of the pose (n, 8), and two arrays (n,) bool.
+
+        ΔS is that of the network, or by integration where the network is far off, and 0 out of range. The two tell
+        which elements are in range, and which are integrated.
+        """
+        changes, orders = np.empty((len(x), 78)), np.empty((len(x), 8), dtype=np.int64)
+        in_range, integrated = np.empty(len(x), dtype=bool), np.empty(len(x), dtype=bool)
         for start in range(0, len(x), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            warps, orders[rows] = canonical_warps(x[rows])
+            warps, orders[rows], inverses = canonical_frames(x[rows])
             in_range[rows] = self._range.in_range(hourglass_range(warps))
-            changes[rows] = differences(self._network, warps)
+            predicted = differences(self._network, warps)
+            changes[rows], replaced = check_differences(warps, inverses, *missed_points(), _MOST_LEFT, predicted)
+            # what parallelepipeds miss is round-off, of which the network leaves any share
+            integrated[rows] = replaced & in_range[rows] & (np.linalg.norm(warps.reshape(-1, 12), axis=1) > _NO_WARP)
         changes[~in_range] = 0.0
-        return changes, orders, in_range
-
-    def _corrections(self, x):
-        """As ``_predict``, but with ΔS by integration where the network is far off; and these elements, (n,) bool."""
-        changes, orders, in_range = self._predict(x)
-        vertices, _ = in_own_units(x)
-        integrated = np.empty(len(x), dtype=bool)
-        check_differences(vertices, orders, *missed_points(), PLACES, _MOST_LEFT, changes, integrated)
-        changes[~in_range] = 0.0
-        # what parallelepipeds miss is round-off, of which the network leaves any share
-        integrated &= in_range & (distance_from_parallelepiped(x) > _NO_WARP)
         return changes, orders, in_range, integrated
 
     def _check(self, loaded):

@@ -5,11 +5,20 @@ Rows are component-major, see :mod:`femnn.integration.vector_kernels`.
 
 import numpy as np
 
+from femnn.assembly.hourglass.moments import COLUMNS, PLACES, ROWS
 from femnn.assembly.scatter import buffer_length, flush, scatter
 from femnn.assembly.twists import material_block, twist_vectors
 from femnn.geometry.shape_kernels import own_axes_of
+from femnn.integration.element_lanes import (
+    LANES,
+    MOMENTS,
+    add_points,
+    in_lanes,
+    out_of_lanes,
+    shared_lanes,
+    to_physical_axes,
+)
 from femnn.integration.kernels import _FAST
-from femnn.integration.twist_moments import twist_slopes
 from femnn.system.compile import njit
 
 
@@ -75,63 +84,66 @@ def element_stiffness(begin, end, form, hexahedra, orders, differences, places, 
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _missed(warp, points, weights, slopes, missed):
-    """Sum what fewer points miss of S into ``missed`` (12, 12), of the element with J₀⁻¹h = ``warp`` (3, 4)."""
-    missed[:] = 0.0
-    for q in range(weights.shape[0]):
-        determinant = twist_slopes(warp, points[0, q], points[1, q], points[2, q], slopes)
-        scale = weights[q] / determinant
-        for r in range(12):
-            scaled = scale * slopes[r]
-            for c in range(12):
-                missed[r, c] += scaled * slopes[c]
-
-
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _square_in_physical_axes(moments, inverse, work):
-    """Sum of the squared entries of J₀⁻ᵀ block J₀⁻¹ over all 3 × 3 blocks of the symmetric ``moments`` (12, 12)."""
-    square = 0.0
-    for k in range(0, 12, 3):
-        for m in range(k, 12, 3):
-            for p in range(3):
-                row = k + p
-                for j in range(3):
-                    work[p, j] = (
-                        moments[row, m] * inverse[0, j]
-                        + moments[row, m + 1] * inverse[1, j]
-                        + moments[row, m + 2] * inverse[2, j]
-                    )
+def _squares(physical, squares):
+    """Sum of the squared entries of all blocks of ``physical``, of which those k ≤ l are there, into ``squares``."""
+    squares[:] = 0.0
+    for k in range(4):
+        for m in range(k, 4):
             # the block (m, k) is that of (k, m) transposed
             count = 1.0 if k == m else 2.0
-            for i in range(3):
-                for j in range(3):
-                    entry = inverse[0, i] * work[0, j] + inverse[1, i] * work[1, j] + inverse[2, i] * work[2, j]
-                    square += count * entry * entry
-    return square
+            for entry in range(9):
+                for b in range(LANES):
+                    value = physical[LANES * (9 * (4 * k + m) + entry) + b]
+                    squares[b] += count * value * value
 
 
-@njit(over="hexahedra", grain=64, cache=True, error_model="numpy", fastmath=_FAST)
-def check_differences(begin, end, hexahedra, orders, points, weights, places, most_left, differences, replaced):
+@njit(over="warps", grain=1, cache=True, error_model="numpy", fastmath=_FAST)
+def _check(begin, end, warps, inverses, points, weights, most_left, differences, replaced):
+    missed, left, physical = np.empty(MOMENTS * LANES), np.empty(MOMENTS * LANES), np.empty(144 * LANES)
+    values, others, scaled = np.empty(13 * LANES), np.empty(13 * LANES), np.empty(2 * LANES)
+    work, whole, remaining = np.empty(9 * LANES), np.empty(LANES), np.empty(LANES)
+    for block in range(begin, end):
+        missed[:] = 0.0
+        add_points(warps[block], points, weights, 1.0, values, others, scaled, missed)
+        for r in range(144 * LANES):
+            left[r] = missed[r] - differences[block, r]
+        to_physical_axes(left, inverses[block], work, physical)
+        _squares(physical, remaining)
+        to_physical_axes(missed, inverses[block], work, physical)
+        _squares(physical, whole)
+        for b in range(LANES):
+            replaced[block, b] = remaining[b] > most_left**2 * whole[b]
+        for r in range(144):
+            for b in range(LANES):
+                if replaced[block, b]:
+                    differences[block, LANES * r + b] = missed[LANES * r + b]
+
+
+def check_differences(
+    warps: np.ndarray, inverses: np.ndarray, points: np.ndarray, weights: np.ndarray, most_left: float,
+    differences: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Replace ``differences`` (n, 78) by what finer points find where they leave more than ``most_left`` of that.
 
     In the norm of Frobenius and in physical axes, in which the entries of stretched elements weigh as they do in their
-    stiffness. ``points`` (3, q) and ``weights`` (q,) are those of the finer rule less those of 2×2×2 points. Writes
-    which elements were replaced to ``replaced`` (n,) bool.
+    stiffness.
+
+    Parameters
+    ----------
+    warps : (n, 3, 4), inverses : (n, 3, 3)
+        J₀⁻¹h and J₀⁻¹ of the elements.
+    points : (3, q), weights : (q,)
+        Of the finer rule, less those of 2×2×2 points.
+
+    Returns
+    -------
+    differences : (n, 78), replaced : (n,) bool
     """
-    for e in range(begin, end):
-        inverse, warp, work = np.empty((3, 3)), np.empty((3, 4)), np.empty((3, 3))
-        missed, left = np.empty((12, 12)), np.empty((12, 12))
-        own_axes_of(hexahedra[e], orders[e], work, np.empty((3, 4)), inverse, warp)
-        _missed(warp, points, weights, np.empty(12), missed)
-        for r in range(12):
-            for c in range(12):
-                left[r, c] = missed[r, c] - differences[e, places[r, c]]
-        whole = _square_in_physical_axes(missed, inverse, work)
-        replaced[e] = _square_in_physical_axes(left, inverse, work) > most_left**2 * whole
-        if replaced[e]:
-            for r in range(12):
-                for c in range(r, 12):
-                    differences[e, places[r, c]] = missed[r, c]
+    n, blocks = len(warps), in_lanes(differences[:, PLACES.ravel()])
+    replaced = np.empty((len(blocks), LANES), dtype=bool)
+    rule = shared_lanes(points.T), shared_lanes(weights)
+    _check(in_lanes(warps), in_lanes(inverses), *rule, most_left, blocks, replaced)
+    return out_of_lanes(blocks, n)[:, 12 * ROWS + COLUMNS], replaced.ravel()[:n]
 
 
 @njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)

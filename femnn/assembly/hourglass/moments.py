@@ -17,6 +17,7 @@ import numpy as np
 
 from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import SIGNS
+from femnn.integration.element_lanes import LANES, in_lanes, out_of_lanes, shared_lanes, twist_values
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import _FAST, kernel_array
 from femnn.integration.twist_moments import twist_slopes
@@ -89,36 +90,69 @@ def converged_moments(warps: np.ndarray) -> np.ndarray:
     return moments
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
-def gauss_factors(warp, points, patterns, work, factors):
-    """Write factors (12, 8) with factors @ factors.T = S of 2×2×2 points less its part of mean gradients.
-
-    Columns belong to patterns over the eight points: 1, ξ, η, ζ, ξη, ηζ, ζξ, ξηζ. ``work`` is (12, 8).
-    """
-    slopes, means, roots = np.empty(12), np.zeros(12), np.empty(8)
-    volume = 0.0
-    for q in range(8):
-        determinant = twist_slopes(warp, points[0, q], points[1, q], points[2, q], slopes)
-        volume += determinant
-        roots[q] = np.sqrt(determinant)
-        for r in range(12):
-            work[r, q] = slopes[r] / roots[q]
-            means[r] += slopes[r]
-    for r in range(12):
-        for q in range(8):
-            work[r, q] -= means[r] / volume * roots[q]
-    for r in range(12):
-        for p in range(8):
-            total = 0.0
-            for q in range(8):
-                total += work[r, q] * patterns[p, q]
-            factors[r, p] = total
-
-
 def _patterns():
     x, y, z = np.sign(_centred_gauss(2)[0])
     return np.stack([np.ones(8), x, y, z, x * y, y * z, z * x, x * y * z]) / np.sqrt(8.0)
 
 
-#: The 2×2×2 points (3, 8) in [-1, 1]³ and orthonormal patterns (8, 8) over them, as :func:`gauss_factors` reads them.
-GAUSS_POINTS, PATTERNS = np.array(_centred_gauss(2)[0]), _patterns()
+#: The 2×2×2 points in [-1, 1]³, in lanes, and orthonormal patterns (8, 8) over them, for :func:`factors_of_lanes`.
+GAUSS_POINTS, PATTERNS = shared_lanes(_centred_gauss(2)[0].T), _patterns()
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _over_roots(warp, points, values, means, roots, work):
+    """Slopes of the twists over the roots of det J, less their means, into ``work`` (96 rows), row 8r + q."""
+    means[:] = 0.0
+    for q in range(8):
+        twist_values(warp, points, 3 * q, values)
+        for b in range(LANES):
+            means[b] += values[b]
+            roots[LANES * q + b] = np.sqrt(values[b])
+        for r in range(12):
+            for b in range(LANES):
+                value = values[LANES * (1 + r) + b]
+                means[LANES * (1 + r) + b] += value
+                work[LANES * (8 * r + q) + b] = value / roots[LANES * q + b]
+    for r in range(12):
+        for q in range(8):
+            for b in range(LANES):
+                work[LANES * (8 * r + q) + b] -= means[LANES * (1 + r) + b] / means[b] * roots[LANES * q + b]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def factors_of_lanes(warp, points, patterns, values, means, roots, work, factors):
+    """Write factors (96 rows, 12 × 8) with F Fᵀ = S of 2×2×2 points less its part of mean gradients.
+
+    Columns belong to patterns over the eight points: 1, ξ, η, ζ, ξη, ηζ, ζξ, ξηζ. Before ``factors`` stands work space
+    of 13, 13, 8 and 96 rows.
+    """
+    _over_roots(warp, points, values, means, roots, work)
+    for r in range(12):
+        row = 8 * r
+        for p in range(8):
+            for b in range(LANES):
+                factors[LANES * (row + p) + b] = (
+                    work[LANES * row + b] * patterns[p, 0]
+                    + work[LANES * (row + 1) + b] * patterns[p, 1]
+                    + work[LANES * (row + 2) + b] * patterns[p, 2]
+                    + work[LANES * (row + 3) + b] * patterns[p, 3]
+                    + work[LANES * (row + 4) + b] * patterns[p, 4]
+                    + work[LANES * (row + 5) + b] * patterns[p, 5]
+                    + work[LANES * (row + 6) + b] * patterns[p, 6]
+                    + work[LANES * (row + 7) + b] * patterns[p, 7]
+                )
+
+
+@njit(over="warps", grain=4, cache=True, error_model="numpy", fastmath=_FAST)
+def _fill_factors(begin, end, warps, points, patterns, factors):
+    values, means, roots, work = np.empty(13 * LANES), np.empty(13 * LANES), np.empty(8 * LANES), np.empty(96 * LANES)
+    for block in range(begin, end):
+        factors_of_lanes(warps[block], points, patterns, values, means, roots, work, factors[block])
+
+
+def gauss_factors(warps: np.ndarray) -> np.ndarray:
+    """Factors (m, 12, 8) of what 2×2×2 points give for S, less its part of mean gradients, from ``warps`` (m, 3, 4)."""
+    blocks = in_lanes(warps)
+    factors = np.empty((len(blocks), 96 * LANES))
+    _fill_factors(blocks, GAUSS_POINTS, PATTERNS, factors)
+    return out_of_lanes(factors, len(warps)).reshape(-1, 12, 8)

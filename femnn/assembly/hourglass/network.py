@@ -16,8 +16,16 @@ beside F where the element is nearly one, as the true difference is.
 
 import numpy as np
 
-from femnn.assembly.hourglass.moments import COLUMNS, GAUSS_POINTS, PATTERNS, ROWS, gauss_factors
+from femnn.assembly.hourglass.moments import (
+    COLUMNS,
+    GAUSS_POINTS,
+    PATTERNS,
+    ROWS,
+    factors_of_lanes,
+    gauss_factors,
+)
 from femnn.geometry.hexahedron import SIGNS
+from femnn.integration.element_lanes import LANES, in_lanes, out_of_lanes
 from femnn.integration.kernels import _FAST, kernel_array
 from femnn.integration.twist_moments import twist_slopes
 from femnn.networks.perceptron import Architecture, Perceptron, standardisation
@@ -26,13 +34,16 @@ from femnn.system.compile import njit
 #: θ: the fraction of the Gauss points' S that no prediction can take away.
 KEPT = 0.5
 
-#: Columns of E; with the eight of D more than the twelve that S can have.
+#: Columns of E, an even number; with the eight of D more than the twelve that S can have.
 EXTRA = 6
 
 OUTPUTS = 12 * (8 + EXTRA)
 
 _CORNERS = np.array(SIGNS)
 _ROOT = np.sqrt(1.0 - KEPT)
+
+# Places of the upper triangle in a 12 × 12 matrix, row by row.
+_UPPER = 12 * ROWS + COLUMNS
 
 
 def hourglass_features(warps: np.ndarray) -> np.ndarray:
@@ -66,31 +77,83 @@ def _describe(begin, end, warps, corners, result):
         result[e, 12], result[e, 13] = np.sqrt(square), least
 
 
-@njit(over="warps", grain=64, cache=True, error_model="numpy", fastmath=_FAST)
-def _differences(begin, end, warps, outputs, points, patterns, rows, columns, differences):
-    for e in range(begin, end):
-        factors, work, extra = np.empty((12, 8)), np.empty((12, 8)), np.empty((12, EXTRA))
-        gauss_factors(warps[e], points, patterns, work, factors)
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _scale(warp, outputs, factors, moved, extra):
+    """D and E from the outputs of the network, and half of what multiplies D in ``factors`` (96 rows)."""
+    for b in range(LANES):
         square = 0.0
-        for i in range(3):
-            for k in range(4):
-                square += warps[e, i, k] ** 2
-        distance = np.sqrt(square)
         for r in range(12):
-            for p in range(8):
-                # from here on work holds D
-                work[r, p] = square * outputs[e, 8 * r + p]
-                factors[r, p] = _ROOT * factors[r, p] + 0.5 * work[r, p]
-            for p in range(EXTRA):
-                extra[r, p] = distance * outputs[e, 96 + EXTRA * r + p]
-        for entry in range(rows.shape[0]):
-            r, c = rows[entry], columns[entry]
-            total = 0.0
-            for p in range(8):
-                total += factors[r, p] * work[c, p] + work[r, p] * factors[c, p]
-            for p in range(EXTRA):
-                total += extra[r, p] * extra[c, p]
-            differences[e, entry] = total
+            square += warp[LANES * r + b] * warp[LANES * r + b]
+        moved[b], extra[b] = square, np.sqrt(square)
+    # the first rows last: until then they hold the scales
+    for back in range(96):
+        r = 95 - back
+        for b in range(LANES):
+            moved[LANES * r + b] = moved[b] * outputs[LANES * r + b]
+    for back in range(12 * EXTRA):
+        r = 12 * EXTRA - 1 - back
+        for b in range(LANES):
+            extra[LANES * r + b] = extra[b] * outputs[LANES * (96 + r) + b]
+    for r in range(96):
+        for b in range(LANES):
+            factors[LANES * r + b] = _ROOT * factors[LANES * r + b] + 0.5 * moved[LANES * r + b]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _entries(factors, moved, work, differences):
+    """F' Dᵀ + D F'ᵀ, the upper triangle, into ``differences`` (144 rows); ``work`` (16 rows) is a row of both."""
+    for r in range(12):
+        for p in range(8):
+            for b in range(LANES):
+                work[LANES * p + b] = factors[LANES * (8 * r + p) + b]
+                work[LANES * (8 + p) + b] = moved[LANES * (8 * r + p) + b]
+        for c in range(r, 12):
+            for b in range(LANES):
+                differences[LANES * (12 * r + c) + b] = (
+                    work[b] * moved[LANES * (8 * c) + b]
+                    + work[LANES + b] * moved[LANES * (8 * c + 1) + b]
+                    + work[LANES * 2 + b] * moved[LANES * (8 * c + 2) + b]
+                    + work[LANES * 3 + b] * moved[LANES * (8 * c + 3) + b]
+                    + work[LANES * 4 + b] * moved[LANES * (8 * c + 4) + b]
+                    + work[LANES * 5 + b] * moved[LANES * (8 * c + 5) + b]
+                    + work[LANES * 6 + b] * moved[LANES * (8 * c + 6) + b]
+                    + work[LANES * 7 + b] * moved[LANES * (8 * c + 7) + b]
+                )
+            for b in range(LANES):
+                differences[LANES * (12 * r + c) + b] += (
+                    work[LANES * 8 + b] * factors[LANES * (8 * c) + b]
+                    + work[LANES * 9 + b] * factors[LANES * (8 * c + 1) + b]
+                    + work[LANES * 10 + b] * factors[LANES * (8 * c + 2) + b]
+                    + work[LANES * 11 + b] * factors[LANES * (8 * c + 3) + b]
+                    + work[LANES * 12 + b] * factors[LANES * (8 * c + 4) + b]
+                    + work[LANES * 13 + b] * factors[LANES * (8 * c + 5) + b]
+                    + work[LANES * 14 + b] * factors[LANES * (8 * c + 6) + b]
+                    + work[LANES * 15 + b] * factors[LANES * (8 * c + 7) + b]
+                )
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _add_extra(extra, differences):
+    """Add E Eᵀ to the upper triangle."""
+    for r in range(12):
+        for c in range(r, 12):
+            for p in range(0, EXTRA, 2):
+                for b in range(LANES):
+                    one = extra[LANES * (EXTRA * r + p) + b] * extra[LANES * (EXTRA * c + p) + b]
+                    other = extra[LANES * (EXTRA * r + p + 1) + b] * extra[LANES * (EXTRA * c + p + 1) + b]
+                    differences[LANES * (12 * r + c) + b] += one + other
+
+
+@njit(over="warps", grain=1, cache=True, error_model="numpy", fastmath=_FAST)
+def _differences(begin, end, warps, outputs, points, patterns, differences):
+    values, means, roots, work = np.empty(13 * LANES), np.empty(13 * LANES), np.empty(8 * LANES), np.empty(96 * LANES)
+    factors, extra, row = np.empty(96 * LANES), np.empty(12 * EXTRA * LANES), np.empty(16 * LANES)
+    for block in range(begin, end):
+        factors_of_lanes(warps[block], points, patterns, values, means, roots, work, factors)
+        # from here on work holds D
+        _scale(warps[block], outputs[block], factors, work, extra)
+        _entries(factors, work, row, differences[block])
+        _add_extra(extra, differences[block])
 
 
 def differences(network: Perceptron, warps: np.ndarray) -> np.ndarray:
@@ -98,17 +161,10 @@ def differences(network: Perceptron, warps: np.ndarray) -> np.ndarray:
 
     ``warps`` (n, 3, 4) are those of healthy elements in the canonical pose.
     """
-    warps = kernel_array(warps)
-    result = np.empty((len(warps), 78))
-    outputs = network(hourglass_features(warps))
-    _differences(warps, outputs, GAUSS_POINTS, PATTERNS, ROWS, COLUMNS, result)
-    return result
-
-
-@njit(over="warps", cache=True, error_model="numpy", fastmath=_FAST)
-def _all_factors(begin, end, warps, points, patterns, factors):
-    for e in range(begin, end):
-        gauss_factors(warps[e], points, patterns, np.empty((12, 8)), factors[e])
+    blocks, outputs = in_lanes(warps), in_lanes(network(hourglass_features(warps)))
+    result = np.empty((len(blocks), 144 * LANES))
+    _differences(blocks, outputs, GAUSS_POINTS, PATTERNS, result)
+    return out_of_lanes(result, len(warps))[:, _UPPER]
 
 
 def train_hourglass(training, validation, options, hidden=(64, 64), activation="silu", **run):
@@ -141,8 +197,7 @@ def train_hourglass(training, validation, options, hidden=(64, 64), activation="
 def _training_rows(warps, exact, inverses, vectors, constants):
     import torch
 
-    factors = np.empty((len(warps), 12, 8))
-    _all_factors(kernel_array(warps), GAUSS_POINTS, PATTERNS, factors)
+    factors = gauss_factors(warps)
     features = hourglass_features(warps)
     square = np.empty((len(warps), 12, 12))
     square[:, ROWS, COLUMNS] = square[:, COLUMNS, ROWS] = exact

@@ -23,8 +23,8 @@ from femnn.solvers.linear.conjugate_gradients import conjugate_gradients
 from femnn.solvers.linear.multigrid import Multigrid
 from femnn.solvers.linear.near_null_space import linear_interpolation, near_null_space
 
-# Of each call of MINRES, in its own norm, and of the solution, as `Factor.solve` measures it: a tenth of what it gives.
-_RTOL, _ENOUGH = 1e-10, 1e-11
+# Of each call of MINRES, in its own norm, and of the solution as `Factor.solve` measures it.
+_RTOL, _ENOUGH = 1e-10, 1e-12
 
 _MOST_ITERATIONS, _MOST_CORRECTIONS = 500, 4
 
