@@ -30,6 +30,8 @@ BESIDE = {
     ROOT / "examples" / "README.md": "examples/index.md",
     ROOT / "meshes" / "README.md": "meshes.md",
 }
+# Pages that an entry of a public name links.
+_MOST_USES = 4
 _LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
 _FENCED = re.compile(r"(^```.*?^```)", re.DOTALL | re.MULTILINE)
 # Packages that rooms of extras import, and that a machine which makes the site need not have.
@@ -111,9 +113,9 @@ class Site:
     def put_api(self):
         """A page for each room, and one that lists them."""
         rooms = public_names()
-        homes = home_of_each(rooms)
+        homes, uses = home_of_each(rooms), uses_of_names()
         for room, names in rooms.items():
-            self.write(f"api/{room}.rst", room_page(room, names, homes))
+            self.write(f"api/{room}.rst", room_page(room, names, homes, uses))
         rows = "\n".join(f"| [`{room}`]({room}.rst) | {first_sentence(room)} |" for room in rooms)
         head = "# Public names\n\nImport a name from its room. The everyday names are in `femnn` itself.\n\n"
         self.write(
@@ -267,8 +269,27 @@ def identity(room, name, thing):
     return f"{name}:{type(thing).__name__}:{id(thing)}"
 
 
-def room_page(room, names, homes):
-    """All names of a room: entries of those that are at home there, links to the others."""
+def uses_of_names():
+    """Pages and examples whose code names something of femnn, by its name."""
+    uses = {}
+    for page in [*sorted(DOCS.rglob("*.md")), *sorted((ROOT / "examples").glob("*.py"))]:
+        text = page.read_text(encoding="utf-8")
+        if page.suffix == ".md":
+            text = "\n".join(re.findall(r"^```py(?:thon)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+        for node in ast.walk(ast.parse(text)):
+            names = []
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "femnn":
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.Attribute) and ast.unparse(node.value).partition(".")[0] == "femnn":
+                names = [node.attr]
+            for name in names:
+                # a page has a thing once, however often its code names it
+                uses.setdefault(name, {})[place(page).removesuffix(".md")] = True
+    return uses
+
+
+def room_page(room, names, homes, uses):
+    """All names of a room: entries of those that are at home there, links to the others and to code that uses them."""
     parts = [room, "=" * len(room), "", f".. automodule:: {room}", ""]
     guests = [(name, homes[identity(room, name, thing)]) for name, thing in names.items()]
     guests = [(name, home) for name, home in guests if home != f"{room}.{name}"]
@@ -286,6 +307,8 @@ def room_page(room, names, homes):
         parts += [f".. auto{kind}:: {room}.{name}"]
         parts += ["   :members:", "   :show-inheritance:"] if kind == "class" else []
         parts += [""]
+        if used := list(uses.get(name, ()))[:_MOST_USES]:
+            parts += ["   Used in " + ", ".join(f":doc:`/{page}`" for page in used) + ".", ""]
     return "\n".join(parts)
 
 

@@ -92,6 +92,13 @@ def assemble_elasticity(
     MeshError, FoldedElementError, ParameterError
     MemoryError
         If the matrix needs more memory than the machine has available; nothing is allocated then.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> K = femnn.assemble_elasticity(skfem.MeshHex().refined(1), femnn.GaussLegendre(2), young=210e9, poisson=0.3)
+    >>> K.shape
+    (81, 81)
     """
     name = require_formulation(formulation, element)
     discretisation = Discretisation.of(mesh, rule_of(name, rule), element, on_folded, pattern)

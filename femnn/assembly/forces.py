@@ -44,6 +44,13 @@ def assemble_body_force(
     Raises
     ------
     MeshError, FoldedElementError, ParameterError
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> weight = femnn.assemble_body_force(skfem.MeshHex().refined(1), femnn.GaussLegendre(2), (0.0, 0.0, -77e3))
+    >>> round(weight[2::3].sum())  # of a cubic metre of steel, N
+    -77000
     """
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
     values = Coefficients.of_shapes(force, ((), (discretisation.dim,)), discretisation, "body force")

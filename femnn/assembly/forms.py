@@ -40,6 +40,14 @@ def assemble_diffusion(
     Raises
     ------
     MeshError, FoldedElementError, ParameterError, MemoryError
+
+    Examples
+    --------
+    >>> import numpy as np, femnn, skfem
+    >>> mesh = skfem.MeshHex().refined(1)
+    >>> K = femnn.assemble_diffusion(mesh, femnn.GaussLegendre(2), diffusivity=3.0)
+    >>> round(float(mesh.p[0] @ K @ mesh.p[0]), 9)  # ∫ |∇x|² D over the unit cube
+    3.0
     """
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
     tensor = Coefficients.of_tensor(diffusivity, discretisation, "diffusivity")
@@ -78,6 +86,13 @@ def assemble_mass(
     Raises
     ------
     MeshError, FoldedElementError, ParameterError, MemoryError
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> M = femnn.assemble_mass(skfem.MeshHex().refined(1), femnn.GaussLegendre(3), density=7850.0)
+    >>> round(float(M.sum()), 6)  # of a cubic metre of steel, kg
+    7850.0
     """
     integer("components", components)
     check_rule(rule)

@@ -183,6 +183,14 @@ class ExponentialCohesive(_Softening):
     -----
     ``separation_scale`` is where 1 % of the strength is left: the law never vanishes. It softens from the first
     load on, and its initial stiffness e²·strength²/toughness cannot be chosen.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> law = femnn.ExponentialCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> traction, _, _ = law.update([[1e-6, 0.0, 0.0]], law.initial_state(1))
+    >>> bool(0.0 < traction[0, 0] < 80e6)
+    True
     """
 
     def __init__(

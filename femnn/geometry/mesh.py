@@ -26,6 +26,12 @@ def hexahedra(mesh: Mesh) -> np.ndarray:
     ------
     MeshError
         If the mesh has other cells, quadratic geometry, no cells, or coordinates that are not finite.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> femnn.hexahedra(skfem.MeshHex().refined(1)).shape
+    (8, 8, 3)
     """
     require_hexahedra(mesh)
     vertices = np.empty((mesh.nelements, 8, 3))

@@ -62,6 +62,12 @@ def distorted_hexahedra(
     Notes
     -----
     With one number, the sampling of A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> femnn.distorted_hexahedra(100, 0.2, seed=0).shape
+    (100, 8, 3)
     """
     low, high = _displacement_interval(displacement)
     require_memory(8 * 24 * n, f"an array of {n:,} elements")

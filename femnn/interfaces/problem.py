@@ -53,6 +53,19 @@ class CohesiveProblem(NonlinearProblem):
     ----------
     states : list of State
         Accepted history, one for each interface.
+
+    Examples
+    --------
+    >>> import numpy as np, femnn, skfem
+    >>> mesh = skfem.MeshHex().refined(1)
+    >>> mesh = mesh.with_boundaries({"glue": lambda x: np.isclose(x[0], 0.5)}, boundaries_only=False)
+    >>> interface = femnn.Interface.split(mesh, "glue")
+    >>> bulk = femnn.assemble_elasticity(interface.mesh, femnn.GaussLegendre(2), 210e9, 0.3)
+    >>> law = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> problem = femnn.CohesiveProblem(bulk, [(femnn.InterfaceElements(interface), law)])
+    >>> residual, tangent = problem.residual_and_tangent(np.zeros(bulk.shape[0]))
+    >>> float(abs(residual).max())
+    0.0
     """
 
     def __init__(

@@ -30,6 +30,14 @@ class Interface:
         Facets of the two sides; normals point from minus to plus.
     minus_vertices, plus_vertices : (n, 4) or (n, 2) int
         Vertices of each facet, around it; those of the two sides in the same order.
+
+    Examples
+    --------
+    >>> import numpy as np, femnn, skfem
+    >>> mesh = skfem.MeshHex().refined(1)
+    >>> mesh = mesh.with_boundaries({"glue": lambda x: np.isclose(x[0], 0.5)}, boundaries_only=False)
+    >>> int(femnn.Interface.split(mesh, "glue").mesh.nvertices - mesh.nvertices)
+    9
     """
 
     mesh: Mesh

@@ -12,7 +12,7 @@ _ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--en
 @contextmanager
 def browser():
     """A browser, closed at the end; the test is skipped without one."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="the extra docs is not installed")
+    playwright = pytest.importorskip("playwright.sync_api", reason="the extra browser is not installed")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("Chromium is not installed")

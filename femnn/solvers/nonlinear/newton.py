@@ -112,6 +112,17 @@ def newton(
         If the body is a mechanism or not held at the start, with the degrees of freedom that move freely.
     KeyboardInterrupt
         After the state of ``problem`` is rolled back to the last accepted step.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> mesh, rule = skfem.MeshHex().refined(1), femnn.GaussLegendre(2)
+    >>> body = femnn.Solid(mesh, rule, femnn.NeoHooke(1e6, 0.3))
+    >>> weight = femnn.assemble_body_force(mesh, rule, (0.0, 0.0, -1e4))
+    >>> held = (3 * (mesh.p[2] == 0.0).nonzero()[0][:, None] + [0, 1, 2]).ravel()
+    >>> path = femnn.newton(body, weight, held, steps=2, progress=False)
+    >>> float(path.t)
+    1.0
     """
     limits, times = Limits(rtol, atol, max_iterations, min_step), _times(steps, start)
     one_of("on_snap_back", on_snap_back, ("raise", "follow"))
