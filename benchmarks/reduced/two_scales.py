@@ -161,7 +161,8 @@ def _report(figures):
     parts = [
         f"Machine: {figures['machine']}",
         f"A periodic cell of {figures['cells']:,} hexahedra, {figures['unknowns']:,} unknowns, with a stiff ball in a "
-        f"matrix that yields and {bond}; {figures['training']} paths of training, {figures['data']} of the reduced cell "
+        f"matrix that yields and {bond}; {figures['training']} paths of training, {figures['data']} of the reduced "
+        "cell "
         f"for the recurrent law, {figures['unseen']} unseen paths of {figures['steps']} steps, each of which takes "
         f"{1e3 * figures['full_seconds_a_step']:.0f} ms in full without its tangent; {figures['finer']} of them with "
         f"finer steps, against the full cell with the same. Times are those of the processor, one thread. Made in: "

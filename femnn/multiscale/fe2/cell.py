@@ -135,8 +135,8 @@ class PeriodicCell:
             if getattr(own, "kinematics", None) != "small":
                 raise ParameterError(f"{brief(own)} is no law of small strains, which a periodic cell needs")
         self.solid = Solid(mesh, rule or GaussLegendre(2), law)
-        self.problem = self.solid
-        if self.elements is not None:
+        self.problem: Any = self.solid
+        if self.elements is not None and cohesive is not None:
             self.problem = self.solid + CohesiveProblem(None, [(self.elements, cohesive)])
         self.affine = affine_displacements(mesh.p - self.box.origin[:, None])
         self.n_fluctuations = 3 * self.box.coordinates.shape[1]

@@ -88,10 +88,10 @@ def fit_recurrent_law(
     if not (sizes > 0.0).all():
         raise DatasetError(f"path {int(np.argmin(sizes))} has no stress at all; leave it out")
     mandel, turns = strains * _HALF, rotations(symmetry)
-    elastic = np.asarray(elastic) / _HALF[:, None] / _HALF
+    stiffness = np.asarray(elastic, dtype=float) / _HALF[:, None] / _HALF
     reach = float(np.sqrt((mandel**2).sum(axis=2)).max())
-    scale = float(np.trace(elastic)) / 6.0
-    module = Units(integer("units", units, 1), turns, elastic / scale, options.seed)
+    scale = float(np.trace(stiffness)) / 6.0
+    module = Units(integer("units", units, 1), turns, stiffness / scale, options.seed)
     targets = stresses / _HALF / (scale * reach)
     weight = 1.0 / (targets**2).sum(axis=(1, 2))
     order = np.random.default_rng([options.seed, 17]).permutation(len(strains))
@@ -108,7 +108,7 @@ def fit_recurrent_law(
     )
     found = {name: value.astype(float) for name, value in module.numbers().items()}
     law = RecurrentLaw(
-        elastic,
+        stiffness,
         found["units"],
         found["weights"],
         found["yields"] * reach,
@@ -128,6 +128,8 @@ class Units(torch.nn.Module):
 
     def __init__(self, count: int, turns: np.ndarray, elastic: np.ndarray, seed: int) -> None:
         super().__init__()
+        self.turns: torch.Tensor
+        self.elastic: torch.Tensor
         generator = torch.Generator().manual_seed(seed)
         mean = np.einsum("gji,jk,gkl->il", turns, elastic, turns) / len(turns)
         self.register_buffer("turns", torch.tensor(turns, dtype=torch.float32))

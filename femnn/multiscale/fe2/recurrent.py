@@ -92,11 +92,13 @@ class RecurrentLaw:
         on_outside: str = "warn",
     ) -> None:
         one_of("symmetry", symmetry, tuple(SYMMETRIES))
-        self.elastic, self.units, self.scale, self.symmetry = np.asarray(elastic), np.asarray(units), scale, symmetry
-        named = {"weights": weights, "yields": yields, "isotropic": isotropic, "kinematic": kinematic}
-        for name, values in named.items():
-            setattr(self, name, np.asarray(values, dtype=float))
-            if not (getattr(self, name) > 0.0).all():
+        self.elastic, self.units = np.asarray(elastic, dtype=float), np.asarray(units, dtype=float)
+        self.scale, self.symmetry = scale, symmetry
+        self.weights, self.yields = np.asarray(weights, dtype=float), np.asarray(yields, dtype=float)
+        self.isotropic, self.kinematic = np.asarray(isotropic, dtype=float), np.asarray(kinematic, dtype=float)
+        for name in ("weights", "yields", "isotropic", "kinematic"):
+            values = getattr(self, name)
+            if not (values > 0.0).all():
                 raise ParameterError(f"{name} are {brief(values)}; they must be positive, or units would give energy")
         self.limits, self.card, self.outside = dict(limits or {}), dict(card or {}), 0
         self.on_outside = one_of("on_outside", on_outside, ("warn", "raise", "ignore"))
@@ -130,11 +132,11 @@ class RecurrentLaw:
         if not np.isfinite(state).all():
             raise ParameterError("the state is not finite; pass initial_state(n) or what update returned")
         mandel = np.ascontiguousarray(strain * _HALF)
-        stress, tangent, new = np.empty((n, 6)), np.empty((n, 6, 6)), np.empty((n, count, RANK + 1))
+        stress, tangent, units = np.empty((n, 6)), np.empty((n, 6, 6)), np.empty((n, count, RANK + 1))
         _respond(
-            mandel, state.reshape(n, count, RANK + 1), self._elastic, self._all, self._numbers, stress, tangent, new
+            mandel, state.reshape(n, count, RANK + 1), self._elastic, self._all, self._numbers, stress, tangent, units
         )
-        new = new.reshape(n, -1)
+        new = units.reshape(n, -1)
         self._watch(strain, new)
         return stress * _HALF, tangent * _HALF[:, None] * _HALF, new
 
@@ -193,7 +195,10 @@ class RecurrentLaw:
             return cls(
                 contents.array("elastic", (6, 6)),
                 contents.array("units", (k, RANK, 6)),
-                *(contents.array(name, (k,)) for name in ("weights", "yields", "isotropic", "kinematic")),
+                contents.array("weights", (k,)),
+                contents.array("yields", (k,)),
+                contents.array("isotropic", (k,)),
+                contents.array("kinematic", (k,)),
                 fields.number("scale"),
                 symmetry=symmetry,
                 limits={name: limits.number(name) for name in limits.fields},
@@ -241,7 +246,7 @@ def rotations(symmetry: str) -> np.ndarray:
 
 
 @njit(over="strains", grain=16, cache=True, error_model="numpy")
-def _respond(begin, end, strains, states, elastic, units, numbers, stresses, tangents, new):
+def _respond(begin, end, strains, states, elastic, units, numbers, stresses, tangents, new):  # noqa: C901
     count = units.shape[0]
     z, slope = np.empty(3), np.empty((3, 3))
     for n in range(begin, end):

@@ -171,7 +171,8 @@ class TestReducedCellLaw:
         full, found = follow(CellLaw(cell), unseen, progress=False), follow(law, unseen, progress=False)
         assert len(law.volumes) < 0.5 * 8 * cell.mesh.nelements
         assert np.linalg.norm(found - full) < 0.05 * np.linalg.norm(full)
-        assert (law.volumes > 0.0).all() and law.volumes.sum() == pytest.approx(cell.box.volume)
+        assert (law.volumes > 0.0).all()
+        assert law.volumes.sum() == pytest.approx(cell.box.volume)
 
     def test_the_tangent_is_the_derivative_and_points_do_not_touch(self, trained):
         _, _, law = trained
@@ -257,24 +258,27 @@ class TestRecurrentLaw:
         np.testing.assert_allclose(np.einsum("gij,gkj->gik", turns, turns), np.tile(np.eye(6), (24, 1, 1)), atol=1e-14)
         products = np.einsum("gij,hjk->ghik", turns, turns).reshape(-1, 6, 6)
         distance = np.abs(products[:, None] - turns[None]).max(axis=(2, 3))
-        assert (distance.min(axis=1) < 1e-12).all() and len(rotations("none")) == 1
+        assert (distance.min(axis=1) < 1e-12).all()
+        assert len(rotations("none")) == 1
 
     def test_the_tangent_is_the_derivative_and_units_dissipate(self, law):
-        state, last, work = law.initial_state(1), np.zeros(6), 0.0
+        state, _last, _work = law.initial_state(1), np.zeros(6), 0.0
         for strain in draw_strain_paths(1, steps=12)[0]:
-            stress, tangent, new = law.update(strain[None], state)
+            _stress, tangent, new = law.update(strain[None], state)
             expected = differences(lambda e, s: law.update(e, s)[0], strain[None], state)
             np.testing.assert_allclose(tangent, expected, atol=1e-6 * np.abs(expected).max())
             np.testing.assert_allclose(tangent[0], tangent[0].T, atol=1e-9 * np.abs(tangent).max())
-            state, last = new, strain
+            state, _last = new, strain
         plastic = state.reshape(-1, 4)[:, 3]
-        assert (plastic >= 0.0).all() and plastic.max() > 0.0
+        assert (plastic >= 0.0).all()
+        assert plastic.max() > 0.0
 
     def test_short_steps_change_little(self, law):
         path = draw_strain_paths(1, steps=40)[0]
         ends = [follow(law, draw_strain_paths(1, steps=40 * k)[0], progress=False)[k - 1 :: k] for k in (1, 2, 10)]
         errors = [np.linalg.norm(end - ends[2]) / np.linalg.norm(ends[2]) for end in ends[:2]]
-        assert errors[1] < 0.75 * errors[0] < 0.05 and len(path) == 40
+        assert errors[1] < 0.75 * errors[0] < 0.05
+        assert len(path) == 40
 
     def test_it_learns_a_metal_and_is_saved(self, tmp_path):
         from femnn.multiscale.fe2.fit_recurrent import fit_recurrent_law
