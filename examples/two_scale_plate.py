@@ -72,10 +72,11 @@ def draw(study, laws, plate, solved, path, stresses, out):
     chosen, counts = np.unique(reduced.cells, return_counts=True)
     axes.scatter(*middles[:, chosen], s=12.0 * counts, c="tab:red", depthshade=True)
     axes.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, 1))
-    axes.set_title(f"{len(reduced.volumes)} of {8 * mesh.nelements:,} points, and the ball")
+    axes.set_title(f"{len(reduced.volumes)} of {8 * mesh.nelements:,} points, and the inclusion")
     axes = figure.add_subplot(1, 3, 2)
     for (name, stress), style in zip(stresses.items(), ("k-", "--", ":"), strict=True):
-        axes.plot(path[:, 5], stress[:, 5] / 1e6, style, label=name, linewidth=2.0)
+        strain, shear = (np.append(0.0, values[:, 5]) for values in (path, stress))
+        axes.plot(strain, shear / 1e6, style, label=name, linewidth=2.0)
     axes.set(xlabel="shear strain xy", ylabel="shear stress xy (MPa)", title="a path that no law has seen")
     axes.legend()
     axes = figure.add_subplot(1, 3, 3)

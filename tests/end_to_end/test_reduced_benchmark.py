@@ -29,3 +29,23 @@ def test_reduced_benchmark(tmp_path):
         assert row["projection"] <= row["mean"] <= row["worst"]
     assert "| its evaluations of the law, full over reduced" in (tmp_path / "reduced.md").read_text(encoding="utf-8")
     assert len(figures["targets"]) == 4
+
+
+def test_two_scales_benchmark(tmp_path):
+    from benchmarks.reduced.two_scales import main
+
+    threads = numba.get_num_threads()
+    sizes = {"cells": 3, "training": 3, "unseen": 2, "finer": 1, "steps": 8, "modes": 10, "data": 8, "epochs": 2}
+    settings = [word for name, value in sizes.items() for word in (f"--{name}", str(value))]
+    try:
+        done = CliRunner().invoke(main, [*settings, "--tol", "1e-2", "--plate", "1", "--out", str(tmp_path)])
+    finally:
+        numba.set_num_threads(threads)
+    assert done.exit_code == 0, done.output
+    figures = json.loads((tmp_path / "two-scales.json").read_text(encoding="utf-8"))
+    reduced, recurrent = figures["rows"]
+    assert reduced["mean"] <= reduced["worst"] < 0.05
+    # hardly trained, and elastic at least
+    assert recurrent["mean"] < 0.5
+    assert figures["plate"][1]["force"] < 0.02
+    assert len(figures["targets"]) == 9

@@ -76,7 +76,8 @@ class ReducedCellLaw:
     >>> young, strength = np.full(27, 3e9), np.full(27, 60e6)
     >>> young[mesh.subdomains["inclusion"]], strength[mesh.subdomains["inclusion"]] = 70e9, 1e12
     >>> cell = PeriodicCell(mesh, femnn.J2(young, 0.3, strength, isotropic=1e8))
-    >>> law = ReducedCellLaw.fit(cell, draw_strain_paths(2, steps=8), modes=8, tol=1e-2, progress=False)
+    >>> paths = draw_strain_paths(2, steps=8)
+    >>> law = ReducedCellLaw.fit(cell, paths, modes=8, tol=1e-2, on_outside="ignore", progress=False)
     >>> follow(law, draw_strain_paths(1, steps=8, seed=1), progress=False).shape
     (1, 8, 6)
     """
