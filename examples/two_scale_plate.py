@@ -20,6 +20,8 @@ from femnn.multiscale.fe2 import Composite, follow
 from femnn.plotting import draw_surface, save
 from femnn.validation import PerforatedPlate, Sizes, TwoScales, drive_cell, path_errors
 
+SIZES = Sizes(training=6, modes=24, data=120, epochs=60)
+
 COLUMNS = {
     "law": ("law", "{}"),
     "path": ("error on unseen paths", "{:.2%}"),
@@ -29,7 +31,7 @@ COLUMNS = {
 }
 
 
-def main(cells=5, sizes=Sizes(training=6, modes=24, data=120, epochs=60), across=2, unseen=2, out="results"):
+def main(cells=5, sizes=SIZES, across=2, unseen=2, out="results"):
     """Make the three laws, pull the plate with each, and compare; the rows of the table."""
     out = Path(out)
     study = TwoScales(Composite(cells=cells), sizes, out / f"two-scales-{cells}")
