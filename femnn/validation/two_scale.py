@@ -1,5 +1,6 @@
 """A perforated plate whose material is a cell: what laws of it cost, and how far they are from each other."""
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import skfem
 
-from femnn.checks import checked, integer
+from femnn.checks import checked, integer, number
 from femnn.multiscale.fe2.cell import PeriodicCell
 from femnn.multiscale.fe2.composite import Composite, simulate_reduced_paths
 from femnn.multiscale.fe2.law import CellLaw, follow
@@ -47,6 +48,7 @@ class PerforatedPlate:
         plane = (1.0 - share) * hole + share * edge
         self.mesh = skfem.MeshHex(np.concatenate([plane, z[None]]), grid.t)
 
+    @checked(by="(-inf, inf)", steps="[1, inf)")
     def stretch(
         self, law: Any, *, by: float = 0.01, steps: int = 5, progress: bool = True
     ) -> tuple[LoadPath, np.ndarray]:
@@ -102,6 +104,8 @@ class Sizes:
     def __post_init__(self) -> None:
         for name in ("training", "steps", "modes", "data", "units", "epochs"):
             integer(name, getattr(self, name), 1)
+        number("tol", self.tol, "(0, 1)")
+        number("amplitude", self.amplitude, "(0, inf)")
 
 
 class TwoScales:
@@ -118,11 +122,12 @@ class TwoScales:
         Show bars, if stderr is a terminal.
     """
 
+    @checked(workers="unchecked")
     def __init__(
         self,
         composite: Composite,
         sizes: Sizes,
-        folder: Path,
+        folder: str | os.PathLike,
         *,
         workers: int | None = 0,
         progress: bool = True,
@@ -166,6 +171,7 @@ class TwoScales:
         law.save(self.folder / "recurrent-law")
         return law
 
+    @checked(count="[1, inf)", finer="[1, inf)")
     def unseen(self, count: int, finer: int = 1) -> np.ndarray:
         """Paths (count, steps, 6) that no training saw, with ``finer`` times the steps along the same lines."""
         return draw_strain_paths(count, finer * self.sizes.steps, self.sizes.amplitude, seed=1)
@@ -183,6 +189,7 @@ def path_errors(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.linalg.norm(found - expected, axis=(1, 2)) / np.linalg.norm(expected, axis=(1, 2))
 
 
+@checked(paths="any")
 def timed_follow(law: Any, paths: np.ndarray) -> tuple[np.ndarray, float]:
     """Stresses along paths, and the seconds of the processor."""
     started = time.process_time()
@@ -190,6 +197,7 @@ def timed_follow(law: Any, paths: np.ndarray) -> tuple[np.ndarray, float]:
     return stresses, time.process_time() - started
 
 
+@checked(paths="n t 6")
 def drive_cell(cell: PeriodicCell, paths: np.ndarray) -> tuple[np.ndarray, float]:
     """Stresses of a full cell along paths (n, steps, 6), without its tangents, and the seconds of the processor."""
     started, stresses = time.process_time(), np.empty_like(paths)

@@ -88,6 +88,7 @@ class Composite:
 
 
 @task_name("femnn.multiscale.fe2.simulate_reduced")
+@checked(first="[0, inf)", count="[1, inf)", steps="[1, inf)", amplitude="(0, inf)", seed="[0, inf)")
 def simulate_reduced(
     composite: Composite, law: str, sha256: str, first: int, count: int, steps: int, amplitude: float, seed: int
 ) -> dict[str, np.ndarray]:

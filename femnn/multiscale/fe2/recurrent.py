@@ -140,6 +140,7 @@ class RecurrentLaw:
         self._watch(strain, new)
         return stress * _HALF, tangent * _HALF[:, None] * _HALF, new
 
+    @checked(strain="n 6", state="n s")
     def in_range(self, strain: np.ndarray, state: np.ndarray) -> np.ndarray:
         """Points (n,) bool whose strain (n, 6) and state (n, s) are no larger than those of the training."""
         measures = measures_of(strain * _HALF, state.reshape(len(strain), -1, RANK + 1)[:, :, RANK].max(axis=1))

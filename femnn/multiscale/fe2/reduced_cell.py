@@ -23,7 +23,7 @@ from femnn.reduced.problem import ReducedProblem
 from femnn.reduced.row_space import RowSpace
 from femnn.reduced.selection import sparse_weights
 from femnn.reduced.snapshots import Snapshots
-from femnn.solids.laws import PointLaw, updated, virgin_state
+from femnn.solids.laws import PointLaw, check_law, updated, virgin_state
 from femnn.solvers.nonlinear.line_search import search
 from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, diverging, iterate
 
@@ -84,6 +84,18 @@ class ReducedCellLaw:
 
     kinematics = "small"
 
+    @checked(
+        cells="int p",
+        modes="p 6 m",
+        volumes="p",
+        box_volume="(0, inf)",
+        low="m",
+        high="m",
+        jumps="j 3 m",
+        areas="j",
+        cohesive="unchecked",
+        rtol="(0, 1)",
+    )
     def __init__(
         self,
         law: Any,
@@ -102,6 +114,14 @@ class ReducedCellLaw:
         on_outside: str = "warn",
         rtol: float = 1e-6,
     ) -> None:
+        check_law(law)
+        if cohesive is not None and not (hasattr(cohesive, "initial_state") and hasattr(cohesive, "update")):
+            raise ParameterError(f"{brief(cohesive)} is no cohesive law; pass a femnn.cohesive.Law, or None")
+        if modes.shape[2] < 7 or not len(volumes) or law.kinematics != "small":
+            raise ParameterError(
+                f"there are {len(volumes)} points, modes {modes.shape} and a law of {law.kinematics} strains; pass at "
+                "least one point, one mode of fluctuation beside the six strains, and a law of small strains"
+            )
         self.law, self.cells, self.modes, self.volumes, self.box_volume = law, cells, modes, volumes, box_volume
         self.low, self.high, self.cohesive = low, high, cohesive
         self.jumps = np.zeros((0, 3, modes.shape[2])) if jumps is None else jumps
@@ -158,6 +178,7 @@ class ReducedCellLaw:
         stress, tangent, new = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         return stress, tangent, new
 
+    @checked(strain="n 6", state="n s")
     def in_range(self, strain: np.ndarray, state: np.ndarray) -> np.ndarray:
         """Points (n,) bool whose strain (n, 6) and coefficients, in the state (n, s), are those of the training."""
         x = np.concatenate([strain, state[:, : self.r]], axis=1)
