@@ -1,5 +1,6 @@
 """A perforated plate whose material is a cell: what laws of it cost, and how far they are from each other."""
 
+import hashlib
 import os
 import time
 from dataclasses import dataclass
@@ -143,7 +144,8 @@ class TwoScales:
         """The hyper-reduced cell, trained on paths of seed 0."""
         sizes = self.sizes
         paths = draw_strain_paths(sizes.training, sizes.steps, sizes.amplitude)
-        name = f"{self.composite.cells}-{sizes.training}-{sizes.steps}-{self.composite.bond:g}"
+        made_of = repr((self.composite, sizes.training, sizes.steps, sizes.amplitude))
+        name = hashlib.sha256(made_of.encode()).hexdigest()[:12]
         snapshots = self._timed("snapshots", record_cell, self.cell, paths, self.folder / f"snapshots-{name}")
         law = self._timed(
             "reduced", ReducedCellLaw.fit, self.cell, paths, modes=sizes.modes, tol=sizes.tol, snapshots=snapshots,

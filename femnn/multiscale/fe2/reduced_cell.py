@@ -11,7 +11,15 @@ from tqdm import tqdm
 
 from femnn.checks import brief, checked, number, one_of, shaped
 from femnn.cohesive.law import Law, State
-from femnn.exceptions import FemnnError, LawError, OutsideRangeError, ParameterError, WeightFileError, warn
+from femnn.exceptions import (
+    DatasetError,
+    FemnnError,
+    LawError,
+    OutsideRangeError,
+    ParameterError,
+    WeightFileError,
+    warn,
+)
 from femnn.io.guarded import Contents
 from femnn.io.weight_files import load_weights, locate, save_weights, weight_file
 from femnn.multiscale.fe2.cell import PeriodicCell
@@ -23,7 +31,7 @@ from femnn.reduced.problem import ReducedProblem
 from femnn.reduced.row_space import RowSpace
 from femnn.reduced.selection import sparse_weights
 from femnn.reduced.snapshots import Snapshots
-from femnn.solids.laws import PointLaw, check_law, updated, virgin_state
+from femnn.solids.laws import check_law, updated, virgin_state
 from femnn.solvers.nonlinear.line_search import search
 from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, diverging, iterate
 
@@ -39,6 +47,9 @@ _LEAST = 1e-4
 
 # How far beyond the range of training a strain or coefficient may lie, over the range.
 _MARGIN = 0.1
+
+# Displacements of the corners that are further off, over those of the strain, are those of another one.
+_OTHER = 1e-6
 
 
 class ReducedCellLaw:
@@ -443,13 +454,20 @@ def record_cell(
 
     Raises
     ------
+    DatasetError
+        If the folder holds snapshots of another mesh, or of other paths.
     LawError
         If the cell finds no equilibrium; take shorter steps.
     """
     paths = checked_paths(strains)
     snapshots = Snapshots(cell.solid, folder)
-    done = len(snapshots) // paths.shape[1]
-    snapshots.truncate(done * paths.shape[1])
+    steps = paths.shape[1]
+    done = min(len(snapshots) // steps, len(paths))
+    for k in range(steps - 1, done * steps, steps):
+        corners, strain = cell.corner_dofs, paths[k // steps, -1]
+        if np.abs(snapshots[k].u[corners] - cell.affine[corners] @ strain).max() > _OTHER * np.abs(strain).max():
+            raise DatasetError(f"{folder} has snapshots of other paths, number {k} for instance; pass another folder")
+    snapshots.truncate(done * steps)
     with tqdm(
         total=len(paths) * paths.shape[1], initial=len(snapshots), unit="step", disable=None if progress else True
     ) as bar:
@@ -471,13 +489,20 @@ def _fingerprints(cell):
 
 def _basis(cell, snapshots, strains, modes, energy):
     """The POD of unit strains, which lift, and fluctuation modes of unit mean strain; and its error of projection."""
-    if not isinstance(cell.solid.law, PointLaw) and isinstance(cell.solid.law, Mapping):
+    if isinstance(cell.solid.law, Mapping):
         raise ParameterError(
             "the cell has a law for each subdomain; reduced cells take one law, whose parameters may be arrays with "
             "one number for each element"
         )
     columns = np.stack([snapshot.u for snapshot in snapshots], axis=1) - cell.affine @ strains.T
     corners = cell.corner_dofs
+    # fluctuations vanish at the corners, so that these tell the strain
+    away = np.abs(columns[corners]).max(axis=0) > _OTHER * np.abs(cell.affine[corners] @ strains.T).max()
+    if away.any():
+        raise ParameterError(
+            f"snapshot {int(np.flatnonzero(away)[0])} and {np.count_nonzero(away) - 1} others are not of these "
+            "strains; pass the paths that were recorded, in their order"
+        )
     # elastic energy, so that a mode of unit norm is as much as a unit strain
     cell.solid.restore(cell.virgin_solid)
     elastic = cell.solid.residual_and_tangent(np.zeros(cell.solid.n_dofs))[1]

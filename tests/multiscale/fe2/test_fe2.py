@@ -119,6 +119,12 @@ class TestPeriodicCell:
         with pytest.raises(MeshError, match="images"):
             PeriodicCell(skfem.MeshHex(points, mesh.t), femnn.LinearElastic(1.0, 0.3))
 
+    def test_an_interface_must_not_reach_the_faces(self):
+        mesh = skfem.MeshHex().refined(1).with_boundaries({"middle": lambda x: x[0] == 0.5}, boundaries_only=False)
+        law = femnn.BilinearCohesive(1e6, 1e6, 1e2, 1e2)
+        with pytest.raises(MeshError, match="no interface reach them"):
+            PeriodicCell(mesh, femnn.LinearElastic(1e9, 0.3), facets="middle", cohesive=law)
+
     def test_bad_input_is_refused(self, cell):
         with pytest.raises(ParameterError, match="small strains"):
             PeriodicCell(cell.mesh, femnn.NeoHooke(1.0, 0.3))
@@ -232,6 +238,11 @@ class TestReducedCellLaw:
         again = record_cell(cell, paths, tmp_path / "s", progress=False)
         np.testing.assert_array_equal(again[5].u, whole[5].u)
         assert len(again) == 8
+        other = draw_strain_paths(2, steps=4, seed=1)
+        with pytest.raises(DatasetError, match="other paths"):
+            record_cell(cell, other, tmp_path / "s", progress=False)
+        with pytest.raises(ParameterError, match="not of these"):
+            ReducedCellLaw.fit(cell, other, modes=3, snapshots=whole, progress=False)
 
 
 class TestRecurrentLaw:
