@@ -43,7 +43,7 @@ _SIDE_BY_SIDE = 16
 def main(cells, bond, training, unseen, finer, steps, modes, tol, data, epochs, plate, out, as_json):
     """Errors and cost of a cell in full, reduced and learned."""
     numba.set_num_threads(1)
-    sizes = Sizes(training=training, steps=steps, modes=modes, tol=tol, data=data, units=12, epochs=epochs)
+    sizes = Sizes(training, steps, modes, tol, data, units=12, openings=8 if bond else 0, epochs=epochs)
     study = TwoScales(Composite(cells=cells, bond=bond), sizes, out)
     laws = {"reduced cell": study.reduced(), "recurrent law": study.recurrent()}
     paths = study.unseen(unseen)

@@ -87,8 +87,8 @@ class Sizes:
     ----------
     training, steps, modes, tol
         Paths of the full cell and their steps; modes and tolerance of the reduced one.
-    data, units, epochs
-        Paths of the reduced cell; units and epochs of the recurrent law.
+    data, units, openings, epochs
+        Paths of the reduced cell; units of the recurrent law that yield and that open, and epochs of its training.
     amplitude
         Largest equivalent strain of all paths.
     """
@@ -99,12 +99,14 @@ class Sizes:
     tol: float = 5e-3
     data: int = 200
     units: int = 8
+    openings: int = 0
     epochs: int = 60
     amplitude: float = 0.03
 
     def __post_init__(self) -> None:
         for name in ("training", "steps", "modes", "data", "units", "epochs"):
             integer(name, getattr(self, name), 1)
+        integer("openings", self.openings, 0)
         number("tol", self.tol, "(0, 1)")
         number("amplitude", self.amplitude, "(0, inf)")
 
@@ -144,8 +146,7 @@ class TwoScales:
         """The hyper-reduced cell, trained on paths of seed 0."""
         sizes = self.sizes
         paths = draw_strain_paths(sizes.training, sizes.steps, sizes.amplitude)
-        made_of = repr((self.composite, sizes.training, sizes.steps, sizes.amplitude))
-        name = hashlib.sha256(made_of.encode()).hexdigest()[:12]
+        name = _digest(self.composite, sizes.training, sizes.steps, sizes.amplitude)
         snapshots = self._timed("snapshots", record_cell, self.cell, paths, self.folder / f"snapshots-{name}")
         law = self._timed(
             "reduced", ReducedCellLaw.fit, self.cell, paths, modes=sizes.modes, tol=sizes.tol, snapshots=snapshots,
@@ -167,7 +168,15 @@ class TwoScales:
         elastic = self.cell.respond(np.zeros(6), self.cell.initial_state()).tangent
         options = TrainingOptions(learning_rate=2e-2, batch_size=16, epochs=sizes.epochs, gradient_clip=1.0, threads=1)
         law, _ = self._timed(
-            "recurrent", fit_recurrent_law, strains, stresses, elastic, units=sizes.units, options=options
+            "recurrent",
+            fit_recurrent_law,
+            strains,
+            stresses,
+            elastic,
+            units=sizes.units,
+            openings=sizes.openings,
+            options=options,
+            checkpoint=self.folder / f"training-{_digest(sizes, strains.tobytes(), stresses.tobytes())}",
         )
         law.on_outside = "ignore"
         law.save(self.folder / "recurrent-law")
@@ -183,6 +192,11 @@ class TwoScales:
         answer = function(*arguments, progress=self.progress, **named)
         self.seconds[name] = time.process_time() - started
         return answer
+
+
+def _digest(*made_of):
+    """A name for what was made of these."""
+    return hashlib.sha256(repr(made_of).encode()).hexdigest()[:12]
 
 
 @checked(found="n t 6", expected="n t 6")

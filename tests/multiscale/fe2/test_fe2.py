@@ -246,13 +246,14 @@ class TestReducedCellLaw:
 
 
 class TestRecurrentLaw:
-    @pytest.fixture
-    def law(self):
+    @pytest.fixture(params=[0, 2], ids=["yields", "breaks"])
+    def law(self, request):
         rng = np.random.default_rng(0)
         elastic = 1e9 * (np.eye(6) + 0.3 * np.pad(np.ones((3, 3)), (0, 3)))
         return RecurrentLaw(
-            elastic, rng.standard_normal((3, 3, 6)) / 3, [0.1, 0.2, 0.1], [3e-3, 6e-3, 1e-2], [0.05] * 3, [0.1] * 3, 1e9
-        )
+            elastic, rng.standard_normal((3, 3, 6)) / 3, [0.1, 0.2, 0.1], [3e-3, 6e-3, 1e-2], [0.05] * 3, [0.1] * 3, 1e9,
+            openings=rng.standard_normal((request.param, 6)) / 2, bonds=np.tile([0.1, 2e-3, 1e-2], (request.param, 1)),
+        )  # fmt: skip
 
     def test_turning_a_path_turns_the_stress(self, law):
         path = draw_strain_paths(1, steps=10)[0]
@@ -280,9 +281,24 @@ class TestRecurrentLaw:
             np.testing.assert_allclose(tangent, expected, atol=1e-6 * np.abs(expected).max())
             np.testing.assert_allclose(tangent[0], tangent[0].T, atol=1e-9 * np.abs(tangent).max())
             state, _last = new, strain
-        plastic = state.reshape(-1, 4)[:, 3]
+        plastic = law.plastic_lengths(state)
         assert (plastic >= 0.0).all()
         assert plastic.max() > 0.0
+
+    def test_bonds_break_in_opening_alone_and_do_not_heal(self):
+        law = RecurrentLaw(
+            1e9 * np.eye(6), 1e-9 * np.ones((1, 3, 6)), [1.0], [1.0], [1.0], [1.0], 1e9,
+            openings=[[1.0, 0, 0, 0, 0, 0]], bonds=[[0.5, 1e-3, 5e-3]], symmetry="none",
+        )  # fmt: skip
+        stiffness = []
+        for size in (-0.01, 5e-4, 0.01, 5e-4, -0.01):
+            path = [[0.0] * 6, [size, 0, 0, 0, 0, 0]] if not stiffness else [[size, 0, 0, 0, 0, 0]]
+            state = law.initial_state(1) if not stiffness else state
+            for strain in path:
+                stress, _, state = law.update([strain], state)
+            stiffness.append(stress[0, 0] / size)
+        expected = 1e9 * (1.0 - 0.5 * (1.0 - np.exp(-9e-3 / 5e-3)))
+        np.testing.assert_allclose(stiffness, [1e9, 1e9, expected, expected, 1e9], rtol=1e-12)
 
     def test_short_steps_change_little(self, law):
         path = draw_strain_paths(1, steps=40)[0]
