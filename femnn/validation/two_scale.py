@@ -162,7 +162,8 @@ class TwoScales:
 
         sizes = self.sizes
         strains, stresses = self._timed(
-            "data", simulate_reduced_paths, self.composite, self.folder / "reduced-cell", self.folder / f"paths-{_digest(self.composite, sizes)}",
+            "data", simulate_reduced_paths, self.composite, self.folder / "reduced-cell",
+            self.folder / f"paths-{_digest(self.composite, sizes)}",
             paths=sizes.data, steps=sizes.steps, amplitude=1.2 * sizes.amplitude, seed=2, workers=self.workers,
         )  # fmt: skip
         elastic = self.cell.respond(np.zeros(6), self.cell.initial_state()).tangent
