@@ -122,7 +122,7 @@ def layers_of_the_architecture():
     return {
         word: number
         for number, layer in enumerate(re.split("─{9,}", picture))
-        for word in re.findall("[a-z_]+", layer)
+        for word in re.findall("[a-z_0-9]+", layer)
         if word in names
     }
 

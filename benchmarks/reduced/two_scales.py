@@ -43,7 +43,7 @@ _SIDE_BY_SIDE = 16
 def main(cells, bond, training, unseen, finer, steps, modes, tol, data, epochs, plate, out, as_json):
     """Errors and cost of a cell in full, reduced and learned."""
     numba.set_num_threads(1)
-    sizes = Sizes(training=training, steps=steps, modes=modes, tol=tol, data=data, units=12, epochs=epochs)
+    sizes = Sizes(training, steps, modes, tol, data, units=12, openings=8 if bond else 0, epochs=epochs)
     study = TwoScales(Composite(cells=cells, bond=bond), sizes, out)
     laws = {"reduced cell": study.reduced(), "recurrent law": study.recurrent()}
     paths = study.unseen(unseen)
@@ -161,7 +161,8 @@ def _report(figures):
     parts = [
         f"Machine: {figures['machine']}",
         f"A periodic cell of {figures['cells']:,} hexahedra, {figures['unknowns']:,} unknowns, with a stiff ball in a "
-        f"matrix that yields and {bond}; {figures['training']} paths of training, {figures['data']} of the reduced cell "
+        f"matrix that yields and {bond}; {figures['training']} paths of training, {figures['data']} of the reduced "
+        "cell "
         f"for the recurrent law, {figures['unseen']} unseen paths of {figures['steps']} steps, each of which takes "
         f"{1e3 * figures['full_seconds_a_step']:.0f} ms in full without its tangent; {figures['finer']} of them with "
         f"finer steps, against the full cell with the same. Times are those of the processor, one thread. Made in: "

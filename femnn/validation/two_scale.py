@@ -1,5 +1,7 @@
 """A perforated plate whose material is a cell: what laws of it cost, and how far they are from each other."""
 
+import hashlib
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 import numpy as np
 import skfem
 
-from femnn.checks import checked, integer
+from femnn.checks import checked, integer, number
 from femnn.multiscale.fe2.cell import PeriodicCell
 from femnn.multiscale.fe2.composite import Composite, simulate_reduced_paths
 from femnn.multiscale.fe2.law import CellLaw, follow
@@ -47,6 +49,7 @@ class PerforatedPlate:
         plane = (1.0 - share) * hole + share * edge
         self.mesh = skfem.MeshHex(np.concatenate([plane, z[None]]), grid.t)
 
+    @checked(by="(-inf, inf)", steps="[1, inf)")
     def stretch(
         self, law: Any, *, by: float = 0.01, steps: int = 5, progress: bool = True
     ) -> tuple[LoadPath, np.ndarray]:
@@ -84,8 +87,8 @@ class Sizes:
     ----------
     training, steps, modes, tol
         Paths of the full cell and their steps; modes and tolerance of the reduced one.
-    data, units, epochs
-        Paths of the reduced cell; units and epochs of the recurrent law.
+    data, units, openings, epochs
+        Paths of the reduced cell; units of the recurrent law that yield and that open, and epochs of its training.
     amplitude
         Largest equivalent strain of all paths.
     """
@@ -96,12 +99,16 @@ class Sizes:
     tol: float = 5e-3
     data: int = 200
     units: int = 8
+    openings: int = 0
     epochs: int = 60
     amplitude: float = 0.03
 
     def __post_init__(self) -> None:
         for name in ("training", "steps", "modes", "data", "units", "epochs"):
             integer(name, getattr(self, name), 1)
+        integer("openings", self.openings, 0)
+        number("tol", self.tol, "(0, 1)")
+        number("amplitude", self.amplitude, "(0, inf)")
 
 
 class TwoScales:
@@ -118,11 +125,12 @@ class TwoScales:
         Show bars, if stderr is a terminal.
     """
 
+    @checked(workers="unchecked")
     def __init__(
         self,
         composite: Composite,
         sizes: Sizes,
-        folder: Path,
+        folder: str | os.PathLike,
         *,
         workers: int | None = 0,
         progress: bool = True,
@@ -138,7 +146,7 @@ class TwoScales:
         """The hyper-reduced cell, trained on paths of seed 0."""
         sizes = self.sizes
         paths = draw_strain_paths(sizes.training, sizes.steps, sizes.amplitude)
-        name = f"{self.composite.cells}-{sizes.training}-{sizes.steps}-{self.composite.bond:g}"
+        name = _digest(self.composite, sizes.training, sizes.steps, sizes.amplitude)
         snapshots = self._timed("snapshots", record_cell, self.cell, paths, self.folder / f"snapshots-{name}")
         law = self._timed(
             "reduced", ReducedCellLaw.fit, self.cell, paths, modes=sizes.modes, tol=sizes.tol, snapshots=snapshots,
@@ -154,18 +162,28 @@ class TwoScales:
 
         sizes = self.sizes
         strains, stresses = self._timed(
-            "data", simulate_reduced_paths, self.composite, self.folder / "reduced-cell", self.folder / "paths",
+            "data", simulate_reduced_paths, self.composite, self.folder / "reduced-cell",
+            self.folder / f"paths-{_digest(self.composite, sizes)}",
             paths=sizes.data, steps=sizes.steps, amplitude=1.2 * sizes.amplitude, seed=2, workers=self.workers,
         )  # fmt: skip
         elastic = self.cell.respond(np.zeros(6), self.cell.initial_state()).tangent
         options = TrainingOptions(learning_rate=2e-2, batch_size=16, epochs=sizes.epochs, gradient_clip=1.0, threads=1)
         law, _ = self._timed(
-            "recurrent", fit_recurrent_law, strains, stresses, elastic, units=sizes.units, options=options
+            "recurrent",
+            fit_recurrent_law,
+            strains,
+            stresses,
+            elastic,
+            units=sizes.units,
+            openings=sizes.openings,
+            options=options,
+            checkpoint=self.folder / f"training-{_digest(sizes, strains.tobytes(), stresses.tobytes())}",
         )
         law.on_outside = "ignore"
         law.save(self.folder / "recurrent-law")
         return law
 
+    @checked(count="[1, inf)", finer="[1, inf)")
     def unseen(self, count: int, finer: int = 1) -> np.ndarray:
         """Paths (count, steps, 6) that no training saw, with ``finer`` times the steps along the same lines."""
         return draw_strain_paths(count, finer * self.sizes.steps, self.sizes.amplitude, seed=1)
@@ -177,12 +195,18 @@ class TwoScales:
         return answer
 
 
+def _digest(*made_of):
+    """A name for what was made of these."""
+    return hashlib.sha256(repr(made_of).encode()).hexdigest()[:12]
+
+
 @checked(found="n t 6", expected="n t 6")
 def path_errors(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Error of the stress of each path, (n,): norm over its steps, relative to that of the expected stress."""
     return np.linalg.norm(found - expected, axis=(1, 2)) / np.linalg.norm(expected, axis=(1, 2))
 
 
+@checked(paths="any")
 def timed_follow(law: Any, paths: np.ndarray) -> tuple[np.ndarray, float]:
     """Stresses along paths, and the seconds of the processor."""
     started = time.process_time()
@@ -190,6 +214,7 @@ def timed_follow(law: Any, paths: np.ndarray) -> tuple[np.ndarray, float]:
     return stresses, time.process_time() - started
 
 
+@checked(paths="n t 6")
 def drive_cell(cell: PeriodicCell, paths: np.ndarray) -> tuple[np.ndarray, float]:
     """Stresses of a full cell along paths (n, steps, 6), without its tangents, and the seconds of the processor."""
     started, stresses = time.process_time(), np.empty_like(paths)

@@ -286,6 +286,21 @@ def test_a_beam_is_reduced_and_so_are_forms_on_the_bases_of_its_cubature(tmp_pat
     assert (tmp_path / "hyper_reduced_beam.png").stat().st_size > 10_000
 
 
+# --- two_scale_plate
+
+
+def test_a_plate_of_cells_is_pulled_with_three_laws(tmp_path):
+    from femnn.validation import Sizes
+
+    sizes = Sizes(training=3, steps=10, modes=10, tol=1e-2, data=12, units=4, epochs=4)
+    full, reduced, recurrent = example("two_scale_plate").main(3, sizes, across=1, unseen=1, out=tmp_path)
+    assert full["force"] == full["path"] == 0.0
+    assert reduced["force"] < 0.02
+    assert reduced["path"] < 0.05
+    assert recurrent["force"] < 0.2
+    assert (tmp_path / "two_scale_plate.png").stat().st_size > 10_000
+
+
 # --- burgers_manifold
 
 

@@ -68,3 +68,17 @@ def test_benchmark_of_the_sparse_decoder(tmp_path):
     assert figures["projection"] < 1.0
     assert figures["rows"][0]["cells"] == 30
     assert len(figures["targets"]) == 3
+
+
+def test_two_scales_benchmark(tmp_path):
+    from benchmarks.reduced.two_scales import main
+
+    sizes = {"cells": 3, "training": 3, "unseen": 2, "finer": 1, "steps": 8, "modes": 10, "data": 8, "epochs": 2}
+    settings = [word for name, value in sizes.items() for word in (f"--{name}", str(value))]
+    figures = run(main, "two-scales", tmp_path, *settings, "--tol", "1e-2", "--plate", "1")
+    reduced, recurrent = figures["rows"]
+    assert reduced["mean"] <= reduced["worst"] < 0.05
+    # hardly trained, and elastic at least
+    assert recurrent["mean"] < 0.5
+    assert figures["plate"][1]["force"] < 0.02
+    assert len(figures["targets"]) == 9

@@ -6,7 +6,7 @@ import numpy as np
 import skfem
 from numpy.typing import ArrayLike
 
-from femnn.checks import brief, checked, instance, number, shaped
+from femnn.checks import brief, checked, instance, shaped
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import FemnnError, LawError, ParameterError
 from femnn.interfaces.elements import InterfaceElements
@@ -108,6 +108,7 @@ class PeriodicCell:
     True
     """
 
+    @checked(law="unchecked", facets="unchecked", rtol="(0, 1)")
     def __init__(
         self,
         mesh: Any,
@@ -122,7 +123,7 @@ class PeriodicCell:
             raise ParameterError(
                 "facets and cohesive go together: where the mesh is split, and by which law it is held"
             )
-        self.rtol = number("rtol", rtol, "(0, 1)")
+        self.rtol = rtol
         self.elements: InterfaceElements | None = None
         if facets is not None:
             self.elements = InterfaceElements(Interface.split(instance("mesh", mesh, skfem.MeshHex1), facets))
@@ -135,8 +136,8 @@ class PeriodicCell:
             if getattr(own, "kinematics", None) != "small":
                 raise ParameterError(f"{brief(own)} is no law of small strains, which a periodic cell needs")
         self.solid = Solid(mesh, rule or GaussLegendre(2), law)
-        self.problem = self.solid
-        if self.elements is not None:
+        self.problem: Any = self.solid
+        if self.elements is not None and cohesive is not None:
             self.problem = self.solid + CohesiveProblem(None, [(self.elements, cohesive)])
         self.affine = affine_displacements(mesh.p - self.box.origin[:, None])
         self.n_fluctuations = 3 * self.box.coordinates.shape[1]

@@ -3,17 +3,17 @@
 import os
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
 from femnn.checks import checked, integer, number
 from femnn.cohesive.classical import BilinearCohesive
+from femnn.io.weight_files import load_weights
 from femnn.multiscale.fe2.cell import PeriodicCell
 from femnn.multiscale.fe2.law import follow
 from femnn.multiscale.fe2.paths import draw_strain_paths
 from femnn.multiscale.fe2.periodicity import cell_with_inclusions
-from femnn.multiscale.fe2.reduced_cell import ReducedCellLaw
+from femnn.multiscale.fe2.reduced_cell import KIND, ReducedCellLaw
 from femnn.solids.plasticity import J2
 from femnn.tasks.run import run_tasks, task_name
 
@@ -88,12 +88,16 @@ class Composite:
 
 
 @task_name("femnn.multiscale.fe2.simulate_reduced")
+@checked(first="[0, inf)", count="[1, inf)", steps="[1, inf)", amplitude="(0, inf)", seed="[0, inf)")
 def simulate_reduced(
-    composite: Composite, law: str, first: int, count: int, steps: int, amplitude: float, seed: int
+    composite: Composite, law: str, sha256: str, first: int, count: int, steps: int, amplitude: float, seed: int
 ) -> dict[str, np.ndarray]:
-    """Strains and stresses (count, steps, 6) of the reduced cell in a file along paths ``first`` to ``first + count``."""
+    """Strains and stresses (count, steps, 6) of the reduced cell in a file along drawn paths, from number ``first`` on.
+
+    ``sha256`` is that of the file ``law``, so that results are those of this one.
+    """
     paths = draw_strain_paths(first + count, steps, amplitude, seed=seed)[first:]
-    return {"strain": paths, "stress": follow(_loaded(composite, law), paths, progress=False)}
+    return {"strain": paths, "stress": follow(_loaded(composite, law, sha256), paths, progress=False)}
 
 
 @checked(paths="[1, inf)", steps="[1, inf)", amplitude="(0, inf)", seed="[0, inf)")
@@ -127,20 +131,21 @@ def simulate_reduced_paths(
     TaskError
         If paths have no response.
     """
-    shared = {"composite": composite, "law": str(law), "steps": steps, "amplitude": amplitude, "seed": seed}
+    sha256 = load_weights(law, KIND)[1]["sha256"]
+    shared = {"composite": composite, "law": str(law), "sha256": sha256}
+    shared |= {"steps": steps, "amplitude": amplitude, "seed": seed}
     tasks = {
         f"paths{first:06d}": {**shared, "first": first, "count": min(_TOGETHER, paths - first)}
         for first in range(0, paths, _TOGETHER)
     }
-    version = f"{_VERSION} {Path(str(law)).with_suffix('.json').read_text(encoding='utf-8')[-200:]}"
     outcome = run_tasks(
-        simulate_reduced, tasks, folder, workers=workers, version=version, progress=progress
+        simulate_reduced, tasks, folder, workers=workers, version=_VERSION, progress=progress
     ).require_all()
     parts = [outcome.load(key) for key in outcome.results]
     return np.concatenate([part["strain"] for part in parts]), np.concatenate([part["stress"] for part in parts])
 
 
 @lru_cache(maxsize=2)
-def _loaded(composite, law):
+def _loaded(composite, law, sha256):  # the hash tells files of one name apart
     """The reduced cell of a file, made once in each process."""
     return ReducedCellLaw.load(law, composite.cell(), on_outside="ignore")

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked, integer
+from femnn.checks import checked
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.multiscale.fe2.law import checked_paths
 from femnn.multiscale.fe2.recurrent import _HALF, RANK, RecurrentLaw, measures_of, rotations
@@ -27,13 +27,14 @@ _HELD_OUT, _FEWEST = 0.125, 4
 _TINY = 1e-12
 
 
-@checked(strains="any", stresses="any", elastic="6 6", units="[1, inf)")
+@checked(strains="any", stresses="any", elastic="6 6", units="[1, inf)", openings="[0, inf)")
 def fit_recurrent_law(
     strains: ArrayLike,
     stresses: ArrayLike,
     elastic: ArrayLike,
     *,
     units: int = 8,
+    openings: int = 0,
     symmetry: str = "cubic",
     options: TrainingOptions = OPTIONS,
     data: dict[str, Any] | None = None,
@@ -49,8 +50,8 @@ def fit_recurrent_law(
     elastic : (6, 6)
         Tangent of the virgin material (Pa), Voigt order with engineering shear strains; its mean over the symmetry is
         the elastic part of the law.
-    units
-        How many, each of which counts once for each rotation of the symmetry.
+    units, openings
+        How many that yield, and that open where bonds break; each counts once for each rotation of the symmetry.
     symmetry
         See :class:`femnn.multiscale.fe2.RecurrentLaw`.
     options
@@ -88,10 +89,10 @@ def fit_recurrent_law(
     if not (sizes > 0.0).all():
         raise DatasetError(f"path {int(np.argmin(sizes))} has no stress at all; leave it out")
     mandel, turns = strains * _HALF, rotations(symmetry)
-    elastic = np.asarray(elastic) / _HALF[:, None] / _HALF
+    stiffness = np.asarray(elastic, dtype=float) / _HALF[:, None] / _HALF
     reach = float(np.sqrt((mandel**2).sum(axis=2)).max())
-    scale = float(np.trace(elastic)) / 6.0
-    module = Units(integer("units", units, 1), turns, elastic / scale, options.seed)
+    scale = float(np.trace(stiffness)) / 6.0
+    module = Units(units, openings, turns, stiffness / scale, options.seed)
     targets = stresses / _HALF / (scale * reach)
     weight = 1.0 / (targets**2).sum(axis=(1, 2))
     order = np.random.default_rng([options.seed, 17]).permutation(len(strains))
@@ -108,13 +109,15 @@ def fit_recurrent_law(
     )
     found = {name: value.astype(float) for name, value in module.numbers().items()}
     law = RecurrentLaw(
-        elastic,
+        stiffness,
         found["units"],
         found["weights"],
         found["yields"] * reach,
         found["isotropic"],
         found["kinematic"],
         scale,
+        openings=found["openings"],
+        bonds=found["bonds"] * [1.0, reach, reach],
         symmetry=symmetry,
         on_outside="ignore",
     )
@@ -126,8 +129,10 @@ def fit_recurrent_law(
 class Units(torch.nn.Module):
     """The units of a law for paths (n, steps, 6) of strains by Mandel, in units of their reach."""
 
-    def __init__(self, count: int, turns: np.ndarray, elastic: np.ndarray, seed: int) -> None:
+    def __init__(self, count: int, open_count: int, turns: np.ndarray, elastic: np.ndarray, seed: int) -> None:
         super().__init__()
+        self.turns: torch.Tensor
+        self.elastic: torch.Tensor
         generator = torch.Generator().manual_seed(seed)
         mean = np.einsum("gji,jk,gkl->il", turns, elastic, turns) / len(turns)
         self.register_buffer("turns", torch.tensor(turns, dtype=torch.float32))
@@ -140,6 +145,11 @@ class Units(torch.nn.Module):
         self.log_yields = torch.nn.Parameter(torch.linspace(float(np.log(0.03)), float(np.log(0.5)), count))
         self.log_isotropic = torch.nn.Parameter(torch.full((count,), -3.0))
         self.log_kinematic = torch.nn.Parameter(torch.full((count,), -3.0))
+        drawn = torch.randn(open_count, 6, generator=generator)
+        self.openings = torch.nn.Parameter(drawn / torch.linalg.norm(drawn, dim=1, keepdim=True))
+        # bonds that begin to break early and are half gone in the middle of the range
+        start = torch.log(torch.tensor([1.0 / max(open_count, 1), 0.1, 0.3]))
+        self.log_bonds = torch.nn.Parameter(start.repeat(open_count, 1))
 
     def forward(self, strains: torch.Tensor) -> torch.Tensor:
         """Stresses (n, steps, 6)."""
@@ -161,13 +171,24 @@ class Units(torch.nn.Module):
             length = length + flow
             plastic = plastic + (flow / size)[..., None] * trial
             forces.append((weights * plastic).reshape(len(strains), -1))
-        return strains @ self.elastic - torch.stack(forces, dim=1) @ flat
+        return strains @ self.elastic - torch.stack(forces, dim=1) @ flat - self._lost(strains)
+
+    def _lost(self, strains):
+        """What broken bonds no longer carry, (n, steps, 6)."""
+        if not len(self.openings):
+            return torch.zeros_like(strains)
+        turned = torch.einsum("mi,gij->gmj", self.openings, self.turns).reshape(-1, 6)
+        weight, onset, length = self.log_bonds.exp().repeat(len(self.turns), 1).T
+        opening = torch.relu(strains @ turned.T)
+        damage = 1.0 - torch.exp(-torch.relu(opening.cummax(dim=1).values - onset) / length)
+        return (weight / len(self.turns) * damage * opening) @ turned
 
     def numbers(self) -> dict[str, np.ndarray]:
         """What the law needs, by the names of its arguments."""
         logarithms = {name: getattr(self, f"log_{name}") for name in ("weights", "yields", "isotropic", "kinematic")}
         numbers = {name: value.detach().exp().numpy() for name, value in logarithms.items()}
-        return {"units": self.units.detach().numpy(), **numbers}
+        directions = {"units": self.units.detach().numpy(), "openings": self.openings.detach().numpy()}
+        return {**directions, **numbers, "bonds": self.log_bonds.detach().exp().numpy()}
 
 
 def _relative(prediction, target, weight):
@@ -179,7 +200,7 @@ def _limits(law, strains):
     state, most = law.initial_state(len(strains)), {}
     for strain in strains.transpose(1, 0, 2):
         _, _, state = law.update(strain, state)
-        plastic = state.reshape(len(strains), -1, RANK + 1)[:, :, RANK].max(axis=1)
+        plastic = law.plastic_lengths(state).max(axis=1)
         for name, values in measures_of(strain * _HALF, plastic).items():
             most[name] = max(most.get(name, 0.0), float(values.max()))
     return most

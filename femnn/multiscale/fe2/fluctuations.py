@@ -1,6 +1,7 @@
 """Linear systems of periodic fluctuations: condensed from those of the mesh, solved with what the virgin cell gives."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array
@@ -96,10 +97,9 @@ class FluctuationSolver:
             )  # fmt: skip
             count, found = len(norms), None if failed else found
         if count > _MANY:
-            try:
+            # where it is not positive definite, or singular, the old one stays
+            with suppress(ArithmeticError, RuntimeError):
                 self._precondition = self._made(csr_array(0.5 * (condensed + condensed.T)))
-            except (ArithmeticError, RuntimeError):  # not positive definite, or singular: the old one stays
-                pass
         return found
 
     def _learn(self, matrix):

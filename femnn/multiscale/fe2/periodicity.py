@@ -64,8 +64,8 @@ class PeriodicBox(NamedTuple):
             vertex = int(boundary[odd[0]])
             raise MeshError(
                 f"vertex {vertex} at {mesh.p[:, vertex].round(6).tolist()} and {len(odd) - 1} others have "
-                f"{images[odd[0]]} images on the faces of the box, expected are {2 ** directions[odd[0]]}: mesh opposite "
-                "faces alike, and let no interface reach them"
+                f"{images[odd[0]]} images on the faces of the box, expected are {2 ** directions[odd[0]]}: mesh "
+                "opposite faces alike, and let no interface reach them"
             )
         independent, numbered = np.unique(master, return_inverse=True)
         corners = np.flatnonzero((low | high).all(axis=0))

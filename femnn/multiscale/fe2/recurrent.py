@@ -37,8 +37,13 @@ class RecurrentLaw:
 
         σ = C ε - s Σ_k w_k Σ_Q (B_k Q)ᵀ p,
 
-    summed over the rotations Q of the symmetry, so that turning a strain path by one of them turns the stress. The
-    tangent is the exact derivative and symmetric; each unit dissipates, w, g and h being positive.
+    summed over the rotations Q of the symmetry, so that turning a strain path by one of them turns the stress. Where
+    bonds break, units that open come with them: o = b·ε, with the largest o so far, κ, takes away
+
+        s Σ_m v_m Σ_Q d(κ) ⟨o⟩ Qᵀb_m,    d = 1 - exp(-⟨κ - a⟩/c),
+
+    of the stress, in opening alone. The tangent is the exact derivative and symmetric; each unit dissipates, as the
+    numbers are positive.
 
     Attributes
     ----------
@@ -48,6 +53,10 @@ class RecurrentLaw:
         B.
     weights, yields, isotropic, kinematic : (k,)
         w, y, g and h.
+    openings : (m, 6)
+        b; m may be 0.
+    bonds : (m, 3)
+        v, a and c.
     scale : float
         s (Pa).
     symmetry : str
@@ -75,7 +84,17 @@ class RecurrentLaw:
 
     kinematics = "small"
 
-    @checked(elastic="6 6", units="k 3 6", weights="k", yields="k", isotropic="k", kinematic="k", scale="(0, inf)")
+    @checked(
+        elastic="6 6",
+        units="k 3 6",
+        weights="k",
+        yields="k",
+        isotropic="k",
+        kinematic="k",
+        openings="m 6",
+        bonds="m 3",
+        scale="(0, inf)",
+    )
     def __init__(
         self,
         elastic: ArrayLike,
@@ -86,17 +105,23 @@ class RecurrentLaw:
         kinematic: ArrayLike,
         scale: float,
         *,
+        openings: ArrayLike | None = None,
+        bonds: ArrayLike | None = None,
         symmetry: str = "cubic",
         limits: Mapping[str, float] | None = None,
         card: Mapping[str, Any] | None = None,
         on_outside: str = "warn",
     ) -> None:
         one_of("symmetry", symmetry, tuple(SYMMETRIES))
-        self.elastic, self.units, self.scale, self.symmetry = np.asarray(elastic), np.asarray(units), scale, symmetry
-        named = {"weights": weights, "yields": yields, "isotropic": isotropic, "kinematic": kinematic}
-        for name, values in named.items():
-            setattr(self, name, np.asarray(values, dtype=float))
-            if not (getattr(self, name) > 0.0).all():
+        self.elastic, self.units = np.asarray(elastic, dtype=float), np.asarray(units, dtype=float)
+        self.scale, self.symmetry = scale, symmetry
+        self.weights, self.yields = np.asarray(weights, dtype=float), np.asarray(yields, dtype=float)
+        self.isotropic, self.kinematic = np.asarray(isotropic, dtype=float), np.asarray(kinematic, dtype=float)
+        self.openings = np.zeros((0, 6)) if openings is None else np.asarray(openings, dtype=float)
+        self.bonds = np.zeros((0, 3)) if bonds is None else np.asarray(bonds, dtype=float)
+        for name in ("weights", "yields", "isotropic", "kinematic", "bonds"):
+            values = getattr(self, name)
+            if not (values > 0.0).all():
                 raise ParameterError(f"{name} are {brief(values)}; they must be positive, or units would give energy")
         self.limits, self.card, self.outside = dict(limits or {}), dict(card or {}), 0
         self.on_outside = one_of("on_outside", on_outside, ("warn", "raise", "ignore"))
@@ -104,16 +129,24 @@ class RecurrentLaw:
         self._all = np.ascontiguousarray(np.einsum("kai,gij->gkaj", self.units, turns).reshape(-1, RANK, 6))
         mean = np.einsum("gji,jk,gkl->il", turns, self.elastic, turns) / len(turns)
         self._elastic = 0.5 * (mean + mean.T)
+        self._all_openings = np.ascontiguousarray(np.einsum("mi,gij->gmj", self.openings, turns).reshape(-1, 6))
+        self._bonds = np.tile(self.bonds * [self.scale / len(turns), 1.0, 1.0], (len(turns), 1))
         columns = [self.scale * self.weights / len(turns), self.yields, self.isotropic, self.kinematic]
         self._numbers = np.ascontiguousarray(np.tile(np.stack(columns, axis=1), (len(turns), 1)))
 
     def __repr__(self) -> str:
-        return f"RecurrentLaw({len(self.units)} units, {self.symmetry} symmetry)"
+        open_ones = f" and {len(self.openings)} that open" if len(self.openings) else ""
+        return f"RecurrentLaw({len(self.units)} units{open_ones}, {self.symmetry} symmetry)"
 
     @checked(n="[0, inf)")
     def initial_state(self, n: int) -> np.ndarray:
         """State of ``n`` virgin points, (n, s)."""
-        return np.zeros((n, len(self._all) * (RANK + 1)))
+        return np.zeros((n, self._split + len(self._all_openings)))
+
+    @property
+    def _split(self):
+        """Numbers of a state that are those of the units which yield; what follows is those of the openings."""
+        return len(self._all) * (RANK + 1)
 
     @checked(strain="n 6", state="any")
     def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -126,25 +159,32 @@ class RecurrentLaw:
         """
         strain = np.asarray(strain, dtype=float)
         n, count = len(strain), len(self._all)
-        state = shaped("the state", state, (n, count * (RANK + 1)))
+        state = shaped("the state", state, (n, self._split + len(self._all_openings)))
         if not np.isfinite(state).all():
             raise ParameterError("the state is not finite; pass initial_state(n) or what update returned")
         mandel = np.ascontiguousarray(strain * _HALF)
-        stress, tangent, new = np.empty((n, 6)), np.empty((n, 6, 6)), np.empty((n, count, RANK + 1))
-        _respond(
-            mandel, state.reshape(n, count, RANK + 1), self._elastic, self._all, self._numbers, stress, tangent, new
-        )
-        new = new.reshape(n, -1)
+        yielded = np.ascontiguousarray(state[:, : self._split]).reshape(n, count, RANK + 1)
+        stress, tangent, units = np.empty((n, 6)), np.empty((n, 6, 6)), np.empty((n, count, RANK + 1))
+        _respond(mandel, yielded, self._elastic, self._all, self._numbers, stress, tangent, units)
+        opened = state[:, self._split :].copy()
+        _open(mandel, opened, self._all_openings, self._bonds, stress, tangent)
+        new = np.concatenate([units.reshape(n, -1), opened], axis=1)
         self._watch(strain, new)
         return stress * _HALF, tangent * _HALF[:, None] * _HALF, new
 
+    @checked(strain="n 6", state="n s")
     def in_range(self, strain: np.ndarray, state: np.ndarray) -> np.ndarray:
         """Points (n,) bool whose strain (n, 6) and state (n, s) are no larger than those of the training."""
-        measures = measures_of(strain * _HALF, state.reshape(len(strain), -1, RANK + 1)[:, :, RANK].max(axis=1))
+        measures = measures_of(strain * _HALF, self.plastic_lengths(state).max(axis=1))
         inside = np.ones(len(strain), dtype=bool)
         for name, limit in self.limits.items():
             inside &= measures[name] <= (1.0 + _MARGIN) * limit
         return inside
+
+    @checked(state="n s")
+    def plastic_lengths(self, state: np.ndarray) -> np.ndarray:
+        """Lengths (n, units) of the plastic strains in states (n, s)."""
+        return state[:, RANK : self._split : RANK + 1]
 
     def _watch(self, strain, state):
         count = int(np.count_nonzero(~self.in_range(strain, state)))
@@ -161,11 +201,12 @@ class RecurrentLaw:
     @checked()
     def save(self, path: str | os.PathLike) -> Path:
         """Write ``path.safetensors`` and its card ``path.json``; returns the former."""
-        names = ("elastic", "units", "weights", "yields", "isotropic", "kinematic")
+        names = ("elastic", "units", "weights", "yields", "isotropic", "kinematic", "openings", "bonds")
+        sizes = {"units": len(self.units), "openings": len(self.openings)}
         card = {
             "kind": KIND,
             "what": f"{self!r}, a stress-strain law with memory",
-            "architectures": {"law": {"units": len(self.units), "symmetry": self.symmetry, "scale": self.scale}},
+            "architectures": {"law": {**sizes, "symmetry": self.symmetry, "scale": self.scale}},
             "trained_range": self.limits,
             "data": self.card.get("data", {}),
             "training": self.card.get("training", {}),
@@ -187,14 +228,19 @@ class RecurrentLaw:
         file = weight_file(locate(path)[0])
         contents = Contents(file, card, tensors)
         fields = contents.part("architectures").part("law")
-        k, symmetry = fields.count("units", 1), fields.text("symmetry")
+        k, m, symmetry = fields.count("units", 1), fields.count("openings", 0), fields.text("symmetry")
         limits = contents.part("trained_range")
         try:
             return cls(
                 contents.array("elastic", (6, 6)),
                 contents.array("units", (k, RANK, 6)),
-                *(contents.array(name, (k,)) for name in ("weights", "yields", "isotropic", "kinematic")),
+                contents.array("weights", (k,)),
+                contents.array("yields", (k,)),
+                contents.array("isotropic", (k,)),
+                contents.array("kinematic", (k,)),
                 fields.number("scale"),
+                openings=contents.array("openings", (m, 6)),
+                bonds=contents.array("bonds", (m, 3)),
                 symmetry=symmetry,
                 limits={name: limits.number(name) for name in limits.fields},
                 card=card,
@@ -241,7 +287,7 @@ def rotations(symmetry: str) -> np.ndarray:
 
 
 @njit(over="strains", grain=16, cache=True, error_model="numpy")
-def _respond(begin, end, strains, states, elastic, units, numbers, stresses, tangents, new):
+def _respond(begin, end, strains, states, elastic, units, numbers, stresses, tangents, new):  # noqa: C901
     count = units.shape[0]
     z, slope = np.empty(3), np.empty((3, 3))
     for n in range(begin, end):
@@ -283,3 +329,31 @@ def _respond(begin, end, strains, states, elastic, units, numbers, stresses, tan
                         along *= weight
                         for j in range(6):
                             tangent[j, i] -= units[k, a, j] * along
+
+
+@njit(over="strains", grain=16, cache=True, error_model="numpy")
+def _open(begin, end, strains, opened, openings, bonds, stresses, tangents):
+    """Take what bonds have lost from stresses and tangents; ``opened`` (n, m) become the largest openings."""
+    for n in range(begin, end):
+        for m in range(openings.shape[0]):
+            opening = 0.0
+            for i in range(6):
+                opening += openings[m, i] * strains[n, i]
+            if opening <= 0.0:
+                continue
+            weight, onset, length = bonds[m]
+            grows = opening > opened[n, m]
+            if grows:
+                opened[n, m] = opening
+            excess = opened[n, m] - onset
+            if excess <= 0.0:
+                continue
+            left = np.exp(-excess / length)
+            slope = weight * (1.0 - left)
+            force = slope * opening
+            if grows:
+                slope += weight * left / length * opening
+            for i in range(6):
+                stresses[n, i] -= force * openings[m, i]
+                for j in range(6):
+                    tangents[n, i, j] -= slope * openings[m, i] * openings[m, j]

@@ -11,7 +11,15 @@ from tqdm import tqdm
 
 from femnn.checks import brief, checked, number, one_of, shaped
 from femnn.cohesive.law import Law, State
-from femnn.exceptions import FemnnError, LawError, OutsideRangeError, ParameterError, WeightFileError, warn
+from femnn.exceptions import (
+    DatasetError,
+    FemnnError,
+    LawError,
+    OutsideRangeError,
+    ParameterError,
+    WeightFileError,
+    warn,
+)
 from femnn.io.guarded import Contents
 from femnn.io.weight_files import load_weights, locate, save_weights, weight_file
 from femnn.multiscale.fe2.cell import PeriodicCell
@@ -23,7 +31,7 @@ from femnn.reduced.problem import ReducedProblem
 from femnn.reduced.row_space import RowSpace
 from femnn.reduced.selection import sparse_weights
 from femnn.reduced.snapshots import Snapshots
-from femnn.solids.laws import PointLaw, updated, virgin_state
+from femnn.solids.laws import check_law, updated, virgin_state
 from femnn.solvers.nonlinear.line_search import search
 from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, diverging, iterate
 
@@ -39,6 +47,9 @@ _LEAST = 1e-4
 
 # How far beyond the range of training a strain or coefficient may lie, over the range.
 _MARGIN = 0.1
+
+# Displacements of the corners that are further off, over those of the strain, are those of another one.
+_OTHER = 1e-6
 
 
 class ReducedCellLaw:
@@ -76,13 +87,26 @@ class ReducedCellLaw:
     >>> young, strength = np.full(27, 3e9), np.full(27, 60e6)
     >>> young[mesh.subdomains["inclusion"]], strength[mesh.subdomains["inclusion"]] = 70e9, 1e12
     >>> cell = PeriodicCell(mesh, femnn.J2(young, 0.3, strength, isotropic=1e8))
-    >>> law = ReducedCellLaw.fit(cell, draw_strain_paths(2, steps=8), modes=8, tol=1e-2, progress=False)
+    >>> paths = draw_strain_paths(2, steps=8)
+    >>> law = ReducedCellLaw.fit(cell, paths, modes=8, tol=1e-2, on_outside="ignore", progress=False)
     >>> follow(law, draw_strain_paths(1, steps=8, seed=1), progress=False).shape
     (1, 8, 6)
     """
 
     kinematics = "small"
 
+    @checked(
+        cells="int p",
+        modes="p 6 m",
+        volumes="p",
+        box_volume="(0, inf)",
+        low="m",
+        high="m",
+        jumps="j 3 m",
+        areas="j",
+        cohesive="unchecked",
+        rtol="(0, 1)",
+    )
     def __init__(
         self,
         law: Any,
@@ -101,6 +125,14 @@ class ReducedCellLaw:
         on_outside: str = "warn",
         rtol: float = 1e-6,
     ) -> None:
+        check_law(law)
+        if cohesive is not None and not (hasattr(cohesive, "initial_state") and hasattr(cohesive, "update")):
+            raise ParameterError(f"{brief(cohesive)} is no cohesive law; pass a femnn.cohesive.Law, or None")
+        if modes.shape[2] < 7 or not len(volumes) or law.kinematics != "small":
+            raise ParameterError(
+                f"there are {len(volumes)} points, modes {modes.shape} and a law of {law.kinematics} strains; pass at "
+                "least one point, one mode of fluctuation beside the six strains, and a law of small strains"
+            )
         self.law, self.cells, self.modes, self.volumes, self.box_volume = law, cells, modes, volumes, box_volume
         self.low, self.high, self.cohesive = low, high, cohesive
         self.jumps = np.zeros((0, 3, modes.shape[2])) if jumps is None else jumps
@@ -157,6 +189,7 @@ class ReducedCellLaw:
         stress, tangent, new = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         return stress, tangent, new
 
+    @checked(strain="n 6", state="n s")
     def in_range(self, strain: np.ndarray, state: np.ndarray) -> np.ndarray:
         """Points (n,) bool whose strain (n, 6) and coefficients, in the state (n, s), are those of the training."""
         x = np.concatenate([strain, state[:, : self.r]], axis=1)
@@ -421,13 +454,20 @@ def record_cell(
 
     Raises
     ------
+    DatasetError
+        If the folder holds snapshots of another mesh, or of other paths.
     LawError
         If the cell finds no equilibrium; take shorter steps.
     """
     paths = checked_paths(strains)
     snapshots = Snapshots(cell.solid, folder)
-    done = len(snapshots) // paths.shape[1]
-    snapshots.truncate(done * paths.shape[1])
+    steps = paths.shape[1]
+    done = min(len(snapshots) // steps, len(paths))
+    for k in range(steps - 1, done * steps, steps):
+        corners, strain = cell.corner_dofs, paths[k // steps, -1]
+        if np.abs(snapshots[k].u[corners] - cell.affine[corners] @ strain).max() > _OTHER * np.abs(strain).max():
+            raise DatasetError(f"{folder} has snapshots of other paths, number {k} for instance; pass another folder")
+    snapshots.truncate(done * steps)
     with tqdm(
         total=len(paths) * paths.shape[1], initial=len(snapshots), unit="step", disable=None if progress else True
     ) as bar:
@@ -449,13 +489,20 @@ def _fingerprints(cell):
 
 def _basis(cell, snapshots, strains, modes, energy):
     """The POD of unit strains, which lift, and fluctuation modes of unit mean strain; and its error of projection."""
-    if not isinstance(cell.solid.law, PointLaw) and isinstance(cell.solid.law, Mapping):
+    if isinstance(cell.solid.law, Mapping):
         raise ParameterError(
             "the cell has a law for each subdomain; reduced cells take one law, whose parameters may be arrays with "
             "one number for each element"
         )
     columns = np.stack([snapshot.u for snapshot in snapshots], axis=1) - cell.affine @ strains.T
     corners = cell.corner_dofs
+    # fluctuations vanish at the corners, so that these tell the strain
+    away = np.abs(columns[corners]).max(axis=0) > _OTHER * np.abs(cell.affine[corners] @ strains.T).max()
+    if away.any():
+        raise ParameterError(
+            f"snapshot {int(np.flatnonzero(away)[0])} and {np.count_nonzero(away) - 1} others are not of these "
+            "strains; pass the paths that were recorded, in their order"
+        )
     # elastic energy, so that a mode of unit norm is as much as a unit strain
     cell.solid.restore(cell.virgin_solid)
     elastic = cell.solid.residual_and_tangent(np.zeros(cell.solid.n_dofs))[1]

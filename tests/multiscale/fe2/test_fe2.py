@@ -119,6 +119,12 @@ class TestPeriodicCell:
         with pytest.raises(MeshError, match="images"):
             PeriodicCell(skfem.MeshHex(points, mesh.t), femnn.LinearElastic(1.0, 0.3))
 
+    def test_an_interface_must_not_reach_the_faces(self):
+        mesh = skfem.MeshHex().refined(1).with_boundaries({"middle": lambda x: x[0] == 0.5}, boundaries_only=False)
+        law = femnn.BilinearCohesive(1e6, 1e6, 1e2, 1e2)
+        with pytest.raises(MeshError, match="no interface reach them"):
+            PeriodicCell(mesh, femnn.LinearElastic(1e9, 0.3), facets="middle", cohesive=law)
+
     def test_bad_input_is_refused(self, cell):
         with pytest.raises(ParameterError, match="small strains"):
             PeriodicCell(cell.mesh, femnn.NeoHooke(1.0, 0.3))
@@ -171,7 +177,8 @@ class TestReducedCellLaw:
         full, found = follow(CellLaw(cell), unseen, progress=False), follow(law, unseen, progress=False)
         assert len(law.volumes) < 0.5 * 8 * cell.mesh.nelements
         assert np.linalg.norm(found - full) < 0.05 * np.linalg.norm(full)
-        assert (law.volumes > 0.0).all() and law.volumes.sum() == pytest.approx(cell.box.volume)
+        assert (law.volumes > 0.0).all()
+        assert law.volumes.sum() == pytest.approx(cell.box.volume)
 
     def test_the_tangent_is_the_derivative_and_points_do_not_touch(self, trained):
         _, _, law = trained
@@ -231,16 +238,23 @@ class TestReducedCellLaw:
         again = record_cell(cell, paths, tmp_path / "s", progress=False)
         np.testing.assert_array_equal(again[5].u, whole[5].u)
         assert len(again) == 8
+        other = draw_strain_paths(2, steps=4, seed=1)
+        with pytest.raises(DatasetError, match="other paths"):
+            record_cell(cell, other, tmp_path / "s", progress=False)
+        with pytest.raises(ParameterError, match="not of these"):
+            ReducedCellLaw.fit(cell, other, modes=3, snapshots=whole, progress=False)
 
 
 class TestRecurrentLaw:
-    @pytest.fixture
-    def law(self):
+    @pytest.fixture(params=[0, 2], ids=["yields", "breaks"])
+    def law(self, request):
         rng = np.random.default_rng(0)
         elastic = 1e9 * (np.eye(6) + 0.3 * np.pad(np.ones((3, 3)), (0, 3)))
         return RecurrentLaw(
-            elastic, rng.standard_normal((3, 3, 6)) / 3, [0.1, 0.2, 0.1], [3e-3, 6e-3, 1e-2], [0.05] * 3, [0.1] * 3, 1e9
-        )
+            elastic, rng.standard_normal((3, 3, 6)) / 3, [0.1, 0.2, 0.1], [3e-3, 6e-3, 1e-2], [0.05] * 3, [0.1] * 3,
+            1e9,
+            openings=rng.standard_normal((request.param, 6)) / 2, bonds=np.tile([0.1, 2e-3, 1e-2], (request.param, 1)),
+        )  # fmt: skip
 
     def test_turning_a_path_turns_the_stress(self, law):
         path = draw_strain_paths(1, steps=10)[0]
@@ -257,24 +271,37 @@ class TestRecurrentLaw:
         np.testing.assert_allclose(np.einsum("gij,gkj->gik", turns, turns), np.tile(np.eye(6), (24, 1, 1)), atol=1e-14)
         products = np.einsum("gij,hjk->ghik", turns, turns).reshape(-1, 6, 6)
         distance = np.abs(products[:, None] - turns[None]).max(axis=(2, 3))
-        assert (distance.min(axis=1) < 1e-12).all() and len(rotations("none")) == 1
+        assert (distance.min(axis=1) < 1e-12).all()
+        assert len(rotations("none")) == 1
 
     def test_the_tangent_is_the_derivative_and_units_dissipate(self, law):
-        state, last, work = law.initial_state(1), np.zeros(6), 0.0
+        state, _last, _work = law.initial_state(1), np.zeros(6), 0.0
         for strain in draw_strain_paths(1, steps=12)[0]:
-            stress, tangent, new = law.update(strain[None], state)
+            _stress, tangent, new = law.update(strain[None], state)
             expected = differences(lambda e, s: law.update(e, s)[0], strain[None], state)
             np.testing.assert_allclose(tangent, expected, atol=1e-6 * np.abs(expected).max())
             np.testing.assert_allclose(tangent[0], tangent[0].T, atol=1e-9 * np.abs(tangent).max())
-            state, last = new, strain
-        plastic = state.reshape(-1, 4)[:, 3]
-        assert (plastic >= 0.0).all() and plastic.max() > 0.0
+            state, _last = new, strain
+        plastic = law.plastic_lengths(state)
+        assert (plastic >= 0.0).all()
+        assert plastic.max() > 0.0
+
+    def test_bonds_break_in_opening_alone_and_do_not_heal(self):
+        law = RecurrentLaw(
+            1e9 * np.eye(6), 1e-9 * np.ones((1, 3, 6)), [1.0], [1.0], [1.0], [1.0], 1e9,
+            openings=[[1.0, 0, 0, 0, 0, 0]], bonds=[[0.5, 1e-3, 5e-3]], symmetry="none",
+        )  # fmt: skip
+        sizes = np.array([-0.01, 5e-4, 0.01, 5e-4, -0.01])
+        stiffness = follow(law, sizes[:, None] * np.eye(6)[0], progress=False)[:, 0] / sizes
+        expected = 1e9 * (1.0 - 0.5 * (1.0 - np.exp(-9e-3 / 5e-3)))
+        np.testing.assert_allclose(stiffness, [1e9, 1e9, expected, expected, 1e9], rtol=1e-12)
 
     def test_short_steps_change_little(self, law):
         path = draw_strain_paths(1, steps=40)[0]
         ends = [follow(law, draw_strain_paths(1, steps=40 * k)[0], progress=False)[k - 1 :: k] for k in (1, 2, 10)]
         errors = [np.linalg.norm(end - ends[2]) / np.linalg.norm(ends[2]) for end in ends[:2]]
-        assert errors[1] < 0.75 * errors[0] < 0.05 and len(path) == 40
+        assert errors[1] < 0.75 * errors[0] < 0.05
+        assert len(path) == 40
 
     def test_it_learns_a_metal_and_is_saved(self, tmp_path):
         from femnn.multiscale.fe2.fit_recurrent import fit_recurrent_law
