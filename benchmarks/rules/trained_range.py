@@ -37,7 +37,7 @@ _SETTINGS = (("entries", False, 1e-6), ("energy", True, 1e-5), ("energy", False,
 
 
 @click.command(cls=Command)
-@click.option("--cells", type=click.IntRange(min=200), default=1500, show_default=True, help="Cells of each family.")
+@click.option("--cells", type=click.IntRange(min=200), default=1000, show_default=True, help="Cells of each family.")
 @click.option("--seed", type=click.IntRange(min=0), default=1_620, show_default=True, help="Seed of all cells.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/trained-range"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
