@@ -30,8 +30,8 @@ _HELD_OUT, _FEWEST_HELD_OUT = 5, 1000
 # Normal distributions, if there are so many rows of each for every feature.
 _COMPONENTS, _ROWS_EACH = 8, 50
 
-# Steps of expectation and maximisation: what they still change after these is of no use. What they find depends on where
-# they start: the likeliest of some is taken.
+# Steps of expectation and maximisation: what they still change after these is of no use. What they find depends on
+# where they start: the likeliest of some is taken.
 _STEPS, _STARTS = 30, 3
 
 # Added to variances, in units of those of all rows: features that hardly vary are not divided by nothing.
