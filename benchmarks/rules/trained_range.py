@@ -98,7 +98,7 @@ def missed(cells, seed):
 
     By the features of the directional networks, of which no direction may be out of range.
     """
-    training = directions(replace(DIRECTIONAL_RECIPE, elements=8 * cells).hexahedra())
+    training = directions(replace(DIRECTIONAL_RECIPE, elements=3 * cells).hexahedra())
     flat = training.reshape(-1, training.shape[2])
     box, density = TrainedRange.of(flat), TrainedDensity.of(np.random.default_rng(seed).permutation(flat))
     rows = []
@@ -129,7 +129,7 @@ def directions(hexahedra):
 
 def cost(seed, repeats=7):
     """Microseconds of processor time for a cell, the least of some runs."""
-    features = described(distorted_hexahedra(20_000, (0.0, 0.38), seed))
+    features = described(distorted_hexahedra(10_000, (0.0, 0.38), seed))
     result = {}
     for name, trained in (("box", TrainedRange.of(features)), ("density", TrainedDensity.of(features))):
         seconds = []
