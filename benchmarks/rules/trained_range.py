@@ -37,7 +37,7 @@ _SETTINGS = (("entries", False, 1e-6), ("energy", True, 1e-5), ("energy", False,
 
 
 @click.command(cls=Command)
-@click.option("--cells", type=click.IntRange(min=200), default=1500, show_default=True, help="Cells of each family.")
+@click.option("--cells", type=click.IntRange(min=200), default=1000, show_default=True, help="Cells of each family.")
 @click.option("--seed", type=click.IntRange(min=0), default=1_620, show_default=True, help="Seed of all cells.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/trained-range"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
@@ -98,7 +98,7 @@ def missed(cells, seed):
 
     By the features of the directional networks, of which no direction may be out of range.
     """
-    training = directions(replace(DIRECTIONAL_RECIPE, elements=8 * cells).hexahedra())
+    training = directions(replace(DIRECTIONAL_RECIPE, elements=3 * cells).hexahedra())
     flat = training.reshape(-1, training.shape[2])
     box, density = TrainedRange.of(flat), TrainedDensity.of(np.random.default_rng(seed).permutation(flat))
     rows = []
@@ -129,7 +129,7 @@ def directions(hexahedra):
 
 def cost(seed, repeats=7):
     """Microseconds of processor time for a cell, the least of some runs."""
-    features = described(distorted_hexahedra(20_000, (0.0, 0.38), seed))
+    features = described(distorted_hexahedra(10_000, (0.0, 0.38), seed))
     result = {}
     for name, trained in (("box", TrainedRange.of(features)), ("density", TrainedDensity.of(features))):
         seconds = []

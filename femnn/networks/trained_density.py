@@ -8,6 +8,7 @@ distribution does not. ``femnn bench trained-range`` prints the figures, and tho
 """
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 # Fraction of held-out rows of the training that count as dense: what is beyond is rarer than one in a thousand.
 _DENSE = 0.999
 
-# One row in so many is held out from the fit, and sets the limit.
-_HELD_OUT = 5
+# One row in so many is held out from the fit, and sets the limit, if a thousand are left for it.
+_HELD_OUT, _FEWEST_HELD_OUT = 5, 1000
 
 # Normal distributions, if there are so many rows of each for every feature.
 _COMPONENTS, _ROWS_EACH = 8, 50
 
-# Steps of expectation and maximisation: what they still change after these is of no use.
-_STEPS = 30
+# Steps of expectation and maximisation: what they still change after these is of no use. What they find depends on
+# where they start: the likeliest of some is taken.
+_STEPS, _STARTS = 30, 3
 
 # Added to variances, in units of those of all rows: features that hardly vary are not divided by nothing.
 _RIDGE = 1e-3
@@ -113,7 +115,7 @@ class TrainedDensity:
         """
         rows = np.asarray(features, dtype=float)
         fitted = np.arange(len(rows)) % _HELD_OUT != 0
-        fitted |= len(rows) < 2 * _HELD_OUT
+        fitted |= len(rows) < _HELD_OUT * _FEWEST_HELD_OUT
         shift, scale = rows.mean(axis=0), rows.std(axis=0)
         scale = np.where(scale > 0.0, scale, 1.0)
         most = max(1, int(fitted.sum()) // (_ROWS_EACH * rows.shape[1]))
@@ -176,8 +178,16 @@ class TrainedDensity:
 
 def _mixture(rows, components):
     """Means, whitenings and offsets of normal distributions fitted to standardised rows (n, k)."""
-    members = np.eye(components)[_nearest(rows, _far_apart(rows, components))]
-    for _ in range(_STEPS if components > 1 else 1):
+    if components == 1:
+        return _fitted(rows, np.ones((len(rows), 1)), 1)[1]
+    starts = [_nearest(rows, _far_apart(rows, components, seed)) for seed in range(_STARTS)]
+    return max((_fitted(rows, np.eye(components)[nearest], _STEPS) for nearest in starts), key=itemgetter(0))[1]
+
+
+def _fitted(rows, members, steps):
+    """Mean log of the density, but for a constant, and the distributions, from the first ``members`` (n, m) on."""
+    components = members.shape[1]
+    for _ in range(steps):
         counts = members.sum(axis=0) + 1e-9
         means = members.T @ rows / counts[:, None]
         whitenings, offsets = np.empty((components, *2 * rows.shape[1:])), np.empty(components)
@@ -190,14 +200,16 @@ def _mixture(rows, components):
             whitenings[k] = np.triu(np.linalg.inv(factor).T)
             offsets[k] = 2.0 * np.log(np.diag(factor)).sum() - 2.0 * np.log(counts[k] / len(rows))
             logs[:, k] = -0.5 * (offsets[k] + ((deviations @ whitenings[k]) ** 2).sum(axis=1))
-        members = np.exp(logs - logs.max(axis=1, keepdims=True))
-        members /= members.sum(axis=1, keepdims=True)
-    return means, whitenings, offsets - offsets.min()
+        most = logs.max(axis=1, keepdims=True)
+        members = np.exp(logs - most)
+        total = members.sum(axis=1, keepdims=True)
+        members /= total
+    return float(np.mean(np.log(total) + most)), (means, whitenings, offsets - offsets.min())
 
 
-def _far_apart(rows, count):
-    """Rows far from each other, drawn by a fixed seed as k-means++ does (D. Arthur, S. Vassilvitskii, SODA 2007)."""
-    random = np.random.default_rng(0)
+def _far_apart(rows, count, seed):
+    """Rows far from each other, drawn as k-means++ does (D. Arthur, S. Vassilvitskii, SODA 2007)."""
+    random = np.random.default_rng(seed)
     chosen = [rows[random.integers(len(rows))]]
     squares = ((rows - chosen[0]) ** 2).sum(axis=1)
     while len(chosen) < count:
