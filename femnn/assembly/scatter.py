@@ -46,10 +46,11 @@ def scatter(matrix, e, cells, row_starts, slots, places, components, buffer):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
-def scatter_isotropic(moments, lmbda, mu, e, cells, row_starts, slots, places, buffer):
+def scatter_isotropic(moments, lmbda, mu, e, cells, row_starts, slots, places, buffer, means=None, factor=0.0):
     """Add the isotropic stiffness of element ``e`` to the buffer, straight from its gradient moments G_ij with i ≤ j.
 
-    K[(i, a), (j, b)] = λ G_ij[a, b] + μ G_ij[b, a] + δ_ij μ Σ_k G_kk[a, b], and K is symmetric.
+    K[(i, a), (j, b)] = λ G_ij[a, b] + μ G_ij[b, a] + δ_ij μ Σ_k G_kk[a, b], and K is symmetric. With ``means`` (3 k,)
+    their products are added, ``factor`` times.
     """
     k = cells.shape[1]
     both = lmbda + mu
@@ -65,6 +66,13 @@ def scatter_isotropic(moments, lmbda, mu, e, cells, row_starts, slots, places, b
             k00, k01, k02 = both * x + trace, lmbda * xy + mu * yx, lmbda * xz + mu * zx
             k10, k11, k12 = lmbda * yx + mu * xy, both * y + trace, lmbda * yz + mu * zy
             k20, k21, k22 = lmbda * zx + mu * xz, lmbda * zy + mu * yz, both * z + trace
+            # the compiler drops this where there are none
+            if means is not None:
+                p, q, r = factor * means[a], factor * means[k + a], factor * means[2 * k + a]
+                u, v, w = means[b], means[k + b], means[2 * k + b]
+                k00, k01, k02 = k00 + p * u, k01 + p * v, k02 + p * w
+                k10, k11, k12 = k10 + q * u, k11 + q * v, k12 + q * w
+                k20, k21, k22 = k20 + r * u, k21 + r * v, k22 + r * w
             place = place_a + np.uint64(3) * np.uint64(slots[e, a, b])
             add_block(buffer, place, width_a, k00, k01, k02, k10, k11, k12, k20, k21, k22)
             if a != b:

@@ -6,7 +6,7 @@ import numpy as np
 
 from femnn.checks import brief
 from femnn.exceptions import ParameterError
-from femnn.solids.laws import PointLaw
+from femnn.solids.laws import ConstitutiveLaw, PointLaw
 from femnn.system.compile import njit
 
 # Of the local iteration: most corrections, and the stress out of the plane that is none, relative to that in it.
@@ -50,7 +50,7 @@ class PlaneStress(PointLaw):
     -0.000428571
     """
 
-    def __init__(self, law: PointLaw) -> None:
+    def __init__(self, law: ConstitutiveLaw) -> None:
         if not isinstance(law, PointLaw):
             raise ParameterError(
                 f"plane stress is found at each point of a femnn.PointLaw, this is {brief(law)}; let a law that is "

@@ -7,10 +7,10 @@ from femnn.assembly.coefficients import Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import _VOIGT, ISOTROPIC
 from femnn.assembly.formulations.choice import KINDS, materials, require_constant, require_points
-from femnn.assembly.formulations.twists import GIVEN, fill_twists, twist_workspace
-from femnn.assembly.scatter import add_block, buffer_length, flush, structure
+from femnn.assembly.formulations.twists import GIVEN, add_means, fill_twists, twist_workspace
+from femnn.assembly.scatter import add_block, buffer_length, flush, scatter_isotropic, structure
 from femnn.integration.kernels import _FAST
-from femnn.integration.vector_kernels import LANES, aligned, lane_workspace
+from femnn.integration.vector_kernels import LANES, add_moments, aligned, gradients_of_batch, lane_workspace
 from femnn.system.compile import njit
 
 # What stands for S where the kernels make it themselves.
@@ -43,6 +43,10 @@ def fill_formulated(
     require_points(discretisation.groups, formulation)
     pattern = discretisation.pattern
     matrix = pattern.empty_matrix(3) if out is None else pattern.require_own(out, 3)
+    if formulation == "mean-dilatation" and form == ISOTROPIC:
+        where = discretisation.hexahedra, *structure(pattern), discretisation.points[:3]
+        _fill_mean_dilatation(*where, coefficients.values, coefficients.rows, LANES, matrix.data)
+        return matrix
     _fill(
         KINDS[formulation],
         form,
@@ -140,6 +144,33 @@ def _scatter_symmetric(matrix, e, cells, row_starts, slots, places, buffer):
                 width_b = np.uint64(3 * (row_starts[cells[e, b] + 1] - row_starts[cells[e, b]]))
                 place = np.uint64(9 * np.int64(places[e, b])) + np.uint64(3) * np.uint64(slots[e, b, a])
                 add_block(buffer, place, width_b, k00, k10, k20, k01, k11, k21, k02, k12, k22)
+
+
+@njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
+def _fill_mean_dilatation(begin, end, hexahedra, pattern, blocks, points, numbers, number_rows, lanes, data):
+    """What :func:`_fill` gives for isotropic materials, as K = ∫ 2 μ dev ε : dev ε + κ V θ̄², without the twists."""
+    cells, row_starts, slots, places = pattern
+    order, elements, _, block_nodes, node_starts, opens = blocks
+    batches, first, count = points
+    for block in range(begin, end):
+        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3))
+        work, inverses, columns, gradients = lane_workspace(8)
+        moments, means = aligned(576).reshape((24, 24)), aligned(24)
+        for i in range(elements[block], elements[block + 1]):
+            e = order[i]
+            if count[e] == 0:
+                continue
+            moments[:] = 0.0
+            means[:] = 0.0
+            volume = 0.0
+            for batch in range((count[e] + LANES - 1) // LANES):
+                gradients_of_batch(hexahedra, e, batches, first[e] + batch, lanes, work, inverses, columns, gradients)
+                add_moments(gradients, inverses, moments)
+                volume += add_means(gradients, inverses, 3 * lanes, means)
+            lmbda, mu = numbers[number_rows[e], 0], numbers[number_rows[e], 1]
+            factor = (lmbda + 2.0 / 3.0 * mu) / volume
+            scatter_isotropic(moments, -2.0 / 3.0 * mu, mu, e, cells, row_starts, slots, places, buffer, means, factor)
+        flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
 
 
 @njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)

@@ -143,19 +143,28 @@ def _fill_acoustic(form, inverse, scale, numbers, row, block, result, acoustic):
                 acoustic[k, m, i, j] = acoustic[m, k, j, i] = result[i, j]
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _relaxed(acoustic, k, m, n, work, block):
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def _answers(acoustic, k, m, inverse, answers):
+    """Write Q_kk⁻¹ Q_km to ``answers``: what the mode of axis k makes of the twist of k and m."""
+    for p in range(3):
+        for j in range(3):
+            answers[p, j] = (
+                inverse[p, 0] * acoustic[k, m, 0, j]
+                + inverse[p, 1] * acoustic[k, m, 1, j]
+                + inverse[p, 2] * acoustic[k, m, 2, j]
+            )
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def _relaxed(acoustic, k, m, n, answers, block):
     """Write Q_mn - Q_mk Q_kk⁻¹ Q_kn to ``block``: axes m and n while no traction is left on the layers of axis k."""
-    for r in range(9):
-        block[r // 3, r % 3] = acoustic[k, k, r // 3, r % 3]
-    invert(block, work)
     for i in range(3):
         for j in range(3):
-            total = acoustic[m, n, i, j]
-            for p in range(3):
-                for q in range(3):
-                    total -= acoustic[m, k, i, p] * work[p, q] * acoustic[k, n, q, j]
-            block[i, j] = total
+            block[i, j] = acoustic[m, n, i, j] - (
+                acoustic[m, k, i, 0] * answers[0, j]
+                + acoustic[m, k, i, 1] * answers[1, j]
+                + acoustic[m, k, i, 2] * answers[2, j]
+            )
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -181,12 +190,17 @@ def _physical(form, inverse, volume, numbers, row, block, result, acoustic, work
     for k in range(3):
         m, n = (k + 1) % 3, (k + 2) % 3
         first, second = 3 * _TWIST_OF[k, m], 3 * _TWIST_OF[k, n]
-        _relaxed(acoustic, k, m, m, work, block)
+        for r in range(9):
+            block[r // 3, r % 3] = acoustic[k, k, r // 3, r % 3]
+        invert(block, work)
+        _answers(acoustic, k, m, work, result)
+        _relaxed(acoustic, k, m, m, result, block)
         _add_block(block, first, first, full)
-        _relaxed(acoustic, k, n, n, work, block)
-        _add_block(block, second, second, full)
-        _relaxed(acoustic, k, m, n, work, block)
+        _answers(acoustic, k, n, work, result)
+        _relaxed(acoustic, k, m, n, result, block)
         _add_block(block, first, second, full)
+        _relaxed(acoustic, k, n, n, result, block)
+        _add_block(block, second, second, full)
         for r in range(9):
             block[r // 3, r % 3] = volume / 9.0 * inverse[k, r // 3] * inverse[k, r % 3]
         # the dilatation that goes with ξηζ would lock
