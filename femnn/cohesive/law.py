@@ -71,9 +71,12 @@ class Law(ABC):
     ----------
     separation_scale : float
         Separation (m) at which the law has softened completely, in the tougher of the two directions.
+    depends_on_time : bool
+        Whether the traction after a step differs with its length in time, see :meth:`set_time`.
     """
 
     separation_scale: float
+    depends_on_time: bool = False
 
     def initial_state(self, n: int) -> State:
         """State of ``n`` virgin points; ParameterError unless n is a count, MemoryError if it is too large."""

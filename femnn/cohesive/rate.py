@@ -23,6 +23,8 @@ _LARGEST = 700.0
 class _TimedLaw(Law):
     """A law with a clock."""
 
+    depends_on_time = True
+
     def __init__(self, start: float) -> None:
         self.start = number("start", start)
         self.time = self.start

@@ -74,21 +74,80 @@ def _materials(physical, i, j, lmbda, mu, materials):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _norms(moments, inverse, vectors, lmbda, mu, work, physical, lines, pairs, materials, factors, norms):  # noqa: C901
+def _add_row(count, factors, vectors, norms):
+    """Add the entries of one row to the norms, two columns at a time, whose loads are then shared."""
+    for c in range(0, 8, 2):
+        for b in range(LANES):
+            f0, f1, f2, f3 = factors[b], factors[LANES + b], factors[LANES * 2 + b], factors[LANES * 3 + b]
+            one = (
+                f0 * vectors[LANES * (4 * c) + b]
+                + f1 * vectors[LANES * (4 * c + 1) + b]
+                + f2 * vectors[LANES * (4 * c + 2) + b]
+                + f3 * vectors[LANES * (4 * c + 3) + b]
+            )
+            two = (
+                f0 * vectors[LANES * (4 * c + 4) + b]
+                + f1 * vectors[LANES * (4 * c + 5) + b]
+                + f2 * vectors[LANES * (4 * c + 6) + b]
+                + f3 * vectors[LANES * (4 * c + 7) + b]
+            )
+            norms[b] += count * (abs(one) + abs(two))
+            norms[LANES + b] += count * (one * one + two * two)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _add_whole_row(count, factors, vectors, lines, pairs, norms):
+    """The same with the means, which Gauss points find exactly."""
+    for c in range(8):
+        for b in range(LANES):
+            entry = (
+                factors[b] * vectors[LANES * (4 * c) + b]
+                + factors[LANES + b] * vectors[LANES * (4 * c + 1) + b]
+                + factors[LANES * 2 + b] * vectors[LANES * (4 * c + 2) + b]
+                + factors[LANES * 3 + b] * vectors[LANES * (4 * c + 3) + b]
+                + factors[LANES * 4 + b] * pairs[LANES * (3 * c) + b]
+                + factors[LANES * 5 + b] * pairs[LANES * (3 * c + 1) + b]
+                + factors[LANES * 6 + b] * pairs[LANES * (3 * c + 2) + b]
+                + factors[LANES * 7 + b] * lines[LANES * (3 * c) + b]
+                + factors[LANES * 8 + b] * lines[LANES * (3 * c + 1) + b]
+                + factors[LANES * 9 + b] * lines[LANES * (3 * c + 2) + b]
+            )
+            norms[b] += count * abs(entry)
+            norms[LANES + b] += count * entry * entry
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _factors_of_means(a, i, j, lmbda, mu, lines, pairs, factors):
+    """What row a of block (i, j) multiplies the pairs and lines of each column by, from row 4 of ``factors`` on."""
+    trace = mu if i == j else 0.0
+    for p in range(3):
+        for b in range(LANES):
+            line, pair = trace * lines[LANES * (3 * a + p) + b], trace * pairs[LANES * (3 * a + p) + b]
+            if p == j:
+                line += lmbda * lines[LANES * (3 * a + i) + b]
+                pair += lmbda * pairs[LANES * (3 * a + i) + b]
+            if p == i:
+                line += mu * lines[LANES * (3 * a + j) + b]
+                pair += mu * pairs[LANES * (3 * a + j) + b]
+            factors[LANES * (4 + p) + b], factors[LANES * (7 + p) + b] = line, pair
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _norms(means, moments, inverse, vectors, lmbda, mu, work, physical, lines, pairs, materials, factors, norms):
     """Sums of absolute entries, and of their squares, of the isotropic stiffness with these ``moments`` (157 rows).
 
-    Into the two rows of ``norms``; what stands between are results on the way. In one piece: the compiler makes code of
-    it that is twice as fast as that of two functions.
+    Into the two rows of ``norms``; what stands between are results on the way. ``means`` tells if the means and the
+    volume count: differences of rules that find them exactly have none.
     """
     to_physical_axes(moments, inverse, work, physical)
-    _linear_parts(moments, inverse, vectors, lines, pairs)
+    if means:
+        _linear_parts(moments, inverse, vectors, lines, pairs)
     norms[:] = 0.0
     for i in range(3):
         for j in range(i, 3):
             _materials(physical, i, j, lmbda, mu, materials)
             # the blocks i > j are those i < j transposed
             count = 1.0 if i == j else 2.0
-            trace = mu if i == j else 0.0
             for a in range(8):
                 for m in range(4):
                     for b in range(LANES):
@@ -98,37 +157,15 @@ def _norms(moments, inverse, vectors, lmbda, mu, work, physical, lines, pairs, m
                             + vectors[LANES * (4 * a + 2) + b] * materials[LANES * (8 + m) + b]
                             + vectors[LANES * (4 * a + 3) + b] * materials[LANES * (12 + m) + b]
                         )
-                # what column c must be multiplied by in row a, for its line and its pair alike
-                for p in range(3):
-                    for b in range(LANES):
-                        line, pair = trace * lines[LANES * (3 * a + p) + b], trace * pairs[LANES * (3 * a + p) + b]
-                        if p == j:
-                            line += lmbda * lines[LANES * (3 * a + i) + b]
-                            pair += lmbda * pairs[LANES * (3 * a + i) + b]
-                        if p == i:
-                            line += mu * lines[LANES * (3 * a + j) + b]
-                            pair += mu * pairs[LANES * (3 * a + j) + b]
-                        factors[LANES * (4 + p) + b], factors[LANES * (7 + p) + b] = line, pair
-                for c in range(8):
-                    for b in range(LANES):
-                        entry = (
-                            factors[b] * vectors[LANES * (4 * c) + b]
-                            + factors[LANES + b] * vectors[LANES * (4 * c + 1) + b]
-                            + factors[LANES * 2 + b] * vectors[LANES * (4 * c + 2) + b]
-                            + factors[LANES * 3 + b] * vectors[LANES * (4 * c + 3) + b]
-                            + factors[LANES * 4 + b] * pairs[LANES * (3 * c) + b]
-                            + factors[LANES * 5 + b] * pairs[LANES * (3 * c + 1) + b]
-                            + factors[LANES * 6 + b] * pairs[LANES * (3 * c + 2) + b]
-                            + factors[LANES * 7 + b] * lines[LANES * (3 * c) + b]
-                            + factors[LANES * 8 + b] * lines[LANES * (3 * c + 1) + b]
-                            + factors[LANES * 9 + b] * lines[LANES * (3 * c + 2) + b]
-                        )
-                        norms[b] += count * abs(entry)
-                        norms[LANES + b] += count * entry * entry
+                if means:
+                    _factors_of_means(a, i, j, lmbda, mu, lines, pairs, factors)
+                    _add_whole_row(count, factors, vectors, lines, pairs, norms)
+                else:
+                    _add_row(count, factors, vectors, norms)
 
 
 @njit(over="warps", grain=4, cache=True, error_model="numpy", fastmath=_FAST)
-def _nearer(begin, end, warps, inverses, own, own_weights, standard, better, lmbda, mu, most, result):
+def _nearer(begin, end, warps, inverses, means, own, own_weights, standard, better, lmbda, mu, most, result):
     first, second = np.empty(MOMENTS * LANES), np.empty(MOMENTS * LANES)
     values, others, scaled = np.empty(13 * LANES), np.empty(13 * LANES), np.empty(2 * LANES)
     vectors, physical, work = np.empty(32 * LANES), np.empty(144 * LANES), np.empty(9 * LANES)
@@ -145,8 +182,10 @@ def _nearer(begin, end, warps, inverses, own, own_weights, standard, better, lmb
         add_points(warp, standard[0], standard[1], -1.0, values, others, scaled, second)
         add_points(warp, points, weights, -1.0, values, others, scaled, first)
         twist_vectors_of_lanes(warp, vectors)
-        _norms(first, inverse, vectors, lmbda, mu, work, physical, lines, pairs, materials, factors, norms)
-        _norms(second, inverse, vectors, lmbda, mu, work, physical, lines, pairs, materials, factors, standard_norms)
+        _norms(means, first, inverse, vectors, lmbda, mu, work, physical, lines, pairs, materials, factors, norms)
+        _norms(
+            False, second, inverse, vectors, lmbda, mu, work, physical, lines, pairs, materials, factors, standard_norms
+        )
         for b in range(LANES):
             in_sum = norms[b] < _GAIN * standard_norms[b]
             result[block, b] = in_sum and norms[LANES + b] < most**2 * standard_norms[LANES + b]
@@ -165,6 +204,7 @@ def nearer_than(
     better: tuple,
     poisson: float,
     most: float = 1.0,
+    passes: bool = False,
 ) -> np.ndarray:
     """Elements whose isotropic stiffness these points bring nearer to that of a better rule than a standard rule does.
 
@@ -176,12 +216,14 @@ def nearer_than(
     weights : (n, nqp)
         Gauss weights sum to 1.
     standard, better
-        Points (3, k) and weights (k,) of the two rules.
+        Points (3, k) and weights (k,) of the two rules, which must pass the patch test.
     poisson
         Poisson's ratio of the stiffness.
     most
         Distance in the norm of Frobenius, over that of the standard rule, that is near enough: the further it is below
         1, the fewer elements the sum over entries decides otherwise where a mesh is turned.
+    passes
+        The points pass the patch test: mean gradients need no comparison.
 
     Returns
     -------
@@ -201,6 +243,17 @@ def nearer_than(
         else:
             own = shared_lanes(2.0 * points.T - 1.0)[None]
         nearer = np.empty((-(-len(part) // LANES), LANES), dtype=bool)
-        _nearer(in_lanes(warps), in_lanes(inverses), own, in_lanes(weights[rows]), *rules, lmbda, mu, most, nearer)
+        _nearer(
+            in_lanes(warps),
+            in_lanes(inverses),
+            not passes,
+            own,
+            in_lanes(weights[rows]),
+            *rules,
+            lmbda,
+            mu,
+            most,
+            nearer,
+        )
         result[rows] = nearer.ravel()[: len(part)]
     return result

@@ -49,6 +49,24 @@ def out_of_lanes(blocks: np.ndarray, n: int) -> np.ndarray:
     return np.ascontiguousarray(blocks.reshape(-1, rows, LANES).transpose(0, 2, 1)).reshape(-1, rows)[:n]
 
 
+@njit(cache=True, error_model="numpy")
+def gather(values, block, rows):
+    """The numbers (n, k) of the elements of a block into k ``rows``; the last element again beyond the last."""
+    for b in range(LANES):
+        e = min(LANES * np.int64(block) + b, values.shape[0] - 1)
+        for r in range(values.shape[1]):
+            rows[LANES * r + b] = values[e, r]
+
+
+@njit(cache=True, error_model="numpy")
+def spread(rows, block, values):
+    """What :func:`gather` gathered back into ``values`` (n, k)."""
+    first = LANES * np.int64(block)
+    for b in range(min(LANES, values.shape[0] - first)):
+        for r in range(values.shape[1]):
+            values[first + b, r] = rows[LANES * r + b]
+
+
 def shared_lanes(values: np.ndarray) -> np.ndarray:
     """Numbers that all elements share, the same in each lane: (numbers rows), flat."""
     return np.repeat(np.ravel(values).astype(float), LANES)

@@ -101,6 +101,11 @@ class CohesiveProblem(NonlinearProblem):
         self.states = [law.initial_state(elements.points) for elements, law in self.interfaces]
         self._tried: list[State] | None = None
 
+    @property
+    def depends_on_time(self) -> bool:
+        """Whether a law does."""
+        return any(getattr(law, "depends_on_time", False) for _, law in self.interfaces)
+
     def set_time(self, t: float) -> None:
         """Tell the laws the time, or load factor, of the state that is sought next."""
         t = number("t", t)

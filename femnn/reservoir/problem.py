@@ -17,15 +17,17 @@ import skfem
 from numpy.typing import ArrayLike
 from scipy.sparse import block_array, csr_array
 from skfem.helpers import div, dot, grad, mul
-from skfem.models.elasticity import linear_elasticity
 
+from femnn.assembly.elasticity import assemble_elasticity
 from femnn.checks import checked, floats, shaped
 from femnn.exceptions import ConvergenceError, FoldedElementError, MeshError, ParameterError, StateError
 from femnn.geometry.mesh import RelativeMapping, hexahedra, require_vertices
 from femnn.geometry.validity import require_valid
+from femnn.quadrature.gauss import GaussLegendre
 from femnn.reservoir.conditions import Conditions
 from femnn.reservoir.loads import Loads
 from femnn.reservoir.medium import PorousMedium
+from femnn.solvers.linear.saddle_iteration import SaddleSolver
 from femnn.solvers.linear.saddle_point import Constraint, Factors
 
 # Three Gauss points per axis: exact for the quadratic displacements of parallelograms and boxes.
@@ -182,7 +184,9 @@ class PorousProblem:
         self.constraint = Constraint(n, np.concatenate([held, self.loads.prescribed_pressure]), rigid)
         self._closed = Constraint(n, held, rigid)
         self._closed.check_held(self.displacement_basis.doflocs)
-        self._factors = Factors(self.n_u, self.displacement_basis, self._complement, len(self.systems), method)
+        self._saddle = SaddleSolver(self._stiffness, self._swelling, self.displacement_basis, len(self.systems))
+        # in the plane factors stay small
+        self._factors = Factors(self.n_u, self._iteration, "splu" if method == "auto" and mesh.dim() == 2 else method)
 
     @property
     def n_u(self) -> int:
@@ -202,7 +206,11 @@ class PorousProblem:
         def blocks(of_pair):
             return csr_array(block_array([[of_pair(i, j) for j in range(s)] for i in range(s)]))
 
-        self._stiffness = csr_array(linear_elasticity(field(constants.lmbda), field(constants.mu)).assemble(u))
+        lmbda, mu = constants.lmbda, constants.mu
+        young, poisson = mu * (3.0 * lmbda + 2.0 * mu) / (lmbda + mu), 0.5 * lmbda / (lmbda + mu)
+        self._stiffness = csr_array(
+            assemble_elasticity(u.mesh, GaussLegendre(3), young, poisson, plane="strain", element=u.elem)
+        )
         self._swelling = csr_array(
             block_array([[_swelling.assemble(u, p, biot=field(biot))] for biot in constants.biot])
         )
@@ -210,7 +218,7 @@ class PorousProblem:
         darcy = [_darcy.assemble(p, mobility=field(mobility)) for mobility in constants.mobility]
         self._darcy = blocks(lambda i, j: darcy[i] if i == j else None)
         self._exchange = csr_array(mass(constants.exchange))
-        bulk = constants.lmbda + 2.0 * constants.mu / u.mesh.dim()
+        bulk = lmbda + 2.0 * mu / u.mesh.dim()
         self._strained = blocks(lambda i, j: mass(constants.biot[i] * constants.biot[j] / bulk))
         self._flow = self._darcy + blocks(lambda i, j: self._exchange if i == j else -self._exchange)
 
@@ -256,12 +264,14 @@ class PorousProblem:
     @checked(dt="[0, inf)")
     def tangent(self, dt: float) -> csr_array:
         """Derivative of :meth:`residual` by x: symmetric, indefinite."""
-        fluid = self._storage + dt * self.theta * self._flow
-        return csr_array(block_array([[self._stiffness, -self._swelling.T], [-self._swelling, -fluid]]))
+        return csr_array(block_array([[self._stiffness, -self._swelling.T], [-self._swelling, -self._fluid(dt)]]))
 
-    def _complement(self, dt):
-        """What the fluid resists with where displacements follow: an upper bound of the Schur complement."""
-        return self._storage + self._strained + dt * self.theta * self._flow
+    def _fluid(self, dt):
+        return self._storage + dt * self.theta * self._flow
+
+    def _iteration(self, dt, constraint):
+        fluid = self._fluid(dt)
+        return self._saddle.iteration(fluid, fluid + self._strained, constraint)
 
     @checked(dt="[0, inf)", x="any")
     def residual(self, x: np.ndarray, state: PorousState, dt: float) -> np.ndarray:

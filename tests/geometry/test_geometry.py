@@ -55,6 +55,20 @@ def test_jacobian_determinant_is_that_of_the_jacobian(distorted):
     )
 
 
+@pytest.mark.parametrize("stretch", [1.0, 1e-3, 1e-7])
+def test_metric_is_the_logarithm_of_the_central_parallelepiped(distorted, stretch):
+    elements = distorted[:30] * [1.0, 2.0, stretch]
+    linear = coordinates.modes(elements)[1]
+    _, sizes, axes = np.linalg.svd(linear)
+    logarithm = np.einsum("eki,ek,ekj->eij", axes, np.log(sizes), axes)
+    logarithm -= np.trace(logarithm, axis1=1, axis2=2)[:, None, None] * np.eye(3) / 3.0
+    expected = logarithm[:, [0, 1, 2, 0, 1, 2], [0, 1, 2, 1, 2, 0]]
+    # JᵀJ has the square of the stretch beside 1: what the logarithm of the smallest loses
+    np.testing.assert_allclose(coordinates.metric(elements), expected, atol=1e-13 + 1e-15 / stretch**2)
+    twice = np.einsum("eik,ekj->eij", linear, coordinates.relative_warp(elements))
+    np.testing.assert_allclose(twice, coordinates.modes(elements)[2], atol=1e-14)
+
+
 def test_vtk_order_goes_round_the_bottom_then_the_top():
     expected = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]]
     assert VERTICES[TO_VTK].tolist() == expected

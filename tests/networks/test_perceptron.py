@@ -90,6 +90,18 @@ def test_activations_do_not_overflow(activation, limits):
     assert values == pytest.approx(limits, abs=1e-12)
 
 
+def test_compiled_silu_is_that_of_numpy(rng):
+    x = np.concatenate([rng.normal(scale=10.0 ** rng.uniform(-8, 2, 999), size=999), [0.0, -708.0, 708.0, 1e300]])
+    expected = x / (1.0 + np.exp(-x.clip(-700.0, 700.0)))
+    for part in (slice(None), slice(0, 64), slice(5, 6), slice(0, 0)):
+        found = x[part].copy()
+        ACTIVATIONS["silu"](found)
+        np.testing.assert_allclose(found, expected[part], rtol=1e-15)
+    missing = np.array([np.nan, 1.0])
+    ACTIVATIONS["silu"](missing)
+    assert np.isnan(missing).tolist() == [True, False]
+
+
 def test_round_trips_are_exact(rng):
     architecture = Architecture(5, 2, (7, 6), "silu")
     network = Perceptron(architecture, tensors_of(architecture, rng))

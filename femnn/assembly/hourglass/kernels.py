@@ -5,7 +5,7 @@ Rows are component-major, see :mod:`femnn.integration.vector_kernels`.
 
 import numpy as np
 
-from femnn.assembly.hourglass.moments import COLUMNS, PLACES, ROWS
+from femnn.assembly.hourglass.moments import PLACES
 from femnn.assembly.scatter import buffer_length, flush, scatter
 from femnn.assembly.twists import material_block, twist_vectors
 from femnn.geometry.shape_kernels import own_axes_of
@@ -13,12 +13,12 @@ from femnn.integration.element_lanes import (
     LANES,
     MOMENTS,
     add_points,
+    gather,
     in_lanes,
-    out_of_lanes,
     shared_lanes,
     to_physical_axes,
 )
-from femnn.integration.kernels import _FAST
+from femnn.integration.kernels import _FAST, kernel_array
 from femnn.system.compile import njit
 
 
@@ -102,21 +102,32 @@ def _check(begin, end, warps, inverses, points, weights, most_left, differences,
     missed, left, physical = np.empty(MOMENTS * LANES), np.empty(MOMENTS * LANES), np.empty(144 * LANES)
     values, others, scaled = np.empty(13 * LANES), np.empty(13 * LANES), np.empty(2 * LANES)
     work, whole, remaining = np.empty(9 * LANES), np.empty(LANES), np.empty(LANES)
+    packed = np.empty(78 * LANES)
     for block in range(begin, end):
         missed[:] = 0.0
         add_points(warps[block], points, weights, 1.0, values, others, scaled, missed)
-        for r in range(144 * LANES):
-            left[r] = missed[r] - differences[block, r]
+        gather(differences, block, packed)
+        for r in range(12):
+            for c in range(r, 12):
+                place = PLACES[r, c]
+                for b in range(LANES):
+                    left[LANES * (12 * r + c) + b] = missed[LANES * (12 * r + c) + b] - packed[LANES * place + b]
         to_physical_axes(left, inverses[block], work, physical)
         _squares(physical, remaining)
         to_physical_axes(missed, inverses[block], work, physical)
         _squares(physical, whole)
-        for b in range(LANES):
-            replaced[block, b] = remaining[b] > most_left**2 * whole[b]
-        for r in range(144):
-            for b in range(LANES):
-                if replaced[block, b]:
-                    differences[block, LANES * r + b] = missed[LANES * r + b]
+        _replace(block, missed, remaining, whole, most_left**2, differences, replaced)
+
+
+@njit(cache=True, error_model="numpy")
+def _replace(block, missed, remaining, whole, most, differences, replaced):
+    first = LANES * np.int64(block)
+    for b in range(min(LANES, differences.shape[0] - first)):
+        replaced[first + b] = remaining[b] > most * whole[b]
+        if replaced[first + b]:
+            for r in range(12):
+                for c in range(r, 12):
+                    differences[first + b, PLACES[r, c]] = missed[LANES * (12 * r + c) + b]
 
 
 def check_differences(
@@ -139,11 +150,10 @@ def check_differences(
     -------
     differences : (n, 78), replaced : (n,) bool
     """
-    n, blocks = len(warps), in_lanes(differences[:, PLACES.ravel()])
-    replaced = np.empty((len(blocks), LANES), dtype=bool)
+    changes, replaced = kernel_array(differences).copy(), np.empty(len(warps), dtype=bool)
     rule = shared_lanes(points.T), shared_lanes(weights)
-    _check(in_lanes(warps), in_lanes(inverses), *rule, most_left, blocks, replaced)
-    return out_of_lanes(blocks, n)[:, 12 * ROWS + COLUMNS], replaced.ravel()[:n]
+    _check(in_lanes(warps), in_lanes(inverses), *rule, most_left, changes, replaced)
+    return changes, replaced
 
 
 @njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)

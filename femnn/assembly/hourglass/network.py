@@ -25,7 +25,7 @@ from femnn.assembly.hourglass.moments import (
     gauss_factors,
 )
 from femnn.geometry.hexahedron import SIGNS
-from femnn.integration.element_lanes import LANES, in_lanes, out_of_lanes
+from femnn.integration.element_lanes import LANES, gather, in_lanes, spread
 from femnn.integration.kernels import _FAST, kernel_array
 from femnn.integration.twist_moments import twist_slopes
 from femnn.networks.perceptron import Architecture, Perceptron, standardisation
@@ -148,12 +148,18 @@ def _add_extra(extra, differences):
 def _differences(begin, end, warps, outputs, points, patterns, differences):
     values, means, roots, work = np.empty(13 * LANES), np.empty(13 * LANES), np.empty(8 * LANES), np.empty(96 * LANES)
     factors, extra, row = np.empty(96 * LANES), np.empty(12 * EXTRA * LANES), np.empty(16 * LANES)
+    own, whole, packed = np.empty(OUTPUTS * LANES), np.empty(144 * LANES), np.empty(78 * LANES)
     for block in range(begin, end):
         factors_of_lanes(warps[block], points, patterns, values, means, roots, work, factors)
         # from here on work holds D
-        _scale(warps[block], outputs[block], factors, work, extra)
-        _entries(factors, work, row, differences[block])
-        _add_extra(extra, differences[block])
+        gather(outputs, block, own)
+        _scale(warps[block], own, factors, work, extra)
+        _entries(factors, work, row, whole)
+        _add_extra(extra, whole)
+        for entry in range(78):
+            for b in range(LANES):
+                packed[LANES * entry + b] = whole[LANES * _UPPER[entry] + b]
+        spread(packed, block, differences)
 
 
 def differences(network: Perceptron, warps: np.ndarray) -> np.ndarray:
@@ -161,10 +167,10 @@ def differences(network: Perceptron, warps: np.ndarray) -> np.ndarray:
 
     ``warps`` (n, 3, 4) are those of healthy elements in the canonical pose.
     """
-    blocks, outputs = in_lanes(warps), in_lanes(network(hourglass_features(warps)))
-    result = np.empty((len(blocks), 144 * LANES))
-    _differences(blocks, outputs, GAUSS_POINTS, PATTERNS, result)
-    return out_of_lanes(result, len(warps))[:, _UPPER]
+    result = np.empty((len(warps), 78))
+    outputs = kernel_array(network(hourglass_features(warps)))
+    _differences(in_lanes(warps), outputs, GAUSS_POINTS, PATTERNS, result)
+    return result
 
 
 def train_hourglass(training, validation, options, hidden=(64, 64), activation="silu", **run):

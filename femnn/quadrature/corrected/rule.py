@@ -118,7 +118,8 @@ class CorrectedGauss(Rule):
         chosen = np.flatnonzero(self._corrector.corrected(features))
         x, symmetry = hexahedra[chosen], symmetry[chosen]
         weights = in_given_order(self._corrector.weights(x, features[chosen], symmetry), symmetry, points)
-        improved = nearer_than(x, points, weights, (points, gauss), self._corrector.better, self.card["poisson"])
+        rules = (points, gauss), self._corrector.better
+        improved = nearer_than(x, points, weights, *rules, self.card["poisson"], passes=self._corrector.passes)
         return chosen[improved], weights[improved]
 
     def __repr__(self) -> str:
@@ -178,7 +179,7 @@ def _in_range(box, density, features):
 class _EightWeights:
     """The published two networks."""
 
-    name = "CorrectedGauss(points=2)"
+    name, passes = "CorrectedGauss(points=2)", False
     gauss, better = tensor_gauss(2, 2, 2), tensor_gauss(3, 3, 3)
 
     def __init__(self, weights) -> None:
@@ -211,7 +212,7 @@ class _EightWeights:
 class _PassingWeights:
     """27 weights that keep the patch test."""
 
-    name = "CorrectedGauss(points=3, patch=True)"
+    name, passes = "CorrectedGauss(points=3, patch=True)", True
     gauss, better = tensor_gauss(3, 3, 3), tensor_gauss(4, 4, 4)
 
     def __init__(self, weights) -> None:

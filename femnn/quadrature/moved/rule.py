@@ -169,7 +169,8 @@ class MovedGauss(Rule):
         else:
             weights = scale_to_volume(warp, points, weights)
         rules = tensor_gauss(2, 2, 2), tensor_gauss(3, 3, 3)
-        improved = nearer_than(x[elements], *_on_unit_cube(points, weights), *rules, self._poisson, _MOST_LEFT)
+        found = _on_unit_cube(points, weights)
+        improved = nearer_than(x[elements], *found, *rules, self._poisson, _MOST_LEFT, self.keeps_patch_test)
         state[elements[~improved]] = _UNIMPROVED
         return state, points[improved], weights[improved]
 

@@ -9,7 +9,6 @@ Comput. 39 (2017) A1-A24).
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from femnn.solvers.linear.block_rows import BlockRows
 from femnn.solvers.linear.conjugate_gradients import conjugate_gradients
 from femnn.solvers.linear.multigrid import Multigrid
 from femnn.solvers.linear.near_null_space import linear_interpolation, near_null_space
+from femnn.solvers.linear.saddle_point import Constraint, scale_of, singular
 
 # Of each call of MINRES, in its own norm, and of the solution as `Factor.solve` measures it.
 _RTOL, _ENOUGH = 1e-10, 1e-12
@@ -30,6 +30,16 @@ _MOST_ITERATIONS, _MOST_CORRECTIONS = 500, 4
 
 # How well the stiffness of unknowns that are equal to each other is to be known to the preconditioner.
 _EXTENSION = 1e-2
+
+
+class _Free(NamedTuple):
+    """A matrix over what is free: other rows give 0."""
+
+    matrix: csr_array
+    is_free: np.ndarray
+
+    def __matmul__(self, vector):
+        return np.where(self.is_free, self.matrix @ vector, 0.0)
 
 
 class Displacements(NamedTuple):
@@ -87,25 +97,21 @@ class Displacements(NamedTuple):
         )
         groups = np.flatnonzero(counts > 1)
         extensions = np.zeros((spread.shape[1], len(groups)))
-        bare = cls(cycle, single, columns, extensions, np.empty((0, 0)))
-        reduced = csr_array(spread.T @ stiffness @ spread)
-        inner = reduced[columns][:, columns]
-        precondition = partial(bare._of_single, n=n)
         for g, column in enumerate(groups):
-            pull = np.asarray(reduced[columns][:, [column]].toarray()).ravel()
-            extensions[columns, g] = -conjugate_gradients(inner, pull, precondition, _EXTENSION, 100).x
+            motion = spread[:, [column]].toarray().ravel()
+            pull = np.where(is_free, stiffness @ motion, 0.0)
+            continued = conjugate_gradients(_Free(stiffness, is_free), pull, cycle, _EXTENSION, 100).x
+            extensions[columns, g] = -continued[single]
             extensions[column, g] = 1.0
-        return bare._replace(inverse=np.linalg.inv(extensions.T @ (reduced @ extensions)))
+        resisted = spread.T @ (stiffness @ (spread @ extensions))
+        return cls(cycle, single, columns, extensions, np.linalg.inv(extensions.T @ resisted))
 
     def __call__(self, residual: np.ndarray) -> np.ndarray:
         result = self.extensions @ (self.inverse @ (self.extensions.T @ residual))
-        result[self.columns] += self._of_single(residual[self.columns], self.cycle.is_free.size)
+        whole = np.zeros(self.cycle.is_free.size)
+        whole[self.single] = residual[self.columns]
+        result[self.columns] += self.cycle(whole)[self.single]
         return result
-
-    def _of_single(self, residual, n):
-        whole = np.zeros(n)
-        whole[self.single] = residual
-        return self.cycle(whole)[self.single]
 
 
 class Pressures(NamedTuple):
@@ -141,22 +147,115 @@ class Pressures(NamedTuple):
         return self.cycle(whole)[self.places]
 
 
+class SaddleMatrix(NamedTuple):
+    """[[K, −Bᵀ], [−B, −C]] over what is free, never put together: K alone takes most of the memory.
+
+    Attributes
+    ----------
+    stiffness : (n_u, n_u)
+    swelling : (n_p, n_u)
+    fluid : (n_p, n_p)
+    constraint : Constraint
+    """
+
+    stiffness: csr_array
+    swelling: csr_array
+    fluid: csr_array
+    constraint: Constraint
+
+    def __matmul__(self, vector: np.ndarray) -> np.ndarray:
+        """Product with a vector (m,)."""
+        forces, volumes = self.parts(vector)
+        return self.constraint.reduce(np.concatenate([forces[0] - forces[1], -volumes[0] - volumes[1]]))
+
+    def parts(self, vector: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """K u and Bᵀ p, (n_u,) each; B u and C p, (n_p,) each."""
+        whole = self.constraint.matrix @ vector
+        u, p = whole[: self.stiffness.shape[0]], whole[self.stiffness.shape[0] :]
+        return (self.stiffness @ u, self.swelling.T @ p), (self.swelling @ u, self.fluid @ p)
+
+    def size(self, vector: np.ndarray) -> np.ndarray:
+        """What adds up to the product, sizes alone, (m,)."""
+        sums = [np.abs(one) + np.abs(other) for one, other in self.parts(vector)]
+        return self.constraint.reduce(np.concatenate(sums))
+
+    def scale(self) -> np.ndarray:
+        """What brings rows of displacements and pressures to one size, (m,)."""
+        n_u, spread = self.stiffness.shape[0], self.constraint.matrix
+        stiff, fluid = np.unique(spread[:n_u].indices), np.unique(spread[n_u:].indices)
+        diagonal = np.zeros(spread.shape[1])
+        diagonal[fluid] = self.fluid.diagonal()[np.diff(spread[n_u:].indptr) > 0]
+        moving = csr_array(spread[:n_u][:, stiff])
+        diagonal[stiff] = moving.T @ self.stiffness.diagonal()
+        shared = np.flatnonzero(np.bincount(moving.indices, minlength=len(stiff)) > 1)
+        groups = moving[:, shared]
+        diagonal[stiff[shared]] = groups.multiply(self.stiffness @ groups).sum(axis=0)
+        free = csr_array(self.swelling[np.diff(spread[n_u:].indptr) > 0] @ moving)
+        return scale_of(np.abs(diagonal), stiff, fluid, free, self.constraint)
+
+
+class SaddleSolver:
+    """Iterations for the steps of one body, which share the preconditioner of its displacements.
+
+    Parameters
+    ----------
+    stiffness : (n_u, n_u), swelling : (systems · n, n_u)
+        K and B.
+    basis
+        ``skfem.CellBasis`` of the displacements.
+    systems
+        Pressures at a node.
+    """
+
+    @checked(stiffness="unchecked", swelling="unchecked", basis="unchecked", systems="[1, inf)")
+    def __init__(self, stiffness: csr_array, swelling: csr_array, basis: Any, systems: int = 1) -> None:
+        self._stiffness, self._swelling, self._basis, self._systems = stiffness, swelling, basis, systems
+        self._displacements: tuple[np.ndarray, Displacements] | None = None
+
+    @checked(fluid="unchecked", complement="unchecked")
+    def iteration(self, fluid: sparray, complement: sparray, constraint: Constraint) -> "SaddleIteration":
+        """The iteration of a step.
+
+        Parameters
+        ----------
+        fluid, complement : (systems · n, systems · n)
+            C and Ŝ.
+        constraint
+            What is free.
+
+        Raises
+        ------
+        SingularMatrixError
+            If K or Ŝ is not positive definite over what is free.
+        """
+        n_u, spread = self._stiffness.shape[0], constraint.matrix
+        matrix = SaddleMatrix(self._stiffness, self._swelling, csr_array(fluid), constraint)
+        scale = matrix.scale()
+        held, count = spread[:n_u], len(np.unique(spread[:n_u].indices))
+        try:
+            # a body is held alike in all its steps
+            if self._displacements is None or not np.array_equal(self._displacements[0], held.indptr):
+                displacements = Displacements.of(self._stiffness, csr_array(held[:, :count]), self._basis)
+                self._displacements = held.indptr, displacements
+            pressures = Pressures.of(complement, self._systems, np.flatnonzero(np.diff(spread[n_u:].indptr)))
+        except ArithmeticError as error:
+            raise singular(constraint, np.ones(len(scale), dtype=bool)) from error
+        return SaddleIteration(matrix, scale, self._displacements[1], pressures)
+
+
 class SaddleIteration(NamedTuple):
     """What :class:`femnn.solvers.linear.Factor` does, by preconditioned MINRES.
 
     Attributes
     ----------
-    matrix : (m, m) csr_array
-        Over what is free: displacements first.
-    constraint : Constraint
+    matrix : SaddleMatrix
     scale : (m,)
         Makes residuals of displacements and pressures compare.
     displacements, pressures
         Blocks of the preconditioner.
     """
 
-    matrix: csr_array
-    constraint: Any
+    matrix: SaddleMatrix
     scale: np.ndarray
     displacements: Displacements
     pressures: Pressures
@@ -170,14 +269,14 @@ class SaddleIteration(NamedTuple):
         ConvergenceError
             If it did not converge.
         """
-        spread, counts, errors = self.constraint.matrix, [], []
-        out = self.constraint.reduce(residual(x))
+        constraint, counts, errors = self.matrix.constraint, [], []
+        out = constraint.reduce(residual(x))
         first = np.linalg.norm(self.scale * out)
         for _ in range(_MOST_CORRECTIONS):
             step, count = self._iterate(out)
-            x = x - spread @ step
+            x = x - constraint.matrix @ step
             counts.append(count)
-            out = self.constraint.reduce(residual(x))
+            out = constraint.reduce(residual(x))
             errors.append(self._relative(out, x, first))
             if errors[-1] <= _ENOUGH or (len(errors) > 1 and errors[-1] > 0.5 * errors[-2]):
                 break
@@ -203,7 +302,7 @@ class SaddleIteration(NamedTuple):
             return result
 
         step, _ = minres(
-            self.matrix,
+            LinearOperator((n, n), matvec=lambda vector: self.matrix @ np.ravel(vector), dtype=float),
             right,
             M=LinearOperator((n, n), matvec=precondition, dtype=float),
             rtol=_RTOL,
@@ -213,8 +312,7 @@ class SaddleIteration(NamedTuple):
         return step, len(steps)
 
     def _relative(self, out, x, first):
-        free = np.zeros(self.matrix.shape[0])
-        spread = self.constraint.matrix
+        free, spread = np.zeros(len(self.scale)), self.matrix.constraint.matrix
         free[spread.indices] = x[np.diff(spread.indptr) > 0]
-        size = first + np.linalg.norm(self.scale * (abs(self.matrix) @ np.abs(free)))
+        size = first + np.linalg.norm(self.scale * self.matrix.size(free))
         return float(np.linalg.norm(self.scale * out) / size) if size > 0.0 else 0.0

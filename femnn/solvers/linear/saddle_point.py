@@ -13,7 +13,6 @@ from scipy.sparse.linalg import SuperLU, splu
 
 from femnn.checks import checked, indices, one_of
 from femnn.exceptions import ParameterError, SingularMatrixError
-from femnn.solvers.linear.saddle_iteration import Displacements, Pressures, SaddleIteration
 
 #: Ways to solve a step.
 METHODS = ("auto", "splu", "minres")
@@ -106,63 +105,42 @@ class Factors:
     ----------
     n_u
         Number of displacements, the first of the unknowns.
-    basis
-        Of the displacements; without it all systems are factored.
-    complement
-        From a step size to Ŝ (n_p, n_p) of :mod:`femnn.solvers.linear.saddle_iteration`.
-    systems
-        Pressures at a node.
+    iterate
+        Makes of a step size and a constraint what iterates to the solution, see
+        :class:`femnn.solvers.linear.saddle_iteration.SaddleSolver`; None: all systems are factored.
     method
-        ``"splu"`` factors, ``"minres"`` iterates, ``"auto"`` chooses by size.
+        ``"splu"`` factors, ``"minres"`` iterates, ``"auto"`` iterates beyond 20,000 unknowns if that is possible.
+
+    Raises
+    ------
+    ParameterError
+        If the method is unknown, or is ``"minres"`` without ``iterate``.
     """
 
-    @checked(n_u="[0, inf)", basis="unchecked", complement="unchecked", systems="[1, inf)", method="unchecked")
+    @checked(n_u="[0, inf)", iterate="unchecked", method="unchecked")
     def __init__(
-        self,
-        n_u: int,
-        basis: Any = None,
-        complement: Callable[[float], sparray] | None = None,
-        systems: int = 1,
-        method: str = "splu",
+        self, n_u: int, iterate: Callable[[float, Constraint], Any] | None = None, method: str = "auto"
     ) -> None:
         self.method = one_of("method", method, METHODS)
-        self._n_u, self._basis, self._complement, self._systems = n_u, basis, complement, systems
-        self._kept: list[tuple[float, Constraint, Factor | SaddleIteration]] = []
-        self._displacements: tuple[np.ndarray, Displacements] | None = None
+        if method == "minres" and iterate is None:
+            raise ParameterError("method='minres' needs `iterate`, which makes the iteration; pass it, or 'splu'")
+        self._n_u, self._iterate = n_u, iterate
+        self._kept: list[tuple[float, Constraint, Any]] = []
 
     @checked()
-    def get(self, dt: float, constraint: Constraint, tangent: Callable[[float], sparray]) -> "Factor | SaddleIteration":
+    def get(self, dt: float, constraint: Constraint, tangent: Callable[[float], sparray]) -> Any:
         """:class:`Factor` of ``tangent(dt)`` over what ``constraint`` leaves free, or what iterates; new or kept."""
         for place, (step, held, factor) in enumerate(self._kept):
             if held is constraint and abs(step - dt) <= _SAME_STEP * dt:
                 self._kept.append(self._kept.pop(place))
                 return factor
-        iterates = self.method == "minres" or (self.method == "auto" and self._is_large(constraint.matrix.shape[1]))
-        matrix = csr_array(tangent(dt))
-        factor = self._iteration(dt, matrix, constraint) if iterates else Factor.of(matrix, constraint, self._n_u)
+        large = self.method == "minres" or (self.method == "auto" and constraint.matrix.shape[1] > FEW_OF_SADDLE)
+        if self._iterate is not None and large:
+            factor = self._iterate(dt, constraint)
+        else:
+            factor = Factor.of(tangent(dt), constraint, self._n_u)
         self._kept = [*self._kept, (dt, constraint, factor)][-_KEPT:]
         return factor
-
-    def _is_large(self, unknowns):
-        # in two dimensions factors stay small
-        return unknowns > FEW_OF_SADDLE and self._basis is not None and self._basis.mesh.dim() == 3
-
-    def _iteration(self, dt, matrix, constraint):
-        if self._basis is None or self._complement is None:
-            raise ParameterError("method='minres' needs the basis of the displacements and the complement")
-        n_u, spread = self._n_u, constraint.matrix
-        reduced, scale, stiff = _reduced(matrix, constraint, n_u)
-        try:
-            # the displacements of a body are held alike in all its steps
-            if self._displacements is None or not np.array_equal(self._displacements[0], spread[:n_u].indptr):
-                of_free = csr_array(spread[:n_u][:, : len(stiff)])
-                displacements = Displacements.of(matrix[:n_u][:, :n_u], of_free, self._basis)
-                self._displacements = spread[:n_u].indptr, displacements
-            free = np.flatnonzero(np.diff(spread[n_u:].indptr))
-            pressures = Pressures.of(csr_array(self._complement(dt)), self._systems, free)
-        except ArithmeticError as error:
-            raise _singular(constraint, np.ones(len(scale), dtype=bool)) from error
-        return SaddleIteration(reduced, constraint, scale, self._displacements[1], pressures)
 
 
 class Factor(NamedTuple):
@@ -183,7 +161,10 @@ class Factor(NamedTuple):
         SingularMatrixError
             If it has no inverse.
         """
-        reduced, scale, _ = _reduced(matrix, constraint, n_u)
+        reduced = csr_array(constraint.matrix.T @ matrix @ constraint.matrix)
+        stiff = np.unique(constraint.matrix[:n_u].indices)
+        fluid = np.setdiff1d(np.arange(reduced.shape[0]), stiff)
+        scale = scale_of(np.abs(reduced.diagonal()), stiff, fluid, csr_array(reduced[fluid][:, stiff]), constraint)
         scaled = diags_array(scale) @ reduced @ diags_array(scale)
         try:
             # quasi-definite matrices have factors in any symmetric order (Vanderbei, SIAM J. Optim. 5 (1995) 100-113)
@@ -191,7 +172,7 @@ class Factor(NamedTuple):
                 scaled.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options={"SymmetricMode": True}
             )
         except RuntimeError as error:
-            raise _singular(constraint, np.ones(len(scale), dtype=bool)) from error
+            raise singular(constraint, np.ones(len(scale), dtype=bool)) from error
         return cls(lu, scale, reduced, constraint)
 
     def solve(self, x: np.ndarray, residual: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, float]:
@@ -223,19 +204,16 @@ class Factor(NamedTuple):
         return x, error if np.isfinite(x).all() else np.inf
 
 
-def _reduced(matrix, constraint, n_u):
-    """The matrix over what is free, the scale of its rows, and which of them are displacements."""
-    reduced = csr_array(constraint.matrix.T @ matrix @ constraint.matrix)
-    stiff = np.unique(constraint.matrix[:n_u].indices)
-    diagonal = np.abs(reduced.diagonal())
+def scale_of(
+    diagonal: np.ndarray, stiff: np.ndarray, fluid: np.ndarray, coupling: csr_array, constraint: Constraint
+) -> np.ndarray:
+    """What brings rows of displacements and pressures to one size, (m,), from the diagonal and the block B."""
     size = diagonal.copy()
     # the size of a pressure's row is roughly that of the Schur complement C + B K⁻¹ Bᵀ
-    fluid = np.setdiff1d(np.arange(len(size)), stiff)
-    coupling = csr_array(reduced[fluid][:, stiff])
     size[fluid] += coupling.power(2) @ (1.0 / np.where(diagonal[stiff] > 0.0, diagonal[stiff], 1.0))
     if not (size > 0.0).all():
-        raise _singular(constraint, size <= 0.0)
-    return reduced, 1.0 / np.sqrt(size), stiff
+        raise singular(constraint, size <= 0.0)
+    return 1.0 / np.sqrt(size)
 
 
 def _rigid_motions(x):
@@ -250,7 +228,8 @@ def _rigid_motions(x):
     return np.stack(columns, axis=1).astype(float)
 
 
-def _singular(constraint, rows):
+def singular(constraint: Constraint, rows: np.ndarray) -> SingularMatrixError:
+    """The error that names the unknowns of these reduced rows."""
     dofs = np.flatnonzero(constraint.matrix @ rows.astype(float))
     return SingularMatrixError(
         f"the system of equations is singular, {len(dofs)} unknowns may move freely, the first of them {dofs[0]}; hold "
