@@ -81,19 +81,28 @@ def free_motion(matrix: csr_array, solve: Callable[[np.ndarray], np.ndarray]) ->
         With 1 as its largest entry, and 0 where it is below a tenth of that or something resists it: all 0 if there is
         none. NaN where the factors tell nothing.
     """
-    # in units in which the diagonal is one: rows of any size say alike whether they are resisted
-    diagonal = np.abs(matrix.diagonal())
-    unit = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+    unit = _unit(matrix)
     motion = solve(np.random.default_rng(0).uniform(-1.0, 1.0, matrix.shape[0]) / unit) / unit
     largest = np.abs(motion).max()
     if not np.isfinite(largest):
         return np.full(len(motion), np.nan)
     motion /= largest
-    forces, sizes = unit * (matrix @ (unit * motion)), unit * (abs(matrix) @ (unit * np.abs(motion)))
-    resisted = np.linalg.norm(forces) > _NO_FORCE * np.linalg.norm(sizes)
-    moves = (np.abs(motion) >= 0.1) & ~resisted
+    moves = (np.abs(motion) >= 0.1) & (not is_resisted(matrix, unit * motion))
     motion = unit * motion
     return np.where(moves, motion / np.abs(motion).max(), 0.0)
+
+
+def is_resisted(matrix: csr_array, motion: np.ndarray) -> bool:
+    """Whether a stiffness (m, m) resists a motion (m,) by more than rounding."""
+    unit = _unit(matrix)
+    forces, sizes = unit * (matrix @ motion), unit * (abs(matrix) @ np.abs(motion))
+    return bool(np.linalg.norm(forces) > _NO_FORCE * np.linalg.norm(sizes))
+
+
+def _unit(matrix):
+    """Units in which the diagonal is one: rows of any size say alike whether they are resisted."""
+    diagonal = np.abs(matrix.diagonal())
+    return 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
 
 
 def explain_factors(matrix: csr_array, dofs: np.ndarray, modes: np.ndarray) -> NoReturn:

@@ -16,7 +16,7 @@ from femnn.solvers.linear.degrees_of_freedom import prescribe
 from femnn.solvers.linear.factorisation import Factorisation, memory_of_factors
 from femnn.solvers.linear.multigrid import Multigrid
 from femnn.solvers.linear.near_null_space import linear_interpolation, near_null_space
-from femnn.solvers.linear.singularity import check_held
+from femnn.solvers.linear.singularity import check_held, is_resisted
 from femnn.solvers.linear.system import LinearSystem, Operator, rows_of
 from femnn.system.memory import require_memory
 
@@ -198,7 +198,7 @@ class LinearSolver:
             iteration, tries = self._iterated(system, method, rtol)
             x, residuals, converged, failure = iteration.x, iteration.residuals, iteration.converged, iteration.failure
         residual = system.relative_residual(x)
-        exact = residual <= rtol or (converged and system.is_solved_to_rounding(x))
+        exact = residual <= rtol or (converged and self._is_solved_to_rounding(system, x))
         automatic = self.method == "auto"
         if not exact and method != "splu" and (automatic or len(operator.free) <= FEW):
             refusal = _refusal_of_factors(operator)
@@ -226,6 +226,11 @@ class LinearSolver:
         note = "; ".join(filter(None, [*notes, _advice(method, len(operator.free))]))
         seconds, n_free = time.perf_counter() - started, len(operator.free)
         return Solution(solution, method, len(residuals) - 1, residual, tuple(residuals), seconds, n_free, note)
+
+    def _is_solved_to_rounding(self, system, x):
+        # what nothing resists is no answer, however large it makes the rounding
+        free = self._operator.free
+        return system.is_solved_to_rounding(x) and is_resisted(self._operator.condensed(), x[free])
 
     def _choose(self):
         """The method for the present matrix."""
