@@ -61,7 +61,6 @@ test-mpi: $(MPI_STAMP)
 
 # The site, as a folder that a browser opens without a network: build/site/index.html.
 docs: $(STAMP)
-	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	$(BIN)/python docs/site/stage.py build/site-source
 	$(BIN)/python -m sphinx -E -W --keep-going -q -c docs/site -b html build/site-source build/site
 	@echo "open build/site/index.html"

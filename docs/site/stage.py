@@ -302,7 +302,8 @@ def room_page(room, names, homes, uses):
         kind = "class" if inspect.isclass(thing) else "function" if inspect.isfunction(thing) else "data"
         if kind == "data":
             words = summary(name, ROOT.joinpath(*room.split("."), "__init__.py"))
-            parts += [f".. py:data:: {room}.{name}", "", f"   {escaped(words.replace('`', '``'))}", ""]
+            # unlike the entries of autodoc, these are named within the module of the page
+            parts += [f".. py:data:: {name}", "", f"   {escaped(words.replace('`', '``'))}", ""]
             continue
         parts += [f".. auto{kind}:: {room}.{name}"]
         parts += ["   :members:", "   :show-inheritance:"] if kind == "class" else []
