@@ -29,9 +29,9 @@ _FACTORED = 1e-10
 class FluctuationSolver:
     """Solves PᵀKP w = f for tangents K of the mesh, P giving the vertices the fluctuations of their independent ones.
 
-    Tangents of a cell differ by what yields and breaks in it, so that
-    Krylov iterations with factors or a multigrid of an earlier one need few steps: conjugate gradients, and generalised
-    minimal residuals where softening makes the tangent unsymmetric or indefinite.
+    Tangents of a cell differ by what yields and breaks in it, so that Krylov iterations with factors or a multigrid of
+    an earlier one need few steps: conjugate gradients, and generalised minimal residuals where softening makes the
+    tangent unsymmetric or indefinite.
 
     Parameters
     ----------

@@ -25,6 +25,9 @@ RANK = 3
 # How far beyond the largest strain of the training one may lie, over it.
 _MARGIN = 0.1
 
+# What compilers may do with sums; and what keeps the length of a vector of zeros from being divided by.
+_FAST, _TINY = {"reassoc", "contract", "nsz", "arcp"}, 1e-300
+
 # Shear components of Mandel's vectors over those of engineering strains.
 _HALF = np.array([1.0, 1.0, 1.0, np.sqrt(0.5), np.sqrt(0.5), np.sqrt(0.5)])
 
@@ -126,13 +129,15 @@ class RecurrentLaw:
         self.limits, self.card, self.outside = dict(limits or {}), dict(card or {}), 0
         self.on_outside = one_of("on_outside", on_outside, ("warn", "raise", "ignore"))
         turns = rotations(symmetry)
-        self._all = np.ascontiguousarray(np.einsum("kai,gij->gkaj", self.units, turns).reshape(-1, RANK, 6))
+        # units side by side, (3, 6, number): kernels work on many at once
+        turned = np.einsum("kai,gij->ajgk", self.units, turns)
+        self._all = np.ascontiguousarray(turned.reshape(RANK, 6, -1))
         mean = np.einsum("gji,jk,gkl->il", turns, self.elastic, turns) / len(turns)
         self._elastic = 0.5 * (mean + mean.T)
         self._all_openings = np.ascontiguousarray(np.einsum("mi,gij->gmj", self.openings, turns).reshape(-1, 6))
         self._bonds = np.tile(self.bonds * [self.scale / len(turns), 1.0, 1.0], (len(turns), 1))
         columns = [self.scale * self.weights / len(turns), self.yields, self.isotropic, self.kinematic]
-        self._numbers = np.ascontiguousarray(np.tile(np.stack(columns, axis=1), (len(turns), 1)))
+        self._numbers = np.ascontiguousarray(np.tile(np.stack(columns), (1, len(turns))))
 
     def __repr__(self) -> str:
         open_ones = f" and {len(self.openings)} that open" if len(self.openings) else ""
@@ -146,7 +151,7 @@ class RecurrentLaw:
     @property
     def _split(self):
         """Numbers of a state that are those of the units which yield; what follows is those of the openings."""
-        return len(self._all) * (RANK + 1)
+        return self._all.shape[2] * (RANK + 1)
 
     @checked(strain="n 6", state="any")
     def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -158,13 +163,13 @@ class RecurrentLaw:
             With ``on_outside="raise"``, if a strain or state is beyond those of the training.
         """
         strain = np.asarray(strain, dtype=float)
-        n, count = len(strain), len(self._all)
+        n, count = len(strain), self._all.shape[2]
         state = shaped("the state", state, (n, self._split + len(self._all_openings)))
         if not np.isfinite(state).all():
             raise ParameterError("the state is not finite; pass initial_state(n) or what update returned")
         mandel = np.ascontiguousarray(strain * _HALF)
-        yielded = np.ascontiguousarray(state[:, : self._split]).reshape(n, count, RANK + 1)
-        stress, tangent, units = np.empty((n, 6)), np.empty((n, 6, 6)), np.empty((n, count, RANK + 1))
+        yielded = np.ascontiguousarray(state[:, : self._split]).reshape(n, RANK + 1, count)
+        stress, tangent, units = np.empty((n, 6)), np.empty((n, 6, 6)), np.empty((n, RANK + 1, count))
         _respond(mandel, yielded, self._elastic, self._all, self._numbers, stress, tangent, units)
         opened = state[:, self._split :].copy()
         _open(mandel, opened, self._all_openings, self._bonds, stress, tangent)
@@ -184,7 +189,7 @@ class RecurrentLaw:
     @checked(state="n s")
     def plastic_lengths(self, state: np.ndarray) -> np.ndarray:
         """Lengths (n, units) of the plastic strains in states (n, s)."""
-        return state[:, RANK : self._split : RANK + 1]
+        return state[:, RANK * self._all.shape[2] : self._split]
 
     def _watch(self, strain, state):
         count = int(np.count_nonzero(~self.in_range(strain, state)))
@@ -286,49 +291,58 @@ def rotations(symmetry: str) -> np.ndarray:
     return np.einsum("aij,gik,gjl,bkl->gab", basis, turns, turns, basis)
 
 
-@njit(over="strains", grain=16, cache=True, error_model="numpy")
+@njit(over="strains", grain=16, cache=True, error_model="numpy", fastmath=_FAST)
 def _respond(begin, end, strains, states, elastic, units, numbers, stresses, tangents, new):  # noqa: C901
-    count = units.shape[0]
-    z, slope = np.empty(3), np.empty((3, 3))
+    """Stresses, tangents and new states (n, 4, k) of units (3, 6, k) with numbers (4, k), side by side in memory."""
+    count = units.shape[2]
+    weight, limit, isotropic, kinematic = numbers[0], numbers[1], numbers[2], numbers[3]
+    z, along, across = np.empty((3, count)), np.empty(count), np.empty(count)
+    bent = np.empty((3, count))
     for n in range(begin, end):
-        stress, tangent = stresses[n], tangents[n]
+        strain, stress, tangent, old, state = strains[n], stresses[n], tangents[n], states[n], new[n]
+        for a in range(3):
+            for k in range(count):
+                z[a, k] = units[a, 0, k] * strain[0] - (1.0 + kinematic[k]) * old[a, k]
+            for i in range(1, 6):
+                for k in range(count):
+                    z[a, k] += units[a, i, k] * strain[i]
+        yields = 0
+        for k in range(count):
+            length = np.sqrt(z[0, k] ** 2 + z[1, k] ** 2 + z[2, k] ** 2) + _TINY
+            stiff = 1.0 / (1.0 + kinematic[k] + isotropic[k])
+            flow = max((length - limit[k] - isotropic[k] * old[3, k]) * stiff, 0.0)
+            yields += flow > 0.0
+            state[3, k] = old[3, k] + flow
+            across[k] = flow / length
+            # of the derivative of the flow: across 1, and along the direction of z
+            along[k] = (stiff - across[k]) / length**2 if flow > 0.0 else 0.0
+            for a in range(3):
+                state[a, k] = old[a, k] + across[k] * z[a, k]
         for i in range(6):
             stress[i] = 0.0
             for j in range(6):
-                stress[i] += elastic[i, j] * strains[n, j]
+                stress[i] += elastic[i, j] * strain[j]
                 tangent[i, j] = elastic[i, j]
-        for k in range(count):
-            weight, limit, isotropic, kinematic = numbers[k]
-            length = 0.0
+            total = 0.0
             for a in range(3):
-                z[a] = -(1.0 + kinematic) * states[n, k, a]
-                for i in range(6):
-                    z[a] += units[k, a, i] * strains[n, i]
-                length += z[a] ** 2
-            length = np.sqrt(length)
-            stiff = 1.0 / (1.0 + kinematic + isotropic)
-            flow = (length - limit - isotropic * states[n, k, 3]) * stiff
-            if flow <= 0.0:
-                flow = 0.0
-            new[n, k, 3] = states[n, k, 3] + flow
-            for a in range(3):
-                new[n, k, a] = states[n, k, a] + (flow * z[a] / length if flow > 0.0 else 0.0)
-                force = weight * new[n, k, a]
-                for i in range(6):
-                    stress[i] -= units[k, a, i] * force
-            if flow > 0.0:
+                for k in range(count):
+                    total += units[a, i, k] * weight[k] * state[a, k]
+            stress[i] -= total
+        if yields == 0:
+            continue
+        for i in range(6):
+            for k in range(count):
+                inner = z[0, k] * units[0, i, k] + z[1, k] * units[1, i, k] + z[2, k] * units[2, i, k]
                 for a in range(3):
-                    for b in range(3):
-                        slope[a, b] = (stiff - flow / length) * z[a] * z[b] / length**2
-                    slope[a, a] += flow / length
-                for i in range(6):
-                    for a in range(3):
-                        along = 0.0
-                        for b in range(3):
-                            along += slope[a, b] * units[k, b, i]
-                        along *= weight
-                        for j in range(6):
-                            tangent[j, i] -= units[k, a, j] * along
+                    bent[a, k] = weight[k] * (across[k] * units[a, i, k] + along[k] * inner * z[a, k])
+            for j in range(i + 1):
+                total = 0.0
+                for a in range(3):
+                    for k in range(count):
+                        total += bent[a, k] * units[a, j, k]
+                tangent[i, j] -= total
+                if j < i:
+                    tangent[j, i] -= total
 
 
 @njit(over="strains", grain=16, cache=True, error_model="numpy")
