@@ -127,7 +127,7 @@ class BurgersStudy:
         hidden: tuple[int, ...],
         options: TrainingOptions,
         checkpoint: str | os.PathLike | None = None,
-        lag: int = 10,
+        lag: int = 12,
     ) -> ReducedRun:
         """A network closure of ``n`` coordinates, from which all ``modes`` follow.
 
