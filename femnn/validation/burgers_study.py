@@ -28,7 +28,7 @@ from femnn.validation.burgers_reduced import SampledBurgers
 _STRIDE = 125
 
 # Change of the coordinates after which the iterations of a closure end: its own error is far larger.
-_ENOUGH = 1e-4
+_ENOUGH = 3e-5
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class BurgersStudy:
         hidden: tuple[int, ...],
         options: TrainingOptions,
         checkpoint: str | os.PathLike | None = None,
-        lag: int = 12,
+        lag: int = 10,
     ) -> ReducedRun:
         """A network closure of ``n`` coordinates, from which all ``modes`` follow.
 
