@@ -19,7 +19,7 @@ from scipy.sparse import block_array, csr_array, diags_array, eye_array, kron, v
 from scipy.sparse.linalg import splu
 from tqdm import tqdm
 
-from femnn.checks import checked, one_of
+from femnn.checks import checked, integer, number, one_of
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.reduced.selection import sparse_weights
 from femnn.reduced.sparse_decoder import SparseDecoder
@@ -63,6 +63,12 @@ class ViscousBurgers:
     steps: int = 1500
     duration: float = 2.0
     reynolds: float = 1e4
+
+    def __post_init__(self) -> None:
+        integer("n", self.n, at_least=3)
+        integer("steps", self.steps, at_least=1)
+        number("duration", self.duration, "(0, inf)")
+        number("reynolds", self.reynolds, "(0, inf)")
 
     @property
     def h(self) -> float:
