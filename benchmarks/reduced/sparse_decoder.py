@@ -36,11 +36,15 @@ _LEARNED, _NEWTON_STEPS, _ROUNDS = 10, 10, 3
 @click.option("--nodes", type=click.IntRange(min=12), default=60, show_default=True, help="Along each side.")
 @click.option("--steps", type=click.IntRange(min=20), default=1500, show_default=True)
 @click.option("--latent", type=click.IntRange(min=1), default=5, show_default=True)
-@click.option("--units", type=click.IntRange(min=1), default=6, show_default=True, help="Of each block of 6 × 6 nodes.")
+@click.option(
+    "--units", type=click.IntRange(min=1), default=12, show_default=True, help="Of each block of 6 × 6 nodes."
+)
 @click.option("--stride", type=click.IntRange(min=1), default=5, show_default=True, help="Steps between snapshots.")
 @click.option("--epochs", type=click.IntRange(min=1), default=AUTOENCODER_OPTIONS.epochs, show_default=True)
-@click.option("--chosen", type=click.IntRange(min=5), multiple=True, default=(40, 80), show_default=True, help="Nodes.")
-@click.option("--lag", type=click.IntRange(min=1), default=8, show_default=True, help="Steps of the test functions.")
+@click.option(
+    "--chosen", type=click.IntRange(min=5), multiple=True, default=(60, 150), show_default=True, help="Nodes."
+)
+@click.option("--lag", type=click.IntRange(min=1), default=4, show_default=True, help="Steps of the test functions.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/sparse-decoder"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(nodes, steps, latent, units, stride, epochs, chosen, lag, out, as_json):

@@ -1,13 +1,14 @@
 """Training of autoencoders with a sparse decoder."""
 
 import os
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array, issparse
 
-from femnn.checks import checked
+from femnn.checks import brief, checked
 from femnn.exceptions import ParameterError
 from femnn.networks.model_card import training_record
 from femnn.networks.options import History, TrainingOptions
@@ -34,6 +35,7 @@ def fit_autoencoder(
     hidden: tuple[int, ...] = (100,),
     options: TrainingOptions = AUTOENCODER_OPTIONS,
     offset: ArrayLike | None = None,
+    differences: Any = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> tuple[SparseDecoder, History]:
@@ -60,6 +62,9 @@ def fit_autoencoder(
         Of :func:`femnn.networks.training.train`.
     offset : (N,)
         Added to all states; the mean of the snapshots if None.
+    differences
+        Sparse matrix (k, N), such as differences of neighbours: the squares of its products with what is left of a
+        state are added to the loss. An equation with derivatives needs errors that are smooth. None for none.
     checkpoint
         File in which an interrupted training is kept and from which it goes on.
     progress
@@ -106,9 +111,16 @@ def fit_autoencoder(
         ((states - offset) / spread)[:, blocks.ravel()].astype(np.float32),
     ]
     held_out = held_out_rows(len(states), options.seed)
+    rough = _differences(differences, blocks)
+
+    def loss(found: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        left = found - target
+        value = left.square().mean()
+        return value if rough is None else value + torch.sparse.mm(rough, left.T).square().mean()
+
     history = train(
         module,
-        lambda found, target: (found - target).square().mean(),
+        loss,
         [array[~held_out] for array in rows],
         [array[held_out] for array in rows],
         options,
@@ -157,6 +169,18 @@ class _Autoencoder(torch.nn.Module):
         own = torch.nn.functional.pad(hidden.reshape(len(hidden), -1, self.units), (0, 0, 0, 1))
         near = own[:, self.neighbours].reshape(len(hidden), len(self.neighbours), -1)
         return torch.bmm(near.transpose(0, 1), self.factors).transpose(0, 1).reshape(len(hidden), -1)
+
+
+def _differences(matrix, blocks):
+    """A matrix (k, N) for values in the order of the blocks, as torch takes it; None if there is none."""
+    if matrix is None:
+        return None
+    if not issparse(matrix) or matrix.shape[1] != blocks.size:
+        raise ParameterError(f"differences are {brief(matrix)}; pass a sparse matrix of {blocks.size} columns, or None")
+    ordered = coo_array(csr_array(matrix)[:, blocks.ravel()])
+    places = torch.from_numpy(np.stack(ordered.coords).astype(np.int64))
+    values = torch.from_numpy(ordered.data.astype(np.float32))
+    return torch.sparse_coo_tensor(places, values, ordered.shape, check_invariants=True).coalesce()
 
 
 def _sparse(factors, blocks, neighbours, units):

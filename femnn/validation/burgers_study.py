@@ -28,7 +28,7 @@ from femnn.validation.burgers_reduced import SampledBurgers
 _STRIDE = 125
 
 # Change of the coordinates after which the iterations of a closure end: its own error is far larger.
-_ENOUGH = 1e-4
+_ENOUGH = 3e-5
 
 
 @dataclass(frozen=True)

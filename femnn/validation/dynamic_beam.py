@@ -15,7 +15,7 @@ from scipy.sparse import csr_array, eye_array, kron
 
 from femnn.assembly.bases import bases
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
-from femnn.checks import checked
+from femnn.checks import checked, instance, integer, number
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import Rule
 from femnn.reduced.cubature import EmpiricalCubature
@@ -104,6 +104,11 @@ class DynamicBeam:
     dt: float = 0.01
     steps: int = 500
     viscosity: float = 1e-2
+
+    def __post_init__(self) -> None:
+        number("dt", self.dt, "(0, inf)")
+        integer("steps", self.steps, at_least=1)
+        number("viscosity", self.viscosity, "[0, inf)")
 
     def __repr__(self) -> str:
         return f"DynamicBeam({'×'.join(map(str, self.cells))} quadrilaterals, {self.steps} steps)"
@@ -219,6 +224,7 @@ class SwingModel:
     damping: csr_array = field(init=False)
 
     def __post_init__(self) -> None:
+        instance("beam", self.beam, DynamicBeam)
         self.problem = ReducedProblem(self.beam.solid, self.basis, self.cubature, on_outside="ignore")
         self.mass, self.damping = (self.problem.mass(matrix) for matrix in (self.beam.mass, self.beam.damping))
 

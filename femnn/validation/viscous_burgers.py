@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import block_array, diags_array, eye_array, kron
+from scipy.sparse import block_array, csr_array, diags_array, eye_array, kron, vstack
 from scipy.sparse.linalg import splu
 from tqdm import tqdm
 
-from femnn.checks import checked, one_of
+from femnn.checks import checked, integer, number, one_of
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.reduced.selection import sparse_weights
 from femnn.reduced.sparse_decoder import SparseDecoder
@@ -27,6 +27,10 @@ from femnn.validation.burgers_kernels import fluxes, march_sampled, residual_slo
 
 #: Amplitudes of the training, and that of the test.
 VISCOUS_TRAINING, VISCOUS_TEST = (0.9, 0.95, 1.05, 1.1), 1.0
+
+# Weight of differences of neighbours in the loss of a decoder: errors that are rough grow in the reduced model, since
+# the equation takes derivatives of them.
+_SMOOTH = 3.0
 
 # Sweeps of a step and the change after which they end; iterations of a reduced step and theirs; combinations of
 # integrals for each cell that may be chosen.
@@ -59,6 +63,12 @@ class ViscousBurgers:
     steps: int = 1500
     duration: float = 2.0
     reynolds: float = 1e4
+
+    def __post_init__(self) -> None:
+        integer("n", self.n, at_least=3)
+        integer("steps", self.steps, at_least=1)
+        number("duration", self.duration, "(0, inf)")
+        number("reynolds", self.reynolds, "(0, inf)")
 
     @property
     def h(self) -> float:
@@ -148,6 +158,12 @@ class ViscousBurgers:
                 return step
             states[step].reshape(2, nodes)[:, self.inside] = w
         return 0
+
+    def differences(self) -> csr_array:
+        """Differences of neighbours along x and y, of u and of v, as a sparse matrix of 2 n² columns."""
+        step = diags_array([-np.ones(self.n - 1), np.ones(self.n - 1)], offsets=[0, 1], shape=(self.n - 1, self.n))
+        both = vstack([kron(eye_array(self.n), step), kron(step, eye_array(self.n))])
+        return csr_array(kron(eye_array(2), both))
 
     @checked(size="[1, inf)")
     def blocks(self, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -313,4 +329,5 @@ def viscous_decoder(
     from femnn.reduced.fit_autoencoder import fit_autoencoder  # loads torch
 
     states = np.concatenate([burgers.solve(amplitude)[::stride] for amplitude in VISCOUS_TRAINING])
+    options = {"differences": _SMOOTH * burgers.differences(), **options}
     return fit_autoencoder(states, *burgers.blocks(size), latent, checkpoint=checkpoint, **options)[0]

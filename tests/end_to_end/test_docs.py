@@ -123,6 +123,15 @@ def test_page_of_reduced_models(tmp_path, monkeypatch):
     # let go, the beam has gained what the load had put into it
     assert page["motion"].kinetic_energy(page["state"]) > 0.0
     np.testing.assert_allclose(page["small"], page["small"].T)
+    flow = page["flow"]
+    expected = femnn.newton(flow, 1.5 * page["heating"], page["inlet"], steps=1, progress=False).u
+    assert np.linalg.norm(page["temperature"] - expected) < 0.02 * np.linalg.norm(expected)
+
+
+def test_page_of_travelling_fronts(tmp_path, monkeypatch):
+    page = run_page("theory/reduced-fronts.md", tmp_path, monkeypatch)
+    assert page["relative_error"](page["run"].states(page["path"]), page["truth"]) < 0.05
+    assert page["relative_error"](page["found"], page["viscous"].solve(1.0)) < 0.1
 
 
 def test_assembly_page(tmp_path, monkeypatch):

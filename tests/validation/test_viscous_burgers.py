@@ -78,11 +78,22 @@ def test_blocks_are_a_partition_and_know_their_neighbours():
         BURGERS.blocks(5)
 
 
+def test_differences_are_those_of_neighbours():
+    n = BURGERS.n
+    i, j = np.meshgrid(np.arange(n), np.arange(n))
+    state = np.concatenate([(2.0 * i + 3.0 * j).ravel(), (5.0 * i).ravel()])
+    found = BURGERS.differences() @ state
+    assert sorted(set(found.round(12).tolist())) == [0.0, 2.0, 3.0, 5.0]
+    assert len(found) == 4 * n * (n - 1)
+
+
 def test_what_is_refused(decoder):
     states = np.random.default_rng(0).standard_normal((20, 8))
     blocks = np.arange(8).reshape(4, 2)
     with pytest.raises(ParameterError, match="each of 8 values once"):
         fit_autoencoder(states, blocks // 2, np.zeros((4, 1), dtype=int), 1)
+    with pytest.raises(ParameterError, match="sparse matrix of 8 columns"):
+        fit_autoencoder(states, blocks, np.zeros((4, 1), dtype=int), 1, differences=np.eye(8))
     with pytest.raises(ParameterError, match="stands for none"):
         fit_autoencoder(states, blocks, np.full((4, 1), 5), 1)
     with pytest.raises(ParameterError, match="does not fit"):
