@@ -15,7 +15,7 @@ import numpy as np
 import skfem
 from numpy.typing import ArrayLike
 
-from femnn.checks import brief, checked
+from femnn.checks import brief, checked, floats, instance
 from femnn.exceptions import ParameterError
 from femnn.geometry.cells import HEXAHEDRON, kind_of_mesh
 from femnn.geometry.mesh import hexahedra
@@ -67,14 +67,21 @@ class MeshPage:
 
     def __post_init__(self) -> None:
         kind_of_mesh(self.mesh)
-        if not self.fields:
+        if not instance("fields", self.fields, Mapping, remedy="values by name"):
             raise ParameterError("a page needs at least one field of the elements; pass fields={'name': values}")
-        for name, values in self.fields.items():
-            if np.shape(values) != (self.mesh.nelements,):
+        for name in ("title", "summary"):
+            instance(name, getattr(self, name), str)
+        for heading, rows in instance("tables", self.tables, Mapping, remedy="rows by heading").items():
+            if not isinstance(rows, list | tuple) or not all(isinstance(row, list | tuple) for row in rows):
+                raise ParameterError(f"the table {brief(heading)} is {brief(rows)}; pass a list of rows")
+        fields = {str(name): floats(f"the field {name}", values, finite=False) for name, values in self.fields.items()}
+        for name, values in fields.items():
+            if values.shape != (self.mesh.nelements,):
                 raise ParameterError(
-                    f"the field {brief(name)} has the shape {np.shape(values)}, the mesh {self.mesh.nelements} "
+                    f"the field {brief(name)} has the shape {values.shape}, the mesh {self.mesh.nelements} "
                     "elements; pass one value for each"
                 )
+        object.__setattr__(self, "fields", fields)
 
     def __repr__(self) -> str:
         names = list(self.fields)

@@ -16,9 +16,9 @@ def near_null_space(points: Any, n: int) -> tuple[np.ndarray, int]:
     Parameters
     ----------
     points
-        What locates the degrees of freedom: a ``skfem.Mesh``, whose vertices carry them (or vertices, edges, facets and
-        cells, as in ``skfem.ElementHex2``); a ``skfem.CellBasis`` or a list of them; an array of coordinates, (dim, m)
-        for m nodes, or ``doflocs``; None for a scalar problem.
+        What locates the degrees of freedom: a ``skfem.Mesh``, whose vertices carry them, or vertices, edges, facets
+        and cells, as in quadratic and serendipity elements; a ``skfem.CellBasis`` or a list of them; an array of
+        coordinates, (dim, m) for m nodes, or ``doflocs``; None for a scalar problem.
     n
         Number of degrees of freedom. Node k carries those from dim·k on.
 
@@ -86,11 +86,14 @@ def _nodes(points, n):
 
 
 def _nodes_of_mesh(mesh):
-    yield mesh.p
-    if mesh.p.shape[0] == 3:
-        # scikit-fem numbers quadratic nodes so
-        parts = [mesh.p, *(mesh.p[:, of].mean(axis=1) for of in (mesh.edges, mesh.facets, mesh.t))]
-        yield np.concatenate(parts, axis=1)
+    """Nodes of linear, then of serendipity and of quadratic elements, as scikit-fem numbers them."""
+    dim = mesh.p.shape[0]
+    carriers = {2: ("facets", "t"), 3: ("edges", "facets", "t")}.get(dim, ())
+    nodes = mesh.p
+    yield nodes
+    for carrier in carriers:
+        nodes = np.concatenate([nodes, mesh.p[:, getattr(mesh, carrier)].mean(axis=1)], axis=1)
+        yield nodes
 
 
 def _merged(x):
