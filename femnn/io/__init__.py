@@ -15,7 +15,15 @@ from femnn.io.locations import data_folder
 from femnn.io.path_data import PathCommand, PathDataSet, PathResponse
 from femnn.io.tables import aligned, markdown
 from femnn.io.time_series import TimeSeries, padded, time_series
-from femnn.io.weight_files import load_state, load_weights, locate, save_state, save_weights, shipped_weights
+from femnn.io.weight_files import (
+    load_contents,
+    load_state,
+    load_weights,
+    locate,
+    save_state,
+    save_weights,
+    shipped_weights,
+)
 
 __all__ = [
     "PathCommand",
@@ -25,6 +33,7 @@ __all__ = [
     "aligned",
     "atomic_write",
     "data_folder",
+    "load_contents",
     "load_state",
     "load_weights",
     "locate",

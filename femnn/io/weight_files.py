@@ -123,6 +123,18 @@ def load_weights(
     return tensors, card
 
 
+def load_contents(name_or_path: str | os.PathLike, kind: str) -> Contents:
+    """What :func:`load_weights` reads, as contents whose fields are the card and whose arrays the tensors.
+
+    Raises
+    ------
+    WeightFileError
+        As :func:`load_weights`.
+    """
+    tensors, card = load_weights(name_or_path, kind)
+    return Contents(weight_file(locate(name_or_path)[0]), card, tensors)
+
+
 def weight_file(path: Path) -> GuardedFile:
     """A weight file or its card, to be read with checks."""
     return GuardedFile(path, WeightFileError, "weight file", "fetch it and its card again, or train again")

@@ -11,8 +11,7 @@ from tqdm import tqdm
 from femnn.checks import brief, checked, one_of, vector
 from femnn.exceptions import ConvergenceError, ParameterError, WeightFileError, warn
 from femnn.geometry.cells import KINDS, CellKind
-from femnn.io.guarded import Contents
-from femnn.io.weight_files import load_weights, locate, save_weights, weight_file
+from femnn.io.weight_files import load_contents, save_weights
 from femnn.quadrature.rule import CellGroup, Rule
 from femnn.reduced import fingerprint
 from femnn.reduced.forms import FormProblem
@@ -271,9 +270,8 @@ class EmpiricalCubature(Rule):
         WeightFileError
             If the file is missing, damaged or of another kind.
         """
-        tensors, card = load_weights(path, KIND)
-        file = weight_file(locate(path)[0])
-        contents = Contents(file, card, tensors)
+        contents = load_contents(path, KIND)
+        file, tensors = contents.file, contents.arrays
         fields, trained_on = contents.part("architectures").part("groups"), contents.part("data")
         n_cells, groups = fields.count("n_cells", 1), []
         for k in range(fields.count("count", 1)):

@@ -11,8 +11,7 @@ from scipy.sparse import csr_array, issparse
 
 from femnn.checks import brief, checked, integer, number, one_of, vector
 from femnn.exceptions import DatasetError, ParameterError, WeightFileError
-from femnn.io.guarded import Contents
-from femnn.io.weight_files import load_weights, locate, save_weights, weight_file
+from femnn.io.weight_files import load_contents, save_weights
 from femnn.reduced.decomposition import ROUNDING, Columns, norm, orthonormal, random_range, squares, times
 from femnn.reduced.snapshots import Snapshots, as_snapshots
 from femnn.solvers.linear.degrees_of_freedom import prescribe
@@ -321,9 +320,8 @@ class POD:
         WeightFileError
             If the file is missing, damaged or of another kind.
         """
-        tensors, card = load_weights(path, KIND)
-        file = weight_file(locate(path)[0])
-        contents = Contents(file, card, tensors)
+        contents = load_contents(path, KIND)
+        file, card, tensors = contents.file, contents.fields, contents.arrays
         architecture = contents.part("architectures").part("modes")
         n, r = architecture.count("n", 1), architecture.count("r", 1)
         if set(card["architectures"]) != {"modes"}:

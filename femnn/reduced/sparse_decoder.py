@@ -16,8 +16,7 @@ from scipy.sparse import csr_array, issparse
 
 from femnn.checks import brief, checked, instance
 from femnn.exceptions import ParameterError
-from femnn.io.guarded import Contents
-from femnn.io.weight_files import load_weights, locate, save_weights, weight_file
+from femnn.io.weight_files import load_contents, save_weights
 from femnn.networks.perceptron import Architecture, Perceptron
 from femnn.reduced.manifold_kernels import features_of_rows, slopes_at
 
@@ -189,9 +188,8 @@ class SparseDecoder:
     @checked()
     def load(cls, path: str | os.PathLike) -> "SparseDecoder":
         """Read what :meth:`save` wrote; WeightFileError if it is damaged or of another kind."""
-        tensors, card = load_weights(path, KIND)
-        file = weight_file(locate(path)[0])
-        contents = Contents(file, card, tensors)
+        contents = load_contents(path, KIND)
+        file, card, tensors = contents.file, contents.fields, contents.arrays
         shape = Architecture.from_dict(card["architectures"]["encoder"])
         offset = contents.array("offset", (None,))
         indptr = contents.array("output.indptr", (len(offset) + 1,), np.int64)

@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import brief, checked, one_of, shaped
 from femnn.exceptions import OutsideRangeError, ParameterError, WeightFileError, warn
-from femnn.io.guarded import Contents
-from femnn.io.weight_files import load_weights, locate, save_weights, weight_file
+from femnn.io.weight_files import load_contents, save_weights
 from femnn.system.compile import njit
 
 KIND = "recurrent-stress-strain"
@@ -229,9 +228,8 @@ class RecurrentLaw:
         WeightFileError
             If the file is missing, damaged or of another kind.
         """
-        tensors, card = load_weights(path, KIND)
-        file = weight_file(locate(path)[0])
-        contents = Contents(file, card, tensors)
+        contents = load_contents(path, KIND)
+        file, card = contents.file, contents.fields
         fields = contents.part("architectures").part("law")
         k, m, symmetry = fields.count("units", 1), fields.count("openings", 0), fields.text("symmetry")
         limits = contents.part("trained_range")

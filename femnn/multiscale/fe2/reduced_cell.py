@@ -20,8 +20,7 @@ from femnn.exceptions import (
     WeightFileError,
     warn,
 )
-from femnn.io.guarded import Contents
-from femnn.io.weight_files import load_weights, locate, save_weights, weight_file
+from femnn.io.weight_files import load_contents, save_weights
 from femnn.multiscale.fe2.cell import PeriodicCell
 from femnn.multiscale.fe2.law import checked_paths
 from femnn.reduced import fingerprint
@@ -413,9 +412,8 @@ class ReducedCellLaw:
         ParameterError
             If the cell has another mesh, rule or law.
         """
-        tensors, card = load_weights(path, KIND)
-        file = weight_file(locate(path)[0])
-        contents = Contents(file, card, tensors)
+        contents = load_contents(path, KIND)
+        file = contents.file
         fields, data = contents.part("architectures").part("cell"), contents.part("data")
         count, joints, r = fields.count("points", 1), fields.count("joints", 0), fields.count("r", 1)
         for name, own in _fingerprints(cell).items():
