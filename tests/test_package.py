@@ -43,6 +43,7 @@ ORDER = [
     "solids",
     "fields",
     "reduced",
+    "reduced/dynamics",
     # features: interfaces, and the scales that their laws come from and go to
     "cohesive",
     "cohesive/recurrent",
