@@ -1,7 +1,8 @@
 """Problems and comparisons that examples, tests, benchmarks and commands share.
 
 Beams that delaminate against closed forms, beams and a membrane that bend, a gallery with published answers, quadrature
-rules side by side on a loaded structure, the inspection of a mesh, and a travelling shock with its reduced models.
+rules side by side on a loaded structure, the inspection of a mesh, a travelling shock with its reduced models, and
+flows whose coefficients are forecast.
 Pictures and files of an inspection are in ``inspection_output``, which loads matplotlib.
 
 >>> from femnn.validation import Beam
@@ -23,6 +24,14 @@ from femnn.validation.delamination import (
     difference,
     mixed_mode,
     plateau,
+)
+from femnn.validation.flow_study import (
+    FLOW_CASES,
+    FlowCase,
+    burgers_case,
+    burgers_state_errors,
+    flow_case,
+    summarise,
 )
 from femnn.validation.gallery import (
     GalleryProblem,
@@ -50,16 +59,21 @@ from femnn.validation.rule_comparison import (
     load_case,
     standard_rules,
 )
+from femnn.validation.viscous_burgers import REYNOLDS_TESTS, REYNOLDS_TRAINING, ViscousBurgers
 
 __all__ = [
     "BURGERS_TESTS",
     "BURGERS_TRAINING",
+    "FLOW_CASES",
+    "REYNOLDS_TESTS",
+    "REYNOLDS_TRAINING",
     "Beam",
     "BendingProblem",
     "Burgers",
     "BurgersStudy",
     "Comparison",
     "Delamination",
+    "FlowCase",
     "GalleryProblem",
     "Integration",
     "LoadCase",
@@ -72,6 +86,9 @@ __all__ = [
     "Setup",
     "Shape",
     "Structure",
+    "ViscousBurgers",
+    "burgers_case",
+    "burgers_state_errors",
     "classical",
     "closed_form",
     "compare_rules",
@@ -81,6 +98,7 @@ __all__ = [
     "difference",
     "elliptic_membrane",
     "error_over_time",
+    "flow_case",
     "gallery_problems",
     "load_case",
     "make_rule",
@@ -92,6 +110,7 @@ __all__ = [
     "relative_error",
     "standard_rules",
     "straight_beam",
+    "summarise",
     "thick_cylinder",
     "thick_plate",
     "thick_sphere",
