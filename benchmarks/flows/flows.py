@@ -22,8 +22,12 @@ from femnn.validation import FLOW_CASES, burgers_state_errors, flow_case, summar
 
 
 @click.command(cls=Command)
-@click.option("--case", "cases", type=click.Choice(FLOW_CASES), multiple=True, help="Flow; may be repeated.  [burgers]")
-@click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Network; may be repeated.  [all]")
+@click.option(
+    "--case", "cases", type=click.Choice(FLOW_CASES), multiple=True, help="Flow, may be repeated; burgers without it."
+)
+@click.option(
+    "--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Network, may be repeated; all without it."
+)
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Networks of each kind.")
 @click.option("--epochs", type=click.IntRange(min=1), default=60, show_default=True, help="Of each training at most.")
 @click.option("--weights", type=click.IntRange(min=50), default=3000, show_default=True, help="Of each network, about.")

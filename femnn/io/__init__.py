@@ -11,6 +11,7 @@ True
 """
 
 from femnn.io.atomic import atomic_write, temporary_folder
+from femnn.io.field_series import FieldSeries, read_field_series
 from femnn.io.locations import data_folder
 from femnn.io.path_data import PathCommand, PathDataSet, PathResponse
 from femnn.io.tables import aligned, markdown
@@ -18,6 +19,7 @@ from femnn.io.time_series import TimeSeries, padded, time_series
 from femnn.io.weight_files import load_state, load_weights, locate, save_state, save_weights, shipped_weights
 
 __all__ = [
+    "FieldSeries",
     "PathCommand",
     "PathDataSet",
     "PathResponse",
@@ -30,6 +32,7 @@ __all__ = [
     "locate",
     "markdown",
     "padded",
+    "read_field_series",
     "save_state",
     "save_weights",
     "shipped_weights",

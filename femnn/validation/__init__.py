@@ -50,6 +50,7 @@ from femnn.validation.mesh_inspection import (
     measure_integration,
     measure_shape,
 )
+from femnn.validation.own_flow import OwnFlow, reduce_flow
 from femnn.validation.reduced_beam import ReducedBeam, ReducedModel, training_loads, unseen_loads
 from femnn.validation.rule_comparison import (
     Comparison,
@@ -77,6 +78,7 @@ __all__ = [
     "GalleryProblem",
     "Integration",
     "LoadCase",
+    "OwnFlow",
     "ReducedBeam",
     "ReducedModel",
     "ReducedRun",
@@ -107,6 +109,7 @@ __all__ = [
     "mixed_mode",
     "plane_membrane",
     "plateau",
+    "reduce_flow",
     "relative_error",
     "standard_rules",
     "straight_beam",
