@@ -17,16 +17,12 @@ from femnn.validation.own_flow import reduce_flow
 @click.command("reduce")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--field", help="Which field of the file; without it the only one, or 'snapshots'.")
-@click.option(
-    "--modes", type=click.IntRange(min=1), help="How many modes; without it as many as --energy needs, at most 20."
-)
+@click.option("--modes", type=click.IntRange(min=1), help="How many modes; else by --energy, at most 20.")
 @click.option("--energy", type=float, default=0.99, show_default=True, help="Share of the variance that modes keep.")
-@click.option(
-    "--window", type=click.IntRange(min=2), help="Snapshots of a window, half in and half out; 20 without it."
-)
+@click.option("--window", type=click.IntRange(min=2), help="Snapshots of a window, half in and half out.")
 @click.option("--horizon", type=float, help="How far forecasts reach, in the unit of the times.")
 @click.option(
-    "--network", "kinds", type=click.Choice((*KINDS, "none")), multiple=True, help="Kind of network, may be repeated; lstm without it."
+    "--network", "kinds", type=click.Choice((*KINDS, "none")), multiple=True, help="Kind of network; may be repeated."
 )  # fmt: skip
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Networks of each kind.")
 @click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True, help="Of a training at most.")

@@ -14,6 +14,7 @@ from femnn.validation.bending import BendingProblem, cook_membrane, curved_beam,
 from femnn.validation.burgers import BURGERS_TESTS, BURGERS_TRAINING, Burgers
 from femnn.validation.burgers_reduced import SampledBurgers, SampledPath
 from femnn.validation.burgers_study import BurgersStudy, ReducedRun, error_over_time, relative_error
+from femnn.validation.cylinder_wake import WAKE_RANGES, CylinderWake, WakeFigures, simulate_wake, wake_figures
 from femnn.validation.delamination import (
     Beam,
     Delamination,
@@ -31,7 +32,10 @@ from femnn.validation.flow_study import (
     burgers_case,
     burgers_state_errors,
     flow_case,
+    phase_errors,
     summarise,
+    turbulence_case,
+    wake_case,
 )
 from femnn.validation.gallery import (
     GalleryProblem,
@@ -60,6 +64,7 @@ from femnn.validation.rule_comparison import (
     load_case,
     standard_rules,
 )
+from femnn.validation.turbulence import PeriodicFlow, Statistics, read_planes, simulate_turbulence
 from femnn.validation.viscous_burgers import REYNOLDS_TESTS, REYNOLDS_TRAINING, ViscousBurgers
 
 __all__ = [
@@ -68,17 +73,20 @@ __all__ = [
     "FLOW_CASES",
     "REYNOLDS_TESTS",
     "REYNOLDS_TRAINING",
+    "WAKE_RANGES",
     "Beam",
     "BendingProblem",
     "Burgers",
     "BurgersStudy",
     "Comparison",
+    "CylinderWake",
     "Delamination",
     "FlowCase",
     "GalleryProblem",
     "Integration",
     "LoadCase",
     "OwnFlow",
+    "PeriodicFlow",
     "ReducedBeam",
     "ReducedModel",
     "ReducedRun",
@@ -87,8 +95,10 @@ __all__ = [
     "SampledPath",
     "Setup",
     "Shape",
+    "Statistics",
     "Structure",
     "ViscousBurgers",
+    "WakeFigures",
     "burgers_case",
     "burgers_state_errors",
     "classical",
@@ -107,10 +117,14 @@ __all__ = [
     "measure_integration",
     "measure_shape",
     "mixed_mode",
+    "phase_errors",
     "plane_membrane",
     "plateau",
+    "read_planes",
     "reduce_flow",
     "relative_error",
+    "simulate_turbulence",
+    "simulate_wake",
     "standard_rules",
     "straight_beam",
     "summarise",
@@ -118,6 +132,9 @@ __all__ = [
     "thick_plate",
     "thick_sphere",
     "training_loads",
+    "turbulence_case",
     "twisted_beam",
     "unseen_loads",
+    "wake_case",
+    "wake_figures",
 ]

@@ -7,6 +7,7 @@ fits what is no network, ``networks`` what is one, and :func:`summarise` makes r
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.checks import checked, floats, one_of
-from femnn.exceptions import DatasetError, MissingExtraError
+from femnn.exceptions import DatasetError, MissingExtraError, ParameterError
+from femnn.io.guarded import GuardedFile
 from femnn.networks.options import TrainingOptions
 from femnn.reduced.dynamics.comparison import ForecastErrors, compare_forecasters
 from femnn.reduced.dynamics.external import DynamicModes, SparseDynamics
 from femnn.reduced.dynamics.forecaster import Forecaster
 from femnn.reduced.dynamics.latent import KINDS, OPTIONS, LatentDynamics
 from femnn.reduced.dynamics.rivals import Autoregression, FourierSeries, Mean, Persistence
+from femnn.reduced.dynamics.series import require_equal_steps
+from femnn.reduced.pod import POD
+from femnn.validation.cylinder_wake import wake_figures
+from femnn.validation.turbulence import read_planes
 from femnn.validation.viscous_burgers import REYNOLDS_TESTS, REYNOLDS_TRAINING, ViscousBurgers
 
 
@@ -228,8 +234,109 @@ def burgers_state_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[s
     return found
 
 
+@checked()
+def wake_case(path: str | os.PathLike | None = None) -> FlowCase:
+    """The wake of a cylinder at Re = 100: a third of its periods to learn from, twenty to test by.
+
+    ``path`` is a file of :func:`femnn.validation.simulate_wake`; None takes the one that comes with femnn.
+
+    >>> wake_case().unit
+    'periods'
+    """
+    path = Path(str(resources.files("femnn"))) / "data" / "flows" / "cylinder-wake.npz" if path is None else Path(path)
+    file = GuardedFile(path, DatasetError, "file of a wake", "simulate it again with `femnn simulate wake`")
+    arrays = file.arrays()
+    with file.checked():
+        times, coefficients, lift = (arrays[name] for name in ("times", "coefficients", "lift"))
+        period = wake_figures(times, arrays["drag"], lift).period
+        step = require_equal_steps(times)
+    ahead = round(20.0 * period / step)
+    window = (10, 10)
+    first = len(coefficients) - ahead - window[0]
+    if first < 4 * period / step:
+        raise DatasetError(
+            f"{path} has {len(times) * step / period:.1f} periods; 20 of them test and at least 4 are learned from: "
+            "simulate more --periods"
+        )
+    return FlowCase(
+        "wake",
+        [coefficients[: first + window[0]]],
+        [coefficients[first:]],
+        step / period,
+        "periods",
+        window,
+        ahead,
+        periodic=True,
+        more={"phase": True},
+    )
+
+
+@checked()
+def turbulence_case(folder: str | os.PathLike, modes: int = 5) -> FlowCase:
+    """Turbulence in a periodic box: five planes to learn from, a sixth to test by, as Mohan and Gaitonde had it.
+
+    Parameters
+    ----------
+    folder
+        Of :func:`femnn.validation.simulate_turbulence`.
+    modes
+        Of all five planes together.
+    """
+    planes, statistics = read_planes(folder)
+    columns = planes[:, :-1].reshape(-1, planes.shape[2]).T.astype(float)
+    pod = POD.fit(columns, modes=modes, offset=columns.mean(axis=1), method="randomised")
+    series = [pod.project(planes[:, k].T.astype(float)).T for k in range(planes.shape[1])]
+    step = statistics[1].time - statistics[0].time
+    turnover = float(np.mean([one.turnover for one in statistics]))
+    reach = min(round(2.0 * turnover / step), len(planes) // 3)
+    more = {"statistics": statistics, "pod": pod}
+    return FlowCase(
+        Path(folder).name,
+        series[:-1],
+        series[-1:],
+        step / turnover,
+        "eddy turnovers",
+        (10, 10),
+        max(reach, 1),
+        more=more,
+    )
+
+
+@checked()
+def phase_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[str, float]:
+    """By how many of its periods a forecast of a wake is early or late at its end; means of absolute values by name.
+
+    The first two coefficients turn about their mean once in a period; phases are compared over the last of them.
+    """
+    test = case.tests[0]
+    found: dict[str, list[float]] = {}
+    first, last = len(test) - case.steps, round(1.0 / case.dt)
+    deviation = test[:, :2].std(axis=0)
+
+    def phase(rows: np.ndarray) -> np.ndarray:
+        x, y = ((rows[-last:, :2] - case.mean[:2]) / deviation).T
+        return np.exp(1j * np.arctan2(y, x))
+
+    truth = phase(test)
+    for model in models:
+        forecast = model.forecast(test[:first], case.steps)
+        turned = np.angle((phase(forecast) * truth.conj()).mean()) / (2.0 * np.pi)
+        found.setdefault(model.name, []).append(abs(float(turned)) if np.isfinite(turned) else np.inf)
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def _turbulence(steps, folder):
+    if folder is None:
+        raise ParameterError("turbulence needs the folder of a run of `femnn simulate turbulence`; pass --data")
+    return turbulence_case(folder)
+
+
 #: Flows there are, by what makes them.
-_MAKERS: dict[str, Any] = {"burgers": lambda steps, folder: burgers_case(steps=steps)}
+_MAKERS: dict[str, Any] = {
+    "burgers": lambda steps, folder: burgers_case(steps=steps),
+    "wake": lambda steps, folder: wake_case(),
+    "turbulence": _turbulence,
+}
 FLOW_CASES = tuple(_MAKERS)
 
 
