@@ -22,7 +22,7 @@ PAGES = {
 RUNS = {"scaling-model": "scaling"}
 TABLES = (
     "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "adaptive-cells", "promise",
-    "better-rules", "families", "pareto", "solution-error", "locking", "reduced", "burgers", "assembly",
+    "better-rules", "families", "pareto", "solution-error", "locking", "reduced", "burgers", "flows", "assembly",
     "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
     "scaling-model", "faults", "mutants",
 )  # fmt: skip

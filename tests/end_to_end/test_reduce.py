@@ -70,3 +70,17 @@ def test_what_cannot_be_reduced_is_refused(run):
     done = run("--network", "none", "--horizon", "90", snapshots=waves(), times=times)
     assert done.exit_code == 2
     assert "horizon=90 is 900 steps of 0.1; the snapshots that test are the last 40" in done.output
+
+
+def test_flows_benchmark(tmp_path):
+    from benchmarks.flows.flows import main as bench
+
+    settings = ["--steps", "80", "--seeds", "2", "--epochs", "1", "--weights", "300", "--kind", "gru"]
+    done = CliRunner().invoke(bench, [*settings, "--out", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output
+    (case,) = json.loads((tmp_path / "flows.json").read_text(encoding="utf-8"))["cases"]
+    rows = {row["model"]: row for row in case["rows"]}
+    assert {"Galerkin projection", "persistence", "linear autoregression", "gru", "gru, one each"} <= rows.keys()
+    assert rows["gru"]["seeds"] == 2
+    assert min(rows["gru"]["error_scatter"]) > 0.0
+    assert "± is their standard" in (tmp_path / "flows.md").read_text(encoding="utf-8")

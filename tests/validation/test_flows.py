@@ -82,18 +82,15 @@ def test_the_channel_is_filled_once_and_round_at_the_cylinder():
     assert sum(edges.values()) == len(mesh.boundary_facets())
 
 
-def test_a_coarse_wake_starts_symmetric_in_time_steps_and_keeps_mass():
-    """Two time steps agree to second order, and what flows in flows out."""
+def test_a_coarse_wake_converges_in_time_and_keeps_mass():
+    """Halved steps change the drag less and less, and velocities have no divergence against any pressure."""
     finals = []
     for dt in (1 / 200, 1 / 400, 1 / 800):
         wake = CylinderWake(1, dt)
-        # from a developed start: the impulse of rest has no order
         *_, (_, u, drag, _) = wake.run(0.2, every=1)
         finals.append(drag)
-        flux = wake._values_p.T @ (
-            wake._weights * sum(g @ p for g, p in zip(wake._gradients, u.reshape(2, -1), strict=True))
-        )
-        assert np.abs(flux).max() < 1e-12
+        divergence = sum(g @ part for g, part in zip(wake._gradients, u.reshape(2, -1), strict=True))
+        assert np.abs(wake._values_p.T @ (wake._weights * divergence)).max() < 1e-12
     assert abs(finals[1] - finals[2]) < 0.4 * abs(finals[0] - finals[1])
     assert 2.0 < finals[2] < 3.5
 
