@@ -28,7 +28,7 @@ from femnn.validation import FLOW_CASES, burgers_state_errors, flow_case, phase_
 @click.option("--epochs", type=click.IntRange(min=1), default=60, show_default=True, help="Of each training at most.")
 @click.option("--weights", type=click.IntRange(min=50), default=3000, show_default=True, help="Of each network, about.")
 @click.option("--steps", type=click.IntRange(min=60), default=1000, show_default=True, help="Of Burgers' equation.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of `femnn simulate turbulence`.")
+@click.option("--data", type=click.Path(path_type=Path), help="What `femnn simulate wake` or `turbulence` wrote.")
 @click.option("--separate/--no-separate", default=True, show_default=True, help="Try a network for each coefficient.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/flows"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
@@ -37,7 +37,7 @@ def main(cases, kinds, seeds, epochs, weights, steps, data, separate, out, as_js
     out.mkdir(parents=True, exist_ok=True)
     figures = {"machine": description(), "seeds": seeds, "epochs": epochs, "weights": weights, "cases": []}
     for name in cases or ("burgers",):
-        case = flow_case(name, steps=steps, folder=data)
+        case = flow_case(name, steps=steps, data=data)
         figures["cases"].append(measure(case, kinds or KINDS, seeds, epochs, weights, separate, out))
     publish(out, "flows", figures, f"Machine: {figures['machine']}\n\n{report(figures)}", as_json)
 

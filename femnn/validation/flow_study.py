@@ -7,7 +7,6 @@ fits what is no network, ``networks`` what is one, and :func:`summarise` makes r
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -235,15 +234,12 @@ def burgers_state_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[s
 
 
 @checked()
-def wake_case(path: str | os.PathLike | None = None) -> FlowCase:
-    """The wake of a cylinder at Re = 100: a third of its periods to learn from, twenty to test by.
+def wake_case(path: str | os.PathLike) -> FlowCase:
+    """The wake of a cylinder at Re = 100 in a file of :func:`femnn.validation.simulate_wake`.
 
-    ``path`` is a file of :func:`femnn.validation.simulate_wake`; None takes the one that comes with femnn.
-
-    >>> wake_case().unit
-    'periods'
+    The last twenty periods test, those before are learned from: four or more.
     """
-    path = Path(str(resources.files("femnn"))) / "data" / "flows" / "cylinder-wake.npz" if path is None else Path(path)
+    path = Path(path)
     file = GuardedFile(path, DatasetError, "file of a wake", "simulate it again with `femnn simulate wake`")
     arrays = file.arrays()
     with file.checked():
@@ -325,23 +321,23 @@ def phase_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[str, floa
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def _turbulence(steps, folder):
-    if folder is None:
-        raise ParameterError("turbulence needs the folder of a run of `femnn simulate turbulence`; pass --data")
-    return turbulence_case(folder)
+def _required(data, what, name):
+    if data is None:
+        raise ParameterError(f"the case {name} needs {what} that `femnn simulate {name}` wrote; pass --data")
+    return data
 
 
 #: Flows there are, by what makes them.
 _MAKERS: dict[str, Any] = {
-    "burgers": lambda steps, folder: burgers_case(steps=steps),
-    "wake": lambda steps, folder: wake_case(),
-    "turbulence": _turbulence,
+    "burgers": lambda steps, data: burgers_case(steps=steps),
+    "wake": lambda steps, data: wake_case(_required(data, "the file", "wake")),
+    "turbulence": lambda steps, data: turbulence_case(_required(data, "the folder", "turbulence")),
 }
 FLOW_CASES = tuple(_MAKERS)
 
 
 @checked(steps="[60, inf)")
-def flow_case(name: str, *, steps: int = 1000, folder: str | os.PathLike | None = None) -> FlowCase:
+def flow_case(name: str, *, steps: int = 1000, data: str | os.PathLike | None = None) -> FlowCase:
     """A flow by its name, one of :data:`FLOW_CASES`.
 
     Parameters
@@ -350,7 +346,7 @@ def flow_case(name: str, *, steps: int = 1000, folder: str | os.PathLike | None 
         Of the flow.
     steps
         Of Burgers' equation.
-    folder
-        Of a run of ``femnn simulate turbulence``, for turbulence.
+    data
+        What ``femnn simulate wake`` or ``femnn simulate turbulence`` wrote, for these.
     """
-    return _MAKERS[one_of("name", name, FLOW_CASES)](steps, folder)
+    return _MAKERS[one_of("name", name, FLOW_CASES)](steps, data)
