@@ -257,9 +257,7 @@ def channel(level: int = 2) -> skfem.MeshQuad2:
     xs, ys = [left, square, right], [lower, square, upper]
     parts = [skfem.MeshQuad.init_tensor(x, y) for i, x in enumerate(xs) for j, y in enumerate(ys) if (i, j) != (1, 1)]
     parts += [_sector(square - CENTRE, ring, turn) for turn in range(4)]
-    linear = parts[0]
-    for part in parts[1:]:
-        linear = linear + part
+    linear = _joined(parts)
     mesh = skfem.MeshQuad2.from_mesh(linear)
     nodes = mesh.doflocs.copy()
     x, y = nodes - CENTRE
@@ -278,6 +276,16 @@ def channel(level: int = 2) -> skfem.MeshQuad2:
             "cylinder": lambda p: np.hypot(p[0] - CENTRE, p[1] - CENTRE) < 1.01 * RADIUS,
         }
     )
+
+
+def _joined(parts):
+    """One mesh of meshes that share vertices."""
+    points = np.concatenate([part.p for part in parts], axis=1).round(8)
+    shifts = np.cumsum([0, *(part.p.shape[1] for part in parts[:-1])])
+    vertices, places = np.unique(points, axis=1, return_inverse=True)
+    cells = np.concatenate([part.t + shift for part, shift in zip(parts, shifts, strict=True)], axis=1)
+    # scikit-fem warns of arrays that are not contiguous
+    return skfem.MeshQuad(np.ascontiguousarray(vertices), np.ascontiguousarray(places.ravel()[cells]))
 
 
 def _sector(square, ring, turn):

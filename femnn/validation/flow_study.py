@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from femnn.checks import checked, floats, one_of
 from femnn.exceptions import DatasetError, MissingExtraError, ParameterError
 from femnn.io.guarded import GuardedFile
+from femnn.io.locations import data_folder
 from femnn.networks.options import TrainingOptions
 from femnn.reduced.dynamics.comparison import ForecastErrors, compare_forecasters
 from femnn.reduced.dynamics.external import DynamicModes, SparseDynamics
@@ -234,12 +235,16 @@ def burgers_state_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[s
 
 
 @checked()
-def wake_case(path: str | os.PathLike) -> FlowCase:
-    """The wake of a cylinder at Re = 100 in a file of :func:`femnn.validation.simulate_wake`.
+def wake_case(path: str | os.PathLike | None = None) -> FlowCase:
+    """The wake of a cylinder at Re = 100: its last twenty periods test, those before are learned from, four or more.
 
-    The last twenty periods test, those before are learned from: four or more.
+    ``path`` is a file of :func:`femnn.validation.simulate_wake`; None takes the coefficients that come with femnn, which
+    ``femnn simulate wake`` made.
+
+    >>> wake_case()
+    FlowCase(wake: 1 and 1 series of 8 coefficients)
     """
-    path = Path(path)
+    path = data_folder("flows") / "cylinder-wake.npz" if path is None else Path(path)
     file = GuardedFile(path, DatasetError, "file of a wake", "simulate it again with `femnn simulate wake`")
     arrays = file.arrays()
     with file.checked():
@@ -321,17 +326,17 @@ def phase_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[str, floa
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def _required(data, what, name):
+def _required(data):
     if data is None:
-        raise ParameterError(f"the case {name} needs {what} that `femnn simulate {name}` wrote; pass --data")
+        raise ParameterError("turbulence needs the folder that `femnn simulate turbulence` wrote; pass --data")
     return data
 
 
 #: Flows there are, by what makes them.
 _MAKERS: dict[str, Any] = {
     "burgers": lambda steps, data: burgers_case(steps=steps),
-    "wake": lambda steps, data: wake_case(_required(data, "the file", "wake")),
-    "turbulence": lambda steps, data: turbulence_case(_required(data, "the folder", "turbulence")),
+    "wake": lambda steps, data: wake_case(data),
+    "turbulence": lambda steps, data: turbulence_case(_required(data)),
 }
 FLOW_CASES = tuple(_MAKERS)
 
@@ -347,6 +352,6 @@ def flow_case(name: str, *, steps: int = 1000, data: str | os.PathLike | None = 
     steps
         Of Burgers' equation.
     data
-        What ``femnn simulate wake`` or ``femnn simulate turbulence`` wrote, for these.
+        What ``femnn simulate turbulence`` wrote, or ``femnn simulate wake`` in place of the shipped coefficients.
     """
     return _MAKERS[one_of("name", name, FLOW_CASES)](steps, data)

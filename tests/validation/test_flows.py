@@ -7,6 +7,7 @@ import pytest
 import skfem
 
 from femnn.exceptions import DatasetError, ParameterError
+from femnn.io import data_folder
 from femnn.reduced.dynamics import Autoregression, FourierSeries, Persistence
 from femnn.reduced.dynamics.latent import OPTIONS
 from femnn.validation import (
@@ -20,6 +21,7 @@ from femnn.validation import (
     simulate_wake,
     summarise,
     turbulence_case,
+    wake_case,
     wake_figures,
 )
 from femnn.validation.cylinder_wake import channel
@@ -136,7 +138,16 @@ def test_phases_of_a_wake_are_compared_at_the_end(tmp_path):
     with pytest.raises(DatasetError, match="simulate more --periods"):
         flow_case("wake", data=tmp_path / "short.npz")
     with pytest.raises(ParameterError, match="pass --data"):
-        flow_case("wake")
+        flow_case("turbulence")
+
+
+def test_the_shipped_wake_is_that_of_the_benchmark_and_periodic():
+    with np.load(data_folder("flows") / "cylinder-wake.npz") as arrays:
+        assert all(wake_figures(arrays["times"], arrays["drag"], arrays["lift"]).within().values())
+    case = wake_case()
+    fourier = FourierSeries.fit(case.training, harmonics=6, lookback=case.window[0])
+    assert fourier.period * case.dt == pytest.approx(1.0, abs=2e-3)
+    assert phase_errors(case, [fourier])["Fourier series"] < 0.02
 
 
 def test_turbulence_makes_five_series_and_a_test(tmp_path):
