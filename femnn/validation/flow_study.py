@@ -238,8 +238,8 @@ def burgers_state_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[s
 def wake_case(path: str | os.PathLike | None = None) -> FlowCase:
     """The wake of a cylinder at Re = 100: its last twenty periods test, those before are learned from, four or more.
 
-    ``path`` is a file of :func:`femnn.validation.simulate_wake`; None takes the coefficients that come with femnn, which
-    ``femnn simulate wake`` made.
+    ``path`` is a file of :func:`femnn.validation.simulate_wake`; None takes the coefficients that come with femnn,
+    which ``femnn simulate wake`` made.
 
     >>> wake_case()
     FlowCase(wake: 1 and 1 series of 8 coefficients)
