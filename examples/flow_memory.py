@@ -5,7 +5,7 @@
 Burgers' equation in one dimension at four Reynolds numbers, of which four modes are kept. Networks that see the last
 three rows of coefficients and the Reynolds number predict the next row, and go on from their own predictions, at
 Reynolds numbers that none of them saw. Beside them: the projected equation, a linear recurrence, sparse equations
-(with the extra femnn[flows]), and the last value. About a minute on two cores, most of it training.
+(with the extra femnn[flows]), and the last value. A minute or two on two cores, most of it training.
 """
 
 import argparse
