@@ -268,7 +268,6 @@ def wake_case(path: str | os.PathLike | None = None) -> FlowCase:
         window,
         ahead,
         periodic=True,
-        more={"phase": True},
     )
 
 
