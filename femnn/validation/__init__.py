@@ -65,7 +65,7 @@ from femnn.validation.rule_comparison import (
     standard_rules,
 )
 from femnn.validation.turbulence import PeriodicFlow, Statistics, read_planes, simulate_turbulence
-from femnn.validation.viscous_burgers import REYNOLDS_TESTS, REYNOLDS_TRAINING, ViscousBurgers
+from femnn.validation.burgers_wave import REYNOLDS_TESTS, REYNOLDS_TRAINING, BurgersWave
 
 __all__ = [
     "BURGERS_TESTS",
@@ -97,7 +97,7 @@ __all__ = [
     "Shape",
     "Statistics",
     "Structure",
-    "ViscousBurgers",
+    "BurgersWave",
     "WakeFigures",
     "burgers_case",
     "burgers_state_errors",

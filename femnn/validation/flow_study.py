@@ -27,7 +27,7 @@ from femnn.reduced.dynamics.series import require_equal_steps
 from femnn.reduced.pod import POD
 from femnn.validation.cylinder_wake import wake_figures
 from femnn.validation.turbulence import read_planes
-from femnn.validation.viscous_burgers import REYNOLDS_TESTS, REYNOLDS_TRAINING, ViscousBurgers
+from femnn.validation.burgers_wave import REYNOLDS_TESTS, REYNOLDS_TRAINING, BurgersWave
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -187,7 +187,7 @@ def burgers_case(cells: int = 1024, steps: int = 1000, modes: int = 4) -> FlowCa
     >>> burgers_case(64, 100)
     FlowCase(burgers: 4 and 2 series of 4 coefficients)
     """
-    burgers = ViscousBurgers(cells, steps=steps)
+    burgers = BurgersWave(cells, steps=steps)
     pod = burgers.modes(modes)
 
     def coefficients(numbers: ArrayLike) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ from femnn.reduced.dynamics import Autoregression, FourierSeries, Persistence
 from femnn.reduced.dynamics.latent import OPTIONS
 from femnn.validation import (
     CylinderWake,
-    ViscousBurgers,
+    BurgersWave,
     burgers_case,
     burgers_state_errors,
     flow_case,
@@ -33,7 +33,7 @@ def case():
 
 
 def test_the_closed_solution_solves_burgers_equation():
-    burgers = ViscousBurgers(400, steps=400)
+    burgers = BurgersWave(400, steps=400)
     u, reynolds = burgers.solve(200.0), 200.0
     h, dt = 1.0 / 400, 1.0 / 400
     rate = (u[2:, 1:-1] - u[:-2, 1:-1]) / (2 * dt)
@@ -41,7 +41,7 @@ def test_the_closed_solution_solves_burgers_equation():
     residual = rate + u[1:-1, 1:-1] * slope - bend / reynolds
     assert np.abs(residual).max() < 0.02 * np.abs(rate).max()
     # large Reynolds numbers do not overflow
-    assert np.isfinite(ViscousBurgers(64, steps=10).solve(4000.0)).all()
+    assert np.isfinite(BurgersWave(64, steps=10).solve(4000.0)).all()
 
 
 def test_galerkin_with_many_modes_is_the_solution(case):

@@ -18,12 +18,12 @@ from femnn.reduced.quadratic import QuadraticGalerkin
 REYNOLDS_TRAINING, REYNOLDS_TESTS = (200.0, 400.0, 600.0, 800.0), (500.0, 1000.0)
 
 
-class ViscousBurgers:
+class BurgersWave:
     """The closed solution on ``cells`` + 1 vertices at ``steps`` + 1 times from 0 to 1.
 
     Examples
     --------
-    >>> burgers = ViscousBurgers(64, steps=20)
+    >>> burgers = BurgersWave(64, steps=20)
     >>> burgers.solve(200.0).shape
     (21, 65)
     """
@@ -34,7 +34,7 @@ class ViscousBurgers:
         self.x = np.linspace(0.0, 1.0, cells + 1)
 
     def __repr__(self) -> str:
-        return f"ViscousBurgers({self.cells}, steps={self.steps})"
+        return f"BurgersWave({self.cells}, steps={self.steps})"
 
     @checked(reynolds="(0, 4000]")
     def solve(self, reynolds: float) -> np.ndarray:
