@@ -44,6 +44,7 @@ ORDER = [
     "fields",
     "exchange",
     "reduced",
+    "reduced/dynamics",
     # features: interfaces, and the scales that their laws come from and go to
     "cohesive",
     "cohesive/recurrent",

@@ -36,6 +36,7 @@ _SUMMARIES = {
     "inspect": "Show how distorted a mesh is and how many points it needs.",
     "simulate": "Run the fine scales that laws are trained on.",
     "partition": "Divide a mesh among the ranks of an MPI program.",
+    "reduce": "Find the modes of your snapshots, and which model predicts them best.",
     "train": "Train the networks behind rules and laws.",
     "bench": "Run one of the benchmarks that come with femnn.",
     "doctor": "Check that this installation is complete, and print what bug reports need.",

@@ -45,4 +45,58 @@ def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, qui
     tell(ctx, out / "grain-paths.npz", data, failures, quiet, as_json)
 
 
+@command.command(short_help="Shed vortices behind a cylinder.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("runs/cylinder-wake.npz"), show_default=True,
+    help="File of the coefficients, modes, drag and lift.",
+)  # fmt: skip
+@click.option("--level", type=click.IntRange(1, 6), default=2, show_default=True, help="Refinement of the mesh.")
+@click.option("--periods", type=click.IntRange(min=5), default=30, show_default=True, help="Of the shedding, kept.")
+@click.option("--modes", type=click.IntRange(min=1), default=8, show_default=True, help="Of the developed wake.")
+def wake(out, level, periods, modes):
+    """Simulate the wake of a cylinder at Re = 100 and write the coefficients of its modes.
+
+    The figures that it prints are held against the ranges of the benchmark DFG 2D-2. Some minutes on one core.
+    """
+    from femnn.validation.cylinder_wake import WAKE_RANGES, simulate_wake
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figures = simulate_wake(out, level=level, periods=periods, modes=modes)
+    within = figures.within()
+    for name, (low, high) in WAKE_RANGES.items():
+        verdict = "within" if within[name] else "outside"
+        click.echo(f"{name}: {getattr(figures, name):.4f}, {verdict} {low} to {high}")
+    click.echo(f"written: {out}")
+
+
+@command.command(short_help="Force turbulence in a periodic box.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/turbulence"), show_default=True,
+    help="Folder of the planes; a run in it goes on.",
+)  # fmt: skip
+@click.option("--kind", type=click.Choice(["isotropic", "mhd"]), default="isotropic", show_default=True, help="Flow.")
+@click.option("--points", type=click.IntRange(min=8), default=64, show_default=True, help="Along each side.")
+@click.option("--snapshots", type=click.IntRange(min=1), default=1000, show_default=True, help="Times to record.")
+@click.option("--viscosity", type=float, default=0.01, show_default=True, help="Of the fluid, and of the field.")
+@click.option("--develop", type=float, default=20.0, show_default=True, help="Time before the first snapshot.")
+@click.option("--every", type=float, default=0.05, show_default=True, help="Time between snapshots.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the first velocities.")
+def turbulence(out, kind, points, snapshots, viscosity, develop, every, seed):
+    """Simulate forced turbulence and record six equidistant planes of it.
+
+    `femnn bench flows --case turbulence --data FOLDER` then compares forecasts.
+    """
+    from femnn.validation.turbulence import simulate_turbulence
+
+    statistics = simulate_turbulence(
+        out, kind, n=points, viscosity=viscosity, develop=develop, snapshots=snapshots, every=every, seed=seed
+    )
+    count = len(statistics)
+    for name in ("energy", "magnetic_energy", "dissipation", "taylor_reynolds", "turnover"):
+        values = [getattr(one, name) for one in statistics]
+        halves = sum(values[: count // 2]) / (count // 2), sum(values[count // 2 :]) / (count - count // 2)
+        click.echo(f"{name}: {halves[0]:.4g} over the first half of the record, {halves[1]:.4g} over the second")
+    click.echo(f"written: {out}")
+
+
 command.add_command(simulate_rve.command)

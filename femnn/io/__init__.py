@@ -11,6 +11,7 @@ True
 """
 
 from femnn.io.atomic import atomic_write, temporary_folder
+from femnn.io.field_series import FieldSeries, read_field_series
 from femnn.io.locations import data_folder
 from femnn.io.path_data import PathCommand, PathDataSet, PathResponse
 from femnn.io.tables import aligned, markdown
@@ -26,6 +27,7 @@ from femnn.io.weight_files import (
 )
 
 __all__ = [
+    "FieldSeries",
     "PathCommand",
     "PathDataSet",
     "PathResponse",
@@ -39,6 +41,7 @@ __all__ = [
     "locate",
     "markdown",
     "padded",
+    "read_field_series",
     "save_state",
     "save_weights",
     "shipped_weights",

@@ -2,8 +2,8 @@
 
 Beams that delaminate against closed forms, beams and a membrane that bend, a gallery with published answers, quadrature
 rules side by side on a loaded structure, the inspection of a mesh and its page for a browser, a beam that swings,
-travelling fronts, and their reduced models. Pictures and files of an inspection are in ``inspection_output``, which
-loads matplotlib.
+travelling fronts and their reduced models, and flows whose coefficients are forecast. Pictures and files of an
+inspection are in ``inspection_output``, which loads matplotlib.
 
 >>> from femnn.validation import Beam
 >>> Beam("dcb").mesh().nelements
@@ -14,6 +14,8 @@ from femnn.validation.bending import BendingProblem, cook_membrane, curved_beam,
 from femnn.validation.burgers import BURGERS_TESTS, BURGERS_TRAINING, Burgers
 from femnn.validation.burgers_reduced import SampledBurgers, SampledPath
 from femnn.validation.burgers_study import BurgersStudy, ReducedRun, error_over_time, relative_error
+from femnn.validation.burgers_wave import REYNOLDS_TESTS, REYNOLDS_TRAINING, BurgersWave
+from femnn.validation.cylinder_wake import WAKE_RANGES, CylinderWake, WakeFigures, simulate_wake, wake_figures
 from femnn.validation.delamination import (
     Beam,
     Delamination,
@@ -26,6 +28,17 @@ from femnn.validation.delamination import (
     plateau,
 )
 from femnn.validation.dynamic_beam import DynamicBeam, Swing, SwingModel
+from femnn.validation.flow_study import (
+    FLOW_CASES,
+    FlowCase,
+    burgers_case,
+    burgers_state_errors,
+    flow_case,
+    phase_errors,
+    summarise,
+    turbulence_case,
+    wake_case,
+)
 from femnn.validation.gallery import (
     GalleryProblem,
     elliptic_membrane,
@@ -44,6 +57,7 @@ from femnn.validation.mesh_inspection import (
     measure_shape,
 )
 from femnn.validation.mesh_page import MeshPage, inspection_page
+from femnn.validation.own_flow import OwnFlow, reduce_flow
 from femnn.validation.reduced_beam import ReducedBeam, ReducedModel, training_loads, unseen_loads
 from femnn.validation.rule_comparison import (
     Comparison,
@@ -53,6 +67,7 @@ from femnn.validation.rule_comparison import (
     load_case,
     standard_rules,
 )
+from femnn.validation.turbulence import PeriodicFlow, Statistics, read_planes, simulate_turbulence
 from femnn.validation.two_scale import (
     PerforatedPlate,
     Sizes,
@@ -72,20 +87,29 @@ from femnn.validation.viscous_burgers import (
 __all__ = [
     "BURGERS_TESTS",
     "BURGERS_TRAINING",
+    "FLOW_CASES",
+    "REYNOLDS_TESTS",
+    "REYNOLDS_TRAINING",
     "VISCOUS_TEST",
     "VISCOUS_TRAINING",
+    "WAKE_RANGES",
     "Beam",
     "BendingProblem",
     "Burgers",
     "BurgersStudy",
+    "BurgersWave",
     "Comparison",
+    "CylinderWake",
     "Delamination",
     "DynamicBeam",
+    "FlowCase",
     "GalleryProblem",
     "Integration",
     "LoadCase",
     "MeshPage",
+    "OwnFlow",
     "PerforatedPlate",
+    "PeriodicFlow",
     "ReducedBeam",
     "ReducedModel",
     "ReducedRun",
@@ -96,11 +120,15 @@ __all__ = [
     "Setup",
     "Shape",
     "Sizes",
+    "Statistics",
     "Structure",
     "Swing",
     "SwingModel",
     "TwoScales",
     "ViscousBurgers",
+    "WakeFigures",
+    "burgers_case",
+    "burgers_state_errors",
     "classical",
     "closed_form",
     "compare_rules",
@@ -111,6 +139,7 @@ __all__ = [
     "drive_cell",
     "elliptic_membrane",
     "error_over_time",
+    "flow_case",
     "gallery_problems",
     "inspection_page",
     "load_case",
@@ -119,17 +148,26 @@ __all__ = [
     "measure_shape",
     "mixed_mode",
     "path_errors",
+    "phase_errors",
     "plane_membrane",
     "plateau",
+    "read_planes",
+    "reduce_flow",
     "relative_error",
+    "simulate_turbulence",
+    "simulate_wake",
     "standard_rules",
     "straight_beam",
+    "summarise",
     "thick_cylinder",
     "thick_plate",
     "thick_sphere",
     "timed_follow",
     "training_loads",
+    "turbulence_case",
     "twisted_beam",
     "unseen_loads",
     "viscous_decoder",
+    "wake_case",
+    "wake_figures",
 ]

@@ -116,6 +116,21 @@ def test_page_of_materials(tmp_path, monkeypatch):
     assert page["stress"].shape == (1, 3, 3)
 
 
+def test_page_of_flows(tmp_path, monkeypatch):
+    page = run_page("theory/flows.md", tmp_path, monkeypatch)
+    assert page["errors"][0].name == "linear autoregression"
+    assert page["errors"][0].mean < 1e-4
+
+
+def test_page_of_your_own_flow(tmp_path, monkeypatch):
+    page = run_page("how-to/my-flow.md", tmp_path, monkeypatch)
+    assert page["flow"].pod.r == 4
+    # waves go on as they are
+    later = page["t"][-1] + 0.1 * np.arange(1, 21)[:, None]
+    expected = np.sin(6.0 * page["x"] - later) + 0.3 * np.cos(9.0 * page["x"] - 2.0 * later)
+    assert np.abs(page["flow"].pod.lift(page["ahead"].T).T - expected).max() < 1e-4
+
+
 def test_page_of_reduced_models(tmp_path, monkeypatch):
     page = run_page("theory/reduced.md", tmp_path, monkeypatch)
     expected = page["beam"].solve(np.array([0.3, 0.4, -0.2]))[0].u

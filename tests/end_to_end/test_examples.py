@@ -311,3 +311,13 @@ def test_a_travelling_shock_is_reduced_in_three_ways(tmp_path):
     assert figures["network closure"]["error"] < 0.05
     assert figures["network closure"]["cells"] <= 60
     assert (tmp_path / "burgers_manifold.png").stat().st_size > 10_000
+
+
+# --- flow_memory
+
+
+def test_networks_remember_a_flow_better_than_galerkin(tmp_path):
+    figures = example("flow_memory").main(128, 150, ("gru",), seeds=2, epochs=30, weights=1000, out=tmp_path)
+    for errors in figures.values():
+        assert errors["projection"] < errors["gru"] < errors["Galerkin projection"]
+    assert (tmp_path / "flow_memory.png").stat().st_size > 10_000

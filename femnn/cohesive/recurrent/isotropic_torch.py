@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from femnn.cohesive.recurrent.isotropic_numba import EPSILON
-from femnn.cohesive.recurrent.torch_cells import algebraic
+from femnn.networks.torch_recurrent import algebraic
 
 # Lengths, in units of the cell's own, over which its states forget at first: from elastic to steady shearing.
 _FASTEST, _SLOWEST = 4.0, 0.1

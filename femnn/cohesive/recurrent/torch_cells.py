@@ -10,11 +10,7 @@ from torch.nn import functional
 
 from femnn.cohesive.recurrent.minimal_state import REACH
 from femnn.cohesive.recurrent.sequences import FINEST
-
-
-def algebraic(z):
-    """The activation z/√(1 + z²)."""
-    return z * torch.rsqrt(1.0 + z * z)
+from femnn.networks.torch_recurrent import algebraic, approach
 
 
 class MinimalStateCell(torch.nn.Module):
@@ -204,11 +200,7 @@ class SelfConsistentCell(_Sequence):
         """Outputs and new state of points (..., inputs) with states (..., state_size)."""
         place = self.features(x)
         h, before = state[..., : self.states], state[..., self.states :]
-        move = place - before
-        length = _root((move**2).sum(-1, keepdim=True) + 1e-12)
-        gate = algebraic(self.gate(torch.cat([h, move / length, place], dim=-1)))
-        target = self.target(gate)
-        h = target + (h - target) * torch.exp(-functional.softplus(self.rate(gate)) * (length - 1e-6))
+        h = approach(self.gate, self.rate, self.target, h, place - before, place)
         return self.with_contact(x, self._read(h, place)), torch.cat([h, place], dim=-1)
 
     def _read(self, h, place):

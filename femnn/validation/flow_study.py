@@ -1,0 +1,356 @@
+"""Forecasts of flows side by side: networks of several seeds and their rivals, on the coefficients of one flow.
+
+A :class:`FlowCase` is the coefficients of a flow in its modes, those to learn from and those to test by. ``rivals``
+fits what is no network, ``networks`` what is one, and :func:`summarise` makes rows of a table of their errors.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from femnn.checks import checked, floats, one_of
+from femnn.exceptions import DatasetError, MissingExtraError, ParameterError
+from femnn.io.guarded import GuardedFile
+from femnn.io.locations import data_folder
+from femnn.networks.options import TrainingOptions
+from femnn.reduced.dynamics.comparison import ForecastErrors, compare_forecasters
+from femnn.reduced.dynamics.external import DynamicModes, SparseDynamics
+from femnn.reduced.dynamics.forecaster import Forecaster
+from femnn.reduced.dynamics.latent import KINDS, OPTIONS, LatentDynamics
+from femnn.reduced.dynamics.rivals import Autoregression, FourierSeries, Mean, Persistence
+from femnn.reduced.dynamics.series import require_equal_steps
+from femnn.reduced.pod import POD
+from femnn.validation.burgers_wave import REYNOLDS_TESTS, REYNOLDS_TRAINING, BurgersWave
+from femnn.validation.cylinder_wake import wake_figures
+from femnn.validation.turbulence import read_planes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FlowCase:
+    """Coefficients of a flow in its modes.
+
+    Attributes
+    ----------
+    name : str
+    training, tests : list of (m, n)
+        Series at equal steps.
+    dt : float
+        Step, in ``unit``.
+    unit : str
+        Of time: "periods", "eddy turnovers".
+    window : (p, q)
+        Rows that networks and linear models see, and those that they predict.
+    steps : int
+        How far forecasts reach.
+    hold_out : str
+        Of :meth:`femnn.reduced.dynamics.LatentDynamics.fit`.
+    training_parameters, test_parameters : (runs, k), or None
+    test_names : list of str
+    periodic : bool
+        Whether Fourier series are among the rivals.
+    galerkin : Forecaster, or None
+        The projected equation, where it is known.
+    """
+
+    name: str
+    training: list[np.ndarray]
+    tests: list[np.ndarray]
+    dt: float
+    unit: str
+    window: tuple[int, int]
+    steps: int
+    hold_out: str = "last"
+    training_parameters: np.ndarray | None = None
+    test_parameters: np.ndarray | None = None
+    test_names: Sequence[str] = ("test",)
+    periodic: bool = False
+    galerkin: Forecaster | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        series = f"{len(self.training)} and {len(self.tests)} series of {self.training[0].shape[1]} coefficients"
+        return f"FlowCase({self.name}: {series})"
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Of the training series, (n,)."""
+        return np.concatenate(self.training).mean(axis=0)
+
+    def rivals(self) -> tuple[list[Forecaster], list[str]]:
+        """What is no network, fitted; and what is left out, with the reason."""
+        shared: dict[str, Any] = {"hold_out": self.hold_out}
+        both = {**shared, "parameters": self.training_parameters}
+        makers: dict[str, Any] = {
+            "persistence": lambda: Persistence(self.training[0].shape[1]),
+            "mean": lambda: Mean(self.mean),
+            "linear autoregression": lambda: Autoregression.fit(self.training, self.window, **both),
+            "dynamic mode decomposition": lambda: DynamicModes.fit(self.training, self.window, **shared),
+            "latent SINDy": lambda: SparseDynamics.fit(self.training, self.window, **both),
+        }
+        if self.periodic:
+            makers["Fourier series"] = lambda: FourierSeries.fit(self.training, lookback=self.window[0])
+        models, left_out = [] if self.galerkin is None else [self.galerkin], []
+        for name, make in makers.items():
+            try:
+                models.append(make())
+            except (MissingExtraError, DatasetError) as error:
+                left_out.append(f"{name}: {error}")
+        return models, left_out
+
+    @checked(kinds="unchecked", seeds="[1, inf)", weights="[50, inf)")
+    def networks(
+        self,
+        kinds: Sequence[str] = KINDS,
+        seeds: int = 5,
+        *,
+        separate: bool = False,
+        weights: int = 8000,
+        options: TrainingOptions = OPTIONS,
+        folder: str | os.PathLike | None = None,
+        progress: bool = True,
+    ) -> dict[str, list[LatentDynamics]]:
+        """Networks by name, one of each seed; ``folder`` keeps their trainings, which then go on where they were."""
+        found: dict[str, list[LatentDynamics]] = {}
+        for kind in kinds:
+            for seed in range(seeds):
+                file = f"{self.name}-{kind}{'-each' if separate else ''}-{weights}-{seed}.state"
+                model = LatentDynamics.fit(
+                    self.training,
+                    kind,
+                    self.window,
+                    separate=separate,
+                    weights=weights,
+                    parameters=self.training_parameters,
+                    dt=self.dt,
+                    hold_out=self.hold_out,
+                    options=replace(options, seed=seed),
+                    checkpoint=None if folder is None else Path(folder) / file,
+                    progress=progress,
+                )
+                found.setdefault(model.name, []).append(model)
+        return found
+
+    @checked()
+    def errors(self, models: Sequence[Forecaster]) -> list[list[ForecastErrors]]:
+        """Errors of each model on each test, all from the same starts: (models, tests)."""
+        names = {str(k): model for k, model in enumerate(models)}
+        columns = []
+        for k, test in enumerate(self.tests):
+            setting = None if self.test_parameters is None else self.test_parameters[k : k + 1]
+            errors = compare_forecasters(names, test, self.steps, self.mean, dt=self.dt, parameters=setting)
+            columns.append({error.name: replace(error, name=names[error.name].name) for error in errors})
+        return [[column[name] for column in columns] for name in names]
+
+
+@checked()
+def summarise(errors: Sequence[Sequence[ForecastErrors]]) -> list[dict[str, Any]]:
+    """Rows of a table, one for each name: means over the seeds and their scatter, for each test.
+
+    Each row has ``model``, ``seeds`` and, in lists over the tests, ``one_step``, ``error``, ``horizon``, their
+    ``scatter`` of error and horizon (standard deviation over seeds; 0 for one), and whether each ``reaches_end``.
+    """
+    rows: dict[str, list[Sequence[ForecastErrors]]] = {}
+    for per_test in errors:
+        rows.setdefault(per_test[0].name, []).append(per_test)
+    return [_row(name, runs) for name, runs in rows.items()]
+
+
+def _row(name, runs):
+    def over(value):
+        return np.array([[value(error) for error in per_test] for per_test in runs], dtype=float)
+
+    error, horizon = over(lambda e: e.mean), over(lambda e: e.horizon)
+    with np.errstate(invalid="ignore"):
+        return {
+            "model": name,
+            "seeds": len(runs),
+            "one_step": over(lambda e: e.one_step).mean(axis=0).tolist(),
+            "error": error.mean(axis=0).tolist(),
+            "error_scatter": error.std(axis=0).tolist(),
+            "horizon": horizon.mean(axis=0).tolist(),
+            "horizon_scatter": horizon.std(axis=0).tolist(),
+            "reaches_end": over(lambda e: e.reaches_end).all(axis=0).tolist(),
+        }
+
+
+@checked(cells="[4, inf)", steps="[60, inf)", modes="[1, inf)")
+def burgers_case(cells: int = 1024, steps: int = 1000, modes: int = 4) -> FlowCase:
+    """Viscous Burgers' equation: four Reynolds numbers to learn from, two to test by.
+
+    Networks see the last three rows and the Reynolds number, and predict the next one.
+
+    >>> burgers_case(64, 100)
+    FlowCase(burgers: 4 and 2 series of 4 coefficients)
+    """
+    burgers = BurgersWave(cells, steps=steps)
+    pod = burgers.modes(modes)
+
+    def coefficients(numbers: ArrayLike) -> list[np.ndarray]:
+        return [pod.project(burgers.solve(number).T).T for number in floats("numbers", numbers)]
+
+    return FlowCase(
+        "burgers",
+        coefficients(REYNOLDS_TRAINING),
+        coefficients(REYNOLDS_TESTS),
+        burgers.dt,
+        "of the run",
+        (3, 1),
+        steps - 2,
+        "scattered",
+        np.array(REYNOLDS_TRAINING)[:, None],
+        np.array(REYNOLDS_TESTS)[:, None],
+        [f"Re = {number:g}" for number in REYNOLDS_TESTS],
+        galerkin=burgers.galerkin(pod),
+        more={"problem": burgers, "pod": pod},
+    )
+
+
+@checked()
+def burgers_state_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[str, dict[str, float]]:
+    """Errors over space and time of forecasts of Burgers' equation, by test and name of the model.
+
+    They are relative to the closed solution, modes that are left out included; networks are means over their seeds.
+    ``"projection"`` is what the modes themselves leave.
+    """
+    burgers, pod = case.more["problem"], case.more["pod"]
+    found: dict[str, dict[str, float]] = {}
+    for name, number, test in zip(case.test_names, REYNOLDS_TESTS, case.tests, strict=True):
+        truth = burgers.solve(number)
+        first = len(test) - case.steps
+        size = np.linalg.norm(truth[first:])
+        left = np.linalg.norm(pod.lift(test.T).T - truth) / np.linalg.norm(truth)
+        errors: dict[str, list[float]] = {"projection": [float(left)]}
+        for model in models:
+            setting = [number] if model.n_parameters else None
+            q = model.forecast(test[:first], case.steps, setting)
+            missed = float(np.linalg.norm(pod.lift(q.T).T - truth[first:]) / size)
+            errors.setdefault(model.name, []).append(missed if np.isfinite(missed) else np.inf)
+        found[name] = {model: float(np.mean(values)) for model, values in errors.items()}
+    return found
+
+
+@checked()
+def wake_case(path: str | os.PathLike | None = None) -> FlowCase:
+    """The wake of a cylinder at Re = 100: its last twenty periods test, those before are learned from, four or more.
+
+    ``path`` is a file of :func:`femnn.validation.simulate_wake`; None takes the coefficients that come with femnn,
+    which ``femnn simulate wake`` made.
+
+    >>> wake_case()
+    FlowCase(wake: 1 and 1 series of 8 coefficients)
+    """
+    path = data_folder("flows") / "cylinder-wake.npz" if path is None else Path(path)
+    file = GuardedFile(path, DatasetError, "file of a wake", "simulate it again with `femnn simulate wake`")
+    arrays = file.arrays()
+    with file.checked():
+        times, coefficients, lift = (arrays[name] for name in ("times", "coefficients", "lift"))
+        period = wake_figures(times, arrays["drag"], lift).period
+        step = require_equal_steps(times)
+    ahead = round(20.0 * period / step)
+    window = (10, 10)
+    first = len(coefficients) - ahead - window[0]
+    if first < 4 * period / step:
+        raise DatasetError(
+            f"{path} has {len(times) * step / period:.1f} periods; 20 of them test and at least 4 are learned from: "
+            "simulate more --periods"
+        )
+    return FlowCase(
+        "wake",
+        [coefficients[: first + window[0]]],
+        [coefficients[first:]],
+        step / period,
+        "periods",
+        window,
+        ahead,
+        periodic=True,
+    )
+
+
+@checked()
+def turbulence_case(folder: str | os.PathLike, modes: int = 5) -> FlowCase:
+    """Turbulence in a periodic box: five planes to learn from, a sixth to test by, as Mohan and Gaitonde had it.
+
+    Parameters
+    ----------
+    folder
+        Of :func:`femnn.validation.simulate_turbulence`.
+    modes
+        Of all five planes together.
+    """
+    planes, statistics = read_planes(folder)
+    columns = planes[:, :-1].reshape(-1, planes.shape[2]).T.astype(float)
+    pod = POD.fit(columns, modes=modes, offset=columns.mean(axis=1), method="randomised")
+    series = [pod.project(planes[:, k].T.astype(float)).T for k in range(planes.shape[1])]
+    step = statistics[1].time - statistics[0].time
+    turnover = float(np.mean([one.turnover for one in statistics]))
+    reach = min(round(2.0 * turnover / step), len(planes) // 3)
+    more = {"statistics": statistics, "pod": pod}
+    return FlowCase(
+        Path(folder).name,
+        series[:-1],
+        series[-1:],
+        step / turnover,
+        "eddy turnovers",
+        (10, 10),
+        max(reach, 1),
+        more=more,
+    )
+
+
+@checked()
+def phase_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[str, float]:
+    """By how many of its periods a forecast of a wake is early or late at its end; means of absolute values by name.
+
+    The first two coefficients turn about their mean once in a period; phases are compared over the last of them.
+    """
+    test = case.tests[0]
+    found: dict[str, list[float]] = {}
+    first, last = len(test) - case.steps, round(1.0 / case.dt)
+    deviation = test[:, :2].std(axis=0)
+
+    def phase(rows: np.ndarray) -> np.ndarray:
+        x, y = ((rows[-last:, :2] - case.mean[:2]) / deviation).T
+        return np.exp(1j * np.arctan2(y, x))
+
+    truth = phase(test)
+    for model in models:
+        forecast = model.forecast(test[:first], case.steps)
+        turned = np.angle((phase(forecast) * truth.conj()).mean()) / (2.0 * np.pi)
+        found.setdefault(model.name, []).append(abs(float(turned)) if np.isfinite(turned) else np.inf)
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def _required(data):
+    if data is None:
+        raise ParameterError("turbulence needs the folder that `femnn simulate turbulence` wrote; pass --data")
+    return data
+
+
+#: Flows there are, by what makes them.
+_MAKERS: dict[str, Any] = {
+    "burgers": lambda steps, data: burgers_case(steps=steps),
+    "wake": lambda steps, data: wake_case(data),
+    "turbulence": lambda steps, data: turbulence_case(_required(data)),
+}
+FLOW_CASES = tuple(_MAKERS)
+
+
+@checked(steps="[60, inf)")
+def flow_case(name: str, *, steps: int = 1000, data: str | os.PathLike | None = None) -> FlowCase:
+    """A flow by its name, one of :data:`FLOW_CASES`.
+
+    Parameters
+    ----------
+    name
+        Of the flow.
+    steps
+        Of Burgers' equation.
+    data
+        What ``femnn simulate turbulence`` wrote, or ``femnn simulate wake`` in place of the shipped coefficients.
+    """
+    return _MAKERS[one_of("name", name, FLOW_CASES)](steps, data)

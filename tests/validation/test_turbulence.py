@@ -1,0 +1,93 @@
+"""The pseudo-spectral solver: exact solutions, what products conserve, stationary turbulence, runs that go on."""
+
+import numpy as np
+import pytest
+
+from femnn.exceptions import DatasetError
+from femnn.validation.turbulence import PeriodicFlow, read_planes, simulate_turbulence
+
+
+def grid(n):
+    x = 2.0 * np.pi * np.arange(n) / n
+    return np.meshgrid(x, x, x, indexing="ij")
+
+
+def test_a_taylor_green_vortex_decays_as_it_should():
+    x, y, _ = grid(16)
+    vortex = np.stack([np.sin(x) * np.cos(y), -np.cos(x) * np.sin(y), 0.0 * x])
+    flow = PeriodicFlow(16, 0.1)
+    flow.set_fields(vortex)
+    flow.advance(0.7, dt=0.05)
+    assert np.abs(flow.fields() - np.exp(-2.0 * 0.1 * 0.7) * vortex).max() < 1e-12
+
+
+def test_waves_of_alfven_travel_along_the_field():
+    """u = -b turns about a strong field and travels with it, whatever its amplitude; ν = η damps it."""
+    _, _, z = grid(16)
+    flow = PeriodicFlow(16, 0.05, magnetic=True)
+
+    def wave(t):
+        decay = 0.3 * np.exp(-0.05 * 4.0 * t)
+        # b moves against a field of -1, that is towards smaller z
+        u = np.stack([decay * np.cos(2.0 * (z - t)), decay * np.sin(2.0 * (z - t)), 0.0 * z])
+        return np.concatenate([u, -u + np.array([0.0, 0.0, 1.0])[:, None, None, None]])
+
+    flow.set_fields(wave(0.0))
+    flow.advance(0.8, dt=0.02)
+    assert np.abs(flow.fields() - wave(0.8)).max() < 1e-6
+
+
+@pytest.mark.parametrize("magnetic", [False, True])
+def test_products_conserve_energy_and_helicity(magnetic):
+    flow = PeriodicFlow(16, 0.01, magnetic=magnetic, seed=3)
+    rate, state = flow.change(flow.state), flow.state
+    assert flow.energy_of(rate[:3]) > 1e-3
+
+    def product(a, b):
+        return float((np.conj(a) * b * flow._weight).real.sum())
+
+    assert abs(product(state, rate)) < 1e-10
+    if magnetic:
+        # of velocity and field together
+        assert abs(product(state[:3], rate[3:]) + product(state[3:], rate[:3])) < 1e-10
+    else:
+        assert abs(product(flow._curl(state), rate)) < 1e-10
+    for part in (rate[:3], rate[3:]):
+        if len(part):
+            assert np.abs(sum(k * component for k, component in zip(flow._k, part, strict=True))).max() < 1e-9
+
+
+def test_steps_are_of_fourth_order():
+    finals = []
+    for dt in (0.1, 0.05, 0.025, 0.0125):
+        flow = PeriodicFlow(16, 0.02, power=0.2, seed=1)
+        flow.advance(0.4, dt=dt)
+        finals.append(flow.state)
+    coarse, fine = (np.abs(a - finals[-1]).max() for a in (finals[0], finals[1]))
+    assert coarse / fine > 12.0
+
+
+def test_energy_changes_by_power_less_dissipation():
+    flow = PeriodicFlow(16, 0.05, power=0.3, seed=2)
+    before = flow.statistics()
+    flow.advance(1e-3, dt=1e-3)
+    after = flow.statistics()
+    lost = 0.5 * (before.dissipation + after.dissipation)
+    assert (after.energy - before.energy) / 1e-3 == pytest.approx(0.3 - lost, rel=1e-3)
+    assert flow.spectrum().sum() == pytest.approx(after.energy, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["isotropic", "mhd"])
+def test_runs_go_on_where_they_were(kind, tmp_path):
+    settings = {"n": 8, "viscosity": 0.1, "develop": 0.5, "every": 0.01, "progress": False}
+    simulate_turbulence(tmp_path / "once", kind, snapshots=100, **settings)
+    simulate_turbulence(tmp_path / "twice", kind, snapshots=50, **settings)
+    statistics = simulate_turbulence(tmp_path / "twice", kind, snapshots=100, **settings)
+    once, twice = (read_planes(tmp_path / name)[0] for name in ("once", "twice"))
+    assert once.shape == (100, 6, 3 * 64)
+    assert np.array_equal(once, twice)
+    assert np.allclose(np.diff([s.time for s in statistics]), 0.01)
+    with pytest.raises(DatasetError, match="holds a run with the settings"):
+        simulate_turbulence(tmp_path / "once", kind, snapshots=100, **{**settings, "viscosity": 0.2})
+    with pytest.raises(DatasetError, match="has no planes"):
+        read_planes(tmp_path / "none")
