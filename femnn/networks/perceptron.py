@@ -325,7 +325,7 @@ def with_standardisation(architecture: Architecture, tensors: Mapping[str, Array
 
 
 def _width(name: str, value: Any) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, Integral) or isinstance(value, bool | np.timedelta64) or value < 1:
         raise ParameterError(f"{name}={brief(value)} is no layer width; it must be an integer of at least 1")
     return int(value)
 
