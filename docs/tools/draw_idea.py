@@ -97,6 +97,7 @@ def draw_errors(axes, element, chosen):
     axes.axhline(TOLERANCE, color="#cc3311", linewidth=1.2)
     axes.annotate("tol", (216, TOLERANCE), xytext=(0, 3), textcoords="offset points", color="#cc3311", ha="right")
     axes.set(xlabel="integration points", ylabel="Error of the stiffness", xscale="log")
+    axes.margins(x=0.19, y=0.1)  # room for the names of the points
     axes.set_xticks([8, 27, 64, 125, 216], [8, 27, 64, 125, 216])
     axes.minorticks_off()
     axes.grid(alpha=0.25)
