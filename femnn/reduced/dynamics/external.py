@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked
-from femnn.exceptions import DatasetError, MissingExtraError
+from femnn.checks import brief, checked
+from femnn.exceptions import DatasetError, MissingExtraError, ParameterError
 from femnn.reduced.dynamics.forecaster import Forecaster
 from femnn.reduced.dynamics.rivals import _missed, _prepared
 from femnn.reduced.dynamics.series import Scales
@@ -32,7 +32,11 @@ class DynamicModes(Forecaster):
         Of one step.
     """
 
+    @checked(matrix="m k", eigenvalues="unchecked", lookback="[1, inf)")
     def __init__(self, matrix: np.ndarray, eigenvalues: np.ndarray, scales: Scales, lookback: int) -> None:
+        # complex ones come in pairs
+        if not isinstance(eigenvalues, np.ndarray) or eigenvalues.ndim != 1 or eigenvalues.dtype.kind not in "fc":
+            raise ParameterError(f"eigenvalues are {brief(eigenvalues)}; pass an array (rank,) of numbers")
         self.matrix, self.eigenvalues, self.scales, self.rank = matrix, eigenvalues, scales, len(eigenvalues)
         self.name, self.n, self.lookback = "dynamic mode decomposition", len(scales.mean), lookback
 
@@ -96,7 +100,10 @@ class SparseDynamics(Forecaster):
         In scaled coefficients.
     """
 
+    @checked(threshold="[0, inf)")
     def __init__(self, model: Any, scales: Scales, threshold: float) -> None:
+        if not callable(getattr(model, "equations", None)):
+            raise ParameterError(f"model is {brief(model)}; pass a fitted pysindy.SINDy")
         self._model, self.scales, self.threshold = model, scales, threshold
         self.name, self.n, self.lookback = "latent SINDy", len(scales.mean), 1
         self.n_parameters = len(scales.parameter_mean)

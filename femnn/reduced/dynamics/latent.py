@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import brief, checked, one_of
-from femnn.exceptions import WeightFileError
+from femnn.checks import brief, checked, integer, one_of
+from femnn.exceptions import ParameterError, WeightFileError
 from femnn.io.guarded import Contents
 from femnn.io.weight_files import load_weights, locate, save_weights, weight_file
 from femnn.networks.model_card import training_record
@@ -41,6 +41,10 @@ OPTIONS = TrainingOptions(
 _SCALES = ("mean", "deviation", "parameter_mean", "parameter_deviation")
 
 
+# What the architecture of a card says.
+_FIELDS = frozenset({"kind", "separate", "increments", "n", "n_parameters", "inputs", "outputs", "width"})
+
+
 class LatentDynamics(Forecaster):
     """A network from ``p`` rows of ``n`` coefficients to the ``q`` rows that follow, made by :meth:`fit`.
 
@@ -68,6 +72,7 @@ class LatentDynamics(Forecaster):
     femnn.reduced.dynamics.compare_forecasters : errors over time, side by side.
     """
 
+    @checked(target_scale="...", dt="(0, inf)")
     def __init__(
         self,
         architecture: Mapping[str, Any],
@@ -78,10 +83,13 @@ class LatentDynamics(Forecaster):
         dt: float = 1.0,
         card: Mapping[str, Any] | None = None,
     ) -> None:
+        missing = _FIELDS - set(architecture)
+        if missing:
+            raise ParameterError(f"the architecture lacks {', '.join(sorted(missing))}; pass what a card of `save` has")
         self.architecture, self.tensors, self.scales = dict(architecture), dict(tensors), scales
         self.target_scale, self.dt, self.card = target_scale, dt, dict(card or {})
-        self.n, self.lookback = int(architecture["n"]), int(architecture["inputs"])
-        self.n_parameters = int(architecture["n_parameters"])
+        self.n, self.lookback = (integer(name, architecture[name], 1) for name in ("n", "inputs"))
+        self.n_parameters = integer("n_parameters", architecture["n_parameters"], 0)
         self.name = f"{architecture['kind']}{', one each' if architecture['separate'] else ''}"
         self.history: Any = None
 

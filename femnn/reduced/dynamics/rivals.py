@@ -72,6 +72,7 @@ class Autoregression(Forecaster):
         Penalty that was chosen.
     """
 
+    @checked(matrix="f n", lookback="[1, inf)", ridge="[0, inf)")
     def __init__(self, matrix: np.ndarray, scales: Scales, lookback: int, ridge: float = 0.0) -> None:
         self.matrix, self.scales, self.ridge = matrix, scales, ridge
         self.name, self.n, self.lookback = "linear autoregression", matrix.shape[1], lookback
@@ -135,6 +136,7 @@ class FourierSeries(Forecaster):
         Share of the variance of the training series that is left: near 1 for series that are not periodic.
     """
 
+    @checked(period="(0, inf)", coefficients="h n", lookback="[1, inf)", misfit="[0, inf)")
     def __init__(self, period: float, coefficients: np.ndarray, scales: Scales, lookback: int, misfit: float) -> None:
         self.period, self.coefficients, self.scales, self.misfit = period, coefficients, scales, misfit
         self.name, self.n, self.lookback = "Fourier series", coefficients.shape[1], lookback
