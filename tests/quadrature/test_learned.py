@@ -177,7 +177,7 @@ def test_networks_believed_without_a_check_would_make_them_worse(monkeypatch):
     """What the check is for: without it and without the density most cells of subdivided tetrahedra come out worse."""
     rule, elements = femnn.CorrectedGauss(), family("subdivided tetrahedra", 300, seed=16)
     assert rule.corrected(elements).mean() < 0.06
-    monkeypatch.setattr(corrected_rule, "nearer_than", lambda x, *rules: np.ones(len(x), dtype=bool))
+    monkeypatch.setattr(corrected_rule, "nearer_than", lambda x, *rules, **known: np.ones(len(x), dtype=bool))
     monkeypatch.setattr(rule._corrector, "_density", None)
     errors, references, _ = errors_and_reference(elements, 2, 0.3)
     ratio = error_against(elements, rule, references) / errors[:, 1]

@@ -28,7 +28,8 @@ def run(problem, times, state=None, balances=None):
     for t in times:
         states.append(problem.step(states[-1], t - states[-1].t))
         balance = problem.balance(states[-2], states[-1])
-        assert (balance.error <= 2e-10).all()
+        # of all that moved; where a system is closed that is hardly more than rounding
+        assert (balance.error <= 3e-10).all()
         if balances is not None:
             balances.append(balance)
     return states[1:]
