@@ -157,7 +157,7 @@ class Pattern:
         require_memory(8 * len(indices), f"the matrix of {size:,} degrees of freedom and {len(indices):,} entries")
         return csr_matrix((np.empty(len(indices)), indices, indptr), shape=(size, size), copy=False)
 
-    @checked(matrix="unchecked")
+    @checked(matrix="unchecked", components="[1, 64]")
     def require_own(self, matrix: csr_matrix, components: int) -> csr_matrix:
         """The matrix; ParameterError unless it came from this pattern with as many ``components``."""
         indptr, indices = self._structure(components)
