@@ -10,7 +10,7 @@ True
 'cohesive-law'
 """
 
-from femnn.io.atomic import atomic_write, temporary_folder
+from femnn.io.atomic import atomic_write, remove_abandoned, temporary_folder
 from femnn.io.field_series import FieldSeries, read_field_series
 from femnn.io.locations import data_folder
 from femnn.io.path_data import PathCommand, PathDataSet, PathResponse
@@ -42,6 +42,7 @@ __all__ = [
     "markdown",
     "padded",
     "read_field_series",
+    "remove_abandoned",
     "save_state",
     "save_weights",
     "shipped_weights",

@@ -87,7 +87,7 @@ def temporary_folder(name: str, parent: str | os.PathLike | None = None) -> Iter
     parent
         Folder to make it in; by default the one of the system for temporary files.
     """
-    parent = Path(tempfile.gettempdir() if parent is None else parent)
+    parent = _temporary(parent)
     with _locked(lambda: tempfile.mkdtemp(prefix=f".{name}{_MARK}", dir=parent), parent) as folder:
         try:
             yield folder
@@ -98,7 +98,7 @@ def temporary_folder(name: str, parent: str | os.PathLike | None = None) -> Iter
 @contextmanager
 def _locked(create: Callable[[], str], folder: Path) -> Iterator[Path]:
     """Yield what ``create`` makes in ``folder``, locked; remove what was abandoned there."""
-    _remove_abandoned(folder)
+    remove_abandoned(folder)
     temporary, descriptor = Path(create()), None
     while fcntl is not None and (descriptor := _lock(temporary)) is None:
         temporary = Path(create())
@@ -124,10 +124,11 @@ def _lock(temporary: Path) -> int | None:
     return None
 
 
-def _remove_abandoned(folder: Path) -> None:
-    """Remove temporary files and folders in ``folder`` whose processes are dead."""
+def remove_abandoned(folder: str | os.PathLike | None = None) -> None:
+    """Remove femnn's temporary files in ``folder`` whose processes are dead; None is the system's for such files."""
     if fcntl is None:
         return
+    folder = _temporary(folder)
     # a folder that cannot be listed, or an entry that went away meanwhile, is no reason not to write
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -135,6 +136,10 @@ def _remove_abandoned(folder: Path) -> None:
             with contextlib.suppress(OSError):
                 if match and (match["host"] == _HOST or entry.stat().st_mtime < time.time() - _LONG_AGO):
                     _remove_if_abandoned(entry)
+
+
+def _temporary(folder: str | os.PathLike | None) -> Path:
+    return Path(tempfile.gettempdir() if folder is None else folder)
 
 
 def _remove_if_abandoned(entry: os.DirEntry) -> None:

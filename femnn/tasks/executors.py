@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 
 from femnn.exceptions import MissingExtraError, SchedulerError
-from femnn.io.atomic import temporary_folder
+from femnn.io.atomic import remove_abandoned, temporary_folder
 
 #: Seconds that a scheduler has to answer, and to have a worker.
 PATIENCE = 10
@@ -40,6 +40,9 @@ def attempts(
     Keys may be appended to ``queue`` for another attempt while they are consumed; otherwise the arguments are those of
     :func:`femnn.tasks.run.run_tasks`.
     """
+    if scheduler is None:
+        # a run that was killed when it had done everything leaves nothing to do but this
+        remove_abandoned(_scratch())
     if not queue:
         yield ()
     elif scheduler is None and (workers == 0 or (workers in (None, 1) and not _has_distributed())):
@@ -66,6 +69,15 @@ def _attempt(function, arguments):
         where = traceback.extract_tb(error.__traceback__)[-1]
         return None, f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
     return arrays, None
+
+
+def _scratch():
+    """Where clusters on this machine have their temporary folders; None for the folder of the system."""
+    try:
+        import dask
+    except ImportError:
+        return None
+    return dask.config.get("temporary-directory", None)
 
 
 def _has_distributed():
@@ -162,7 +174,7 @@ def _local(workers, tasks):
     with (
         _environment_restored(),
         # Dask does not find all that a killed run has left; the next run removes the whole folder
-        temporary_folder("tasks", dask.config.get("temporary-directory", None)) as scratch,
+        temporary_folder("tasks", _scratch()) as scratch,
         dask.config.set({**settings, "temporary-directory": str(scratch)}),
     ):
         cluster = _started(

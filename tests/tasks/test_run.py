@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from support.locations import ROOT
 
 from femnn import DatasetError, ParameterError
 from femnn.exceptions import MissingExtraError, SchedulerError, TaskError
+from femnn.io import atomic
 from femnn.multiscale.grains.run import respond, settle
 from femnn.multiscale.rve.dataset import FaultCell, simulate_path
 from femnn.networks.element_data import Recipe, label
@@ -326,3 +328,17 @@ def test_a_run_begun_with_an_earlier_release_goes_on(tmp_path):
     outcome = run_tasks(label, tasks, tmp_path, workers=0, version="1")
     assert (outcome.ran, outcome.failures) == (0, {})
     assert outcome.load("00000000")["errors"] == [7.0]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_with_nothing_to_do_removes_what_a_killed_one_has_left(tmp_path, monkeypatch, workers):
+    folder, scratch = tmp_path / "run", tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    run_tasks(many_runs.drawn, seeds(2), folder, workers=0)
+    # nobody holds its lock, as after a kill when all was done
+    left = Path(tempfile.mkdtemp(prefix=f".tasks{atomic._MARK}"))
+    (left / "global.lock").touch()
+    with atomic.temporary_folder("tasks") as alive:
+        assert run_tasks(many_runs.drawn, seeds(2), folder, workers=workers).ran == 0
+        assert [path.name for path in scratch.iterdir()] == [alive.name]
