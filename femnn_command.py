@@ -1,5 +1,6 @@
 """Entry of the command ``femnn``: outside the package, so that Ctrl-C is answered while that is imported, too."""
 
+import atexit
 import os
 import signal
 from types import FrameType
@@ -13,6 +14,13 @@ def leave(number: int = signal.SIGINT, frame: FrameType | None = None) -> NoRetu
     """End at once where nothing has begun yet or all is done; an exception might get lost in what is being imported."""
     os.write(2, f"femnn: {MESSAGE}\n".encode())
     os._exit(INTERRUPTED)
+
+
+@atexit.register
+def ignore_interrupts() -> None:
+    """Ignore Ctrl-C from now on: while Python ends it has no handlers, and a command that is done would be killed."""
+    if signal.getsignal(signal.SIGINT) not in (signal.SIG_DFL, signal.SIG_IGN, None):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main() -> None:

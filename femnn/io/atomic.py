@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from femnn.checks import checked
 from femnn.exceptions import ParameterError
 from femnn.io.guarded import require_regular
 
@@ -124,6 +125,7 @@ def _lock(temporary: Path) -> int | None:
     return None
 
 
+@checked()
 def remove_abandoned(folder: str | os.PathLike | None = None) -> None:
     """Remove femnn's temporary files in ``folder`` whose processes are dead; None is the system's for such files."""
     if fcntl is None:

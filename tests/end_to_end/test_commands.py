@@ -164,6 +164,23 @@ femnn_command.main()
         assert done.returncode == 130, done.stderr
         assert done.stderr == "femnn: interrupted; what is done is kept, run the same command again to go on\n"
 
+    @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+    def test_a_command_that_is_done_is_not_killed_while_python_ends(self):
+        program = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import femnn_command
+
+class Late:
+    def __del__(self, kill=os.kill, process=os.getpid(), number=signal.SIGINT):
+        kill(process, number)
+
+late, sys.argv = Late(), ["femnn", "bench"]
+femnn_command.main()
+"""
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+
     def test_an_exception_that_got_lost(self, monkeypatch):
         """Some extension modules turn an interrupted import into an error of their own."""
 
