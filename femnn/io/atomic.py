@@ -132,7 +132,7 @@ def remove_abandoned(folder: str | os.PathLike | None = None) -> None:
         return
     folder = _temporary(folder)
     # a folder that cannot be listed, or an entry that went away meanwhile, is no reason not to write
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+    with contextlib.suppress(OSError, ValueError), os.scandir(folder) as entries:
         for entry in entries:
             match = _TEMPORARY.fullmatch(entry.name)
             with contextlib.suppress(OSError):
