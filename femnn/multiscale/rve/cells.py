@@ -79,7 +79,7 @@ class Cell:
         return np.flatnonzero(np.isin(self.part, places[1:][places[1:] == places[:-1]]))
 
 
-@checked()
+@checked(width="(0, 1e100)", height="(0, 1e100)")
 def parallel_cracks(
     width: float, height: float, heights: ArrayLike = (0.5,), columns: int = 16, rows: int = 10, shift: float = 0.0
 ) -> Cell:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked
+from femnn.checks import checked, instance
 from femnn.exceptions import ParameterError
 from femnn.reduced.dynamics.forecaster import Forecaster
 from femnn.reduced.dynamics.series import as_parameters, as_series
@@ -160,6 +160,8 @@ def compare_forecasters(
     >>> [errors.name for errors in compare_forecasters(models, wave[300:], 60, [0.0])]
     ['linear autoregression', 'persistence']
     """
+    for model in models.values() if isinstance(models, Mapping) else models:
+        instance("a model", model, Forecaster)
     named: Any = models.items() if isinstance(models, Mapping) else [(model.name, model) for model in models]
     named = list(named)
     lookback = max(model.lookback for _, model in named)
