@@ -171,6 +171,13 @@ def vector(values: Any, n: int, name: str) -> np.ndarray:
     return array
 
 
+def one_length(lengths: Mapping[str, int]) -> None:
+    """Raise ParameterError if arguments, by name, hold values for unlike numbers of elements."""
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} for {n}" for name, n in lengths.items())
+        raise ParameterError(f"there are values of {listed} elements; pass one for each element of the mesh")
+
+
 def instance(name: str, value: Any, *kinds: type, remedy: str = "") -> Any:
     """``value`` if it is of one of these classes; a ParameterError, or a MeshError for meshes, if it is not."""
     if not isinstance(value, kinds):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from skfem.models.elasticity import lame_parameters
 
-from femnn.checks import checked, floats
+from femnn.checks import checked, floats, one_length
 from femnn.exceptions import ParameterError
 
 # Biot coefficients given directly and by the grains' bulk modulus may differ by rounding in a data sheet.
@@ -94,19 +94,11 @@ class PorousMedium:
             entry = getattr(self, field.name)
             if entry is not None or field.name not in ("grain_bulk", "biot"):
                 object.__setattr__(self, field.name, _numbers(field.name, entry))
-        self._require_equal_lengths()
+        entries = {field.name: getattr(self, field.name) for field in fields(self)}
+        # a number, (1,), and one tensor stand for all elements
+        several = {name: v for name, v in entries.items() if v is not None and len(v) > 1 and v.ndim != 2}
+        one_length({name: len(values) for name, values in several.items()})
         self._check()
-
-    def _require_equal_lengths(self):
-        lengths = {}
-        for field in fields(self):
-            values = getattr(self, field.name)
-            # one tensor stands for all elements
-            if values is not None and len(values) > 1 and values.ndim != 2:
-                lengths[field.name] = len(values)
-        if len(set(lengths.values())) > 1:
-            listed = ", ".join(f"{name} for {n}" for name, n in lengths.items())
-            raise ParameterError(f"there are values of {listed} elements; pass one for each element of the mesh")
 
     def _check(self):
         _within("young", self.young, self.young > 0.0, "positive")

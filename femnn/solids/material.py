@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import brief, floats, number, one_of
+from femnn.checks import brief, floats, number, one_length, one_of
 from femnn.exceptions import ParameterError
 from femnn.solids.compiled_law import compiled_law
 from femnn.solids.laws import CONDITIONS, SIZES, PointLaw
@@ -108,10 +108,7 @@ def moduli(young: ArrayLike, poisson: ArrayLike) -> tuple[np.ndarray, np.ndarray
 
 def same_length(*named: tuple[str, np.ndarray]) -> None:
     """Raise ParameterError if there are values (n,) of different n among those named; numbers fit all."""
-    lengths = {name: len(values) for name, values in named if np.ndim(values)}
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name} for {n}" for name, n in lengths.items())
-        raise ParameterError(f"there are values of {listed} elements; pass one for each element of the mesh")
+    one_length({name: len(values) for name, values in named if np.ndim(values)})
 
 
 def _side_by_side(columns, name):

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.checks import brief, checked
-from femnn.exceptions import DatasetError, MissingExtraError, ParameterError
+from femnn.exceptions import MissingExtraError, ParameterError
 from femnn.reduced.dynamics.forecaster import Forecaster
-from femnn.reduced.dynamics.rivals import _missed, _prepared
+from femnn.reduced.dynamics.rivals import _best, _prepared
 from femnn.reduced.dynamics.series import Scales
 
 # Thresholds that equations are made sparse with, of which the best on held-out windows is taken, and a penalty.
@@ -63,23 +63,21 @@ class DynamicModes(Forecaster):
         inputs, outputs, _ = windows.part(False)
         before = scales.scaled(inputs).reshape(len(inputs), -1).T
         after = scales.scaled(np.concatenate([inputs[:, 1:], outputs[:, :1]], axis=1)).reshape(len(inputs), -1).T
-        best: tuple[float, Any] = (np.inf, None)
-        full = int(np.linalg.matrix_rank(before))
-        for rank in sorted({max(1, round(full * share)) for share in (1.0, 0.75, 0.5, 0.35, 0.25, 0.15)}):
+        full, n = int(np.linalg.matrix_rank(before)), len(scales.mean)
+
+        def decomposed(rank: int) -> "DynamicModes":
             dmd = pydmd.DMD(svd_rank=rank)
             with warnings.catch_warnings():
                 # that the data are ill conditioned, for which the rank is chosen
                 warnings.simplefilter("ignore")
                 dmd.fit(before, after)
             # the rows of the newest state alone
-            matrix = np.linalg.multi_dot([dmd.modes[-len(scales.mean) :], np.diag(dmd.eigs), np.linalg.pinv(dmd.modes)])
-            model = cls(matrix.real, dmd.eigs, scales, size[0])
-            missed = _missed(model, windows.part(True), scales)
-            if missed < best[0]:
-                best = missed, model
-        if best[1] is None:
-            raise DatasetError("no decomposition of these series stays finite; take a smaller window")
-        return best[1]
+            matrix = np.linalg.multi_dot([dmd.modes[-n:], np.diag(dmd.eigs), np.linalg.pinv(dmd.modes)])
+            return cls(matrix.real, dmd.eigs, scales, size[0])
+
+        ranks = sorted({max(1, round(full * share)) for share in (1.0, 0.75, 0.5, 0.35, 0.25, 0.15)})
+        failure = "no decomposition of these series stays finite; take a smaller window"
+        return _best(map(decomposed, ranks), windows.part(True), failure)
 
     def _advance(self, histories, parameters, steps):
         rows = self.scales.scaled(histories).reshape(len(histories), -1) @ self.matrix.T
@@ -143,24 +141,21 @@ class SparseDynamics(Forecaster):
         centre = max(1, size[0] - 1)
         slopes = 0.5 * (scales.scaled(runs[:, centre + 1]) - scales.scaled(runs[:, centre - 1]))
         rows = np.concatenate([scales.scaled(runs[:, centre]), scales.scaled_parameters(owner)], axis=1)
-        best: tuple[float, Any] = (np.inf, None)
-        for threshold in _THRESHOLDS:
+        k = len(scales.mean)
+
+        def thresholded(threshold: float) -> "SparseDynamics":
             model = pysindy.SINDy(
                 optimizer=pysindy.STLSQ(threshold=threshold * float(np.abs(slopes).max()), alpha=_PENALTY),
                 feature_library=pysindy.PolynomialLibrary(degree=degree),
             )
-            with warnings.catch_warnings():
-                # that a threshold left nothing: such equations lose on the validation
-                warnings.simplefilter("ignore")
-                k = len(scales.mean)
-                model.fit(rows[:, :k], t=1.0, x_dot=slopes, u=rows[:, k:] if settings.shape[1] else None)
-                found = cls(model, scales, threshold)
-                missed = _missed(found, windows.part(True), scales)
-            if missed < best[0]:
-                best = missed, found
-        if best[1] is None:
-            raise DatasetError("no sparse equations of these series stay finite; take a smaller degree")
-        return best[1]
+            model.fit(rows[:, :k], t=1.0, x_dot=slopes, u=rows[:, k:] if settings.shape[1] else None)
+            return cls(model, scales, threshold)
+
+        with warnings.catch_warnings():
+            # that a threshold left nothing, or that equations overflow: such ones lose on the validation
+            warnings.simplefilter("ignore")
+            failure = "no sparse equations of these series stay finite; take a smaller degree"
+            return _best(map(thresholded, _THRESHOLDS), windows.part(True), failure)
 
     def _advance(self, histories, parameters, steps):
         x, result = self.scales.scaled(histories[:, -1]), np.full((len(histories), steps, self.n), np.nan)

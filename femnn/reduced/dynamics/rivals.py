@@ -1,7 +1,6 @@
 """What a network has to beat: the last value, a linear recurrence, waves of one period, and Galerkin's projection."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -108,15 +107,8 @@ class Autoregression(Forecaster):
         training, validation = windows.part(False), windows.part(True)
         x, y = _features(training[0], training[2], scales), scales.scaled(training[1][:, 0])
         y = y - scales.scaled(training[0][:, -1])
-        best: tuple[float, Any] = (np.inf, None)
-        for ridge in _RIDGES:
-            model = cls(_least_squares(x, y, ridge), scales, size[0], ridge)
-            missed = _missed(model, validation, scales)
-            if missed < best[0]:
-                best = missed, model
-        if best[1] is None:
-            raise DatasetError("no linear recurrence of these series stays finite; take a smaller window")
-        return best[1]
+        models = (cls(_least_squares(x, y, ridge), scales, size[0], ridge) for ridge in _RIDGES)
+        return _best(models, validation, "no linear recurrence of these series stays finite; take a smaller window")
 
     def _advance(self, histories, parameters, steps):
         change = _features(histories, parameters, self.scales) @ self.matrix
@@ -282,11 +274,23 @@ def _least_squares(x, y, ridge):
     )[0]  # fmt: skip
 
 
-def _missed(model, validation, scales):
+def _best(models, validation, failure):
+    """The model that misses least of the second half of windows; DatasetError with ``failure`` if none stays finite."""
+    least, best = np.inf, None
+    for model in models:
+        missed = _missed(model, validation)
+        if missed < least:
+            least, best = missed, model
+    if best is None:
+        raise DatasetError(failure)
+    return best
+
+
+def _missed(model, validation):
     """Mean square of what a model misses of the second half of windows; infinite if it is not finite."""
     inputs, outputs, parameters = validation
     found = model.forecast(inputs, outputs.shape[1], parameters)
-    missed = float((((found - outputs) * reciprocal(scales.deviation)) ** 2).mean())
+    missed = float((((found - outputs) * reciprocal(model.scales.deviation)) ** 2).mean())
     return missed if np.isfinite(missed) else np.inf
 
 
