@@ -1,5 +1,6 @@
 """Bilinear and exponential softening under mixed modes, each with contact and optional friction."""
 
+import math
 from abc import abstractmethod
 
 import numpy as np
@@ -201,7 +202,7 @@ class ExponentialCohesive(_Softening):
         super().__init__(*moduli, contact_stiffness=contact_stiffness, friction=friction)
         with np.errstate(all="ignore"):
             # products of NumPy's numbers overflow without an exception
-            e = np.float64(np.e)
+            e = np.float64(math.e)
             self.normal_length = float(self.normal_toughness / (e * self.normal_strength))
             self.shear_length = float(self.shear_toughness / (e * self.shear_strength))
             normal = float(e * self.normal_strength / np.float64(self.normal_length))
