@@ -33,6 +33,7 @@ from femnn.validation.flow_study import (
     FlowCase,
     burgers_case,
     burgers_state_errors,
+    coefficient_errors,
     flow_case,
     phase_errors,
     summarise,
@@ -67,7 +68,15 @@ from femnn.validation.rule_comparison import (
     load_case,
     standard_rules,
 )
-from femnn.validation.turbulence import PeriodicFlow, Statistics, read_planes, simulate_turbulence
+from femnn.validation.turbulence import (
+    PeriodicFlow,
+    Stationarity,
+    Statistics,
+    read_planes,
+    reduce_turbulence,
+    simulate_turbulence,
+    stationarity,
+)
 from femnn.validation.two_scale import (
     PerforatedPlate,
     Sizes,
@@ -120,6 +129,7 @@ __all__ = [
     "Setup",
     "Shape",
     "Sizes",
+    "Stationarity",
     "Statistics",
     "Structure",
     "Swing",
@@ -131,6 +141,7 @@ __all__ = [
     "burgers_state_errors",
     "classical",
     "closed_form",
+    "coefficient_errors",
     "compare_rules",
     "cook_membrane",
     "curved_beam",
@@ -153,10 +164,12 @@ __all__ = [
     "plateau",
     "read_planes",
     "reduce_flow",
+    "reduce_turbulence",
     "relative_error",
     "simulate_turbulence",
     "simulate_wake",
     "standard_rules",
+    "stationarity",
     "straight_beam",
     "summarise",
     "thick_cylinder",

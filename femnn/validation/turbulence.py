@@ -10,7 +10,7 @@ stationary. A weak mean field keeps the magnetic energy up at Reynolds numbers t
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from femnn.checks import checked, one_of
 from femnn.exceptions import ConvergenceError, DatasetError, ParameterError
 from femnn.io.atomic import atomic_write
 from femnn.io.guarded import GuardedFile
+from femnn.reduced.pod import POD
 
 KINDS = ("isotropic", "mhd")
 
@@ -33,12 +34,15 @@ FORCED = 2.5
 # Planes that are recorded, the last of which tests, and snapshots in one file.
 _PLANES, _BLOCK = 6, 50
 
-# Courant number of a step, by the fastest speed on the grid. The fastest wave that is kept turns by 2π/3 of it in a step;
-# the method is stable up to 2.8.
+# Courant number of a step, by the fastest speed on the grid. The fastest wave that is kept turns by 2π/3 of it in a
+# step; the method is stable up to 2.8.
 _COURANT = 1.25
 
 # Components of the stress that are transformed, and those of the induction.
 _STRESSES, _PAIRS = ((0, 0), (1, 1), (0, 1), (0, 2), (1, 2)), ((0, 1), (0, 2), (1, 2))
+
+# Of so many snapshots one is decomposed: those between are much alike.
+_THINNED = 5
 
 # Time between the states that are kept while the flow develops.
 _KEPT_EVERY = 5.0
@@ -223,7 +227,7 @@ class PeriodicFlow:
         self.state = half * (half * (state + dt / 6.0 * first) + dt / 3.0 * (second + third)) + dt / 6.0 * fourth
 
     def spectrum(self, magnetic: bool = False) -> np.ndarray:
-        """Energy of the velocity, or of the field, by wave number, (n // 2 + 1,): shells of width 1 about 0, 1, 2, ..."""
+        """Energy of the velocity, or the field, by wave number, (n // 2 + 1,): shells of width 1 about 0, 1, 2, ..."""
         part = self.state[3:] if magnetic else self.state[:3]
         energy = 0.5 * (np.abs(part) ** 2).sum(axis=0) * self._weight
         shells = np.rint(np.sqrt(self._k2)).astype(int)
@@ -295,8 +299,8 @@ def simulate_turbulence(
     ----------
     folder
         Gets ``state.npz``, from which the run goes on, and files ``planes-0000.npz`` of 50 snapshots each:
-        ``planes`` (50, 6, 3, n, n) in single precision, ``statistics`` (50, 6), and ``spectra`` (50, 1 or 2, n // 2 + 1)
-        of velocity and field.
+        ``planes`` (50, 6, 3, n, n) in single precision, ``statistics`` (50, 6), and ``spectra``
+        (50, 1 or 2, n // 2 + 1) of velocity and field.
     kind
         ``"isotropic"`` or ``"mhd"``.
     n, viscosity, power, mean_field, seed, precision
@@ -359,15 +363,113 @@ def simulate_turbulence(
             _write(path, planes=planes, statistics=np.array(rows), spectra=np.array(spectra))
             # last, so that a file of planes without its state is made again
             keep(block + 1)
-    return [Statistics(*row) for _, rows in _blocks(folder) for row in rows]
+    return [Statistics(*row) for arrays in _blocks(folder) for row in arrays["statistics"]]
 
 
 @checked()
 def read_planes(folder: str | os.PathLike) -> tuple[np.ndarray, list[Statistics]]:
     """Velocities (times, planes, 3 n²) that :func:`simulate_turbulence` wrote, and the statistics of the times."""
     parts = list(_blocks(Path(folder)))
-    planes = np.concatenate([planes for planes, _ in parts])
-    return planes.reshape(*planes.shape[:2], -1), [Statistics(*row) for _, rows in parts for row in rows]
+    planes = np.concatenate([arrays["planes"] for arrays in parts])
+    rows = np.concatenate([arrays["statistics"] for arrays in parts])
+    return planes.reshape(*planes.shape[:2], -1), [Statistics(*row) for row in rows]
+
+
+@checked(modes="[1, inf)")
+def reduce_turbulence(folder: str | os.PathLike, path: str | os.PathLike, modes: int = 5) -> None:
+    """Write the coefficients of the planes of a run in the modes of the first five as an ``.npz`` file.
+
+    The file has ``coefficients`` (6, m, modes), ``modes`` (3 n², modes) and their ``offset`` in single precision,
+    ``singular_values``, ``statistics`` (m, 6), ``spectra`` (2, 1 or 2, n // 2 + 1), means over either half of the
+    record of velocity and field, and the ``settings`` of the run.
+
+    Parameters
+    ----------
+    folder
+        Of :func:`simulate_turbulence`.
+    path
+        Where to.
+    modes
+        Of the five planes together, about their mean, from every fifth snapshot.
+    """
+    planes, _ = read_planes(folder)
+    parts = list(_blocks(Path(folder)))
+    spectra = np.concatenate([arrays["spectra"] for arrays in parts])
+    half = len(spectra) // 2
+    columns = planes[::_THINNED, :-1].reshape(-1, planes.shape[2]).T.astype(float)
+    pod = POD.fit(columns, modes=modes, offset=columns.mean(axis=1), method="randomised")
+    series = [pod.project(planes[:, k].T.astype(float)).T for k in range(planes.shape[1])]
+    arrays = {
+        "coefficients": np.stack(series),
+        "modes": pod.modes,
+        "offset": pod.offset,
+        "singular_values": pod.singular_values[: 10 * modes],
+        "spectra": np.stack([spectra[:half].mean(axis=0), spectra[half:].mean(axis=0)]),
+    }
+    arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+    arrays["statistics"] = np.concatenate([part["statistics"] for part in parts])
+    arrays["settings"] = _file(Path(folder) / "state.npz").arrays()["settings"]
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class Stationarity:
+    """Whether a record of turbulence is one of a stationary state.
+
+    Attributes
+    ----------
+    halves : dict of (float, float)
+        Means of each of :class:`Statistics` over the first half of the record and over the second.
+    scatter : dict of float
+        By how much such means differ by chance: √2 standard errors from pieces of two turnovers.
+    turnovers : float
+        Length of the record.
+    balance, growth : float
+        Dissipation, and what the energy has grown by, as shares of what the force gave; together they are 1.
+    resolution : float
+        Largest wave number times Kolmogorov's length; 1 and more is resolved.
+    spectra : (2, 1 or 2, n // 2 + 1)
+        Of velocity and field, means over either half.
+    """
+
+    halves: dict[str, tuple[float, float]]
+    scatter: dict[str, float]
+    turnovers: float
+    balance: float
+    growth: float
+    resolution: float
+    spectra: np.ndarray
+
+
+@checked()
+def stationarity(path: str | os.PathLike) -> Stationarity:
+    """Figures of a file of :func:`reduce_turbulence`."""
+    path = Path(path)
+    arrays = _file(path).arrays()
+    with _file(path).checked():
+        rows, settings, spectra = (arrays[name] for name in ("statistics", "settings", "spectra"))
+        n, viscosity, power = int(settings[1]), settings[2], settings[3]
+    names = [field.name for field in fields(Statistics)]
+    columns = dict(zip(names, rows.T, strict=True))
+    times = columns.pop("time")
+    duration = float(times[-1] - times[0])
+    turnovers = duration / float(columns["turnover"].mean())
+    half = len(rows) // 2
+    pieces = max(2, round(turnovers / 2.0))
+    means = {name: [piece.mean() for piece in np.array_split(column, pieces)] for name, column in columns.items()}
+    dissipation = float(columns["dissipation"].mean())
+    total = columns["energy"] + columns["magnetic_energy"]
+    return Stationarity(
+        {name: (float(column[:half].mean()), float(column[half:].mean())) for name, column in columns.items()},
+        # two halves of half the pieces each
+        {name: float(2.0 * np.std(values, ddof=1) / np.sqrt(pieces)) for name, values in means.items()},
+        turnovers,
+        dissipation / power,
+        float(total[-1] - total[0]) / (power * duration),
+        (-(-n // 3) - 1) * float((viscosity**3 / dissipation) ** 0.25),
+        spectra,
+    )
 
 
 def _blocks(folder):
@@ -377,7 +479,7 @@ def _blocks(folder):
     for path in files:
         arrays = _file(path).arrays()
         with _file(path).checked():
-            yield arrays["planes"], arrays["statistics"]
+            yield {name: arrays[name] for name in ("planes", "statistics", "spectra")}
 
 
 def _file(path):
