@@ -224,7 +224,17 @@ class PeriodicFlow:
         second = self._rate(half * (state + 0.5 * dt * first))
         third = self._rate(half * state + 0.5 * dt * second)
         fourth = self._rate(half * (half * state + dt * third))
-        self.state = half * (half * (state + dt / 6.0 * first) + dt / 3.0 * (second + third)) + dt / 6.0 * fourth
+        new = half * (half * (state + dt / 6.0 * first) + dt / 3.0 * (second + third)) + dt / 6.0 * fourth
+        self.state = self._of_real_fields(new)
+
+    def _of_real_fields(self, state):
+        """With opposite waves conjugate where both are stored: rounding that breaks this is not seen by the products,
+        but the force would make it grow until it takes all the power.
+        """
+        plane = state[..., 0]
+        opposite = np.roll(plane[:, ::-1, ::-1], 1, axis=(1, 2)).conj()
+        state[..., 0] = 0.5 * (plane + opposite)
+        return state
 
     def spectrum(self, magnetic: bool = False) -> np.ndarray:
         """Energy of the velocity, or the field, by wave number, (n // 2 + 1,): shells of width 1 about 0, 1, 2, ..."""
