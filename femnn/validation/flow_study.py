@@ -252,7 +252,7 @@ def wake_case(path: str | os.PathLike | None = None) -> FlowCase:
     arrays = file.arrays()
     with file.checked():
         times, coefficients, lift = (arrays[name] for name in ("times", "coefficients", "lift"))
-        more = {name: arrays[name] for name in ("modes", "settings") if name in arrays}
+        more: dict[str, Any] = {name: arrays[name] for name in ("modes", "settings") if name in arrays}
         period = wake_figures(times, arrays["drag"], lift).period
         step = require_equal_steps(times)
     ahead = round(20.0 * period / step)

@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import fft
@@ -409,7 +410,7 @@ def reduce_turbulence(folder: str | os.PathLike, path: str | os.PathLike, modes:
     columns = planes[::_THINNED, :-1].reshape(-1, planes.shape[2]).T.astype(float)
     pod = POD.fit(columns, modes=modes, offset=columns.mean(axis=1), method="randomised")
     series = [pod.project(planes[:, k].T.astype(float)).T for k in range(planes.shape[1])]
-    arrays = {
+    arrays: dict[str, Any] = {
         "coefficients": np.stack(series),
         "modes": pod.modes,
         "offset": pod.offset,

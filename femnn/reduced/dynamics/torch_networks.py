@@ -112,7 +112,8 @@ class Separate(torch.nn.Module):
 
     def _together(self, x: torch.Tensor) -> torch.Tensor:
         """The same by one layer of gated cells whose weights between networks are 0, in half the time."""
-        cells: Any = [part.reader.cells for part in self.parts]
+        parts: Any = self.parts
+        cells = [part.reader.cells for part in parts]
         first, width = cells[0], cells[0].hidden_size
         apart = torch.eye(self.n, dtype=x.dtype, device=x.device)
 
@@ -138,7 +139,7 @@ class Separate(torch.nn.Module):
             last = torch.lstm(x, (start, start), *settings)[1]
         # (directions, b, networks, cells) to what each network ends with
         ends = last.unflatten(2, (self.n, width)).permute(1, 2, 0, 3).flatten(2)
-        heads: Any = [part.head for part in self.parts]
+        heads = [part.head for part in parts]
         weight, bias = (torch.stack([getattr(head, name) for head in heads]) for name in ("weight", "bias"))
         return torch.einsum("bnw,now->bon", ends, weight) + bias.T
 
