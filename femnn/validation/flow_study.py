@@ -117,7 +117,8 @@ class FlowCase:
         found: dict[str, list[LatentDynamics]] = {}
         for kind in kinds:
             for seed in range(seeds):
-                file = f"{self.name}-{kind}{'-each' if separate else ''}-{weights}-{seed}.state"
+                sizes = f"{weights}-{options.epochs}-{options.batch_size}-{seed}"
+                file = f"{self.name}-{kind}{'-each' if separate else ''}-{sizes}.state"
                 model = LatentDynamics.fit(
                     self.training,
                     kind,
@@ -276,8 +277,8 @@ def wake_case(path: str | os.PathLike | None = None) -> FlowCase:
     )
 
 
-@checked()
-def turbulence_case(path: str | os.PathLike, name: str = "turbulence") -> FlowCase:
+@checked(stride="[1, inf)")
+def turbulence_case(path: str | os.PathLike, name: str = "turbulence", stride: int = 5) -> FlowCase:
     """Turbulence in a periodic box: five planes to learn from, a sixth to test by, as Mohan and Gaitonde had it.
 
     Parameters
@@ -286,11 +287,15 @@ def turbulence_case(path: str | os.PathLike, name: str = "turbulence") -> FlowCa
         A file of :func:`femnn.validation.reduce_turbulence`.
     name
         Of the case.
+    stride
+        Snapshots from one row of a series to the next. Each plane makes as many series to learn from, which start one
+        snapshot after the other. Rows that follow each other closely are nearly equal, and a network would have to
+        learn from their differences alone.
 
     Examples
     --------
     >>> turbulence_case(data_folder("flows") / "isotropic.npz")
-    FlowCase(turbulence: 5 and 1 series of 5 coefficients)
+    FlowCase(turbulence: 25 and 1 series of 5 coefficients)
     """
     path = Path(path)
     remedy = "make it again with `femnn simulate turbulence`"
@@ -299,13 +304,14 @@ def turbulence_case(path: str | os.PathLike, name: str = "turbulence") -> FlowCa
     with file.checked():
         series = list(arrays["coefficients"].astype(float))
         statistics, modes = arrays["statistics"], arrays["modes"]
-    step = require_equal_steps(statistics[:, 0])
+    step = stride * require_equal_steps(statistics[:, 0])
     turnover = float(statistics[:, -1].mean())
-    reach = min(round(2.0 * turnover / step), len(statistics) // 3)
+    test = series[-1][::stride]
+    reach = min(round(2.0 * turnover / step), len(test) // 3)
     return FlowCase(
         name,
-        series[:-1],
-        series[-1:],
+        [part[first::stride] for part in series[:-1] for first in range(stride)],
+        [test],
         step / turnover,
         "eddy turnovers",
         (10, 10),

@@ -156,7 +156,11 @@ def test_turbulence_makes_five_series_and_a_test(tmp_path):
     settings = {"n": 8, "viscosity": 0.1, "develop": 0.2, "every": 0.02, "progress": False}
     simulate_turbulence(tmp_path / "box", snapshots=150, **settings)
     reduce_turbulence(tmp_path / "box", tmp_path / "box.npz", modes=3)
-    case = turbulence_case(tmp_path / "box.npz")
+    case = turbulence_case(tmp_path / "box.npz", stride=1)
+    thinned = turbulence_case(tmp_path / "box.npz", stride=3)
+    assert len(thinned.training) == 15
+    assert np.array_equal(thinned.training[4], case.training[1][1::3])
+    assert thinned.dt == pytest.approx(3.0 * case.dt)
     assert [part.shape for part in case.training] == [(150, 3)] * 5
     rows = summarise(case.errors([Persistence(3), Autoregression.fit(case.training, case.window)]))
     by_name = {row["model"]: row["error"][0] for row in rows}
@@ -181,8 +185,8 @@ def test_the_shipped_turbulence_is_stationary_and_resolved(name):
     assert (spectra[:, 1:3].sum(axis=1) > 0.5 * spectra.sum(axis=1)).all()
     assert (spectra[:, 20] < 1e-3 * spectra[:, 2]).all()
     case = flow_case(name)
-    assert len(case.training) == 5
-    assert len(case.training[0]) >= 1000
+    assert len(case.training) == 25
+    assert sum(len(part) for part in case.training) >= 5 * 1000
 
 
 def test_errors_of_coefficients_are_their_own():
