@@ -156,6 +156,14 @@ def standardisation(features: ArrayLike, targets: ArrayLike | None = None) -> di
     ------
     ParameterError
         If an array is not two-dimensional, is empty, or holds NaN or infinity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.networks import standardisation
+    >>> scales = standardisation(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    >>> scales["input_mean"], scales["input_scale"]
+    (array([2., 5.]), array([1., 1.]))
     """
     result = {}
     for side, values in (("input", features), ("output", targets)):
