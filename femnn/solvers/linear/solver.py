@@ -11,6 +11,7 @@ from scipy.sparse import csr_array, sparray, spmatrix
 from femnn.checks import integer, number, one_of
 from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.solvers.linear.block_rows import BlockRows
+from femnn.solvers.linear.condensation import Condensation
 from femnn.solvers.linear.conjugate_gradients import Iteration, conjugate_gradients
 from femnn.solvers.linear.degrees_of_freedom import prescribe
 from femnn.solvers.linear.factorisation import Factorisation, memory_of_factors
@@ -18,6 +19,7 @@ from femnn.solvers.linear.multigrid import Multigrid
 from femnn.solvers.linear.near_null_space import linear_interpolation, near_null_space
 from femnn.solvers.linear.singularity import check_held, is_resisted
 from femnn.solvers.linear.system import LinearSystem, Operator, rows_of
+from femnn.system.blas import one_blas_thread
 from femnn.system.memory import require_memory
 
 METHODS = ("auto", "splu", "pyamg", "cg")
@@ -128,6 +130,7 @@ class LinearSolver:
         self._modes, self._components = near_null_space(points, n)
         self._interpolation = linear_interpolation(points, n)
         self._blocks: BlockRows | None = None
+        self._condensation: Condensation | None = None
         self._multigrid: _Kept | None = None
         self._factors: Factorisation | None = None
         self._gave_up = False
@@ -152,7 +155,7 @@ class LinearSolver:
                 f"K has {operator.matrix.nnz:,} entries, of which not all are in the places of the "
                 f"{self._operator.matrix.nnz:,} before; make a new LinearSolver for another structure"
             )
-        self._operator, self._blocks, self._factors = operator, None, None
+        self._operator, self._blocks, self._condensation, self._factors = operator, None, None, None
         if self._multigrid is not None:
             self._multigrid = self._multigrid._replace(is_own=False)
         return self
@@ -166,6 +169,7 @@ class LinearSolver:
         pairs = ((K.indptr, old.indptr), (K.indices, old.indices))
         return all(np.shares_memory(new, kept) or np.array_equal(new, kept) for new, kept in pairs)
 
+    @one_blas_thread()
     def solve(self, f: ArrayLike, values: ArrayLike = 0.0, *, rtol: float | None = None) -> Solution:
         """Solution for a load and prescribed values, as :func:`femnn.solve` gives it.
 
@@ -261,20 +265,40 @@ class LinearSolver:
     def _iterated(self, system, method, rtol):
         """:class:`Iteration` to x' (n,), and for each preconditioner what it was and its iterations."""
         operator = self._operator
-        matrix = _Free(self._in_blocks(), np.flatnonzero(~operator.is_free))
         b = np.zeros(len(operator.is_free))
         b[operator.free] = system.right_side
         most = self.max_iterations or _MOST_ITERATIONS[method]
         if not b.any():
-            check_held(operator, matrix.blocks, self._modes)
+            check_held(operator, self._in_blocks(), self._modes)
             return Iteration(system.prescribed, [0.0], True, ""), []
         if method == "cg":
-            check_held(operator, matrix.blocks, self._modes)
+            check_held(operator, self._in_blocks(), self._modes)
             inverse = np.where(operator.is_free, 1.0 / np.where(operator.is_free, operator.diagonal, 1.0), 0.0)
+            matrix = _Free(self._in_blocks(), np.flatnonzero(~operator.is_free))
             iteration, tries = conjugate_gradients(matrix, b, inverse.__mul__, rtol, most), []
         else:
-            iteration, tries = self._with_multigrid(matrix, b, rtol, most)
+            iteration, tries = self._condensed_iteration(b, rtol, most)
         return iteration._replace(x=iteration.x + system.prescribed), tries
+
+    def _condensed_iteration(self, b, rtol, most):
+        """The iteration with multigrid, of the nodes that are left where interior ones can be eliminated."""
+        held = np.flatnonzero(~self._operator.is_free)
+        try:
+            condensation = self._condensed()
+        except ArithmeticError:
+            return Iteration(np.zeros(len(b)), [1.0], False, "K"), []
+        if condensation is None:
+            return self._with_multigrid(_Free(self._in_blocks(), held), b, rtol, most)
+        load = condensation.reduced(b)
+        load[held] = 0.0
+        # the residual of what is eliminated is zero, that of the others the same: it counts relative to the whole load
+        share = np.linalg.norm(load) / np.linalg.norm(b)
+        if share == 0.0:
+            check_held(self._operator, self._in_blocks(), self._modes)
+            return Iteration(condensation.completed(load, b), [0.0], True, ""), []
+        iteration, tries = self._with_multigrid(_Free(condensation.matrix, held), load, rtol / share, most)
+        residuals = [share * residual for residual in iteration.residuals]
+        return iteration._replace(x=condensation.completed(iteration.x, b), residuals=residuals), tries
 
     def _with_multigrid(self, matrix, b, rtol, most):
         iteration = Iteration(np.zeros(len(b)), [1.0], False, "the coarsest level of the multigrid")
@@ -310,7 +334,7 @@ class LinearSolver:
             else:
                 yield kept._replace(cycle=cycle)
             names = names[names.index(kept.name) + int(kept.is_own) :]
-        check_held(self._operator, blocks, self._modes)
+        check_held(self._operator, self._in_blocks(), self._modes)
         require_memory(int(_LEVELS * blocks.data.nbytes), f"the multigrid of {len(self._operator.free):,} unknowns")
         for name in names:
             try:
@@ -319,12 +343,23 @@ class LinearSolver:
                 continue
 
     def _made(self, name, blocks):
-        operator = self._operator
+        operator, rows = self._operator, blocks.n * blocks.rows
+        is_free, modes = operator.is_free[:rows], self._modes[:rows]
         if name == "quick":
-            is_free = operator.is_free.reshape(blocks.n, blocks.rows)
-            return Multigrid.quick(blocks, self._modes, is_free, self._interpolation)
+            interpolation = None if self._interpolation is None else self._interpolation[: blocks.n]
+            return Multigrid.quick(blocks, modes, is_free.reshape(blocks.n, blocks.rows), interpolation)
+        if rows < len(operator.is_free):
+            operator = Operator(blocks.tocsr(), 0, is_free)
         matrix, dofs, is_free = operator.blocks(self._components)
-        return Multigrid.thorough(matrix, self._components, dofs, self._modes[dofs] * is_free[:, None])
+        return Multigrid.thorough(matrix, self._components, dofs, modes[dofs] * is_free[:, None])
+
+    def _condensed(self):
+        """The system without the interior nodes of triquadratic elements; None if it has none, or they are held."""
+        if self._interpolation is not None and self._condensation is None:
+            blocks = self._in_blocks()
+            is_free = self._operator.is_free.reshape(blocks.n, blocks.rows)
+            self._condensation = Condensation.of(blocks, is_free, blocks.n - self._points.nelements)
+        return self._condensation
 
     def _in_blocks(self):
         if self._blocks is None:
