@@ -1,6 +1,7 @@
 """Solve ``K x = f``: a direct solver, algebraic multigrid or plain conjugate gradients, picked by size and checked."""
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -63,6 +64,8 @@ class Solution:
         Number of free degrees of freedom.
     note
         What limited the residual, why another method took over, and what to install for more; else empty.
+    set_up
+        Seconds of these that making factors or multigrid took; 0 where those of an earlier load serve.
     """
 
     x: np.ndarray
@@ -73,6 +76,7 @@ class Solution:
     seconds: float
     n_free: int
     note: str = ""
+    set_up: float = 0.0
 
     def __repr__(self):
         how = f"{self.iterations} iterations" if self.method != "splu" else f"refined {self.iterations} times"
@@ -134,6 +138,7 @@ class LinearSolver:
         self._multigrid: _Kept | None = None
         self._factors: Factorisation | None = None
         self._gave_up = False
+        self._set_up = 0.0
 
     def __repr__(self):
         n, m = len(self._is_fixed), len(self._operator.free)
@@ -189,7 +194,7 @@ class LinearSolver:
         """
         started = time.perf_counter()
         rtol = self.rtol if rtol is None else number("rtol", rtol, "(0, 1)")
-        operator = self._operator
+        operator, self._set_up = self._operator, 0.0
         prescribed, _ = prescribe(len(self._is_fixed), self._fixed, values)
         system = LinearSystem.loaded(operator, f, prescribed)
         method, notes, tries = self._choose(), [], []
@@ -229,7 +234,8 @@ class LinearSolver:
             notes.insert(0, f"K is so ill-conditioned that rounding keeps the residual above rtol={rtol:g}")
         note = "; ".join(filter(None, [*notes, _advice(method, len(operator.free))]))
         seconds, n_free = time.perf_counter() - started, len(operator.free)
-        return Solution(solution, method, len(residuals) - 1, residual, tuple(residuals), seconds, n_free, note)
+        told = method, len(residuals) - 1, residual, tuple(residuals), seconds, n_free, note
+        return Solution(solution, *told, self._set_up)
 
     def _is_solved_to_rounding(self, system, x):
         # what nothing resists is no answer, however large it makes the rounding
@@ -258,7 +264,8 @@ class LinearSolver:
     def _factored(self, system, rtol):
         """x' (n,) by factors, and the residuals of its refinement."""
         if self._factors is None:
-            self._factors = Factorisation(self._operator, self._modes, self._components)
+            with self._setting_up():
+                self._factors = Factorisation(self._operator, self._modes, self._components)
         unknowns, residuals = self._factors.solve(system.right_side, rtol)
         return system.completed(unknowns), residuals
 
@@ -334,13 +341,16 @@ class LinearSolver:
             else:
                 yield kept._replace(cycle=cycle)
             names = names[names.index(kept.name) + int(kept.is_own) :]
-        check_held(self._operator, self._in_blocks(), self._modes)
+        with self._setting_up():
+            check_held(self._operator, self._in_blocks(), self._modes)
         require_memory(int(_LEVELS * blocks.data.nbytes), f"the multigrid of {len(self._operator.free):,} unknowns")
         for name in names:
             try:
-                yield _Kept(self._made(name, blocks), name, True, 0.0)
+                with self._setting_up():
+                    made = self._made(name, blocks)
             except ArithmeticError:
                 continue
+            yield _Kept(made, name, True, 0.0)
 
     def _made(self, name, blocks):
         operator, rows = self._operator, blocks.n * blocks.rows
@@ -356,10 +366,17 @@ class LinearSolver:
     def _condensed(self):
         """The system without the interior nodes of triquadratic elements; None if it has none, or they are held."""
         if self._interpolation is not None and self._condensation is None:
-            blocks = self._in_blocks()
-            is_free = self._operator.is_free.reshape(blocks.n, blocks.rows)
-            self._condensation = Condensation.of(blocks, is_free, blocks.n - self._points.nelements)
+            with self._setting_up():
+                blocks = self._in_blocks()
+                is_free = self._operator.is_free.reshape(blocks.n, blocks.rows)
+                self._condensation = Condensation.of(blocks, is_free, blocks.n - self._points.nelements)
         return self._condensation
+
+    @contextmanager
+    def _setting_up(self):
+        begun = time.perf_counter()
+        yield
+        self._set_up += time.perf_counter() - begun
 
     def _in_blocks(self):
         if self._blocks is None:
