@@ -198,8 +198,8 @@ def _by_gauss_newton(sums, start, iterations, tol):
     def jacobian(flat):
         return _finite(sums.jacobian(torch.tensor(flat)).numpy(), "derivatives")
 
-    # the least sum of squares that matters ends the search by the gradient that it leaves
-    found = least_squares(values, start.numpy(), jacobian, max_nfev=iterations, ftol=1e-6, xtol=None, gtol=tol**2)
+    # directions of small derivatives leave a hundred times the gradient
+    found = least_squares(values, start.numpy(), jacobian, max_nfev=iterations, ftol=1e-6, xtol=None, gtol=0.01 * tol)
     return torch.tensor(found.x), int(found.nfev), float(np.sqrt(2.0 * found.cost))
 
 

@@ -44,8 +44,8 @@ class NetworkOptions:
     """
 
     width: int = 20
-    depth: int = 2
-    points: int = 40
+    depth: int = 1
+    points: int = 32
     method: str = "gauss-newton"
     iterations: int = 100
     tol: float = 1e-6
@@ -253,7 +253,7 @@ def solve_by_network(
 
 
 #: What a network over a whole record is made of, unless the user says otherwise.
-OF_A_RECORD = NetworkOptions(width=10, points=200, harmonics=(1.0, 2.0, 3.0))
+OF_A_RECORD = NetworkOptions(width=10, depth=2, points=200, harmonics=(1.0, 2.0, 3.0))
 
 
 @checked(t="unchecked", theta="unchecked", physics="(0, inf)")
