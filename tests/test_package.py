@@ -45,6 +45,7 @@ ORDER = [
     "exchange",
     "reduced",
     "reduced/dynamics",
+    "identification",
     # features: interfaces, and the scales that their laws come from and go to
     "cohesive",
     "cohesive/recurrent",
