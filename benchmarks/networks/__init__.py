@@ -1,0 +1,1 @@
+"""Reduced models: errors and cost beside the full problem of the same run."""
