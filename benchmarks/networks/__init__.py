@@ -1,1 +1,1 @@
-"""Reduced models: errors and cost beside the full problem of the same run."""
+"""Networks: how they are trained."""

@@ -13,7 +13,6 @@ import numpy as np
 from benchmarks.support.publishing import publish
 from benchmarks.support.targets import target, targets_table
 from femnn.cli import Command
-from femnn.exceptions import ParameterError
 from femnn.io import markdown
 from femnn.networks.perceptron import ACTIVATIONS
 from femnn.networks.torch_perceptron import INITIALISATIONS
@@ -35,7 +34,7 @@ def _names(known):
         names = [name.strip() for name in value.split(",")] if value else list(known)
         for name in names:
             if name not in known:
-                raise ParameterError(f"{parameter.name} has {name!r}; there are: {', '.join(known)}")
+                raise click.BadParameter(f"{name!r} is unknown; there are: {', '.join(known)}")
         return names
 
     return check
@@ -124,9 +123,7 @@ class _Study:
 
 def _summary(courses, larger):
     """Mean and standard deviation over seeds of what the best weights of each run give, and how the runs ended."""
-    summary = {
-        name: _spread([values[name] for values in courses]) for name in ("figure", "loss")
-    }
+    summary = {name: _spread([values[name] for values in courses]) for name in ("figure", "loss")}
     summary["chosen"] = _spread([values["chosen"].min() for values in courses])
     for name in ("passes", "seconds"):
         summary[name] = float(np.mean([values[name][-1] for values in courses]))
@@ -193,14 +190,15 @@ def _targets(tables):
 def report(figures):
     """Tables in markdown."""
     limits = figures["limits"]
+    best = figures["best"]
     parts = [
         f"{figures['elements']:,} elements, of which half train, an eighth chooses and the rest reports. Each run ends "
         f"after {limits['passes']:g} passes over the rows that train, or after {limits['seconds']:g} s of the "
         "processor on one thread, or earlier when the loss on the rows that choose no longer comes down. A pass is one "
         "value of the loss of every row, trial steps included. Figures are those of the rows that report: means and "
-        f"standard deviations over {figures['seeds']} seeds. The best is **bold**, ≈ marks means "
-        f"that differ from its by less than twice the error of the difference. By the rows that choose the best mean rank has `{figures['best']['seconds']}` for equal time and "
-        f"`{figures['best']['passes']}` for equal passes; `femnn train` has `{DEFAULT}`."
+        f"standard deviations over {figures['seeds']} seeds. The best is **bold**; ≈ marks means that differ from its "
+        "mean by less than twice the error of the difference. By the rows that choose the best mean rank has "
+        f"`{best['seconds']}` for equal time and `{best['passes']}` for equal passes; `femnn train` has `{DEFAULT}`."
     ]
     for name, rows in figures["tables"].items():
         train, choose, reporting = figures["rows"][name]

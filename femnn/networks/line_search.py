@@ -29,8 +29,9 @@ _ROUNDING = 1e-7
 class LineSearchDescent(torch.optim.Optimizer):
     """Steepest descent on all rows at once; a line search finds the length of every step.
 
-    Too long and too short steps bracket one that fulfils the condition; the bracket is doubled, then halved, by an exact
-    search in turns with cuts where the slopes at its ends place the minimum. Trials whose loss is not finite count as too long.
+    Too long and too short steps bracket one that fulfils the condition; the bracket is doubled, then halved, by an
+    exact search in turns with cuts where the slopes at its ends place the minimum. Trials whose loss is not finite
+    count as too long.
 
     Parameters
     ----------
@@ -38,8 +39,8 @@ class LineSearchDescent(torch.optim.Optimizer):
         Weights, one group.
     condition
         ``"exact"``: the slope along the step falls to a twentieth. ``"armijo"``: the loss falls by a tenth of what
-        the slope promises. ``"goldstein"``: by a quarter to three quarters of it. ``"wolfe"``: as Armijo's, and the slope
-        falls to nine tenths.
+        the slope promises. ``"goldstein"``: by a quarter to three quarters of it. ``"wolfe"``: as Armijo's, and the
+        slope falls to nine tenths.
     lr
         Length of the first trial over the gradient, > 0. Later ones begin at the last step; Armijo's condition, which
         bounds steps from above alone, at twice the last.

@@ -113,7 +113,8 @@ def build(
     Raises
     ------
     ParameterError
-        If the initialisation is unknown, or the standardisation has other names or shapes, is not finite, or a scale is not positive.
+        If the initialisation is unknown, or the standardisation has other names or shapes, is not finite, or a scale
+        is not positive.
     """
     if initialisation is not None:
         one_of("initialisation", initialisation, INITIALISATIONS)

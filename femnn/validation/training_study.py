@@ -87,7 +87,7 @@ def _cyclic(t: float) -> float:
 
 
 def _growing(t: float) -> int:
-    """Rows in place of smaller steps: ten times as many where the step decay takes a tenth (Smith et al., ICLR 2018)."""
+    """Rows in place of smaller steps: ten times as many where a step decay takes a tenth (Smith et al., ICLR 2018)."""
     return round(_ROWS / SCHEDULES["step"](t))
 
 
@@ -120,9 +120,7 @@ METHODS: Mapping[str, TrainingMethod] = {
     "sgd": TrainingMethod(_sgd, 0.03, "stochastic gradients"),
     "sgd-momentum": TrainingMethod(_momentum, 0.01, "with momentum 0.9"),
     "sgd-nesterov": TrainingMethod(_nesterov, 0.01, "with Nesterov's momentum 0.9"),
-    "sgd-step-decay": TrainingMethod(
-        _nesterov, 0.01, "Nesterov's, a tenth at ½ and at ¾", schedule=SCHEDULES["step"]
-    ),
+    "sgd-step-decay": TrainingMethod(_nesterov, 0.01, "Nesterov's, a tenth at ½ and at ¾", schedule=SCHEDULES["step"]),
     "sgd-annealing": TrainingMethod(_nesterov, 0.03, "Nesterov's, a cosine down to 0", schedule=SCHEDULES["cosine"]),
     "sgd-cyclic": TrainingMethod(
         partial(_nesterov, weight_decay=1e-4), 0.03, "Nesterov's, three cosines, weight decay 1e-4", schedule=_cyclic
@@ -442,9 +440,7 @@ def tuned_rate(problem: TrainingProblem, method: str, passes: float, **network: 
 
     def loss(power):
         if power not in losses:
-            course = train_by(
-                problem, method, limit=passes, rate=start * _FACTOR**power, seed=_TUNING_SEED, **network
-            )
+            course = train_by(problem, method, limit=passes, rate=start * _FACTOR**power, seed=_TUNING_SEED, **network)
             losses[power] = course.best
         return losses[power]
 
