@@ -43,12 +43,12 @@ def _names(known):
 @click.command(cls=Command)
 @click.option("--problems", callback=_names(PROBLEMS), help="Networks, with commas.  [default: all]")
 @click.option("--methods", callback=_names(METHODS), help="Methods, with commas.  [default: all]")
-@click.option("--elements", type=click.IntRange(min=50), default=4000, show_default=True)
+@click.option("--elements", type=click.IntRange(min=50), default=2000, show_default=True)
 @click.option("--passes", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True)
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
-    default=1.0,
+    default=0.3,
     show_default=True,
     help="Of the processor, one thread, for each run of equal time.",
 )

@@ -41,7 +41,7 @@ _TRAIN, _CHOOSE = 0.5, 0.125
 _DATA_SEED = 7
 
 # Rows of a minibatch, of the first where they grow.
-_ROWS = 128
+_ROWS = 64
 
 # A run is looked at this often, and ends when its loss on the choosing rows has not come down by the share _SETTLED
 # over half of what it may use.

@@ -166,7 +166,7 @@ def test_a_stationary_run_ends():
 def test_schedules():
     cyclic = [study._cyclic(t) for t in (0.0, 0.999 / 7, 1.001 / 7, 2.999 / 7, 3.001 / 7, 5.0 / 7, 1.2)]
     np.testing.assert_allclose(cyclic, [1.0, 0.0, 1.0, 0.0, 1.0, 0.5, 0.0], atol=1e-4)
-    assert [study._growing(t) for t in (0.0, 0.5, 0.75)] == [128, 1280, 12800]
+    assert [study._growing(t) for t in (0.0, 0.5, 0.75)] == [64, 640, 6400]
 
 
 def test_what_is_refused(toy, dataset):
