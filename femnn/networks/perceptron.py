@@ -44,13 +44,27 @@ def _silu(z: np.ndarray) -> None:
     silu(z.reshape(-1))
 
 
+def _elu(z: np.ndarray) -> None:
+    # clipped, so that what is not taken does not overflow
+    z[...] = np.where(z > 0.0, z, np.expm1(np.minimum(z, 0.0)))
+
+
+def _prelu(z: np.ndarray, slope: np.ndarray) -> None:
+    z *= np.where(z > 0.0, 1.0, slope)
+
+
 # Each works in place, so that a layer costs one array.
-ACTIVATIONS: dict[str, Callable[[np.ndarray], None]] = {
+ACTIVATIONS: dict[str, Callable[..., None]] = {
     "sigmoid": _sigmoid,
     "tanh": _tanh,
     "relu": _relu,
     "silu": _silu,
+    "elu": _elu,
+    "prelu": _prelu,
 }
+
+# How the names of trained tensors begin; the others are the standardisation, which is measured.
+TRAINED = ("weight", "bias", "slope")
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,8 @@ class Architecture:
     hidden
         Widths of the hidden layers; ``()`` is an affine map.
     activation
-        ``"sigmoid"``, ``"tanh"``, ``"relu"`` or ``"silu"`` (x · sigmoid(x)), after every hidden layer.
+        ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"silu"`` (x · sigmoid(x)), ``"elu"`` or ``"prelu"`` (a ReLU with a
+        trained slope for negative values, one for each layer), after every hidden layer.
 
     Raises
     ------
@@ -122,13 +137,15 @@ class Architecture:
         """Shape of every tensor of such a network, by its name.
 
         ``weight{k}`` is (outputs, inputs) of layer k, ``bias{k}`` is (outputs,); the four arrays of the standardisation
-        are (inputs,) and (outputs,).
+        are (inputs,) and (outputs,). ``slope{k}`` is (1,), of the hidden layers of a ``"prelu"`` network alone.
         """
         widths = self.widths
         shapes: dict[str, tuple[int, ...]] = {}
         for layer in range(self.layers):
             shapes[f"weight{layer}"] = (widths[layer + 1], widths[layer])
             shapes[f"bias{layer}"] = (widths[layer + 1],)
+            if self.activation == "prelu" and layer < self.layers - 1:
+                shapes[f"slope{layer}"] = (1,)
         shapes["input_mean"] = shapes["input_scale"] = (self.inputs,)
         shapes["output_mean"] = shapes["output_scale"] = (self.outputs,)
         return shapes
@@ -301,7 +318,7 @@ class Perceptron:
         for layer in range(last):
             values = values @ tensors[f"weight{layer}"].T
             values += tensors[f"bias{layer}"]
-            activate(values)
+            activate(values, *([tensors[f"slope{layer}"]] if self.architecture.activation == "prelu" else []))
         np.matmul(values, tensors[f"weight{last}"].T, out=result)
         result += tensors[f"bias{last}"]
         result *= tensors["output_scale"]
@@ -309,7 +326,7 @@ class Perceptron:
 
     def __repr__(self) -> str:
         # the standardisation is measured, not trained: it does not count
-        trained = sum(values.size for name, values in self._tensors.items() if name.startswith(("weight", "bias")))
+        trained = sum(values.size for name, values in self._tensors.items() if name.startswith(TRAINED))
         return f"Perceptron({self.architecture}, {trained} parameters)"
 
 
