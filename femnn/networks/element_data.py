@@ -63,6 +63,15 @@ class Recipe:
     meshes
         Mesh files whose healthy cells, each once at most, take the place of half of the elements: pairs of a path and
         the sha256 of the file, see :func:`mesh_sources`.
+
+    Examples
+    --------
+    >>> from femnn.networks import Recipe
+    >>> recipe = Recipe(100, displacement=(0.05, 0.2), seed=3)
+    >>> recipe.hexahedra().shape
+    (100, 8, 3)
+    >>> recipe.to_json() == Recipe(100, displacement=(0.05, 0.2), seed=3).to_json()
+    True
     """
 
     elements: int
