@@ -20,10 +20,12 @@ DIST = ROOT / "dist"
 
 # A mesh as a newcomer brings it: from another program, which knows nothing of scikit-fem.
 OWN_MESH = """
-import skfem, skfem.io
+import skfem
+from skfem.io.meshio import to_meshio
+
 mesh = skfem.MeshHex.init_tensor([0.0, 1.0, 2.5], [0.0, 1.0], [0.0, 0.7, 1.0])
 mesh = skfem.MeshHex(mesh.p + 0.1 * mesh.p[[1, 2, 0]] * mesh.p[[2, 0, 1]], mesh.t)
-skfem.io.to_meshio(mesh).write("own.inp")
+to_meshio(mesh).write("own.inp")
 """
 
 #: Bytes of the wheel.
