@@ -224,7 +224,7 @@ class Dataset(LabelledElements):
 
     Examples
     --------
-    >>> from femnn.networks import Dataset, Recipe, make_dataset
+    >>> from femnn.networks import Recipe, make_dataset
     >>> data = make_dataset("cubes.safetensors", Recipe(20), progress=False)
     >>> data.errors.shape, data.weights.shape
     ((20, 20), (20, 8))

@@ -158,7 +158,6 @@ class CorrectedReport:
     Examples
     --------
     >>> import femnn, skfem
-    >>> from femnn.quadrature.corrected import CorrectedReport
     >>> report = femnn.CorrectedGauss().report(skfem.MeshHex().refined(1))
     >>> report.elements, report.corrected  # Gauss points are exact in bricks
     (8, 0)

@@ -54,7 +54,6 @@ class MovedReport:
     Examples
     --------
     >>> import femnn, skfem
-    >>> from femnn.quadrature.moved import MovedReport
     >>> report = femnn.MovedGauss().report(skfem.MeshHex().refined(1))
     >>> report.elements, report.moved  # Gauss points are exact in bricks
     (8, 0)

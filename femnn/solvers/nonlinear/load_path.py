@@ -252,7 +252,6 @@ class LoadPath:
     Examples
     --------
     >>> import femnn, skfem
-    >>> from femnn.solvers.nonlinear import LoadPath
     >>> mesh, rule = skfem.MeshHex().refined(1), femnn.GaussLegendre(2)
     >>> body = femnn.Solid(mesh, rule, femnn.NeoHooke(1e6, 0.3))
     >>> weight = femnn.assemble_body_force(mesh, rule, (0.0, 0.0, -1e4))
