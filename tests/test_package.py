@@ -46,6 +46,7 @@ ORDER = [
     "exchange",
     "reduced",
     "reduced/dynamics",
+    "identification",
     # features: interfaces, and the scales that their laws come from and go to
     "cohesive",
     "cohesive/recurrent",
