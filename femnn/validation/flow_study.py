@@ -54,6 +54,13 @@ class FlowCase:
         Whether Fourier series are among the rivals.
     galerkin : Forecaster, or None
         The projected equation, where it is known.
+
+    Examples
+    --------
+    >>> from femnn.validation import flow_case
+    >>> case = flow_case("wake")
+    >>> case.unit, case.window, case.mean.shape
+    ('periods', (10, 10), (8,))
     """
 
     name: str
@@ -154,6 +161,15 @@ def summarise(errors: Sequence[Sequence[ForecastErrors]], window: int = 1) -> li
     Each row has ``model``, ``seeds`` and, in lists over the tests, ``one_step``, ``window`` (free-running error over
     the first ``window`` steps), ``error``, ``horizon``, the ``scatter`` of the last three (standard deviation over
     seeds; 0 for one), and whether each ``reaches_end``.
+
+    Examples
+    --------
+    >>> from femnn.reduced.dynamics import Autoregression, Persistence
+    >>> from femnn.validation import flow_case, summarise
+    >>> case = flow_case("wake")
+    >>> rows = summarise(case.errors([Persistence(8), Autoregression.fit(case.training, case.window)]))
+    >>> sorted(row["model"] for row in rows)
+    ['linear autoregression', 'persistence']
     """
     rows: dict[str, list[Sequence[ForecastErrors]]] = {}
     for per_test in errors:
@@ -220,6 +236,16 @@ def burgers_state_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[s
 
     They are relative to the closed solution, modes that are left out included; networks are means over their seeds.
     ``"projection"`` is what the modes themselves leave.
+
+    Examples
+    --------
+    >>> from femnn.reduced.dynamics import Persistence
+    >>> from femnn.validation import burgers_state_errors
+    >>> from femnn.validation.flow_study import burgers_case
+    >>> case = burgers_case(64, 100)
+    >>> errors = burgers_state_errors(case, [Persistence(case.mean.size)])
+    >>> [sorted(row) for row in errors.values()]
+    [['persistence', 'projection'], ['persistence', 'projection']]
     """
     burgers, pod = case.more["problem"], case.more["pod"]
     found: dict[str, dict[str, float]] = {}
@@ -294,6 +320,8 @@ def turbulence_case(path: str | os.PathLike, name: str = "turbulence", stride: i
 
     Examples
     --------
+    >>> from femnn.io import data_folder
+    >>> from femnn.validation import turbulence_case
     >>> turbulence_case(data_folder("flows") / "isotropic.npz")
     FlowCase(turbulence: 25 and 1 series of 5 coefficients)
     """
@@ -326,6 +354,13 @@ def coefficient_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[str
 
     Each is the root of the mean square of what free-running forecasts miss, relative to that coefficient's deviation
     from the mean of the training. Windows that predict one row are followed over all steps of the case.
+
+    Examples
+    --------
+    >>> from femnn.reduced.dynamics import Persistence
+    >>> from femnn.validation import coefficient_errors, flow_case
+    >>> coefficient_errors(flow_case("mhd"), [Persistence(5)])["persistence"].shape
+    (5,)
     """
     steps = case.window[1] if case.window[1] > 1 else case.steps
     lookback = max(model.lookback for model in models)
@@ -350,6 +385,15 @@ def phase_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[str, floa
     """By how many of its periods a forecast of a wake is early or late at its end; means of absolute values by name.
 
     The first two coefficients turn about their mean once in a period; phases are compared over the last of them.
+
+    Examples
+    --------
+    >>> from femnn.reduced.dynamics import FourierSeries
+    >>> from femnn.validation import flow_case, phase_errors
+    >>> case = flow_case("wake")
+    >>> fourier = FourierSeries.fit(case.training, harmonics=6, lookback=case.window[0])
+    >>> phase_errors(case, [fourier])["Fourier series"] < 0.02
+    True
     """
     test = case.tests[0]
     found: dict[str, list[float]] = {}
@@ -396,5 +440,11 @@ def flow_case(name: str, *, steps: int = 1000, data: str | os.PathLike | None = 
         Of Burgers' equation.
     data
         What ``femnn simulate turbulence`` or ``femnn simulate wake`` wrote, in place of the shipped coefficients.
+
+    Examples
+    --------
+    >>> from femnn.validation import flow_case
+    >>> flow_case("wake")
+    FlowCase(wake: 1 and 1 series of 8 coefficients)
     """
     return _MAKERS[one_of("name", name, FLOW_CASES)](steps, data)

@@ -61,6 +61,13 @@ class Statistics:
         u' λ / ν with u' = √(2 E / 3) and λ = √(15 ν u'² / ε).
     turnover : float
         L / u' with the integral scale L = π / (2 u'²) Σ E(k) / k.
+
+    Examples
+    --------
+    >>> from femnn.validation import PeriodicFlow
+    >>> statistics = PeriodicFlow(16, 0.05, power=0.1).statistics()
+    >>> statistics.time, bool(statistics.taylor_reynolds > 0.0)
+    (0.0, True)
     """
 
     time: float
@@ -332,6 +339,14 @@ def simulate_turbulence(
     ------
     DatasetError
         If the folder holds a run with other settings.
+
+    Examples
+    --------
+    >>> from femnn.validation import simulate_turbulence
+    >>> settings = {"n": 8, "viscosity": 0.1, "develop": 0.1, "every": 0.02, "snapshots": 50}
+    >>> statistics = simulate_turbulence("run", **settings, progress=False)
+    >>> len(statistics), round(float(statistics[1].time - statistics[0].time), 6)
+    (50, 0.02)
     """
     one_of("kind", kind, KINDS)
     folder = Path(folder)
@@ -379,7 +394,17 @@ def simulate_turbulence(
 
 @checked()
 def read_planes(folder: str | os.PathLike) -> tuple[np.ndarray, list[Statistics]]:
-    """Velocities (times, planes, 3 n²) that :func:`simulate_turbulence` wrote, and the statistics of the times."""
+    """Velocities (times, planes, 3 n²) that :func:`simulate_turbulence` wrote, and the statistics of the times.
+
+    Examples
+    --------
+    >>> from femnn.validation import read_planes, simulate_turbulence
+    >>> settings = {"n": 8, "viscosity": 0.1, "develop": 0.1, "every": 0.02, "snapshots": 50}
+    >>> _ = simulate_turbulence("planes", **settings, progress=False)
+    >>> velocities, statistics = read_planes("planes")
+    >>> velocities.shape, len(statistics)
+    ((50, 6, 192), 50)
+    """
     parts = list(_blocks(Path(folder)))
     planes = np.concatenate([arrays["planes"] for arrays in parts])
     rows = np.concatenate([arrays["statistics"] for arrays in parts])
@@ -402,6 +427,15 @@ def reduce_turbulence(folder: str | os.PathLike, path: str | os.PathLike, modes:
         Where to.
     modes
         Of the five planes together, about their mean, from every fifth snapshot.
+
+    Examples
+    --------
+    >>> from femnn.validation import reduce_turbulence, simulate_turbulence
+    >>> settings = {"n": 8, "viscosity": 0.1, "develop": 0.1, "every": 0.02, "snapshots": 50}
+    >>> _ = simulate_turbulence("box", **settings, progress=False)
+    >>> reduce_turbulence("box", "box.npz", modes=3)
+    >>> np.load("box.npz")["coefficients"].shape
+    (6, 50, 3)
     """
     planes, _ = read_planes(folder)
     parts = list(_blocks(Path(folder)))
@@ -442,6 +476,14 @@ class Stationarity:
         Largest wave number times Kolmogorov's length; 1 and more is resolved.
     spectra : (2, 1 or 2, n // 2 + 1)
         Of velocity and field, means over either half.
+
+    Examples
+    --------
+    >>> from femnn.io import data_folder
+    >>> from femnn.validation import stationarity
+    >>> figures = stationarity(data_folder("flows") / "mhd.npz")
+    >>> bool(figures.turnovers > 10.0), figures.spectra.shape
+    (True, (2, 2, 33))
     """
 
     halves: dict[str, tuple[float, float]]
@@ -455,7 +497,15 @@ class Stationarity:
 
 @checked()
 def stationarity(path: str | os.PathLike) -> Stationarity:
-    """Figures of a file of :func:`reduce_turbulence`."""
+    """Figures of a file of :func:`reduce_turbulence`.
+
+    Examples
+    --------
+    >>> from femnn.io import data_folder
+    >>> from femnn.validation import stationarity
+    >>> 0.95 < stationarity(data_folder("flows") / "isotropic.npz").balance < 1.05
+    True
+    """
     path = Path(path)
     arrays = _file(path).arrays()
     with _file(path).checked():
