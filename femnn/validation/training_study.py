@@ -294,8 +294,10 @@ def train_by(
 
     Examples
     --------
+    >>> from tempfile import TemporaryDirectory
     >>> from femnn.networks import Recipe, make_dataset
-    >>> elements = make_dataset(tmp_path / "elements.safetensors", Recipe(200), progress=False)
+    >>> with TemporaryDirectory() as folder:
+    ...     elements = make_dataset(f"{folder}/elements.safetensors", Recipe(200), progress=False)
     >>> course = train_by(training_problem("regressor", elements), "adam", limit=5)
     >>> course.stopped, course.passes[-1] >= 5, course.best < course.chosen[0]
     ('limit', True, True)
