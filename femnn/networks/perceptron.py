@@ -1,6 +1,7 @@
 """Multilayer perceptrons that NumPy evaluates, with a compiled activation: trained networks at work."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from numbers import Integral
 from typing import Any, TypeVar
@@ -11,13 +12,15 @@ from numpy.typing import ArrayLike
 from femnn.checks import brief, checked, instance, one_of
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.networks.activations import silu
+from femnn.system.blas import one_blas_thread
 
 T = TypeVar("T")
 
-# Rows evaluated at a time: 10⁶ rows need no more memory than these, the values of a layer stay in the cache, and BLAS
-# leaves products this small to one thread. Products just large enough to be shared were seen to take a hundred times
-# longer on a busy machine, where the threads wait for each other.
+# Rows evaluated at a time: 10⁶ rows need no more memory than these, and the values of a layer stay in the cache.
 ROWS = 512
+
+# Rows from which BLAS is held to one thread: fewer it does not share out, and a call may cost no more than they.
+_MANY = 16
 
 
 def _sigmoid(z: np.ndarray) -> None:
@@ -173,6 +176,14 @@ def standardisation(features: ArrayLike, targets: ArrayLike | None = None) -> di
     ------
     ParameterError
         If an array is not two-dimensional, is empty, or holds NaN or infinity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.networks import standardisation
+    >>> scales = standardisation(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    >>> scales["input_mean"], scales["input_scale"]
+    (array([2., 5.]), array([1., 1.]))
     """
     result = {}
     for side, values in (("input", features), ("output", targets)):
@@ -295,8 +306,9 @@ class Perceptron:
                 "compute them with the features that it was trained on"
             )
         result = np.empty((len(features), self.architecture.outputs))
-        for start in range(0, len(features), ROWS):
-            self._evaluate(features[start : start + ROWS], result[start : start + ROWS])
+        with one_blas_thread() if len(features) >= _MANY else nullcontext():
+            for start in range(0, len(features), ROWS):
+                self._evaluate(features[start : start + ROWS], result[start : start + ROWS])
         return result
 
     def _evaluate(self, features: np.ndarray, result: np.ndarray) -> None:
