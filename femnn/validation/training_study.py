@@ -80,10 +80,8 @@ class TrainingMethod:
 
 def _cyclic(t: float) -> float:
     """Cosines over 1/7, 2/7 and 4/7 of a run, each from the top (Loshchilov & Hutter, ICLR 2017)."""
-    for start, length in ((0.0, 1.0), (1.0, 2.0), (3.0, 4.0)):
-        if 7.0 * t < start + length or start == 3.0:
-            return SCHEDULES["cosine"](min((7.0 * t - start) / length, 1.0))
-    raise AssertionError
+    start, length = (0.0, 1.0) if t < 1.0 / 7.0 else (1.0, 2.0) if t < 3.0 / 7.0 else (3.0, 4.0)
+    return SCHEDULES["cosine"](min((7.0 * t - start) / length, 1.0))
 
 
 def _growing(t: float) -> int:
