@@ -77,6 +77,11 @@ class SparseEquation:
         """The coefficients that are not zero, by term."""
         return {self.library.terms[k]: value for k, value in self._kept()}
 
+    @property
+    def score(self) -> float:
+        """What is left, times one and a half for each term: the equation with the least is chosen."""
+        return float(np.hypot(self.left, TOLERANCE) * _WORTH ** len(self._kept()))
+
     @checked(z="any", velocity="any")
     def acceleration(self, z: ArrayLike, velocity: ArrayLike) -> np.ndarray:
         """z'' of coordinates and velocities of one shape."""
