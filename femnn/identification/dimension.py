@@ -9,8 +9,9 @@ from scipy.spatial.distance import cdist
 from femnn.checks import checked
 from femnn.exceptions import DatasetError
 
-# Neighbours are joined up to this many times the longest gap that the data leave.
-_REACH = 1.5
+# Neighbours are joined up to this many times the longest gap that the data leave: more would close the gap between the
+# ends of a curve that is nearly a circle.
+_REACH = 1.1
 
 # Nearest neighbours that tell a dimension.
 _NEIGHBOURS = 8
@@ -57,8 +58,8 @@ def geodesic_coordinates(rows: np.ndarray, latent: int = 1) -> np.ndarray:
     """Coordinates (n, latent) of rows along the curve or surface on which they lie, each of mean zero.
 
     Distances are summed from neighbour to neighbour and put into a space of few dimensions (J. B. Tenenbaum, V. de
-    Silva, J. C. Langford, Science 290 (2000) 2319-2323); neighbours are nearer than one and a half times the longest
-    edge of the tree that joins all rows with the least length.
+    Silva, J. C. Langford, Science 290 (2000) 2319-2323); neighbours are hardly farther apart than the longest edge of
+    the tree that joins all rows with the least length.
 
     Parameters
     ----------

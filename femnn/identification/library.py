@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 from scipy.signal import savgol_coeffs
+from scipy.sparse import csr_array
 
 from femnn.checks import checked, integer
 from femnn.exceptions import DatasetError
@@ -151,9 +151,11 @@ class WeakForm:
 
 def _windowed(values, kernel, stride):
     """Sums of series (n, ...) over windows of the length of a kernel."""
-    count = (len(values) - len(kernel)) // stride + 1
-    starts = stride * np.arange(count)
-    return np.tensordot(sliding_window_view(values, len(kernel), axis=0)[starts], kernel, axes=(-1, 0))
+    count, length = (len(values) - len(kernel)) // stride + 1, len(kernel)
+    places = stride * np.arange(count)[:, None] + np.arange(length)
+    shape, starts = (count, len(values)), length * np.arange(count + 1)
+    band = csr_array((np.tile(kernel, count), places.ravel(), starts), shape=shape)
+    return (band @ values.reshape(len(values), -1)).reshape(count, *values.shape[1:])
 
 
 def shortest_period(series: Sequence[np.ndarray]) -> float:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 @checked()
 def data_folder(name: str) -> Path:
-    """Folder ``"meshes"``, ``"benchmarks"``, ``"examples"`` or ``"flows"``.
+    """Folder ``"meshes"``, ``"benchmarks"``, ``"examples"``, ``"flows"`` or ``"films"``.
 
     Raises
     ------
@@ -20,7 +20,7 @@ def data_folder(name: str) -> Path:
     FemnnError
         If neither the wheel's nor the checkout's folder exists.
     """
-    one_of("name", name, ("meshes", "benchmarks", "examples", "flows"))
+    one_of("name", name, ("meshes", "benchmarks", "examples", "flows", "films"))
     in_wheel, checkout = PACKAGE / "data" / name, PACKAGE.parent
     if in_wheel.is_dir():
         return in_wheel
