@@ -229,7 +229,7 @@ class CompoundPendulum:
         turned = self._rotated(angle)
         speed = velocity * np.stack([-turned[:, 1], turned[:, 0], 0.0 * turned[:, 0]], axis=1)
         kept = [motion.start((turned - self._positions).ravel(), speed.ravel())]
-        steps = int(round(duration / (self.dt * every))) * every
+        steps = round(duration / (self.dt * every)) * every
         times = self.dt * np.arange(1, steps + 1)
         march(motion.step, kept[0], times, callback=kept.append, progress=False)
         kept = kept[::every]
@@ -252,7 +252,7 @@ class CompoundPendulum:
         return np.unwrap(np.arctan2(sine, cosine)), velocity
 
     def energies(self, swing: Swing) -> dict[str, np.ndarray]:
-        """Kinetic, strain and potential energy (k,) (J), the last zero at the height of the hinge, and their power lost.
+        """Kinetic, strain and potential energy (k,) (J), the last zero at the height of the hinge, and what is lost.
 
         ``"lost"`` (W) is what drag takes at each time.
         """
