@@ -214,7 +214,7 @@ class CompoundPendulum:
         turn = self._positions @ np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
         turn, fall = turn.ravel(), np.tile([0.0, 1.0, 0.0], len(self._positions))
         inertia, moment = turn @ (self.mass @ turn), fall @ (self.mass @ self._positions.ravel())
-        return IdealPendulum(-GRAVITY * moment / inertia, turn @ (self.damping @ turn) / inertia)
+        return IdealPendulum(float(-GRAVITY * moment / inertia), float(turn @ (self.damping @ turn) / inertia))
 
     @checked(angle="(-inf, inf)", duration="(0, inf)", velocity="(-inf, inf)", every="[1, inf)")
     def swing(self, angle: float, duration: float, velocity: float = 0.0, every: int = 4) -> Swing:

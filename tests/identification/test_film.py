@@ -14,7 +14,7 @@ from femnn.identification import (
     picture_of_outline,
 )
 
-ANGLE = 1.2 * np.cos(np.linspace(0.0, 12.0, 81))
+ANGLE = 1.2 * np.cos(np.linspace(0.0, 12.0, 161))
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def test_an_outline_covers_its_area_wherever_its_edges_fall():
     pictures = picture_of_outline(np.stack([square + shift for shift in shifts]), 51)
     pixel = 3.0 / 51
     np.testing.assert_allclose(pictures.sum(axis=(1, 2)) * pixel**2, 0.71 * 0.53, rtol=0.01)
-    places = np.array([picture @ np.ones(51) for picture in pictures])
-    assert np.abs(np.diff(places, axis=0)).max() < 1.01  # no pixel comes or goes at once
+    # shifted by a sixth of a pixel, none comes or goes at once
+    assert np.abs(np.diff(pictures, axis=0)).max() < 0.4
     assert pictures.min() == 0.0
     assert pictures.max() == 1.0
 
@@ -90,7 +90,7 @@ def test_the_shipped_film_is_of_a_bar_that_swings_as_its_rigid_pendulum():
     # the end of the bar is bright where it should be
     middle = centre(taken.film.clips[0], 1.15 * 50 / 51)
     expected = 0.5 * np.stack([np.sin(taken.angles[0]), -np.cos(taken.angles[0])], axis=1)
-    np.testing.assert_allclose(middle, expected, atol=5e-3)
+    np.testing.assert_allclose(middle, expected, atol=1e-2)
 
 
 def test_films_of_pendulums_repeat_themselves():

@@ -86,7 +86,7 @@ def test_a_period_is_seen_through_noise():
 def test_the_pendulum_is_found(angles, noise):
     equation = discover(noisy(angles, noise), DT)
     assert set(equation.terms) == {"sin z"}
-    assert equation.terms["sin z"] == pytest.approx(-1.0, abs=1e-5 + 0.3 * noise)
+    assert equation.terms["sin z"] == pytest.approx(-1.0, abs=5e-5 + 0.3 * noise)
     if not noise:
         assert equation.left < 1e-4
 
@@ -99,7 +99,7 @@ def test_other_equations_are_found():
     assert damped.terms["z'"] == pytest.approx(-0.2, rel=1e-3)
     assert damped.terms["sin z"] == pytest.approx(-9.0, rel=1e-4)
     # a spring that hardens: Duffing's, by the steps of Störmer and Verlet
-    z = [1.5, 1.5]
+    z = [3.0, 3.0]
     for _ in range(20 * 1500):
         z.append(2.0 * z[-1] - z[-2] - 1e-6 * (z[-1] + 0.8 * z[-1] ** 3))
     duffing = discover([np.array(z[::20])], 0.02)
@@ -162,15 +162,15 @@ def test_pysindy_finds_the_pendulum_in_clear_angles(angles):
 def test_a_library_that_cannot_represent_the_equation_says_what_is_left(angles):
     with pytest.raises(DatasetError, match=r"these 3 terms cannot represent the equation: .* leave \d+\.\d% of the"):
         discover(angles, DT, Library(1, sine=False))
-    # quadratic drag is no polynomial of the velocity
+    # dry friction is no polynomial of the velocity
     z, v, series = 2.5, 0.0, []
-    for k in range(200_000):
-        v -= 2e-4 * (np.sin(z) + 0.8 * abs(v) * v)
-        z += 2e-4 * v
-        if k % 200 == 0:
+    for k in range(100_000):
+        v -= 4e-4 * (np.sin(z) + 0.08 * np.sign(v))
+        z += 4e-4 * v
+        if k % 100 == 0:
             series.append(z)
     with pytest.raises(DatasetError, match="cannot represent"):
-        discover([np.array(series)], 0.04, most_left=0.001)
+        discover([np.array(series)], 0.04, most_left=0.01)
 
 
 def test_a_record_must_hold_a_period(angles):
