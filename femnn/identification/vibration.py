@@ -70,7 +70,7 @@ class VibrationModel:
     (True, (9, 1, 3))
     """
 
-    @checked(load="any", start="any", velocity="any")
+    @checked(basis="unchecked", load="any", start="any", velocity="any")
     def __init__(
         self,
         stiffnesses: Mapping[str, Any],
@@ -152,53 +152,67 @@ class VibrationModel:
         ParameterError
             If times do not ascend, or parameters are missing or unknown.
         """
+        moved = self._moved(t, parameters, history, True)
+        seen = np.einsum("kr,mrp->mkp", self._seen, moved)
+        return seen[..., 0], seen[..., 1:]
+
+    @checked(t="m", history="m")
+    def motion(self, t: ArrayLike, parameters: Mapping[str, float], history: ArrayLike | None = None) -> np.ndarray:
+        """Displacements (m, n) of the whole structure, see :meth:`predict`."""
+        return self._moved(t, parameters, history, False)[..., 0] @ self._modes.T
+
+    def _moved(self, t, parameters, history, differentiated):
+        """Coefficients (m, r, 1 + p) of the modes, and their derivatives if these are wanted."""
         t = np.asarray(t, dtype=float)
         steps = np.diff(t)
         if len(t) < 2 or not (steps > 0.0).all():
             raise ParameterError("the times must ascend, and be two at least; sort them, and leave out what is twice")
         known = self._full(parameters)
         factor = np.ones(len(t)) if history is None else np.asarray(history, dtype=float)
-        r, count = self.r, len(self.names)
-        state, moved = np.zeros((2 * r, 1 + count)), np.zeros((len(t), 2 * r, 1 + count))
+        r, names = self.r, self.names if differentiated else ()
+        state = np.zeros((2 * r, 1 + len(names)))
+        moved = np.zeros((len(t), r, 1 + len(names)))
         # the first column is the motion, the others its derivatives
         state[:, 0] = self._start
-        moved[0] = state
+        moved[0] = state[:r]
         propagators: dict[float, Any] = {}
         for k, step in enumerate(steps):
-            key = next((known_step for known_step in propagators if abs(known_step - step) <= _SAME_STEP * step), step)
+            key = next((one for one in propagators if abs(one - step) <= _SAME_STEP * step), step)
             if key not in propagators:
-                propagators[key] = self._propagator(known, key)
+                propagators[key] = self._propagator(known, key, names)
             forward, slopes = propagators[key]
             driven = np.concatenate([state[:, 0], [factor[k], (factor[k + 1] - factor[k]) / step]])
             state = forward[:, : 2 * r] @ state
             state[:, 0] += forward[:, 2 * r :] @ driven[2 * r :]
-            state[:, 1:] += slopes @ driven
-            moved[k + 1] = state
-        seen = np.einsum("kr,mrp->mkp", self._seen, moved[:, :r])
-        return seen[..., 0], seen[..., 1:]
+            state[:, 1:] += (slopes @ driven).T
+            moved[k + 1] = state[:r]
+        return moved
 
-    def _propagator(self, known, step):
-        """Rows of the motion of exp(A h), (2r, 2r + 2), and of its derivatives (2r, 2r + 2) by each parameter, stacked."""
+    def _propagator(self, known, step, names):
+        """Rows of the motion of exp(A h), (2r, 2r + 2), and of its derivatives by parameters (p, 2r, 2r + 2)."""
         r = self.r
         stiffness = sum(known[name] * matrix for name, matrix in self._stiffnesses.items())
         alpha, beta = known["mass_damping"], known["stiffness_damping"]
-        # of (q, q̇, p, ṗ)
+        # of (ω q, q̇, p, ṗ) with the highest frequency ω, for both to be of one size
+        size = np.sqrt(np.linalg.norm(stiffness, 2))
         rates = np.zeros((2 * r + 2, 2 * r + 2))
-        rates[:r, r : 2 * r] = np.eye(r)
-        rates[r : 2 * r, :r] = -stiffness
+        rates[:r, r : 2 * r] = size * np.eye(r)
+        rates[r : 2 * r, :r] = -stiffness / size
         rates[r : 2 * r, r : 2 * r] = -alpha * np.eye(r) - beta * stiffness
         rates[r : 2 * r, 2 * r] = self._load
         rates[2 * r, 2 * r + 1] = 1.0
-        slopes = []
-        for name in self.names:
+        scale = np.concatenate([np.full(r, size), np.ones(r + 2)])
+        back = scale / scale[: 2 * r, None]
+        slopes = np.zeros((len(names), 2 * r, 2 * r + 2))
+        for k, name in enumerate(names):
             slope = np.zeros_like(rates)
             if name in self._stiffnesses:
-                slope[r : 2 * r, :r] = -self._stiffnesses[name]
+                slope[r : 2 * r, :r] = -self._stiffnesses[name] / size
                 slope[r : 2 * r, r : 2 * r] = -beta * self._stiffnesses[name]
             else:
                 slope[r : 2 * r, r : 2 * r] = -np.eye(r) if name == "mass_damping" else -stiffness
-            slopes.append(expm_frechet(rates * step, slope * step, compute_expm=False)[: 2 * r])
-        return expm(rates * step)[: 2 * r], _Slopes(np.stack(slopes))
+            slopes[k] = expm_frechet(rates * step, slope * step, compute_expm=False)[: 2 * r] * back
+        return expm(rates * step)[: 2 * r] * back, slopes
 
     def _full(self, parameters):
         unknown = set(parameters) - set(self.names)
@@ -209,16 +223,6 @@ class VibrationModel:
                 "be missing"
             )
         return dict.fromkeys(DAMPING, 0.0) | {name: number(name, value) for name, value in parameters.items()}
-
-
-class _Slopes:
-    """Derivatives (p, 2r, 2r + 2) of a propagator, applied to one vector."""
-
-    def __init__(self, matrices) -> None:
-        self.matrices = matrices
-
-    def __matmul__(self, vector):
-        return (self.matrices @ vector).T
 
 
 @checked(t="unchecked", measured="any", history="any")
