@@ -120,6 +120,15 @@ def canonical_pose(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     -------
     canonical : (n, 8, 3)
     symmetry : (n,), index of the symmetry in :func:`symmetries` that was applied
+
+    Examples
+    --------
+    >>> import femnn, numpy as np
+    >>> from femnn.geometry import canonical_pose, vertex_permutations
+    >>> x = femnn.distorted_hexahedra(5, 0.2, seed=0)
+    >>> renamed = x[:, vertex_permutations()[17]]
+    >>> np.allclose(canonical_pose(x)[0], canonical_pose(renamed)[0])
+    True
     """
     x = np.asarray(hexahedra, dtype=float)
     slopes = determinant_slopes(relative_warp(x))
@@ -140,6 +149,14 @@ def weighted_poses(warp: np.ndarray) -> np.ndarray:
 
     Source: N. Dym, H. Lawrence, J. W. Siegel, "Equivariant frames and the impossibility of continuous
     canonicalization", ICML 2024.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.geometry import relative_warp, weighted_poses
+    >>> weights = weighted_poses(relative_warp(femnn.distorted_hexahedra(5, 0.2, seed=0)))
+    >>> weights.shape, weights.sum(axis=1)
+    ((5, 48), array([1., 1., 1., 1., 1.]))
     """
     counts, poses, shares = likely_poses(warp)
     taken = np.arange(48) < counts[:, None]

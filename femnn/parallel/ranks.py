@@ -70,6 +70,16 @@ def together(comm: Any) -> Iterator[None]:
 
     The block must not communicate. The others get the error of the lowest rank that has one, or a :class:`FemnnError`
     with its words where it cannot be sent.
+
+    Examples
+    --------
+    >>> from femnn.parallel import together, world
+    >>> try:
+    ...     with together(world()):
+    ...         raise ValueError("a file is missing on this rank")
+    ... except ValueError as error:
+    ...     print(error)
+    a file is missing on this rank
     """
     error = None
     try:

@@ -145,6 +145,14 @@ class CorrectedReport:
         No gain is expected, as in parallelepipeds, where Gauss points are exact.
     refused
         The predicted weights were found to be no better than Gauss weights.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.quadrature.corrected import CorrectedReport
+    >>> report = femnn.CorrectedGauss().report(skfem.MeshHex().refined(1))
+    >>> report.elements, report.corrected  # Gauss points are exact in bricks
+    (8, 0)
     """
 
     rule: str

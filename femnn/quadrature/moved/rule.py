@@ -50,6 +50,14 @@ class MovedReport:
         No points near the predicted ones pass the patch test (only with ``patch=True``).
     unimproved
         The predicted points were found to be no better than Gauss points.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.quadrature.moved import MovedReport
+    >>> report = femnn.MovedGauss().report(skfem.MeshHex().refined(1))
+    >>> report.elements, report.moved  # Gauss points are exact in bricks
+    (8, 0)
     """
 
     rule: str
