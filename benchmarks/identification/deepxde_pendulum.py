@@ -62,12 +62,16 @@ def _trained(deepxde, torch, equation, theta, duration, hard, adam, lbfgs, point
     def at_begin(_, on_initial):
         return on_initial
 
-    conditions = [] if hard else [
-        deepxde.icbc.IC(time, lambda t: theta + 0.0 * t, at_begin),
-        deepxde.icbc.OperatorBC(
-            time, lambda t, angle, _: deepxde.grad.jacobian(angle, t), lambda t, _: bool(np.isclose(t[0], 0.0))
-        ),
-    ]
+    conditions = (
+        []
+        if hard
+        else [
+            deepxde.icbc.IC(time, lambda t: theta + 0.0 * t, at_begin),
+            deepxde.icbc.OperatorBC(
+                time, lambda t, angle, _: deepxde.grad.jacobian(angle, t), lambda t, _: bool(np.isclose(t[0], 0.0))
+            ),
+        ]
+    )
     data = deepxde.data.PDE(time, residual, conditions, num_domain=points, num_boundary=2, train_distribution="uniform")
     network = deepxde.nn.FNN([1, 32, 32, 32, 1], "tanh", "Glorot uniform")
     network.apply_feature_transform(lambda t: 2.0 * t / duration - 1.0)

@@ -47,9 +47,9 @@ def parameters(seeds, **_):
         for name, (identify, draws) in ways.items():
             rows.append({"way": name, "noise": noise} | _errors(identify, theta, noise, draws if noise else 1))
     return {
-        "title": "Gravity and damping of a pendulum let go at 1 rad, one clip of 10 s with 501 values. Errors are roots of "
-        "mean squares over the draws of the noise, and the greatest of all; held is how often an interval of 95 % holds "
-        "the true value.",
+        "title": "Gravity and damping of a pendulum let go at 1 rad, one clip of 10 s with 501 values. Errors are "
+        "roots of mean squares over the draws of the noise, and the greatest of all; held is how often an interval "
+        "of 95 % holds the true value.",
         "rows": rows,
         "columns": {
             "way": ("way", "{}"),
@@ -65,13 +65,21 @@ def parameters(seeds, **_):
         },
         "targets": [
             *(
-                target(f"{row['way']}: g, {'without' if not row['noise'] else 'with 1 %'} noise, worst of {row['draws']}", limit, f"{row['gravity_worst']:.1e}")
+                target(
+                    f"{row['way']}: g, {'without' if not row['noise'] else 'with 1 %'} noise, worst of {row['draws']}",
+                    limit,
+                    f"{row['gravity_worst']:.1e}",
+                )
                 for row in rows
                 for limit in ["≤ 1e-4" if not row["noise"] else "≤ 1e-3"]
                 if row["way"] != "one neuron"
             ),
             *(
-                target(f"{row['way']}: damping, with 1 % noise, worst of {row['draws']}", "≤ 1e-2", f"{row['damping_worst']:.1e}")
+                target(
+                    f"{row['way']}: damping, with 1 % noise, worst of {row['draws']}",
+                    "≤ 1e-2",
+                    f"{row['damping_worst']:.1e}",
+                )
                 for row in rows
                 if row["noise"] and row["way"] != "one neuron"
             ),
@@ -108,9 +116,7 @@ def film(**_):
     swing = pendulum.swing(1.0, 10.0, every=4)
     # the rigid bar that the soft one nearly is
     rigid = pendulum.rigid
-    bar = SwingEquation(
-        gravity=GRAVITY, length=1.0, length_ratio=GRAVITY / rigid.stiffness, damping=rigid.damping
-    )
+    bar = SwingEquation(gravity=GRAVITY, length=1.0, length_ratio=GRAVITY / rigid.stiffness, damping=rigid.damping)
     clip = picture_of_outline(pendulum.outlines(swing.u))
     rows += _of_film("bar of hexahedra", Film([clip], float(swing.t[1])), swing.t, bar, pendulum.angles(swing)[0])
     return {
@@ -126,7 +132,11 @@ def film(**_):
             "damping": ("error of c", "{:.1e}"),
         },
         "targets": [
-            target(f"{row['film']}: g/(r ℓ), noise {row['noise']:g}", "≤ 1e-4" if not row["noise"] else "≤ 1e-3", f"{row['ratio']:.1e}")
+            target(
+                f"{row['film']}: g/(r ℓ), noise {row['noise']:g}",
+                "≤ 1e-4" if not row["noise"] else "≤ 1e-3",
+                f"{row['ratio']:.1e}",
+            )
             for row in rows
             if row["noise"] <= 0.01 and not row["blur"]
         ],
@@ -186,8 +196,8 @@ def network(periods, **_):
             notes.append(f"Left out: {error}.")
             break
     return {
-        "title": "The angle of an ideal pendulum of 1 m by physics-informed networks, float64. Errors are the greatest of "
-        "all times, against Jacobi's functions. DeepXDE trains its own way: Adam, then L-BFGS.",
+        "title": "The angle of an ideal pendulum of 1 m by physics-informed networks, float64. Errors are the "
+        "greatest of all times, against Jacobi's functions. DeepXDE trains its own way: Adam, then L-BFGS.",
         "rows": rows,
         "notes": notes,
         "columns": {
@@ -200,7 +210,11 @@ def network(periods, **_):
             "seconds": ("s", "{:.2g}"),
         },
         "targets": [
-            target(f"{row['equation']}, {row['amplitude']:g} rad, {row['periods']} periods", "≤ 1e-3", f"{row['error']:.1e}")
+            target(
+                f"{row['equation']}, {row['amplitude']:g} rad, {row['periods']} periods",
+                "≤ 1e-3",
+                f"{row['error']:.1e}",
+            )
             for row in rows
             if row["way"] == "windows, Gauss-Newton"
         ],
@@ -248,9 +262,9 @@ def beam(seeds, **_):
             )
     unknowns = len(struck.free)
     return {
-        "title": f"Young's moduli of the two halves of a clamped beam and its damping β, from two sensors after a blow of 4 "
-        f"ms; {unknowns} unknowns reduced to the modes. The search starts 15 and 19 % too low; noise is a share of the "
-        "largest deflection.",
+        "title": f"Young's moduli of the two halves of a clamped beam and its damping β, from two sensors after a "
+        f"blow of 4 ms; {unknowns} unknowns reduced to the modes. The search starts 15 and 19 % too low; noise is a "
+        "share of the largest deflection.",
         "rows": rows,
         "columns": {
             "modes": ("modes", "{}"),
@@ -265,7 +279,9 @@ def beam(seeds, **_):
             "seconds": ("s each", "{:.2g}"),
         },
         "targets": [
-            target(f"damping, {row['modes']} modes, noise {row['noise']:g}", "≤ 1e-2", f"{row['stiffness_damping']:.1e}")
+            target(
+                f"damping, {row['modes']} modes, noise {row['noise']:g}", "≤ 1e-2", f"{row['stiffness_damping']:.1e}"
+            )
             for row in rows
         ],
     }

@@ -1,6 +1,7 @@
 """Training of physics-informed networks of a pendulum with torch: the equation alone, or parameters from a record."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -71,7 +72,9 @@ class _Window:
         for _ in range(rounds):
             share = self.causal() if options.causality else share
             sums = _Sums([(self.residual, self.tau, share.sqrt() / len(self.tau) ** 0.5)])
-            self.flat, more, left = minimise(sums, self.flat, options.method, options.iterations // rounds + 1, options.tol)
+            self.flat, more, left = minimise(
+                sums, self.flat, options.method, options.iterations // rounds + 1, options.tol
+            )
             evaluations += more
             if left <= options.tol and float(share.min()) > 0.5:
                 break
@@ -233,7 +236,9 @@ def _by_lbfgs(sums, start, iterations, tol):
 
 def _finite(values, what):
     if not np.isfinite(values).all():
-        raise TrainingError(f"the {what} of a physics-informed network are not finite; pass another seed, or more windows")
+        raise TrainingError(
+            f"the {what} of a physics-informed network are not finite; pass another seed, or more windows"
+        )
     return values
 
 
@@ -242,10 +247,10 @@ class _Layers:
 
     def __init__(self, options, harmonics) -> None:
         sizes = [1 + 2 * harmonics, *[options.width] * options.depth, 1]
-        self.shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+        self.shapes = list(pairwise(sizes))
 
     def start(self, seed):
-        """Weights after Glorot, but the first layer, whose kinks are spread over the window, and the last, which is zero.
+        """Weights after Glorot, but those of the first layer, which are spread over the window, and of the last, zero.
 
         With small first weights the network is nearly a polynomial of low degree, whose Jacobian is all but singular.
         """

@@ -26,16 +26,16 @@ class NetworkOptions:
     points : int
         Times in each window at which the equation is asked for: Chebyshev's, which crowd at the ends.
     method : str
-        ``"gauss-newton"``: SciPy's trust region with the Jacobian of all weights. ``"lbfgs"``: torch's L-BFGS, as is usual
-        for such networks; it settles at larger residuals.
+        ``"gauss-newton"``: SciPy's trust region with the Jacobian of all weights. ``"lbfgs"``: torch's L-BFGS, as is
+        usual for such networks; it settles at larger residuals.
     iterations : int
         In each window, at most.
     tol : float
         Root of the mean square of the equation's residual, over g/(r ℓ) (rad), at which a window is done.
     causality : float
         ε of the weights exp(-ε Σ r²) with the residuals r of all earlier times, over the square of ``tol`` they are
-        trained to in the end (S. Wang, S. Sankaran, P. Perdikaris, CMAME 421 (2024) 116813). 0 for equal weights: windows
-        that hold no more than a period need none.
+        trained to in the end (S. Wang, S. Sankaran, P. Perdikaris, CMAME 421 (2024) 116813). 0 for equal weights:
+        windows that hold no more than a period need none.
     harmonics : tuple
         Multiples of the frequency of small swings, of which the network sees sine and cosine beside the time: for
         networks over several periods.

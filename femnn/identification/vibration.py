@@ -85,8 +85,8 @@ class VibrationModel:
         modes = basis.modes if isinstance(basis, POD) else np.asarray(basis, dtype=float)
         if modes.ndim != 2 or not stiffnesses or set(stiffnesses) & set(DAMPING):
             raise ParameterError(
-                f"modes are {brief(modes)} and stiffnesses {', '.join(stiffnesses) or 'none'}; pass modes (n, r), and one "
-                f"stiffness at least under a name other than {' and '.join(DAMPING)}"
+                f"modes are {brief(modes)} and stiffnesses {', '.join(stiffnesses) or 'none'}; pass modes (n, r), "
+                f"and one stiffness at least under a name other than {' and '.join(DAMPING)}"
             )
         n = len(modes)
         # displacements in modes orthonormal in the mass: the reduced mass is the identity
@@ -105,7 +105,9 @@ class VibrationModel:
         self.sensors = indices("sensors", sensors, n).ravel()
         self._seen = self._modes[self.sensors]
         if not len(self.sensors) or not np.abs(self._seen).max() > 1e-9 * np.abs(self._modes).max():
-            raise ParameterError(f"all modes are at rest at the sensors {self.sensors.tolist()}; measure where it moves")
+            raise ParameterError(
+                f"all modes are at rest at the sensors {self.sensors.tolist()}; measure where it moves"
+            )
         self._load = np.zeros(self.r) if load is None else self._modes.T @ vector(load, n, "the load")
         mass_modes = mass @ self._modes
         self._start = np.concatenate(
@@ -219,8 +221,8 @@ class VibrationModel:
         missing = set(self._stiffnesses) - set(parameters)
         if unknown or missing:
             raise ParameterError(
-                f"parameters are {', '.join(parameters)}; the model has {', '.join(self.names)}, of which damping alone may "
-                "be missing"
+                f"parameters are {', '.join(parameters)}; the model has {', '.join(self.names)}, of which damping "
+                "alone may be missing"
             )
         return dict.fromkeys(DAMPING, 0.0) | {name: number(name, value) for name, value in parameters.items()}
 
@@ -304,8 +306,8 @@ def identify_vibration(
     period = 2.0 * np.pi / search.slowest()
     if period > length:
         raise ParameterError(
-            f"the record of {length:.4g} s is too short: the lowest frequency that is found has a period of {period:.4g} s; "
-            "measure one period at least, better five"
+            f"the record of {length:.4g} s is too short: the lowest frequency that is found has a period of "
+            f"{period:.4g} s; measure one period at least, better five"
         )
     return found
 

@@ -26,8 +26,8 @@ _TRIALS = [
 class VibratingBeam:
     """A steel beam of 1 × 0.05 × 0.05 m, clamped at x = 0, whose halves ``root`` and ``tip`` have moduli of their own.
 
-    Hexahedra with incompatible modes; a blow of 4 ms strikes the free end; sensors measure deflections at the middle and
-    at the end.
+    Hexahedra with incompatible modes; a blow of 4 ms strikes the free end; sensors measure deflections at the middle
+    and at the end.
 
     Attributes
     ----------

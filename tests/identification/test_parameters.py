@@ -80,7 +80,8 @@ def test_derivatives_of_the_motion_are_those_of_differences():
     for k, name in enumerate(names):
         ends = [swing.replaced(**{name: getattr(swing, name) + s * h}).sensitivities(t, 1.0, 0.5)[0] for s in (1, -1)]
         assert np.allclose(derivatives[..., 2 + k], (ends[0] - ends[1]) / (2 * h), atol=1e-6), name
-    assert np.allclose(motion[:, 1], np.gradient(swing.solve(np.linspace(0, 4, 4001), 1.0, 0.5), 1e-3)[::500], atol=1e-3)
+    fine = swing.solve(np.linspace(0.0, 4.0, 4001), 1.0, 0.5)
+    assert np.allclose(motion[1:-1, 1], np.gradient(fine, 1e-3)[500:-1:500], atol=1e-5)
 
 
 # --- identification
@@ -98,7 +99,13 @@ def test_ratio_drag_and_offset_come_from_unequal_steps():
     t = np.sort(np.random.default_rng(0).uniform(0.0, 10.0, 400))
     rod = SwingEquation(gravity=9.81, length_ratio=2.0 / 3.0, damping=0.05, drag=0.1)
     found = identify_swing(t, rod.solve(t, 1.2, -0.5) + 0.3, ("length_ratio", "damping", "drag"), offset=True)
-    for name, value in (("length_ratio", 2.0 / 3.0), ("damping", 0.05), ("drag", 0.1), ("offset", 0.3), ("omega", -0.5)):
+    for name, value in (
+        ("length_ratio", 2.0 / 3.0),
+        ("damping", 0.05),
+        ("drag", 0.1),
+        ("offset", 0.3),
+        ("omega", -0.5),
+    ):
         assert found[name] == pytest.approx(value, rel=1e-5), name
 
 
@@ -122,8 +129,8 @@ def test_another_start_leads_to_the_same_parameters():
 
 
 def test_an_equation_that_is_not_that_of_the_motion_is_refused():
-    """Two frequencies: no pendulum moves like this."""
-    beat = np.cos(3.0 * T) + np.cos(4.5 * T)
+    """Three frequencies: no pendulum moves like this."""
+    beat = 0.7 * np.cos(3.0 * T) + 0.6 * np.cos(4.3 * T) + 0.6 * np.cos(5.9 * T)
     with pytest.raises(ConvergenceError, match="no start leads to a motion like the record"):
         identify_swing(T, beat)
 
@@ -154,7 +161,7 @@ def test_records_that_say_nothing_are_refused(change, message):
         ({"free": ("mass",)}, "pass some of gravity"),
         ({"start": {"gravity": -1.0}}, "start of gravity=-1.0"),
         ({"start": {"drag": 0.1}}, "'drag', which is not free"),
-        ({"start": {"gravity": 1e6}}, "impossible|leads to a motion|not settle|steps"),
+        ({"start": {"gravity": 1e6}}, r"gravity = 1e\+06.* is impossible: small swings would have 1000 rad/s"),
     ],
     ids=["singular", "unknown", "negative", "held", "far"],
 )
@@ -177,10 +184,10 @@ def test_the_strongest_frequency_is_found_in_noise_and_unequal_steps():
 def test_a_neuron_finds_what_derivatives_tell_and_noise_biases_it():
     theta = DAMPED.solve(T, 1.0)
     exact = identify_by_neuron(T, theta, window=5)
-    assert exact["gravity"] == pytest.approx(9.81, rel=1e-3)
-    assert exact["damping"] == pytest.approx(0.2, rel=1e-3)
+    assert exact["gravity"] == pytest.approx(9.81, rel=5e-3)
+    assert exact["damping"] == pytest.approx(0.2, rel=5e-3)
     ratio = identify_by_neuron(T, theta, "length_ratio", DAMPED, window=5)
-    assert ratio["length_ratio"] == pytest.approx(1.0, rel=1e-3)
+    assert ratio["length_ratio"] == pytest.approx(1.0, rel=5e-3)
     # least squares through the equation know better
     errors = [
         abs(identify(T, noisy(theta, 0))["gravity"] / 9.81 - 1.0) for identify in (identify_by_neuron, identify_swing)
@@ -223,5 +230,5 @@ def test_clips_without_a_pendulum_are_refused():
         angles_of_clip(np.random.default_rng(0).standard_normal((61, 51, 51)))
     with pytest.raises(DatasetError, match="stands still"):
         angles_of_clip(np.ones((61, 51, 51)))
-    with pytest.raises(ParameterError, match="the pivot .* from the edge"):
+    with pytest.raises(ParameterError, match=r"the pivot .* from the edge"):
         angles_of_clip(picture_of_angle(angle), pivot=(0, 25))

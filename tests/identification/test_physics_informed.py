@@ -139,10 +139,8 @@ def test_questions_that_make_no_sense_are_refused():
         NetworkOptions(method="adam")
     with pytest.raises(ParameterError, match="depth=0"):
         NetworkOptions(depth=0)
-    motion = solve_by_network(
-        SWING, 1.0, duration=0.5, windows=1, options=NetworkOptions(iterations=2), progress=False
-    )
-    with pytest.raises(ParameterError, match="the networks know those from 0 to 0.5 s"):
+    motion = solve_by_network(SWING, 1.0, duration=0.5, windows=1, options=NetworkOptions(iterations=2), progress=False)
+    with pytest.raises(ParameterError, match=r"from 0 to 0\.5 s"):
         motion.angle([0.6])
     t = np.linspace(0.0, 5.0, 100)
     with pytest.raises(ParameterError, match="do not tell gravity and length apart"):
