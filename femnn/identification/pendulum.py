@@ -96,7 +96,7 @@ class IdealPendulum:
         reach = np.array([[np.pi], [2.1 * np.sqrt(self.stiffness)]])
         while kept.shape[1] < n:
             drawn = reach * generator.uniform(-1.0, 1.0, (2, 4 * n))
-            kept = np.concatenate([kept, drawn[:, np.abs(self.energy(*drawn)) <= highest * self.stiffness]], axis=1)
+            kept = np.concatenate([kept, drawn[:, self.energy(*drawn) <= highest * self.stiffness]], axis=1)
         return kept[0, :n], kept[1, :n]
 
 

@@ -77,6 +77,11 @@ class SparseEquation:
         """The coefficients that are not zero, by term."""
         return {self.library.terms[k]: value for k, value in self._kept()}
 
+    @property
+    def score(self) -> float:
+        """What is left, times one and a half for each term: the equation with the least is chosen."""
+        return float(np.hypot(self.left, TOLERANCE) * _WORTH ** len(self._kept()))
+
     @checked(z="any", velocity="any")
     def acceleration(self, z: ArrayLike, velocity: ArrayLike) -> np.ndarray:
         """z'' of coordinates and velocities of one shape."""
@@ -195,8 +200,16 @@ def discover(
     z'' = -0.100 z' - 2.000 sin z
     """
     clips = _clips(series)
+    for k, z in enumerate(clips):
+        require_smooth(z[:, None], f"clip {k}")
     library = Library() if library is None else library
-    weak = WeakForm.of(clips, dt) if weak is None else weak
+    return sparsest(clips, WeakForm.of(clips, dt) if weak is None else weak, library, tolerance, most_left)
+
+
+def sparsest(
+    clips: Sequence[np.ndarray], weak: WeakForm, library: Library, tolerance: float, most_left: float
+) -> SparseEquation:
+    """What :func:`discover` finds for clips whose smoothness nobody asks about, as coordinates that networks give."""
     system = _System.of(clips, weak, library)
     support, _, left = system.sparse(tolerance)
     if left.min() > most_left:
@@ -206,10 +219,6 @@ def discover(
             f"{left.min():.1%} of the acceleration, more than most_left={most_left:g}; pass a library with other "
             "terms, or a coordinate with less noise"
         )
-    return _equation(system, library, support, left)
-
-
-def _equation(system, library, support, left):
     coefficients = np.zeros(len(library.terms))
     coefficients[support] = _least_squares(system.terms[:, support], system.target)
     return SparseEquation(library, coefficients, system.left_out(support), left)
@@ -219,10 +228,9 @@ def _clips(series):
     one = isinstance(series, np.ndarray) and series.ndim == 1
     clips = []
     for k, clip in enumerate([series] if one else series):
-        z = floats(f"clip {k}", clip, finite=False)
+        z = floats(f"clip {k}", clip, error=DatasetError)
         if z.ndim != 1 or len(z) < 9:
             raise ParameterError(f"clip {k} has the shape {z.shape}; pass nine or more coordinates (n,)")
-        require_smooth(z[:, None], f"clip {k}")
         clips.append(z)
     return clips
 
