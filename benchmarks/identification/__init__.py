@@ -1,1 +1,1 @@
-"""From data to the law: parameters, physics-informed networks, films, beside everything simpler."""
+"""Benchmarks of what is identified from measurements."""

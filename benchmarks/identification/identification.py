@@ -1,4 +1,4 @@
-"""From data to the law: parameters of a pendulum and of a beam, and physics-informed networks, beside simpler ways.
+"""Parameters from measurements: of a pendulum and of a beam, and physics-informed networks, beside simpler ways.
 
 Each part can be run by itself.
 """

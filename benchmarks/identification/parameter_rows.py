@@ -12,12 +12,12 @@ from femnn.identification import (
     NetworkOptions,
     SwingEquation,
     angles_of_clip,
+    film_compound_pendulum,
     identify_by_network,
     identify_by_neuron,
     identify_swing,
     identify_vibration,
     picture_of_angle,
-    picture_of_outline,
     solve_by_network,
 )
 from femnn.identification.pendulum import GRAVITY
@@ -112,13 +112,12 @@ def film(**_):
     ideal = SwingEquation(gravity=9.81, length=1.0, damping=0.1)
     t = np.linspace(0.0, 10.0, 251)
     rows += _of_film("bob", Film([picture_of_angle(ideal.solve(t, 1.0))], t[1]), t, ideal, ideal.solve(t, 1.0))
-    pendulum = CompoundPendulum(cells=(2, 6, 1), drag=2.0, dt=0.01)
-    swing = pendulum.swing(1.0, 10.0, every=4)
+    taken = film_compound_pendulum(CompoundPendulum(cells=(2, 6, 1), drag=2.0, dt=0.01), np.array([1.0]), 10.0)
     # the rigid bar that the soft one nearly is
-    rigid = pendulum.rigid
+    rigid = taken.pendulum
     bar = SwingEquation(gravity=GRAVITY, length=1.0, length_ratio=GRAVITY / rigid.stiffness, damping=rigid.damping)
-    clip = picture_of_outline(pendulum.outlines(swing.u))
-    rows += _of_film("bar of hexahedra", Film([clip], float(swing.t[1])), swing.t, bar, pendulum.angles(swing)[0])
+    t = taken.film.dt * np.arange(taken.film.n_frames)
+    rows += _of_film("bar of hexahedra", taken.film, t, bar, taken.angles[0])
     return {
         "title": "The same from films of 10 s, 25 frames of 51×51 pixels a second. The bar swings by femnn's time "
         "integrator; its length ratio is compared with that of a rigid bar.",

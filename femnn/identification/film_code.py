@@ -25,12 +25,12 @@ _ORDERED, _FRAMES = 600, 2500
 # numbers.
 _GAIN, _SHARPNESS = 1.5, 16.0
 
-# Ridges of layers that are fitted, over the mean of the diagonal, to choose from; what damps the first step of Gauss and
-# Newton's method.
+# Ridges of layers that are fitted, over the mean of the diagonal, to choose from; what damps the first step of Gauss
+# and Newton's method.
 _RIDGES, _DAMPING = 10.0 ** np.arange(-9.0, -1.0), 1e-6
 
-# Steps from the number that the encoder gives to that whose picture is nearest, each at most this share of the deviation
-# of the numbers.
+# Steps from the number that the encoder gives to that whose picture is nearest, each at most this share of the
+# deviation of the numbers.
 _PROJECTIONS, _STEP = 3, 0.2
 
 # Weight of what the equation leaves of the acceleration beside what is left of the pictures, both squared and relative.
@@ -214,32 +214,34 @@ class _Autoencoder:
         """
         hidden = self.encoder.hidden(coefficients)
         damping, loss = max(_DAMPING, self.encoder.ridge), np.inf
-        for _ in range(rounds):
-            numbers = hidden @ self.encoder.last
-            self.decoder.fit(numbers, coefficients)
-            left = coefficients - self.decoder(numbers)
-            slopes = self.decoder.slopes(numbers)
-            k, units = numbers.shape[1], hidden.shape[1]
-            metric = np.einsum("noi,noj->nij", slopes, slopes, optimize=True)
-            matrix = np.block([[hidden.T @ (metric[:, i, j, None] * hidden) for j in range(k)] for i in range(k)])
-            right = (hidden.T @ np.einsum("noi,no->ni", slopes, left)).T.ravel()
-            matrix, right = matrix / (len(left) * self.total), right / (len(left) * self.total)
-            now = float((left**2).sum()) / (len(left) * self.total)
-            if extra is not None:
-                rows, missed = extra(numbers[:, 0])
-                matrix, right = matrix + rows.T @ rows, right + rows.T @ missed
-                now += float(missed @ missed)
+        kept, equations = self.encoder.last, None
+        for left_over in range(rounds, -1, -1):
+            now, found = self._normal_equations(coefficients, hidden, extra)
             if now > loss:
-                # back to the last weights, and a shorter step from there
-                self.encoder.last, damping = before, 30.0 * damping
+                # from the last weights once more, by a shorter step
+                damping = 30.0 * damping
             else:
-                loss, damping, step_matrix, step_right = now, damping / 3.0, matrix, right
-                before = self.encoder.last
-            change = _solved(step_matrix, step_right, damping)
-            self.encoder.last = before + change.reshape(k, units).T
-        self.encoder.last = before
-        self.decoder.fit(hidden @ before, coefficients)
+                loss, kept, equations, damping = now, self.encoder.last, found, damping / 3.0
+            if left_over:
+                change = _solved(*equations, damping)
+                self.encoder.last = kept + change.reshape(kept.shape[1], len(kept)).T
+        self.encoder.last = kept
+        self.decoder.fit(hidden @ kept, coefficients)
 
+    def _normal_equations(self, coefficients, hidden, extra):
+        """The loss, and matrix and right side of a step of the encoder's last layer; the decoder is fitted before."""
+        numbers = hidden @ self.encoder.last
+        self.decoder.fit(numbers, coefficients)
+        left, slopes = coefficients - self.decoder(numbers), self.decoder.slopes(numbers)
+        k, size = numbers.shape[1], len(left) * self.total
+        metric = np.einsum("noi,noj->nij", slopes, slopes, optimize=True) / size
+        matrix = np.block([[hidden.T @ (metric[:, i, j, None] * hidden) for j in range(k)] for i in range(k)])
+        right = (hidden.T @ np.einsum("noi,no->ni", slopes, left)).T.ravel() / size
+        loss = float((left**2).sum()) / size
+        if extra is None:
+            return loss, (matrix, right)
+        rows, missed = extra(numbers[:, 0])
+        return loss + float(missed @ missed), (matrix + rows.T @ rows, right + rows.T @ missed)
 
     def projected(self, coefficients):
         """Numbers (n, k) where the decoder comes nearest to the pictures, which the encoder begins with."""
@@ -318,7 +320,9 @@ def fit_film_code(
     return film.code(autoencoder)
 
 
-@checked(modes="[1, inf)", units="[1, inf)", rounds="[1, inf)", tolerance="(0, 1)", most_left="(0, inf)", seed="[0, inf)")
+@checked(
+    modes="[1, inf)", units="[1, inf)", rounds="[1, inf)", tolerance="(0, 1)", most_left="(0, inf)", seed="[0, inf)"
+)
 def fit_sindy_autoencoder(
     film: Film,
     library: Library | None = None,

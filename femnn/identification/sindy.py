@@ -249,7 +249,8 @@ class Gauge:
     values: np.ndarray
 
     def __repr__(self) -> str:
-        return f"Gauge({self.points[0]:.3g} to {self.points[-1]:.3g} becomes {self.values[0]:.3g} to {self.values[-1]:.3g})"
+        x, y = self.points, self.values
+        return f"Gauge({x[0]:.3g} to {x[-1]:.3g} becomes {y[0]:.3g} to {y[-1]:.3g})"
 
     @checked(s="any")
     def __call__(self, s: ArrayLike) -> np.ndarray:
@@ -369,11 +370,11 @@ def unit_gauge(
         return np.log(_System.of([scale * (z - shift) for z in clips], coarse, library).sparse(tolerance)[1])
 
     # half the range of the coordinate, in the unit of the sine's argument
-    starts = np.log(np.geomspace(0.5, 5.0, 24))
+    starts = np.log(np.geomspace(0.5, 5.0, 20))
     begun = min(starts, key=lambda size: score(np.array([size, 0.0])))
     found = minimize(score, (begun, 0.0), method="Nelder-Mead", options={
-        "initial_simplex": [(begun, 0.0), (begun + 0.05, 0.0), (begun, 0.05)], "xatol": 1e-4, "fatol": 1e-5,
-        "maxfev": 200,
+        "initial_simplex": [(begun, 0.0), (begun + 0.05, 0.0), (begun, 0.05)], "xatol": 1e-3, "fatol": 1e-4,
+        "maxfev": 80,
     }).x  # fmt: skip
     return float(np.exp(found[0]) / spread), float(middle + found[1] * spread)
 
