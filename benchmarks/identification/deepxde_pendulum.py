@@ -1,6 +1,8 @@
 """The pendulum by DeepXDE, a library of physics-informed networks, with torch as its backend."""
 
+import contextlib
 import os
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -34,19 +36,21 @@ def solve_by_deepxde(
     """
     # it looks for the backend as it is imported, and says which it takes
     os.environ.setdefault("DDE_BACKEND", "pytorch")
-    try:
-        import deepxde
-    except ImportError as error:
-        raise MissingExtraError("the rival needs DeepXDE: pip install 'femnn[bench]'") from error
     import torch
 
     before = torch.get_default_dtype()
-    deepxde.config.set_default_float("float64")
-    deepxde.config.set_random_seed(seed)
-    try:
-        return _trained(deepxde, torch, equation, theta, duration, hard, adam, lbfgs, points)
-    finally:
-        torch.set_default_dtype(before)
+    # what it prints is no figure
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            import deepxde
+        except ImportError as error:
+            raise MissingExtraError("the rival needs DeepXDE: pip install 'femnn[bench]'") from error
+        deepxde.config.set_default_float("float64")
+        deepxde.config.set_random_seed(seed)
+        try:
+            return _trained(deepxde, torch, equation, theta, duration, hard, adam, lbfgs, points)
+        finally:
+            torch.set_default_dtype(before)
 
 
 def _trained(deepxde, torch, equation, theta, duration, hard, adam, lbfgs, points):
@@ -83,4 +87,4 @@ def _trained(deepxde, torch, equation, theta, duration, hard, adam, lbfgs, point
     deepxde.optimizers.set_LBFGS_options(maxiter=lbfgs)
     model.compile("L-BFGS")
     model.train(verbose=0)
-    return lambda t: model.predict(np.asarray(t, dtype=float)[:, None])[:, 0]
+    return lambda t: np.asarray(model.predict(np.asarray(t, dtype=float)[:, None]))[:, 0]

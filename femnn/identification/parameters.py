@@ -172,10 +172,10 @@ def _require_start_like_the_record(values, equation, strongest):
     """Raise ParameterError for a start, or known parameters, from which no search finds the frequency of a record."""
     frequency = float(np.sqrt(equation.replaced(**values).square_frequency))
     if not 1.0 / _OTHER <= frequency / strongest.frequency <= _OTHER * _SLOWEST:
+        given = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
         raise ParameterError(
-            f"the start {', '.join(f'{name} = {value:.6g}' for name, value in values.items())} is impossible: small swings "
-            f"would have {frequency:.4g} rad/s, the record has {strongest.frequency:.4g}; pass a start nearer to it, or "
-            "none, and check the parameters that are held"
+            f"the start {given} is impossible: small swings would have {frequency:.4g} rad/s, the record has "
+            f"{strongest.frequency:.4g}; pass a start nearer to it, or none, and check the parameters that are held"
         )
 
 

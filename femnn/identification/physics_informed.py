@@ -33,12 +33,11 @@ class NetworkOptions:
     tol : float
         Root of the mean square of the equation's residual, over g/(r ℓ) (rad), at which a window is done.
     causality : float
-        ε of the weights exp(-ε Σ r²) with the residuals r of all earlier times, over the square of ``tol`` they are
-        trained to in the end (S. Wang, S. Sankaran, P. Perdikaris, CMAME 421 (2024) 116813). 0 for equal weights:
-        windows that hold no more than a period need none.
+        ε of the weights exp(-ε Σ r²) with the residuals r of all earlier points (S. Wang, S. Sankaran, P. Perdikaris,
+        CMAME 421 (2024) 116813). 0 for equal weights: windows that hold no more than a period need none.
     harmonics : tuple
-        Multiples of the frequency of small swings, whose amplitudes are outputs of the network: for networks over several
-        periods, which then have to learn how these change, and not every swing.
+        Multiples of the frequency of small swings, whose amplitudes are outputs of the network: for networks over
+        several periods, which then have to learn how these change, and not every swing.
     seed : int
         Of the initial weights.
     """
@@ -128,7 +127,7 @@ class NetworkWindow:
         )
 
     def _waves(self, tau, library):
-        """1, cosines and sines that the outputs are multiplied with, and their derivatives: three arrays (n, 1 + 2 m)."""
+        """1, cosines and sines that the outputs are multiplied with, and their derivatives, (n, 1 + 2 m) each."""
         zero = 0.0 * tau
         waves, first, second = [zero + 1.0], [zero], [zero]
         for frequency in self.frequencies:

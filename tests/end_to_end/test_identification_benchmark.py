@@ -30,7 +30,9 @@ def test_parameters_of_the_beam_keep_their_targets(tmp_path):
 
 @pytest.mark.slow
 def test_pendulums_keep_their_targets(tmp_path):
-    parts = run(tmp_path, "--part", "parameters", "--part", "film", "--part", "network", "--seeds", "3", "--periods", "1")
+    parts = run(
+        tmp_path, "--part", "parameters", "--part", "film", "--part", "network", "--seeds", "3", "--periods", "1"
+    )
     for row in parts["parameters"]["rows"]:
         if row["way"].startswith("least squares"):
             assert row["gravity_worst"] < (1e-3 if row["noise"] else 1e-4)
