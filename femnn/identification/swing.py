@@ -71,7 +71,8 @@ class SwingEquation:
 
     def replaced(self, **parameters: float) -> "SwingEquation":
         """The same equation with other parameters."""
-        return replace(self, **parameters)
+        changed: dict[str, Any] = dict(parameters)
+        return replace(self, **changed)
 
     def acceleration(self, theta: Any, omega: Any, library: Any = np) -> Any:
         """θ̈ at angles and angular velocities, with the functions of NumPy or of another ``library``, such as torch."""

@@ -10,6 +10,7 @@ from femnn.identification import (
     estimate_parameters,
     identify_by_neuron,
     identify_swing,
+    load_pendulum_film,
     oscillation,
     picture_of_angle,
 )
@@ -232,3 +233,15 @@ def test_clips_without_a_pendulum_are_refused():
         angles_of_clip(np.ones((61, 51, 51)))
     with pytest.raises(ParameterError, match=r"the pivot .* from the edge"):
         angles_of_clip(picture_of_angle(angle), pivot=(0, 25))
+
+
+def test_the_shipped_film_of_a_bar_tells_its_moment_of_inertia_and_its_drag():
+    """Hexahedra that swing, 8 bits a pixel: the rigid bar has g/(r ℓ) and c of its mass, shape and surface."""
+    taken = load_pendulum_film()
+    clip, dt = taken.film.clips[3], taken.film.dt
+    seen = angles_of_clip(clip)
+    assert np.abs(seen - taken.angles[3]).max() < 5e-3
+    known = SwingEquation(gravity=9.80665, length=1.0)
+    found = identify_swing(dt * np.arange(len(clip)), seen, ("length_ratio", "damping"), known, offset=True)
+    assert 9.80665 / found["length_ratio"] == pytest.approx(taken.pendulum.stiffness, rel=2e-3)
+    assert found["damping"] == pytest.approx(taken.pendulum.damping, rel=3e-2)
