@@ -86,7 +86,7 @@ def assemble_internal_force(
 
     Examples
     --------
-    >>> import femnn, numpy as np, skfem
+    >>> import femnn, skfem
     >>> mesh, rule = skfem.MeshHex().refined(1), femnn.GaussLegendre(2)
     >>> force = femnn.assemble_internal_force(mesh, rule, [1e6, 0.0, 0.0, 0.0, 0.0, 0.0])
     >>> right = mesh.p[0] == 1.0

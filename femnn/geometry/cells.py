@@ -37,7 +37,7 @@ class CellKind:
     Examples
     --------
     >>> import numpy as np
-    >>> from femnn.geometry import HEXAHEDRON, CellKind
+    >>> from femnn.geometry import HEXAHEDRON
     >>> HEXAHEDRON.name, HEXAHEDRON.dim, HEXAHEDRON.nodes.shape
     ('hexahedra with straight edges', 3, (8, 3))
     >>> HEXAHEDRON.shapes(np.full((3, 1), 0.5)).ravel()

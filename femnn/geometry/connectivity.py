@@ -40,7 +40,7 @@ class Connectivity:
     Examples
     --------
     >>> import skfem
-    >>> from femnn.geometry import Connectivity, measure_connectivity
+    >>> from femnn.geometry import measure_connectivity
     >>> found = measure_connectivity(skfem.MeshHex().refined(1))
     >>> found.parts, len(found.hanging_vertices), len(found.duplicates)
     (1, 0, 0)

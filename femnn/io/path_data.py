@@ -164,7 +164,7 @@ class PathDataSet(_Columns):
 
     Examples
     --------
-    >>> from femnn.multiscale.grains import PathDataSet, load
+    >>> from femnn.multiscale.grains import load
     >>> data = load()
     >>> row = data.response(0)
     >>> row.separation.shape, row.porosity.shape

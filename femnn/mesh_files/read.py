@@ -62,7 +62,7 @@ def read_with_remarks(path: str | PathLike) -> tuple[skfem.Mesh, list[str], list
 
     Examples
     --------
-    >>> import meshio, numpy as np, skfem
+    >>> import meshio, skfem
     >>> from femnn.mesh_files import read_with_remarks
     >>> square = skfem.MeshQuad()
     >>> meshio.Mesh(square.p.T, [("quad", square.t.T)]).write("square.vtk", binary=False)

@@ -63,6 +63,15 @@ class Recipe:
     meshes
         Mesh files whose healthy cells, each once at most, take the place of half of the elements: pairs of a path and
         the sha256 of the file, see :func:`mesh_sources`.
+
+    Examples
+    --------
+    >>> from femnn.networks import Recipe
+    >>> recipe = Recipe(100, displacement=(0.05, 0.2), seed=3)
+    >>> recipe.hexahedra().shape
+    (100, 8, 3)
+    >>> recipe.to_json() == Recipe(100, displacement=(0.05, 0.2), seed=3).to_json()
+    True
     """
 
     elements: int
@@ -215,7 +224,7 @@ class Dataset(LabelledElements):
 
     Examples
     --------
-    >>> from femnn.networks import Dataset, Recipe, make_dataset
+    >>> from femnn.networks import Recipe, make_dataset
     >>> data = make_dataset("cubes.safetensors", Recipe(20), progress=False)
     >>> data.errors.shape, data.weights.shape
     ((20, 20), (20, 8))

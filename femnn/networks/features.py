@@ -31,7 +31,7 @@ class Features:
     Examples
     --------
     >>> import femnn
-    >>> from femnn.networks import Features, features_named
+    >>> from femnn.networks import features_named
     >>> described, symmetry = features_named("invariant")(femnn.distorted_hexahedra(5, 0.2, seed=0))
     >>> described.shape, symmetry.shape
     ((5, 18), (5,))

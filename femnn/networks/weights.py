@@ -32,7 +32,7 @@ class Networks:
 
     Examples
     --------
-    >>> from femnn.networks import Networks, load_networks
+    >>> from femnn.networks import load_networks
     >>> weights = load_networks("quadrature-weights")
     >>> sorted(weights.networks), weights.card["kind"]
     (['classifier', 'regressor'], 'quadrature-weights')

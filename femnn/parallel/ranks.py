@@ -28,6 +28,13 @@ def world() -> Any:
     ------
     MissingExtraError
         If mpi4py or petsc4py is not there, or was built for another NumPy.
+
+    Examples
+    --------
+    >>> from femnn.parallel import world
+    >>> comm = world()
+    >>> 0 <= comm.rank < comm.size
+    True
     """
     try:
         from mpi4py import MPI

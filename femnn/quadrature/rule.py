@@ -34,7 +34,6 @@ class CellGroup(NamedTuple):
     Examples
     --------
     >>> import femnn
-    >>> from femnn.quadrature import CellGroup
     >>> (group,) = femnn.GaussLegendre(2).groups(femnn.distorted_hexahedra(5, 0.2, seed=0))
     >>> group.cells, group.X.shape, group.W.shape, group.n_points
     (array([0, 1, 2, 3, 4]), (3, 8), (8,), 40)

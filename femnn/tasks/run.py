@@ -40,6 +40,13 @@ class Outcome:
         For the other tasks the message of their last attempt.
     ran
         Number of results that were computed now; the others had been there.
+
+    Examples
+    --------
+    >>> from femnn.tasks import Outcome
+    >>> outcome = Outcome(failures={"seed-3": "the layer became unstable"}, ran=2)
+    >>> sorted(outcome.failures), outcome.ran
+    (['seed-3'], 2)
     """
 
     results: dict[str, Path] = field(default_factory=dict)

@@ -55,6 +55,13 @@ class FlowCase:
         Whether Fourier series are among the rivals.
     galerkin : Forecaster, or None
         The projected equation, where it is known.
+
+    Examples
+    --------
+    >>> from femnn.validation import flow_case
+    >>> case = flow_case("wake")
+    >>> case.unit, case.window, case.mean.shape
+    ('periods', (10, 10), (8,))
     """
 
     name: str
@@ -153,6 +160,15 @@ def summarise(errors: Sequence[Sequence[ForecastErrors]]) -> list[dict[str, Any]
 
     Each row has ``model``, ``seeds`` and, in lists over the tests, ``one_step``, ``error``, ``horizon``, their
     ``scatter`` of error and horizon (standard deviation over seeds; 0 for one), and whether each ``reaches_end``.
+
+    Examples
+    --------
+    >>> from femnn.reduced.dynamics import Autoregression, Persistence
+    >>> from femnn.validation import flow_case, summarise
+    >>> case = flow_case("wake")
+    >>> rows = summarise(case.errors([Persistence(8), Autoregression.fit(case.training, case.window)]))
+    >>> sorted(row["model"] for row in rows)
+    ['linear autoregression', 'persistence']
     """
     rows: dict[str, list[Sequence[ForecastErrors]]] = {}
     for per_test in errors:
@@ -216,6 +232,16 @@ def burgers_state_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[s
 
     They are relative to the closed solution, modes that are left out included; networks are means over their seeds.
     ``"projection"`` is what the modes themselves leave.
+
+    Examples
+    --------
+    >>> from femnn.reduced.dynamics import Persistence
+    >>> from femnn.validation import burgers_state_errors
+    >>> from femnn.validation.flow_study import burgers_case
+    >>> case = burgers_case(64, 100)
+    >>> errors = burgers_state_errors(case, [Persistence(case.mean.size)])
+    >>> [sorted(row) for row in errors.values()]
+    [['persistence', 'projection'], ['persistence', 'projection']]
     """
     burgers, pod = case.more["problem"], case.more["pod"]
     found: dict[str, dict[str, float]] = {}
@@ -281,6 +307,14 @@ def turbulence_case(folder: str | os.PathLike, modes: int = 5) -> FlowCase:
         Of :func:`femnn.validation.simulate_turbulence`.
     modes
         Of all five planes together.
+
+    Examples
+    --------
+    >>> from femnn.validation import simulate_turbulence, turbulence_case
+    >>> settings = {"n": 8, "viscosity": 0.1, "develop": 0.1, "every": 0.02, "snapshots": 150}
+    >>> _ = simulate_turbulence("box", **settings, progress=False)
+    >>> turbulence_case("box", modes=3)
+    FlowCase(box: 5 and 1 series of 3 coefficients)
     """
     planes, statistics = read_planes(folder)
     columns = planes[:, :-1].reshape(-1, planes.shape[2]).T.astype(float)
@@ -307,6 +341,15 @@ def phase_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[str, floa
     """By how many of its periods a forecast of a wake is early or late at its end; means of absolute values by name.
 
     The first two coefficients turn about their mean once in a period; phases are compared over the last of them.
+
+    Examples
+    --------
+    >>> from femnn.reduced.dynamics import FourierSeries
+    >>> from femnn.validation import flow_case, phase_errors
+    >>> case = flow_case("wake")
+    >>> fourier = FourierSeries.fit(case.training, harmonics=6, lookback=case.window[0])
+    >>> phase_errors(case, [fourier])["Fourier series"] < 0.02
+    True
     """
     test = case.tests[0]
     found: dict[str, list[float]] = {}
@@ -352,5 +395,11 @@ def flow_case(name: str, *, steps: int = 1000, data: str | os.PathLike | None = 
         Of Burgers' equation.
     data
         What ``femnn simulate turbulence`` wrote, or ``femnn simulate wake`` in place of the shipped coefficients.
+
+    Examples
+    --------
+    >>> from femnn.validation import flow_case
+    >>> flow_case("wake")
+    FlowCase(wake: 1 and 1 series of 8 coefficients)
     """
     return _MAKERS[one_of("name", name, FLOW_CASES)](steps, data)

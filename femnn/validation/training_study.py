@@ -21,7 +21,7 @@ import torch
 from femnn.checks import one_of, positive
 from femnn.exceptions import DatasetError
 from femnn.networks.element_data import Dataset, Recipe, make_dataset
-from femnn.networks.line_search import ArmijoSGD, LineSearchDescent
+from femnn.networks.torch_line_search import ArmijoSGD, LineSearchDescent
 from femnn.networks.options import SCHEDULES
 from femnn.networks.perceptron import ACTIVATIONS, Architecture
 from femnn.networks.torch_perceptron import INITIALISATIONS, build, row_tensors

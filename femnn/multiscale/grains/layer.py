@@ -64,6 +64,13 @@ class GrainLayer:
         Of the top slab, at most, d per sqrt(ρ d²/p0).
     time_step
         Over Rayleigh's of the smallest grain.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.grains import GrainLayer
+    >>> layer = GrainLayer(grains=400, friction=0.3)
+    >>> layer.parameters["friction"], layer.contact_constants()["normal"] > 0.0
+    (0.3, True)
     """
 
     grains: int = 1500

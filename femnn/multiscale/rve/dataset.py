@@ -43,6 +43,14 @@ class FaultCell:
     filling : CrackFilling
     matrix
         Permeability of the blocks.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.rve import FaultCell, law_named
+    >>> law = law_named("classical-default")
+    >>> cell = FaultCell.around(law, count=2, rows=1, refine=1)
+    >>> cell.rve(law).cell.mesh.nelements
+    16
     """
 
     size: float

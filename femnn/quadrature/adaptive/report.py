@@ -36,7 +36,6 @@ class Report:
     Examples
     --------
     >>> import femnn, skfem
-    >>> from femnn.quadrature.adaptive import Report
     >>> report = femnn.AdaptiveGauss(1e-3).report(skfem.MeshHex().refined(2))
     >>> report.elements, report.n_points, report.counts
     (64, 512, {(2, 2, 2): 64})

@@ -70,7 +70,6 @@ class Solution:
     Examples
     --------
     >>> import femnn, scipy.sparse
-    >>> from femnn.solvers.linear import Solution
     >>> solution = femnn.solve(scipy.sparse.csr_matrix([[2.0, -1.0], [-1.0, 2.0]]), [1.0, 0.0])
     >>> solution.x.round(12), solution.method, solution.residual < 1e-12
     (array([0.66666667, 0.33333333]), 'splu', True)

@@ -176,6 +176,17 @@ class Step:
         Of an arc-length path; None in the history.
     boundaries : dict
         In the history: mean displacement (3,) and summed force (3,) of every boundary that the problem names.
+
+    Examples
+    --------
+    >>> import femnn, numpy as np, scipy.sparse
+    >>> from femnn.solvers.nonlinear import NonlinearProblem
+    >>> class Spring(NonlinearProblem):
+    ...     def residual_and_tangent(self, u):
+    ...         return u + u**3, scipy.sparse.diags(1.0 + 3.0 * u**2).tocsr()
+    >>> step = femnn.newton(Spring(), np.array([2.0]), steps=2, progress=False).steps[0]
+    >>> float(step.t), step.cuts, step.residuals[-1] < 1e-8
+    (0.5, 0, True)
     """
 
     t: float
@@ -241,7 +252,6 @@ class LoadPath:
     Examples
     --------
     >>> import femnn, skfem
-    >>> from femnn.solvers.nonlinear import LoadPath
     >>> mesh, rule = skfem.MeshHex().refined(1), femnn.GaussLegendre(2)
     >>> body = femnn.Solid(mesh, rule, femnn.NeoHooke(1e6, 0.3))
     >>> weight = femnn.assemble_body_force(mesh, rule, (0.0, 0.0, -1e4))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from femnn.exceptions import ParameterError
-from femnn.networks.line_search import CONDITIONS, ArmijoSGD, LineSearchDescent
+from femnn.networks.torch_line_search import CONDITIONS, ArmijoSGD, LineSearchDescent
 
 CURVATURES = torch.tensor([1.0, 3.0, 10.0], dtype=torch.float64)
 
