@@ -59,7 +59,8 @@ def geodesic_coordinates(rows: np.ndarray, latent: int = 1) -> np.ndarray:
 
     Distances are summed from neighbour to neighbour and put into a space of few dimensions (J. B. Tenenbaum, V. de
     Silva, J. C. Langford, Science 290 (2000) 2319-2323); neighbours are hardly farther apart than the longest edge of
-    the tree that joins all rows with the least length.
+    the tree that joins all rows with the least length. Of the coordinates of that space those are kept that the ones
+    before do not determine (C. J. Dsilva and others, Applied and Computational Harmonic Analysis 44 (2018) 759-773).
 
     Parameters
     ----------
@@ -84,7 +85,15 @@ def geodesic_coordinates(rows: np.ndarray, latent: int = 1) -> np.ndarray:
     squares = paths**2
     centred = -0.5 * (squares - squares.mean(axis=0) - squares.mean(axis=1)[:, None] + squares.mean())
     values, vectors = np.linalg.eigh(centred)
-    return vectors[:, ::-1][:, :latent] * np.sqrt(np.maximum(values[::-1][:latent], 0.0))
+    known = vectors[:, ::-1][:, : 3 * latent] * np.sqrt(np.maximum(values[::-1][: 3 * latent], 0.0))
+    chosen = [0]
+    while len(chosen) < min(latent, known.shape[1]):
+        nearest = np.argsort(_squares(known[:, chosen]), axis=1)[:, 1 : _NEIGHBOURS + 1]
+        # the square of a long coordinate comes before a short one, and tells nothing new
+        news = ((known - known[nearest].mean(axis=1)) ** 2).sum(axis=0)
+        news[chosen] = -1.0
+        chosen.append(int(np.argmax(news)))
+    return known[:, chosen]
 
 
 @checked(rows="n p", count="[1, inf)", first="[0, inf)")

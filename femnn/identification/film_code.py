@@ -15,7 +15,7 @@ from femnn.exceptions import DatasetError
 from femnn.identification.dimension import farthest_rows, geodesic_coordinates, intrinsic_dimension
 from femnn.identification.film import Film
 from femnn.identification.library import Library, WeakForm
-from femnn.identification.sindy import TOLERANCE, SparseEquation, flat_gauge, sparsest, unit_gauge
+from femnn.identification.sindy import TOLERANCE, SparseEquation, enough, flat_gauge, sparsest, unit_gauge
 from femnn.reduced.pod import POD
 
 # Frames that are ordered along the curve or surface of all frames; that modes are computed from.
@@ -168,11 +168,6 @@ class SindyAutoencoder:
 
     def __repr__(self) -> str:
         return f"SindyAutoencoder({self.equation!r}, {self.error:.2%} of the pictures left)"
-
-    @property
-    def score(self) -> float:
-        """By which starts are chosen, see :attr:`SparseEquation.score`: nothing of the truth is in it."""
-        return self.equation.score
 
 
 def _logistic(x):
@@ -516,7 +511,13 @@ def state_rows(film: Film) -> list[np.ndarray]:
 
 
 def best_start(results: Sequence[SindyAutoencoder]) -> SindyAutoencoder:
-    """Of several starts that with the sparsest equation that leaves least, by :attr:`SindyAutoencoder.score`."""
+    """Of several starts that with the fewest terms among those that leave little, and of these the one with least.
+
+    The rule is that of :func:`femnn.identification.discover` for one start: it knows what equations leave of the
+    acceleration of the film's own number, and nothing of the truth.
+    """
     if not results:
         raise DatasetError("there are no starts to choose from; pass one or more results of fit_sindy_autoencoder")
-    return min(results, key=lambda result: result.score)
+    least = min(result.equation.left for result in results)
+    near = [result for result in results if result.equation.left <= enough(least, TOLERANCE)]
+    return min(near, key=lambda result: (len(result.equation.terms), result.equation.left))

@@ -19,7 +19,10 @@ from femnn.reduced.dynamics.external import require_extra
 # What is left of the acceleration is not told apart below this share: coordinates that networks give are no better.
 TOLERANCE = 0.01
 
-# One more term has to divide what is left by this.
+# What is left may exceed the least of all sizes by this factor, which is what luck with the data does.
+_LUCK = 1.05
+
+# In the search for a scale one more term has to divide what is left by this.
 _WORTH = 1.5
 
 # Degrees of what acceleration, damping and the square of the velocity depend on in an arbitrary coordinate.
@@ -76,11 +79,6 @@ class SparseEquation:
     def terms(self) -> dict[str, float]:
         """The coefficients that are not zero, by term."""
         return {self.library.terms[k]: value for k, value in self._kept()}
-
-    @property
-    def score(self) -> float:
-        """What is left, times one and a half for each term: the equation with the least is chosen."""
-        return float(np.hypot(self.left, TOLERANCE) * _WORTH ** len(self._kept()))
 
     @checked(z="any", velocity="any")
     def acceleration(self, z: ArrayLike, velocity: ArrayLike) -> np.ndarray:
@@ -141,12 +139,20 @@ class _System:
         return supports[::-1]
 
     def sparse(self, tolerance):
-        """The support that is worth its terms, its score, and what the nested ones leave."""
+        """The smallest of the nested supports that leaves enough little, and what all of them leave."""
         supports = self.nested()
         left = np.array([self.left_out(support) for support in supports])
-        scores = np.hypot(left, tolerance) * _WORTH ** np.arange(1, len(left) + 1)
-        best = int(np.argmin(scores))
-        return supports[best], float(scores[best]), left
+        return supports[int(np.flatnonzero(left <= enough(left.min(), tolerance))[0])], left
+
+    def score(self, tolerance):
+        """How sparse the equation is: the least of what is left, times a factor for each term."""
+        left = self.sparse(tolerance)[1]
+        return float((np.hypot(left, tolerance) * _WORTH ** np.arange(1, len(left) + 1)).min())
+
+
+def enough(least: float, tolerance: float) -> float:
+    """What an equation may leave if another one, with more terms, leaves ``least``: what differs from it is no news."""
+    return float(np.hypot(_LUCK * least, tolerance))
 
 
 def _least_squares(matrix, target):
@@ -166,10 +172,10 @@ def discover(
     """The sparsest equation of second order that a coordinate follows.
 
     Terms are dropped one after another, that which is missed least first, and coefficients are fitted to the weak form
-    by least squares. Half of the clips tell what equations leave of the acceleration of the other half; of all sizes
-    that is taken in which no further term divides what is left, and no less than ``tolerance``, by one and a half. Like
-    this no threshold has the unit of a coefficient (S. L. Brunton, J. L. Proctor, J. N. Kutz, PNAS 113 (2016)
-    3932-3937, compare coefficients with one).
+    by least squares. Half of the clips tell what equations leave of the acceleration of the other half; the smallest
+    equation is taken that leaves no more than the best of all sizes, up to a twentieth and, in the sum of squares,
+    ``tolerance``. Like this no threshold has the unit of a coefficient (S. L. Brunton, J. L. Proctor, J. N. Kutz, PNAS
+    113 (2016) 3932-3937, compare coefficients with one).
 
     Parameters
     ----------
@@ -211,7 +217,7 @@ def sparsest(
 ) -> SparseEquation:
     """What :func:`discover` finds for clips whose smoothness nobody asks about, as coordinates that networks give."""
     system = _System.of(clips, weak, library)
-    support, _, left = system.sparse(tolerance)
+    support, left = system.sparse(tolerance)
     if left.min() > most_left:
         k = int(np.argmin(left)) + 1
         raise DatasetError(
@@ -367,7 +373,7 @@ def unit_gauge(
 
     def score(place: np.ndarray) -> float:
         scale, shift = np.exp(place[0]) / spread, middle + place[1] * spread
-        return np.log(_System.of([scale * (z - shift) for z in clips], coarse, library).sparse(tolerance)[1])
+        return np.log(_System.of([scale * (z - shift) for z in clips], coarse, library).score(tolerance))
 
     # half the range of the coordinate, in the unit of the sine's argument
     starts = np.log(np.geomspace(0.5, 5.0, 20))
