@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+import numpy as np
 
 from femnn.cli import simulate_rve
 from femnn.cli.simulated import options_of_runs, tell
@@ -118,6 +119,31 @@ def _stationary(figures):
             f"Largest wave number times Kolmogorov's length: {figures.resolution:.2f}.",
         ]
     )
+
+
+@command.command(short_help="Film a pendulum of hexahedra.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("runs/compound-pendulum.npz"),
+    show_default=True, help="File of the film and of what the pendulum did.",
+)  # fmt: skip
+@click.option("--cells", type=(int, int, int), default=(2, 6, 1), show_default=True, help="Across, along, in depth.")
+@click.option("--duration", type=float, default=4.0, show_default=True, help="Of each clip (s).")
+@click.option("--drag", type=float, default=2.0, show_default=True, help="Of the air (Pa s/m).")
+def pendulum(out, cells, duration, drag):
+    """Let a bar of hexahedra swing freely from five angles, and film it.
+
+    What the angles differ by from those of a rigid bar is printed. Half a minute on one core.
+    """
+    from femnn.identification.recording import simulate_pendulum
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    taken = simulate_pendulum(out, cells=cells, duration=duration, drag=drag)
+    click.echo(repr(taken))
+    times = taken.film.dt * np.arange(taken.angles.shape[1])
+    for angle, velocity in zip(taken.angles, taken.velocities, strict=True):
+        rigid, _ = taken.pendulum.swing(float(angle[0]), float(velocity[0]), times)
+        click.echo(f"let go at {angle[0]:.2f} rad: at most {np.abs(angle - rigid).max():.1e} rad from a rigid bar")
+    click.echo(f"written: {out}")
 
 
 command.add_command(simulate_rve.command)

@@ -2,9 +2,9 @@
 
 Beams that delaminate against closed forms, beams and a membrane that bend, a gallery with published answers, quadrature
 rules side by side on a loaded structure, the inspection of a mesh and its page for a browser, a beam that swings,
-travelling fronts and their reduced models, and flows whose coefficients are forecast. Pictures and files of an
-inspection are in ``inspection_output``, which loads matplotlib, the study of training methods in ``training_study``,
-which loads torch.
+travelling fronts and their reduced models, flows whose coefficients are forecast, and a beam that is struck. Pictures and
+files of an inspection are in ``inspection_output``, which loads matplotlib, the study of training methods in
+``training_study``, which loads torch.
 
 >>> from femnn.validation import Beam
 >>> Beam("dcb").mesh().nelements
@@ -86,6 +86,7 @@ from femnn.validation.two_scale import (
     path_errors,
     timed_follow,
 )
+from femnn.validation.vibrating_beam import VibratingBeam
 from femnn.validation.viscous_burgers import (
     VISCOUS_TEST,
     VISCOUS_TRAINING,
@@ -136,6 +137,7 @@ __all__ = [
     "Swing",
     "SwingModel",
     "TwoScales",
+    "VibratingBeam",
     "ViscousBurgers",
     "WakeFigures",
     "burgers_case",
