@@ -29,7 +29,7 @@ TABLES = (
     "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced",
     "dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales", "flows", "assembly", "cell-assembly",
     "validation", "solution", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
-    "scaling-model", "faults", "faults-files", "mutants",
+    "scaling-model", "training", "faults", "faults-files", "mutants",
 )  # fmt: skip
 
 

@@ -196,7 +196,15 @@ def _one() -> int:
 
 
 def kernel_cache() -> Path | None:
-    """Folder that keeps compiled kernels; None if there is none that can be written."""
+    """Folder that keeps compiled kernels; None if there is none that can be written.
+
+    Examples
+    --------
+    >>> from femnn.system import kernel_cache
+    >>> folder = kernel_cache()
+    >>> folder is None or folder.is_dir()
+    True
+    """
     if not isinstance(_one, CPUDispatcher):
         return None
     _one()

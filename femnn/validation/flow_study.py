@@ -54,6 +54,13 @@ class FlowCase:
         Whether Fourier series are among the rivals.
     galerkin : Forecaster, or None
         The projected equation, where it is known.
+
+    Examples
+    --------
+    >>> from femnn.validation import flow_case
+    >>> case = flow_case("wake")
+    >>> case.unit, case.window, case.mean.shape
+    ('periods', (10, 10), (8,))
     """
 
     name: str
@@ -151,9 +158,23 @@ class FlowCase:
 def summarise(errors: Sequence[Sequence[ForecastErrors]], window: int = 1) -> list[dict[str, Any]]:
     """Rows of a table, one for each name: means over the seeds and their scatter, for each test.
 
-    Each row has ``model``, ``seeds`` and, in lists over the tests, ``one_step``, ``window`` (free-running error over
-    the first ``window`` steps), ``error``, ``horizon``, the ``scatter`` of the last three (standard deviation over
-    seeds; 0 for one), and whether each ``reaches_end``.
+    <<<<<<< ours
+        Each row has ``model``, ``seeds`` and, in lists over the tests, ``one_step``, ``window`` (free-running error over
+        the first ``window`` steps), ``error``, ``horizon``, the ``scatter`` of the last three (standard deviation over
+        seeds; 0 for one), and whether each ``reaches_end``.
+    =======
+        Each row has ``model``, ``seeds`` and, in lists over the tests, ``one_step``, ``error``, ``horizon``, their
+        ``scatter`` of error and horizon (standard deviation over seeds; 0 for one), and whether each ``reaches_end``.
+
+        Examples
+        --------
+        >>> from femnn.reduced.dynamics import Autoregression, Persistence
+        >>> from femnn.validation import flow_case, summarise
+        >>> case = flow_case("wake")
+        >>> rows = summarise(case.errors([Persistence(8), Autoregression.fit(case.training, case.window)]))
+        >>> sorted(row["model"] for row in rows)
+        ['linear autoregression', 'persistence']
+    >>>>>>> theirs
     """
     rows: dict[str, list[Sequence[ForecastErrors]]] = {}
     for per_test in errors:
@@ -220,6 +241,16 @@ def burgers_state_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[s
 
     They are relative to the closed solution, modes that are left out included; networks are means over their seeds.
     ``"projection"`` is what the modes themselves leave.
+
+    Examples
+    --------
+    >>> from femnn.reduced.dynamics import Persistence
+    >>> from femnn.validation import burgers_state_errors
+    >>> from femnn.validation.flow_study import burgers_case
+    >>> case = burgers_case(64, 100)
+    >>> errors = burgers_state_errors(case, [Persistence(case.mean.size)])
+    >>> [sorted(row) for row in errors.values()]
+    [['persistence', 'projection'], ['persistence', 'projection']]
     """
     burgers, pod = case.more["problem"], case.more["pod"]
     found: dict[str, dict[str, float]] = {}
@@ -281,21 +312,36 @@ def wake_case(path: str | os.PathLike | None = None) -> FlowCase:
 def turbulence_case(path: str | os.PathLike, name: str = "turbulence", stride: int = 5) -> FlowCase:
     """Turbulence in a periodic box: five planes to learn from, a sixth to test by, as Mohan and Gaitonde had it.
 
-    Parameters
-    ----------
-    path
-        A file of :func:`femnn.validation.reduce_turbulence`.
-    name
-        Of the case.
-    stride
-        Snapshots from one row of a series to the next. Each plane makes as many series to learn from, which start one
-        snapshot after the other. Rows that follow each other closely are nearly equal, and a network would have to
-        learn from their differences alone.
+        Parameters
+        ----------
+    <<<<<<< ours
+        path
+            A file of :func:`femnn.validation.reduce_turbulence`.
+        name
+            Of the case.
+        stride
+            Snapshots from one row of a series to the next. Each plane makes as many series to learn from, which start one
+            snapshot after the other. Rows that follow each other closely are nearly equal, and a network would have to
+            learn from their differences alone.
 
-    Examples
-    --------
-    >>> turbulence_case(data_folder("flows") / "isotropic.npz")
-    FlowCase(turbulence: 25 and 1 series of 5 coefficients)
+        Examples
+        --------
+        >>> turbulence_case(data_folder("flows") / "isotropic.npz")
+        FlowCase(turbulence: 25 and 1 series of 5 coefficients)
+    =======
+        folder
+            Of :func:`femnn.validation.simulate_turbulence`.
+        modes
+            Of all five planes together.
+
+        Examples
+        --------
+        >>> from femnn.validation import simulate_turbulence, turbulence_case
+        >>> settings = {"n": 8, "viscosity": 0.1, "develop": 0.1, "every": 0.02, "snapshots": 150}
+        >>> _ = simulate_turbulence("box", **settings, progress=False)
+        >>> turbulence_case("box", modes=3)
+        FlowCase(box: 5 and 1 series of 3 coefficients)
+    >>>>>>> theirs
     """
     path = Path(path)
     remedy = "make it again with `femnn simulate turbulence`"
@@ -350,6 +396,15 @@ def phase_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[str, floa
     """By how many of its periods a forecast of a wake is early or late at its end; means of absolute values by name.
 
     The first two coefficients turn about their mean once in a period; phases are compared over the last of them.
+
+    Examples
+    --------
+    >>> from femnn.reduced.dynamics import FourierSeries
+    >>> from femnn.validation import flow_case, phase_errors
+    >>> case = flow_case("wake")
+    >>> fourier = FourierSeries.fit(case.training, harmonics=6, lookback=case.window[0])
+    >>> phase_errors(case, [fourier])["Fourier series"] < 0.02
+    True
     """
     test = case.tests[0]
     found: dict[str, list[float]] = {}
@@ -388,13 +443,23 @@ FLOW_CASES = tuple(_MAKERS)
 def flow_case(name: str, *, steps: int = 1000, data: str | os.PathLike | None = None) -> FlowCase:
     """A flow by its name, one of :data:`FLOW_CASES`.
 
-    Parameters
-    ----------
-    name
-        Of the flow.
-    steps
-        Of Burgers' equation.
-    data
-        What ``femnn simulate turbulence`` or ``femnn simulate wake`` wrote, in place of the shipped coefficients.
+        Parameters
+        ----------
+        name
+            Of the flow.
+        steps
+            Of Burgers' equation.
+        data
+    <<<<<<< ours
+            What ``femnn simulate turbulence`` or ``femnn simulate wake`` wrote, in place of the shipped coefficients.
+    =======
+            What ``femnn simulate turbulence`` wrote, or ``femnn simulate wake`` in place of the shipped coefficients.
+
+        Examples
+        --------
+        >>> from femnn.validation import flow_case
+        >>> flow_case("wake")
+        FlowCase(wake: 1 and 1 series of 8 coefficients)
+    >>>>>>> theirs
     """
     return _MAKERS[one_of("name", name, FLOW_CASES)](steps, data)

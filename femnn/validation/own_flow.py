@@ -46,6 +46,16 @@ class OwnFlow:
     errors : list of ForecastErrors
         Of as many, the best first.
     left_out : list of str
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.io import FieldSeries
+    >>> from femnn.validation import reduce_flow
+    >>> t, x = 0.1 * np.arange(300)[:, None], np.linspace(0.0, 1.0, 40)
+    >>> flow = reduce_flow(FieldSeries(t[:, 0], np.sin(6.0 * x - t), "wave"), kinds=())
+    >>> flow.pod, bool(flow.kept > 0.999)
+    (POD(2 modes of 40 unknowns), True)
     """
 
     series: FieldSeries

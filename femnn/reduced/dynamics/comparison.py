@@ -35,6 +35,15 @@ class ForecastErrors:
     starts : int
         Forecasts that the errors are means over.
     dt : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reduced.dynamics import Persistence, forecast_errors
+    >>> wave = np.sin(0.1 * np.arange(400))[:, None]
+    >>> errors = forecast_errors(Persistence(1), wave, 60, [0.0], dt=0.1)
+    >>> errors.over_time.shape, errors.reaches_end, errors.one_step < 0.2
+    ((60,), False, True)
     """
 
     name: str
