@@ -31,9 +31,16 @@ SAMPLE = 1010
 CLASSES = ("compact", "thin")
 
 #: log₂ of what the tolerance is divided by: the first with which few enough cells miss is taken.
-SHIFTS = (*(k / 16.0 for k in range(13)), 0.875, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
+SHIFTS = (*(k / 64.0 for k in range(17)), *(k / 16.0 for k in range(5, 13)), 0.875, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 
-# Caution that costs more than this share of the points is worth measuring the cells that it would give more.
+#: log₂ of what the tolerance is multiplied by, in the search for rules of fewer points on cells that are measured.
+RELIEFS = (0.5, 1.0)
+
+# That search is worth its time where more than this share of a class is measured, and what it needs for its misses is
+# dear.
+_MANY = 0.5
+
+# Points more than this share are dear: measuring the cells that caution would give more is worth its time.
 _DEAR = 0.02
 
 # A thin cell is this much longer along one mean axis than along another.
@@ -48,9 +55,13 @@ _SEED = 20_160
 
 _SIGNS = np.array(SIGNS)
 
-#: ``choose(cells, tolerance)`` gives points (n, dim) and cells in range (n,); ``keeps(cells, points)`` (n,);
-#: ``shapes(cells)`` quantities (k, n) by which samples are compared.
-Choose = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]]
+# Slacks are float32, and smaller steps than this are none.
+_ROUND_OFF = 0.01
+
+#: ``choose(cells, tolerance)`` gives points (n, dim), cells in range (n,), and log₂ of what the tolerance may be divided
+#: by before they change (n,); ``keeps(cells, points)`` (n,); ``shapes(cells)`` quantities (k, n) by which samples are
+#: compared.
+Choose = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray, np.ndarray]]
 Keeps = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Shapes = Callable[[np.ndarray], np.ndarray]
 
@@ -244,6 +255,8 @@ class CalibrationOnMesh:
             allowed, share = 0, share_vouched(cells, len(sample))
         walk = _Walk(hexahedra[sample], self.tolerance, choose, keeps)
         shift, missed = walk.least_shift(allowed)
+        if len(sample) > _MANY * cells and walk.price_of_misses > _DEAR:
+            walk.spend()
         measured = [(sample[walk.judged], walk.points[walk.judged])]
         if shift > 0.0 and len(sample) < cells and walk.price(shift) > _DEAR:
             measured.append(self._spared(hexahedra, np.setdiff1d(members, sample), shift, walk.changed, choose, keeps))
@@ -260,12 +273,8 @@ class CalibrationOnMesh:
         random = np.random.default_rng([_SEED, len(others)])
         enough = min(len(others), round(1.2 * self.sample / share_of_changed))
         cells = np.sort(random.permutation(others)[:enough])
-        points, in_range = choose(hexahedra[cells], self.tolerance)
-        changed = in_range.copy()
-        if np.isfinite(shift):
-            stricter, _ = choose(hexahedra[cells], self.tolerance * 2.0**-shift)
-            changed &= (stricter != points).any(axis=1)
-        kept = np.flatnonzero(changed)[: self.sample]
+        points, in_range, slack = choose(hexahedra[cells], self.tolerance)
+        kept = np.flatnonzero(in_range & _changes(slack, shift))[: self.sample]
         if len(kept):
             kept = kept[keeps(hexahedra[cells[kept]], points[kept])]
         return cells[kept], points[kept]
@@ -284,7 +293,7 @@ class _Walk:
 
     def __init__(self, sample: np.ndarray, tolerance: float, choose: Choose, keeps: Keeps) -> None:
         self._sample, self._tolerance, self._choose, self._keeps = sample, tolerance, choose, keeps
-        self._first, in_range = choose(sample, tolerance)
+        self._first, in_range, self._slack = choose(sample, tolerance)
         self.judged, self.points = in_range, self._first.copy()
         # the number of the first shift with which each keeps the tolerance
         self._needs, waiting = np.zeros(len(sample), dtype=np.int64), np.flatnonzero(in_range)
@@ -292,8 +301,10 @@ class _Walk:
         for number, shift in enumerate(SHIFTS):
             if shift == 0.0 or len(waiting) == 0:
                 continue
-            points, in_range = choose(sample[waiting], tolerance * 2.0**-shift)
             self._needs[waiting] = number
+            changes = _changes(self._slack[waiting], shift)
+            others, waiting = waiting[~changes], waiting[changes]
+            points, in_range, _ = choose(sample[waiting], tolerance * 2.0**-shift)
             # one that no prediction is trusted with any more is integrated, if this shift is taken
             self.points[waiting[~in_range]] = 0
             waiting, points = waiting[in_range], points[in_range]
@@ -301,7 +312,7 @@ class _Walk:
             self.points[waiting[asked]] = points[asked]
             kept = asked.copy()
             kept[asked] = self._keep(waiting[asked], points[asked])
-            waiting = waiting[~kept]
+            waiting = np.concatenate([others, waiting[~kept]])
         self._needs[waiting], self.points[waiting] = len(SHIFTS), 0
         self._chosen = self._first
 
@@ -323,22 +334,47 @@ class _Walk:
     def _misses_after_all(self, shift, expected):
         """Those of the ``expected`` to keep the tolerance that miss it: a stricter prediction may take points from one
         axis."""
-        self._chosen, in_range = self._choose(self._sample, self._tolerance * 2.0**-shift)
+        changed = np.flatnonzero(_changes(self._slack, shift))
+        self._chosen, in_range = self._first.copy(), self.judged.copy()
+        points, in_range[changed], _ = self._choose(self._sample[changed], self._tolerance * 2.0**-shift)
+        self._chosen[changed] = points
         doubtful = np.flatnonzero(expected & in_range & self.judged & (self._chosen < self.points).any(axis=1))
         misses = np.zeros(len(expected), dtype=bool)
         misses[doubtful] = ~self._keep(doubtful, self._chosen[doubtful])
         return misses
+
+    def spend(self) -> None:
+        """Give fewer points to cells that keep the tolerance with them, as predictions for larger ones have it."""
+        waiting = np.flatnonzero(self.judged & (self._needs == 0))
+        for relief in RELIEFS:
+            points, in_range, _ = self._choose(self._sample[waiting], self._tolerance * 2.0**relief)
+            fewer = in_range & (points.prod(axis=1) < self.points[waiting].prod(axis=1))
+            kept = ~fewer
+            kept[fewer] = self._keep(waiting[fewer], points[fewer])
+            self.points[waiting[kept & fewer]] = points[kept & fewer]
+            waiting = waiting[kept]
 
     @property
     def changed(self) -> float:
         """The share of the cells that the shift taken changes."""
         return float(np.mean(self.judged & (self._chosen != self._first).any(axis=1)))
 
+    @property
+    def price_of_misses(self) -> float:
+        """Points that the cells need that miss at first, over those of all, without those that are integrated."""
+        more = np.maximum(self.points.prod(axis=1) - self._first.prod(axis=1), 0)
+        return float(more.sum() / self._first.prod(axis=1).sum())
+
     def price(self, shift: float) -> float:
         """Points that the shift taken costs, over those without one; infinite where all are integrated."""
         if not np.isfinite(shift):
             return np.inf
         return float(self._chosen.prod(axis=1).sum() / self._first.prod(axis=1).sum() - 1.0)
+
+
+def _changes(slack, shift):
+    """True for cells that other points are chosen for when the tolerance is divided by 2^shift."""
+    return slack < shift + _ROUND_OFF
 
 
 def _joined(measured, dim):

@@ -73,10 +73,14 @@ class DirectionalPredictor:
 
     def choose(self, hexahedra, tol, confidence, anisotropic, poisson):
         """Gauss points along each axis (n, 3), and elements in the range of training, (n,) bool."""
+        return self.choose_with_slack(hexahedra, tol, confidence, anisotropic, poisson)[:2]
+
+    def choose_with_slack(self, hexahedra, tol, confidence, anisotropic, poisson):
+        """The same, and log₂ of what the tolerance may be divided by before other points are chosen, (n,)."""
         caution = 0.0 if confidence is None else self.calibration.caution(tol, confidence, anisotropic)
         if confidence is not None:
             caution = max(caution + _RESERVE, _LEAST_CAUTION)
-        return self.network.choose(hexahedra, tol, poisson, caution, anisotropic)
+        return self.network.choose_with_slack(hexahedra, tol, poisson, caution, anisotropic)
 
 
 class ClassPredictor:

@@ -260,7 +260,7 @@ class AdaptiveGauss(Rule):
     def _calibrated(self, x, chooser, calibration):
         """Points and elements in range, those whose points are to be integrated for, and the calibration."""
         classes = chooser.classes(x)
-        on_mesh = calibration.of(x, classes, chooser.predicted, chooser.keeps, chooser.shapes)
+        on_mesh = calibration.of(x, classes, chooser.predicted_with_slack, chooser.keeps, chooser.shapes)
         weak = [part for part in on_mesh.parts.values() if part.share > calibration.share]
         if weak:
             needed = max(calibration.needed(part.cells) for part in weak)

@@ -93,9 +93,10 @@ class Model:
         self.cells[:, :, 0] += 10.0 * np.arange(len(self.needs))[:, None]
 
     def choose(self, cells, tolerance):
-        """Points that tell which shift was asked for."""
+        """Points that tell which shift was asked for, and change with every step of it."""
         shift = np.log2(self.tolerance / tolerance)
-        return np.full((len(cells), 3), 2 + round(16 * shift)), np.ones(len(cells), dtype=bool)
+        points = np.full((len(cells), 3), max(2 + round(16 * shift), 1))
+        return points, np.ones(len(cells), dtype=bool), np.zeros(len(cells))
 
     def keeps(self, cells, points):
         self.measured += len(cells)
@@ -107,7 +108,7 @@ class Model:
         (part,) = found.parts.values()
         if np.isinf(part.shift):
             return np.zeros(len(self.needs), dtype=bool)
-        chosen, _ = self.choose(self.cells, self.tolerance * 2.0**-part.shift)
+        chosen, _, _ = self.choose(self.cells, self.tolerance * 2.0**-part.shift)
         chosen[found.known] = found.points
         missing = ~self.keeps(self.cells, chosen)
         missing[found.mended] = False
@@ -189,6 +190,22 @@ def test_measured_cells_pay_no_caution():
     np.testing.assert_array_equal(found.known[needs[found.known] == 0.0], np.flatnonzero(needs == 0.0))
     assert (found.points[needs[found.known] == 0.0] == 2).all()
     assert not model.missing(found).any()
+
+
+def test_measured_cells_get_fewer_points_where_these_keep_the_tolerance():
+    needs = np.zeros(1000)
+    needs[::3] = -3.0
+    model = Model(needs)
+    # nothing is dear, so nothing is saved
+    assert (model.calibrated().points == 2).all()
+    needs[1::30] = 0.3
+    found = Model(needs).calibrated()
+    assert found.parts[0].shift == 0.0
+    # the model gives a point fewer for a larger tolerance, but one at least
+    given = found.points[:, 0]
+    assert (given[needs[found.known] == 0.0] == 2).all()
+    assert (given[needs[found.known] < 0.0] == 1).all()
+    assert (given[needs[found.known] > 0.0] == 2 + round(16 * 0.3125)).all()
 
 
 def test_what_is_known_of_a_cell_is_not_said_of_another():
