@@ -104,24 +104,36 @@ def measured(name, vertices, tolerances, confidence):
                     row[f"misses_by_{calibrate}"] = float(np.mean(missed[calibrate]))
                 points = {name: rules.prod(axis=1) for name, rules in chosen.items()}
                 row["more_points"] = float(points["mesh"].sum() / points["families"].sum() - 1.0)
-                row["inevitable"] = _inevitable(vertices, points["families"], missed["families"], rule)
+                row["inevitable"], row["least"] = _inevitable(vertices, chosen["families"], missed["families"], rule)
                 row["milliseconds"] = 1e3 * (seconds["mesh"] - seconds["families"])
                 rows.append(row)
     return rows
 
 
-def _inevitable(vertices, points, missed, rule):
-    """What the cells that miss cost at least, if they alone were given the points that they need, over all points.
+def _inevitable(vertices, chosen, missed, rule):
+    """Points more, over all that the families have ``chosen``, of two rules that nobody knows beforehand.
 
-    Of the missed cells as many as the promise allows for, those that need most, are left as they are.
+    The first gives the cells that miss, and no other, the fewest points that keep the tolerance. The second, for rules
+    of equal points, gives every cell the fewest; None for others. Of the missed cells as many as the promise allows
+    for, those that need most, are left as they are.
     """
-    missed = np.flatnonzero(missed)
-    if len(missed) == 0:
-        return 0.0
-    settled, _ = points_by_integration(vertices[missed], rule.tol, rule.poisson, rule.measure, rule.anisotropic)
-    more = np.sort(np.maximum(settled.prod(axis=1) - points[missed], 0))
-    allowed = int((1.0 - rule.confidence) * len(vertices))
-    return float(more[: max(0, len(more) - allowed)].sum() / points.sum())
+    missed, before = np.flatnonzero(missed), chosen.prod(axis=1)
+    more = np.zeros(len(vertices), dtype=np.int64)
+    if len(missed):
+        settled, _ = points_by_integration(vertices[missed], rule.tol, rule.poisson, rule.measure, rule.anisotropic)
+        more[missed] = np.maximum(settled.prod(axis=1) - before[missed], 0)
+        allowed = int((1.0 - rule.confidence) * len(vertices))
+        more[np.argsort(more)[len(more) - allowed :]] = 0
+    inevitable = float(more.sum() / before.sum())
+    if rule.anisotropic:
+        return inevitable, None
+    fewer, waiting = chosen.copy(), np.flatnonzero(more == 0)
+    while len(waiting):
+        waiting = waiting[fewer[waiting, 0] > 2]
+        kept = keeps_tolerance(vertices[waiting], fewer[waiting] - 1, rule.tol, rule.poisson, rule.measure)
+        waiting = waiting[kept]
+        fewer[waiting] -= 1
+    return inevitable, float((more.sum() + fewer.prod(axis=1).sum()) / before.sum() - 1.0)
 
 
 def summary(rows, confidence):
@@ -142,7 +154,8 @@ def summary(rows, confidence):
                 "of": len(own),
                 "more_where_held": max((row["more_points"] for row in held), default=None),
                 "more_elsewhere": max((row["more_points"] for row in failed), default=None),
-                "inevitable": max((row["inevitable"] for row in failed), default=None),
+                "inevitable": _of_the_dearest(failed, "inevitable"),
+                "least": _of_the_dearest(failed, "least"),
                 "milliseconds": float(np.median([row["milliseconds"] for row in own])),
                 "most_milliseconds": max(row["milliseconds"] for row in own),
             }
@@ -190,7 +203,9 @@ def against_targets(results):
         key = f"more_{'where_held' if name == 'held' else name}"
         most = max((row for row in worst if row[key] is not None), key=lambda row: row[key], default=None)
         if most is not None:
-            found.append(target(f"points more, {text}", limit, f"{most[key]:.1%} ({most['mesh']})"))
+            least = most["least"] if name == "elsewhere" else None
+            bound = "" if least is None else f"; the fewest that keep the promise: {least:.1%}"
+            found.append(target(f"points more, {text}", limit, f"{most[key]:.1%} ({most['mesh']}{bound})"))
     found.append(
         target("calibration, ms", "≤ 60", f"{slowest['most_milliseconds']:.0f} ({slowest['mesh']})"),
     )
@@ -202,6 +217,11 @@ def against_targets(results):
         target("nearly folded: points over n×n×n oracle", "≤ 1.3", f"{max(row['over_oracle'] for row in folded):.2f}")
     )
     return found
+
+
+def _of_the_dearest(rows, key):
+    """A figure of the setting that costs most."""
+    return max(rows, key=lambda row: row["more_points"])[key] if rows else None
 
 
 def left_out_families(confidence, n):
@@ -237,6 +257,7 @@ def tables(results):
         "misses_by_mesh": ("by mesh", "{:.2%}"),
         "more_points": ("more points", "{:.1%}"),
         "inevitable": ("of the missing cells alone", "{:.1%}"),
+        "least": ("fewest n×n×n of every cell", "{:.1%}"),
         "milliseconds": ("calibration, ms", "{:.0f}"),
     }
     summary_columns = {
@@ -249,7 +270,8 @@ def tables(results):
         "of": ("of", "{}"),
         "more_where_held": ("most points more, where it held", "{:.1%}"),
         "more_elsewhere": ("elsewhere", "{:.1%}"),
-        "inevitable": ("of the missing cells alone", "{:.1%}"),
+        "inevitable": ("there, of the missing cells alone", "{:.1%}"),
+        "least": ("there, fewest n×n×n of every cell", "{:.1%}"),
         "milliseconds": ("calibration, ms: median", "{:.0f}"),
         "most_milliseconds": ("most", "{:.0f}"),
     }

@@ -145,7 +145,7 @@ def tensor_twist_moments(per_axis, tables, work, moments):
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _sum_products(determinants, per_axis, values, products, lines, plane, total):  # noqa: C901
-    """Σ w L_a L_b / det J into ``total``: row by pair of the first axis, column 8 times the second's plus the third's."""
+    """Σ w L_a L_b / det J to ``total``, row by pair of the first axis, column 8 times the second's plus the last's."""
     along, across, row = lines
     nx, ny, nz = per_axis[0], per_axis[1], per_axis[2]
     width = (nz + _FILL - 1) // _FILL * _FILL

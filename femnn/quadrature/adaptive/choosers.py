@@ -91,13 +91,15 @@ class HexahedronChooser(Chooser):
 
     def predicted(self, x, tol):
         ask = self.request
-        return self._predictor.choose(x, tol, ask.confidence, ask.anisotropic, ask.poisson)
+        settings = ask.tol, ask.confidence, ask.anisotropic, ask.poisson
+        return self._predictor.choose(x, *settings, factor=tol / ask.tol)
 
     def predicted_with_slack(self, x, tol):
         if isinstance(self._predictor, ClassPredictor):
             return super().predicted_with_slack(x, tol)
         ask = self.request
-        return self._predictor.choose_with_slack(x, tol, ask.confidence, ask.anisotropic, ask.poisson)
+        settings = ask.tol, ask.confidence, ask.anisotropic, ask.poisson
+        return self._predictor.choose_with_slack(x, *settings, factor=tol / ask.tol)
 
     def keeps(self, x, rules):
         return keeps_tolerance(x, rules, self.request.tol, self.request.poisson, self.request.name)
@@ -130,7 +132,7 @@ class CellChooser(Chooser):
         ask = self.request
         # the cautions of families are about the Error; those of energies are found on the mesh at hand
         confidence = ask.confidence if ask.measure == "entries" else None
-        # the calibration of the families need not reach to tolerances that are stricter, or larger, than the one asked
+        # the calibration of the families need not reach to stricter tolerances than the one asked for
         return self._predictor.choose(
             x, self._degree, ask.tol, confidence, ask.anisotropic, ask.form, factor=tol / ask.tol
         )

@@ -231,7 +231,8 @@ def _first_below(relative, axis, b, start, bound):
 def _cheapest(relative, b, points):
     """The tensor rule of element ``b`` with the fewest points whose relative errors add up to at most 1: their sum.
 
-    It is ``_INFINITE`` if there is none. All are tried. Of several the one with the least error, so that it does not matter which axis is called the first.
+    It is ``_INFINITE`` if there is none. All are tried. Of several the one with the least error, so that it does not
+    matter which axis is called the first.
     """
     least, best = (MOST + 1) ** 3, _ONE
     # along each axis alone, fewer points than these are never enough
@@ -288,7 +289,7 @@ def _mark(rows, low, high, inside, shape):
 
 @njit(cache=True, error_model="numpy")
 def _exact_slack(shape, b, settings):
-    """The slack of element ``b`` if it is so near to a parallelepiped that 2×2×2 points keep the tolerance, else < 0."""
+    """The slack of element ``b`` if it is so nearly a parallelepiped that 2×2×2 points keep the tolerance, else < 0."""
     twist, log_aspect = shape[0, b], (shape[2, b] - shape[1, b]) / np.float32(6.0)
     if twist >= _PARALLEL:
         return -_ONE

@@ -33,13 +33,6 @@ CLASSES = ("compact", "thin")
 #: log₂ of what the tolerance is divided by: the first with which few enough cells miss is taken.
 SHIFTS = (*(k / 64.0 for k in range(17)), *(k / 16.0 for k in range(5, 13)), 0.875, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 
-#: log₂ of what the tolerance is multiplied by, in the search for rules of fewer points on cells that are measured.
-RELIEFS = (0.5, 1.0)
-
-# That search is worth its time where more than this share of a class is measured, and what it needs for its misses is
-# dear.
-_MANY = 0.5
-
 # Points more than this share are dear: measuring the cells that caution would give more is worth its time.
 _DEAR = 0.02
 
@@ -58,9 +51,9 @@ _SIGNS = np.array(SIGNS)
 # Slacks are float32, and smaller steps than this are none.
 _ROUND_OFF = 0.01
 
-#: ``choose(cells, tolerance)`` gives points (n, dim), cells in range (n,), and log₂ of what the tolerance may be divided
-#: by before they change (n,); ``keeps(cells, points)`` (n,); ``shapes(cells)`` quantities (k, n) by which samples are
-#: compared.
+#: ``choose(cells, tolerance)`` gives points (n, dim), cells in range (n,), and log₂ of what the tolerance may be
+#: divided by before they change (n,); ``keeps(cells, points)`` (n,); ``shapes(cells)`` quantities (k, n) by which
+#: samples are compared.
 Choose = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray, np.ndarray]]
 Keeps = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Shapes = Callable[[np.ndarray], np.ndarray]
@@ -139,6 +132,11 @@ class MeshCalibration:
         These points.
     mended : (k,) int64
         The measured cells whose points are to be found by integration.
+    foreseen : (p,) int64
+        Cells that were not measured, but whose prediction was made on the way: the shift of their class changes
+        nothing about it.
+    predictions : (p, dim) int64
+        These predictions.
     changed
         True if another mesh was calibrated before, and some cells of this one are not alike.
     """
@@ -147,6 +145,8 @@ class MeshCalibration:
     known: np.ndarray
     points: np.ndarray
     mended: np.ndarray
+    foreseen: np.ndarray
+    predictions: np.ndarray
     changed: bool = False
 
     @property
@@ -222,13 +222,17 @@ class CalibrationOnMesh:
         drawn = {number: self._drawn(np.flatnonzero(classes == number)) for number in np.unique(classes).tolist()}
         key = _fingerprint(hexahedra)
         if key not in self._seen:
-            parts, measured = {}, []
+            parts, measured, foreseen = {}, [], []
             for number, (sample, members) in drawn.items():
-                parts[number], found = self._calibrated(number, hexahedra, sample, members, choose, keeps, shapes)
+                given = number, hexahedra, sample, members, choose, keeps, shapes
+                parts[number], found, predicted = self._calibrated(*given)
                 measured += found
+                foreseen += predicted
             changed = bool(self._seen) and not all(part.reused for part in parts.values())
-            known, points, mended = _joined(measured, hexahedra.shape[2])
-            self._seen[key] = MeshCalibration(parts, known, points, mended, changed)
+            cells, points = _joined(measured, hexahedra.shape[2])
+            known = points.all(axis=1)
+            results = cells[known], points[known], cells[~known], *_joined(foreseen, hexahedra.shape[2])
+            self._seen[key] = MeshCalibration(parts, *results, changed)
         return self._seen[key]
 
     def needed(self, cells: int) -> int:
@@ -243,30 +247,37 @@ class CalibrationOnMesh:
         return np.sort(members[random.choice(len(members), self.sample, replace=False)]), members
 
     def _calibrated(self, number, hexahedra, sample, members, choose, keeps, shapes):
-        """The calibration of one class, and its measured cells: pairs of their numbers and points, 0 if not known."""
+        """The calibration of one class; its measured cells, pairs of their numbers and points, 0 if not known; and
+        cells that were only predicted, pairs as well."""
         cells, quantities = len(members), None
         if len(sample) < cells:
             quantities = np.sort(shapes(hexahedra[sample]), axis=1)
             for known, part in self._known.get(number, ()):
                 if _distance(quantities, known) < _ALIKE:
-                    return ClassCalibration(part.name, cells, part.measured, 0, part.shift, part.share, reused=True), []
+                    return (
+                        ClassCalibration(part.name, cells, part.measured, 0, part.shift, part.share, reused=True),
+                        [],
+                        [],
+                    )
         allowed, share = allowed_misses(cells, len(sample), self.share), self.share
         if allowed < 0:
             allowed, share = 0, share_vouched(cells, len(sample))
         walk = _Walk(hexahedra[sample], self.tolerance, choose, keeps)
         shift, missed = walk.least_shift(allowed)
-        if len(sample) > _MANY * cells and walk.price_of_misses > _DEAR:
-            walk.spend()
-        measured = [(sample[walk.judged], walk.points[walk.judged])]
+        measured, foreseen = [(sample[walk.judged], walk.points[walk.judged])], []
         if shift > 0.0 and len(sample) < cells and walk.price(shift) > _DEAR:
-            measured.append(self._spared(hexahedra, np.setdiff1d(members, sample), shift, walk.changed, choose, keeps))
+            others = np.setdiff1d(members, sample)
+            spared, unchanged = self._spared(hexahedra, others, shift, walk.changed, choose, keeps)
+            measured.append(spared)
+            foreseen.append(unchanged)
         part = ClassCalibration(CLASSES[number], cells, len(sample), missed, shift, share)
         if quantities is not None:
             self._known.setdefault(number, []).insert(0, (quantities, part))
-        return part, measured
+        return part, measured, foreseen
 
     def _spared(self, hexahedra, others, shift, share_of_changed, choose, keeps):
-        """Cells that keep the tolerance without the shift, though it would change them, and their points.
+        """Cells that keep the tolerance without the shift, though it would change them, and their points; and cells
+        that it does not change, with theirs.
 
         Of ``others``, which were not drawn, as many are measured as were drawn at most.
         """
@@ -274,10 +285,12 @@ class CalibrationOnMesh:
         enough = min(len(others), round(1.2 * self.sample / share_of_changed))
         cells = np.sort(random.permutation(others)[:enough])
         points, in_range, slack = choose(hexahedra[cells], self.tolerance)
-        kept = np.flatnonzero(in_range & _changes(slack, shift))[: self.sample]
+        changes = _changes(slack, shift)
+        unchanged = in_range & ~changes
+        kept = np.flatnonzero(in_range & changes)[: self.sample]
         if len(kept):
             kept = kept[keeps(hexahedra[cells[kept]], points[kept])]
-        return cells[kept], points[kept]
+        return (cells[kept], points[kept]), (cells[unchanged], points[unchanged])
 
 
 class _Walk:
@@ -343,27 +356,10 @@ class _Walk:
         misses[doubtful] = ~self._keep(doubtful, self._chosen[doubtful])
         return misses
 
-    def spend(self) -> None:
-        """Give fewer points to cells that keep the tolerance with them, as predictions for larger ones have it."""
-        waiting = np.flatnonzero(self.judged & (self._needs == 0))
-        for relief in RELIEFS:
-            points, in_range, _ = self._choose(self._sample[waiting], self._tolerance * 2.0**relief)
-            fewer = in_range & (points.prod(axis=1) < self.points[waiting].prod(axis=1))
-            kept = ~fewer
-            kept[fewer] = self._keep(waiting[fewer], points[fewer])
-            self.points[waiting[kept & fewer]] = points[kept & fewer]
-            waiting = waiting[kept]
-
     @property
     def changed(self) -> float:
         """The share of the cells that the shift taken changes."""
         return float(np.mean(self.judged & (self._chosen != self._first).any(axis=1)))
-
-    @property
-    def price_of_misses(self) -> float:
-        """Points that the cells need that miss at first, over those of all, without those that are integrated."""
-        more = np.maximum(self.points.prod(axis=1) - self._first.prod(axis=1), 0)
-        return float(more.sum() / self._first.prod(axis=1).sum())
 
     def price(self, shift: float) -> float:
         """Points that the shift taken costs, over those without one; infinite where all are integrated."""
@@ -377,14 +373,12 @@ def _changes(slack, shift):
     return slack < shift + _ROUND_OFF
 
 
-def _joined(measured, dim):
-    """Known cells in ascending order, their points, and the other measured cells."""
-    cells = np.concatenate([np.empty(0, dtype=np.int64), *(cells for cells, _ in measured)])
-    points = np.concatenate([np.empty((0, dim), dtype=np.int64), *(points for _, points in measured)])
+def _joined(pairs, dim):
+    """Cells in ascending order and their points, of pairs of both."""
+    cells = np.concatenate([np.empty(0, dtype=np.int64), *(cells for cells, _ in pairs)])
+    points = np.concatenate([np.empty((0, dim), dtype=np.int64), *(points for _, points in pairs)])
     order = np.argsort(cells)
-    cells, points = cells[order], points[order]
-    known = points.all(axis=1)
-    return cells[known], points[known], cells[~known]
+    return cells[order], points[order]
 
 
 def _fingerprint(hexahedra):

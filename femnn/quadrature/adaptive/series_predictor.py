@@ -95,8 +95,8 @@ class SeriesPredictor:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Gauss points along each axis (n, dim) of healthy cells, and cells within reach of the estimate, (n,) bool.
 
-        The tolerance, with the caution that belongs to it, is multiplied by ``factor``. Where det J comes near zero at a node, too few lines see it. Raises ParameterError if tolerance or confidence
-        are outside of the calibration.
+        The tolerance, with the caution that belongs to it, is multiplied by ``factor``. Where det J comes near zero at
+        a node, too few lines see it. Raises ParameterError if tolerance or confidence are outside of the calibration.
         """
         setting = (kind_of_array(x), min(degree, 2), form)
         limit = factor * tol / CAUTION ** self._caution(setting, tol, confidence, anisotropic)

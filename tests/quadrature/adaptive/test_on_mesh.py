@@ -10,6 +10,7 @@ from femnn.geometry import distorted_cube
 from femnn.geometry.meshers import family, family_mesh
 from femnn.quadrature.adaptive.drawn_cells import RISK, allowed_misses, cells_needed, share_vouched
 from femnn.quadrature.adaptive.on_mesh import SAMPLE, SHIFTS, CalibrationOnMesh, shape_classes, shapes_of_hexahedra
+from femnn.quadrature.adaptive.predictors import load_point_predictor
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 from femnn.quadrature.adaptive.tolerance_test import keeps_tolerance
 
@@ -192,20 +193,20 @@ def test_measured_cells_pay_no_caution():
     assert not model.missing(found).any()
 
 
-def test_measured_cells_get_fewer_points_where_these_keep_the_tolerance():
-    needs = np.zeros(1000)
-    needs[::3] = -3.0
-    model = Model(needs)
-    # nothing is dear, so nothing is saved
-    assert (model.calibrated().points == 2).all()
-    needs[1::30] = 0.3
-    found = Model(needs).calibrated()
-    assert found.parts[0].shift == 0.0
-    # the model gives a point fewer for a larger tolerance, but one at least
-    given = found.points[:, 0]
-    assert (given[needs[found.known] == 0.0] == 2).all()
-    assert (given[needs[found.known] < 0.0] == 1).all()
-    assert (given[needs[found.known] > 0.0] == 2 + round(16 * 0.3125)).all()
+def test_predictions_made_on_the_way_are_those_of_the_shift(tetrahedra):
+    """Of cells that more were looked at than measured, and of all others, with points that a new rule predicts."""
+    rule = femnn.AdaptiveGauss(1e-6, anisotropic=False, sample=470)
+    points, found = rule.points_per_axis(tetrahedra), rule.report(tetrahedra).on_mesh
+    compact = found.parts[0]
+    assert compact.shift > 0.0
+    assert len(found.foreseen) > 20
+    bare = load_point_predictor("integration-points", "entries")
+    expected, _ = bare.choose(tetrahedra, 1e-6, 0.99, False, 0.3, factor=2.0**-compact.shift)
+    predicted = shape_classes(tetrahedra) == 0
+    predicted[found.known], predicted[found.mended] = False, False
+    predicted &= expected.max(axis=1) < 20
+    np.testing.assert_array_equal(points[predicted], expected[predicted])
+    assert predicted[found.foreseen].all()
 
 
 def test_what_is_known_of_a_cell_is_not_said_of_another():
