@@ -118,22 +118,27 @@ def _inevitable(vertices, chosen, missed, rule):
     for, those that need most, are left as they are.
     """
     missed, before = np.flatnonzero(missed), chosen.prod(axis=1)
-    more = np.zeros(len(vertices), dtype=np.int64)
+    given = chosen.copy()
     if len(missed):
-        settled, _ = points_by_integration(vertices[missed], rule.tol, rule.poisson, rule.measure, rule.anisotropic)
-        more[missed] = np.maximum(settled.prod(axis=1) - before[missed], 0)
-        allowed = int((1.0 - rule.confidence) * len(vertices))
-        more[np.argsort(more)[len(more) - allowed :]] = 0
-    inevitable = float(more.sum() / before.sum())
+        given[missed], _ = points_by_integration(
+            vertices[missed], rule.tol, rule.poisson, rule.measure, rule.anisotropic
+        )
+    inevitable = _points_more(given[missed].prod(axis=1) - before[missed], rule, before)
     if rule.anisotropic:
         return inevitable, None
-    fewer, waiting = chosen.copy(), np.flatnonzero(more == 0)
+    waiting = np.flatnonzero(given[:, 0] > 2)
     while len(waiting):
-        waiting = waiting[fewer[waiting, 0] > 2]
-        kept = keeps_tolerance(vertices[waiting], fewer[waiting] - 1, rule.tol, rule.poisson, rule.measure)
-        waiting = waiting[kept]
-        fewer[waiting] -= 1
-    return inevitable, float((more.sum() + fewer.prod(axis=1).sum()) / before.sum() - 1.0)
+        fewer = given[waiting] - 1
+        waiting = waiting[keeps_tolerance(vertices[waiting], fewer, rule.tol, rule.poisson, rule.measure)]
+        given[waiting] -= 1
+        waiting = waiting[given[waiting, 0] > 2]
+    return inevitable, _points_more(given.prod(axis=1) - before, rule, before)
+
+
+def _points_more(more, rule, before):
+    """Points more over those before, without the cells that the promise allows for and that need most."""
+    allowed = int((1.0 - rule.confidence) * len(before))
+    return float(np.sort(more)[: max(0, len(more) - allowed)].sum() / before.sum())
 
 
 def summary(rows, confidence):
