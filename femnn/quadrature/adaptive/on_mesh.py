@@ -31,7 +31,7 @@ SAMPLE = 1010
 CLASSES = ("compact", "thin")
 
 #: log₂ of what the tolerance is divided by: the first with which few enough cells miss is taken.
-SHIFTS = (*(k / 16.0 for k in range(13)), 0.875, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
+SHIFTS = (*(k / 16.0 for k in range(13)), 0.875, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
 
 # Caution that costs more than this share of the points is worth measuring the cells that it would give more.
 _DEAR = 0.02

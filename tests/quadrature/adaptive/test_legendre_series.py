@@ -10,8 +10,13 @@ from femnn.geometry.cell_families import FAMILIES, cells_of_family
 from femnn.geometry.cells import CURVED_HEXAHEDRON, CURVED_QUADRILATERAL, HEXAHEDRON, KINDS, QUADRILATERAL
 from femnn.geometry.validity import VALID, classify
 from femnn.integration.cell_matrices import cell_matrices, matrix_errors
-from femnn.quadrature.adaptive.legendre_series import Series, cheapest_points, estimated_errors, series_of
-from femnn.quadrature.adaptive.series_predictor import least_determinant_share
+from femnn.quadrature.adaptive.legendre_series import (
+    Series,
+    cheapest_points,
+    estimated_errors,
+    least_determinant_share,
+    series_of,
+)
 
 ONES = np.ones(1)
 SETTINGS = [
