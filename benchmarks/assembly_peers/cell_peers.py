@@ -40,7 +40,7 @@ def _scikit_fem(mesh, element, n):
 
 
 def _nodes(mesh, places):
-    """Points (N, dim) and cells (n, nodes) with their nodes at ``places`` (nodes, dim) of [-1, 1]^dim, in this order."""
+    """Points (N, dim) and cells (n, nodes) whose nodes are at ``places`` (nodes, dim) of [-1, 1]^dim, in this order."""
     table, own = node_table(mesh), kind_of_mesh(mesh).nodes
     wanted = (np.asarray(places) + 1.0) / 2.0
     if determinants(cells_of(mesh)[:1], np.full((mesh.dim(), 1), 0.5)) < 0.0:
@@ -93,6 +93,7 @@ def _felupe(mesh, element, n):
     if name is None or _missing("felupe"):
         return None
     import felupe
+
     points, cells = _nodes(mesh, getattr(felupe, name)().points)
     grid, dim = felupe.Mesh(points, cells, name.lower()), mesh.dim()
     rule = felupe.GaussLegendre(order=n - 1, dim=dim)

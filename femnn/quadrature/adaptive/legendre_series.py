@@ -68,8 +68,8 @@ def _line_tables(kind_number):
     """Tables of the lines of a kind of cell, one axis after another.
 
     On a line the map is a sum of one-dimensional shape functions (2, 3, point), values and slopes, zero where there is
-    no third one. Their coefficients for the derivative along the line, and for those along the other axes, are sums over
-    few nodes: numbers and factors of these (line, function, direction, term), the direction along the line first.
+    no third one. Their coefficients for the derivative along the line, and for those along the other axes, are sums
+    over few nodes: numbers and factors of these (line, function, direction, term), the direction along the line first.
     Besides them how much each line of an axis counts, and the matrices from sums and differences of values to Legendre
     coefficients.
     """

@@ -73,6 +73,27 @@ def test_position_orientation_and_size_do_not_matter(kind):
     np.testing.assert_allclose(series_of(moved).tails, series_of(x).tails, rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=repr)
+def test_neighbours_do_not_matter(kind):
+    """Cells are worked on many at a time, parallelepipeds left out: each by itself gives the same bits."""
+    x = cells_of_family(kind, "random", 70, seed=6)
+    x[[3, 40, 69]] = kind.nodes @ (np.eye(kind.dim) + 0.3)
+    together = series_of(x)
+    assert not together.tails[[3, 40, 69]].any()
+    for e in (0, 3, 63, 64, 69):
+        alone = series_of(x[e : e + 1])
+        np.testing.assert_array_equal(alone.tails[0], together.tails[e])
+        np.testing.assert_array_equal(alone.rates[0], together.rates[e])
+
+
+def test_nodes_off_their_places_are_seen_however_flat_the_cell():
+    x = np.stack([CURVED_HEXAHEDRON.nodes * [1.0, 1.0, 1e-4]] * 2)
+    x[1, -1, 2] += 1e-9
+    tails = series_of(x).tails
+    assert not tails[0].any()
+    assert tails[1].max() > 1e-7
+
+
 def test_axes_and_mirror_images_change_places():
     x = cells_of_family(QUADRILATERAL, "random", 30, seed=3)
     series = series_of(x)
