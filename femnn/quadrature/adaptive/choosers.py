@@ -11,10 +11,10 @@ import numpy as np
 
 from femnn.quadrature.adaptive.by_integration import MOST_GIVEN, points_by_integration
 from femnn.quadrature.adaptive.cell_measure import CellMeasure
-from femnn.quadrature.adaptive.legendre_series import MOST, series_of
+from femnn.quadrature.adaptive.legendre_series import MOST, least_determinant_share, series_of
 from femnn.quadrature.adaptive.on_mesh import shape_classes, shapes_of_hexahedra
 from femnn.quadrature.adaptive.predictors import ClassPredictor, DirectionalPredictor
-from femnn.quadrature.adaptive.series_predictor import least_determinant_share, load_series_predictor
+from femnn.quadrature.adaptive.series_predictor import load_series_predictor
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 from femnn.quadrature.adaptive.tolerance_test import keeps_tolerance
 

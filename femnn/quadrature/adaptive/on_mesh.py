@@ -31,7 +31,20 @@ SAMPLE = 1010
 CLASSES = ("compact", "thin")
 
 #: log₂ of what the tolerance is divided by: the first with which few enough cells miss is taken.
-SHIFTS = (*(k / 64.0 for k in range(17)), *(k / 16.0 for k in range(5, 13)), 0.875, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
+SHIFTS = (
+    *(k / 64.0 for k in range(17)),
+    *(k / 16.0 for k in range(5, 13)),
+    0.875,
+    1.0,
+    1.25,
+    1.5,
+    2.0,
+    2.5,
+    3.0,
+    3.5,
+    4.0,
+    5.0,
+)
 
 # Points more than this share are dear: measuring the cells that caution would give more is worth its time.
 _DEAR = 0.02

@@ -2,6 +2,7 @@
 
 import copy
 import os
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -189,16 +190,18 @@ class AdaptiveGauss(Rule):
         degree = self._degree_for(kind)
         key = kind, degree
         if key not in self._choosers:
+            # a rule that measures every element needs no calibration on some
+            on_mesh = None
+            if self.calibrate == "mesh" and self.confidence is not None and not self.verify:
+                on_mesh = CalibrationOnMesh(self.tol, 1.0 - max(self.confidence, 0.5), self.sample)
             chooser: Chooser
             if kind is HEXAHEDRON and degree == 1:
                 chooser = HexahedronChooser(self._request, self._predictor)
             else:
                 self._require_calibrated_energy()
-                chooser = CellChooser(self._request, degree)
-            # a rule that measures every element needs no calibration on some
-            on_mesh = None
-            if self.calibrate == "mesh" and self.confidence is not None and not self.verify:
-                on_mesh = CalibrationOnMesh(self.tol, 1.0 - max(self.confidence, 0.5), self.sample)
+                # the mesh itself says what caution its cells need: that of other families is no part of it
+                request = self._request if on_mesh is None else replace(self._request, confidence=None)
+                chooser = CellChooser(request, degree)
             self._choosers[key] = chooser, on_mesh
         return self._choosers[key]
 
