@@ -158,23 +158,18 @@ class FlowCase:
 def summarise(errors: Sequence[Sequence[ForecastErrors]], window: int = 1) -> list[dict[str, Any]]:
     """Rows of a table, one for each name: means over the seeds and their scatter, for each test.
 
-    <<<<<<< ours
-        Each row has ``model``, ``seeds`` and, in lists over the tests, ``one_step``, ``window`` (free-running error over
-        the first ``window`` steps), ``error``, ``horizon``, the ``scatter`` of the last three (standard deviation over
-        seeds; 0 for one), and whether each ``reaches_end``.
-    =======
-        Each row has ``model``, ``seeds`` and, in lists over the tests, ``one_step``, ``error``, ``horizon``, their
-        ``scatter`` of error and horizon (standard deviation over seeds; 0 for one), and whether each ``reaches_end``.
+    Each row has ``model``, ``seeds`` and, in lists over the tests, ``one_step``, ``window`` (free-running error over
+    the first ``window`` steps), ``error``, ``horizon``, the ``scatter`` of the last three (standard deviation over
+    seeds; 0 for one), and whether each ``reaches_end``.
 
-        Examples
-        --------
-        >>> from femnn.reduced.dynamics import Autoregression, Persistence
-        >>> from femnn.validation import flow_case, summarise
-        >>> case = flow_case("wake")
-        >>> rows = summarise(case.errors([Persistence(8), Autoregression.fit(case.training, case.window)]))
-        >>> sorted(row["model"] for row in rows)
-        ['linear autoregression', 'persistence']
-    >>>>>>> theirs
+    Examples
+    --------
+    >>> from femnn.reduced.dynamics import Autoregression, Persistence
+    >>> from femnn.validation import flow_case, summarise
+    >>> case = flow_case("wake")
+    >>> rows = summarise(case.errors([Persistence(8), Autoregression.fit(case.training, case.window)]))
+    >>> sorted(row["model"] for row in rows)
+    ['linear autoregression', 'persistence']
     """
     rows: dict[str, list[Sequence[ForecastErrors]]] = {}
     for per_test in errors:
@@ -312,36 +307,23 @@ def wake_case(path: str | os.PathLike | None = None) -> FlowCase:
 def turbulence_case(path: str | os.PathLike, name: str = "turbulence", stride: int = 5) -> FlowCase:
     """Turbulence in a periodic box: five planes to learn from, a sixth to test by, as Mohan and Gaitonde had it.
 
-        Parameters
-        ----------
-    <<<<<<< ours
-        path
-            A file of :func:`femnn.validation.reduce_turbulence`.
-        name
-            Of the case.
-        stride
-            Snapshots from one row of a series to the next. Each plane makes as many series to learn from, which start one
-            snapshot after the other. Rows that follow each other closely are nearly equal, and a network would have to
-            learn from their differences alone.
+    Parameters
+    ----------
+    path
+        A file of :func:`femnn.validation.reduce_turbulence`.
+    name
+        Of the case.
+    stride
+        Snapshots from one row of a series to the next. Each plane makes as many series to learn from, which start one
+        snapshot after the other. Rows that follow each other closely are nearly equal, and a network would have to
+        learn from their differences alone.
 
-        Examples
-        --------
-        >>> turbulence_case(data_folder("flows") / "isotropic.npz")
-        FlowCase(turbulence: 25 and 1 series of 5 coefficients)
-    =======
-        folder
-            Of :func:`femnn.validation.simulate_turbulence`.
-        modes
-            Of all five planes together.
-
-        Examples
-        --------
-        >>> from femnn.validation import simulate_turbulence, turbulence_case
-        >>> settings = {"n": 8, "viscosity": 0.1, "develop": 0.1, "every": 0.02, "snapshots": 150}
-        >>> _ = simulate_turbulence("box", **settings, progress=False)
-        >>> turbulence_case("box", modes=3)
-        FlowCase(box: 5 and 1 series of 3 coefficients)
-    >>>>>>> theirs
+    Examples
+    --------
+    >>> from femnn.io import data_folder
+    >>> from femnn.validation import turbulence_case
+    >>> turbulence_case(data_folder("flows") / "isotropic.npz")
+    FlowCase(turbulence: 25 and 1 series of 5 coefficients)
     """
     path = Path(path)
     remedy = "make it again with `femnn simulate turbulence`"
@@ -372,6 +354,13 @@ def coefficient_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[str
 
     Each is the root of the mean square of what free-running forecasts miss, relative to that coefficient's deviation
     from the mean of the training. Windows that predict one row are followed over all steps of the case.
+
+    Examples
+    --------
+    >>> from femnn.reduced.dynamics import Persistence
+    >>> from femnn.validation import coefficient_errors, flow_case
+    >>> coefficient_errors(flow_case("mhd"), [Persistence(5)])["persistence"].shape
+    (5,)
     """
     steps = case.window[1] if case.window[1] > 1 else case.steps
     lookback = max(model.lookback for model in models)
@@ -443,23 +432,19 @@ FLOW_CASES = tuple(_MAKERS)
 def flow_case(name: str, *, steps: int = 1000, data: str | os.PathLike | None = None) -> FlowCase:
     """A flow by its name, one of :data:`FLOW_CASES`.
 
-        Parameters
-        ----------
-        name
-            Of the flow.
-        steps
-            Of Burgers' equation.
-        data
-    <<<<<<< ours
-            What ``femnn simulate turbulence`` or ``femnn simulate wake`` wrote, in place of the shipped coefficients.
-    =======
-            What ``femnn simulate turbulence`` wrote, or ``femnn simulate wake`` in place of the shipped coefficients.
+    Parameters
+    ----------
+    name
+        Of the flow.
+    steps
+        Of Burgers' equation.
+    data
+        What ``femnn simulate turbulence`` or ``femnn simulate wake`` wrote, in place of the shipped coefficients.
 
-        Examples
-        --------
-        >>> from femnn.validation import flow_case
-        >>> flow_case("wake")
-        FlowCase(wake: 1 and 1 series of 8 coefficients)
-    >>>>>>> theirs
+    Examples
+    --------
+    >>> from femnn.validation import flow_case
+    >>> flow_case("wake")
+    FlowCase(wake: 1 and 1 series of 8 coefficients)
     """
     return _MAKERS[one_of("name", name, FLOW_CASES)](steps, data)
