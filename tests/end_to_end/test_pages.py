@@ -74,7 +74,9 @@ def test_workflows_call_what_exists():
                 command = step.get("run", "")
                 assert re.fullmatch(r"actions/[\w-]+@v\d+", step.get("uses", "actions/none@v1"))
                 for target in re.findall(r"\bmake (\w+)", command):
-                    assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{path.name}: there is no target {target}"
+                    assert re.search(rf"^{target}:", makefile, re.MULTILINE), (
+                        f"{path.name}: there is no target {target}"
+                    )
                 for extra in re.findall(r"\.\[(\w+)\]", command):
                     assert re.search(rf"^{extra} = \[", settings, re.MULTILINE), f"{path.name}: no extra {extra}"
     pythons = yaml.safe_load(workflows[1].read_text(encoding="utf-8"))["jobs"]["tests"]["strategy"]["matrix"]["python"]
