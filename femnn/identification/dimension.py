@@ -13,8 +13,8 @@ from femnn.exceptions import DatasetError
 # ends of a curve that is nearly a circle.
 _REACH = 1.1
 
-# Nearest neighbours that tell a dimension.
-_NEIGHBOURS = 8
+# Nearest neighbours that tell a dimension; that tell whether a coordinate follows from others.
+_NEIGHBOURS, _NEAR = 16, 8
 
 
 @checked(rows="n p", neighbours="[3, inf)")
@@ -88,7 +88,7 @@ def geodesic_coordinates(rows: np.ndarray, latent: int = 1) -> np.ndarray:
     known = vectors[:, ::-1][:, : 3 * latent] * np.sqrt(np.maximum(values[::-1][: 3 * latent], 0.0))
     chosen = [0]
     while len(chosen) < min(latent, known.shape[1]):
-        nearest = np.argsort(_squares(known[:, chosen]), axis=1)[:, 1 : _NEIGHBOURS + 1]
+        nearest = np.argsort(_squares(known[:, chosen]), axis=1)[:, 1 : _NEAR + 1]
         # the square of a long coordinate comes before a short one, and tells nothing new
         news = ((known - known[nearest].mean(axis=1)) ** 2).sum(axis=0)
         news[chosen] = -1.0

@@ -42,9 +42,10 @@ def found(taken):
 def test_dimensions_of_curves_surfaces_and_bodies():
     generator = np.random.default_rng(1)
     for k in (1, 2, 3):
-        drawn = generator.uniform(size=(500, k))
+        drawn = generator.uniform(size=(1000, k))
         lifted = np.concatenate([drawn, np.sin(2.0 * drawn), drawn**2], axis=1)
-        assert intrinsic_dimension(lifted) == pytest.approx(k, abs=0.35)
+        # edges, where there are fewer neighbours, make it a little less
+        assert k - 0.4 < intrinsic_dimension(lifted) < k + 0.1
     with pytest.raises(DatasetError, match="copy"):
         intrinsic_dimension(np.repeat(generator.uniform(size=(30, 2)), 2, axis=0))
     with pytest.raises(DatasetError, match="rows tell no dimension"):
