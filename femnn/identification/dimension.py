@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree, shortest_path
+from scipy.sparse.csgraph import minimum_spanning_tree, shortest_path
 from scipy.spatial.distance import cdist
 
 from femnn.checks import checked
@@ -79,8 +79,6 @@ def geodesic_coordinates(rows: np.ndarray, latent: int = 1) -> np.ndarray:
     distances = np.sqrt(_squares(rows))
     longest = minimum_spanning_tree(distances).data.max()
     near = np.where(distances <= _REACH * longest, distances, 0.0)
-    if connected_components(near, directed=False)[0] > 1:
-        raise DatasetError("some rows are copies of others; leave copies out")
     paths: Any = shortest_path(near, directed=False)
     squares = paths**2
     centred = -0.5 * (squares - squares.mean(axis=0) - squares.mean(axis=1)[:, None] + squares.mean())
