@@ -110,9 +110,9 @@ def majority(elements, tolerance, allowed):
 
 def by_scaled_jacobian(elements, tolerance, allowed):
     """One n for each of twenty classes of scaled Jacobian."""
-    started = time.perf_counter()
+    started = time.process_time()
     quality = scaled_jacobian(elements.hexahedra)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     bins = np.digitize(quality, np.quantile(quality, np.linspace(0, 1, BINS + 1)[1:-1]))
     needed, chosen = elements.needed(tolerance), np.empty(len(elements), dtype=np.int64)
     for b in np.unique(bins):
@@ -123,18 +123,18 @@ def by_scaled_jacobian(elements, tolerance, allowed):
 
 def by_ellipse(elements, tolerance, allowed):
     """The classical a-priori bound C ρ⁻²ⁿ, ρ from the roots of det J along nine lines in each direction."""
-    started = time.perf_counter()
+    started = time.process_time()
     rho = least_log_rho(elements.hexahedra).min(axis=1)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     bound = -2.0 * rho[:, None] * COUNTS
     return _safest(elements, tolerance, allowed, lambda c: equal(_first(bound + c, np.log(tolerance)))), seconds
 
 
 def by_residues(elements, tolerance, allowed):
     """The estimate that the network corrects, times a constant, in every direction."""
-    started = time.perf_counter()
+    started = time.process_time()
     _, estimates = describe_directions(elements.hexahedra)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     power, logs = POWER[elements.measure], estimates.astype(float) - np.log2(tolerance)
 
     def choose(constant):
@@ -147,7 +147,7 @@ def by_residues(elements, tolerance, allowed):
 def by_comparison(elements, tolerance, allowed):
     """A posteriori: n = 1, 2, ... until n and n + 1 differ by less than a share of the tolerance."""
     x = elements.hexahedra
-    started = time.perf_counter()
+    started = time.process_time()
     differences = np.zeros((len(x), len(COUNTS)))
     going = np.arange(len(x))
     before = elasticity_stiffness(x, *tensor_gauss(FEWEST, FEWEST, FEWEST), poisson=elements.poisson)
@@ -159,7 +159,7 @@ def by_comparison(elements, tolerance, allowed):
         going, before = going[on], after[on]
         if len(going) == 0:
             break
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     logs = np.log(np.maximum(differences, FLOOR))
     return _safest(elements, tolerance, allowed, lambda c: equal(_first(logs + c, np.log(tolerance)))), seconds
 

@@ -1,7 +1,8 @@
 """Programs that solve the problems, each as its own users would: from arrays to displacements at the vertices.
 
 A program yields ``(stage, None)`` when a stage begins, and ``("solution", u)`` with u (n_vertices, 3) at the end; the
-worker takes the time. Stages are ``"assembly"``, ``"set-up"`` and ``"iterations"``, as far as they can be told apart.
+worker takes the time. Stages are ``"assembly"``, ``"set-up"`` and ``"iterations"``, as far as they can be told apart. A
+program that knows how much of a stage was set-up yields ``("set-up share", share)`` after it.
 """
 
 from importlib.util import find_spec
@@ -50,7 +51,9 @@ def femnn(problem, threads):
         fixed = basis.get_dofs(lambda x: x[0] <= 1e-12).all()
     yield "iterations", None
     solver = femnn.LinearSolver(stiffness, fixed, points=mesh, rtol=RTOL)
-    yield "solution", solver.solve(force).x.reshape(-1, 3)[: mesh.nvertices]
+    found = solver.solve(force)
+    yield "set-up share", found.set_up / found.seconds
+    yield "solution", found.x.reshape(-1, 3)[: mesh.nvertices]
 
 
 def _femnn_nonlinear(problem):

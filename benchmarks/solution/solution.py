@@ -2,13 +2,17 @@
 
 Every program solves to a relative residual of 1e-8 in a process of its own; programs take turns. Those that are not
 installed (``pip install femnn[bench]``) are left out with a word. Seconds are processor time with one thread, and by
-the clock with two.
+the clock with two. Each row is a file in the folder ``rows`` of ``--out``: a run that was stopped goes on with the rows
+that are missing, and measures anew those of another machine, program or version.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
+import zlib
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
@@ -19,9 +23,10 @@ from tqdm import tqdm
 from benchmarks.solution.problems import names, problem
 from benchmarks.solution.programs import PROGRAMS, missing
 from benchmarks.support.publishing import publish
+from benchmarks.support.timing import median_and_spread, with_spread
 from femnn.cli import Command
 from femnn.exceptions import FemnnError
-from femnn.io import markdown
+from femnn.io import atomic_write, markdown
 from femnn.plotting import save
 from femnn.system import description
 
@@ -33,6 +38,7 @@ _AGREEMENT = 1e-5
 
 # Seconds that a program may take for all its solutions of one problem.
 _PATIENCE = 900
+_TOO_LONG = f"more than {_PATIENCE} s"
 
 
 @click.command(cls=Command)
@@ -41,9 +47,10 @@ _PATIENCE = 900
 @click.option("--repeat", default=5, show_default=True, type=click.IntRange(1), help="Warm solutions of each program.")
 @click.option("--meshes", type=click.Path(path_type=Path, exists=True), help="Folder with bunny_out.mesh.")
 @click.option("--quick", is_flag=True, help="Small problems, once each.")
+@click.option("--anew", is_flag=True, help="Measure again what an earlier run has left in the folder --out.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/solution"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def main(chosen, programs, repeat, meshes, quick, out, as_json):
+def main(chosen, programs, repeat, meshes, quick, anew, out, as_json):
     """Solve linear, quadratic and nonlinear problems with femnn and the programs beside it."""
     rows, notes = [], {name: missing(name) for name in programs or PROGRAMS}
     cases = []
@@ -61,7 +68,10 @@ def main(chosen, programs, repeat, meshes, quick, out, as_json):
         ]
     for what, name, threads, given in tqdm(cases, desc="solution", disable=None):
         row = {"problem": what, "program": name, "threads": threads, "elements": given.t.shape[1]}
-        rows.append({**row, **_measured(name, what, threads, 1 if quick else repeat, meshes)})
+        rows.append({**row, **_resumed(out / "rows", name, what, threads, 1 if quick else repeat, meshes, anew)})
+    for row in rows:
+        if "failure" not in row:
+            row["warm"], row["spread"] = median_and_spread(row["warm runs"])
     _compare(rows)
     figures = {"machine": description(), "rows": rows, "left out": {k: v for k, v in notes.items() if v}}
     _plot(rows, out / "solution.png")
@@ -71,6 +81,35 @@ def main(chosen, programs, repeat, meshes, quick, out, as_json):
 def _is_asked(name, given):
     _, _, kinds, most = PROGRAMS[name]
     return given.kind in kinds and (most is None or given.p.size <= most)
+
+
+def _resumed(folder, name, what, threads, repeat, meshes, anew):
+    """Figures of one program from the file of an earlier run; measured if there is none of the same."""
+    label = f"{what}, {name}, {threads} thread{'s' * (threads > 1)}"
+    path = folder / f"{re.sub(r'[^a-z0-9]+', '-', label.lower())}.json"
+    key = {"of": label, "repeat": repeat, "machine": description(), "version": _version(name)}
+    if path.exists() and not anew:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["key"] == key:
+            return kept["figures"]
+    figures = _measured(name, what, threads, repeat, meshes)
+    # what failed for another cause than time may have been an accident
+    if "failure" not in figures or figures["failure"] == _TOO_LONG:
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps({"key": key, "figures": figures}, indent=1), encoding="utf-8")
+    return figures
+
+
+def _version(name):
+    """Version of a program; of femnn the checksum of its sources."""
+    module = PROGRAMS[name][1]
+    if module == "femnn":
+        sources = sorted((Path(__file__).resolve().parents[2] / "femnn").rglob("*.py"))
+        return f"{zlib.crc32(b''.join(path.read_bytes() for path in sources)):08x}"
+    try:
+        return version({"skfem": "scikit-fem", "skfemntv": "scikit-fem-native"}.get(module, module))
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def _measured(name, what, threads, repeat, meshes):
@@ -83,7 +122,7 @@ def _measured(name, what, threads, repeat, meshes):
     try:
         run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
-        return {"failure": f"more than {_PATIENCE} s"}
+        return {"failure": _TOO_LONG}
     if run.returncode:
         return {"failure": (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]}
     return json.loads(run.stdout.strip().splitlines()[-1])
@@ -113,6 +152,7 @@ def report(figures):
         row["over best"] = row["warm"] / min(others) if others else None
         row |= {stage: row["stages"].get(stage) for stage in ("assembly", "set-up", "iterations")}
         row["megabytes"] = row["peak"] / 1e6
+        row["together"] = with_spread(row["warm"], row.get("spread"))
     table = markdown(
         rows,
         {
@@ -123,7 +163,7 @@ def report(figures):
             "assembly": ("assembly, s", "{:.2f}"),
             "set-up": ("set-up, s", "{:.2f}"),
             "iterations": ("iterations, s", "{:.2f}"),
-            "warm": ("together, s", "{:.2f}"),
+            "together": ("together, s", "{}"),
             "over best": ("over the best other", "{:.2f}"),
             "cold": ("first time, s", "{:.2f}"),
             "megabytes": ("peak memory, MB", "{:,.0f}"),

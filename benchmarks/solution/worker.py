@@ -27,7 +27,7 @@ def measure(name, what, threads, repeat, meshes=None):
     stages = {stage: float(np.median([run[0][stage] for run in runs[1:]])) for stage in runs[0][0]}
     return {
         "cold": sum(runs[0][0].values()),
-        "warm": float(np.median([sum(run[0].values()) for run in runs[1:]])),
+        "warm runs": [sum(run[0].values()) for run in runs[1:]],
         "stages": stages,
         "peak": peak(),
         "vertices": len(u),
@@ -41,6 +41,10 @@ def _run(stages, clock):
         now = clock()
         if stage is not None:
             seconds[stage] = seconds.get(stage, 0.0) + now - begun
+        if name == "set-up share":
+            seconds["set-up"] = seconds.get("set-up", 0.0) + value * seconds[stage]
+            seconds[stage] *= 1.0 - value
+            name = None
         if name == "solution":
             return seconds, value
         stage, begun = name, now

@@ -1,7 +1,8 @@
 """Build wheel and source, check them, and try the wheel where the repository is not at hand: ``make release``.
 
 The wheel is installed into an environment of its own in a temporary folder, where ``femnn doctor`` and ``femnn demo``
-run. ``--no-demo`` leaves the demo out; everything built lies in ``dist/``.
+run and a mesh in a format of another program is inspected. ``--no-demo`` leaves the demo out; everything built lies in
+``dist/``.
 """
 
 import os
@@ -16,6 +17,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "dist"
+
+# A mesh as a newcomer brings it: from another program, which knows nothing of scikit-fem.
+OWN_MESH = """
+import skfem
+from skfem.io.meshio import to_meshio
+
+mesh = skfem.MeshHex.init_tensor([0.0, 1.0, 2.5], [0.0, 1.0], [0.0, 0.7, 1.0])
+mesh = skfem.MeshHex(mesh.p + 0.1 * mesh.p[[1, 2, 0]] * mesh.p[[2, 0, 1]], mesh.t)
+to_meshio(mesh).write("own.inp")
+"""
 
 #: Bytes of the wheel.
 LARGEST = 10_000_000
@@ -79,6 +90,8 @@ def try_wheel(wheel, folder, demo):
     if not Path(where.strip()).is_relative_to(folder):
         raise SystemExit(f"femnn was imported from {where.strip()}, not from the wheel")
     run(python.parent / "femnn", "doctor", cwd=folder, env=environment)
+    run(python, "-c", OWN_MESH, cwd=folder, env=environment)
+    run(python.parent / "femnn", "inspect", "own.inp", "--html", "own.html", cwd=folder, env=environment)
     if demo:
         run(python.parent / "femnn", "demo", "--out", folder / "demo", cwd=folder, env=environment)
 

@@ -83,6 +83,15 @@ def assemble_internal_force(
     Raises
     ------
     MeshError, FoldedElementError, ParameterError
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> mesh, rule = skfem.MeshHex().refined(1), femnn.GaussLegendre(2)
+    >>> force = femnn.assemble_internal_force(mesh, rule, [1e6, 0.0, 0.0, 0.0, 0.0, 0.0])
+    >>> right = mesh.p[0] == 1.0
+    >>> float(force[::3][right].sum().round(6))  # of a stress of 1 MPa on a square metre, N
+    1000000.0
     """
     discretisation = Discretisation.of(mesh, rule, element, on_folded, pattern)
     values = Coefficients.of_shapes(stress, ((6,), (3, 3)), discretisation, "stress")

@@ -43,7 +43,7 @@ def assemble_diffusion(
 
     Examples
     --------
-    >>> import numpy as np, femnn, skfem
+    >>> import femnn, skfem
     >>> mesh = skfem.MeshHex().refined(1)
     >>> K = femnn.assemble_diffusion(mesh, femnn.GaussLegendre(2), diffusivity=3.0)
     >>> round(float(mesh.p[0] @ K @ mesh.p[0]), 9)  # ∫ |∇x|² D over the unit cube

@@ -44,7 +44,21 @@ _SUMMARIES = {
 
 
 class Command(click.Command):
-    """A benchmark: a command by itself whose errors end like those of ``femnn``."""
+    """A benchmark: a command by itself whose errors end like those of ``femnn``.
+
+    Examples
+    --------
+    >>> import click
+    >>> from click.testing import CliRunner
+    >>> from femnn.cli import Command
+    >>> from femnn.exceptions import ParameterError
+    >>> @click.command(cls=Command)
+    ... def benchmark():
+    ...     raise ParameterError("tol = -1 is negative; pass a positive one")
+    >>> result = CliRunner().invoke(benchmark)
+    >>> result.exit_code, "tol = -1" in result.output
+    (2, True)
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         with _errors_as_messages(ctx):

@@ -20,6 +20,17 @@ class DamageLaw(Law):
     ----------
     stiffness : (float, float, float, float)
         Of opening, of shear and of contact, Pa/m; Coulomb's coefficient.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.cohesive import DamageLaw
+    >>> law = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> _, _, state = law.update([[1e-5, 0.0, 0.0]], law.initial_state(1))
+    >>> isinstance(law, DamageLaw), bool(0.0 < law.damage(state)[0] < 1.0)
+    (True, True)
+    >>> bool(law.free_energy([[1e-5, 0.0, 0.0]], state)[0] < 969.0)
+    True
     """
 
     stiffness: tuple[float, float, float, float]
@@ -280,6 +291,16 @@ class ContactCohesive(DamageLaw):
         Penalty, in the normal direction and for elastic stick, Pa/m.
     friction
         Coulomb's coefficient.
+
+    Examples
+    --------
+    Pressed and slid beyond what friction bears:
+
+    >>> from femnn.cohesive import ContactCohesive
+    >>> law = ContactCohesive(1e12, friction=0.5)
+    >>> traction, _, _ = law.update([[-1e-6, 1e-5, 0.0]], law.initial_state(1))
+    >>> traction
+    array([[-1000000.,   500000.,        0.]])
     """
 
     # nothing is left to soften

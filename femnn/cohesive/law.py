@@ -24,6 +24,14 @@ class State:
         The law it belongs to.
     outside : (n,) bool
         Points whose separation has left the range that the law was trained in; never true for classical laws.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> law = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> state = law.initial_state(3)
+    >>> len(state), state.outside
+    (3, array([False, False, False]))
     """
 
     values: np.ndarray
@@ -55,6 +63,14 @@ class Response(NamedTuple):
         Consistent tangent, ∂traction_i/∂separation_j at fixed old state, Pa/m.
     state : State
         New history.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> law = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> response = law.update([[1e-6, 0.0, 0.0]], law.initial_state(1))
+    >>> response.traction.shape, response.tangent.shape
+    ((1, 3), (1, 3, 3))
     """
 
     traction: np.ndarray
@@ -73,6 +89,26 @@ class Law(ABC):
         Separation (m) at which the law has softened completely, in the tougher of the two directions.
     depends_on_time : bool
         Whether the traction after a step differs with its length in time, see :meth:`set_time`.
+
+    Examples
+    --------
+    A law without memory, elastic in all directions:
+
+    >>> import numpy as np
+    >>> from femnn.cohesive import Law
+    >>> class Elastic(Law):
+    ...     separation_scale = 1e-3
+    ...     def _virgin(self, n):
+    ...         return np.zeros((n, 0))
+    ...     def _update(self, separation, values):
+    ...         return 1e12 * separation, np.tile(1e12 * np.eye(3), (len(separation), 1, 1)), values
+    >>> law = Elastic()
+    >>> law.update([[1e-6, 0.0, 0.0]], law.initial_state(1)).traction
+    array([[1000000.,       0.,       0.]])
+
+    See Also
+    --------
+    femnn.cohesive.PointCohesive, femnn.cohesive.BatchCohesive : laws made of a function
     """
 
     separation_scale: float

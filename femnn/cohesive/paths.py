@@ -50,6 +50,17 @@ def separation_paths(
     ------
     ParameterError
         If a value is not allowed.
+
+    Examples
+    --------
+    >>> from femnn.cohesive import separation_paths
+    >>> paths = separation_paths(3, steps=50, scale=1e-5, kind="cyclic")
+    >>> paths.shape, bool(abs(paths).max() < 1.3e-5), float(abs(paths[:, 0]).max())
+    ((3, 50, 3), True, 0.0)
+
+    See Also
+    --------
+    femnn.cohesive.respond : what a law answers along them
     """
     scale, closing = positive("scale", scale), positive("closing", closing)
     require_memory(24 * n * steps, f"{n:,} paths of {steps:,} points")
@@ -73,7 +84,16 @@ def separation_paths(
 
 @checked(paths="n s k", factor="[1, inf)")
 def refined(paths: ArrayLike, factor: int) -> np.ndarray:
-    """The same polylines with ``factor`` steps for each one: (n, 1 + factor·(steps − 1), 3)."""
+    """The same polylines with ``factor`` steps for each one: (n, 1 + factor·(steps − 1), 3).
+
+    Examples
+    --------
+    >>> from femnn.cohesive import refined
+    >>> refined([[[0.0, 0.0, 0.0], [1.0, 0.0, 2.0]]], 2)
+    array([[[0. , 0. , 0. ],
+            [0.5, 0. , 1. ],
+            [1. , 0. , 2. ]]])
+    """
     paths = np.asarray(paths, dtype=np.float64)
     fraction = np.arange(factor) / factor
     between = paths[:, :-1, None] + fraction[:, None] * np.diff(paths, axis=1)[:, :, None]
@@ -83,7 +103,17 @@ def refined(paths: ArrayLike, factor: int) -> np.ndarray:
 
 @checked(paths="n s 3")
 def respond(law: Law, paths: ArrayLike) -> tuple[np.ndarray, State]:
-    """Tractions (n, steps, 3) of a law along paths from the virgin state, and the state at their ends."""
+    """Tractions (n, steps, 3) of a law along paths from the virgin state, and the state at their ends.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.cohesive import respond, separation_paths
+    >>> law = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> tractions, state = respond(law, separation_paths(3, steps=50, scale=law.separation_scale))
+    >>> tractions.shape, len(state)
+    ((3, 50, 3), 3)
+    """
     paths = np.asarray(paths, dtype=np.float64)
     state = law.initial_state(len(paths))
     tractions = np.empty(paths.shape)

@@ -25,6 +25,15 @@ class XuNeedleman(Law):
         Largest tractions in pure opening and pure shear, Pa.
     normal_toughness, shear_toughness
         Works of separation φn and φt, J/m².
+
+    Examples
+    --------
+    >>> from femnn.cohesive import XuNeedleman
+    >>> law = XuNeedleman(80e6, 100e6, 969.0, 1719.0)
+    >>> opening = 969.0 / (2.718281828 * 80e6)  # where the normal traction is largest, m
+    >>> traction = law.update([[opening, 0.0, 0.0]], law.initial_state(1)).traction
+    >>> float(traction[0, 0].round(-3))
+    80000000.0
     """
 
     def __init__(

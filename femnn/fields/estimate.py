@@ -52,6 +52,16 @@ def strain_energy(
     Raises
     ------
     MeshError, FoldedElementError, ParameterError, MemoryError
+
+    Examples
+    --------
+    >>> import femnn, numpy as np, skfem
+    >>> from femnn.fields import strain_energy
+    >>> mesh = skfem.MeshHex().refined(1)
+    >>> u = (np.diag([1e-3, 0.0, 0.0]) @ mesh.p).T.ravel()
+    >>> energies = strain_energy(mesh, femnn.GaussLegendre(2), u, young=200e9, poisson=0.0)
+    >>> float(energies.sum().round(6))  # E strain² / 2 of a cubic metre, J
+    100000.0
     """
     found = strains_and_stiffness(
         mesh, rule, u, young, poisson, stiffness, formulation, element, on_folded, None, plane
@@ -82,6 +92,17 @@ def error_estimate(
     Raises
     ------
     MeshError, FoldedElementError, ParameterError, MemoryError, ConvergenceError
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> mesh, rule = skfem.MeshHex().refined(2), femnn.GaussLegendre(2)
+    >>> K = femnn.assemble_elasticity(mesh, rule, 210e9, 0.3)
+    >>> held = (3 * (mesh.p[2] == 0.0).nonzero()[0][:, None] + [0, 1, 2]).ravel()
+    >>> u = femnn.solve(K, femnn.assemble_body_force(mesh, rule, (1e4, 0.0, 0.0)), held, points=mesh).x
+    >>> estimate = femnn.error_estimate(mesh, rule, u, 210e9, 0.3)
+    >>> bool(0.0 < estimate.relative < 1.0)
+    True
     """
     require_closed(mesh, element, "the error estimate")
     found = strains_and_stiffness(mesh, rule, u, young, poisson, stiffness, formulation, element, on_folded, None)

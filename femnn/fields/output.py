@@ -65,7 +65,7 @@ def save_fields(
 
     Examples
     --------
-    >>> import tempfile, femnn
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_fields(Path(folder) / "cube.vtu", skfem.MeshHex(), np.zeros(24), elements={"material": [7.0]})
     """

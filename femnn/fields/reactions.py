@@ -83,7 +83,6 @@ class LoadCurve:
 
     Examples
     --------
-    >>> import femnn
     >>> mesh = skfem.MeshHex().refined(1).with_boundaries({"end": lambda x: x[0] == 1.0})
     >>> curve = LoadCurve(mesh, "end", 0)
     >>> curve.force

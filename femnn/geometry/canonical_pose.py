@@ -40,7 +40,16 @@ def _canonical_frames(begin, end, hexahedra, index, permutations, warps, orders,
 
 
 def canonical_warps(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """J₀⁻¹h in the canonical pose (n, 3, 4), and the vertices of each element in the order of its pose (n, 8) int."""
+    """J₀⁻¹h in the canonical pose (n, 3, 4), and the vertices of each element in the order of its pose (n, 8) int.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.geometry import canonical_warps
+    >>> warp, order = canonical_warps(femnn.distorted_hexahedra(5, 0.2, seed=0))
+    >>> warp.shape, order.shape
+    ((5, 3, 4), (5, 8))
+    """
     warps, orders, _ = canonical_frames(hexahedra)
     return warps, orders
 

@@ -33,6 +33,15 @@ class CellKind:
         scikit-fem's element whose shape functions map the reference cell.
     degree
         Degree of these along each axis: 1 for straight edges, 2 for curved ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.geometry import HEXAHEDRON
+    >>> HEXAHEDRON.name, HEXAHEDRON.dim, HEXAHEDRON.nodes.shape
+    ('hexahedra with straight edges', 3, (8, 3))
+    >>> HEXAHEDRON.shapes(np.full((3, 1), 0.5)).ravel()
+    array([0.125, 0.125, 0.125, 0.125, 0.125, 0.125, 0.125, 0.125])
     """
 
     name: str
@@ -86,6 +95,17 @@ def kind_of_mesh(mesh: skfem.Mesh) -> CellKind:
     ------
     MeshError
         If ``mesh`` is no mesh of scikit-fem, or one of triangles, tetrahedra, wedges, ...
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.geometry import kind_of_mesh
+    >>> kind_of_mesh(skfem.MeshQuad2()).name
+    'quadrilaterals with nine nodes'
+
+    See Also
+    --------
+    femnn.geometry.kind_of_array : of coordinates instead of a mesh
     """
     if not isinstance(mesh, skfem.Mesh):
         raise MeshError(
@@ -121,6 +141,13 @@ def cells(mesh: skfem.Mesh) -> np.ndarray:
     See Also
     --------
     femnn.hexahedra : The same for straight-edged hexahedra alone.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.geometry import cells
+    >>> cells(skfem.MeshQuad().refined(1)).shape, cells(skfem.MeshHex2()).shape
+    ((4, 4, 2), (1, 27, 3))
     """
     kind = kind_of_mesh(mesh)
     if kind is HEXAHEDRON:
@@ -134,7 +161,15 @@ def cells(mesh: skfem.Mesh) -> np.ndarray:
 
 
 def kind_of_array(x: np.ndarray) -> CellKind:
-    """Kind of the cells in an array (n, nodes, dim); MeshError if there is none of this shape."""
+    """Kind of the cells in an array (n, nodes, dim); MeshError if there is none of this shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.geometry import kind_of_array
+    >>> kind_of_array(np.zeros((10, 4, 2))).name, kind_of_array(np.zeros((10, 27, 3))).degree
+    ('quadrilaterals with straight edges', 2)
+    """
     shape = getattr(x, "shape", None)
     if not isinstance(shape, tuple) or len(shape) != 3 or shape[1:] not in _BY_SHAPE:
         raise MeshError(
@@ -174,7 +209,16 @@ def _require_finite(x):
 
 @checked(x="n nodes dim", points="dim q")
 def determinants(x: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """det J, shape (n, q), of cells (n, nodes, dim) at points (dim, q) of the reference cell."""
+    """det J, shape (n, q), of cells (n, nodes, dim) at points (dim, q) of the reference cell.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.geometry import cells, determinants
+    >>> squares = cells(skfem.MeshQuad().refined(1))
+    >>> determinants(squares, [[0.5], [0.5]]).ravel()
+    array([0.25, 0.25, 0.25, 0.25])
+    """
     n, _, dim = x.shape
     gradients = kind_of_array(x).gradients(points)
     relative = (x - x[:, -1:]).transpose(0, 2, 1)

@@ -36,6 +36,14 @@ class Connectivity:
     hinged_parts
         Number of parts that share no face with each other: more than ``parts`` where some meet at vertices or edges
         alone.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.geometry import measure_connectivity
+    >>> found = measure_connectivity(skfem.MeshHex().refined(1))
+    >>> found.parts, len(found.hanging_vertices), len(found.duplicates)
+    (1, 0, 0)
     """
 
     duplicates: np.ndarray
@@ -74,7 +82,17 @@ def measure_connectivity(mesh: skfem.MeshHex1) -> Connectivity:
 
 @checked()
 def duplicate_elements(mesh: skfem.Mesh) -> np.ndarray:
-    """Elements with the vertices of an earlier one, whatever their order."""
+    """Elements with the vertices of an earlier one, whatever their order.
+
+    Examples
+    --------
+    >>> import numpy as np, skfem
+    >>> from femnn.geometry import duplicate_elements
+    >>> mesh = skfem.MeshHex().refined(1)
+    >>> twice = skfem.MeshHex(mesh.p, np.column_stack([mesh.t, mesh.t[:, 2]]))
+    >>> duplicate_elements(twice)
+    array([8])
+    """
     # one random number a vertex: sums are equal where the vertices are, and nowhere else
     keys = np.random.default_rng(0).integers(0, 2**63, mesh.p.shape[1], dtype=np.uint64)
     _, first = np.unique(keys[mesh.t].sum(axis=0, dtype=np.uint64), return_index=True)
@@ -83,7 +101,16 @@ def duplicate_elements(mesh: skfem.Mesh) -> np.ndarray:
 
 @checked()
 def loose_vertices(mesh: skfem.Mesh) -> np.ndarray:
-    """Vertices, or nodes of a quadratic mesh, that belong to no element."""
+    """Vertices, or nodes of a quadratic mesh, that belong to no element.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.geometry import loose_vertices
+    >>> mesh = skfem.MeshHex().refined(1)
+    >>> loose_vertices(skfem.MeshHex(mesh.p, mesh.t[:, 1:]))
+    array([0])
+    """
     return np.flatnonzero(np.bincount(node_table(mesh).ravel(), minlength=mesh.p.shape[1]) == 0)
 
 

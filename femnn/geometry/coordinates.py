@@ -19,6 +19,14 @@ def modes(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     centre : (n, 3)
     linear : (n, 3, 3), J₀, columns are half the vectors between opposite face centres
     twist : (n, 3, 4), h
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.geometry import modes
+    >>> centre, linear, twist = modes(femnn.hexahedra(skfem.MeshHex()))
+    >>> centre, float(abs(twist).max())
+    (array([[0.5, 0.5, 0.5]]), 0.0)
     """
     x = np.asarray(hexahedra, dtype=float)
     centre = x.mean(axis=1)
@@ -33,6 +41,15 @@ def relative_warp(hexahedra: ArrayLike) -> np.ndarray:
     """J₀⁻¹h, shape (n, 3, 4): the twists in the element's own axes; infinite where J₀ is singular.
 
     The twelve numbers vanish exactly for parallelepipeds and do not change under affine maps.
+
+    Examples
+    --------
+    >>> import femnn, numpy as np
+    >>> from femnn.geometry import relative_warp
+    >>> x = femnn.distorted_hexahedra(5, 0.2, seed=0)
+    >>> sheared = x @ np.array([[1.0, 0.5, 0.0], [0.0, 2.0, 0.0], [0.0, 0.3, 1.0]])
+    >>> np.allclose(relative_warp(x), relative_warp(sheared))
+    True
     """
     x = in_own_units(hexahedra)[0]
     warps = np.empty((len(x), 3, 4))
@@ -45,6 +62,13 @@ def own_axes(hexahedra: ArrayLike) -> np.ndarray:
     """The elements in their own axes, shape (n, 8, 3): y(ξ) = ξ + J₀⁻¹h · (ξη, ηζ, ζξ, ξηζ), ξ in [-1, 1]³.
 
     What is left of an element when its central parallelepiped is mapped to the cube; det J > 0 in healthy elements.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.geometry import own_axes
+    >>> own_axes(femnn.distorted_hexahedra(5, 0.2, seed=0)).shape
+    (5, 8, 3)
     """
     return SIGNS + np.einsum("ak,eik->eai", TWISTS, relative_warp(hexahedra))
 
@@ -56,6 +80,14 @@ def metric(hexahedra: ArrayLike) -> np.ndarray:
     The entries (ξξ, ηη, ζζ, ξη, ηζ, ζξ) of ½ log J₀ᵀJ₀ without its trace: logarithms of stretches, so that flat and
     slender elements stand as far from the cube as they should (V. Arsigny et al., SIAM J. Matrix Anal. Appl. 29 (2007)
     328-347). The symmetries of the cube permute the entries and change the signs of the last three.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.geometry import metric
+    >>> x = femnn.hexahedra(skfem.MeshHex.init_tensor([0.0, 2.0], [0.0, 1.0], [0.0, 1.0]))
+    >>> metric(x).round(3)
+    array([[-0.231,  0.462, -0.231,  0.   ,  0.   ,  0.   ]])
     """
     x = in_own_units(hexahedra)[0]
     metrics = np.empty((len(x), 6))
@@ -68,6 +100,15 @@ def invariant_coordinates(hexahedra: ArrayLike) -> np.ndarray:
     """The 12 numbers J₀⁻¹h followed by the 6 of :func:`metric`, shape (n, 18).
 
     Invariant to rigid motion and size; the symmetries of the cube permute them and change their signs.
+
+    Examples
+    --------
+    >>> import femnn, numpy as np
+    >>> from femnn.geometry import invariant_coordinates
+    >>> x = femnn.distorted_hexahedra(5, 0.2, seed=0)
+    >>> turned = 3.0 * x @ np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    >>> np.allclose(invariant_coordinates(x), invariant_coordinates(turned))
+    True
     """
     x = np.asarray(hexahedra, dtype=float)
     return np.concatenate([relative_warp(x).reshape(len(x), 12), metric(x)], axis=1)
@@ -78,6 +119,14 @@ def directed_coordinates(hexahedra: ArrayLike) -> np.ndarray:
     """Direction (12) and length of J₀⁻¹h and the 6 of :func:`metric`, shape (n, 19).
 
     What is proportional to a power of the length is a smooth function of these however near a parallelepiped is.
+
+    Examples
+    --------
+    >>> import femnn, numpy as np
+    >>> from femnn.geometry import directed_coordinates
+    >>> described = directed_coordinates(femnn.distorted_hexahedra(5, 0.2, seed=0))
+    >>> described.shape, np.linalg.norm(described[:, :12], axis=1)
+    ((5, 19), array([1., 1., 1., 1., 1.]))
     """
     x = np.asarray(hexahedra, dtype=float)
     warp = relative_warp(x).reshape(len(x), 12)
@@ -93,6 +142,13 @@ def normalised_coordinates(hexahedra: ArrayLike) -> np.ndarray:
     Vertex 000 moves to the origin, vertex 100 onto the x axis, vertex 010 into the plane z = 0, and the cube root of
     the volume of the central parallelepiped becomes 1. Of the 24 coordinates six are then zero and left out.
     Source: A. Oishi, G. Yagawa, CMAME 327 (2017) 327-351, section 4.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.geometry import normalised_coordinates
+    >>> normalised_coordinates(femnn.distorted_hexahedra(5, 0.2, seed=0)).shape
+    (5, 18)
     """
     x = in_own_units(hexahedra)[0]
     origin, along, across = (int(np.flatnonzero((v == VERTICES).all(axis=1))[0]) for v in np.eye(4, 3, k=-1)[:3])

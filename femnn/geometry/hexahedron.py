@@ -91,7 +91,14 @@ def _own_units(begin, end, x, scaled, size):
 
 @checked(points="3 ...")
 def shape_functions(points: ArrayLike) -> np.ndarray:
-    """Trilinear shape functions N_a, shape (8, ...), at ``points`` of shape (3, ...) in [0, 1]³."""
+    """Trilinear shape functions N_a, shape (8, ...), at ``points`` of shape (3, ...) in [0, 1]³.
+
+    Examples
+    --------
+    >>> from femnn.geometry import shape_functions
+    >>> shape_functions([0.5, 0.5, 0.5])
+    array([0.125, 0.125, 0.125, 0.125, 0.125, 0.125, 0.125, 0.125])
+    """
     xi = np.asarray(points, dtype=float)
     vertices = VERTICES.reshape((8, 3) + (1,) * (xi.ndim - 1))
     return np.prod(np.where(vertices == 1.0, xi, 1.0 - xi), axis=1)
@@ -99,7 +106,16 @@ def shape_functions(points: ArrayLike) -> np.ndarray:
 
 @checked(points="3 ...")
 def shape_gradients(points: ArrayLike) -> np.ndarray:
-    """Reference gradients ∂N_a/∂ξ_k, shape (8, 3, ...), at ``points`` of shape (3, ...) in [0, 1]³."""
+    """Reference gradients ∂N_a/∂ξ_k, shape (8, 3, ...), at ``points`` of shape (3, ...) in [0, 1]³.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.geometry import shape_gradients
+    >>> gradients = shape_gradients(np.full((3, 4), 0.25))
+    >>> gradients.shape, bool(abs(gradients.sum(axis=0)).max() < 1e-15)
+    ((8, 3, 4), True)
+    """
     xi = np.asarray(points, dtype=float)
     vertices = VERTICES.reshape((8, 3) + (1,) * (xi.ndim - 1))
     factors = np.where(vertices == 1.0, xi, 1.0 - xi)
@@ -112,19 +128,49 @@ def shape_gradients(points: ArrayLike) -> np.ndarray:
 
 @checked(hexahedra="n 8 3", points="3 q")
 def trilinear_map(hexahedra: np.ndarray, points: ArrayLike) -> np.ndarray:
-    """Physical points x(ξ), shape (n, nqp, 3), of the elements (n, 8, 3) at shared points (3, nqp)."""
+    """Physical points x(ξ), shape (n, nqp, 3), of the elements (n, 8, 3) at shared points (3, nqp).
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.geometry import trilinear_map
+    >>> trilinear_map(femnn.hexahedra(skfem.MeshHex()), [[0.25], [0.5], [1.0]])
+    array([[[0.75, 0.5 , 0.  ]]])
+    """
     return np.einsum("aq,eai->eqi", shape_functions(points), hexahedra)
 
 
 @checked(hexahedra="n 8 3", points="3 q")
 def jacobian(hexahedra: np.ndarray, points: ArrayLike) -> np.ndarray:
-    """Jacobian J_ik = ∂x_i/∂ξ_k, shape (n, nqp, 3, 3), of the elements (n, 8, 3) at shared points (3, nqp)."""
+    """Jacobian J_ik = ∂x_i/∂ξ_k, shape (n, nqp, 3, 3), of the elements (n, 8, 3) at shared points (3, nqp).
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.geometry import jacobian
+    >>> jacobian(femnn.hexahedra(skfem.MeshHex()), [[0.5], [0.5], [0.5]])[0, 0]
+    array([[-1.,  0.,  0.],
+           [ 0., -1.,  0.],
+           [ 0.,  0., -1.]])
+    """
     x = np.asarray(hexahedra, dtype=float)
     return np.einsum("akq,eai->eqik", shape_gradients(points), x - x[:, -1:])
 
 
 @checked(hexahedra="n 8 3", points="3 q")
 def jacobian_determinant(hexahedra: np.ndarray, points: ArrayLike) -> np.ndarray:
-    """det J, shape (n, nqp), of the elements (n, 8, 3) at shared points (3, nqp)."""
+    """det J, shape (n, nqp), of the elements (n, 8, 3) at shared points (3, nqp).
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.geometry import jacobian_determinant
+    >>> from femnn.integration import tensor_gauss
+    >>> points, weights = tensor_gauss(2, 2, 2)
+    >>> x = femnn.distorted_hexahedra(3, 0.2, seed=0)
+    >>> volumes = abs(jacobian_determinant(x, points)) @ weights
+    >>> volumes.shape
+    (3,)
+    """
     columns = jacobian(hexahedra, points)
     return np.einsum("eqi,eqi->eq", columns[..., 0], np.cross(columns[..., 1], columns[..., 2]))

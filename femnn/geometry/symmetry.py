@@ -26,7 +26,15 @@ _ORDERS = np.array(list(permutations(range(3))))
 
 @cache
 def symmetries() -> np.ndarray:
-    """The 48 signed permutation matrices Q, shape (48, 3, 3): ξ of the original = Q ξ of the renamed, in [-1, 1]³."""
+    """The 48 signed permutation matrices Q, shape (48, 3, 3): ξ of the original = Q ξ of the renamed, in [-1, 1]³.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.geometry import symmetries
+    >>> symmetries().shape, int((np.linalg.det(symmetries()) > 0.0).sum())  # as many rotations as reflections
+    ((48, 3, 3), 24)
+    """
     matrices = []
     for axes in permutations(range(3)):
         for flips in product((1.0, -1.0), repeat=3):
@@ -55,7 +63,16 @@ def permutations_of(points: ArrayLike) -> np.ndarray:
 
 @cache
 def vertex_permutations() -> np.ndarray:
-    """Permutation of the vertices by each symmetry, shape (48, 8)."""
+    """Permutation of the vertices by each symmetry, shape (48, 8).
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.geometry import vertex_permutations
+    >>> x = femnn.distorted_hexahedra(2, 0.2, seed=0)
+    >>> x[:, vertex_permutations()].shape  # all descriptions of both elements
+    (2, 48, 8, 3)
+    """
     result = permutations_of(0.5 * (SIGNS.T + 1.0))
     result.setflags(write=False)
     return result
@@ -72,6 +89,15 @@ def coordinate_symmetries() -> tuple[np.ndarray, np.ndarray]:
     -------
     index : (48, 18) int
     sign : (48, 18)
+
+    Examples
+    --------
+    >>> import femnn, numpy as np
+    >>> from femnn.geometry import coordinate_symmetries, invariant_coordinates, vertex_permutations
+    >>> x, (index, sign) = femnn.distorted_hexahedra(2, 0.2, seed=0), coordinate_symmetries()
+    >>> renamed = invariant_coordinates(x[:, vertex_permutations()[17]])
+    >>> np.allclose(renamed, sign[17] * invariant_coordinates(x)[:, index[17]])
+    True
     """
     matrices = np.zeros((48, 18, 18))
     rows, columns = np.array([0, 1, 2, 0, 1, 2]), np.array([0, 1, 2, 1, 2, 0])
@@ -120,6 +146,15 @@ def canonical_pose(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     -------
     canonical : (n, 8, 3)
     symmetry : (n,), index of the symmetry in :func:`symmetries` that was applied
+
+    Examples
+    --------
+    >>> import femnn, numpy as np
+    >>> from femnn.geometry import canonical_pose, vertex_permutations
+    >>> x = femnn.distorted_hexahedra(5, 0.2, seed=0)
+    >>> renamed = x[:, vertex_permutations()[17]]
+    >>> np.allclose(canonical_pose(x)[0], canonical_pose(renamed)[0])
+    True
     """
     x = np.asarray(hexahedra, dtype=float)
     slopes = determinant_slopes(relative_warp(x))
@@ -140,6 +175,14 @@ def weighted_poses(warp: np.ndarray) -> np.ndarray:
 
     Source: N. Dym, H. Lawrence, J. W. Siegel, "Equivariant frames and the impossibility of continuous
     canonicalization", ICML 2024.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.geometry import relative_warp, weighted_poses
+    >>> weights = weighted_poses(relative_warp(femnn.distorted_hexahedra(5, 0.2, seed=0)))
+    >>> weights.shape, weights.sum(axis=1)
+    ((5, 48), array([1., 1., 1., 1., 1.]))
     """
     counts, poses, shares = likely_poses(warp)
     taken = np.arange(48) < counts[:, None]

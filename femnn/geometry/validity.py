@@ -107,7 +107,16 @@ def lattice_determinants(hexahedra: ArrayLike) -> np.ndarray:
 
 
 def bernstein_coefficients(hexahedra: ArrayLike) -> np.ndarray:
-    """Bernstein coefficients of det J, shape (n, 3, 3, 3), of the elements (n, 8, 3); they enclose its values."""
+    """Bernstein coefficients of det J, shape (n, 3, 3, 3), of the elements (n, 8, 3); they enclose its values.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.geometry import bernstein_coefficients
+    >>> coefficients = bernstein_coefficients(femnn.hexahedra(skfem.MeshHex()))
+    >>> coefficients.shape, float(coefficients.min()), float(coefficients.max())
+    ((1, 3, 3, 3), -1.0, -1.0)
+    """
     x = element_array(hexahedra)
     values = np.empty((len(x), 3, 3, 3))
     _determinants(x, True, values)
@@ -236,6 +245,15 @@ def classify(hexahedra: ArrayLike) -> np.ndarray:
 
     Either sign is healthy: scikit-fem's own meshes have det J < 0. An element is degenerate when det J vanishes
     somewhere without changing sign, a collapsed edge for instance.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.geometry import VALID, classify
+    >>> x = femnn.hexahedra(skfem.MeshHex().refined(1))
+    >>> x[3] = x[3][[7, 1, 2, 3, 4, 5, 6, 0]]
+    >>> (classify(x) != VALID).nonzero()[0]
+    array([3])
     """
     array = np.asarray(floats("hexahedra", hexahedra, finite=False, error=MeshError))
     if array.shape != (0, 8, 3) and kind_of_array(array) is not HEXAHEDRON:
@@ -270,6 +288,15 @@ def valid_elements(hexahedra: np.ndarray, on_folded: str = "raise") -> np.ndarra
     See Also
     --------
     femnn.Rule.groups : ``on_folded="warn"``, which depends on the points of a rule.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.geometry import valid_elements
+    >>> x = femnn.hexahedra(skfem.MeshHex().refined(1))
+    >>> x[3] = x[3][[7, 1, 2, 3, 4, 5, 6, 0]]
+    >>> valid_elements(x, on_folded="skip")
+    array([0, 1, 2, 4, 5, 6, 7])
     """
     if one_of("on_folded", on_folded, ("raise", "skip")) == "raise":
         require_valid(hexahedra, "repair the mesh or pass on_folded='skip'")
@@ -278,7 +305,22 @@ def valid_elements(hexahedra: np.ndarray, on_folded: str = "raise") -> np.ndarra
 
 
 def require_valid(hexahedra: np.ndarray, remedy: str = "repair the mesh or leave such elements out") -> None:
-    """Raise FoldedElementError, which names the ``remedy``, unless every element (n, 8, 3) can be integrated."""
+    """Raise FoldedElementError, which names the ``remedy``, unless every element (n, 8, 3) can be integrated.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.exceptions import FoldedElementError
+    >>> from femnn.geometry import require_valid
+    >>> x = femnn.hexahedra(skfem.MeshHex().refined(1))
+    >>> require_valid(x)
+    >>> x[3] = x[3][[7, 1, 2, 3, 4, 5, 6, 0]]
+    >>> try:
+    ...     require_valid(x)
+    ... except FoldedElementError as error:
+    ...     print(error.elements)
+    [3]
+    """
     status = classify(hexahedra)
     bad = np.flatnonzero(status != VALID)
     if len(bad):

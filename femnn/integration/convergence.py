@@ -78,6 +78,14 @@ def error_table(hexahedra: np.ndarray, most: int = 20, poisson: float = 0.3) -> 
     errors : (n, most), never below ``FLOOR``
     doubt : (n,), Error between the last two rules of the walk: below ``CONVERGED`` but for elements so nearly folded
         that ``MOST_POINTS`` points per axis are too few
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.integration import error_table
+    >>> errors, doubt = error_table(femnn.distorted_hexahedra(3, 0.2, seed=0), most=6)
+    >>> errors.shape, bool((errors[:, 5] < 1e-3 * errors[:, 1]).all())
+    ((3, 6), True)
     """
     errors, _, doubt = errors_and_reference(hexahedra, most, poisson)
     return errors, doubt
@@ -91,6 +99,14 @@ def converged_stiffness(hexahedra: np.ndarray, poisson: float = 0.3) -> tuple[np
     -------
     stiffness : (n, 24, 24)
     doubt : (n,), as in :func:`error_table`
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.integration import converged_stiffness
+    >>> stiffness, doubt = converged_stiffness(femnn.distorted_hexahedra(3, 0.2, seed=0))
+    >>> stiffness.shape, bool(doubt.max() < 1e-10)
+    ((3, 24, 24), True)
     """
     _, references, doubt = errors_and_reference(hexahedra, 1, poisson)
     return references, doubt
@@ -113,6 +129,14 @@ def smallest_points(errors: np.ndarray, tolerance: float) -> np.ndarray:
     """Smallest n per axis whose Error is below ``tolerance``, shape (n,), from a table of :func:`error_table`.
 
     Elements for which no n of the table is enough get one more than its largest n.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.integration import smallest_points
+    >>> errors = np.array([[0.9, 1e-2, 1e-4], [2.0, 0.3, 2e-2]])
+    >>> smallest_points(errors, 1e-3)
+    array([3, 4])
     """
     meets = errors < tolerance
     return np.where(meets.any(axis=1), meets.argmax(axis=1) + 1, errors.shape[1] + 1)

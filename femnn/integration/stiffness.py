@@ -56,7 +56,17 @@ def gradient_moments(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike
 def elasticity_stiffness(
     hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike, young: float = 1.0, poisson: float = 0.3
 ) -> np.ndarray:
-    """Isotropic linear elastic stiffness, shape (n, 24, 24), row 3a + i; arguments as :func:`gradient_moments`."""
+    """Isotropic linear elastic stiffness, shape (n, 24, 24), row 3a + i; arguments as :func:`gradient_moments`.
+
+    Examples
+    --------
+    >>> import femnn, numpy as np
+    >>> from femnn.integration import elasticity_stiffness, tensor_gauss
+    >>> x = femnn.distorted_hexahedra(2, 0.1, seed=0)
+    >>> stiffness = elasticity_stiffness(x, *tensor_gauss(3, 3, 3), young=210e9)
+    >>> stiffness.shape, np.linalg.matrix_rank(stiffness)
+    ((2, 24, 24), array([18, 18]))
+    """
     lmbda, mu = lame_parameters(young, poisson)
     moments = gradient_moments(hexahedra, points, weights)
     stiffness = np.empty_like(moments)
@@ -66,14 +76,32 @@ def elasticity_stiffness(
 
 @checked(hexahedra="n 8 3", points="3 q | 3 n q", weights="q | n q")
 def laplace_stiffness(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike) -> np.ndarray:
-    """∫ ∇N_a · ∇N_b dx, shape (n, 8, 8); arguments as :func:`gradient_moments`."""
+    """∫ ∇N_a · ∇N_b dx, shape (n, 8, 8); arguments as :func:`gradient_moments`.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.integration import laplace_stiffness, tensor_gauss
+    >>> stiffness = laplace_stiffness(femnn.distorted_hexahedra(2, 0.1, seed=0), *tensor_gauss(3, 3, 3))
+    >>> stiffness.shape, bool(abs(stiffness.sum(axis=2)).max() < 1e-14)
+    ((2, 8, 8), True)
+    """
     moments = gradient_moments(hexahedra, points, weights).reshape(-1, 8, 3, 8, 3)
     return np.einsum("eaibi->eab", moments)
 
 
 @checked(hexahedra="n 8 3", points="3 q | 3 n q", weights="q | n q")
 def mass_matrix(hexahedra: ArrayLike, points: ArrayLike, weights: ArrayLike) -> np.ndarray:
-    """∫ N_a N_b dx, shape (n, 8, 8); arguments as :func:`gradient_moments`."""
+    """∫ N_a N_b dx, shape (n, 8, 8); arguments as :func:`gradient_moments`.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.integration import mass_matrix, tensor_gauss
+    >>> mass = mass_matrix(femnn.hexahedra(skfem.MeshHex()), *tensor_gauss(2, 2, 2))
+    >>> mass.shape, float(mass.sum().round(12))
+    ((1, 8, 8), 1.0)
+    """
     hexahedra = np.asarray(hexahedra, dtype=float)
     require_size(hexahedra)
     x, size, points, weights = _per_element(hexahedra, points, weights)

@@ -18,12 +18,27 @@ from femnn.interfaces.split import Interface
 
 
 def facet_gauss(dim: int, points: int = 2) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss points (dim − 1, points^(dim − 1)) and weights of a facet of a ``dim``-dimensional mesh."""
+    """Gauss points (dim − 1, points^(dim − 1)) and weights of a facet of a ``dim``-dimensional mesh.
+
+    Examples
+    --------
+    >>> from femnn.interfaces import facet_gauss
+    >>> points, weights = facet_gauss(3)
+    >>> points.shape, float(weights.sum().round(12))
+    ((2, 4), 1.0)
+    """
     return _tensor(*gauss_legendre(points), integer("dim", dim, 2, 3))
 
 
 def facet_newton_cotes(dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points at the corners, the rule that keeps tractions free of oscillations where the interface is stiff."""
+    """Points at the corners, the rule that keeps tractions free of oscillations where the interface is stiff.
+
+    Examples
+    --------
+    >>> from femnn.interfaces import facet_newton_cotes
+    >>> facet_newton_cotes(2)
+    (array([[0., 1.]]), array([0.5, 0.5]))
+    """
     return _tensor(np.array([0.0, 1.0]), np.array([0.5, 0.5]), integer("dim", dim, 2, 3))
 
 

@@ -61,6 +61,15 @@ class EmbeddedElements:
         Integration points and their areas, (n, nqp, dim) and (n, nqp).
     frame : (3, dim)
         Normal from minus to plus and shear directions; in two dimensions the last is zero.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.interfaces import EmbeddedCrack, EmbeddedElements
+    >>> crack = EmbeddedCrack.line(skfem.MeshQuad().refined(3), start=(-0.1, 0.31), end=(1.1, 0.73))
+    >>> elements = EmbeddedElements(crack, young=30e9, poisson=0.2)
+    >>> elements.separation(elements.initial_jumps()).shape == (elements.points, 3)
+    True
     """
 
     @checked()
@@ -260,6 +269,23 @@ class EmbeddedProblem:
         Accepted ξ.
     tractions : list of (points, 3)
         Of the law, in the accepted state, Pa.
+
+    Examples
+    --------
+    A square is pulled apart along a crack that it was not meshed for:
+
+    >>> import femnn, numpy as np, skfem
+    >>> from femnn.interfaces import EmbeddedCrack, EmbeddedElements, EmbeddedProblem
+    >>> mesh = skfem.MeshQuad().refined(2)
+    >>> crack = EmbeddedCrack.line(mesh, start=(-0.1, 0.4), end=(1.1, 0.4))
+    >>> law = femnn.BilinearCohesive(1e6, 1e6, 100.0, 100.0)
+    >>> problem = EmbeddedProblem([(EmbeddedElements(crack, 30e9, 0.2), law)], 30e9, 0.2)
+    >>> low, high = (2 * (mesh.p[1] == y).nonzero()[0][:, None] + [0, 1] for y in (0.0, 1.0))
+    >>> held, values = np.concatenate([low.ravel(), high.ravel()]), np.zeros(4 * 5)
+    >>> values[11::2] = 1e-5
+    >>> path = femnn.newton(problem, np.zeros(2 * mesh.nvertices), held, values, steps=1, progress=False)
+    >>> bool(problem.separations()[0][:, 0].min() > 0.0)
+    True
     """
 
     @checked()
@@ -340,7 +366,15 @@ def elastic_basis(mesh: Any, elements: np.ndarray | None = None) -> skfem.CellBa
 
 @checked()
 def elastic_stiffness(mesh: Any, young: ArrayLike, poisson: ArrayLike) -> csr_matrix:
-    """Matrix of the uncut elastic body, plane strain in two dimensions."""
+    """Matrix of the uncut elastic body, plane strain in two dimensions.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.interfaces import elastic_stiffness
+    >>> elastic_stiffness(skfem.MeshQuad().refined(2), young=30e9, poisson=0.2).shape
+    (50, 50)
+    """
     instance("mesh", mesh, skfem.MeshQuad1, skfem.MeshHex1)
     return csr_matrix(linear_elasticity(*_lame(young, poisson, mesh.nelements)).assemble(elastic_basis(mesh)))
 

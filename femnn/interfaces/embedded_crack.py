@@ -40,6 +40,14 @@ class EmbeddedCrack:
         Integration points.
     dx : (n, nqp)
         Area that belongs to each.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.interfaces import EmbeddedCrack
+    >>> crack = EmbeddedCrack.line(skfem.MeshQuad().refined(3), start=(-0.1, 0.31), end=(1.1, 0.73))
+    >>> len(crack.elements), bool(0.9 < crack.dx.sum() < 1.2)
+    (11, True)
     """
 
     mesh: Any

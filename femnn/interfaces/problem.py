@@ -26,7 +26,16 @@ _HEADING = ("dt", "length", "longest", "dissipation")
 
 
 class Restart(NamedTuple):
-    """State to go on from: displacements (n,), time or load factor, heading of an arc-length path or None."""
+    """State to go on from: displacements (n,), time or load factor, heading of an arc-length path or None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.interfaces import Restart
+    >>> state = Restart(np.zeros(24), 0.5, None)
+    >>> state.t, state.heading is None
+    (0.5, True)
+    """
 
     u: np.ndarray
     t: float

@@ -87,6 +87,16 @@ def temporary_folder(name: str, parent: str | os.PathLike | None = None) -> Iter
         Its name begins with ``.NAME``.
     parent
         Folder to make it in; by default the one of the system for temporary files.
+
+    Examples
+    --------
+    >>> from femnn.io import temporary_folder
+    >>> with temporary_folder("example") as folder:
+    ...     _ = (folder / "numbers.txt").write_text("1 2 3")
+    ...     folder.name.startswith(".example"), folder.exists()
+    (True, True)
+    >>> folder.exists()
+    False
     """
     parent = _temporary(parent)
     with _locked(lambda: tempfile.mkdtemp(prefix=f".{name}{_MARK}", dir=parent), parent) as folder:
@@ -127,7 +137,19 @@ def _lock(temporary: Path) -> int | None:
 
 @checked()
 def remove_abandoned(folder: str | os.PathLike | None = None) -> None:
-    """Remove femnn's temporary files in ``folder`` whose processes are dead; None is the system's for such files."""
+    """Remove femnn's temporary files in ``folder`` whose processes are dead; None is the system's for such files.
+
+    Examples
+    --------
+    Whatever else lies in the folder is left alone:
+
+    >>> from pathlib import Path
+    >>> from femnn.io import remove_abandoned
+    >>> _ = Path("mine.txt").write_text("1 2 3")
+    >>> remove_abandoned(".")
+    >>> Path("mine.txt").exists()
+    True
+    """
     if fcntl is None:
         return
     folder = _temporary(folder)

@@ -34,6 +34,18 @@ class FieldSeries:
         Where it is known, for pictures.
     timed : bool
         Whether the file has times; without them they are 0, 1, 2, ...
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.io import FieldSeries
+    >>> series = FieldSeries(np.array([0.0, 0.5]), np.array([[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]]), "temperature")
+    >>> series.values.shape, series.timed
+    ((2, 3), True)
+
+    See Also
+    --------
+    femnn.io.read_field_series : from the files of a simulation
     """
 
     times: np.ndarray

@@ -19,6 +19,12 @@ def data_folder(name: str) -> Path:
         If ``name`` is none of these.
     FemnnError
         If neither the wheel's nor the checkout's folder exists.
+
+    Examples
+    --------
+    >>> from femnn.io import data_folder
+    >>> (data_folder("examples") / "poisson_swap.py").is_file()
+    True
     """
     one_of("name", name, ("meshes", "benchmarks", "examples", "flows", "films"))
     in_wheel, checkout = PACKAGE / "data" / name, PACKAGE.parent

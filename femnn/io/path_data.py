@@ -51,6 +51,14 @@ class PathCommand:
     ------
     ParameterError
         If shapes do not fit, values are not finite, or the path does not start at zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.multiscale.grains import PathCommand
+    >>> opening = np.column_stack([np.linspace(0.0, 0.1, 5), np.zeros((5, 2))])
+    >>> PathCommand(opening, np.ones(5), kind="opening").separation.shape
+    (5, 3)
     """
 
     separation: np.ndarray
@@ -108,6 +116,14 @@ class PathResponse(_Columns):
         At the end, to go on from; None where that is not possible.
     failure : str
         Why the path ended early, else empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.multiscale.grains import PathResponse
+    >>> response = PathResponse(np.zeros((2, 3)), -np.eye(2, 3), columns={"porosity": np.array([0.42, 0.43])})
+    >>> response.porosity, sorted(response.arrays())
+    (array([0.42, 0.43]), ['porosity', 'separation', 'traction'])
     """
 
     separation: np.ndarray
@@ -145,6 +161,14 @@ class PathDataSet(_Columns):
     ------
     DatasetError
         If separations or tractions are missing, or columns have other numbers of rows.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.grains import load
+    >>> data = load()
+    >>> row = data.response(0)
+    >>> row.separation.shape, row.porosity.shape
+    ((140, 3), (140,))
     """
 
     columns: dict[str, np.ndarray]

@@ -16,7 +16,19 @@ from femnn.io.atomic import atomic_write
 
 
 class TimeSeries(Protocol):
-    """A series of meshes with fields, which grows by one at a time."""
+    """A series of meshes with fields, which grows by one at a time.
+
+    Examples
+    --------
+    >>> import meshio, numpy as np
+    >>> from femnn.io import TimeSeries, time_series
+    >>> points = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    >>> mesh = meshio.Mesh(points, [("quad", [[0, 1, 2, 3]])], point_data={"height": np.arange(4.0)})
+    >>> def record(series: TimeSeries) -> None:
+    ...     series.write(0.0, mesh)
+    ...     series.write(0.5, mesh)
+    >>> record(time_series("square.pvd"))
+    """
 
     @checked()
     def write(self, t: float, mesh: meshio.Mesh) -> None:
@@ -38,6 +50,21 @@ def time_series(path: str | os.PathLike, start: float | None = None) -> TimeSeri
     ------
     ParameterError
         If the suffix is another one.
+
+    Examples
+    --------
+    >>> import meshio, numpy as np
+    >>> from femnn.io import time_series
+    >>> series = time_series("growing.pvd")
+    >>> triangle = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    >>> for t in (0.0, 0.5):
+    ...     series.write(t, meshio.Mesh((1.0 + t) * triangle, [("triangle", [[0, 1, 2]])]))
+
+    ParaView opens ``growing.pvd``, which lists a file for each time:
+
+    >>> from pathlib import Path
+    >>> Path("growing.pvd").read_text().count("<DataSet")
+    2
     """
     kinds: dict[str, Callable[[Path, float | None], TimeSeries]] = {".pvd": _PvdSeries, ".xdmf": _XdmfSeries}
     path = Path(path)
@@ -102,5 +129,13 @@ class _XdmfSeries:
 
 @checked(vectors="n 2 | n 3")
 def padded(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (n, dim) with the third component 0 where there are two."""
+    """Vectors (n, dim) with the third component 0 where there are two.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.io import padded
+    >>> padded(np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [[1.0, 2.0, 0.0], [3.0, 4.0, 0.0]]
+    """
     return np.pad(vectors, ((0, 0), (0, 3 - vectors.shape[1])))

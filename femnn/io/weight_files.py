@@ -52,6 +52,19 @@ def save_weights(path: str | os.PathLike, tensors: Mapping[str, np.ndarray], car
     ------
     ParameterError
         If a field of the card is missing or cannot be JSON, or a tensor is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.io import save_weights
+    >>> card = dict.fromkeys(["what", "architectures", "trained_range", "data", "training", "test"], {})
+    >>> path = save_weights("net", {"scale": np.ones(3)}, {**card, "kind": "my-scale"})
+    >>> path.name, sorted(file.name for file in path.parent.glob("net.*"))
+    ('net.safetensors', ['net.json', 'net.safetensors'])
+
+    See Also
+    --------
+    femnn.networks.save_networks : for networks, whose architectures go into the card
     """
     weights_path, card_path = _pair(Path(path))
     missing = [field for field in FIELDS if field not in card]
@@ -102,6 +115,13 @@ def load_weights(
     ------
     WeightFileError
         If a file is missing, damaged, foreign, of another version or kind, or holds NaN or infinity.
+
+    Examples
+    --------
+    >>> from femnn.io import load_weights
+    >>> tensors, card = load_weights("integration-points")
+    >>> card["kind"], len(tensors) > 0
+    ('integration-points', True)
     """
     weights, card_file = locate(name_or_path)
     card = _read_card(card_file)
@@ -130,6 +150,12 @@ def load_contents(name_or_path: str | os.PathLike, kind: str) -> Contents:
     ------
     WeightFileError
         As :func:`load_weights`.
+
+    Examples
+    --------
+    >>> from femnn.io import load_contents
+    >>> load_contents("integration-points", "integration-points").fields["kind"]
+    'integration-points'
     """
     tensors, card = load_weights(name_or_path, kind)
     return Contents(weight_file(locate(name_or_path)[0]), card, tensors)
@@ -141,7 +167,14 @@ def weight_file(path: Path) -> GuardedFile:
 
 
 def shipped_weights() -> list[str]:
-    """Names of the weights that come with femnn, in alphabetical order."""
+    """Names of the weights that come with femnn, in alphabetical order.
+
+    Examples
+    --------
+    >>> from femnn.io import shipped_weights
+    >>> "integration-points" in shipped_weights()
+    True
+    """
     return sorted(file.stem for file in _shipped_folder().glob("*.safetensors"))
 
 
@@ -152,6 +185,13 @@ def locate(name_or_path: str | os.PathLike) -> tuple[Path, Path]:
     ------
     WeightFileError
         If one of them does not exist; for a name, the names that do exist are listed.
+
+    Examples
+    --------
+    >>> from femnn.io import locate
+    >>> weights, card = locate("integration-points")
+    >>> weights.name, card.name
+    ('integration-points.safetensors', 'integration-points.json')
     """
     if not isinstance(name_or_path, str | os.PathLike):
         raise WeightFileError(
@@ -210,6 +250,16 @@ def save_state(
     ------
     ParameterError
         If these cannot be JSON.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.io import load_state, save_state
+    >>> identity = {"options": {"seed": 0}, "network": {"layers": [3, 8, 1]}, "data": {"rows": 100}}
+    >>> save_state("training.state", {"weights": np.zeros(8)}, identity, {"losses": [1.0, 0.5]})
+    >>> tensors, history = load_state("training.state", identity)
+    >>> history["losses"]
+    [1.0, 0.5]
     """
     text = _to_json({"identity": identity, "history": history}, path, indent=None)
     content = safetensors.numpy.save(
@@ -230,6 +280,22 @@ def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> tuple[di
         If the file is damaged, was not written by `save_state`, or belongs to another network.
     ParameterError, DatasetError
         If it was written with other options, with other data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.exceptions import ParameterError
+    >>> from femnn.io import load_state, save_state
+    >>> identity = {"options": {"seed": 0}, "network": {"layers": [3, 8, 1]}, "data": {"rows": 100}}
+    >>> save_state("training.state", {"weights": np.zeros(8)}, identity, {})
+
+    A state of other options is refused:
+
+    >>> try:
+    ...     load_state("training.state", {**identity, "options": {"seed": 1}})
+    ... except ParameterError as error:
+    ...     print("seed" in str(error))
+    True
     """
     path = Path(path)
     file = GuardedFile(path, WeightFileError, "checkpoint", f"delete {path} to train from the beginning")

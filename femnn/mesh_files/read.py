@@ -59,6 +59,16 @@ def read_with_remarks(path: str | PathLike) -> tuple[skfem.Mesh, list[str], list
     """Mesh of a file, remarks on what was left out or changed, and warnings of what was lost; gives no warning itself.
 
     Parameters and errors are those of :func:`read_mesh`.
+
+    Examples
+    --------
+    >>> import meshio, skfem
+    >>> from femnn.mesh_files import read_with_remarks
+    >>> square = skfem.MeshQuad()
+    >>> meshio.Mesh(square.p.T, [("quad", square.t.T)]).write("square.vtk", binary=False)
+    >>> mesh, remarks, warnings = read_with_remarks("square.vtk")
+    >>> mesh.nelements, warnings
+    (1, [])
     """
     try:
         path = Path(path)

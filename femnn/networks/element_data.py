@@ -63,6 +63,15 @@ class Recipe:
     meshes
         Mesh files whose healthy cells, each once at most, take the place of half of the elements: pairs of a path and
         the sha256 of the file, see :func:`mesh_sources`.
+
+    Examples
+    --------
+    >>> from femnn.networks import Recipe
+    >>> recipe = Recipe(100, displacement=(0.05, 0.2), seed=3)
+    >>> recipe.hexahedra().shape
+    (100, 8, 3)
+    >>> recipe.to_json() == Recipe(100, displacement=(0.05, 0.2), seed=3).to_json()
+    True
     """
 
     elements: int
@@ -212,6 +221,15 @@ class Dataset(LabelledElements):
         R_error of these: their Error over that of Gauss weights; 1 where Gauss is exact already.
     trial_weights : (n, 8), trial_optimum : (n,)
         The same for the best of the random trials; Gauss weights and 1 when the recipe has none.
+
+    Examples
+    --------
+    >>> from femnn.networks import Recipe, make_dataset
+    >>> data = make_dataset("cubes.safetensors", Recipe(20), progress=False)
+    >>> data.errors.shape, data.weights.shape
+    ((20, 20), (20, 8))
+    >>> bool((data.optimum <= 1.0).all())
+    True
     """
 
     errors: np.ndarray
@@ -276,6 +294,13 @@ def make_dataset(path: str | Path, recipe: Recipe, progress: bool = True, **wher
         If ``path`` or its parts were made with another recipe, or are damaged.
     TaskError
         If elements cannot be labelled.
+
+    Examples
+    --------
+    >>> from femnn.networks import Recipe, make_dataset
+    >>> data = make_dataset("labels.safetensors", Recipe(20, displacement=(0.1, 0.2)), progress=False)
+    >>> data.errors.shape
+    (20, 20)
     """
     return Dataset.made(path, recipe, label, progress, **where)
 
@@ -312,6 +337,22 @@ def load_dataset(path: str | Path, recipe: Recipe | None = None) -> Dataset:
     ------
     DatasetError
         If the file is missing, damaged, foreign, or made with another recipe.
+
+    Examples
+    --------
+    >>> from femnn.exceptions import DatasetError
+    >>> from femnn.networks import Recipe, load_dataset, make_dataset
+    >>> data = make_dataset("seed-0.safetensors", Recipe(20), progress=False)
+    >>> load_dataset("seed-0.safetensors").errors.shape
+    (20, 20)
+
+    A file of another recipe is refused:
+
+    >>> try:
+    ...     load_dataset("seed-0.safetensors", Recipe(20, seed=1))
+    ... except DatasetError as error:
+    ...     print("seed" in str(error))
+    True
     """
     arrays, header = _read(Path(path), recipe, [field.name for field in fields(Dataset)[1:]])
     file = _guarded(Path(path))

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Features:
-    """A description of elements: ``function`` takes (n, 8, 3), ``canonical`` in that pose, and gives (n, size)."""
+    """A description of elements: ``function`` takes (n, 8, 3), ``canonical`` in that pose, and gives (n, size).
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.networks import features_named
+    >>> described, symmetry = features_named("invariant")(femnn.distorted_hexahedra(5, 0.2, seed=0))
+    >>> described.shape, symmetry.shape
+    ((5, 18), (5,))
+    """
 
     name: str
     size: int
@@ -55,7 +64,15 @@ _FEATURES = {
 
 @checked(name="unchecked")
 def features_named(name: str) -> Features:
-    """The description called ``name``; raises WeightFileError, because names come from the cards of weight files."""
+    """The description called ``name``; raises WeightFileError, because names come from the cards of weight files.
+
+    Examples
+    --------
+    >>> from femnn.networks import features_named
+    >>> invariant = features_named("invariant")
+    >>> invariant.size, invariant.canonical
+    (18, True)
+    """
     if not isinstance(name, str) or name not in _FEATURES:
         raise WeightFileError(f"features {brief(name)} are unknown; known are {sorted(_FEATURES)}")
     return _FEATURES[name]
@@ -69,6 +86,12 @@ def features_of(weights: "Networks") -> Features:
     ------
     WeightFileError
         If its card names no description, an unknown one, or one that the networks do not fit.
+
+    Examples
+    --------
+    >>> from femnn.networks import features_of, load_networks
+    >>> features_of(load_networks("quadrature-weights")).size
+    18
     """
     if not callable(getattr(weights, "require", None)):
         raise ParameterError(f"weights are {brief(weights)}; pass femnn.networks.load_networks(name_or_path)")

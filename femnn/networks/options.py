@@ -55,6 +55,13 @@ class TrainingOptions:
     ------
     ParameterError
         If a value is not allowed; the message names it and what is.
+
+    Examples
+    --------
+    >>> from femnn.networks import TrainingOptions
+    >>> options = TrainingOptions(learning_rate=1e-2, epochs=100, schedule="cosine")
+    >>> [round(options.rate(epoch), 4) for epoch in (0, 50, 99)]
+    [0.01, 0.005, 0.0]
     """
 
     optimizer: str = "adam"
@@ -104,6 +111,13 @@ class History:
         Index of the epoch with the smallest validation loss, whose weights the module holds; -1 before the first.
     stopped
         Why training ended: ``"epochs"``, ``"patience"``, ``"time_limit"`` or ``"interrupt"``; None while it runs.
+
+    Examples
+    --------
+    >>> from femnn.networks import History
+    >>> history = History()
+    >>> history.epochs, history.best_loss, history.stopped
+    (0, inf, None)
     """
 
     training_loss: list[float] = field(default_factory=list)

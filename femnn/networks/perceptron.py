@@ -1,6 +1,7 @@
 """Multilayer perceptrons that NumPy evaluates, with a compiled activation: trained networks at work."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from numbers import Integral
 from typing import Any, TypeVar
@@ -11,13 +12,15 @@ from numpy.typing import ArrayLike
 from femnn.checks import brief, checked, instance, one_of
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.networks.activations import silu
+from femnn.system.blas import one_blas_thread
 
 T = TypeVar("T")
 
-# Rows evaluated at a time: 10⁶ rows need no more memory than these, the values of a layer stay in the cache, and BLAS
-# leaves products this small to one thread. Products just large enough to be shared were seen to take a hundred times
-# longer on a busy machine, where the threads wait for each other.
+# Rows evaluated at a time: 10⁶ rows need no more memory than these, and the values of a layer stay in the cache.
 ROWS = 512
+
+# Rows from which BLAS is held to one thread: fewer it does not share out, and a call may cost no more than they.
+_MANY = 16
 
 
 def _sigmoid(z: np.ndarray) -> None:
@@ -41,13 +44,27 @@ def _silu(z: np.ndarray) -> None:
     silu(z.reshape(-1))
 
 
+def _elu(z: np.ndarray) -> None:
+    # clipped, so that what is not taken does not overflow
+    z[...] = np.where(z > 0.0, z, np.expm1(np.minimum(z, 0.0)))
+
+
+def _prelu(z: np.ndarray, slope: np.ndarray) -> None:
+    z *= np.where(z > 0.0, 1.0, slope)
+
+
 # Each works in place, so that a layer costs one array.
-ACTIVATIONS: dict[str, Callable[[np.ndarray], None]] = {
+ACTIVATIONS: dict[str, Callable[..., None]] = {
     "sigmoid": _sigmoid,
     "tanh": _tanh,
     "relu": _relu,
     "silu": _silu,
+    "elu": _elu,
+    "prelu": _prelu,
 }
+
+# How the names of trained tensors begin; the others are the standardisation, which is measured.
+TRAINED = ("weight", "bias", "slope")
 
 
 @dataclass(frozen=True)
@@ -61,7 +78,8 @@ class Architecture:
     hidden
         Widths of the hidden layers; ``()`` is an affine map.
     activation
-        ``"sigmoid"``, ``"tanh"``, ``"relu"`` or ``"silu"`` (x · sigmoid(x)), after every hidden layer.
+        ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"silu"`` (x · sigmoid(x)), ``"elu"`` or ``"prelu"`` (a ReLU with a
+        trained slope for negative values, one for each layer), after every hidden layer.
 
     Raises
     ------
@@ -119,13 +137,15 @@ class Architecture:
         """Shape of every tensor of such a network, by its name.
 
         ``weight{k}`` is (outputs, inputs) of layer k, ``bias{k}`` is (outputs,); the four arrays of the standardisation
-        are (inputs,) and (outputs,).
+        are (inputs,) and (outputs,). ``slope{k}`` is (1,), of the hidden layers of a ``"prelu"`` network alone.
         """
         widths = self.widths
         shapes: dict[str, tuple[int, ...]] = {}
         for layer in range(self.layers):
             shapes[f"weight{layer}"] = (widths[layer + 1], widths[layer])
             shapes[f"bias{layer}"] = (widths[layer + 1],)
+            if self.activation == "prelu" and layer < self.layers - 1:
+                shapes[f"slope{layer}"] = (1,)
         shapes["input_mean"] = shapes["input_scale"] = (self.inputs,)
         shapes["output_mean"] = shapes["output_scale"] = (self.outputs,)
         return shapes
@@ -156,6 +176,14 @@ def standardisation(features: ArrayLike, targets: ArrayLike | None = None) -> di
     ------
     ParameterError
         If an array is not two-dimensional, is empty, or holds NaN or infinity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.networks import standardisation
+    >>> scales = standardisation(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    >>> scales["input_mean"], scales["input_scale"]
+    (array([2., 5.]), array([1., 1.]))
     """
     result = {}
     for side, values in (("input", features), ("output", targets)):
@@ -278,8 +306,9 @@ class Perceptron:
                 "compute them with the features that it was trained on"
             )
         result = np.empty((len(features), self.architecture.outputs))
-        for start in range(0, len(features), ROWS):
-            self._evaluate(features[start : start + ROWS], result[start : start + ROWS])
+        with one_blas_thread() if len(features) >= _MANY else nullcontext():
+            for start in range(0, len(features), ROWS):
+                self._evaluate(features[start : start + ROWS], result[start : start + ROWS])
         return result
 
     def _evaluate(self, features: np.ndarray, result: np.ndarray) -> None:
@@ -289,7 +318,7 @@ class Perceptron:
         for layer in range(last):
             values = values @ tensors[f"weight{layer}"].T
             values += tensors[f"bias{layer}"]
-            activate(values)
+            activate(values, *([tensors[f"slope{layer}"]] if self.architecture.activation == "prelu" else []))
         np.matmul(values, tensors[f"weight{last}"].T, out=result)
         result += tensors[f"bias{last}"]
         result *= tensors["output_scale"]
@@ -297,7 +326,7 @@ class Perceptron:
 
     def __repr__(self) -> str:
         # the standardisation is measured, not trained: it does not count
-        trained = sum(values.size for name, values in self._tensors.items() if name.startswith(("weight", "bias")))
+        trained = sum(values.size for name, values in self._tensors.items() if name.startswith(TRAINED))
         return f"Perceptron({self.architecture}, {trained} parameters)"
 
 

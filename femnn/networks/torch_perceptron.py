@@ -8,16 +8,25 @@ import torch
 from numpy.typing import ArrayLike
 from torch.nn import functional
 
+from femnn.checks import one_of
 from femnn.exceptions import ParameterError
 from femnn.io.guarded import digest
-from femnn.networks.perceptron import Architecture, Perceptron, unprefixed, with_standardisation
+from femnn.networks.perceptron import TRAINED, Architecture, Perceptron, unprefixed, with_standardisation
 
-ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+ACTIVATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "relu": functional.relu,
     "silu": functional.silu,
+    "elu": functional.elu,
+    "prelu": functional.prelu,
 }
+
+#: Ways to draw fresh weights; ``None`` takes for each activation the one that `build` names.
+INITIALISATIONS = ("xavier", "he")
+
+# Slope of a fresh PReLU for negative values, as K. He et al. (ICCV 2015) begin.
+_SLOPE = 0.25
 
 # Gains of Glorot's initialisation. The logistic sigmoid's slope at zero is 1/4: with gain 1 the signal fades from layer
 # to layer and five hidden layers hardly learn; gain 4 makes up for it (mean squared error
@@ -51,9 +60,10 @@ class Network(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.architecture = architecture
+        self._has_slopes = architecture.activation == "prelu"
         for name in architecture.shapes:
             values = torch.tensor(np.asarray(tensors[name]), dtype=dtype)
-            if name.startswith(("weight", "bias")):
+            if name.startswith(TRAINED):
                 self.register_parameter(name, torch.nn.Parameter(values))
             else:
                 self.register_buffer(name, values)
@@ -63,7 +73,8 @@ class Network(torch.nn.Module):
         activate, last = ACTIVATIONS[self.architecture.activation], self.architecture.layers - 1
         values = (features - self.input_mean) / self.input_scale
         for layer in range(last):
-            values = activate(functional.linear(values, getattr(self, f"weight{layer}"), getattr(self, f"bias{layer}")))
+            values = functional.linear(values, getattr(self, f"weight{layer}"), getattr(self, f"bias{layer}"))
+            values = activate(values, *([getattr(self, f"slope{layer}")] if self._has_slopes else []))
         values = functional.linear(values, getattr(self, f"weight{last}"), getattr(self, f"bias{last}"))
         return values * self.output_scale + self.output_mean
 
@@ -77,11 +88,12 @@ def build(
     standardisation: Mapping[str, ArrayLike] | None = None,
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
+    initialisation: str | None = None,
 ) -> Network:
     """A network with fresh weights: the same seed gives the same bits, and torch's global generator is not touched.
 
-    Sigmoid and tanh layers are initialised after Glorot & Bengio (AISTATS 2010), ReLU and SiLU layers after He et al.
-    (ICCV 2015), both uniform; the output layer as by Glorot. Biases start at zero.
+    Sigmoid and tanh layers are initialised after Glorot & Bengio (AISTATS 2010), the sigmoid's with four times their
+    deviation, the others after He et al. (ICCV 2015), all uniform; the output layer as by Glorot. Biases start at zero.
 
     Parameters
     ----------
@@ -94,20 +106,27 @@ def build(
         Seed of the weights.
     dtype
         Precision of training.
+    initialisation
+        ``"xavier"`` or ``"he"`` takes Glorot's or He's deviation for the hidden layers whatever their activation; None
+        is as above.
 
     Raises
     ------
     ParameterError
-        If the standardisation has other names or shapes, is not finite, or a scale is not positive.
+        If the initialisation is unknown, or the standardisation has other names or shapes, is not finite, or a scale
+        is not positive.
     """
+    if initialisation is not None:
+        one_of("initialisation", initialisation, INITIALISATIONS)
+    hidden = "linear" if initialisation == "xavier" else "relu" if initialisation == "he" else architecture.activation
     generator = torch.Generator().manual_seed(int(seed))
     tensors: dict[str, ArrayLike] = {}
     for name, shape in architecture.shapes.items():
         if name.startswith("weight"):
             is_output = name == f"weight{architecture.layers - 1}"
-            tensors[name] = _initial_weight(shape, "linear" if is_output else architecture.activation, generator, dtype)
-        elif name.startswith("bias"):
-            tensors[name] = np.zeros(shape)
+            tensors[name] = _initial_weight(shape, "linear" if is_output else hidden, generator, dtype)
+        elif name.startswith(TRAINED):
+            tensors[name] = np.full(shape, _SLOPE if name.startswith("slope") else 0.0)
     complete = with_standardisation(architecture, {**tensors, **(standardisation or {})})
     # the NumPy side knows what is wrong with a tensor
     return from_perceptron(Perceptron(architecture, complete), dtype)
@@ -197,7 +216,7 @@ def _initial_weight(
     shape: tuple[int, ...], activation: str, generator: torch.Generator, dtype: torch.dtype
 ) -> np.ndarray:
     weight = torch.empty(shape, dtype=dtype)
-    if activation in ("relu", "silu"):
+    if activation not in GAIN:
         torch.nn.init.kaiming_uniform_(weight, nonlinearity="relu", generator=generator)
     else:
         torch.nn.init.xavier_uniform_(weight, gain=GAIN[activation], generator=generator)

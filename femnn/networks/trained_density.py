@@ -99,6 +99,19 @@ class TrainedDensity:
         frequent in its volume.
     limit : (1,)
         Largest distance that counts as dense.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.networks import TrainedDensity
+    >>> cloud = np.random.default_rng(0).normal(size=(500, 3))
+    >>> density = TrainedDensity.of(cloud, components=2)
+    >>> density.in_range(np.array([[0.0, 0.0, 0.0], [20.0, 0.0, 0.0]]))
+    array([ True, False])
+
+    See Also
+    --------
+    femnn.networks.TrainedRange : bounds of each feature by itself
     """
 
     mean: np.ndarray

@@ -16,7 +16,20 @@ _MARGIN = 0.02
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TrainedRange:
-    """Lower and upper bounds of the features, each of shape (inputs,)."""
+    """Lower and upper bounds of the features, each of shape (inputs,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.networks import TrainedRange
+    >>> known = TrainedRange.of(np.random.default_rng(0).uniform(size=(500, 3)))
+    >>> known.in_range(np.array([[0.5, 0.5, 0.5], [0.5, 0.5, 1.5]]))
+    array([ True, False])
+
+    See Also
+    --------
+    femnn.networks.TrainedDensity : where the training had elements, and not its bounds alone
+    """
 
     low: np.ndarray
     high: np.ndarray

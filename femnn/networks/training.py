@@ -86,7 +86,7 @@ def train(
     WeightFileError
         If the checkpoint is damaged, no checkpoint, or belongs to another network.
     TrainingError
-        If the loss is NaN or infinite.
+        If the loss is NaN or infinite; the message has the step. The module then holds the best weights before it.
     KeyboardInterrupt
         After the checkpoint is saved and the module has its best weights.
     """
@@ -166,13 +166,14 @@ class _Run:
         _seed_dropout(noise, features.device)
         self.module.train()
         total = 0.0
-        for rows in shuffled.split(self.options.batch_size):
+        batches = shuffled.split(self.options.batch_size)
+        for k, rows in enumerate(batches):
             batch = features.index_select(0, rows).to(self.dtype)
             value = self.loss(self.module(batch), *(other.index_select(0, rows) for other in others))
             for weight in self.weights:
                 weight.grad = None  # as zero_grad does, in a tenth of its time
             # before the step, so that the weights stay finite
-            total += self._finite(value, "training", number, rate) * len(rows)
+            total += self._finite(value, "training", number, rate, number * len(batches) + k + 1) * len(rows)
             value.backward()
             if self.options.gradient_clip is not None:
                 torch.nn.utils.clip_grad_norm_(self.weights, self.options.gradient_clip)
@@ -186,15 +187,19 @@ class _Run:
         for start in range(0, len(features), VALIDATION_ROWS):
             batch, *targets = (values[start : start + VALIDATION_ROWS] for values in self.validation)
             value = self.loss(self.module(batch.to(self.dtype)), *targets)
-            total += self._finite(value, "validation", number, rate) * len(batch)
+            steps = (number + 1) * -(-len(self.training[0]) // self.options.batch_size)
+            total += self._finite(value, "validation", number, rate, steps) * len(batch)
         return total / len(features)
 
-    def _finite(self, value: torch.Tensor, which: str, number: int, rate: float) -> float:
+    def _finite(self, value: torch.Tensor, which: str, number: int, rate: float, step: int) -> float:
         result = value.item()
         if not math.isfinite(result):
+            best = self.history.best_epoch
+            kept = f"has the weights of epoch {best}, the best" if best >= 0 else "has no weights of a complete epoch"
             raise TrainingError(
-                f"the {which} loss became {result} in epoch {number} at learning rate {rate:.3g}; choose a smaller "
-                f"learning_rate (it is {self.options.learning_rate:g}) or a gradient_clip, and check the data for NaN"
+                f"the {which} loss became {result} in epoch {number} at learning rate {rate:.3g}, step {step} of the "
+                f"training; the network {kept}; choose a smaller learning_rate (it is {self.options.learning_rate:g}) "
+                "or a gradient_clip, and check the data for NaN"
             )
         return result
 

@@ -29,6 +29,13 @@ class Networks:
         Networks by name.
     tensors
         The other tensors of the file by name: trained range, calibration, ...
+
+    Examples
+    --------
+    >>> from femnn.networks import load_networks
+    >>> weights = load_networks("quadrature-weights")
+    >>> sorted(weights.networks), weights.card["kind"]
+    (['classifier', 'regressor'], 'quadrature-weights')
     """
 
     path: Path
@@ -80,6 +87,15 @@ def save_networks(
     ------
     ParameterError
         As `save_weights` does, and if such a name would make its tensor part of a network.
+
+    Examples
+    --------
+    >>> from femnn.networks import Architecture, Perceptron, load_networks, save_networks
+    >>> line = Perceptron(Architecture(1, 1, (), "tanh"), {"weight0": [[2.0]], "bias0": [1.0]})
+    >>> card = {"kind": "example", "what": "2 x + 1", "trained_range": {}, "data": {}, "training": {}, "test": {}}
+    >>> path = save_networks("line", {"line": line}, card)
+    >>> load_networks(path, "example").networks["line"]([[3.0]])
+    array([[7.]])
     """
     complete = dict(tensors or {})
     for prefix, network in networks.items():
@@ -98,6 +114,12 @@ def load_networks(name_or_path: str | os.PathLike, kind: str | None = None) -> N
     ------
     WeightFileError
         As `load_weights` does, and if the card's architectures do not fit the tensors.
+
+    Examples
+    --------
+    >>> from femnn.networks import load_networks
+    >>> load_networks("quadrature-weights").networks["classifier"]
+    Perceptron(18-30-30-30-30-1 sigmoid, 3391 parameters)
     """
     tensors, card = load_weights(name_or_path, kind)
     weights, card_file = locate(name_or_path)

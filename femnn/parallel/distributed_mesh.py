@@ -47,6 +47,16 @@ class DistributedMesh:
         Of the whole mesh.
     mesh_id
         Fingerprint of the whole mesh.
+
+    Examples
+    --------
+    Rank 0 reads the mesh, the others get their cells from it:
+
+    >>> import skfem
+    >>> from femnn.parallel import DistributedMesh, world
+    >>> mesh = DistributedMesh.of(skfem.MeshHex().refined(2) if world().rank == 0 else None)
+    >>> mesh.n_cells, int(mesh.n_vertices)
+    (64, 125)
     """
 
     comm: Any

@@ -35,6 +35,15 @@ class LocalMesh:
         Of the whole mesh.
     mesh_id
         Fingerprint of the whole mesh, see :func:`fingerprint`.
+
+    Examples
+    --------
+    >>> import numpy as np, skfem
+    >>> from femnn.parallel import local_meshes
+    >>> mesh = skfem.MeshHex().refined(1)
+    >>> first, second = local_meshes(mesh, np.array([0, 0, 0, 0, 1, 1, 1, 1]), ranks=2)
+    >>> first.cells, second.points.shape
+    (array([0, 1, 2, 3]), (3, 20))
     """
 
     cells: np.ndarray
@@ -52,7 +61,16 @@ class LocalMesh:
 
 
 def fingerprint(mesh: Any) -> str:
-    """A name for the geometry and connectivity of a mesh that no other mesh has."""
+    """A name for the geometry and connectivity of a mesh that no other mesh has.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.parallel import fingerprint
+    >>> mesh = skfem.MeshHex().refined(1)
+    >>> fingerprint(mesh) == fingerprint(skfem.MeshHex().refined(1)), fingerprint(mesh) == fingerprint(mesh.scaled(2.0))
+    (True, False)
+    """
     instance("mesh", mesh, skfem.Mesh)
     digest = hashlib.sha256()
     for array, kind in ((mesh.p, np.float64), (mesh.t, np.int64)):
@@ -84,6 +102,14 @@ def local_meshes(
     ------
     MeshError, ParameterError
         If there is not one rank for each cell, or an interface belongs to another mesh.
+
+    Examples
+    --------
+    >>> import numpy as np, skfem
+    >>> from femnn.parallel import local_meshes
+    >>> mesh = skfem.MeshHex().refined(1)
+    >>> [len(part.cells) for part in local_meshes(mesh, np.array([0, 0, 0, 1, 1, 1, 1, 1]), ranks=2)]
+    [3, 5]
     """
     instance("mesh", mesh, skfem.Mesh)
     if part.shape != (mesh.nelements,):

@@ -23,7 +23,15 @@ _CHUNK = 100_000
 
 @checked()
 def points_per_cell(mesh: Any, rule: Rule) -> np.ndarray:
-    """Integration points (n,) of each cell of a ``skfem.MeshHex``, 0 where a rule skips it."""
+    """Integration points (n,) of each cell of a ``skfem.MeshHex``, 0 where a rule skips it.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.parallel import points_per_cell
+    >>> points_per_cell(skfem.MeshHex().refined(1), femnn.GaussLegendre(2))
+    array([8, 8, 8, 8, 8, 8, 8, 8])
+    """
     vertices = hexahedra(mesh)
     counts = np.zeros(len(vertices), dtype=np.int64)
     for first in range(0, len(vertices), _CHUNK):
@@ -34,7 +42,16 @@ def points_per_cell(mesh: Any, rule: Rule) -> np.ndarray:
 
 @checked(fixed="[0, inf)")
 def cell_costs(mesh: Any, rule: Rule, fixed: int = FIXED_COST) -> np.ndarray:
-    """Work (n,) of each cell in units of one integration point: its points and a fixed share."""
+    """Work (n,) of each cell in units of one integration point: its points and a fixed share.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.parallel import cell_costs
+    >>> costs = cell_costs(skfem.MeshHex().refined(1), femnn.GaussLegendre(2))
+    >>> costs.shape, bool((costs > 8).all())
+    ((8,), True)
+    """
     return points_per_cell(mesh, rule) + fixed
 
 
@@ -66,6 +83,14 @@ def partition(
         If there are more ranks than cells.
     MissingExtraError
         If pymetis is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np, skfem
+    >>> from femnn.parallel import partition
+    >>> part = partition(skfem.MeshHex().refined(2), ranks=2)
+    >>> np.bincount(part)
+    array([32, 32])
     """
     n = instance("mesh", mesh, skfem.Mesh).nelements
     for interface in interfaces:
@@ -95,7 +120,15 @@ def partition(
 
 @checked(part="int n", costs="n", ranks="[1, inf)")
 def imbalance(part: np.ndarray, costs: np.ndarray, ranks: int) -> float:
-    """Excess of the busiest rank over the mean: 0.05 is 5 %."""
+    """Excess of the busiest rank over the mean: 0.05 is 5 %.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.parallel import imbalance
+    >>> float(imbalance(np.array([0, 0, 0, 1]), np.ones(4), ranks=2))
+    0.5
+    """
     loads = np.bincount(part, weights=costs, minlength=ranks)
     return float(loads.max() / loads.mean() - 1.0)
 

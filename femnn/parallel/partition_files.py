@@ -22,13 +22,33 @@ def file_name(rank, ranks):
 
 @checked()
 def digest(path: str | Path) -> str:
-    """Fingerprint of a mesh file; MeshError if it cannot be read."""
+    """Fingerprint of a mesh file; MeshError if it cannot be read.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from femnn.parallel import digest
+    >>> _ = Path("part.mesh").write_text("some mesh")
+    >>> len(digest("part.mesh"))
+    64
+    """
     return GuardedFile(Path(path), MeshError, "mesh file", "check the path and its permissions").sha256()
 
 
 @checked()
 def write_local_mesh(folder: str | Path, rank: int, ranks: int, local_mesh: LocalMesh, source: str = "") -> Path:
-    """Write what one rank gets, whole or not at all; ``source`` is the :func:`digest` of the mesh file."""
+    """Write what one rank gets, whole or not at all; ``source`` is the :func:`digest` of the mesh file.
+
+    Examples
+    --------
+    >>> import numpy as np, skfem
+    >>> from femnn.parallel import local_meshes, write_local_mesh
+    >>> mesh = skfem.MeshHex().refined(1)
+    >>> for rank, part in enumerate(local_meshes(mesh, np.array([0, 0, 0, 0, 1, 1, 1, 1]), ranks=2)):
+    ...     print(write_local_mesh("parts", rank, 2, part).name)
+    part-0-of-2.npz
+    part-1-of-2.npz
+    """
     arrays: dict[str, Any] = {
         "cells": local_mesh.cells,
         "vertices": local_mesh.vertices,
@@ -70,6 +90,16 @@ def read_local_mesh(folder: str | Path, mesh: Any = None, comm: Any = None) -> L
     ------
     MeshError
         On all ranks, if a file is not there or damaged, or is of another mesh.
+
+    Examples
+    --------
+    >>> import numpy as np, skfem
+    >>> from femnn.parallel import local_meshes, read_local_mesh, world, write_local_mesh
+    >>> mesh, ranks = skfem.MeshHex().refined(2), world().size
+    >>> for rank, part in enumerate(local_meshes(mesh, np.arange(64) % ranks, ranks)):
+    ...     file = write_local_mesh("kept", rank, ranks, part)
+    >>> read_local_mesh("kept", mesh).n_cells
+    64
     """
     comm = communicator(comm)
     expected = None

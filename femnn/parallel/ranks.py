@@ -28,6 +28,13 @@ def world() -> Any:
     ------
     MissingExtraError
         If mpi4py or petsc4py is not there, or was built for another NumPy.
+
+    Examples
+    --------
+    >>> from femnn.parallel import world
+    >>> comm = world()
+    >>> 0 <= comm.rank < comm.size
+    True
     """
     try:
         from mpi4py import MPI
@@ -70,6 +77,16 @@ def together(comm: Any) -> Iterator[None]:
 
     The block must not communicate. The others get the error of the lowest rank that has one, or a :class:`FemnnError`
     with its words where it cannot be sent.
+
+    Examples
+    --------
+    >>> from femnn.parallel import together, world
+    >>> try:
+    ...     with together(world()):
+    ...         raise ValueError("a file is missing on this rank")
+    ... except ValueError as error:
+    ...     print(error)
+    a file is missing on this rank
     """
     error = None
     try:

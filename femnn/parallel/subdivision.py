@@ -42,6 +42,14 @@ def subdivided(coarse: MeshHex, part: np.ndarray, rank: int, n: int) -> LocalMes
     -------
     LocalMesh
         Fine cells are numbered coarse cell by coarse cell.
+
+    Examples
+    --------
+    >>> import numpy as np, skfem
+    >>> from femnn.parallel import subdivided
+    >>> coarse = skfem.MeshHex().refined(1)
+    >>> subdivided(coarse, np.zeros(8, dtype=int), rank=0, n=3).n_cells
+    216
     """
     n, rank = integer("n", n, 1, 1000), integer("rank", rank, at_least=0)
     corners, part = hexahedra(coarse), numbers("part", part)
@@ -71,7 +79,15 @@ def subdivided(coarse: MeshHex, part: np.ndarray, rank: int, n: int) -> LocalMes
 
 
 def subdivided_points(coarse: MeshHex, rule: Rule, n: int, cells: np.ndarray) -> np.ndarray:
-    """Integration points that a rule gives to the fine cells of each of the coarse ``cells`` (m,)."""
+    """Integration points that a rule gives to the fine cells of each of the coarse ``cells`` (m,).
+
+    Examples
+    --------
+    >>> import femnn, numpy as np, skfem
+    >>> from femnn.parallel import subdivided_points
+    >>> subdivided_points(skfem.MeshHex().refined(1), femnn.GaussLegendre(2), n=2, cells=np.arange(3))
+    array([64, 64, 64])
+    """
     n, corners = integer("n", n, 1, 1000), hexahedra(coarse)
     cells = indices("cells", cells, len(corners)).ravel()
     if not callable(getattr(rule, "groups", None)):

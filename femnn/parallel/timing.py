@@ -22,6 +22,15 @@ class Timing:
         Of each stage, until the last rank had done with it.
     baseline
         Memory (bytes) of this rank when the object was made: interpreter and libraries.
+
+    Examples
+    --------
+    >>> from femnn.parallel import Timing, world
+    >>> timing = Timing(world())
+    >>> with timing.stage("assembly"):
+    ...     total = sum(range(1000))
+    >>> timing.seconds["assembly"] >= 0.0
+    True
     """
 
     def __init__(self, comm: Any) -> None:
@@ -44,7 +53,14 @@ class Timing:
 
 
 def peak_memory() -> int:
-    """Largest resident memory (bytes) of this process so far."""
+    """Largest resident memory (bytes) of this process so far.
+
+    Examples
+    --------
+    >>> from femnn.parallel import peak_memory
+    >>> peak_memory() > 1_000_000
+    True
+    """
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:

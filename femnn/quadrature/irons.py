@@ -21,6 +21,13 @@ class Irons(Rule):
     -----
     B. M. Irons, "Quadrature rules for brick based finite elements", International Journal for Numerical Methods in
     Engineering 3 (1971) 293-294.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> (group,) = femnn.Irons().groups(femnn.distorted_hexahedra(5, 0.2, seed=0))
+    >>> group.X.shape, float(group.W.sum().round(12))
+    ((3, 14), 1.0)
     """
 
     #: Highest total degree of the polynomials that are integrated exactly.

@@ -75,6 +75,17 @@ def patch_residual(hexahedra: np.ndarray, X: np.ndarray, W: np.ndarray) -> np.nd
         Points in [0, 1]³, shared or one set per element, as a :class:`femnn.CellGroup` has them.
     W : (nqp,) or (n, nqp)
         Weights; Gauss weights sum to 1.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.integration import tensor_gauss
+    >>> from femnn.quadrature import patch_residual
+    >>> x = femnn.distorted_hexahedra(10, 0.2, seed=0)
+    >>> bool((patch_residual(x, *tensor_gauss(2, 2, 2)) < 1e-12).all())
+    True
+    >>> bool((patch_residual(x, *tensor_gauss(1, 1, 1)) < 1e-12).any())
+    False
     """
     n = len(hexahedra)
     weights = np.broadcast_to(W, (n, np.shape(W)[-1]))

@@ -30,6 +30,13 @@ class CellGroup(NamedTuple):
         Points in [0, 1]^dim, shared or one set per cell.
     W : (nqp,) or (m, nqp)
         Weights; Gauss weights sum to 1.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> (group,) = femnn.GaussLegendre(2).groups(femnn.distorted_hexahedra(5, 0.2, seed=0))
+    >>> group.cells, group.X.shape, group.W.shape, group.n_points
+    (array([0, 1, 2, 3, 4]), (3, 8), (8,), 40)
     """
 
     cells: np.ndarray
@@ -52,6 +59,18 @@ class Rule(ABC):
     See Also
     --------
     femnn.bases : One scikit-fem basis for each group of a rule.
+
+    Examples
+    --------
+    A rule of one point at the centre:
+
+    >>> import femnn, numpy as np
+    >>> from femnn.quadrature import CellGroup, Rule
+    >>> class Centre(Rule):
+    ...     def _groups(self, hexahedra):
+    ...         return [CellGroup(np.arange(len(hexahedra)), np.full((3, 1), 0.5), np.ones(1))]
+    >>> Centre().count_points(femnn.distorted_hexahedra(5, 0.2, seed=0))
+    5
     """
 
     #: The kinds of cells that the rule integrates.

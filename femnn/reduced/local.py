@@ -24,6 +24,16 @@ class LocalBasis(NamedTuple):
         Orthonormal.
     size : float
         Root of the mean square of |q| over the snapshots that it is made of.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reduced import LocalBases
+    >>> t = np.linspace(0.0, np.pi, 200)
+    >>> local = LocalBases.fit(np.stack([np.cos(t), np.sin(t)], axis=1), clusters=4, tol=1e-2)
+    >>> basis = local.bases[0]
+    >>> basis.mean.shape, basis.modes.shape
+    ((2,), (2, 2))
     """
 
     mean: np.ndarray

@@ -45,6 +45,18 @@ class Manifold:
     widths, layers
         Hidden layers of a network, flat, as ``manifold_kernels`` takes them; of none, the features are the products
         q_i q_j, i ≤ j.
+
+    Examples
+    --------
+    >>> from femnn.reduced import Manifold
+    >>> flat = Manifold.linear(2, size=1.0)
+    >>> flat.lift([0.5, 0.4]), flat.tangent([0.5, 0.4])
+    (array([0.5, 0.4]), array([[1., 0.],
+           [0., 1.]]))
+
+    See Also
+    --------
+    femnn.reduced.QuadraticManifold, femnn.reduced.NetworkClosure : those that bend
     """
 
     @checked(n="[1, inf)", output="k m", offset="k", size="(0, inf)", widths="int l", layers="p")

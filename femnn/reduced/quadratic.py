@@ -36,6 +36,18 @@ class ReducedPath:
         Local basis of each state; 0 where there is but one.
     iterations : int
         Of all time steps together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reduced import POD, QuadraticGalerkin
+    >>> def bilinear(w, z):
+    ...     mixed = 0.5 * (w[..., 0] * z[..., 1] + w[..., 1] * z[..., 0])
+    ...     return np.stack([mixed, -mixed], axis=-1)
+    >>> model = QuadraticGalerkin(POD.fit(np.eye(2), modes=2), bilinear)
+    >>> path = model.march(np.zeros(2), [0.9, 0.1], dt=0.1, steps=10)
+    >>> path.q.shape, path.states().shape
+    ((11, 2), (11, 2))
     """
 
     model: "QuadraticGalerkin"

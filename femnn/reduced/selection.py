@@ -29,6 +29,14 @@ class Selection(NamedTuple):
         Positive.
     residual : float
         ‖G w - b‖ / ‖b‖.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reduced import sparse_weights
+    >>> found = sparse_weights(np.eye(3), np.array([1.0, 0.0, 2.0]), tol=1e-10, progress=False)
+    >>> found.chosen, found.weights
+    (array([0, 2]), array([1., 2.]))
     """
 
     chosen: np.ndarray

@@ -38,6 +38,14 @@ class Snapshot(NamedTuple):
     parameters : dict
         Numbers of the run by name.
     velocity, load : (n,), or None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reduced import Snapshot
+    >>> moment = Snapshot(np.zeros(12), t=0.5, parameters={"load": 2.0})
+    >>> moment.t, moment.path, moment.parameters
+    (0.5, 0, {'load': 2.0})
     """
 
     u: np.ndarray
@@ -49,7 +57,16 @@ class Snapshot(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What is known of a snapshot without reading its vectors; attributes as of :class:`Snapshot`."""
+    """What is known of a snapshot without reading its vectors; attributes as of :class:`Snapshot`.
+
+    Examples
+    --------
+    >>> from femnn.reduced import Snapshots
+    >>> snapshots = Snapshots(3)
+    >>> snapshots.append([0.0, 1.0, 2.0], t=0.5)
+    >>> snapshots.heads[0]
+    Head(t=0.5, path=0, parameters={})
+    """
 
     t: float
     path: int

@@ -36,6 +36,19 @@ class PartOfDecoder(NamedTuple):
         Columns of the units that are needed.
     widths, layers
         The hidden layer of these units.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.networks import Architecture, Perceptron
+    >>> from femnn.reduced import SparseDecoder
+    >>> from scipy.sparse import csr_array
+    >>> encoder = Perceptron(Architecture(1, 1, (), "silu"), {"weight0": [[1.0]], "bias0": [0.0]})
+    >>> output = csr_array(np.array([[2.0, 0.0], [0.0, 1.0]]))
+    >>> decoder = SparseDecoder([[1.0], [-1.0]], [0.0, 0.0], output, [0.0, 1.0], encoder, [[1.0], [0.0]], 1.0)
+    >>> part = decoder.part([1])
+    >>> part.offset, part.output
+    (array([1.]), array([[1.]]))
     """
 
     offset: np.ndarray

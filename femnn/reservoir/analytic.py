@@ -37,6 +37,13 @@ class ConsolidatingColumn:
         q, Pa, positive in compression.
     terms
         Of the series.
+
+    Examples
+    --------
+    >>> from femnn.reservoir import ConsolidatingColumn, PorousMedium
+    >>> column = ConsolidatingColumn(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), length=10.0, load=1e6)
+    >>> float(round(column.settlement(0.197 * column.time) / column.settlement(100 * column.time), 2))
+    0.55
     """
 
     @checked(terms="[1, 1000000]", length="(0, inf)")
@@ -96,6 +103,15 @@ class MandelSlab:
         F on half of a plate, N/m, positive in compression.
     terms
         Of the series.
+
+    Examples
+    --------
+    >>> from femnn.reservoir import MandelSlab, PorousMedium
+    >>> medium = PorousMedium(young=1e9, poisson=0.2, permeability=1e-14)
+    >>> slab = MandelSlab(medium, half_width=5.0, half_height=1.0, force=5e6)
+    >>> early, later, late = (float(slab.pressure(0.0, t * slab.time)) for t in (1e-3, 0.05, 1.0))
+    >>> early < later, late < early  # the pressure in the middle rises first
+    (True, True)
     """
 
     @checked(terms="[1, 1000000]", half_width="(0, inf)", half_height="(0, inf)")

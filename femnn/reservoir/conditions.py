@@ -13,6 +13,16 @@ class Well(NamedTuple):
     """A point source: place (dim,) and rate in m³/s (m²/s in two dimensions, per metre of thickness), one per system.
 
     ``rate`` is a number for a single pore system, or a sequence of one per system; numbers may be functions (x, t).
+
+    Examples
+    --------
+    >>> from femnn.reservoir import Conditions, Well
+    >>> Conditions(wells=[Well(x=(50.0, 20.0), rate=1e-5)]).wells[0].rate
+    1e-05
+
+    See Also
+    --------
+    femnn.reservoir.Schedule : rates that change in time
     """
 
     x: Sequence
@@ -47,6 +57,13 @@ class Conditions:
         One value per axis, N/m³.
     source
         One value per system: volume of fluid per volume and time, 1/s.
+
+    Examples
+    --------
+    >>> from femnn.reservoir import Conditions
+    >>> drained = Conditions(displacement={"bottom": (0.0, 0.0)}, traction={"top": (0.0, -1e6)}, pressure={"top": 0.0})
+    >>> sorted(drained.displacement), drained.wells
+    (['bottom'], ())
     """
 
     displacement: Mapping = field(default_factory=dict)

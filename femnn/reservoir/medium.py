@@ -32,6 +32,13 @@ class PoroelasticConstants(NamedTuple):
         Permeability over viscosity, m²/(Pa s).
     exchange : (n,)
         Flow from the macropores to the micropores per difference of pressure, 1/(Pa s).
+
+    Examples
+    --------
+    >>> from femnn.reservoir import PorousMedium
+    >>> constants = PorousMedium(young=10e9, poisson=0.25, permeability=1e-15).constants(n=4, dim=2)
+    >>> constants.biot.shape, constants.mobility.shape
+    ((1, 4), (1, 2, 2, 4))
     """
 
     lmbda: np.ndarray
@@ -67,6 +74,13 @@ class PorousMedium:
     ------
     ParameterError
         If a number is out of its range, or if the moduli contradict each other.
+
+    Examples
+    --------
+    >>> from femnn.reservoir import PorousMedium
+    >>> rock = PorousMedium(young=10e9, poisson=0.25, permeability=1e-15, grain_bulk=40e9)
+    >>> (rock.drained_bulk / 1e9).round(3), rock.biot_coefficient.round(3)
+    (array([6.667]), array([0.833]))
     """
 
     systems: ClassVar[tuple[str, ...]] = ("pores",)
@@ -229,6 +243,15 @@ class DualPorousMedium(PorousMedium):
         ᾱ: the flow c = ᾱ (p_M − p_m)/viscosity leaves the macropores for the micropores.
     **kw
         As :class:`PorousMedium`.
+
+    Examples
+    --------
+    >>> from femnn.reservoir import DualPorousMedium
+    >>> rock = DualPorousMedium(
+    ...     young=10e9, poisson=0.25, permeability=1e-14, macro_fraction=0.2, micro_permeability=1e-17, exchange=1e-15
+    ... )
+    >>> rock.systems
+    ('macro', 'micro')
     """
 
     systems: ClassVar[tuple[str, ...]] = ("macro", "micro")

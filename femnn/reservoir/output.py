@@ -18,7 +18,19 @@ _KIND = "state of a porous body"
 
 @checked()
 def save_state(path: str | os.PathLike, state: PorousState) -> None:
-    """Write a :class:`femnn.reservoir.problem.PorousState` as a restart file, whole or not at all."""
+    """Write a :class:`femnn.reservoir.problem.PorousState` as a restart file, whole or not at all.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.reservoir import Conditions, PorousMedium, PorousProblem, load_state, save_state
+    >>> medium = PorousMedium(young=1e9, poisson=0.2, permeability=1e-14)
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"top": 0.0})
+    >>> problem = PorousProblem(skfem.MeshQuad().refined(1).with_defaults(), medium, conditions)
+    >>> save_state("restart.npz", problem.initial_state(t=60.0))
+    >>> load_state("restart.npz", problem).t
+    60.0
+    """
     write_restart(path, _KIND, {"t": float(state.t)}, {"u": state.u, "p": state.p})
 
 
@@ -30,6 +42,21 @@ def load_state(path: str | os.PathLike, problem: PorousProblem) -> PorousState:
     ------
     StateError
         If the file is damaged, or is of another problem.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.exceptions import StateError
+    >>> from femnn.reservoir import Conditions, PorousMedium, PorousProblem, load_state, save_state
+    >>> medium = PorousMedium(young=1e9, poisson=0.2, permeability=1e-14)
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"top": 0.0})
+    >>> coarse, fine = (PorousProblem(skfem.MeshQuad().refined(n).with_defaults(), medium, conditions) for n in (1, 2))
+    >>> save_state("coarse.npz", coarse.initial_state())
+    >>> try:
+    ...     load_state("coarse.npz", fine)
+    ... except StateError as error:
+    ...     print("coarse.npz" in str(error))
+    True
     """
     file = read_restart(path, _KIND)
     t, u, p = file.number("t"), file.array("u", (None,)), file.array("p", (None, None))
@@ -52,6 +79,19 @@ class Series:
     path, start
         As :func:`femnn.io.time_series.time_series` takes them: a PVD or XDMF file, and when a run goes on.
     problem : PorousProblem
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from pathlib import Path
+    >>> from femnn.reservoir import Conditions, PorousMedium, PorousProblem, Series
+    >>> medium = PorousMedium(young=1e9, poisson=0.2, permeability=1e-14)
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"top": 0.0})
+    >>> problem = PorousProblem(skfem.MeshQuad().refined(1).with_defaults(), medium, conditions)
+    >>> series = Series("body.pvd", problem)
+    >>> series.write(problem.initial_state())
+    >>> Path("body.pvd").exists()
+    True
     """
 
     @checked()

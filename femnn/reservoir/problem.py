@@ -51,7 +51,19 @@ def _darcy(p, q, w):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PorousState:
-    """A moment of a porous body: time (s), displacements (n_u,) in m and pressures (s, n_p) in Pa, all read-only."""
+    """A moment of a porous body: time (s), displacements (n_u,) in m and pressures (s, n_p) in Pa, all read-only.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.reservoir import Conditions, PorousMedium, PorousProblem
+    >>> medium = PorousMedium(young=1e9, poisson=0.2, permeability=1e-14)
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"top": 0.0})
+    >>> problem = PorousProblem(skfem.MeshQuad().refined(1).with_defaults(), medium, conditions)
+    >>> state = problem.initial_state()
+    >>> state.t, state.p.shape
+    (0.0, (1, 9))
+    """
 
     t: float
     u: np.ndarray
@@ -92,6 +104,19 @@ class MassBalance(NamedTuple):
         By boundary with prescribed pressure: what flowed in there.
     error : (s,)
         What is missing between them, over all that moved: their sizes and what strain and pressure displaced.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.reservoir import Conditions, PorousMedium, PorousProblem
+    >>> medium = PorousMedium(young=1e9, poisson=0.2, permeability=1e-14)
+    >>> pressed = {"traction": {"top": (0.0, -1e6)}, "pressure": {"top": 0.0}}
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, **pressed)
+    >>> problem = PorousProblem(skfem.MeshQuad().refined(1).with_defaults(), medium, conditions)
+    >>> start = problem.undrained()
+    >>> balance = problem.balance(start, problem.step(start, 3600.0))
+    >>> bool(balance.error.max() < 1e-9), bool(balance.through["top"][0] < 0.0)
+    (True, True)
     """
 
     stored: np.ndarray

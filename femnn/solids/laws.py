@@ -32,6 +32,25 @@ class ConstitutiveLaw(Protocol):
     conditions
         A law that has this attribute, names among ``"temperature"``, ``"time"`` and ``"length"``, is called with one
         keyword (n,) for each: see :class:`PointLaw`.
+
+    Examples
+    --------
+    A law with a modulus that softens with the strain, in NumPy:
+
+    >>> import numpy as np
+    >>> from femnn.solids import ConstitutiveLaw
+    >>> class Softening:
+    ...     kinematics = "small"
+    ...     def initial_state(self, n):
+    ...         return np.zeros((n, 0))
+    ...     def update(self, strain, state):
+    ...         modulus = 1e9 / (1.0 + np.square(strain))
+    ...         tangent = modulus * (1.0 - np.square(strain)) / (1.0 + np.square(strain))
+    ...         return modulus * strain, tangent[:, :, None] * np.eye(6), state
+    >>> law: ConstitutiveLaw = Softening()
+    >>> stress, tangent, state = law.update(np.full((2, 6), 1e-3), law.initial_state(2))
+    >>> stress.shape, tangent.shape
+    ((2, 6), (2, 6, 6))
     """
 
     kinematics: str
@@ -70,6 +89,23 @@ class PointLaw:
     ------
     ParameterError
         If these are no numbers, Numba cannot compile the function, or it reaches beyond its arrays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.solids import PointLaw
+    >>> def spring(strain, state, parameters, stress, tangent, new_state):
+    ...     for i in range(6):
+    ...         stress[i] = parameters[0] * strain[i]
+    ...         tangent[i, i] = parameters[0]
+    >>> law = PointLaw(spring, [1e9])
+    >>> stress, tangent, state = law.update(np.full((2, 6), 1e-3), law.initial_state(2))
+    >>> float(stress[0, 0])
+    1000000.0
+
+    See Also
+    --------
+    femnn.solids.BatchedLaw, femnn.solids.DerivedLaw
     """
 
     #: Length of elements that the law is made for at most (m), a number or (n_elements,).

@@ -7,7 +7,14 @@ from pathlib import Path
 
 
 def description() -> str:
-    """Processor, cores, Python and the libraries that matter for speed, in one line."""
+    """Processor, cores, Python and the libraries that matter for speed, in one line.
+
+    Examples
+    --------
+    >>> from femnn.system import description
+    >>> "Python" in description()
+    True
+    """
     libraries = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "numba", "scikit-fem", "torch"))
     return f"{processor()}, {count_cores()} cores, Python {platform.python_version()}, {libraries}"
 
@@ -23,5 +30,12 @@ def processor() -> str:
 
 
 def count_cores() -> int:
-    """Number of cores that this process may use, which containers and batch systems limit."""
+    """Number of cores that this process may use, which containers and batch systems limit.
+
+    Examples
+    --------
+    >>> from femnn.system import count_cores
+    >>> count_cores() >= 1
+    True
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -10,14 +10,29 @@ _REQUIREMENT = re.compile(r"(?P<package>[\w.-]+).*extra\s*==\s*[\"'](?P<extra>[\
 
 
 def versions() -> dict[str, str | None]:
-    """Version of Python, of femnn and of each package that it needs; None where one is missing."""
+    """Version of Python, of femnn and of each package that it needs; None where one is missing.
+
+    Examples
+    --------
+    >>> from femnn.system import versions
+    >>> found = versions()
+    >>> found["scikit-fem"].split(".")[0], found["femnn"] is not None
+    ('12', True)
+    """
     needed = [text for text in metadata.requires("femnn") or () if "extra ==" not in text]
     names = ["femnn", *(re.match(r"[\w.-]+", text)[0] for text in needed)]  # type: ignore[index]
     return {"python": platform.python_version(), **{name: _version(name) for name in names}}
 
 
 def extras() -> dict[str, dict[str, str | None]]:
-    """For each extra of femnn the versions of its packages; None where one is missing."""
+    """For each extra of femnn the versions of its packages; None where one is missing.
+
+    Examples
+    --------
+    >>> from femnn.system import extras
+    >>> sorted(extras()["mpi"])
+    ['pymetis']
+    """
     packages: dict[str, dict[str, str | None]] = {}
     for text in metadata.requires("femnn") or ():
         match = _REQUIREMENT.match(text)
@@ -27,7 +42,14 @@ def extras() -> dict[str, dict[str, str | None]]:
 
 
 def threads() -> dict[str, int]:
-    """Number of threads of kernels."""
+    """Number of threads of kernels.
+
+    Examples
+    --------
+    >>> from femnn.system import threads
+    >>> all(count >= 1 for count in threads().values())
+    True
+    """
     return {"count": numba.get_num_threads()}
 
 

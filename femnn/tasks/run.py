@@ -40,6 +40,13 @@ class Outcome:
         For the other tasks the message of their last attempt.
     ran
         Number of results that were computed now; the others had been there.
+
+    Examples
+    --------
+    >>> from femnn.tasks import Outcome
+    >>> outcome = Outcome(failures={"seed-3": "the layer became unstable"}, ran=2)
+    >>> sorted(outcome.failures), outcome.ran
+    (['seed-3'], 2)
     """
 
     results: dict[str, Path] = field(default_factory=dict)
@@ -139,6 +146,22 @@ def run_tasks(
         If ``workers`` or ``scheduler`` needs ``distributed`` and it is not installed.
     SchedulerError
         If the scheduler does not answer, has no workers or goes away; what is finished is kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.tasks import run_tasks
+    >>> def draw(seed):
+    ...     return {"values": np.random.default_rng(seed).normal(size=3)}
+    >>> tasks = {f"seed-{seed}": {"seed": seed} for seed in range(3)}
+    >>> outcome = run_tasks(draw, tasks, "draws", workers=0, progress=False)
+    >>> outcome.ran, outcome.load("seed-1")["values"].shape
+    (3, (3,))
+
+    Called again, it finds all three results:
+
+    >>> run_tasks(draw, tasks, "draws", workers=0, progress=False).ran
+    0
     """
     folder = Path(folder)
     _check(function, tasks, workers, scheduler, retries)
@@ -174,7 +197,18 @@ def run_tasks(
 
 @checked()
 def load_result(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The arrays that a task left in ``path``, by name; raises DatasetError if it is damaged."""
+    """The arrays that a task left in ``path``, by name; raises DatasetError if it is damaged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.tasks import load_result, run_tasks
+    >>> def square(x):
+    ...     return {"y": np.array([x * x])}
+    >>> outcome = run_tasks(square, {"first": {"x": 3.0}}, "squares", workers=0, progress=False)
+    >>> load_result(outcome.results["first"])["y"]
+    array([9.])
+    """
     return _read(path)[1]
 
 

@@ -38,6 +38,14 @@ class BendingProblem:
         Displacement in the direction of the load where it is measured, by the name of the load.
     measured
         Degrees of freedom whose mean displacement that is, by the name of the load.
+
+    Examples
+    --------
+    >>> from femnn.validation import straight_beam
+    >>> beam = straight_beam()
+    >>> found = beam.displacements("incompatible")
+    >>> bool(found["in plane"] > 0.9)
+    True
     """
 
     name: str
@@ -117,7 +125,14 @@ def straight_beam(kind: str = "regular") -> BendingProblem:
 
 
 def curved_beam() -> BendingProblem:
-    """A quarter of a circle, radii 4.12 and 4.32, thickness 0.1, six elements; loaded along the radius and the axis."""
+    """A quarter of a circle, radii 4.12 and 4.32, thickness 0.1, six elements; loaded along the radius and the axis.
+
+    Examples
+    --------
+    >>> from femnn.validation import curved_beam
+    >>> curved_beam()
+    BendingProblem('curved beam', 6 elements, in plane, out of plane)
+    """
     mesh = _tensor(np.arange(7.0), [4.12, 4.32], [0.0, 0.1])
     places = mesh.p[0].astype(int)
 
@@ -130,7 +145,14 @@ def curved_beam() -> BendingProblem:
 
 
 def twisted_beam() -> BendingProblem:
-    """Length 12, width 1.1, thickness 0.32, twisted by a right angle, 12 × 2 × 1 elements."""
+    """Length 12, width 1.1, thickness 0.32, twisted by a right angle, 12 × 2 × 1 elements.
+
+    Examples
+    --------
+    >>> from femnn.validation import twisted_beam
+    >>> twisted_beam()
+    BendingProblem('twisted beam', 24 elements, in plane, out of plane)
+    """
     mesh = _tensor(np.arange(13.0), np.linspace(-0.55, 0.55, 3), [-0.16, 0.16])
     places = mesh.p[0].astype(int)
 
@@ -148,6 +170,13 @@ def cook_membrane(n: int = 8, poisson: float = 0.4999) -> BendingProblem:
     """The tapered panel with n × n elements, plane strain by one element across; the reference is 1.
 
     E = 240.565, a shear force of 100 on the end; the corner rises by 8.0 on fine meshes for ν = 0.4999.
+
+    Examples
+    --------
+    >>> from femnn.validation import cook_membrane
+    >>> panel = cook_membrane(4, poisson=0.3)
+    >>> panel.mesh.nelements, sorted(panel.loads)
+    (16, ['shear'])
     """
     mesh = _tensor(np.linspace(0.0, 1.0, n + 1), np.linspace(0.0, 1.0, n + 1), [0.0, 1.0])
     s, t = mesh.p[:2].copy()

@@ -27,7 +27,16 @@ _COMBINATIONS = 2
 
 @dataclass(frozen=True)
 class SampledPath:
-    """States of a reduced run: coordinates ``q`` (steps + 1, n) on the manifold, and all ``iterations`` together."""
+    """States of a reduced run: coordinates ``q`` (steps + 1, n) on the manifold, and all ``iterations`` together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.validation import SampledPath
+    >>> path = SampledPath(q=np.zeros((21, 4)), iterations=40)
+    >>> path.q.shape
+    (21, 4)
+    """
 
     q: np.ndarray
     iterations: int

@@ -47,6 +47,14 @@ class ReducedRun:
     states : callable
         A path to all states (steps + 1, 2 n²).
     model : object
+
+    Examples
+    --------
+    >>> from femnn.validation import Burgers, BurgersStudy
+    >>> study = BurgersStudy(Burgers(12, steps=20), 10, progress=False)
+    >>> run = study.local(clusters=2, tol=1e-2)
+    >>> run.name, run.states(run.march((4.56, 0.019))).shape
+    ('2 local bases, tensors', (21, 288))
     """
 
     name: str
@@ -198,7 +206,16 @@ class BurgersStudy:
 
 @checked(states="...", truth="...")
 def relative_error(states: np.ndarray, truth: np.ndarray) -> float:
-    """Frobenius norm of the difference over space and time, relative to that of the ``truth``."""
+    """Frobenius norm of the difference over space and time, relative to that of the ``truth``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.validation import relative_error
+    >>> truth = np.ones((5, 8))
+    >>> round(relative_error(1.01 * truth, truth), 12)
+    0.01
+    """
     if np.shape(states) != np.shape(truth):
         raise ParameterError(f"states have shape {np.shape(states)}, the truth {np.shape(truth)}; pass equal ones")
     return float(np.linalg.norm(states - truth) / np.linalg.norm(truth))
@@ -206,7 +223,16 @@ def relative_error(states: np.ndarray, truth: np.ndarray) -> float:
 
 @checked(states="k n", truth="k n")
 def error_over_time(states: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Norm (k,) of the difference at each time, relative to that of the ``truth`` then."""
+    """Norm (k,) of the difference at each time, relative to that of the ``truth`` then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.validation import error_over_time
+    >>> truth = np.ones((3, 8))
+    >>> error_over_time(truth * np.array([[1.0], [1.1], [1.2]]), truth).round(12)
+    array([0. , 0.1, 0.2])
+    """
     return np.linalg.norm(states - truth, axis=1) / np.linalg.norm(truth, axis=1)
 
 

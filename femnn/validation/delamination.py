@@ -52,6 +52,13 @@ class Beam:
         Length over which the crack is followed, m.
     young, poisson
         Of both arms, Pa.
+
+    Examples
+    --------
+    >>> from femnn.validation import Beam
+    >>> beam = Beam("dcb", crack=0.04)
+    >>> beam.modulus > beam.young, beam.mesh().nelements
+    (True, 1048)
     """
 
     test: str
@@ -128,6 +135,15 @@ class Delamination:
         NaN where the law knows no damage.
     iterations
         Of Newton's method for each state.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.validation import Delamination
+    >>> x = np.linspace(0.0, 1e-3, 5)
+    >>> result = Delamination(x, 1e6 * x, 1e5 * x, 0.0 * x, np.full(5, 3), setup=None, u=np.zeros(0))
+    >>> float(result.load.max())
+    1000.0
     """
 
     displacement: np.ndarray
@@ -143,7 +159,16 @@ class Delamination:
 
 
 class Setup:
-    """A beam with a law: mesh, interface elements ahead of the crack, problem, load and supports."""
+    """A beam with a law: mesh, interface elements ahead of the crack, problem, load and supports.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.validation import Beam, Setup
+    >>> setup = Setup(Beam("dcb", element=1e-3, layers=1), femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0))
+    >>> len(setup.load) == 2 * int(setup.mesh.nvertices)
+    True
+    """
 
     @checked()
     def __init__(self, beam: Beam, law: Any) -> None:
@@ -229,6 +254,17 @@ def delaminate(
     ------
     ConvergenceError
         If the path cannot be followed that far.
+
+    Examples
+    --------
+    A beam of coarse elements, whose crack grows by two of them:
+
+    >>> import femnn
+    >>> from femnn.validation import Beam, delaminate
+    >>> law = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0, stiffness=1e13)
+    >>> result = delaminate(Beam("dcb", element=5e-4, layers=1, growth=5e-4), law, rtol=1e-3, progress=False)
+    >>> bool(result.load.max() > 0.0), bool(result.cracked[-1] > 0.0)
+    (True, True)
     """
     setup, records = Setup(beam, law), []
     elements = setup.elements
@@ -276,7 +312,18 @@ def delaminate(
 
 @checked()
 def plateau(result: Delamination) -> float:
-    """Energy release rate while the crack grows steadily, J/m²: the median over the last third of the growth."""
+    """Energy release rate while the crack grows steadily, J/m²: the median over the last third of the growth.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.validation import Delamination, plateau
+    >>> grown = np.linspace(0.0, 3e-3, 31)
+    >>> release = np.minimum(969.0, 2e6 * grown)
+    >>> result = Delamination(grown, release, release, grown, np.ones(31), setup=None, u=np.zeros(0))
+    >>> float(plateau(result))
+    969.0
+    """
     grown = result.cracked if np.isfinite(result.cracked).all() else result.displacement
     return float(np.median(result.release[grown > grown[0] + 0.67 * (grown[-1] - grown[0])]))
 
@@ -287,6 +334,15 @@ def difference(one: Delamination, other: Delamination) -> float:
 
     Where a beam snaps back, the displacement does not tell states apart: there loads are compared along the curves'
     own length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.validation import Delamination, difference
+    >>> x = np.linspace(1e-4, 1e-3, 21)
+    >>> one, other = (Delamination(x, f * x, x, x, x, setup=None, u=np.zeros(0)) for f in (1e6, 1.02e6))
+    >>> round(float(difference(one, other)), 3)
+    0.02
     """
     curves = []
     for result in (one, other):
@@ -305,7 +361,16 @@ def difference(one: Delamination, other: Delamination) -> float:
 
 
 def classical(law: Any) -> Any:
-    """The classical law with the toughnesses of ``law``: itself, or what a recurrent one was trained on."""
+    """The classical law with the toughnesses of ``law``: itself, or what a recurrent one was trained on.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.validation import classical
+    >>> law = classical(femnn.RecurrentCohesive.load("default"))
+    >>> type(law).__name__, law.normal_strength
+    ('BilinearCohesive', 80000000.0)
+    """
     return law.reference() if isinstance(law, RecurrentCohesive) else law
 
 
@@ -323,6 +388,15 @@ def closed_form(beam: Beam, law: Any, cracks: ArrayLike) -> tuple[np.ndarray, np
     """Load and displacement of beam theory for a crack of each length (n,) that just grows: two arrays.
 
     Timoshenko beams; the arms of the double cantilever are longer by χ·arm (Williams' root rotation, isotropic).
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.validation import Beam, closed_form
+    >>> law = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> load, displacement = closed_form(Beam("dcb"), law, [0.03, 0.04])
+    >>> bool(load[1] < load[0]), bool(displacement[1] > displacement[0])
+    (True, True)
     """
     a, h, half = np.asarray(cracks), beam.arm, 0.5 * beam.length
     shear = 5.0 / 6.0 * beam.young / (2.0 * (1.0 + beam.poisson)) * h
@@ -340,7 +414,17 @@ def closed_form(beam: Beam, law: Any, cracks: ArrayLike) -> tuple[np.ndarray, np
 
 @checked(crack="(0, inf)")
 def mixed_mode(beam: Beam, law: Any, crack: float) -> tuple[float, float]:
-    """Mode II share of a beam's crack of given length after beam theory, and what a classical law resists it with."""
+    """Mode II share of a beam's crack of given length after beam theory, and what a classical law resists it with.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.validation import Beam, mixed_mode
+    >>> law = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> share, resistance = mixed_mode(Beam("enf"), law, 0.035)
+    >>> float(share), float(resistance)
+    (1.0, 1719.0)
+    """
     if beam.test != "mmb":
         fraction = {"dcb": 0.0, "enf": 1.0}[beam.test]
     else:

@@ -69,6 +69,13 @@ class Swing:
         Displacements and velocities, or their coefficients in a basis.
     iterations : int
         Of Newton's method, all together.
+
+    Examples
+    --------
+    >>> from femnn.validation import DynamicBeam
+    >>> swing = DynamicBeam((8, 1), steps=5).run(1.0)
+    >>> swing.u.shape[0], swing.v.shape == swing.u.shape
+    (6, True)
     """
 
     u: np.ndarray
@@ -214,7 +221,16 @@ class DynamicBeam:
 
 @dataclass(eq=False)
 class SwingModel:
-    """A reduced model of a :class:`DynamicBeam`."""
+    """A reduced model of a :class:`DynamicBeam`.
+
+    Examples
+    --------
+    >>> from femnn.validation import DynamicBeam
+    >>> beam = DynamicBeam((8, 1), steps=20)
+    >>> model = beam.reduce([beam.run(1.0)], modes=4, tol=1e-3)
+    >>> model.basis
+    POD(4 modes of 102 unknowns)
+    """
 
     beam: DynamicBeam
     basis: POD

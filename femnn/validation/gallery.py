@@ -47,6 +47,15 @@ class GalleryProblem:
     reference
     vertex
         Where the quantity is measured.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.validation import plane_membrane
+    >>> problem = plane_membrane(8, skfem.ElementQuad2())
+    >>> found, points = problem.solve(femnn.GaussLegendre(3))
+    >>> round(float(found / problem.reference), 2), points
+    (1.0, 576)
     """
 
     name: str
@@ -170,6 +179,13 @@ def elliptic_membrane(n: int, element: skfem.Element, curved: bool = True) -> Ga
     """NAFEMS LE1: an elliptic membrane under outward pressure; σyy at its inner corner is 92.7 MPa.
 
     ``n`` cells along each side.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.validation import elliptic_membrane
+    >>> elliptic_membrane(4, skfem.ElementQuad2()).reference
+    92700000.0
     """
     places = {
         "inner": lambda x: x[0] == 0.0,
@@ -190,6 +206,13 @@ def thick_plate(
 
     ``n`` cells from the inner side to the outer, ``around`` along each of these, ``n`` for None, and an even number of
     ``layers``.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.validation import thick_plate
+    >>> thick_plate(2, skfem.ElementHex2(), layers=2).mesh.nelements
+    8
     """
     places = {
         "outer": lambda x: x[0] == 1.0,
@@ -239,6 +262,13 @@ def plane_membrane(n: int, element: skfem.Element) -> GalleryProblem:
     """Cook's tapered membrane in plane stress, clamped and sheared; its end moves by 23.96.
 
     ``n`` cells along each side, an even number.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.validation import plane_membrane
+    >>> plane_membrane(4, skfem.ElementQuad1()).reference
+    23.96
     """
 
     def move(x):
@@ -256,6 +286,15 @@ def thick_cylinder(n: int, element: skfem.Element, curved: bool = True, poisson:
     """Lamé's thick cylinder of radii 1 and 2 under internal pressure, a quarter of it in plane strain.
 
     ``n`` cells through the wall and ``2 n`` around.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.validation import thick_cylinder
+    >>> problem = thick_cylinder(4, skfem.ElementQuad2())
+    >>> found, points = problem.solve(femnn.GaussLegendre(3))
+    >>> round(float(found / problem.reference), 3)
+    1.0
     """
 
     def move(x):
@@ -275,6 +314,13 @@ def thick_sphere(n: int, element: skfem.Element, curved: bool = True, poisson: f
     """Lamé's thick sphere of radii 1 and 2 under internal pressure, an eighth of it: its inner radius grows.
 
     ``n`` cells through the wall, and three patches of ``n`` by ``n`` around.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.validation import thick_sphere
+    >>> thick_sphere(2, skfem.ElementHex1(), curved=False).mesh.nelements
+    24
     """
     block = _grid(n, n, n)
     s, t, way = block.p
@@ -303,7 +349,14 @@ def thick_sphere(n: int, element: skfem.Element, curved: bool = True, poisson: f
 
 
 def gallery_problems() -> list[GalleryProblem]:
-    """The problems of the page, each on two or three kinds of cells and elements."""
+    """The problems of the page, each on two or three kinds of cells and elements.
+
+    Examples
+    --------
+    >>> from femnn.validation import gallery_problems
+    >>> sorted({problem.name for problem in gallery_problems()})[:2]
+    ["Cook's membrane", 'NAFEMS LE1, elliptic membrane']
+    """
     linear, serendipity, quadratic = skfem.ElementQuad1(), skfem.ElementQuadS2(), skfem.ElementQuad2()
     return [
         elliptic_membrane(64, linear, curved=False),

@@ -67,7 +67,16 @@ class ByStatus:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Shape(ByStatus):
-    """Status and quality of all elements, each of shape (n,)."""
+    """Status and quality of all elements, each of shape (n,).
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.validation import measure_shape
+    >>> shape = measure_shape(skfem.MeshHex().refined(1))
+    >>> [row[0] for row in shape.table()]
+    ['scaled Jacobian', 'longest / shortest axis', 'distance from parallelepiped', 'volume']
+    """
 
     status: np.ndarray
     scaled_jacobian: np.ndarray
@@ -91,7 +100,18 @@ class Shape(ByStatus):
 
 @dataclass(frozen=True)
 class RuleFigures:
-    """A rule on the elements that can be integrated: its points, its Error, and the elements where it misses tol."""
+    """A rule on the elements that can be integrated: its points, its Error, and the elements where it misses tol.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.validation import measure_integration
+    >>> elements = femnn.distorted_hexahedra(20, 0.2, seed=0)
+    >>> found = measure_integration(elements, femnn.AdaptiveGauss(1e-3), poisson=0.3, progress=False)
+    >>> row = found.table[0]
+    >>> row.rule, row.points, row.misses
+    ('GaussLegendre(2)', 160, 20)
+    """
 
     rule: str
     points: int
@@ -151,6 +171,15 @@ class Integration:
         Points per axis of that one, or None.
     learned
         What each rule that replaces Gauss points gains on this mesh.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.validation import measure_integration
+    >>> elements = femnn.distorted_hexahedra(20, 0.2, seed=0)
+    >>> found = measure_integration(elements, femnn.AdaptiveGauss(1e-3), poisson=0.3, progress=False)
+    >>> found.tol, found.needed.shape, found.adaptive.shape
+    (0.001, (20,), (20,))
     """
 
     tol: float
@@ -183,7 +212,16 @@ class Integration:
 
 @checked()
 def measure_shape(mesh: MeshHex) -> Shape:
-    """Status and quality of the elements of a mesh."""
+    """Status and quality of the elements of a mesh.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.validation import measure_shape
+    >>> shape = measure_shape(skfem.MeshHex().refined(1))
+    >>> float(shape.scaled_jacobian.min().round(9)), float(abs(shape.volume).sum())
+    (1.0, 1.0)
+    """
     x = hexahedra(mesh)
     return Shape(classify(x), scaled_jacobian(x), aspect(x), distance_from_parallelepiped(x), np.abs(signed_volume(x)))
 
@@ -192,7 +230,15 @@ def measure_shape(mesh: MeshHex) -> Shape:
 def make_rule(
     tol: float, confidence: float | None, anisotropic: bool, poisson: float, weights: str | os.PathLike
 ) -> AdaptiveGauss:
-    """The AdaptiveGauss of an inspection, with all parameters checked before any work is done."""
+    """The AdaptiveGauss of an inspection, with all parameters checked before any work is done.
+
+    Examples
+    --------
+    >>> from femnn.validation import make_rule
+    >>> rule = make_rule(1e-3, confidence=0.99, anisotropic=True, poisson=0.3, weights="integration-points")
+    >>> rule.tol
+    0.001
+    """
     lame_parameters(1.0, poisson)
     return AdaptiveGauss(tol, confidence, anisotropic, poisson=poisson, weights=weights)
 
@@ -212,6 +258,15 @@ def measure_integration(
         Poisson's ratio of the stiffness.
     progress
         Show a progress bar, if stderr is a terminal.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.validation import measure_integration
+    >>> elements = femnn.distorted_hexahedra(20, 0.2, seed=0)
+    >>> found = measure_integration(elements, femnn.AdaptiveGauss(1e-3), poisson=0.3, progress=False)
+    >>> found.chosen.shape, len(found.violations)
+    ((20, 3), 0)
     """
     with warnings.catch_warnings():
         # it counts positions in this array; the report counts elements of the mesh

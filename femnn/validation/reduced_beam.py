@@ -72,6 +72,14 @@ class ReducedBeam:
         Of the load.
     seed
         Of the distortion.
+
+    Examples
+    --------
+    >>> from femnn.validation import ReducedBeam
+    >>> beam = ReducedBeam((6, 2, 2), steps=1)
+    >>> u, seconds = beam.solve([0.2, 0.0, 0.0])
+    >>> u.u.shape
+    (189,)
     """
 
     cells: tuple = (80, 16, 16)
@@ -160,7 +168,17 @@ class ReducedBeam:
 
 @dataclass(eq=False)
 class ReducedModel:
-    """A reduced model of a :class:`ReducedBeam`, and the seconds that its making took."""
+    """A reduced model of a :class:`ReducedBeam`, and the seconds that its making took.
+
+    Examples
+    --------
+    >>> from femnn.validation import ReducedBeam, training_loads
+    >>> beam = ReducedBeam((6, 2, 2), steps=1)
+    >>> model = beam.reduce(beam.snapshots(training_loads(4)), modes=3, tol=1e-3, progress=False)
+    >>> displacement, path, seconds = model.solve([0.2, 0.1, 0.0])
+    >>> displacement.shape, len(path.u)
+    ((189,), 3)
+    """
 
     beam: ReducedBeam
     basis: POD
@@ -196,11 +214,27 @@ class ReducedModel:
 
 @checked(count="[1, 65536]", seed="[0, inf)")
 def training_loads(count: int, seed: int = 1) -> np.ndarray:
-    """Loads (count, 3) in [-1, 1], spread evenly (Sobol)."""
+    """Loads (count, 3) in [-1, 1], spread evenly (Sobol).
+
+    Examples
+    --------
+    >>> from femnn.validation import training_loads
+    >>> loads = training_loads(8)
+    >>> loads.shape, bool(abs(loads).max() <= 1.0)
+    ((8, 3), True)
+    """
     return 2.0 * qmc.Sobol(3, seed=seed).random(2 ** int(np.ceil(np.log2(count))))[:count] - 1.0
 
 
 @checked(count="[1, 65536]", seed="[0, inf)")
 def unseen_loads(count: int, seed: int = 7) -> np.ndarray:
-    """Loads (count, 3) in [-1, 1], drawn at random."""
+    """Loads (count, 3) in [-1, 1], drawn at random.
+
+    Examples
+    --------
+    >>> from femnn.validation import unseen_loads
+    >>> loads = unseen_loads(5)
+    >>> loads.shape, bool(abs(loads).max() <= 1.0)
+    ((5, 3), True)
+    """
     return np.random.default_rng(seed).uniform(-1.0, 1.0, (count, 3))

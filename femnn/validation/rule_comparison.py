@@ -54,7 +54,16 @@ _REPEATS, _PATIENCE = 3, 8.0
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LoadCase:
-    """Load and supports of a mesh: ``force`` (ndofs,), ``free`` degrees of freedom, and both in words."""
+    """Load and supports of a mesh: ``force`` (ndofs,), ``free`` degrees of freedom, and both in words.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.validation import load_case
+    >>> case = load_case(skfem.MeshHex().refined(1))
+    >>> case.force.shape, len(case.free)
+    ((81,), 54)
+    """
 
     description: str
     force: np.ndarray
@@ -88,6 +97,15 @@ class Comparison:
     energy_error
         Relative difference of the strain energy, and so of the displacement at the load (its weighed mean).
     errors : (n_elements,)
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.validation import Structure
+    >>> structure = Structure(skfem.MeshHex().refined(1))
+    >>> row = structure.compare("8 points", femnn.GaussLegendre(2), tol=1e-3, forms=False)
+    >>> row.points, row.elements_above, row.displacement_error < 1e-12
+    (64, 0, True)
     """
 
     name: str
@@ -131,6 +149,14 @@ class Structure:
     Raises
     ------
     MeshError, FoldedElementError, ParameterError
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.validation import Structure
+    >>> structure = Structure(skfem.MeshHex().refined(1))
+    >>> structure.strain_energy > 0.0, structure.uniform(1e-3)
+    (True, 2)
     """
 
     @checked(young="(0, inf)", poisson="(-1, 0.5)")
@@ -245,7 +271,15 @@ class Structure:
 
 @checked(tol="(0, inf)")
 def standard_rules(structure: Structure, tol: float) -> list[tuple[str, Rule]]:
-    """Names and rules of the comparison: 8, 27 and 64 points, the uniform rule that meets ``tol``, the learned ones."""
+    """Names and rules of the comparison: 8, 27 and 64 points, the uniform rule that meets ``tol``, the learned ones.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.validation import Structure, standard_rules
+    >>> [name for name, _ in standard_rules(Structure(skfem.MeshHex().refined(1)), tol=1e-3)][:3]
+    ['8 Gauss points (tol met everywhere)', '27 Gauss points', '64 Gauss points']
+    """
     uniform = structure.uniform(tol)
     named = []
     for n in sorted({2, 3, 4, uniform or 2}):
@@ -280,6 +314,15 @@ def compare_rules(
     Returns
     -------
     list of Comparison
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.validation import Structure, compare_rules
+    >>> structure = Structure(skfem.MeshHex().refined(1))
+    >>> rules = [("8 points", femnn.GaussLegendre(2)), ("27 points", femnn.GaussLegendre(3))]
+    >>> [row.points for row in compare_rules(structure, rules, tol=1e-3, forms=False)]
+    [64, 216]
     """
     results: list[Comparison] = []
     rate = None
@@ -309,6 +352,13 @@ def load_case(mesh: skfem.MeshHex) -> LoadCase:
     ------
     MeshError
         If a part of the mesh is not held.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.validation import load_case
+    >>> load_case(skfem.MeshHex().refined(1)).description.partition(":")[2]
+    ' clamped in the lowest 2% of its x extent, loaded by the weight of steel along -y'
     """
     element = skfem.ElementVector(skfem.ElementHex1())
     boundaries = mesh.boundaries or {}

@@ -36,6 +36,14 @@ class PerforatedPlate:
     ----------
     mesh : skfem.MeshHex
         Half edge 1, radius of the hole 0.4, thickness 0.2.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.validation import PerforatedPlate
+    >>> path, forces = PerforatedPlate().stretch(femnn.LinearElastic(3e9, 0.3), by=0.01, steps=1, progress=False)
+    >>> bool(forces[-1] > 0.0)
+    True
     """
 
     @checked(around="[2, inf)", outwards="[1, inf)")
@@ -91,6 +99,13 @@ class Sizes:
         Paths of the reduced cell; units of the recurrent law that yield and that open, and epochs of its training.
     amplitude
         Largest equivalent strain of all paths.
+
+    Examples
+    --------
+    >>> from femnn.validation import Sizes
+    >>> sizes = Sizes(training=2, steps=8, modes=6, data=10, epochs=2)
+    >>> sizes.modes, sizes.amplitude
+    (6, 0.03)
     """
 
     training: int = 8
@@ -123,6 +138,15 @@ class TwoScales:
         Of the simulation of data; 0 for this process.
     progress
         Show bars, if stderr is a terminal.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.fe2 import Composite
+    >>> from femnn.validation import Sizes, TwoScales
+    >>> studied = TwoScales(Composite(cells=3), Sizes(training=2, steps=8, modes=8, tol=1e-2), "study", progress=False)
+    >>> law = studied.reduced()
+    >>> studied.unseen(2).shape
+    (2, 8, 6)
     """
 
     @checked(workers="unchecked")
@@ -202,13 +226,32 @@ def _digest(*made_of):
 
 @checked(found="n t 6", expected="n t 6")
 def path_errors(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Error of the stress of each path, (n,): norm over its steps, relative to that of the expected stress."""
+    """Error of the stress of each path, (n,): norm over its steps, relative to that of the expected stress.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.validation import path_errors
+    >>> expected = np.ones((2, 5, 6))
+    >>> path_errors(expected * np.array([1.0, 1.02])[:, None, None], expected).round(12)
+    array([0.  , 0.02])
+    """
     return np.linalg.norm(found - expected, axis=(1, 2)) / np.linalg.norm(expected, axis=(1, 2))
 
 
 @checked(paths="any")
 def timed_follow(law: Any, paths: np.ndarray) -> tuple[np.ndarray, float]:
-    """Stresses along paths, and the seconds of the processor."""
+    """Stresses along paths, and the seconds of the processor.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.multiscale.fe2 import draw_strain_paths
+    >>> from femnn.validation import timed_follow
+    >>> stresses, seconds = timed_follow(femnn.J2(3e9, 0.3, 60e6), draw_strain_paths(2, steps=5))
+    >>> stresses.shape, seconds >= 0.0
+    ((2, 5, 6), True)
+    """
     started = time.process_time()
     stresses = follow(law, paths, progress=False)
     return stresses, time.process_time() - started
@@ -216,7 +259,18 @@ def timed_follow(law: Any, paths: np.ndarray) -> tuple[np.ndarray, float]:
 
 @checked(paths="n t 6")
 def drive_cell(cell: PeriodicCell, paths: np.ndarray) -> tuple[np.ndarray, float]:
-    """Stresses of a full cell along paths (n, steps, 6), without its tangents, and the seconds of the processor."""
+    """Stresses of a full cell along paths (n, steps, 6), without its tangents, and the seconds of the processor.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.multiscale.fe2 import PeriodicCell, cell_with_inclusions, draw_strain_paths
+    >>> from femnn.validation import drive_cell
+    >>> cell = PeriodicCell(cell_with_inclusions(3, radius=0.2), femnn.LinearElastic(3e9, 0.3))
+    >>> stresses, seconds = drive_cell(cell, draw_strain_paths(1, steps=3))
+    >>> stresses.shape
+    (1, 3, 6)
+    """
     started, stresses = time.process_time(), np.empty_like(paths)
     for path, found in zip(paths, stresses, strict=True):
         state = cell.initial_state()

@@ -198,6 +198,16 @@ class SampledViscous:
     See Also
     --------
     viscous_decoder : the training of a decoder.
+
+    Examples
+    --------
+    >>> from femnn.networks import TrainingOptions
+    >>> from femnn.validation import SampledViscous, ViscousBurgers, viscous_decoder
+    >>> burgers = ViscousBurgers(8, steps=10, duration=0.2)
+    >>> options = TrainingOptions(learning_rate=1e-2, batch_size=16, epochs=5, threads=1)
+    >>> decoder = viscous_decoder(burgers, 2, stride=1, size=4, modes=6, options=options, progress=False)
+    >>> SampledViscous(burgers, decoder).march(1.0).shape
+    (11, 2)
     """
 
     @checked(cells="int m", weights="m", lag="[1, inf)")
@@ -325,6 +335,17 @@ def viscous_decoder(
     """An autoencoder of every ``stride``-th state of the training, with squares of ``size`` nodes for blocks.
 
     ``options`` are those of :func:`femnn.reduced.fit_autoencoder.fit_autoencoder`.
+
+    Examples
+    --------
+    A decoder of two coordinates after five epochs, which are far too few:
+
+    >>> from femnn.networks import TrainingOptions
+    >>> from femnn.validation import ViscousBurgers, viscous_decoder
+    >>> burgers = ViscousBurgers(8, steps=10, duration=0.2)
+    >>> options = TrainingOptions(learning_rate=1e-2, batch_size=16, epochs=5, threads=1)
+    >>> viscous_decoder(burgers, 2, stride=1, size=4, modes=6, options=options, progress=False).n
+    2
     """
     from femnn.reduced.fit_autoencoder import fit_autoencoder  # loads torch
 

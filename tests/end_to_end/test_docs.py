@@ -225,3 +225,9 @@ def test_page_of_many_runs(tmp_path, monkeypatch):
     assert page["more"].ran == 1
     assert set(page["outcome"].failures) == {"heavy"}
     assert "no equilibrium at the load 3.0" in page["outcome"].failures["heavy"]
+
+
+def test_page_of_training(tmp_path, monkeypatch):
+    page = run_page("theory/training.md", tmp_path, monkeypatch)
+    assert (np.diff(page["losses"]) <= 0.0).all()
+    assert page["losses"][-1] < 0.1 * page["losses"][0]

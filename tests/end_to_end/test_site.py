@@ -94,6 +94,23 @@ def test_pages_need_no_network_and_their_links_lead_somewhere(built):
 
 
 @pytest.mark.slow
+def test_every_how_to_is_three_clicks_from_the_first_page(built):
+    """By the links in the text alone; the menu, which small windows fold away, has all of them at once."""
+    clicks, reached = {(built / "index.html").resolve(): 0}, [(built / "index.html").resolve()]
+    for page in reached:
+        text = page.read_text(encoding="utf-8")
+        text = text[text.index("<article") : text.index("</article>")]
+        for link in re.findall(r'<a\b[^>]*\bhref="([^"#?]+)', text):
+            target = (page.parent / link).resolve()
+            if not re.match(r"\w+:", link) and target.suffix == ".html" and target not in clicks and target.exists():
+                clicks[target] = clicks[page] + 1
+                reached.append(target)
+    how_tos = sorted((built / "how-to").glob("*.html"))
+    assert len(how_tos) == len(list((DOCS / "how-to").glob("*.md")))
+    assert {page.name: clicks.get(page.resolve()) for page in how_tos if clicks.get(page.resolve(), 9) > 3} == {}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 400])
 def test_pages_fit_their_window(built, width):
     some = ["index.html", "getting-started.html", "examples/index.html", "results/demo.html", "api/index.html"]

@@ -18,7 +18,7 @@ def solved(name, what):
         pytest.skip(missing(name))
     stages = list(PROGRAMS[name][0](problem(what), 1))
     assert stages[-1][0] == "solution"
-    return stages[-1][1], [stage for stage, _ in stages[:-1]]
+    return stages[-1][1], [stage for stage, _ in stages[:-1] if stage != "set-up share"]
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,42 @@ def test_report(tmp_path):
     assert own["over best"] == pytest.approx(own["warm"] / other["warm"])
     assert other["difference"] < 1e-6
     assert own["peak"] > 1e7
+    assert set(own["stages"]) == {"assembly", "set-up", "iterations"}
+    assert sum(own["stages"].values()) == pytest.approx(own["warm"])
     assert "bunny: no folder" in (tmp_path / "solution.md").read_text(encoding="utf-8")
     assert (tmp_path / "solution.png").exists()
+
+
+def test_a_run_that_was_stopped_goes_on(tmp_path, monkeypatch):
+    from benchmarks.solution import solution
+
+    measured = []
+
+    def interrupted(name, what, threads, repeat, meshes):
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        measured.append(name)
+        if name == "NGSolve":
+            return {"failure": "an accident"}
+        return {"cold": 2.0, "warm runs": [1.0], "stages": {"assembly": 1.0}, "peak": 1e8, "mean": [1.0, 1.0, 1.0]}
+
+    monkeypatch.setattr(solution, "_measured", interrupted)
+    monkeypatch.setattr(solution, "missing", lambda name: None)
+    programs = ["femnn", "NGSolve", "scikit-fem, pyamg"]
+    arguments = ["--quick", "--problem", "cube 3", "--out", str(tmp_path), "--json"]
+    arguments += [part for name in programs for part in ("--program", name)]
+    run = CliRunner().invoke(solution.main, arguments)
+    assert measured == programs[:2]
+    assert not (tmp_path / "solution.md").exists()
+    del measured[:]
+    run = CliRunner().invoke(solution.main, arguments, catch_exceptions=False)
+    # what failed is tried again
+    assert measured == programs[1:]
+    assert [row["program"] for row in json.loads(run.stdout)["rows"]] == programs
+    del measured[:]
+    monkeypatch.setattr(solution, "_version", lambda name: "another one")
+    CliRunner().invoke(solution.main, arguments, catch_exceptions=False)
+    assert measured == programs[:2]
 
 
 def test_another_solution_is_no_figure():

@@ -55,6 +55,13 @@ class HourglassReport:
         Numbers of those out of the trained range, which keep the stiffness of 2×2×2 points.
     integrated
         Number of those whose prediction was found to be far off, and that are corrected by 3×3×3 points instead.
+
+    Examples
+    --------
+    >>> from femnn.assembly.hourglass import HourglassReport
+    >>> report = HourglassReport(elements=100, out_of_range=(3, 7), integrated=1)
+    >>> report.corrected
+    98
     """
 
     elements: int

@@ -21,6 +21,20 @@ class Cell(ABC):
         Columns of x and of y.
     state_size : int
         Numbers that a point remembers.
+
+    Examples
+    --------
+    A cell without memory, elastic in the units of its scales:
+
+    >>> import numpy as np
+    >>> from femnn.cohesive.recurrent import Cell
+    >>> class Spring(Cell):
+    ...     tensors, state_size = {}, 0
+    ...     def step(self, x, state):
+    ...         return x, np.tile(np.eye(3), (len(x), 1, 1)), state
+    >>> traction, tangent, state = Spring().update(np.array([[1e-6, 0.0, 0.0]]), np.zeros((1, 0)), 1e-5, 1e8)
+    >>> traction
+    array([[10000000.,        0.,        0.]])
     """
 
     tensors: dict[str, np.ndarray]

@@ -270,7 +270,16 @@ class RecurrentCohesive(Law):
 
 @checked()
 def warn_outside(law: Law, state: State) -> int:
-    """Give a FemnnWarning that counts the points which have left the trained range; their number."""
+    """Give a FemnnWarning that counts the points which have left the trained range; their number.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.cohesive.recurrent import warn_outside
+    >>> law = femnn.RecurrentCohesive.load("default")
+    >>> warn_outside(law, law.initial_state(4))
+    0
+    """
     count = int(np.count_nonzero(state.outside))
     if count:
         warn(f"{count} of {len(state)} points have left the range that {law.name} was trained in")

@@ -32,6 +32,14 @@ class Microstructure(Cell):
         inputs.
     values : (n, len(inputs)) or None
         The inputs at the points.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.cohesive.recurrent import Microstructure
+    >>> law = femnn.RecurrentCohesive.load("grains")
+    >>> law.microstructure is None or isinstance(law.microstructure, Microstructure)
+    True
     """
 
     inputs: tuple[str, ...]

@@ -51,6 +51,14 @@ class Precompressed:
         Of q against closing, beyond them.
     reach : float
         Largest sliding that the network is shown; infinite for isotropic cells.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.cohesive.recurrent import Precompressed
+    >>> limits = femnn.RecurrentCohesive.load("grains").precompressed
+    >>> isinstance(limits, Precompressed), limits.low < 0.0 < limits.high
+    (True, True)
     """
 
     low: float

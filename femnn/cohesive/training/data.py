@@ -39,6 +39,15 @@ class PathData:
     See Also
     --------
     femnn.cohesive.training.layer_data : of precompressed layers, from a data set
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.cohesive.training import PathData
+    >>> law = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> data = PathData.of_law(law, n=8, steps=40)
+    >>> data.separations.shape, data.tractions.shape
+    ((8, 40, 3), (8, 40, 3))
     """
 
     separations: np.ndarray
@@ -164,14 +173,39 @@ def _guess(ratio):
 
 @checked()
 def accuracy(law: Law, data: PathData) -> dict[str, float]:
-    """Errors of a law along paths, over ``data.traction_scale``: mean, 95th percentile and largest, a dict."""
+    """Errors of a law along paths, over ``data.traction_scale``: mean, 95th percentile and largest, a dict.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.cohesive.training import PathData, accuracy
+    >>> law = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> data = PathData.of_law(law, n=8, steps=40)
+    >>> accuracy(law, data)
+    {'mean': 0.0, 'p95': 0.0, 'largest': 0.0}
+
+    Its network misses by a few percent of the strength:
+
+    >>> accuracy(femnn.RecurrentCohesive.load("default"), data)["mean"] < 0.05
+    True
+    """
     error = np.linalg.norm(responses(law, data) - data.tractions, axis=2) / data.traction_scale
     return {"mean": float(error.mean()), "p95": float(np.quantile(error, 0.95)), "largest": float(error.max())}
 
 
 @checked()
 def responses(law: Law, data: PathData) -> np.ndarray:
-    """Tractions (n, steps, 3) of any law along the paths of ``data``, with their microstructure where it takes some."""
+    """Tractions (n, steps, 3) of any law along the paths of ``data``, with their microstructure where it takes some.
+
+    Examples
+    --------
+    >>> import femnn, numpy as np
+    >>> from femnn.cohesive.training import PathData, responses
+    >>> law = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> data = PathData.of_law(law, n=8, steps=40)
+    >>> np.allclose(responses(law, data), data.tractions)
+    True
+    """
     if not isinstance(law, RecurrentCohesive) or law.microstructure is None or not law.microstructure.inputs:
         return respond(law, data.separations)[0]
     columns = np.stack([data.microstructure[name] for name in law.microstructure.inputs], axis=-1)
@@ -186,5 +220,15 @@ def responses(law: Law, data: PathData) -> np.ndarray:
 def unseen(
     law: BilinearCohesive | ExponentialCohesive, n: int = 400, steps: int = 80, seed: int = 1_000_003
 ) -> dict[str, PathData]:
-    """Paths of every kind that no training with a smaller seed has seen, PathData by kind."""
+    """Paths of every kind that no training with a smaller seed has seen, PathData by kind.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.cohesive.training import unseen
+    >>> law = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> tests = unseen(law, n=8, steps=40)
+    >>> sorted(tests)
+    ['cyclic', 'mixed', 'monotonic', 'random']
+    """
     return {kind: PathData.of_law(law, n, steps, kind, seed) for kind in KINDS}

@@ -60,6 +60,20 @@ def fit_precompressed_law(
     ------
     ParameterError
         If the network is unknown, microstructure is both an input and predicted, or is not in the data.
+
+    Examples
+    --------
+    One epoch, which is far too little, of a few paths of the shipped layers:
+
+    >>> from femnn.cohesive.training import fit_precompressed_law, layer_data, split
+    >>> from femnn.multiscale.grains import load
+    >>> from femnn.networks import TrainingOptions
+    >>> training, validation, test = split(layer_data(load(), slice(0, 12)))
+    >>> law, figures = fit_precompressed_law(
+    ...     "layer", "gru", training, validation, {"test": test}, TrainingOptions(epochs=1), progress=False
+    ... )
+    >>> law.network, list(figures)
+    ('gru', ['test'])
     """
     one_of("network", network, tuple(OPTIONS))
     options = options or OPTIONS[network]

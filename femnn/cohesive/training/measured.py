@@ -106,6 +106,14 @@ def split(data: PathData, seed: int = 0) -> tuple[PathData, PathData, PathData]:
     ------
     ParameterError
         If there are fewer than three paths.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.cohesive.training import PathData, split
+    >>> data = PathData.of_law(femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0), n=20, steps=40)
+    >>> [len(part.separations) for part in split(data)]
+    [16, 2, 2]
     """
     if len(data) < _FEWEST:
         raise ParameterError(

@@ -41,7 +41,16 @@ _CORNER = np.cos(np.radians(20.0))
 
 @checked()
 def layer_data(data: PathDataSet, rows: np.ndarray | Sequence[int] | slice = slice(None)) -> PathData:
-    """Some rows of a data set as training data; see :func:`path_data`."""
+    """Some rows of a data set as training data; see :func:`path_data`.
+
+    Examples
+    --------
+    >>> from femnn.cohesive.training import layer_data
+    >>> from femnn.multiscale.grains import load
+    >>> data = layer_data(load(), slice(0, 5))
+    >>> data.tractions.shape, sorted(data.microstructure)[:3]
+    ((5, 140, 3), ['coordination', 'fabric_nn', 'fabric_ns'])
+    """
     micro = {name: data.columns[name][rows] for name in _MICRO if name in data.columns}
     return path_data(data.separation[rows], data.traction[rows], **micro, about=data.about)
 
@@ -75,6 +84,18 @@ def path_data(
     ------
     DatasetError
         If paths do not start at zero separation under pressure, or arrays do not fit or are not finite.
+
+    Examples
+    --------
+    A layer that slides under a constant pressure, in diameters and pressures:
+
+    >>> import numpy as np
+    >>> from femnn.cohesive.training import path_data
+    >>> slip = np.linspace(0.0, 0.5, 30)
+    >>> separation = np.stack([0.0 * slip, slip, 0.0 * slip], axis=-1)[None]
+    >>> traction = np.stack([-np.ones(30), np.minimum(slip / 0.1, 0.5), 0.0 * slip], axis=-1)[None]
+    >>> path_data(separation, traction).tractions.shape
+    (1, 30, 3)
     """
     separation, traction = (np.asarray(each, dtype=np.float64) for each in (separation, traction))
     if separation.ndim != 3 or separation.shape[2] != 3 or traction.shape != separation.shape:
@@ -113,7 +134,15 @@ def path_data(
 
 @checked()
 def targets(data: PathData) -> np.ndarray:
-    """Targets of a law, (n, k, 4): ln(t_n/p0), t_s/t_n, and 1 where the layer is pressed, 0 where it is open."""
+    """Targets of a law, (n, k, 4): ln(t_n/p0), t_s/t_n, and 1 where the layer is pressed, 0 where it is open.
+
+    Examples
+    --------
+    >>> from femnn.cohesive.training import layer_data, targets
+    >>> from femnn.multiscale.grains import load
+    >>> targets(layer_data(load(), slice(0, 5))).shape
+    (5, 140, 4)
+    """
     pressure = -data.tractions[..., :1] / data.traction_scale
     floored = np.maximum(pressure, FLOOR)
     ratio = np.where(pressure > FLOOR, data.tractions[..., 1:] / data.traction_scale / floored, 0.0)
@@ -131,7 +160,17 @@ def errors(tractions: np.ndarray, data: PathData) -> tuple[np.ndarray, ...]:
 
 @checked()
 def rms_errors(tractions: np.ndarray, data: PathData) -> dict[str, float]:
-    """Root mean squares of :func:`errors`: a dict of ``ln_normal`` and ``ratio``."""
+    """Root mean squares of :func:`errors`: a dict of ``ln_normal`` and ``ratio``.
+
+    Examples
+    --------
+    >>> from femnn.cohesive.training import layer_data, rms_errors
+    >>> from femnn.multiscale.grains import load
+    >>> data = layer_data(load(), slice(0, 5))
+    >>> errors = rms_errors(1.1 * data.tractions, data)
+    >>> round(errors["ln_normal"], 2), round(errors["ratio"], 2)
+    (0.1, 0.0)
+    """
     return {
         name: float(np.sqrt(np.nanmean(each**2)))
         for name, each in zip(("ln_normal", "ratio"), errors(tractions, data), strict=True)
@@ -225,6 +264,15 @@ def scatter(samples: Sequence[PathData]) -> dict[str, float]:
     dict
         ``ln_normal`` and ``ratio``: standard deviations over samples, root mean squares over paths and those points at
         which no sample is open.
+
+    Examples
+    --------
+    >>> from femnn.cohesive.training import layer_data, scatter
+    >>> from femnn.multiscale.grains import load
+    >>> data = load()
+    >>> samples = [layer_data(data, rows) for rows in data.repeated()]
+    >>> sorted(scatter(samples))
+    ['ln_normal', 'ratio']
     """
     squares: dict[str, list[np.ndarray]] = {"ln_normal": [], "ratio": []}
     if isinstance(samples, np.ndarray) or not len(samples):

@@ -33,7 +33,17 @@ Distance = Callable[[np.ndarray], np.ndarray]
 
 @checked(points="n 3", tetrahedra="int m 4")
 def subdivided(points: np.ndarray, tetrahedra: np.ndarray) -> Cells:
-    """The hexahedra of tetrahedra (m, 4) on points (n, 3): four each, (4 m, 8)."""
+    """The hexahedra of tetrahedra (m, 4) on points (n, 3): four each, (4 m, 8).
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.geometry.meshers import subdivided
+    >>> mesh = skfem.MeshTet()
+    >>> cells = subdivided(mesh.p.T, mesh.t.T)
+    >>> mesh.nelements, cells.cells.shape
+    (5, (20, 8))
+    """
     _require_within(points, tetrahedra)
     keys = [points]
     offsets = len(points)
@@ -59,7 +69,16 @@ def subdivided(points: np.ndarray, tetrahedra: np.ndarray) -> Cells:
 
 @checked(points="n 3", tetrahedra="int m 4")
 def tetrahedral_quality(points: np.ndarray, tetrahedra: np.ndarray) -> np.ndarray:
-    """Mean ratio of tetrahedra, (m,): 12 (3 V)^(2/3) over the sum of squared edges, 1 if regular and 0 if flat."""
+    """Mean ratio of tetrahedra, (m,): 12 (3 V)^(2/3) over the sum of squared edges, 1 if regular and 0 if flat.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.geometry.meshers import tetrahedral_quality
+    >>> regular = np.array([[1.0, 1.0, 1.0], [1.0, -1.0, -1.0], [-1.0, 1.0, -1.0], [-1.0, -1.0, 1.0]])
+    >>> tetrahedral_quality(regular, np.array([[0, 1, 2, 3]])).round(12)
+    array([1.])
+    """
     _require_within(points, tetrahedra)
     x = points[tetrahedra]
     volume = np.abs(np.linalg.det(x[:, 1:] - x[:, :1])) / 6.0

@@ -43,6 +43,15 @@ class CellResponse(NamedTuple):
     state : (s,)
         New state: fluctuations of the independent vertices, internal variables.
     iterations : int
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.multiscale.fe2 import PeriodicCell, cell_with_inclusions
+    >>> cell = PeriodicCell(cell_with_inclusions(3, radius=0.2), femnn.LinearElastic(3e9, 0.3))
+    >>> response = cell.respond([1e-3, 0, 0, 0, 0, 0], cell.initial_state())
+    >>> response.stress.shape, response.tangent.shape
+    ((6,), (6, 6))
     """
 
     stress: np.ndarray

@@ -95,6 +95,18 @@ def simulate_reduced(
     """Strains and stresses (count, steps, 6) of the reduced cell in a file along drawn paths, from number ``first`` on.
 
     ``sha256`` is that of the file ``law``, so that results are those of this one.
+
+    Examples
+    --------
+    >>> import hashlib
+    >>> from femnn.multiscale.fe2 import Composite, ReducedCellLaw, draw_strain_paths, simulate_reduced
+    >>> composite = Composite(cells=3)
+    >>> paths = draw_strain_paths(2, steps=8)
+    >>> law = ReducedCellLaw.fit(composite.cell(), paths, modes=8, tol=1e-2, on_outside="ignore", progress=False)
+    >>> file = law.save("cell")
+    >>> sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    >>> sorted(simulate_reduced(composite, str(file), sha256, first=0, count=1, steps=4, amplitude=0.03, seed=0))
+    ['strain', 'stress']
     """
     paths = draw_strain_paths(first + count, steps, amplitude, seed=seed)[first:]
     return {"strain": paths, "stress": follow(_loaded(composite, law, sha256), paths, progress=False)}
@@ -130,6 +142,18 @@ def simulate_reduced_paths(
     ------
     TaskError
         If paths have no response.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.fe2 import Composite, ReducedCellLaw, draw_strain_paths, simulate_reduced_paths
+    >>> composite = Composite(cells=3)
+    >>> paths = draw_strain_paths(2, steps=8)
+    >>> law = ReducedCellLaw.fit(composite.cell(), paths, modes=8, tol=1e-2, on_outside="ignore", progress=False)
+    >>> file = law.save("reduced")
+    >>> options = {"paths": 2, "steps": 4, "workers": 0, "progress": False}
+    >>> strains, stresses = simulate_reduced_paths(composite, file, "driven", **options)
+    >>> strains.shape, stresses.shape
+    ((2, 4, 6), (2, 4, 6))
     """
     sha256 = load_weights(law, KIND)[1]["sha256"]
     shared = {"composite": composite, "law": str(law), "sha256": sha256}

@@ -27,6 +27,14 @@ class PeriodicBox(NamedTuple):
         Of the independent vertices.
     corner : int
         The independent vertex at the corners.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.multiscale.fe2 import PeriodicBox
+    >>> box = PeriodicBox.of(skfem.MeshHex.init_tensor([0.0, 1.0, 2.0], [0.0, 1.0], [0.0, 1.0]))
+    >>> box.edges, float(box.volume), box.coordinates.shape
+    (array([2., 1., 1.]), 2.0, (3, 2))
     """
 
     origin: np.ndarray

@@ -456,6 +456,14 @@ def record_cell(
         If the folder holds snapshots of another mesh, or of other paths.
     LawError
         If the cell finds no equilibrium; take shorter steps.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.multiscale.fe2 import PeriodicCell, cell_with_inclusions, draw_strain_paths, record_cell
+    >>> cell = PeriodicCell(cell_with_inclusions(3, radius=0.2), femnn.J2(3e9, 0.3, 60e6, isotropic=1e8))
+    >>> record_cell(cell, draw_strain_paths(2, steps=4), progress=False)
+    Snapshots(8 of 192 unknowns, 2 paths)
     """
     paths = checked_paths(strains)
     snapshots = Snapshots(cell.solid, folder)

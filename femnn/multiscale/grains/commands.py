@@ -27,7 +27,15 @@ _WAVES = 12
 
 @checked(points="[1, inf)")
 def constant_load(distance: float, points: int = 140, load: float = 1.0, unloading: float = 0.0) -> PathCommand:
-    """Shear along x by ``distance`` d under a constant pressure (p0), at the end back by ``unloading`` d."""
+    """Shear along x by ``distance`` d under a constant pressure (p0), at the end back by ``unloading`` d.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.grains import constant_load
+    >>> path = constant_load(1.0, points=20)
+    >>> path.control, path.separation.shape, float(path.separation[-1, 1])
+    ('load', (20, 3), 1.0)
+    """
     course = _along(np.array([[0.0, 0.0], [distance, 0.0], [distance - unloading, 0.0]]), np.ones(points - 1))
     return PathCommand(_sheared(course), np.full(points, float(load)), 0.0, "load", "shear")
 
@@ -39,6 +47,13 @@ def plan_paths(paths: int = 320, seeds: int = 5) -> list[tuple[int, int]]:
     All samples follow a sixteenth as many paths as there are rows, and a quarter as many again that open the layer; the
     other rows are paths of the first sample, of which so many open it that they are a fifth of the rows or so: little
     is known of a layer that comes apart.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.grains import plan_paths
+    >>> rows = plan_paths(paths=32, seeds=2)
+    >>> len(rows), rows[:2]
+    (32, [(0, 0), (0, 1)])
     """
     if seeds < 1 or paths < seeds:
         raise ParameterError(f"paths={paths}, seeds={seeds}: there must be a seed, and a path for each")
@@ -85,6 +100,15 @@ def dilation_line(course: np.ndarray) -> np.ndarray:
     Taylor's stress-dilatancy: it opens by the excess of the stress ratio in the direction of shear over the critical
     one. The ratio follows the direction of shear with a short memory, so that a reversal contracts the layer; what it
     can reach falls as the layer loosens.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.multiscale.grains import dilation_line
+    >>> course = np.column_stack([np.linspace(0.0, 1.0, 50), np.zeros(50)])
+    >>> opening = dilation_line(course)
+    >>> float(opening[0]), bool(opening[-1] > 0.0)
+    (0.0, True)
     """
     opening, ratio = np.zeros(len(course)), np.zeros(2)
     for point, step in enumerate(np.diff(course, axis=0)):

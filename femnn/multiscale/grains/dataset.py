@@ -21,6 +21,13 @@ def load(path: str | os.PathLike | None = None) -> PathDataSet:
     ------
     DatasetError
         If a file is missing, damaged or of another kind.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.grains import load
+    >>> data = load()
+    >>> data.separation.shape, data.main_seed
+    ((320, 140, 3), 0)
     """
     return PathDataSet.load(SHIPPED if path is None else path)
 
@@ -31,6 +38,12 @@ def scatter(data: PathDataSet) -> dict[str, float]:
 
     ``ratio`` is that of t_s/t_n (both components), ``log_normal`` that of ln t_n, each about the mean of the samples;
     points at which a sample carries less than a twentieth of p0 are left out, they number ``open``.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.grains import load, scatter
+    >>> sorted(scatter(load()))
+    ['log_normal', 'open', 'ratio']
     """
     # imports torch, which reading the data set does not need
     from femnn.cohesive.training import precompressed_data as layers

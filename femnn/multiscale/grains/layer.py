@@ -64,6 +64,13 @@ class GrainLayer:
         Of the top slab, at most, d per sqrt(ρ d²/p0).
     time_step
         Over Rayleigh's of the smallest grain.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.grains import GrainLayer
+    >>> layer = GrainLayer(grains=400, friction=0.3)
+    >>> layer.parameters["friction"], layer.contact_constants()["normal"] > 0.0
+    (0.3, True)
     """
 
     grains: int = 1500
@@ -149,6 +156,15 @@ def prepare(layer: GrainLayer, cache: str | os.PathLike | None = None) -> Path:
         If LAMMPS is not installed.
     SimulationError
         If its process died.
+
+    Examples
+    --------
+    LAMMPS pours and compresses a hundred grains, in seconds:
+
+    >>> from femnn.multiscale.grains import GrainLayer, prepare
+    >>> folder = prepare(GrainLayer(grains=100), cache="samples")
+    >>> folder.is_dir()
+    True
     """
     parameters = {name: value for name, value in layer.parameters.items() if name != "speed"}
     identity = json.dumps([VERSION, require_lammps(), parameters], sort_keys=True)
@@ -176,6 +192,13 @@ def sample_grains(layer: GrainLayer, cache: str | os.PathLike | None = None) -> 
     ``place`` (n, 3) with the third axis normal to the layer, ``radius`` (n,), ``free`` (n,) bool, False in the slabs,
     ``width``, the period along the first two axes; in d. Raises as :func:`prepare`, and DatasetError if the files of
     the sample are damaged.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.grains import GrainLayer, sample_grains
+    >>> grains = sample_grains(GrainLayer(grains=100), cache="samples")
+    >>> grains["place"].shape, grains["free"].dtype
+    ((100, 3), dtype('bool'))
     """
     folder = prepare(layer, cache)
     facts, file = read_facts(folder), guarded(folder / "grains.npz")
@@ -219,6 +242,13 @@ def run_path(layer: GrainLayer, path: PathCommand, cache: str | os.PathLike | No
         As :func:`prepare`.
     DatasetError
         If the files of the sample are damaged.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.grains import GrainLayer, constant_load, run_path
+    >>> response = run_path(GrainLayer(grains=100), constant_load(0.02, points=3), cache="samples")
+    >>> response.traction.shape, sorted(response.columns)[:2]
+    ((3, 3), ['coordination', 'fabric'])
     """
     _check_path(path)
     sample = prepare(layer, cache)

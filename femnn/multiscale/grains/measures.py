@@ -26,6 +26,14 @@ class Contacts(NamedTuple):
         Centre of the first less that of the second.
     force : (c, 3)
         On the first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.multiscale.grains import Contacts
+    >>> touching = Contacts(np.array([0]), np.array([1]), np.array([[0.0, 0.0, 1.0]]), np.array([[0.0, 0.0, 2.0]]))
+    >>> touching.branch.shape
+    (1, 3)
     """
 
     first: np.ndarray
@@ -48,6 +56,18 @@ def love_weber(contacts: Contacts, height: np.ndarray, bottom: float, top: float
         Of the centres of all grains.
     bottom, top, area : float
         Of the slice.
+
+    Examples
+    --------
+    Two grains, one above the other, that push each other apart with a force of 2:
+
+    >>> import numpy as np
+    >>> from femnn.multiscale.grains import Contacts, love_weber
+    >>> touching = Contacts(np.array([1]), np.array([0]), np.array([[0.0, 0.0, 1.0]]), np.array([[0.0, 0.0, 2.0]]))
+    >>> love_weber(touching, np.array([0.0, 1.0]), bottom=0.0, top=1.0, area=4.0) + 0.0
+    array([[ 0. ,  0. ,  0. ],
+           [ 0. ,  0. ,  0. ],
+           [ 0. ,  0. , -0.5]])
     """
     ends = height[contacts.first], height[contacts.second]
     low, high = np.minimum(*ends), np.maximum(*ends)
@@ -60,13 +80,33 @@ def love_weber(contacts: Contacts, height: np.ndarray, bottom: float, top: float
 
 @checked()
 def coordination_number(contacts: Contacts, counted: np.ndarray) -> float:
-    """Contacts per grain, mean over the grains that are ``counted`` (n,) bool."""
+    """Contacts per grain, mean over the grains that are ``counted`` (n,) bool.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.multiscale.grains import Contacts, coordination_number
+    >>> chain = Contacts(np.array([0, 1]), np.array([1, 2]), np.ones((2, 3)), np.ones((2, 3)))
+    >>> float(coordination_number(chain, np.array([True, True, True])).round(3))
+    1.333
+    """
     return (counted[contacts.first].sum() + counted[contacts.second].sum()) / counted.sum()
 
 
 @checked()
 def fabric_tensor(contacts: Contacts) -> np.ndarray:
-    """Mean of n ⊗ n over the contacts with normals n (Satake 1982), (3, 3) with trace 1; isotropic without contacts."""
+    """Mean of n ⊗ n over the contacts with normals n (Satake 1982), (3, 3) with trace 1; isotropic without contacts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.multiscale.grains import Contacts, fabric_tensor
+    >>> upright = Contacts(np.array([0]), np.array([1]), np.array([[0.0, 0.0, 1.0]]), np.ones((1, 3)))
+    >>> fabric_tensor(upright)
+    array([[0., 0., 0.],
+           [0., 0., 0.],
+           [0., 0., 1.]])
+    """
     if not len(contacts.branch):
         return np.eye(3) / 3.0
     normal = contacts.branch / np.linalg.norm(contacts.branch, axis=1)[:, None]
@@ -108,7 +148,15 @@ def inertial_number(rate, pressure):
 
 @checked(traction="... 3", other="... 3")
 def mismatch(traction: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Distance of two tractions (..., 3) over the size of the first, at least :data:`LEAST_PRESSURE`."""
+    """Distance of two tractions (..., 3) over the size of the first, at least :data:`LEAST_PRESSURE`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.multiscale.grains import mismatch
+    >>> float(mismatch(np.array([-1.0, 0.5, 0.0]), np.array([-1.0, 0.4, 0.0])).round(3))
+    0.089
+    """
     if traction.shape != other.shape and other.ndim > 1 and traction.ndim > 1:
         raise ParameterError(f"tractions have shape {traction.shape}, the others {other.shape}; pass equal shapes")
     size = np.linalg.norm(traction, axis=-1)

@@ -66,6 +66,17 @@ def simulate_grains(
         If LAMMPS is not installed.
     TaskError
         If a sample cannot be prepared, or no path came through.
+
+    Examples
+    --------
+    Two paths of a layer that is far too small, each in a file of its own:
+
+    >>> from femnn.multiscale.grains import GrainLayer, simulate_grains
+    >>> data, failures = simulate_grains(
+    ...     "grains", paths=2, seeds=1, layer=GrainLayer(grains=100), points=4, workers=0, progress=False
+    ... )
+    >>> data.traction.shape, failures
+    ((2, 4, 3), {})
     """
     layer = GrainLayer() if layer is None else layer
     version = f"{VERSION}, LAMMPS {require_lammps()}"

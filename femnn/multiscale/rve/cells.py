@@ -48,6 +48,13 @@ class Cell:
         Block of each element.
     name : str
         Which function made it from what: two cells of one name are alike.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.rve import parallel_cracks
+    >>> cell = parallel_cracks(2e-2, 1e-2, columns=6, rows=4)
+    >>> cell.mesh.nelements, cell.width, len(cell.bottom)
+    (24, 0.02, 7)
     """
 
     mesh: skfem.MeshQuad
@@ -100,6 +107,13 @@ def parallel_cracks(
     ------
     ParameterError
         If a value is not allowed; a crack out of the cell is named.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.rve import parallel_cracks
+    >>> cell = parallel_cracks(1e-2, 1e-2, heights=(0.3, 0.7), columns=4, rows=6)
+    >>> len(set(cell.block.tolist()))
+    3
     """
     width, height = positive("width", width), positive("height", height)
     cracks = np.asarray(heights, dtype=float)
@@ -149,6 +163,13 @@ def echelon_cracks(
         Elements along half the distance of two cracks.
     shift
         Moves the pattern along the interface, over ``width``.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.rve import echelon_cracks
+    >>> cell = echelon_cracks(1e-2, 1e-2, count=3, angle=45.0)
+    >>> cell.name
+    'echelon_cracks(0.01, 0.01, 3, 45.0, 0.4, 2, 0.0)'
     """
     corners, block = _band(width, height, count, 1, angle, band, 0.0, 0, refine, shift, False)
     name = f"echelon_cracks({width!r}, {height!r}, {count}, {angle!r}, {band!r}, {refine}, {shift!r})"
@@ -182,6 +203,13 @@ def block_network(
         Moves the pattern along the interface, over ``width``.
     mirror
         True makes the pattern its own mirror image, so that both directions of shear are alike; the angle must be 90.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.rve import block_network
+    >>> cell = block_network(1e-2, 1e-2, count=3, rows=2, seed=1)
+    >>> len(set(cell.block.tolist())), cell.mesh.nelements
+    (8, 36)
     """
     if mirror and angle != 90.0:
         raise ParameterError(f"angle={angle!r} with mirror=True is not allowed; only upright cracks, 90, have a mirror")

@@ -36,6 +36,13 @@ class WorkingRange:
     """Range of paths: shear (m), pressure (Pa), normal stiffness of the virgin law (Pa/m); true if it starts pressed.
 
     A law that starts without traction is pressed by a tenth of its largest traction.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.multiscale.rve import WorkingRange
+    >>> WorkingRange.of(femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0), reach=1e-4).shear
+    0.0001
     """
 
     shear: float
@@ -67,7 +74,16 @@ class WorkingRange:
 
 @checked()
 def springs_of(command: PathCommand) -> list[Spring | None]:
-    """Spring that holds the normal direction at each point of a command; None where its opening is prescribed."""
+    """Spring that holds the normal direction at each point of a command; None where its opening is prescribed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.multiscale.rve import PathCommand, springs_of
+    >>> pressed = PathCommand(np.zeros((3, 2)), np.array([1e6, 2e6, 3e6]), control="load")
+    >>> springs_of(pressed)[1]
+    Spring(load=-2000000.0, stiffness=0.0)
+    """
     if command.control == "displacement":
         return [None] * len(command)
     # at the first point the cell is virgin
@@ -87,6 +103,15 @@ def draw_path(number: int, points: int, working: WorkingRange, seed: int = 0) ->
     points
         At least 10, the zero at the beginning included.
     working : WorkingRange
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.multiscale.rve import WorkingRange, draw_path
+    >>> working = WorkingRange.of(femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0))
+    >>> path = draw_path(0, 20, working)
+    >>> path.kind, path.separation.shape
+    ('shear', (20, 2))
     """
     for name, value, least in (("number", number, 0), ("points", points, 10), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:

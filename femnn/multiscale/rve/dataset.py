@@ -43,6 +43,14 @@ class FaultCell:
     filling : CrackFilling
     matrix
         Permeability of the blocks.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.rve import FaultCell, law_named
+    >>> law = law_named("classical-default")
+    >>> cell = FaultCell.around(law, count=2, rows=1, refine=1)
+    >>> cell.rve(law).cell.mesh.nelements
+    16
     """
 
     size: float
@@ -86,7 +94,14 @@ class FaultCell:
 
 @checked()
 def law_named(name: str | os.PathLike) -> Law:
-    """A recurrent law by name or file, or the classical one behind it: ``classical-default``, for instance."""
+    """A recurrent law by name or file, or the classical one behind it: ``classical-default``, for instance.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.rve import law_named
+    >>> law_named("default").network, type(law_named("classical-default")).__name__
+    ('minimal-state', 'BilinearCohesive')
+    """
     if str(name).startswith(_CLASSICAL):
         return RecurrentCohesive.load(str(name).removeprefix(_CLASSICAL)).reference()
     return RecurrentCohesive.load(name)
@@ -179,6 +194,18 @@ def simulate_paths(
         If the law, the cell or the paths are not allowed; before any path is run.
     TaskError
         If no path came through.
+
+    Examples
+    --------
+    Two short paths of a small cell, each in a file of its own:
+
+    >>> from femnn.multiscale.rve import FaultCell, law_named, simulate_paths
+    >>> cell = FaultCell.around(law_named("classical-default"), count=2, rows=1, refine=1, jitter=0.0)
+    >>> data, failures = simulate_paths(
+    ...     "classical-default", "cell", cell, paths=2, points=10, workers=0, progress=False
+    ... )
+    >>> data.traction.shape
+    (2, 10, 3)
     """
     cracks = law_named(law)
     cell = FaultCell.around(cracks) if cell is None else cell

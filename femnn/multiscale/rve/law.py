@@ -22,6 +22,16 @@ class RVELaw(Law):
     ----------
     rve
         Cell of every point, with blocks, cracks and driving.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.multiscale.rve import RVE, RVELaw, parallel_cracks
+    >>> glue = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> law = RVELaw(RVE(parallel_cracks(1e-2, 1e-2, columns=3, rows=2), glue, young=300e9))
+    >>> response = law.update([[1e-6, 0.0, 0.0]], law.initial_state(1))
+    >>> response.traction.shape, bool(response.traction[0, 0] > 0.0)
+    ((1, 3), True)
     """
 
     @checked()

@@ -23,6 +23,18 @@ class CellSeries:
     path, start
         As :func:`femnn.io.time_series.time_series` takes them; the times are numbers of steps, or what you pass.
     rve : femnn.multiscale.rve.rve.RVE
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from pathlib import Path
+    >>> from femnn.multiscale.rve import RVE, CellSeries, parallel_cracks
+    >>> glue = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> rve = RVE(parallel_cracks(1e-2, 1e-2, columns=3, rows=2), glue, young=300e9)
+    >>> series = CellSeries("cell.pvd", rve)
+    >>> series.write(1.0, rve.update([1e-6, 0.0], rve.initial_state()))
+    >>> sorted(path.name for path in Path(".").glob("cell*.pvd"))
+    ['cell-cracks.pvd', 'cell.pvd']
     """
 
     @checked()

@@ -38,6 +38,13 @@ class CrackFilling:
         Of the filling, above 0 and at most 1.
     residual
         Least hydraulic aperture over the first one: rough walls never close.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.rve import CrackFilling
+    >>> filling = CrackFilling(aperture=1e-5)
+    >>> filling.hydraulic_aperture([0.0, 1e-5])
+    array([1.e-05, 2.e-05])
     """
 
     aperture: float
@@ -92,6 +99,17 @@ class CellPermeability:
         The cell, and what is in its cracks.
     matrix
         Permeability of the blocks, m².
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.multiscale.rve import RVE, CellPermeability, CrackFilling, parallel_cracks
+    >>> glue = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> rve = RVE(parallel_cracks(1e-2, 1e-2, columns=3, rows=2), glue, young=300e9)
+    >>> conducts = CellPermeability(rve, CrackFilling(aperture=1e-5), matrix=1e-18)
+    >>> across, along = conducts.tensor(rve.initial_state()).diagonal()
+    >>> bool(along > across)  # the crack lies along the interface
+    True
     """
 
     @checked(matrix="(0, inf)")

@@ -60,6 +60,16 @@ def follow(
         If shapes do not fit, or the first point cannot be reached.
     ConvergenceError
         If a later point cannot be reached, under ``on_failure="raise"``.
+
+    Examples
+    --------
+    >>> import femnn, numpy as np
+    >>> from femnn.multiscale.rve import RVE, follow, parallel_cracks
+    >>> glue = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> rve = RVE(parallel_cracks(1e-2, 1e-2, columns=3, rows=2), glue, young=300e9)
+    >>> response = follow(rve, np.column_stack([np.linspace(0.0, 1e-5, 5), np.zeros(5)]))
+    >>> response.traction.shape, bool(response.hill_mandel.max() < 1e-8)
+    ((5, 2), True)
     """
     separations = np.asarray(separations, dtype=float)
     if separations.ndim != 2 or separations.shape[1] != 2 or not len(separations):

@@ -57,6 +57,16 @@ class RVE:
     ParameterError
         If a value is not allowed, or the virgin traction of the law has a shear, which blocks of different directions
         cannot balance.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.multiscale.rve import RVE, parallel_cracks
+    >>> glue = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> rve = RVE(parallel_cracks(1e-2, 1e-2, columns=3, rows=2), glue, young=300e9)
+    >>> response = rve.update([1e-6, 0.0], rve.initial_state())
+    >>> response.tangent.shape, rve.separations(response.state).shape
+    ((2, 2), (6, 3))
     """
 
     @checked(law="unchecked")

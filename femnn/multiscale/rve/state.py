@@ -18,6 +18,15 @@ class CellState(NamedTuple):
         How the jumps followed the macro-separation last: where the next step begins its search. Zeros if unknown.
     cracks : State
         History of the cracks' law.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.multiscale.rve import RVE, parallel_cracks
+    >>> glue = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> rve = RVE(parallel_cracks(1e-2, 1e-2, columns=3, rows=2), glue, young=300e9)
+    >>> rve.initial_state().separation
+    array([0., 0.])
     """
 
     x: np.ndarray
@@ -39,6 +48,17 @@ class Spring(NamedTuple):
         Pa, negative in compression; with no stiffness a dead load.
     stiffness : float
         Pa/m.
+
+    Examples
+    --------
+    Under a pressure of 1 MPa the cell opens as far as it likes while it is sheared:
+
+    >>> import femnn
+    >>> from femnn.multiscale.rve import RVE, Spring, parallel_cracks
+    >>> glue = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> rve = RVE(parallel_cracks(1e-2, 1e-2, columns=3, rows=2), glue, young=300e9)
+    >>> float(rve.update([0.0, 1e-6], rve.initial_state(), Spring(load=-1e6)).traction[0].round())
+    -1000000.0
     """
 
     load: float
@@ -59,6 +79,16 @@ class CellResponse(NamedTuple):
         Of the law of the cracks at their integration points.
     iterations, cuts : int
         Of Newton's method over all parts; how often the step was halved.
+
+    Examples
+    --------
+    >>> import femnn
+    >>> from femnn.multiscale.rve import RVE, parallel_cracks
+    >>> glue = femnn.BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
+    >>> rve = RVE(parallel_cracks(1e-2, 1e-2, columns=3, rows=2), glue, young=300e9)
+    >>> response = rve.update([1e-6, 0.0], rve.initial_state())
+    >>> response.traction.shape, response.cuts
+    ((2,), 0)
     """
 
     traction: np.ndarray

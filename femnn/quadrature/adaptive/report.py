@@ -32,6 +32,13 @@ class Report:
         Elements by their points along the axes, most frequent first.
     on_mesh
         The calibration on this mesh, None with ``calibrate="families"``, without a confidence, and if verified.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> report = femnn.AdaptiveGauss(1e-3).report(skfem.MeshHex().refined(2))
+    >>> report.elements, report.n_points, report.counts
+    (64, 512, {(2, 2, 2): 64})
     """
 
     rule: str

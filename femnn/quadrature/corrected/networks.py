@@ -43,17 +43,34 @@ def train_classifier(training, validation, improved, options, hidden=(30,) * 4, 
         From ``invariant`` features to one logit; positive means that other weights help.
     history : History
     """
-    from torch.nn.functional import binary_cross_entropy_with_logits
-
     from femnn.networks.training import train_perceptron
 
+    architecture, scales, loss, data = classifier_rows((training, validation), improved, hidden, activation)
+    return train_perceptron(architecture, scales, loss, *data, options, **run)
+
+
+def classifier_rows(parts, improved, hidden=(30,) * 4, activation="sigmoid"):
+    """What a classifier of the labels ``improved`` of some parts learns from, the first of which trains.
+
+    Returns
+    -------
+    architecture : Architecture
+    scales : dict
+        The standardisation that the first part measures.
+    loss : callable
+        Of predictions and targets.
+    rows : list
+        Features and targets of every part, float32.
+    """
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
     features = features_named(_FEATURES)
-    data = [
+    rows = [
         (features(part.hexahedra)[0].astype(np.float32), labels[:, None].astype(np.float32))
-        for part, labels in zip((training, validation), improved, strict=True)
+        for part, labels in zip(parts, improved, strict=True)
     ]
-    architecture, scales = Architecture(features.size, 1, hidden, activation), standardisation(data[0][0])
-    return train_perceptron(architecture, scales, binary_cross_entropy_with_logits, *data, options, **run)
+    architecture, scales = Architecture(features.size, 1, hidden, activation), standardisation(rows[0][0])
+    return architecture, scales, binary_cross_entropy_with_logits, rows
 
 
 def improvable(dataset: Dataset, labels: str = "optimal") -> np.ndarray:
@@ -75,11 +92,17 @@ def train_regressor(training, validation, options, target="error", hidden=(50,) 
     """
     from femnn.networks.training import train_perceptron
 
+    architecture, scales, loss, data = regressor_rows((training, validation), target, hidden, activation)
+    return train_perceptron(architecture, scales, loss, *data, options, **run)
+
+
+def regressor_rows(parts, target="error", hidden=(50,) * 5, activation="sigmoid"):
+    """As :func:`classifier_rows`, for the regressor: rows of the improvable elements of every part."""
     if target not in TARGETS:
         raise ParameterError(f"target is {target!r}; choose one of {', '.join(TARGETS)}")
     features = features_named(_FEATURES)
     labels = "trials" if target == "trials" else "optimal"
-    chosen = [part[improvable(part, labels)] for part in (training, validation)]
+    chosen = [part[improvable(part, labels)] for part in parts]
     if min(len(part) for part in chosen) == 0:
         raise ParameterError("no element of the data is improvable; draw more elements or larger displacements")
     described = [features(part.hexahedra)[0].astype(np.float32) for part in chosen]
@@ -87,19 +110,18 @@ def train_regressor(training, validation, options, target="error", hidden=(50,) 
     sizes = [correction_size(part.hexahedra)[:, None] for part in chosen]
     scales = standardisation(described[0], (factors[0] - 1.0) / np.maximum(sizes[0], 1e-9))
     if target == "error":
-        loss, targets = _mean_r_error, [_canonical_systems(part) for part in chosen]
+        loss, targets = mean_r_error, [_canonical_systems(part) for part in chosen]
     else:
         spread = factors[0].std(axis=0)
         loss, targets = (
             _mean_square,
             [((part - 1.0) / spread, np.tile(1.0 / spread, (len(part), 1))) for part in factors],
         )
-    data = [
+    rows = [
         [values.astype(np.float32) for values in (x, size, *arrays)]
         for x, size, arrays in zip(described, sizes, targets, strict=True)
     ]
-    architecture = Architecture(features.size, 8, hidden, activation)
-    return train_perceptron(architecture, scales, loss, *data, options, **run)
+    return Architecture(features.size, 8, hidden, activation), scales, loss, rows
 
 
 def correction_size(hexahedra: np.ndarray) -> np.ndarray:
@@ -116,7 +138,8 @@ def correction_factors(corrections: np.ndarray, hexahedra: np.ndarray) -> np.nda
     return 1.0 + correction_size(hexahedra)[:, None] * corrections
 
 
-def _mean_r_error(corrections, sizes, matrices, targets):
+def mean_r_error(corrections, sizes, matrices, targets):
+    """Mean R_error of predicted corrections, tensors: the loss of a regressor with the target ``"error"``."""
     factors = 1.0 + sizes * corrections
     return ((matrices @ factors[:, :, None]).squeeze(2) - targets).abs().sum(dim=1).mean()
 

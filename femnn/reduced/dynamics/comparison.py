@@ -35,6 +35,15 @@ class ForecastErrors:
     starts : int
         Forecasts that the errors are means over.
     dt : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reduced.dynamics import Persistence, forecast_errors
+    >>> wave = np.sin(0.1 * np.arange(400))[:, None]
+    >>> errors = forecast_errors(Persistence(1), wave, 60, [0.0], dt=0.1)
+    >>> errors.over_time.shape, errors.reaches_end, errors.one_step < 0.2
+    ((60,), False, True)
     """
 
     name: str
@@ -108,7 +117,7 @@ def forecast_errors(
     for part, setting in zip(parts, settings, strict=True):
         own = setting if model.n_parameters else None
         singles.append(model.one_step(part[lookback - model.lookback :], own) - part[lookback:])
-        firsts = _starts(len(part), lookback, steps)
+        firsts = forecast_starts(len(part), lookback, steps)
         histories = np.stack([part[first - lookback : first] for first in firsts])
         truth = np.stack([part[first : first + steps] for first in firsts])
         own = np.tile(setting, (len(firsts), 1)) if model.n_parameters else None
@@ -172,7 +181,7 @@ def compare_forecasters(
     return sorted(found, key=lambda errors: (-errors.horizon, errors.mean))
 
 
-def _starts(rows, lookback, steps):
-    """First rows of forecasts, spread evenly over a series."""
+def forecast_starts(rows: int, lookback: int, steps: int) -> np.ndarray:
+    """First rows of forecasts, spread evenly over a series: at most fifty."""
     last = rows - steps
     return np.unique(np.linspace(lookback, last, min(_STARTS, last - lookback + 1)).astype(int))

@@ -30,6 +30,16 @@ class DynamicModes(Forecaster):
         Of the decomposition, chosen on held-out windows.
     eigenvalues : (rank,) complex
         Of one step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reduced.dynamics import DynamicModes
+    >>> t = 0.2 * np.arange(200)[:, None]
+    >>> waves = np.hstack([np.sin(t), np.cos(t)])
+    >>> found = DynamicModes.fit(waves, 8).forecast(waves[:8], 50)
+    >>> bool(abs(found - waves[8:58]).max() < 1e-3)
+    True
     """
 
     @checked(matrix="m k", eigenvalues="unchecked", lookback="[1, inf)")
@@ -96,6 +106,16 @@ class SparseDynamics(Forecaster):
         That was chosen on held-out windows.
     equations : list of str
         In scaled coefficients.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reduced.dynamics import SparseDynamics
+    >>> t = 0.1 * np.arange(200)[:, None]
+    >>> waves = np.hstack([np.sin(t), np.cos(t)])
+    >>> model = SparseDynamics.fit(waves, 8, degree=1)
+    >>> bool(abs(model.forecast(waves[:8], 50) - waves[8:58]).max() < 0.05)
+    True
     """
 
     @checked(threshold="[0, inf)")

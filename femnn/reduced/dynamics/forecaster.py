@@ -22,6 +22,21 @@ class Forecaster(ABC):
         Rows of a series that it must see.
     n_parameters : int
         Parameters of a series that it takes.
+
+    Examples
+    --------
+    A model that lets everything decay:
+
+    >>> import numpy as np
+    >>> from femnn.reduced.dynamics import Forecaster
+    >>> class Decay(Forecaster):
+    ...     name, n, lookback = "decay", 2, 1
+    ...     def _advance(self, histories, parameters, steps):
+    ...         factors = 0.9 ** np.arange(1, steps + 1)[:, None]
+    ...         return histories[:, -1:] * factors
+    >>> Decay().forecast([[1.0, 2.0]], 2)
+    array([[0.9 , 1.8 ],
+           [0.81, 1.62]])
     """
 
     name: str

@@ -219,6 +219,21 @@ class GalerkinForecaster(Forecaster):
         Step of the series.
     n_parameters
         Numbers that ``models`` takes.
+
+    Examples
+    --------
+    The two numbers of x' = x y, y' = -x y, which stay as they are together:
+
+    >>> import numpy as np
+    >>> from femnn.reduced import POD, QuadraticGalerkin
+    >>> from femnn.reduced.dynamics import GalerkinForecaster
+    >>> def bilinear(w, z):
+    ...     mixed = 0.5 * (w[..., 0] * z[..., 1] + w[..., 1] * z[..., 0])
+    ...     return np.stack([mixed, -mixed], axis=-1)
+    >>> model = QuadraticGalerkin(POD.fit(np.eye(2), modes=2), bilinear)
+    >>> forecast = GalerkinForecaster(lambda parameters: model, np.zeros(2), n=2, dt=0.1).forecast([[0.1, 0.9]], 5)
+    >>> forecast.shape
+    (5, 2)
     """
 
     @checked(n="[1, inf)", dt="(0, inf)", n_parameters="[0, inf)", source="any")

@@ -21,7 +21,16 @@ _KOZENY, _LEAST_POROSITY = 180.0, 1e-3
 
 
 class ConstantCore:
-    """A core of one permeability (m²) and thickness (m), whatever happens to it; permeability 0 seals perfectly."""
+    """A core of one permeability (m²) and thickness (m), whatever happens to it; permeability 0 seals perfectly.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reservoir.fault import ConstantCore
+    >>> transmissivity, derivative = ConstantCore(1e-18, thickness=0.5).transmissivity(np.zeros((4, 3)), {})
+    >>> transmissivity
+    array([2.e-18, 2.e-18, 2.e-18, 2.e-18])
+    """
 
     def __init__(self, permeability: float, thickness: float) -> None:
         self.permeability = positive("permeability", permeability, zero=True)
@@ -52,6 +61,15 @@ class CrackedCore:
         Aperture per opening of the fault.
     dilation
         Aperture per sliding, of faces that do not fit any more: for laws that do not dilate by themselves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reservoir.fault import CrackedCore
+    >>> core = CrackedCore(1e-18, thickness=0.5)
+    >>> transmissivity, _ = core.transmissivity(np.array([[0.0, 0.0, 0.0], [1e-4, 0.0, 0.0]]), {})
+    >>> bool(transmissivity[1] > transmissivity[0])
+    True
     """
 
     def __init__(
@@ -97,6 +115,15 @@ class GranularCore:
         φ in situ, for laws that predict none.
     thickness
         a in situ, m.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reservoir.fault import GranularCore
+    >>> core = GranularCore(diameter=1e-5, porosity=0.2, thickness=0.5)
+    >>> transmissivity, _ = core.transmissivity(np.array([[0.0, 0.0, 0.0], [1e-2, 0.0, 0.0]]), {})
+    >>> bool(transmissivity[1] > transmissivity[0])
+    True
     """
 
     def __init__(self, diameter: float, porosity: float, thickness: float) -> None:

@@ -20,7 +20,23 @@ _KIND = "state of a porous body with a fault"
 
 @checked()
 def save_state(path: str | os.PathLike, state: FaultedState) -> None:
-    """Write a restart file, history of the fault included, whole or not at all."""
+    """Write a restart file, history of the fault included, whole or not at all.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.reservoir import Conditions, PorousMedium
+    >>> from femnn.reservoir.fault import ConstantCore, Fault, FaultedReservoir, load_state, save_state
+    >>> mesh = skfem.MeshQuad().refined(2).with_defaults()
+    >>> mesh = mesh.with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
+    >>> law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
+    >>> fault = Fault(femnn.Interface.split(mesh, "fault"), law, ConstantCore(1e-18, 1.0))
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"right": 0.0})
+    >>> reservoir = FaultedReservoir(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), conditions, fault)
+    >>> save_state("fault.npz", reservoir.initial_state())
+    >>> load_state("fault.npz", reservoir).t
+    0.0
+    """
     history = state.history
     arrays = {name: getattr(state, name) for name in ("u", "p", "traction", "rate", "leak_off")}
     arrays |= {"values": history.values, "outside": history.outside}
@@ -35,6 +51,21 @@ def load_state(path: str | os.PathLike, reservoir: FaultedReservoir) -> FaultedS
     ------
     StateError
         If the file is damaged, or is of another mesh, medium or law.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.reservoir import Conditions, PorousMedium
+    >>> from femnn.reservoir.fault import ConstantCore, Fault, FaultedReservoir, load_state, save_state
+    >>> mesh = skfem.MeshQuad().refined(2).with_defaults()
+    >>> mesh = mesh.with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
+    >>> law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
+    >>> fault = Fault(femnn.Interface.split(mesh, "fault"), law, ConstantCore(1e-18, 1.0))
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"right": 0.0})
+    >>> reservoir = FaultedReservoir(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), conditions, fault)
+    >>> save_state("moment.npz", reservoir.initial_state(t=60.0))
+    >>> load_state("moment.npz", reservoir).t
+    60.0
     """
     file = read_restart(path, _KIND)
     values = file.array("values", (None, None))
@@ -66,6 +97,20 @@ class FaultSeries:
     path, start
         As :func:`femnn.io.time_series.time_series` takes them.
     reservoir : FaultedReservoir
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.reservoir import Conditions, PorousMedium
+    >>> from femnn.reservoir.fault import ConstantCore, Fault, FaultSeries, FaultedReservoir
+    >>> mesh = skfem.MeshQuad().refined(2).with_defaults()
+    >>> mesh = mesh.with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
+    >>> law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
+    >>> fault = Fault(femnn.Interface.split(mesh, "fault"), law, ConstantCore(1e-18, 1.0))
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"right": 0.0})
+    >>> reservoir = FaultedReservoir(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), conditions, fault)
+    >>> series = FaultSeries("fault.pvd", reservoir)
+    >>> series.write(reservoir.initial_state())
     """
 
     @checked()
@@ -108,6 +153,17 @@ class Event(NamedTuple):
         Of the moment: (log₁₀ M₀ − 9.1)/1.5 (T. C. Hanks, H. Kanamori, J. Geophys. Res. 84 (1979) 2348-2350).
     stress_drop : float
         Shear traction that was lost, Pa, weighted by the slip; negative where sliding strengthens.
+
+    Examples
+    --------
+    >>> from femnn.reservoir.fault import Event
+    >>> event = Event(start=0.0, end=2.0, slip=0.1, area=1e6, moment=3e15, magnitude=4.25, stress_drop=2e6)
+    >>> event.end - event.start
+    2.0
+
+    See Also
+    --------
+    femnn.reservoir.fault.FaultHistory.events : finds them
     """
 
     start: float
@@ -139,6 +195,22 @@ class FaultHistory:
         Points outside the trained range of the law that are not broken.
     onset : float or None
         First time at which the fault slips.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.reservoir import Conditions, PorousMedium, march
+    >>> from femnn.reservoir.fault import ConstantCore, Fault, FaultHistory, FaultedReservoir
+    >>> mesh = skfem.MeshQuad().refined(2).with_defaults()
+    >>> mesh = mesh.with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
+    >>> law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
+    >>> fault = Fault(femnn.Interface.split(mesh, "fault"), law, ConstantCore(1e-18, 1.0))
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"right": 0.0})
+    >>> reservoir = FaultedReservoir(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), conditions, fault)
+    >>> history = FaultHistory(reservoir)
+    >>> last = march(reservoir.step, reservoir.initial_state(), [3600.0, 7200.0], callback=history.add, progress=False)
+    >>> history.times, history.onset
+    ([3600.0, 7200.0], None)
     """
 
     @checked(most="(0, inf]", slip="[0, inf)")

@@ -69,6 +69,14 @@ class Fault:
         If ``pressure`` is unknown, or an argument is of another kind than described.
     MeshError
         If the interface is not of a two-dimensional mesh.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.reservoir.fault import Fault
+    >>> mesh = skfem.MeshQuad().refined(2).with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
+    >>> law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
+    >>> fault = Fault(femnn.Interface.split(mesh, "fault"), law)
     """
 
     @checked(stress="any", history="unchecked")

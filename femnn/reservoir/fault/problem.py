@@ -57,6 +57,21 @@ class FaultedState(PorousState):
         Of separation in the step that led here, m/s: opening and sliding.
     leak_off : (s, points)
         From minus to plus in that step, m/s.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.reservoir import Conditions, PorousMedium
+    >>> from femnn.reservoir.fault import ConstantCore, Fault, FaultedReservoir
+    >>> mesh = skfem.MeshQuad().refined(2).with_defaults()
+    >>> mesh = mesh.with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
+    >>> law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
+    >>> fault = Fault(femnn.Interface.split(mesh, "fault"), law, ConstantCore(1e-18, 1.0))
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"right": 0.0})
+    >>> reservoir = FaultedReservoir(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), conditions, fault)
+    >>> state = reservoir.initial_state()
+    >>> state.t, state.traction.shape
+    (0.0, (12, 3))
     """
 
     history: State
@@ -82,6 +97,22 @@ class FaultBalance(NamedTuple):
         Across the fault, from the minus to the plus side.
     error : (s,)
         What is missing, over all that moved: the worst of the body and of each of the parts that the fault makes of it.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.reservoir import Conditions, PorousMedium
+    >>> from femnn.reservoir.fault import ConstantCore, Fault, FaultedReservoir
+    >>> mesh = skfem.MeshQuad().refined(2).with_defaults()
+    >>> mesh = mesh.with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
+    >>> law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
+    >>> fault = Fault(femnn.Interface.split(mesh, "fault"), law, ConstantCore(1e-18, 1.0))
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"right": 0.0})
+    >>> reservoir = FaultedReservoir(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), conditions, fault)
+    >>> start = reservoir.initial_state()
+    >>> balance = reservoir.balance(start, reservoir.step(start, 3600.0))
+    >>> balance.leaked.shape
+    (1,)
     """
 
     stored: np.ndarray
@@ -113,6 +144,21 @@ class FaultFields(NamedTuple):
         NaN where the law has none.
     outside : (points,) bool
         Has left the range that the law was trained in.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.reservoir import Conditions, PorousMedium
+    >>> from femnn.reservoir.fault import ConstantCore, Fault, FaultedReservoir
+    >>> mesh = skfem.MeshQuad().refined(2).with_defaults()
+    >>> mesh = mesh.with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
+    >>> law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
+    >>> fault = Fault(femnn.Interface.split(mesh, "fault"), law, ConstantCore(1e-18, 1.0))
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"right": 0.0})
+    >>> reservoir = FaultedReservoir(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), conditions, fault)
+    >>> fields = reservoir.fields(reservoir.initial_state())
+    >>> fields.x.shape, fields.separation.shape
+    ((2, 12), (12, 3))
     """
 
     x: np.ndarray
@@ -162,6 +208,20 @@ class FaultedReservoir:
     ------
     MeshError, ParameterError, SingularMatrixError
         As :class:`PorousProblem`; also if the law cannot bear the stress in situ.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.reservoir import Conditions, PorousMedium
+    >>> from femnn.reservoir.fault import ConstantCore, Fault, FaultedReservoir
+    >>> mesh = skfem.MeshQuad().refined(2).with_defaults()
+    >>> mesh = mesh.with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
+    >>> law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
+    >>> fault = Fault(femnn.Interface.split(mesh, "fault"), law, ConstantCore(1e-18, 1.0))
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"right": 0.0})
+    >>> reservoir = FaultedReservoir(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), conditions, fault)
+    >>> reservoir.step(reservoir.initial_state(), 3600.0).t
+    3600.0
     """
 
     @checked(max_iterations="[1, inf)", largest_slip="(0, inf]")

@@ -387,3 +387,43 @@ def multiply_matrices(  # noqa: C901
                     for c in range(np.uint64(width)):
                         out[target + c] += part[at + c]
                     at += np.uint64(width)
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
+def divide(first, last, starts, of_starts, data, rows, inverse, out):
+    """D⁻¹ A without the last block of each row, which is D; ``of_starts`` is where the blocks of A start."""
+    for i in range(first, last):
+        count, base, place = rows * (starts[i + 1] - starts[i]), of_starts[i] * rows * rows, starts[i] * rows * rows
+        for a in range(rows):
+            for c in range(count):
+                total = 0.0
+                for q in range(rows):
+                    total += inverse[i, a, q] * data[base + q * (count + rows) + c]
+                out[place + a * count + c] = total
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
+def condense(first, last, starts, of_starts, columns, data, rows, inner_starts, inner_columns, inner, kept, out):
+    """K_bb - K_bi (K_ii⁻¹ K_ib), the last given by ``inner``; ``columns`` from ``len(starts) - 1`` on are interior."""
+    n = starts.shape[0] - 1
+    place_of = np.empty(n, dtype=np.int64)
+    for i in range(first, last):
+        step, length = rows * (starts[i + 1] - starts[i]), rows * (of_starts[i + 1] - of_starts[i])
+        base, target = of_starts[i] * rows * rows, starts[i] * rows * rows
+        for k in range(starts[i], starts[i + 1]):
+            place_of[kept[k]] = target + rows * (k - starts[i])
+        # interior columns are the last ones of a row
+        for a in range(rows):
+            for c in range(step):
+                out[target + a * step + c] = data[base + a * length + c]
+        for k in range(of_starts[i] + starts[i + 1] - starts[i], of_starts[i + 1]):
+            e = columns[k] - n
+            begin, end = inner_starts[e], inner_starts[e + 1]
+            source, run = begin * rows * rows, rows * (end - begin)
+            for a in range(rows):
+                for p in range(rows):
+                    entry = data[base + a * length + rows * (k - of_starts[i]) + p]
+                    for t in range(end - begin):
+                        at = place_of[inner_columns[begin + t]] + a * step
+                        for q in range(rows):
+                            out[at + q] -= entry * inner[source + p * run + rows * t + q]

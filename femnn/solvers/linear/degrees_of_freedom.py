@@ -21,6 +21,12 @@ def prescribe(n: int, fixed: Any, values: ArrayLike) -> tuple[np.ndarray, np.nda
     Raises
     ------
     ParameterError
+
+    Examples
+    --------
+    >>> from femnn.solvers.linear import prescribe
+    >>> prescribe(4, [0, 3], [0.0, 1.5])
+    (array([0. , 0. , 0. , 1.5]), array([ True, False, False,  True]))
     """
     n = integer("n", n, at_least=0)
     dofs = np.zeros(0, dtype=np.int64) if fixed is None else numbers("`fixed`", fixed)

@@ -33,6 +33,15 @@ def near_null_space(points: Any, n: int) -> tuple[np.ndarray, int]:
     ------
     ParameterError
         If the points fit neither ``n`` nodes nor ``n / dim``, or are not finite.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.solvers.linear import near_null_space
+    >>> mesh = skfem.MeshHex().refined(1)
+    >>> modes, components = near_null_space(mesh, 3 * mesh.nvertices)
+    >>> modes.shape, components
+    ((81, 6), 3)
     """
     n = integer("n", n, at_least=1)
     if points is None:

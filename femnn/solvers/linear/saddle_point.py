@@ -50,6 +50,19 @@ class Constraint:
     ----------
     matrix : (n, m) csr_array
         Spreads what is free over the unknowns; 0 where they are prescribed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.solvers.linear import Constraint
+    >>> constraint = Constraint(4, [0], equal=[np.array([1, 2])])
+    >>> constraint.matrix.toarray()
+    array([[0., 0.],
+           [1., 0.],
+           [1., 0.],
+           [0., 1.]])
+    >>> constraint.reduce(np.array([5.0, 1.0, 2.0, 3.0]))
+    array([3., 3.])
     """
 
     @checked(n="[0, inf)", prescribed="unchecked")
@@ -115,6 +128,16 @@ class Factors:
     ------
     ParameterError
         If the method is unknown, or is ``"minres"`` without ``iterate``.
+
+    Examples
+    --------
+    >>> import scipy.sparse
+    >>> from femnn.solvers.linear import Constraint, Factors
+    >>> factors, constraint = Factors(1, method="splu"), Constraint(2, [])
+    >>> def tangent(dt):
+    ...     return scipy.sparse.csr_array([[2.0, -1.0], [-1.0, -dt]])
+    >>> factors.get(0.1, constraint, tangent) is factors.get(0.1, constraint, tangent)
+    True
     """
 
     @checked(n_u="[0, inf)", iterate="unchecked", method="unchecked")
@@ -144,7 +167,18 @@ class Factors:
 
 
 class Factor(NamedTuple):
-    """Triangular factors of a reduced matrix, scaled so that displacements and pressures compare."""
+    """Triangular factors of a reduced matrix, scaled so that displacements and pressures compare.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse
+    >>> from femnn.solvers.linear import Constraint, Factor
+    >>> matrix = scipy.sparse.csr_array([[2.0, -1.0], [-1.0, -1.0]])
+    >>> factor = Factor.of(matrix, Constraint(2, []), n_u=1)
+    >>> x, error = factor.solve(np.zeros(2), lambda x: matrix @ x - np.array([1.0, 0.0]))
+    >>> x.round(12), error < 1e-12
+    (array([ 0.33333333, -0.33333333]), True)
+    """
 
     lu: SuperLU
     scale: np.ndarray

@@ -95,6 +95,17 @@ def arc_length(
     ------
     ParameterError, ConvergenceError, KeyboardInterrupt
         As :func:`femnn.newton`.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> mesh, rule = skfem.MeshHex().refined(1), femnn.GaussLegendre(2)
+    >>> body = femnn.Solid(mesh, rule, femnn.NeoHooke(1e6, 0.3))
+    >>> weight = femnn.assemble_body_force(mesh, rule, (0.0, 0.0, -1e4))
+    >>> held = (3 * (mesh.p[2] == 0.0).nonzero()[0][:, None] + [0, 1, 2]).ravel()
+    >>> path = femnn.arc_length(body, weight, held, first=0.2, steps=3, progress=False)
+    >>> len(path.steps), path.t > 0.2
+    (3, True)
     """
     one_of("control", control, CONTROLS)
     if first == 0.0:

@@ -24,6 +24,19 @@ class NonlinearProblem(ABC):
     ----------
     points
         Where the degrees of freedom are, as :func:`femnn.solve` takes it; None if that is not known.
+
+    Examples
+    --------
+    A spring that hardens, u + u³:
+
+    >>> import femnn, numpy as np, scipy.sparse
+    >>> from femnn.solvers.nonlinear import NonlinearProblem
+    >>> class Spring(NonlinearProblem):
+    ...     def residual_and_tangent(self, u):
+    ...         return u + u**3, scipy.sparse.diags(1.0 + 3.0 * u**2).tocsr()
+    >>> path = femnn.newton(Spring(), np.array([2.0]), steps=1, progress=False)
+    >>> path.u.round(9)
+    array([1.])
     """
 
     points: Any = None
@@ -97,6 +110,14 @@ class Heading:
         ‖Δu‖ of the next step, and the most it may become; 0 before the first.
     dissipation
         Energy that the next step is to lose; 0 to measure by length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.solvers.nonlinear import Heading
+    >>> heading = Heading(du=np.array([1e-3, 0.0]), dt=0.1, length=1e-3, longest=4e-3)
+    >>> heading.fraction, heading.scaled(0.5).length
+    (0.25, 0.0005)
     """
 
     du: np.ndarray
@@ -155,6 +176,17 @@ class Step:
         Of an arc-length path; None in the history.
     boundaries : dict
         In the history: mean displacement (3,) and summed force (3,) of every boundary that the problem names.
+
+    Examples
+    --------
+    >>> import femnn, numpy as np, scipy.sparse
+    >>> from femnn.solvers.nonlinear import NonlinearProblem
+    >>> class Spring(NonlinearProblem):
+    ...     def residual_and_tangent(self, u):
+    ...         return u + u**3, scipy.sparse.diags(1.0 + 3.0 * u**2).tocsr()
+    >>> step = femnn.newton(Spring(), np.array([2.0]), steps=2, progress=False).steps[0]
+    >>> float(step.t), step.cuts, step.residuals[-1] < 1e-8
+    (0.5, 0, True)
     """
 
     t: float
@@ -216,6 +248,17 @@ class LoadPath:
         How each state was found.
     heading : Heading
         What :func:`femnn.arc_length` goes on with; None for other solvers.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> mesh, rule = skfem.MeshHex().refined(1), femnn.GaussLegendre(2)
+    >>> body = femnn.Solid(mesh, rule, femnn.NeoHooke(1e6, 0.3))
+    >>> weight = femnn.assemble_body_force(mesh, rule, (0.0, 0.0, -1e4))
+    >>> held = (3 * (mesh.p[2] == 0.0).nonzero()[0][:, None] + [0, 1, 2]).ravel()
+    >>> path = femnn.newton(body, weight, held, steps=2, progress=False)
+    >>> float(path.t), len(path.steps), path.cuts
+    (1.0, 2, 0)
     """
 
     u: np.ndarray

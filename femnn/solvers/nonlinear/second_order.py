@@ -28,6 +28,14 @@ class Motion:
         Displacement, velocity and acceleration.
     t : float
         Time, s.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.solvers.nonlinear import Motion
+    >>> start = Motion(u=np.zeros(3), v=np.array([1.0, 0.0, 0.0]), a=np.zeros(3))
+    >>> start.t, start.v
+    (0.0, array([1., 0., 0.]))
     """
 
     u: np.ndarray

@@ -55,6 +55,20 @@ def march(
         If the times do not ascend.
     ConvergenceError
         If a step of ``min_step`` fails: ``x`` is the last state that was reached, ``t`` its time.
+
+    Examples
+    --------
+    A body that cools, x' = -x, by implicit steps:
+
+    >>> from typing import NamedTuple
+    >>> from femnn.solvers.nonlinear import march
+    >>> class State(NamedTuple):
+    ...     t: float
+    ...     x: float
+    >>> def step(state, dt):
+    ...     return State(state.t + dt, state.x / (1.0 + dt))
+    >>> float(march(step, State(0.0, 1.0), [1.0, 2.0], progress=False).x)
+    0.25
     """
     number("the time t of state", getattr(state, "t", None))
     times = np.atleast_1d(np.asarray(times, dtype=float))

@@ -9,6 +9,8 @@ from scipy.sparse import csr_array, diags_array
 import femnn
 from femnn.geometry import distorted_cube
 from femnn.solvers.linear import multigrid, solver
+from femnn.solvers.linear.block_rows import BlockRows
+from femnn.solvers.linear.condensation import Condensation
 from femnn.solvers.linear.near_null_space import linear_interpolation
 
 VECTOR = skfem.ElementVector(skfem.ElementHex1())
@@ -291,3 +293,84 @@ def test_linear_functions_are_the_first_coarse_level_of_quadratic_elements():
         assert np.abs(found.x - expected).max() < 1e-8 * np.abs(expected).max()
         counts.append(found.iterations)
     assert counts[0] <= min(25, counts[1])
+
+
+@pytest.fixture(scope="module")
+def quadratic():
+    """A distorted cube of triquadratic elements, held nodes, stiffness, and a load on all nodes, interior ones too."""
+    mesh, element = distorted_cube(4, 0.2, seed=2), skfem.ElementHex2()
+    stiffness = femnn.assemble_elasticity(mesh, femnn.GaussLegendre(3), 1.0, 0.3, element=element)
+    held = skfem.CellBasis(mesh, skfem.ElementVector(element), intorder=1).get_dofs("left").all()
+    return mesh, held, stiffness, np.random.default_rng(0).normal(size=stiffness.shape[0])
+
+
+def test_condensation_is_the_complement_of_schur(quadratic):
+    mesh, _, stiffness, load = quadratic
+    blocks, n = BlockRows.of(csr_array(stiffness), 3), 9**3 - mesh.nelements
+    free = np.ones((blocks.n, 3), dtype=bool)
+    condensation = Condensation.of(blocks, free, n)
+    whole = stiffness.toarray()
+    b, i = slice(0, 3 * n), slice(3 * n, None)
+    expected = whole[b, b] - whole[b, i] @ np.linalg.solve(whole[i, i], whole[i, b])
+    np.testing.assert_allclose(condensation.matrix.tocsr().toarray(), expected, atol=1e-13)
+    x = np.random.default_rng(1).normal(size=3 * n)
+    inner = np.linalg.solve(whole[i, i], load[i] - whole[i, b] @ x)
+    np.testing.assert_allclose(condensation.completed(x, load)[i], inner, atol=1e-12 * np.abs(inner).max())
+    reduced = load[b] - whole[b, i] @ np.linalg.solve(whole[i, i], load[i])
+    np.testing.assert_allclose(condensation.reduced(load), reduced, atol=1e-12 * np.abs(reduced).max())
+    free[-1, 1] = False
+    assert Condensation.of(blocks, free, n) is None
+    # vertices of one element are coupled
+    assert Condensation.of(blocks, np.ones_like(free), n - 1) is None
+
+
+def test_interior_nodes_of_triquadratic_elements_are_eliminated(quadratic):
+    mesh, held, stiffness, load = quadratic
+    values = 0.1 * np.random.default_rng(2).normal(size=len(held))
+    keeping = femnn.LinearSolver(stiffness, held, points=mesh, method="pyamg", rtol=1e-10)
+    for matrix in (stiffness, changed(stiffness, 0.1)):
+        expected = femnn.solve(matrix, load, held, values, method="splu").x
+        found = keeping.update(matrix).solve(load, values)
+        assert np.abs(found.x - expected).max() < 1e-8 * np.abs(expected).max()
+        assert found.residual <= 1e-10
+        assert found.residuals[-1] == pytest.approx(found.residual, rel=1e-3)
+        assert keeping._multigrid.cycle.levels[0].smoother.matrix.n == 9**3 - mesh.nelements
+    # a load on interior nodes alone, whose others are held
+    rows, inner = np.arange(len(load)), np.arange(len(load)) >= 3 * (9**3 - mesh.nelements)
+    alone = femnn.solve(stiffness, load, rows[~inner], points=mesh, method="pyamg").x
+    np.testing.assert_allclose((stiffness @ alone)[inner], load[inner], atol=1e-7 * np.abs(load).max())
+
+
+def test_interior_nodes_that_are_held_stay(quadratic):
+    mesh, held, stiffness, load = quadratic
+    held = np.append(held, len(load) - 1)
+    keeping = femnn.LinearSolver(stiffness, held, points=mesh, method="pyamg", rtol=1e-10)
+    expected = femnn.solve(stiffness, load, held, 0.1, method="splu").x
+    found = keeping.solve(load, 0.1).x
+    assert np.abs(found - expected).max() < 1e-8 * np.abs(expected).max()
+    assert keeping._multigrid.cycle.levels[0].smoother.matrix.n == 9**3
+
+
+def test_an_interior_node_without_stiffness_calls_for_factors(quadratic, monkeypatch):
+    mesh, held, stiffness, load = quadratic
+    monkeypatch.setattr(solver, "FEW_OF_SOLID", 100)
+    matrix = stiffness.copy()
+    diagonal = matrix.diagonal()
+    # the diagonal is positive, the block of the node is not
+    rows = len(load) - 3 + np.arange(2)
+    matrix[rows[0], rows[1]] = matrix[rows[1], rows[0]] = 2.0 * diagonal[rows].max()
+    found = femnn.solve(matrix, load, held, points=mesh)
+    assert found.method == "splu"
+    free = np.setdiff1d(np.arange(len(load)), held)
+    assert np.linalg.norm((matrix @ found.x - load)[free]) < 1e-8 * np.linalg.norm(load[free])
+
+
+def test_scalar_triquadratic_problems_are_condensed_too():
+    mesh, element = distorted_cube(4, 0.2, seed=2), skfem.ElementHex2()
+    matrix = femnn.assemble_diffusion(mesh, femnn.GaussLegendre(3), element=element)
+    held = skfem.CellBasis(mesh, element, intorder=1).get_dofs("left").all()
+    load = np.random.default_rng(0).normal(size=matrix.shape[0])
+    expected = femnn.solve(matrix, load, held, method="splu").x
+    keeping = femnn.LinearSolver(matrix, held, points=mesh, method="pyamg", rtol=1e-10)
+    assert np.abs(keeping.solve(load).x - expected).max() < 1e-8 * np.abs(expected).max()
+    assert keeping._multigrid.cycle.levels[0].smoother.matrix.n == 9**3 - mesh.nelements

@@ -1,0 +1,239 @@
+"""The study of training methods: each trains, ends by the same rule, and says how; the benchmark goes on and names."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from femnn.exceptions import DatasetError, ParameterError
+from femnn.networks import Architecture, Recipe, make_dataset
+from femnn.quadrature.corrected.networks import improvable
+from femnn.validation import training_study as study
+from femnn.validation.training_study import (
+    METHODS,
+    PROBLEMS,
+    TrainingMethod,
+    TrainingProblem,
+    train_by,
+    training_problem,
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    path = tmp_path_factory.mktemp("study") / "elements.safetensors"
+    return make_dataset(path, Recipe(240, seed=3), progress=False)
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """A smooth function of two variables, for which a network takes a moment."""
+    rows = []
+    for seed, count in enumerate((300, 80, 200)):
+        x = np.random.default_rng(seed).uniform(-1.0, 1.0, (count, 2)).astype(np.float32)
+        rows.append([torch.tensor(x), torch.tensor(np.sin(3.0 * x[:, :1]) * x[:, 1:])])
+    return toy_problem(rows)
+
+
+def toy_problem(rows, loss=None):
+    def squares(prediction, target):
+        return ((prediction - target) ** 2).mean()
+
+    def root(prediction):
+        return float(squares(prediction, rows[2][1])) ** 0.5
+
+    return TrainingProblem("toy", Architecture(2, 1, (12, 12), "sigmoid"), {}, loss or squares, rows, root, "rms error")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_and_keeps_its_limit(method, toy):
+    course = train_by(toy, method, limit=40.0)
+    assert course.best < 0.98 * course.chosen[0]
+    assert len(course.seconds) == len(course.passes) == len(course.chosen) == len(course.trained)
+    assert (np.diff(course.passes) > 0.0).all()
+    assert course.stopped in {"limit", "settled"}
+    if course.stopped == "limit":
+        # a call of a line search takes some passes more
+        assert 40.0 <= course.passes[-1] < (120.0 if METHODS[method].rows == "all" else 42.0)
+    # the best weights report
+    assert course.loss == pytest.approx(course.figure**2, rel=1e-5)
+    again = train_by(toy, method, limit=40.0)
+    assert (again.chosen, again.loss, again.passes) == (course.chosen, course.loss, course.passes)
+    assert train_by(toy, method, limit=40.0, seed=1).chosen != course.chosen
+
+
+def test_equal_time_is_time_of_the_processor(toy):
+    course = train_by(toy, "adam", measure="seconds", limit=0.1)
+    assert course.stopped in {"limit", "settled"}
+    if course.stopped == "limit":
+        assert course.seconds[-1] >= 0.1
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_problems_are_those_of_the_rules(name, dataset):
+    problem = training_problem(name, dataset)
+    assert len(problem.rows) == 3
+    course = train_by(problem, "adam", limit=15.0)
+    assert course.best < course.chosen[0]
+    if name == "classifier":
+        assert str(problem.architecture) == "18-30-30-30-30-1 sigmoid"
+        assert [len(rows[0]) for rows in problem.rows] == [120, 30, 90]
+        labels = improvable(dataset[150:])
+        signs = torch.tensor(np.where(labels, 1.0, -1.0))[:, None]
+        assert problem.figure(signs) == 1.0
+        assert problem.figure(-signs) == 0.0
+    else:
+        assert str(problem.architecture) == "18-50-50-50-50-50-8 sigmoid"
+        # no correction leaves Gauss weights, whose R_error is 1
+        assert problem.figure(torch.zeros(len(problem.rows[2][0]), 8)) == pytest.approx(1.0, abs=1e-4)
+    if name == "shipped-regressor":
+        assert course.loss == pytest.approx(course.figure)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "prelu", "elu", "silu"])
+@pytest.mark.parametrize("initialisation", ["xavier", "he"])
+def test_other_activations_and_weights(activation, initialisation, toy):
+    course = train_by(toy, "adam", limit=10.0, activation=activation, initialisation=initialisation)
+    assert course.best < course.chosen[0]
+
+
+def test_initial_weights_have_the_deviations_of_their_sources():
+    from femnn.networks.torch_perceptron import build
+
+    architecture = Architecture(400, 300, (300,), "sigmoid")
+    found = {
+        name: float(build(architecture, seed=1, initialisation=name).weight0.std()) for name in (None, "xavier", "he")
+    }
+    assert found["xavier"] == pytest.approx(math.sqrt(2.0 / 700.0), rel=0.01)
+    assert found["he"] == pytest.approx(math.sqrt(2.0 / 400.0), rel=0.01)
+    assert found[None] == pytest.approx(4.0 * found["xavier"], rel=1e-5)
+    with pytest.raises(ParameterError, match="'xavier' or 'he'"):
+        build(architecture, initialisation="zeros")
+
+
+def test_the_first_step_is_tuned_to_a_minimum(toy):
+    rate, tried = study.tuned_rate(toy, "sgd", 10.0)
+    losses = {step: train_by(toy, "sgd", limit=10.0, rate=step, seed=1000).best for step in tried}
+    assert rate == min(losses, key=losses.get)
+    # both neighbours are worse
+    assert min(tried) < rate < max(tried)
+    assert study.tuned_rate(toy, "l-bfgs", 10.0) == (1.0, [])
+
+
+def test_steps_that_are_far_too_long_diverge_and_tuning_leaves_them(toy, monkeypatch):
+    monkeypatch.setitem(METHODS, "wild", replace(METHODS["sgd"], rate=1e6))
+    course = train_by(toy, "wild", limit=10.0)
+    rate, tried = study.tuned_rate(toy, "wild", 5.0)
+    assert rate < 1e4
+    assert len(tried) <= 8
+    assert np.isfinite(course.loss)
+
+
+def test_a_loss_that_becomes_nan_names_the_step_and_keeps_the_best(toy):
+    calls = []
+
+    def loss(prediction, target):
+        if torch.is_grad_enabled():
+            calls.append(None)
+        return ((prediction - target) ** 2).mean() * (math.nan if len(calls) >= 20 else 1.0)
+
+    course = train_by(toy_problem(toy.rows, loss), "adam", limit=100.0)
+    assert course.stopped == "diverged at step 20"
+    assert np.isfinite(course.chosen).all()
+    good = train_by(toy, "adam", limit=100.0)
+    assert 2 <= len(course.chosen) < len(good.chosen)
+    assert course.chosen == good.chosen[: len(course.chosen)]
+    # the weights of a look before the step, not those that it spoilt
+    assert course.figure**2 == pytest.approx(course.best, rel=0.5)
+
+
+def test_a_run_that_no_longer_gets_better_ends(toy):
+    course = train_by(toy, "sgd", rate=1e-9, limit=100.0)
+    assert course.stopped == "settled"
+    assert 50.0 <= course.passes[-1] < 60.0
+
+
+def test_a_stationary_run_ends():
+    still = [[torch.zeros(9, 2), torch.zeros(9, 1)] for _ in range(3)]
+    problem = toy_problem(still, lambda prediction, target: (prediction * 0.0 + 1.0).mean())
+    assert train_by(problem, "descent-armijo", limit=9.0).stopped == "stationary"
+
+
+def test_schedules():
+    cyclic = [study._cyclic(t) for t in (0.0, 0.999 / 7, 1.001 / 7, 2.999 / 7, 3.001 / 7, 5.0 / 7, 1.2)]
+    np.testing.assert_allclose(cyclic, [1.0, 0.0, 1.0, 0.0, 1.0, 0.5, 0.0], atol=1e-4)
+    assert [study._growing(t) for t in (0.0, 0.5, 0.75)] == [64, 640, 6400]
+
+
+def test_what_is_refused(toy, dataset):
+    with pytest.raises(ParameterError, match="method='adamm' is not allowed; pass 'descent-exact' or"):
+        train_by(toy, "adamm")
+    with pytest.raises(ParameterError, match="'passes' or 'seconds'"):
+        train_by(toy, "adam", measure="epochs")
+    with pytest.raises(ParameterError, match="activation"):
+        train_by(toy, "adam", activation="step")
+    with pytest.raises(ParameterError, match="limit"):
+        train_by(toy, "adam", limit=0.0)
+    with pytest.raises(ParameterError, match="'classifier' or 'regressor'"):
+        training_problem("gauss", dataset)
+    yes = dataset[improvable(dataset)]
+    with pytest.raises(DatasetError, match="elements that train are all of the class improvable"):
+        training_problem("classifier", yes)
+    with pytest.raises(DatasetError, match="the 0 elements that train are empty"):
+        training_problem("regressor", dataset[:0])
+
+
+SMALL = ["--elements", "200", "--passes", "3", "--seconds", "0.02", "--seeds", "2", "--methods", "adam,descent-armijo"]
+
+
+def test_the_benchmark_names_the_best_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    from benchmarks.networks import training
+
+    arguments = [*SMALL, "--problems", "classifier", "--out", str(tmp_path)]
+    calls = []
+
+    def interrupted(problem, method, **run):
+        calls.append(run)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return train_by(problem, method, **run)
+
+    monkeypatch.setattr(study, "train_by", interrupted)
+    assert CliRunner().invoke(training.main, arguments).exit_code != 0
+    kept = {path.name for path in (tmp_path / "runs").glob("*.npz")}
+    assert kept
+    before = len(calls)
+    done = CliRunner().invoke(training.main, [*arguments, "--json"])
+    assert done.exit_code == 0, done.output
+    figures = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
+    rows = figures["tables"]["classifier"]
+    assert [row["method"] for row in rows] == ["adam", "descent-armijo"]
+    assert "best" in {row["seconds"]["mark"] for row in rows}
+    assert figures["best"]["passes"] in METHODS
+    # two activations' worth of rows: six with two initial weights, and the sigmoid's own
+    assert len(figures["varied"]["classifier"]) == 13
+    # nothing that was kept has run again
+    finished = len(calls)
+    assert finished > before
+    assert CliRunner().invoke(training.main, arguments).exit_code == 0
+    assert len(calls) == finished
+    assert "| `descent-armijo` | searched" in (tmp_path / "training.md").read_text(encoding="utf-8")
+
+
+def test_the_benchmark_lists_what_there_is():
+    from benchmarks.networks import training
+
+    for option, known in (("--methods", "l-bfgs"), ("--problems", "shipped-regressor")):
+        done = CliRunner().invoke(training.main, [option, "adamm"])
+        assert done.exit_code == 2
+        said = " ".join(done.output.split())
+        assert "'adamm' is unknown; there are: " in said
+        assert known in said
+
+
+def test_methods_of_the_study_are_described():
+    assert all(isinstance(method, TrainingMethod) and method.words for method in METHODS.values())
