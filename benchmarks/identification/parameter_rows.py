@@ -121,8 +121,8 @@ def film(**_):
     rows += _of_film("bar of hexahedra", taken.film, t, bar, taken.angles[0])
     return {
         "title": "The same from films of 10 s, 25 frames of 51×51 pixels a second. The bar swings by femnn's time "
-        "integrator, in steps of 10 ms. Errors are against what the angle itself gives by least squares; the last column "
-        "is against the equation, which for the bar is that of a rigid one.",
+        "integrator, in steps of 10 ms. Errors are against what the angle itself gives by least squares; the last "
+        "column is against the equation, which for the bar is that of a rigid one.",
         "rows": rows,
         "columns": {
             "film": ("film", "{}"),
