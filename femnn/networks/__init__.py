@@ -2,7 +2,8 @@
 
 A trained network is a :class:`Perceptron`, which NumPy evaluates; :func:`load_networks` reads it from a weight file.
 :class:`TrainedRange` and :class:`TrainedDensity` say which inputs it may be asked about. Training needs torch and is
-imported from its modules, :mod:`femnn.networks.training` and :mod:`femnn.networks.torch_perceptron`.
+imported from its modules, :mod:`femnn.networks.training`, :mod:`femnn.networks.torch_perceptron` and
+:mod:`femnn.networks.torch_line_search`, the optimizers that torch lacks.
 
 >>> from femnn.networks import load_networks
 >>> load_networks("quadrature-weights").networks["regressor"]

@@ -21,9 +21,9 @@ import torch
 from femnn.checks import one_of, positive
 from femnn.exceptions import DatasetError
 from femnn.networks.element_data import Dataset, Recipe, make_dataset
-from femnn.networks.torch_line_search import ArmijoSGD, LineSearchDescent
 from femnn.networks.options import SCHEDULES
 from femnn.networks.perceptron import ACTIVATIONS, Architecture
+from femnn.networks.torch_line_search import ArmijoSGD, LineSearchDescent
 from femnn.networks.torch_perceptron import INITIALISATIONS, build, row_tensors
 from femnn.quadrature.corrected.networks import classifier_rows, improvable, mean_r_error, regressor_rows
 from femnn.tasks.run import task_name
@@ -80,10 +80,8 @@ class TrainingMethod:
 
 def _cyclic(t: float) -> float:
     """Cosines over 1/7, 2/7 and 4/7 of a run, each from the top (Loshchilov & Hutter, ICLR 2017)."""
-    for start, length in ((0.0, 1.0), (1.0, 2.0), (3.0, 4.0)):
-        if 7.0 * t < start + length or start == 3.0:
-            return SCHEDULES["cosine"](min((7.0 * t - start) / length, 1.0))
-    raise AssertionError
+    start, length = (0.0, 1.0) if t < 1.0 / 7.0 else (1.0, 2.0) if t < 3.0 / 7.0 else (3.0, 4.0)
+    return SCHEDULES["cosine"](min((7.0 * t - start) / length, 1.0))
 
 
 def _growing(t: float) -> int:
@@ -294,8 +292,10 @@ def train_by(
 
     Examples
     --------
+    >>> from tempfile import TemporaryDirectory
     >>> from femnn.networks import Recipe, make_dataset
-    >>> elements = make_dataset(tmp_path / "elements.safetensors", Recipe(200), progress=False)
+    >>> with TemporaryDirectory() as folder:
+    ...     elements = make_dataset(f"{folder}/elements.safetensors", Recipe(200), progress=False)
     >>> course = train_by(training_problem("regressor", elements), "adam", limit=5)
     >>> course.stopped, course.passes[-1] >= 5, course.best < course.chosen[0]
     ('limit', True, True)

@@ -234,6 +234,27 @@ def test_networks_that_correct_nothing_are_reported_all_the_same(tmp_path, capsy
     assert (tmp_path / "empty.png").stat().st_size > 5_000
 
 
+# --- train_with_what
+
+
+def test_methods_of_training_side_by_side(tmp_path, capsys):
+    script = example("train_with_what")
+    results = script.main(("l-bfgs", "adam"), elements=300, passes=30.0, seeds=2, out=tmp_path)
+    said = capsys.readouterr().out
+    assert list(results) == ["l-bfgs", "adam"]
+    for name, result in results.items():
+        assert result["figures"].shape == (2,)
+        for course in result["courses"]:
+            assert course.best < 0.5 * course.chosen[0]
+            assert course.passes[-1] >= 30.0 or course.stopped == "settled"
+        assert f"{name}: mean R_error" in said
+    # few elements, a short training: weights need not be better than those of Gauss yet, but not far from them
+    assert 0.9 < results["adam"]["figures"].mean() < 1.05
+    assert (tmp_path / "train_with_what.png").stat().st_size > 10_000
+    with pytest.raises(femnn.exceptions.ParameterError, match="no method adamm; there are: descent-exact, "):
+        script.main(("adamm",), out=tmp_path)
+
+
 # --- hyperelastic_block
 
 
