@@ -164,7 +164,8 @@ def _findings(rows):
     by_name = {row["model"]: row for row in rows}
     wanted = [
         *_PAIRS,
-        *((name, f"{name}, one each", f"{name.upper()}: one for all, one for each") for name in ("lstm", "bilstm")),
+        ("lstm", "lstm, one each", "LSTM: one for all, one for each"),
+        ("bilstm", "bilstm, one each", "BiLSTM: one for all, one for each"),
     ]
     found = []
     for first, second, what in wanted:
@@ -278,7 +279,7 @@ def _report(case):
         )
         names = list(case["memory"])
         lines = [
-            {"k": str(k + 1)} | {name: f"{value:.2g}" for name, value in zip(names, values, strict=True)}
+            {"k": str(k + 1)} | {name: f"{value:.2f}" for name, value in zip(names, values, strict=True)}
             for k, values in enumerate(zip(*case["memory"].values(), strict=True))
         ]
         yield markdown(lines, {"k": ("coefficient", "{}")} | {name: (name, "{}") for name in names})
