@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree, shortest_path
+from scipy.sparse.csgraph import minimum_spanning_tree, shortest_path
 from scipy.spatial.distance import cdist
 
 from femnn.checks import checked
@@ -13,8 +13,8 @@ from femnn.exceptions import DatasetError
 # ends of a curve that is nearly a circle.
 _REACH = 1.1
 
-# Nearest neighbours that tell a dimension.
-_NEIGHBOURS = 8
+# Nearest neighbours that tell a dimension; that tell whether a coordinate follows from others.
+_NEIGHBOURS, _NEAR = 16, 8
 
 
 @checked(rows="n p", neighbours="[3, inf)")
@@ -79,8 +79,6 @@ def geodesic_coordinates(rows: np.ndarray, latent: int = 1) -> np.ndarray:
     distances = np.sqrt(_squares(rows))
     longest = minimum_spanning_tree(distances).data.max()
     near = np.where(distances <= _REACH * longest, distances, 0.0)
-    if connected_components(near, directed=False)[0] > 1:
-        raise DatasetError("some rows are copies of others; leave copies out")
     paths: Any = shortest_path(near, directed=False)
     squares = paths**2
     centred = -0.5 * (squares - squares.mean(axis=0) - squares.mean(axis=1)[:, None] + squares.mean())
@@ -88,7 +86,7 @@ def geodesic_coordinates(rows: np.ndarray, latent: int = 1) -> np.ndarray:
     known = vectors[:, ::-1][:, : 3 * latent] * np.sqrt(np.maximum(values[::-1][: 3 * latent], 0.0))
     chosen = [0]
     while len(chosen) < min(latent, known.shape[1]):
-        nearest = np.argsort(_squares(known[:, chosen]), axis=1)[:, 1 : _NEIGHBOURS + 1]
+        nearest = np.argsort(_squares(known[:, chosen]), axis=1)[:, 1 : _NEAR + 1]
         # the square of a long coordinate comes before a short one, and tells nothing new
         news = ((known - known[nearest].mean(axis=1)) ** 2).sum(axis=0)
         news[chosen] = -1.0

@@ -439,15 +439,14 @@ class NumbersNeeded:
 
     @property
     def answer(self) -> int:
-        """The least number of which the next one does not halve the error; the largest tried if there is none."""
-        enough = np.flatnonzero(self.errors[:-1] <= 2.0 * self.errors[1:])
-        return int(enough[0]) + 1 if len(enough) else len(self.errors)
+        """The dimension by neighbours, rounded: what autoencoders leave depends on how well they were trained."""
+        return max(1, round(self.neighbours))
 
     @property
     def modes(self) -> int:
         """Modes that leave no more than the autoencoder of :attr:`answer` numbers; all if more are needed."""
-        enough = np.flatnonzero(self.linear <= self.errors[self.answer - 1])
-        return int(enough[0]) + 1 if len(enough) else len(self.linear)
+        reached = np.flatnonzero(self.linear <= self.errors[min(self.answer, len(self.errors)) - 1])
+        return int(reached[0]) + 1 if len(reached) else len(self.linear)
 
 
 @checked(rows="unchecked", most="[2, inf)", modes="[1, inf)", units="[1, inf)", rounds="[1, inf)", seed="[0, inf)")

@@ -159,31 +159,37 @@ def _windowed(values, kernel, stride):
 
 
 def shortest_period(series: Sequence[np.ndarray]) -> float:
-    """Frames between two passages through the middle in one sense, the least of all series in the median of each.
+    """Frames of a period: between two passages through the middle in one sense, the least of all series.
+
+    Where no series has two such passages, twice the time between two in different senses counts, if the series is as
+    long as that.
 
     Raises
     ------
     DatasetError
-        If no series has two such passages.
+        If no series holds a period.
 
     Examples
     --------
     >>> shortest_period([np.sin(2 * np.pi * np.arange(100) / 20.0)])
     20.0
     """
-    periods = []
+    periods, guesses = [], []
     for z in series:
         middle, margin = 0.5 * (z.min() + z.max()), _MARGIN * (z.max() - z.min())
         # noise crosses the middle many times: only those passages count that go from well below it to well above
         sides = np.where(z > middle + margin, 1, np.where(z < middle - margin, -1, 0))
         clear = np.flatnonzero(sides)
-        up = clear[1:][np.diff(sides[clear]) > 0]
+        passed, up = (clear[1:][change] for change in (np.diff(sides[clear]) != 0, np.diff(sides[clear]) > 0))
         if len(up) > 1:
             periods.append(float(np.median(np.diff(up))))
+        elif len(passed) > 1 and 2 * (passed[1] - passed[0]) <= len(z):
+            guesses.append(2.0 * (passed[1] - passed[0]))
+    periods = periods or guesses
     if not periods:
         longest = max(map(len, series))
         raise DatasetError(
-            f"no clip holds a period: in {longest} frames none passes twice through its middle in one sense; film "
+            f"no clip holds a period: in {longest} frames none comes back to where it was; film "
             "longer, or with more frames a second if it swings faster than these show"
         )
     return min(periods)

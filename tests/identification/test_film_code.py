@@ -42,11 +42,12 @@ def found(taken):
 def test_dimensions_of_curves_surfaces_and_bodies():
     generator = np.random.default_rng(1)
     for k in (1, 2, 3):
-        drawn = generator.uniform(size=(500, k))
+        drawn = generator.uniform(size=(1000, k))
         lifted = np.concatenate([drawn, np.sin(2.0 * drawn), drawn**2], axis=1)
-        assert intrinsic_dimension(lifted) == pytest.approx(k, abs=0.35)
+        # edges, where there are fewer neighbours, make it a little less
+        assert k - 0.4 < intrinsic_dimension(lifted) < k + 0.1
     with pytest.raises(DatasetError, match="copy"):
-        intrinsic_dimension(np.repeat(generator.uniform(size=(30, 2)), 2, axis=0))
+        intrinsic_dimension(np.repeat(generator.uniform(size=(100, 2)), 2, axis=0))
     with pytest.raises(DatasetError, match="rows tell no dimension"):
         intrinsic_dimension(np.ones((9, 2)))
 
@@ -56,8 +57,9 @@ def test_coordinates_follow_a_curve_that_is_nearly_a_circle():
     along = geodesic_coordinates(pictures.astype(float))[:, 0]
     assert abs(np.corrcoef(along, ANGLE)[0, 1]) > 0.999
     assert along.mean() == pytest.approx(0.0, abs=1e-9)
-    with pytest.raises(DatasetError, match="copies"):
-        geodesic_coordinates(np.repeat(pictures[:20].astype(float), 2, axis=0))
+    # copies of rows change nothing
+    twice = geodesic_coordinates(np.repeat(pictures.astype(float), 2, axis=0)[:600])[:, 0]
+    assert abs(np.corrcoef(twice, np.repeat(ANGLE, 2)[:600])[0, 1]) > 0.999
 
 
 def test_rows_are_spread_evenly():
