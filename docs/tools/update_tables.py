@@ -19,6 +19,7 @@ PAGES = {
     "adaptive-cells": "adaptive-gauss",
     "cell-assembly": "assembly",
     "scaling-model": "scaling",
+    "first-call": "solution",
     "dynamic-beam": "reduced",
     "streaming": "reduced",
     "sparse-decoder": "burgers",
@@ -28,7 +29,7 @@ TABLES = (
     "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "adaptive-cells", "promise",
     "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced",
     "dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales", "flows", "assembly", "cell-assembly",
-    "validation", "solution", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
+    "validation", "solution", "first-call", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
     "scaling-model", "faults", "faults-files", "mutants",
 )  # fmt: skip
 
