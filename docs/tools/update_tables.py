@@ -19,6 +19,7 @@ PAGES = {
     "adaptive-cells": "adaptive-gauss",
     "cell-assembly": "assembly",
     "scaling-model": "scaling",
+    "first-call": "solution",
     "dynamic-beam": "reduced",
     "streaming": "reduced",
     "sparse-decoder": "burgers",
@@ -30,6 +31,9 @@ TABLES = (
     "dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales", "flows", "pendulum", "identification",
     "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
     "scaling-model", "training", "faults", "faults-calls", "mutants",
+    "dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales", "flows", "assembly", "cell-assembly",
+    "validation", "solution", "first-call", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
+    "scaling-model", "faults", "faults-files", "mutants",
 )  # fmt: skip
 
 
