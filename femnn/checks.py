@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 import skfem
 
-from femnn.exceptions import MeshError, ParameterError
+from femnn.exceptions import DatasetError, MeshError, ParameterError
 
 _Function = TypeVar("_Function", bound=Callable)
 
@@ -104,7 +104,11 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
 
 
 def numbers(
-    name: str, values: Any, *, finite: bool = True, error: type[ParameterError | MeshError] = ParameterError
+    name: str,
+    values: Any,
+    *,
+    finite: bool = True,
+    error: type[ParameterError | MeshError | DatasetError] = ParameterError,
 ) -> np.ndarray:
     """``values`` as an array of bool or integers, where they are such, or of float64; an ``error`` if they are neither.
 
@@ -140,7 +144,11 @@ def numbers(
 
 
 def floats(
-    name: str, values: Any, *, finite: bool = True, error: type[ParameterError | MeshError] = ParameterError
+    name: str,
+    values: Any,
+    *,
+    finite: bool = True,
+    error: type[ParameterError | MeshError | DatasetError] = ParameterError,
 ) -> np.ndarray:
     """``values`` as an array of float64, as :func:`numbers`; the same array if it is one."""
     return np.asarray(numbers(name, values, finite=finite, error=error), dtype=float)

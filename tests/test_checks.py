@@ -87,7 +87,7 @@ def test_integers_keep_to_their_bounds():
 
 @pytest.mark.parametrize("value", [0.0, -1.0, np.inf, np.nan, 5e-324, 1e-310, 10**400, "1", 1j])
 def test_what_is_not_positive_with_all_digits_is_refused(value):
-    with pytest.raises(ParameterError, match="^size"):
+    with pytest.raises(ParameterError, match=r"^size"):
         positive("size", value)
 
 
