@@ -192,7 +192,10 @@ def nearly_folded_cells(tolerances):
                         "tolerance": tol,
                         "milliseconds": 1e3 * seconds / len(x),
                         "kept": float(kept.mean()),
-                        "over_oracle": float(points[solved].prod(axis=1).sum() / (fewest[solved] ** 3).sum()),
+                        # of cells that some rule of so many points solves
+                        "over_oracle": float(points[solved].prod(axis=1).sum() / (fewest[solved] ** 3).sum())
+                        if solved.any()
+                        else None,
                     }
                 )
     return rows
@@ -217,10 +220,13 @@ def against_targets(results):
     if results["left_out"]:
         least = min(results["left_out"], key=lambda row: row["kept_by_mesh"])
         found.append(target("kept by a family left out", "≥ 99%", f"{least['kept_by_mesh']:.2%} ({least['family']})"))
-    found.append(target("nearly folded: ms a cell", "≤ 2", f"{max(row['milliseconds'] for row in folded):.1f}"))
-    found.append(
-        target("nearly folded: points over n×n×n oracle", "≤ 1.3", f"{max(row['over_oracle'] for row in folded):.2f}")
-    )
+    solved = [row for row in folded if row["over_oracle"] is not None]
+    slowest, dearest = (max(solved, key=lambda row: row[key]) for key in ("milliseconds", "over_oracle"))
+    for what, limit, row, text in (
+        ("nearly folded: ms a cell", "≤ 2", slowest, f"{slowest['milliseconds']:.1f}"),
+        ("nearly folded: points over n×n×n oracle", "≤ 1.3", dearest, f"{dearest['over_oracle']:.2f}"),
+    ):
+        found.append(target(what, limit, f"{text} ({row['measure']}, {row['kind']}, {row['tolerance']:g})"))
     return found
 
 
