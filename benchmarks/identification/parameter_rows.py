@@ -121,7 +121,8 @@ def film(**_):
     rows += _of_film("bar of hexahedra", taken.film, t, bar, taken.angles[0])
     return {
         "title": "The same from films of 10 s, 25 frames of 51×51 pixels a second. The bar swings by femnn's time "
-        "integrator; its length ratio is compared with that of a rigid bar.",
+        "integrator, in steps of 10 ms. Errors are against what the angle itself gives by least squares; the last "
+        "column is against the equation, which for the bar is that of a rigid one.",
         "rows": rows,
         "columns": {
             "film": ("film", "{}"),
@@ -129,7 +130,8 @@ def film(**_):
             "blur": ("blur, pixels", "{:g}"),
             "angle": ("rms error of θ, rad", "{:.1e}"),
             "ratio": ("error of g/(r ℓ)", "{:.1e}"),
-            "damping": ("error of c", "{:.1e}"),
+            "damping": ("of c", "{:.1e}"),
+            "rigid": ("of g/(r ℓ), against the equation", "{:.1e}"),
         },
         "targets": [
             target(
@@ -144,17 +146,20 @@ def film(**_):
 
 
 def _of_film(name, clean, t, equation, angle):
+    """Rows of one film; parameters are compared with those of the angle itself, for a bar is not quite rigid."""
+    free = ("length_ratio", "damping")
+    itself = identify_swing(t, angle, free, equation)
     for noise, blur in ((0.0, 0.0), (0.01, 0.0), (0.05, 1.0)):
         seen = angles_of_clip(clean.disturbed(noise, blur).clips[0])
-        found = identify_swing(t, seen, ("length_ratio", "damping"), equation, offset=True)
-        error = seen - angle
+        found = identify_swing(t, seen, free, equation, offset=True)
         yield {
             "film": name,
             "noise": noise,
             "blur": blur,
-            "angle": float(np.sqrt(np.mean(error**2))),
-            "ratio": abs(equation.length_ratio / found["length_ratio"] - 1.0),
-            "damping": abs(found["damping"] / equation.damping - 1.0),
+            "angle": float(np.sqrt(np.mean((seen - angle) ** 2))),
+            "ratio": abs(itself["length_ratio"] / found["length_ratio"] - 1.0),
+            "damping": abs(found["damping"] / itself["damping"] - 1.0),
+            "rigid": abs(equation.length_ratio / found["length_ratio"] - 1.0),
         }
 
 

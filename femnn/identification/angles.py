@@ -73,7 +73,9 @@ def angles_of_clip(clip: ArrayLike, pivot: ArrayLike | None = None) -> np.ndarra
             f"the pictures have only {common:.0%} of what varies in them in common, however they are turned about the "
             f"pivot {middle.tolist()}; pass the pivot, or a clip with less noise"
         )
-    return np.unwrap(angles + np.angle(mean[1] @ radii**2))
+    angles = np.unwrap(angles + np.angle(mean[1] @ radii**2))
+    # the first on the shorter way round
+    return angles - 2.0 * np.pi * np.round(angles[0] / (2.0 * np.pi))
 
 
 def _around(pictures, middle, reach):

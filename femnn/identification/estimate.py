@@ -43,7 +43,7 @@ class Estimate:
     Examples
     --------
     >>> t = np.linspace(0.0, 1.0, 50)
-    >>> noise = 0.01 * np.random.default_rng(0).standard_normal(50)
+    >>> noise = 0.01 * np.random.default_rng(1).standard_normal(50)
     >>> columns = np.stack([np.ones(50), t], axis=1)
     >>> measured = 1.0 + 2.0 * t + noise
     >>> line = estimate_parameters(lambda p: (columns @ p, columns), measured, ("a", "b"), (0.0, 0.0))

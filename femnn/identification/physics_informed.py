@@ -40,6 +40,11 @@ class NetworkOptions:
         several periods, which then have to learn how these change, and not every swing.
     seed : int
         Of the initial weights.
+
+    Examples
+    --------
+    >>> NetworkOptions(width=30, causality=1.0).method
+    'gauss-newton'
     """
 
     width: int = 20
@@ -78,6 +83,15 @@ class NetworkWindow:
         Of the waves whose amplitudes the network gives, rad/s; N is its first output plus these waves.
     weights, biases : tuple
         Of the layers.
+
+    Examples
+    --------
+    A network that is zero everywhere leaves the initial conditions alone:
+
+    >>> layers = (np.zeros((1, 4)), np.zeros((4, 1))), (np.zeros(4), np.zeros(1))
+    >>> window = NetworkWindow(0.0, 1.0, 0.5, -2.0, 9.81, np.empty(0), *layers)
+    >>> [float(part[0]) for part in window.motion(np.array([0.0]))]
+    [0.5, -2.0, 0.0]
     """
 
     begin: float
@@ -150,6 +164,13 @@ class NetworkMotion:
         Root of the mean square of the equation's residual over g/(r ℓ), rad, between the points that were trained on.
     evaluations : int
         Of loss and gradient, all together.
+
+    Examples
+    --------
+    >>> options = NetworkOptions(width=6, points=10, iterations=3)
+    >>> motion = solve_by_network(SwingEquation(), 0.2, duration=0.4, windows=2, options=options, progress=False)
+    >>> motion.angle([0.0]).tolist(), round(motion.end, 9)
+    ([0.2], 0.4)
     """
 
     equation: SwingEquation
@@ -293,6 +314,14 @@ def identify_by_network(
         As :func:`femnn.identification.identify_swing`.
     TrainingError
         If the loss is not finite.
+
+    Examples
+    --------
+    >>> t = np.linspace(0.0, 4.0, 60)
+    >>> options = NetworkOptions(width=5, points=40, harmonics=(1.0,), iterations=30)
+    >>> found = identify_by_network(t, SwingEquation(gravity=9.81).solve(t, 0.2), ("gravity",), options=options)
+    >>> bool(abs(found["gravity"] - 9.81) < 0.1)
+    True
     """
     from femnn.identification.fit_physics_informed import train_on_record
 

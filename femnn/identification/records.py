@@ -47,6 +47,13 @@ class Oscillation:
         That the record holds.
     decay : float
         Rate (1/s) at which the amplitude falls, from the first half of the record to the second; 0 where it does not.
+
+    Examples
+    --------
+    >>> t = np.linspace(0.0, 20.0, 400)
+    >>> found = oscillation(t, np.exp(-0.05 * t) * np.cos(2.0 * t))
+    >>> round(found.frequency, 2), round(found.decay, 2)
+    (2.0, 0.05)
     """
 
     frequency: float

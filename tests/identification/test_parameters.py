@@ -211,7 +211,7 @@ def test_a_neuron_needs_equal_steps_and_one_stiffness():
 
 @pytest.mark.parametrize(("noise", "limit"), [(0.0, 1e-6), (0.05, 5e-3)])
 def test_angles_of_a_film_are_those_that_were_drawn(noise, limit):
-    angle = 1.2 * np.cos(np.linspace(0.0, 12.0, 121))
+    angle = -1.2 * np.cos(np.linspace(0.0, 12.0, 121))
     clip = picture_of_angle(angle) + noise * np.random.default_rng(0).standard_normal((121, 51, 51))
     error = angles_of_clip(clip) - angle
     assert np.sqrt(np.mean(error**2)) < limit

@@ -75,7 +75,7 @@ def test_derivatives_of_the_motion_are_those_of_differences(beam, model):
     _, derivatives = model.predict(t, values, beam.history[:101])
     for k, name in enumerate(model.names):
         # a little damping changes each step by little more than rounding
-        h = (1e-2 if name == "mass_damping" else 1e-5) * values[name]
+        h = {"mass_damping": 1e-2, "stiffness_damping": 1e-3}.get(name, 1e-5) * values[name]
         ends = [model.predict(t, values | {name: values[name] + s * h}, beam.history[:101])[0] for s in (1, -1)]
         difference = (ends[0] - ends[1]) / (2 * h)
         assert np.abs(derivatives[..., k] - difference).max() < 2e-5 * np.abs(difference).max(), name
