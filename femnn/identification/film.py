@@ -19,8 +19,8 @@ from femnn.system.compile import njit
 # Steps between frames are equal up to this share.
 _EVEN = 1e-6
 
-# A step is a jump if it is this many times as large as those before and behind and a share of the median of all:
-# of pictures, in which noise is averaged over the pixels, and of single numbers.
+# A step is a jump if it is this many times as large as those before and behind and a share of that in the middle of
+# all: of pictures, in which noise is averaged over the pixels, and of single numbers.
 _JUMP, _SHARE = {"pictures": 2.0, "numbers": 5.0}, {"pictures": 0.5, "numbers": 1.0}
 
 # Brightness of the bob falls as exp(-20 r²), as in the film of Champion and others.

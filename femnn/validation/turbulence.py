@@ -427,6 +427,15 @@ def reduce_turbulence(folder: str | os.PathLike, path: str | os.PathLike, modes:
         Where to.
     modes
         Of the five planes together, about their mean, from every fifth snapshot.
+
+    Examples
+    --------
+    >>> from femnn.validation import reduce_turbulence, simulate_turbulence
+    >>> settings = {"n": 8, "viscosity": 0.1, "develop": 0.1, "every": 0.02, "snapshots": 50}
+    >>> _ = simulate_turbulence("box", **settings, progress=False)
+    >>> reduce_turbulence("box", "box.npz", modes=3)
+    >>> np.load("box.npz")["coefficients"].shape
+    (6, 50, 3)
     """
     planes, _ = read_planes(folder)
     parts = list(_blocks(Path(folder)))
@@ -467,6 +476,14 @@ class Stationarity:
         Largest wave number times Kolmogorov's length; 1 and more is resolved.
     spectra : (2, 1 or 2, n // 2 + 1)
         Of velocity and field, means over either half.
+
+    Examples
+    --------
+    >>> from femnn.io import data_folder
+    >>> from femnn.validation import stationarity
+    >>> figures = stationarity(data_folder("flows") / "mhd.npz")
+    >>> bool(figures.turnovers > 10.0), figures.spectra.shape
+    (True, (2, 2, 33))
     """
 
     halves: dict[str, tuple[float, float]]
@@ -480,7 +497,15 @@ class Stationarity:
 
 @checked()
 def stationarity(path: str | os.PathLike) -> Stationarity:
-    """Figures of a file of :func:`reduce_turbulence`."""
+    """Figures of a file of :func:`reduce_turbulence`.
+
+    Examples
+    --------
+    >>> from femnn.io import data_folder
+    >>> from femnn.validation import stationarity
+    >>> round(float(stationarity(data_folder("flows") / "isotropic.npz").balance), 2)
+    1.0
+    """
     path = Path(path)
     arrays = _file(path).arrays()
     with _file(path).checked():
@@ -501,7 +526,7 @@ def stationarity(path: str | os.PathLike) -> Stationarity:
         # two halves of half the pieces each
         {name: float(2.0 * np.std(values, ddof=1) / np.sqrt(pieces)) for name, values in means.items()},
         turnovers,
-        dissipation / power,
+        float(dissipation / power),
         float(total[-1] - total[0]) / (power * duration),
         (-(-n // 3) - 1) * float((viscosity**3 / dissipation) ** 0.25),
         spectra,
