@@ -47,7 +47,9 @@ CASES = {
     "--starts", type=click.IntRange(min=1), default=10, show_default=True, help="Of the first film; fewer of others."
 )
 @click.option("--clips", type=click.IntRange(min=2), default=20, show_default=True, help="Of an ideal pendulum.")
-@click.option("--counted", type=click.IntRange(min=50), default=400, show_default=True, help="Clips for the dimension.")
+@click.option(
+    "--counted", type=click.IntRange(min=100), default=150, show_default=True, help="Clips for the dimension."
+)
 @click.option("--units", type=click.IntRange(min=8), default=256, show_default=True, help="Of each hidden layer.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/pendulum"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")

@@ -85,7 +85,7 @@ class Film:
         """A film from the times (n,) of the frames of each clip; DatasetError if their steps are not equal."""
         steps = []
         for k, (clip, own) in enumerate(zip(clips, times, strict=True)):
-            own = floats(f"the times of clip {k}", own, error=DatasetError)
+            own = floats(f"the times of clip {k}", own)
             if own.shape != np.shape(clip)[:1] or len(own) < 2:
                 raise DatasetError(f"clip {k} has {np.shape(clip)[:1]} frames and times {own.shape}; pass one for each")
             steps.append(np.diff(own))
