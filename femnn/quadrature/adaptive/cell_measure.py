@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from femnn.integration.cell_matrices import cell_matrices, measured_errors
-from femnn.quadrature.adaptive.legendre_series import MOST, least_determinant_share, series_of
+from femnn.quadrature.adaptive.legendre_series import MOST, series_of, slowest_rates
 
 # What the better rule errs over what the measured one does, where both decay as the Legendre series of the cell does;
 # and the differences of the two rules over the tolerance below which it surely is kept, and above which surely missed.
@@ -83,12 +83,8 @@ class CellMeasure:
 
 
 def _rates(x):
-    """The slowest decay of a series of each cell, (n,), by its lines and by its determinant at the nodes.
-
-    A determinant that falls to a share s of itself at the end of an axis has a root near -s beyond it, and series there
-    fall by 1 + 2√s (Trefethen, chapter 8).
-    """
-    return np.maximum(series_of(x).rates.max(axis=1), 1.0 / (1.0 + 2.0 * np.sqrt(least_determinant_share(x))))
+    """The slowest decay of a series of each cell, (n,), by its lines and by its determinant at the nodes."""
+    return np.maximum(series_of(x).rates.max(axis=1), slowest_rates(x))
 
 
 def _further(rates, remains):

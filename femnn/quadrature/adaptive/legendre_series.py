@@ -124,16 +124,25 @@ def series_of(x: np.ndarray) -> Series:
     number = KINDS.index(kind_of_array(x))
     scaled, _ = in_own_units(x)
     tails, rates = np.zeros((len(x), x.shape[2], _LENGTH)), np.zeros((len(x), x.shape[2]))
-    bent = np.ones(len(x), dtype=np.bool_)
+    bent, slowest = np.ones(len(x), dtype=np.bool_), slowest_rates(x)
     _are_bent(scaled, KINDS[number].nodes, *_corner(number), bent)
     if bent.all():
-        _series(scaled, *_line_tables(number), tails, rates)
+        _series(scaled, slowest, *_line_tables(number), tails, rates)
     elif bent.any():
         some = np.flatnonzero(bent)
         own = np.empty((len(some), *tails.shape[1:])), np.empty((len(some), *rates.shape[1:]))
-        _series(scaled[some], *_line_tables(number), *own)
+        _series(scaled[some], slowest[some], *_line_tables(number), *own)
         tails[some], rates[some] = own
     return Series(tails, rates)
+
+
+def slowest_rates(x: np.ndarray) -> np.ndarray:
+    """The slowest decay, (n,), that the determinant at the nodes of healthy cells (n, nodes, dim) gives their series.
+
+    Where it falls to a share s of itself at the end of an axis it has a root near -s beyond it, and series there fall
+    by 1 + 2√s from one coefficient to the next (Trefethen, chapter 8).
+    """
+    return 1.0 / (1.0 + 2.0 * np.sqrt(least_determinant_share(x)))
 
 
 def least_determinant_share(x: np.ndarray) -> np.ndarray:
@@ -321,7 +330,7 @@ def _add_sizes(values, share, transform, folded, squares, norms):
 
 
 @njit(cache=True, error_model="numpy")
-def _sum_up(first, end, axis, norms, constants, tails, rates):
+def _sum_up(first, end, axis, norms, constants, slowest, tails, rates):
     """Sums from each degree on, relative to the constant part, and the rate beyond the last coefficient."""
     for b in range(min(LANES, end - first)):
         e, constant = first + b, constants[b]
@@ -329,7 +338,8 @@ def _sum_up(first, end, axis, norms, constants, tails, rates):
         before = norms[LANES * (_LENGTH - 3) + b] + norms[LANES * (_LENGTH - 4) + b]
         rate, rest = 0.0, 0.0
         if last > _ROUNDING * constant:
-            rate = min(np.sqrt(last / before), _SLOWEST)
+            # a root near a corner may be hidden behind coefficients that still fall faster
+            rate = min(max(np.sqrt(last / before), slowest[e]), _SLOWEST)
             rest = norms[LANES * (_LENGTH - 1) + b] * rate / (1.0 - rate)
         for k in range(_LENGTH - 1, -1, -1):
             norm = norms[LANES * k + b]
@@ -340,7 +350,7 @@ def _sum_up(first, end, axis, norms, constants, tails, rates):
 
 
 @njit(over="x", grain=LANES, cache=True, error_model="numpy")
-def _series(begin, end, x, lines, shares, transform, tails, rates):
+def _series(begin, end, x, slowest, lines, shares, transform, tails, rates):
     numbers, factors, along = lines
     dim, each = x.shape[2], len(shares)
     coordinates, sums = np.empty(LANES * dim * x.shape[1]), np.empty(LANES * 3 * dim * dim)
@@ -361,7 +371,7 @@ def _series(begin, end, x, lines, shares, transform, tails, rates):
         for axis in range(dim):
             constants[:] = np.maximum(constants, norms[axis, :LANES])
         for axis in range(dim):
-            _sum_up(first, end, axis, norms[axis], constants, tails, rates)
+            _sum_up(first, end, axis, norms[axis], constants, slowest, tails, rates)
 
 
 @njit(cache=True, error_model="numpy")
