@@ -65,11 +65,17 @@ def main(cells=1024, steps=1000, kinds=("lstm", "gru"), seeds=3, epochs=60, weig
 
 
 def plot(case, models, errors, path):
-    """Errors over time of both tests, and three coefficients of the second with bands over seeds."""
-    figure = Figure(figsize=(11.0, 7.0), layout="constrained")
+    """Modes, errors over time of both tests, and three coefficients of the second with bands over seeds."""
+    figure = Figure(figsize=(11.0, 8.0), layout="constrained")
     grid = figure.add_gridspec(6, 2)
+    axes = figure.add_subplot(grid[:2, 0])
+    modes = case.more["modes"]
+    for k, mode in enumerate(modes.T):
+        axes.plot(np.linspace(0.0, 1.0, len(modes)), mode, label=f"mode {k + 1}")
+    axes.set(xlabel="x")
+    axes.legend(fontsize="small")
     for k, test in enumerate(case.test_names):
-        axes = figure.add_subplot(grid[3 * k : 3 * k + 3, 0])
+        axes = figure.add_subplot(grid[2 * k + 2 : 2 * k + 4, 0])
         draw_errors(axes, [found[k] for found in errors if found[k].name != "mean"], "time")
         axes.set_title(test, fontsize="medium")
     shown = [model for model in models if model.name in SHOWN]

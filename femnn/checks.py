@@ -33,6 +33,9 @@ _DEEPEST = 8
 #: Counts beyond this fit into no memory.
 LARGEST_COUNT = 2**48
 
+# Numbers below are denormal.
+_LEAST = float(np.finfo(float).tiny)
+
 
 def brief(value: Any) -> str:
     """``repr(value)`` on one short line, whatever ``value`` is."""
@@ -62,7 +65,10 @@ def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
 
 
 def positive(name: str, value: Any, zero: bool = False) -> float:
-    """``value`` as a float; ParameterError unless it is finite and positive (or zero, where that is allowed)."""
+    """``value`` as a float; ParameterError unless it is finite and positive (or zero, where that is allowed).
+
+    Denormal numbers are refused: they have few digits, and products with them vanish.
+    """
     plain: Any = _plain(value)
     try:
         fits = isinstance(plain, Real) and np.isfinite(float(plain)) and (float(plain) > 0.0 or (zero and plain == 0))
@@ -70,6 +76,8 @@ def positive(name: str, value: Any, zero: bool = False) -> float:
         fits = False
     if not fits:
         raise ParameterError(f"{name}={brief(value)} is not allowed; it must be finite and {'>= 0' if zero else '> 0'}")
+    if 0.0 < float(plain) < _LEAST:
+        raise ParameterError(f"{name}={brief(value)} is not allowed; numbers below {_LEAST:.2g} lose their digits")
     return float(plain)
 
 

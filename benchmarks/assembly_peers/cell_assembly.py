@@ -1,12 +1,12 @@
 """Elasticity on quadrilaterals and hexahedra of second order from mesh to sparse matrix: femnn against its peers.
 
 All in one process on one thread, in turns; medians. Each pass starts from new coordinates, connectivity being known.
-Peers that are not installed are left out. Matrices are compared by their trace and norm, which do not depend on the
-numbering; those of NGSolve's hierarchical functions of second order cannot be compared, and its cells are straight
-there, which costs it less.
+Peers that are not installed, and cells that they do not have, are left out. Matrices are compared by trace and norm,
+which do not depend on the numbering, where shape functions and cells are the same: NGSolve and SfePy have straight
+edges on cells of second order, which costs them less, and the serendipity functions of FElupe and fedoo map their
+cells.
 """
 
-import importlib.util
 import os
 
 # before Numba and the linear algebra of peers are loaded
@@ -18,16 +18,14 @@ from pathlib import Path
 import click
 import numpy as np
 import skfem
-from skfem.models.elasticity import lame_parameters, linear_elasticity
 
-import femnn
+from benchmarks.assembly_peers.cell_peers import PROGRAMS, is_comparable
 from benchmarks.support.publishing import publish
 from benchmarks.support.timing import in_turns, median_and_spread, with_spread
 from femnn.cli import Command
 from femnn.io import markdown
 from femnn.system import description
 
-_YOUNG, _POISSON = 210.0, 0.3
 #: Class of meshes, element, points per axis, and cells along each edge for each 1000 of the option.
 PROBLEMS = {
     "quadrilaterals, linear": (skfem.MeshQuad, skfem.ElementQuad1(), 2),
@@ -37,8 +35,6 @@ PROBLEMS = {
 }
 # Cells of a mesh in two dimensions for each in space.
 _MORE = 16
-# scikit-fem's form on more hexahedra of second order takes gigabytes.
-_MOST_FOR_FORMS = 3000
 
 
 @click.command(cls=Command)
@@ -62,8 +58,9 @@ def main(count, repeat, out, as_json):
         for title, times in seconds.items():
             median, spread = median_and_spread([1e6 * t / mesh.nelements for t in times])
             of = _invariants(matrices[title])
-            comparable = title != "NGSolve" or name == "quadrilaterals, linear"
-            difference = float(np.abs(of / own - 1.0).max()) if comparable else None
+            difference = None
+            if is_comparable(title, mesh, element):
+                difference = float(np.abs(of / own - 1.0).max())
             rows.append({"problem": name, "cells": mesh.nelements, "points": n ** mesh.dim(), "program": title})
             rows[-1] |= {"microseconds": median, "spread": spread, "difference": difference}
         others = [row["microseconds"] for row in rows if row["problem"] == name and row["program"] != "femnn"]
@@ -81,60 +78,6 @@ def _mesh(kind, count):
     mesh = straight if kind is skfem.MeshQuad else kind.from_mesh(straight)
     x = mesh.doflocs
     return type(mesh)(x + 0.2 / edge * np.sin(7.0 * edge * np.roll(x, 1, axis=0) / 3.0), mesh.t)
-
-
-def _femnn(mesh, element, n):
-    pattern, rule = femnn.Pattern.of(mesh, element), femnn.GaussLegendre(n)
-    options = {"element": element, "pattern": pattern}
-    out = femnn.assemble_elasticity(mesh, rule, _YOUNG, _POISSON, **options)
-    return lambda: femnn.assemble_elasticity(mesh, rule, _YOUNG, _POISSON, **options, out=out)
-
-
-def _scikit_fem(mesh, element, n):
-    form = linear_elasticity(*lame_parameters(_YOUNG, _POISSON))
-    if mesh.nelements > _MOST_FOR_FORMS and mesh.dim() == 3:
-        return None
-
-    def assemble():
-        again = type(mesh)(mesh.doflocs, mesh.t)
-        return form.assemble(skfem.CellBasis(again, skfem.ElementVector(element), intorder=2 * n - 1))
-
-    return assemble
-
-
-def _ngsolve(mesh, element, n):
-    if importlib.util.find_spec("ngsolve") is None or len(element.doflocs) in (8, 20):
-        return None
-    import ngsolve as ng
-    from netgen.meshing import FaceDescriptor, Mesh
-
-    dim, order = mesh.dim(), 1 if len(element.doflocs) == 4 else 2
-    flat = Mesh(dim=dim)
-    if dim == 2:
-        flat.Add(FaceDescriptor(surfnr=1, domin=1, bc=1))
-    points = np.zeros((mesh.nvertices, 3))
-    points[:, :dim] = mesh.doflocs[:, : mesh.nvertices].T
-    flat.AddPoints(points)
-    # VTK's order of vertices
-    cells = mesh.t.T if dim == 2 else mesh.t.T[:, [7, 4, 2, 5, 6, 1, 0, 3]]
-    flat.AddElements(dim=dim, index=1, data=np.ascontiguousarray(cells.astype(np.int32)), base=0)
-    space = ng.H1(ng.Mesh(flat), order=order, dim=dim)
-    u, v = space.TnT()
-    strain, (lmbda, mu) = ng.Sym(ng.Grad(u)), lame_parameters(_YOUNG, _POISSON)
-    stress = 2 * mu * strain + lmbda * ng.Trace(strain) * ng.Id(dim)
-    form = ng.BilinearForm(space, symmetric=True)
-    shape = ng.QUAD if dim == 2 else ng.HEX
-    rule = {shape: ng.IntegrationRule(shape, 2 * n - 1)}
-    form += ng.InnerProduct(stress, ng.Sym(ng.Grad(v))).Compile() * ng.dx(intrules=rule)
-
-    def assemble():
-        form.Assemble()
-        return form.mat
-
-    return assemble
-
-
-PROGRAMS = {"femnn": _femnn, "scikit-fem": _scikit_fem, "NGSolve": _ngsolve}
 
 
 def _invariants(matrix):

@@ -27,8 +27,8 @@ RUNS = {"scaling-model": "scaling"}
 TABLES = (
     "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "adaptive-cells", "promise",
     "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced",
-    "dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales", "flows", "assembly", "cell-assembly",
-    "validation", "solution", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
+    "dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales", "flows", "pendulum", "identification",
+    "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
     "scaling-model", "training", "faults", "faults-files", "mutants",
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from femnn.assembly.coefficients import Coefficient, Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
-from femnn.assembly.formulations.choice import require_formulation, require_plane_points, rule_of
+from femnn.assembly.formulations.choice import require_cells, require_formulation, rule_of
 from femnn.assembly.formulations.learned import learned_twists
 from femnn.assembly.formulations.stiffness import fill_formulated
 from femnn.assembly.fused import fill_matrix
@@ -21,9 +21,6 @@ from femnn.checks import floats
 from femnn.exceptions import ParameterError
 from femnn.integration.lame import lame_parameters
 from femnn.quadrature.rule import Rule
-
-# Nodes of straight quadrilaterals.
-_CORNERS = 4
 
 
 def assemble_elasticity(
@@ -136,27 +133,13 @@ def _form_of_cells(formulation, form, hourglass, plane, discretisation):
         )
     if formulation == "standard":
         return form
-    is_plane = discretisation.dim == 2 and discretisation.hexahedra.shape[1] == _CORNERS
-    if formulation != "mean-dilatation" and not (formulation == "incompatible" and is_plane):
-        raise ParameterError(
-            f"formulation={formulation!r} is made for straight hexahedra; on quadrilaterals pass 'incompatible', which "
-            "bends and does not lock, on curved cells 'mean-dilatation' against locking, or an element of degree 2, "
-            "which bends by itself"
-        )
     if form != ISOTROPIC:
         raise ParameterError(
             f"formulation={formulation!r} on these cells needs an isotropic material that is constant in each element; "
             "pass young and poisson, or formulation='standard'"
         )
-    if formulation == "incompatible":
-        require_plane_points(discretisation.groups)
-        return INCOMPATIBLE
-    if plane == "stress":
-        raise ParameterError(
-            "formulation='mean-dilatation' is made for plane strain; plane stress does not lock in volume, pass "
-            "'incompatible', which bends, or 'standard'"
-        )
-    return MEAN_DILATATION
+    require_cells(formulation, discretisation, plane)
+    return INCOMPATIBLE if formulation == "incompatible" else MEAN_DILATATION
 
 
 def elastic_coefficients(young, poisson, stiffness, discretisation, plane="strain"):

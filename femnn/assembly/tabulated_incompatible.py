@@ -43,11 +43,11 @@ def fill_incompatible(begin, end, x, pattern, blocks, tables, place, coefficient
             if place[1][e] == 0:
                 continue
             moments[:] = 0.0
-            volume = _inverse_of_centre(x, e, middle)
+            volume = inverse_of_centre(x, e, middle)
             for batch in range((place[1][e] + LANES - 1) // LANES):
                 line = place[0][e] + batch
                 tabulated_gradients(x, e, tables, line, lanes, work)
-                _with_modes(work[3], work[2], tables, line, middle, volume, gradients)
+                with_modes(work[3], work[2], tables, line, middle, volume, gradients)
                 add_cell_moments(gradients, work[2], _ALL, moments)
             isotropic_from_moments(moments, numbers[rows[e], 0], numbers[rows[e], 1], _ALL, full)
             _condense(full, matrix)
@@ -56,7 +56,7 @@ def fill_incompatible(begin, end, x, pattern, blocks, tables, place, coefficient
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _inverse_of_centre(x, e, inverse):
+def inverse_of_centre(x, e, inverse):
     """∂ξ_k/∂x_i at the centre, row by row, into ``inverse``; |J₀|."""
     j00, j01, j10, j11 = 0.0, 0.0, 0.0, 0.0
     for a in range(_NODES):
@@ -73,7 +73,7 @@ def _inverse_of_centre(x, e, inverse):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _with_modes(own, inverses, tables, line, middle, volume, gradients):
+def with_modes(own, inverses, tables, line, middle, volume, gradients):
     """Gradients (lanes, 2 * 6) of the shape functions, ``own`` (lanes, 2 * 4), and of the two modes behind them."""
     _, _, values, weights = tables
     for q in range(LANES):

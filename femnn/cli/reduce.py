@@ -35,17 +35,17 @@ def command(file, field, modes, energy, window, horizon, kinds, seeds, epochs, w
 
     FILE is an .npz or HDF5 file with 'snapshots' (times, values) and 'times', a .pvd index of VTU files or an .xdmf
     file. The first three quarters of the snapshots are learned from, the last one tests. Modes, the best network and a
-    picture go into a folder.
+    picture go into a folder; an interrupted call goes on from there when it is repeated.
     """
     series = read_field_series(file, field)
     kinds = [kind for kind in kinds or ("lstm",) if kind != "none"]
     options = dataclasses.replace(OPTIONS, epochs=epochs, seed=seed)
-    flow = reduce_flow(
-        series, modes=modes, energy=energy, window=window, horizon=horizon, kinds=kinds, seeds=seeds,
-        weights=weights, options=options, progress=not as_json,
-    )  # fmt: skip
     folder = out if out is not None else Path(f"{file.stem}-reduced")
     folder.mkdir(parents=True, exist_ok=True)
+    flow = reduce_flow(
+        series, modes=modes, energy=energy, window=window, horizon=horizon, kinds=kinds, seeds=seeds,
+        weights=weights, options=options, folder=folder, progress=not as_json,
+    )  # fmt: skip
     figures = _figures(file, flow)
     written = [flow.pod.save(folder / "modes")]
     networks = [model for model in flow.models if isinstance(model, LatentDynamics)]

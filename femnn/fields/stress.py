@@ -10,20 +10,15 @@ from femnn.assembly.coefficients import Coefficient, Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.elasticity import elastic_coefficients, isotropic_stiffness
 from femnn.assembly.element_matrices import ISOTROPIC
-from femnn.assembly.formulations.choice import ONE_POINT, require_formulation
+from femnn.assembly.formulations.choice import ONE_POINT, require_cells, require_constant, require_formulation
 from femnn.assembly.groups import check_rule
 from femnn.assembly.pattern import Pattern
 from femnn.assembly.plane import in_plane
 from femnn.checks import vector
-from femnn.exceptions import ParameterError
-from femnn.fields.plane_strains import formulated_strains
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import Rule
 from femnn.solids.laws import PointLaw
 from femnn.solids.solid import Solid
-
-# Materials for which the modes of incompatible elements are sought one after another.
-_MOST_MATERIALS = 50
 
 
 def stress(
@@ -97,36 +92,19 @@ def strains_and_stiffness(
     if plane == "stress":
         tensors = in_plane(tensors)
     rows = _rows_of_points(material, discretisation)
+    if discretisation.is_tabulated and name != "standard":
+        require_cells(name, discretisation, plane)
+    law = _linear(tensors[0])
+    if name == "incompatible":
+        # whose modes depend on the material
+        require_constant(material, name)
+        law = _linear(tensors[material.rows])
+    # strains of all others do not depend on it; one point has the mean strain, whatever stabilises it
+    kind = "stabilised" if name in ONE_POINT else name
     options = {"element": element, "on_folded": on_folded, "pattern": discretisation.pattern}
-    strains = np.empty((discretisation.points.total, 6))
-    if discretisation.is_tabulated and name in ("mean-dilatation", "incompatible"):
-        standard = Solid(mesh, rule, _linear(tensors[0]), **options)
-        strains[:] = np.concatenate([part.reshape(-1, 6) for part in standard.strains(u)])
-        formulated_strains(name, discretisation, strains, tensors, rows)
-    elif name == "incompatible":
-        _fill_incompatible(strains, mesh, rule, u, tensors, rows, options)
-    else:
-        # strains of all others do not depend on the material; one point has the mean strain, whatever stabilises it
-        kind = "stabilised" if name in ONE_POINT else name
-        solid = Solid(mesh, rule, _linear(tensors[0]), formulation=kind, **options)
-        strains[:] = np.concatenate([part.reshape(-1, 6) for part in solid.strains(u)])
+    solid = Solid(mesh, rule, law, formulation=kind, **options)
+    strains = np.concatenate([part.reshape(-1, 6) for part in solid.strains(u)])
     return strains, tensors, rows, discretisation
-
-
-def _fill_incompatible(strains, mesh, rule, u, tensors, rows, options):
-    """Strains with the modes that are in equilibrium for the material of each element."""
-    distinct, inverse = np.unique(tensors.reshape(len(tensors), 36), axis=0, return_inverse=True)
-    if len(distinct) > _MOST_MATERIALS:
-        raise ParameterError(
-            f"stresses of formulation='incompatible' are found for one material after another, at most "
-            f"{_MOST_MATERIALS}; there are {len(distinct)}, pass 'mean-dilatation' or 'stabilised' to assembly "
-            "and stress alike"
-        )
-    of_points = inverse.reshape(-1)[rows]
-    for number, tensor in enumerate(distinct):
-        solid = Solid(mesh, rule, _linear(tensor.reshape(6, 6)), formulation="incompatible", **options)
-        chosen = of_points == number
-        strains[chosen] = np.concatenate([part.reshape(-1, 6) for part in solid.strains(u)])[chosen]
 
 
 def _rows_of_points(material: Coefficients, discretisation):
@@ -145,5 +123,6 @@ def _hooke(strain, state, parameters, stress, tangent, new_state):
             stress[i] += tangent[i, j] * strain[j]
 
 
-def _linear(tensor):
-    return PointLaw(_hooke, np.ravel(tensor))
+def _linear(tensors):
+    """The law of one stiffness (6, 6), or of one for each element (n, 6, 6)."""
+    return PointLaw(_hooke, tensors.reshape(*tensors.shape[:-2], 36))

@@ -8,7 +8,7 @@ from femnn.checks import brief, checked
 from femnn.exceptions import ParameterError
 from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import VERTICES
-from femnn.geometry.validity import VALID, classify
+from femnn.geometry.validity import VALID, bernstein_coefficients, classify
 from femnn.system.memory import require_memory
 
 _MOST_ROUNDS = 200
@@ -89,6 +89,32 @@ def distorted_hexahedra(
         f"{len(missing)} of {n} cubes were still folded after {_MOST_ROUNDS} draws at displacement {displacement!r}; "
         "use a displacement below 0.7"
     )
+
+
+def nearly_folded(n: int, share: float, seed: int) -> np.ndarray:
+    """Distorted unit cubes (n, 8, 3), one vertex of each pushed inwards until the smallest Bernstein coefficient of
+    det J is ``share`` of their mean.
+
+    >>> values = np.abs(bernstein_coefficients(nearly_folded(3, 1e-3, seed=0))).reshape(3, -1)
+    >>> bool(np.allclose(values.min(axis=1), 1e-3 * values.mean(axis=1), rtol=1e-6))
+    True
+    """
+    vertices = VERTICES + np.random.default_rng(seed).uniform(-0.15, 0.15, (n, 8, 3))
+    low, high = np.zeros(n), np.ones(n)
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        coefficients = bernstein_coefficients(_pushed(vertices, middle)).reshape(n, -1)
+        coefficients *= np.sign(coefficients.sum(axis=1, keepdims=True))
+        healthy = coefficients.min(axis=1) > share * coefficients.mean(axis=1)
+        low, high = np.where(healthy, middle, low), np.where(healthy, high, middle)
+    return _pushed(vertices, low)
+
+
+def _pushed(vertices, way):
+    """The first vertex of each element moved a part of the ``way`` (n,) to the opposite one."""
+    result = vertices.copy()
+    result[:, 0] += way[:, None] * (vertices[:, 7] - vertices[:, 0])
+    return result
 
 
 def _with_fewer_twists(moves, random):

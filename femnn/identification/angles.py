@@ -1,4 +1,4 @@
-"""The angle of a pendulum in each picture of a clip: by the first moment, refined by turning the pictures on each other."""
+"""The angle of a pendulum in each picture of a clip: by the first moment, refined by turning pictures on their mean."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,12 +20,12 @@ _COMMON = 0.2
 
 @checked(clip="n h w", pivot="2")
 def angles_of_clip(clip: ArrayLike, pivot: ArrayLike | None = None) -> np.ndarray:
-    """Angles (n,) of a bright pendulum before a darker, even background, rad, zero where its centre hangs below the pivot.
+    """Angles (n,), rad, of a bright pendulum before an even, darker background; zero where it hangs below the pivot.
 
-    Pictures become functions of the direction around the pivot; turning the pendulum shifts them. The first guess is the
-    direction of the first moment, which all noise of the background disturbs. Then each picture is shifted to where it
-    agrees best with the mean of all shifted ones, and that mean is made anew: the matched filter of a shape that nobody
-    has to describe. The direction of the first moment of the mean is what hangs down at zero.
+    Pictures become functions of the direction around the pivot; turning the pendulum shifts them. The first guess is
+    the direction of the first moment, which all noise of the background disturbs. Then each picture is shifted to
+    where it agrees best with the mean of all shifted ones, and that mean is made anew: the matched filter of a shape
+    that nobody has to describe. The direction of the first moment of the mean is what hangs down at zero.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ def angles_of_clip(clip: ArrayLike, pivot: ArrayLike | None = None) -> np.ndarra
     reach = float(min(middle.min(), (shape - 1 - middle).min()))
     if reach < 2.0:
         raise ParameterError(
-            f"the pivot {middle.tolist()} is {reach:.3g} pixels from the edge of pictures of {shape[0]}×{shape[1]}; pass "
-            "row and column of a pivot inside them"
+            f"the pivot {middle.tolist()} is {reach:.3g} pixels from the edge of pictures of {shape[0]}×{shape[1]}; "
+            "pass row and column of a pivot inside them"
         )
     waves, radii = _around(pictures, middle, reach)
     order = np.arange(waves.shape[1])
@@ -73,7 +73,9 @@ def angles_of_clip(clip: ArrayLike, pivot: ArrayLike | None = None) -> np.ndarra
             f"the pictures have only {common:.0%} of what varies in them in common, however they are turned about the "
             f"pivot {middle.tolist()}; pass the pivot, or a clip with less noise"
         )
-    return np.unwrap(angles + np.angle(mean[1] @ radii**2))
+    angles = np.unwrap(angles + np.angle(mean[1] @ radii**2))
+    # the first on the shorter way round
+    return angles - 2.0 * np.pi * np.round(angles[0] / (2.0 * np.pi))
 
 
 def _around(pictures, middle, reach):
@@ -81,9 +83,7 @@ def _around(pictures, middle, reach):
     radii = np.arange(0.5, reach, 0.5)
     count = int(np.ceil(_DIRECTIONS * 2.0 * np.pi * reach / 2.0)) * 2
     direction = 2.0 * np.pi * np.arange(count) / count
-    places = np.stack(
-        [middle[0] + np.cos(direction)[:, None] * radii, middle[1] + np.sin(direction)[:, None] * radii]
-    )
+    places = np.stack([middle[0] + np.cos(direction)[:, None] * radii, middle[1] + np.sin(direction)[:, None] * radii])
     seen = np.stack([map_coordinates(picture, places, order=3, mode="nearest") for picture in pictures])
     # the last coefficient of an even count has no direction
     waves = np.conj(np.fft.rfft(seen, axis=1)[:, :-1])

@@ -14,6 +14,9 @@ from femnn.exceptions import ConvergenceError, ParameterError
 # parameters apart. Sensitivities of integrated equations are exact to about 1e-10.
 IDENTIFIABLE = 1e-7
 
+# Length of a column over the longest, at which it has vanished: units of parameters differ, so this is nearly nothing.
+_IDLE = 1e-100
+
 # Share of a parameter in a combination that the measurements do not tell, from which on it is named.
 _NAMED = 0.1
 
@@ -40,10 +43,10 @@ class Estimate:
     Examples
     --------
     >>> t = np.linspace(0.0, 1.0, 50)
-    >>> noise = 0.01 * np.random.default_rng(0).standard_normal(50)
-    >>> line = estimate_parameters(
-    ...     lambda p: (p[0] + p[1] * t, np.stack([np.ones(50), t], axis=1)), 1.0 + 2.0 * t + noise, ("a", "b"), (0.0, 0.0)
-    ... )
+    >>> noise = 0.01 * np.random.default_rng(1).standard_normal(50)
+    >>> columns = np.stack([np.ones(50), t], axis=1)
+    >>> measured = 1.0 + 2.0 * t + noise
+    >>> line = estimate_parameters(lambda p: (columns @ p, columns), measured, ("a", "b"), (0.0, 0.0))
     >>> low, high = line.interval("b")
     >>> bool(low < 2.0 < high), bool(abs(line["b"] - 2.0) < 0.02)
     (True, True)
@@ -187,7 +190,9 @@ def estimate_at(
     variance = float(residuals @ residuals) / (len(residuals) - len(values))
     # from the inverse of R: JᵀJ would square the condition
     factor = np.linalg.inv(rows) / lengths[:, None]
-    return Estimate(tuple(names), np.asarray(values, dtype=float), variance * (factor @ factor.T), residuals, evaluations)
+    return Estimate(
+        tuple(names), np.asarray(values, dtype=float), variance * (factor @ factor.T), residuals, evaluations
+    )
 
 
 def require_identifiable(names: Sequence[str], jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -199,7 +204,8 @@ def require_identifiable(names: Sequence[str], jacobian: np.ndarray) -> tuple[np
         If a column vanishes, or a combination of parameters does: the message names the parameters in it.
     """
     lengths = np.linalg.norm(jacobian, axis=0)
-    idle = [name for name, length in zip(names, lengths, strict=True) if length <= IDENTIFIABLE * lengths.max(initial=0) * 1e-6]
+    least = _IDLE * lengths.max(initial=0.0)
+    idle = [name for name, length in zip(names, lengths, strict=True) if length <= least]
     if idle or not len(lengths):
         raise ParameterError(
             f"the measurements do not depend on {', '.join(idle) or 'any parameter'}: its column of the Jacobian "
@@ -236,11 +242,14 @@ class _Model:
             wanted = len(self.measured), len(self.names)
             if prediction.shape != wanted[:1] or jacobian.shape != wanted:
                 raise ParameterError(
-                    f"predict gives arrays {prediction.shape} and {jacobian.shape}; expected are {wanted[:1]} and {wanted}"
+                    f"predict gives arrays {prediction.shape} and {jacobian.shape}; expected are {wanted[:1]} and "
+                    f"{wanted}"
                 )
             if not (np.isfinite(prediction).all() and np.isfinite(jacobian).all()):
                 found = ", ".join(f"{name} = {value:.6g}" for name, value in zip(self.names, values, strict=True))
-                raise ParameterError(f"the model is not finite at {found}; pass a start nearer to the solution, or bounds")
+                raise ParameterError(
+                    f"the model is not finite at {found}; pass a start nearer to the solution, or bounds"
+                )
             self.at, self.found = values.copy(), (prediction, jacobian)
             self.evaluations += 1
         return self.found
@@ -248,7 +257,9 @@ class _Model:
 
 def _require_start_within(names, start, low, high):
     if low.shape != start.shape or high.shape != start.shape:
-        raise ParameterError(f"bounds have shapes {low.shape} and {high.shape}; pass one of each for {', '.join(names)}")
+        raise ParameterError(
+            f"bounds have shapes {low.shape} and {high.shape}; pass one of each for {', '.join(names)}"
+        )
     for name, value, least, most in zip(names, start, low, high, strict=True):
         if not least <= value <= most:
             raise ParameterError(

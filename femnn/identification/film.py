@@ -19,8 +19,9 @@ from femnn.system.compile import njit
 # Steps between frames are equal up to this share.
 _EVEN = 1e-6
 
-# A step between frames this many times as large as those before, behind and in the middle of all is a jump.
-_JUMP = 5.0
+# A step is a jump if it is this many times as large as those before and behind and a share of that in the middle of
+# all: of pictures, in which noise is averaged over the pixels, and of single numbers.
+_JUMP, _SHARE = {"pictures": 2.0, "numbers": 5.0}, {"pictures": 0.5, "numbers": 1.0}
 
 # Brightness of the bob falls as exp(-20 r²), as in the film of Champion and others.
 _BOB = 20.0
@@ -182,13 +183,14 @@ def require_smooth(rows: np.ndarray, what: str) -> None:
             f"{what} stands still from frame {frozen[0]} to {frozen[0] + 2}: these are one picture, others differ; cut "
             "the film there: a camera that repeats frames tells nothing of them"
         )
-    around = np.maximum(np.append(steps[1:], steps[-2]), np.append(steps[1], steps[:-1])) + np.median(steps)
-    jump = np.flatnonzero(steps > _JUMP * around)
+    kind = "pictures" if rows.shape[1] > 1 else "numbers"
+    around = np.maximum(np.append(steps[1:], steps[-2]), np.append(steps[1], steps[:-1]))
+    jump = np.flatnonzero(steps > _JUMP[kind] * (around + _SHARE[kind] * np.median(steps)))
     if len(jump):
         k = jump[0]
         raise DatasetError(
             f"{what} jumps between the frames {k} and {k + 1}: they differ by {steps[k]:.3g}, frames before and behind "
-            f"by {around[k] - np.median(steps):.3g}; cut the film there into two clips"
+            f"by {around[k]:.3g}; cut the film there into two clips"
         )
 
 

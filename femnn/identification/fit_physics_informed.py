@@ -1,6 +1,7 @@
 """Training of physics-informed networks of a pendulum with torch: the equation alone, or parameters from a record."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ _HISTORY = 100
 
 # Largest of the first weights and biases, for times from -1 to 1.
 _SPREAD = 4.0
+
+# Shares of the equation's weight, in turn: a network that does not yet follow the record would pull the parameters off.
+_GROWING = (1e-4, 1e-2, 1.0)
 
 # Rounds of training between which causal weights are set anew.
 _ROUNDS = 10
@@ -71,7 +75,9 @@ class _Window:
         for _ in range(rounds):
             share = self.causal() if options.causality else share
             sums = _Sums([(self.residual, self.tau, share.sqrt() / len(self.tau) ** 0.5)])
-            self.flat, more, left = minimise(sums, self.flat, options.method, options.iterations // rounds + 1, options.tol)
+            self.flat, more, left = minimise(
+                sums, self.flat, options.method, options.iterations // rounds + 1, options.tol
+            )
             evaluations += more
             if left <= options.tol and float(share.min()) > 0.5:
                 break
@@ -136,14 +142,18 @@ def train_on_record(
 
     record = torch.tensor(np.stack([t - t[0], theta], axis=1))
     asked = torch.tensor(length * _chebyshev(options.points))
-    sums = _Sums(
-        [
-            (misfit, record, torch.full((len(t),), len(t) ** -0.5, dtype=torch.float64)),
-            (residual, asked, torch.full((len(asked),), (physics / len(asked)) ** 0.5, dtype=torch.float64)),
-        ]
-    )
-    start = torch.cat([torch.zeros(count, dtype=torch.float64), layers.start(options.seed)])
-    flat, evaluations, _ = minimise(sums, start, options.method, options.iterations, options.tol)
+    flat = torch.cat([torch.zeros(count, dtype=torch.float64), layers.start(options.seed)])
+    evaluations = 0
+    for share in _GROWING:
+        weight = physics * share / len(asked)
+        sums = _Sums(
+            [
+                (misfit, record, torch.full((len(t),), len(t) ** -0.5, dtype=torch.float64)),
+                (residual, asked, torch.full((len(asked),), weight**0.5, dtype=torch.float64)),
+            ]
+        )
+        flat, more, _ = minimise(sums, flat, options.method, options.iterations // len(_GROWING) + 1, options.tol)
+        evaluations += more
     values = {name: float(value) for name, value in parameters(flat).items()}
     angle, speed, _ = (part.numpy() for part in motion(flat, record[:, 0]))
     _, derivatives = equation.replaced(**values).sensitivities(t, float(angle[0]), float(speed[0]), tuple(values))
@@ -233,7 +243,9 @@ def _by_lbfgs(sums, start, iterations, tol):
 
 def _finite(values, what):
     if not np.isfinite(values).all():
-        raise TrainingError(f"the {what} of a physics-informed network are not finite; pass another seed, or more windows")
+        raise TrainingError(
+            f"the {what} of a physics-informed network are not finite; pass another seed, or more windows"
+        )
     return values
 
 
@@ -241,11 +253,11 @@ class _Layers:
     """Shapes of the weights and biases, which the optimisers see as one vector."""
 
     def __init__(self, options, harmonics) -> None:
-        sizes = [1 + 2 * harmonics, *[options.width] * options.depth, 1]
-        self.shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+        sizes = [1, *[options.width] * options.depth, 1 + 2 * harmonics]
+        self.shapes = list(pairwise(sizes))
 
     def start(self, seed):
-        """Weights after Glorot, but the first layer, whose kinks are spread over the window, and the last, which is zero.
+        """Weights after Glorot, but those of the first layer, which are spread over the window, and of the last, zero.
 
         With small first weights the network is nearly a polynomial of low degree, whose Jacobian is all but singular.
         """

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 from scipy.signal import savgol_coeffs
+from scipy.sparse import csr_array
 
 from femnn.checks import checked, integer
 from femnn.exceptions import DatasetError
@@ -64,6 +64,17 @@ class Library:
         z, velocity = np.asarray(z, dtype=float), np.asarray(velocity, dtype=float)
         columns = [z**i * velocity**j for i, j in self.powers]
         return np.stack(columns + ([np.sin(z), np.sin(velocity)] if self.sine else []), axis=-1)
+
+    @checked(z="any", velocity="any")
+    def slopes(self, z: ArrayLike, velocity: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Derivatives (..., number) of the terms in z and in z'."""
+        z, velocity = np.asarray(z, dtype=float), np.asarray(velocity, dtype=float)
+        zero = np.zeros_like(z)
+        by_z = [i * z ** max(i - 1, 0) * velocity**j for i, j in self.powers]
+        by_velocity = [j * z**i * velocity ** max(j - 1, 0) for i, j in self.powers]
+        if self.sine:
+            by_z, by_velocity = [*by_z, np.cos(z), zero], [*by_velocity, zero, np.cos(velocity)]
+        return np.stack(by_z, axis=-1), np.stack(by_velocity, axis=-1)
 
 
 def _power(name, exponent):
@@ -124,51 +135,61 @@ class WeakForm:
         return second * (2.0 * self.test.sum() / (second @ (s * self.half * self.dt) ** 2))
 
     def smoothed(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A series (n,) and its velocity, both by local polynomials, (n - 2 half,)."""
-        windows = sliding_window_view(z, 2 * self.half + 1)
-        # np.convolve turns its kernel round, savgol_coeffs gives it for that
-        return tuple(
-            windows @ savgol_coeffs(2 * self.half + 1, _SMOOTHING, deriv=d, delta=self.dt, use="dot") for d in (0, 1)
-        )
+        """Series (n, ...) and their velocities, both by local polynomials, (n - 2 half, ...)."""
+        length = 2 * self.half + 1
+        smooth, slope = (savgol_coeffs(length, _SMOOTHING, deriv=d, delta=self.dt, use="dot") for d in (0, 1))
+        return _windowed(z, smooth, 1), _windowed(z, slope, 1)
 
-    @checked(values="n k")
     def integrals(self, values: np.ndarray) -> np.ndarray:
-        """∫ ψ f dt of columns (n, k), one row an interval."""
-        return np.moveaxis(sliding_window_view(values, 2 * self.half + 1, axis=0)[:: self.stride], 2, 1).transpose(
-            0, 2, 1
-        ) @ self.test
+        """∫ ψ f dt of series (n, ...), one row an interval."""
+        return _windowed(values, self.test, self.stride)
 
     def accelerations(self, z: np.ndarray) -> np.ndarray:
-        """∫ ψ'' z dt of a series (n,), one number an interval."""
-        return sliding_window_view(z, 2 * self.half + 1)[:: self.stride] @ self.curvature
+        """∫ ψ'' z dt of series (n, ...), one row an interval."""
+        return _windowed(z, self.curvature, self.stride)
+
+
+def _windowed(values, kernel, stride):
+    """Sums of series (n, ...) over windows of the length of a kernel."""
+    count, length = (len(values) - len(kernel)) // stride + 1, len(kernel)
+    places = stride * np.arange(count)[:, None] + np.arange(length)
+    shape, starts = (count, len(values)), length * np.arange(count + 1)
+    band = csr_array((np.tile(kernel, count), places.ravel(), starts), shape=shape)
+    return (band @ values.reshape(len(values), -1)).reshape(count, *values.shape[1:])
 
 
 def shortest_period(series: Sequence[np.ndarray]) -> float:
-    """Frames between two passages through the middle in one sense, the least of all series in the median of each.
+    """Frames of a period: between two passages through the middle in one sense, the least of all series.
+
+    Where no series has two such passages, twice the time between two in different senses counts, if the series is as
+    long as that.
 
     Raises
     ------
     DatasetError
-        If no series has two such passages.
+        If no series holds a period.
 
     Examples
     --------
     >>> shortest_period([np.sin(2 * np.pi * np.arange(100) / 20.0)])
     20.0
     """
-    periods = []
+    periods, guesses = [], []
     for z in series:
         middle, margin = 0.5 * (z.min() + z.max()), _MARGIN * (z.max() - z.min())
         # noise crosses the middle many times: only those passages count that go from well below it to well above
         sides = np.where(z > middle + margin, 1, np.where(z < middle - margin, -1, 0))
         clear = np.flatnonzero(sides)
-        up = clear[1:][np.diff(sides[clear]) > 0]
+        passed, up = (clear[1:][change] for change in (np.diff(sides[clear]) != 0, np.diff(sides[clear]) > 0))
         if len(up) > 1:
             periods.append(float(np.median(np.diff(up))))
+        elif len(passed) > 1 and 2 * (passed[1] - passed[0]) <= len(z):
+            guesses.append(2.0 * (passed[1] - passed[0]))
+    periods = periods or guesses
     if not periods:
         longest = max(map(len, series))
         raise DatasetError(
-            f"no clip holds a period: in {longest} frames none passes twice through its middle in one sense; film "
+            f"no clip holds a period: in {longest} frames none comes back to where it was; film "
             "longer, or with more frames a second if it swings faster than these show"
         )
     return min(periods)

@@ -18,6 +18,9 @@ OF_THE_FREQUENCY = ("gravity", "length", "length_ratio")
 # Share of the variance that the equation may leave before other starts are tried, and before it is refused.
 _GOOD, _REFUSED = 0.1, 0.5
 
+# Ratio of frequencies of start and record beyond which a search is hopeless; large swings are so many times slower.
+_OTHER, _SLOWEST = 2.0, 3.0
+
 # Frequencies that are tried, over that of the record, where the first start ends badly.
 _STARTS = (1.0, 0.97, 1.03, 0.94, 1.06)
 
@@ -86,7 +89,10 @@ def identify_swing(
     start = {name: _within(name, value) for name, value in (start or {}).items()}
     unknown = set(start) - set(free)
     if unknown:
-        raise ParameterError(f"there is a start for {sorted(unknown)[0]!r}, which is not free; free are {', '.join(free)}")
+        raise ParameterError(
+            f"there is a start for {sorted(unknown)[0]!r}, which is not free; free are {', '.join(free)}"
+        )
+    _require_start_like_the_record(first_guess(free, equation, strongest) | start, equation, strongest)
     record = _Record(t, theta, free, equation, offset)
     found, errors = [], []
     for factor in _STARTS:
@@ -162,13 +168,22 @@ def first_guess(
     return {name: float(guess[name]) for name in free}
 
 
+def _require_start_like_the_record(values, equation, strongest):
+    """Raise ParameterError for a start, or known parameters, from which no search finds the frequency of a record."""
+    frequency = float(np.sqrt(equation.replaced(**values).square_frequency))
+    if not 1.0 / _OTHER <= frequency / strongest.frequency <= _OTHER * _SLOWEST:
+        given = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
+        raise ParameterError(
+            f"the start {given} is impossible: small swings would have {frequency:.4g} rad/s, the record has "
+            f"{strongest.frequency:.4g}; pass a start nearer to it, or none, and check the parameters that are held"
+        )
+
+
 def _free(free):
     names = (free,) if isinstance(free, str) else tuple(free)
     unknown = [name for name in names if name not in PARAMETERS]
     if unknown or not names or len(set(names)) != len(names):
-        raise ParameterError(
-            f"free={names!r} is not allowed; pass some of {', '.join(PARAMETERS)}, each once"
-        )
+        raise ParameterError(f"free={names!r} is not allowed; pass some of {', '.join(PARAMETERS)}, each once")
     return names
 
 

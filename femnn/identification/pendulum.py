@@ -96,7 +96,7 @@ class IdealPendulum:
         reach = np.array([[np.pi], [2.1 * np.sqrt(self.stiffness)]])
         while kept.shape[1] < n:
             drawn = reach * generator.uniform(-1.0, 1.0, (2, 4 * n))
-            kept = np.concatenate([kept, drawn[:, np.abs(self.energy(*drawn)) <= highest * self.stiffness]], axis=1)
+            kept = np.concatenate([kept, drawn[:, self.energy(*drawn) <= highest * self.stiffness]], axis=1)
         return kept[0, :n], kept[1, :n]
 
 
@@ -214,7 +214,7 @@ class CompoundPendulum:
         turn = self._positions @ np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
         turn, fall = turn.ravel(), np.tile([0.0, 1.0, 0.0], len(self._positions))
         inertia, moment = turn @ (self.mass @ turn), fall @ (self.mass @ self._positions.ravel())
-        return IdealPendulum(-GRAVITY * moment / inertia, turn @ (self.damping @ turn) / inertia)
+        return IdealPendulum(float(-GRAVITY * moment / inertia), float(turn @ (self.damping @ turn) / inertia))
 
     @checked(angle="(-inf, inf)", duration="(0, inf)", velocity="(-inf, inf)", every="[1, inf)")
     def swing(self, angle: float, duration: float, velocity: float = 0.0, every: int = 4) -> Swing:
@@ -229,7 +229,7 @@ class CompoundPendulum:
         turned = self._rotated(angle)
         speed = velocity * np.stack([-turned[:, 1], turned[:, 0], 0.0 * turned[:, 0]], axis=1)
         kept = [motion.start((turned - self._positions).ravel(), speed.ravel())]
-        steps = int(round(duration / (self.dt * every))) * every
+        steps = round(duration / (self.dt * every)) * every
         times = self.dt * np.arange(1, steps + 1)
         march(motion.step, kept[0], times, callback=kept.append, progress=False)
         kept = kept[::every]
@@ -252,7 +252,7 @@ class CompoundPendulum:
         return np.unwrap(np.arctan2(sine, cosine)), velocity
 
     def energies(self, swing: Swing) -> dict[str, np.ndarray]:
-        """Kinetic, strain and potential energy (k,) (J), the last zero at the height of the hinge, and their power lost.
+        """Kinetic, strain and potential energy (k,) (J), the last zero at the height of the hinge, and what is lost.
 
         ``"lost"`` (W) is what drag takes at each time.
         """

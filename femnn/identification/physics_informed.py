@@ -26,21 +26,25 @@ class NetworkOptions:
     points : int
         Times in each window at which the equation is asked for: Chebyshev's, which crowd at the ends.
     method : str
-        ``"gauss-newton"``: SciPy's trust region with the Jacobian of all weights. ``"lbfgs"``: torch's L-BFGS, as is usual
-        for such networks; it settles at larger residuals.
+        ``"gauss-newton"``: SciPy's trust region with the Jacobian of all weights. ``"lbfgs"``: torch's L-BFGS, as is
+        usual for such networks; it settles at larger residuals.
     iterations : int
         In each window, at most.
     tol : float
         Root of the mean square of the equation's residual, over g/(r ℓ) (rad), at which a window is done.
     causality : float
-        ε of the weights exp(-ε Σ r²) with the residuals r of all earlier times, over the square of ``tol`` they are
-        trained to in the end (S. Wang, S. Sankaran, P. Perdikaris, CMAME 421 (2024) 116813). 0 for equal weights: windows
-        that hold no more than a period need none.
+        ε of the weights exp(-ε Σ r²) with the residuals r of all earlier points (S. Wang, S. Sankaran, P. Perdikaris,
+        CMAME 421 (2024) 116813). 0 for equal weights: windows that hold no more than a period need none.
     harmonics : tuple
-        Multiples of the frequency of small swings, of which the network sees sine and cosine beside the time: for
-        networks over several periods.
+        Multiples of the frequency of small swings, whose amplitudes are outputs of the network: for networks over
+        several periods, which then have to learn how these change, and not every swing.
     seed : int
         Of the initial weights.
+
+    Examples
+    --------
+    >>> NetworkOptions(width=30, causality=1.0).method
+    'gauss-newton'
     """
 
     width: int = 20
@@ -76,9 +80,18 @@ class NetworkWindow:
     scale : float
         κ = g/(r ℓ), 1/s², of the equation that was trained on.
     frequencies : (m,)
-        Of sines and cosines that go into the network, rad/s.
+        Of the waves whose amplitudes the network gives, rad/s; N is its first output plus these waves.
     weights, biases : tuple
         Of the layers.
+
+    Examples
+    --------
+    A network that is zero everywhere leaves the initial conditions alone:
+
+    >>> layers = (np.zeros((1, 4)), np.zeros((4, 1))), (np.zeros(4), np.zeros(1))
+    >>> window = NetworkWindow(0.0, 1.0, 0.5, -2.0, 9.81, np.empty(0), *layers)
+    >>> [float(part[0]) for part in window.motion(np.array([0.0]))]
+    [0.5, -2.0, 0.0]
     """
 
     begin: float
@@ -110,7 +123,8 @@ class NetworkWindow:
 
     def network(self, tau: Any, library: Any = np) -> tuple[Any, Any, Any]:
         """N and its first two derivatives by time, (n,) each: carried through the layers side by side."""
-        value, first, second = self._inputs(tau, library)
+        zero, rate = 0.0 * tau, 2.0 / self.length
+        value, first, second = (part[:, None] for part in (rate * tau - 1.0, zero + rate, zero))
         last = len(self.weights) - 1
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             value, first, second = value @ weight + bias, first @ weight, second @ weight
@@ -119,19 +133,23 @@ class NetworkWindow:
                 slope = 1.0 - value * value
                 # (tanh z)'' = tanh' z'' - 2 tanh tanh' z'²
                 first, second = slope * first, slope * (second - 2.0 * value * first * first)
-        return value[:, 0], first[:, 0], second[:, 0]
+        wave, wave_1, wave_2 = self._waves(tau, library)
+        return (
+            (value * wave).sum(1),
+            (first * wave + value * wave_1).sum(1),
+            (second * wave + 2.0 * first * wave_1 + value * wave_2).sum(1),
+        )
 
-    def _inputs(self, tau, library):
-        """What goes into the network, and its derivatives by time: three arrays (n, 1 + 2 m)."""
-        zero, one = 0.0 * tau, 1.0 + 0.0 * tau
-        rate = 2.0 / self.length
-        inputs, first, second = [rate * tau - 1.0], [rate * one], [zero]
+    def _waves(self, tau, library):
+        """1, cosines and sines that the outputs are multiplied with, and their derivatives, (n, 1 + 2 m) each."""
+        zero = 0.0 * tau
+        waves, first, second = [zero + 1.0], [zero], [zero]
         for frequency in self.frequencies:
             c, s = library.cos(frequency * tau), library.sin(frequency * tau)
-            inputs += [c, s]
+            waves += [c, s]
             first += [-frequency * s, frequency * c]
             second += [-(frequency**2) * c, -(frequency**2) * s]
-        return tuple(library.stack(part, 1) for part in (inputs, first, second))
+        return tuple(library.stack(part, 1) for part in (waves, first, second))
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +164,13 @@ class NetworkMotion:
         Root of the mean square of the equation's residual over g/(r ℓ), rad, between the points that were trained on.
     evaluations : int
         Of loss and gradient, all together.
+
+    Examples
+    --------
+    >>> options = NetworkOptions(width=6, points=10, iterations=3)
+    >>> motion = solve_by_network(SwingEquation(), 0.2, duration=0.4, windows=2, options=options, progress=False)
+    >>> motion.angle([0.0]).tolist(), round(motion.end, 9)
+    ([0.2], 0.4)
     """
 
     equation: SwingEquation
@@ -253,7 +278,7 @@ def solve_by_network(
 
 
 #: What a network over a whole record is made of, unless the user says otherwise.
-OF_A_RECORD = NetworkOptions(width=10, depth=2, points=200, harmonics=(1.0, 2.0, 3.0))
+OF_A_RECORD = NetworkOptions(width=10, points=200, harmonics=(1.0, 3.0))
 
 
 @checked(t="unchecked", theta="unchecked", physics="(0, inf)")
@@ -289,6 +314,14 @@ def identify_by_network(
         As :func:`femnn.identification.identify_swing`.
     TrainingError
         If the loss is not finite.
+
+    Examples
+    --------
+    >>> t = np.linspace(0.0, 4.0, 60)
+    >>> options = NetworkOptions(width=5, points=40, harmonics=(1.0,), iterations=30)
+    >>> found = identify_by_network(t, SwingEquation(gravity=9.81).solve(t, 0.2), ("gravity",), options=options)
+    >>> bool(abs(found["gravity"] - 9.81) < 0.1)
+    True
     """
     from femnn.identification.fit_physics_informed import train_on_record
 

@@ -47,6 +47,13 @@ class Oscillation:
         That the record holds.
     decay : float
         Rate (1/s) at which the amplitude falls, from the first half of the record to the second; 0 where it does not.
+
+    Examples
+    --------
+    >>> t = np.linspace(0.0, 20.0, 400)
+    >>> found = oscillation(t, np.exp(-0.05 * t) * np.cos(2.0 * t))
+    >>> round(found.frequency, 2), round(found.decay, 2)
+    (2.0, 0.05)
     """
 
     frequency: float
@@ -74,14 +81,14 @@ def require_record(t: ArrayLike, values: ArrayLike) -> tuple[np.ndarray, np.ndar
     if len(falls):
         k = int(falls[0]) + 1
         raise ParameterError(
-            f"times do not ascend: {t[k]:.6g} s at place {k} follows on {t[k - 1]:.6g} s; sort the record, and leave out "
-            "what was measured twice"
+            f"times do not ascend: {t[k]:.6g} s at place {k} follows on {t[k - 1]:.6g} s; sort the record, and "
+            "leave out what was measured twice"
         )
     spread = float(np.ptp(values))
     if spread <= _ROUNDING * max(float(np.abs(values).max()), np.finfo(float).tiny):
         raise ParameterError(
-            f"the record is constant: all {len(values)} values are {values[0]:.6g}; nothing moves that parameters could "
-            "be found from"
+            f"the record is constant: all {len(values)} values are {values[0]:.6g}; nothing moves that parameters "
+            "could be found from"
         )
     return t, values
 
@@ -99,8 +106,8 @@ def require_equal_times(t: ArrayLike, what: str = "derivatives") -> float:
     step = float(np.mean(steps))
     if np.abs(steps - step).max() > _EQUAL * step:
         raise ParameterError(
-            f"the time steps are from {steps.min():.6g} to {steps.max():.6g} s, and {what} need equal ones; resample the "
-            "record, or use identify_swing, which takes any steps"
+            f"the time steps are from {steps.min():.6g} to {steps.max():.6g} s, and {what} need equal ones; "
+            "resample the record, or use identify_swing, which takes any steps"
         )
     return step
 
@@ -135,13 +142,13 @@ def oscillation(t: ArrayLike, values: ArrayLike) -> Oscillation:
     periods = frequency * length / (2.0 * np.pi)
     if periods < _PERIODS:
         raise ParameterError(
-            f"the record of {length:.4g} s is too short: it holds {periods:.2f} of a period of {2 * np.pi / frequency:.4g} "
-            "s; measure one period at least, better five"
+            f"the record of {length:.4g} s is too short: it holds {periods:.2f} of a period of "
+            f"{2 * np.pi / frequency:.4g} s; measure one period at least, better five"
         )
     if share < _SHARE:
         raise ParameterError(
-            f"no oscillation stands out of the record: the strongest, of {frequency:.4g} rad/s, explains {share:.0%} of "
-            "its variance; measure with less noise, or a motion that swings"
+            f"no oscillation stands out of the record: the strongest, of {frequency:.4g} rad/s, explains "
+            f"{share:.0%} of its variance; measure with less noise, or a motion that swings"
         )
     amplitude, phase = float(np.hypot(cosine, sine)), float(np.arctan2(-sine, cosine))
     decay = _decay(t - begin, values, frequency) if periods >= 2.0 else 0.0

@@ -34,8 +34,8 @@ class SwingEquation:
         ℓ, m: of the pendulum, as one measures it.
     length_ratio : float
         r: length of the point mass on a thread that swings like this one, over ℓ. 1 for the ideal pendulum, 2/3 for a
-        slender rod hung at its end. In general I/(m a ℓ) with the moment of inertia I about the pivot and the distance a
-        of the centre of mass.
+        slender rod hung at its end. In general I/(m a ℓ) with the moment of inertia I about the pivot and the distance
+        a of the centre of mass.
     damping : float
         c, 1/s: resistance that is linear in the speed, as of a bearing.
     drag : float
@@ -71,7 +71,8 @@ class SwingEquation:
 
     def replaced(self, **parameters: float) -> "SwingEquation":
         """The same equation with other parameters."""
-        return replace(self, **parameters)
+        changed: dict[str, Any] = dict(parameters)
+        return replace(self, **changed)
 
     def acceleration(self, theta: Any, omega: Any, library: Any = np) -> Any:
         """θ̈ at angles and angular velocities, with the functions of NumPy or of another ``library``, such as torch."""

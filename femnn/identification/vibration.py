@@ -70,7 +70,7 @@ class VibrationModel:
     (True, (9, 1, 3))
     """
 
-    @checked(load="any", start="any", velocity="any")
+    @checked(basis="unchecked", load="any", start="any", velocity="any")
     def __init__(
         self,
         stiffnesses: Mapping[str, Any],
@@ -85,8 +85,8 @@ class VibrationModel:
         modes = basis.modes if isinstance(basis, POD) else np.asarray(basis, dtype=float)
         if modes.ndim != 2 or not stiffnesses or set(stiffnesses) & set(DAMPING):
             raise ParameterError(
-                f"modes are {brief(modes)} and stiffnesses {', '.join(stiffnesses) or 'none'}; pass modes (n, r), and one "
-                f"stiffness at least under a name other than {' and '.join(DAMPING)}"
+                f"modes are {brief(modes)} and stiffnesses {', '.join(stiffnesses) or 'none'}; pass modes (n, r), "
+                f"and one stiffness at least under a name other than {' and '.join(DAMPING)}"
             )
         n = len(modes)
         # displacements in modes orthonormal in the mass: the reduced mass is the identity
@@ -105,7 +105,9 @@ class VibrationModel:
         self.sensors = indices("sensors", sensors, n).ravel()
         self._seen = self._modes[self.sensors]
         if not len(self.sensors) or not np.abs(self._seen).max() > 1e-9 * np.abs(self._modes).max():
-            raise ParameterError(f"all modes are at rest at the sensors {self.sensors.tolist()}; measure where it moves")
+            raise ParameterError(
+                f"all modes are at rest at the sensors {self.sensors.tolist()}; measure where it moves"
+            )
         self._load = np.zeros(self.r) if load is None else self._modes.T @ vector(load, n, "the load")
         mass_modes = mass @ self._modes
         self._start = np.concatenate(
@@ -152,73 +154,77 @@ class VibrationModel:
         ParameterError
             If times do not ascend, or parameters are missing or unknown.
         """
+        moved = self._moved(t, parameters, history, True)
+        seen = np.einsum("kr,mrp->mkp", self._seen, moved)
+        return seen[..., 0], seen[..., 1:]
+
+    @checked(t="m", history="m")
+    def motion(self, t: ArrayLike, parameters: Mapping[str, float], history: ArrayLike | None = None) -> np.ndarray:
+        """Displacements (m, n) of the whole structure, see :meth:`predict`."""
+        return self._moved(t, parameters, history, False)[..., 0] @ self._modes.T
+
+    def _moved(self, t, parameters, history, differentiated):
+        """Coefficients (m, r, 1 + p) of the modes, and their derivatives if these are wanted."""
         t = np.asarray(t, dtype=float)
         steps = np.diff(t)
         if len(t) < 2 or not (steps > 0.0).all():
             raise ParameterError("the times must ascend, and be two at least; sort them, and leave out what is twice")
         known = self._full(parameters)
         factor = np.ones(len(t)) if history is None else np.asarray(history, dtype=float)
-        r, count = self.r, len(self.names)
-        state, moved = np.zeros((2 * r, 1 + count)), np.zeros((len(t), 2 * r, 1 + count))
+        r, names = self.r, self.names if differentiated else ()
+        state = np.zeros((2 * r, 1 + len(names)))
+        moved = np.zeros((len(t), r, 1 + len(names)))
         # the first column is the motion, the others its derivatives
         state[:, 0] = self._start
-        moved[0] = state
+        moved[0] = state[:r]
         propagators: dict[float, Any] = {}
         for k, step in enumerate(steps):
-            key = next((known_step for known_step in propagators if abs(known_step - step) <= _SAME_STEP * step), step)
+            key = next((one for one in propagators if abs(one - step) <= _SAME_STEP * step), step)
             if key not in propagators:
-                propagators[key] = self._propagator(known, key)
+                propagators[key] = self._propagator(known, key, names)
             forward, slopes = propagators[key]
             driven = np.concatenate([state[:, 0], [factor[k], (factor[k + 1] - factor[k]) / step]])
             state = forward[:, : 2 * r] @ state
             state[:, 0] += forward[:, 2 * r :] @ driven[2 * r :]
-            state[:, 1:] += slopes @ driven
-            moved[k + 1] = state
-        seen = np.einsum("kr,mrp->mkp", self._seen, moved[:, :r])
-        return seen[..., 0], seen[..., 1:]
+            state[:, 1:] += (slopes @ driven).T
+            moved[k + 1] = state[:r]
+        return moved
 
-    def _propagator(self, known, step):
-        """Rows of the motion of exp(A h), (2r, 2r + 2), and of its derivatives (2r, 2r + 2) by each parameter, stacked."""
+    def _propagator(self, known, step, names):
+        """Rows of the motion of exp(A h), (2r, 2r + 2), and of its derivatives by parameters (p, 2r, 2r + 2)."""
         r = self.r
         stiffness = sum(known[name] * matrix for name, matrix in self._stiffnesses.items())
         alpha, beta = known["mass_damping"], known["stiffness_damping"]
-        # of (q, q̇, p, ṗ)
+        # of (ω q, q̇, p, ṗ) with the highest frequency ω, for both to be of one size
+        size = np.sqrt(np.linalg.norm(stiffness, 2))
         rates = np.zeros((2 * r + 2, 2 * r + 2))
-        rates[:r, r : 2 * r] = np.eye(r)
-        rates[r : 2 * r, :r] = -stiffness
+        rates[:r, r : 2 * r] = size * np.eye(r)
+        rates[r : 2 * r, :r] = -stiffness / size
         rates[r : 2 * r, r : 2 * r] = -alpha * np.eye(r) - beta * stiffness
         rates[r : 2 * r, 2 * r] = self._load
         rates[2 * r, 2 * r + 1] = 1.0
-        slopes = []
-        for name in self.names:
+        scale = np.concatenate([np.full(r, size), np.ones(r + 2)])
+        back = scale / scale[: 2 * r, None]
+        slopes = np.zeros((len(names), 2 * r, 2 * r + 2))
+        for k, name in enumerate(names):
             slope = np.zeros_like(rates)
             if name in self._stiffnesses:
-                slope[r : 2 * r, :r] = -self._stiffnesses[name]
+                slope[r : 2 * r, :r] = -self._stiffnesses[name] / size
                 slope[r : 2 * r, r : 2 * r] = -beta * self._stiffnesses[name]
             else:
                 slope[r : 2 * r, r : 2 * r] = -np.eye(r) if name == "mass_damping" else -stiffness
-            slopes.append(expm_frechet(rates * step, slope * step, compute_expm=False)[: 2 * r])
-        return expm(rates * step)[: 2 * r], _Slopes(np.stack(slopes))
+            slopes[k] = expm_frechet(rates * step, slope * step, compute_expm=False)[: 2 * r] * back
+        return expm(rates * step)[: 2 * r] * back, slopes
 
     def _full(self, parameters):
         unknown = set(parameters) - set(self.names)
         missing = set(self._stiffnesses) - set(parameters)
         if unknown or missing:
             raise ParameterError(
-                f"parameters are {', '.join(parameters)}; the model has {', '.join(self.names)}, of which damping alone may "
-                "be missing"
+                f"parameters are {', '.join(parameters)}; the model has {', '.join(self.names)}, of which damping "
+                "alone may be missing"
             )
         return dict.fromkeys(DAMPING, 0.0) | {name: number(name, value) for name, value in parameters.items()}
-
-
-class _Slopes:
-    """Derivatives (p, 2r, 2r + 2) of a propagator, applied to one vector."""
-
-    def __init__(self, matrices) -> None:
-        self.matrices = matrices
-
-    def __matmul__(self, vector):
-        return (self.matrices @ vector).T
 
 
 @checked(t="unchecked", measured="any", history="any")
@@ -300,8 +306,8 @@ def identify_vibration(
     period = 2.0 * np.pi / search.slowest()
     if period > length:
         raise ParameterError(
-            f"the record of {length:.4g} s is too short: the lowest frequency that is found has a period of {period:.4g} s; "
-            "measure one period at least, better five"
+            f"the record of {length:.4g} s is too short: the lowest frequency that is found has a period of "
+            f"{period:.4g} s; measure one period at least, better five"
         )
     return found
 

@@ -13,8 +13,8 @@ from femnn.geometry.cells import KINDS, CellKind, kind_of_array
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.lame import lame_parameters
 
-# Numbers that are held at a time: gradients of shape functions at points of a chunk of cells.
-_AT_A_TIME = 4_000_000
+# Numbers that are held at a time: gradients of shape functions at points of a chunk of cells, or their products.
+_AT_A_TIME = 500_000
 
 # Full polynomials of each degree; serendipity shape functions are among them and need no other rule.
 _ELEMENTS = {
@@ -50,7 +50,8 @@ def cell_matrices(
     """
     kind = kind_of_array(x)
     gradients, shapes, weights = _tables(KINDS.index(kind), degree, tuple(int(k) for k in per_axis))
-    chunk = max(1, _AT_A_TIME // (len(weights) * shapes.shape[1] * kind.dim))
+    rows = shapes.shape[1] * kind.dim
+    chunk = max(1, _AT_A_TIME // (rows * max(len(weights), rows)))
     parts = [_matrices(x[k : k + chunk], gradients, shapes, weights, poisson, form) for k in range(0, len(x), chunk)]
     return np.concatenate(parts)
 
@@ -67,11 +68,12 @@ def _from_jacobians(jacobians, shapes, weights, poisson, form):
     """Matrices from Jacobians (n, q, dim, dim) and reference gradients, shared (q, shapes, dim) or one set a cell."""
     n, q, dim, _ = jacobians.shape
     m = shapes.shape[-2]
-    physical = shapes @ np.linalg.inv(jacobians)
-    scaled = physical * (weights * np.abs(np.linalg.det(jacobians)))[:, :, None, None]
+    cofactors, determinants = _cofactors(jacobians)
+    # gradients times the root of the weights: their product with themselves costs half of that with another array
+    scaled = shapes @ (cofactors * np.sqrt(weights / np.abs(determinants))[..., None, None])
+    scaled = scaled.reshape(n, q, -1)
     # all integrals of products of two derivatives, (n, shape · axis, shape · axis)
-    products = scaled.reshape(n, q, -1).transpose(0, 2, 1) @ physical.reshape(n, q, -1)
-    products = products.reshape(n, m, dim, m, dim)
+    products = (scaled.transpose(0, 2, 1) @ scaled).reshape(n, m, dim, m, dim)
     of_laplace = np.einsum("narbr->nab", products)
     if form == "laplace":
         return of_laplace
@@ -80,6 +82,16 @@ def _from_jacobians(jacobians, shapes, weights, poisson, form):
     for axis in range(dim):
         result[:, :, axis, :, axis] += mu * of_laplace
     return result.reshape(n, m * dim, m * dim)
+
+
+def _cofactors(jacobians):
+    """det J J⁻¹ and det J of Jacobians (..., dim, dim)."""
+    if jacobians.shape[-1] == 2:
+        (a, b), (c, d) = np.moveaxis(jacobians, (-2, -1), (0, 1))
+        return np.moveaxis(np.array([[d, -b], [-c, a]]), (0, 1), (-2, -1)), a * d - b * c
+    first, second, third = np.moveaxis(jacobians, -1, 0)
+    rows = np.stack([np.cross(second, third), np.cross(third, first), np.cross(first, second)], axis=-2)
+    return rows, (first * rows[..., 0, :]).sum(axis=-1)
 
 
 def matrices_of_group(x: np.ndarray, X: np.ndarray, W: np.ndarray, degree: int, poisson: float) -> np.ndarray:

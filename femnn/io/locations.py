@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 @checked()
 def data_folder(name: str) -> Path:
-    """Folder ``"meshes"``, ``"benchmarks"``, ``"examples"`` or ``"flows"``.
+    """Folder ``"meshes"``, ``"benchmarks"``, ``"examples"``, ``"flows"`` or ``"films"``.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def data_folder(name: str) -> Path:
     >>> (data_folder("examples") / "poisson_swap.py").is_file()
     True
     """
-    one_of("name", name, ("meshes", "benchmarks", "examples", "flows"))
+    one_of("name", name, ("meshes", "benchmarks", "examples", "flows", "films"))
     in_wheel, checkout = PACKAGE / "data" / name, PACKAGE.parent
     if in_wheel.is_dir():
         return in_wheel

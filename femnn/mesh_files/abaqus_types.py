@@ -43,10 +43,19 @@ def warnings_of_types(names: Iterable[str]) -> list[str]:
     >>> warnings_of_types(["CAX8R", "CPE4"])[0][:47]
     'cells of the axisymmetric types CAX8R are read '
     """
+    names = list(names)
     axial = sorted({name for name in names if re.match("CAX|CGAX|DCAX|ACAX", name)})
-    if not axial:
-        return []
-    return [
-        f"cells of the axisymmetric types {', '.join(axial)} are read as plane ones: femnn assembles plane strain and "
-        "plane stress, not a body that is turned about an axis"
-    ]
+    shells = sorted({name for name in names if re.match(r"(?:S|DS|M3D|SFM3D)\d", name)})
+    said = []
+    if axial:
+        said.append(
+            f"cells of the axisymmetric types {', '.join(axial)} are read as plane ones: femnn assembles plane strain and "
+            "plane stress, not a body that is turned about an axis"
+        )
+    # beside a body they are its faces
+    if shells and not any(kind_and_nodes(name)[0] in _SOLID.values() for name in names):
+        said.append(
+            f"cells of the types {', '.join(shells)}, of shells and membranes, are read as plane ones if they are flat: "
+            "femnn assembles plane strain and plane stress, not the bending of a shell"
+        )
+    return said

@@ -80,7 +80,8 @@ def read_bulk(path):
         if name.startswith(("=", "*(")):
             raise MeshError(f"{where}: cards that are repeated with {name} are not read; write them out in full")
         if name and name[0] not in "+*":
-            cards.append(BulkCard(name.upper().rstrip("*"), where, fields))
+            # meshio writes CHEXA_ for 20 nodes
+            cards.append(BulkCard(name.upper().rstrip("*_"), where, fields))
         elif not cards:
             raise MeshError(f"{where}: a continuation stands before any card; the file is damaged, export it again")
         else:

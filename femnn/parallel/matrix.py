@@ -23,6 +23,15 @@ class RankMatrix:
     distributed : DistributedMesh
     petsc
         ``petsc4py.PETSc.Mat``, AIJ with block size 3; rows and columns are numbered as ``distributed.numbers`` says.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.parallel import DistributedMesh, assemble_elasticity
+    >>> mesh = DistributedMesh.of(skfem.MeshHex().refined(1))
+    >>> matrix = assemble_elasticity(mesh, femnn.GaussLegendre(2), 210e9, 0.3)
+    >>> matrix.shape, matrix.is_finite()
+    ((81, 81), True)
     """
 
     distributed: DistributedMesh
@@ -78,6 +87,14 @@ def assemble_elasticity(
     Returns
     -------
     RankMatrix
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.parallel import DistributedMesh, assemble_elasticity
+    >>> mesh = DistributedMesh.of(skfem.MeshHex().refined(1))
+    >>> assemble_elasticity(mesh, femnn.GaussLegendre(2), young=210e9, poisson=0.3).shape
+    (81, 81)
     """
     return RankMatrix.of(distributed, assemble_own_cells(distributed.mesh, rule, *args, **options), rows)
 
@@ -106,6 +123,17 @@ class Rows:
 
     A block of a row has a code: the place of its column among the own vertices, or ``n_owned`` + the number of its
     column in the whole system. ``codes`` ascend in each row, so that own columns come first.
+
+    Examples
+    --------
+    Where entries go is found out once for all matrices of a mesh:
+
+    >>> import femnn, skfem
+    >>> from femnn.parallel import DistributedMesh, Rows, assemble_elasticity
+    >>> mesh, rule = DistributedMesh.of(skfem.MeshHex().refined(1)), femnn.GaussLegendre(2)
+    >>> rows = Rows.of(mesh, femnn.assemble_elasticity(mesh.mesh, rule, 1.0, 0.3))
+    >>> assemble_elasticity(mesh, rule, 210e9, 0.3, rows=rows).shape
+    (81, 81)
     """
 
     distributed: DistributedMesh

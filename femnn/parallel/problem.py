@@ -78,6 +78,18 @@ class RankProblem(NonlinearProblem):
         The own cells and facets: a :class:`femnn.Solid` on ``distributed.mesh``, a :class:`femnn.CohesiveProblem` with
         the stiffness of ``distributed.mesh`` and elements on ``distributed.interface(number)``, or any other such
         object that gives tangents in full blocks of 3 by 3.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.parallel import DistributedMesh, RankProblem
+    >>> mesh = DistributedMesh.of(skfem.MeshHex().refined(1).with_boundaries({"fixed": lambda x: x[0] == 0.0}))
+    >>> rule = femnn.GaussLegendre(2)
+    >>> body = RankProblem(mesh, femnn.Solid(mesh.mesh, rule, femnn.NeoHooke(1e6, 0.3)))
+    >>> load = mesh.sum(femnn.assemble_body_force(mesh.mesh, rule, (0.0, 0.0, -1e4)))
+    >>> path = femnn.newton(body, load, mesh.dofs_on("fixed"), steps=2, progress=False)
+    >>> float(path.t)
+    1.0
     """
 
     equilibrium = RankEquilibrium

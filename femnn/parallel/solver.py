@@ -37,7 +37,19 @@ OPTIONS = {
 
 @dataclass(frozen=True, repr=False)
 class RankSolution(Solution):
-    """As :class:`femnn.Solution`: ``x`` is the vector on this rank, ``n_free`` counts those of all ranks."""
+    """As :class:`femnn.Solution`: ``x`` is the vector on this rank, ``n_free`` counts those of all ranks.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.parallel import DistributedMesh, assemble_elasticity, solve
+    >>> mesh = DistributedMesh.of(skfem.MeshHex().refined(1).with_boundaries({"fixed": lambda x: x[0] == 0.0}))
+    >>> rule = femnn.GaussLegendre(2)
+    >>> load = mesh.sum(femnn.assemble_body_force(mesh.mesh, rule, (0.0, 0.0, -77e3)))
+    >>> solution = solve(assemble_elasticity(mesh, rule, 210e9, 0.3), load, mesh.dofs_on("fixed"))
+    >>> len(solution.x) == mesh.n_dofs, solution.n_free
+    (True, 54)
+    """
 
     def __repr__(self):
         text = f"{self.method}: {self.n_free:,} free degrees of freedom, {self.iterations} iterations, relative "
@@ -85,6 +97,17 @@ def solve(
         If arguments do not fit together.
     ConvergenceError
         If the result misses ``rtol``, on all ranks; carries the last iterate.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.parallel import DistributedMesh, assemble_elasticity, solve
+    >>> mesh = DistributedMesh.of(skfem.MeshHex().refined(1).with_boundaries({"fixed": lambda x: x[0] == 0.0}))
+    >>> rule = femnn.GaussLegendre(2)
+    >>> load = mesh.sum(femnn.assemble_body_force(mesh.mesh, rule, (0.0, 0.0, -77e3)))
+    >>> solution = solve(assemble_elasticity(mesh, rule, 210e9, 0.3), load, mesh.dofs_on("fixed"))
+    >>> solution.residual < 1e-8
+    True
     """
     started = time.perf_counter()
     distributed = K.distributed

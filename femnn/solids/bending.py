@@ -9,7 +9,7 @@ from femnn.assembly.coefficients import Coefficients
 from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.elasticity import isotropic_stiffness
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
-from femnn.assembly.formulations.choice import KINDS, ONE_POINT, require_points
+from femnn.assembly.formulations.choice import KINDS, ONE_POINT, require_cells, require_points
 from femnn.assembly.formulations.learned import learned_twists
 from femnn.assembly.formulations.stiffness import twists_of
 from femnn.assembly.points import Points
@@ -18,10 +18,11 @@ from femnn.exceptions import ParameterError
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.vector_kernels import LANES
 from femnn.quadrature.rule import CellGroup
-from femnn.solids.bending_kernels import CALL, STRAINS, TAKE, integrate_bending
+from femnn.solids.bending_kernels import CALL, PLANE_INCOMPATIBLE, STRAINS, TAKE, columns_of, integrate_bending
 from femnn.solids.compiled_law import compiled_law
 from femnn.solids.laws import SIZES, ConstitutiveLaw, PointLaw, require_answers, updated
 from femnn.solids.stabilised_kernels import integrate_stabilised
+from femnn.solids.tabulated_bending import integrate_tabulated_bending
 from femnn.system.memory import require_memory
 
 # How far a stiffness may be from isotropic, relative to its largest entry.
@@ -35,7 +36,7 @@ class BendingElements:
     ----------
     formulation
         One of :data:`femnn.assembly.formulations.FORMULATIONS`.
-    law, discretisation
+    law, discretisation, plane
         Of the solid; one point an element for the formulations of one point.
 
     Raises
@@ -44,8 +45,11 @@ class BendingElements:
         If law or rule are none for this formulation.
     """
 
-    def __init__(self, formulation: str, law: ConstitutiveLaw, discretisation: Discretisation) -> None:
-        require_points(discretisation.groups, formulation)
+    def __init__(self, formulation: str, law: ConstitutiveLaw, discretisation: Discretisation, plane: str) -> None:
+        if discretisation.is_tabulated:
+            require_cells(formulation, discretisation, plane)
+        else:
+            require_points(discretisation.groups, formulation)
         self.law, self.discretisation, self.kind = law, discretisation, KINDS[formulation]
         self.one_point = formulation in ONE_POINT
         n = len(discretisation.hexahedra)
@@ -54,7 +58,11 @@ class BendingElements:
                 f"formulation='incompatible' iterates in every element and needs a compiled law, {type(law).__name__} "
                 "is called once for all points; pass a femnn.PointLaw, or formulation='stabilised'"
             )
-        self._modes = self._trial = np.zeros((n if formulation == "incompatible" else 0, 9))
+        dim, modes = discretisation.dim, discretisation.dim if formulation == "incompatible" else 0
+        if dim == 2 and modes:
+            self.kind = PLANE_INCOMPATIBLE
+        self._columns = columns_of(dim, discretisation.pattern.cells.shape[1], modes)
+        self._modes = self._trial = np.zeros((n if modes else 0, dim * modes))
         if self.one_point:
             require_memory(8 * 144 * n, f"the stabilisation of {n:,} elements")
             cells = np.concatenate([group.cells for group in discretisation.groups])
@@ -86,7 +94,7 @@ class BendingElements:
 
     def strains(self, u: np.ndarray, state: np.ndarray, numbers: Coefficients) -> np.ndarray:
         """What the law gets at displacement ``u``, (total, size); ``numbers`` are its parameters and conditions."""
-        if self.kind == KINDS["incompatible"]:
+        if len(self._modes):
             # the modes are where the stresses of the law put them
             return self._run(CALL, u, state, numbers, False)[2]
         return self._run(STRAINS, u, state, numbers, False)[2]
@@ -106,8 +114,8 @@ class BendingElements:
         d, size = self.discretisation, SIZES[self.law.kinematics]
         total = d.points.total
         require_memory(8 * total * (2 * size + size**2), f"stresses and tangents at {total:,} points")
-        matrix = d.pattern.empty_matrix(3) if tangent_too else None
-        force, trial, strains = np.zeros(3 * d.pattern.n_nodes), np.empty_like(state), np.empty((total, size))
+        matrix = d.pattern.empty_matrix(d.dim) if tangent_too else None
+        force, trial, strains = np.zeros(d.dim * d.pattern.n_nodes), np.empty_like(state), np.empty((total, size))
         stress = np.empty((total, size)) if stress is None else stress
         tangent = np.empty((total, size**2)) if tangent is None else tangent
         failed = np.zeros(len(d.hexahedra), dtype=bool)
@@ -121,9 +129,10 @@ class BendingElements:
             mean_points = self._mean_points[:3]
             integrate_stabilised(task, *common, mean_points, d.points.rows, u, state, trial, self._twists, *responses)
         else:
-            integrate_bending(
-                self.kind, task, *common, d.points[:3], d.points.rows, u, state, trial, self._modes, modes, *responses
-            )
+            integrate = integrate_tabulated_bending if d.is_tabulated else integrate_bending
+            points = (d.points.tables, d.points.places) if d.is_tabulated else (d.points[:3],)
+            states = (u, state, trial, self._modes, modes)
+            integrate(self.kind, task, *common, *points, d.points.rows, self._columns, *states, *responses)
         require_answers(failed)
         if task == CALL and tangent_too:
             self._trial = modes

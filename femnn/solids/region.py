@@ -49,6 +49,8 @@ class Region:
         Its groups hold the elements of the region, and no others.
     formulation
         One of :data:`femnn.assembly.formulations.FORMULATIONS`.
+    plane
+        ``"strain"`` or ``"stress"``.
 
     Raises
     ------
@@ -56,7 +58,7 @@ class Region:
         If law, formulation and elements do not go together.
     """
 
-    def __init__(self, law: ConstitutiveLaw, discretisation: Discretisation, formulation: str) -> None:
+    def __init__(self, law: ConstitutiveLaw, discretisation: Discretisation, formulation: str, plane: str) -> None:
         self.law, self.discretisation = law, discretisation
         n, total = len(discretisation.hexahedra), discretisation.points.total
         if isinstance(law, PointLaw) and law.parameters.ndim == 2 and len(law.parameters) != n:
@@ -80,7 +82,7 @@ class Region:
         self._numbers: Coefficients | None = None
         self.bending = None
         if formulation != "standard":
-            self.bending = BendingElements(formulation, law, discretisation)
+            self.bending = BendingElements(formulation, law, discretisation, plane)
 
     @property
     def size(self) -> int:

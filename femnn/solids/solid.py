@@ -76,8 +76,9 @@ class Solid(NonlinearProblem):
 
     *Quadrilaterals* in plane strain give the law strains of three dimensions, those out of the plane zero, and what it
     answers out of the plane is a stress but no force. In plane stress :meth:`strains` has those of the plane alone;
-    what the sheet is strained out of it stands at the end of its state. They and curved hexahedra have the standard
-    formulation.
+    what the sheet is strained out of it stands at the end of its state. They have mean dilatation, in plane strain, and
+    four incompatible modes, which iterate in each element like those of hexahedra; curved cells with linear shape
+    functions have mean dilatation.
 
     Examples
     --------
@@ -115,20 +116,17 @@ class Solid(NonlinearProblem):
         self._temperature: Coefficients | None = None
         self._history: Callable[[float], float] | None = None
         whole = Discretisation.of(mesh, rule, element, on_folded, pattern)
-        if self.formulation != "standard" and whole.is_tabulated:
-            raise ParameterError(
-                f"formulation={self.formulation!r} of a solid is made for straight hexahedra with trilinear shape "
-                "functions; on these cells pass formulation='standard' and an element of degree 2 against locking"
-            )
         if not isinstance(law, Mapping):
             self.discretisation, self.rule = whole, rule
-            self._regions = {"": Region(laws[""], whole, formulation)}
+            self._regions = {"": Region(laws[""], whole, formulation, plane)}
             return
         cells = _cells_of_regions(mesh, laws)
         integrated = np.concatenate([group.cells for group in whole.groups])
         chosen = {name: np.intersect1d(own, integrated) for name, own in cells.items()}
         self._regions = {
-            name: Region(laws[name], restricted(whole, own), formulation) for name, own in chosen.items() if len(own)
+            name: Region(laws[name], restricted(whole, own), formulation, plane)
+            for name, own in chosen.items()
+            if len(own)
         }
         groups = [group for region in self._regions.values() for group in region.discretisation.groups]
         self.discretisation = whole.with_groups(groups)

@@ -3,12 +3,12 @@
 import numpy as np
 
 from femnn.assembly.element_matrices import add_stress, add_tangent, strain_at_point
-from femnn.assembly.formulations.twists import STABILISED, add_means
+from femnn.assembly.formulations.twists import add_means
 from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, scatter
 from femnn.assembly.twists import twist_vectors
 from femnn.geometry.shape_kernels import own_axes_of
 from femnn.integration.vector_kernels import LANES, gradients_of_batch, lane_workspace
-from femnn.solids.bending_kernels import CALL, STRAINS, call_law, workspace
+from femnn.solids.bending_kernels import CALL, STRAINS, call_law, response_workspace
 from femnn.solids.dilatation_kernels import copy_rows
 from femnn.solids.kernels import _are_finite, _gather
 from femnn.system.compile import njit
@@ -109,7 +109,9 @@ def integrate_stabilised(
     for block in range(begin, end):
         buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3) if wanted else 0)
         lane_work, means = lane_workspace(8), np.empty((1, 24))
-        geometry, _, response, point, algebra, vectors = workspace(STABILISED, 1, size, old.shape[1])
+        frame = (np.empty((3, 3)), np.empty((3, 4)), np.empty((3, 3)), np.empty((3, 4)), np.empty((8, 4)), np.arange(8))
+        response, point = response_workspace(1, size, old.shape[1])
+        algebra, element_u, element_force = (np.empty((9, 24)), np.empty((24, 24))), np.empty(24), np.empty(24)
         work = (
             np.empty((3, 3)), np.empty((4, 3)), np.empty(12), np.empty(12), np.empty((12, 24)), np.empty((12, 24)),
         )  # fmt: skip
@@ -117,21 +119,21 @@ def integrate_stabilised(
             e = order[i]
             if count[e] == 0:
                 continue
-            volume = _mean_gradients(hexahedra, e, points, lanes, lane_work, geometry[3], means)
-            _gather(displacement, e, cells, vectors[1])
-            strain_at_point(means, 0, vectors[1], response[0], 0)
+            volume = _mean_gradients(hexahedra, e, points, lanes, lane_work, frame, means)
+            _gather(displacement, e, cells, element_u)
+            strain_at_point(means, 0, element_u, response[0], 0)
             copy_rows(1, response[0], 0, strains, rows[e])
             if task == STRAINS:
                 continue
             failed[e] |= not _respond_once(
                 task, law, (numbers, own[e], each), rows[e], old, new, stresses, tangents, means, volume, wanted,
-                response, point, algebra, vectors[2],
+                response, point, algebra, element_force,
             )  # fmt: skip
             _add_stabilisation(
-                size == 9, means, geometry[3][4], twists[e], vectors[1], response[0], work, algebra[1], wanted,
-                vectors[2],
+                size == 9, means, frame[4], twists[e], element_u, response[0], work, algebra[1], wanted,
+                element_force,
             )  # fmt: skip
-            add_to_nodes(vectors[2], e, cells, 3, force)
+            add_to_nodes(element_force, e, cells, 3, force)
             if wanted:
                 scatter(algebra[1], e, cells, row_starts, slots, places, 3, buffer)
         if wanted:

@@ -21,7 +21,8 @@ from femnn.system.compile import njit
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _gather(displacement, e, cells, dim, element_u):
+def gather_nodes(displacement, e, cells, dim, element_u):
+    """Displacements (dim k,) of cell ``e``, component-major, from those of the mesh."""
     k = cells.shape[1]
     for a in range(k):
         for i in range(dim):
@@ -35,7 +36,7 @@ def fill_tabulated_strains(begin, end, x, cells, tables, place, rows, displaceme
     k, dim = cells.shape[1], x.shape[2]
     work, element_u = tabulated_workspace(dim, k), np.empty(dim * k)
     for e in range(begin, end):
-        _gather(displacement, e, cells, dim, element_u)
+        gather_nodes(displacement, e, cells, dim, element_u)
         for batch in range((count[e] + LANES - 1) // LANES):
             tabulated_gradients(x, e, tables, first[e] + batch, lanes, work)
             for q in range(min(LANES, count[e] - LANES * batch)):
@@ -83,7 +84,7 @@ def integrate_tabulated_law(
             e = order[i]
             if count[e] == 0:
                 continue
-            _gather(displacement, e, cells, dim, element_u)
+            gather_nodes(displacement, e, cells, dim, element_u)
             matrix[:] = 0.0
             element_force[:] = 0.0
             for q in range(count[e]):

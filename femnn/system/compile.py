@@ -25,6 +25,9 @@ from femnn.system.pool import call_for_parts
 # Parts for each thread: some take longer than others.
 _PARTS = 4
 
+# Numba's options for functions that nothing but compiled code calls.
+_NO_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
 _told = False
 
 
@@ -96,11 +99,24 @@ class _Kernel(CPUDispatcher):
 
     specialised = False
 
+    @functools.cached_property
+    def inner(self) -> CPUDispatcher:
+        """The same for calls by other kernels: what Python needs to call it is a fifth of the time of compilation."""
+        return CPUDispatcher(self.py_func, self.locals, {**self.targetoptions, **_NO_WRAPPERS})
+
+    @property
+    def is_compiling(self) -> Any:
+        return self._compiling_counter or self.inner._compiling_counter
+
     def get_call_template(self, args: Any, kws: Any) -> Any:
         if self.specialised:
-            return super().get_call_template(args, kws)
+            return self.inner.get_call_template(args, kws)
         plain = {name: numba.types.unliteral(kind) for name, kind in dict(kws).items()}
-        return super().get_call_template(tuple(map(numba.types.unliteral, args)), plain)
+        return self.inner.get_call_template(tuple(map(numba.types.unliteral, args)), plain)
+
+    def get_overload(self, sig: Any) -> Any:
+        # asked by the compiler alone, for what it typed by the template
+        return self.inner.get_overload(sig)
 
     def compile(self, signature: Any) -> Any:
         try:

@@ -2,9 +2,9 @@
 
 Beams that delaminate against closed forms, beams and a membrane that bend, a gallery with published answers, quadrature
 rules side by side on a loaded structure, the inspection of a mesh and its page for a browser, a beam that swings,
-travelling fronts and their reduced models, and flows whose coefficients are forecast. Pictures and files of an
-inspection are in ``inspection_output``, which loads matplotlib, the study of training methods in ``training_study``,
-which loads torch.
+travelling fronts and their reduced models, flows whose coefficients are forecast, and a beam that is struck. Pictures
+and files of an inspection are in ``inspection_output``, which loads matplotlib, the study of training methods in
+``training_study``, which loads torch.
 
 >>> from femnn.validation import Beam
 >>> Beam("dcb").mesh().nelements
@@ -34,6 +34,7 @@ from femnn.validation.flow_study import (
     FlowCase,
     burgers_case,
     burgers_state_errors,
+    coefficient_errors,
     flow_case,
     phase_errors,
     summarise,
@@ -68,7 +69,15 @@ from femnn.validation.rule_comparison import (
     load_case,
     standard_rules,
 )
-from femnn.validation.turbulence import PeriodicFlow, Statistics, read_planes, simulate_turbulence
+from femnn.validation.turbulence import (
+    PeriodicFlow,
+    Stationarity,
+    Statistics,
+    read_planes,
+    reduce_turbulence,
+    simulate_turbulence,
+    stationarity,
+)
 from femnn.validation.two_scale import (
     PerforatedPlate,
     Sizes,
@@ -77,6 +86,7 @@ from femnn.validation.two_scale import (
     path_errors,
     timed_follow,
 )
+from femnn.validation.vibrating_beam import VibratingBeam
 from femnn.validation.viscous_burgers import (
     VISCOUS_TEST,
     VISCOUS_TRAINING,
@@ -121,17 +131,20 @@ __all__ = [
     "Setup",
     "Shape",
     "Sizes",
+    "Stationarity",
     "Statistics",
     "Structure",
     "Swing",
     "SwingModel",
     "TwoScales",
+    "VibratingBeam",
     "ViscousBurgers",
     "WakeFigures",
     "burgers_case",
     "burgers_state_errors",
     "classical",
     "closed_form",
+    "coefficient_errors",
     "compare_rules",
     "cook_membrane",
     "curved_beam",
@@ -154,10 +167,12 @@ __all__ = [
     "plateau",
     "read_planes",
     "reduce_flow",
+    "reduce_turbulence",
     "relative_error",
     "simulate_turbulence",
     "simulate_wake",
     "standard_rules",
+    "stationarity",
     "straight_beam",
     "summarise",
     "thick_cylinder",

@@ -179,7 +179,7 @@ class CylinderWake:
 
     @cached_property
     def _values(self):
-        return _at_points(self.velocity, lambda field: field.value)
+        return _at_points(self.velocity, np.asarray)
 
     @cached_property
     def _values_weighted(self):
@@ -187,7 +187,7 @@ class CylinderWake:
 
     @cached_property
     def _values_p(self):
-        return _at_points(self.pressure, lambda field: field.value)
+        return _at_points(self.pressure, np.asarray)
 
     @cached_property
     def _gradients(self):

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from femnn.plotting import save
 from femnn.reduced.dynamics.comparison import ForecastErrors
 from femnn.reduced.dynamics.forecaster import Forecaster
+from femnn.reduced.dynamics.latent import LatentDynamics
+from femnn.validation.cylinder_wake import CylinderWake
 from femnn.validation.flow_study import FlowCase
 from femnn.validation.own_flow import OwnFlow
 
@@ -59,6 +61,62 @@ def draw_forecasts(axes: Sequence[Axes], case: FlowCase, models: Sequence[Foreca
         panel.set(ylabel=f"coefficient {i + 1}", ylim=(series[:, i].min() - margin, series[:, i].max() + margin))
     axes[0].legend(fontsize="small")
     axes[-1].set(xlabel=f"time, {case.unit}; black: the flow")
+
+
+def draw_flow_case(
+    case: FlowCase,
+    models: Sequence[Forecaster],
+    errors: Sequence[Sequence[ForecastErrors]],
+    shown: Sequence[str],
+    path: str | os.PathLike,
+) -> None:
+    """Modes, coefficients of the last test with forecasts, and errors over time as one PNG file.
+
+    Parameters
+    ----------
+    case, models
+        A flow, and what forecasts it.
+    errors
+        Of :meth:`FlowCase.errors`.
+    shown
+        Names of the models whose forecasts are drawn beside the coefficients, with bands over seeds; with them, LSTM
+        and BiLSTM, and what is no network, errors over time are drawn.
+    path
+        Where to.
+    """
+    drawn = min(_DRAWN, case.training[0].shape[1])
+    figure = Figure(figsize=(13.0, 7.0), layout="constrained")
+    grid = figure.add_gridspec(drawn, 3, width_ratios=(0.8, 1.2, 1.2))
+    for k in range(drawn):
+        _draw_flow_mode(figure.add_subplot(grid[k, 0]), case, k)
+    panels = [figure.add_subplot(grid[k, 1]) for k in range(drawn)]
+    draw_forecasts(panels, case, [model for model in models if model.name in shown], test=len(case.tests) - 1)
+    panels[0].set_title(f"{case.name}: forecasts of {case.test_names[-1]}", fontsize="medium")
+    networks = {model.name for model in models if isinstance(model, LatentDynamics)}
+    kept = {"lstm", "bilstm", *shown}
+    last = [per_test[-1] for per_test in errors if per_test[-1].name in kept or per_test[-1].name not in networks]
+    draw_errors(figure.add_subplot(grid[:, 2]), [error for error in last if error.name != "mean"], f"time, {case.unit}")
+    save(figure, path)
+
+
+def _draw_flow_mode(axes, case, k):
+    """A line over one dimension, dots at the nodes of a wake, or a plane of turbulence."""
+    mode = np.asarray(case.more["modes"], dtype=float)[:, k]
+    if case.name == "wake":
+        velocity = CylinderWake(int(case.more["settings"][0])).velocity
+        x, y = velocity.doflocs
+        values = mode[: velocity.N]
+        axes.scatter(x, y, c=values, s=3.0, cmap="RdBu_r", vmin=-np.abs(values).max(), vmax=np.abs(values).max())
+        axes.set_aspect("equal")
+    elif "file" in case.more:
+        n = round(np.sqrt(len(mode) / 3.0))
+        parts = mode.reshape(3, n, n)
+        strongest = int(np.argmax(np.linalg.norm(parts, axis=(1, 2))))
+        axes.imshow(parts[strongest].T, origin="lower", cmap="RdBu_r", extent=(0.0, 2.0 * np.pi, 0.0, 2.0 * np.pi))
+        axes.set_title(f"velocity along {'xyz'[strongest]}, in a plane of y and z", fontsize="small")
+    else:
+        axes.plot(np.linspace(0.0, 1.0, len(mode)), mode)
+    axes.set(ylabel=f"mode {k + 1}")
 
 
 def draw_own_flow(flow: OwnFlow, path: str | os.PathLike) -> None:

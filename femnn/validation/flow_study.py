@@ -14,20 +14,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from femnn.checks import checked, floats, one_of
-from femnn.exceptions import DatasetError, MissingExtraError, ParameterError
+from femnn.exceptions import DatasetError, MissingExtraError
 from femnn.io.guarded import GuardedFile
 from femnn.io.locations import data_folder
 from femnn.networks.options import TrainingOptions
-from femnn.reduced.dynamics.comparison import ForecastErrors, compare_forecasters
+from femnn.reduced.dynamics.comparison import ForecastErrors, compare_forecasters, forecast_starts
 from femnn.reduced.dynamics.external import DynamicModes, SparseDynamics
 from femnn.reduced.dynamics.forecaster import Forecaster
 from femnn.reduced.dynamics.latent import KINDS, OPTIONS, LatentDynamics
 from femnn.reduced.dynamics.rivals import Autoregression, FourierSeries, Mean, Persistence
 from femnn.reduced.dynamics.series import require_equal_steps
-from femnn.reduced.pod import POD
 from femnn.validation.burgers_wave import REYNOLDS_TESTS, REYNOLDS_TRAINING, BurgersWave
 from femnn.validation.cylinder_wake import wake_figures
-from femnn.validation.turbulence import read_planes
+from femnn.validation.turbulence import KINDS as TURBULENCE
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -125,7 +124,8 @@ class FlowCase:
         found: dict[str, list[LatentDynamics]] = {}
         for kind in kinds:
             for seed in range(seeds):
-                file = f"{self.name}-{kind}{'-each' if separate else ''}-{weights}-{seed}.state"
+                sizes = f"{weights}-{options.epochs}-{options.batch_size}-{seed}"
+                file = f"{self.name}-{kind}{'-each' if separate else ''}-{sizes}.state"
                 model = LatentDynamics.fit(
                     self.training,
                     kind,
@@ -154,12 +154,13 @@ class FlowCase:
         return [[column[name] for column in columns] for name in names]
 
 
-@checked()
-def summarise(errors: Sequence[Sequence[ForecastErrors]]) -> list[dict[str, Any]]:
+@checked(window="[1, inf)")
+def summarise(errors: Sequence[Sequence[ForecastErrors]], window: int = 1) -> list[dict[str, Any]]:
     """Rows of a table, one for each name: means over the seeds and their scatter, for each test.
 
-    Each row has ``model``, ``seeds`` and, in lists over the tests, ``one_step``, ``error``, ``horizon``, their
-    ``scatter`` of error and horizon (standard deviation over seeds; 0 for one), and whether each ``reaches_end``.
+    Each row has ``model``, ``seeds`` and, in lists over the tests, ``one_step``, ``window`` (free-running error over
+    the first ``window`` steps), ``error``, ``horizon``, the ``scatter`` of the last three (standard deviation over
+    seeds; 0 for one), and whether each ``reaches_end``.
 
     Examples
     --------
@@ -173,19 +174,22 @@ def summarise(errors: Sequence[Sequence[ForecastErrors]]) -> list[dict[str, Any]
     rows: dict[str, list[Sequence[ForecastErrors]]] = {}
     for per_test in errors:
         rows.setdefault(per_test[0].name, []).append(per_test)
-    return [_row(name, runs) for name, runs in rows.items()]
+    return [_row(name, runs, window) for name, runs in rows.items()]
 
 
-def _row(name, runs):
+def _row(name, runs, window):
     def over(value):
         return np.array([[value(error) for error in per_test] for per_test in runs], dtype=float)
 
     error, horizon = over(lambda e: e.mean), over(lambda e: e.horizon)
+    first = over(lambda e: np.sqrt(np.mean(e.over_time[:window] ** 2)))
     with np.errstate(invalid="ignore"):
         return {
             "model": name,
             "seeds": len(runs),
             "one_step": over(lambda e: e.one_step).mean(axis=0).tolist(),
+            "window": first.mean(axis=0).tolist(),
+            "window_scatter": first.std(axis=0).tolist(),
             "error": error.mean(axis=0).tolist(),
             "error_scatter": error.std(axis=0).tolist(),
             "horizon": horizon.mean(axis=0).tolist(),
@@ -222,7 +226,7 @@ def burgers_case(cells: int = 1024, steps: int = 1000, modes: int = 4) -> FlowCa
         np.array(REYNOLDS_TESTS)[:, None],
         [f"Re = {number:g}" for number in REYNOLDS_TESTS],
         galerkin=burgers.galerkin(pod),
-        more={"problem": burgers, "pod": pod},
+        more={"problem": burgers, "pod": pod, "modes": pod.modes},
     )
 
 
@@ -275,6 +279,7 @@ def wake_case(path: str | os.PathLike | None = None) -> FlowCase:
     arrays = file.arrays()
     with file.checked():
         times, coefficients, lift = (arrays[name] for name in ("times", "coefficients", "lift"))
+        more: dict[str, Any] = {name: arrays[name] for name in ("modes", "settings") if name in arrays}
         period = wake_figures(times, arrays["drag"], lift).period
         step = require_equal_steps(times)
     ahead = round(20.0 * period / step)
@@ -294,46 +299,85 @@ def wake_case(path: str | os.PathLike | None = None) -> FlowCase:
         window,
         ahead,
         periodic=True,
+        more=more,
     )
 
 
-@checked()
-def turbulence_case(folder: str | os.PathLike, modes: int = 5) -> FlowCase:
+@checked(stride="[1, inf)")
+def turbulence_case(path: str | os.PathLike, name: str = "turbulence", stride: int = 5) -> FlowCase:
     """Turbulence in a periodic box: five planes to learn from, a sixth to test by, as Mohan and Gaitonde had it.
 
     Parameters
     ----------
-    folder
-        Of :func:`femnn.validation.simulate_turbulence`.
-    modes
-        Of all five planes together.
+    path
+        A file of :func:`femnn.validation.reduce_turbulence`.
+    name
+        Of the case.
+    stride
+        Snapshots from one row of a series to the next. Each plane makes as many series to learn from, which start one
+        snapshot after the other. Rows that follow each other closely are nearly equal, and a network would have to
+        learn from their differences alone.
 
     Examples
     --------
-    >>> from femnn.validation import simulate_turbulence, turbulence_case
-    >>> settings = {"n": 8, "viscosity": 0.1, "develop": 0.1, "every": 0.02, "snapshots": 150}
-    >>> _ = simulate_turbulence("box", **settings, progress=False)
-    >>> turbulence_case("box", modes=3)
-    FlowCase(box: 5 and 1 series of 3 coefficients)
+    >>> from femnn.io import data_folder
+    >>> from femnn.validation import turbulence_case
+    >>> turbulence_case(data_folder("flows") / "isotropic.npz")
+    FlowCase(turbulence: 25 and 1 series of 5 coefficients)
     """
-    planes, statistics = read_planes(folder)
-    columns = planes[:, :-1].reshape(-1, planes.shape[2]).T.astype(float)
-    pod = POD.fit(columns, modes=modes, offset=columns.mean(axis=1), method="randomised")
-    series = [pod.project(planes[:, k].T.astype(float)).T for k in range(planes.shape[1])]
-    step = statistics[1].time - statistics[0].time
-    turnover = float(np.mean([one.turnover for one in statistics]))
-    reach = min(round(2.0 * turnover / step), len(planes) // 3)
-    more = {"statistics": statistics, "pod": pod}
+    path = Path(path)
+    remedy = "make it again with `femnn simulate turbulence`"
+    file = GuardedFile(path, DatasetError, "file of coefficients of turbulence", remedy)
+    arrays = file.arrays()
+    with file.checked():
+        series = list(arrays["coefficients"].astype(float))
+        statistics, modes = arrays["statistics"], arrays["modes"]
+    step = stride * require_equal_steps(statistics[:, 0])
+    turnover = float(statistics[:, -1].mean())
+    test = series[-1][::stride]
+    reach = min(round(2.0 * turnover / step), len(test) // 3)
     return FlowCase(
-        Path(folder).name,
-        series[:-1],
-        series[-1:],
+        name,
+        [part[first::stride] for part in series[:-1] for first in range(stride)],
+        [test],
         step / turnover,
         "eddy turnovers",
         (10, 10),
         max(reach, 1),
-        more=more,
+        more={"modes": modes, "file": path},
     )
+
+
+@checked()
+def coefficient_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[str, np.ndarray]:
+    """Errors of each coefficient over the rows that a window predicts, means over the tests and over seeds, by name.
+
+    Each is the root of the mean square of what free-running forecasts miss, relative to that coefficient's deviation
+    from the mean of the training. Windows that predict one row are followed over all steps of the case.
+
+    Examples
+    --------
+    >>> from femnn.reduced.dynamics import Persistence
+    >>> from femnn.validation import coefficient_errors, flow_case
+    >>> coefficient_errors(flow_case("mhd"), [Persistence(5)])["persistence"].shape
+    (5,)
+    """
+    steps = case.window[1] if case.window[1] > 1 else case.steps
+    lookback = max(model.lookback for model in models)
+    found: dict[str, list[np.ndarray]] = {}
+    for model in models:
+        missed, size = [], []
+        for k, test in enumerate(case.tests):
+            firsts = forecast_starts(len(test), lookback, steps)
+            histories = np.stack([test[first - lookback : first] for first in firsts])
+            truth = np.stack([test[first : first + steps] for first in firsts])
+            setting = None
+            if case.test_parameters is not None and model.n_parameters:
+                setting = np.tile(case.test_parameters[k], (len(firsts), 1))
+            missed.append(((model.forecast(histories, steps, setting) - truth) ** 2).mean(axis=(0, 1)))
+            size.append(((truth - case.mean) ** 2).mean(axis=(0, 1)))
+        found.setdefault(model.name, []).append(np.sqrt(np.sum(missed, axis=0) / np.sum(size, axis=0)))
+    return {name: np.mean(values, axis=0) for name, values in found.items()}
 
 
 @checked()
@@ -368,17 +412,18 @@ def phase_errors(case: FlowCase, models: Sequence[Forecaster]) -> dict[str, floa
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def _required(data):
-    if data is None:
-        raise ParameterError("turbulence needs the folder that `femnn simulate turbulence` wrote; pass --data")
-    return data
+def _shipped_turbulence(name: str) -> Any:
+    def make(steps: int, data: str | os.PathLike | None) -> FlowCase:
+        return turbulence_case(data_folder("flows") / f"{name}.npz" if data is None else data, name)
+
+    return make
 
 
 #: Flows there are, by what makes them.
 _MAKERS: dict[str, Any] = {
     "burgers": lambda steps, data: burgers_case(steps=steps),
     "wake": lambda steps, data: wake_case(data),
-    "turbulence": lambda steps, data: turbulence_case(_required(data)),
+    **{name: _shipped_turbulence(name) for name in TURBULENCE},
 }
 FLOW_CASES = tuple(_MAKERS)
 
@@ -394,7 +439,7 @@ def flow_case(name: str, *, steps: int = 1000, data: str | os.PathLike | None = 
     steps
         Of Burgers' equation.
     data
-        What ``femnn simulate turbulence`` wrote, or ``femnn simulate wake`` in place of the shipped coefficients.
+        What ``femnn simulate turbulence`` or ``femnn simulate wake`` wrote, in place of the shipped coefficients.
 
     Examples
     --------

@@ -1,7 +1,11 @@
 """A user's own snapshots: their modes, which model predicts them best, and how far."""
 
+import hashlib
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,6 +85,7 @@ def reduce_flow(
     seeds: int = 1,
     weights: int = 3000,
     options: TrainingOptions = OPTIONS,
+    folder: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> OwnFlow:
     """Modes of snapshots, and forecasts of their coefficients by networks and rivals.
@@ -99,6 +104,8 @@ def reduce_flow(
         How far forecasts are to reach, in the unit of the times; None is half of what is tested.
     kinds, seeds, weights, options, progress
         Of the networks; no kinds, no networks.
+    folder
+        Keeps trainings until all are done, so that an interrupted call goes on when it is repeated.
 
     Raises
     ------
@@ -139,7 +146,12 @@ def reduce_flow(
         )
     case = FlowCase(series.name, [coefficients[:learned]], [test], dt, "time", halves, reach, periodic=True)
     models, left_out = case.rivals()
-    networks = case.networks(kinds, seeds, weights=weights, options=options, progress=progress) if kinds else {}
+    networks: dict[str, list[Any]] = {}
+    if kinds:
+        kept_in = None if folder is None else _trainings(Path(folder), case, [kinds, weights, options])
+        networks = case.networks(kinds, seeds, weights=weights, options=options, folder=kept_in, progress=progress)
+        if kept_in is not None:
+            shutil.rmtree(kept_in)
     models += [replace_name(model, seed) for found in networks.values() for seed, model in enumerate(found)]
     errors = [found[0] for found in case.errors(models)]
     order = sorted(range(len(models)), key=lambda k: (-errors[k].horizon, errors[k].mean))
@@ -156,6 +168,14 @@ def reduce_flow(
         [replace(errors[k], name=models[k].name) for k in order],
         left_out,
     )
+
+
+def _trainings(folder, case, settings):
+    """A folder for the trainings on these coefficients with these settings alone, so that others do not meet them."""
+    made_of = case.training[0].tobytes() + repr((case.window, case.dt, *settings)).encode()
+    path = folder / f"trainings-{hashlib.sha256(made_of).hexdigest()[:12]}"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def replace_name(model: Any, seed: int) -> Any:

@@ -122,6 +122,13 @@ def test_page_of_flows(tmp_path, monkeypatch):
     assert page["errors"][0].mean < 1e-4
 
 
+def test_page_of_identification(tmp_path, monkeypatch):
+    page = run_page("theory/identification.md", tmp_path, monkeypatch)
+    for start in page["starts"]:
+        assert set(start.equation.terms) == {"sin z"}
+        assert abs(start.equation.terms["sin z"] + 1.0) < 0.05
+
+
 def test_page_of_your_own_flow(tmp_path, monkeypatch):
     page = run_page("how-to/my-flow.md", tmp_path, monkeypatch)
     assert page["flow"].pod.r == 4

@@ -342,3 +342,14 @@ def test_networks_remember_a_flow_better_than_galerkin(tmp_path):
     for errors in figures.values():
         assert errors["projection"] < errors["gru"] < errors["Galerkin projection"]
     assert (tmp_path / "flow_memory.png").stat().st_size > 10_000
+
+
+# --- pendulum_from_film
+
+
+def test_the_equation_of_a_bar_is_found_in_its_film(tmp_path):
+    figures = example("pendulum_from_film").main(1, modes=40, units=150, rounds=4, out=tmp_path)
+    assert set(figures["found"]) == {"sin z", "z'"}
+    assert figures["found"]["sin z"] == pytest.approx(figures["truth"]["sin z"], rel=0.02)
+    assert figures["found"]["z'"] == pytest.approx(figures["truth"]["z'"], rel=0.25)
+    assert (tmp_path / "pendulum_from_film.png").stat().st_size > 10_000

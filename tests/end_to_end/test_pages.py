@@ -57,6 +57,32 @@ def test_the_page_of_compatibility_says_what_the_package_asks_for():
     assert f'requires-python = ">={least}"' in settings
 
 
+def test_workflows_call_what_exists():
+    """Targets of the Makefile, extras and Pythons of pyproject.toml; every step is a command or a named action."""
+    yaml = pytest.importorskip("yaml", reason="the extra docs is not installed")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert [path.stem for path in workflows] == ["docs", "tests", "wheels"]
+    for path in workflows:
+        text = path.read_text(encoding="utf-8")
+        loaded = yaml.safe_load(text)
+        assert loaded["permissions"] == {"contents": "read"}
+        assert "secrets." not in text
+        for job in loaded["jobs"].values():
+            for step in job["steps"]:
+                command = step.get("run", "")
+                assert re.fullmatch(r"actions/[\w-]+@v\d+", step.get("uses", "actions/none@v1"))
+                for target in re.findall(r"\bmake (\w+)", command):
+                    assert re.search(rf"^{target}:", makefile, re.MULTILINE), (
+                        f"{path.name}: there is no target {target}"
+                    )
+                for extra in re.findall(r"\.\[(\w+)\]", command):
+                    assert re.search(rf"^{extra} = \[", settings, re.MULTILINE), f"{path.name}: no extra {extra}"
+    pythons = yaml.safe_load(workflows[1].read_text(encoding="utf-8"))["jobs"]["tests"]["strategy"]["matrix"]["python"]
+    assert pythons == re.findall(r'"Programming Language :: Python :: (3\.\d+)"', settings)
+
+
 def test_formulas_can_be_shown():
     """As MathML, which the site puts into its pages; converters of formulas fail on what they do not know."""
     converter = pytest.importorskip("latex2mathml.converter", reason="the extra docs is not installed")

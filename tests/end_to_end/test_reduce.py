@@ -72,10 +72,42 @@ def test_what_cannot_be_reduced_is_refused(run):
     assert "horizon=90 is 900 steps of 0.1; the snapshots that test are the last 40" in done.output
 
 
-def test_flows_benchmark(tmp_path):
+def test_an_interrupted_call_goes_on(run, tmp_path, monkeypatch):
+    from femnn.reduced.dynamics import fit_dynamics
+
+    calls, loss = [], fit_dynamics._mean_square
+
+    def counting(prediction, target):
+        calls.append(None)
+        if len(calls) == limit:
+            raise KeyboardInterrupt
+        return loss(prediction, target)
+
+    monkeypatch.setattr(fit_dynamics, "_mean_square", counting)
+    settings, limit = ["--json", *QUICK, "--network", "gru", "--seeds", "2"], None
+    arrays = {"snapshots": waves(), "times": 0.1 * np.arange(160)}
+    whole = run(*settings, **arrays)
+    assert whole.exit_code == 0, whole.output
+    total = len(calls)
+    calls.clear()
+    limit = total - 1
+    assert run(*settings, **arrays).exit_code != 0
+    (kept,) = tmp_path.glob("trainings-*")
+    assert len(list(kept.iterdir())) == 2
+    calls.clear()
+    limit = None
+    again = run(*settings, **arrays)
+    assert json.loads(again.stdout)["models"] == json.loads(whole.stdout)["models"]
+    assert len(calls) < total / 2
+    assert not list(tmp_path.glob("trainings-*"))
+
+
+def test_flows_benchmark(tmp_path, monkeypatch):
+    from benchmarks.flows import flows
     from benchmarks.flows.flows import main as bench
 
-    settings = ["--steps", "80", "--seeds", "2", "--epochs", "1", "--weights", "300", "--kind", "gru"]
+    settings = ["--case", "burgers", "--steps", "80", "--seeds", "2", "--epochs", "1"]
+    settings += ["--weights", "300", "--kind", "gru"]
     done = CliRunner().invoke(bench, [*settings, "--out", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
     (case,) = json.loads((tmp_path / "flows.json").read_text(encoding="utf-8"))["cases"]
@@ -83,4 +115,44 @@ def test_flows_benchmark(tmp_path):
     assert {"Galerkin projection", "persistence", "linear autoregression", "gru", "gru, one each"} <= rows.keys()
     assert rows["gru"]["seeds"] == 2
     assert min(rows["gru"]["error_scatter"]) > 0.0
-    assert "± is their standard" in (tmp_path / "flows.md").read_text(encoding="utf-8")
+    report = (tmp_path / "flows.md").read_text(encoding="utf-8")
+    assert "is their standard deviation" in report
+    assert (tmp_path / "flows-burgers.png").stat().st_size > 10_000
+    # the same again measures nothing, and prints the same
+    with monkeypatch.context() as patched:
+        patched.setattr(flows, "measure", None)
+        again = CliRunner().invoke(bench, [*settings, "--out", str(tmp_path), "--json"])
+    assert again.exit_code == 0, again.output
+    assert (tmp_path / "flows.md").read_text(encoding="utf-8") == report
+
+
+def test_findings_of_the_flows_benchmark():
+    from benchmarks.flows.flows import _ahead, _findings, _found
+    from femnn.reduced.dynamics.comparison import ForecastErrors
+
+    def row(name, value, scatter):
+        keys = {"window": [value], "window_scatter": [scatter], "error": [value], "error_scatter": [scatter]}
+        return {"model": name, "seeds": 5, **keys}
+
+    def said(lstm, bilstm):
+        findings = _findings([row("lstm", *lstm), row("bilstm", *bilstm)])
+        return "\n".join(_found({"findings": findings, "state": {}, "unit": "s"}))
+
+    # 0.1 apart, with standard errors of 0.02 √2 / 2
+    assert "Their finding holds on this flow in every comparison" in said((0.3, 0.02), (0.4, 0.02))
+    assert "Their finding is reversed on this flow" in said((0.4, 0.02), (0.3, 0.02))
+    assert "2 show no difference beyond the scatter" in said((0.3, 0.2), (0.4, 0.2))
+
+    def errors(name, curve):
+        return [ForecastErrors(name, 0.1, np.array(curve), 1.0, True, 1, 0.5)]
+
+    linear = errors("linear autoregression", [0.2, 0.6, 1.2])
+
+    class Case:
+        dt = 0.5
+
+    networks = [errors("gru", [0.3, 0.4, 1.1]), errors("gru", [0.3, 0.5, 1.1])]
+    best = _ahead(Case, [linear, *networks])
+    assert (best["model"], best["from"], best["to"]) == ("gru", 1.0, 1.0)
+    assert best["error"] == pytest.approx(0.45)
+    assert _ahead(Case, [linear, errors("gru", [0.3, 0.7, 0.9]), errors("gru", [0.3, 0.7, 1.3])]) is None

@@ -15,6 +15,7 @@ import femnn
 from femnn.assembly import isotropic_stiffness
 from femnn.cli import main as command
 from femnn.geometry import distorted_cube, thick_sphere, twisted_beam
+from femnn.geometry.meshers import family
 from femnn.integration.lame import lame_parameters
 from femnn.integration.stiffness import elasticity_stiffness
 
@@ -128,6 +129,18 @@ def test_uniform_rules_may_miss_nowhere_as_often_or_as_promised():
     assert found["gain_equal"] == 64 * 1000 / 8000
     assert uniform_gains(needed, 8000.0, 4, 0.02)["uniform_equal"] == 5
     assert uniform_gains(needed, 8000.0, 1000, 1.0)["uniform_promised"] == 2
+
+
+def test_networks_alone_are_believed():
+    from benchmarks.rules.families import networks_alone
+
+    elements = family("subdivided quadrilaterals", 200, seed=1)
+    corrected, moved = femnn.CorrectedGauss(3, patch=True), femnn.MovedGauss(patch=True)
+    assert corrected.report(elements).refused > 0
+    assert moved.report(elements).unimproved > 0
+    with networks_alone():
+        assert corrected.report(elements).refused == 0
+        assert moved.report(elements).unimproved == 0
 
 
 # The expensive law

@@ -222,6 +222,22 @@ def test_axisymmetric_cells_are_said_to_be_plane(tmp_path):
         assert isinstance(femnn.read_mesh(path), skfem.MeshQuad)
 
 
+def test_flat_shells_are_said_to_be_plane(tmp_path):
+    path = tmp_path / "sheet.inp"
+    path.write_text("*Node\n1, 1, 0\n2, 2, 0\n3, 2, 1\n4, 1, 1\n*Element, type=S4R\n1, 1, 2, 3, 4\n")
+    with pytest.warns(femnn.FemnnWarning, match="types S4R, of shells and membranes, are read as plane"):
+        assert isinstance(femnn.read_mesh(path), skfem.MeshQuad)
+
+
+def test_nastran_files_of_meshio_are_read(tmp_path):
+    mesh = skfem.MeshHex2()
+    points, cells = nodes_in_order(mesh, "hexahedron20", "vtk")
+    meshio.Mesh(points, [("hexahedron20", cells)]).write(tmp_path / "cube.nas")
+    read = femnn.read_mesh(tmp_path / "cube.nas")
+    assert isinstance(read, skfem.MeshHex2)
+    np.testing.assert_allclose(np.sort(read.doflocs, axis=1), np.sort(mesh.doflocs, axis=1), atol=1e-12)
+
+
 def test_wedges_written_as_curved_hexahedra_are_named():
     points, nodes = nodes_in_order(skfem.MeshHex2(), "hexahedron20", "vtk")
     # two upright edges are one, and all middles where they belong

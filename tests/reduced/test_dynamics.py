@@ -80,6 +80,21 @@ def test_networks_have_the_weights_that_they_are_given_and_see_what_they_should(
     assert (changed[:2].max() == 0.0) == separate
 
 
+@pytest.mark.parametrize("kind", ["lstm", "bilstm", "gru"])
+def test_networks_of_each_coefficient_are_the_same_together_and_one_by_one(kind):
+    torch = pytest.importorskip("torch")
+    from femnn.reduced.dynamics.torch_networks import build
+
+    sizes = {"n": 3, "n_parameters": 2, "inputs": 6, "outputs": 4, "width": 5}
+    network = build({"kind": kind, "separate": True, **sizes}, seed=3).double()
+    x = torch.randn(7, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    one_by_one = torch.cat([network.parts[i](x[..., [i, 3, 4]]) for i in range(3)], dim=2)
+    assert torch.allclose(network(x), one_by_one, atol=1e-13)
+    gradients = [torch.autograd.grad((y**2).sum(), list(network.parameters())) for y in (network(x), one_by_one)]
+    for a, b in zip(*gradients, strict=True):
+        assert torch.allclose(a, b, atol=1e-11)
+
+
 def test_a_trained_network_is_far_better_than_persistence_and_uses_its_parameters():
     """A network learns how fast waves turn from a parameter alone: one row does not tell."""
     speeds = np.array([0.1, 0.2, 0.3, 0.4])

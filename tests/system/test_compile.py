@@ -150,8 +150,8 @@ def test_numbers_in_the_source_of_callers_compile_no_kernel_anew():
         return plus(x, 1) + plus(x, 2) + minus(x, 1) + minus(x, 2)
 
     assert both(3) == 4 + 5 + 2 + 1
-    assert len(plus.signatures) == 1
-    assert len(minus.signatures) == 2
+    assert len(plus.inner.signatures) == 1
+    assert len(minus.inner.signatures) == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -187,3 +187,35 @@ def test_a_terminal_says_what_is_compiled(monkeypatch, on_a_terminal):
     assert ("room.part.outer" in text) is on_a_terminal
     assert "inner" not in text, "what a kernel calls is part of it"
     assert text.endswith("\033[K" if on_a_terminal else ""), "nothing is left on the line"
+
+
+def test_kernels_that_kernels_call_are_called_from_python_too():
+    @njit(error_model="numpy")
+    def half(x):
+        return x / 2
+
+    @njit(error_model="numpy")
+    def quarter(x):
+        return half(half(x))
+
+    assert quarter(1.0) == 0.25
+    # compiled for the other kernel alone, without what Python needs to call it
+    assert not half.overloads
+    assert len(half.inner.overloads) == 1
+    assert half(3.0) == 1.5
+    assert quarter(3) == 0.75
+
+
+def test_kernels_may_call_themselves():
+    @njit(error_model="numpy")
+    def factorial(n):
+        if n < 2:
+            return 1
+        return n * factorial(n - 1)
+
+    @njit(error_model="numpy")
+    def twice(n):
+        return 2 * factorial(n)
+
+    assert factorial(5) == 120
+    assert twice(5) == 240

@@ -13,12 +13,16 @@ from femnn.reduced.dynamics.latent import OPTIONS
 from femnn.validation import (
     BurgersWave,
     CylinderWake,
+    FlowCase,
     burgers_case,
     burgers_state_errors,
+    coefficient_errors,
     flow_case,
     phase_errors,
+    reduce_turbulence,
     simulate_turbulence,
     simulate_wake,
+    stationarity,
     summarise,
     turbulence_case,
     wake_case,
@@ -137,8 +141,6 @@ def test_phases_of_a_wake_are_compared_at_the_end(tmp_path):
     np.savez(tmp_path / "short.npz", **{name: array[short] for name, array in arrays.items()})
     with pytest.raises(DatasetError, match="simulate more --periods"):
         flow_case("wake", data=tmp_path / "short.npz")
-    with pytest.raises(ParameterError, match="pass --data"):
-        flow_case("turbulence")
 
 
 def test_the_shipped_wake_is_that_of_the_benchmark_and_periodic():
@@ -153,8 +155,47 @@ def test_the_shipped_wake_is_that_of_the_benchmark_and_periodic():
 def test_turbulence_makes_five_series_and_a_test(tmp_path):
     settings = {"n": 8, "viscosity": 0.1, "develop": 0.2, "every": 0.02, "progress": False}
     simulate_turbulence(tmp_path / "box", snapshots=150, **settings)
-    case = turbulence_case(tmp_path / "box", modes=3)
+    reduce_turbulence(tmp_path / "box", tmp_path / "box.npz", modes=3)
+    case = turbulence_case(tmp_path / "box.npz", stride=1)
+    thinned = turbulence_case(tmp_path / "box.npz", stride=3)
+    assert len(thinned.training) == 15
+    assert np.array_equal(thinned.training[4], case.training[1][1::3])
+    assert thinned.dt == pytest.approx(3.0 * case.dt)
     assert [part.shape for part in case.training] == [(150, 3)] * 5
     rows = summarise(case.errors([Persistence(3), Autoregression.fit(case.training, case.window)]))
     by_name = {row["model"]: row["error"][0] for row in rows}
     assert by_name["linear autoregression"] < by_name["persistence"]
+    with pytest.raises(DatasetError, match="no whole file of coefficients of turbulence"):
+        turbulence_case(tmp_path / "box" / "state.npz")
+
+
+@pytest.mark.parametrize("name", ["isotropic", "mhd"])
+def test_the_shipped_turbulence_is_stationary_and_resolved(name):
+    file = data_folder("flows") / f"{name}.npz"
+    figures = stationarity(file)
+    assert figures.resolution > 1.0
+    assert figures.turnovers > 10.0
+    assert figures.balance == pytest.approx(1.0, abs=0.05)
+    assert abs(figures.growth) < 0.05
+    for quantity in ("energy", "dissipation", "taylor_reynolds"):
+        first, second = figures.halves[quantity]
+        assert abs(first - second) < max(3.0 * figures.scatter[quantity], 0.1 * first), quantity
+    # the largest waves hold the energy, the smallest next to none
+    spectra = figures.spectra[:, 0]
+    assert (spectra[:, 1:3].sum(axis=1) > 0.5 * spectra.sum(axis=1)).all()
+    assert (spectra[:, 20] < 1e-3 * spectra[:, 2]).all()
+    case = flow_case(name)
+    assert len(case.training) == 25
+    assert sum(len(part) for part in case.training) >= 5 * 1000
+
+
+def test_errors_of_coefficients_are_their_own():
+    """Persistence of two waves, of which one is four times as fast, after six steps."""
+    t = 0.05 * np.arange(1000)
+    series = np.stack([np.sin(t), np.sin(4.0 * t)], axis=1)
+    case = FlowCase("waves", [series], [series], 0.05, "s", (4, 6), 20)
+    errors = coefficient_errors(case, [Persistence(2)])["persistence"]
+    expected = [
+        np.sqrt(np.mean([(2.0 * np.sin(0.5 * speed * 0.05 * k)) ** 2 for k in range(1, 7)])) for speed in (1.0, 4.0)
+    ]
+    assert errors == pytest.approx(expected, rel=0.15)

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from femnn.exceptions import DatasetError
-from femnn.validation.turbulence import PeriodicFlow, read_planes, simulate_turbulence
+from femnn.validation.turbulence import (
+    PeriodicFlow,
+    read_planes,
+    reduce_turbulence,
+    simulate_turbulence,
+    stationarity,
+)
 
 
 def grid(n):
@@ -51,7 +57,9 @@ def test_products_conserve_energy_and_helicity(magnetic):
         # of velocity and field together
         assert abs(product(state[:3], rate[3:]) + product(state[3:], rate[:3])) < 1e-10
     else:
-        assert abs(product(flow._curl(state), rate)) < 1e-10
+        (x, y, z), (u, v, w) = flow._k, state
+        vorticity = 1j * np.stack([y * w - z * v, z * u - x * w, x * v - y * u])
+        assert abs(product(vorticity, rate)) < 1e-10
     for part in (rate[:3], rate[3:]):
         if len(part):
             assert np.abs(sum(k * component for k, component in zip(flow._k, part, strict=True))).max() < 1e-9
@@ -75,6 +83,85 @@ def test_energy_changes_by_power_less_dissipation():
     lost = 0.5 * (before.dissipation + after.dissipation)
     assert (after.energy - before.energy) / 1e-3 == pytest.approx(0.3 - lost, rel=1e-3)
     assert flow.spectrum().sum() == pytest.approx(after.energy, rel=1e-6)
+
+
+@pytest.mark.parametrize("magnetic", [False, True])
+def test_single_precision_is_that_of_numbers_of_32_bits(magnetic):
+    flows = [
+        PeriodicFlow(16, 0.02, magnetic=magnetic, power=0.1, mean_field=0.2, precision=precision)
+        for precision in ("double", "single")
+    ]
+    for flow in flows:
+        flow.advance(0.2, dt=0.05)
+    double, single = (flow.fields() for flow in flows)
+    assert single.dtype == np.float32
+    assert 1e-9 < np.abs(double - single).max() < 1e-5
+
+
+def test_rounding_that_no_real_field_has_does_not_grow():
+    """Opposite waves stay conjugate, though the force multiplies both: the power goes where the grid can see it."""
+    flow = PeriodicFlow(8, 0.2, power=2.0, precision="single", seed=4)
+    before = flow.fields()
+    flow.state[0, 0, 1, 0] += 20j
+    flow.state[0, 0, -1, 0] += 20j
+    assert np.allclose(flow.fields(), before, atol=1e-5)
+    flow.advance(20.0, dt=0.05)
+    grid = 0.5 * float((flow.fields() ** 2).sum(axis=0).mean())
+    assert flow.statistics().energy == pytest.approx(grid, rel=1e-4)
+
+
+def test_a_mean_field_stays_and_feeds_fluctuations():
+    flow = PeriodicFlow(16, 0.05, magnetic=True, power=0.1, mean_field=0.3)
+    flow.state[3:][:, flow._k2 > 0.0] = 0.0
+    flow.advance(0.5)
+    assert np.allclose(flow.fields()[3:].mean(axis=(1, 2, 3)), [0.0, 0.0, 0.3], atol=1e-12)
+    assert flow.statistics().magnetic_energy > 1e-3
+    assert flow.spectrum(magnetic=True)[1:].sum() == pytest.approx(flow.statistics().magnetic_energy, rel=1e-3)
+
+
+def test_figures_of_a_record_are_those_of_its_rows(tmp_path):
+    """Energies that are known, a power that is kept, and modes that carry the planes."""
+    settings = {"n": 8, "viscosity": 0.2, "develop": 2.0, "every": 0.05, "progress": False}
+    statistics = simulate_turbulence(tmp_path, "mhd", snapshots=200, **settings)
+    reduce_turbulence(tmp_path, tmp_path / "coefficients.npz", modes=4)
+    figures = stationarity(tmp_path / "coefficients.npz")
+    energy = np.array([one.energy for one in statistics])
+    assert figures.halves["energy"] == pytest.approx((energy[:100].mean(), energy[100:].mean()))
+    # what the force gives is lost or kept
+    assert figures.balance + figures.growth == pytest.approx(1.0, abs=0.03)
+    assert figures.spectra.shape == (2, 2, 5)
+    assert figures.spectra[:, 0].sum(axis=1) == pytest.approx(figures.halves["energy"], rel=0.02)
+    assert figures.resolution == pytest.approx(2 * (0.2**3 / np.mean([s.dissipation for s in statistics])) ** 0.25)
+    planes, _ = read_planes(tmp_path)
+    with np.load(tmp_path / "coefficients.npz") as arrays:
+        modes, offset, coefficients = (arrays[name] for name in ("modes", "offset", "coefficients"))
+    assert np.allclose(modes.T @ modes, np.eye(4), atol=1e-5)
+    assert np.allclose((planes[:, 2] - offset) @ modes, coefficients[2], atol=1e-5)
+
+
+def test_a_flow_that_develops_goes_on_where_it_was(tmp_path, monkeypatch):
+    settings = {"n": 8, "viscosity": 0.2, "develop": 12.0, "every": 0.01, "snapshots": 50, "progress": False}
+    whole = simulate_turbulence(tmp_path / "whole", **settings)
+    advance = PeriodicFlow.advance
+
+    def stopping(self, duration, dt=None):
+        if self.time > 9.0:
+            raise KeyboardInterrupt
+        advance(self, duration, dt)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PeriodicFlow, "advance", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            simulate_turbulence(tmp_path / "stopped", **settings)
+    starts = []
+
+    def watching(self, duration, dt=None):
+        starts.append(self.time)
+        advance(self, duration, dt)
+
+    monkeypatch.setattr(PeriodicFlow, "advance", watching)
+    assert simulate_turbulence(tmp_path / "stopped", **settings) == whole
+    assert starts[0] == pytest.approx(10.0)
 
 
 @pytest.mark.parametrize("kind", ["isotropic", "mhd"])

@@ -6,7 +6,7 @@ import numpy as np
 import skfem
 
 from femnn.assembly.coefficients import Coefficients
-from femnn.assembly.discretisation import degree, scalar_element
+from femnn.assembly.discretisation import Discretisation, degree, scalar_element
 from femnn.assembly.element_matrices import ISOTROPIC
 from femnn.assembly.formulations.twists import GIVEN, INCOMPATIBLE, MEAN_DILATATION, STABILISED
 from femnn.assembly.groups import check_rule
@@ -31,6 +31,9 @@ ONE_POINT = ("stabilised", "learned")
 
 # Points nearer together than this along an axis do not see what is linear in it.
 _LEAST_SPREAD = 1e-2
+
+# Nodes of straight quadrilaterals.
+_CORNERS = 4
 
 # First moments of points about the middle beyond this would spoil the patch test of incompatible modes.
 _LOPSIDED = 1e-12
@@ -92,7 +95,25 @@ def require_points(groups: list, formulation: str) -> None:
             )
 
 
-def require_plane_points(groups: list) -> None:
+def require_cells(formulation: str, discretisation: Discretisation, plane: str) -> None:
+    """Raise ParameterError if quadrilaterals or curved cells have no such formulation, or not with these points."""
+    straight = discretisation.dim == 2 and discretisation.hexahedra.shape[1] == _CORNERS
+    if formulation != "mean-dilatation" and not (formulation == "incompatible" and straight):
+        raise ParameterError(
+            f"formulation={formulation!r} is made for straight hexahedra; on quadrilaterals pass 'incompatible', which "
+            "bends and does not lock, on curved cells 'mean-dilatation' against locking, or an element of degree 2, "
+            "which bends by itself"
+        )
+    if formulation == "incompatible":
+        _require_mirrored_points(discretisation.groups)
+    elif plane == "stress":
+        raise ParameterError(
+            "formulation='mean-dilatation' is made for plane strain; plane stress does not lock in volume, pass "
+            "'incompatible', which bends, or 'standard'"
+        )
+
+
+def _require_mirrored_points(groups):
     """Raise ParameterError if quadrilaterals have too few points for incompatible modes, or none that mirror others."""
     for group in groups:
         X, W = np.asarray(group.X), np.asarray(group.W)

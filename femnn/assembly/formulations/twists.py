@@ -18,8 +18,8 @@ from femnn.system.compile import njit
 #: Formulations as the kernels know them.
 MEAN_DILATATION, INCOMPATIBLE, STABILISED, GIVEN = 1, 2, 3, 4
 
-# The twist of two axes: ξη, ηζ, ζξ.
-_TWIST_OF = np.array([[-1, 0, 2], [0, -1, 1], [2, 1, -1]])
+#: The twist of two axes: ξη, ηζ, ζξ.
+TWIST_OF = np.array([[-1, 0, 2], [0, -1, 1], [2, 1, -1]])
 
 # In place of the volume of lanes that hold no point.
 _TINY = 1e-300
@@ -189,7 +189,7 @@ def _physical(form, inverse, volume, numbers, row, block, result, acoustic, work
     full[:] = 0.0
     for k in range(3):
         m, n = (k + 1) % 3, (k + 2) % 3
-        first, second = 3 * _TWIST_OF[k, m], 3 * _TWIST_OF[k, n]
+        first, second = 3 * TWIST_OF[k, m], 3 * TWIST_OF[k, n]
         for r in range(9):
             block[r // 3, r % 3] = acoustic[k, k, r // 3, r % 3]
         invert(block, work)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from femnn.integration.cell_matrices import cell_matrices, measured_errors
-from femnn.quadrature.adaptive.legendre_series import MOST, series_of
-from femnn.quadrature.adaptive.series_predictor import least_determinant_share
+from femnn.quadrature.adaptive.legendre_series import MOST, least_determinant_share, series_of
 
 # What the better rule errs over what the measured one does, where both decay as the Legendre series of the cell does;
 # and the differences of the two rules over the tolerance below which it surely is kept, and above which surely missed.

@@ -11,10 +11,10 @@ import numpy as np
 
 from femnn.quadrature.adaptive.by_integration import MOST_GIVEN, points_by_integration
 from femnn.quadrature.adaptive.cell_measure import CellMeasure
-from femnn.quadrature.adaptive.legendre_series import MOST, series_of
+from femnn.quadrature.adaptive.legendre_series import MOST, least_determinant_share, series_of
 from femnn.quadrature.adaptive.on_mesh import shape_classes, shapes_of_hexahedra
 from femnn.quadrature.adaptive.predictors import ClassPredictor, DirectionalPredictor
-from femnn.quadrature.adaptive.series_predictor import least_determinant_share, load_series_predictor
+from femnn.quadrature.adaptive.series_predictor import load_series_predictor
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 from femnn.quadrature.adaptive.tolerance_test import keeps_tolerance
 
@@ -54,6 +54,11 @@ class Chooser(ABC):
     def predicted(self, x: np.ndarray, tol: float) -> tuple[np.ndarray, np.ndarray]:
         """Rules for a tolerance, and cells for which the prediction can be trusted at all, (n,) bool."""
 
+    def predicted_with_slack(self, x: np.ndarray, tol: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same, and log₂ of what the tolerance may be divided by before the rule changes, (n,): here nobody knows,
+        and it is zero."""
+        return *self.predicted(x, tol), np.zeros(len(x))
+
     @abstractmethod
     def keeps(self, x: np.ndarray, rules: np.ndarray) -> np.ndarray:
         """True where a rule keeps the tolerance, (n,)."""
@@ -86,7 +91,15 @@ class HexahedronChooser(Chooser):
 
     def predicted(self, x, tol):
         ask = self.request
-        return self._predictor.choose(x, tol, ask.confidence, ask.anisotropic, ask.poisson)
+        settings = ask.tol, ask.confidence, ask.anisotropic, ask.poisson
+        return self._predictor.choose(x, *settings, factor=tol / ask.tol)
+
+    def predicted_with_slack(self, x, tol):
+        if isinstance(self._predictor, ClassPredictor):
+            return super().predicted_with_slack(x, tol)
+        ask = self.request
+        settings = ask.tol, ask.confidence, ask.anisotropic, ask.poisson
+        return self._predictor.choose_with_slack(x, *settings, factor=tol / ask.tol)
 
     def keeps(self, x, rules):
         return keeps_tolerance(x, rules, self.request.tol, self.request.poisson, self.request.name)
@@ -119,7 +132,10 @@ class CellChooser(Chooser):
         ask = self.request
         # the cautions of families are about the Error; those of energies are found on the mesh at hand
         confidence = ask.confidence if ask.measure == "entries" else None
-        return self._predictor.choose(x, self._degree, tol, confidence, ask.anisotropic, ask.form)
+        # the calibration of the families need not reach to stricter tolerances than the one asked for
+        return self._predictor.choose(
+            x, self._degree, ask.tol, confidence, ask.anisotropic, ask.form, factor=tol / ask.tol
+        )
 
     def keeps(self, x, rules):
         return self._measure.keeps(x, rules, self.request.tol)

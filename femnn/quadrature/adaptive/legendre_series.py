@@ -19,6 +19,8 @@ import skfem
 
 from femnn.geometry.cells import KINDS, kind_of_array
 from femnn.geometry.hexahedron import in_own_units
+from femnn.geometry.shape_kernels import invert
+from femnn.integration.element_lanes import LANES
 from femnn.integration.gauss import gauss_legendre
 from femnn.integration.kernels import _FAST
 from femnn.system.compile import njit
@@ -36,6 +38,10 @@ _LOBATTO = {
     2: (np.array([0.0, 0.5 - 0.5 * _INNER, 0.5 + 0.5 * _INNER, 1.0]), np.array([1.0, 5.0, 5.0, 1.0]) / 12.0),
     3: (np.array([0.0, 0.5, 1.0]), np.array([1.0, 4.0, 1.0]) / 6.0),
 }
+# Nodes at most that a coefficient of the map along a line is a sum of.
+_TERMS = 4
+# Nodes this near their places in a parallelepiped, in units of its axes, leave tails far below any tolerance.
+_STRAIGHT = 1e-12
 # Coefficients below this share of the constant one are rounding.
 _ROUNDING = 1e-14
 # The slowest decay that is continued: slower ones are those of cells on the verge of folding.
@@ -59,13 +65,13 @@ class Series(NamedTuple):
 
 @cache
 def _line_tables(kind_number):
-    """Tables of the lines of a kind of cell.
+    """Tables of the lines of a kind of cell, one axis after another.
 
-    Gradients of the map at the points of a line are products: a share of each node (axis, node, dim times line), which
-    its place on the other axes gives, times a function along the line, of its place (axis, node) on this one: the
-    values or slopes of the one-dimensional shape functions (2, 3, point), zero where there is no third one. Besides
-    these how much each line counts, how often the entries of the metric count, and the matrices from sums and
-    differences of values to coefficients.
+    On a line the map is a sum of one-dimensional shape functions (2, 3, point), values and slopes, zero where there is
+    no third one. Their coefficients for the derivative along the line, and for those along the other axes, are sums
+    over few nodes: numbers and factors of these (line, function, direction, term), the direction along the line first.
+    Besides them how much each line of an axis counts, and the matrices from sums and differences of values to Legendre
+    coefficients.
     """
     kind = KINDS[kind_number]
     ticks, weights = gauss_legendre(_LENGTH)
@@ -79,169 +85,283 @@ def _line_tables(kind_number):
         return np.stack([np.stack([np.ravel(part) for part in line.lbasis(at[None], k)]) for k in range(len(knots))], 1)
 
     places_of_nodes = np.abs(kind.nodes[:, :, None] - knots).argmin(axis=2)
-    node_shares = np.ones((kind.dim, others.shape[1], kind.dim, len(kind.nodes)))
+    numbers = np.zeros((kind.dim, len(shares), 3, kind.dim, _TERMS), dtype=np.int64)
+    factors = np.zeros(numbers.shape)
     for axis in range(kind.dim):
-        for row, other in enumerate(k for k in range(kind.dim) if k != axis):
-            values, slopes = functions(others[row])[:, places_of_nodes[:, other]]
-            for direction in range(kind.dim):
-                node_shares[axis, :, direction] *= (slopes if direction == other else values).T
-    often = np.array([1.0 if r == s else 2.0 for r in range(kind.dim) for s in range(r, kind.dim)])
+        rest = [k for k in range(kind.dim) if k != axis]
+        for row, direction in enumerate([axis, *rest]):
+            # (node, line)
+            of_nodes = np.ones((len(kind.nodes), len(shares)))
+            for place, other in enumerate(rest):
+                values, slopes = functions(others[place])[:, places_of_nodes[:, other]]
+                of_nodes *= slopes if direction == other else values
+            for number, function in np.ndindex(len(shares), len(knots)):
+                nodes = np.flatnonzero((places_of_nodes[:, axis] == function) & (of_nodes[:, number] != 0.0))
+                numbers[axis, number, function, row, : len(nodes)] = nodes
+                factors[axis, number, function, row, : len(nodes)] = of_nodes[nodes, number]
     degrees = np.arange(_LENGTH)
     legendre = np.polynomial.legendre.legvander(2.0 * ticks - 1.0, _LENGTH - 1)
     transform = legendre * weights[:, None] * (2.0 * degrees + 1.0)
     # Gauss points are symmetric: even coefficients come from sums of two values, odd ones from differences
     half = np.stack([transform[:_HALF, 0::2].T, transform[:_HALF, 1::2].T])
-    by_node = node_shares.transpose(0, 3, 2, 1).reshape(kind.dim, len(kind.nodes), -1)
     along = np.zeros((2, 3, _LENGTH))
     along[:, : len(knots)] = functions(ticks)
-    nodes = np.ascontiguousarray(by_node), np.ascontiguousarray(places_of_nodes.T), along
-    return nodes, shares, often, np.ascontiguousarray(half)
+    lines = numbers.reshape(-1, *numbers.shape[2:]), factors.reshape(-1, *factors.shape[2:]), along
+    return lines, shares, np.ascontiguousarray(half)
+
+
+@cache
+def _node_tables(kind_number):
+    """Nodes (node, direction, 3), and their factors, that the derivatives of the map at each node are sums of."""
+    kind = KINDS[kind_number]
+    gradients = kind.gradients(kind.nodes.T).transpose(2, 1, 0)
+    numbers = np.argsort(-np.abs(gradients), axis=2, kind="stable")[:, :, :3]
+    return np.ascontiguousarray(numbers), np.take_along_axis(gradients, numbers, axis=2)
 
 
 def series_of(x: np.ndarray) -> Series:
-    """Legendre series of healthy cells (n, nodes, dim)."""
-    nodes, shares, often, transform = _line_tables(KINDS.index(kind_of_array(x)))
+    """Legendre series of healthy cells (n, nodes, dim); nothing is left of those of parallelepipeds."""
+    number = KINDS.index(kind_of_array(x))
     scaled, _ = in_own_units(x)
-    tails, rates = np.empty((len(x), x.shape[2], _LENGTH)), np.empty((len(x), x.shape[2]))
-    _series(scaled, nodes, shares, often, transform, tails, rates)
+    tails, rates = np.zeros((len(x), x.shape[2], _LENGTH)), np.zeros((len(x), x.shape[2]))
+    bent = np.ones(len(x), dtype=np.bool_)
+    _are_bent(scaled, KINDS[number].nodes, *_corner(number), bent)
+    if bent.all():
+        _series(scaled, *_line_tables(number), tails, rates)
+    elif bent.any():
+        some = np.flatnonzero(bent)
+        own = np.empty((len(some), *tails.shape[1:])), np.empty((len(some), *rates.shape[1:]))
+        _series(scaled[some], *_line_tables(number), *own)
+        tails[some], rates[some] = own
     return Series(tails, rates)
 
 
-# Inner loops are long and go over the points of all lines, or over all lines: they run in vector registers.
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _jacobians(x, nodes, axis, lines, sums, jacobians):
-    """Jacobians (dim, dim, lines * points) along all lines of an axis; ``sums`` (3, dim, dim * lines) is work space."""
-    shares, places, functions = nodes
-    dim, length = x.shape[1], functions.shape[2]
-    sums[:] = 0.0
+def least_determinant_share(x: np.ndarray) -> np.ndarray:
+    """The smallest det J at the nodes of healthy cells (n, nodes, dim) over the largest, (n,)."""
+    shares = np.empty(len(x))
+    _node_shares(in_own_units(x)[0], *_node_tables(KINDS.index(kind_of_array(x))), shares)
+    return shares
+
+
+@cache
+def _corner(kind_number):
+    """A vertex, and its neighbours along the axes."""
+    nodes = KINDS[kind_number].nodes
+    at = [np.zeros(nodes.shape[1]), *np.eye(nodes.shape[1])]
+    first, *ends = (int(np.flatnonzero((nodes == place).all(axis=1))[0]) for place in at)
+    return first, np.array(ends)
+
+
+@njit(cache=True, error_model="numpy")
+def _is_straight(x, nodes, first, ends, inverse):
+    """Whether each node lies where the vertex ``first`` and its neighbours put it, in units of these axes."""
+    dim = x.shape[1]
     for a in range(x.shape[0]):
-        place = places[axis, a]
-        for i in range(dim):
-            coordinate = x[a, i]
-            for m in range(shares.shape[2]):
-                sums[place, i, m] += shares[axis, a, m] * coordinate
-    for i in range(dim):
+        for k in range(dim):
+            along = 0.0
+            for i in range(dim):
+                along += inverse[k, i] * (x[a, i] - x[first, i])
+            if not abs(along - nodes[a, k]) < _STRAIGHT:
+                return False
+    return True
+
+
+@njit(over="x", grain=256, cache=True, error_model="numpy")
+def _are_bent(begin, end, x, nodes, first, ends, bent):
+    axes, inverse = np.zeros((3, 3)), np.empty((3, 3))
+    axes[2, 2] = 1.0
+    dim = x.shape[2]
+    for e in range(begin, end):
+        for k in range(dim):
+            for i in range(dim):
+                axes[i, k] = x[e, ends[k], i] - x[e, first, i]
+        invert(axes, inverse)
+        bent[e] = not _is_straight(x[e], nodes, first, ends, inverse)
+
+
+@njit(over="x", grain=256, cache=True, error_model="numpy")
+def _node_shares(begin, end, x, numbers, factors, shares):
+    dim, jacobian = x.shape[2], np.zeros((3, 3))
+    jacobian[2, 2] = 1.0
+    for e in range(begin, end):
+        least, most = np.inf, 0.0
+        for a in range(numbers.shape[0]):
+            for k in range(dim):
+                for i in range(dim):
+                    jacobian[i, k] = 0.0
+                    for m in range(numbers.shape[2]):
+                        jacobian[i, k] += factors[a, k, m] * x[e, numbers[a, k, m], i]
+            value = abs(
+                jacobian[0, 0] * (jacobian[1, 1] * jacobian[2, 2] - jacobian[1, 2] * jacobian[2, 1])
+                + jacobian[0, 1] * (jacobian[1, 2] * jacobian[2, 0] - jacobian[1, 0] * jacobian[2, 2])
+                + jacobian[0, 2] * (jacobian[1, 0] * jacobian[2, 1] - jacobian[1, 1] * jacobian[2, 0])
+            )
+            least, most = min(least, value), max(most, value)
+        shares[e] = least / most
+
+
+# The rest works on LANES cells side by side: rows of that many numbers lie one behind the other in flat arrays.
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _gather(x, first, end, coordinates):
+    """Coordinates of the nodes into rows dim a + i; the last cell again beyond the last."""
+    dim = x.shape[2]
+    for b in range(LANES):
+        e = min(first + b, end - 1)
+        for a in range(x.shape[1]):
+            for i in range(dim):
+                coordinates[LANES * (dim * a + i) + b] = x[e, a, i]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _functions_of_line(coordinates, dim, numbers, factors, sums):
+    """Coefficients of the one-dimensional functions p of ∂x_i/∂ξ_j into rows (dim p + i) dim + j."""
+    for p in range(3):
         for j in range(dim):
-            of = 1 if j == axis else 0
-            for line in range(lines):
-                m = j * lines + line
-                first, second, third = sums[0, i, m], sums[1, i, m], sums[2, i, m]
-                for t in range(length):
-                    jacobians[i, j, line * length + t] = (
-                        first * functions[of, 0, t] + second * functions[of, 1, t] + third * functions[of, 2, t]
+            f0, f1, f2, f3 = factors[p, j, 0], factors[p, j, 1], factors[p, j, 2], factors[p, j, 3]
+            for i in range(dim):
+                row = LANES * ((dim * p + i) * dim + j)
+                r0, r1 = LANES * (dim * numbers[p, j, 0] + i), LANES * (dim * numbers[p, j, 1] + i)
+                r2, r3 = LANES * (dim * numbers[p, j, 2] + i), LANES * (dim * numbers[p, j, 3] + i)
+                for b in range(LANES):
+                    sums[row + b] = (
+                        f0 * coordinates[r0 + b]
+                        + f1 * coordinates[r1 + b]
+                        + f2 * coordinates[r2 + b]
+                        + f3 * coordinates[r3 + b]
                     )
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _plane_metric(jacobians, values):
-    """det J J⁻¹J⁻ᵀ as its entries on and above the diagonal, (3, points)."""
-    for t in range(values.shape[1]):
-        a, b, c, d = jacobians[0, 0, t], jacobians[0, 1, t], jacobians[1, 0, t], jacobians[1, 1, t]
-        inverse = 1.0 / abs(a * d - b * c)
-        values[0, t] = (d * d + b * b) * inverse
-        values[1, t] = -(d * c + b * a) * inverse
-        values[2, t] = (c * c + a * a) * inverse
+def _plane_metric(sums, along, values):
+    """det J J⁻¹J⁻ᵀ as its entries on and above the diagonal at the points t of a line, rows 3 t + entry."""
+    for t in range(_LENGTH):
+        f0, f1, f2 = along[0, 0, t], along[0, 1, t], along[0, 2, t]
+        g0, g1, g2 = along[1, 0, t], along[1, 1, t], along[1, 2, t]
+        row = LANES * 3 * t
+        for n in range(LANES):
+            a = g0 * sums[n] + g1 * sums[4 * LANES + n] + g2 * sums[8 * LANES + n]
+            b = f0 * sums[LANES + n] + f1 * sums[5 * LANES + n] + f2 * sums[9 * LANES + n]
+            c = g0 * sums[2 * LANES + n] + g1 * sums[6 * LANES + n] + g2 * sums[10 * LANES + n]
+            d = f0 * sums[3 * LANES + n] + f1 * sums[7 * LANES + n] + f2 * sums[11 * LANES + n]
+            inverse = 1.0 / abs(a * d - b * c)
+            values[row + n] = (d * d + b * b) * inverse
+            values[row + LANES + n] = -(d * c + b * a) * inverse
+            values[row + 2 * LANES + n] = (c * c + a * a) * inverse
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _space_metric(jacobians, values):
-    """det J J⁻¹J⁻ᵀ as its entries on and above the diagonal, (6, points)."""
-    for t in range(values.shape[1]):
-        a, b, c = jacobians[0, 0, t], jacobians[0, 1, t], jacobians[0, 2, t]
-        d, e, f = jacobians[1, 0, t], jacobians[1, 1, t], jacobians[1, 2, t]
-        g, h, i = jacobians[2, 0, t], jacobians[2, 1, t], jacobians[2, 2, t]
-        # rows of the adjugate
-        u0, u1, u2 = e * i - f * h, c * h - b * i, b * f - c * e
-        v0, v1, v2 = f * g - d * i, a * i - c * g, c * d - a * f
-        w0, w1, w2 = d * h - e * g, b * g - a * h, a * e - b * d
-        inverse = 1.0 / abs(a * u0 + d * u1 + g * u2)
-        values[0, t] = (u0 * u0 + u1 * u1 + u2 * u2) * inverse
-        values[1, t] = (u0 * v0 + u1 * v1 + u2 * v2) * inverse
-        values[2, t] = (u0 * w0 + u1 * w1 + u2 * w2) * inverse
-        values[3, t] = (v0 * v0 + v1 * v1 + v2 * v2) * inverse
-        values[4, t] = (v0 * w0 + v1 * w1 + v2 * w2) * inverse
-        values[5, t] = (w0 * w0 + w1 * w1 + w2 * w2) * inverse
+def _space_metric(sums, along, values):
+    """det J J⁻¹J⁻ᵀ as its entries on and above the diagonal at the points t of a line, rows 6 t + entry."""
+    for t in range(_LENGTH):
+        f0, f1, f2 = along[0, 0, t], along[0, 1, t], along[0, 2, t]
+        g0, g1, g2 = along[1, 0, t], along[1, 1, t], along[1, 2, t]
+        row = LANES * 6 * t
+        for n in range(LANES):
+            a = g0 * sums[n] + g1 * sums[9 * LANES + n] + g2 * sums[18 * LANES + n]
+            b = f0 * sums[LANES + n] + f1 * sums[10 * LANES + n] + f2 * sums[19 * LANES + n]
+            c = f0 * sums[2 * LANES + n] + f1 * sums[11 * LANES + n] + f2 * sums[20 * LANES + n]
+            d = g0 * sums[3 * LANES + n] + g1 * sums[12 * LANES + n] + g2 * sums[21 * LANES + n]
+            e = f0 * sums[4 * LANES + n] + f1 * sums[13 * LANES + n] + f2 * sums[22 * LANES + n]
+            f = f0 * sums[5 * LANES + n] + f1 * sums[14 * LANES + n] + f2 * sums[23 * LANES + n]
+            g = g0 * sums[6 * LANES + n] + g1 * sums[15 * LANES + n] + g2 * sums[24 * LANES + n]
+            h = f0 * sums[7 * LANES + n] + f1 * sums[16 * LANES + n] + f2 * sums[25 * LANES + n]
+            i = f0 * sums[8 * LANES + n] + f1 * sums[17 * LANES + n] + f2 * sums[26 * LANES + n]
+            # rows of the adjugate
+            u0, u1, u2 = e * i - f * h, c * h - b * i, b * f - c * e
+            v0, v1, v2 = f * g - d * i, a * i - c * g, c * d - a * f
+            w0, w1, w2 = d * h - e * g, b * g - a * h, a * e - b * d
+            inverse = 1.0 / abs(a * u0 + d * u1 + g * u2)
+            values[row + n] = (u0 * u0 + u1 * u1 + u2 * u2) * inverse
+            values[row + LANES + n] = (u0 * v0 + u1 * v1 + u2 * v2) * inverse
+            values[row + 2 * LANES + n] = (u0 * w0 + u1 * w1 + u2 * w2) * inverse
+            values[row + 3 * LANES + n] = (v0 * v0 + v1 * v1 + v2 * v2) * inverse
+            values[row + 4 * LANES + n] = (v0 * w0 + v1 * w1 + v2 * w2) * inverse
+            values[row + 5 * LANES + n] = (w0 * w0 + w1 * w1 + w2 * w2) * inverse
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _fold(values, lines, folded):
-    """Sums and differences of values at points that mirror each other, (2, half, fields * lines)."""
-    length, half = values.shape[1] // lines, folded.shape[1]
-    for c in range(values.shape[0]):
-        for line in range(lines):
-            start = line * length
-            for t in range(half):
-                one, other = values[c, start + t], values[c, start + length - 1 - t]
-                folded[0, t, c * lines + line] = one + other
-                folded[1, t, c * lines + line] = one - other
+def _fold(values, fields, c, folded):
+    """Sums of the values of field ``c`` at points that mirror each other into the first rows, differences behind."""
+    for t in range(_HALF):
+        one, other = LANES * (fields * t + c), LANES * (fields * (_LENGTH - 1 - t) + c)
+        for b in range(LANES):
+            folded[LANES * t + b] = values[one + b] + values[other + b]
+            folded[LANES * (_HALF + t) + b] = values[one + b] - values[other + b]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _sizes(folded, weights, shares, transform, coefficients, squares, norms):
-    """Sizes of the coefficients along all lines, which count ``shares``, into ``norms`` (points,).
-
-    ``transform`` (2, half, half) has the even coefficients and the odd ones; ``coefficients`` (fields * lines,) and
-    ``squares`` (points * lines,) are work space.
-    """
-    lines = len(shares)
-    squares[:] = 0.0
+def _add_squares(folded, weight, transform, squares):
+    """Add the squares of the coefficients of one field, times ``weight``, to the rows of their degrees."""
     for parity in range(2):
-        for k in range(transform.shape[1]):
-            for r in range(len(coefficients)):
+        first = LANES * _HALF * parity
+        for k in range(_HALF):
+            row = LANES * (2 * k + parity)
+            for b in range(LANES):
                 total = 0.0
                 # of constant length, it is unrolled, and the loop around it runs in vector registers
                 for t in range(_HALF):
-                    total += transform[parity, k, t] * folded[parity, t, r]
-                coefficients[r] = total * total
-            start = (2 * k + parity) * lines
-            for c in range(len(weights)):
-                for line in range(lines):
-                    squares[start + line] += weights[c] * coefficients[c * lines + line]
-    for p in range(len(squares)):
-        squares[p] = np.sqrt(squares[p])
-    for k in range(len(norms)):
-        total = 0.0
-        for line in range(lines):
-            total += shares[line] * squares[k * lines + line]
-        norms[k] = total
+                    total += transform[parity, k, t] * folded[first + LANES * t + b]
+                squares[row + b] += weight * total * total
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _add_sizes(values, share, transform, folded, squares, norms):
+    """Add the sizes of the coefficients of a line, times its ``share``, to the rows of their degrees."""
+    fields = len(values) // (LANES * _LENGTH)
+    dim = 2 if fields == 3 else 3
+    squares[:] = 0.0
+    c = 0
+    for r in range(dim):
+        for s in range(r, dim):
+            _fold(values, fields, c, folded)
+            _add_squares(folded, 1.0 if r == s else 2.0, transform, squares)
+            c += 1
+    for m in range(len(squares)):
+        norms[m] += share * np.sqrt(squares[m])
 
 
 @njit(cache=True, error_model="numpy")
-def _sum_up(norms, constant, tails):
-    """Sums from each degree on into ``tails``; gives the rate beyond the last coefficient."""
-    length = len(norms)
-    last, before = norms[length - 1] + norms[length - 2], norms[length - 3] + norms[length - 4]
-    rate, rest = 0.0, 0.0
-    if last > _ROUNDING * constant:
-        rate = min(np.sqrt(last / before), _SLOWEST)
-        rest = norms[length - 1] * rate / (1.0 - rate)
-    for k in range(length - 1, -1, -1):
-        if norms[k] > _ROUNDING * constant:
-            rest += norms[k]
-        tails[k] = rest / constant
-    return rate
+def _sum_up(first, end, axis, norms, constants, tails, rates):
+    """Sums from each degree on, relative to the constant part, and the rate beyond the last coefficient."""
+    for b in range(min(LANES, end - first)):
+        e, constant = first + b, constants[b]
+        last = norms[LANES * (_LENGTH - 1) + b] + norms[LANES * (_LENGTH - 2) + b]
+        before = norms[LANES * (_LENGTH - 3) + b] + norms[LANES * (_LENGTH - 4) + b]
+        rate, rest = 0.0, 0.0
+        if last > _ROUNDING * constant:
+            rate = min(np.sqrt(last / before), _SLOWEST)
+            rest = norms[LANES * (_LENGTH - 1) + b] * rate / (1.0 - rate)
+        for k in range(_LENGTH - 1, -1, -1):
+            norm = norms[LANES * k + b]
+            if norm > _ROUNDING * constant:
+                rest += norm
+            tails[e, axis, k] = rest / constant
+        rates[e, axis] = rate
 
 
-@njit(over="x", grain=16, cache=True, error_model="numpy")
-def _series(begin, end, x, nodes, shares, weights, transform, tails, rates):
-    axes, lines, length, fields = x.shape[2], len(shares), nodes[2].shape[2], len(weights)
-    sums = np.empty((3, axes, axes * lines))
-    jacobians, values = np.empty((axes, axes, lines * length)), np.empty((fields, lines * length))
-    folded, norms = np.empty((2, length // 2, fields * lines)), np.empty((axes, length))
-    coefficients, squares = np.empty(fields * lines), np.empty(length * lines)
-    for e in range(begin, end):
-        constant = 0.0
-        for axis in range(axes):
-            _jacobians(x[e], nodes, axis, lines, sums, jacobians)
-            if axes == 2:
-                _plane_metric(jacobians, values)
+@njit(over="x", grain=LANES, cache=True, error_model="numpy")
+def _series(begin, end, x, lines, shares, transform, tails, rates):
+    numbers, factors, along = lines
+    dim, each = x.shape[2], len(shares)
+    coordinates, sums = np.empty(LANES * dim * x.shape[1]), np.empty(LANES * 3 * dim * dim)
+    values = np.empty(LANES * _LENGTH * (3 if dim == 2 else 6))
+    folded, squares, norms = np.empty(LANES * _LENGTH), np.empty(LANES * _LENGTH), np.empty((dim, LANES * _LENGTH))
+    constants = np.empty(LANES)
+    for first in range(begin, end, LANES):
+        _gather(x, first, end, coordinates)
+        norms[:] = 0.0
+        for line in range(len(numbers)):
+            _functions_of_line(coordinates, dim, numbers[line], factors[line], sums)
+            if dim == 2:
+                _plane_metric(sums, along, values)
             else:
-                _space_metric(jacobians, values)
-            _fold(values, lines, folded)
-            _sizes(folded, weights, shares, transform, coefficients, squares, norms[axis])
-            constant = max(constant, norms[axis, 0])
-        for axis in range(axes):
-            rates[e, axis] = _sum_up(norms[axis], constant, tails[e, axis])
+                _space_metric(sums, along, values)
+            _add_sizes(values, shares[line % each], transform, folded, squares, norms[line // each])
+        constants[:] = 0.0
+        for axis in range(dim):
+            constants[:] = np.maximum(constants, norms[axis, :LANES])
+        for axis in range(dim):
+            _sum_up(first, end, axis, norms[axis], constants, tails, rates)
 
 
 @njit(cache=True, error_model="numpy")
@@ -277,26 +397,40 @@ def _cheapest_equal(estimates, axes, limit, points):
 
 
 @njit(cache=True, error_model="numpy")
+def _first_below(estimates, limit, points):
+    while points < len(estimates) and estimates[points] >= limit:
+        points += 1
+    return points
+
+
+@njit(cache=True, error_model="numpy")
 def _cheapest_product(estimates, axes, limit, points):
-    """Two axes are searched, the last one follows; in two dimensions one axis is searched."""
-    most, best = estimates.shape[1] - 1, np.inf
+    """Two axes are searched, the last one follows; in two dimensions one axis is searched.
+
+    ``points`` with equal numbers, if there are any that do, are what has to be beaten.
+    """
+    most = estimates.shape[1] - 1
+    best = np.inf
+    if _cheapest_equal(estimates, axes, limit, points):
+        best = points[0] ** axes
     last = axes - 1
-    for i in range(1, most + 1):
-        if estimates[0, i] >= limit or i >= best:
-            continue
-        for j in range(1, most + 1 if axes == 3 else 2):
-            spent = estimates[0, i] + (estimates[1, j] if axes == 3 else 0.0)
-            if spent >= limit or i * j >= best:
+    from_first, from_last = _first_below(estimates[0], limit, 1), _first_below(estimates[last], limit, 1)
+    from_second = _first_below(estimates[1], limit, 1) if axes == 3 else 1
+    for i in range(from_first, most + 1):
+        if i * from_second * from_last >= best:
+            break
+        for j in range(from_second, most + 1 if axes == 3 else 2):
+            if i * j * from_last >= best:
+                break
+            left = limit - estimates[0, i] - (estimates[1, j] if axes == 3 else 0.0)
+            if left <= 0.0:
                 continue
-            for k in range(1, most + 1):
-                if i * j * k >= best:
-                    break
-                if spent + estimates[last, k] < limit:
-                    best = i * j * k
-                    points[0], points[last] = i, k
-                    if axes == 3:
-                        points[1] = j
-                    break
+            k = _first_below(estimates[last], left, from_last)
+            if k <= most and i * j * k < best:
+                best = i * j * k
+                points[0], points[last] = i, k
+                if axes == 3:
+                    points[1] = j
     return best < np.inf
 
 

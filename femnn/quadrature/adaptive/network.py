@@ -50,6 +50,7 @@ LEAST_SPREAD, MOST_SPREAD = np.float32(-8.0), np.float32(3.0)
 # A smaller estimate (log₂) is the round-off of a direction without any error, and no floor for what is believed.
 _ROUND_OFF = np.float32(-28.0)
 _ZERO, _ONE, _THIRD = np.float32(0.0), np.float32(1.0), np.float32(1.0 / 3.0)
+_INFINITE = np.float32(1e30)
 
 
 def material_feature(poisson: ArrayLike) -> np.ndarray:
@@ -128,6 +129,10 @@ class DirectionalNetwork:
         return estimates + corrections, spreads, 1.0 + np.exp2(np.clip(power, LEAST_POWER, MOST_POWER))
 
     def choose(self, hexahedra, tolerance, poisson, caution=0.0, anisotropic=True):
+        """Points and elements in range of :meth:`choose_with_slack`, whose parameters these are."""
+        return self.choose_with_slack(hexahedra, tolerance, poisson, caution, anisotropic)[:2]
+
+    def choose_with_slack(self, hexahedra, tolerance, poisson, caution=0.0, anisotropic=True):
         """Points along each axis that are predicted to meet a tolerance at the least cost.
 
         Parameters
@@ -149,9 +154,12 @@ class DirectionalNetwork:
         in_range : (n,) bool
             True where the element lies in the range of training and a candidate meets the tolerance; else ``points``
             are MOST along each axis.
+        slack : (n,) float32
+            log₂ of what the tolerance may be divided by before other points are chosen.
         """
         x = kernel_array(hexahedra)
         points, in_range = np.empty((len(x), 3), dtype=np.int64), np.empty(len(x), dtype=np.bool_)
+        slack = np.empty(len(x), dtype=np.float32)
         bound = 2.0 * np.log2(_SHARE_OF_ROOT) + np.log2(tolerance)
         settings = np.array([np.log2(tolerance), caution, 0.5 * bound, self.flatness], dtype=np.float32)
         material = np.empty(len(x), dtype=np.float32)
@@ -160,8 +168,8 @@ class DirectionalNetwork:
             part = slice(start, start + _AT_ONCE)
             features, estimates = describe_blocks(x[part], _PADDED)
             given = features, estimates, material[part], self.layers, self.low, self.high, self.least, settings
-            _choose(*given, bool(anisotropic), points[part], in_range[part])
-        return points, in_range
+            _choose(*given, bool(anisotropic), points[part], in_range[part], slack[part])
+        return points, in_range, slack
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -221,9 +229,10 @@ def _first_below(relative, axis, b, start, bound):
 
 @njit(cache=True, error_model="numpy")
 def _cheapest(relative, b, points):
-    """The tensor rule of element ``b`` with the fewest points whose relative errors add up to at most 1.
+    """The tensor rule of element ``b`` with the fewest points whose relative errors add up to at most 1: their sum.
 
-    All are tried. Of several the one with the least error, so that it does not matter which axis is called the first.
+    It is ``_INFINITE`` if there is none. All are tried. Of several the one with the least error, so that it does not
+    matter which axis is called the first.
     """
     least, best = (MOST + 1) ** 3, _ONE
     # along each axis alone, fewer points than these are never enough
@@ -248,17 +257,18 @@ def _cheapest(relative, b, points):
             if cost < least or total < best:
                 least, best = cost, total
                 points[0], points[1], points[2] = x + FEWEST, y + FEWEST, z + FEWEST
-    return least <= MOST**3
+    return best if least <= MOST**3 else _INFINITE
 
 
 @njit(cache=True, error_model="numpy")
 def _cheapest_equal(relative, b, points):
     """The same with equal numbers along the three axes."""
     for n in range(CANDIDATES):
-        if relative[0, n, b] + relative[1, n, b] + relative[2, n, b] <= _ONE:
+        total = relative[0, n, b] + relative[1, n, b] + relative[2, n, b]
+        if total <= _ONE:
             points[:] = n + FEWEST
-            return True
-    return False
+            return total
+    return _INFINITE
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -278,18 +288,21 @@ def _mark(rows, low, high, inside, shape):
 
 
 @njit(cache=True, error_model="numpy")
-def _is_exact(shape, b, settings):
-    """True if element ``b`` is so near to a parallelepiped that 2×2×2 points keep the tolerance."""
+def _exact_slack(shape, b, settings):
+    """The slack of element ``b`` if it is so nearly a parallelepiped that 2×2×2 points keep the tolerance, else < 0."""
     twist, log_aspect = shape[0, b], (shape[2, b] - shape[1, b]) / np.float32(6.0)
     if twist >= _PARALLEL:
-        return False
+        return -_ONE
     flatness = settings[3]
-    return flatness == _ZERO or np.log2(max(twist, np.float32(1e-30))) + flatness * log_aspect < settings[2]
+    if flatness == _ZERO:
+        return _INFINITE
+    # the square of this is what 2×2×2 points leave
+    return np.float32(2.0) * (settings[2] - np.log2(max(twist, np.float32(1e-30))) - flatness * log_aspect)
 
 
 @njit(over="features", grain=1, cache=True, error_model="numpy", fastmath=_FAST)
 def _choose(
-    begin, end, features, estimates, material, layers, low, high, least, settings, anisotropic, points, in_range
+    begin, end, features, estimates, material, layers, low, high, least, settings, anisotropic, points, in_range, slack
 ):
     weight0, bias0, weight1, bias1, weight2, bias2 = layers
     first_values = np.empty((weight0.shape[0], BLOCK), dtype=np.float32)
@@ -322,11 +335,14 @@ def _choose(
         for b in range(min(BLOCK, count - first)):
             chosen = points[first + b]
             chosen[:] = MOST
-            if _is_exact(shape, b, settings):
+            exact = _exact_slack(shape, b, settings)
+            if exact > _ZERO:
                 chosen[:] = FEWEST
-                in_range[first + b] = True
+                in_range[first + b], slack[first + b] = True, exact
                 continue
-            kept = _cheapest(relative, b, chosen) if anisotropic else _cheapest_equal(relative, b, chosen)
-            in_range[first + b] = kept and inside[b]
+            total = _cheapest(relative, b, chosen) if anisotropic else _cheapest_equal(relative, b, chosen)
+            in_range[first + b] = total < _INFINITE and inside[b]
+            # relative errors are powers of those over the tolerance
+            slack[first + b] = -np.log2(max(total, np.float32(1e-30))) / (_ONE + power[b])
             if not in_range[first + b]:
                 chosen[:] = MOST

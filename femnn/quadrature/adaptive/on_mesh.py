@@ -31,9 +31,22 @@ SAMPLE = 1010
 CLASSES = ("compact", "thin")
 
 #: log₂ of what the tolerance is divided by: the first with which few enough cells miss is taken.
-SHIFTS = (*(k / 16.0 for k in range(13)), 0.875, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
+SHIFTS = (
+    *(k / 64.0 for k in range(17)),
+    *(k / 16.0 for k in range(5, 13)),
+    0.875,
+    1.0,
+    1.25,
+    1.5,
+    2.0,
+    2.5,
+    3.0,
+    3.5,
+    4.0,
+    5.0,
+)
 
-# Caution that costs more than this share of the points is worth measuring the cells that it would give more.
+# Points more than this share are dear: measuring the cells that caution would give more is worth its time.
 _DEAR = 0.02
 
 # A thin cell is this much longer along one mean axis than along another.
@@ -48,9 +61,13 @@ _SEED = 20_160
 
 _SIGNS = np.array(SIGNS)
 
-#: ``choose(cells, tolerance)`` gives points (n, dim) and cells in range (n,); ``keeps(cells, points)`` (n,);
-#: ``shapes(cells)`` quantities (k, n) by which samples are compared.
-Choose = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]]
+# Slacks are float32, and smaller steps than this are none.
+_ROUND_OFF = 0.01
+
+#: ``choose(cells, tolerance)`` gives points (n, dim), cells in range (n,), and log₂ of what the tolerance may be
+#: divided by before they change (n,); ``keeps(cells, points)`` (n,); ``shapes(cells)`` quantities (k, n) by which
+#: samples are compared.
+Choose = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray, np.ndarray]]
 Keeps = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Shapes = Callable[[np.ndarray], np.ndarray]
 
@@ -128,6 +145,11 @@ class MeshCalibration:
         These points.
     mended : (k,) int64
         The measured cells whose points are to be found by integration.
+    foreseen : (p,) int64
+        Cells that were not measured, but whose prediction was made on the way: the shift of their class changes
+        nothing about it.
+    predictions : (p, dim) int64
+        These predictions.
     changed
         True if another mesh was calibrated before, and some cells of this one are not alike.
     """
@@ -136,6 +158,8 @@ class MeshCalibration:
     known: np.ndarray
     points: np.ndarray
     mended: np.ndarray
+    foreseen: np.ndarray
+    predictions: np.ndarray
     changed: bool = False
 
     @property
@@ -211,13 +235,17 @@ class CalibrationOnMesh:
         drawn = {number: self._drawn(np.flatnonzero(classes == number)) for number in np.unique(classes).tolist()}
         key = _fingerprint(hexahedra)
         if key not in self._seen:
-            parts, measured = {}, []
+            parts, measured, foreseen = {}, [], []
             for number, (sample, members) in drawn.items():
-                parts[number], found = self._calibrated(number, hexahedra, sample, members, choose, keeps, shapes)
+                given = number, hexahedra, sample, members, choose, keeps, shapes
+                parts[number], found, predicted = self._calibrated(*given)
                 measured += found
+                foreseen += predicted
             changed = bool(self._seen) and not all(part.reused for part in parts.values())
-            known, points, mended = _joined(measured, hexahedra.shape[2])
-            self._seen[key] = MeshCalibration(parts, known, points, mended, changed)
+            cells, points = _joined(measured, hexahedra.shape[2])
+            known = points.all(axis=1)
+            results = cells[known], points[known], cells[~known], *_joined(foreseen, hexahedra.shape[2])
+            self._seen[key] = MeshCalibration(parts, *results, changed)
         return self._seen[key]
 
     def needed(self, cells: int) -> int:
@@ -232,43 +260,50 @@ class CalibrationOnMesh:
         return np.sort(members[random.choice(len(members), self.sample, replace=False)]), members
 
     def _calibrated(self, number, hexahedra, sample, members, choose, keeps, shapes):
-        """The calibration of one class, and its measured cells: pairs of their numbers and points, 0 if not known."""
+        """The calibration of one class; its measured cells, pairs of their numbers and points, 0 if not known; and
+        cells that were only predicted, pairs as well."""
         cells, quantities = len(members), None
         if len(sample) < cells:
             quantities = np.sort(shapes(hexahedra[sample]), axis=1)
             for known, part in self._known.get(number, ()):
                 if _distance(quantities, known) < _ALIKE:
-                    return ClassCalibration(part.name, cells, part.measured, 0, part.shift, part.share, reused=True), []
+                    return (
+                        ClassCalibration(part.name, cells, part.measured, 0, part.shift, part.share, reused=True),
+                        [],
+                        [],
+                    )
         allowed, share = allowed_misses(cells, len(sample), self.share), self.share
         if allowed < 0:
             allowed, share = 0, share_vouched(cells, len(sample))
         walk = _Walk(hexahedra[sample], self.tolerance, choose, keeps)
         shift, missed = walk.least_shift(allowed)
-        measured = [(sample[walk.judged], walk.points[walk.judged])]
+        measured, foreseen = [(sample[walk.judged], walk.points[walk.judged])], []
         if shift > 0.0 and len(sample) < cells and walk.price(shift) > _DEAR:
-            measured.append(self._spared(hexahedra, np.setdiff1d(members, sample), shift, walk.changed, choose, keeps))
+            others = np.setdiff1d(members, sample)
+            spared, unchanged = self._spared(hexahedra, others, shift, walk.changed, choose, keeps)
+            measured.append(spared)
+            foreseen.append(unchanged)
         part = ClassCalibration(CLASSES[number], cells, len(sample), missed, shift, share)
         if quantities is not None:
             self._known.setdefault(number, []).insert(0, (quantities, part))
-        return part, measured
+        return part, measured, foreseen
 
     def _spared(self, hexahedra, others, shift, share_of_changed, choose, keeps):
-        """Cells that keep the tolerance without the shift, though it would change them, and their points.
+        """Cells that keep the tolerance without the shift, though it would change them, and their points; and cells
+        that it does not change, with theirs.
 
         Of ``others``, which were not drawn, as many are measured as were drawn at most.
         """
         random = np.random.default_rng([_SEED, len(others)])
         enough = min(len(others), round(1.2 * self.sample / share_of_changed))
         cells = np.sort(random.permutation(others)[:enough])
-        points, in_range = choose(hexahedra[cells], self.tolerance)
-        changed = in_range.copy()
-        if np.isfinite(shift):
-            stricter, _ = choose(hexahedra[cells], self.tolerance * 2.0**-shift)
-            changed &= (stricter != points).any(axis=1)
-        kept = np.flatnonzero(changed)[: self.sample]
+        points, in_range, slack = choose(hexahedra[cells], self.tolerance)
+        changes = _changes(slack, shift)
+        unchanged = in_range & ~changes
+        kept = np.flatnonzero(in_range & changes)[: self.sample]
         if len(kept):
             kept = kept[keeps(hexahedra[cells[kept]], points[kept])]
-        return cells[kept], points[kept]
+        return (cells[kept], points[kept]), (cells[unchanged], points[unchanged])
 
 
 class _Walk:
@@ -284,7 +319,7 @@ class _Walk:
 
     def __init__(self, sample: np.ndarray, tolerance: float, choose: Choose, keeps: Keeps) -> None:
         self._sample, self._tolerance, self._choose, self._keeps = sample, tolerance, choose, keeps
-        self._first, in_range = choose(sample, tolerance)
+        self._first, in_range, self._slack = choose(sample, tolerance)
         self.judged, self.points = in_range, self._first.copy()
         # the number of the first shift with which each keeps the tolerance
         self._needs, waiting = np.zeros(len(sample), dtype=np.int64), np.flatnonzero(in_range)
@@ -292,8 +327,10 @@ class _Walk:
         for number, shift in enumerate(SHIFTS):
             if shift == 0.0 or len(waiting) == 0:
                 continue
-            points, in_range = choose(sample[waiting], tolerance * 2.0**-shift)
             self._needs[waiting] = number
+            changes = _changes(self._slack[waiting], shift)
+            others, waiting = waiting[~changes], waiting[changes]
+            points, in_range, _ = choose(sample[waiting], tolerance * 2.0**-shift)
             # one that no prediction is trusted with any more is integrated, if this shift is taken
             self.points[waiting[~in_range]] = 0
             waiting, points = waiting[in_range], points[in_range]
@@ -301,7 +338,7 @@ class _Walk:
             self.points[waiting[asked]] = points[asked]
             kept = asked.copy()
             kept[asked] = self._keep(waiting[asked], points[asked])
-            waiting = waiting[~kept]
+            waiting = np.concatenate([others, waiting[~kept]])
         self._needs[waiting], self.points[waiting] = len(SHIFTS), 0
         self._chosen = self._first
 
@@ -323,7 +360,10 @@ class _Walk:
     def _misses_after_all(self, shift, expected):
         """Those of the ``expected`` to keep the tolerance that miss it: a stricter prediction may take points from one
         axis."""
-        self._chosen, in_range = self._choose(self._sample, self._tolerance * 2.0**-shift)
+        changed = np.flatnonzero(_changes(self._slack, shift))
+        self._chosen, in_range = self._first.copy(), self.judged.copy()
+        points, in_range[changed], _ = self._choose(self._sample[changed], self._tolerance * 2.0**-shift)
+        self._chosen[changed] = points
         doubtful = np.flatnonzero(expected & in_range & self.judged & (self._chosen < self.points).any(axis=1))
         misses = np.zeros(len(expected), dtype=bool)
         misses[doubtful] = ~self._keep(doubtful, self._chosen[doubtful])
@@ -341,14 +381,17 @@ class _Walk:
         return float(self._chosen.prod(axis=1).sum() / self._first.prod(axis=1).sum() - 1.0)
 
 
-def _joined(measured, dim):
-    """Known cells in ascending order, their points, and the other measured cells."""
-    cells = np.concatenate([np.empty(0, dtype=np.int64), *(cells for cells, _ in measured)])
-    points = np.concatenate([np.empty((0, dim), dtype=np.int64), *(points for _, points in measured)])
+def _changes(slack, shift):
+    """True for cells that other points are chosen for when the tolerance is divided by 2^shift."""
+    return slack < shift + _ROUND_OFF
+
+
+def _joined(pairs, dim):
+    """Cells in ascending order and their points, of pairs of both."""
+    cells = np.concatenate([np.empty(0, dtype=np.int64), *(cells for cells, _ in pairs)])
+    points = np.concatenate([np.empty((0, dim), dtype=np.int64), *(points for _, points in pairs)])
     order = np.argsort(cells)
-    cells, points = cells[order], points[order]
-    known = points.all(axis=1)
-    return cells[known], points[known], cells[~known]
+    return cells[order], points[order]
 
 
 def _fingerprint(hexahedra):

@@ -71,12 +71,19 @@ class DirectionalPredictor:
         if confidence is not None:
             self.calibration.caution(tol, confidence, anisotropic)
 
-    def choose(self, hexahedra, tol, confidence, anisotropic, poisson):
-        """Gauss points along each axis (n, 3), and elements in the range of training, (n,) bool."""
+    def choose(self, hexahedra, tol, confidence, anisotropic, poisson, factor=1.0):
+        """Gauss points along each axis (n, 3), and elements in the range of training, (n,) bool.
+
+        The tolerance is multiplied by ``factor``; the caution stays the one that belongs to it.
+        """
+        return self.choose_with_slack(hexahedra, tol, confidence, anisotropic, poisson, factor)[:2]
+
+    def choose_with_slack(self, hexahedra, tol, confidence, anisotropic, poisson, factor=1.0):
+        """The same, and log₂ of what the tolerance may be divided by before other points are chosen, (n,)."""
         caution = 0.0 if confidence is None else self.calibration.caution(tol, confidence, anisotropic)
         if confidence is not None:
             caution = max(caution + _RESERVE, _LEAST_CAUTION)
-        return self.network.choose(hexahedra, tol, poisson, caution, anisotropic)
+        return self.network.choose_with_slack(hexahedra, factor * tol, poisson, caution, anisotropic)
 
 
 class ClassPredictor:
@@ -114,7 +121,7 @@ class ClassPredictor:
                 f"of kind {DIRECTIONAL_KIND!r}"
             )
 
-    def choose(self, hexahedra, tol, confidence, anisotropic, poisson):
+    def choose(self, hexahedra, tol, confidence, anisotropic, poisson, factor=1.0):
         """Gauss points along each axis (n, 3), always equal, and elements in the range of training, (n,) bool."""
         features, _ = self.features(hexahedra)
         n = self.network(features).argmax(axis=1) + FEWEST

@@ -2,6 +2,7 @@
 
 import copy
 import os
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -189,16 +190,18 @@ class AdaptiveGauss(Rule):
         degree = self._degree_for(kind)
         key = kind, degree
         if key not in self._choosers:
+            # a rule that measures every element needs no calibration on some
+            on_mesh = None
+            if self.calibrate == "mesh" and self.confidence is not None and not self.verify:
+                on_mesh = CalibrationOnMesh(self.tol, 1.0 - max(self.confidence, 0.5), self.sample)
             chooser: Chooser
             if kind is HEXAHEDRON and degree == 1:
                 chooser = HexahedronChooser(self._request, self._predictor)
             else:
                 self._require_calibrated_energy()
-                chooser = CellChooser(self._request, degree)
-            # a rule that measures every element needs no calibration on some
-            on_mesh = None
-            if self.calibrate == "mesh" and self.confidence is not None and not self.verify:
-                on_mesh = CalibrationOnMesh(self.tol, 1.0 - max(self.confidence, 0.5), self.sample)
+                # the mesh itself says what caution its cells need: that of other families is no part of it
+                request = self._request if on_mesh is None else replace(self._request, confidence=None)
+                chooser = CellChooser(request, degree)
             self._choosers[key] = chooser, on_mesh
         return self._choosers[key]
 
@@ -260,7 +263,7 @@ class AdaptiveGauss(Rule):
     def _calibrated(self, x, chooser, calibration):
         """Points and elements in range, those whose points are to be integrated for, and the calibration."""
         classes = chooser.classes(x)
-        on_mesh = calibration.of(x, classes, chooser.predicted, chooser.keeps, chooser.shapes)
+        on_mesh = calibration.of(x, classes, chooser.predicted_with_slack, chooser.keeps, chooser.shapes)
         weak = [part for part in on_mesh.parts.values() if part.share > calibration.share]
         if weak:
             needed = max(calibration.needed(part.cells) for part in weak)
@@ -270,20 +273,19 @@ class AdaptiveGauss(Rule):
                 "that is smaller"
             )
         shifts = {number: part.shift for number, part in on_mesh.parts.items()}
-        if len(set(shifts.values())) == 1:
-            (shift,) = set(shifts.values())
-            members = {shift: slice(None)}
-        else:
-            shift_of = np.array([shifts.get(number, 0.0) for number in range(len(CLASSES))])[classes]
-            members = {shift: np.flatnonzero(shift_of == shift) for shift in sorted(set(shifts.values()))}
         points = np.full((len(x), x.shape[2]), MOST, dtype=np.int64)
         in_range, unsure = np.ones(len(x), dtype=bool), np.ones(len(x), dtype=bool)
-        for shift, cells in members.items():
-            if np.isfinite(shift):
+        points[on_mesh.known], points[on_mesh.foreseen] = on_mesh.points, on_mesh.predictions
+        waiting = np.ones(len(x), dtype=bool)
+        for done in (on_mesh.known, on_mesh.foreseen):
+            waiting[done], unsure[done] = False, False
+        waiting[on_mesh.mended] = False
+        shift_of = np.array([shifts.get(number, 0.0) for number in range(len(CLASSES))])[classes]
+        for shift in sorted(set(shifts.values())):
+            cells = np.flatnonzero(waiting & (shift_of == shift))
+            if np.isfinite(shift) and len(cells):
                 points[cells], in_range[cells] = chooser.predicted(x[cells], self.tol * 2.0**-shift)
                 unsure[cells] = ~in_range[cells]
-        points[on_mesh.known], in_range[on_mesh.known], unsure[on_mesh.known] = on_mesh.points, True, False
-        unsure[on_mesh.mended] = True
         return points, in_range, unsure, on_mesh
 
     def _groups(self, hexahedra: np.ndarray) -> list[CellGroup]:

@@ -19,13 +19,11 @@ from femnn.geometry.cells import (
     HEXAHEDRON,
     QUADRILATERAL,
     CellKind,
-    determinants,
     kind_of_array,
 )
-from femnn.geometry.hexahedron import in_own_units
 from femnn.networks.weights import Networks, load_networks
 from femnn.quadrature.adaptive.calibration import Calibration
-from femnn.quadrature.adaptive.legendre_series import cheapest_points, series_of
+from femnn.quadrature.adaptive.legendre_series import cheapest_points, least_determinant_share, series_of
 
 KIND = "cell-series"
 
@@ -84,23 +82,24 @@ class SeriesPredictor:
         return 0.0 if confidence is None else calibration.caution(tol, confidence, anisotropic)
 
     def choose(
-        self, x: np.ndarray, degree: int, tol: float, confidence: float | None, anisotropic: bool, form: str
+        self,
+        x: np.ndarray,
+        degree: int,
+        tol: float,
+        confidence: float | None,
+        anisotropic: bool,
+        form: str,
+        factor: float = 1.0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Gauss points along each axis (n, dim) of healthy cells, and cells within reach of the estimate, (n,) bool.
 
-        Where det J comes near zero at a node, too few lines see it. Raises ParameterError if tolerance or confidence
-        are outside of the calibration.
+        The tolerance, with the caution that belongs to it, is multiplied by ``factor``. Where det J comes near zero at
+        a node, too few lines see it. Raises ParameterError if tolerance or confidence are outside of the calibration.
         """
         setting = (kind_of_array(x), min(degree, 2), form)
-        limit = tol / CAUTION ** self._caution(setting, tol, confidence, anisotropic)
+        limit = factor * tol / CAUTION ** self._caution(setting, tol, confidence, anisotropic)
         points, met = cheapest_points(series_of(x), degree, self._factors[setting], limit, anisotropic)
         return points, met & (least_determinant_share(x) > NEARLY_FOLDED)
-
-
-def least_determinant_share(x: np.ndarray) -> np.ndarray:
-    """The smallest det J at the nodes of healthy cells (n, nodes, dim) over the largest, (n,)."""
-    values = np.abs(determinants(in_own_units(x)[0], kind_of_array(x).nodes.T))
-    return values.min(axis=1) / values.max(axis=1)
 
 
 @cache

@@ -17,8 +17,8 @@ from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import SIGNS, in_own_units
 from femnn.integration.kernels import _FAST, kernel_array
 from femnn.integration.lame import lame_parameters
-from femnn.integration.twist_moments import tensor_twist_moments, twist_workspace
-from femnn.quadrature.adaptive.directional_errors import FEWEST, MEASURES, line_rules
+from femnn.integration.twist_moments import place_tables, tensor_twist_moments, twist_workspace, values_at_places
+from femnn.quadrature.adaptive.directional_errors import FEWEST, MEASURES
 from femnn.quadrature.adaptive.roots import least_log_rho
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 from femnn.system.compile import njit
@@ -143,11 +143,11 @@ def _largest_entry(matrix, components, vectors, means, volume, inverse, lmbda, m
 
 
 @njit(over="hexahedra", grain=16, cache=True, error_model="numpy", fastmath=_FAST)
-def _verdicts(begin, end, hexahedra, rules, further, line_points, line_weights, lmbda, mu, measure, surely, verdicts):
+def _verdicts(begin, end, hexahedra, rules, further, tables, lmbda, mu, measure, surely, verdicts):
     laplace, by_energy = measure >= 2, measure % 2 == 1
     components = 1 if laplace else 3
     linear, twist, inverse, warp = np.empty((3, 3)), np.empty((3, 4)), np.empty((3, 3)), np.empty((3, 4))
-    second, work = np.empty(3, dtype=np.int64), twist_workspace()
+    second, work = np.empty(3, dtype=np.int64), twist_workspace(tables[0].shape[0])
     first, better, means = np.empty((12, 12)), np.empty((12, 12)), np.empty(12)
     size = 4 * components
     difference, reference = np.empty((size, size)), np.empty((size, size))
@@ -157,8 +157,9 @@ def _verdicts(begin, end, hexahedra, rules, further, line_points, line_weights, 
         own_axes_of(hexahedra[e], _IN_ORDER, linear, twist, inverse, warp)
         for axis in range(3):
             second[axis] = rules[e, axis] + further[e, axis]
-        tensor_twist_moments(warp, rules[e], line_points, line_weights, work, first, means)
-        volume = tensor_twist_moments(warp, second, line_points, line_weights, work, better, means)
+        volume = values_at_places(warp, work, means)
+        tensor_twist_moments(rules[e], tables, work, first)
+        tensor_twist_moments(second, tables, work, better)
         for r in range(12):
             for c in range(12):
                 first[r, c] -= better[r, c]
@@ -220,7 +221,7 @@ def keeps_tolerance(hexahedra: np.ndarray, rules: np.ndarray, tolerance: float, 
 def _compared(x, rules, further, surely, poisson, measure):
     """Verdicts (n,) about ``rules`` by comparison with rules of ``further`` points."""
     lmbda, mu = lame_parameters(1.0, poisson)
-    points, weights = line_rules(int((rules + further).max()))
+    tables = place_tables(int((rules + further).max()))
     verdicts = np.empty(len(x), dtype=np.int64)
-    _verdicts(x, rules, further, points, weights, lmbda, mu, MEASURES.index(measure), surely, verdicts)
+    _verdicts(x, rules, further, tables, lmbda, mu, MEASURES.index(measure), surely, verdicts)
     return verdicts

@@ -15,14 +15,18 @@ from femnn.geometry.cell_families import FAMILIES, cells_of_family
 from femnn.integration.cell_matrices import cell_matrices, matrix_errors
 from femnn.io.weight_files import save_weights
 from femnn.quadrature.adaptive.calibration import CAUTIONS, TOLERANCES, Calibration
-from femnn.quadrature.adaptive.legendre_series import cheapest_points, estimated_errors, series_of
+from femnn.quadrature.adaptive.legendre_series import (
+    cheapest_points,
+    estimated_errors,
+    least_determinant_share,
+    series_of,
+)
 from femnn.quadrature.adaptive.series_predictor import (
     CAUTION,
     FACTORS,
     KIND,
     NAMES,
     NEARLY_FOLDED,
-    least_determinant_share,
     setting_name,
     settings,
 )

@@ -117,7 +117,7 @@ def forecast_errors(
     for part, setting in zip(parts, settings, strict=True):
         own = setting if model.n_parameters else None
         singles.append(model.one_step(part[lookback - model.lookback :], own) - part[lookback:])
-        firsts = _starts(len(part), lookback, steps)
+        firsts = forecast_starts(len(part), lookback, steps)
         histories = np.stack([part[first - lookback : first] for first in firsts])
         truth = np.stack([part[first : first + steps] for first in firsts])
         own = np.tile(setting, (len(firsts), 1)) if model.n_parameters else None
@@ -181,7 +181,7 @@ def compare_forecasters(
     return sorted(found, key=lambda errors: (-errors.horizon, errors.mean))
 
 
-def _starts(rows, lookback, steps):
-    """First rows of forecasts, spread evenly over a series."""
+def forecast_starts(rows: int, lookback: int, steps: int) -> np.ndarray:
+    """First rows of forecasts, spread evenly over a series: at most fifty."""
     last = rows - steps
     return np.unique(np.linspace(lookback, last, min(_STARTS, last - lookback + 1)).astype(int))

@@ -104,9 +104,44 @@ class Separate(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(b, steps, n + k) to (b, outputs, n)."""
+        if isinstance(self.parts[0].reader, Gated):
+            return self._together(x)
         own, shared = x[..., : self.n], x[..., self.n :]
         answers = [part(torch.cat([own[..., i : i + 1], shared], dim=2)) for i, part in enumerate(self.parts)]
         return torch.cat(answers, dim=2)
+
+    def _together(self, x: torch.Tensor) -> torch.Tensor:
+        """The same by one layer of gated cells whose weights between networks are 0, in half the time."""
+        parts: Any = self.parts
+        cells = [part.reader.cells for part in parts]
+        first, width = cells[0], cells[0].hidden_size
+        apart = torch.eye(self.n, dtype=x.dtype, device=x.device)
+
+        def weights(suffix: str) -> list[torch.Tensor]:
+            # (networks, gates, cells, ...) of each, gates first in the layer of all
+            names = [f"{name}_l0{suffix}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+            stacks = [torch.stack([getattr(cell, name) for cell in cells]) for name in names]
+            inputs, hidden, *biases = (stack.unflatten(1, (-1, width)).transpose(0, 1) for stack in stacks)
+            own = inputs[..., :1] * apart[:, None]
+            hidden = hidden[:, :, :, None] * apart[:, None, :, None]
+            return [
+                torch.cat([own, inputs[..., 1:]], dim=-1).flatten(0, 2),
+                hidden.flatten(3, 4).flatten(0, 2),
+                *(bias.flatten() for bias in biases),
+            ]
+
+        everything = weights("") + (weights("_reverse") if first.bidirectional else [])
+        start = x.new_zeros(len(everything) // 4, len(x), self.n * width)
+        settings = (everything, True, 1, 0.0, self.training, first.bidirectional, True)
+        if isinstance(first, torch.nn.GRU):
+            last = torch.gru(x, start, *settings)[1]
+        else:
+            last = torch.lstm(x, (start, start), *settings)[1]
+        # (directions, b, networks, cells) to what each network ends with
+        ends = last.unflatten(2, (self.n, width)).permute(1, 2, 0, 3).flatten(2)
+        heads = [part.head for part in parts]
+        weight, bias = (torch.stack([getattr(head, name) for head in heads]) for name in ("weight", "bias"))
+        return torch.einsum("bnw,now->bon", ends, weight) + bias.T
 
 
 def build(architecture: Mapping[str, Any], seed: int = 0) -> torch.nn.Module:

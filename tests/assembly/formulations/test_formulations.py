@@ -101,6 +101,18 @@ def test_patch_test(formulation, poisson):
     assert np.abs(forces - expected).max() < 1e-12 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("formulation", ["mean-dilatation", "incompatible", "stabilised"])
+def test_isotropic_elements_are_those_of_their_stiffness(formulation):
+    """Closed formulas of isotropic materials against the kernels of any linear one."""
+    mesh = distorted_cube(4, 0.35, seed=3)
+    lmbda, mu = lame_parameters(1.0, 0.3)
+    expected = femnn.assemble_elasticity(
+        mesh, GAUSS, stiffness=femnn.assembly.isotropic_stiffness(lmbda, mu), formulation=formulation
+    )
+    found = femnn.assemble_elasticity(mesh, GAUSS, 1.0, 0.3, formulation=formulation)
+    assert abs(found - expected).max() < 1e-13 * abs(expected).max()
+
+
 @by_formulation
 def test_six_modes_without_energy_and_no_others(formulation):
     for seed in range(5):

@@ -10,8 +10,13 @@ from femnn.geometry.cell_families import FAMILIES, cells_of_family
 from femnn.geometry.cells import CURVED_HEXAHEDRON, CURVED_QUADRILATERAL, HEXAHEDRON, KINDS, QUADRILATERAL
 from femnn.geometry.validity import VALID, classify
 from femnn.integration.cell_matrices import cell_matrices, matrix_errors
-from femnn.quadrature.adaptive.legendre_series import Series, cheapest_points, estimated_errors, series_of
-from femnn.quadrature.adaptive.series_predictor import least_determinant_share
+from femnn.quadrature.adaptive.legendre_series import (
+    Series,
+    cheapest_points,
+    estimated_errors,
+    least_determinant_share,
+    series_of,
+)
 
 ONES = np.ones(1)
 SETTINGS = [
@@ -66,6 +71,27 @@ def test_position_orientation_and_size_do_not_matter(kind):
         turn = np.array([[0.6, -0.8], [0.8, 0.6]])
     moved = 1e-6 * (x @ turn) + 3.0
     np.testing.assert_allclose(series_of(moved).tails, series_of(x).tails, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=repr)
+def test_neighbours_do_not_matter(kind):
+    """Cells are worked on many at a time, parallelepipeds left out: each by itself gives the same bits."""
+    x = cells_of_family(kind, "random", 70, seed=6)
+    x[[3, 40, 69]] = kind.nodes @ (np.eye(kind.dim) + 0.3)
+    together = series_of(x)
+    assert not together.tails[[3, 40, 69]].any()
+    for e in (0, 3, 63, 64, 69):
+        alone = series_of(x[e : e + 1])
+        np.testing.assert_array_equal(alone.tails[0], together.tails[e])
+        np.testing.assert_array_equal(alone.rates[0], together.rates[e])
+
+
+def test_nodes_off_their_places_are_seen_however_flat_the_cell():
+    x = np.stack([CURVED_HEXAHEDRON.nodes * [1.0, 1.0, 1e-4]] * 2)
+    x[1, -1, 2] += 1e-9
+    tails = series_of(x).tails
+    assert not tails[0].any()
+    assert tails[1].max() > 1e-7
 
 
 def test_axes_and_mirror_images_change_places():

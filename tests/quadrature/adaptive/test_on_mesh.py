@@ -10,6 +10,7 @@ from femnn.geometry import distorted_cube
 from femnn.geometry.meshers import family, family_mesh
 from femnn.quadrature.adaptive.drawn_cells import RISK, allowed_misses, cells_needed, share_vouched
 from femnn.quadrature.adaptive.on_mesh import SAMPLE, SHIFTS, CalibrationOnMesh, shape_classes, shapes_of_hexahedra
+from femnn.quadrature.adaptive.predictors import load_point_predictor
 from femnn.quadrature.adaptive.tensor_errors import tensor_rule_errors
 from femnn.quadrature.adaptive.tolerance_test import keeps_tolerance
 
@@ -93,9 +94,10 @@ class Model:
         self.cells[:, :, 0] += 10.0 * np.arange(len(self.needs))[:, None]
 
     def choose(self, cells, tolerance):
-        """Points that tell which shift was asked for."""
+        """Points that tell which shift was asked for, and change with every step of it."""
         shift = np.log2(self.tolerance / tolerance)
-        return np.full((len(cells), 3), 2 + round(16 * shift)), np.ones(len(cells), dtype=bool)
+        points = np.full((len(cells), 3), max(2 + round(16 * shift), 1))
+        return points, np.ones(len(cells), dtype=bool), np.zeros(len(cells))
 
     def keeps(self, cells, points):
         self.measured += len(cells)
@@ -107,7 +109,7 @@ class Model:
         (part,) = found.parts.values()
         if np.isinf(part.shift):
             return np.zeros(len(self.needs), dtype=bool)
-        chosen, _ = self.choose(self.cells, self.tolerance * 2.0**-part.shift)
+        chosen, _, _ = self.choose(self.cells, self.tolerance * 2.0**-part.shift)
         chosen[found.known] = found.points
         missing = ~self.keeps(self.cells, chosen)
         missing[found.mended] = False
@@ -189,6 +191,22 @@ def test_measured_cells_pay_no_caution():
     np.testing.assert_array_equal(found.known[needs[found.known] == 0.0], np.flatnonzero(needs == 0.0))
     assert (found.points[needs[found.known] == 0.0] == 2).all()
     assert not model.missing(found).any()
+
+
+def test_predictions_made_on_the_way_are_those_of_the_shift(tetrahedra):
+    """Of cells that more were looked at than measured, and of all others, with points that a new rule predicts."""
+    rule = femnn.AdaptiveGauss(1e-6, anisotropic=False, sample=470)
+    points, found = rule.points_per_axis(tetrahedra), rule.report(tetrahedra).on_mesh
+    compact = found.parts[0]
+    assert compact.shift > 0.0
+    assert len(found.foreseen) > 20
+    bare = load_point_predictor("integration-points", "entries")
+    expected, _ = bare.choose(tetrahedra, 1e-6, 0.99, False, 0.3, factor=2.0**-compact.shift)
+    predicted = shape_classes(tetrahedra) == 0
+    predicted[found.known], predicted[found.mended] = False, False
+    predicted &= expected.max(axis=1) < 20
+    np.testing.assert_array_equal(points[predicted], expected[predicted])
+    assert predicted[found.foreseen].all()
 
 
 def test_what_is_known_of_a_cell_is_not_said_of_another():

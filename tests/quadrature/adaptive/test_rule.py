@@ -271,6 +271,24 @@ def test_fused_choice_follows_the_plain_network(unseen):
             assert compare(points[e].prod(), cost[total <= slack].min())
 
 
+@pytest.mark.parametrize("measure", ["entries", "energy"])
+@pytest.mark.parametrize("anisotropic", [True, False])
+def test_slack_says_when_other_points_are_chosen(unseen, measure, anisotropic):
+    network = load_point_predictor("integration-points", measure).network
+    # nearly parallelepipeds among them, which have a slack of their own
+    some = np.concatenate([unseen[:400], femnn.distorted_hexahedra(100, 2e-6, seed=8)])
+    points, in_range, slack = network.choose_with_slack(some, 1e-3, 0.3, 1.0, anisotropic)
+    assert (slack[in_range] > -1e-3).all()
+    checked = 0
+    for shift in (0.05, 0.2, 0.8):
+        again, still, _ = network.choose_with_slack(some, 1e-3 * 2.0**-shift, 0.3, 1.0, anisotropic)
+        changed = ((points != again).any(axis=1) | ~still)[in_range]
+        known = np.abs(slack[in_range] - shift) > 1e-2
+        np.testing.assert_array_equal(changed[known], (slack[in_range] < shift)[known])
+        checked += changed.sum()
+    assert checked > 20
+
+
 def test_nearly_folded_elements_get_little_more_than_the_fewest_points():
     elements = stretched_to_the_brink(1e-3, 6)
     errors = [tensor_rule_errors(elements, np.full((len(elements), 3), n), 0.3, "entries") for n in range(2, 21)]
