@@ -23,8 +23,8 @@ from femnn.validation.training_study import MEASURES, METHODS, PROBLEMS, study_p
 #: How `femnn train` trains: the optimizer and schedule of its default options.
 DEFAULT = "adam-annealing"
 
-# Networks whose activation and initialisation are varied as well: the published ones.
-_VARIED = ("classifier", "regressor")
+# Networks whose activation and initialisation are varied as well.
+_VARIED = ("regressor",)
 
 
 def _names(known):

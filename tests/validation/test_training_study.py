@@ -193,7 +193,7 @@ SMALL = ["--elements", "200", "--passes", "3", "--seconds", "0.02", "--seeds", "
 def test_the_benchmark_names_the_best_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
     from benchmarks.networks import training
 
-    arguments = [*SMALL, "--problems", "classifier", "--out", str(tmp_path)]
+    arguments = [*SMALL, "--problems", "regressor", "--out", str(tmp_path)]
     calls = []
 
     def interrupted(problem, method, **run):
@@ -210,12 +210,12 @@ def test_the_benchmark_names_the_best_and_goes_on_where_it_stopped(tmp_path, mon
     done = CliRunner().invoke(training.main, [*arguments, "--json"])
     assert done.exit_code == 0, done.output
     figures = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
-    rows = figures["tables"]["classifier"]
+    rows = figures["tables"]["regressor"]
     assert [row["method"] for row in rows] == ["adam", "descent-armijo"]
     assert "best" in {row["seconds"]["mark"] for row in rows}
     assert figures["best"]["passes"] in METHODS
-    # two activations' worth of rows: six with two initial weights, and the sigmoid's own
-    assert len(figures["varied"]["classifier"]) == 13
+    # six activations with two initial weights each, and the sigmoid's own
+    assert len(figures["varied"]["regressor"]) == 13
     # nothing that was kept has run again
     finished = len(calls)
     assert finished > before
