@@ -30,6 +30,13 @@ class PendulumFilm:
         rad, rad/s.
     pendulum : IdealPendulum
         That moves so; for a bar, up to its strains.
+
+    Examples
+    --------
+    >>> from femnn.identification import film_ideal_pendulum
+    >>> taken = film_ideal_pendulum()
+    >>> taken.angles.shape == taken.velocities.shape
+    True
     """
 
     film: Film
