@@ -382,6 +382,16 @@ def fit_sindy_autoencoder(
     ------
     DatasetError
         If no clip holds a period, or the library cannot represent the equation.
+
+    Examples
+    --------
+    A pendulum of few pixels, by networks that are smaller than one would take:
+
+    >>> from femnn.identification import film_ideal_pendulum, fit_sindy_autoencoder
+    >>> film = film_ideal_pendulum(n=6, frames=200, size=31, highest=0.6, seed=2).film
+    >>> found = fit_sindy_autoencoder(film, modes=30, units=120, rounds=4)
+    >>> len(found.series), found.error < 0.5
+    (6, True)
     """
     instance("film", film, Film)
     library = Library() if library is None else instance("library", library, Library)

@@ -133,6 +133,13 @@ def simulate_pendulum(
         As of :class:`CompoundPendulum`.
     duration
         Of each clip (s).
+
+    Examples
+    --------
+    >>> from femnn.identification import simulate_pendulum
+    >>> taken = simulate_pendulum("bar.npz", cells=(2, 2, 1), duration=0.5)
+    >>> taken.angles.ndim
+    2
     """
     taken = film_compound_pendulum(CompoundPendulum(cells=cells, drag=drag), np.array(LET_GO), duration)
     truth = np.array([taken.pendulum.stiffness, taken.pendulum.damping])
