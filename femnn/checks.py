@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 import skfem
 
-from femnn.exceptions import MeshError, ParameterError
+from femnn.exceptions import DatasetError, MeshError, ParameterError
 
 _Function = TypeVar("_Function", bound=Callable)
 
@@ -32,6 +32,9 @@ _DEEPEST = 8
 
 #: Counts beyond this fit into no memory.
 LARGEST_COUNT = 2**48
+
+# Numbers below are denormal.
+_LEAST = float(np.finfo(float).tiny)
 
 
 def brief(value: Any) -> str:
@@ -62,7 +65,10 @@ def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
 
 
 def positive(name: str, value: Any, zero: bool = False) -> float:
-    """``value`` as a float; ParameterError unless it is finite and positive (or zero, where that is allowed)."""
+    """``value`` as a float; ParameterError unless it is finite and positive (or zero, where that is allowed).
+
+    Denormal numbers are refused: they have few digits, and products with them vanish.
+    """
     plain: Any = _plain(value)
     try:
         fits = isinstance(plain, Real) and np.isfinite(float(plain)) and (float(plain) > 0.0 or (zero and plain == 0))
@@ -70,6 +76,8 @@ def positive(name: str, value: Any, zero: bool = False) -> float:
         fits = False
     if not fits:
         raise ParameterError(f"{name}={brief(value)} is not allowed; it must be finite and {'>= 0' if zero else '> 0'}")
+    if 0.0 < float(plain) < _LEAST:
+        raise ParameterError(f"{name}={brief(value)} is not allowed; numbers below {_LEAST:.2g} lose their digits")
     return float(plain)
 
 
@@ -96,7 +104,11 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
 
 
 def numbers(
-    name: str, values: Any, *, finite: bool = True, error: type[ParameterError | MeshError] = ParameterError
+    name: str,
+    values: Any,
+    *,
+    finite: bool = True,
+    error: type[ParameterError | MeshError | DatasetError] = ParameterError,
 ) -> np.ndarray:
     """``values`` as an array of bool or integers, where they are such, or of float64; an ``error`` if they are neither.
 
@@ -132,7 +144,11 @@ def numbers(
 
 
 def floats(
-    name: str, values: Any, *, finite: bool = True, error: type[ParameterError | MeshError] = ParameterError
+    name: str,
+    values: Any,
+    *,
+    finite: bool = True,
+    error: type[ParameterError | MeshError | DatasetError] = ParameterError,
 ) -> np.ndarray:
     """``values`` as an array of float64, as :func:`numbers`; the same array if it is one."""
     return np.asarray(numbers(name, values, finite=finite, error=error), dtype=float)

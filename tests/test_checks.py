@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from femnn.checks import brief, checked, indices, integer, number, numbers
+from femnn.checks import brief, checked, indices, integer, number, numbers, positive
 from femnn.exceptions import MeshError, ParameterError
 
 
@@ -83,6 +83,16 @@ def test_integers_keep_to_their_bounds():
         with pytest.raises(ParameterError, match="of at least 1, at most 3"):
             integer("count", value, 1, 3)
     assert integer("seed", 10**30, at_least=0, at_most=None) == 10**30
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.inf, np.nan, 5e-324, 1e-310, 10**400, "1", 1j])
+def test_what_is_not_positive_with_all_digits_is_refused(value):
+    with pytest.raises(ParameterError, match=r"^size"):
+        positive("size", value)
+
+
+def test_positive_numbers_of_any_size_come_in():
+    assert [positive("size", value) for value in (3, np.float32(0.5), 1e-307, 1e308)] == [3.0, 0.5, 1e-307, 1e308]
 
 
 def test_indices_are_integers_of_the_range():

@@ -2,9 +2,8 @@
 
 All in one process on one thread, in turns; medians. Each pass starts from new coordinates, connectivity being known.
 Peers that are not installed, and cells that they do not have, are left out. Matrices are compared by trace and norm,
-which do not depend on the numbering, where shape functions and cells are the same: NGSolve and SfePy have straight
-edges on cells of second order, which costs them less, and the serendipity functions of FElupe and fedoo map their
-cells.
+which do not depend on the numbering, where shape functions and cells are the same: NGSolve has straight edges on cells
+of second order, which costs it less; serendipity functions of FElupe and fedoo also map their cells.
 """
 
 import os

@@ -136,42 +136,6 @@ def _fedoo(mesh, element, n):
     return assemble
 
 
-def _sfepy(mesh, element, n):
-    if _missing("sfepy") or len(element.doflocs) in (8, 20):
-        return None
-    from sfepy.base.base import output
-    from sfepy.discrete import Equation, Equations, FieldVariable, Integral, Material, Problem
-    from sfepy.discrete.fem import FEDomain, Field, Mesh
-    from sfepy.mechanics.matcoefs import stiffness_from_youngpoisson
-    from sfepy.terms import Term
-
-    output.set_output(quiet=True)
-    dim, order = mesh.dim(), 1 if len(element.doflocs) == 4 else 2
-    vertices = np.ascontiguousarray(mesh.doflocs[:, : mesh.nvertices].T)
-    cells = mesh.t.T if dim == 2 else mesh.t.T[:, [7, 4, 2, 5, 6, 1, 0, 3]]
-    groups = np.zeros(mesh.nelements, dtype=np.int32)
-    kind = f"{dim}_{2**dim}"
-    grid = Mesh.from_data("mesh", vertices, None, [np.ascontiguousarray(cells.astype(np.int32))], [groups], [kind])
-    omega = FEDomain("domain", grid).create_region("Omega", "all")
-    field = Field.from_args("displacement", np.float64, "vector", omega, approx_order=order)
-    u = FieldVariable("u", "unknown", field)
-    v = FieldVariable("v", "test", field, primary_var_name="u")
-    law = Material("law", D=stiffness_from_youngpoisson(dim, _YOUNG, _POISSON))
-    points = Integral("points", order=2 * n - 1)
-    term = Term.new("dw_lin_elastic(law.D, v, u)", points, omega, law=law, v=v, u=u)
-    problem = Problem("elasticity", equations=Equations([Equation("balance", term)]))
-    problem.time_update()
-    problem.update_materials()
-    problem.equations.variables.init_state()
-    zero = np.zeros(dim * field.n_nod)
-
-    def assemble():
-        problem.set_mesh_coors(vertices, update_fields=True)
-        return problem.equations.eval_tangent_matrices(zero, problem.mtx_a)
-
-    return assemble
-
-
 #: Programs by name.
 PROGRAMS = {
     "femnn": _femnn,
@@ -179,16 +143,12 @@ PROGRAMS = {
     "NGSolve": _ngsolve,
     "FElupe": _felupe,
     "fedoo": _fedoo,
-    "SfePy": _sfepy,
 }
-
-#: Programs that take the edges of cells for straight, and name their functions otherwise where these are quadratic.
-STRAIGHT = ("NGSolve", "SfePy")
 
 
 def is_comparable(program, mesh, element):
     """Whether the matrix of a program is that of the same shape functions on the same cells."""
     nodes, linear = len(element.doflocs), 2 ** mesh.dim()
-    # serendipity functions of others map their cells as well
-    same = nodes == linear or (nodes == len(kind_of_mesh(mesh).nodes) and program not in STRAIGHT)
+    # NGSolve's functions of second order are hierarchical; serendipity functions of others map their cells as well
+    same = nodes == linear or (nodes == len(kind_of_mesh(mesh).nodes) and program != "NGSolve")
     return same or program in ("femnn", "scikit-fem")

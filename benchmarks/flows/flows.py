@@ -134,12 +134,15 @@ def measure(case, settings, out):
 
 
 def _draw(case, models, errors, rows, path):
-    """The best network and the best linear rival by the error over the window."""
+    """Forecasts of linear autoregression and of the best network."""
     from femnn.validation.flow_pictures import draw_flow_case  # loads matplotlib
 
-    networks = [row for row in rows if row["seconds"] is not None]
-    best = min(networks, key=lambda row: row["window"][-1])["model"]
-    draw_flow_case(case, models, errors, ("linear autoregression", best), path)
+    draw_flow_case(case, models, errors, ("linear autoregression", _best_network(rows)), path)
+
+
+def _best_network(rows):
+    """The one with the least free-running error of the last test."""
+    return min((row for row in rows if row["seconds"] is not None), key=lambda row: row["error"][-1])["model"]
 
 
 def _memory(case, models, rows):
@@ -147,13 +150,11 @@ def _memory(case, models, rows):
     longest = max(case.training, key=len)
     if len(longest) < 100:
         return None
-    networks = [row for row in rows if row["seconds"] is not None]
-    best = min(networks, key=lambda row: row["window"][-1])["model"]
     columns = {
         f"Hurst, {method.upper()}": np.mean([hurst_exponent(part, method) for part in case.training], axis=0).tolist()
         for method in ("dfa", "rs")
     }
-    for name in ("persistence", "linear autoregression", best):
+    for name in ("persistence", "linear autoregression", _best_network(rows)):
         chosen = [model for model in models if model.name == name]
         columns[f"error: {name}"] = coefficient_errors(case, chosen)[name].tolist()
     return columns
@@ -279,7 +280,11 @@ def _report(case):
         )
         names = list(case["memory"])
         lines = [
-            {"k": str(k + 1)} | {name: f"{value:.2f}" for name, value in zip(names, values, strict=True)}
+            {"k": str(k + 1)}
+            | {
+                name: f"{value:.2f}" if name.startswith("Hurst") else f"{value:.2g}"
+                for name, value in zip(names, values, strict=True)
+            }
             for k, values in enumerate(zip(*case["memory"].values(), strict=True))
         ]
         yield markdown(lines, {"k": ("coefficient", "{}")} | {name: (name, "{}") for name in names})

@@ -34,10 +34,10 @@ NOISE, ANGLE_NOISE = 0.01, 0.01
 #: Films by name: how they are made, their noise, the terms of their equation, and their share of the starts.
 CASES = {
     "ideal": ("ideal", 0.0, {"sin z"}, 1.0),
-    "ideal, 1 % noise": ("ideal", NOISE, {"sin z"}, 0.5),
-    "ideal, camera at a slant": ("slant", 0.0, {"sin z"}, 0.2),
+    "ideal, 1 % noise": ("ideal", NOISE, {"sin z"}, 0.2),
+    "ideal, camera at a slant": ("slant", 0.0, {"sin z"}, 0.1),
     "bar of hexahedra, 8 bits": ("bar", 0.0, {"sin z", "z'"}, 0.2),
-    "bar of hexahedra, 1 % noise and blur": ("bar", NOISE, {"sin z", "z'"}, 0.3),
+    "bar of hexahedra, 1 % noise and blur": ("bar", NOISE, {"sin z", "z'"}, 0.2),
 }
 
 

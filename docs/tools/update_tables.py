@@ -14,11 +14,12 @@ from femnn.io.atomic import atomic_write
 ROOT = Path(__file__).resolve().parents[2]
 #: The page of each table that does not have one of its own, and the run that writes a table with another name.
 PAGES = {
-    "faults-files": "faults",
+    "faults-calls": "faults",
     "adaptive-speed": "adaptive-gauss",
     "adaptive-cells": "adaptive-gauss",
     "cell-assembly": "assembly",
     "scaling-model": "scaling",
+    "first-call": "solution",
     "dynamic-beam": "reduced",
     "streaming": "reduced",
     "sparse-decoder": "burgers",
@@ -29,7 +30,10 @@ TABLES = (
     "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced",
     "dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales", "flows", "pendulum", "identification",
     "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
-    "scaling-model", "training", "faults", "faults-files", "mutants",
+    "scaling-model", "training", "faults", "faults-calls", "mutants",
+    "dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales", "flows", "assembly", "cell-assembly",
+    "validation", "solution", "first-call", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
+    "scaling-model", "faults", "faults-files", "mutants",
 )  # fmt: skip
 
 

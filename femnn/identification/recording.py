@@ -89,7 +89,8 @@ def film_ideal_pendulum(
         for angle, velocity in zip(*pendulum.starts(n, highest, seed), strict=True)
     ]
     film = Film(tuple(picture_of_angle(angle, size, tilt) for angle, _ in runs), dt)
-    return PendulumFilm(film, *(np.stack([run[k] for run in runs]) for k in (0, 1)), pendulum)
+    angles, velocities = (np.stack([run[k] for run in runs]) for k in (0, 1))
+    return PendulumFilm(film, angles, velocities, pendulum)
 
 
 @checked(angles="m", duration="(0, inf)", every="[1, inf)", size="[8, inf)")
@@ -116,7 +117,8 @@ def film_compound_pendulum(
     clips = tuple(picture_of_outline(pendulum.outlines(swing.u), size, reach) for swing in swings)
     motions = [pendulum.angles(swing) for swing in swings]
     film = Film(clips, pendulum.dt * every)
-    return PendulumFilm(film, *(np.stack([motion[k] for motion in motions]) for k in (0, 1)), pendulum.rigid)
+    turned, velocities = (np.stack([motion[k] for motion in motions]) for k in (0, 1))
+    return PendulumFilm(film, turned, velocities, pendulum.rigid)
 
 
 @checked()

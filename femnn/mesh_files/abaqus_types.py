@@ -49,13 +49,13 @@ def warnings_of_types(names: Iterable[str]) -> list[str]:
     said = []
     if axial:
         said.append(
-            f"cells of the axisymmetric types {', '.join(axial)} are read as plane ones: femnn assembles plane strain and "
-            "plane stress, not a body that is turned about an axis"
+            f"cells of the axisymmetric types {', '.join(axial)} are read as plane ones: femnn assembles plane strain "
+            "and plane stress, not a body that is turned about an axis"
         )
     # beside a body they are its faces
     if shells and not any(kind_and_nodes(name)[0] in _SOLID.values() for name in names):
         said.append(
-            f"cells of the types {', '.join(shells)}, of shells and membranes, are read as plane ones if they are flat: "
-            "femnn assembles plane strain and plane stress, not the bending of a shell"
+            f"cells of the types {', '.join(shells)}, of shells and membranes, are read as plane ones if they are "
+            "flat: femnn assembles plane strain and plane stress, not the bending of a shell"
         )
     return said

@@ -126,7 +126,12 @@ def _with_healthy_order(path, contents, kind, blocks, x):
     """The cells, and the order of their vertices: another one where most are folded in that of the file."""
     order = list(range(kind.n_vertices))
     folded = _folded(x)
-    if 2 * folded.sum() <= len(x):
+    vertices = np.concatenate([block.nodes[:, : kind.n_vertices] for block in blocks])
+    degenerate = _degenerate(vertices[folded])
+    few = 2 * folded.sum() <= len(x)
+    if degenerate and (few or kind.degree == 1):
+        contents.warnings.append(degenerate)
+    if few:
         return x, order
     if kind.degree == 1:
         lattice = LATTICE_ORDER["voxel" if kind.dim == 3 else "pixel"]
@@ -140,7 +145,6 @@ def _with_healthy_order(path, contents, kind, blocks, x):
         return x, order
     first = int(np.flatnonzero(folded)[0])
     block, row = _block_of(blocks, first)
-    degenerate = _degenerate(np.concatenate([block.nodes[:, : kind.n_vertices] for block in blocks])[folded])
     raise MeshError(
         f"{path}: {folded.sum():,} of {len(x):,} cells with curved edges are folded, the first is element {first}"
         f"{number_in_file(block, row)}; "

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import brief, checked, instance, one_of
 from femnn.exceptions import ParameterError, WeightFileError
-from femnn.networks.activations import silu
+from femnn.networks.activations import silu, single_silu
 from femnn.system.blas import one_blas_thread
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ def _relu(z: np.ndarray) -> None:
 
 def _silu(z: np.ndarray) -> None:
     # layers are contiguous: a view, no copy
-    silu(z.reshape(-1))
+    (single_silu if z.dtype == np.float32 else silu)(z.reshape(-1))
 
 
 def _elu(z: np.ndarray) -> None:
@@ -281,8 +281,24 @@ class Perceptron:
         return prefixed(self._tensors, prefix)
 
     @checked()
+    def in_single_precision(self) -> "Perceptron":
+        """The same network with layers in float32, which is twice as fast and right to some 1e-6 of its outputs."""
+        single, tensors = Perceptron(self.architecture, self._tensors), self._compute
+        last = self.architecture.layers - 1
+        # scaled back by the last layer: one pass less over the outputs
+        folded = {
+            **tensors,
+            f"weight{last}": tensors[f"weight{last}"] * tensors["output_scale"][:, None],
+            f"bias{last}": tensors[f"bias{last}"] * tensors["output_scale"] + tensors["output_mean"],
+        }
+        for layer in range(last + 1):
+            for name in (f"weight{layer}", f"bias{layer}"):
+                single._compute[name] = folded[name].astype(np.float32)
+        return single
+
+    @checked()
     def __call__(self, features: ArrayLike) -> np.ndarray:
-        """Evaluate in float64.
+        """Evaluate, in float64 unless the network is one :meth:`in_single_precision`.
 
         Parameters
         ----------
@@ -314,11 +330,17 @@ class Perceptron:
     def _evaluate(self, features: np.ndarray, result: np.ndarray) -> None:
         tensors, activate = self._compute, ACTIVATIONS[self.architecture.activation]
         values = (features - tensors["input_mean"]) / tensors["input_scale"]
+        values = values.astype(tensors["bias0"].dtype, copy=False)
         last = self.architecture.layers - 1
         for layer in range(last):
             values = values @ tensors[f"weight{layer}"].T
             values += tensors[f"bias{layer}"]
             activate(values, *([tensors[f"slope{layer}"]] if self.architecture.activation == "prelu" else []))
+        if values.dtype == np.float32:
+            values = values @ tensors[f"weight{last}"].T
+            values += tensors[f"bias{last}"]
+            result[:] = values
+            return
         np.matmul(values, tensors[f"weight{last}"].T, out=result)
         result += tensors[f"bias{last}"]
         result *= tensors["output_scale"]

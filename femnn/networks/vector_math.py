@@ -20,11 +20,11 @@ def _power_series(function, degree):
 
 # log₂(1 + u) and 2^u for u = (t + 1)/2 in [0, 1], as polynomials in t: 4e-6 and 2e-7 at most.
 _LOG = _power_series(lambda u: np.log2(1.0 + u), 7)
-_EXP = _power_series(np.exp2, 5)
-_ZERO, _ONE, _TWO, _THREE = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(3.0)
-_MANTISSA, _ONE_BITS, _SHIFT, _BIAS = np.int32(0x7FFFFF), np.int32(0x3F800000), np.int32(23), np.int32(127)
-_LARGEST = np.float32(60.0)
-_LOG2_E = np.float32(np.log2(np.e))
+EXP = _power_series(np.exp2, 5)
+_ZERO, ONE, TWO, _THREE = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(3.0)
+_MANTISSA, _ONE_BITS, SHIFT, BIAS = np.int32(0x7FFFFF), np.int32(0x3F800000), np.int32(23), np.int32(127)
+LARGEST = np.float32(60.0)
+LOG2_E = np.float32(np.log2(np.e))
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -32,10 +32,10 @@ def vector_log2(values, bits, row, exponents):
     """log₂ of one row of positive ``values`` in place; ``bits`` is its int32 view, ``exponents`` work space."""
     for b in range(BLOCK):
         whole = bits[row, b]
-        exponents[b] = np.float32((whole >> _SHIFT) - _BIAS)
+        exponents[b] = np.float32((whole >> SHIFT) - BIAS)
         bits[row, b] = (whole & _MANTISSA) | _ONE_BITS
     for b in range(BLOCK):
-        t = _TWO * values[row, b] - _THREE
+        t = TWO * values[row, b] - _THREE
         p = _LOG[7]
         p = p * t + _LOG[6]
         p = p * t + _LOG[5]
@@ -51,18 +51,18 @@ def vector_log2(values, bits, row, exponents):
 def vector_exp2(values, row, powers, bits):
     """2^x of one row of ``values`` in place; ``powers`` (BLOCK,) float32 and its int32 view ``bits`` are work space."""
     for b in range(BLOCK):
-        x = min(max(values[row, b], -_LARGEST), _LARGEST)
+        x = min(max(values[row, b], -LARGEST), LARGEST)
         whole = np.floor(x)
-        bits[b] = (np.int32(whole) + _BIAS) << _SHIFT
-        values[row, b] = _TWO * (x - whole) - _ONE
+        bits[b] = (np.int32(whole) + BIAS) << SHIFT
+        values[row, b] = TWO * (x - whole) - ONE
     for b in range(BLOCK):
         t = values[row, b]
-        p = _EXP[5]
-        p = p * t + _EXP[4]
-        p = p * t + _EXP[3]
-        p = p * t + _EXP[2]
-        p = p * t + _EXP[1]
-        p = p * t + _EXP[0]
+        p = EXP[5]
+        p = p * t + EXP[4]
+        p = p * t + EXP[3]
+        p = p * t + EXP[2]
+        p = p * t + EXP[1]
+        p = p * t + EXP[0]
         values[row, b] = p * powers[b]
 
 
@@ -87,7 +87,7 @@ def vector_silu(values, gates, powers, bits):
     """x/(1 + e^-x) of all rows of ``values`` in place; ``gates`` (1, BLOCK) is work space, as are the others."""
     for row in range(values.shape[0]):
         for b in range(BLOCK):
-            gates[0, b] = -_LOG2_E * values[row, b]
+            gates[0, b] = -LOG2_E * values[row, b]
         vector_exp2(gates, 0, powers, bits)
         for b in range(BLOCK):
-            values[row, b] = values[row, b] / (_ONE + gates[0, b])
+            values[row, b] = values[row, b] / (ONE + gates[0, b])

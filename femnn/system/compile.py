@@ -100,7 +100,7 @@ class _Kernel(CPUDispatcher):
     specialised = False
 
     @functools.cached_property
-    def inner(self) -> CPUDispatcher:
+    def inner(self) -> Any:
         """The same for calls by other kernels: what Python needs to call it is a fifth of the time of compilation."""
         return CPUDispatcher(self.py_func, self.locals, {**self.targetoptions, **_NO_WRAPPERS})
 

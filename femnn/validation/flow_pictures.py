@@ -70,7 +70,7 @@ def draw_flow_case(
     shown: Sequence[str],
     path: str | os.PathLike,
 ) -> None:
-    """Modes, coefficients of the last test with forecasts, and errors over time as one PNG file.
+    """Modes, if the case has them, coefficients of the last test with forecasts, and errors over time as one PNG file.
 
     Parameters
     ----------
@@ -86,16 +86,19 @@ def draw_flow_case(
     """
     drawn = min(_DRAWN, case.training[0].shape[1])
     figure = Figure(figsize=(13.0, 7.0), layout="constrained")
-    grid = figure.add_gridspec(drawn, 3, width_ratios=(0.8, 1.2, 1.2))
-    for k in range(drawn):
+    known = "modes" in case.more
+    grid = figure.add_gridspec(drawn, 3 if known else 2, width_ratios=(0.8, 1.2, 1.2) if known else None)
+    for k in range(drawn if known else 0):
         _draw_flow_mode(figure.add_subplot(grid[k, 0]), case, k)
-    panels = [figure.add_subplot(grid[k, 1]) for k in range(drawn)]
+    panels = [figure.add_subplot(grid[k, -2]) for k in range(drawn)]
     draw_forecasts(panels, case, [model for model in models if model.name in shown], test=len(case.tests) - 1)
     panels[0].set_title(f"{case.name}: forecasts of {case.test_names[-1]}", fontsize="medium")
     networks = {model.name for model in models if isinstance(model, LatentDynamics)}
     kept = {"lstm", "bilstm", *shown}
     last = [per_test[-1] for per_test in errors if per_test[-1].name in kept or per_test[-1].name not in networks]
-    draw_errors(figure.add_subplot(grid[:, 2]), [error for error in last if error.name != "mean"], f"time, {case.unit}")
+    draw_errors(
+        figure.add_subplot(grid[:, -1]), [error for error in last if error.name != "mean"], f"time, {case.unit}"
+    )
     save(figure, path)
 
 

@@ -249,6 +249,15 @@ def test_wedges_written_as_curved_hexahedra_are_named():
         mesh_of("a file", MeshContents(points, [CellBlock("hexahedron20", nodes)]))
 
 
+def test_wedges_among_straight_hexahedra_are_named(tmp_path):
+    x = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1.0]])
+    meshio.Mesh(x, [("hexahedron", np.array([[0, 1, 2, 2, 3, 4, 5, 5]]))]).write(tmp_path / "wedge.vtu")
+    with pytest.warns(femnn.FemnnWarning, match="1 hexahedra name a point more than once: they are wedges"):
+        mesh = femnn.read_mesh(tmp_path / "wedge.vtu")
+    with pytest.raises(femnn.FoldedElementError, match="element 0 is degenerate"):
+        femnn.assemble_elasticity(mesh, femnn.GaussLegendre(2), 1.0, 0.3)
+
+
 @pytest.mark.parametrize("kind", ["quad8", "hexahedron20"])
 def test_nodes_at_quarter_points_are_refused_by_number(kind):
     """Cells of crack tips: their det J is zero at the tip, on purpose."""

@@ -53,6 +53,20 @@ def test_numpy_equals_torch(activation, hidden, rng):
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("hidden", [(), (50, 3, 96)])
+def test_layers_in_single_precision(activation, hidden, rng):
+    architecture = Architecture(18, 8, hidden, activation)
+    statistics = measured(rng, 18, 8)
+    network = to_perceptron(build(architecture, statistics, seed=3))
+    features = statistics["input_mean"] + rng.normal(0, 2, (600, 18)) * statistics["input_scale"]
+    expected, found = network(features), network.in_single_precision()(features)
+    assert found.dtype == np.float64
+    assert np.abs((found - expected) / np.abs(expected).max(axis=0)).max() < 1e-5
+    # the one that it was made of is as it was
+    np.testing.assert_array_equal(network(features), expected)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_numpy_equals_torch_in_single_precision(activation, rng):
     # without a standardisation, so that torch's own rounding of the features does not hide the comparison
     module = build(Architecture(18, 8, (30,) * 4, activation), None, seed=3)

@@ -76,7 +76,12 @@ def test_rigid_motion_and_size_change_nothing(rule, distorted):
     if isinstance(rule, femnn.CorrectedGauss):
         assert_decided_alike_and_invariant(rule, distorted[:40])
     else:
-        assert_invariant(rule, distorted[:40])
+        assert_invariant(rule, distorted[:40], most=accuracy(rule))
+
+
+def accuracy(rule):
+    """To what points and weights are repeated: layers of the network of moved points are in single precision."""
+    return 1e-6 if isinstance(rule, femnn.MovedGauss) else 1e-9
 
 
 def assert_decided_alike_and_invariant(rule, hexahedra):
@@ -95,7 +100,7 @@ def assert_decided_alike_and_invariant(rule, hexahedra):
 def test_rules_commute_with_the_symmetries(rule, distorted):
     if "1, 2, 3" in repr(rule):
         pytest.skip("a rule with its own points along each axis turns with the axes")
-    assert_equivariant(rule, distorted[:40])
+    assert_equivariant(rule, distorted[:40], most=accuracy(rule))
 
 
 def test_patch_test(rule, distorted):

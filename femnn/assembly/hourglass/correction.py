@@ -136,7 +136,7 @@ class HourglassCorrection:
         loaded = load_networks(weights, KIND)
         loaded.require(networks=("factors",))
         self.card = loaded.card
-        self._network = loaded.networks["factors"]
+        self._network = loaded.networks["factors"].in_single_precision()
         self._range = TrainedRange.from_weights(loaded)
         self._check(loaded)
 

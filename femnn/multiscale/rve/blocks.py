@@ -52,11 +52,13 @@ class Blocks:
         one_of("driving", driving, DRIVINGS)
         self.cell, self.driving, self.pressure = cell, driving, float(pressure)
         elasticity = _elasticity(young, poisson, cell.mesh.nelements)
+        # factored in units near that of the stiffest block, a power of two, so that moduli may be of any size
+        unit = float(np.exp2(np.floor(np.log2(elasticity.max()))))
         self._strain, self.dx = strain_operator(cell.mesh)
         n_points = len(self.dx) // cell.mesh.nelements
         self._elasticity = np.repeat(elasticity, n_points, axis=0)
         self.initial_stress = np.array([-pressure, -pressure, 0.0])
-        entries, numbers = self._elasticity * self.dx[:, None, None], np.arange(len(self.dx) + 1)
+        entries, numbers = self._elasticity / unit * self.dx[:, None, None], np.arange(len(self.dx) + 1)
         weighted = bsr_array((entries, numbers[:-1], numbers)).tocsr()
         matrix = csr_array(self._strain.T @ weighted @ self._strain)
         load = self._strain.T @ (self.dx[:, None] * self.initial_stress).ravel()
@@ -69,10 +71,11 @@ class Blocks:
         factors = splu((inner.T @ matrix @ inner).tocsc())
         follow = factors.solve((inner.T @ (matrix @ outer)).toarray())
         self.shapes = outer.toarray() - inner @ follow
-        self._offset = -(inner @ factors.solve(inner.T @ load))
+        offset = -(inner @ factors.solve(inner.T @ load))
+        self._offset = offset / unit
         stiffness = self.shapes.T @ (matrix @ self.shapes)
-        self.stiffness = 0.5 * (stiffness + stiffness.T)
-        self.force = self.shapes.T @ (load + matrix @ self._offset)
+        self.stiffness = 0.5 * unit * (stiffness + stiffness.T)
+        self.force = self.shapes.T @ (load + matrix @ offset)
 
     def jumps(self, x):
         """Displacements (ndof,) that have the jumps of ``x`` on the cracks, and nothing else."""

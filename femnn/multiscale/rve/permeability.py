@@ -123,10 +123,10 @@ class CellPermeability:
         inner, cracks = (selection(cell.uncut, chosen) for chosen in (~held & ~on_crack, ~held & on_crack))
         # those of a unit gradient across the interface, and of one along it
         outer = np.column_stack([cracks.toarray(), cell.mesh.p[1], -cell.mesh.p[0]])
-        conduction = self.matrix * csr_array(laplace.assemble(Basis(cell.mesh, ElementQuad1(), intorder=3)))
+        conduction = csr_array(laplace.assemble(Basis(cell.mesh, ElementQuad1(), intorder=3)))
         follow = splu((inner.T @ conduction @ inner).tocsc()).solve(inner.T @ (conduction @ outer))
         shapes = outer - inner @ follow
-        self._blocks = shapes.T @ (conduction @ shapes)
+        self._blocks = self.matrix * (shapes.T @ (conduction @ shapes))
         # pressure differences along each facet of a crack, over its length
         length = np.linalg.norm(cell.mesh.p[:, ends[:, 1]] - cell.mesh.p[:, ends[:, 0]], axis=0)
         self._slopes = (outer[ends[:, 1]] - outer[ends[:, 0]]) / length[:, None]

@@ -238,14 +238,16 @@ class CalibrationOnMesh:
             parts, measured, foreseen = {}, [], []
             for number, (sample, members) in drawn.items():
                 given = number, hexahedra, sample, members, choose, keeps, shapes
-                parts[number], found, predicted = self._calibrated(*given)
+                parts[number], found, others = self._calibrated(*given)
                 measured += found
-                foreseen += predicted
+                foreseen += others
             changed = bool(self._seen) and not all(part.reused for part in parts.values())
             cells, points = _joined(measured, hexahedra.shape[2])
             known = points.all(axis=1)
-            results = cells[known], points[known], cells[~known], *_joined(foreseen, hexahedra.shape[2])
-            self._seen[key] = MeshCalibration(parts, *results, changed)
+            predicted, predictions = _joined(foreseen, hexahedra.shape[2])
+            self._seen[key] = MeshCalibration(
+                parts, cells[known], points[known], cells[~known], predicted, predictions, changed
+            )
         return self._seen[key]
 
     def needed(self, cells: int) -> int:

@@ -144,7 +144,7 @@ class MovedGauss(Rule):
             )
         self.card: dict[str, Any] = loaded.card
         self._poisson = loaded.contents.number("poisson", above=-1.0)
-        self._network = loaded.networks["points"]
+        self._network = loaded.networks["points"].in_single_precision()
         self._range = TrainedRange.from_weights(loaded)
 
     def moved(self, hexahedra: ArrayLike) -> np.ndarray:

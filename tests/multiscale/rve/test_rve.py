@@ -153,6 +153,12 @@ def test_stiff_blocks_give_the_law_back(law):
     np.testing.assert_allclose(response.crack_separation, path, atol=2e-3 * np.abs(path).max())
 
 
+@pytest.mark.parametrize("young", [1e-300, 1e250])
+def test_the_stiffness_of_blocks_is_proportional_to_their_modulus_of_any_size(young):
+    one, other = (RVE(block_network(SIZE, SIZE), EXPONENTIAL, value).blocks.stiffness for value in (1.0, young))
+    np.testing.assert_allclose(other / young, one, rtol=1e-9, atol=1e-12 * np.abs(one).max())
+
+
 def test_blocks_and_cracks_share_the_separation():
     rve = rve_of(EXPONENTIAL)
     path = path_of(EXPONENTIAL)[0]

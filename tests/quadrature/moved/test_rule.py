@@ -124,8 +124,9 @@ def test_sound_whatever_the_network_says(patch):
 
 def test_symmetries_and_rigid_motion_change_nothing_also_at_ties(rule):
     for elements in (shapes_of_all_kinds(20, seed=8), extruded(12)):
-        assert_invariant(rule, elements)
-        assert_equivariant(rule, elements, range(48))
+        # layers of the network are in single precision
+        assert_invariant(rule, elements, most=1e-6)
+        assert_equivariant(rule, elements, range(48), most=1e-6)
 
 
 def test_parallelepipeds_keep_gauss_points_exactly(rule):
