@@ -277,8 +277,9 @@ def test_every_public_name_has_an_example(name):
     assert not lacking
 
 
-# Examples that start LAMMPS or follow a flow for minutes; the slow test runs them.
+# Examples that start LAMMPS, follow a flow or simulate a film; the slow test runs them.
 SLOW = {
+    "femnn.identification.recording.simulate_pendulum",
     "femnn.multiscale.grains.layer.prepare",
     "femnn.multiscale.grains.layer.run_path",
     "femnn.multiscale.grains.layer.sample_grains",

@@ -139,6 +139,16 @@ def estimate_parameters(
         parameters apart: the error names these.
     ConvergenceError
         If the search does not end.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.identification import estimate_parameters
+    >>> t = np.linspace(0.0, 1.0, 20)
+    >>> columns = np.stack([np.ones(20), t], axis=1)
+    >>> line = estimate_parameters(lambda p: (columns @ p, columns), 1.0 + 2.0 * t, ("a", "b"), (0.0, 0.0))
+    >>> round(line["a"], 9), round(line["b"], 9)
+    (1.0, 2.0)
     """
     measured, start = floats("measured", measured), floats("start", start)
     names = tuple(names)

@@ -206,6 +206,13 @@ def picture_of_angle(angle: ArrayLike, size: int = 51, tilt: float = 0.0) -> np.
         Pixels along each side, which see from -1.5 to 1.5.
     tilt
         Angle (rad) by which the camera stands beside the axis of the hinge: circles become ellipses.
+
+    Examples
+    --------
+    >>> from femnn.identification import picture_of_angle
+    >>> pictures = picture_of_angle([0.0, 0.5, 1.0])
+    >>> pictures.shape, bool(pictures.max() <= 1.0)
+    ((3, 51, 51), True)
     """
     angle = np.asarray(angle, dtype=float)
     grid = np.linspace(-REACH, REACH, size)

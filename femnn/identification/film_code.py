@@ -48,6 +48,16 @@ class RandomFeatures:
         Of the hidden layer; its units are x · logistic(x).
     last : (units + 1, outputs)
         Of the layer behind it, the constants last.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.identification import RandomFeatures
+    >>> random, x = np.random.default_rng(0), np.linspace(-1.0, 1.0, 200)[:, None]
+    >>> network = RandomFeatures(4.0 * random.standard_normal((60, 1)), random.uniform(-4.0, 4.0, 60))
+    >>> network.fit(x, np.sin(3.0 * x))
+    >>> bool(abs(network(x) - np.sin(3.0 * x)).max() < 1e-2)
+    True
     """
 
     weight: np.ndarray
@@ -108,6 +118,15 @@ class FilmCode:
         Modes of the pictures: the first layer of the encoder and the last of the decoder, both linear.
     encoder, decoder : RandomFeatures
         Between coefficients of the modes and the numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.identification import fit_film_code, picture_of_angle
+    >>> pictures = picture_of_angle(np.linspace(-1.0, 1.0, 100), 21).reshape(100, -1)
+    >>> code = fit_film_code([pictures], 1, modes=10, units=40, rounds=1)
+    >>> code.encode(pictures).shape, code.decode(code.encode(pictures)).shape
+    ((100, 1), (100, 441))
     """
 
     pod: POD
@@ -158,6 +177,16 @@ class SindyAutoencoder:
         What is left of the pictures, see :meth:`FilmCode.error`.
     seed : int
         Of the start.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.identification import SindyAutoencoder, discover
+    >>> t = 0.05 * np.arange(300)
+    >>> equation = discover([2.0 * np.cos(3.0 * t), np.sin(3.0 * t)], 0.05)
+    >>> start = SindyAutoencoder(code=None, equation=equation, series=[np.sin(3.0 * t)], error=0.02, seed=0)
+    >>> start.seed, start.error
+    (0, 0.02)
     """
 
     code: FilmCode
@@ -353,6 +382,16 @@ def fit_sindy_autoencoder(
     ------
     DatasetError
         If no clip holds a period, or the library cannot represent the equation.
+
+    Examples
+    --------
+    A pendulum of few pixels, by networks that are smaller than one would take:
+
+    >>> from femnn.identification import film_ideal_pendulum, fit_sindy_autoencoder
+    >>> film = film_ideal_pendulum(n=6, frames=200, size=31, highest=0.6, seed=2).film
+    >>> found = fit_sindy_autoencoder(film, modes=30, units=120, rounds=4)
+    >>> len(found.series), found.error < 0.5
+    (6, True)
     """
     instance("film", film, Film)
     library = Library() if library is None else instance("library", library, Library)
@@ -425,6 +464,14 @@ class NumbersNeeded:
         Of as many modes of proper orthogonal decomposition, for the same clips.
     neighbours : float
         By :func:`femnn.identification.intrinsic_dimension`, which trains nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.identification import NumbersNeeded
+    >>> needed = NumbersNeeded(np.array([0.4, 0.02]), linear=np.array([0.8, 0.5, 0.1, 0.01]), neighbours=2.1)
+    >>> needed.answer, needed.modes
+    (2, 4)
     """
 
     errors: np.ndarray
@@ -514,6 +561,16 @@ def best_start(results: Sequence[SindyAutoencoder]) -> SindyAutoencoder:
 
     The rule is that of :func:`femnn.identification.discover` for one start: it knows what equations leave of the
     acceleration of the film's own number, and nothing of the truth.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.identification import SindyAutoencoder, best_start, discover
+    >>> t = 0.05 * np.arange(300)
+    >>> equation = discover([2.0 * np.cos(3.0 * t), np.sin(3.0 * t)], 0.05)
+    >>> starts = [SindyAutoencoder(None, equation, [t], error, seed) for seed, error in enumerate((0.02, 0.03))]
+    >>> best_start(starts).seed in (0, 1)
+    True
     """
     if not results:
         raise DatasetError("there are no starts to choose from; pass one or more results of fit_sindy_autoencoder")

@@ -98,6 +98,14 @@ class WeakForm:
         A step (s).
     stride
         Steps between the centres of intervals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.identification import WeakForm
+    >>> weak, t = WeakForm(half=8, dt=0.1), 0.1 * np.arange(40)
+    >>> weak.test.shape, weak.accelerations(t**2).shape
+    ((17,), (24,))
     """
 
     half: int

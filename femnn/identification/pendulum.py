@@ -110,6 +110,14 @@ class Swing:
         Times (s).
     u, v : (k, n)
         Displacements (m) and velocities (m/s).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.identification import Swing
+    >>> swing = Swing(t=np.array([0.0, 0.1]), u=np.zeros((2, 24)), v=np.zeros((2, 24)))
+    >>> swing.u.shape == swing.v.shape
+    True
     """
 
     t: np.ndarray

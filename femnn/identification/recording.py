@@ -30,6 +30,13 @@ class PendulumFilm:
         rad, rad/s.
     pendulum : IdealPendulum
         That moves so; for a bar, up to its strains.
+
+    Examples
+    --------
+    >>> from femnn.identification import film_ideal_pendulum
+    >>> taken = film_ideal_pendulum()
+    >>> taken.angles.shape == taken.velocities.shape
+    True
     """
 
     film: Film
@@ -128,6 +135,13 @@ def simulate_pendulum(
         As of :class:`CompoundPendulum`.
     duration
         Of each clip (s).
+
+    Examples
+    --------
+    >>> from femnn.identification import simulate_pendulum
+    >>> taken = simulate_pendulum("bar.npz", cells=(2, 2, 1), duration=0.5)
+    >>> taken.angles.ndim
+    2
     """
     taken = film_compound_pendulum(CompoundPendulum(cells=cells, drag=drag), np.array(LET_GO), duration)
     truth = np.array([taken.pendulum.stiffness, taken.pendulum.damping])

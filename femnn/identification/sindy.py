@@ -249,6 +249,14 @@ class Gauge:
     ----------
     points, values : (m,)
         The map at ascending points; between them it is linear, beyond them it goes on with its last slopes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.identification import Gauge
+    >>> gauge = Gauge(points=np.array([0.0, 1.0, 3.0]), values=np.array([0.0, 2.0, 3.0]))
+    >>> gauge([0.5, 2.0, 5.0])
+    array([1. , 2.5, 4. ])
     """
 
     points: np.ndarray
@@ -407,6 +415,14 @@ def pysindy_equation(
     ------
     MissingExtraError
         If PySINDy is not installed.
+
+    Examples
+    --------
+    >>> from femnn.identification import IdealPendulum, pysindy_equation
+    >>> import numpy as np
+    >>> angle, _ = IdealPendulum().swing(2.0, 0.0, 0.05 * np.arange(300))
+    >>> len(pysindy_equation([angle], 0.05)) > 0
+    True
     """
     pysindy: Any = require_extra("pysindy", "flows", "PySINDy")
     library = Library() if library is None else library
