@@ -516,6 +516,15 @@ def numbers_needed(
     ------
     DatasetError
         If there are fewer than five clips.
+
+    Examples
+    --------
+    Frames of a pendulum take its angle alone:
+
+    >>> from femnn.identification import film_ideal_pendulum, numbers_needed
+    >>> film = film_ideal_pendulum(n=100, frames=8, size=31, highest=0.5).film
+    >>> numbers_needed(film.rows(), 2, modes=30, units=60, rounds=1).answer
+    1
     """
     if len(rows) < 5:
         raise DatasetError(f"{len(rows)} clips leave none to judge by; pass five or more, or cut long ones into pieces")
