@@ -206,6 +206,11 @@ def picture_of_angle(angle: ArrayLike, size: int = 51, tilt: float = 0.0) -> np.
         Pixels along each side, which see from -1.5 to 1.5.
     tilt
         Angle (rad) by which the camera stands beside the axis of the hinge: circles become ellipses.
+
+    Examples
+    --------
+    >>> picture_of_angle([0.0, 1.0]).shape
+    (2, 51, 51)
     """
     angle = np.asarray(angle, dtype=float)
     grid = np.linspace(-REACH, REACH, size)

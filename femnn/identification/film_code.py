@@ -48,6 +48,14 @@ class RandomFeatures:
         Of the hidden layer; its units are x · logistic(x).
     last : (units + 1, outputs)
         Of the layer behind it, the constants last.
+
+    Examples
+    --------
+    >>> x = np.linspace(0.0, 1.0, 9)[:, None]
+    >>> network = RandomFeatures(np.ones((3, 1)), np.arange(3.0))
+    >>> network.fit(x, x**2)
+    >>> network(x).shape
+    (9, 1)
     """
 
     weight: np.ndarray
@@ -108,6 +116,13 @@ class FilmCode:
         Modes of the pictures: the first layer of the encoder and the last of the decoder, both linear.
     encoder, decoder : RandomFeatures
         Between coefficients of the modes and the numbers.
+
+    Examples
+    --------
+    >>> from femnn.identification.film import picture_of_angle
+    >>> pictures = picture_of_angle(np.linspace(-1.0, 1.0, 200)).reshape(200, -1)
+    >>> fit_film_code([pictures], 1, modes=10, units=40)
+    FilmCode(2601 pixels, 10 modes, 40 units, 1 numbers)
     """
 
     pod: POD
@@ -158,6 +173,14 @@ class SindyAutoencoder:
         What is left of the pictures, see :meth:`FilmCode.error`.
     seed : int
         Of the start.
+
+    Examples
+    --------
+    >>> from femnn.identification.recording import film_ideal_pendulum
+    >>> film = film_ideal_pendulum(n=4, frames=180, size=31, highest=0.6).film
+    >>> found = fit_sindy_autoencoder(film, modes=24, units=80, rounds=2)
+    >>> list(found.equation.terms), len(found.series)
+    (['sin z'], 4)
     """
 
     code: FilmCode
@@ -353,6 +376,13 @@ def fit_sindy_autoencoder(
     ------
     DatasetError
         If no clip holds a period, or the library cannot represent the equation.
+
+    Examples
+    --------
+    >>> from femnn.identification.recording import film_ideal_pendulum
+    >>> film = film_ideal_pendulum(n=4, frames=180, size=31, highest=0.6).film.disturbed(0.01)
+    >>> fit_sindy_autoencoder(film, modes=24, units=80, rounds=2).equation.library.degree
+    4
     """
     instance("film", film, Film)
     library = Library() if library is None else instance("library", library, Library)
@@ -425,6 +455,12 @@ class NumbersNeeded:
         Of as many modes of proper orthogonal decomposition, for the same clips.
     neighbours : float
         By :func:`femnn.identification.intrinsic_dimension`, which trains nothing.
+
+    Examples
+    --------
+    >>> needed = NumbersNeeded(np.array([0.5, 0.1]), np.array([0.8, 0.3, 0.05]), 1.9)
+    >>> needed.answer, needed.modes
+    (2, 3)
     """
 
     errors: np.ndarray
@@ -469,6 +505,13 @@ def numbers_needed(
     ------
     DatasetError
         If there are fewer than five clips.
+
+    Examples
+    --------
+    >>> from femnn.identification.recording import film_ideal_pendulum
+    >>> film = film_ideal_pendulum(n=110, frames=5, size=31, highest=0.5).film
+    >>> numbers_needed(film.rows(), 2, modes=10, units=30, rounds=1).answer
+    1
     """
     if len(rows) < 5:
         raise DatasetError(f"{len(rows)} clips leave none to judge by; pass five or more, or cut long ones into pieces")
@@ -514,6 +557,14 @@ def best_start(results: Sequence[SindyAutoencoder]) -> SindyAutoencoder:
 
     The rule is that of :func:`femnn.identification.discover` for one start: it knows what equations leave of the
     acceleration of the film's own number, and nothing of the truth.
+
+    Examples
+    --------
+    >>> from femnn.identification.recording import film_ideal_pendulum
+    >>> film = film_ideal_pendulum(n=4, frames=180, size=31, highest=0.6).film
+    >>> starts = [fit_sindy_autoencoder(film, modes=24, units=80, rounds=1, seed=seed) for seed in (0, 1)]
+    >>> best_start(starts) in starts
+    True
     """
     if not results:
         raise DatasetError("there are no starts to choose from; pass one or more results of fit_sindy_autoencoder")

@@ -98,6 +98,11 @@ class WeakForm:
         A step (s).
     stride
         Steps between the centres of intervals.
+
+    Examples
+    --------
+    >>> WeakForm(10, 0.1).test.shape
+    (21,)
     """
 
     half: int

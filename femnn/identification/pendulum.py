@@ -110,6 +110,11 @@ class Swing:
         Times (s).
     u, v : (k, n)
         Displacements (m) and velocities (m/s).
+
+    Examples
+    --------
+    >>> Swing(np.zeros(2), np.zeros((2, 6)), np.zeros((2, 6)))
+    Swing(2 times, 6 unknowns)
     """
 
     t: np.ndarray

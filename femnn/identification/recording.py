@@ -30,6 +30,11 @@ class PendulumFilm:
         rad, rad/s.
     pendulum : IdealPendulum
         That moves so; for a bar, up to its strains.
+
+    Examples
+    --------
+    >>> film_ideal_pendulum(n=1, frames=20).accelerations.shape
+    (1, 20)
     """
 
     film: Film
@@ -128,6 +133,13 @@ def simulate_pendulum(
         As of :class:`CompoundPendulum`.
     duration
         Of each clip (s).
+
+    Examples
+    --------
+    >>> from femnn.io.atomic import temporary_folder
+    >>> with temporary_folder("film") as folder:
+    ...     simulate_pendulum(folder / "bar.npz", cells=(2, 2, 1), duration=0.2).film
+    Film(5 clips, 55 frames of 51×51 pixels, 50 a second)
     """
     taken = film_compound_pendulum(CompoundPendulum(cells=cells, drag=drag), np.array(LET_GO), duration)
     truth = np.array([taken.pendulum.stiffness, taken.pendulum.damping])
