@@ -209,10 +209,8 @@ def picture_of_angle(angle: ArrayLike, size: int = 51, tilt: float = 0.0) -> np.
 
     Examples
     --------
-    >>> from femnn.identification import picture_of_angle
-    >>> pictures = picture_of_angle([0.0, 0.5, 1.0])
-    >>> pictures.shape, bool(pictures.max() <= 1.0)
-    ((3, 51, 51), True)
+    >>> picture_of_angle([0.0, 1.0]).shape
+    (2, 51, 51)
     """
     angle = np.asarray(angle, dtype=float)
     grid = np.linspace(-REACH, REACH, size)
