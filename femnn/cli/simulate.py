@@ -126,7 +126,14 @@ def _stationary(figures):
     "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("runs/compound-pendulum.npz"),
     show_default=True, help="File of the film and of what the pendulum did.",
 )  # fmt: skip
-@click.option("--cells", type=(int, int, int), default=(2, 6, 1), show_default=True, help="Across, along, in depth.")
+@click.option(
+    "--cells",
+    type=(int, int, int),
+    metavar="N N N",
+    default=(2, 6, 1),
+    show_default=True,
+    help="Across, along, in depth.",
+)
 @click.option("--duration", type=float, default=4.0, show_default=True, help="Of each clip (s).")
 @click.option("--drag", type=float, default=2.0, show_default=True, help="Of the air (Pa s/m).")
 def pendulum(out, cells, duration, drag):

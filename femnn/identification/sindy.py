@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.integrate import cumulative_trapezoid
 from scipy.optimize import minimize
 
-from femnn.checks import checked, floats
+from femnn.checks import brief, checked, floats
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.identification.film import require_smooth
 from femnn.identification.library import Library, WeakForm
@@ -232,6 +232,8 @@ def sparsest(
 
 def _clips(series):
     one = isinstance(series, np.ndarray) and series.ndim == 1
+    if not one and not isinstance(series, Sequence | np.ndarray):
+        raise ParameterError(f"series={brief(series)} is not allowed; pass the coordinates (n,) of one clip, or a list")
     clips = []
     for k, clip in enumerate([series] if one else series):
         z = floats(f"clip {k}", clip, error=DatasetError)

@@ -274,7 +274,7 @@ def test_other_refusals():
     with pytest.raises(MeshError, match="trilinear"):
         femnn.error_estimate(SPACE, RULE, np.zeros(81), 1.0, 0.3)
     with pytest.raises(ParameterError, match="straight hexahedra"):
-        femnn.Solid(PLANE, RULE, LAW, formulation="mean-dilatation")
+        femnn.Solid(PLANE, RULE, LAW, formulation="stabilised")
     folded = skfem.MeshQuad2(PLANE.doflocs.copy(), PLANE.t)
     folded.doflocs[:, folded.dofs.interior_dofs[0, 3]] += 1.0
     with pytest.raises(FoldedElementError, match="element 3"):

@@ -139,7 +139,8 @@ def test_rotations_turn_forces(mesh, formulation):
 def test_displacements_converge_with_the_square_of_the_size(formulation):
     """On meshes that stay distorted, nearly incompressible; u = ∇(eˣ cos y) is in equilibrium for any material."""
     errors = []
-    for n in (8, 16):
+    # coarser ones are no asymptote yet, and differ with the seed
+    for n in (16, 32):
         mesh = distorted(n, 0.2, seed=n)
         x, y = mesh.p
         exact = np.stack([np.exp(x) * np.cos(y), -np.exp(x) * np.sin(y)], axis=1)
