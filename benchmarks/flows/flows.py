@@ -189,7 +189,7 @@ def _findings(rows):
 
 
 def _ahead(case, errors):
-    """Where the mean error of a network's seeds is below linear autoregression's, while both say more than the mean."""
+    """Where a network's error is below linear autoregression's beyond the scatter of its seeds, and below the mean's."""
     curves = {}
     for per_test in errors:
         curves.setdefault(per_test[0].name, []).append(per_test[0].over_time)
@@ -198,8 +198,8 @@ def _ahead(case, errors):
     for name, found in curves.items():
         if len(found) < 2:
             continue
-        mean = np.mean(found, axis=0)
-        better = np.flatnonzero((mean < linear) & (mean < 1.0))
+        mean, uncertain = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(len(found))
+        better = np.flatnonzero((mean + _BEYOND * uncertain < linear) & (mean < 1.0))
         if len(better):
             gain = float((linear / mean)[better].max())
             if best is None or gain > best["gain"]:
@@ -349,7 +349,10 @@ def _found(case):
     if "ahead" in case and case["state"]:
         best = case["ahead"]
         if best is None:
-            yield "No network beats linear autoregression at any horizon up to where the mean is as good."
+            yield (
+                "No network beats linear autoregression beyond the scatter of its seeds at any horizon up to where the "
+                "mean is as good."
+            )
         else:
             yield (
                 f"A network beats linear autoregression: {best['model']}, most at {best['at']:.2g} {case['unit']} "
