@@ -189,7 +189,7 @@ def _findings(rows):
 
 
 def _ahead(case, errors):
-    """Where a network's error is below linear autoregression's beyond the scatter of its seeds, and below the mean's."""
+    """Where a network's error is below linear autoregression's beyond its scatter over seeds, and below the mean's."""
     curves = {}
     for per_test in errors:
         curves.setdefault(per_test[0].name, []).append(per_test[0].over_time)

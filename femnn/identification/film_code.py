@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from femnn.checks import checked, instance
-from femnn.exceptions import DatasetError
+from femnn.checks import brief, checked, instance, numbers
+from femnn.exceptions import DatasetError, ParameterError
 from femnn.identification.dimension import farthest_rows, geodesic_coordinates, intrinsic_dimension
 from femnn.identification.film import Film
 from femnn.identification.library import Library, WeakForm
@@ -300,6 +300,20 @@ class _Coefficients:
         return FilmCode(self.pod, autoencoder.encoder, autoencoder.decoder)
 
 
+def _pictures(rows):
+    """The clips as arrays (n, p) with the same p; integers stay integers, which may be of eight bits."""
+    if not isinstance(rows, Sequence) or isinstance(rows, str) or not len(rows):
+        raise ParameterError(f"rows={brief(rows)} is not allowed; pass a list of clips (n, p), a picture in each row")
+    clips = [numbers(f"clip {k}", clip) for k, clip in enumerate(rows)]
+    for k, clip in enumerate(clips):
+        if clip.ndim != 2 or 0 in clip.shape or clip.shape[1] != clips[0].shape[1]:
+            raise ParameterError(
+                f"clip {k} has the shape {clip.shape}, the first {clips[0].shape}; pass clips (n, p) with pictures of "
+                "one size"
+            )
+    return clips
+
+
 @checked(rows="unchecked", latent="[1, inf)", modes="[1, inf)", units="[1, inf)", rounds="[1, inf)", seed="[0, inf)")
 def fit_film_code(
     rows: Sequence[np.ndarray], latent: int, *, modes: int = 48, units: int = 256, rounds: int = 8, seed: int = 0
@@ -332,7 +346,7 @@ def fit_film_code(
     True
     """
     generator = np.random.default_rng(seed)
-    film = _Coefficients.of(rows, modes, generator)
+    film = _Coefficients.of(_pictures(rows), modes, generator)
     autoencoder, joined = film.autoencoder(latent, units, generator)
     autoencoder.refine(joined, rounds)
     return film.code(autoencoder)
@@ -513,6 +527,7 @@ def numbers_needed(
     >>> numbers_needed(film.rows(), 2, modes=10, units=30, rounds=1).answer
     1
     """
+    rows = _pictures(rows)
     if len(rows) < 5:
         raise DatasetError(f"{len(rows)} clips leave none to judge by; pass five or more, or cut long ones into pieces")
     known = [clip for k, clip in enumerate(rows) if k % 5 != 4]
@@ -552,6 +567,7 @@ def state_rows(film: Film) -> list[np.ndarray]:
     return [np.concatenate([frame, unit * rate], axis=1) for frame, rate in zip(frames, rates, strict=True)]
 
 
+@checked()
 def best_start(results: Sequence[SindyAutoencoder]) -> SindyAutoencoder:
     """Of several starts that with the fewest terms among those that leave little, and of these the one with least.
 
@@ -566,7 +582,7 @@ def best_start(results: Sequence[SindyAutoencoder]) -> SindyAutoencoder:
     >>> best_start(starts) in starts
     True
     """
-    if not results:
+    if not len(results):
         raise DatasetError("there are no starts to choose from; pass one or more results of fit_sindy_autoencoder")
     least = min(result.equation.left for result in results)
     near = [result for result in results if result.equation.left <= enough(least, TOLERANCE)]

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from femnn.assembly.bases import bases
 from femnn.assembly.forces import assemble_body_force
 from femnn.assembly.forms import assemble_mass
-from femnn.checks import checked, floats, integer, number
+from femnn.checks import brief, checked, floats, instance, integer, number
 from femnn.exceptions import ParameterError
 from femnn.integration.lame import lame_parameters
 from femnn.quadrature.gauss import GaussLegendre
@@ -27,6 +27,9 @@ GRAVITY = 9.80665
 
 # Tolerances of the ordinary differential equation: nothing that is measured here is as accurate.
 _RTOL, _ATOL = 1e-10, 1e-12
+
+# Days of computation.
+_MOST_STEPS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,10 @@ class CompoundPendulum:
     dt: float = 0.005
 
     def __post_init__(self) -> None:
+        if len(instance("cells", self.cells, tuple, list)) != 3:
+            raise ParameterError(
+                f"cells={brief(self.cells)} is not allowed; pass three numbers: across, along, in depth"
+            )
         for k, count in enumerate(self.cells):
             integer(f"cells[{k}]", count, at_least=1)
         if self.cells[0] % 2:
@@ -227,9 +234,16 @@ class CompoundPendulum:
 
         Raises
         ------
+        ParameterError
+            If the duration takes more than a million steps.
         ConvergenceError
             If Newton's method fails: the steps are too long for such a velocity.
         """
+        if duration / self.dt > _MOST_STEPS:
+            raise ParameterError(
+                f"duration={duration:g} s takes more than {_MOST_STEPS:,} steps of dt={self.dt:g} s; pass a shorter "
+                "one, or longer steps"
+            )
         motion = SecondOrder(self.solid, self.mass, self.damping, self.weight, self.hinge)
         turned = self._rotated(angle)
         speed = velocity * np.stack([-turned[:, 1], turned[:, 0], 0.0 * turned[:, 0]], axis=1)

@@ -232,7 +232,8 @@ def sparsest(
 
 def _clips(series):
     one = isinstance(series, np.ndarray) and series.ndim == 1
-    if not one and not isinstance(series, Sequence | np.ndarray):
+    listed = isinstance(series, Sequence) or (isinstance(series, np.ndarray) and series.ndim > 0)
+    if not listed or not len(series):
         raise ParameterError(f"series={brief(series)} is not allowed; pass the coordinates (n,) of one clip, or a list")
     clips = []
     for k, clip in enumerate([series] if one else series):

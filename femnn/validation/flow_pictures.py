@@ -60,7 +60,7 @@ def draw_forecasts(axes: Sequence[Axes], case: FlowCase, models: Sequence[Foreca
         margin = 0.6 * np.ptp(series[:, i]) + 1e-12
         panel.set(ylabel=f"coefficient {i + 1}", ylim=(series[:, i].min() - margin, series[:, i].max() + margin))
     axes[0].legend(fontsize="small")
-    axes[-1].set(xlabel=f"time, {case.unit}; black: the flow")
+    axes[-1].set(xlabel=f"time, {case.unit}; grey: the flow")
 
 
 def draw_flow_case(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from femnn.exceptions import DatasetError
+from femnn.exceptions import DatasetError, ParameterError
 from femnn.identification import (
     Film,
     Library,
@@ -187,3 +187,19 @@ def test_a_state_takes_two_by_its_neighbours():
 def test_counting_needs_clips_to_judge_by(taken):
     with pytest.raises(DatasetError, match="five or more"):
         numbers_needed(taken.film.rows()[:3])
+
+
+@pytest.mark.parametrize(
+    "rows", [2.5, [], "film", [np.zeros(3)], [np.zeros((4, 3)), np.zeros((4, 2))], [[[1, 2], [3]]]]
+)
+def test_what_are_no_clips_of_pictures_is_refused(rows):
+    with pytest.raises(ParameterError, match="clip"):
+        numbers_needed(rows)
+    with pytest.raises(ParameterError, match="clip"):
+        fit_film_code(rows, 1)
+
+
+@pytest.mark.parametrize("results", [3, [None], np.zeros((2, 2)), "starts"])
+def test_what_are_no_starts_is_refused(results):
+    with pytest.raises(ParameterError, match="results"):
+        best_start(results)

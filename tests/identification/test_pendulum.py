@@ -104,3 +104,14 @@ def test_outlines_turn_with_the_bar():
 def test_pendulums_that_cannot_be(build, message):
     with pytest.raises(ParameterError, match=message):
         build()
+
+
+@pytest.mark.parametrize("cells", [3, (2, 3), "bar", (2, 3.5, 1)])
+def test_cells_are_three_numbers(cells):
+    with pytest.raises(ParameterError, match="cells"):
+        CompoundPendulum(cells=cells)
+
+
+def test_more_steps_than_anyone_waits_for_are_refused():
+    with pytest.raises(ParameterError, match="longer steps"):
+        CompoundPendulum(cells=(2, 2, 1)).swing(0.1, 1e30)
