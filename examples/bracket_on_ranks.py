@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 import femnn
 from femnn.io import aligned, atomic_write, data_folder
@@ -30,6 +31,7 @@ from femnn.parallel import (
     together,
     world,
 )
+from femnn.plotting import draw_surface, save
 
 LOAD = 5e3
 
@@ -72,6 +74,7 @@ def main(n=6, tol=1e-3, rtol=1e-8, out="results"):
     }
     if comm.rank == 0:
         report(figures)
+        draw(coarse, ranks, figures, Path(out) / "bracket_on_ranks.png")
         with atomic_write(Path(out) / "bracket_on_ranks.json") as temporary:
             temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     return figures
@@ -109,6 +112,22 @@ def report(figures):
     print(f"\n{aligned(rows)}\n")
     print(f"{figures['iterations']} iterations to a relative residual of {figures['residual']:.1e}")
     print(f"largest displacement {1e3 * figures['largest']:.6f} mm, work of the load {figures['work']:.8g} J")
+
+
+def draw(coarse, ranks, figures, path):
+    """Which rank has which part of the bracket, and where the time goes."""
+    figure = Figure(figsize=(10.0, 4.2), layout="constrained")
+    grid = figure.add_gridspec(1, 2, width_ratios=(1.2, 1.0))
+    axes = figure.add_subplot(grid[0], projection="3d")
+    axes.view_init(elev=25, azim=-60)
+    draw_surface(axes, coarse, ranks, cmap="tab10" if figures["ranks"] > 1 else "viridis", linewidth=0.05)
+    axes.set_title(f"{figures['elements']:,} elements on {figures['ranks']} ranks, a colour each")
+    axes = figure.add_subplot(grid[1])
+    stages, seconds = zip(*reversed(figures["seconds"].items()), strict=True)
+    axes.barh(stages, seconds, color="#0072b2")
+    memory = sum(peak for peak, _ in figures["memory"])
+    axes.set(xlabel="seconds", title=f"{figures['iterations']} iterations, {memory / 1e9:.1f} GB over all ranks")
+    save(figure, path)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree, shortest_path
 from scipy.spatial.distance import cdist
 
 from femnn.checks import checked
-from femnn.exceptions import DatasetError
+from femnn.exceptions import DatasetError, ParameterError
 
 # Neighbours are joined up to this many times the longest gap that the data leave: more would close the gap between the
 # ends of a curve that is nearly a circle.
@@ -69,6 +69,11 @@ def geodesic_coordinates(rows: np.ndarray, latent: int = 1) -> np.ndarray:
     latent
         Number of coordinates.
 
+    Raises
+    ------
+    DatasetError
+        If all rows are equal.
+
     Examples
     --------
     >>> angle = np.sort(np.random.default_rng(0).uniform(-2.5, 2.5, 200))
@@ -77,6 +82,8 @@ def geodesic_coordinates(rows: np.ndarray, latent: int = 1) -> np.ndarray:
     True
     """
     distances = np.sqrt(_squares(rows))
+    if not distances.any():
+        raise DatasetError(f"the {len(rows)} rows are equal, and lie on no curve; pass rows that differ")
     longest = minimum_spanning_tree(distances).data.max()
     near = np.where(distances <= _REACH * longest, distances, 0.0)
     paths: Any = shortest_path(near, directed=False)
@@ -101,6 +108,8 @@ def farthest_rows(rows: np.ndarray, count: int, first: int = 0) -> np.ndarray:
     >>> farthest_rows(np.array([[0.0], [0.1], [1.0], [0.5]]), 3)
     array([0, 2, 3])
     """
+    if first >= len(rows):
+        raise ParameterError(f"first={first} is none of the {len(rows)} rows; pass a smaller number")
     chosen = np.empty(min(count, len(rows)), dtype=np.int64)
     squares, nearest, k = (rows**2).sum(axis=1), np.full(len(rows), np.inf), first
     for place in range(len(chosen)):

@@ -203,3 +203,14 @@ def test_what_are_no_clips_of_pictures_is_refused(rows):
 def test_what_are_no_starts_is_refused(results):
     with pytest.raises(ParameterError, match="results"):
         best_start(results)
+
+
+@pytest.mark.parametrize("rows", [np.ones((3, 3)), np.ones((1, 2)), np.zeros((0, 2))])
+def test_equal_rows_lie_on_no_curve(rows):
+    with pytest.raises(DatasetError, match="equal"):
+        geodesic_coordinates(rows)
+
+
+def test_rows_are_spread_from_one_of_them():
+    with pytest.raises(ParameterError, match="first=3"):
+        farthest_rows(np.zeros((3, 2)), 2, 3)
