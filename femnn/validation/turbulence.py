@@ -405,10 +405,8 @@ def read_planes(folder: str | os.PathLike) -> tuple[np.ndarray, list[Statistics]
     >>> velocities.shape, len(statistics)
     ((50, 6, 192), 50)
     """
-    parts = list(_blocks(Path(folder)))
-    planes = np.concatenate([arrays["planes"] for arrays in parts])
-    rows = np.concatenate([arrays["statistics"] for arrays in parts])
-    return planes.reshape(*planes.shape[:2], -1), [Statistics(*row) for row in rows]
+    planes, rows, _ = _record(Path(folder))
+    return planes, [Statistics(*row) for row in rows]
 
 
 @checked(modes="[1, inf)")
@@ -437,9 +435,7 @@ def reduce_turbulence(folder: str | os.PathLike, path: str | os.PathLike, modes:
     >>> np.load("box.npz")["coefficients"].shape
     (6, 50, 3)
     """
-    planes, _ = read_planes(folder)
-    parts = list(_blocks(Path(folder)))
-    spectra = np.concatenate([arrays["spectra"] for arrays in parts])
+    planes, rows, spectra = _record(Path(folder))
     half = len(spectra) // 2
     columns = planes[::_THINNED, :-1].reshape(-1, planes.shape[2]).T.astype(float)
     pod = POD.fit(columns, modes=modes, offset=columns.mean(axis=1), method="randomised")
@@ -452,7 +448,7 @@ def reduce_turbulence(folder: str | os.PathLike, path: str | os.PathLike, modes:
         "spectra": np.stack([spectra[:half].mean(axis=0), spectra[half:].mean(axis=0)]),
     }
     arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
-    arrays["statistics"] = np.concatenate([part["statistics"] for part in parts])
+    arrays["statistics"] = rows
     arrays["settings"] = _file(Path(folder) / "state.npz").arrays()["settings"]
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
@@ -531,6 +527,14 @@ def stationarity(path: str | os.PathLike) -> Stationarity:
         (-(-n // 3) - 1) * float((viscosity**3 / dissipation) ** 0.25),
         spectra,
     )
+
+
+def _record(folder):
+    """Velocities (times, planes, 3 n²), rows of statistics and spectra of all times of a run."""
+    parts = list(_blocks(folder))
+    names = ("planes", "statistics", "spectra")
+    planes, rows, spectra = (np.concatenate([part[name] for part in parts]) for name in names)
+    return planes.reshape(*planes.shape[:2], -1), rows, spectra
 
 
 def _blocks(folder):
