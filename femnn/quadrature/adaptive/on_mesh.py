@@ -50,7 +50,7 @@ SHIFTS = (
 _DEAR = 0.02
 
 # So many cells are then measured at most, over those that were drawn.
-_SPARED = 1.5
+_SPARED = 2
 
 # A thin cell is this much longer along one mean axis than along another.
 _THIN = 8.0
@@ -299,7 +299,7 @@ class CalibrationOnMesh:
 
         Of ``others``, which were not drawn, ``_SPARED`` times as many are measured as were drawn at most.
         """
-        random, most = np.random.default_rng([_SEED, len(others)]), round(_SPARED * self.sample)
+        random, most = np.random.default_rng([_SEED, len(others)]), _SPARED * self.sample
         enough = min(len(others), round(1.2 * most / share_of_changed))
         cells = np.sort(random.permutation(others)[:enough])
         points, in_range, slack = choose(hexahedra[cells], self.tolerance)
