@@ -208,7 +208,7 @@ def instance(name: str, value: Any, *kinds: type, remedy: str = "") -> Any:
     return value
 
 
-def path(name: str, value: Any) -> str | os.PathLike:
+def require_path(name: str, value: Any) -> str | os.PathLike:
     """``value`` if it can be the name of a file or folder; ParameterError if no file system takes it."""
     given = instance(name, value, str, os.PathLike, remedy="the path of a file or folder")
     try:
@@ -240,8 +240,8 @@ def checked(**wanted: str) -> Callable[[_Function], _Function]:
 
     A ``float`` goes through :func:`number`, an ``int`` through :func:`integer`, an ``ArrayLike`` or ``np.ndarray``
     through :func:`numbers`, where it becomes an array of float64 or keeps its integers; a ``str``, ``Sequence``,
-    ``Mapping`` or class must be an instance of it, and what may be an ``os.PathLike`` goes through :func:`path`.
-    ``Any`` and protocols are not looked at.
+    ``Mapping`` or class must be an instance of it, and what may be an ``os.PathLike`` goes through
+    :func:`require_path`. ``Any`` and protocols are not looked at.
 
     Parameters
     ----------
@@ -400,7 +400,7 @@ def _check_of(name: str, hint: Any, wanted: str | None) -> Any:
 def _inner_check_of(name: str, hint: Any, kinds: list) -> Callable[[Any], Any] | None:
     """A check of a path, or of each value in a sequence or mapping, or None."""
     if os.PathLike in kinds:
-        return lambda value: path(name, value) if isinstance(value, str | os.PathLike) else None
+        return lambda value: require_path(name, value) if isinstance(value, str | os.PathLike) else None
     container, parts = typing.get_origin(hint), typing.get_args(hint)
     if container not in (collections.abc.Sequence, collections.abc.Mapping) or typing.get_origin(parts[-1]) is tuple:
         return None
