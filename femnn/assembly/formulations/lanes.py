@@ -28,7 +28,7 @@ VOLUME, LMBDA, MU, DEVIATORIC, VECTORS, MEANS, ROWS = 67, 68, 69, 70, 71, 103, 1
 PAIRS, BLOCKS = 36, 7
 
 # Where rows start, without a sign: where a vertex is known at run time only, the compiler then sees that no index wraps.
-_ROW = tuple(np.uint64(LANES * r) for r in range(ROWS))
+R1, R2, R3, R4, R5, R6, R7, R8, R9 = (np.uint64(LANES * r) for r in range(1, 10))
 _NONE, _ONE, _VERTICES = np.uint64(0), np.uint64(1), np.uint64(8)
 
 
@@ -215,7 +215,7 @@ def _products(k, coupled, vertex, lanes, shape, stiffness, rows):
     """Σ_m S_km γ_m of twist k, with γ from row ``vertex`` on; ``coupled`` tells if ξηζ meets the other twists."""
     for q in range(lanes):
         first = vertex + q
-        g0, g1, g2, g3 = shape[first], shape[first + _ROW[1]], shape[first + _ROW[2]], shape[first + _ROW[3]]
+        g0, g1, g2, g3 = shape[first], shape[first + R1], shape[first + R2], shape[first + R3]
         for i in range(3):
             for j in range(3):
                 total = 0.0
@@ -235,10 +235,21 @@ def _lines(mean, lanes, shape, rows):
     """V λ and V μ times the mean gradients that start in row ``mean``."""
     for q in range(lanes):
         first = mean + q
-        x, y, z = shape[first], shape[first + _ROW[1]], shape[first + _ROW[2]]
-        lmbda, mu = shape[_ROW[VOLUME] + q] * shape[_ROW[LMBDA] + q], shape[_ROW[VOLUME] + q] * shape[_ROW[MU] + q]
-        rows[_ROW[36] + q], rows[_ROW[37] + q], rows[_ROW[38] + q] = lmbda * x, lmbda * y, lmbda * z
-        rows[_ROW[39] + q], rows[_ROW[40] + q], rows[_ROW[41] + q] = mu * x, mu * y, mu * z
+        x, y, z = shape[first], shape[first + R1], shape[first + R2]
+        lmbda, mu = (
+            shape[np.uint64(VOLUME * LANES) + q] * shape[np.uint64(LMBDA * LANES) + q],
+            shape[np.uint64(VOLUME * LANES) + q] * shape[np.uint64(MU * LANES) + q],
+        )
+        rows[np.uint64(36 * LANES) + q], rows[np.uint64(37 * LANES) + q], rows[np.uint64(38 * LANES) + q] = (
+            lmbda * x,
+            lmbda * y,
+            lmbda * z,
+        )
+        rows[np.uint64(39 * LANES) + q], rows[np.uint64(40 * LANES) + q], rows[np.uint64(41 * LANES) + q] = (
+            mu * x,
+            mu * y,
+            mu * z,
+        )
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
@@ -246,39 +257,105 @@ def _pair(vertex, mean, block, lanes, shape, rows, blocks):
     """The block of the vertex whose γ and mean gradients start in these rows and the vertex that ``rows`` are of."""
     for q in range(lanes):
         first = vertex + q
-        g0, g1, g2, g3 = shape[first], shape[first + _ROW[1]], shape[first + _ROW[2]], shape[first + _ROW[3]]
+        g0, g1, g2, g3 = shape[first], shape[first + R1], shape[first + R2], shape[first + R3]
         first = mean + q
-        x, y, z = shape[first], shape[first + _ROW[1]], shape[first + _ROW[2]]
-        u, v, w = rows[_ROW[36] + q], rows[_ROW[37] + q], rows[_ROW[38] + q]
-        f, g, h = rows[_ROW[39] + q], rows[_ROW[40] + q], rows[_ROW[41] + q]
+        x, y, z = shape[first], shape[first + R1], shape[first + R2]
+        u, v, w = rows[np.uint64(36 * LANES) + q], rows[np.uint64(37 * LANES) + q], rows[np.uint64(38 * LANES) + q]
+        f, g, h = rows[np.uint64(39 * LANES) + q], rows[np.uint64(40 * LANES) + q], rows[np.uint64(41 * LANES) + q]
         trace = x * f + y * g + z * h
         first = block + q
-        blocks[first] = x * u + x * f + trace + (
-            g0 * rows[_ROW[0] + q] + g1 * rows[_ROW[9] + q] + g2 * rows[_ROW[18] + q] + g3 * rows[_ROW[27] + q]
+        blocks[first] = (
+            x * u
+            + x * f
+            + trace
+            + (
+                g0 * rows[q]
+                + g1 * rows[R9 + q]
+                + g2 * rows[np.uint64(18 * LANES) + q]
+                + g3 * rows[np.uint64(27 * LANES) + q]
+            )
         )
-        blocks[first + _ROW[1]] = x * v + y * f + (
-            g0 * rows[_ROW[1] + q] + g1 * rows[_ROW[10] + q] + g2 * rows[_ROW[19] + q] + g3 * rows[_ROW[28] + q]
+        blocks[first + R1] = (
+            x * v
+            + y * f
+            + (
+                g0 * rows[R1 + q]
+                + g1 * rows[np.uint64(10 * LANES) + q]
+                + g2 * rows[np.uint64(19 * LANES) + q]
+                + g3 * rows[np.uint64(28 * LANES) + q]
+            )
         )
-        blocks[first + _ROW[2]] = x * w + z * f + (
-            g0 * rows[_ROW[2] + q] + g1 * rows[_ROW[11] + q] + g2 * rows[_ROW[20] + q] + g3 * rows[_ROW[29] + q]
+        blocks[first + R2] = (
+            x * w
+            + z * f
+            + (
+                g0 * rows[R2 + q]
+                + g1 * rows[np.uint64(11 * LANES) + q]
+                + g2 * rows[np.uint64(20 * LANES) + q]
+                + g3 * rows[np.uint64(29 * LANES) + q]
+            )
         )
-        blocks[first + _ROW[3]] = y * u + x * g + (
-            g0 * rows[_ROW[3] + q] + g1 * rows[_ROW[12] + q] + g2 * rows[_ROW[21] + q] + g3 * rows[_ROW[30] + q]
+        blocks[first + R3] = (
+            y * u
+            + x * g
+            + (
+                g0 * rows[R3 + q]
+                + g1 * rows[np.uint64(12 * LANES) + q]
+                + g2 * rows[np.uint64(21 * LANES) + q]
+                + g3 * rows[np.uint64(30 * LANES) + q]
+            )
         )
-        blocks[first + _ROW[4]] = y * v + y * g + trace + (
-            g0 * rows[_ROW[4] + q] + g1 * rows[_ROW[13] + q] + g2 * rows[_ROW[22] + q] + g3 * rows[_ROW[31] + q]
+        blocks[first + R4] = (
+            y * v
+            + y * g
+            + trace
+            + (
+                g0 * rows[R4 + q]
+                + g1 * rows[np.uint64(13 * LANES) + q]
+                + g2 * rows[np.uint64(22 * LANES) + q]
+                + g3 * rows[np.uint64(31 * LANES) + q]
+            )
         )
-        blocks[first + _ROW[5]] = y * w + z * g + (
-            g0 * rows[_ROW[5] + q] + g1 * rows[_ROW[14] + q] + g2 * rows[_ROW[23] + q] + g3 * rows[_ROW[32] + q]
+        blocks[first + R5] = (
+            y * w
+            + z * g
+            + (
+                g0 * rows[R5 + q]
+                + g1 * rows[np.uint64(14 * LANES) + q]
+                + g2 * rows[np.uint64(23 * LANES) + q]
+                + g3 * rows[np.uint64(32 * LANES) + q]
+            )
         )
-        blocks[first + _ROW[6]] = z * u + x * h + (
-            g0 * rows[_ROW[6] + q] + g1 * rows[_ROW[15] + q] + g2 * rows[_ROW[24] + q] + g3 * rows[_ROW[33] + q]
+        blocks[first + R6] = (
+            z * u
+            + x * h
+            + (
+                g0 * rows[R6 + q]
+                + g1 * rows[np.uint64(15 * LANES) + q]
+                + g2 * rows[np.uint64(24 * LANES) + q]
+                + g3 * rows[np.uint64(33 * LANES) + q]
+            )
         )
-        blocks[first + _ROW[7]] = z * v + y * h + (
-            g0 * rows[_ROW[7] + q] + g1 * rows[_ROW[16] + q] + g2 * rows[_ROW[25] + q] + g3 * rows[_ROW[34] + q]
+        blocks[first + R7] = (
+            z * v
+            + y * h
+            + (
+                g0 * rows[R7 + q]
+                + g1 * rows[np.uint64(16 * LANES) + q]
+                + g2 * rows[np.uint64(25 * LANES) + q]
+                + g3 * rows[np.uint64(34 * LANES) + q]
+            )
         )
-        blocks[first + _ROW[8]] = z * w + z * h + trace + (
-            g0 * rows[_ROW[8] + q] + g1 * rows[_ROW[17] + q] + g2 * rows[_ROW[26] + q] + g3 * rows[_ROW[35] + q]
+        blocks[first + R8] = (
+            z * w
+            + z * h
+            + trace
+            + (
+                g0 * rows[R8 + q]
+                + g1 * rows[np.uint64(17 * LANES) + q]
+                + g2 * rows[np.uint64(26 * LANES) + q]
+                + g3 * rows[np.uint64(35 * LANES) + q]
+            )
         )
 
 
@@ -287,15 +364,23 @@ def expand_lanes(coupled, lanes, shape, stiffness, rows, blocks):
     """Write V B̄ᵀ C B̄ + Γ S Γᵀ to ``blocks``: 9 rows for each pair of vertices a ≤ b, all a of b = 0, of b = 1, …"""
     count, block = np.uint64(lanes), _NONE
     for b in range(_VERTICES):
-        vertex, mean = _ROW[VECTORS] + _ROW[4] * b, _ROW[MEANS] + _ROW[3] * b
+        vertex, mean = np.uint64(VECTORS * LANES) + R4 * b, np.uint64(MEANS * LANES) + R3 * b
         _products(0, coupled, vertex, count, shape, stiffness, rows)
         _products(1, coupled, vertex, count, shape, stiffness, rows)
         _products(2, coupled, vertex, count, shape, stiffness, rows)
         _products(3, coupled, vertex, count, shape, stiffness, rows)
         _lines(mean, count, shape, rows)
         for a in range(b + _ONE):
-            _pair(_ROW[VECTORS] + _ROW[4] * a, _ROW[MEANS] + _ROW[3] * a, block, count, shape, rows, blocks)
-            block += _ROW[9]
+            _pair(
+                np.uint64(VECTORS * LANES) + R4 * a,
+                np.uint64(MEANS * LANES) + R3 * a,
+                block,
+                count,
+                shape,
+                rows,
+                blocks,
+            )
+            block += R9
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)

@@ -35,7 +35,11 @@ def _add_layers(k, lanes, shape, stiffness):
     """
     m, n = (k + 1) % 3, (k + 2) % 3
     for q in range(lanes):
-        first, second, third = LANES * (INVERSE + 3 * k) + q, LANES * (INVERSE + 3 * m) + q, LANES * (INVERSE + 3 * n) + q
+        first, second, third = (
+            LANES * (INVERSE + 3 * k) + q,
+            LANES * (INVERSE + 3 * m) + q,
+            LANES * (INVERSE + 3 * n) + q,
+        )
         n0, n1, n2 = shape[first], shape[first + LANES], shape[first + 2 * LANES]
         t0, t1, t2 = shape[second], shape[second + LANES], shape[second + 2 * LANES]
         s0, s1, s2 = shape[third], shape[third + LANES], shape[third + 2 * LANES]
@@ -91,11 +95,23 @@ def _write_last(lanes, shape, stiffness):
         mu = 1.0 / 9.0 * shape[LANES * VOLUME + q] * shape[LANES * MU + q]
         square, third = mu * (k00 + k11 + k22), 1.0 / 3.0 * mu
         first = place(3, 3) + q
-        stiffness[first], stiffness[first + LANES], stiffness[first + 2 * LANES] = third * k00 + square, third * k01, third * k02
+        stiffness[first], stiffness[first + LANES], stiffness[first + 2 * LANES] = (
+            third * k00 + square,
+            third * k01,
+            third * k02,
+        )
         first += 3 * LANES
-        stiffness[first], stiffness[first + LANES], stiffness[first + 2 * LANES] = third * k01, third * k11 + square, third * k12
+        stiffness[first], stiffness[first + LANES], stiffness[first + 2 * LANES] = (
+            third * k01,
+            third * k11 + square,
+            third * k12,
+        )
         first += 3 * LANES
-        stiffness[first], stiffness[first + LANES], stiffness[first + 2 * LANES] = third * k02, third * k12, third * k22 + square
+        stiffness[first], stiffness[first + LANES], stiffness[first + 2 * LANES] = (
+            third * k02,
+            third * k12,
+            third * k22 + square,
+        )
 
 
 @njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
