@@ -28,7 +28,7 @@ _TWIST = np.array([1.0, -1.0, 1.0, -1.0])
 
 @njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
 def fill_stabilised(begin, end, x, pattern, blocks, place, coefficients, data):
-    """Add the stabilised stiffness of isotropic quadrilaterals (n, 4, 2) that have points to the entries of a matrix."""
+    """Add the stabilised stiffness of isotropic quadrilaterals (n, 4, 2) that have points to a matrix."""
     cells, row_starts, slots, places = pattern
     order, elements, _, block_nodes, node_starts, opens = blocks
     numbers, rows, _ = coefficients

@@ -12,6 +12,7 @@ from femnn.assembly.formulations.lanes import (
     DETERMINANT,
     DEVIATORIC,
     INVERSE,
+    LINEAR,
     LMBDA,
     MU,
     R1,
@@ -23,9 +24,9 @@ from femnn.assembly.formulations.lanes import (
     R7,
     R8,
     R9,
+    TWIST,
     expand_lanes,
     lanes_workspace,
-    place,
     scatter_lane,
     shape_of_lanes,
     take_elements,
@@ -50,7 +51,7 @@ _LINE = np.uint64(9 * LANES * BLOCKS)
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _gather_points(batches, first, counts, chosen, batch, coordinates):
-    """Copy batch number ``batch`` of every element to the 32 rows of ``coordinates``; weight zero where there is none."""
+    """Copy batch number ``batch`` of every element to 32 rows of ``coordinates``; weight zero where there is none."""
     for q in range(LANES):
         e = chosen[q]
         is_there = LANES * batch < counts[e]
@@ -71,36 +72,22 @@ def _evaluate(point, row, lanes, shape, coordinates, table):
         weight = 8.0 * coordinates[start + np.uint64(24 * LANES)]
         x, y, z = 2.0 * x - 1.0, 2.0 * y - 1.0, 2.0 * z - 1.0
         xy, yz, zx = x * y, y * z, z * x
-        a0, a1, a2 = (
-            shape[np.uint64(33 * LANES) + q],
-            shape[np.uint64(34 * LANES) + q],
-            shape[np.uint64(35 * LANES) + q],
-        )
-        b0, b1, b2 = (
-            shape[np.uint64(36 * LANES) + q],
-            shape[np.uint64(37 * LANES) + q],
-            shape[np.uint64(38 * LANES) + q],
-        )
-        c0, c1, c2 = (
-            shape[np.uint64(39 * LANES) + q],
-            shape[np.uint64(40 * LANES) + q],
-            shape[np.uint64(41 * LANES) + q],
-        )
-        d0, d1, d2 = (
-            shape[np.uint64(42 * LANES) + q],
-            shape[np.uint64(43 * LANES) + q],
-            shape[np.uint64(44 * LANES) + q],
-        )
+        own, twist = np.uint64(LINEAR * LANES) + q, np.uint64(TWIST * LANES) + q
+        a0, a1, a2 = shape[twist], shape[twist + R1], shape[twist + R2]
+        b0, b1, b2 = shape[twist + R3], shape[twist + R4], shape[twist + R5]
+        c0, c1, c2 = shape[twist + R6], shape[twist + R7], shape[twist + R8]
+        twist += R9
+        d0, d1, d2 = shape[twist], shape[twist + R1], shape[twist + R2]
         # ∂x/∂ξ = J₀ e_ξ + η h_ξη + ζ h_ζξ + ηζ h_ξηζ, and so on
-        f0 = shape[np.uint64(24 * LANES) + q] + y * a0 + z * c0 + yz * d0
-        f1 = shape[np.uint64(25 * LANES) + q] + y * a1 + z * c1 + yz * d1
-        f2 = shape[np.uint64(26 * LANES) + q] + y * a2 + z * c2 + yz * d2
-        g0 = shape[np.uint64(27 * LANES) + q] + x * a0 + z * b0 + zx * d0
-        g1 = shape[np.uint64(28 * LANES) + q] + x * a1 + z * b1 + zx * d1
-        g2 = shape[np.uint64(29 * LANES) + q] + x * a2 + z * b2 + zx * d2
-        h0 = shape[np.uint64(30 * LANES) + q] + y * b0 + x * c0 + xy * d0
-        h1 = shape[np.uint64(31 * LANES) + q] + y * b1 + x * c1 + xy * d1
-        h2 = shape[np.uint64(32 * LANES) + q] + y * b2 + x * c2 + xy * d2
+        f0 = shape[own] + y * a0 + z * c0 + yz * d0
+        f1 = shape[own + R1] + y * a1 + z * c1 + yz * d1
+        f2 = shape[own + R2] + y * a2 + z * c2 + yz * d2
+        g0 = shape[own + R3] + x * a0 + z * b0 + zx * d0
+        g1 = shape[own + R4] + x * a1 + z * b1 + zx * d1
+        g2 = shape[own + R5] + x * a2 + z * b2 + zx * d2
+        h0 = shape[own + R6] + y * b0 + x * c0 + xy * d0
+        h1 = shape[own + R7] + y * b1 + x * c1 + xy * d1
+        h2 = shape[own + R8] + y * b2 + x * c2 + xy * d2
         p0, p1, p2 = g1 * h2 - g2 * h1, g2 * h0 - g0 * h2, g0 * h1 - g1 * h0
         q0, q1, q2 = h1 * f2 - h2 * f1, h2 * f0 - h0 * f2, h0 * f1 - h1 * f0
         r0, r1, r2 = f1 * g2 - f2 * g1, f2 * g0 - f0 * g2, f0 * g1 - f1 * g0

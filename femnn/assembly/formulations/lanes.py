@@ -27,7 +27,7 @@ VOLUME, LMBDA, MU, DEVIATORIC, VECTORS, MEANS, ROWS = 67, 68, 69, 70, 71, 103, 1
 #: Pairs of vertices a ≤ b, and blocks of S and the modes in a row of blocks.
 PAIRS, BLOCKS = 36, 7
 
-# Where rows start, without a sign: where a vertex is known at run time only, the compiler then sees that no index wraps.
+# Where rows start, without a sign: where a vertex is known at run time only, the compiler sees that no index wraps.
 R1, R2, R3, R4, R5, R6, R7, R8, R9 = (np.uint64(LANES * r) for r in range(1, 10))
 _NONE, _ONE, _VERTICES = np.uint64(0), np.uint64(1), np.uint64(8)
 
