@@ -10,8 +10,8 @@ Random World, 2005, section 4.5 for its groups), in the form for a finite popula
 Of a measured cell it is known which prediction keeps the tolerance: it takes the first that does, and costs no caution.
 Where caution costs more than a few points, cells that it would give more are measured as well, so many at most as were
 drawn: those that do without it keep what they had. The statement stays as it is, because no other cell changes. Where
-all cells of a class are measured, nothing is left to promise: those that keep the tolerance with points to spare are
-tried with a looser one, and take what is measured to be enough.
+all cells of a class are measured and their points are dear, those with points to spare are tried with a looser
+tolerance, and take what is measured to be enough.
 """
 
 import hashlib
@@ -219,15 +219,18 @@ class CalibrationOnMesh:
         Of the cells of a mesh that may miss it.
     sample
         Cells of each class that are measured at most.
+    spend_less
+        Whether measured cells look for fewer points where their whole class is measured, which takes about as long as
+        the measurement itself.
     """
 
-    def __init__(self, tolerance: float, share: float, sample: int = SAMPLE) -> None:
-        self.tolerance, self.share, self.sample = tolerance, share, sample
+    def __init__(self, tolerance: float, share: float, sample: int = SAMPLE, spend_less: bool = False) -> None:
+        self.tolerance, self.share, self.sample, self.spend_less = tolerance, share, sample, spend_less
         self._seen: dict[bytes, MeshCalibration] = {}
         self._known: dict[int, list[tuple[np.ndarray, ClassCalibration]]] = {}
 
     def __repr__(self) -> str:
-        return f"CalibrationOnMesh({self.tolerance:g}, {self.share:g}, {self.sample})"
+        return f"CalibrationOnMesh({self.tolerance:g}, {self.share:g}, {self.sample}, {self.spend_less})"
 
     def of(
         self, hexahedra: np.ndarray, classes: np.ndarray, choose: Choose, keeps: Keeps, shapes: Shapes
@@ -284,7 +287,7 @@ class CalibrationOnMesh:
             allowed, share = 0, share_vouched(cells, len(sample))
         walk = _Walk(hexahedra[sample], self.tolerance, choose, keeps)
         shift, missed = walk.least_shift(allowed)
-        if len(sample) == cells:
+        if self.spend_less and len(sample) == cells:
             walk.spend_less()
         measured, foreseen = [(sample[walk.judged], walk.points[walk.judged])], []
         if shift > 0.0 and len(sample) < cells and walk.price(shift) > _DEAR:
