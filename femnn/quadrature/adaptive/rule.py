@@ -191,12 +191,15 @@ class AdaptiveGauss(Rule):
         degree = self._degree_for(kind)
         key = kind, degree
         if key not in self._choosers:
+            is_trilinear = kind is HEXAHEDRON and degree == 1
             # a rule that measures every element needs no calibration on some
             on_mesh = None
             if self.calibrate == "mesh" and self.confidence is not None and not self.verify:
-                on_mesh = CalibrationOnMesh(self.tol, 1.0 - max(self.confidence, 0.5), self.sample)
+                # points of trilinear elements are cheap, and their network leaves few to spare
+                share = 1.0 - max(self.confidence, 0.5)
+                on_mesh = CalibrationOnMesh(self.tol, share, self.sample, spend_less=not is_trilinear)
             chooser: Chooser
-            if kind is HEXAHEDRON and degree == 1:
+            if is_trilinear:
                 chooser = HexahedronChooser(self._request, self._predictor)
             else:
                 self._require_calibrated_energy()

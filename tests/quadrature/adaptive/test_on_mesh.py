@@ -208,6 +208,18 @@ def test_twice_as_many_cells_as_drawn_are_spared_dear_caution():
     assert not model.missing(found).any()
 
 
+@pytest.mark.parametrize(("cells", "spares"), [(300, True), (1300, False)])
+def test_cells_that_are_all_measured_may_spend_less(cells, spares):
+    """A looser tolerance gives one point instead of two, which is enough for a third of the cells."""
+    needs = np.zeros(cells)
+    needs[::3] = -0.2
+    model = Model(needs)
+    found = model.calibrated(by=CalibrationOnMesh(1e-3, 0.01, spend_less=True))
+    assert not model.missing(found).any()
+    np.testing.assert_array_equal(found.points[:, 0], np.where(spares & (needs[found.known] < 0.0), 1, 2))
+    assert (model.calibrated().points == 2).all()
+
+
 def test_predictions_made_on_the_way_are_those_of_the_shift(tetrahedra):
     """Of cells that more were looked at than measured, and of all others, with points that a new rule predicts."""
     rule = femnn.AdaptiveGauss(1e-6, anisotropic=False, sample=470)
