@@ -12,8 +12,8 @@ import skfem
 
 from femnn.checks import checked, integer, number
 from femnn.multiscale.fe2.cell import PeriodicCell
-from femnn.multiscale.fe2.composite import Composite, simulate_reduced_paths
-from femnn.multiscale.fe2.law import CellLaw, follow
+from femnn.multiscale.fe2.composite import Composite, simulate_cell_paths, simulate_reduced_paths
+from femnn.multiscale.fe2.law import CellLaw, driven, follow
 from femnn.multiscale.fe2.paths import draw_strain_paths
 from femnn.multiscale.fe2.recurrent import RecurrentLaw
 from femnn.multiscale.fe2.reduced_cell import ReducedCellLaw, record_cell
@@ -208,6 +208,22 @@ class TwoScales:
         return law
 
     @checked(count="[1, inf)", finer="[1, inf)")
+    def references(self, count: int, finer: int = 1) -> tuple[np.ndarray, np.ndarray, float]:
+        """Strains and stresses of the full cell along the unseen paths, and seconds of the processor of a step."""
+        sizes = self.sizes
+        return simulate_cell_paths(
+            self.composite,
+            self.folder / f"unseen-{_digest(self.composite, sizes.steps, sizes.amplitude, finer)}",
+            paths=count,
+            steps=sizes.steps,
+            amplitude=sizes.amplitude,
+            finer=finer,
+            seed=1,
+            workers=self.workers,
+            progress=self.progress,
+        )
+
+    @checked(count="[1, inf)", finer="[1, inf)")
     def unseen(self, count: int, finer: int = 1) -> np.ndarray:
         """Paths (count, steps, 6) that no training saw, with ``finer`` times the steps along the same lines."""
         return draw_strain_paths(count, finer * self.sizes.steps, self.sizes.amplitude, seed=1)
@@ -271,9 +287,6 @@ def drive_cell(cell: PeriodicCell, paths: np.ndarray) -> tuple[np.ndarray, float
     >>> stresses.shape
     (1, 3, 6)
     """
-    started, stresses = time.process_time(), np.empty_like(paths)
-    for path, found in zip(paths, stresses, strict=True):
-        state = cell.initial_state()
-        for k, strain in enumerate(path):
-            found[k], _, state, _ = cell.respond(strain, state, tangent=False)
+    started = time.process_time()
+    stresses = np.stack([[stress for stress, _ in driven(cell, path)] for path in paths])
     return stresses, time.process_time() - started

@@ -8,7 +8,13 @@ that the reduced cell is driven along (it loads torch). :func:`follow` drives an
 """
 
 from femnn.multiscale.fe2.cell import CellResponse, PeriodicCell
-from femnn.multiscale.fe2.composite import Composite, simulate_reduced, simulate_reduced_paths
+from femnn.multiscale.fe2.composite import (
+    Composite,
+    simulate_cell,
+    simulate_cell_paths,
+    simulate_reduced,
+    simulate_reduced_paths,
+)
 from femnn.multiscale.fe2.law import CellLaw, follow
 from femnn.multiscale.fe2.paths import draw_strain_paths
 from femnn.multiscale.fe2.periodicity import PeriodicBox, cell_with_inclusions
@@ -28,6 +34,8 @@ __all__ = [
     "follow",
     "record_cell",
     "rotations",
+    "simulate_cell",
+    "simulate_cell_paths",
     "simulate_reduced",
     "simulate_reduced_paths",
 ]

@@ -1,7 +1,7 @@
 """Training of :class:`femnn.multiscale.fe2.RecurrentLaw` on paths of strain and stress."""
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from femnn.checks import checked
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.multiscale.fe2.law import checked_paths
-from femnn.multiscale.fe2.recurrent import _HALF, RANK, RecurrentLaw, measures_of, rotations
+from femnn.multiscale.fe2.recurrent import HALF, RANK, RecurrentLaw, measures_of, rotations
 from femnn.networks.model_card import training_record
 from femnn.networks.options import History, TrainingOptions
 from femnn.networks.training import train
@@ -80,36 +80,13 @@ def fit_recurrent_law(
     >>> law
     RecurrentLaw(2 units, cubic symmetry)
     """
-    strains, stresses = checked_paths(strains), checked_paths(stresses)
-    if strains.shape != stresses.shape:
-        raise ParameterError(f"strains have shape {strains.shape}, stresses {stresses.shape}; pass equal ones")
-    if len(strains) < _FEWEST:
-        raise DatasetError(f"{len(strains)} paths are too few to train on; pass at least {_FEWEST}")
-    sizes = np.linalg.norm(stresses, axis=(1, 2))
-    if not (sizes > 0.0).all():
-        raise DatasetError(f"path {int(np.argmin(sizes))} has no stress at all; leave it out")
-    mandel, turns = strains * _HALF, rotations(symmetry)
-    stiffness = np.asarray(elastic, dtype=float) / _HALF[:, None] / _HALF
-    reach = float(np.sqrt((mandel**2).sum(axis=2)).max())
-    scale = float(np.trace(stiffness)) / 6.0
-    module = Units(units, openings, turns, stiffness / scale, options.seed)
-    targets = stresses / _HALF / (scale * reach)
-    weight = 1.0 / (targets**2).sum(axis=(1, 2))
-    order = np.random.default_rng([options.seed, 17]).permutation(len(strains))
-    held = max(1, round(_HELD_OUT * len(strains)))
-    rows = [(mandel / reach).astype(np.float32), targets.astype(np.float32), weight.astype(np.float32)]
-    history = train(
-        module,
-        _relative,
-        [array[order[held:]] for array in rows],
-        [array[order[:held]] for array in rows],
-        options,
-        checkpoint=checkpoint,
-        progress=progress,
-    )
+    paths = rows_of_paths(strains, stresses, elastic, options.seed)
+    reach, scale, turns = paths.reach, paths.scale, rotations(symmetry)
+    module = Units(units, openings, turns, paths.stiffness / scale, options.seed)
+    history = train(module, relative, paths.training, paths.held_out, options, checkpoint=checkpoint, progress=progress)
     found = {name: value.astype(float) for name, value in module.numbers().items()}
     law = RecurrentLaw(
-        stiffness,
+        paths.stiffness,
         found["units"],
         found["weights"],
         found["yields"] * reach,
@@ -121,8 +98,8 @@ def fit_recurrent_law(
         symmetry=symmetry,
         on_outside="ignore",
     )
-    law.limits, law.on_outside = _limits(law, strains), "warn"
-    law.card = {"data": dict(data or {}, paths=len(strains)), "training": training_record(options, {"law": history})}
+    law.limits, law.on_outside = _limits(law, checked_paths(strains)), "warn"
+    law.card = {"data": dict(data or {}, paths=paths.count), "training": training_record(options, {"law": history})}
     return law, history
 
 
@@ -191,16 +168,66 @@ class Units(torch.nn.Module):
         return {**directions, **numbers, "bonds": self.log_bonds.detach().exp().numpy()}
 
 
-def _relative(prediction, target, weight):
+class PathRows(NamedTuple):
+    """Paths as rows of a training, in units of their reach and of the stiffness times it.
+
+    Attributes
+    ----------
+    training, held_out : list
+        Strains and stresses (n, steps, 6) by Mandel, and one over the squared stress of each path (n,).
+    stiffness : (6, 6)
+        Elastic one (Pa), by Mandel's components.
+    reach, scale : float
+        Largest strain, and stiffness (Pa), that count as one.
+    count : int
+    """
+
+    training: list[np.ndarray]
+    held_out: list[np.ndarray]
+    stiffness: np.ndarray
+    reach: float
+    scale: float
+    count: int
+
+
+def rows_of_paths(strains: ArrayLike, stresses: ArrayLike, elastic: ArrayLike, seed: int) -> PathRows:
+    """Paths (n, steps, 6) of strain and stress by Voigt as rows of a training, an eighth of them held out.
+
+    Raises
+    ------
+    ParameterError, DatasetError
+        If shapes do not fit, there are too few paths, or a path has no stress.
+    """
+    strains, stresses = checked_paths(strains), checked_paths(stresses)
+    if strains.shape != stresses.shape:
+        raise ParameterError(f"strains have shape {strains.shape}, stresses {stresses.shape}; pass equal ones")
+    if len(strains) < _FEWEST:
+        raise DatasetError(f"{len(strains)} paths are too few to train on; pass at least {_FEWEST}")
+    sizes = np.linalg.norm(stresses, axis=(1, 2))
+    if not (sizes > 0.0).all():
+        raise DatasetError(f"path {int(np.argmin(sizes))} has no stress at all; leave it out")
+    mandel, stiffness = strains * HALF, np.asarray(elastic, dtype=float) / HALF[:, None] / HALF
+    reach, scale = float(np.sqrt((mandel**2).sum(axis=2)).max()), float(np.trace(stiffness)) / 6.0
+    targets = stresses / HALF / (scale * reach)
+    weight = 1.0 / (targets**2).sum(axis=(1, 2))
+    order = np.random.default_rng([seed, 17]).permutation(len(strains))
+    held = max(1, round(_HELD_OUT * len(strains)))
+    rows = [array.astype(np.float32) for array in (mandel / reach, targets, weight)]
+    training, held_out = ([array[part] for array in rows] for part in (order[held:], order[:held]))
+    return PathRows(training, held_out, stiffness, reach, scale, len(strains))
+
+
+def relative(prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Mean squared error of paths over their squared stress."""
     return ((prediction - target).square().sum(dim=(1, 2)) * weight).mean()
 
 
-def _limits(law, strains):
+def _limits(law, checked_paths(strains)):
     """The largest sizes of strains and states along paths."""
     state, most = law.initial_state(len(strains)), {}
     for strain in strains.transpose(1, 0, 2):
         _, _, state = law.update(strain, state)
         plastic = law.plastic_lengths(state).max(axis=1)
-        for name, values in measures_of(strain * _HALF, plastic).items():
+        for name, values in measures_of(strain * HALF, plastic).items():
             most[name] = max(most.get(name, 0.0), float(values.max()))
     return most

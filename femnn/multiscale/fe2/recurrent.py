@@ -27,8 +27,8 @@ _MARGIN = 0.1
 # What compilers may do with sums; and what keeps the length of a vector of zeros from being divided by.
 _FAST, _TINY = {"reassoc", "contract", "nsz", "arcp"}, 1e-300
 
-# Shear components of Mandel's vectors over those of engineering strains.
-_HALF = np.array([1.0, 1.0, 1.0, np.sqrt(0.5), np.sqrt(0.5), np.sqrt(0.5)])
+#: Shear components of Mandel's vectors over those of engineering strains.
+HALF = np.array([1.0, 1.0, 1.0, np.sqrt(0.5), np.sqrt(0.5), np.sqrt(0.5)])
 
 
 class RecurrentLaw:
@@ -166,7 +166,7 @@ class RecurrentLaw:
         state = shaped("the state", state, (n, self._split + len(self._all_openings)))
         if not np.isfinite(state).all():
             raise ParameterError("the state is not finite; pass initial_state(n) or what update returned")
-        mandel = np.ascontiguousarray(strain * _HALF)
+        mandel = np.ascontiguousarray(strain * HALF)
         yielded = np.ascontiguousarray(state[:, : self._split]).reshape(n, RANK + 1, count)
         stress, tangent, units = np.empty((n, 6)), np.empty((n, 6, 6)), np.empty((n, RANK + 1, count))
         _respond(mandel, yielded, self._elastic, self._all, self._numbers, stress, tangent, units)
@@ -174,12 +174,12 @@ class RecurrentLaw:
         _open(mandel, opened, self._all_openings, self._bonds, stress, tangent)
         new = np.concatenate([units.reshape(n, -1), opened], axis=1)
         self._watch(strain, new)
-        return stress * _HALF, tangent * _HALF[:, None] * _HALF, new
+        return stress * HALF, tangent * HALF[:, None] * HALF, new
 
     @checked(strain="n 6", state="n s")
     def in_range(self, strain: np.ndarray, state: np.ndarray) -> np.ndarray:
         """Points (n,) bool whose strain (n, 6) and state (n, s) are no larger than those of the training."""
-        measures = measures_of(strain * _HALF, self.plastic_lengths(state).max(axis=1))
+        measures = measures_of(strain * HALF, self.plastic_lengths(state).max(axis=1))
         inside = np.ones(len(strain), dtype=bool)
         for name, limit in self.limits.items():
             inside &= measures[name] <= (1.0 + _MARGIN) * limit
