@@ -94,7 +94,7 @@ def fit_recurrent_law(
         found["kinematic"],
         scale,
         openings=found["openings"],
-        bonds=found["bonds"] * [1.0, reach, reach],
+        bonds=found["bonds"] * [1.0, reach, reach, 1.0, 1.0],
         symmetry=symmetry,
         on_outside="ignore",
     )
@@ -110,6 +110,7 @@ class Units(torch.nn.Module):
         super().__init__()
         self.turns: torch.Tensor
         self.elastic: torch.Tensor
+        self.compliance: torch.Tensor
         generator = torch.Generator().manual_seed(seed)
         mean = np.einsum("gji,jk,gkl->il", turns, elastic, turns) / len(turns)
         self.register_buffer("turns", torch.tensor(turns, dtype=torch.float32))
@@ -122,11 +123,13 @@ class Units(torch.nn.Module):
         self.log_yields = torch.nn.Parameter(torch.linspace(float(np.log(0.03)), float(np.log(0.5)), count))
         self.log_isotropic = torch.nn.Parameter(torch.full((count,), -3.0))
         self.log_kinematic = torch.nn.Parameter(torch.full((count,), -3.0))
-        drawn = torch.randn(open_count, 6, generator=generator)
-        self.openings = torch.nn.Parameter(drawn / torch.linalg.norm(drawn, dim=1, keepdim=True))
-        # bonds that begin to break early and are half gone in the middle of the range
-        start = torch.log(torch.tensor([1.0 / max(open_count, 1), 0.1, 0.3]))
+        drawn = torch.randn(open_count, RANK, 6, generator=generator)
+        self.openings = torch.nn.Parameter(drawn / torch.linalg.norm(drawn, dim=(1, 2), keepdim=True))
+        # bonds that begin to break early and are half gone in the middle of the range, half opened by plastic flow
+        start = torch.log(torch.tensor([1.0 / max(open_count, 1), 0.1, 0.3, 0.5]))
         self.log_bonds = torch.nn.Parameter(start.repeat(open_count, 1))
+        self.shares = torch.nn.Parameter(torch.full((open_count,), 0.5))
+        self.register_buffer("compliance", torch.linalg.inv(self.elastic))
 
     def forward(self, strains: torch.Tensor) -> torch.Tensor:
         """Stresses (n, steps, 6)."""
@@ -148,24 +151,30 @@ class Units(torch.nn.Module):
             length = length + flow
             plastic = plastic + (flow / size)[..., None] * trial
             forces.append((weights * plastic).reshape(len(strains), -1))
-        return strains @ self.elastic - torch.stack(forces, dim=1) @ flat - self._lost(strains)
+        taken = torch.stack(forces, dim=1) @ flat
+        return strains @ self.elastic - taken - self._lost(strains, taken @ self.compliance)
 
-    def _lost(self, strains):
-        """What broken bonds no longer carry, (n, steps, 6)."""
+    def _lost(self, strains, plastic):
+        """What broken bonds no longer carry, (n, steps, 6), for strains and plastic strains of this shape."""
         if not len(self.openings):
             return torch.zeros_like(strains)
-        turned = torch.einsum("mi,gij->gmj", self.openings, self.turns).reshape(-1, 6)
-        weight, onset, length = self.log_bonds.exp().repeat(len(self.turns), 1).T
-        opening = torch.relu(strains @ turned.T)
-        damage = 1.0 - torch.exp(-torch.relu(opening.cummax(dim=1).values - onset) / length)
-        return (weight / len(self.turns) * damage * opening) @ turned
+        turned = torch.einsum("mai,gij->gmaj", self.openings, self.turns).reshape(-1, 6)
+        weight, onset, length, sliding = self.log_bonds.exp().repeat(len(self.turns), 1).T
+        share = self.shares.repeat(len(self.turns)).repeat_interleave(RANK)
+        q = (strains @ turned.T - share * (plastic @ turned.T)).unflatten(2, (-1, RANK))
+        q = torch.cat([torch.relu(q[..., :1]), q[..., 1:]], dim=-1)
+        size = (q.square().sum(dim=-1) + _TINY).sqrt()
+        damage = 1.0 - torch.exp(-torch.relu(size.cummax(dim=1).values - onset) / length)
+        carried = torch.cat([q[..., :1], sliding[:, None] * q[..., 1:]], dim=-1)
+        return ((weight / len(self.turns) * damage)[..., None] * carried).flatten(2) @ turned
 
     def numbers(self) -> dict[str, np.ndarray]:
         """What the law needs, by the names of its arguments."""
         logarithms = {name: getattr(self, f"log_{name}") for name in ("weights", "yields", "isotropic", "kinematic")}
         numbers = {name: value.detach().exp().numpy() for name, value in logarithms.items()}
         directions = {"units": self.units.detach().numpy(), "openings": self.openings.detach().numpy()}
-        return {**directions, **numbers, "bonds": self.log_bonds.detach().exp().numpy()}
+        bonds = torch.cat([self.log_bonds.exp(), self.shares[:, None]], dim=1).detach().numpy()
+        return {**directions, **numbers, "bonds": bonds}
 
 
 class PathRows(NamedTuple):
@@ -222,7 +231,7 @@ def relative(prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tenso
     return ((prediction - target).square().sum(dim=(1, 2)) * weight).mean()
 
 
-def _limits(law, checked_paths(strains)):
+def _limits(law, strains):
     """The largest sizes of strains and states along paths."""
     state, most = law.initial_state(len(strains)), {}
     for strain in strains.transpose(1, 0, 2):

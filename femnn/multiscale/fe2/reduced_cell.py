@@ -44,9 +44,9 @@ _MOST, _LENGTHS = 25, 5
 # Strains below this part of the largest that was trained are not what residuals are measured by.
 _LEAST = 1e-4
 
-# Random combinations of the integrals for each mode, of the solid and of the interface each; some five points a mode are
-# chosen.
-_COMBINATIONS = 20
+# Random combinations of the integrals for each mode, of the solid and of the interface each; some five points for each
+# mode are chosen.
+_COMBINATIONS = 30
 
 # How far beyond the range of training a strain or coefficient may lie, over the range.
 _MARGIN = 0.1
@@ -563,7 +563,7 @@ class _Joints:
             space.add(rows)
         size = float(np.sqrt(total))
         matrix = np.concatenate([space.rows, areas[None] * (size / areas.sum())])
-        found = sparse_weights(matrix, matrix.sum(axis=1), tol=tol, progress=progress)
+        found = sparse_weights(matrix, matrix.sum(axis=1), tol=0.4 * tol, progress=progress)
         weights = found.weights * areas.sum() / (found.weights @ areas[found.chosen])
         away = -np.ones(len(areas))
         away[found.chosen] += weights
