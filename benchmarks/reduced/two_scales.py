@@ -1,9 +1,9 @@
 """Two scales: a cell with a stiff inclusion in full, hyper-reduced and as a recurrent law, along unseen paths.
 
 Errors of the homogenised stress on cyclic paths that are not proportional, times, the same with finer steps, and a
-perforated plate whose material each of them is. Snapshots, stresses of the full cell, data and laws are kept in the folder
-of the figures, so that a run that was broken off goes on, path by path. The cell of the targets is ``--cells 20 --plate 0
---training 10 --modes 72 --steps 20 --finer 1``; it takes an hour.
+perforated plate whose material each of them is. Snapshots, stresses of the full cell, data and laws are kept in the
+folder of the figures, so that a run that was broken off goes on, path by path. The cell of the targets is that of
+``--cells 20 --training 10 --modes 72 --steps 20 --finer 1 --plate 0``, which takes an hour.
 """
 
 import time

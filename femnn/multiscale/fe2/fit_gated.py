@@ -8,7 +8,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from femnn.checks import checked, one_of
-from femnn.multiscale.fe2.fit_recurrent import rows_of_paths
+from femnn.multiscale.fe2.fit_recurrent import relative, rows_of_paths
 from femnn.multiscale.fe2.gated import GATED, TENSORS, GatedLaw
 from femnn.multiscale.fe2.recurrent import rotations
 from femnn.networks.model_card import training_record
