@@ -1,8 +1,8 @@
 """A steep front of the viscous Burgers equation on the manifold of an autoencoder with a sparse decoder.
 
-The set-up of Kim, Choi, Widemann and Zohdi (2022). Nodes are chosen by empirical cubature of the training alone, and the
-model that the targets name by its errors there. Times are against the fastest full model, which sweeps along the flow,
-and against Newton's method with a sparse tangent.
+The set-up of Kim, Choi, Widemann and Zohdi (2022). Nodes are chosen by empirical cubature of the training alone, and
+the model that the targets name by its errors there. Times are against the fastest full model, which sweeps along the
+flow, and against Newton's method with a sparse tangent.
 """
 
 import dataclasses
