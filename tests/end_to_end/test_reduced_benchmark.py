@@ -75,10 +75,11 @@ def test_two_scales_benchmark(tmp_path):
 
     sizes = {"cells": 3, "training": 3, "unseen": 2, "finer": 1, "steps": 8, "modes": 10, "data": 8, "epochs": 2}
     settings = [word for name, value in sizes.items() for word in (f"--{name}", str(value))]
-    figures = run(main, "two-scales", tmp_path, *settings, "--tol", "1e-2", "--plate", "1")
-    reduced, recurrent = figures["rows"]
+    figures = run(main, "two-scales", tmp_path, *settings, "--bond", "0", "--tol", "1e-2", "--plate", "1")
+    reduced, recurrent, *networks = figures["rows"]
     assert reduced["mean"] <= reduced["worst"] < 0.05
     # hardly trained, and elastic at least
     assert recurrent["mean"] < 0.5
+    assert [row["law"] for row in networks] == ["LSTM", "GRU"]
     assert figures["plate"][1]["force"] < 0.02
-    assert len(figures["targets"]) == 9
+    assert len(figures["targets"]) == 11
