@@ -212,21 +212,24 @@ class EmpiricalCubature(Rule):
         rows = space.rows
         if method == "greedy":
             # all functions alike: the search integrates one after the other exactly
+            rows, target = rows[rows.any(axis=1)], target[rows.any(axis=1)]
             scale = 1.0 / np.linalg.norm(rows, axis=1)
             rows, target = rows * scale[:, None], target * scale
         size = float(np.linalg.norm(target))
         volume = integrands.volumes.sum()
         matrix = np.concatenate([rows, integrands.volumes[None] * (size / volume)])
         target = np.append(target, size)
-        # the residual on what the search has not seen is larger than on what it has
-        search_to = (0.7 if combinations is None else 0.4) * tol
-        found = sparse_weights(matrix, target, tol=search_to, method=method, most=most, progress=progress)
-        # the volume is exact
-        weights = found.weights * volume / (found.weights @ integrands.volumes[found.chosen])
-        away = -np.ones(len(integrands.volumes))
-        away[found.chosen] += weights
         unseen = space.control if isinstance(space, RowMixture) else space.rows
-        residual = float(np.linalg.norm(unseen @ away) / fit.size)
+        # the residual on what the search has not seen is larger than on what it has
+        for share in (0.7,) if combinations is None else (0.4, 0.2, 0.1):
+            found = sparse_weights(matrix, target, tol=share * tol, method=method, most=most, progress=progress)
+            # the volume is exact
+            weights = found.weights * volume / (found.weights @ integrands.volumes[found.chosen])
+            away = -np.ones(len(integrands.volumes))
+            away[found.chosen] += weights
+            residual = float(np.linalg.norm(unseen @ away) / fit.size)
+            if residual <= tol:
+                break
         cubature = cls(
             _chosen_groups(integrands, by, found.chosen, weights),
             len(_cells_of(integrands)),

@@ -74,17 +74,16 @@ def test_forces_of_training_states_are_kept_as_promised(snapshots, basis):
 
 
 def test_random_combinations_stand_for_all_integrals(snapshots, basis):
-    cubature = cubature_of(snapshots, basis, measure="force", combinations=200)
+    options = {"measure": "force", "combinations": 120, "tol": 1e-2}
+    cubature = cubature_of(snapshots, basis, **options)
     reduced, full = (ReducedProblem(BEAM.solid, basis, rule) for rule in (cubature, None))
     states = basis.project(snapshots.matrix())
     forces = np.stack([full.internal_force(q) for q in states.T])
     missed = np.stack([reduced.internal_force(q) for q in states.T]) - forces
     error = np.linalg.norm(missed) / np.linalg.norm(forces)
     # it is told from combinations that the search did not see
-    assert error == pytest.approx(cubature.residual, rel=0.5)
-    assert error < 2.0 * cubature.report["tol"]
-    again = cubature_of(snapshots, basis, measure="force", combinations=200)
-    np.testing.assert_array_equal(again.cells, cubature.cells)
+    assert error < 2.0 * cubature.residual <= 2.0 * cubature.report["tol"]
+    np.testing.assert_array_equal(cubature_of(snapshots, basis, **options).cells, cubature.cells)
 
 
 def test_solutions_under_unseen_loads_are_those_of_the_full_problem(snapshots, basis, by_points, by_cells):

@@ -423,7 +423,7 @@ class TestGatedLaw:
 
 
 def test_paths_of_the_full_cell_are_tasks_that_a_later_run_goes_on_with(tmp_path):
-    composite, options = Composite(cells=3, bond=2e7), {"steps": 5, "seed": 3, "workers": 0, "progress": False}
+    composite, options = Composite(cells=4, bond=2e7), {"steps": 5, "seed": 3, "workers": 0, "progress": False}
     first = simulate_cell_paths(composite, tmp_path, paths=1, **options)
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")}
     strains, stresses, seconds = simulate_cell_paths(composite, tmp_path, paths=2, **options)
