@@ -1,8 +1,8 @@
 """Reduced models: a hyperelastic beam under loads that no training saw, in full and by a few modes and points.
 
 Displacement errors, evaluations of the law and times of full and reduced solutions of the same run. Snapshots are kept
-in the folder of the figures, so that a run that was broken off goes on. The targets of the other parts of reduced models
-are printed after its own, as their commands left them beside that folder.
+in the folder of the figures, so that a run that was broken off goes on. The targets of the other parts of reduced
+models are printed after its own, as their commands left them beside that folder.
 """
 
 import json
