@@ -175,8 +175,8 @@ def _report(figures):
         "cell "
         f"for the recurrent law, {figures['unseen']} unseen paths of {figures['steps']} steps, each of which takes "
         f"{1e3 * figures['full_seconds_a_step']:.0f} ms in full without its tangent; {figures['finer']} of them with "
-        f"finer steps, against the full cell with the same. Times are those of the processor, one thread. Made in: "
-        f"{made}.",
+        f"finer steps, against the full cell with the same. Times are those of the processor, one thread. What was not "
+        f"there from an earlier run was made in: {made}.",
         markdown(figures["rows"], columns),
     ]
     if figures["plate"]:
