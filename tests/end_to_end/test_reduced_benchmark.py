@@ -14,8 +14,8 @@ def test_reduced_benchmark(tmp_path):
 
     threads = numba.get_num_threads()
     (tmp_path / "burgers").mkdir()
-    row = {"what": "error", "target": "≤ 1 %", "measured": "2 %"}
-    (tmp_path / "burgers" / "burgers.json").write_text(json.dumps({"targets": [row]}), encoding="utf-8")
+    missed = {"what": "error", "target": "≤ 1 %", "measured": "2 %"}
+    (tmp_path / "burgers" / "burgers.json").write_text(json.dumps({"targets": [missed]}), encoding="utf-8")
     tmp_path = tmp_path / "reduced"
     settings = ["--cells", "6", "2", "2", "--training", "6", "--unseen", "1", "--modes", "16", "--out", str(tmp_path)]
     try:
@@ -34,7 +34,7 @@ def test_reduced_benchmark(tmp_path):
     assert "| its evaluations of the law, full over reduced" in (tmp_path / "reduced.md").read_text(encoding="utf-8")
     assert len(figures["targets"]) == 4
     # targets of parts that were run before are printed with them
-    assert figures["parts"] == [{**row, "what": "burgers: error"}]
+    assert figures["parts"] == [{**missed, "what": "burgers: error"}]
 
 
 def run(main, name, tmp_path, *settings):
