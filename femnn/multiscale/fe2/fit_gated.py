@@ -69,7 +69,7 @@ def fit_gated_law(
     paths = rows_of_paths(strains, stresses, elastic, options.seed)
     module = _Gated(kind, width, turns, paths.stiffness / paths.scale, options.seed)
     history = train(module, relative, paths.training, paths.held_out, options, checkpoint=checkpoint, progress=progress)
-    card = {"data": dict(data or {}, paths=paths.count), "training": training_record(options, {"law": history})}
+    card = {"data": dict(data or {}, paths=paths.number), "training": training_record(options, {"law": history})}
     scale = paths.scale * paths.reach
     return GatedLaw(kind, paths.stiffness, module.numbers(), paths.reach, scale, symmetry=symmetry, card=card), history
 

@@ -99,7 +99,7 @@ def fit_recurrent_law(
         on_outside="ignore",
     )
     law.limits, law.on_outside = _limits(law, checked_paths(strains)), "warn"
-    law.card = {"data": dict(data or {}, paths=paths.count), "training": training_record(options, {"law": history})}
+    law.card = {"data": dict(data or {}, paths=paths.number), "training": training_record(options, {"law": history})}
     return law, history
 
 
@@ -188,7 +188,7 @@ class PathRows(NamedTuple):
         Elastic one (Pa), by Mandel's components.
     reach, scale : float
         Largest strain, and stiffness (Pa), that count as one.
-    count : int
+    number : int
     """
 
     training: list[np.ndarray]
@@ -196,7 +196,7 @@ class PathRows(NamedTuple):
     stiffness: np.ndarray
     reach: float
     scale: float
-    count: int
+    number: int
 
 
 def rows_of_paths(strains: ArrayLike, stresses: ArrayLike, elastic: ArrayLike, seed: int) -> PathRows:
