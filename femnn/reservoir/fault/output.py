@@ -121,7 +121,7 @@ class FaultSeries:
     def write(self, state: FaultedState) -> None:
         """Add a state."""
         reservoir = self._reservoir
-        interface, fields = reservoir.points.fault.interface, reservoir.fields(state)
+        interface, fields = reservoir.points.interface, reservoir.fields(state)
         values = {
             "separation": fields.separation,
             "rate": fields.rate,

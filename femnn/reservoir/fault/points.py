@@ -26,6 +26,7 @@ from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.bases import InterfaceBases
 from femnn.interfaces.split import Interface
 from femnn.reservoir.fault.in_situ import driven_along, loaded_to, tractions
+from femnn.reservoir.fault.several import SeveralLaws, joined_interface
 
 PRESSURES = ("mean", "highest")
 
@@ -57,9 +58,10 @@ class Fault:
         Separations (k, 3), m, that every point went through in former times, before the stress in situ came on: a fault
         that has slipped. Default: none, it is virgin.
     pressure
-        ``"mean"`` of the two faces acts in the fault, as in the middle of a homogeneous core, or the ``"highest"`` of
-        them, as at the face where the fault slips first (B. Jha and R. Juanes, Water Resources Research 50 (2014)
-        3776-3808).
+        Which pressure acts in the fault. ``"highest"`` is that of the face where it is higher, where the fault slips
+        first (B. Jha and R. Juanes, Water Resources Research 50 (2014) 3776-3808): it is never below the mean, so that
+        a fault that is safe with it is safe with the other, beside a well as beside a depleted compartment.
+        ``"mean"`` is that in the middle of a homogeneous core, which a seal with a thin weak face does not have.
     quadrature
         Points (1, nqp) and weights (nqp,) of a facet; default: Simpson's.
 
@@ -88,7 +90,7 @@ class Fault:
         *,
         stress: ArrayLike | Callable | None = None,
         history: ArrayLike | None = None,
-        pressure: str = "mean",
+        pressure: str = "highest",
         quadrature: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         one_of("pressure", pressure, PRESSURES)
@@ -136,18 +138,25 @@ class FaultPoints:
 
     Parameters
     ----------
-    fault : Fault
+    faults : sequence of Fault
+        Their points come one fault after the other.
     porous : PorousProblem
         On the split mesh.
 
     Attributes
     ----------
+    interface : Interface
+        Of all faults.
+    parts : list of slice
+        Points of each fault.
     x : (dim, points)
         Places.
     frames : (3, dim, points)
         Normal from minus to plus, and the shear directions.
     dx : (points,)
         Area of each, m² (m per metre of thickness).
+    facet_size : (points,)
+        Length of the facet that each is on, m; of the square of its area in three dimensions.
     shares : (s, points)
         ψ.
     operator : (points · (3 + 2s), n) sparse
@@ -162,18 +171,26 @@ class FaultPoints:
         History in situ.
     """
 
-    def __init__(self, fault, porous) -> None:
-        self.fault, self.law, self.systems = fault, fault.law, porous.systems
+    def __init__(self, faults, porous) -> None:
+        self.faults, self.systems = faults, porous.systems
+        self.interface = interface = joined_interface(faults)
+        quadrature = faults[0].quadrature
         u, p = porous.displacement_basis, porous.pressure_basis
-        moving = InterfaceBases(fault.interface, u.elem, fault.quadrature, u.dofs)
-        pressed = InterfaceBases(fault.interface, p.elem, fault.quadrature, p.dofs)
+        moving = InterfaceBases(interface, u.elem, quadrature, u.dofs)
+        pressed = InterfaceBases(interface, p.elem, quadrature, p.dofs)
         self.dx, self.points = moving.dx.ravel(), moving.points
         dim, s = u.mesh.dim(), len(self.systems)
         self.x = np.asarray(moving.minus.global_coordinates()).reshape(dim, -1)
         self.frames = moving.frames.reshape(3, dim, -1)
         self.operator = self._operator(moving, pressed, s)
-        cells = u.mesh.f2t[0, [fault.interface.minus, fault.interface.plus]]
-        repeat = self.points // len(fault.interface)
+        cells = u.mesh.f2t[0, [interface.minus, interface.plus]]
+        repeat = self.points // len(interface)
+        counts = [repeat * len(fault.interface) for fault in faults]
+        ends = np.cumsum(counts)
+        self.parts = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+        self.law = faults[0].law if len(faults) == 1 else SeveralLaws([fault.law for fault in faults], counts)
+        self._mean = np.repeat([fault.pressure == "mean" for fault in faults], counts)
+        self.facet_size = np.repeat(moving.dx.sum(axis=1) ** (1.0 / (dim - 1)), repeat)
         self.shares = np.repeat(_shares(porous.constants.biot)[:, cells].mean(axis=1), repeat, axis=1)
         medium, n = porous.medium, u.mesh.nelements
         modulus = 0.5 * np.broadcast_to(medium.young / (1.0 + medium.poisson), n)
@@ -181,7 +198,7 @@ class FaultPoints:
         self.shear_modulus, self._viscosity = (
             np.repeat(values[cells].mean(axis=0), repeat) for values in (modulus, viscosity)
         )
-        self._cores = _per_system(fault.cores, self.systems)
+        self._cores = [_per_system(fault.cores, self.systems) for fault in faults]
         self._bring_in_situ()
 
     def _operator(self, moving, pressed, s):
@@ -209,22 +226,28 @@ class FaultPoints:
         return operator
 
     def _bring_in_situ(self):
-        fault, law = self.fault, self.law
         # at once, so that no rate is in it, whatever time the law was told elsewhere
-        law.set_time(getattr(law, "start", 0.0))
+        self.law.set_time(getattr(self.law, "start", 0.0))
+        found = [self._in_situ(*own) for own in zip(self.faults, self.parts, strict=True)]
+        separations, states, tractions_in_situ = zip(*found, strict=True)
+        self.separation, self.traction = np.concatenate(separations), np.concatenate(tractions_in_situ)
+        self.state = states[0] if len(states) == 1 else self.law.joined(states)
+
+    def _in_situ(self, fault, part):
+        """Separation, state and traction of the points of one fault."""
+        law, x = fault.law, self.x[:, part]
         path = np.zeros((0, 3)) if fault.history is None else fault.history
-        state, separation = driven_along(law, path, self.points)
+        state, separation = driven_along(law, path, x.shape[1])
         if fault.stress is None:
-            self.separation, self.traction, self.state = separation, law.update(separation, state).traction, state
-            return
-        wanted = tractions(fault.stress, self.x, self.frames)
+            return separation, state, law.update(separation, state).traction
+        wanted = tractions(fault.stress, x, self.frames[:, :, part])
         if (wanted[:, 0] > 0.0).any():
             worst = int(wanted[:, 0].argmax())
             raise ParameterError(
-                f"the stress in situ pulls the fault open at {self.x[:, worst].tolist()} with {wanted[worst, 0]:.4g} "
+                f"the stress in situ pulls the fault open at {x[:, worst].tolist()} with {wanted[worst, 0]:.4g} "
                 "Pa; give effective stresses that are negative in compression"
             )
-        self.separation, self.state, self.traction = loaded_to(law, wanted, state, separation)
+        return loaded_to(law, wanted, state, separation)
 
     def strains(self, x):
         """Generalised strains (points, 3 + 2s) of the unknowns (n,)."""
@@ -276,32 +299,34 @@ class FaultPoints:
 
     def _weights(self, minus, plus):
         """Weights (2, points) of the two faces in the pressure of the fault."""
-        if self.fault.pressure == "mean":
-            return np.full((2, self.points), 0.5)
         higher = (self.shares * (minus - plus)).sum(axis=0) >= 0.0
-        return np.array([higher, ~higher], dtype=float)
+        return np.where(self._mean, 0.5, [higher, ~higher])
 
     def _transmissivities(self, change, state):
         """k/(μ a) of each system and its derivatives, (points,) and (points, 3)."""
-        predicted = self._predicted(change, state)
-        for core in self._cores:
-            if core is None:
-                yield np.zeros(self.points), np.zeros((self.points, 3))
-            else:
-                value, slope = core.transmissivity(change, predicted)
-                yield value / self._viscosity, slope / self._viscosity[:, None]
+        values = np.zeros((len(self.systems), self.points))
+        slopes = np.zeros((len(self.systems), self.points, 3))
+        for number, (fault, part, cores) in enumerate(zip(self.faults, self.parts, self._cores, strict=True)):
+            own = state if len(self.faults) == 1 else self.law.of(number, state)
+            predicted = self._predicted(fault.law, self.separation[part] + change[part], own)
+            for system, core in enumerate(cores):
+                if core is not None:
+                    value, slope = core.transmissivity(change[part], predicted)
+                    values[system, part] = value / self._viscosity[part]
+                    slopes[system, part] = slope / self._viscosity[part, None]
+        return zip(values, slopes, strict=True)
 
-    def _predicted(self, change, state):
-        """Predictions of the law beside the traction, by name, with central differences for derivatives."""
-        microstructure = getattr(self.law, "microstructure", None)
+    @staticmethod
+    def _predicted(law, separation, state):
+        """Predictions of a law beside the traction, by name, with central differences for derivatives."""
+        microstructure = getattr(law, "microstructure", None)
         if microstructure is None or not microstructure.predicted:
             return {}
-        separation, step = self.separation + change, _STEP * self.law.separation_scale
-        values = self.law.predict_microstructure(separation, state)
+        step = _STEP * law.separation_scale
+        values = law.predict_microstructure(separation, state)
         slopes = np.stack(
             [
-                self.law.predict_microstructure(separation + h, state)
-                - self.law.predict_microstructure(separation - h, state)
+                law.predict_microstructure(separation + h, state) - law.predict_microstructure(separation - h, state)
                 for h in step * np.eye(3)
             ],
             axis=-1,
