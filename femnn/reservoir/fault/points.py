@@ -10,7 +10,9 @@ crosses the core, and fills what opens: of pore system i, the minus and the plus
 
     −q_i − w⁻ ψ_i ∂t δ_n    and    q_i − w⁺ ψ_i ∂t δ_n,        q_i = k_i/(μ a) (p_i⁻ − p_i⁺)
 
-so that the power of p_f on the opening is that of the fluid which fills it, and the coupling is symmetric.
+so that the power of p_f on the opening is that of the fluid which fills it, and the coupling is symmetric. Along the
+fault flows −k_∥ a/μ ∂s p̄ by width, with the mean p̄ of the two faces, and the core stores a S ∂t p̄ by area, each face
+giving half of both.
 """
 
 from collections.abc import Callable
@@ -18,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array, hstack, vstack
+from scipy.sparse import block_array, csr_array, diags_array, hstack, vstack
 
 from femnn.checks import brief, checked, floats, one_of, shaped
 from femnn.cohesive.law import Law, State
@@ -124,6 +126,10 @@ class PointResponse(NamedTuple):
         Effective, of the law.
     leaked : (s, points)
         Volume that crossed from minus to plus.
+    conductance : (s, points)
+        k_∥ a/μ, m³/(Pa s).
+    by_separation : (s, points, 3)
+        Its derivative.
     """
 
     force: np.ndarray
@@ -131,6 +137,8 @@ class PointResponse(NamedTuple):
     state: State
     traction: np.ndarray
     leaked: np.ndarray
+    conductance: np.ndarray
+    by_separation: np.ndarray
 
 
 class FaultPoints:
@@ -161,6 +169,8 @@ class FaultPoints:
         ψ.
     operator : (points · (3 + 2s), n) sparse
         Generalised strains of all unknowns, point by point.
+    along_operator : (s · points, n) sparse
+        Slopes along the fault of the mean pressure of the faces, Pa/m.
     shear_modulus : (points,)
         Of the rock on both sides, Pa.
     separation : (points, 3)
@@ -183,6 +193,7 @@ class FaultPoints:
         self.x = np.asarray(moving.minus.global_coordinates()).reshape(dim, -1)
         self.frames = moving.frames.reshape(3, dim, -1)
         self.operator = self._operator(moving, pressed, s)
+        self.along_operator = self._along(pressed, s)
         cells = u.mesh.f2t[0, [interface.minus, interface.plus]]
         repeat = self.points // len(interface)
         counts = [repeat * len(fault.interface) for fault in faults]
@@ -199,6 +210,10 @@ class FaultPoints:
             np.repeat(values[cells].mean(axis=0), repeat) for values in (modulus, viscosity)
         )
         self._cores = [_per_system(fault.cores, self.systems) for fault in faults]
+        self._storage = np.zeros((s, self.points))
+        for part, cores in zip(self.parts, self._cores, strict=True):
+            for system, core in enumerate(cores):
+                self._storage[system, part] = getattr(core, "storage", 0.0)
         self._bring_in_situ()
 
     def _operator(self, moving, pressed, s):
@@ -224,6 +239,13 @@ class FaultPoints:
         # scipy would sort them at some later product, and sums would round differently from then on
         operator.sort_indices()
         return operator
+
+    def _along(self, pressed, s):
+        """Rows of the points, system by system."""
+        mean = 0.5 * (_slopes(pressed.minus, self.frames[1]) + _slopes(pressed.plus, self.frames[1]))
+        before = self.operator.shape[1] - s * pressed.minus.N
+        blocks = [[csr_array((self.points, before)), *(mean if i == k else None for k in range(s))] for i in range(s)]
+        return csr_array(block_array(blocks))
 
     def _bring_in_situ(self):
         # at once, so that no rate is in it, whatever time the law was told elsewhere
@@ -274,7 +296,9 @@ class FaultPoints:
         force[:, :3] = traction - self.traction
         slope[:, :3, :3] = tangent
         leaked = np.zeros((s, n))
-        for i, (value, by_separation) in enumerate(self._transmissivities(change, state)):
+        predicted = self._predictions(change, state)
+        across = self._of_cores("transmissivity", change, predicted)
+        for i, (value, by_separation) in enumerate(zip(*across, strict=True)):
             at, difference = (3 + i, 3 + s + i), minus[i] - plus[i]
             leaked[i] = dt * value * difference
             for side, place, weight, sign in zip((minus, plus), at, weights, (-1.0, 1.0), strict=True):
@@ -284,37 +308,78 @@ class FaultPoints:
                 slope[:, place, at[0]] = sign * dt * value
                 slope[:, place, at[1]] = -sign * dt * value
                 slope[:, place, :3] += sign * dt * difference[:, None] * by_separation
+            for row in at:
+                # each face fills half of the core from the mean pressure
+                slope[:, row, at[0]] -= 0.25 * self._storage[i]
+                slope[:, row, at[1]] -= 0.25 * self._storage[i]
         force[:, 3:] = self.gained(strains, before, leaked)
-        return PointResponse(force, slope, new, traction, leaked)
+        return PointResponse(force, slope, new, traction, leaked, *self._of_cores("conductance", change, predicted))
 
     def opened(self, strains, before):
         """Volume (s, points) of each system that fills what opened in a step."""
         return self.shares * (strains[:, 0] - before[:, 0])
 
+    def stored(self, strains, before):
+        """Volume (s, points) of each system that the core takes up in a step as its pressure rises."""
+        s, change = len(self.systems), strains - before
+        return 0.5 * self._storage * (change[:, 3 : 3 + s] + change[:, 3 + s :]).T
+
     def gained(self, strains, before, leaked):
         """Volumes (points, 2s) that the minus and then the plus face of each system gain in a step."""
         s = len(self.systems)
         weights, opened = self._weights(strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T), self.opened(strains, before)
-        return np.concatenate([-leaked - weights[0] * opened, leaked - weights[1] * opened]).T
+        half = 0.5 * self.stored(strains, before)
+        return np.concatenate([-leaked - weights[0] * opened - half, leaked - weights[1] * opened - half]).T
+
+    def flows_along(self, x, conductance):
+        """Flow along the fault (s, points), m²/s: volume by time and width, along the first shear direction."""
+        return -conductance * (self.along_operator @ x).reshape(len(self.systems), -1)
+
+    def gained_along(self, flows, dt):
+        """Volumes (n,) that the unknowns' test functions gain in a step by flows along the fault."""
+        return dt * (self.along_operator.T @ (flows * self.dx).ravel())
+
+    def tangent_along(self, x, response, dt):
+        """Derivative (n, n) of what is gained by flow along the fault; None if none flows."""
+        if not response.conductance.any():
+            return None
+        s, width = len(self.systems), self.operator.shape[0] // self.points
+        slopes = (self.along_operator @ x).reshape(s, -1)
+        area = np.tile(self.dx, s)
+        factors = -(response.conductance.ravel() * area)
+        by_pressure = diags_array(factors) @ self.along_operator
+        data = (-response.by_separation * (slopes * self.dx)[:, :, None]).reshape(-1, 3)
+        rows = np.repeat(np.arange(s * self.points), 3)
+        columns = (width * np.tile(np.arange(self.points), s)[:, None] + np.arange(3)).ravel()
+        picked = csr_array((data.ravel(), (rows, columns)), shape=(s * self.points, self.operator.shape[0]))
+        return dt * (self.along_operator.T @ (by_pressure + picked @ self.operator))
 
     def _weights(self, minus, plus):
         """Weights (2, points) of the two faces in the pressure of the fault."""
         higher = (self.shares * (minus - plus)).sum(axis=0) >= 0.0
         return np.where(self._mean, 0.5, [higher, ~higher])
 
-    def _transmissivities(self, change, state):
-        """k/(μ a) of each system and its derivatives, (points,) and (points, 3)."""
+    def _of_cores(self, name, change, predicted):
+        """What the cores answer to the method ``name`` over the viscosity, (s, points) and (s, points, 3)."""
         values = np.zeros((len(self.systems), self.points))
         slopes = np.zeros((len(self.systems), self.points, 3))
-        for number, (fault, part, cores) in enumerate(zip(self.faults, self.parts, self._cores, strict=True)):
-            own = state if len(self.faults) == 1 else self.law.of(number, state)
-            predicted = self._predicted(fault.law, self.separation[part] + change[part], own)
+        for part, cores, own in zip(self.parts, self._cores, predicted, strict=True):
             for system, core in enumerate(cores):
-                if core is not None:
-                    value, slope = core.transmissivity(change[part], predicted)
-                    values[system, part] = value / self._viscosity[part]
-                    slopes[system, part] = slope / self._viscosity[part, None]
-        return zip(values, slopes, strict=True)
+                # a core may be sealed, or know nothing of a flow along itself
+                method = getattr(core, name, None)
+                answer = None if method is None else method(change[part], own)
+                if answer is not None:
+                    values[system, part] = answer[0] / self._viscosity[part]
+                    slopes[system, part] = answer[1] / self._viscosity[part, None]
+        return values, slopes
+
+    def _predictions(self, change, state):
+        """Of the law of each fault, see ``_predicted``."""
+        states = [state] if len(self.faults) == 1 else [self.law.of(k, state) for k in range(len(self.faults))]
+        return [
+            self._predicted(fault.law, self.separation[part] + change[part], own)
+            for fault, part, own in zip(self.faults, self.parts, states, strict=True)
+        ]
 
     @staticmethod
     def _predicted(law, separation, state):
@@ -332,6 +397,16 @@ class FaultPoints:
             axis=-1,
         ) / (2.0 * step)  # fmt: skip
         return {name: (values[:, k], slopes[:, k]) for k, name in enumerate(microstructure.predicted)}
+
+
+def _slopes(basis, direction):
+    """Slopes of all unknowns' shape functions at the points of a facet basis along ``direction`` (dim, points)."""
+    facets, points = basis.dx.shape
+    along = direction.reshape(len(direction), facets, points)
+    data = np.array([(np.asarray(shape[0].grad) * along).sum(axis=0) for shape in basis.basis])
+    rows = np.broadcast_to(np.arange(facets * points).reshape(facets, points), data.shape)
+    columns = np.broadcast_to(basis.element_dofs[:, :, None], data.shape)
+    return csr_array((data.ravel(), (rows.ravel(), columns.ravel())), shape=(facets * points, basis.N))
 
 
 def _values(basis):

@@ -56,6 +56,8 @@ class FaultedState(PorousState):
         Of separation in the step that led here, m/s: opening and sliding.
     leak_off : (s, points)
         From minus to plus in that step, m/s.
+    along : (s, points)
+        Flow along the fault at its end, by width and along the first shear direction, m²/s.
     slip_error : float
         Estimated error of the sliding of any point in that step, m.
 
@@ -79,11 +81,12 @@ class FaultedState(PorousState):
     traction: np.ndarray
     rate: np.ndarray
     leak_off: np.ndarray
+    along: np.ndarray
     slip_error: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        read_only(self, "traction", "rate", "leak_off")
+        read_only(self, "traction", "rate", "leak_off", "along")
 
 
 class FaultBalance(NamedTuple):
@@ -94,7 +97,7 @@ class FaultBalance(NamedTuple):
     stored, injected, exchanged, through
         As in :class:`femnn.reservoir.problem.MassBalance`.
     opened : (s,)
-        In the fault, as it opens.
+        Taken up by the fault, as it opens and as its core fills.
     leaked : (s,)
         Across the fault, from the minus to the plus side.
     error : (s,)
@@ -142,6 +145,8 @@ class FaultFields(NamedTuple):
         Of minus and plus side, Pa.
     leak_off : (s, points)
         From minus to plus, m/s.
+    along : (s, points)
+        Flow along the fault by width, along the first shear direction, m²/s.
     damage : (points,)
         NaN where the law has none.
     outside : (points,) bool
@@ -169,6 +174,7 @@ class FaultFields(NamedTuple):
     traction: np.ndarray
     pressure: np.ndarray
     leak_off: np.ndarray
+    along: np.ndarray
     damage: np.ndarray
     outside: np.ndarray
 
@@ -296,7 +302,7 @@ class FaultedReservoir:
             )
         body, points = self.porous.initial_state(t), self.points
         still, sealed = np.zeros((points.points, 3)), np.zeros((len(self.systems), points.points))
-        return FaultedState(body.t, body.u, body.p, points.state, points.traction.copy(), still, sealed)
+        return FaultedState(body.t, body.u, body.p, points.state, points.traction.copy(), still, sealed, sealed)
 
     @checked(state="unchecked")
     def step(self, state: FaultedState, dt: float) -> FaultedState:
@@ -331,6 +337,7 @@ class FaultedReservoir:
             response.traction,
             moved / dt,
             response.leaked / dt,
+            self.points.flows_along(x, response.conductance),
             error,
         )
         self._report_outside(self.outside(state), self.outside(new), new.t)
@@ -420,9 +427,11 @@ class FaultedReservoir:
         """Forces and volumes out of balance (n,), with the signs of :meth:`PorousProblem.residual`."""
         return self._evaluate(self._unknowns(x), state, dt)[0]
 
+    @checked(dt="(0, inf)", x="any")
     def tangent(self, x: np.ndarray, state: FaultedState, dt: float) -> csr_array:
         """Derivative of :meth:`residual` by x; with friction or dilation not symmetric."""
-        return self._tangent(self._evaluate(self._unknowns(x), state, dt)[1], dt)
+        x = self._unknowns(x)
+        return self._tangent(x, self._evaluate(x, state, dt)[1], dt)
 
     def _unknowns(self, x):
         return shaped("x", x, self.initial_state().x.shape)
@@ -439,6 +448,7 @@ class FaultedReservoir:
             state.traction,
             strains[:, 3:].T.reshape(2, len(self.systems), -1),
             state.leak_off,
+            state.along,
             points.law.damage(history),
             history.outside,
         )
@@ -453,10 +463,12 @@ class FaultedReservoir:
         gained = points.gained(strains, before, dt * new.leak_off) * points.dx[:, None]
         force = np.concatenate([np.zeros((len(gained), 3)), gained], axis=1)
         residual = self.porous.residual(new.x, old, dt) + points.operator.T @ force.ravel()
+        residual += points.gained_along(new.along, dt)
         out = residual[self.porous.n_u :].reshape(s, -1)
         volumes = self.porous.volumes(new.u, new.p.ravel(), old, dt)
         moved = np.abs(np.array([volume.reshape(s, -1) for volume in volumes])).sum(axis=0)
-        opened, leaked = points.opened(strains, before) @ points.dx, dt * new.leak_off @ points.dx
+        taken = points.opened(strains, before) + points.stored(strains, before)
+        opened, leaked = taken @ points.dx, dt * new.leak_off @ points.dx
         through = {}
         free = np.ones(out.shape, dtype=bool)
         for name, of_systems in self.porous.loads.drains.items():
@@ -493,17 +505,21 @@ class FaultedReservoir:
         points.law.set_time(state.t + dt)
         response = points.respond(points.strains(x), points.strains(state.x), state.history, dt)
         force = (response.force * points.dx[:, None]).ravel()
-        return self.porous.residual(x, state, dt) + points.operator.T @ force, response
+        residual = self.porous.residual(x, state, dt) + points.operator.T @ force
+        if response.conductance.any():
+            residual += points.gained_along(points.flows_along(x, response.conductance), dt)
+        return residual, response
 
-    @checked(dt="(0, inf)", x="any")
-    def _tangent(self, response, dt):
+    def _tangent(self, x, response, dt):
         if self._porous_tangent[0] != dt:
             self._porous_tangent = dt, self.porous.tangent(dt)
         points = self.points
         blocks = response.tangent * points.dx[:, None, None]
         n = len(blocks)
         middle = bsr_array((blocks, np.arange(n), np.arange(n + 1)), shape=(points.operator.shape[0],) * 2)
-        return csr_array(self._porous_tangent[1] + points.operator.T @ (middle @ points.operator))
+        tangent = self._porous_tangent[1] + points.operator.T @ (middle @ points.operator)
+        along = points.tangent_along(x, response, dt)
+        return csr_array(tangent if along is None else tangent + along)
 
     def _newton(self, x, state, dt):
         """Unknowns and response at the end of the step, where rounding stops Newton's method."""
@@ -522,7 +538,7 @@ class FaultedReservoir:
             nonlocal factor, last
             last = point.response
             if _gain(errors) > _GAIN:
-                factor = self._factor(point.response, dt)
+                factor = self._factor(point.x, point.response, dt)
             reduced = factor.scale * constraint.reduce(point.residual)
             step = -(constraint.matrix @ (factor.scale * factor.lu.solve(reduced)))
 
@@ -534,7 +550,7 @@ class FaultedReservoir:
 
         try:
             out, response = self._tried(x, state, dt)
-            factor = self._factor(response, dt)
+            factor = self._factor(x, response, dt)
             scale = factor.scale
             # not of the displacements found, by which a runaway would measure itself
             size = np.linalg.norm(scale * constraint.reduce(out)) + self._size(x, factor)
@@ -596,9 +612,9 @@ class FaultedReservoir:
         except (LawError, ConvergenceError) as error:
             raise Diverged(f"the law of the fault has no answer on the way: {error}") from error
 
-    def _factor(self, response, dt):
+    def _factor(self, x, response, dt):
         try:
-            return Factor.of(self._tangent(response, dt), self.porous.constraint, self.porous.n_u)
+            return Factor.of(self._tangent(x, response, dt), self.porous.constraint, self.porous.n_u)
         except SingularMatrixError as error:
             raise Diverged(f"nothing holds the body any more: {error}") from error
 
