@@ -57,7 +57,7 @@ def measure(example, name, rate, viscosity, slip_error):
         "viscosity": f"{viscosity:.0e}" if viscosity else "none",
         "rate": rate,
         "days": history.times[-1] / example.DAY,
-        "slip": 1e3 * history.slip[-1].max(),
+        "slip": 1e3 * float(history.slip[-1].max()),
         "steps": len(spans),
         "shortest": float(spans.min()) if len(spans) else np.nan,
         "longest": float(spans.max()) if len(spans) else np.nan,

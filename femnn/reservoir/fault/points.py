@@ -36,6 +36,10 @@ PRESSURES = ("mean", "highest")
 # its tractions oscillate.
 _SIMPSON = (np.array([[0.0, 0.5, 1.0]]), np.array([1.0, 4.0, 1.0]) / 6.0)
 
+# Pa: of faces whose pressures differ by less the mean acts, as they have no higher one; further apart the highest but for
+# this much. What opens is filled from both of them then, and Newton's method has no jump to circle about.
+_EQUAL = 5e3
+
 # Step of the differences by which predictions of a law are derived, over its separation scale.
 _STEP = 1e-6
 
@@ -291,22 +295,26 @@ class FaultPoints:
         change = strains[:, :3]
         minus, plus = strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T
         traction, tangent, new = self.law.update(self.separation + change, state)
-        weights = self._weights(minus, plus)
+        weights, sharpness = self._weights(minus, plus)
         force, slope = np.zeros((n, 3 + 2 * s)), np.zeros((n, 3 + 2 * s, 3 + 2 * s))
         force[:, :3] = traction - self.traction
+        force[:, 0] -= self._pressure(minus, plus)
         slope[:, :3, :3] = tangent
+        # what opens changes sides as the higher pressure does
+        turned = sharpness * (change[:, 0] - before[:, 0])
+        sides = np.concatenate([self.shares, -self.shares]).T
+        slope[:, 3:, 3:] = -turned[:, None, None] * sides[:, :, None] * sides[:, None]
         leaked = np.zeros((s, n))
         predicted = self._predictions(change, state)
         across = self._of_cores("transmissivity", change, predicted)
         for i, (value, by_separation) in enumerate(zip(*across, strict=True)):
             at, difference = (3 + i, 3 + s + i), minus[i] - plus[i]
             leaked[i] = dt * value * difference
-            for side, place, weight, sign in zip((minus, plus), at, weights, (-1.0, 1.0), strict=True):
+            for place, weight, sign in zip(at, weights, (-1.0, 1.0), strict=True):
                 fraction = self.shares[i] * weight
-                force[:, 0] -= fraction * side[i]
                 slope[:, 0, place] = slope[:, place, 0] = -fraction
-                slope[:, place, at[0]] = sign * dt * value
-                slope[:, place, at[1]] = -sign * dt * value
+                slope[:, place, at[0]] += sign * dt * value
+                slope[:, place, at[1]] -= sign * dt * value
                 slope[:, place, :3] += sign * dt * difference[:, None] * by_separation
             for row in at:
                 # each face fills half of the core from the mean pressure
@@ -327,7 +335,8 @@ class FaultPoints:
     def gained(self, strains, before, leaked):
         """Volumes (points, 2s) that the minus and then the plus face of each system gain in a step."""
         s = len(self.systems)
-        weights, opened = self._weights(strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T), self.opened(strains, before)
+        weights, _ = self._weights(strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T)
+        opened = self.opened(strains, before)
         half = 0.5 * self.stored(strains, before)
         return np.concatenate([-leaked - weights[0] * opened - half, leaked - weights[1] * opened - half]).T
 
@@ -354,10 +363,21 @@ class FaultPoints:
         picked = csr_array((data.ravel(), (rows, columns)), shape=(s * self.points, self.operator.shape[0]))
         return dt * (self.along_operator.T @ (by_pressure + picked @ self.operator))
 
+    def _pressure(self, minus, plus):
+        """p_f (points,): the mean of the faces, or the higher, without a kink where they are equal."""
+        mean, half = 0.5 * (self.shares * (minus + plus)).sum(axis=0), 0.5 * self._difference(minus, plus)
+        return mean + np.where(self._mean, 0.0, np.hypot(half, _EQUAL) - _EQUAL)
+
     def _weights(self, minus, plus):
-        """Weights (2, points) of the two faces in the pressure of the fault."""
-        higher = (self.shares * (minus - plus)).sum(axis=0) >= 0.0
-        return np.where(self._mean, 0.5, [higher, ~higher])
+        """Weights (2, points) of the two faces in the pressure of the fault, and how fast they change with it."""
+        half = 0.5 * self._difference(minus, plus)
+        size = np.hypot(half, _EQUAL)
+        excess = np.where(self._mean, 0.0, 0.5 * half / size)
+        sharpness = np.where(self._mean, 0.0, 0.25 * _EQUAL**2 / size**3)
+        return np.array([0.5 + excess, 0.5 - excess]), sharpness
+
+    def _difference(self, minus, plus):
+        return (self.shares * (minus - plus)).sum(axis=0)
 
     def _of_cores(self, name, change, predicted):
         """What the cores answer to the method ``name`` over the viscosity, (s, points) and (s, points, 3)."""
