@@ -36,8 +36,8 @@ PRESSURES = ("mean", "highest")
 # its tractions oscillate.
 _SIMPSON = (np.array([[0.0, 0.5, 1.0]]), np.array([1.0, 4.0, 1.0]) / 6.0)
 
-# Pa: of faces whose pressures differ by less the mean acts, as they have no higher one; further apart the highest but for
-# this much. What opens is filled from both of them then, and Newton's method has no jump to circle about.
+# Pa: the mean acts where the pressures of the faces differ by less, as they have no higher one, and the highest but for
+# this much where they differ by more. Equal faces fill together what opens, so that Newton's method meets no jump.
 _EQUAL = 5e3
 
 # Step of the differences by which predictions of a law are derived, over its separation scale.
@@ -67,7 +67,8 @@ class Fault:
         Which pressure acts in the fault. ``"highest"`` is that of the face where it is higher, where the fault slips
         first (B. Jha and R. Juanes, Water Resources Research 50 (2014) 3776-3808): it is never below the mean, so that
         a fault that is safe with it is safe with the other, beside a well as beside a depleted compartment.
-        ``"mean"`` is that in the middle of a homogeneous core, which a seal with a thin weak face does not have.
+        ``"mean"`` is that in the middle of a homogeneous core, which a seal with a thin weak face does not have. Where
+        the faces differ by less than 10 kPa, the highest passes smoothly into the mean.
     quadrature
         Points (1, nqp) and weights (nqp,) of a facet; default: Simpson's.
 
