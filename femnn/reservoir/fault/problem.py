@@ -587,7 +587,8 @@ class FaultedReservoir:
     def stability(self, state: FaultedState) -> Stability | None:
         """:class:`Stability` of the fault in its drained rock as it slips on; None if the rock holds no part of itself.
 
-        A law that depends on time has its tangent for no time, so that what damps it holds the fault together.
+        A law that depends on time answers as in a step of no time: without its viscosity, and sticking where its
+        friction depends on the rate.
         """
         self.check(state)
         points = self.points
