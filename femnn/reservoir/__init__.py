@@ -8,6 +8,7 @@ its ``step`` goes from one :class:`PorousState` to the next, and :func:`march` m
 
 from femnn.reservoir.analytic import ConsolidatingColumn, MandelSlab
 from femnn.reservoir.conditions import Conditions, Well
+from femnn.reservoir.in_situ import InSitu, slip_tendency
 from femnn.reservoir.medium import DualPorousMedium, PoroelasticConstants, PorousMedium
 from femnn.reservoir.output import Series, load_state, save_state
 from femnn.reservoir.problem import MassBalance, PorousProblem, PorousState
@@ -18,6 +19,7 @@ __all__ = [
     "Conditions",
     "ConsolidatingColumn",
     "DualPorousMedium",
+    "InSitu",
     "MandelSlab",
     "MassBalance",
     "PoroelasticConstants",
@@ -30,4 +32,5 @@ __all__ = [
     "load_state",
     "march",
     "save_state",
+    "slip_tendency",
 ]

@@ -16,7 +16,7 @@ import numpy as np
 import skfem
 from numpy.typing import ArrayLike
 from scipy.sparse import block_array, csr_array
-from skfem.helpers import div, dot, grad, mul
+from skfem.helpers import div, dot, grad, mul, sym_grad
 
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.checks import checked, floats, shaped
@@ -218,6 +218,11 @@ class PorousProblem:
         """Number of displacements."""
         return self.displacement_basis.N
 
+    @property
+    def stiffness(self) -> csr_array:
+        """Of the drained skeleton, (n_u, n_u)."""
+        return self._stiffness
+
     def _assemble(self):
         constants, s = self.constants, len(self.systems)
         u, p = self.displacement_basis, self.pressure_basis
@@ -355,6 +360,29 @@ class PorousProblem:
             exchanged,
             dt * (self._darcy @ during) - exchanged,
         )
+
+    @checked()
+    def effective_stress(self, state: PorousState) -> np.ndarray:
+        """Mean over each cell of the stress that strains the skeleton, (n, 3, 3), Pa, positive in tension.
+
+        As all increments over the state of rest; the total stress is less by biot · pressure of each system.
+        """
+        self._require_own(state)
+        basis, constants = self.displacement_basis, self.constants
+        weights = basis.dx / basis.dx.sum(axis=1, keepdims=True)
+        strain = (sym_grad(basis.interpolate(state.u)) * weights).sum(axis=-1)
+        dim = len(strain)
+        stress = np.zeros((len(weights), 3, 3))
+        stress[:, :dim, :dim] = (2.0 * constants.mu * strain).transpose(2, 0, 1)
+        return stress + (constants.lmbda * np.einsum("iin->n", strain))[:, None, None] * np.eye(3)
+
+    @checked()
+    def mean_pressure(self, state: PorousState) -> np.ndarray:
+        """Mean over each cell of the pressures, (s, n), Pa."""
+        self._require_own(state)
+        basis = self.pressure_basis
+        weights = basis.dx / basis.dx.sum(axis=1, keepdims=True)
+        return np.array([(np.asarray(basis.interpolate(own)) * weights).sum(axis=1) for own in state.p])
 
     def _require_own(self, state):
         if len(state.u) != self.n_u or state.p.shape != (len(self.systems), self.pressure_basis.N):

@@ -38,7 +38,7 @@ def save_state(path: str | os.PathLike, state: FaultedState) -> None:
     0.0
     """
     history = state.history
-    arrays = {name: getattr(state, name) for name in ("u", "p", "traction", "rate", "leak_off")}
+    arrays = {name: getattr(state, name) for name in ("u", "p", "traction", "rate", "leak_off", "along")}
     arrays |= {"values": history.values, "outside": history.outside}
     write_restart(path, _KIND, {"t": float(state.t), "law": history.law}, arrays)
 
@@ -78,6 +78,7 @@ def load_state(path: str | os.PathLike, reservoir: FaultedReservoir) -> FaultedS
         traction=file.array("traction", (n, 3)),
         rate=file.array("rate", (n, 3)),
         leak_off=file.array("leak_off", (None, n)),
+        along=file.array("along", (None, n)),
     )
     try:
         reservoir.check(state)
@@ -90,7 +91,8 @@ class FaultSeries:
     """A series of the fault's facets with their times, which ParaView opens beside that of the reservoir.
 
     Means over each facet: separation since the state in situ and its rate, effective traction (normal first), pressures
-    of both sides and leak-off of each system, damage, and the fraction of points outside the trained range of the law.
+    of both sides, leak-off and flow along the fault of each system, slip tendency, damage, and the fraction of points
+    outside the trained range of the law.
 
     Parameters
     ----------
@@ -121,7 +123,7 @@ class FaultSeries:
     def write(self, state: FaultedState) -> None:
         """Add a state."""
         reservoir = self._reservoir
-        interface, fields = reservoir.points.fault.interface, reservoir.fields(state)
+        interface, fields = reservoir.points.interface, reservoir.fields(state)
         values = {
             "separation": fields.separation,
             "rate": fields.rate,
@@ -129,6 +131,8 @@ class FaultSeries:
             **named("pressure_minus", reservoir.systems, fields.pressure[0]),
             **named("pressure_plus", reservoir.systems, fields.pressure[1]),
             **named("leak_off", reservoir.systems, fields.leak_off),
+            **named("flow_along", reservoir.systems, fields.along),
+            "slip_tendency": fields.slip_tendency,
             "damage": fields.damage,
             "outside": fields.outside,
         }
