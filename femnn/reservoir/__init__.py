@@ -6,7 +6,7 @@ its ``step`` goes from one :class:`PorousState` to the next, and :func:`march` m
 :mod:`femnn.reservoir.fault`.
 """
 
-from femnn.reservoir.analytic import ConsolidatingColumn, MandelSlab
+from femnn.reservoir.analytic import ConsolidatingColumn, CryerSphere, DeLeeuwCylinder, MandelSlab
 from femnn.reservoir.conditions import Conditions, Well
 from femnn.reservoir.medium import DualPorousMedium, PoroelasticConstants, PorousMedium
 from femnn.reservoir.output import Series, load_state, save_state
@@ -17,6 +17,8 @@ from femnn.solvers.nonlinear.time_march import march
 __all__ = [
     "Conditions",
     "ConsolidatingColumn",
+    "CryerSphere",
+    "DeLeeuwCylinder",
     "DualPorousMedium",
     "MandelSlab",
     "MassBalance",
