@@ -12,7 +12,7 @@ from femnn.reservoir.medium import DualPorousMedium, PoroelasticConstants, Porou
 from femnn.reservoir.output import Series, load_state, save_state
 from femnn.reservoir.problem import MassBalance, PorousProblem, PorousState
 from femnn.reservoir.schedule import Schedule
-from femnn.solvers.nonlinear.time_march import march
+from femnn.solvers.nonlinear.time_march import march, march_by_error
 
 __all__ = [
     "Conditions",
@@ -31,5 +31,6 @@ __all__ = [
     "Well",
     "load_state",
     "march",
+    "march_by_error",
     "save_state",
 ]
