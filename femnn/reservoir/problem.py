@@ -157,6 +157,8 @@ class PorousProblem:
     loads : Loads
     constraint : Constraint
         Of a step: ``constraint.reduce(vector)`` leaves what is free.
+    iterations : tuple of int
+        Of MINRES in the last step: of the first solution, which takes most, and of its corrections; none with factors.
 
     Raises
     ------
@@ -199,7 +201,7 @@ class PorousProblem:
         if not 0.5 <= theta <= 1.0:
             raise ParameterError(f"theta is {theta}; it must be in [0.5, 1], 1 for the implicit Euler method")
         self.medium, self.conditions, self.theta = medium, conditions, float(theta)
-        self.systems = medium.systems
+        self.systems, self.iterations = medium.systems, ()
         _require_sound(mesh)
         own, linear = _elements(mesh, element)
         vectors, mapping = skfem.ElementVector(own), RelativeMapping(mesh)
@@ -404,7 +406,9 @@ class PorousProblem:
         t = state.t + dt
         x = constraint.fill(state.x)
         self.loads.prescribe(x, t, pressures=constraint is self.constraint)
+        begun = len(getattr(factor, "counts", ()))
         x, error = factor.solve(x, lambda x: self.residual(x, state, dt))
+        self.iterations = tuple(getattr(factor, "counts", ())[begun:])
         if not error < 1e-6:
             raise ConvergenceError(
                 f"the linear system of the step to t = {t:.6g} s (dt = {dt:.6g} s) was solved with the relative error "

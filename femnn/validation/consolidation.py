@@ -14,7 +14,7 @@ from femnn.checks import checked
 from femnn.reservoir.analytic import CryerSphere, DeLeeuwCylinder, MandelSlab
 from femnn.reservoir.conditions import Conditions
 from femnn.reservoir.medium import PorousMedium
-from femnn.reservoir.problem import PorousProblem
+from femnn.reservoir.problem import PorousProblem, PorousState
 
 # Edge of the block in the middle over the radius, and how far its faces bulge towards the surface, 0 to 1.
 _INNER, _BULGE = 0.45, 0.5
@@ -211,3 +211,80 @@ def _named(mesh, radius, axes):
         flat = np.ptp(corners[axis], axis=0) < _SAME * radius
         names[name] = facets[flat & ~around & ((corners[axis, 0] < _SAME * radius) | (axis >= axes))]
     return mesh.with_boundaries(names)
+
+
+class ManufacturedBody:
+    """u = a φ t and p_i = P_i φ t with φ = sin πx sin πy sin πz in the unit cube, and the loads that they need.
+
+    Linear in time, so that steps of the implicit Euler method are exact.
+
+    Parameters
+    ----------
+    medium
+        A uniform ``PorousMedium`` or ``DualPorousMedium`` with scalar permeabilities.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.geometry import distorted_cube
+    >>> from femnn.reservoir import PorousMedium
+    >>> from femnn.validation.consolidation import ManufacturedBody
+    >>> body = ManufacturedBody(PorousMedium(young=1e9, poisson=0.2, permeability=1e-12))
+    >>> problem = body.problem(distorted_cube(3, 0.1), element=skfem.ElementHex1())
+    >>> body.errors(problem, problem.step(problem.initial_state(), 1.0)).shape
+    (3,)
+    """
+
+    @checked(medium="unchecked")
+    def __init__(self, medium: PorousMedium) -> None:
+        self.medium, self._amplitudes = medium, np.array([1e-3, -2e-3, 1.5e-3])
+        self._given = medium.constants(1, 3)
+        self._pressures = np.array([1e6, -0.7e6])[: len(self._given.biot)]
+
+    @checked(mesh="unchecked")
+    def problem(self, mesh: skfem.MeshHex, **options: Any) -> PorousProblem:
+        """The problem on a mesh of the unit cube; ``options`` are those of ``PorousProblem``."""
+        mesh = mesh.with_boundaries({"around": mesh.boundary_facets()})
+        conditions = Conditions(
+            displacement={"around": (0.0, 0.0, 0.0)},
+            pressure={"around": 0.0},
+            body_force=[lambda x, t, i=i: self._force(i, x, t) for i in range(3)],
+            source=[lambda x, t, i=i: self._source(i, x, t) for i in range(len(self._pressures))],
+        )
+        return PorousProblem(mesh, self.medium, conditions, **options)
+
+    @checked()
+    def errors(self, problem: PorousProblem, state: PorousState) -> np.ndarray:
+        """Errors of u in L2 and H1 and of the pressures in L2, each over the size of what it should be, (3,)."""
+        u, p, t = problem.displacement_basis, problem.pressure_basis, state.t
+        x = np.asarray(u.global_coordinates())
+        found, phi = u.interpolate(state.u), np.prod(np.sin(np.pi * x), axis=0)
+        pairs = (
+            (np.asarray(found), t * self._amplitudes[:, None, None] * phi),
+            (found.grad, t * self._amplitudes[:, None, None, None] * self._slope(x)),
+            (np.array([p.interpolate(own) for own in state.p]), t * self._pressures[:, None, None] * phi),
+        )
+        return np.array([np.sqrt(((a - b) ** 2 * u.dx).sum() / (b**2 * u.dx).sum()) for a, b in pairs])
+
+    @staticmethod
+    def _slope(x):
+        sines, cosines = np.sin(np.pi * x), np.pi * np.cos(np.pi * x)
+        return np.array([cosines[i] * sines[(i + 1) % 3] * sines[(i + 2) % 3] for i in range(3)])
+
+    def _force(self, i, x, t):
+        sines, cosines = np.sin(np.pi * x), np.cos(np.pi * x)
+        phi = sines.prod(axis=0)
+        lmbda, mu, a = self._given.lmbda[0], self._given.mu[0], self._amplitudes
+        gradient = -a[i] * phi
+        for j in {0, 1, 2} - {i}:
+            gradient = gradient + a[j] * cosines[i] * cosines[j] * sines[3 - i - j]
+        of_strain = np.pi**2 * ((lmbda + mu) * gradient - 3.0 * mu * a[i] * phi)
+        return t * (self._given.biot[:, 0] @ self._pressures * self._slope(x)[i] - of_strain)
+
+    def _source(self, system, x, t):
+        given, phi = self._given, np.sin(np.pi * x).prod(axis=0)
+        stored = given.biot[system, 0] * np.tensordot(self._amplitudes, self._slope(x), 1)
+        stored = stored + given.storage[system, :, 0] @ self._pressures * phi
+        flow = 3.0 * np.pi**2 * given.mobility[system, 0, 0, 0] * self._pressures[system]
+        leaves = self._pressures[system] - self._pressures[1 - system] if len(self._pressures) == 2 else 0.0
+        return stored + t * (flow + given.exchange[0] * leaves) * phi

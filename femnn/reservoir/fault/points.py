@@ -14,24 +14,29 @@ so that the power of p_f on the opening is that of the fluid which fills it, and
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, hstack, vstack
 
-from femnn.checks import brief, checked, floats, one_of, shaped
+from femnn.checks import checked, instance, one_of
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.bases import InterfaceBases
+from femnn.interfaces.elements import checked_quadrature
 from femnn.interfaces.split import Interface
 from femnn.reservoir.fault.in_situ import driven_along, loaded_to, tractions
 
 PRESSURES = ("mean", "highest")
 
-# Points at the ends and in the middle of a facet, as its quadratic displacements have them: a stiff fault does not make
-# its tractions oscillate.
-_SIMPSON = (np.array([[0.0, 0.5, 1.0]]), np.array([1.0, 4.0, 1.0]) / 6.0)
+# Points along an axis of a facet where displacements of these degrees have their nodes, and weights (trapezoids and
+# Simpson's): a stiff fault does not make its tractions oscillate.
+_AT_NODES = {
+    1: (np.array([0.0, 1.0]), np.array([0.5, 0.5])),
+    2: (np.array([0.0, 0.5, 1.0]), np.array([1.0, 4.0, 1.0]) / 6.0),
+}
 
 # Step of the differences by which predictions of a law are derived, over its separation scale.
 _STEP = 1e-6
@@ -43,7 +48,8 @@ class Fault:
     Parameters
     ----------
     interface
-        :class:`femnn.Interface` of the split mesh, in two dimensions.
+        :class:`femnn.Interface` of the split mesh; of several faults that were split together, each has its part
+        (:meth:`femnn.Interface.named`).
     law : Law
         Of the effective traction: classical, recurrent, or an RVE in the loop.
     cores
@@ -61,14 +67,12 @@ class Fault:
         them, as at the face where the fault slips first (B. Jha and R. Juanes, Water Resources Research 50 (2014)
         3776-3808).
     quadrature
-        Points (1, nqp) and weights (nqp,) of a facet; default: Simpson's.
+        Points (dim − 1, nqp) and weights (nqp,) of a facet; default: at the nodes of the displacements.
 
     Raises
     ------
     ParameterError
         If ``pressure`` is unknown, or an argument is of another kind than described.
-    MeshError
-        If the interface is not of a two-dimensional mesh.
 
     Examples
     --------
@@ -92,19 +96,10 @@ class Fault:
         quadrature: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         one_of("pressure", pressure, PRESSURES)
-        if interface.mesh.dim() != 2:
-            raise MeshError(f"the fault is in a {type(interface.mesh).__name__}; faults are for MeshQuad, plane strain")
+        instance("interface", interface, Interface, remedy="femnn.Interface.split(mesh, facets)")
         self.interface, self.law, self.cores, self.pressure = interface, law, cores, pressure
         self.stress, self.history = stress, history
-        self.quadrature = _SIMPSON if quadrature is None else _points_and_weights(quadrature)
-
-
-def _points_and_weights(quadrature):
-    """Points (1, nqp) and weights (nqp,) on a facet."""
-    if not isinstance(quadrature, list | tuple) or len(quadrature) != 2:
-        raise ParameterError(f"quadrature={brief(quadrature)} is not allowed; pass (points (1, nqp), weights (nqp,))")
-    weights = floats("the weights of quadrature", quadrature[1]).ravel()
-    return shaped("the points of quadrature", quadrature[0], (1, len(weights))), weights
+        self.quadrature = None if quadrature is None else checked_quadrature(quadrature, interface.mesh.dim())
 
 
 class PointResponse(NamedTuple):
@@ -162,12 +157,17 @@ class FaultPoints:
         History in situ.
     """
 
+    #: Points of each fault among all: here of the only one.
+    parts: tuple[slice, ...]
+
     def __init__(self, fault, porous) -> None:
         self.fault, self.law, self.systems = fault, fault.law, porous.systems
         u, p = porous.displacement_basis, porous.pressure_basis
-        moving = InterfaceBases(fault.interface, u.elem, fault.quadrature, u.dofs)
-        pressed = InterfaceBases(fault.interface, p.elem, fault.quadrature, p.dofs)
+        quadrature = _at_nodes(u) if fault.quadrature is None else fault.quadrature
+        moving = InterfaceBases(fault.interface, u.elem, quadrature, u.dofs)
+        pressed = InterfaceBases(fault.interface, p.elem, quadrature, p.dofs)
         self.dx, self.points = moving.dx.ravel(), moving.points
+        self.parts, self.interface = (slice(0, self.points),), fault.interface
         dim, s = u.mesh.dim(), len(self.systems)
         self.x = np.asarray(moving.minus.global_coordinates()).reshape(dim, -1)
         self.frames = moving.frames.reshape(3, dim, -1)
@@ -229,6 +229,14 @@ class FaultPoints:
     def strains(self, x):
         """Generalised strains (points, 3 + 2s) of the unknowns (n,)."""
         return (self.operator @ x).reshape(self.points, -1)
+
+    def set_time(self, t):
+        """Tell the law the time of the state that is sought next."""
+        self.law.set_time(t)
+
+    def damage(self, history):
+        """Damage of each point, NaN where the law has none, (points,)."""
+        return self.law.damage(history)
 
     def respond(self, strains, before, state, dt):
         """:class:`PointResponse` after a step.
@@ -307,6 +315,126 @@ class FaultPoints:
             axis=-1,
         ) / (2.0 * step)  # fmt: skip
         return {name: (values[:, k], slopes[:, k]) for k, name in enumerate(microstructure.predicted)}
+
+
+class JoinedPoints:
+    """The points of several faults, one fault after the other, as one: with what :class:`FaultPoints` has and does.
+
+    Parameters
+    ----------
+    parts : list of FaultPoints
+        In the same porous problem.
+    """
+
+    def __init__(self, parts) -> None:
+        densities = {part.points // len(part.interface) for part in parts}
+        if len(densities) > 1:
+            raise ParameterError(
+                f"the faults have {sorted(densities)} points on a facet; give all the same quadrature, or none"
+            )
+        self._members, self.systems = parts, parts[0].systems
+        ends = np.cumsum([0, *(part.points for part in parts)])
+        self.points, self.parts = int(ends[-1]), tuple(map(slice, ends[:-1], ends[1:]))
+        self.interface = joined(part.interface for part in parts)
+        self.x, self.frames, self.shares = (
+            np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in ("x", "frames", "shares")
+        )
+        self.dx, self.shear_modulus, self.separation, self.traction = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("dx", "shear_modulus", "separation", "traction")
+        )
+        self.operator = csr_array(vstack([part.operator for part in parts], format="csr"))
+        self._widths = [part.state.values.shape[1] for part in parts]
+        self.state = self._together([part.state for part in parts])
+
+    strains = FaultPoints.strains
+
+    def set_time(self, t):
+        """Tell all laws the time of the state that is sought next."""
+        for member in self._members:
+            member.set_time(t)
+
+    def damage(self, history):
+        """Damage of each point, NaN where its law has none, (points,)."""
+        states = self._apart(history)
+        return np.concatenate([member.damage(own) for member, own in zip(self._members, states, strict=True)])
+
+    def respond(self, strains, before, state, dt):
+        """:class:`PointResponse` after a step, as :meth:`FaultPoints.respond`."""
+        responses = [
+            member.respond(strains[part], before[part], own, dt)
+            for member, part, own in zip(self._members, self.parts, self._apart(state), strict=True)
+        ]
+        force, tangent, traction = (
+            np.concatenate([getattr(response, name) for response in responses])
+            for name in ("force", "tangent", "traction")
+        )
+        leaked = np.concatenate([response.leaked for response in responses], axis=1)
+        return PointResponse(force, tangent, self._together([r.state for r in responses]), traction, leaked)
+
+    def opened(self, strains, before):
+        """Volume (s, points) of each system that fills what opened in a step."""
+        return self.shares * (strains[:, 0] - before[:, 0])
+
+    def gained(self, strains, before, leaked):
+        """Volumes (points, 2s) that the minus and then the plus face of each system gain in a step."""
+        return np.concatenate(
+            [
+                member.gained(strains[part], before[part], leaked[:, part])
+                for member, part in zip(self._members, self.parts, strict=True)
+            ]
+        )
+
+    def _together(self, states):
+        """One state of all points: values of laws that have few are filled up with zeros."""
+        width = max(self._widths)
+        values = [np.pad(state.values, ((0, 0), (0, width - state.values.shape[1]))) for state in states]
+        name = " + ".join(state.law for state in states)
+        return State(np.concatenate(values), name, np.concatenate([state.outside for state in states]))
+
+    def _apart(self, state):
+        """The state of each fault."""
+        return [
+            State(np.ascontiguousarray(state.values[part, :width]), member.state.law, state.outside[part])
+            for member, part, width in zip(self._members, self.parts, self._widths, strict=True)
+        ]
+
+
+def joined(interfaces):
+    """One interface of several in the same mesh.
+
+    Raises
+    ------
+    MeshError
+        If they are of different meshes, or two have a facet in common.
+    """
+    interfaces = list(interfaces)
+    first = interfaces[0]
+    for k, interface in enumerate(interfaces):
+        if interface.mesh is not first.mesh:
+            raise MeshError(
+                f"fault {k} is in another mesh than fault 0; split all faults together, by "
+                "femnn.Interface.split(mesh, [name, ...]), and give each its part, interface.named(name)"
+            )
+        for j, other in enumerate(interfaces[:k]):
+            common = np.intersect1d(interface.minus, other.minus)
+            if len(common):
+                raise MeshError(
+                    f"faults {j} and {k} overlap: {len(common)} facets belong to both, the first at "
+                    f"{first.mesh.p[:, first.mesh.facets[:, common[0]]].mean(axis=1).tolist()}; give each to one fault"
+                )
+    names = ("minus", "plus", "minus_vertices", "plus_vertices")
+    return replace(first, **{name: np.concatenate([getattr(i, name) for i in interfaces]) for name in names})
+
+
+def _at_nodes(displacement):
+    """Points and weights at the nodes of the displacements on a facet."""
+    scalar, dim = displacement.elem.elem, displacement.mesh.dim()
+    # triquadratic elements say 6, trilinear ones 3
+    points, weights = _AT_NODES[scalar.maxdeg // dim]
+    if dim == 2:
+        return points[None], weights
+    return np.stack(np.meshgrid(points, points, indexing="ij")).reshape(2, -1), np.outer(weights, weights).ravel()
 
 
 def _values(basis):

@@ -1,18 +1,20 @@
-"""A fluid-saturated reservoir with a sealing fault: porous body and interface in one nonlinear time step.
+"""A fluid-saturated reservoir with sealing faults: porous body and interface in one nonlinear time step.
 
 The body is that of :mod:`femnn.reservoir.problem`, cut along the fault so that displacements and pressures of the two
 sides are unknowns of their own; the fault's equations are in :mod:`femnn.reservoir.fault.points`. Implicit Euler
 steps, each solved by Newton's method with the consistent tangent of both.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import skfem
 from scipy.sparse import bsr_array, coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from femnn.checks import checked, one_of, shaped
+from femnn.checks import checked, instance, one_of, shaped
 from femnn.cohesive.law import State
 from femnn.exceptions import (
     ConvergenceError,
@@ -23,8 +25,11 @@ from femnn.exceptions import (
     StateError,
     warn,
 )
-from femnn.reservoir.conditions import Conditions
-from femnn.reservoir.fault.points import Fault, FaultPoints
+from femnn.interfaces.frames import normals_of
+from femnn.interfaces.split import Interface
+from femnn.quadrature.rule import Rule
+from femnn.reservoir.conditions import Conditions, Well
+from femnn.reservoir.fault.points import Fault, FaultPoints, JoinedPoints, joined
 from femnn.reservoir.medium import PorousMedium
 from femnn.reservoir.problem import PorousProblem, PorousState, read_only
 from femnn.solvers.linear.saddle_point import Factor
@@ -41,6 +46,9 @@ _STAGNANT = 1e-6
 _GAIN = 1e-3
 
 _MOST_LENGTHS = 5
+
+# Distance of a well from a facet, over the size of the facet, at which it is in the fault.
+_IN_FAULT = 1e-6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -177,7 +185,7 @@ class FaultFields(NamedTuple):
 
 
 class FaultedReservoir:
-    """A porous body in plane strain with a fault; its ``step`` is for :func:`femnn.solvers.nonlinear.time_march.march`.
+    """A porous body with faults; its ``step`` is for :func:`femnn.solvers.nonlinear.time_march.march`.
 
     Parameters
     ----------
@@ -185,8 +193,10 @@ class FaultedReservoir:
         :class:`femnn.reservoir.medium.PorousMedium` or ``DualPorousMedium``.
     conditions
         :class:`femnn.reservoir.conditions.Conditions`. Loads and pressures are in excess of the state in situ.
-    fault : Fault
-        Its interface brings the mesh.
+    fault : Fault or sequence of Fault
+        Their interfaces bring the mesh. Several were split together; their points stand one fault after the other.
+    element, rule
+        As :class:`PorousProblem` takes them.
     max_iterations
         Of Newton's method, beyond which a step fails.
     largest_slip
@@ -200,14 +210,16 @@ class FaultedReservoir:
     ----------
     porous : PorousProblem
         The body alone: bases, numbering, loads.
-    points : FaultPoints
+    points : FaultPoints or JoinedPoints
+        ``points.parts`` are the points of each fault.
     iterations : int
         Of the last step.
 
     Raises
     ------
     MeshError, ParameterError, SingularMatrixError
-        As :class:`PorousProblem`; also if the law cannot bear the stress in situ.
+        As :class:`PorousProblem`; also if a law cannot bear the stress in situ, if faults overlap or are of different
+        meshes, or if a well is in a fault.
 
     Examples
     --------
@@ -224,21 +236,32 @@ class FaultedReservoir:
     3600.0
     """
 
-    @checked(max_iterations="[1, inf)", largest_slip="(0, inf]")
+    @checked(max_iterations="[1, inf)", largest_slip="(0, inf]", fault="unchecked", element="unchecked")
     def __init__(
         self,
         medium: PorousMedium,
         conditions: Conditions,
-        fault: Fault,
+        fault: Fault | Sequence[Fault],
         *,
+        element: skfem.Element | None = None,
+        rule: Rule | None = None,
         max_iterations: int = 25,
         largest_slip: float = np.inf,
         on_outside: str = "warn",
     ) -> None:
         self.max_iterations, self.iterations, self.largest_slip = int(max_iterations), 0, largest_slip
         self.on_outside = one_of("on_outside", on_outside, ("warn", "raise"))
-        self.porous = PorousProblem(fault.interface.mesh, medium, conditions)
-        self.points = FaultPoints(fault, self.porous)
+        faults = [fault] if isinstance(fault, Fault) else list(fault)
+        if not faults:
+            raise ParameterError("no fault is given; pass one, or use PorousProblem for a body without any")
+        for own in faults:
+            instance("a fault", own, Fault)
+        interface = joined(own.interface for own in faults)
+        for well in conditions.wells:
+            _require_beside(interface, well)
+        self.porous = PorousProblem(interface.mesh, medium, conditions, element=element, rule=rule)
+        parts = [FaultPoints(own, self.porous) for own in faults]
+        self.points = parts[0] if len(parts) == 1 else JoinedPoints(parts)
         self._parts = _parts(self.porous.pressure_basis)
         self._porous_tangent = (0.0, None)
 
@@ -313,7 +336,7 @@ class FaultedReservoir:
     @checked()
     def outside(self, state: FaultedState) -> int:
         """Number of points that have left the trained range of the law before they were broken."""
-        return int((state.history.outside & ~(self.points.law.damage(state.history) >= 1.0)).sum())
+        return int((state.history.outside & ~(self.points.damage(state.history) >= 1.0)).sum())
 
     @checked(dt="(0, inf)", x="any")
     def residual(self, x: np.ndarray, state: FaultedState, dt: float) -> np.ndarray:
@@ -339,7 +362,7 @@ class FaultedReservoir:
             state.traction,
             strains[:, 3:].T.reshape(2, len(self.systems), -1),
             state.leak_off,
-            points.law.damage(history),
+            points.damage(history),
             history.outside,
         )
 
@@ -390,7 +413,7 @@ class FaultedReservoir:
 
     def _evaluate(self, x, state, dt):
         points = self.points
-        points.law.set_time(state.t + dt)
+        points.set_time(state.t + dt)
         response = points.respond(points.strains(x), points.strains(state.x), state.history, dt)
         force = (response.force * points.dx[:, None]).ravel()
         return self.porous.residual(x, state, dt) + points.operator.T @ force, response
@@ -476,6 +499,28 @@ class FaultedReservoir:
         borne = self.porous.constraint.reduce(abs(self.points.operator).T @ in_situ.ravel())
         free = factor.constraint.reduce(np.abs(x))
         return np.linalg.norm(scale * borne) + np.linalg.norm(scale * (abs(factor.matrix) @ free))
+
+
+def _require_beside(interface: Interface, well: Well) -> None:
+    """Raise ParameterError if a well is in a fault, where it would feed one side by chance."""
+    x = np.asarray(well.x, dtype=float)
+    mesh = interface.mesh
+    if x.shape != (mesh.dim(),):
+        return
+    corners = mesh.p[:, interface.minus_vertices].transpose(1, 2, 0)
+    half = mesh.dim() - 1
+    normals = normals_of(corners[:, half : 2 * half] - corners[:, :half])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    size = np.ptp(corners, axis=1).max(axis=1)
+    away = x - corners.mean(axis=1)
+    near = np.abs((away * normals).sum(axis=1)) < _IN_FAULT * size
+    slack = _IN_FAULT * size[:, None]
+    near &= ((x >= corners.min(axis=1) - slack) & (x <= corners.max(axis=1) + slack)).all(axis=1)
+    if near.any():
+        raise ParameterError(
+            f"the well at {x.tolist()} is in a fault, in facet {interface.minus[near.argmax()]}; move it to the side "
+            "that it feeds"
+        )
 
 
 def _gain(errors):

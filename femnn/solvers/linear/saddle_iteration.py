@@ -240,7 +240,7 @@ class SaddleSolver:
             pressures = Pressures.of(complement, self._systems, np.flatnonzero(np.diff(spread[n_u:].indptr)))
         except ArithmeticError as error:
             raise singular(constraint, np.ones(len(scale), dtype=bool)) from error
-        return SaddleIteration(matrix, scale, self._displacements[1], pressures)
+        return SaddleIteration(matrix, scale, self._displacements[1], pressures, [])
 
 
 class SaddleIteration(NamedTuple):
@@ -253,12 +253,15 @@ class SaddleIteration(NamedTuple):
         Makes residuals of displacements and pressures compare.
     displacements, pressures
         Blocks of the preconditioner.
+    counts : list of int
+        Iterations of each call of MINRES so far.
     """
 
     matrix: SaddleMatrix
     scale: np.ndarray
     displacements: Displacements
     pressures: Pressures
+    counts: list[int]
 
     @checked(residual="unchecked")
     def solve(self, x: np.ndarray, residual: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, float]:
@@ -269,20 +272,20 @@ class SaddleIteration(NamedTuple):
         ConvergenceError
             If it did not converge.
         """
-        constraint, counts, errors = self.matrix.constraint, [], []
+        constraint, errors, begun = self.matrix.constraint, [], len(self.counts)
         out = constraint.reduce(residual(x))
         first = np.linalg.norm(self.scale * out)
         for _ in range(_MOST_CORRECTIONS):
             step, count = self._iterate(out)
             x = x - constraint.matrix @ step
-            counts.append(count)
+            self.counts.append(count)
             out = constraint.reduce(residual(x))
             errors.append(self._relative(out, x, first))
             if errors[-1] <= _ENOUGH or (len(errors) > 1 and errors[-1] > 0.5 * errors[-2]):
                 break
         if not errors[-1] < 1e-6:
             raise ConvergenceError(
-                f"MINRES left a relative error of {errors[-1]:.3g} after {' + '.join(map(str, counts))} iterations for "
+                f"MINRES left a relative error of {errors[-1]:.3g} after {' + '.join(map(str, self.counts[begun:]))} iterations for "
                 f"{len(self.scale):,} unknowns; check the orders of magnitude of the medium's parameters, or pass "
                 "method='splu'",
                 x,
