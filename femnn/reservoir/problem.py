@@ -155,6 +155,8 @@ class PorousProblem:
     systems : tuple of str
         Names of the pore systems.
     loads : Loads
+    strained : (s · n_p, s · n_p) sparse
+        α_i α_j over the drained bulk modulus: by it pressures store fluid as they strain the skeleton, at most.
     constraint : Constraint
         Of a step: ``constraint.reduce(vector)`` leaves what is free.
     iterations : tuple of int
@@ -248,7 +250,7 @@ class PorousProblem:
         self._darcy = blocks(lambda i, j: darcy[i] if i == j else None)
         self._exchange = csr_array(mass(constants.exchange))
         bulk = lmbda + 2.0 * mu / u.mesh.dim()
-        self._strained = blocks(lambda i, j: mass(biot[i] * biot[j] / bulk))
+        self.strained = blocks(lambda i, j: mass(biot[i] * biot[j] / bulk))
         self._flow = self._darcy + blocks(lambda i, j: self._exchange if i == j else -self._exchange)
 
     @checked(u="any", p="any")
@@ -300,7 +302,7 @@ class PorousProblem:
 
     def _iteration(self, dt, constraint):
         fluid = self._fluid(dt)
-        return self._saddle.iteration(fluid, fluid + self._strained, constraint)
+        return self._saddle.iteration(fluid, fluid + self.strained, constraint)
 
     @checked(dt="[0, inf)", x="any")
     def residual(self, x: np.ndarray, state: PorousState, dt: float) -> np.ndarray:

@@ -41,9 +41,15 @@ class Sliding(NamedTuple):
         return float(np.abs(self.slip - self.exact).max() / self.exact.max())
 
 
-@checked(n="[1, 200]", far="(1, inf)", element="unchecked")
+@checked(n="[1, 200]", far="(1, inf)", element="unchecked", method="unchecked")
 def penny_crack(
-    n: int, far: float = 6.0, *, shear: float = 1e6, element: Any = None, medium: PorousMedium | None = None
+    n: int,
+    far: float = 6.0,
+    *,
+    shear: float = 1e6,
+    element: Any = None,
+    medium: PorousMedium | None = None,
+    method: str = "auto",
 ) -> Sliding:
     """Slip of a crack of radius 1 m with 2 n cells over it, in a cylinder of radius and half-height ``far`` (m).
 
@@ -83,7 +89,7 @@ def penny_crack(
         traction={"mantle": (None, None, lambda x, t: shear * x[0] / np.hypot(x[0], x[1]))},
         pressure={"mantle": 0.0, "top": 0.0, "bottom": 0.0},
     )
-    reservoir = FaultedReservoir(medium, conditions, fault, element=element)
+    reservoir = FaultedReservoir(medium, conditions, fault, element=element, method=method)
     # so long that no pressure is left
     state = reservoir.step(reservoir.initial_state(), 1e12)
     fields = reservoir.fields(state)

@@ -32,7 +32,8 @@ from femnn.reservoir.conditions import Conditions, Well
 from femnn.reservoir.fault.points import Fault, FaultPoints, JoinedPoints, joined
 from femnn.reservoir.medium import PorousMedium
 from femnn.reservoir.problem import PorousProblem, PorousState, read_only
-from femnn.solvers.linear.saddle_point import Factor
+from femnn.solvers.linear.saddle_iteration import TangentIteration
+from femnn.solvers.linear.saddle_point import FEW_OF_SADDLE, Factor
 from femnn.solvers.nonlinear.line_search import search
 from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, iterate
 
@@ -197,6 +198,10 @@ class FaultedReservoir:
         Their interfaces bring the mesh. Several were split together; their points stand one fault after the other.
     element, rule
         As :class:`PorousProblem` takes them.
+    method
+        How the linear systems of Newton's method are solved: ``"splu"`` by factors, ``"gmres"`` by iteration with
+        multigrid for displacements and pressures (:class:`femnn.solvers.linear.saddle_iteration.TangentIteration`);
+        ``"auto"`` iterates beyond 20,000 unknowns in three dimensions.
     max_iterations
         Of Newton's method, beyond which a step fails.
     largest_slip
@@ -236,7 +241,7 @@ class FaultedReservoir:
     3600.0
     """
 
-    @checked(max_iterations="[1, inf)", largest_slip="(0, inf]", fault="unchecked", element="unchecked")
+    @checked(max_iterations="[1, inf)", largest_slip="(0, inf]", fault="unchecked", element="unchecked", rule="unchecked", method="unchecked")
     def __init__(
         self,
         medium: PorousMedium,
@@ -245,11 +250,13 @@ class FaultedReservoir:
         *,
         element: skfem.Element | None = None,
         rule: Rule | None = None,
+        method: str = "auto",
         max_iterations: int = 25,
         largest_slip: float = np.inf,
         on_outside: str = "warn",
     ) -> None:
         self.max_iterations, self.iterations, self.largest_slip = int(max_iterations), 0, largest_slip
+        one_of("method", method, ("auto", "splu", "gmres"))
         self.on_outside = one_of("on_outside", on_outside, ("warn", "raise"))
         faults = [fault] if isinstance(fault, Fault) else list(fault)
         if not faults:
@@ -264,6 +271,8 @@ class FaultedReservoir:
         self.points = parts[0] if len(parts) == 1 else JoinedPoints(parts)
         self._parts = _parts(self.porous.pressure_basis)
         self._porous_tangent = (0.0, None)
+        is_large = interface.mesh.dim() == 3 and self.porous.constraint.matrix.shape[1] > FEW_OF_SADDLE
+        self._iterates = method == "gmres" or (method == "auto" and is_large)
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -448,8 +457,7 @@ class FaultedReservoir:
             nonlocal factor
             if _gain(errors) > _GAIN:
                 factor = self._factor(point.response, dt)
-            reduced = factor.scale * constraint.reduce(point.residual)
-            step = -(constraint.matrix @ (factor.scale * factor.lu.solve(reduced)))
+            step = -(constraint.matrix @ factor.correction(constraint.reduce(point.residual)))
 
             def evaluate(length):
                 x = point.x + length * step
@@ -486,8 +494,12 @@ class FaultedReservoir:
             raise Diverged(f"the law of the fault has no answer on the way: {error}") from error
 
     def _factor(self, response, dt):
+        porous, tangent = self.porous, self._tangent(response, dt)
         try:
-            return Factor.of(self._tangent(response, dt), self.porous.constraint, self.porous.n_u)
+            if not self._iterates:
+                return Factor.of(tangent, porous.constraint, porous.n_u)
+            basis, systems = porous.displacement_basis, len(self.systems)
+            return TangentIteration.of(tangent, porous.strained, porous.constraint, porous.n_u, basis, systems)
         except SingularMatrixError as error:
             raise Diverged(f"nothing holds the body any more: {error}") from error
 
