@@ -40,7 +40,11 @@ SERIES = {
 
 @click.command(cls=Command)
 @click.option(
-    "--cells", type=click.IntRange(min=8), multiple=True, default=(1_000, 8_000, 50_000, 100_000), show_default=True,
+    "--cells",
+    type=click.IntRange(min=8),
+    multiple=True,
+    default=(1_000, 8_000, 50_000, 100_000),
+    show_default=True,
     help="About so many cells with two pore systems are stepped; several times.",
 )
 @click.option("--small", is_flag=True, help="Series and orders on coarse meshes: to try whether all runs.")
@@ -109,7 +113,9 @@ def medium(systems):
 def against_targets(figures):
     """Rows of targets and measured values."""
     rows = [
-        target(f"{row['body']}, {row['pair']}, {row['cells']:,} distorted cells: pressure", "≤ 1%", f"{row['error']:.2%}")
+        target(
+            f"{row['body']}, {row['pair']}, {row['cells']:,} distorted cells: pressure", "≤ 1%", f"{row['error']:.2%}"
+        )
         for row in figures["series"]
     ]
     balance = max(row["balance"] for row in figures["series"])
@@ -117,7 +123,9 @@ def against_targets(figures):
     for row in figures["orders"]:
         least = "2, 1, 1.5" if row["pair"] == "Q1-Q1" else "3, 2, 2"
         found = ", ".join(f"{order:.2f}" for order in row["orders"])
-        rows.append(target(f"orders of u, ∇u and p, {row['pair']}, pore systems: {row['systems']}", f"≥ {least}", found))
+        rows.append(
+            target(f"orders of u, ∇u and p, {row['pair']}, pore systems: {row['systems']}", f"≥ {least}", found)
+        )
     sizes = [row for row in figures["size"] if row["pair"] == "Q1-Q1"]
     if sizes:
         growth = max(row["iterations"] for row in sizes) / sizes[0]["iterations"]

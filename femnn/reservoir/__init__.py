@@ -8,6 +8,7 @@ its ``step`` goes from one :class:`PorousState` to the next, and :func:`march` m
 
 from femnn.reservoir.analytic import ConsolidatingColumn, CryerSphere, DeLeeuwCylinder, MandelSlab
 from femnn.reservoir.conditions import Conditions, Well
+from femnn.reservoir.in_situ import InSitu, slip_tendency
 from femnn.reservoir.medium import DualPorousMedium, PoroelasticConstants, PorousMedium
 from femnn.reservoir.output import Series, load_state, save_state
 from femnn.reservoir.problem import MassBalance, PorousProblem, PorousState
@@ -20,6 +21,7 @@ __all__ = [
     "CryerSphere",
     "DeLeeuwCylinder",
     "DualPorousMedium",
+    "InSitu",
     "MandelSlab",
     "MassBalance",
     "PoroelasticConstants",
@@ -33,4 +35,5 @@ __all__ = [
     "march",
     "march_by_error",
     "save_state",
+    "slip_tendency",
 ]

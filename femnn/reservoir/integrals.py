@@ -43,6 +43,36 @@ class CellBasis(skfem.CellBasis):
         """Volume that belongs to each point, (cells, points)."""
         return np.abs(self.mapping.detDF(self.X)) * self.W
 
+    @cached_property
+    def mean_slopes(self) -> np.ndarray:
+        """Mean slopes over the cells of the scalar shape functions, (cells, functions, dim)."""
+        points, weights = _rule(self.mesh)
+        scalar = getattr(self.elem, "elem", self.elem)
+        slopes = np.array([scalar.lbasis(points, b)[1] for b in range(self._nodes)])
+        table = np.einsum("bkq,q->qkb", slopes, weights).reshape(len(weights) * len(points), -1)
+        parts = []
+        for _, cofactors, determinant, size in _geometry(self.mesh):
+            m, dim = len(cofactors), len(points)
+            products = (cofactors.transpose(0, 2, 1, 3).reshape(-1, len(table)) @ table).reshape(m, dim, -1)
+            parts.append(products.transpose(0, 2, 1) / ((determinant @ weights) * size)[:, None, None])
+        return np.concatenate(parts)
+
+    @cached_property
+    def mean_values(self) -> np.ndarray:
+        """Mean values over the cells of the scalar shape functions, (cells, functions)."""
+        points, weights = _rule(self.mesh)
+        scalar = getattr(self.elem, "elem", self.elem)
+        values = np.array([scalar.lbasis(points, b)[0] for b in range(self._nodes)])
+        parts = [
+            (determinant @ (values * weights).T) / (determinant @ weights)[:, None]
+            for _, _, determinant, _ in _geometry(self.mesh)
+        ]
+        return np.concatenate(parts)
+
+    @property
+    def _nodes(self):
+        return self.Nbfun // (self.mesh.dim() if isinstance(self.elem, skfem.ElementVector) else 1)
+
 
 def swelling(displacement: skfem.CellBasis, pressure: skfem.CellBasis, biot: np.ndarray) -> csr_array:
     """Matrix (n_p, n_u) of ∫ α q div u, with α (n,) constant in each cell."""

@@ -227,6 +227,11 @@ class PorousProblem:
         """Number of displacements."""
         return self.displacement_basis.N
 
+    @property
+    def stiffness(self) -> csr_array:
+        """Of the drained skeleton, (n_u, n_u)."""
+        return self._stiffness
+
     def _assemble(self):
         constants, s = self.constants, len(self.systems)
         u, p = self.displacement_basis, self.pressure_basis
@@ -393,6 +398,29 @@ class PorousProblem:
             exchanged,
             dt * (self._darcy @ during) - exchanged,
         )
+
+    @checked()
+    def effective_stress(self, state: PorousState) -> np.ndarray:
+        """Mean over each cell of the stress that strains the skeleton, (n, 3, 3), Pa, positive in tension.
+
+        As all increments over the state of rest; the total stress is less by biot · pressure of each system.
+        """
+        self._require_own(state)
+        basis, constants = self.displacement_basis, self.constants
+        cells = state.u[basis.element_dofs].reshape(-1, basis.mesh.dim(), basis.nelems)
+        slopes = np.einsum("ain,naj->ijn", cells, basis.mean_slopes)
+        strain = 0.5 * (slopes + slopes.swapaxes(0, 1))
+        dim = len(strain)
+        stress = np.zeros((basis.nelems, 3, 3))
+        stress[:, :dim, :dim] = (2.0 * constants.mu * strain).transpose(2, 0, 1)
+        return stress + (constants.lmbda * np.einsum("iin->n", strain))[:, None, None] * np.eye(3)
+
+    @checked()
+    def mean_pressure(self, state: PorousState) -> np.ndarray:
+        """Mean over each cell of the pressures, (s, n), Pa."""
+        self._require_own(state)
+        basis = self.pressure_basis
+        return np.einsum("san,na->sn", state.p[:, basis.element_dofs], basis.mean_values)
 
     def _require_own(self, state):
         if len(state.u) != self.n_u or state.p.shape != (len(self.systems), self.pressure_basis.N):

@@ -37,9 +37,7 @@ def ball(n: int, radius: float = 1.0, *, distortion: float = 0.0, seed: int = 0)
 
 
 @checked(n="[1, 1000]", layers="[1, 1000]", radius="(0, inf)", seed="[0, inf)", distortion="[0, 0.3]")
-def cylinder(
-    n: int, radius: float = 1.0, *, layers: int = 2, distortion: float = 0.0, seed: int = 0
-) -> skfem.MeshHex:
+def cylinder(n: int, radius: float = 1.0, *, layers: int = 2, distortion: float = 0.0, seed: int = 0) -> skfem.MeshHex:
     """A quarter of a cylinder in 3 n² ``layers`` hexahedra; it is as high as its cells are long.
 
     Examples
@@ -175,7 +173,9 @@ def _blocks(n, layers, axes, radius):
         points.append(inner + grid.p[axis] * (outer - inner))
         cells.append(grid.t + len(cells) * grid.nvertices)
     points = np.concatenate(points, axis=1)
-    _, first, same = np.unique(np.round(points / _SAME).astype(np.int64), axis=1, return_index=True, return_inverse=True)
+    _, first, same = np.unique(
+        np.round(points / _SAME).astype(np.int64), axis=1, return_index=True, return_inverse=True
+    )
     cells = same.ravel()[np.concatenate(cells, axis=1)]
     return skfem.MeshHex(radius * height * points[:, first], np.ascontiguousarray(cells))
 

@@ -23,6 +23,11 @@ class RVELaw(Law):
     rve
         Cell of every point, with blocks, cracks and driving.
 
+    Raises
+    ------
+    ParameterError
+        If the law of the cracks depends on time: a cell takes a step in parts, and knows no time for them.
+
     Examples
     --------
     >>> import femnn
@@ -36,6 +41,11 @@ class RVELaw(Law):
 
     @checked()
     def __init__(self, rve: RVE) -> None:
+        if rve.law.depends_on_time:
+            raise ParameterError(
+                f"the cracks of the cell have the law {rve.law.name}, which depends on the rate, but a cell has no "
+                "time to give it; pass the cell its law without the rate, and ViscousCohesive(RVELaw(...)) to the fault"
+            )
         self.rve = rve
         self.separation_scale = float(rve.law.separation_scale)
 

@@ -9,6 +9,7 @@ from femnn.reservoir.fault.flow import ConstantCore, CrackedCore, GranularCore
 from femnn.reservoir.fault.output import Event, FaultHistory, FaultSeries, load_state, save_state
 from femnn.reservoir.fault.points import Fault
 from femnn.reservoir.fault.problem import FaultBalance, FaultedReservoir, FaultedState, FaultFields
+from femnn.reservoir.fault.stability import Stability
 
 __all__ = [
     "ConstantCore",
@@ -22,6 +23,7 @@ __all__ = [
     "FaultedReservoir",
     "FaultedState",
     "GranularCore",
+    "Stability",
     "load_state",
     "save_state",
 ]

@@ -38,7 +38,7 @@ def save_state(path: str | os.PathLike, state: FaultedState) -> None:
     0.0
     """
     history = state.history
-    arrays = {name: getattr(state, name) for name in ("u", "p", "traction", "rate", "leak_off")}
+    arrays = {name: getattr(state, name) for name in ("u", "p", "traction", "rate", "leak_off", "along")}
     arrays |= {"values": history.values, "outside": history.outside}
     write_restart(path, _KIND, {"t": float(state.t), "law": history.law}, arrays)
 
@@ -78,6 +78,7 @@ def load_state(path: str | os.PathLike, reservoir: FaultedReservoir) -> FaultedS
         traction=file.array("traction", (n, 3)),
         rate=file.array("rate", (n, 3)),
         leak_off=file.array("leak_off", (None, n)),
+        along=file.array("along", (None, n)),
     )
     try:
         reservoir.check(state)
@@ -90,7 +91,8 @@ class FaultSeries:
     """A series of the fault's facets with their times, which ParaView opens beside that of the reservoir.
 
     Means over each facet: separation since the state in situ and its rate, effective traction (normal first), pressures
-    of both sides and leak-off of each system, damage, and the fraction of points outside the trained range of the law.
+    of both sides, leak-off and flow along the fault of each system, slip tendency, damage, and the fraction of points
+    outside the trained range of the law.
 
     Parameters
     ----------
@@ -129,11 +131,19 @@ class FaultSeries:
             **named("pressure_minus", reservoir.systems, fields.pressure[0]),
             **named("pressure_plus", reservoir.systems, fields.pressure[1]),
             **named("leak_off", reservoir.systems, fields.leak_off),
+            **named("flow_along", reservoir.systems, _along(fields.along, reservoir.systems)),
+            "slip_tendency": fields.slip_tendency,
             "damage": fields.damage,
             "outside": fields.outside,
         }
         dx = reservoir.points.dx.reshape(len(interface), -1)
         self._files.write(state.t, interface_mesh(interface, dx, values))
+
+
+def _along(flows, systems):
+    """Flow along the fault of each system, (points,) in the plane, (points, 2) along both shear directions."""
+    apart = flows.reshape(len(systems), -1, flows.shape[1])
+    return [own[0] if len(own) == 1 else own.T for own in apart]
 
 
 class Event(NamedTuple):

@@ -10,24 +10,26 @@ crosses the core, and fills what opens: of pore system i, the minus and the plus
 
     −q_i − w⁻ ψ_i ∂t δ_n    and    q_i − w⁺ ψ_i ∂t δ_n,        q_i = k_i/(μ a) (p_i⁻ − p_i⁺)
 
-so that the power of p_f on the opening is that of the fluid which fills it, and the coupling is symmetric.
+so that the power of p_f on the opening is that of the fluid which fills it, and the coupling is symmetric. Along the
+fault flows −k_∥ a/μ ∂s p̄ by width, with the mean p̄ of the two faces, and the core stores a S ∂t p̄ by area, each face
+giving half of both.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array, hstack, vstack
+from scipy.sparse import block_array, csr_array, diags_array, hstack, vstack
 
 from femnn.checks import checked, instance, one_of
 from femnn.cohesive.law import Law, State
-from femnn.exceptions import MeshError, ParameterError
+from femnn.exceptions import ParameterError
 from femnn.interfaces.bases import InterfaceBases
 from femnn.interfaces.elements import checked_quadrature
 from femnn.interfaces.split import Interface
 from femnn.reservoir.fault.in_situ import driven_along, loaded_to, tractions
+from femnn.reservoir.fault.several import SeveralLaws, joined_interface
 
 PRESSURES = ("mean", "highest")
 
@@ -48,7 +50,7 @@ class Fault:
     Parameters
     ----------
     interface
-        :class:`femnn.Interface` of the split mesh; of several faults that were split together, each has its part
+        :class:`femnn.Interface` of the split mesh, or of several faults the part of one
         (:meth:`femnn.Interface.named`).
     law : Law
         Of the effective traction: classical, recurrent, or an RVE in the loop.
@@ -63,9 +65,10 @@ class Fault:
         Separations (k, 3), m, that every point went through in former times, before the stress in situ came on: a fault
         that has slipped. Default: none, it is virgin.
     pressure
-        ``"mean"`` of the two faces acts in the fault, as in the middle of a homogeneous core, or the ``"highest"`` of
-        them, as at the face where the fault slips first (B. Jha and R. Juanes, Water Resources Research 50 (2014)
-        3776-3808).
+        Which pressure acts in the fault. ``"highest"`` is that of the face where it is higher, where the fault slips
+        first (B. Jha and R. Juanes, Water Resources Research 50 (2014) 3776-3808): it is never below the mean, so that
+        a fault that is safe with it is safe with the other, beside a well as beside a depleted compartment.
+        ``"mean"`` is that in the middle of a homogeneous core, which a seal with a thin weak face does not have.
     quadrature
         Points (dim − 1, nqp) and weights (nqp,) of a facet; default: at the nodes of the displacements.
 
@@ -92,7 +95,7 @@ class Fault:
         *,
         stress: ArrayLike | Callable | None = None,
         history: ArrayLike | None = None,
-        pressure: str = "mean",
+        pressure: str = "highest",
         quadrature: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         one_of("pressure", pressure, PRESSURES)
@@ -117,6 +120,10 @@ class PointResponse(NamedTuple):
         Effective, of the law.
     leaked : (s, points)
         Volume that crossed from minus to plus.
+    conductance : (s, points)
+        k_∥ a/μ, m³/(Pa s).
+    by_separation : (s, points, 3)
+        Its derivative.
     """
 
     force: np.ndarray
@@ -124,6 +131,8 @@ class PointResponse(NamedTuple):
     state: State
     traction: np.ndarray
     leaked: np.ndarray
+    conductance: np.ndarray
+    by_separation: np.ndarray
 
 
 class FaultPoints:
@@ -131,22 +140,31 @@ class FaultPoints:
 
     Parameters
     ----------
-    fault : Fault
+    faults : sequence of Fault
+        Their points come one fault after the other.
     porous : PorousProblem
         On the split mesh.
 
     Attributes
     ----------
+    interface : Interface
+        Of all faults.
+    parts : list of slice
+        Points of each fault.
     x : (dim, points)
         Places.
     frames : (3, dim, points)
         Normal from minus to plus, and the shear directions.
     dx : (points,)
         Area of each, m² (m per metre of thickness).
+    facet_size : (points,)
+        Length of the facet that each is on, m; of the square of its area in three dimensions.
     shares : (s, points)
         ψ.
     operator : (points · (3 + 2s), n) sparse
         Generalised strains of all unknowns, point by point.
+    along_operator : (s · (dim − 1) · points, n) sparse
+        Slopes of the mean pressure of the faces along the shear directions of the fault, Pa/m: by system, by direction.
     shear_modulus : (points,)
         Of the rock on both sides, Pa.
     separation : (points, 3)
@@ -157,23 +175,27 @@ class FaultPoints:
         History in situ.
     """
 
-    #: Points of each fault among all: here of the only one.
-    parts: tuple[slice, ...]
-
-    def __init__(self, fault, porous) -> None:
-        self.fault, self.law, self.systems = fault, fault.law, porous.systems
+    def __init__(self, faults, porous) -> None:
+        self.faults, self.systems = faults, porous.systems
+        self.interface = interface = joined_interface(faults)
         u, p = porous.displacement_basis, porous.pressure_basis
-        quadrature = _at_nodes(u) if fault.quadrature is None else fault.quadrature
-        moving = InterfaceBases(fault.interface, u.elem, quadrature, u.dofs)
-        pressed = InterfaceBases(fault.interface, p.elem, quadrature, p.dofs)
+        quadrature = _at_nodes(u) if faults[0].quadrature is None else faults[0].quadrature
+        moving = InterfaceBases(interface, u.elem, quadrature, u.dofs)
+        pressed = InterfaceBases(interface, p.elem, quadrature, p.dofs)
         self.dx, self.points = moving.dx.ravel(), moving.points
-        self.parts, self.interface = (slice(0, self.points),), fault.interface
         dim, s = u.mesh.dim(), len(self.systems)
         self.x = np.asarray(moving.minus.global_coordinates()).reshape(dim, -1)
         self.frames = moving.frames.reshape(3, dim, -1)
         self.operator = self._operator(moving, pressed, s)
-        cells = u.mesh.f2t[0, [fault.interface.minus, fault.interface.plus]]
-        repeat = self.points // len(fault.interface)
+        self.along_operator = self._along(pressed, s)
+        cells = u.mesh.f2t[0, [interface.minus, interface.plus]]
+        repeat = self.points // len(interface)
+        counts = [repeat * len(fault.interface) for fault in faults]
+        ends = np.cumsum(counts)
+        self.parts = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+        self.law = faults[0].law if len(faults) == 1 else SeveralLaws([fault.law for fault in faults], counts)
+        self._mean = np.repeat([fault.pressure == "mean" for fault in faults], counts)
+        self.facet_size = np.repeat(moving.dx.sum(axis=1) ** (1.0 / (dim - 1)), repeat)
         self.shares = np.repeat(_shares(porous.constants.biot)[:, cells].mean(axis=1), repeat, axis=1)
         medium, n = porous.medium, u.mesh.nelements
         modulus = 0.5 * np.broadcast_to(medium.young / (1.0 + medium.poisson), n)
@@ -181,7 +203,11 @@ class FaultPoints:
         self.shear_modulus, self._viscosity = (
             np.repeat(values[cells].mean(axis=0), repeat) for values in (modulus, viscosity)
         )
-        self._cores = _per_system(fault.cores, self.systems)
+        self._cores = [_per_system(fault.cores, self.systems) for fault in faults]
+        self._storage = np.zeros((s, self.points))
+        for part, cores in zip(self.parts, self._cores, strict=True):
+            for system, core in enumerate(cores):
+                self._storage[system, part] = getattr(core, "storage", 0.0)
         self._bring_in_situ()
 
     def _operator(self, moving, pressed, s):
@@ -208,35 +234,41 @@ class FaultPoints:
         operator.sort_indices()
         return operator
 
+    def _along(self, pressed, s):
+        """Rows of the points, system by system."""
+        directions = self.frames[1 : len(self.x)]
+        slopes = [0.5 * (_slopes(pressed.minus, one) + _slopes(pressed.plus, one)) for one in directions]
+        mean, before = vstack(slopes), self.operator.shape[1] - s * pressed.minus.N
+        blocks = [[csr_array((mean.shape[0], before)), *(mean if i == k else None for k in range(s))] for i in range(s)]
+        return csr_array(block_array(blocks))
+
     def _bring_in_situ(self):
-        fault, law = self.fault, self.law
         # at once, so that no rate is in it, whatever time the law was told elsewhere
-        law.set_time(getattr(law, "start", 0.0))
+        self.law.set_time(getattr(self.law, "start", 0.0))
+        found = [self._in_situ(*own) for own in zip(self.faults, self.parts, strict=True)]
+        separations, states, tractions_in_situ = zip(*found, strict=True)
+        self.separation, self.traction = np.concatenate(separations), np.concatenate(tractions_in_situ)
+        self.state = states[0] if len(states) == 1 else self.law.joined(states)
+
+    def _in_situ(self, fault, part):
+        """Separation, state and traction of the points of one fault."""
+        law, x = fault.law, self.x[:, part]
         path = np.zeros((0, 3)) if fault.history is None else fault.history
-        state, separation = driven_along(law, path, self.points)
+        state, separation = driven_along(law, path, x.shape[1])
         if fault.stress is None:
-            self.separation, self.traction, self.state = separation, law.update(separation, state).traction, state
-            return
-        wanted = tractions(fault.stress, self.x, self.frames)
+            return separation, state, law.update(separation, state).traction
+        wanted = tractions(fault.stress, x, self.frames[:, :, part])
         if (wanted[:, 0] > 0.0).any():
             worst = int(wanted[:, 0].argmax())
             raise ParameterError(
-                f"the stress in situ pulls the fault open at {self.x[:, worst].tolist()} with {wanted[worst, 0]:.4g} "
+                f"the stress in situ pulls the fault open at {x[:, worst].tolist()} with {wanted[worst, 0]:.4g} "
                 "Pa; give effective stresses that are negative in compression"
             )
-        self.separation, self.state, self.traction = loaded_to(law, wanted, state, separation)
+        return loaded_to(law, wanted, state, separation)
 
     def strains(self, x):
         """Generalised strains (points, 3 + 2s) of the unknowns (n,)."""
         return (self.operator @ x).reshape(self.points, -1)
-
-    def set_time(self, t):
-        """Tell the law the time of the state that is sought next."""
-        self.law.set_time(t)
-
-    def damage(self, history):
-        """Damage of each point, NaN where the law has none, (points,)."""
-        return self.law.damage(history)
 
     def respond(self, strains, before, state, dt):
         """:class:`PointResponse` after a step.
@@ -259,7 +291,9 @@ class FaultPoints:
         force[:, :3] = traction - self.traction
         slope[:, :3, :3] = tangent
         leaked = np.zeros((s, n))
-        for i, (value, by_separation) in enumerate(self._transmissivities(change, state)):
+        predicted = self._predictions(change, state)
+        across = self._of_cores("transmissivity", change, predicted)
+        for i, (value, by_separation) in enumerate(zip(*across, strict=True)):
             at, difference = (3 + i, 3 + s + i), minus[i] - plus[i]
             leaked[i] = dt * value * difference
             for side, place, weight, sign in zip((minus, plus), at, weights, (-1.0, 1.0), strict=True):
@@ -269,47 +303,97 @@ class FaultPoints:
                 slope[:, place, at[0]] = sign * dt * value
                 slope[:, place, at[1]] = -sign * dt * value
                 slope[:, place, :3] += sign * dt * difference[:, None] * by_separation
+            for row in at:
+                # each face fills half of the core from the mean pressure
+                slope[:, row, at[0]] -= 0.25 * self._storage[i]
+                slope[:, row, at[1]] -= 0.25 * self._storage[i]
         force[:, 3:] = self.gained(strains, before, leaked)
-        return PointResponse(force, slope, new, traction, leaked)
+        return PointResponse(force, slope, new, traction, leaked, *self._of_cores("conductance", change, predicted))
 
     def opened(self, strains, before):
         """Volume (s, points) of each system that fills what opened in a step."""
         return self.shares * (strains[:, 0] - before[:, 0])
 
+    def stored(self, strains, before):
+        """Volume (s, points) of each system that the core takes up in a step as its pressure rises."""
+        s, change = len(self.systems), strains - before
+        return 0.5 * self._storage * (change[:, 3 : 3 + s] + change[:, 3 + s :]).T
+
     def gained(self, strains, before, leaked):
         """Volumes (points, 2s) that the minus and then the plus face of each system gain in a step."""
         s = len(self.systems)
         weights, opened = self._weights(strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T), self.opened(strains, before)
-        return np.concatenate([-leaked - weights[0] * opened, leaked - weights[1] * opened]).T
+        half = 0.5 * self.stored(strains, before)
+        return np.concatenate([-leaked - weights[0] * opened - half, leaked - weights[1] * opened - half]).T
+
+    def flows_along(self, x, conductance):
+        """Flow along the fault, m²/s: volume by time and width, (s · (dim − 1), points) by system, by shear direction."""
+        return -np.repeat(conductance, self._axes, axis=0) * (self.along_operator @ x).reshape(-1, self.points)
+
+    def gained_along(self, flows, dt):
+        """Volumes (n,) that the unknowns' test functions gain in a step by flows along the fault."""
+        return dt * (self.along_operator.T @ (flows * self.dx).ravel())
+
+    def tangent_along(self, x, response, dt):
+        """Derivative (n, n) of what is gained by flow along the fault; None if none flows."""
+        if not response.conductance.any():
+            return None
+        s, width = len(self.systems) * self._axes, self.operator.shape[0] // self.points
+        slopes = (self.along_operator @ x).reshape(s, -1)
+        conductance, by_separation = (
+            np.repeat(part, self._axes, axis=0) for part in (response.conductance, response.by_separation)
+        )
+        factors = -(conductance * self.dx).ravel()
+        by_pressure = diags_array(factors) @ self.along_operator
+        data = (-by_separation * (slopes * self.dx)[:, :, None]).reshape(-1, 3)
+        rows = np.repeat(np.arange(s * self.points), 3)
+        columns = (width * np.tile(np.arange(self.points), s)[:, None] + np.arange(3)).ravel()
+        picked = csr_array((data.ravel(), (rows, columns)), shape=(s * self.points, self.operator.shape[0]))
+        return dt * (self.along_operator.T @ (by_pressure + picked @ self.operator))
+
+    @property
+    def _axes(self):
+        """Directions along the fault."""
+        return len(self.x) - 1
 
     def _weights(self, minus, plus):
         """Weights (2, points) of the two faces in the pressure of the fault."""
-        if self.fault.pressure == "mean":
-            return np.full((2, self.points), 0.5)
         higher = (self.shares * (minus - plus)).sum(axis=0) >= 0.0
-        return np.array([higher, ~higher], dtype=float)
+        return np.where(self._mean, 0.5, [higher, ~higher])
 
-    def _transmissivities(self, change, state):
-        """k/(μ a) of each system and its derivatives, (points,) and (points, 3)."""
-        predicted = self._predicted(change, state)
-        for core in self._cores:
-            if core is None:
-                yield np.zeros(self.points), np.zeros((self.points, 3))
-            else:
-                value, slope = core.transmissivity(change, predicted)
-                yield value / self._viscosity, slope / self._viscosity[:, None]
+    def _of_cores(self, name, change, predicted):
+        """What the cores answer to the method ``name`` over the viscosity, (s, points) and (s, points, 3)."""
+        values = np.zeros((len(self.systems), self.points))
+        slopes = np.zeros((len(self.systems), self.points, 3))
+        for part, cores, own in zip(self.parts, self._cores, predicted, strict=True):
+            for system, core in enumerate(cores):
+                # a core may be sealed, or know nothing of a flow along itself
+                method = getattr(core, name, None)
+                answer = None if method is None else method(change[part], own)
+                if answer is not None:
+                    values[system, part] = answer[0] / self._viscosity[part]
+                    slopes[system, part] = answer[1] / self._viscosity[part, None]
+        return values, slopes
 
-    def _predicted(self, change, state):
-        """Predictions of the law beside the traction, by name, with central differences for derivatives."""
-        microstructure = getattr(self.law, "microstructure", None)
+    def _predictions(self, change, state):
+        """Of the law of each fault, see ``_predicted``."""
+        states = [state] if len(self.faults) == 1 else [self.law.of(k, state) for k in range(len(self.faults))]
+        return [
+            self._predicted(fault.law, self.separation[part] + change[part], own)
+            for fault, part, own in zip(self.faults, self.parts, states, strict=True)
+        ]
+
+    @staticmethod
+    def _predicted(law, separation, state):
+        """Predictions of a law beside the traction, by name, with central differences for derivatives."""
+        microstructure = getattr(law, "microstructure", None)
         if microstructure is None or not microstructure.predicted:
             return {}
-        separation, step = self.separation + change, _STEP * self.law.separation_scale
-        values = self.law.predict_microstructure(separation, state)
+        step = _STEP * law.separation_scale
+        values = law.predict_microstructure(separation, state)
         slopes = np.stack(
             [
-                self.law.predict_microstructure(separation + h, state)
-                - self.law.predict_microstructure(separation - h, state)
+                law.predict_microstructure(separation + h, state) - law.predict_microstructure(separation - h, state)
                 for h in step * np.eye(3)
             ],
             axis=-1,
@@ -317,124 +401,24 @@ class FaultPoints:
         return {name: (values[:, k], slopes[:, k]) for k, name in enumerate(microstructure.predicted)}
 
 
-class JoinedPoints:
-    """The points of several faults, one fault after the other, as one: with what :class:`FaultPoints` has and does.
-
-    Parameters
-    ----------
-    parts : list of FaultPoints
-        In the same porous problem.
-    """
-
-    def __init__(self, parts) -> None:
-        densities = {part.points // len(part.interface) for part in parts}
-        if len(densities) > 1:
-            raise ParameterError(
-                f"the faults have {sorted(densities)} points on a facet; give all the same quadrature, or none"
-            )
-        self._members, self.systems = parts, parts[0].systems
-        ends = np.cumsum([0, *(part.points for part in parts)])
-        self.points, self.parts = int(ends[-1]), tuple(map(slice, ends[:-1], ends[1:]))
-        self.interface = joined(part.interface for part in parts)
-        self.x, self.frames, self.shares = (
-            np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in ("x", "frames", "shares")
-        )
-        self.dx, self.shear_modulus, self.separation, self.traction = (
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("dx", "shear_modulus", "separation", "traction")
-        )
-        self.operator = csr_array(vstack([part.operator for part in parts], format="csr"))
-        self._widths = [part.state.values.shape[1] for part in parts]
-        self.state = self._together([part.state for part in parts])
-
-    strains = FaultPoints.strains
-
-    def set_time(self, t):
-        """Tell all laws the time of the state that is sought next."""
-        for member in self._members:
-            member.set_time(t)
-
-    def damage(self, history):
-        """Damage of each point, NaN where its law has none, (points,)."""
-        states = self._apart(history)
-        return np.concatenate([member.damage(own) for member, own in zip(self._members, states, strict=True)])
-
-    def respond(self, strains, before, state, dt):
-        """:class:`PointResponse` after a step, as :meth:`FaultPoints.respond`."""
-        responses = [
-            member.respond(strains[part], before[part], own, dt)
-            for member, part, own in zip(self._members, self.parts, self._apart(state), strict=True)
-        ]
-        force, tangent, traction = (
-            np.concatenate([getattr(response, name) for response in responses])
-            for name in ("force", "tangent", "traction")
-        )
-        leaked = np.concatenate([response.leaked for response in responses], axis=1)
-        return PointResponse(force, tangent, self._together([r.state for r in responses]), traction, leaked)
-
-    def opened(self, strains, before):
-        """Volume (s, points) of each system that fills what opened in a step."""
-        return self.shares * (strains[:, 0] - before[:, 0])
-
-    def gained(self, strains, before, leaked):
-        """Volumes (points, 2s) that the minus and then the plus face of each system gain in a step."""
-        return np.concatenate(
-            [
-                member.gained(strains[part], before[part], leaked[:, part])
-                for member, part in zip(self._members, self.parts, strict=True)
-            ]
-        )
-
-    def _together(self, states):
-        """One state of all points: values of laws that have few are filled up with zeros."""
-        width = max(self._widths)
-        values = [np.pad(state.values, ((0, 0), (0, width - state.values.shape[1]))) for state in states]
-        name = " + ".join(state.law for state in states)
-        return State(np.concatenate(values), name, np.concatenate([state.outside for state in states]))
-
-    def _apart(self, state):
-        """The state of each fault."""
-        return [
-            State(np.ascontiguousarray(state.values[part, :width]), member.state.law, state.outside[part])
-            for member, part, width in zip(self._members, self.parts, self._widths, strict=True)
-        ]
-
-
-def joined(interfaces):
-    """One interface of several in the same mesh.
-
-    Raises
-    ------
-    MeshError
-        If they are of different meshes, or two have a facet in common.
-    """
-    interfaces = list(interfaces)
-    first = interfaces[0]
-    for k, interface in enumerate(interfaces):
-        if interface.mesh is not first.mesh:
-            raise MeshError(
-                f"fault {k} is in another mesh than fault 0; split all faults together, by "
-                "femnn.Interface.split(mesh, [name, ...]), and give each its part, interface.named(name)"
-            )
-        for j, other in enumerate(interfaces[:k]):
-            common = np.intersect1d(interface.minus, other.minus)
-            if len(common):
-                raise MeshError(
-                    f"faults {j} and {k} overlap: {len(common)} facets belong to both, the first at "
-                    f"{first.mesh.p[:, first.mesh.facets[:, common[0]]].mean(axis=1).tolist()}; give each to one fault"
-                )
-    names = ("minus", "plus", "minus_vertices", "plus_vertices")
-    return replace(first, **{name: np.concatenate([getattr(i, name) for i in interfaces]) for name in names})
-
-
 def _at_nodes(displacement):
-    """Points and weights at the nodes of the displacements on a facet."""
+    """Points (dim − 1, nqp) and weights (nqp,) at the nodes of the displacements on a facet."""
     scalar, dim = displacement.elem.elem, displacement.mesh.dim()
-    # triquadratic elements say 6, trilinear ones 3
+    # scikit-fem counts the degrees of all axes together
     points, weights = _AT_NODES[scalar.maxdeg // dim]
     if dim == 2:
         return points[None], weights
     return np.stack(np.meshgrid(points, points, indexing="ij")).reshape(2, -1), np.outer(weights, weights).ravel()
+
+
+def _slopes(basis, direction):
+    """Slopes of all unknowns' shape functions at the points of a facet basis along ``direction`` (dim, points)."""
+    facets, points = basis.dx.shape
+    along = direction.reshape(len(direction), facets, points)
+    data = np.array([(np.asarray(shape[0].grad) * along).sum(axis=0) for shape in basis.basis])
+    rows = np.broadcast_to(np.arange(facets * points).reshape(facets, points), data.shape)
+    columns = np.broadcast_to(basis.element_dofs[:, :, None], data.shape)
+    return csr_array((data.ravel(), (rows.ravel(), columns.ravel())), shape=(facets * points, basis.N))
 
 
 def _values(basis):

@@ -27,11 +27,12 @@ def march(
     min_step: float | None = None,
     callback: Callable[[Any], Any] | None = None,
     progress: bool = True,
+    is_easy: Callable[[Any], bool] | None = None,
 ) -> Any:
     """State at the last of ``times``, reached by way of all of them.
 
-    A step that does not converge is tried again with half its length; after each that does, the next may be twice as
-    long, but never longer than to the next of ``times``.
+    A step that does not converge is tried again with half its length, or less where its error says so; after each that
+    does, the next may be twice as long, but never longer than to the next of ``times``.
 
     Parameters
     ----------
@@ -48,6 +49,9 @@ def march(
         Called with each new state; if it returns true, the march ends there.
     progress
         False shows no progress bar.
+    is_easy
+        ``is_easy(state)``: whether the step after that to ``state`` may be twice as long, as an estimate of its error
+        says. Default: after each one that was not cut.
 
     Raises
     ------
@@ -73,11 +77,12 @@ def march(
     times, ahead = _ahead(state, times)
     if min_step is not None and not min_step > 0.0:
         raise ParameterError(f"min_step is {min_step} s; it must be positive")
+    grows: dict[str, Any] = {} if is_easy is None else {"is_easy": is_easy, "patience": 1}
     bar = tqdm(total=len(times), initial=len(times) - len(ahead), unit="step", disable=None if progress else True)
     with bar:
         for start, end in pairwise([state.t, *ahead]):
             smallest = (end - start) / 1000.0 if min_step is None else min_step
-            for reached in _interval(step, state, end, smallest):
+            for reached in _interval(step, state, end, smallest, grows):
                 state = reached
                 bar.set_postfix(t=f"{state.t:.4g}", refresh=False)
                 if callback is not None and called("callback", callback, state):
@@ -168,7 +173,7 @@ def march_by_error(
                 except _CURABLE as cause:
                     if 0.5 * used < smallest:
                         raise _stopped(state, used, cause) from cause
-                    dt = 0.5 * used
+                    dt = max(min(0.5, getattr(cause, "part", 0.5)) * used, smallest)
                     continue
                 scale = np.maximum(largest, sizes)
                 worst = np.divide(errors, scale, out=np.zeros_like(errors), where=scale > 0.0).max(initial=0.0)
@@ -204,14 +209,14 @@ def _stopped(state, dt, cause):
     )
 
 
-def _interval(step, state, end, smallest):
+def _interval(step, state, end, smallest, grows):
     """States up to the time ``end``."""
 
     def attempt(goal):
         return step(state, goal - state.t)
 
     try:
-        for _, reached, _ in walk(attempt, state.t, [end], smallest, curable=_CURABLE):
+        for _, reached, _ in walk(attempt, state.t, [end], smallest, curable=_CURABLE, **grows):
             state = reached
             yield state
     except SmallestStepFailed as failed:

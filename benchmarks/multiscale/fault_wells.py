@@ -1,0 +1,119 @@
+"""Wells beside the sealing fault, from weak to far too strong: how far each runs, and why it ends.
+
+    femnn bench fault-wells
+
+The small case of ``examples/sealing_fault.py`` with wells of 1e-4 to 1e-3 m³/s per metre. Each law stands in the fault
+as it is, and with a viscous traction beside it, whose time steps an estimate of their error chooses. A run ends after
+40 days, where the pressure exceeds the least compression of fault or rock, or where a step finds no equilibrium.
+"""
+
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+
+from benchmarks.multiscale.fault_convergence import COLUMNS, ROWS, STEPS, sealing_fault
+from benchmarks.support.publishing import publish
+from femnn.cli import Command
+from femnn.cohesive import ViscousCohesive
+from femnn.exceptions import ConvergenceError, OutsideRangeError
+from femnn.io import markdown
+from femnn.reservoir import march
+from femnn.reservoir.fault import FaultedReservoir, FaultHistory
+from femnn.system import description
+
+RATES = (1e-4, 1.6e-4, 2.5e-4, 4e-4, 6e-4, 1e-3)
+
+# Sliding faster than this is an event, m/s.
+_FAST = 1e-7
+
+LAWS = {"classical": ("classical", "default"), "recurrent": ("recurrent", "default"), "cell": ("recurrent", "rve")}
+
+
+def measure(example, name, rate, viscosity, slip_error):
+    """One well: how far its run came and by what it ended."""
+    law = example.law_of(*LAWS[name])
+    if viscosity:
+        law = ViscousCohesive(law, viscosity)
+    example.RATE = example.GRAIN_RATE = rate
+    made = example.reservoir_of(law, COLUMNS, ROWS)
+    chosen = {"slip_error": slip_error} if viscosity else {}
+    reservoir = FaultedReservoir(made.porous.medium, made.porous.conditions, made.faults, on_fracture="raise", **chosen)
+    history, state, days = FaultHistory(reservoir), reservoir.initial_state(), example.DAYS
+    history.add(state)
+    steps = {"is_easy": reservoir.is_easy, "min_step": 1.0} if viscosity else {}
+    begun, why = time.process_time(), f"{days:g} days are over"
+    try:
+        times = example.DAY * days * np.arange(1, STEPS + 1) / STEPS
+        march(reservoir.step, state, times, callback=history.add, progress=False, **steps)
+    except OutsideRangeError as error:
+        why = str(error).partition(" at t = ")[0]
+    except ConvergenceError as error:
+        why = _reason(str(error))
+    spans = np.diff(history.times)
+    return {
+        "law": name,
+        "viscosity": f"{viscosity:.0e}" if viscosity else "none",
+        "rate": rate,
+        "days": history.times[-1] / example.DAY,
+        "slip": 1e3 * history.slip[-1].max(),
+        "steps": len(spans),
+        "shortest": float(spans.min()) if len(spans) else np.nan,
+        "longest": float(spans.max()) if len(spans) else np.nan,
+        "events": len(history.events(_FAST)),
+        "outside": max(history.outside),
+        "seconds": time.process_time() - begun,
+        "end": why,
+    }
+
+
+def _reason(message):
+    """Of an error without equilibrium: its residual and eigenvalue."""
+    told = message.partition("; the relative residual is ")[2].partition("; the last state")[0]
+    residual, _, stability = told.partition(", 1e-09 is asked for")
+    eigenvalue = stability.partition("bonded rock is ")[2].partition(":")[0]
+    return f"no equilibrium, relative residual {residual}, smallest eigenvalue {eigenvalue}" if told else message
+
+
+SHOWN = {
+    "law": ("law", "{}"),
+    "viscosity": ("viscosity, Pa·s/m", "{}"),
+    "rate": ("well, m³/s/m", "{:.1e}"),
+    "days": ("days", "{:.1f}"),
+    "slip": ("slip, mm", "{:.2f}"),
+    "steps": ("steps", "{}"),
+    "shortest": ("shortest, s", "{:.2g}"),
+    "longest": ("longest, s", "{:.2g}"),
+    "events": ("events", "{}"),
+    "outside": ("points out of range", "{}"),
+    "end": ("ended by", "{}"),
+}
+
+
+@click.command(cls=Command)
+@click.option("--law", "laws", multiple=True, type=click.Choice(list(LAWS)), help="Law of the fault [all].")
+@click.option("--rate", "rates", multiple=True, type=click.FloatRange(min=0.0), help="Of a well, m³/s/m [six].")
+@click.option("--viscosity", default=1e13, show_default=True, type=click.FloatRange(min=0.0), help="Pa·s/m.")
+@click.option("--slip-error", default=1e-3, show_default=True, help="Of a step, m.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/fault-wells"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def main(laws, rates, viscosity, slip_error, out, as_json):
+    """How far wells of every strength run beside the sealing fault, and why they end."""
+    example = sealing_fault()
+    rows = [
+        measure(example, name, rate, own, slip_error)
+        for name in laws or LAWS
+        for own in (0.0, viscosity)
+        for rate in rates or RATES
+    ]
+    figures = {"machine": description(), "slip error, m": slip_error, "wells": rows}
+    report = "\n\n".join([
+        f"Machine: {figures['machine']}; error of the sliding in a step {slip_error:g} m where there is a viscosity",
+        markdown(rows, SHOWN),
+    ])  # fmt: skip
+    publish(out, "fault-wells", figures, report, as_json)
+
+
+if __name__ == "__main__":
+    main()
