@@ -1,4 +1,4 @@
-"""Closed solutions of consolidation: columns of one and two pore systems, Mandel's slab, Cryer's ball, de Leeuw's cylinder."""
+"""Closed solutions of consolidation: columns, Mandel's slab, Cryer's ball and de Leeuw's cylinder."""
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -1,4 +1,4 @@
-"""A penny-shaped crack under shear in a porous body of hexahedra, whose faces slide without friction (J. D. Eshelby)."""
+"""A penny-shaped crack under shear in a porous body of hexahedra, whose faces slide without friction."""
 
 from typing import Any, NamedTuple
 
@@ -54,8 +54,8 @@ def penny_crack(
     """Slip of a crack of radius 1 m with 2 n cells over it, in a cylinder of radius and half-height ``far`` (m).
 
     A quarter of the body: by symmetry u_y = 0 where y = 0, u_y = u_z = 0 where x = 0, and u_x = u_y = 0 ahead of the
-    crack in its plane. With the shear stress τ far away, Poisson's ratio ν and the shear modulus G the exact slip along x is
-    8 (1 − ν)/(π (2 − ν)) τ/G √(1 − r²) (J. D. Eshelby, Proc. R. Soc. A 241 (1957) 376-396).
+    crack in its plane. With the shear stress τ far away, Poisson's ratio ν and the shear modulus G the exact slip along
+    x is 8 (1 − ν)/(π (2 − ν)) τ/G √(1 − r²) (J. D. Eshelby, Proc. R. Soc. A 241 (1957) 376-396).
 
     Examples
     --------

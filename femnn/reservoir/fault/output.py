@@ -259,8 +259,8 @@ class FaultHistory:
 
         A state that slid so belongs to the same event as the one before it. In the plane, areas and moments are those
         of a body of this ``thickness`` (m). ``fault`` is the number of the one that is looked at; default: all of them,
-        so that faults which slide at the same time share an event. Resolve them by ``largest_slip`` of :class:`FaultedReservoir`: a long step
-        hides its own rate.
+        so that faults which slide at the same time share an event. Resolve them by ``largest_slip`` of
+        :class:`FaultedReservoir`: a long step hides its own rate.
         """
         faults = self._reservoir.points.parts
         part = slice(None) if fault is None else faults[integer("fault", fault, 0, len(faults) - 1)]

@@ -327,7 +327,7 @@ class FaultPoints:
         return np.concatenate([-leaked - weights[0] * opened - half, leaked - weights[1] * opened - half]).T
 
     def flows_along(self, x, conductance):
-        """Flow along the fault, m²/s: volume by time and width, (s · (dim − 1), points) by system, by shear direction."""
+        """Flow along the fault, (s · (dim − 1), points), m²/s: volume by time and width, by system and direction."""
         return -np.repeat(conductance, self._axes, axis=0) * (self.along_operator @ x).reshape(-1, self.points)
 
     def gained_along(self, flows, dt):

@@ -200,7 +200,9 @@ class FaultFields(NamedTuple):
 
 
 class FaultedReservoir:
-    """A porous body with faults, in the plane strain of quadrilaterals or in hexahedra; its ``step`` is for :func:`femnn.solvers.nonlinear.time_march.march`.
+    """A porous body with faults, of quadrilaterals (plane strain) or hexahedra.
+
+    Its ``step`` is for :func:`femnn.solvers.nonlinear.time_march.march`.
 
     Parameters
     ----------
@@ -615,8 +617,9 @@ class FaultedReservoir:
 
     @checked()
     def stability(self, state: FaultedState) -> Stability | None:
-        """:class:`Stability` of the fault in its drained rock as it slips on; None if the rock holds no part of itself, or
-        if it is too large for factors.
+        """:class:`Stability` of the fault in its drained rock as it slips on.
+
+        None if the rock holds no part of itself, or if it is too large for factors.
 
         A law that depends on time has its tangent for no time, so that what damps it holds the fault together.
         """

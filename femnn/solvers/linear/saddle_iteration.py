@@ -287,8 +287,9 @@ class SaddleIteration(NamedTuple):
             if errors[-1] <= _ENOUGH or (len(errors) > 1 and errors[-1] > 0.5 * errors[-2]):
                 break
         if not errors[-1] < 1e-6:
+            counts = " + ".join(map(str, self.counts[begun:]))
             raise ConvergenceError(
-                f"MINRES left a relative error of {errors[-1]:.3g} after {' + '.join(map(str, self.counts[begun:]))} iterations for "
+                f"MINRES left a relative error of {errors[-1]:.3g} after {counts} iterations for "
                 f"{len(self.scale):,} unknowns; check the orders of magnitude of the medium's parameters, or pass "
                 "method='splu'",
                 x,
