@@ -128,7 +128,7 @@ def _assembled(mesh, rows, columns, of_cells) -> csr_array:
 
 
 def _geometry(mesh) -> Iterator[tuple]:
-    """Cells, cofactors (m, nqp, dim, dim) of J with the sign of det J, its size (m, nqp), and the units (m,) of both."""
+    """Cells, cofactors (m, nqp, dim, dim) of J with the sign of det J, its size (m, nqp), and the units (m,)."""
     x, (points, _) = cells(mesh), _rule(mesh)
     slopes = np.array([mesh.elem().lbasis(points, a)[1] for a in range(x.shape[1])])
     for start in range(0, len(x), _CHUNK):

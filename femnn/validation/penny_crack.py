@@ -7,6 +7,7 @@ import skfem
 
 from femnn.checks import checked
 from femnn.cohesive.classical import BilinearCohesive
+from femnn.fields.facets import facet_means
 from femnn.interfaces.split import Interface
 from femnn.reservoir.conditions import Conditions
 from femnn.reservoir.fault.points import Fault
@@ -19,15 +20,15 @@ _PRESSED, _STIFF = 10.0, 1e3
 
 
 class Sliding(NamedTuple):
-    """Slip of the faces at distances from the middle.
+    """Slip of the faces, means over the facets of the crack.
 
     Attributes
     ----------
-    r : (points,)
+    r : (facets,)
+        Distance from the middle, m.
+    slip : (facets,)
         m.
-    slip : (points,)
-        m.
-    exact : (points,)
+    exact : (facets,)
         Of a crack in an infinite body, m.
     """
 
@@ -74,7 +75,7 @@ def penny_crack(
     law = BilinearCohesive(strength, strength, strength * opening, strength * opening, stiffness=stiffness)
     # it has slid until nothing of its cohesion was left
     history = np.array([[0.0, share * law.separation_scale, 0.0] for share in np.linspace(0.1, 1.5, 15)])
-    stress = np.diag([0.0, 0.0, -_PRESSED * shear])
+    stress = -_PRESSED * shear * np.eye(3)
     fault = Fault(Interface.split(mesh, "crack"), law, stress=stress, history=history)
     # far away simple shear: moved ends, and on the mantle the stress that goes with it
     moved = (lambda x, t: shear / modulus * x[2], None, None)
@@ -94,8 +95,10 @@ def penny_crack(
     state = reservoir.step(reservoir.initial_state(), 1e12)
     fields = reservoir.fields(state)
     r = np.linalg.norm(fields.x[:2], axis=0)
+    areas = reservoir.points.dx.reshape(len(fault.interface), -1)
     size = 8.0 * (1.0 - poisson) / (np.pi * (2.0 - poisson)) * shear / modulus
-    return Sliding(r, fields.slip, size * np.sqrt(np.maximum(1.0 - r**2, 0.0)))
+    profile = size * np.sqrt(np.maximum(1.0 - r**2, 0.0))
+    return Sliding(*(facet_means(areas, name, v) for name, v in (("r", r), ("slip", fields.slip), ("exact", profile))))
 
 
 def _mesh(n, far):
