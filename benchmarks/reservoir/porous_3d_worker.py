@@ -46,7 +46,7 @@ def size(pair, cells):
         start = time.process_time()
         new = problem.step(state, 3600.0)
         seconds.append(time.process_time() - start)
-        counts.append(problem.iterations[0])
+        counts.append(sum(problem.iterations))
         balances.append(float(problem.balance(state, new).error.max()))
         state = new
     return {
