@@ -38,10 +38,10 @@ def measure(example, law, refinement, steps):
     return {
         "cells": f"{refinement * COLUMNS} × {refinement * ROWS}",
         "steps": steps,
-        "slip": 1e3 * history.slip[-1].max(),
+        "slip": 1e3 * float(history.slip[-1].max()),
         "mean slip": 1e3 * float(history.slip[-1] @ dx / dx.sum()),
-        "pressure": history.pressure[-1, :, 0].mean(axis=0).max() / 1e6,
-        "balance": run.balance,
+        "pressure": float(history.pressure[-1, :, 0].mean(axis=0).max()) / 1e6,
+        "balance": float(run.balance),
         "outside": max(history.outside),
     }
 

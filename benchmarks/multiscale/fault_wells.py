@@ -5,6 +5,7 @@
 The small case of ``examples/sealing_fault.py`` with wells of 1e-4 to 1e-3 m³/s per metre. Each law stands in the fault
 as it is, and with a viscous traction beside it, whose time steps an estimate of their error chooses. A run ends after
 40 days, where the pressure exceeds the least compression of fault or rock, or where a step finds no equilibrium.
+Viscous faults run once more past such pressures, which no rock would bear, to see that nothing else stops them.
 """
 
 import time
@@ -23,7 +24,7 @@ from femnn.reservoir import march
 from femnn.reservoir.fault import FaultedReservoir, FaultHistory
 from femnn.system import description
 
-RATES = (1e-4, 1.6e-4, 2.5e-4, 4e-4, 6e-4, 1e-3)
+RATES = (1e-4, 1.6e-4, 2.5e-4, 4e-4, 1e-3)
 
 # Sliding faster than this is an event, m/s.
 _FAST = 1e-7
@@ -31,7 +32,7 @@ _FAST = 1e-7
 LAWS = {"classical": ("classical", "default"), "recurrent": ("recurrent", "default"), "cell": ("recurrent", "rve")}
 
 
-def measure(example, name, rate, viscosity, slip_error):
+def measure(example, name, rate, viscosity, on_fracture, slip_error):
     """One well: how far its run came and by what it ended."""
     law = example.law_of(*LAWS[name])
     if viscosity:
@@ -39,14 +40,22 @@ def measure(example, name, rate, viscosity, slip_error):
     example.RATE = example.GRAIN_RATE = rate
     made = example.reservoir_of(law, COLUMNS, ROWS)
     chosen = {"slip_error": slip_error} if viscosity else {}
-    reservoir = FaultedReservoir(made.porous.medium, made.porous.conditions, made.faults, on_fracture="raise", **chosen)
+    reservoir = FaultedReservoir(
+        made.porous.medium, made.porous.conditions, made.faults, on_fracture=on_fracture, **chosen
+    )
     history, state, days = FaultHistory(reservoir), reservoir.initial_state(), example.DAYS
     history.add(state)
+
+    def keep(new):
+        nonlocal state
+        state = new
+        return history.add(new)
+
     steps = {"is_easy": reservoir.is_easy, "min_step": 1.0} if viscosity else {}
     begun, why = time.process_time(), f"{days:g} days are over"
     try:
         times = example.DAY * days * np.arange(1, STEPS + 1) / STEPS
-        march(reservoir.step, state, times, callback=history.add, progress=False, **steps)
+        march(reservoir.step, state, times, callback=keep, progress=False, **steps)
     except OutsideRangeError as error:
         why = str(error).partition(" at t = ")[0]
     except ConvergenceError as error:
@@ -54,10 +63,12 @@ def measure(example, name, rate, viscosity, slip_error):
     spans = np.diff(history.times)
     return {
         "law": name,
+        "fractures": "end it" if on_fracture == "raise" else "pass",
+        "margin": -float(np.linalg.eigvalsh(reservoir.stress(state).transpose(2, 0, 1)).max()) / 1e6,
         "viscosity": f"{viscosity:.0e}" if viscosity else "none",
         "rate": rate,
         "days": history.times[-1] / example.DAY,
-        "slip": 1e3 * history.slip[-1].max(),
+        "slip": 1e3 * float(history.slip[-1].max()),
         "steps": len(spans),
         "shortest": float(spans.min()) if len(spans) else np.nan,
         "longest": float(spans.max()) if len(spans) else np.nan,
@@ -79,6 +90,7 @@ def _reason(message):
 SHOWN = {
     "law": ("law", "{}"),
     "viscosity": ("viscosity, Pa·s/m", "{}"),
+    "fractures": ("fractures", "{}"),
     "rate": ("well, m³/s/m", "{:.1e}"),
     "days": ("days", "{:.1f}"),
     "slip": ("slip, mm", "{:.2f}"),
@@ -86,6 +98,7 @@ SHOWN = {
     "shortest": ("shortest, s", "{:.2g}"),
     "longest": ("longest, s", "{:.2g}"),
     "events": ("events", "{}"),
+    "margin": ("least compression, MPa", "{:.2f}"),
     "outside": ("points out of range", "{}"),
     "end": ("ended by", "{}"),
 }
@@ -102,9 +115,9 @@ def main(laws, rates, viscosity, slip_error, out, as_json):
     """How far wells of every strength run beside the sealing fault, and why they end."""
     example = sealing_fault()
     rows = [
-        measure(example, name, rate, own, slip_error)
+        measure(example, name, rate, own, on_fracture, slip_error)
         for name in laws or LAWS
-        for own in (0.0, viscosity)
+        for own, on_fracture in ((0.0, "raise"), (viscosity, "raise"), (viscosity, "warn"))
         for rate in rates or RATES
     ]
     figures = {"machine": description(), "slip error, m": slip_error, "wells": rows}

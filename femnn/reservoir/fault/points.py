@@ -40,6 +40,10 @@ _AT_NODES = {
     2: (np.array([0.0, 0.5, 1.0]), np.array([1.0, 4.0, 1.0]) / 6.0),
 }
 
+# Pa: the mean acts where the pressures of the faces differ by less, as they have no higher one, and the highest but for
+# this much where they differ by more. Equal faces fill together what opens, so that Newton's method meets no jump.
+_EQUAL = 5e3
+
 # Step of the differences by which predictions of a law are derived, over its separation scale.
 _STEP = 1e-6
 
@@ -68,7 +72,8 @@ class Fault:
         Which pressure acts in the fault. ``"highest"`` is that of the face where it is higher, where the fault slips
         first (B. Jha and R. Juanes, Water Resources Research 50 (2014) 3776-3808): it is never below the mean, so that
         a fault that is safe with it is safe with the other, beside a well as beside a depleted compartment.
-        ``"mean"`` is that in the middle of a homogeneous core, which a seal with a thin weak face does not have.
+        ``"mean"`` is that in the middle of a homogeneous core, which a seal with a thin weak face does not have. Where
+        the faces differ by less than 10 kPa, the highest passes smoothly into the mean.
     quadrature
         Points (dim − 1, nqp) and weights (nqp,) of a facet; default: at the nodes of the displacements.
 
@@ -286,22 +291,26 @@ class FaultPoints:
         change = strains[:, :3]
         minus, plus = strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T
         traction, tangent, new = self.law.update(self.separation + change, state)
-        weights = self._weights(minus, plus)
+        weights, sharpness = self._weights(minus, plus)
         force, slope = np.zeros((n, 3 + 2 * s)), np.zeros((n, 3 + 2 * s, 3 + 2 * s))
         force[:, :3] = traction - self.traction
+        force[:, 0] -= self._pressure(minus, plus)
         slope[:, :3, :3] = tangent
+        # what opens changes sides as the higher pressure does
+        turned = sharpness * (change[:, 0] - before[:, 0])
+        sides = np.concatenate([self.shares, -self.shares]).T
+        slope[:, 3:, 3:] = -turned[:, None, None] * sides[:, :, None] * sides[:, None]
         leaked = np.zeros((s, n))
         predicted = self._predictions(change, state)
         across = self._of_cores("transmissivity", change, predicted)
         for i, (value, by_separation) in enumerate(zip(*across, strict=True)):
             at, difference = (3 + i, 3 + s + i), minus[i] - plus[i]
             leaked[i] = dt * value * difference
-            for side, place, weight, sign in zip((minus, plus), at, weights, (-1.0, 1.0), strict=True):
+            for place, weight, sign in zip(at, weights, (-1.0, 1.0), strict=True):
                 fraction = self.shares[i] * weight
-                force[:, 0] -= fraction * side[i]
                 slope[:, 0, place] = slope[:, place, 0] = -fraction
-                slope[:, place, at[0]] = sign * dt * value
-                slope[:, place, at[1]] = -sign * dt * value
+                slope[:, place, at[0]] += sign * dt * value
+                slope[:, place, at[1]] -= sign * dt * value
                 slope[:, place, :3] += sign * dt * difference[:, None] * by_separation
             for row in at:
                 # each face fills half of the core from the mean pressure
@@ -322,7 +331,8 @@ class FaultPoints:
     def gained(self, strains, before, leaked):
         """Volumes (points, 2s) that the minus and then the plus face of each system gain in a step."""
         s = len(self.systems)
-        weights, opened = self._weights(strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T), self.opened(strains, before)
+        weights, _ = self._weights(strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T)
+        opened = self.opened(strains, before)
         half = 0.5 * self.stored(strains, before)
         return np.concatenate([-leaked - weights[0] * opened - half, leaked - weights[1] * opened - half]).T
 
@@ -356,10 +366,21 @@ class FaultPoints:
         """Directions along the fault."""
         return len(self.x) - 1
 
+    def _pressure(self, minus, plus):
+        """p_f (points,): the mean of the faces, or the higher, without a kink where they are equal."""
+        mean, half = 0.5 * (self.shares * (minus + plus)).sum(axis=0), 0.5 * self._difference(minus, plus)
+        return mean + np.where(self._mean, 0.0, np.hypot(half, _EQUAL) - _EQUAL)
+
     def _weights(self, minus, plus):
-        """Weights (2, points) of the two faces in the pressure of the fault."""
-        higher = (self.shares * (minus - plus)).sum(axis=0) >= 0.0
-        return np.where(self._mean, 0.5, [higher, ~higher])
+        """Weights (2, points) of the two faces in the pressure of the fault, and how fast they change with it."""
+        half = 0.5 * self._difference(minus, plus)
+        size = np.hypot(half, _EQUAL)
+        excess = np.where(self._mean, 0.0, 0.5 * half / size)
+        sharpness = np.where(self._mean, 0.0, 0.25 * _EQUAL**2 / size**3)
+        return np.array([0.5 + excess, 0.5 - excess]), sharpness
+
+    def _difference(self, minus, plus):
+        return (self.shares * (minus - plus)).sum(axis=0)
 
     def _of_cores(self, name, change, predicted):
         """What the cores answer to the method ``name`` over the viscosity, (s, points) and (s, points, 3)."""
