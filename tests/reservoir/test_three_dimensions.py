@@ -52,11 +52,11 @@ def test_distorted_bodies_follow_their_series_within_a_hundredth(make, mesh, dis
 @pytest.mark.parametrize("kind", [CryerSphere, DeLeeuwCylinder])
 @pytest.mark.parametrize("medium", [single(), single(fluid_bulk=np.inf, grain_bulk=None)], ids=["stores", "stiff"])
 def test_radial_series_solve_their_equation_and_keep_to_their_limits(kind, medium):
-    exact = kind(medium, 2.0, LOAD, terms=2000)
+    exact = kind(medium, 2.0, LOAD, terms=300)
     axes = 3 if kind is CryerSphere else 2
     given, t, r = medium.constants(1, 3), 0.05 * exact.time, np.linspace(0.3, 1.7, 8)
     lmbda, mu, biot, storage = given.lmbda[0], given.mu[0], given.biot[0, 0], given.storage[0, 0, 0]
-    grid = np.linspace(0.0, 2.0, 4001)
+    grid = np.linspace(0.0, 2.0, 2001)
     weights = axes * grid ** (axes - 1) / 2.0**axes * (grid[1] - grid[0])
 
     def fluid(r, t):
