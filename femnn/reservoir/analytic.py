@@ -1,5 +1,7 @@
 """Closed solutions of consolidation: columns, Mandel's slab, Cryer's ball and de Leeuw's cylinder."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh
@@ -188,7 +190,7 @@ def _uniform(medium):
         raise ParameterError(f"closed solutions are for uniform media: {error}") from error
 
 
-class _Radial:
+class _Radial(ABC):
     """A ball or cylinder under a sudden pressure on its drained surface; ``_AXES`` directions are alike.
 
     (λ + 2μ) ε − α p = f(t) everywhere, since displacements are radial, and the surface gives f in terms of the mean
@@ -223,19 +225,19 @@ class _Radial:
         self._parts = self.undrained_pressure * means / (self._square(self._roots) - ends * means)
 
     @staticmethod
+    @abstractmethod
     def _shape(x: np.ndarray) -> np.ndarray:
         """φ(x)."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def _mean(x: np.ndarray) -> np.ndarray:
         """Mean of φ(x r/R) over the body."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def _square(x: np.ndarray) -> np.ndarray:
         """Mean of φ(x r/R)²."""
-        raise NotImplementedError
 
     def _find_roots(self, ratio, terms):
         """Of φ(x) (1 + κ) = κ φ̄(x): less than π apart by and by, so that eighths of it separate them."""
