@@ -1,6 +1,7 @@
 """Porous bodies of hexahedra: closed solutions, orders of convergence, and what bodies of up to 100,000 cells cost.
 
-Every size runs in a process of its own, whose peak of memory is its own; seconds are processor time of one thread.
+Every measurement runs in a process of its own, whose peak of memory is its own; seconds are processor time of one
+thread. What was measured is kept in the folder, so that a run that was stopped goes on.
 """
 
 import json
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from benchmarks.support.publishing import publish
 from benchmarks.support.targets import target, targets_table
 from femnn.cli import Command
-from femnn.io import markdown
+from femnn.io import atomic_write, markdown
 from femnn.reservoir import DualPorousMedium, PorousMedium, march_by_error
 from femnn.system import description
 from femnn.validation.consolidation import ball, cryer, cylinder, de_leeuw, mandel, slab
@@ -48,9 +49,10 @@ SERIES = {
     help="About so many cells with two pore systems are stepped; several times.",
 )
 @click.option("--small", is_flag=True, help="Series and orders on coarse meshes: to try whether all runs.")
+@click.option("--again", is_flag=True, help="Measure what an earlier run has left in the folder again.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/porous-3d"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def main(cells, small, out, as_json):  # fmt: skip
+def main(cells, small, again, out, as_json):  # fmt: skip
     """Errors against series, orders on distorted meshes, and cost by size, with the targets of each."""
     jobs = [["series", name, pair, int(small)] for name in SERIES for pair in ELEMENTS]
     jobs += [["orders", pair, systems, int(small)] for pair in ELEMENTS for systems in (1, 2)]
@@ -58,12 +60,24 @@ def main(cells, small, out, as_json):  # fmt: skip
     # quadratic displacements of more cells take more memory than there is time to wait for
     jobs += [["size", "Q2-Q1", count] for count in sorted(cells) if count <= 1_000]
     jobs += [["crack", 1 if small else 5]]
-    results = [_measured(job) for job in tqdm(jobs, desc="porous-3d", disable=None)]
+    results = _all_measured(jobs, out / "porous-3d-jobs.json", again)
     figures = {"machine": description()}
     for kind in ("series", "orders", "size", "crack"):
         figures[kind] = [result for job, result in zip(jobs, results, strict=True) if job[0] == kind]
     figures["targets"] = against_targets(figures)
     publish(out, "porous-3d", figures, report(figures), as_json)
+
+
+def _all_measured(jobs, kept, again):
+    """Figures of all jobs; those that an earlier run has left in the file ``kept`` are taken from there."""
+    found = {} if again or not kept.exists() else json.loads(kept.read_text(encoding="utf-8"))
+    for job in tqdm(jobs, desc="porous-3d", disable=None):
+        name = json.dumps(job)
+        if name not in found:
+            found[name] = _measured(job)
+            with atomic_write(kept) as temporary:
+                temporary.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return [found[json.dumps(job)] for job in jobs]
 
 
 def _measured(job):
