@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import skfem
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 import femnn
@@ -159,7 +160,7 @@ def _row(reservoir, old, new):
             "slip": float(slip.max()),
             "slipping area": float(area[slip > SLIPS].sum()),
             "pressure": float(fields.pressure[:, 0, part].mean(axis=0).max()),
-            "leak-off": float(fields.leak_off[0, part] @ area),
+            "leak-off": abs(float(fields.leak_off[0, part] @ area)),
         }
     return row
 
@@ -196,8 +197,11 @@ def _draw(path, runs):
     reservoir, state, _ = next(iter(runs.values()))
     fields = reservoir.fields(state)
     for axis, (fault, part) in zip(axes[:, 0], zip(FAULTS, reservoir.points.parts, strict=True), strict=True):
-        x, slip = fields.x[1:, part], 1e3 * fields.slip[part]
-        drawn = axis.scatter(*x, c=slip, s=20)
+        own = reservoir.points.interface.named(fault)
+        corners = own.mesh.p[1:, own.minus_vertices].transpose(1, 2, 0)
+        slip = 1e3 * fields.slip[part].reshape(len(own), -1).mean(axis=1)
+        drawn = axis.add_collection(PolyCollection(corners, array=slip))
+        axis.autoscale()
         figure.colorbar(drawn, ax=axis, label="slip, mm")
         axis.set(title=f"{fault} fault at the end", xlabel="along it, m", ylabel="height, m", aspect="equal")
     shown = (
