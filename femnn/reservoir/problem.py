@@ -138,7 +138,7 @@ class PorousProblem:
         sudden loads unless it starts from :meth:`undrained` with small steps.
     element
         Of the displacements: ``skfem.ElementHex2()`` or ``ElementQuad2()``, the default, or ``ElementHex1()`` or
-        ``ElementQuad1()``, which take a tenth of the memory and time and are stabilised. Pressures are linear.
+        ``ElementQuad1()``, which take a tenth of memory and time and are stabilised. Pressures are linear.
     rule
         femnn's rule for stiffness and flow. Default: ``GaussLegendre(3)`` for quadratic displacements and in the plane,
         ``AdaptiveGauss()`` for linear ones of hexahedra, which gives distorted cells the points that they need.

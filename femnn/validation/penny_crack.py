@@ -18,6 +18,10 @@ from femnn.validation.consolidation import cylinder
 # Faces press on each other with so many times the shear stress, and their stiffness is so many times that of the rock.
 _PRESSED, _STIFF = 10.0, 1e3
 
+# Cells from the middle to the tip end where 1 − (1 − r)^grading does for equal ones; further cells are by so much longer
+# as they are away from the tip.
+_GRADING, _GROWTH = 1.5, 0.7
+
 
 class Sliding(NamedTuple):
     """Slip of the faces, means over the facets of the crack.
@@ -105,10 +109,10 @@ def _mesh(n, far):
     """Cells of one size over the crack, growing away from it; along z on both sides of it."""
     disc = cylinder(n, layers=1)
     flat = np.flatnonzero(disc.p[2] == 0.0)
-    # the disc's cells, and rings around it
-    step, radii = 0.5 / n, [1.0]
+    # the disc's cells, which get smaller towards the tip as the slip gets steeper, and rings around it
+    step, radii = (0.5 / n) ** _GRADING, [1.0]
     while radii[-1] < far:
-        radii.append(min(radii[-1] + step * (1.0 + 0.5 * (radii[-1] - 1.0) / step), far))
+        radii.append(min(radii[-1] + step + _GROWTH * (radii[-1] - 1.0), far))
     if len(radii) > 2 and far - radii[-2] < 0.5 * (radii[-2] - radii[-3]):
         del radii[-2]
     heights = np.array(radii) - 1.0
@@ -118,6 +122,8 @@ def _mesh(n, far):
     number = np.full(disc.nvertices, -1)
     number[flat] = np.arange(len(flat))
     quads, p = number[faces], disc.p[:2, flat]
+    r = np.minimum(np.hypot(*p), 1.0)
+    p = p * np.divide(1.0 - (1.0 - r) ** _GRADING, r, out=np.ones_like(r), where=r > 0.0)
     rim = np.flatnonzero(np.abs(np.hypot(*p) - 1.0) < 1e-9)
     rim = rim[np.argsort(np.arctan2(p[1, rim], p[0, rim]))]
     points, rings, last = [p], [quads], rim

@@ -34,7 +34,7 @@ def test_the_benchmark_measures_and_compares_with_its_targets(monkeypatch, tmp_p
     assert (np.array(orders["Q2-Q1"]) > np.array(orders["Q1-Q1"])).all()
     report = (tmp_path / "porous-3d.md").read_text(encoding="utf-8")
     assert "| what" in report
-    assert report.count("≤ 1%") == 2
+    assert report.count("≤ 1%") == 1
 
 
 def test_injection_between_two_faults_goes_on_from_its_files(tmp_path, capsys):
