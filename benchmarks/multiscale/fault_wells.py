@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.multiscale.fault_convergence import COLUMNS, ROWS, STEPS, sealing_fault
 from benchmarks.support.publishing import publish
+from benchmarks.support.targets import target, targets_table
 from femnn.cli import Command
 from femnn.cohesive import ViscousCohesive
 from femnn.exceptions import ConvergenceError, OutsideRangeError
@@ -29,7 +30,16 @@ RATES = (1e-4, 1.6e-4, 2.5e-4, 4e-4, 1e-3)
 # Sliding faster than this is an event, m/s.
 _FAST = 1e-7
 
-LAWS = {"classical": ("classical", "default"), "recurrent": ("recurrent", "default"), "cell": ("recurrent", "rve")}
+# Name of the law in the example, its recurrent law, and that of the cracks of a cell.
+LAWS = {
+    "classical": ("classical", "default", None),
+    "recurrent": ("recurrent", "default", None),
+    "cell": ("recurrent", "rve", None),
+    "loop": ("rve", "rve", "grains"),
+}
+
+# The well beside which the law of the cell is compared with the cell in the loop.
+LOOP_RATE = 4e-4
 
 
 def measure(example, name, rate, viscosity, on_fracture, slip_error):
@@ -79,6 +89,19 @@ def measure(example, name, rate, viscosity, on_fracture, slip_error):
     }
 
 
+def _against_loop(rows):
+    """Rows of targets: slip with the law of the cell against that with the cell in the loop, where both came as far."""
+    found = {(row["law"], row["viscosity"], row["fractures"], row["rate"]): row for row in rows}
+    targets = []
+    for (name, *case), wanted in found.items():
+        own = found.get(("cell", *case))
+        if name == "loop" and own is not None:
+            gap = f"{abs(own['slip'] / wanted['slip'] - 1.0):.1%}" if own["days"] == wanted["days"] else "ended apart"
+            what = f"viscosity {case[0]}, fractures {case[1]}, {case[2]:.0e} m³/s/m: slip of the law against the loop"
+            targets.append(target(what, "≤ 5%", gap))
+    return targets
+
+
 def _reason(message):
     """Of an error without equilibrium: its residual and eigenvalue."""
     told = message.partition("; the relative residual is ")[2].partition("; the last state")[0]
@@ -118,12 +141,13 @@ def main(laws, rates, viscosity, slip_error, out, as_json):
         measure(example, name, rate, own, on_fracture, slip_error)
         for name in laws or LAWS
         for own, on_fracture in ((0.0, "raise"), (viscosity, "raise"), (viscosity, "warn"))
-        for rate in rates or RATES
+        for rate in rates or ((LOOP_RATE,) if name == "loop" else RATES)
     ]
-    figures = {"machine": description(), "slip error, m": slip_error, "wells": rows}
+    figures = {"machine": description(), "slip error, m": slip_error, "wells": rows, "targets": _against_loop(rows)}
     report = "\n\n".join([
         f"Machine: {figures['machine']}; error of the sliding in a step {slip_error:g} m where there is a viscosity",
         markdown(rows, SHOWN),
+        *([targets_table(figures["targets"])] if figures["targets"] else []),
     ])  # fmt: skip
     publish(out, "fault-wells", figures, report, as_json)
 

@@ -231,3 +231,55 @@ class GranularCore:
         value = self.diameter**2 * porosity**3 / (_KOZENY * (1.0 - porosity) ** 2) / thickness
         relative = (3.0 / porosity + 2.0 / (1.0 - porosity))[:, None] * slope - by_opening / thickness[:, None]
         return value, value[:, None] * relative, thickness, by_opening
+
+
+class PredictedCore:
+    """A core that conducts as the fault's law predicts: a tensor with its axes across and along the fault.
+
+    The law predicts ``"permeability_across"`` and ``"permeability_along"``, m², beside the traction: an
+    :class:`femnn.multiscale.rve.RVELaw` that is given the permeability of its cell, or a recurrent law whose
+    microstructure has them.
+
+    Parameters
+    ----------
+    thickness
+        m; of a cell in the loop its height.
+    share
+        Of the flow that the law predicts, in this pore system.
+    compressibility
+        As that of :class:`ConstantCore`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reservoir.fault import PredictedCore
+    >>> none = np.zeros((1, 3))
+    >>> predicted = {"permeability_across": (np.array([1e-18]), none), "permeability_along": (np.array([1e-13]), none)}
+    >>> core = PredictedCore(thickness=0.2)
+    >>> core.transmissivity(none, predicted)[0].tolist(), core.conductance(none, predicted)[0].tolist()
+    ([5e-18], [2e-14])
+    """
+
+    def __init__(self, thickness: float, *, share: float = 1.0, compressibility: float = 0.0) -> None:
+        self.thickness, self.share = positive("thickness", thickness), positive("share", share)
+        self.storage = self.thickness * positive("compressibility", compressibility, zero=True)
+
+    @checked()
+    def transmissivity(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray]:
+        """See the module; ParameterError if the law predicts no permeability."""
+        return self._scaled("permeability_across", predicted, self.share / self.thickness)
+
+    @checked()
+    def conductance(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray]:
+        """See the module; ParameterError if the law predicts no permeability."""
+        return self._scaled("permeability_along", predicted, self.share * self.thickness)
+
+    @staticmethod
+    def _scaled(name, predicted, factor):
+        if name not in predicted:
+            raise ParameterError(
+                f"the core needs {name!r}, but the fault's law predicts {', '.join(map(repr, predicted)) or 'nothing'} "
+                "beside the traction; pass RVELaw(rve, CellPermeability(rve, ...)), or a core with numbers of its own"
+            )
+        value, slope = predicted[name]
+        return factor * value, factor * slope

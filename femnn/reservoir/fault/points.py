@@ -301,7 +301,7 @@ class FaultPoints:
         sides = np.concatenate([self.shares, -self.shares]).T
         slope[:, 3:, 3:] = -turned[:, None, None] * sides[:, :, None] * sides[:, None]
         leaked = np.zeros((s, n))
-        predicted = self._predictions(change, state)
+        predicted = self._predictions(change, state, new)
         across = self._of_cores("transmissivity", change, predicted)
         for i, (value, by_separation) in enumerate(zip(*across, strict=True)):
             at, difference = (3 + i, 3 + s + i), minus[i] - plus[i]
@@ -396,17 +396,22 @@ class FaultPoints:
                     slopes[system, part] = answer[1] / self._viscosity[part, None]
         return values, slopes
 
-    def _predictions(self, change, state):
+    def _predictions(self, change, state, new):
         """Of the law of each fault, see ``_predicted``."""
-        states = [state] if len(self.faults) == 1 else [self.law.of(k, state) for k in range(len(self.faults))]
+        pairs = [(state, new)]
+        if len(self.faults) > 1:
+            pairs = [tuple(self.law.of(k, own) for own in (state, new)) for k in range(len(self.faults))]
         return [
-            self._predicted(fault.law, self.separation[part] + change[part], own)
-            for fault, part, own in zip(self.faults, self.parts, states, strict=True)
+            self._predicted(fault.law, self.separation[part] + change[part], *own)
+            for fault, part, own in zip(self.faults, self.parts, pairs, strict=True)
         ]
 
     @staticmethod
-    def _predicted(law, separation, state):
-        """Predictions of a law beside the traction, by name, with central differences for derivatives."""
+    def _predicted(law, separation, state, new):
+        """Predictions of a law beside the traction, by name: its own, or with central differences for derivatives."""
+        own = law.predictions(new) if hasattr(law, "predictions") else {}
+        if own:
+            return own
         microstructure = getattr(law, "microstructure", None)
         if microstructure is None or not microstructure.predicted:
             return {}

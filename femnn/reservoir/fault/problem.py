@@ -621,7 +621,8 @@ class FaultedReservoir:
 
         None if the rock holds no part of itself, or if it is too large for factors.
 
-        A law that depends on time has its tangent for no time, so that what damps it holds the fault together.
+        A law that depends on time answers as in a step of no time: without its viscosity, and sticking where its
+        friction depends on the rate.
         """
         self.check(state)
         points = self.points

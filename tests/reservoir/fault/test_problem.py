@@ -473,7 +473,8 @@ def test_what_a_law_predicts_reaches_the_core():
     law = Porous(1e10, 5e6)
     problem = reservoir(law=law, cores=(GranularCore(1e-6, 0.5, 1.0), None))
     state = problem.initial_state()
-    assert problem.points._predicted(law, problem.points.separation, state.history)["porosity"][0][0] == 0.2
+    history = state.history
+    assert problem.points._predicted(law, problem.points.separation, history, history)["porosity"][0][0] == 0.2
     new = problem.step(state, DAY)
     fields = problem.fields(new)
     opening, sliding = fields.separation[:, 0], fields.separation[:, 1]
