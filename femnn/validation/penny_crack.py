@@ -18,8 +18,8 @@ from femnn.validation.consolidation import cylinder
 # Faces press on each other with so many times the shear stress, and their stiffness is so many times that of the rock.
 _PRESSED, _STIFF = 10.0, 1e3
 
-# Cells from the middle to the tip end where 1 − (1 − r)^grading does for equal ones; further cells are by so much longer
-# as they are away from the tip.
+# Cells over the radius end at 1 − (1 − r)^grading where equal ones end at r; beyond, cells grow by this part of their
+# distance from the tip.
 _GRADING, _GROWTH = 1.5, 0.7
 
 
