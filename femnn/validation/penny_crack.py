@@ -18,9 +18,9 @@ from femnn.validation.consolidation import cylinder
 # Faces press on each other with so many times the shear stress, and their stiffness is so many times that of the rock.
 _PRESSED, _STIFF = 10.0, 1e3
 
-# Cells over the radius end at 1 − (1 − r)^grading where equal ones end at r; beyond, cells grow by this part of their
-# distance from the tip.
-_GRADING, _GROWTH = 1.5, 0.7
+# Cells over the radius end at 1 − (1 − r)^grading where equal ones end at r, so that the slip, a root of the distance
+# from the tip, changes alike in all of them; beyond, cells grow by this part of their distance from the tip.
+_GRADING, _GROWTH = 2.0, 0.7
 
 
 class Sliding(NamedTuple):
