@@ -203,7 +203,8 @@ class PorousProblem:
         if not 0.5 <= theta <= 1.0:
             raise ParameterError(f"theta is {theta}; it must be in [0.5, 1], 1 for the implicit Euler method")
         self.medium, self.conditions, self.theta = medium, conditions, float(theta)
-        self.systems, self.iterations = medium.systems, ()
+        self.systems = medium.systems
+        self.iterations: tuple[int, ...] = ()
         _require_sound(mesh)
         own, linear = _elements(mesh, element)
         vectors, mapping = skfem.ElementVector(own), RelativeMapping(mesh)

@@ -159,7 +159,8 @@ def march_by_error(
     if not len(ahead):
         return state
     dt = 1e-3 * (ahead[0] - state.t) if first_step is None else first_step
-    largest, before = 0.0, None
+    largest: Any = 0.0
+    before: Any = None
     with tqdm(total=len(times), initial=len(times) - len(ahead), disable=None if progress else True) as bar:
         for start, end in pairwise([state.t, *ahead]):
             smallest = 1e-6 * (end - start) if min_step is None else min_step
