@@ -74,11 +74,11 @@ def march(
     >>> float(march(step, State(0.0, 1.0), [1.0, 2.0], progress=False).x)
     0.25
     """
-    times, ahead = _ahead(state, times)
+    goals, ahead = _ahead(state, times)
     if min_step is not None and not min_step > 0.0:
         raise ParameterError(f"min_step is {min_step} s; it must be positive")
     grows: dict[str, Any] = {} if is_easy is None else {"is_easy": is_easy, "patience": 1}
-    bar = tqdm(total=len(times), initial=len(times) - len(ahead), unit="step", disable=None if progress else True)
+    bar = tqdm(total=len(goals), initial=len(goals) - len(ahead), unit="step", disable=None if progress else True)
     with bar:
         for start, end in pairwise([state.t, *ahead]):
             smallest = (end - start) / 1000.0 if min_step is None else min_step
@@ -155,13 +155,13 @@ def march_by_error(
     >>> bool(abs(last.x - np.exp(-3.0)) < 0.01), bool(states[0].t < states[-1].t - states[-2].t)
     (True, True)
     """
-    times, ahead = _ahead(state, times)
+    goals, ahead = _ahead(state, times)
     if not len(ahead):
         return state
     dt = 1e-3 * (ahead[0] - state.t) if first_step is None else first_step
     largest: Any = 0.0
     before: Any = None
-    with tqdm(total=len(times), initial=len(times) - len(ahead), disable=None if progress else True) as bar:
+    with tqdm(total=len(goals), initial=len(goals) - len(ahead), disable=None if progress else True) as bar:
         for start, end in pairwise([state.t, *ahead]):
             smallest = 1e-6 * (end - start) if min_step is None else min_step
             while end - state.t > _SAME_TIME * abs(end):
