@@ -6,7 +6,7 @@ import skfem
 from support.porous_problems import LOAD, dual, single
 
 import femnn
-from femnn.exceptions import ParameterError
+from femnn.exceptions import ConvergenceError, ParameterError
 from femnn.geometry import distorted_cube
 from femnn.reservoir import CryerSphere, DeLeeuwCylinder, PorousProblem, march_by_error
 from femnn.reservoir.integrals import CellBasis, swelling, unresolved
@@ -207,3 +207,21 @@ def test_steps_are_as_long_as_their_error_allows():
 def test_other_elements_are_refused(element):
     with pytest.raises(ParameterError, match=r"pass skfem\.ElementHex2\(\), skfem\.ElementHex1\(\) or None"):
         PorousProblem(ball(1), single(), femnn.reservoir.Conditions(), element=element)
+
+
+def test_a_march_by_error_stops_where_no_step_is_short_enough():
+    problem, exact = mandel(slab(4, layers=1), single(), LOAD, element=TRILINEAR)
+    start = problem.undrained()
+
+    def fails(state, dt):
+        raise ConvergenceError("it never converges", state, np.empty(0), state.t)
+
+    with pytest.raises(
+        ConvergenceError, match=r"fails even with dt = .*it never converges.*last state is `x`"
+    ) as error:
+        march_by_error(fails, start, [exact.time], problem.step_error, progress=False)
+    assert error.value.x is start
+    with pytest.raises(ParameterError, match="do not ascend"):
+        march_by_error(problem.step, start, [2.0, 1.0], problem.step_error, progress=False)
+    # nothing is left to do
+    assert march_by_error(problem.step, start, [start.t], problem.step_error, progress=False) is start
