@@ -569,7 +569,8 @@ def test_series_of_reservoir_and_fault(tmp_path, suffix):
     np.testing.assert_allclose(data["pressure_minus_macro"], fields.pressure[0, 0].reshape(-1, 3) @ simpson)
     assert set(data) == {
         "separation", "rate", "traction", "pressure_minus_macro", "pressure_minus_micro", "pressure_plus_macro",
-        "pressure_plus_micro", "leak_off_macro", "leak_off_micro", "damage", "outside",
+        "pressure_plus_micro", "leak_off_macro", "leak_off_micro", "flow_along_macro", "flow_along_micro",
+        "slip_tendency", "damage", "outside",
     }  # fmt: skip
 
 
