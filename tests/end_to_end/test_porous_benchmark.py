@@ -47,7 +47,7 @@ def test_injection_between_two_faults_goes_on_from_its_files(tmp_path, capsys):
     assert again == whole
     assert whole[-1]["years"] == pytest.approx(injection.YEARS)
     assert max(row["balance"] for row in whole) < 1e-8
-    assert max(row["west"]["slip"] for row in whole) > injection.SLIPS
+    assert max(row["east"]["slip"] for row in whole) > injection.SLIPS
     assert "slips from" in capsys.readouterr().out
     assert (tmp_path / "whole" / "injection-3d.png").stat().st_size > 50_000
     for name in ("classical", "classical-faults"):
