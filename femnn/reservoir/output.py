@@ -5,7 +5,6 @@ from pathlib import Path
 
 import meshio
 import numpy as np
-from skfem.helpers import grad
 
 from femnn.checks import checked
 from femnn.exceptions import StateError
@@ -114,11 +113,9 @@ class Series:
 
     def _means(self, state):
         problem, constants = self._problem, self._problem.constants
-        dx = problem.displacement_basis.dx
-        weights = dx / dx.sum(axis=1, keepdims=True)
-        flows = []
+        basis, flows = problem.pressure_basis, []
         for mobility, pressure in zip(constants.mobility, state.p, strict=True):
-            slope = (grad(problem.pressure_basis.interpolate(pressure)) * weights).sum(axis=-1)
+            slope = np.einsum("an,naj->jn", pressure[basis.element_dofs], basis.mean_slopes)
             flows.append(padded(-np.einsum("ijn,jn->ni", mobility, slope)))
         stress = problem.effective_stress(state).reshape(-1, 9)
         return {"effective_stress": stress, **named("darcy_flow", problem.systems, flows)}

@@ -22,19 +22,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import block_array, csr_array, diags_array, hstack, vstack
 
-from femnn.checks import brief, checked, floats, one_of, shaped
+from femnn.checks import checked, instance, one_of
 from femnn.cohesive.law import Law, State
-from femnn.exceptions import MeshError, ParameterError
+from femnn.exceptions import ParameterError
 from femnn.interfaces.bases import InterfaceBases
+from femnn.interfaces.elements import checked_quadrature
 from femnn.interfaces.split import Interface
 from femnn.reservoir.fault.in_situ import driven_along, loaded_to, tractions
 from femnn.reservoir.fault.several import SeveralLaws, joined_interface
 
 PRESSURES = ("mean", "highest")
 
-# Points at the ends and in the middle of a facet, as its quadratic displacements have them: a stiff fault does not make
-# its tractions oscillate.
-_SIMPSON = (np.array([[0.0, 0.5, 1.0]]), np.array([1.0, 4.0, 1.0]) / 6.0)
+# Points along an axis of a facet where displacements of these degrees have their nodes, and weights (trapezoids and
+# Simpson's): a stiff fault does not make its tractions oscillate.
+_AT_NODES = {
+    1: (np.array([0.0, 1.0]), np.array([0.5, 0.5])),
+    2: (np.array([0.0, 0.5, 1.0]), np.array([1.0, 4.0, 1.0]) / 6.0),
+}
 
 # Pa: the mean acts where the pressures of the faces differ by less, as they have no higher one, and the highest but for
 # this much where they differ by more. Equal faces fill together what opens, so that Newton's method meets no jump.
@@ -50,7 +54,8 @@ class Fault:
     Parameters
     ----------
     interface
-        :class:`femnn.Interface` of the split mesh, in two dimensions.
+        :class:`femnn.Interface` of the split mesh, or of several faults the part of one
+        (:meth:`femnn.Interface.named`).
     law : Law
         Of the effective traction: classical, recurrent, or an RVE in the loop.
     cores
@@ -70,14 +75,12 @@ class Fault:
         ``"mean"`` is that in the middle of a homogeneous core, which a seal with a thin weak face does not have. Where
         the faces differ by less than 10 kPa, the highest passes smoothly into the mean.
     quadrature
-        Points (1, nqp) and weights (nqp,) of a facet; default: Simpson's.
+        Points (dim − 1, nqp) and weights (nqp,) of a facet; default: at the nodes of the displacements.
 
     Raises
     ------
     ParameterError
         If ``pressure`` is unknown, or an argument is of another kind than described.
-    MeshError
-        If the interface is not of a two-dimensional mesh.
 
     Examples
     --------
@@ -101,19 +104,10 @@ class Fault:
         quadrature: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         one_of("pressure", pressure, PRESSURES)
-        if interface.mesh.dim() != 2:
-            raise MeshError(f"the fault is in a {type(interface.mesh).__name__}; faults are for MeshQuad, plane strain")
+        instance("interface", interface, Interface, remedy="femnn.Interface.split(mesh, facets)")
         self.interface, self.law, self.cores, self.pressure = interface, law, cores, pressure
         self.stress, self.history = stress, history
-        self.quadrature = _SIMPSON if quadrature is None else _points_and_weights(quadrature)
-
-
-def _points_and_weights(quadrature):
-    """Points (1, nqp) and weights (nqp,) on a facet."""
-    if not isinstance(quadrature, list | tuple) or len(quadrature) != 2:
-        raise ParameterError(f"quadrature={brief(quadrature)} is not allowed; pass (points (1, nqp), weights (nqp,))")
-    weights = floats("the weights of quadrature", quadrature[1]).ravel()
-    return shaped("the points of quadrature", quadrature[0], (1, len(weights))), weights
+        self.quadrature = None if quadrature is None else checked_quadrature(quadrature, interface.mesh.dim())
 
 
 class PointResponse(NamedTuple):
@@ -174,8 +168,8 @@ class FaultPoints:
         ψ.
     operator : (points · (3 + 2s), n) sparse
         Generalised strains of all unknowns, point by point.
-    along_operator : (s · points, n) sparse
-        Slopes along the fault of the mean pressure of the faces, Pa/m.
+    along_operator : (s · (dim − 1) · points, n) sparse
+        Slopes of the mean pressure of the faces along the shear directions of the fault, Pa/m: by system, by direction.
     shear_modulus : (points,)
         Of the rock on both sides, Pa.
     separation : (points, 3)
@@ -189,8 +183,8 @@ class FaultPoints:
     def __init__(self, faults, porous) -> None:
         self.faults, self.systems = faults, porous.systems
         self.interface = interface = joined_interface(faults)
-        quadrature = faults[0].quadrature
         u, p = porous.displacement_basis, porous.pressure_basis
+        quadrature = _at_nodes(u) if faults[0].quadrature is None else faults[0].quadrature
         moving = InterfaceBases(interface, u.elem, quadrature, u.dofs)
         pressed = InterfaceBases(interface, p.elem, quadrature, p.dofs)
         self.dx, self.points = moving.dx.ravel(), moving.points
@@ -247,9 +241,10 @@ class FaultPoints:
 
     def _along(self, pressed, s):
         """Rows of the points, system by system."""
-        mean = 0.5 * (_slopes(pressed.minus, self.frames[1]) + _slopes(pressed.plus, self.frames[1]))
-        before = self.operator.shape[1] - s * pressed.minus.N
-        blocks = [[csr_array((self.points, before)), *(mean if i == k else None for k in range(s))] for i in range(s)]
+        directions = self.frames[1 : len(self.x)]
+        slopes = [0.5 * (_slopes(pressed.minus, one) + _slopes(pressed.plus, one)) for one in directions]
+        mean, before = vstack(slopes), self.operator.shape[1] - s * pressed.minus.N
+        blocks = [[csr_array((mean.shape[0], before)), *(mean if i == k else None for k in range(s))] for i in range(s)]
         return csr_array(block_array(blocks))
 
     def _bring_in_situ(self):
@@ -342,8 +337,8 @@ class FaultPoints:
         return np.concatenate([-leaked - weights[0] * opened - half, leaked - weights[1] * opened - half]).T
 
     def flows_along(self, x, conductance):
-        """Flow along the fault (s, points), m²/s: volume by time and width, along the first shear direction."""
-        return -conductance * (self.along_operator @ x).reshape(len(self.systems), -1)
+        """Flow along the fault, (s · (dim − 1), points), m²/s: volume by time and width, by system and direction."""
+        return -np.repeat(conductance, self._axes, axis=0) * (self.along_operator @ x).reshape(-1, self.points)
 
     def gained_along(self, flows, dt):
         """Volumes (n,) that the unknowns' test functions gain in a step by flows along the fault."""
@@ -353,16 +348,23 @@ class FaultPoints:
         """Derivative (n, n) of what is gained by flow along the fault; None if none flows."""
         if not response.conductance.any():
             return None
-        s, width = len(self.systems), self.operator.shape[0] // self.points
+        s, width = len(self.systems) * self._axes, self.operator.shape[0] // self.points
         slopes = (self.along_operator @ x).reshape(s, -1)
-        area = np.tile(self.dx, s)
-        factors = -(response.conductance.ravel() * area)
+        conductance, by_separation = (
+            np.repeat(part, self._axes, axis=0) for part in (response.conductance, response.by_separation)
+        )
+        factors = -(conductance * self.dx).ravel()
         by_pressure = diags_array(factors) @ self.along_operator
-        data = (-response.by_separation * (slopes * self.dx)[:, :, None]).reshape(-1, 3)
+        data = (-by_separation * (slopes * self.dx)[:, :, None]).reshape(-1, 3)
         rows = np.repeat(np.arange(s * self.points), 3)
         columns = (width * np.tile(np.arange(self.points), s)[:, None] + np.arange(3)).ravel()
         picked = csr_array((data.ravel(), (rows, columns)), shape=(s * self.points, self.operator.shape[0]))
         return dt * (self.along_operator.T @ (by_pressure + picked @ self.operator))
+
+    @property
+    def _axes(self):
+        """Directions along the fault."""
+        return len(self.x) - 1
 
     def _pressure(self, minus, plus):
         """p_f (points,): the mean of the faces, or the higher, without a kink where they are equal."""
@@ -423,6 +425,16 @@ class FaultPoints:
             axis=-1,
         ) / (2.0 * step)  # fmt: skip
         return {name: (values[:, k], slopes[:, k]) for k, name in enumerate(microstructure.predicted)}
+
+
+def _at_nodes(displacement):
+    """Points (dim − 1, nqp) and weights (nqp,) at the nodes of the displacements on a facet."""
+    scalar, dim = displacement.elem.elem, displacement.mesh.dim()
+    # scikit-fem counts the degrees of all axes together
+    points, weights = _AT_NODES[scalar.maxdeg // dim]
+    if dim == 2:
+        return points[None], weights
+    return np.stack(np.meshgrid(points, points, indexing="ij")).reshape(2, -1), np.outer(weights, weights).ravel()
 
 
 def _slopes(basis, direction):

@@ -7,9 +7,11 @@ steps, each solved by Newton's method with the consistent tangent of both.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+import skfem
 from scipy.sparse import bsr_array, coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
@@ -24,12 +26,16 @@ from femnn.exceptions import (
     StateError,
     warn,
 )
-from femnn.reservoir.conditions import Conditions
+from femnn.interfaces.frames import normals_of
+from femnn.interfaces.split import Interface
+from femnn.quadrature.rule import Rule
+from femnn.reservoir.conditions import Conditions, Well
 from femnn.reservoir.fault.points import Fault, FaultPoints
 from femnn.reservoir.fault.stability import Stability, StabilityMeasure
 from femnn.reservoir.medium import PorousMedium
 from femnn.reservoir.problem import PorousProblem, PorousState, read_only
-from femnn.solvers.linear.saddle_point import Factor
+from femnn.solvers.linear.saddle_iteration import TangentIteration
+from femnn.solvers.linear.saddle_point import FEW_OF_SADDLE, Factor
 from femnn.solvers.nonlinear.line_search import search
 from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, iterate
 
@@ -40,6 +46,9 @@ _ENOUGH = 1e-9
 _GAIN = 1e-3
 
 _MOST_LENGTHS = 5
+
+# Distance of a well from a facet, over the size of the facet, at which it is in the fault.
+_IN_FAULT = 1e-6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,8 +65,8 @@ class FaultedState(PorousState):
         Of separation in the step that led here, m/s: opening and sliding.
     leak_off : (s, points)
         From minus to plus in that step, m/s.
-    along : (s, points)
-        Flow along the fault at its end, by width and along the first shear direction, m²/s.
+    along : (s · (dim − 1), points)
+        Flow along the fault at its end by width, m²/s: by system, and by shear direction in three dimensions.
     slip_error : float
         Estimated error of the sliding of any point in that step, m.
 
@@ -145,8 +154,8 @@ class FaultFields(NamedTuple):
         Of minus and plus side, Pa.
     leak_off : (s, points)
         From minus to plus, m/s.
-    along : (s, points)
-        Flow along the fault by width, along the first shear direction, m²/s.
+    along : (s · (dim − 1), points)
+        Flow along the fault by width, m²/s: by system, and by shear direction in three dimensions.
     damage : (points,)
         NaN where the law has none.
     outside : (points,) bool
@@ -191,7 +200,9 @@ class FaultFields(NamedTuple):
 
 
 class FaultedReservoir:
-    """A porous body in plane strain with a fault; its ``step`` is for :func:`femnn.solvers.nonlinear.time_march.march`.
+    """A porous body with faults, of quadrilaterals (plane strain) or hexahedra.
+
+    Its ``step`` is for :func:`femnn.solvers.nonlinear.time_march.march`.
 
     Parameters
     ----------
@@ -202,7 +213,13 @@ class FaultedReservoir:
     fault
         A :class:`Fault`, whose interface brings the mesh, or several, each with its own law, cores and stress: split
         the mesh along all of them at once, ``Interface.split(mesh, ["north", "south"])``, and give each its part,
-        ``interface.where(...)``. ``points.parts`` are the points of each.
+        ``interface.named("north")``. ``points.parts`` are the points of each.
+    element, rule
+        As :class:`PorousProblem` takes them.
+    method
+        How the linear systems of Newton's method are solved: ``"splu"`` by factors, ``"gmres"`` by iteration with
+        multigrid for displacements and pressures (:class:`femnn.solvers.linear.saddle_iteration.TangentIteration`);
+        ``"auto"`` iterates beyond 20,000 unknowns in three dimensions.
     max_iterations
         Of Newton's method, beyond which a step fails.
     largest_slip
@@ -248,13 +265,22 @@ class FaultedReservoir:
     3600.0
     """
 
-    @checked(max_iterations="[1, inf)", largest_slip="(0, inf]", slip_error="(0, inf]")
+    @checked(
+        max_iterations="[1, inf)",
+        largest_slip="(0, inf]",
+        slip_error="(0, inf]",
+        element="unchecked",
+        method="unchecked",
+    )
     def __init__(
         self,
         medium: PorousMedium,
         conditions: Conditions,
         fault: Fault | Sequence[Fault],
         *,
+        element: skfem.Element | None = None,
+        rule: Rule | None = None,
+        method: str = "auto",
         max_iterations: int = 25,
         largest_slip: float = np.inf,
         slip_error: float = np.inf,
@@ -266,7 +292,13 @@ class FaultedReservoir:
         self.on_outside = one_of("on_outside", on_outside, ("warn", "raise"))
         self.on_fracture = one_of("on_fracture", on_fracture, ("warn", "raise"))
         self.faults = _faults(fault)
-        self.porous = PorousProblem(self.faults[0].interface.mesh, medium, conditions)
+        one_of("method", method, ("auto", "splu", "gmres"))
+        mesh = self.faults[0].interface.mesh
+        for well, own in product(conditions.wells, self.faults):
+            _require_beside(own.interface, well)
+        self.porous = PorousProblem(mesh, medium, conditions, element=element, rule=rule)
+        is_large = mesh.dim() == 3 and self.porous.constraint.matrix.shape[1] > FEW_OF_SADDLE
+        self._iterates = method == "gmres" or (method == "auto" and is_large)
         self.points = FaultPoints(self.faults, self.porous)
         self._parts = _parts(self.porous.pressure_basis)
         self._porous_tangent = (0.0, None)
@@ -302,7 +334,8 @@ class FaultedReservoir:
             )
         body, points = self.porous.initial_state(t), self.points
         still, sealed = np.zeros((points.points, 3)), np.zeros((len(self.systems), points.points))
-        return FaultedState(body.t, body.u, body.p, points.state, points.traction.copy(), still, sealed, sealed)
+        along = np.tile(sealed, (len(points.x) - 1, 1))
+        return FaultedState(body.t, body.u, body.p, points.state, points.traction.copy(), still, sealed, along)
 
     @checked(state="unchecked")
     def step(self, state: FaultedState, dt: float) -> FaultedState:
@@ -539,8 +572,7 @@ class FaultedReservoir:
             last = point.response
             if _gain(errors) > _GAIN:
                 factor = self._factor(point.x, point.response, dt)
-            reduced = factor.scale * constraint.reduce(point.residual)
-            step = -(constraint.matrix @ (factor.scale * factor.lu.solve(reduced)))
+            step = -(constraint.matrix @ factor.correction(constraint.reduce(point.residual)))
 
             def evaluate(length):
                 x = point.x + length * step
@@ -585,7 +617,9 @@ class FaultedReservoir:
 
     @checked()
     def stability(self, state: FaultedState) -> Stability | None:
-        """:class:`Stability` of the fault in its drained rock as it slips on; None if the rock holds no part of itself.
+        """:class:`Stability` of the fault in its drained rock as it slips on.
+
+        None if the rock holds no part of itself, or if it is too large for factors.
 
         A law that depends on time answers as in a step of no time: without its viscosity, and sticking where its
         friction depends on the rate.
@@ -597,6 +631,9 @@ class FaultedReservoir:
         return self._stability(points.law.update(separation, state.history).tangent)
 
     def _stability(self, tangent):
+        # the rock is factored for it, and what is dense has as many rows as the fault has separations
+        if self._iterates:
+            return None
         if self._measure is None:
             try:
                 self._measure = StabilityMeasure(self.points, self.porous.stiffness, self.porous.constraint)
@@ -614,8 +651,12 @@ class FaultedReservoir:
             raise Diverged(f"the law of the fault has no answer on the way: {error}") from error
 
     def _factor(self, x, response, dt):
+        porous, tangent = self.porous, self._tangent(x, response, dt)
         try:
-            return Factor.of(self._tangent(x, response, dt), self.porous.constraint, self.porous.n_u)
+            if not self._iterates:
+                return Factor.of(tangent, porous.constraint, porous.n_u)
+            basis, systems = porous.displacement_basis, len(self.systems)
+            return TangentIteration.of(tangent, porous.strained, porous.constraint, porous.n_u, basis, systems)
         except SingularMatrixError as error:
             raise Diverged(f"nothing holds the body any more: {error}") from error
 
@@ -627,6 +668,25 @@ class FaultedReservoir:
         borne = self.porous.constraint.reduce(abs(self.points.operator).T @ in_situ.ravel())
         free = factor.constraint.reduce(np.abs(x))
         return np.linalg.norm(scale * borne) + np.linalg.norm(scale * (abs(factor.matrix) @ free))
+
+
+def _require_beside(interface: Interface, well: Well) -> None:
+    """Raise ParameterError if a well is in a fault, where it would feed one side by chance."""
+    x, mesh = np.asarray(well.x, dtype=float), interface.mesh
+    if x.shape != (mesh.dim(),):
+        return
+    corners, half = mesh.p[:, interface.minus_vertices].transpose(1, 2, 0), mesh.dim() - 1
+    normals = normals_of(corners[:, half : 2 * half] - corners[:, :half])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    slack = _IN_FAULT * np.ptp(corners, axis=1).max(axis=1)
+    near = np.abs(((x - corners.mean(axis=1)) * normals).sum(axis=1)) < slack
+    near &= (x >= corners.min(axis=1) - slack[:, None]).all(axis=1)
+    near &= (x <= corners.max(axis=1) + slack[:, None]).all(axis=1)
+    if near.any():
+        raise ParameterError(
+            f"the well at {x.tolist()} is in a fault, in facet {interface.minus[near.argmax()]}; move it to the side "
+            "that it feeds"
+        )
 
 
 def _faults(fault):

@@ -125,7 +125,10 @@ def joined_interface(faults: Sequence) -> Interface:
             "with interface.where(...)"
         )
     rules = [fault.quadrature for fault in faults]
-    if any(len(rule[1]) != len(rules[0][1]) or not np.allclose(rule[0], rules[0][0]) for rule in rules):
+    given = [rule for rule in rules if rule is not None]
+    if 0 < len(given) < len(rules) or any(
+        len(rule[1]) != len(given[0][1]) or not np.allclose(rule[0], given[0][0]) for rule in given
+    ):
         raise ParameterError("the faults have different quadratures; give all of them the same")
     names = ("minus", "plus", "minus_vertices", "plus_vertices")
     parts = {name: np.concatenate([getattr(own, name) for own in (first, *others)]) for name in names}
