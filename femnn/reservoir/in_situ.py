@@ -45,10 +45,10 @@ class InSitu:
 
     >>> rest = InSitu(surface=0.0, density=2400.0, ratio=0.6)
     >>> x = np.array([[0.0], [-2000.0]])
-    >>> (rest.total(x)[:, :, 0] / 1e6).round(1).tolist(), (rest.pressure(x) / 1e6).round(1).tolist()
-    ([[-36.1, 0.0], [0.0, -47.1]], [19.6])
-    >>> (rest.stress(x)[:, :, 0] / 1e6).round(1).tolist()
-    [[-16.5, 0.0], [0.0, -27.5]]
+    >>> (rest.total(x)[:, :, 0].diagonal() / 1e6).round(1).tolist(), (rest.pressure(x) / 1e6).round(1).tolist()
+    ([-36.1, -47.1], [19.6])
+    >>> (rest.stress(x)[:, :, 0].diagonal() / 1e6).round(1).tolist()
+    [-16.5, -27.5]
 
     As what a fault bears in situ: ``Fault(..., stress=rest.stress)``.
     """

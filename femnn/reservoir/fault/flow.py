@@ -256,8 +256,8 @@ class PredictedCore:
     >>> none = np.zeros((1, 3))
     >>> predicted = {"permeability_across": (np.array([1e-18]), none), "permeability_along": (np.array([1e-13]), none)}
     >>> core = PredictedCore(thickness=0.2)
-    >>> core.transmissivity(none, predicted)[0].tolist(), core.conductance(none, predicted)[0].tolist()
-    ([5e-18], [2e-14])
+    >>> core.transmissivity(none, predicted)[0], core.conductance(none, predicted)[0]
+    (array([5.e-18]), array([2.e-14]))
     """
 
     def __init__(self, thickness: float, *, share: float = 1.0, compressibility: float = 0.0) -> None:
