@@ -25,8 +25,8 @@ VERSION = 1
 # What earlier releases wrote: this for grains, no format for cells.
 _EARLIER = ("femnn grain paths 1", None)
 
-#: How a path is commanded. The first three prescribe the shear, and normal to it the separation; the pressure; a pressure
-#: that grows with opening. The last one prescribes the pressure and the shear traction.
+#: How a path is commanded. The first three prescribe the shear, and normal to it the separation; the pressure; a
+#: pressure that grows with opening. The last one prescribes the pressure and the shear traction.
 CONTROLS = ("displacement", "load", "stiffness", "traction")
 
 
@@ -85,15 +85,15 @@ class PathCommand:
             raise ParameterError("a path must be finite and start at separation zero, where everything is at rest")
         if (self.shear is None) != (self.control != "traction"):
             raise ParameterError(
-                f"control={self.control!r} {'needs' if self.shear is None else 'takes no'} shear tractions; they go with "
-                "control='traction' alone"
+                f"control={self.control!r} {'needs' if self.shear is None else 'takes no'} shear tractions; they go "
+                "with control='traction' alone"
             )
         if self.shear is not None:
             shear = floats("shear", self.shear)
             if shear.shape != separation[:, 1:].shape or shear[0].any() or separation.any():
                 raise ParameterError(
-                    f"shear has shape {shear.shape}, starts at {shear[:1].tolist()}; under control='traction' it must be "
-                    f"{separation[:, 1:].shape} and start at zero, and the separations must be zero"
+                    f"shear has shape {shear.shape}, starts at {shear[:1].tolist()}; under control='traction' it must "
+                    f"be {separation[:, 1:].shape} and start at zero, and the separations must be zero"
                 )
             object.__setattr__(self, "shear", shear)
         object.__setattr__(self, "separation", separation)

@@ -13,6 +13,7 @@ from femnn.checks import checked, positive
 from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
 from femnn.cohesive.law import Law, State
 from femnn.cohesive.recurrent.cell import Cell
+from femnn.cohesive.recurrent.critical_state import CriticalState
 from femnn.cohesive.recurrent.isotropic import Isotropic
 from femnn.cohesive.recurrent.microstructure import Microstructure
 from femnn.cohesive.recurrent.minimal_state import MinimalState
@@ -26,12 +27,13 @@ from femnn.networks.perceptron import unprefixed
 KIND = "cohesive-law"
 
 #: The laws that come with femnn.
-SHIPPED = ("default", "exponential", "grains", "rve")
+SHIPPED = ("default", "exponential", "grains", "fault-grains", "rve")
 
 #: Every network that :meth:`RecurrentCohesive.load` knows: what makes its cell from its tensors.
 NETWORKS: dict[str, Callable[[Mapping[str, np.ndarray]], Cell]] = {
     "minimal-state": MinimalState,
     "isotropic": Isotropic,
+    "critical-state": CriticalState,
     **{kind: partial(SequenceNetwork, kind) for kind in ("self-consistent", "lstm", "gru", "feed-forward")},
 }
 

@@ -24,12 +24,15 @@ REFERENCES = (
     "falling-pressure",
 )  # fmt: skip
 
+#: Reference paths have numbers from here on, in the order of :data:`REFERENCES`.
+FIRST_REFERENCE = 20_000
+
 # Pressures: to prepare, by this share of a path.
 _SETTLED = 0.06
 
 
 @checked(number="[0, inf]", points="[60, inf)")
-def draw_fault_path(number: int, points: int = 200) -> PathCommand:
+def draw_fault_path(number: int, points: int = 160) -> PathCommand:
     """The commanded path with a number, the same for every sample; kinds of :data:`FAULT_KINDS` take turns.
 
     Examples
@@ -45,7 +48,7 @@ def draw_fault_path(number: int, points: int = 200) -> PathCommand:
 
 
 @checked(name="any", points="[60, inf)")
-def reference_path(name: str, points: int = 200) -> PathCommand:
+def reference_path(name: str, points: int = 160) -> PathCommand:
     """A path of :data:`REFERENCES`.
 
     ``slip-P``: 20 d under the pressure P; ``stress-cycles``: 25 of the shear traction between 0.1 and 0.3;
@@ -74,6 +77,29 @@ def reference_path(name: str, points: int = 200) -> PathCommand:
         slip = np.concatenate([[0.0], np.tile([reach, -reach], count)])
         return _sheared(_polyline(slip, points), np.ones(points), "reversals")
     return _tractions(np.array([0.0, 0.3, 0.3]), np.array([1.0, 1.0, 0.3]), points, "falling-pressure")
+
+
+def fault_plan(commands: int) -> list[int]:
+    """Numbers of so many commands: the references, then drawn ones."""
+    references = [FIRST_REFERENCE + i for i in range(len(REFERENCES))]
+    return (references + list(range(max(0, commands - len(references)))))[:commands]
+
+
+def fault_path(number: int, points: int) -> PathCommand:
+    """The command with a number of :func:`fault_plan`."""
+    if number >= FIRST_REFERENCE:
+        return reference_path(REFERENCES[number - FIRST_REFERENCE], points)
+    return draw_fault_path(number, points)
+
+
+def is_reference(numbers: np.ndarray) -> np.ndarray:
+    """Which numbers (n,) are those of reference paths."""
+    return numbers >= FIRST_REFERENCE
+
+
+def is_unseen(numbers: np.ndarray) -> np.ndarray:
+    """Which numbers (n,) of drawn commands no law is trained on: one in five of each kind, and all references."""
+    return is_reference(numbers) | (numbers // len(FAULT_KINDS) % 5 == 1)
 
 
 def _cycles(start, low, high, count):

@@ -12,13 +12,10 @@ from femnn.checks import checked
 from femnn.io.path_data import PathDataSet
 from femnn.multiscale.grains.commands import draw_path, plan_paths
 from femnn.multiscale.grains.dataset import scatter
-from femnn.multiscale.grains.fault_commands import REFERENCES, draw_fault_path, reference_path
+from femnn.multiscale.grains.fault_commands import fault_path, fault_plan
 from femnn.multiscale.grains.layer import VERSION, GrainLayer, prepare, require_lammps, run_path
 from femnn.multiscale.grains.measures import mismatch
 from femnn.tasks.run import load_result, run_tasks, task_name
-
-#: Reference paths have numbers from here on.
-REFERENCE = 20_000
 
 _UNITS = "mean grain diameter d, confining pressure p0; components (normal, shear, shear), tension positive"
 
@@ -113,7 +110,7 @@ def simulate_grains(
 @checked(thickness="(0, inf)", points="[60, inf)", paths="[1, inf)", samples="[1, inf)", speed="(0, inf)")
 def simulate_fault_grains(
     folder: str | os.PathLike, paths: int = 1000, samples: int = 6, thickness: float = 6.0,
-    widths: Sequence[float] = (8.0, 11.0), points: int = 200, seed: int = 0, speed: float = 0.03,
+    widths: Sequence[float] = (8.0, 11.0), points: int = 160, seed: int = 0, speed: float = 0.03,
     workers: int | None = None, scheduler: str | None = None, progress: bool = True,
 ) -> tuple[PathDataSet, dict[str, str]]:  # fmt: skip
     """Drive layers of grains along the paths of a fault and write ``FOLDER/fault-grain-paths.npz`` with its card.
@@ -186,19 +183,6 @@ def simulate_fault_grains(
     data = gather(rows, results, seed, points, about, fault_path, {"grains": [layer.grains for layer in layers]})
     data.save(folder / "fault-grain-paths.npz")
     return data, failures
-
-
-def fault_plan(commands):
-    """Numbers of so many commands: the references, then drawn ones."""
-    references = [REFERENCE + i for i in range(len(REFERENCES))]
-    return (references + list(range(max(0, commands - len(references)))))[:commands]
-
-
-def fault_path(number, points):
-    """The command with a number of :func:`fault_plan`."""
-    if number >= REFERENCE:
-        return reference_path(REFERENCES[number - REFERENCE], points)
-    return draw_fault_path(number, points)
 
 
 def _run(task, rows, layers, folder, points, workers, scheduler, progress):
