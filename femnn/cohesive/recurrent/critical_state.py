@@ -7,20 +7,24 @@ what is left of opening and sliding is elastic: e = u_n - v, e_k = u_s - s_k. Th
     ψ = ψ_n(e) + √h/2 Σ κ_k |e_k|²,    ψ_n' = -h^(3/2),
 
 has Hertz's and Mindlin's exponents, h being what is linear in the approach of pressed grains and zero for open ones. A
-slider bears at most h^(3/2) m_k and opens the layer by c_k for each unit that it slides:
+slider in the direction n bears at most h^(3/2) m_k, and opens the layer by c_k for each unit that it slides:
 
-    m_k = μ_k (1 + ω f(h)) (1 + b_k tanh(ξ⁺/ξ₀)),    c_k = α_k (ξ - ξ_k),    ξ = ξ₀ + λ f(h) - v
+    m_k = μ_k (1 + ω f(h)) (1 + b_k tanh(ξ⁺/ξ₀)) (1 + φ_k a·n),    c_k = α_k (ξ - ξ_k - χ_k (1 - a·n))
 
-ξ is the distance from the critical state (K. Been, M. G. Jefferies, Géotechnique 35 (1985) 99-112), and
-f = (1 - h)/(1 + h). Numbers μ, κ, b, α, ξ_k and the rest are learned. Whatever they are, by construction:
+ξ = ξ₀ + λ f(h) - v is the distance from the critical state (K. Been, M. G. Jefferies, Géotechnique 35 (1985) 99-112),
+f = (1 - h)/(1 + h), and a, |a| ≤ 1, the fabric of the contacts: it follows the direction of sliding within a length L,
+so that a layer that is sheared back is weaker at first, and contracts. All numbers are learned. Whatever they are, by
+construction:
 
-- far sliding ends in one state, ξ = 0, as Σ α_k ξ_k = 0: no opening, and a friction ratio of at most Σ m_k;
-- the opening never leaves a finite range, as each ξ_k draws it to itself;
-- loops of shear under a constant pressure close when ξ has settled, and ξ settles: no ratchet (Masing's rule);
-- dissipation Σ h^(3/2) m_k |ds_k| - p dv is not negative, as α_k (Ξ - ξ_k) stays below μ_k with Ξ the largest ξ;
-- turning or mirroring the shear turns and mirrors the answer, and rest changes nothing.
+- far sliding ends in one state, ξ = 0 and a = n, as Σ α_k ξ_k = 0: no opening, and a ratio of at most Σ m_k;
+- the opening never leaves a finite range, as each slider draws it to a ξ of its own;
+- a cycle of tractions ends without slip, or at one that closes, as long as a slider is left that does not slide in it;
+- dissipation Σ h^(3/2) m_k |ds_k| - p dv is not negative: α_k (Ξ - ξ_k) stays below the least strength, with Ξ the
+  largest ξ;
+- turning or mirroring the shear turns and mirrors the answer.
 
-A step is implicit: one unknown, v, found by Newton's method inside a bracket, and the tangent is its exact derivative.
+A step is implicit in v, which Newton's method finds inside a bracket, and explicit in a, which changes slowly; the
+tangent is the exact derivative of the step.
 """
 
 from collections.abc import Mapping
@@ -32,11 +36,12 @@ from femnn.cohesive.recurrent.cell import Cell
 from femnn.exceptions import WeightFileError
 from femnn.system.compile import njit
 
-#: Rows of ``sliders``: strengths μ_k; elastic reach μ_k/κ_k under p0; gains b_k; rates α_k; neutral points ξ_k.
-SLIDERS = ("strength", "reach", "gain", "rate", "neutral")
+#: Rows of ``sliders``: strengths μ_k; elastic reach μ_k/κ_k under p0; gains b_k; rates α_k; neutral points ξ_k; what
+#: the fabric does to strengths, φ_k, and to neutral points, χ_k.
+SLIDERS = ("strength", "reach", "gain", "rate", "neutral", "fabric", "turn")
 #: Numbers of ``layer``: stiffness of h against closing, what it has more for opening than for closing, length of the
-#: change between both; ξ₀; λ; ω.
-LAYER = ("stiffness", "asymmetry", "rounding", "distance", "compression", "softening")
+#: change between both; ξ₀; λ; ω; L.
+LAYER = ("stiffness", "asymmetry", "rounding", "distance", "compression", "softening", "memory")
 
 # How smoothly a layer loses touch, as in femnn.cohesive.recurrent.precompressed, whose h is this to the power 3/2.
 _ROUNDING = 0.05
@@ -48,12 +53,12 @@ _MOST_ITERATIONS, _CLOSE = 60, 1e-13
 class CriticalState(Cell):
     """A trained critical-state cell; it answers tractions of a layer whose virgin traction is (-1, 0, 0).
 
-    Its state is v, then the two components of s_k of each slider, in separation scales.
+    Its state is v, the two components of a, then those of s_k of each slider, in separation scales.
 
     Parameters
     ----------
     tensors
-        ``sliders`` (5, k), rows as :data:`SLIDERS`; ``layer`` (6,), numbers as :data:`LAYER`.
+        ``sliders`` (7, k), rows as :data:`SLIDERS`; ``layer`` (7,), numbers as :data:`LAYER`.
 
     Raises
     ------
@@ -80,7 +85,7 @@ class CriticalState(Cell):
         if broken:
             raise WeightFileError(f"these are no tensors of a critical-state cell: {broken}; fetch the file again")
         self._sliders, self._layer = (np.ascontiguousarray(values) for values in self.tensors.values())
-        self.state_size = 1 + 2 * self._sliders.shape[1]
+        self.state_size = 3 + 2 * self._sliders.shape[1]
 
     def step(self, x, state):
         n = len(x)
@@ -114,28 +119,29 @@ def promises_broken(sliders: np.ndarray, layer: np.ndarray) -> str:
         return f"sliders {sliders.shape} and layer {layer.shape} instead of ({len(SLIDERS)}, k) and ({len(LAYER)},)"
     if not (np.isfinite(sliders).all() and np.isfinite(layer).all()):
         return "they are not finite"
-    strength, reach, gain, rate, neutral = sliders
-    stiffness, asymmetry, rounding, distance, compression, softening = layer
-    if min(strength.min(), reach.min(), rate.min(), rounding, distance) <= 0.0 or gain.min() < 0.0:
-        return "a strength, a reach or a rate is not positive"
-    if not (abs(asymmetry) < stiffness and abs(softening) < 1.0):
+    strength, reach, gain, rate, neutral, fabric, turn = sliders
+    stiffness, asymmetry, rounding, distance, compression, softening, memory = layer
+    lengths = min(reach.min(), rounding, distance, memory)
+    if min(lengths, strength.min(), rate.min()) <= 0.0 or min(gain.min(), turn.min()) < 0.0:
+        return "a strength, a reach, a rate, a gain or a length is not positive"
+    if not (abs(asymmetry) < stiffness and abs(softening) < 1.0 and np.abs(fabric).max() < 1.0):
         return "the layer would soften under its pressure"
     if abs(rate @ neutral) > 1e-9 * (rate @ np.abs(neutral) + 1e-12):
         return f"Σ α ξ is {rate @ neutral:.3g} instead of zero, so that sliding does not end in the critical state"
-    most = pressures(sliders, layer) * rate * (largest_distance(neutral, distance, compression) - neutral)
-    if (most > (1.0 - abs(softening)) * strength * (1.0 + 1e-9)).any():
+    most = pressures(sliders, layer) * rate * (largest_distance(neutral + 2.0 * turn, distance, compression) - neutral)
+    if (most > (1.0 - abs(softening)) * (1.0 - np.abs(fabric)) * strength * (1.0 + 1e-9)).any():
         return "a slider opens the layer by more than it bears, so that it would give energy"
     return ""
 
 
 def largest_distance(neutral: np.ndarray, distance: float, compression: float) -> float:
-    """Ξ, the largest distance from the critical state that a layer can reach."""
+    """Ξ, the largest distance from the critical state that a layer can reach; ``neutral`` (k,) at their highest."""
     return max(distance + abs(compression), float(np.max(neutral)) + 2.0 * abs(compression))
 
 
 def pressures(sliders: np.ndarray, layer: np.ndarray) -> float:
     """The largest pressure over that of Hertz's contacts: the springs of the sliders carry the rest."""
-    most = (1.0 + abs(layer[5])) * (1.0 + sliders[2]) * sliders[0]
+    most = (1.0 + abs(layer[5])) * (1.0 + sliders[2]) * (1.0 + np.abs(sliders[5])) * sliders[0]
     # Σ m²/κ, times what h can change with the opening
     return 1.0 + 0.25 * float((most**2 * sliders[1] / sliders[0]).sum()) * (layer[0] + abs(layer[1]))
 
@@ -179,11 +185,22 @@ def _factors(h, xi, layer):
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _bearing(k, factors, sliders):
-    """m_k and its derivatives by h and by ξ."""
+def _bearing(k, along, factors, sliders):
+    """m_k and its derivatives by h and by ξ; ``along`` is a·n."""
     by_pressure, by_pressure_h, t, t_xi = factors
-    mu, gain = sliders[0, k], sliders[2, k]
+    mu, gain = sliders[0, k] * (1.0 + sliders[5, k] * along), sliders[2, k]
     return mu * by_pressure * (1.0 + gain * t), mu * by_pressure_h * (1.0 + gain * t), mu * by_pressure * gain * t_xi
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _trial(k, s1, s2, old):
+    """How far the slider k would be stretched, its direction n, and a·n."""
+    d1, d2 = s1 - old[3 + 2 * k], s2 - old[4 + 2 * k]
+    length = np.sqrt(d1 * d1 + d2 * d2)
+    if length == 0.0:
+        return 0.0, 0.0, 0.0, 0.0
+    n1, n2 = d1 / length, d2 / length
+    return length, n1, n2, old[1] * n1 + old[2] * n2
 
 
 @njit(cache=True, error_model="numpy")
@@ -192,18 +209,18 @@ def _missing(v, h, by_v, s1, s2, old, sliders, layer):
     f, f_h = (1.0 - h) / (1.0 + h), -2.0 / (1.0 + h) ** 2
     xi = layer[3] + layer[4] * f - v
     xi_v = layer[4] * f_h * by_v - 1.0
-    a = b = a_v = b_v = 0.0
     factors = _factors(h, xi, layer)
+    a = b = a_v = b_v = 0.0
     for k in range(sliders.shape[1]):
-        d1, d2 = s1 - old[1 + 2 * k], s2 - old[2 + 2 * k]
-        m, m_h, m_xi = _bearing(k, factors, sliders)
+        length, _, _, along = _trial(k, s1, s2, old)
+        m, m_h, m_xi = _bearing(k, along, factors, sliders)
         flexible = sliders[1, k] / sliders[0, k]
-        slid = np.sqrt(d1 * d1 + d2 * d2) - h * m * flexible
+        slid = length - h * m * flexible
         if slid > 0.0:
-            rate = sliders[3, k]
+            rate, neutral = sliders[3, k], sliders[4, k] + sliders[6, k] * (1.0 - along)
             slid_v = -flexible * ((m + h * m_h) * by_v + h * m_xi * xi_v)
             a, a_v = a + rate * slid, a_v + rate * slid_v
-            b, b_v = b + rate * sliders[4, k] * slid, b_v + rate * sliders[4, k] * slid_v
+            b, b_v = b + rate * neutral * slid, b_v + rate * neutral * slid_v
     if a == 0.0:
         return v - old[0], 1.0
     target = layer[3] + layer[4] * f - b / a
@@ -214,9 +231,24 @@ def _missing(v, h, by_v, s1, s2, old, sliders, layer):
 
 
 @njit(cache=True, error_model="numpy")
+def _turned(old, new, sliders, layer):
+    """The fabric after the sliders have slid from their ``old`` places to the ``new`` ones."""
+    whole = slid = way1 = way2 = 0.0
+    for k in range(sliders.shape[1]):
+        d1, d2 = new[3 + 2 * k] - old[3 + 2 * k], new[4 + 2 * k] - old[4 + 2 * k]
+        whole += sliders[0, k]
+        slid += sliders[0, k] * np.sqrt(d1 * d1 + d2 * d2)
+        way1, way2 = way1 + sliders[0, k] * d1, way2 + sliders[0, k] * d2
+    new[1], new[2] = old[1], old[2]
+    if slid > 0.0:
+        share = -np.expm1(-slid / whole / layer[6])
+        new[1], new[2] = old[1] + share * (way1 / slid - old[1]), old[2] + share * (way2 / slid - old[2])
+
+
+@njit(cache=True, error_model="numpy")
 def _opened(e_total, fixed_h, start, s1, s2, old, sliders, layer):
     """v after a step, sought from ``start``: at the opening ``e_total``, or at ``fixed_h`` where that is not finite."""
-    lowest, highest = sliders[4].min(), sliders[4].max()
+    lowest, highest = sliders[4].min(), (sliders[4] + 2.0 * sliders[6]).max()
     margin = abs(layer[4]) + 1e-12
     low, high = min(old[0], layer[3] - highest - margin), max(old[0], layer[3] - lowest + margin)
     v, h, by_v = start, fixed_h, 0.0
@@ -242,7 +274,6 @@ def _opened(e_total, fixed_h, start, s1, s2, old, sliders, layer):
 @njit(cache=True, error_model="numpy", nogil=True)
 def _steps(x, old, sliders, layer, traction, tangent, new):
     count = sliders.shape[1]
-    by = np.empty((4, 3))
     for n in range(len(x)):
         u, s1, s2 = x[n, 0], x[n, 1], x[n, 2]
         v = _opened(u, 1.0, old[n, 0], s1, s2, old[n], sliders, layer)
@@ -256,17 +287,22 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
         a = b = 0.0
         a_h = b_h = a_1 = a_2 = b_1 = b_2 = 0.0
         for k in range(count):
-            d1, d2 = s1 - old[n, 1 + 2 * k], s2 - old[n, 2 + 2 * k]
-            m, m_h, m_xi = _bearing(k, factors, sliders)
-            flexible, length = sliders[1, k] / sliders[0, k], np.sqrt(d1 * d1 + d2 * d2)
+            length, n1, n2, along = _trial(k, s1, s2, old[n])
+            m, m_h, m_xi = _bearing(k, along, factors, sliders)
+            flexible = sliders[1, k] / sliders[0, k]
             slid = length - h * m * flexible
             if slid > 0.0:
-                rate, neutral = sliders[3, k], sliders[4, k]
+                rate, neutral = sliders[3, k], sliders[4, k] + sliders[6, k] * (1.0 - along)
                 slid_h = -flexible * (m + h * (m_h + m_xi * layer[4] * f_h))
                 a, b = a + rate * slid, b + rate * neutral * slid
                 a_h, b_h = a_h + rate * slid_h, b_h + rate * neutral * slid_h
-                a_1, a_2 = a_1 + rate * d1 / length, a_2 + rate * d2 / length
-                b_1, b_2 = b_1 + rate * neutral * d1 / length, b_2 + rate * neutral * d2 / length
+                # how a·n changes as the slider turns
+                turn1, turn2 = (old[n, 1] - along * n1) / length, (old[n, 2] - along * n2) / length
+                weaker = h * m * flexible * sliders[5, k] / (1.0 + sliders[5, k] * along)
+                slid1, slid2 = n1 - weaker * turn1, n2 - weaker * turn2
+                a_1, a_2 = a_1 + rate * slid1, a_2 + rate * slid2
+                b_1 += rate * (neutral * slid1 - sliders[6, k] * turn1 * slid)
+                b_2 += rate * (neutral * slid2 - sliders[6, k] * turn2 * slid)
         if a > 0.0:
             share, target = -np.expm1(-a), layer[3] + layer[4] * f - b / a
             gap = (1.0 - share) * (target - old[n, 0])
@@ -280,28 +316,32 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
         by = np.zeros((3, 3))
         new[n, 0] = v
         for k in range(count):
-            d1, d2 = s1 - old[n, 1 + 2 * k], s2 - old[n, 2 + 2 * k]
-            m, m_h, m_xi = _bearing(k, factors, sliders)
-            flexible, length = sliders[1, k] / sliders[0, k], np.sqrt(d1 * d1 + d2 * d2)
+            length, n1, n2, along = _trial(k, s1, s2, old[n])
+            m, m_h, m_xi = _bearing(k, along, factors, sliders)
+            flexible = sliders[1, k] / sliders[0, k]
             reach, stiff = h * m * flexible, 1.0 / flexible
             if length <= reach:
-                e1, e2 = d1, d2
-                by[0, 1], by[0, 2] = by[0, 1] + stiff * d1, by[0, 2] + stiff * d2
+                e1, e2 = length * n1, length * n2
+                by[0, 1], by[0, 2] = by[0, 1] + stiff * e1, by[0, 2] + stiff * e2
                 by[1, 1], by[2, 2] = by[1, 1] + stiff, by[2, 2] + stiff
             else:
-                n1, n2, across = d1 / length, d2 / length, stiff * reach / length
+                across = stiff * reach / length
                 e1, e2 = reach * n1, reach * n2
+                weaker = reach * sliders[5, k] / (1.0 + sliders[5, k] * along) / length
                 by[1, 1], by[2, 2] = by[1, 1] + across * n2 * n2, by[2, 2] + across * n1 * n1
                 by[1, 2], by[2, 1] = by[1, 2] - across * n1 * n2, by[2, 1] - across * n1 * n2
                 reach_h, reach_xi = flexible * (m + h * (m_h + m_xi * layer[4] * f_h)), flexible * h * m_xi
                 for j in range(3):
                     moved = reach_h * h_e * ((1.0 if j == 0 else 0.0) - v_u[j]) - reach_xi * v_u[j]
+                    if j > 0:
+                        moved += weaker * (old[n, j] - along * (n1 if j == 1 else n2))
                     by[0, j] += stiff * reach * moved
                     by[1, j] += stiff * n1 * moved
                     by[2, j] += stiff * n2 * moved
-            new[n, 1 + 2 * k], new[n, 2 + 2 * k] = s1 - e1, s2 - e2
+            new[n, 3 + 2 * k], new[n, 4 + 2 * k] = s1 - e1, s2 - e2
             springs[0] += 0.5 * stiff * (e1 * e1 + e2 * e2)
             springs[1], springs[2] = springs[1] + stiff * e1, springs[2] + stiff * e2
+        _turned(old[n], new[n], sliders, layer)
         root_e, root_ee = 0.5 * h_e / root, 0.5 * h_ee / root - 0.25 * h_e * h_e / (h * root)
         traction[n, 0] = springs[0] * root_e - h * root
         traction[n, 1], traction[n, 2] = root * springs[1], root * springs[2]
@@ -315,7 +355,7 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
 @njit(cache=True, error_model="numpy", nogil=True)
 def _paths(pressure, sliding, sliders, layer, opening, ratio):
     count = sliders.shape[1]
-    old = np.empty(1 + 2 * count)
+    old = np.empty(3 + 2 * count)
     new = np.empty_like(old)
     for n in range(pressure.shape[0]):
         old[:] = 0.0
@@ -332,18 +372,18 @@ def _paths(pressure, sliding, sliders, layer, opening, ratio):
                 factors = _factors(h, xi, layer)
                 energy = t1 = t2 = 0.0
                 for k in range(count):
-                    d1, d2 = s1 - old[1 + 2 * k], s2 - old[2 + 2 * k]
-                    flexible, length = sliders[1, k] / sliders[0, k], np.sqrt(d1 * d1 + d2 * d2)
-                    reach = h * _bearing(k, factors, sliders)[0] * flexible
-                    cut = reach / length if length > reach else 1.0
-                    new[1 + 2 * k], new[2 + 2 * k] = s1 - cut * d1, s2 - cut * d2
-                    energy += 0.5 * cut * cut * (d1 * d1 + d2 * d2) / flexible
-                    t1, t2 = t1 + cut * d1 / flexible, t2 + cut * d2 / flexible
+                    length, n1, n2, along = _trial(k, s1, s2, old)
+                    flexible = sliders[1, k] / sliders[0, k]
+                    left = min(length, h * _bearing(k, along, factors, sliders)[0] * flexible)
+                    new[3 + 2 * k], new[4 + 2 * k] = s1 - left * n1, s2 - left * n2
+                    energy += 0.5 * left * left / flexible
+                    t1, t2 = t1 + left * n1 / flexible, t2 + left * n2 / flexible
                 carried = -0.5 * energy * h_e / np.sqrt(h)
                 change, extra = abs(carried - extra), carried
                 if change < 1e-9 * p:
                     break
             new[0] = v
+            _turned(old, new, sliders, layer)
             old[:] = new
             opening[n, i] = e + v
             ratio[n, i, 0], ratio[n, i, 1] = np.sqrt(h) * t1 / p, np.sqrt(h) * t2 / p

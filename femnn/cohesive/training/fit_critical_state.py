@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import brentq, least_squares
 
 from femnn.checks import checked
-from femnn.cohesive.recurrent.critical_state import CriticalState, largest_distance, pressures
+from femnn.cohesive.recurrent.critical_state import LAYER, SLIDERS, CriticalState, largest_distance, pressures
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.cohesive.training.data import PathData, responses
 from femnn.cohesive.training.fit import describe
@@ -24,7 +24,9 @@ from femnn.io.weight_files import save_weights
 RATIO, OPENING = 0.05, 0.03
 
 # Reaches of the sliders at the beginning, d; how far apart neutral points begin, over the distance.
-_SHORTEST, _LONGEST, _NEUTRAL = 1e-3, 0.5, 0.6
+_SHORTEST, _LONGEST, _NEUTRAL = 1e-3, 0.3, 0.6
+# Farthest neutral point, over the distance.
+_FARTHEST = 2.0
 # Weight of a number that leaves its first value by a factor e, over that of all data.
 _PRIOR = 1e-5
 # Share of the pressure that the springs of the sliders may carry.
@@ -168,37 +170,42 @@ def _differences(cell, data):
 
 def _first(sliders):
     """What is learned, where it begins: see :func:`tensors_of`."""
-    reach = np.geomspace(_SHORTEST, _LONGEST, sliders)
+    reach = np.log(np.geomspace(_SHORTEST, _LONGEST, sliders))
     neutral = np.linspace(_NEUTRAL, -_NEUTRAL, sliders)
-    rows = [np.full(sliders, np.log(0.37 / sliders)), np.log(reach), np.full(sliders, -0.7), np.zeros(sliders), neutral]
-    return np.concatenate([*rows, [np.log(15.0), -0.3, np.log(0.01), np.log(0.35), 0.0, 0.0]])
+    rows = [np.full(sliders, np.log(0.37 / sliders)), reach, np.full(sliders, -0.7), np.zeros(sliders), neutral,
+            np.full(sliders, 0.4), np.full(sliders, -2.0)]  # fmt: skip
+    return np.concatenate([*rows, [np.log(15.0), -0.3, np.log(0.01), np.log(0.35), 0.0, 0.0, np.log(0.3)]])
 
 
 def tensors_of(numbers: np.ndarray) -> dict[str, np.ndarray]:
-    """Tensors of a critical-state cell that keeps its promises, from any numbers (5 k + 6,)."""
-    strength, reach, gain, share, neutral = numbers[:-6].reshape(5, -1)
-    stiffness, asymmetry, rounding, distance, compression, softening = numbers[-6:]
-    stiffness, distance = np.exp(stiffness), np.exp(distance)
+    """Tensors of a critical-state cell that keeps its promises, from any numbers (7 k + 7,)."""
+    last = len(LAYER)
+    strength, reach, gain, share, neutral, fabric, turn = numbers[:-last].reshape(len(SLIDERS), -1)
+    stiffness, asymmetry, rounding, distance, compression, softening, memory = numbers[-last:]
+    stiffness, distance, strength = np.exp(stiffness), np.exp(distance), np.exp(strength)
     layer = np.array(
         [stiffness, 0.9 * stiffness * np.tanh(asymmetry), np.exp(rounding), distance, 0.3 * np.tanh(compression),
-         0.3 * np.tanh(softening)]
+         0.3 * np.tanh(softening), np.exp(memory)]
     )  # fmt: skip
-    strength = np.exp(strength)
-    sliders = np.array([strength, np.exp(reach), 1.5 * _sigmoid(gain), np.ones_like(strength), neutral])
+    sliders = np.array([strength, np.exp(reach), 1.5 * _sigmoid(gain), np.ones_like(strength), neutral,
+                        0.9 * np.tanh(fabric), distance * np.exp(turn)])  # fmt: skip
     # springs that carry much of the pressure would make the layer's pressure ambiguous
     sliders[1] /= 1.0 + (pressures(sliders, layer) - 1.0) / _MOST_CARRIED
-    most = _sigmoid(share) * strength * (1.0 - abs(layer[5])) / pressures(sliders, layer)
+    least = (1.0 - abs(layer[5])) * (1.0 - np.abs(sliders[5])) * strength
+    most = _sigmoid(share) * least / pressures(sliders, layer)
+    neutral = _FARTHEST * distance * np.tanh(neutral / _FARTHEST)
 
     def rates(shift):
-        points = distance * neutral - shift
+        points = neutral - shift
         # the largest neutral point is no limit of its own rate
-        return most / (1.001 * largest_distance(points, distance, layer[4]) + 1e-3 - points), points
+        largest = largest_distance(points + 2.0 * sliders[6], distance, layer[4])
+        return most / (1.001 * largest + 1e-3 - points), points
 
     def unbalanced(shift):
         rate, points = rates(shift)
         return rate @ points
 
-    reach_of_shift = distance * np.abs(neutral).max() + 1e-9
+    reach_of_shift = np.abs(neutral).max() + 1e-9
     shift = brentq(unbalanced, -reach_of_shift, reach_of_shift, xtol=1e-15, rtol=1e-14)
     sliders[3], sliders[4] = rates(shift)
     # rounding errors of the root
