@@ -9,12 +9,13 @@ what is left of opening and sliding is elastic: e = u_n - v, e_k = u_s - s_k. Th
 has Hertz's and Mindlin's exponents, h being what is linear in the approach of pressed grains and zero for open ones. A
 slider in the direction n bears at most h^(3/2) m_k, and opens the layer by c_k for each unit that it slides:
 
-    m_k = μ_k (1 + ω f(h)) (1 + b_k tanh(ξ⁺/ξ₀)) (1 + φ_k a·n),    c_k = α_k (ξ - ξ_k - χ_k (1 - a·n))
+    m_k = μ_k (1 + ω f(h)) (1 + b_k tanh(ξ⁺/ξ₀)),    c_k = α_k (ξ - ξ_k - χ_k (1 - a·n))
 
 ξ = ξ₀ + λ f(h) - v is the distance from the critical state (K. Been, M. G. Jefferies, Géotechnique 35 (1985) 99-112),
-f = (1 - h)/(1 + h), and a, |a| ≤ 1, the fabric of the contacts: it follows the direction of sliding within a length L,
-so that a layer that is sheared back is weaker at first, and contracts. All numbers are learned. Whatever they are, by
-construction:
+f = (1 - h)/(1 + h), and a, |a| ≤ 1, the fabric of the contacts, which follows the direction of sliding within a length
+L: a layer that is sheared back contracts. Springs are softer by 1 + φ_k |a|² where the layer has been sheared; where
+they stiffen again their force stays, and the energy that it would take is lost as slip. All numbers are learned.
+Whatever they are, by construction:
 
 - far sliding ends in one state, ξ = 0 and a = n, as Σ α_k ξ_k = 0: no opening, and a ratio of at most Σ m_k;
 - the opening never leaves a finite range, as each slider draws it to a ξ of its own;
@@ -37,7 +38,7 @@ from femnn.exceptions import WeightFileError
 from femnn.system.compile import njit
 
 #: Rows of ``sliders``: strengths μ_k; elastic reach μ_k/κ_k under p0; gains b_k; rates α_k; neutral points ξ_k; what
-#: the fabric does to strengths, φ_k, and to neutral points, χ_k.
+#: the fabric does to springs, φ_k, and to neutral points, χ_k.
 SLIDERS = ("strength", "reach", "gain", "rate", "neutral", "fabric", "turn")
 #: Numbers of ``layer``: stiffness of h against closing, what it has more for opening than for closing, length of the
 #: change between both; ξ₀; λ; ω; L.
@@ -122,14 +123,14 @@ def promises_broken(sliders: np.ndarray, layer: np.ndarray) -> str:
     strength, reach, gain, rate, neutral, fabric, turn = sliders
     stiffness, asymmetry, rounding, distance, compression, softening, memory = layer
     lengths = min(reach.min(), rounding, distance, memory)
-    if min(lengths, strength.min(), rate.min()) <= 0.0 or min(gain.min(), turn.min()) < 0.0:
+    if min(lengths, strength.min(), rate.min()) <= 0.0 or min(gain.min(), fabric.min(), turn.min()) < 0.0:
         return "a strength, a reach, a rate, a gain or a length is not positive"
-    if not (abs(asymmetry) < stiffness and abs(softening) < 1.0 and np.abs(fabric).max() < 1.0):
+    if not (abs(asymmetry) < stiffness and abs(softening) < 1.0):
         return "the layer would soften under its pressure"
     if abs(rate @ neutral) > 1e-9 * (rate @ np.abs(neutral) + 1e-12):
         return f"Σ α ξ is {rate @ neutral:.3g} instead of zero, so that sliding does not end in the critical state"
     most = pressures(sliders, layer) * rate * (largest_distance(neutral + 2.0 * turn, distance, compression) - neutral)
-    if (most > (1.0 - abs(softening)) * (1.0 - np.abs(fabric)) * strength * (1.0 + 1e-9)).any():
+    if (most > (1.0 - abs(softening)) * strength * (1.0 + 1e-9)).any():
         return "a slider opens the layer by more than it bears, so that it would give energy"
     return ""
 
@@ -141,9 +142,9 @@ def largest_distance(neutral: np.ndarray, distance: float, compression: float) -
 
 def pressures(sliders: np.ndarray, layer: np.ndarray) -> float:
     """The largest pressure over that of Hertz's contacts: the springs of the sliders carry the rest."""
-    most = (1.0 + abs(layer[5])) * (1.0 + sliders[2]) * (1.0 + np.abs(sliders[5])) * sliders[0]
+    most = (1.0 + abs(layer[5])) * (1.0 + sliders[2]) * sliders[0]
     # Σ m²/κ, times what h can change with the opening
-    return 1.0 + 0.25 * float((most**2 * sliders[1] / sliders[0]).sum()) * (layer[0] + abs(layer[1]))
+    return 1.0 + 0.25 * float((most**2 * (1.0 + sliders[5]) * sliders[1] / sliders[0]).sum()) * (layer[0] + abs(layer[1]))
 
 
 @njit(cache=True, error_model="numpy")
@@ -185,11 +186,18 @@ def _factors(h, xi, layer):
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _bearing(k, along, factors, sliders):
-    """m_k and its derivatives by h and by ξ; ``along`` is a·n."""
+def _bearing(k, factors, sliders):
+    """m_k and its derivatives by h and by ξ."""
     by_pressure, by_pressure_h, t, t_xi = factors
-    mu, gain = sliders[0, k] * (1.0 + sliders[5, k] * along), sliders[2, k]
+    mu, gain = sliders[0, k], sliders[2, k]
     return mu * by_pressure * (1.0 + gain * t), mu * by_pressure_h * (1.0 + gain * t), mu * by_pressure * gain * t_xi
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _flexible(k, state, sliders):
+    """1/κ_k under the fabric of a state."""
+    fabric = state[1] * state[1] + state[2] * state[2]
+    return sliders[1, k] / sliders[0, k] * (1.0 + sliders[5, k] * fabric)
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -213,8 +221,8 @@ def _missing(v, h, by_v, s1, s2, old, sliders, layer):
     a = b = a_v = b_v = 0.0
     for k in range(sliders.shape[1]):
         length, _, _, along = _trial(k, s1, s2, old)
-        m, m_h, m_xi = _bearing(k, along, factors, sliders)
-        flexible = sliders[1, k] / sliders[0, k]
+        m, m_h, m_xi = _bearing(k, factors, sliders)
+        flexible = _flexible(k, old, sliders)
         slid = length - h * m * flexible
         if slid > 0.0:
             rate, neutral = sliders[3, k], sliders[4, k] + sliders[6, k] * (1.0 - along)
@@ -231,8 +239,8 @@ def _missing(v, h, by_v, s1, s2, old, sliders, layer):
 
 
 @njit(cache=True, error_model="numpy")
-def _turned(old, new, sliders, layer):
-    """The fabric after the sliders have slid from their ``old`` places to the ``new`` ones."""
+def _turned(s1, s2, old, new, sliders, layer):
+    """The fabric after the sliders have slid from their ``old`` places to the ``new`` ones, which springs follow."""
     whole = slid = way1 = way2 = 0.0
     for k in range(sliders.shape[1]):
         d1, d2 = new[3 + 2 * k] - old[3 + 2 * k], new[4 + 2 * k] - old[4 + 2 * k]
@@ -243,6 +251,11 @@ def _turned(old, new, sliders, layer):
     if slid > 0.0:
         share = -np.expm1(-slid / whole / layer[6])
         new[1], new[2] = old[1] + share * (way1 / slid - old[1]), old[2] + share * (way2 / slid - old[2])
+        for k in range(sliders.shape[1]):
+            left = _flexible(k, new, sliders) / _flexible(k, old, sliders)
+            if left < 1.0:
+                new[3 + 2 * k] += (1.0 - left) * (s1 - new[3 + 2 * k])
+                new[4 + 2 * k] += (1.0 - left) * (s2 - new[4 + 2 * k])
 
 
 @njit(cache=True, error_model="numpy")
@@ -288,8 +301,8 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
         a_h = b_h = a_1 = a_2 = b_1 = b_2 = 0.0
         for k in range(count):
             length, n1, n2, along = _trial(k, s1, s2, old[n])
-            m, m_h, m_xi = _bearing(k, along, factors, sliders)
-            flexible = sliders[1, k] / sliders[0, k]
+            m, m_h, m_xi = _bearing(k, factors, sliders)
+            flexible = _flexible(k, old[n], sliders)
             slid = length - h * m * flexible
             if slid > 0.0:
                 rate, neutral = sliders[3, k], sliders[4, k] + sliders[6, k] * (1.0 - along)
@@ -298,11 +311,9 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
                 a_h, b_h = a_h + rate * slid_h, b_h + rate * neutral * slid_h
                 # how a·n changes as the slider turns
                 turn1, turn2 = (old[n, 1] - along * n1) / length, (old[n, 2] - along * n2) / length
-                weaker = h * m * flexible * sliders[5, k] / (1.0 + sliders[5, k] * along)
-                slid1, slid2 = n1 - weaker * turn1, n2 - weaker * turn2
-                a_1, a_2 = a_1 + rate * slid1, a_2 + rate * slid2
-                b_1 += rate * (neutral * slid1 - sliders[6, k] * turn1 * slid)
-                b_2 += rate * (neutral * slid2 - sliders[6, k] * turn2 * slid)
+                a_1, a_2 = a_1 + rate * n1, a_2 + rate * n2
+                b_1 += rate * (neutral * n1 - sliders[6, k] * turn1 * slid)
+                b_2 += rate * (neutral * n2 - sliders[6, k] * turn2 * slid)
         if a > 0.0:
             share, target = -np.expm1(-a), layer[3] + layer[4] * f - b / a
             gap = (1.0 - share) * (target - old[n, 0])
@@ -316,9 +327,9 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
         by = np.zeros((3, 3))
         new[n, 0] = v
         for k in range(count):
-            length, n1, n2, along = _trial(k, s1, s2, old[n])
-            m, m_h, m_xi = _bearing(k, along, factors, sliders)
-            flexible = sliders[1, k] / sliders[0, k]
+            length, n1, n2, _ = _trial(k, s1, s2, old[n])
+            m, m_h, m_xi = _bearing(k, factors, sliders)
+            flexible = _flexible(k, old[n], sliders)
             reach, stiff = h * m * flexible, 1.0 / flexible
             if length <= reach:
                 e1, e2 = length * n1, length * n2
@@ -327,21 +338,18 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
             else:
                 across = stiff * reach / length
                 e1, e2 = reach * n1, reach * n2
-                weaker = reach * sliders[5, k] / (1.0 + sliders[5, k] * along) / length
                 by[1, 1], by[2, 2] = by[1, 1] + across * n2 * n2, by[2, 2] + across * n1 * n1
                 by[1, 2], by[2, 1] = by[1, 2] - across * n1 * n2, by[2, 1] - across * n1 * n2
                 reach_h, reach_xi = flexible * (m + h * (m_h + m_xi * layer[4] * f_h)), flexible * h * m_xi
                 for j in range(3):
                     moved = reach_h * h_e * ((1.0 if j == 0 else 0.0) - v_u[j]) - reach_xi * v_u[j]
-                    if j > 0:
-                        moved += weaker * (old[n, j] - along * (n1 if j == 1 else n2))
                     by[0, j] += stiff * reach * moved
                     by[1, j] += stiff * n1 * moved
                     by[2, j] += stiff * n2 * moved
             new[n, 3 + 2 * k], new[n, 4 + 2 * k] = s1 - e1, s2 - e2
             springs[0] += 0.5 * stiff * (e1 * e1 + e2 * e2)
             springs[1], springs[2] = springs[1] + stiff * e1, springs[2] + stiff * e2
-        _turned(old[n], new[n], sliders, layer)
+        _turned(s1, s2, old[n], new[n], sliders, layer)
         root_e, root_ee = 0.5 * h_e / root, 0.5 * h_ee / root - 0.25 * h_e * h_e / (h * root)
         traction[n, 0] = springs[0] * root_e - h * root
         traction[n, 1], traction[n, 2] = root * springs[1], root * springs[2]
@@ -372,9 +380,9 @@ def _paths(pressure, sliding, sliders, layer, opening, ratio):
                 factors = _factors(h, xi, layer)
                 energy = t1 = t2 = 0.0
                 for k in range(count):
-                    length, n1, n2, along = _trial(k, s1, s2, old)
-                    flexible = sliders[1, k] / sliders[0, k]
-                    left = min(length, h * _bearing(k, along, factors, sliders)[0] * flexible)
+                    length, n1, n2, _ = _trial(k, s1, s2, old)
+                    flexible = _flexible(k, old, sliders)
+                    left = min(length, h * _bearing(k, factors, sliders)[0] * flexible)
                     new[3 + 2 * k], new[4 + 2 * k] = s1 - left * n1, s2 - left * n2
                     energy += 0.5 * left * left / flexible
                     t1, t2 = t1 + left * n1 / flexible, t2 + left * n2 / flexible
@@ -383,7 +391,7 @@ def _paths(pressure, sliding, sliders, layer, opening, ratio):
                 if change < 1e-9 * p:
                     break
             new[0] = v
-            _turned(old, new, sliders, layer)
+            _turned(s1, s2, old, new, sliders, layer)
             old[:] = new
             opening[n, i] = e + v
             ratio[n, i, 0], ratio[n, i, 1] = np.sqrt(h) * t1 / p, np.sqrt(h) * t2 / p

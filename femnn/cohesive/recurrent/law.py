@@ -190,6 +190,28 @@ class RecurrentCohesive(Law):
         opening, sliding = separation[:, 0], np.linalg.norm(separation[:, 1:], axis=1)
         return (opening >= low[0] - slack) & (opening <= high[0] + slack) & (sliding <= high[1] + slack)
 
+    def how_far(self, separation: np.ndarray) -> str:
+        """Which of separations (n, 3) is the farthest outside the trained range, and by how much, in words.
+
+        Examples
+        --------
+        >>> law = RecurrentCohesive.load("grains")
+        >>> law.how_far(np.array([[0.0, 0.1, 0.0], [0.0, 4.0, 0.0]]))
+        'farthest is point 1: its opening is 0 (trained: -0.182 to 0.549), its sliding 4 (trained: to 2.19)'
+        """
+        inside, scale = self.in_range(separation), self.separation_scale
+        if inside.all():
+            return ""
+        opening, sliding = separation[:, 0] / scale, np.linalg.norm(separation[:, 1:], axis=1) / scale
+        widths = self._high - np.minimum(self._low, 0.0)
+        beyond = np.maximum(opening - self._high[0], self._low[0] - opening) / widths[0]
+        point = int(np.argmax(np.maximum(beyond, (sliding - self._high[1]) / widths[1])))
+        low, high = self._low * scale, self._high * scale
+        return (
+            f"farthest is point {point}: its opening is {scale * opening[point]:.3g} (trained: {low[0]:.3g} to "
+            f"{high[0]:.3g}), its sliding {scale * sliding[point]:.3g} (trained: to {high[1]:.3g})"
+        )
+
     def damage(self, state: State) -> np.ndarray:
         """Damage of each point, (n,); NaN for networks that have no such number."""
         self._require_state(state)

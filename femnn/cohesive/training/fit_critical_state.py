@@ -24,13 +24,13 @@ from femnn.io.weight_files import save_weights
 RATIO, OPENING = 0.05, 0.03
 
 # Reaches of the sliders at the beginning, d; how far apart neutral points begin, over the distance.
-_SHORTEST, _LONGEST, _NEUTRAL = 1e-3, 0.3, 0.6
+_SHORTEST, _LONGEST, _NEUTRAL = 2e-3, 0.1, 0.3
 # Farthest neutral point, over the distance.
 _FARTHEST = 2.0
 # Weight of a number that leaves its first value by a factor e, over that of all data.
-_PRIOR = 1e-5
+_PRIOR = 1e-3
 # Share of the pressure that the springs of the sliders may carry.
-_MOST_CARRIED = 0.25
+_MOST_CARRIED = 0.6
 # Residuals beyond this many times their weight count linearly.
 _ROBUST = 2.0
 # Step of differences.
@@ -173,8 +173,8 @@ def _first(sliders):
     reach = np.log(np.geomspace(_SHORTEST, _LONGEST, sliders))
     neutral = np.linspace(_NEUTRAL, -_NEUTRAL, sliders)
     rows = [np.full(sliders, np.log(0.37 / sliders)), reach, np.full(sliders, -0.7), np.zeros(sliders), neutral,
-            np.full(sliders, 0.4), np.full(sliders, -2.0)]  # fmt: skip
-    return np.concatenate([*rows, [np.log(15.0), -0.3, np.log(0.01), np.log(0.35), 0.0, 0.0, np.log(0.3)]])
+            np.full(sliders, 0.5), np.full(sliders, -2.0)]  # fmt: skip
+    return np.concatenate([*rows, [np.log(12.0), -0.1, np.log(0.01), np.log(0.35), 0.3, 0.0, np.log(0.15)]])
 
 
 def tensors_of(numbers: np.ndarray) -> dict[str, np.ndarray]:
@@ -188,11 +188,10 @@ def tensors_of(numbers: np.ndarray) -> dict[str, np.ndarray]:
          0.3 * np.tanh(softening), np.exp(memory)]
     )  # fmt: skip
     sliders = np.array([strength, np.exp(reach), 1.5 * _sigmoid(gain), np.ones_like(strength), neutral,
-                        0.9 * np.tanh(fabric), distance * np.exp(turn)])  # fmt: skip
+                        np.exp(fabric), distance * np.exp(turn)])  # fmt: skip
     # springs that carry much of the pressure would make the layer's pressure ambiguous
     sliders[1] /= 1.0 + (pressures(sliders, layer) - 1.0) / _MOST_CARRIED
-    least = (1.0 - abs(layer[5])) * (1.0 - np.abs(sliders[5])) * strength
-    most = _sigmoid(share) * least / pressures(sliders, layer)
+    most = _sigmoid(share) * (1.0 - abs(layer[5])) * strength / pressures(sliders, layer)
     neutral = _FARTHEST * distance * np.tanh(neutral / _FARTHEST)
 
     def rates(shift):
