@@ -144,7 +144,9 @@ def pressures(sliders: np.ndarray, layer: np.ndarray) -> float:
     """The largest pressure over that of Hertz's contacts: the springs of the sliders carry the rest."""
     most = (1.0 + abs(layer[5])) * (1.0 + sliders[2]) * sliders[0]
     # Σ m²/κ, times what h can change with the opening
-    return 1.0 + 0.25 * float((most**2 * (1.0 + sliders[5]) * sliders[1] / sliders[0]).sum()) * (layer[0] + abs(layer[1]))
+    return 1.0 + 0.25 * float((most**2 * (1.0 + sliders[5]) * sliders[1] / sliders[0]).sum()) * (
+        layer[0] + abs(layer[1])
+    )
 
 
 @njit(cache=True, error_model="numpy")
