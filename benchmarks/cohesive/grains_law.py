@@ -19,7 +19,7 @@ from femnn.cohesive.training.precompressed_data import OPEN, layer_data, rms_err
 from femnn.io import markdown
 from femnn.multiscale.grains import REFERENCES
 from femnn.multiscale.grains.dataset import load_fault
-from femnn.multiscale.grains.fault_commands import FIRST_REFERENCE, is_reference, is_unseen
+from femnn.multiscale.grains.fault_commands import FIRST_REFERENCE, is_unseen
 from femnn.system import description
 
 #: Laws that are compared: the isotropic cell, and the critical-state cell.
@@ -164,8 +164,8 @@ def _drift(name, slip):
 
 
 def by_kind(law, records):
-    """Errors of a law by kind of unseen drawn path: under its own pressure and sliding or tractions; ln t_n beside."""
-    rows = np.flatnonzero(is_unseen(records.path) & ~is_reference(records.path))
+    """Errors of a law by kind of unseen path: under its own pressure and sliding or tractions; ln t_n beside."""
+    rows = np.flatnonzero(is_unseen(records.path))
     found = {}
     for kind in np.unique(records.kind[rows]):
         mine = rows[records.kind[rows] == kind]
@@ -264,7 +264,7 @@ def report(figures):
         f"Reference paths of {len(figures['samples'])} samples of {' and '.join(map(str, figures['grains']))} grains, "
         "mean and standard deviation between samples, and laws that get the mean command:",
         markdown(figures["numbers"], columns),
-        "Root mean squares on drawn paths that no training saw, each law under the mean pressures and slidings, or "
+        "Root mean squares on all paths that no training saw, each law under the mean pressures and slidings, or "
         "tractions, of the samples; the last column along their separations:",
         markdown(figures["kinds"], kinds) if figures["kinds"] else "There are none in these data.",
         f"Least work of the last of {_TURNS} turns of {figures['loops']:,} random closed loops, over the work of its "

@@ -1,8 +1,8 @@
 """How large a cell of a fault has to be: its response by size and seed of its blocks.
 
-Cells of more and more blocks, of the same size of block and filling, are sheared under their pressure; blocks keep their
-size, so that a cell of twice as many columns and rows is twice as wide and high. The scatter between seeds and the step
-to the next size say what a law of one cell can be worth.
+Cells of more and more blocks, of the same size of block and filling, are sheared under their pressure; blocks keep
+their size, so that a cell of twice as many columns and rows is twice as wide and high. The scatter between seeds and
+the step to the next size say what a law of one cell can be worth.
 """
 
 from dataclasses import replace

@@ -15,7 +15,7 @@ _NETWORKS = ("isotropic", "lstm", "gru", "self-consistent")
 CELL_EPOCHS = 400
 
 # Points of a resampled path that the least squares see.
-_POINTS = 48
+_POINTS = 28
 
 _MICROSTRUCTURE = ("none", "porosity-coordination", "fabric", "all")
 
@@ -131,7 +131,7 @@ def grains(data, **settings):
     "--data", type=click.Path(path_type=Path, dir_okay=False),
     help="Paths of a fault, of `femnn simulate fault-grains`.  [default: the shipped ones]",
 )  # fmt: skip
-@click.option("--sliders", type=click.IntRange(min=1), default=8, show_default=True, help="Sliders of the law.")
+@click.option("--sliders", type=click.IntRange(min=1), default=6, show_default=True, help="Sliders of the law.")
 @click.option("--iterations", type=click.IntRange(min=1), default=40, show_default=True, help="Of the least squares.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,

@@ -31,6 +31,10 @@ _FARTHEST = 2.0
 _PRIOR = 1e-3
 # Share of the pressure that the springs of the sliders may carry.
 _MOST_CARRIED = 0.6
+# Paths of the first set that bring the numbers near.
+_PART = 50
+# Steps on all paths: so many times fewer than those before, and at least.
+_FEWER, _LEAST = 6, 2
 # Residuals beyond this many times their weight count linearly.
 _ROBUST = 2.0
 # Step of differences.
@@ -39,7 +43,7 @@ _STEP = 1e-4
 
 def fit_critical_state_law(
     path: str | os.PathLike, training: PathData | Sequence[PathData], tests: Mapping[str, PathData], *,
-    sliders: int = 8, iterations: int = 30, progress: bool = True,
+    sliders: int = 6, iterations: int = 40, progress: bool = True,
 ) -> tuple[RecurrentCohesive, dict]:  # fmt: skip
     """Train a critical-state law, test it and write its weight file.
 
@@ -54,7 +58,7 @@ def fit_critical_state_law(
     sliders
         Number of sliders.
     iterations
-        Steps of the least squares (Levenberg-Marquardt in a trust region, robust loss).
+        Steps of the least squares (trust region, robust loss) on a part of the paths; on all of them a sixth as many.
     progress
         Print the cost of each step.
 
@@ -79,26 +83,10 @@ def fit_critical_state_law(
     """
     sets = [training] if isinstance(training, PathData) else list(training)
     guess = _first(sliders)
-    pressed = [_pressed(data) for data in sets]
-    weight = 1.0 / np.sqrt(max(1, sum(int(each.sum()) for each in pressed)))
-
-    def residuals(numbers):
-        cell, parts = CriticalState(tensors_of(numbers)), []
-        for data, counts in zip(sets, pressed, strict=True):
-            opening, ratio = _differences(cell, data)
-            parts += [opening[counts] / OPENING, ratio[counts].ravel() / RATIO]
-        return np.concatenate([weight * np.concatenate(parts), np.sqrt(_PRIOR) * (numbers - guess)])
-
-    def jacobian(numbers):
-        # one step for all: what is learned are logarithms and the like, of which some are zero
-        first = residuals(numbers)
-        moved = (numbers + _STEP * row for row in np.eye(len(numbers)))
-        return np.column_stack([(residuals(each) - first) / _STEP for each in moved])
-
-    found = least_squares(
-        residuals, guess, jacobian, method="trf", x_scale="jac", max_nfev=iterations, ftol=1e-4,
-        loss="soft_l1", f_scale=_ROBUST * weight, verbose=2 if progress else 0,
-    )  # fmt: skip
+    # a part of the paths brings the numbers near, which all of them together do in many times the time
+    part = [data[:: max(1, round(len(data) / _PART))] for data in sets[:1]]
+    numbers = _least_squares(part, guess, guess, iterations, progress).x
+    found = _least_squares(sets, guess, numbers, max(_LEAST, iterations // _FEWER), progress)
     tensors = tensors_of(found.x)
     what = "law of a precompressed, frictional layer: sliders around a critical state; inputs: opening and two shears"
     card = describe(what, "critical-state", sets[-1], [], [], {}, {})
@@ -117,6 +105,30 @@ def fit_critical_state_law(
     }
     rounded = {name: {key: float(f"{value:.3g}") for key, value in row.items()} for name, row in figures.items()}
     return RecurrentCohesive.load(save_weights(path, named, {**card, "test": rounded})), figures
+
+
+def _least_squares(sets, guess, start, iterations, progress):
+    """The least squares of some data, from ``start``; ``guess`` is what numbers are drawn to."""
+    pressed = [_pressed(data) for data in sets]
+    weight = 1.0 / np.sqrt(max(1, sum(int(each.sum()) for each in pressed)))
+
+    def residuals(numbers):
+        cell, parts = CriticalState(tensors_of(numbers)), []
+        for data, counts in zip(sets, pressed, strict=True):
+            opening, ratio = _differences(cell, data)
+            parts += [opening[counts] / OPENING, ratio[counts].ravel() / RATIO]
+        return np.concatenate([weight * np.concatenate(parts), np.sqrt(_PRIOR) * (numbers - guess)])
+
+    def jacobian(numbers):
+        # one step for all: what is learned are logarithms and the like, of which some are zero
+        first = residuals(numbers)
+        moved = (numbers + _STEP * row for row in np.eye(len(numbers)))
+        return np.column_stack([(residuals(each) - first) / _STEP for each in moved])
+
+    return least_squares(
+        residuals, start, jacobian, method="trf", x_scale="jac", max_nfev=iterations, ftol=1e-4, loss="soft_l1",
+        f_scale=_ROBUST * weight, verbose=2 if progress else 0,
+    )  # fmt: skip
 
 
 @checked()

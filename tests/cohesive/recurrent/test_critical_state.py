@@ -136,7 +136,7 @@ def test_a_layer_far_open_bears_nothing_and_stays_finite():
     network = cell(0)
     x = np.array([[3.0, 0.1, 0.0], [-0.2, 0.0, 0.0], [0.0, 1e3, -1e3]])
     traction, tangent, state = network.step(x, np.zeros((3, network.state_size)))
-    assert np.isfinite(traction).all() and np.isfinite(tangent).all() and np.isfinite(state).all()
+    assert all(np.isfinite(values).all() for values in (traction, tangent, state))
     assert np.abs(traction[0]).max() < 1e-3
     assert traction[1, 0] < -2.0
 
@@ -169,7 +169,8 @@ def test_a_traction_that_nothing_bears_is_refused():
     with pytest.raises(ConvergenceError, match="does not bear the traction"):
         respond_to_tractions(law, path)
     separation, _, state = respond_to_tractions(law, path, on_failure="nan")
-    assert np.isfinite(separation[0]).all() and np.isnan(separation[1]).all()
+    assert np.isfinite(separation[0]).all()
+    assert np.isnan(separation[1]).all()
     assert len(state) == 1
     with pytest.raises(ParameterError, match="needs a finite traction"):
         respond_to_tractions(law, [[np.nan, 0.0, 0.0], [-1.0, 0.0, 0.0]])
