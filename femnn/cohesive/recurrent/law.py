@@ -75,7 +75,8 @@ class RecurrentCohesive(Law):
     the two shear directions are alike  construction   learned          learned    learned       construction
     ==================================  =============  ===============  =========  ============  ===============
 
-    The virgin traction of a precompressed layer is -p0 in place of zero. Beyond the trained range the perceptron of the
+    The virgin traction of a precompressed layer is -p0 in place of zero. The critical-state cell of such layers keeps by
+    construction what :mod:`femnn.cohesive.recurrent.critical_state` lists, far beyond its data, too. Beyond the trained range the perceptron of the
     minimal-state cell sees the separation cut back to 1.4 separation scales; contact and friction go on as they are.
     The other networks extrapolate, but not those of precompressed layers: see
     :class:`femnn.cohesive.recurrent.precompressed.Precompressed`.
@@ -111,7 +112,8 @@ class RecurrentCohesive(Law):
         ``"default"`` is a minimal-state cell trained on ``BilinearCohesive`` with the values of AS4/PEEK and friction,
         ``"exponential"`` one trained on ``ExponentialCohesive`` with the same values; :meth:`reference` is that law.
         ``"grains"`` is an isotropic cell trained on the particle model of a sheared layer of grains, in units of their
-        mean diameter and of the confining pressure: see :meth:`rescaled`; ``"rve"`` one trained on a cell of cracked
+        mean diameter and of the confining pressure: see :meth:`rescaled`; ``"fault-grains"`` a critical-state cell of
+        such layers, for long slip and cycles; ``"rve"`` one trained on a cell of cracked
         rock whose cracks have that law, in the same units.
 
         Raises
