@@ -116,7 +116,8 @@ def followed(law, records, rows):
     traction[0], separation[0] = [-1.0, 0.0, 0.0], 0.0
     # grains repel: a mean of open and pressed samples aside, there is a pressure
     traction[:, 0] = np.minimum(traction[:, 0], -1e-3)
-    if str(records.control[rows[0]]) != "traction":
+    # a layer that slides at the speed of its driver bears less than what was commanded: there the sliding counts
+    if str(records.control[rows[0]]) != "traction" or str(records.kind[rows[0]]) == "falling-pressure":
         traction[:, 1:] = np.nan
     return respond_to_tractions(law, traction, separation, on_failure="nan")[:2]
 
@@ -143,7 +144,8 @@ def numbers_of(name, separation, traction):
         return {"small-cycles: amplitude of the ratio": float(0.5 * np.ptp(ratio[last]))}
     if name == "large-cycles":
         return {"large-cycles: compaction, d": float(-opening[-1])}
-    return {"falling-pressure: slip at its end, d": float(slip[-1]), "falling-pressure: opening, d": float(opening[-1])}
+    at = slip > 0.1
+    return {"falling-pressure: ratio beyond 0.1 d": _mean(ratio[at]), "falling-pressure: opening, d": float(opening[-1])}
 
 
 def _mean(values):
