@@ -145,7 +145,10 @@ def numbers_of(name, separation, traction):
     if name == "large-cycles":
         return {"large-cycles: compaction, d": float(-opening[-1])}
     at = slip > 0.1
-    return {"falling-pressure: ratio beyond 0.1 d": _mean(ratio[at]), "falling-pressure: opening, d": float(opening[-1])}
+    return {
+        "falling-pressure: ratio beyond 0.1 d": _mean(ratio[at]),
+        "falling-pressure: opening, d": float(opening[-1]),
+    }
 
 
 def _mean(values):

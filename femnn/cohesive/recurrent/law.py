@@ -75,9 +75,10 @@ class RecurrentCohesive(Law):
     the two shear directions are alike  construction   learned          learned    learned       construction
     ==================================  =============  ===============  =========  ============  ===============
 
-    The virgin traction of a precompressed layer is -p0 in place of zero. The critical-state cell of such layers keeps by
-    construction what :mod:`femnn.cohesive.recurrent.critical_state` lists, far beyond its data, too. Beyond the trained range the perceptron of the
-    minimal-state cell sees the separation cut back to 1.4 separation scales; contact and friction go on as they are.
+    The virgin traction of a precompressed layer is -p0 in place of zero. The critical-state cell of such layers keeps
+    by construction what :mod:`femnn.cohesive.recurrent.critical_state` lists, far beyond its data, too. Beyond the
+    trained range the perceptron of the minimal-state cell sees the separation cut back to 1.4 separation scales;
+    contact and friction go on as they are.
     The other networks extrapolate, but not those of precompressed layers: see
     :class:`femnn.cohesive.recurrent.precompressed.Precompressed`.
 
