@@ -68,7 +68,7 @@ def measure(records, names=LAWS, loops=10_000):
         "grains": sorted({int(count) for count in records.grains}),
         "rows": len(records),
         "numbers": [
-            {"number": key, "grains": grains[0][key][0], "scatter": grains[0][key][1],
+            {"number": key, "particles": grains[0][key][0], "scatter": grains[0][key][1],
              **{name: row[key] for name, row in rows.items()}}
             for key in grains[0]
         ],
@@ -225,7 +225,7 @@ def against_targets(figures, name):
     """Rows of targets and what the law ``name`` reached."""
     numbers, found = {row["number"]: row for row in figures["numbers"]}, []
     for what, limit, unit in (("ratio", _RATIO, ""), ("opening", _OPENING, " d")):
-        off = [abs(row[name] - row["grains"]) for key, row in numbers.items()
+        off = [abs(row[name] - row["particles"]) for key, row in numbers.items()
                if key.startswith("slip") and what in key and " 2 d" not in key]  # fmt: skip
         if off:
             found.append(target(f"{what} at 10 and 20 d off the grains' mean, worst", f"≤ {limit:g}{unit}",
@@ -233,7 +233,7 @@ def against_targets(figures, name):
     for cycles in ("stress-cycles", "pressure-cycles"):
         row = numbers.get(f"{cycles}: drift a cycle, d")
         if row:
-            limit = _DRIFT * abs(row["grains"])
+            limit = _DRIFT * abs(row["particles"])
             found.append(target(f"drift a cycle, {cycles}", f"≤ {limit:.1e} d = {_DRIFT:g} × the grains'",
                                 f"{row[name]:.1e} d"))  # fmt: skip
     for key, what, limit in (
@@ -242,7 +242,7 @@ def against_targets(figures, name):
     ):
         row = numbers.get(key)
         if row:
-            off = row[name] / row["grains"] - 1.0
+            off = row[name] / row["particles"] - 1.0
             found.append(target(f"{what}, off the grains' mean", f"within {limit:.0%}", f"{off:+.0%}"))
     for row in figures["kinds"]:
         if row["law"] == name:
@@ -257,7 +257,7 @@ def against_targets(figures, name):
 def report(figures):
     """Tables of the figures of :func:`measure`."""
     names = list(figures["work"])
-    columns = {key: (key, "{:.3f}" if key != "number" else "{}") for key in ("number", "grains", "scatter", *names)}
+    columns = {key: (key, "{:.3f}" if key != "number" else "{}") for key in ("number", "particles", "scatter", *names)}
     kinds = {
         "law": ("law", "{}"), "kind": ("kind", "{}"), "traction": ("t_s, p0", "{:.3f}"), "ratio": ("ratio", "{:.3f}"),
         "opening": ("opening, d", "{:.3f}"), "work": ("work, p0 d", "{:.3f}"),
