@@ -33,6 +33,8 @@ TABLES = (
     "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "porous-3d",
     "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model", "training", "faults", "faults-calls",
     "mutants",
+    "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "grains-law", "cell-size",
+    "multiscale", "labels", "scaling", "scaling-model", "training", "faults", "faults-calls", "mutants",
     "dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales", "flows", "assembly", "cell-assembly",
     "validation", "solution", "first-call", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
     "scaling-model", "faults", "faults-files", "mutants",

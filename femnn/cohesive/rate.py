@@ -110,6 +110,10 @@ class ViscousCohesive(_TimedLaw):
         """As the law beneath."""
         return self.law.in_range(separation)
 
+    def how_far(self, separation: np.ndarray) -> str:
+        """As the law beneath."""
+        return self.law.how_far(separation)
+
     def damage(self, state: State) -> np.ndarray:
         """As the law beneath."""
         return self.law.damage(self._beneath(state))
