@@ -8,10 +8,10 @@ Random World, 2005, section 4.5 for its groups), in the form for a finite popula
 :mod:`femnn.quadrature.adaptive.drawn_cells` has. The promise holds for each class of shapes by itself.
 
 Of a measured cell it is known which prediction keeps the tolerance: it takes the first that does, and costs no caution.
-Where caution costs more than a few points, cells that it would give more are measured as well, so many at most as were
-drawn: those that do without it keep what they had. The statement stays as it is, because no other cell changes. Where
-all cells of a class are measured and their points are dear, those with points to spare are tried with a looser
-tolerance, and take what is measured to be enough.
+Where caution costs more than a few points, cells that it would give more are measured as well, a fixed number at most:
+those that do without it keep what they had. The statement stays as it is, because no other cell changes. Where all
+cells of a class are measured and their points are dear, those with points to spare are tried with a looser tolerance,
+and take what is measured to be enough.
 """
 
 import hashlib
@@ -53,6 +53,9 @@ _LOOSER = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 
 # Points more than this share are dear: measuring the cells that caution would give more is worth its time.
 _DEAR = 0.02
+
+# So many cells are then measured at most, over those that were drawn.
+_SPARED = 2
 
 # A thin cell is this much longer along one mean axis than along another.
 _THIN = 8.0
@@ -304,15 +307,15 @@ class CalibrationOnMesh:
         """Cells that keep the tolerance without the shift, though it would change them, and their points; and cells
         that it does not change, with theirs.
 
-        Of ``others``, which were not drawn, as many are measured as were drawn at most.
+        Of ``others``, which were not drawn, ``_SPARED`` times as many are measured as were drawn at most.
         """
-        random = np.random.default_rng([_SEED, len(others)])
-        enough = min(len(others), round(1.2 * self.sample / share_of_changed))
+        random, most = np.random.default_rng([_SEED, len(others)]), _SPARED * self.sample
+        enough = min(len(others), round(1.2 * most / share_of_changed))
         cells = np.sort(random.permutation(others)[:enough])
         points, in_range, slack = choose(hexahedra[cells], self.tolerance)
         changes = _changes(slack, shift)
         unchanged = in_range & ~changes
-        kept = np.flatnonzero(in_range & changes)[: self.sample]
+        kept = np.flatnonzero(in_range & changes)[:most]
         if len(kept):
             kept = kept[keeps(hexahedra[cells[kept]], points[kept])]
         return (cells[kept], points[kept]), (cells[unchanged], points[unchanged])
