@@ -2,8 +2,9 @@
 
 Every program solves to a relative residual of 1e-8, or directly, in a process of its own; programs take turns. Those
 that are not installed (``pip install femnn[bench]``) are left out with a word. Seconds are processor time with one
-thread, and by the clock with two, which are asked of those whose solvers have threads. Each row is a file in the folder ``rows`` of ``--out``: a run that was stopped goes on with the rows
-that are missing, and measures anew those of another machine, program or version.
+thread, and by the clock with two, which are asked of those whose solvers have threads. Each row is a file in the folder
+``rows`` of ``--out``: a run that was stopped goes on with the rows that are missing, and measures anew those of another
+machine, program or version.
 """
 
 import json

@@ -2,8 +2,8 @@
 
     python -m benchmarks.solution.worker PROGRAM PROBLEM THREADS REPEAT [FOLDER]
 
-The first solution of the process is the cold one; medians of the REPEAT others are the warm ones. Processor time is taken with
-one thread and time by the clock with more.
+The first solution of the process is the cold one; medians of the REPEAT others are the warm ones. Processor time is
+taken with one thread and time by the clock with more.
 """
 
 import json
