@@ -104,7 +104,10 @@ class _Kernel(CPUDispatcher):
     @functools.cached_property
     def inner(self) -> Any:
         """The same for calls by other kernels: what Python needs to call it is a fifth of the time of compilation."""
-        return InnerDispatcher(self.py_func, self.locals, {**self.targetoptions, **_NO_WRAPPERS}, InnerCompiler)
+        options = {**self.targetoptions, **_NO_WRAPPERS}
+        if self._compiler.pipeline_class is not KernelCompiler:
+            return CPUDispatcher(self.py_func, self.locals, options)
+        return InnerDispatcher(self.py_func, self.locals, options, InnerCompiler)
 
     @property
     def is_compiling(self) -> Any:

@@ -83,9 +83,21 @@ class KernelCompiler(Compiler):
         self.state.flags = _Flags(self.state.flags)
         self.state.flags.no_cfunc_wrapper = True
 
+    def _compile_core(self) -> Any:
+        result = super()._compile_core()
+        # what the functions that it took in have of Python's objects: words that are printed, for instance
+        codegen = result.library.codegen
+        for environment in result._find_referenced_environments():
+            if codegen._engine.get_global_value_address(environment.env_name):
+                codegen.set_env(environment.env_name, environment)
+        return result
+
 
 class InnerCompiler(KernelCompiler):
     """Compiler of functions that nothing but kernels call: they are left as they are for whoever takes them in."""
+
+    def _compile_core(self) -> Any:
+        return Compiler._compile_core(self)
 
     def define_pipelines(self) -> list:
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)

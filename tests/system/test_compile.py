@@ -250,6 +250,24 @@ def test_functions_of_numpy_are_compiled_once_for_callers_that_differ_in_what_th
     assert sum(name.startswith("ol_np_empty") for name in compiled) == 1
 
 
+def test_what_kernels_call_may_print_and_raise(capfd):
+    @njit()
+    def positive(x):
+        print("seen", x)
+        if x <= 0:
+            raise ValueError("not positive")
+        return x
+
+    @njit()
+    def root(x):
+        return np.sqrt(positive(x))
+
+    assert root(4.0) == 2.0
+    with pytest.raises(ValueError, match="not positive"):
+        root(-1.0)
+    assert capfd.readouterr().out.split() == ["seen", "4.0", "seen", "-1.0"]
+
+
 def test_operators_are_typed_with_the_options_of_their_caller():
     def quotient(x, y):
         return x / y
