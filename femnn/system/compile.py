@@ -105,7 +105,7 @@ class _Kernel(CPUDispatcher):
     def inner(self) -> Any:
         """The same for calls by other kernels: what Python needs to call it is a fifth of the time of compilation."""
         options = {**self.targetoptions, **_NO_WRAPPERS}
-        if self._compiler.pipeline_class is not KernelCompiler:
+        if cast(Any, self)._compiler.pipeline_class is not KernelCompiler:
             return CPUDispatcher(self.py_func, self.locals, options)
         return InnerDispatcher(self.py_func, self.locals, options, InnerCompiler)
 

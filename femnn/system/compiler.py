@@ -10,7 +10,7 @@ that Numba has under their names. And every kernel got a wrapper for C, which no
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from numba.core import types
 from numba.core.codegen import JITCodeLibrary
@@ -41,7 +41,7 @@ class _Flags(Flags):
         mine, others = self._values, other._values
         return mine == others or all(
             mine.get(name, option.default) == others.get(name, option.default)
-            for name, option in self.options.items()
+            for name, option in cast(Any, self).options.items()
             if name not in _OWN
         )
 
