@@ -22,6 +22,7 @@ from femnn.tasks import run_tasks
 from femnn.validation.training_study import (
     METHODS,
     PROBLEMS,
+    SETTLED,
     settling_task,
     study_problem,
     training_task,
