@@ -64,7 +64,7 @@ def _share(context, parameter, value):
 @click.command(cls=Command)
 @click.option("--problems", callback=_names(PROBLEMS), help="Networks, with commas.  [default: all]")
 @click.option("--methods", callback=_names(METHODS), help="Methods, with commas.  [default: all]")
-@click.option("--elements", type=click.IntRange(min=50), default=1200, show_default=True)
+@click.option("--elements", type=click.IntRange(min=50), default=2400, show_default=True)
 @click.option(
     "--passes",
     type=click.FloatRange(min=0, min_open=True),
@@ -253,7 +253,7 @@ def report(figures):
     limits = figures["limits"]
     best = figures["best"]
     parts = [
-        f"{figures['elements']:,} elements, of which a third trains, a sixth chooses and the rest reports. Every "
+        f"{figures['elements']:,} elements, of which a sixth trains, a third chooses and half report. Every "
         f"method trains for {limits['passes']:g} passes over the rows that train, for twice as many, and so on. It has "
         f"settled when twice the passes bring less than {SETTLED:.0%} of what it has gained over the best constant "
         f"answer, by the loss on the rows that choose; after {figures['most']:,.0f} passes it is given up. Passes and "
