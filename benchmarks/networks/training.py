@@ -70,7 +70,7 @@ def _share(context, parameter, value):
     type=click.FloatRange(min=0, min_open=True),
     default=64.0,
     show_default=True,
-    help="Of runs for equal passes, which double until a method settles.",
+    help="Of runs for equal passes; a method settles at these or after doublings.",
 )
 @click.option(
     "--most",
@@ -155,12 +155,13 @@ class _Study:
         tuned = self._run(tuning_task, {f"{key}-tuning": {**data, "passes": self.limits["passes"]}})[0]
         row = {"method": method, **network, "rate": float(tuned["rate"]), "tried": tuned["tried"].tolist()}
         data["rate"] = row["rate"]
-        runs = {"passes": self.limits["passes"], "most": self.most}
+        # the first comparison is of the equal passes with half of them
+        runs = {"passes": self.limits["passes"] / 2.0, "most": self.most}
         ends = self._run(
             settling_task, {f"{key}-settled-{seed}": {**data, **runs, "seed": seed} for seed in range(self.seeds)}
         )
         larger = self.problem(name).larger
-        row["passes"] = _summary([_course(values, "first") for values in ends], larger)
+        row["passes"] = _summary([_course(values, "second") for values in ends], larger)
         row["settled"] = _summary([_course(values, "best") for values in ends], larger)
         row["settled"] |= {what: _spread([values[what] for values in ends]) for what in ("passes", "seconds")}
         row["settled"] |= {"of": len(ends), "number": sum(bool(values["settled"]) for values in ends)}
@@ -254,7 +255,7 @@ def report(figures):
     best = figures["best"]
     parts = [
         f"{figures['elements']:,} elements, of which a sixth trains, a third chooses and half report. Every "
-        f"method trains for {limits['passes']:g} passes over the rows that train, for twice as many, and so on. It has "
+        f"method trains for {limits['passes'] / 2:g} passes over the rows that train, for twice as many, and so on. It has "
         f"settled when twice the passes bring less than {SETTLED:.0%} of what it has gained over the best constant "
         f"answer, by the loss on the rows that choose; after {figures['most']:,.0f} passes it is given up. Passes and "
         "processor time until a method is there, but for that share, are those of the shortest run that gets there. "
