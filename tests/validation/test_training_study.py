@@ -16,6 +16,7 @@ from femnn.quadrature.adaptive.train import DIRECTIONAL_RECIPE
 from femnn.quadrature.corrected.networks import improvable
 from femnn.quadrature.moved.fit import make_moved_data
 from femnn.quadrature.moved.train import MOVED_RECIPE
+from femnn.validation import retraining
 from femnn.validation import training_study as study
 from femnn.validation.training_study import (
     METHODS,
@@ -269,41 +270,80 @@ def test_what_is_refused(toy, dataset):
         train_until_settled(toy, "adam", passes=0.0)
 
 
-SMALL = ["--elements", "200", "--passes", "3", "--seconds", "0.02", "--seeds", "2", "--methods", "adam,descent-armijo"]
+SMALL = ["--elements", "300", "--passes", "4", "--most", "16", "--seconds", "0.02", "--seeds", "2", "--retrain", "300"]
 
 
-def test_the_benchmark_names_the_best_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
+@pytest.fixture
+def calls(monkeypatch):
+    """Runs of the study, and a regressor that is not trained for long at full length."""
+    counted = []
+
+    def counting(train):
+        def counted_run(problem, method, **run):
+            counted.append(run)
+            if len(counted) == 5:
+                raise KeyboardInterrupt
+            return train(problem, method, **run)
+
+        return counted_run
+
+    for name in ("train_by", "train_until_settled"):
+        monkeypatch.setattr(study, name, counting(getattr(study, name)))
+    monkeypatch.setattr(retraining, "REGRESSOR_OPTIONS", replace(retraining.REGRESSOR_OPTIONS, epochs=1))
+    monkeypatch.setattr(retraining, "_FRESH", 60)
+    return counted
+
+
+def test_the_benchmark_names_the_best_and_goes_on_where_it_stopped(tmp_path, calls):
     from benchmarks.networks import training
 
-    arguments = [*SMALL, "--problems", "regressor", "--out", str(tmp_path)]
-    calls = []
-
-    def interrupted(problem, method, **run):
-        calls.append(run)
-        if len(calls) == 5:
-            raise KeyboardInterrupt
-        return train_by(problem, method, **run)
-
-    monkeypatch.setattr(study, "train_by", interrupted)
+    arguments = [*SMALL, "--problems", "regressor", "--methods", "adam,descent-armijo", "--out", str(tmp_path)]
     assert CliRunner().invoke(training.main, arguments).exit_code != 0
-    kept = {path.name for path in (tmp_path / "runs").glob("*.npz")}
-    assert kept
+    assert list((tmp_path / "runs").glob("*.npz"))
     before = len(calls)
     done = CliRunner().invoke(training.main, [*arguments, "--json"])
     assert done.exit_code == 0, done.output
     figures = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
     rows = figures["tables"]["regressor"]
     assert [row["method"] for row in rows] == ["adam", "descent-armijo"]
-    assert "best" in {row["seconds"]["mark"] for row in rows}
-    assert figures["best"]["passes"] in METHODS
+    for end in ("settled", "passes", "seconds"):
+        assert "best" in {row[end]["mark"] for row in rows}
+        assert figures["best"][end] in METHODS
+    assert all(0 <= row["settled"]["number"] <= row["settled"]["of"] == 2 for row in rows)
     # six activations with two initial weights each, and the sigmoid's own
     assert len(figures["varied"]["regressor"]) == 13
+    assert [row["change"] for row in figures["retrained"]["rows"]] == list(retraining.CHANGES)
     # nothing that was kept has run again
     finished = len(calls)
     assert finished > before
     assert CliRunner().invoke(training.main, arguments).exit_code == 0
     assert len(calls) == finished
-    assert "| `descent-armijo` | searched" in (tmp_path / "training.md").read_text(encoding="utf-8")
+    table = (tmp_path / "training.md").read_text(encoding="utf-8")
+    assert "| `descent-armijo` | searched" in table
+    assert "| the shipped weights " in table
+
+
+def test_shares_of_the_benchmark_make_a_whole(tmp_path, calls):
+    from benchmarks.networks import training
+
+    calls.extend([None] * 5)
+    arguments = [*SMALL[:-1], "0", "--no-activations", "--problems", "regressor", "--methods", "adam,adamw,adagrad"]
+    arguments += ["--out", str(tmp_path)]
+    kept = []
+    for share in ("1/2", "2/2"):
+        assert CliRunner().invoke(training.main, [*arguments, "--share", share]).exit_code == 0
+        kept.append({path.name for path in (tmp_path / "runs").glob("*.npz")})
+        assert not (tmp_path / "training.md").exists()
+    of_adamw = {name for name in kept[1] if name.startswith("regressor-adamw-")}
+    assert of_adamw
+    assert kept[1] - kept[0] == of_adamw
+    before = len(calls)
+    assert CliRunner().invoke(training.main, arguments).exit_code == 0
+    assert len(calls) == before
+    for wrong in ("0/2", "3/2", "2", "a/b"):
+        done = CliRunner().invoke(training.main, [*arguments, "--share", wrong])
+        assert done.exit_code == 2
+        assert "give 2/3 for the second of three" in " ".join(done.output.split())
 
 
 def test_the_benchmark_lists_what_there_is():
