@@ -1,4 +1,4 @@
-"""What methods of training are worth: each trains femnn's networks for the same time, and for the same passes.
+"""What methods of training are worth: each trains femnn's networks until it settles, for the same time and passes.
 
 It needs torch, so that the room does not export it.
 

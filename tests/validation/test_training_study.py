@@ -77,8 +77,8 @@ def test_equal_time_is_time_of_the_processor(toy):
     assert course.seconds[-1] >= 0.1
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_settles_by_the_rule(method, toy):
+@pytest.mark.parametrize("method", ["l-bfgs", "sgd-nesterov", "sgd-growing", "rmsprop", "adam", "adamw-cyclic"])
+def test_methods_settle_by_the_rule(method, toy):
     end = train_until_settled(toy, method, passes=16.0)
     assert end.settled
     bests = np.minimum.accumulate([course.best for course in end.courses])
