@@ -189,7 +189,7 @@ class _Study:
     def retrained(self, change, elements):
         """The regressor of `CorrectedGauss`, trained again at full length with a change."""
         data = {"change": change, "elements": elements, "folder": str(self.folder), "seed": 0}
-        key = f"retrained-{list(CHANGES).index(change)}-{elements}"
+        key = f"retrained-{elements}-{list(CHANGES).index(change)}"
         figures = self._run(retraining_task, {key: data})[0]
         return {"change": change, **{name: float(value) for name, value in figures.items()}}
 
@@ -304,7 +304,7 @@ def report(figures):
 def _retrained(figures):
     """Words and a table of the regressor at full length."""
     shipped = figures["shipped"]
-    rows = [{"change": "the shipped weights", **shipped}, *figures["rows"]]
+    rows = [{"change": "as shipped", **shipped}, *figures["rows"]]
     for row in rows:
         row["time"] = f"{row['epochs']:.0f} epochs, {row['seconds']:.0f} s" if "epochs" in row else "–"
         row["chosen"] = f"{row['validation']:.4f}" if "validation" in row else "–"
@@ -316,8 +316,8 @@ def _retrained(figures):
         "time": ("took", "{}"),
     }
     return [
-        f"The regressor of `CorrectedGauss` once more with the budget of `femnn train weights`, "
-        f"{figures['elements']:,} elements, by the same seed. R_error is that of its weights on fresh cells, those "
+        f"The shipped regressor of `CorrectedGauss`, and once more with the same budget, {figures['elements']:,} "
+        f"elements, and the same seed, but for one change. R_error is that of its weights on fresh cells, those "
         f"that other weights would help; the best weights have {shipped['optimum']:.4f} there.",
         markdown(rows, columns),
     ]
