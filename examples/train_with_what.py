@@ -101,6 +101,7 @@ def plot(results, path):
     figures.set_yticks(range(len(results)), list(results))
     figures.invert_yaxis()
     figures.grid(alpha=0.3)
+    figures.locator_params(axis="x", nbins=5)
     figures.set(xlabel="mean R_error of elements that report", title="What it is worth")
     save(figure, path)
 
