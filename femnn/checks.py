@@ -9,6 +9,7 @@ in silence: complex numbers, masked arrays, dates, texts. :func:`checked` does s
 import collections.abc
 import functools
 import inspect
+import os
 import re
 import reprlib
 import types
@@ -36,6 +37,9 @@ LARGEST_COUNT = 2**48
 # Numbers below are denormal.
 _LEAST = float(np.finfo(float).tiny)
 
+# Bytes in one name of a path, and in a whole path, beyond which no common file system goes.
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096
+
 
 def brief(value: Any) -> str:
     """``repr(value)`` on one short line, whatever ``value`` is."""
@@ -51,7 +55,10 @@ def brief(value: Any) -> str:
 
 
 def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
-    """``value`` as a float in ``interval``, such as "[0, 1)"; ParameterError if it is no such real number."""
+    """``value`` as a float in ``interval``, such as "[0, 1)"; ParameterError if it is no such real number.
+
+    Denormal numbers are refused: they have few digits, and products with them vanish.
+    """
     plain = _plain(value)
     if not isinstance(plain, Real):
         raise ParameterError(f"{name}={brief(value)} is not allowed; pass a real number in {interval}")
@@ -61,13 +68,13 @@ def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
         raise ParameterError(f"{name} is larger than any float; pass a real number in {interval}") from error
     if not _is_within(result, interval):
         raise ParameterError(f"{name}={brief(value)} is not allowed; pass a real number in {interval}")
-    return result
+    return _normal(name, result)
 
 
 def positive(name: str, value: Any, zero: bool = False) -> float:
     """``value`` as a float; ParameterError unless it is finite and positive (or zero, where that is allowed).
 
-    Denormal numbers are refused: they have few digits, and products with them vanish.
+    Denormal numbers are refused as by :func:`number`.
     """
     plain: Any = _plain(value)
     try:
@@ -76,9 +83,7 @@ def positive(name: str, value: Any, zero: bool = False) -> float:
         fits = False
     if not fits:
         raise ParameterError(f"{name}={brief(value)} is not allowed; it must be finite and {'>= 0' if zero else '> 0'}")
-    if 0.0 < float(plain) < _LEAST:
-        raise ParameterError(f"{name}={brief(value)} is not allowed; numbers below {_LEAST:.2g} lose their digits")
-    return float(plain)
+    return _normal(name, float(plain))
 
 
 def integer(name: str, value: Any, at_least: int | None = None, at_most: int | None = LARGEST_COUNT) -> int:
@@ -203,6 +208,24 @@ def instance(name: str, value: Any, *kinds: type, remedy: str = "") -> Any:
     return value
 
 
+def require_path(name: str, value: Any) -> str | os.PathLike:
+    """``value`` if it can be the name of a file or folder; ParameterError if no file system takes it."""
+    given = instance(name, value, str, os.PathLike, remedy="the path of a file or folder")
+    try:
+        text = os.fsencode(given)
+    except Exception as error:  # lone surrogates, and a foreign __fspath__ may raise anything
+        raise ParameterError(f"{name}={brief(value)} is no path: {error}; pass the path of a file or folder") from error
+    if b"\0" in text:
+        raise ParameterError(f"{name}={brief(value)} is no path: it has a null byte; pass the path of a file or folder")
+    longest = max(map(len, text.split(os.sep.encode())))
+    if longest > _LONGEST_NAME or len(text) > _LONGEST_PATH:
+        raise ParameterError(
+            f"{name}={brief(value)} is no path: of its {len(text)} bytes {longest} are one name, and file systems take "
+            f"{_LONGEST_PATH} and {_LONGEST_NAME}; choose a shorter one"
+        )
+    return given
+
+
 def called(name: str, function: Callable, *arguments: Any) -> Any:
     """What a user's ``function`` gives; ParameterError if it does not take these arguments."""
     try:
@@ -217,7 +240,8 @@ def checked(**wanted: str) -> Callable[[_Function], _Function]:
 
     A ``float`` goes through :func:`number`, an ``int`` through :func:`integer`, an ``ArrayLike`` or ``np.ndarray``
     through :func:`numbers`, where it becomes an array of float64 or keeps its integers; a ``str``, ``Sequence``,
-    ``Mapping`` or class must be an instance of it. ``Any`` and protocols are not looked at.
+    ``Mapping`` or class must be an instance of it, and what may be an ``os.PathLike`` goes through
+    :func:`require_path`. ``Any`` and protocols are not looked at.
 
     Parameters
     ----------
@@ -297,6 +321,12 @@ def _plain(value: Any) -> Any:
     return array.item() if array.ndim == 0 and array.dtype.kind in "iuf" else None
 
 
+def _normal(name: str, value: float) -> float:
+    if 0.0 < abs(value) < _LEAST:
+        raise ParameterError(f"{name}={value!r} is not allowed; numbers below {_LEAST:.2g} lose their digits")
+    return value
+
+
 def _is_within(value: Any, interval: str) -> bool:
     low, high = _ends(interval)
     return (low < value or (interval[0] == "[" and value == low)) and (
@@ -347,7 +377,7 @@ def _check_of(name: str, hint: Any, wanted: str | None) -> Any:
         return None
     may_be_none, may_be_called = type(None) in kinds, collections.abc.Callable in kinds
     classes = tuple(kind for kind in kinds if kind not in (float, int, bool, np.ndarray, type(None)))
-    inner = _inner_check_of(name, hint)
+    inner = _inner_check_of(name, hint, kinds)
     if collections.abc.Sequence in classes:
         classes += (np.ndarray,)
     convert = next((_CONVERSIONS[kind] for kind in _CONVERSIONS if kind in kinds), None)
@@ -360,20 +390,27 @@ def _check_of(name: str, hint: Any, wanted: str | None) -> Any:
             if isinstance(value, np.ndarray) and value.ndim == 0:
                 raise ParameterError(f"{name} is {brief(value)}, an array of no axes; pass a sequence")
             if inner is not None:
-                for part in value.values() if isinstance(value, Mapping) else value:
-                    inner(part, {})
+                inner(value)
             return value
         return convert(name, value, wanted, lengths)
 
     return check
 
 
-def _inner_check_of(name: str, hint: Any) -> Any:
-    """A check of each value in a sequence or mapping, or None."""
+def _inner_check_of(name: str, hint: Any, kinds: list) -> Callable[[Any], Any] | None:
+    """A check of a path, or of each value in a sequence or mapping, or None."""
+    if os.PathLike in kinds:
+        return lambda value: require_path(name, value) if isinstance(value, str | os.PathLike) else None
     container, parts = typing.get_origin(hint), typing.get_args(hint)
     if container not in (collections.abc.Sequence, collections.abc.Mapping) or typing.get_origin(parts[-1]) is tuple:
         return None
-    return _check_of(f"a value of {name}", parts[-1], "any" if _holds_arrays(parts[-1]) else None)
+    check = _check_of(f"a value of {name}", parts[-1], "any" if _holds_arrays(parts[-1]) else None)
+
+    def check_all(values: Any) -> None:
+        for value in values.values() if isinstance(values, Mapping) else values:
+            check(value, {})
+
+    return check_all if check else None
 
 
 def _hints(function: Callable) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The border for numbers: what comes in, as which bits, and what is refused in whose name."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,6 +95,31 @@ def test_what_is_not_positive_with_all_digits_is_refused(value):
 
 def test_positive_numbers_of_any_size_come_in():
     assert [positive("size", value) for value in (3, np.float32(0.5), 1e-307, 1e308)] == [3.0, 0.5, 1e-307, 1e308]
+
+
+@pytest.mark.parametrize("value", [5e-324, -5e-324, np.float64(1e-310)])
+@pytest.mark.parametrize("interval", ["(-inf, inf)", "(0, inf)", "[-1, 1]"])
+def test_numbers_that_have_lost_their_digits_are_refused(value, interval):
+    with pytest.raises(ParameterError, match=r"^size="):
+        number("size", value, interval)
+
+
+@checked()
+def opened(path: str | os.PathLike, others: Sequence[str | os.PathLike] = (), name: str | os.PathLike | None = None):
+    return path
+
+
+@pytest.mark.parametrize("wrong", ["a" * 300, "x/" * 2100, "a\0b", "\ud800", Path("a" * 256) / "b", Path("é" * 128)])
+@pytest.mark.parametrize("place", ["path", "others", "name"])
+def test_what_no_file_system_takes_is_no_path(wrong, place):
+    arguments = {"path": "file.npz"} | {place: [wrong] if place == "others" else wrong}
+    with pytest.raises(ParameterError, match=rf"^(a value of )?{place}=.* is no path"):
+        opened(**arguments)
+
+
+def test_paths_come_in_as_they_are():
+    for right in ("file.npz", Path("a" * 255) / "b", "é" * 100, ""):
+        assert opened(right, [right], None) is right
 
 
 def test_indices_are_integers_of_the_range():

@@ -6,7 +6,7 @@ import typing
 import warnings
 
 from scipy.sparse import csr_array
-from support.fuzzing import _make, _valid, callables, fuzz
+from support.fuzzing import _make, callables, fuzz, in_turn, least_arguments
 
 from femnn.exceptions import FemnnError
 
@@ -20,6 +20,12 @@ def test_fuzzed_calls_end_in_an_answer_or_an_error_of_femnn():
     assert sum(counts.values()) == 300
     # valid calls are among them
     assert counts["answer"] > 30
+
+
+def test_strange_values_in_the_place_of_each_argument_in_turn_are_refused():
+    counts, failures = in_turn(7, 400)
+    assert not failures, "\n".join(failures)
+    assert sum(counts.values()) > 200
 
 
 def takes_ours():
@@ -50,14 +56,8 @@ def test_what_takes_an_object_of_femnn_refuses_others():
     assert len(cases) > 50
     silent = []
     for name, (function, ours) in cases.items():
-        needed = {
-            key: _valid(name, key)
-            for key, parameter in inspect.signature(function).parameters.items()
-            if parameter.default is parameter.empty and not key.startswith(("args", "kwargs"))
-        }
         for foreign in ours:
-            arguments = {key: makers[0]() if makers else None for key, makers in needed.items()}
-            arguments |= {foreign: csr_array((3, 3))}
+            arguments = least_arguments(name, function) | {foreign: csr_array((3, 3))}
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")

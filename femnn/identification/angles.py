@@ -50,6 +50,8 @@ def angles_of_clip(clip: ArrayLike, pivot: ArrayLike | None = None) -> np.ndarra
     True
     """
     pictures = np.asarray(clip, dtype=float)
+    if not pictures.size:
+        raise DatasetError(f"the clip has the shape {pictures.shape}; pass pictures (frames, height, width)")
     require_smooth(pictures.reshape(len(pictures), -1), "the clip")
     shape = np.array(pictures.shape[1:])
     middle = 0.5 * (shape - 1) if pivot is None else np.asarray(pivot, dtype=float)

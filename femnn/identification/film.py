@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter
 
-from femnn.checks import checked, floats, integer, number
+from femnn.checks import checked, floats, integer, number, numbers
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.io.atomic import atomic_write
 from femnn.io.guarded import GuardedFile
@@ -59,12 +59,11 @@ class Film:
 
     def __post_init__(self) -> None:
         number("dt", self.dt, "(0, inf)")
-        if not isinstance(self.clips, Sequence | np.ndarray) or not len(self.clips):
-            raise DatasetError("the film has no clips; pass a list of arrays (frames, height, width)")
-        clips = []
-        for k, clip in enumerate(self.clips):
-            pictures = np.asarray(clip)
-            if pictures.ndim != 3 or pictures.shape[1:] != np.shape(self.clips[0])[1:] or len(pictures) < 5:
+        is_sequence = isinstance(self.clips, Sequence) or getattr(self.clips, "ndim", 0) > 0
+        clips: list[np.ndarray] = []
+        for k, clip in enumerate(self.clips if is_sequence else ()):
+            pictures = numbers(f"clip {k}", clip, finite=False, error=DatasetError)
+            if pictures.ndim != 3 or len(pictures) < 5 or (clips and pictures.shape[1:] != clips[0].shape[1:]):
                 raise DatasetError(
                     f"clip {k} has the shape {pictures.shape}; pass (frames, height, width) with five frames or more, "
                     "and pictures of one size"
@@ -72,6 +71,8 @@ class Film:
             pictures = pictures.astype(np.float32)
             require_smooth(pictures.reshape(len(pictures), -1), f"clip {k}")
             clips.append(pictures)
+        if not clips:
+            raise DatasetError("the film has no clips; pass a list of arrays (frames, height, width)")
         object.__setattr__(self, "clips", tuple(clips))
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from femnn.assembly.bases import bases
 from femnn.assembly.forces import assemble_body_force
 from femnn.assembly.forms import assemble_mass
-from femnn.checks import brief, checked, floats, instance, integer, number
+from femnn.checks import brief, checked, floats, instance, integer, number, shaped
 from femnn.exceptions import ParameterError
 from femnn.integration.lame import lame_parameters
 from femnn.quadrature.gauss import GaussLegendre
@@ -176,8 +176,11 @@ class CompoundPendulum:
             integer(f"cells[{k}]", count, at_least=1)
         if self.cells[0] % 2:
             raise ParameterError(f"there are {self.cells[0]} cells across; pass an even number: the hinge is between")
+        for length in shaped("size", self.size, (3,), "width, length and depth"):
+            number("a length of size", length, "(0, inf)")
         for name in ("density", "young", "dt"):
             number(name, getattr(self, name), "(0, inf)")
+        number("poisson", self.poisson, "(-1, 0.5)")
         number("drag", self.drag, "[0, inf)")
 
     def __repr__(self) -> str:

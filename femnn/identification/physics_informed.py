@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked, integer, number, one_of
+from femnn.checks import checked, instance, integer, number, one_of
 from femnn.exceptions import ParameterError
 from femnn.identification.estimate import Estimate
 from femnn.identification.parameters import OF_THE_FREQUENCY, _free, first_guess
@@ -63,7 +63,7 @@ class NetworkOptions:
         one_of("method", self.method, ("gauss-newton", "lbfgs"))
         number("tol", self.tol, "(0, 1)")
         number("causality", self.causality, "[0, inf)")
-        for value in self.harmonics:
+        for value in instance("harmonics", self.harmonics, tuple, list, remedy="a tuple of numbers"):
             number("a value of harmonics", value, "(0, inf)")
 
 

@@ -7,7 +7,7 @@ import meshio
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import instance, vector
+from femnn.checks import instance, require_path, vector
 from femnn.exceptions import ParameterError
 from femnn.fields.facets import facet_means
 from femnn.interfaces.bases import InterfaceBases
@@ -71,7 +71,7 @@ def save_interface(
     ...     save_interface(Path(folder) / "joint.vtu", elements, np.zeros(elements.ndof), damage=np.zeros((4, 4)))
     """
     instance("elements", elements, InterfaceElements, InterfaceBases)
-    instance("path", path, str, os.PathLike)
+    require_path("path", path)
     if Path(path).suffix not in meshio.extension_to_filetypes:
         raise ParameterError(f"{path} has a suffix that meshio does not know; write a .vtu file")
     interface = elements.interface

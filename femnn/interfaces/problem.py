@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix, issparse
 
 from femnn.assembly.discretisation import dofs_of_boundaries
-from femnn.checks import brief, floats, instance, number, one_of, shaped, vector
+from femnn.checks import brief, floats, instance, number, one_of, require_path, shaped, vector
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import OutsideRangeError, ParameterError, StateError, warn
 from femnn.interfaces.bases import InterfaceBases
@@ -242,7 +242,7 @@ class CohesiveProblem(NonlinearProblem):
         ``heading`` is that of a :class:`femnn.solvers.nonlinear.load_path.Step` or LoadPath, for
         :func:`femnn.arc_length`.
         """
-        instance("path", path, str, os.PathLike)
+        require_path("path", path)
         if heading is not None:
             instance("heading", heading, Heading)
         scalars: dict[str, float | str] = {"t": number("t", t)}
@@ -276,7 +276,7 @@ class CohesiveProblem(NonlinearProblem):
         StateError
             If the file is damaged, or is of other laws or another number of points; nothing is changed then.
         """
-        file = read_restart(instance("path", path, str, os.PathLike), _KIND)
+        file = read_restart(require_path("path", path), _KIND)
         u, t, heading = file.array("u", (None,)), file.number("t"), None
         if "heading" in file.arrays:
             heading = Heading(file.array("heading_du", u.shape), *file.array("heading", (len(_HEADING),)).tolist())

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from femnn.checks import checked
+from femnn.checks import checked, require_path
 from femnn.exceptions import ParameterError
 from femnn.io.guarded import require_regular
 
@@ -49,7 +49,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     >>> target.read_text()
     'whole'
     """
-    path = Path(path)
+    path = Path(require_path("path", path))
     require_regular(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,9 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         ) from error
 
     def create() -> str:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}{_MARK}", suffix=path.suffix, dir=path.parent)
+        # a name that just fits into the file system leaves no room for the mark; nothing has a long format
+        stem, suffix = (os.fsencode(part)[:100].decode(errors="ignore") for part in (path.stem, path.suffix))
+        descriptor, name = tempfile.mkstemp(prefix=f".{stem}{_MARK}", suffix=suffix, dir=path.parent)
         os.close(descriptor)
         return name
 

@@ -14,7 +14,7 @@ from femnn.assembly.formulations.choice import ONE_POINT, require_formulation
 from femnn.assembly.groups import check_rule
 from femnn.assembly.pattern import Pattern
 from femnn.assembly.plane import require_plane
-from femnn.checks import brief, called, checked, floats, number, vector
+from femnn.checks import brief, called, checked, floats, instance, number, vector
 from femnn.exceptions import ParameterError, StateError
 from femnn.quadrature.fixed import FixedGroups
 from femnn.quadrature.gauss import GaussLegendre
@@ -103,6 +103,7 @@ class Solid(NonlinearProblem):
         on_folded: str = "raise",
         pattern: Pattern | None = None,
     ) -> None:
+        instance("mesh", mesh, skfem.Mesh, remedy="a mesh of scikit-fem; femnn.read_mesh(path) reads one")
         laws = law if isinstance(law, Mapping) else {"": law}
         for own in laws.values():
             check_law(own)

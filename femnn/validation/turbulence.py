@@ -19,7 +19,7 @@ import numpy as np
 from scipy import fft
 from tqdm import tqdm
 
-from femnn.checks import brief, checked, one_of
+from femnn.checks import checked, one_of
 from femnn.exceptions import ConvergenceError, DatasetError, ParameterError
 from femnn.io.atomic import atomic_write
 from femnn.io.guarded import GuardedFile
@@ -538,11 +538,7 @@ def _record(folder):
 
 
 def _blocks(folder):
-    try:
-        files = sorted(folder.glob("planes-*.npz"))
-    except (OSError, ValueError) as error:
-        # a name that is too long, or has a null byte
-        raise DatasetError(f"{brief(folder)} is no folder that can be read: {error.args[-1]}") from error
+    files = sorted(folder.glob("planes-*.npz"))
     if not files:
         raise DatasetError(f"{folder} has no planes; run `femnn simulate turbulence --out {folder}` first")
     for path in files:

@@ -136,3 +136,16 @@ def test_a_folder_that_is_a_file_is_named(tmp_path):
         atomic_write(tmp_path / "notes" / "table.txt"),
     ):
         pass
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".txt", "é" * 125 + ".txt", "a." + "b" * 253])
+def test_the_longest_names_of_the_file_system_are_written(tmp_path, name):
+    with atomic_write(tmp_path / name) as temporary:
+        temporary.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a" * 256, "a\0b"])
+def test_names_of_no_file_are_refused(tmp_path, name):
+    with pytest.raises(ParameterError, match=r"path=.* is no path"), atomic_write(tmp_path / name):
+        pass

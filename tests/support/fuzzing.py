@@ -72,19 +72,27 @@ def fuzz(calls, seed, *, limit=LIMIT):
 
 def run(numbers, seed, *, limit=LIMIT):
     """The calls of these ``numbers``, as :func:`fuzz`."""
-    counts, failures, here = Counter(), [], Path.cwd()
+    counts, failures = Counter(), []
+    with _aside():
+        for number in numbers:
+            outcome, failure = call(number, seed, limit)
+            counts[outcome] += 1
+            if failure:
+                failures.append(failure)
+    return counts, failures
+
+
+@contextlib.contextmanager
+def _aside():
+    """In a folder of its own, without warnings."""
+    here = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="fuzzing-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         os.chdir(folder)
         try:
-            for number in numbers:
-                outcome, failure = call(number, seed, limit)
-                counts[outcome] += 1
-                if failure:
-                    failures.append(failure)
+            yield
         finally:
             os.chdir(here)
-    return counts, failures
 
 
 def call(number, seed, limit=LIMIT):
@@ -96,8 +104,52 @@ def call(number, seed, limit=LIMIT):
     if function is None:
         return "nothing to call", None
     arguments, is_silent = _arguments(name, function, draws)
-    shown = ", ".join(f"{key}={brief(value)}" for key, value in arguments.items())
-    described = f"call {number} of seed {seed}: {name}({shown})"
+    return _outcome(f"call {number} of seed {seed}: {name}", function, arguments, is_silent, limit)
+
+
+def in_turn(part, parts, *, limit=LIMIT):
+    """Every strange value in the place of each argument in turn, the others valid: every ``parts``-th argument.
+
+    Counts and failures as of :func:`fuzz`. Once a call with an argument is slow, no more values are tried for it.
+    """
+    places = [(name, parameter) for name in sorted(callables()) for parameter in _places(name)]
+    counts, failures = Counter(), []
+    with _aside():
+        for name, parameter in places[part::parts]:
+            function, valid = callables()[name](), _valid(name, parameter.name)
+            kinds = [*strange(), *(_spoils(valid[0]()) if valid else [])]
+            for kind, value in kinds:
+                arguments = least_arguments(name, function) | {parameter.name: value()}
+                is_silent = kind == "silent" and _holds_numbers(valid) and _must_be_refused(arguments[parameter.name])
+                outcome, failure = _outcome(name, function, arguments, is_silent, limit)
+                counts[outcome] += 1
+                if failure:
+                    failures.append(failure)
+                if outcome == "slow":
+                    break
+    return counts, failures
+
+
+def _places(name):
+    """Parameters of what is called by this name that any value is put into."""
+    function = callables()[name]()
+    parameters = inspect.signature(function).parameters.values() if function is not None else ()
+    return [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in _PROCESSES]
+
+
+def least_arguments(name, function):
+    """Valid arguments where a call needs them, None where none is known."""
+    arguments = {}
+    for p in inspect.signature(function).parameters.values():
+        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and (p.default is p.empty or p.name in _PROCESSES):
+            valid = _valid(name, p.name)
+            arguments[p.name] = valid[0]() if valid else None
+    return arguments
+
+
+def _outcome(called, function, arguments, is_silent, limit):
+    """Outcome of a call, and what is wrong with it, or None."""
+    described = f"{called}({', '.join(f'{key}={brief(value)}' for key, value in arguments.items())})"
     try:
         with _limited(limit), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             _make(function, arguments)
@@ -180,13 +232,16 @@ def _arguments(name, function, draws):
             valid = _valid(name, parameter.name)
             kind, value = draws.choice(strange())
             if valid and draws.random() < 0.25:
-                kind, value = _spoilt(valid[0](), draws)
-            expects = valid and isinstance(valid[0](), int | float | np.ndarray)
-            is_silent = bool(is_silent or (kind == "silent" and expects and not isinstance(valid[0](), bool)))
+                kind, value = draws.choice(_spoils(valid[0]()))
+            is_silent = bool(is_silent or (kind == "silent" and _holds_numbers(valid)))
             arguments[parameter.name] = value()
     # only if what was put in last is still there
     held = any(_must_be_refused(value) and _valid(name, key) for key, value in arguments.items())
     return {p.name: arguments[p.name] for p in parameters if p.name in arguments}, is_silent and held
+
+
+def _holds_numbers(valid):
+    return bool(valid) and isinstance(valid[0](), int | float | np.ndarray) and not isinstance(valid[0](), bool)
 
 
 def _must_be_refused(value):
@@ -197,11 +252,11 @@ def _must_be_refused(value):
     return isinstance(value, complex) or (isinstance(value, np.ndarray) and value.dtype.kind in "cMUm")
 
 
-def _spoilt(value, draws):
-    """A kind and a valid value that was made strange, still of its shape perhaps."""
+def _spoils(value):
+    """Kinds and makers of a valid value that was made strange, still of its shape perhaps."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf" or not value.size:
-        return "other", lambda: [value]
-    changes = [
+        return [("other", lambda: [value])]
+    return [
         ("silent", lambda: value * (1 + 1j)),
         ("silent", lambda: np.ma.masked_array(value, mask=True)),
         ("silent", lambda: np.full(value.shape, np.datetime64("2020-01-01"))),
@@ -218,7 +273,6 @@ def _spoilt(value, draws):
         ("other", lambda: -value),
         ("other", lambda: value[:0]),
     ]
-    return draws.choice(changes)
 
 
 class _Hostile:

@@ -3,12 +3,12 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-import skfem
 from numpy.typing import ArrayLike
 
-from femnn.checks import brief, checked, instance, shaped
+from femnn.checks import brief, checked, shaped
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import FemnnError, LawError, ParameterError
+from femnn.geometry.mesh import require_hexahedra
 from femnn.interfaces.elements import InterfaceElements
 from femnn.interfaces.problem import CohesiveProblem
 from femnn.interfaces.split import Interface
@@ -132,10 +132,11 @@ class PeriodicCell:
             raise ParameterError(
                 "facets and cohesive go together: where the mesh is split, and by which law it is held"
             )
+        require_hexahedra(mesh)
         self.rtol = rtol
         self.elements: InterfaceElements | None = None
         if facets is not None:
-            self.elements = InterfaceElements(Interface.split(instance("mesh", mesh, skfem.MeshHex1), facets))
+            self.elements = InterfaceElements(Interface.split(mesh, facets))
             mesh = self.elements.interface.mesh
         self.cohesive = cohesive
         self.box = PeriodicBox.of(mesh)

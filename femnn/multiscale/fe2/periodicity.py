@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 
 from femnn.checks import checked
 from femnn.exceptions import MeshError, ParameterError
+from femnn.geometry.mesh import require_hexahedra
 
 # Vertices whose images are this close, over the edge of the box, are images.
 _CLOSE = 1e-7
@@ -52,8 +53,7 @@ class PeriodicBox(NamedTuple):
         MeshError
             If the mesh is another one, or a vertex of a face has no image on the opposite one.
         """
-        if not isinstance(mesh, skfem.MeshHex1):
-            raise MeshError(f"a periodic cell is a mesh of straight hexahedra, got {type(mesh).__name__}")
+        require_hexahedra(mesh)
         origin, end = mesh.p.min(axis=1), mesh.p.max(axis=1)
         edges = end - origin
         low = np.abs(mesh.p - origin[:, None]) <= _CLOSE * edges[:, None]

@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from femnn.checks import checked, integer, positive
+from femnn.checks import checked, integer, number
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.split import Interface
 
@@ -26,6 +26,9 @@ _BELOW, _ABOVE = -1, -2
 
 # Blocks and elements beyond this make no cell that fits into a memory.
 _MOST = 10**6
+
+# m; squares of other lengths, and their inverses, are no numbers.
+_SIZES = "[1e-150, 1e150]"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,7 +89,7 @@ class Cell:
         return np.flatnonzero(np.isin(self.part, places[1:][places[1:] == places[:-1]]))
 
 
-@checked(width="(0, 1e100)", height="(0, 1e100)")
+@checked(width=_SIZES, height=_SIZES)
 def parallel_cracks(
     width: float, height: float, heights: ArrayLike = (0.5,), columns: int = 16, rows: int = 10, shift: float = 0.0
 ) -> Cell:
@@ -115,7 +118,7 @@ def parallel_cracks(
     >>> len(set(cell.block.tolist()))
     3
     """
-    width, height = positive("width", width), positive("height", height)
+    width, height = number("width", width, _SIZES), number("height", height, _SIZES)
     cracks = np.asarray(heights, dtype=float)
     if cracks.ndim != 1 or not len(cracks) or not ((cracks > 0.0) & (cracks < 1.0)).all():
         raise ParameterError(
@@ -232,7 +235,7 @@ def _between(name, value, low, high):
 
 def _band(width, height, count, rows, angle, band, jitter, seed, refine, shift, mirror):
     """Corners (n, 4, 2) of the elements of a band of blocks and of the rock below and above, and the block of each."""
-    width, height = positive("width", width), positive("height", height)
+    width, height = number("width", width, _SIZES), number("height", height, _SIZES)
     for name, value, least in (("count", count, 2), ("rows", rows, 1), ("seed", seed, 0), ("refine", refine, 1)):
         _count(name, value, least)
     _between("angle", angle, 20.0, 160.0)
