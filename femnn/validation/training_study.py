@@ -62,7 +62,8 @@ _LOOKS = 40
 SETTLED = 0.05
 
 # A gain below this share of what the best constant gains over fresh weights is none: the plateau where a network has
-# learnt nothing but a constant may outlast a doubling.
+# learnt nothing but a constant may outlast a doubling. Where fresh weights are far off, this share of the constant's
+# loss is asked for.
 _LEAST_GAIN = 0.1
 
 # The first step is tuned by factors of √10 with a seed that no other run has.
@@ -446,7 +447,7 @@ def train_until_settled(
 
     The rule is the same for all methods: one has settled when twice the passes lower its smallest loss on the rows that
     choose by less than the share `SETTLED` of what it has gained over the best constant answer, if that is worth a
-    tenth of what this answer gains over fresh weights. A method whose rate falls with the share of the run that is over
+    tenth of what this answer gains over fresh weights, or of its own loss. A method whose rate falls with the share of the run that is over
     begins anew for every number of passes; the others just go on.
 
     Parameters
@@ -486,7 +487,7 @@ def train_until_settled(
             courses.append(course)
             now = min(before, course.best)
             gain, fresh = problem.constant - now, courses[0].chosen[0]
-            learnt = gain > _LEAST_GAIN * max(fresh - problem.constant, 0.0)
+            learnt = gain > _LEAST_GAIN * max(min(fresh - problem.constant, problem.constant), 0.0)
             settled = (learnt and before - now <= SETTLED * gain) or course.stopped == "stationary"
             if course.stopped.startswith("diverged"):
                 break
