@@ -447,8 +447,8 @@ def train_until_settled(
 
     The rule is the same for all methods: one has settled when twice the passes lower its smallest loss on the rows that
     choose by less than the share `SETTLED` of what it has gained over the best constant answer, if that is worth a
-    tenth of what this answer gains over fresh weights, or of its own loss. A method whose rate falls with the share of the run that is over
-    begins anew for every number of passes; the others just go on.
+    tenth of what this answer gains over fresh weights, or of its own loss. A method whose rate falls with the share of
+    the run that is over begins anew for every number of passes; the others just go on.
 
     Parameters
     ----------
