@@ -36,9 +36,9 @@ DEFAULT = "adam-annealing"
 #: Where runs are compared: where they settle, after equal passes, after equal time.
 ENDS = ("settled", "passes", "seconds")
 
-#: The method by which activation and initialisation are varied, and the networks of which.
+#: The method by which activation and initialisation are varied, and the network of which.
 VARIED_BY = "adam"
-_VARIED = ("regressor", "shipped-regressor")
+_VARIED = ("regressor",)
 
 
 def _names(known):
