@@ -16,7 +16,7 @@ from femnn.assembly.formulations.stiffness import fill_formulated
 from femnn.assembly.fused import fill_matrix
 from femnn.assembly.pattern import Pattern
 from femnn.assembly.plane import plane_lame, plane_stiffness, require_plane
-from femnn.assembly.tabulated import INCOMPATIBLE, MEAN_DILATATION
+from femnn.assembly.tabulated import INCOMPATIBLE, MEAN_DILATATION, STABILISED
 from femnn.checks import floats
 from femnn.exceptions import ParameterError
 from femnn.integration.lame import lame_parameters
@@ -63,7 +63,7 @@ def assemble_elasticity(
         materials; ``"incompatible"`` with nine modes of their own, condensed, which bends too; ``"stabilised"``, nearly
         as good without integration; ``"learned"``, by a network, for isotropic materials, or a
         :class:`femnn.assembly.formulations.learned.LearnedTwists` of one's own. The last two use no ``rule``. See
-        docs/theory/formulations.md. Quadrilaterals have the first three, curved cells the first two.
+        docs/theory/formulations.md. Quadrilaterals have all but the last, curved cells the first two.
     plane
         ``"strain"`` or ``"stress"``: what is zero out of the plane of quadrilaterals, of unit thickness.
     element
@@ -139,7 +139,7 @@ def _form_of_cells(formulation, form, hourglass, plane, discretisation):
             "pass young and poisson, or formulation='standard'"
         )
     require_cells(formulation, discretisation, plane)
-    return INCOMPATIBLE if formulation == "incompatible" else MEAN_DILATATION
+    return {"incompatible": INCOMPATIBLE, "stabilised": STABILISED}.get(formulation, MEAN_DILATATION)
 
 
 def elastic_coefficients(young, poisson, stiffness, discretisation, plane="strain"):

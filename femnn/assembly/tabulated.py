@@ -17,6 +17,7 @@ from femnn.assembly.tabulated_kernels import (
     tabulated_gradients,
     tabulated_workspace,
 )
+from femnn.assembly.tabulated_stabilised import fill_stabilised
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import LANES, aligned
 from femnn.system.compile import njit
@@ -25,17 +26,22 @@ from femnn.system.compile import njit
 MEAN_DILATATION = 4
 #: The same of quadrilaterals with incompatible modes.
 INCOMPATIBLE = 5
+#: The same of quadrilaterals with one point and stabilised twists.
+STABILISED = 6
 
 
 def fill_tabulated(form, x, pattern, points, coefficients, components, matrix):
     """Fill ``matrix``, a CSR matrix of the pattern, with a form; arguments as for ``femnn.assembly.fused.fill_matrix``.
 
     ``x`` (n, nodes, dim), ``points`` are TabulatedPoints; the form may also be :data:`MEAN_DILATATION`, or for straight
-    quadrilaterals with linear shape functions :data:`INCOMPATIBLE`.
+    quadrilaterals with linear shape functions :data:`INCOMPATIBLE` or :data:`STABILISED`.
     """
     if form == INCOMPATIBLE:
         where = x, *structure(pattern), points.tables, points.places
         fill_incompatible(*where, coefficients, LANES, matrix.data)
+        return matrix
+    if form == STABILISED:
+        fill_stabilised(x, *structure(pattern), points.places, coefficients, matrix.data)
         return matrix
     fill = _fill_isotropic if form in (ISOTROPIC, MEAN_DILATATION) else _fill
     fill(

@@ -99,8 +99,9 @@ def strains_and_stiffness(
         # whose modes depend on the material
         require_constant(material, name)
         law = _linear(tensors[material.rows])
-    # strains of all others do not depend on it; one point has the mean strain, whatever stabilises it
-    kind = "stabilised" if name in ONE_POINT else name
+    # strains of all others do not depend on it; one point has the mean strain, whatever stabilises it, and that of a
+    # quadrilateral is the strain at its centre
+    kind = ("standard" if discretisation.is_tabulated else "stabilised") if name in ONE_POINT else name
     options = {"element": element, "on_folded": on_folded, "pattern": discretisation.pattern}
     solid = Solid(mesh, rule, law, formulation=kind, **options)
     strains = np.concatenate([part.reshape(-1, 6) for part in solid.strains(u)])

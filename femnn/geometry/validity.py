@@ -345,9 +345,23 @@ def require_size(hexahedra: np.ndarray) -> None:
 
 def _has_moderate_sizes(x):
     """True if all sizes of elements (n, 8, 3) are surely between SMALLEST_SIZE and LARGEST_SIZE, seen at a glance."""
-    diagonals = np.abs(x[:, 0] - x[:, -1]).max(axis=1, initial=0.0)
-    farthest = max(x.max(initial=0.0), -x.min(initial=0.0))
-    return bool((diagonals > SMALLEST_SIZE).all()) and 4.0 * farthest < LARGEST_SIZE
+    return _are_moderate(np.require(x, dtype=float, requirements=["C", "W"]), SMALLEST_SIZE, 0.25 * LARGEST_SIZE)
+
+
+@njit(cache=True, error_model="numpy")
+def _are_moderate(x, least, most):
+    """Whether every diagonal of the elements is longer than ``least``, and every coordinate below ``most``."""
+    for e in range(x.shape[0]):
+        diagonal = 0.0
+        for i in range(x.shape[2]):
+            diagonal = max(diagonal, abs(x[e, 0, i] - x[e, x.shape[1] - 1, i]))
+        if not diagonal > least:
+            return False
+        for a in range(x.shape[1]):
+            for i in range(x.shape[2]):
+                if not abs(x[e, a, i]) < most:
+                    return False
+    return True
 
 
 def healthy_array(hexahedra: ArrayLike) -> np.ndarray:

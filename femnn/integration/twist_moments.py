@@ -9,6 +9,7 @@ of them. What is left to a rule is Σ w L_a L_b / det J with the products of the
 axis by axis, so that the twelve slopes are never evaluated at its points.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -26,19 +27,24 @@ _SIMPSON = np.einsum("a,b,c->abc", *3 * [np.array([1.0, 4.0, 1.0]) / 3.0]).ravel
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 _PAIR_OF = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
 
+Line = Callable[[int], tuple[np.ndarray, np.ndarray]]
+
 # Points of a row are filled up to a multiple of so many; products to so many.
 _FILL, _ROW = 4, 8
 
 
 @cache
-def place_tables(longest: int) -> tuple[np.ndarray, np.ndarray]:
+def place_tables(longest: int, line: Line = gauss_legendre) -> tuple[np.ndarray, np.ndarray]:
     """The polynomials of the places at the points of the rules 1..``longest``, (rule, 3, points), and their weighted
-    products, (rule, points, 8); rows are filled up with points at the centre that have no weight."""
+    products, (rule, points, 8); rows are filled up with points at the centre that have no weight.
+
+    ``line(n)`` gives the points and weights of n points on [0, 1].
+    """
     room = longest + _FILL
     values, products = np.zeros((longest + 1, 3, room)), np.zeros((longest + 1, room, _ROW))
     values[:, 1] = 1.0
     for n in range(1, longest + 1):
-        points, weights = gauss_legendre(n)
+        points, weights = line(n)
         x = 2.0 * points - 1.0
         values[n, :, :n] = 0.5 * x * (x - 1.0), 1.0 - x * x, 0.5 * x * (x + 1.0)
         for number, (a, b) in enumerate(_PAIRS):

@@ -131,7 +131,8 @@ class Rule(ABC):
                 f"all {len(x)} elements are folded or degenerate, nothing is left to integrate; repair the mesh",
                 np.arange(len(x)),
             )
-        groups = _checked(self, self._groups(x[valid]), len(valid), kind.dim)
+        taken = x if len(valid) == len(x) else x[valid]
+        groups = _checked(self, self._groups(taken), len(valid), kind.dim)
         return [group._replace(cells=valid[group.cells]) for group in groups]
 
     def _require_kind(self, kind):

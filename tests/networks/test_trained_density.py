@@ -1,6 +1,8 @@
 """The density of a training: distances are those of its normal distributions, and it tells cells that the box does
 not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -107,9 +109,28 @@ def test_shipped_densities(name):
     density = TrainedDensity.from_weights(weights)
     unseen = described(femnn.distorted_hexahedra(2000, (0.05, 0.35), seed=10))
     assert density.in_range(unseen).mean() > 0.995
-    # of one distribution, as they were trained
-    np.testing.assert_array_equal(density.mean[0], weights.tensors["density.mean"])
-    assert density.limit[0] == weights.tensors["density.limit"][0] ** 2
+    assert repr(density) == "TrainedDensity(18 features, 8 distributions)"
+    # a mixture of cells alike those of the training, drawn with another seed
+    again = TrainedDensity.of(described(femnn.distorted_hexahedra(12_000, (0.0, 0.38), seed=11)))
+    distances = density.distance(unseen), again.distance(unseen)
+    assert np.corrcoef(*distances)[0, 1] > 0.9
+    tetrahedra, box = described(family("subdivided tetrahedra", 600, seed=8)), TrainedRange.from_weights(weights)
+    assert density.in_range(tetrahedra).mean() < 0.5 * box.in_range(tetrahedra).mean()
+
+
+def test_files_of_the_time_of_one_distribution(training):
+    """Their limit is the distance itself and no square."""
+    weights = load_networks("quadrature-weights")
+    one = TrainedDensity.of(training[:3000], components=1)
+    tensors = {
+        "density.mean": one.mean[0],
+        "density.whitening": one.whitening[0],
+        "density.limit": np.sqrt(one.limit),
+    }
+    others = {name: values for name, values in weights.tensors.items() if not name.startswith("density")}
+    old = TrainedDensity.from_weights(replace(weights, tensors=others | tensors))
+    np.testing.assert_allclose(old.distance(training), one.distance(training), rtol=1e-12)
+    np.testing.assert_allclose(old.limit, one.limit, rtol=1e-12)
 
 
 def test_files_give_what_was_written(tmp_path, training):

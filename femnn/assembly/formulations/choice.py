@@ -98,7 +98,7 @@ def require_points(groups: list, formulation: str) -> None:
 def require_cells(formulation: str, discretisation: Discretisation, plane: str) -> None:
     """Raise ParameterError if quadrilaterals or curved cells have no such formulation, or not with these points."""
     straight = discretisation.dim == 2 and discretisation.hexahedra.shape[1] == _CORNERS
-    if formulation != "mean-dilatation" and not (formulation == "incompatible" and straight):
+    if formulation != "mean-dilatation" and not (formulation in ("incompatible", "stabilised") and straight):
         raise ParameterError(
             f"formulation={formulation!r} is made for straight hexahedra; on quadrilaterals pass 'incompatible', which "
             "bends and does not lock, on curved cells 'mean-dilatation' against locking, or an element of degree 2, "
@@ -106,7 +106,7 @@ def require_cells(formulation: str, discretisation: Discretisation, plane: str) 
         )
     if formulation == "incompatible":
         _require_mirrored_points(discretisation.groups)
-    elif plane == "stress":
+    elif formulation == "mean-dilatation" and plane == "stress":
         raise ParameterError(
             "formulation='mean-dilatation' is made for plane strain; plane stress does not lock in volume, pass "
             "'incompatible', which bends, or 'standard'"

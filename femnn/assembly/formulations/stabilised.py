@@ -8,127 +8,110 @@ gradients are left, with λ* = 2 λ μ / (λ + 2 μ) in the place of λ.
 
 import numpy as np
 
-from femnn.assembly.element_matrices import ISOTROPIC
-from femnn.assembly.formulations.expansion import expand, scatter_symmetric
-from femnn.assembly.formulations.twists import TWIST_OF
+from femnn.assembly.formulations.lanes import (
+    INVERSE,
+    LMBDA,
+    MU,
+    VOLUME,
+    expand_lanes,
+    lanes_workspace,
+    place,
+    scatter_lane,
+    shape_of_lanes,
+    take_elements,
+)
 from femnn.assembly.scatter import buffer_length, flush
-from femnn.assembly.twists import twist_vectors
-from femnn.geometry.hexahedron import SIGNS
-from femnn.geometry.shape_kernels import own_axes_of
 from femnn.integration.kernels import _FAST
-from femnn.integration.vector_kernels import aligned
+from femnn.integration.vector_kernels import LANES
 from femnn.system.compile import njit
 
-_SIGNS = np.array(SIGNS)
-# Which of the twists ξη, ηζ, ζξ holds the axes k and k + 1, and which k and k + 2.
-_AHEAD, _BEHIND = np.array([0, 1, 2]), np.array([2, 0, 1])
+
+@njit(specialised=True, cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def _add_layers(k, lanes, shape, stiffness):
+    """What the layers ξ_k = constant give for the twists of ξ_k: with gradients t and s of the two other axes.
+
+    The twists ξη, ηζ, ζξ hold the axes 0 and 1, 1 and 2, 2 and 0: number k goes with t, number k + 2 with s. Each of
+    them gets two axes; the first of these that is seen overwrites, so that axes must come in order.
+    """
+    m, n = (k + 1) % 3, (k + 2) % 3
+    for q in range(lanes):
+        first, second, third = (
+            LANES * (INVERSE + 3 * k) + q,
+            LANES * (INVERSE + 3 * m) + q,
+            LANES * (INVERSE + 3 * n) + q,
+        )
+        n0, n1, n2 = shape[first], shape[first + LANES], shape[first + 2 * LANES]
+        t0, t1, t2 = shape[second], shape[second + LANES], shape[second + 2 * LANES]
+        s0, s1, s2 = shape[third], shape[third + LANES], shape[third + 2 * LANES]
+        lmbda, shear, volume = shape[LANES * LMBDA + q], shape[LANES * MU + q], shape[LANES * VOLUME + q]
+        square = 1.0 / (n0 * n0 + n1 * n1 + n2 * n2)
+        # of the gradients of the two other axes, the parts in the layer
+        along = square * (t0 * n0 + t1 * n1 + t2 * n2)
+        t0, t1, t2 = t0 - along * n0, t1 - along * n1, t2 - along * n2
+        along = square * (s0 * n0 + s1 * n1 + s2 * n2)
+        s0, s1, s2 = s0 - along * n0, s1 - along * n1, s2 - along * n2
+        mu = 1.0 / 3.0 * volume * shear
+        flat = 2.0 * lmbda * mu / (lmbda + 2.0 * shear)
+        p00, p11, p22 = 1.0 - square * n0 * n0, 1.0 - square * n1 * n1, 1.0 - square * n2 * n2
+        p01, p02, p12 = -square * n0 * n1, -square * n0 * n2, -square * n1 * n2
+        _write_layer(k, k, k == 2, flat, mu, t0, t1, t2, t0, t1, t2, p00, p01, p02, p11, p12, p22, q, stiffness)
+        _write_layer(n, n, k > 0, flat, mu, s0, s1, s2, s0, s1, s2, p00, p01, p02, p11, p12, p22, q, stiffness)
+        if k == 0:
+            _write_layer(k, n, False, flat, mu, t0, t1, t2, s0, s1, s2, p00, p01, p02, p11, p12, p22, q, stiffness)
+        else:
+            _write_layer(n, k, False, flat, mu, s0, s1, s2, t0, t1, t2, p00, p01, p02, p11, p12, p22, q, stiffness)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
-def _add_cross(scale, a0, a1, a2, b0, b1, b2, result, row):
-    result[row, 0] += scale * (a1 * b2 - a2 * b1)
-    result[row, 1] += scale * (a2 * b0 - a0 * b2)
-    result[row, 2] += scale * (a0 * b1 - a1 * b0)
+def _write_layer(k, m, added, flat, mu, a0, a1, a2, b0, b1, b2, p00, p01, p02, p11, p12, p22, q, stiffness):
+    """One block of a layer in plane stress, λ* a ⊗ b + μ (b ⊗ a + (a · b) P), written or added."""
+    trace = mu * (a0 * b0 + a1 * b1 + a2 * b2)
+    fa0, fa1, fa2, mb0, mb1, mb2 = flat * a0, flat * a1, flat * a2, mu * b0, mu * b1, mu * b2
+    first = place(k, m) + q
+    second, third = first + 3 * LANES, first + 6 * LANES
+    x0, x1, x2 = fa0 * b0 + mb0 * a0 + trace * p00, fa0 * b1 + mb0 * a1 + trace * p01, fa0 * b2 + mb0 * a2 + trace * p02
+    y0, y1, y2 = fa1 * b0 + mb1 * a0 + trace * p01, fa1 * b1 + mb1 * a1 + trace * p11, fa1 * b2 + mb1 * a2 + trace * p12
+    z0, z1, z2 = fa2 * b0 + mb2 * a0 + trace * p02, fa2 * b1 + mb2 * a1 + trace * p12, fa2 * b2 + mb2 * a2 + trace * p22
+    if added:
+        x0, x1, x2 = x0 + stiffness[first], x1 + stiffness[first + LANES], x2 + stiffness[first + 2 * LANES]
+        y0, y1, y2 = y0 + stiffness[second], y1 + stiffness[second + LANES], y2 + stiffness[second + 2 * LANES]
+        z0, z1, z2 = z0 + stiffness[third], z1 + stiffness[third + LANES], z2 + stiffness[third + 2 * LANES]
+    stiffness[first], stiffness[first + LANES], stiffness[first + 2 * LANES] = x0, x1, x2
+    stiffness[second], stiffness[second + LANES], stiffness[second + 2 * LANES] = y0, y1, y2
+    stiffness[third], stiffness[third + LANES], stiffness[third + 2 * LANES] = z0, z1, z2
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
-def mean_gradients(vertices, linear, twist, products, means):
-    """Write the mean gradients of the shape functions (24,), component-major, to ``means``; return the volume.
-
-    ``linear`` J₀ (3, 3) and ``twist`` h (3, 4) of the element with these ``vertices`` (8, 3); ``products`` (12, 3) is
-    work space: ∫ ∂N_a/∂ξ_k cof J without the sign of ξ_k, for the four pairs of signs on the two other axes.
-    """
-    products[:] = 0.0
-    third = 1.0 / 3.0
-    for k in range(3):
-        m, n = (k + 1) % 3, (k + 2) % 3
-        ahead, across, behind = _AHEAD[k], _AHEAD[m], _BEHIND[k]
-        for pair in range(4):
-            # signs on the axes m and n
-            s, t = third * (2.0 * (pair & 1) - 1.0), third * (2.0 * (pair >> 1) - 1.0)
-            row = 4 * k + pair
-            _add_cross(
-                1.0,
-                linear[0, m] + t * twist[0, across], linear[1, m] + t * twist[1, across],
-                linear[2, m] + t * twist[2, across],
-                linear[0, n] + s * twist[0, across], linear[1, n] + s * twist[1, across],
-                linear[2, n] + s * twist[2, across],
-                products, row,
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def _write_last(lanes, shape, stiffness):
+    """The block of ξηζ, which has nothing to do with the others; its dilatation would lock and is left out."""
+    for q in range(lanes):
+        square = k00 = k01 = k02 = k11 = k12 = k22 = 0.0
+        for k in range(3):
+            first = LANES * (INVERSE + 3 * k) + q
+            x, y, z = shape[first], shape[first + LANES], shape[first + 2 * LANES]
+            k00, k01, k02, k11, k12, k22 = (
+                k00 + x * x, k01 + x * y, k02 + x * z, k11 + y * y, k12 + y * z, k22 + z * z,
             )  # fmt: skip
-            _add_cross(
-                third,
-                twist[0, ahead] + t * twist[0, 3], twist[1, ahead] + t * twist[1, 3], twist[2, ahead] + t * twist[2, 3],
-                twist[0, behind] + s * twist[0, 3], twist[1, behind] + s * twist[1, 3],
-                twist[2, behind] + s * twist[2, 3],
-                products, row,
-            )  # fmt: skip
-    volume = 0.0
-    for a in range(8):
-        for i in range(3):
-            total = 0.0
-            for k in range(3):
-                m, n = (k + 1) % 3, (k + 2) % 3
-                pair = (_SIGNS[a, m] > 0.0) + 2 * (_SIGNS[a, n] > 0.0)
-                total += _SIGNS[a, k] * products[4 * k + pair, i]
-            means[8 * i + a] = total
-        volume += means[a] * (vertices[a, 0] - vertices[7, 0])
-    scale = 1.0 / volume
-    for r in range(24):
-        means[r] *= scale
-    return abs(volume)
-
-
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _write_tangents(k, inverse, square, tangents):
-    """Write the parts of ∇ξ_m that lie in the layer ξ_k = constant to rows 1 and 2, m = k + 1 and k + 2."""
-    for step in range(1, 3):
-        other = (k + step) % 3
-        along = (
-            inverse[other, 0] * inverse[k, 0] + inverse[other, 1] * inverse[k, 1] + inverse[other, 2] * inverse[k, 2]
-        ) / square
-        for i in range(3):
-            tangents[step, i] = inverse[other, i] - along * inverse[k, i]
-
-
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _add_layer(k, first, second, flat, mu, scale, inverse, square, tangents, stiffness):
-    """Add what the layers ξ_k = constant give for the twists of k and of k + ``first``, k + ``second``."""
-    r, c = 3 * TWIST_OF[k, (k + first) % 3], 3 * TWIST_OF[k, (k + second) % 3]
-    if r > c:
-        return
-    product = (
-        tangents[first, 0] * tangents[second, 0]
-        + tangents[first, 1] * tangents[second, 1]
-        + tangents[first, 2] * tangents[second, 2]
-    )
-    for i in range(3):
-        for j in range(3):
-            surface = (1.0 if i == j else 0.0) - inverse[k, i] * inverse[k, j] / square
-            stiffness[r + i, c + j] += scale * (
-                flat * tangents[first, i] * tangents[second, j]
-                + mu * (tangents[second, i] * tangents[first, j] + product * surface)
-            )
-
-
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
-def isotropic_twists(lmbda, mu, volume, inverse, tangents, stiffness):
-    """Overwrite the upper triangle of ``stiffness`` with S (12, 12), rows 3 k + i for component i of twist k.
-
-    ``inverse`` is J₀⁻¹ with the gradients of ξ_k in its rows; ``tangents`` (3, 3) is work space.
-    """
-    stiffness[:12, :12] = 0.0
-    flat, third, ninth = 2.0 * lmbda * mu / (lmbda + 2.0 * mu), volume / 3.0, volume / 9.0
-    for k in range(3):
-        square = inverse[k, 0] ** 2 + inverse[k, 1] ** 2 + inverse[k, 2] ** 2
-        _write_tangents(k, inverse, square, tangents)
-        for first in range(1, 3):
-            for second in range(1, 3):
-                _add_layer(k, first, second, flat, mu, third, inverse, square, tangents, stiffness)
-        # the dilatation that goes with ξηζ would lock
-        for i in range(3):
-            for j in range(3):
-                both = mu / 3.0 * inverse[k, i] * inverse[k, j] + (mu * square if i == j else 0.0)
-                stiffness[9 + i, 9 + j] += ninth * both
+        mu = 1.0 / 9.0 * shape[LANES * VOLUME + q] * shape[LANES * MU + q]
+        square, third = mu * (k00 + k11 + k22), 1.0 / 3.0 * mu
+        first = place(3, 3) + q
+        stiffness[first], stiffness[first + LANES], stiffness[first + 2 * LANES] = (
+            third * k00 + square,
+            third * k01,
+            third * k02,
+        )
+        first += 3 * LANES
+        stiffness[first], stiffness[first + LANES], stiffness[first + 2 * LANES] = (
+            third * k01,
+            third * k11 + square,
+            third * k12,
+        )
+        first += 3 * LANES
+        stiffness[first], stiffness[first + LANES], stiffness[first + 2 * LANES] = (
+            third * k02,
+            third * k12,
+            third * k22 + square,
+        )
 
 
 @njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
@@ -141,19 +124,19 @@ def fill_stabilised(begin, end, hexahedra, pattern, blocks, counts, numbers, num
     order, elements, _, block_nodes, node_starts, opens = blocks
     for block in range(begin, end):
         buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3))
-        linear, twist, inverse, warp = np.empty((3, 3)), np.empty((3, 4)), np.empty((3, 3)), np.empty((3, 4))
-        vectors, vertices, products, tangents = np.empty((8, 4)), np.arange(8), np.empty((12, 3)), np.empty((3, 3))
-        means, turned, rows = aligned(24), aligned(32), aligned(168).reshape((7, 24))
-        matrix, twists = aligned(576).reshape((24, 24)), np.empty((12, 12))
-        for i in range(elements[block], elements[block + 1]):
-            e = order[i]
-            if counts[e] == 0:
-                continue
-            row = number_rows[e]
-            own_axes_of(hexahedra[e], vertices, linear, twist, inverse, warp)
-            twist_vectors(warp, vectors)
-            volume = mean_gradients(hexahedra[e], linear, twist, products, means)
-            isotropic_twists(numbers[row, 0], numbers[row, 1], volume, inverse, tangents, twists)
-            expand(ISOTROPIC, numbers, row, volume, means, vectors, twists, 3 * lanes, turned, rows, matrix)
-            scatter_symmetric(matrix, e, cells, row_starts, slots, places, buffer)
+        shape, stiffness, rows, matrices = lanes_workspace()
+        chosen = np.zeros(LANES, dtype=np.int64)
+        i = np.int64(elements[block])
+        while i < elements[block + 1]:
+            filled, i = take_elements(order, i, elements[block + 1], counts, chosen)
+            if filled == 0:
+                break
+            shape_of_lanes(hexahedra, chosen, numbers, number_rows, lanes, shape)
+            _add_layers(0, lanes, shape, stiffness)
+            _add_layers(1, lanes, shape, stiffness)
+            _add_layers(2, lanes, shape, stiffness)
+            _write_last(lanes, shape, stiffness)
+            expand_lanes(False, lanes, shape, stiffness, rows, matrices)
+            for q in range(filled):
+                scatter_lane(q, chosen[q], matrices, cells, row_starts, slots, places, buffer)
         flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)

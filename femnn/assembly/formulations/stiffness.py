@@ -8,6 +8,7 @@ from femnn.assembly.discretisation import Discretisation
 from femnn.assembly.element_matrices import ISOTROPIC
 from femnn.assembly.formulations.choice import KINDS, materials, require_constant, require_points
 from femnn.assembly.formulations.expansion import expand, scatter_symmetric
+from femnn.assembly.formulations.incompatible import fill_incompatible
 from femnn.assembly.formulations.stabilised import fill_stabilised
 from femnn.assembly.formulations.twists import GIVEN, add_means, fill_twists, twist_workspace
 from femnn.assembly.scatter import buffer_length, flush, scatter_isotropic, structure
@@ -48,6 +49,10 @@ def fill_formulated(
     if formulation == "mean-dilatation" and form == ISOTROPIC:
         where = discretisation.hexahedra, *structure(pattern), discretisation.points[:3]
         _fill_mean_dilatation(*where, coefficients.values, coefficients.rows, LANES, matrix.data)
+        return matrix
+    if formulation == "incompatible" and form == ISOTROPIC:
+        where = discretisation.hexahedra, *structure(pattern), discretisation.points[:3]
+        fill_incompatible(*where, coefficients.values, coefficients.rows, LANES, matrix.data)
         return matrix
     if formulation == "stabilised" and form == ISOTROPIC:
         where = discretisation.hexahedra, *structure(pattern), discretisation.points.counts

@@ -8,8 +8,10 @@ Random World, 2005, section 4.5 for its groups), in the form for a finite popula
 :mod:`femnn.quadrature.adaptive.drawn_cells` has. The promise holds for each class of shapes by itself.
 
 Of a measured cell it is known which prediction keeps the tolerance: it takes the first that does, and costs no caution.
-Where caution costs more than a few points, cells that it would give more are measured as well, so many at most as were
-drawn: those that do without it keep what they had. The statement stays as it is, because no other cell changes.
+Where caution costs more than a few points, cells that it would give more are measured as well, a fixed number at most:
+those that do without it keep what they had. The statement stays as it is, because no other cell changes. Where all
+cells of a class are measured and their points are dear, those with points to spare are tried with a looser tolerance,
+and take what is measured to be enough.
 """
 
 import hashlib
@@ -46,8 +48,14 @@ SHIFTS = (
     5.0,
 )
 
+# log₂ of what the tolerance is multiplied by for cells that are all measured, as long as they keep it.
+_LOOSER = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+
 # Points more than this share are dear: measuring the cells that caution would give more is worth its time.
 _DEAR = 0.02
+
+# So many cells are then measured at most, over those that were drawn.
+_SPARED = 2
 
 # A thin cell is this much longer along one mean axis than along another.
 _THIN = 8.0
@@ -214,15 +222,18 @@ class CalibrationOnMesh:
         Of the cells of a mesh that may miss it.
     sample
         Cells of each class that are measured at most.
+    spend_less
+        Whether measured cells look for fewer points where their whole class is measured, which takes about as long as
+        the measurement itself.
     """
 
-    def __init__(self, tolerance: float, share: float, sample: int = SAMPLE) -> None:
-        self.tolerance, self.share, self.sample = tolerance, share, sample
+    def __init__(self, tolerance: float, share: float, sample: int = SAMPLE, spend_less: bool = False) -> None:
+        self.tolerance, self.share, self.sample, self.spend_less = tolerance, share, sample, spend_less
         self._seen: dict[bytes, MeshCalibration] = {}
         self._known: dict[int, list[tuple[np.ndarray, ClassCalibration]]] = {}
 
     def __repr__(self) -> str:
-        return f"CalibrationOnMesh({self.tolerance:g}, {self.share:g}, {self.sample})"
+        return f"CalibrationOnMesh({self.tolerance:g}, {self.share:g}, {self.sample}, {self.spend_less})"
 
     def of(
         self, hexahedra: np.ndarray, classes: np.ndarray, choose: Choose, keeps: Keeps, shapes: Shapes
@@ -279,6 +290,8 @@ class CalibrationOnMesh:
             allowed, share = 0, share_vouched(cells, len(sample))
         walk = _Walk(hexahedra[sample], self.tolerance, choose, keeps)
         shift, missed = walk.least_shift(allowed)
+        if self.spend_less and len(sample) == cells:
+            walk.spend_less()
         measured, foreseen = [(sample[walk.judged], walk.points[walk.judged])], []
         if shift > 0.0 and len(sample) < cells and walk.price(shift) > _DEAR:
             others = np.setdiff1d(members, sample)
@@ -294,15 +307,15 @@ class CalibrationOnMesh:
         """Cells that keep the tolerance without the shift, though it would change them, and their points; and cells
         that it does not change, with theirs.
 
-        Of ``others``, which were not drawn, as many are measured as were drawn at most.
+        Of ``others``, which were not drawn, ``_SPARED`` times as many are measured as were drawn at most.
         """
-        random = np.random.default_rng([_SEED, len(others)])
-        enough = min(len(others), round(1.2 * self.sample / share_of_changed))
+        random, most = np.random.default_rng([_SEED, len(others)]), _SPARED * self.sample
+        enough = min(len(others), round(1.2 * most / share_of_changed))
         cells = np.sort(random.permutation(others)[:enough])
         points, in_range, slack = choose(hexahedra[cells], self.tolerance)
         changes = _changes(slack, shift)
         unchanged = in_range & ~changes
-        kept = np.flatnonzero(in_range & changes)[: self.sample]
+        kept = np.flatnonzero(in_range & changes)[:most]
         if len(kept):
             kept = kept[keeps(hexahedra[cells[kept]], points[kept])]
         return (cells[kept], points[kept]), (cells[unchanged], points[unchanged])
@@ -370,6 +383,19 @@ class _Walk:
         misses = np.zeros(len(expected), dtype=bool)
         misses[doubtful] = ~self._keep(doubtful, self._chosen[doubtful])
         return misses
+
+    def spend_less(self) -> None:
+        """Let cells whose first prediction keeps the tolerance take a cheaper one that does, if a looser gives one."""
+        waiting = np.flatnonzero(self.judged & (self._needs == 0))
+        for shift in _LOOSER:
+            if len(waiting) == 0:
+                return
+            points, in_range, _ = self._choose(self._sample[waiting], self._tolerance * 2.0**shift)
+            cheaper = in_range & (points.prod(axis=1) < self.points[waiting].prod(axis=1))
+            tried, kept = waiting[cheaper], points[cheaper]
+            keeps = self._keep(tried, kept)
+            self.points[tried[keeps]] = kept[keeps]
+            waiting = np.sort(np.concatenate([waiting[~cheaper], tried[keeps]]))
 
     @property
     def changed(self) -> float:

@@ -19,7 +19,8 @@ class Report:
         Numbers of elements, and of integration points of all.
     promised
         Fraction of elements that may miss the tolerance, of this mesh or of elements alike those of the calibration of
-        the weights; None without a confidence. Larger than asked for if the measured cells cannot vouch for less.
+        the weights, those of ``unmet`` not counted; None without a confidence. Larger than asked for if the measured
+        cells cannot vouch for less.
     out_of_range
         Fraction of the elements out of the range of training, or needing more points than the network knows. Their
         points were found by comparing successive rules.
@@ -67,7 +68,10 @@ class Report:
                 f"by a factor of {self.worst:.2g}; these were given more points"
             )
         if self.unmet:
-            lines.append(f"  no candidate keeps the tolerance in {len(self.unmet)} elements, first {self.unmet[0]}")
+            beside = "" if self.promised is None else "besides, "
+            lines.append(
+                f"  {beside}no candidate keeps the tolerance in {len(self.unmet)} elements, first {self.unmet[0]}"
+            )
         shown = list(self.counts.items())[:5]
         if shown:
             often = ", ".join(f"{'×'.join(map(str, rule))} ({count:,})" for rule, count in shown)

@@ -113,6 +113,30 @@ def test_isotropic_elements_are_those_of_their_stiffness(formulation):
     assert abs(found - expected).max() < 1e-13 * abs(expected).max()
 
 
+@pytest.mark.parametrize("rule", [femnn.GaussLegendre((2, 3, 2)), femnn.AdaptiveGauss(1e-4)], ids=str)
+def test_elements_side_by_side_need_not_have_as_many_points(rule):
+    """Eight elements are worked on at a time, also where these have different points or none at all."""
+    mesh = distorted_cube(3, 0.3, seed=4)
+    lmbda, mu = lame_parameters(1.0, 0.3)
+    material = np.where(np.arange(27) % 2, 1.0, 2.0)
+    tensors = femnn.assembly.isotropic_stiffness(lmbda, mu)[:, :, None] * material
+    expected = femnn.assemble_elasticity(mesh, rule, stiffness=tensors, formulation="incompatible")
+    found = femnn.assemble_elasticity(mesh, rule, material, 0.3, formulation="incompatible")
+    assert abs(found - expected).max() < 1e-13 * abs(expected).max()
+
+
+@pytest.mark.parametrize("formulation", ["incompatible", "stabilised"])
+def test_folded_elements_are_left_out(formulation):
+    mesh = distorted_cube(3, 0.2, seed=4)
+    connectivity = mesh.t.copy()
+    connectivity[[0, 7], 5] = connectivity[[7, 0], 5]
+    with pytest.warns(FemnnWarning):
+        found = stiffness(skfem.MeshHex(mesh.p, connectivity), formulation, on_folded="skip")
+    others = skfem.MeshHex(mesh.p, np.delete(mesh.t, 5, axis=1))
+    expected = stiffness(others, formulation)
+    assert abs(found - expected).max() < 1e-14 * abs(expected).max()
+
+
 @by_formulation
 def test_six_modes_without_energy_and_no_others(formulation):
     for seed in range(5):

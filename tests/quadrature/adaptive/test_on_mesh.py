@@ -8,6 +8,7 @@ import pytest
 import femnn
 from femnn.geometry import distorted_cube
 from femnn.geometry.meshers import family, family_mesh
+from femnn.geometry.sampling import nearly_folded
 from femnn.quadrature.adaptive.drawn_cells import RISK, allowed_misses, cells_needed, share_vouched
 from femnn.quadrature.adaptive.on_mesh import SAMPLE, SHIFTS, CalibrationOnMesh, shape_classes, shapes_of_hexahedra
 from femnn.quadrature.adaptive.predictors import load_point_predictor
@@ -193,6 +194,32 @@ def test_measured_cells_pay_no_caution():
     assert not model.missing(found).any()
 
 
+def test_twice_as_many_cells_as_drawn_are_spared_dear_caution():
+    needs = np.zeros(8000)
+    needs[::20] = 0.3
+    model = Model(needs)
+    found = model.calibrated()
+    keep = np.flatnonzero(needs == 0.0)
+    spared = np.intersect1d(found.known, keep)
+    # the shift changes all cells of the model: nineteen of twenty keep the tolerance without it
+    assert len(spared) == pytest.approx(3 * SAMPLE * 0.95, rel=0.02)
+    assert (found.points[np.isin(found.known, keep)] == 2).all()
+    assert found.measured == SAMPLE, "what vouches is what was drawn"
+    assert not model.missing(found).any()
+
+
+@pytest.mark.parametrize(("cells", "spares"), [(300, True), (1300, False)])
+def test_cells_that_are_all_measured_may_spend_less(cells, spares):
+    """A looser tolerance gives one point instead of two, which is enough for a third of the cells."""
+    needs = np.zeros(cells)
+    needs[::3] = -0.2
+    model = Model(needs)
+    found = model.calibrated(by=CalibrationOnMesh(1e-3, 0.01, spend_less=True))
+    assert not model.missing(found).any()
+    np.testing.assert_array_equal(found.points[:, 0], np.where(spares & (needs[found.known] < 0.0), 1, 2))
+    assert (model.calibrated().points == 2).all()
+
+
 def test_predictions_made_on_the_way_are_those_of_the_shift(tetrahedra):
     """Of cells that more were looked at than measured, and of all others, with points that a new rule predicts."""
     rule = femnn.AdaptiveGauss(1e-6, anisotropic=False, sample=470)
@@ -311,6 +338,12 @@ def test_meshes_of_unmet_and_folded_cells_alone():
     elements[:, 7] += 2.0 * (elements[:, 0] - elements[:, 7])
     with pytest.raises(femnn.FoldedElementError, match="3 of 3"):
         femnn.AdaptiveGauss().points_per_axis(elements)
+    hopeless, rule = nearly_folded(3, 1e-3, seed=2), femnn.AdaptiveGauss(1e-6)
+    with pytest.warns(femnn.FemnnWarning, match=r"3 of 3 healthy elements.*tol=1e-06 with 30 points per axis"):
+        assert (rule.points_per_axis(hopeless) == 30).all()
+    assert "besides, no candidate keeps the tolerance in 3 elements, first 0" in str(rule.report(hopeless))
+    with pytest.raises(femnn.ParameterError, match="3 of 3 healthy elements"):
+        femnn.AdaptiveGauss(1e-6, on_unmet="raise").points_per_axis(hopeless)
 
 
 def test_classes_do_not_depend_on_how_a_cell_lies():
