@@ -84,6 +84,8 @@ class Film:
     @checked(clips="unchecked", times="unchecked")
     def at_times(cls, clips: Sequence[ArrayLike], times: Sequence[ArrayLike]) -> "Film":
         """A film from the times (n,) of the frames of each clip; DatasetError if their steps are not equal."""
+        if len(clips) != len(times) or len(clips) == 0:
+            raise DatasetError(f"there are {len(clips)} clips and the times of {len(times)}; pass one for each")
         steps = []
         for k, (clip, own) in enumerate(zip(clips, times, strict=True)):
             own = floats(f"the times of clip {k}", own)
@@ -174,7 +176,8 @@ def require_smooth(rows: np.ndarray, what: str) -> None:
     """
     wrong = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(wrong):
-        raise DatasetError(f"{what} is not finite in frame {wrong[0]} and {len(wrong) - 1} others; leave these out")
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise DatasetError(f"{what} is not finite in frame {wrong[0]}{more}; leave out what is not")
     steps = np.sqrt(((rows[1:] - rows[:-1]) ** 2).sum(axis=1))
     if not steps.any():
         raise DatasetError(f"{what} stands still: all {len(rows)} frames are one; film something that moves")

@@ -122,9 +122,9 @@ def train(
     return run.history
 
 
-def train_perceptron(architecture, scales, loss, training, validation, options, **run):
+def train_perceptron(architecture, scales, loss, training, validation, options, initialisation=None, **run):
     """Build a perceptron, train it with `train` and give it to NumPy; returns the perceptron and the history."""
-    module = build(architecture, scales, options.seed)
+    module = build(architecture, scales, options.seed, initialisation=initialisation)
     history = train(module, loss, training, validation, options, **run)
     return to_perceptron(module), history
 

@@ -1,4 +1,4 @@
-"""What methods of training are worth: each trains femnn's networks for the same time, and for the same passes.
+"""What methods of training are worth: each trains femnn's networks until it settles, for the same time and passes.
 
 It needs torch, so that the room does not export it.
 
@@ -10,8 +10,9 @@ It needs torch, so that the room does not export it.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +21,33 @@ import torch
 
 from femnn.checks import one_of, positive
 from femnn.exceptions import DatasetError
-from femnn.networks.element_data import Dataset, Recipe, make_dataset
+from femnn.networks.element_data import LabelledElements, Recipe, make_dataset
 from femnn.networks.options import SCHEDULES
 from femnn.networks.perceptron import ACTIVATIONS, Architecture
 from femnn.networks.torch_line_search import ArmijoSGD, LineSearchDescent
 from femnn.networks.torch_perceptron import INITIALISATIONS, build, row_tensors
+from femnn.quadrature.adaptive.data import make_directional_data
+from femnn.quadrature.adaptive.fit import directional_network, rules_of_outputs
+from femnn.quadrature.adaptive.train import DIRECTIONAL_RECIPE
 from femnn.quadrature.corrected.networks import classifier_rows, improvable, mean_r_error, regressor_rows
+from femnn.quadrature.moved.fit import make_moved_data, moved_network
+from femnn.quadrature.moved.train import MOVED_RECIPE
 from femnn.tasks.run import task_name
 
-#: Networks that a study may train: the published two, and the shipped regressor, which learns from R_error itself.
-PROBLEMS = ("classifier", "regressor", "shipped-regressor")
+#: Networks that a study may train: the published two, and shipped ones, which learn from errors of rules themselves:
+#: the regressor of `CorrectedGauss`, the networks of `AdaptiveGauss` and of `MovedGauss`.
+PROBLEMS = ("classifier", "regressor", "shipped-regressor", "shipped-points", "shipped-moved")
 
 #: What a run may be measured by.
 MEASURES = ("passes", "seconds")
 
-# Shares of the elements that train and that choose; the others report.
-_TRAIN, _CHOOSE = 0.5, 0.125
+# Shares of the elements that train and that choose; the others report. Few train, because that takes the time; twice as
+# many choose, because a rule to stop that follows the noise of a small set ends early.
+_TRAIN, _CHOOSE = 1.0 / 6.0, 1.0 / 3.0
+_USES = ("train", "choose", "report")
+
+# Of the Error, the default of `AdaptiveGauss`.
+_TOLERANCE = 1e-3
 
 # Of the recipe, which has no nearly exact elements: rounding in float32 is all there is to their R_error.
 _DATA_SEED = 7
@@ -43,9 +55,16 @@ _DATA_SEED = 7
 # Rows of a minibatch, of the first where they grow.
 _ROWS = 64
 
-# A run is looked at this often, and ends when its loss on the choosing rows has not come down by the share _SETTLED
-# over half of what it may use.
-_LOOKS, _SETTLED, _PATIENCE = 40, 1e-3, 0.5
+# A run is looked at this often until its limit.
+_LOOKS = 40
+
+#: A method has settled when twice the passes bring less than this share of what it has gained over the best constant.
+SETTLED = 0.05
+
+# A gain below this share of what the best constant gains over fresh weights is none: the plateau where a network has
+# learnt nothing but a constant may outlast a doubling. Where fresh weights are far off, this share of the constant's
+# loss is asked for.
+_LEAST_GAIN = 0.1
 
 # The first step is tuned by factors of √10 with a seed that no other run has.
 _FACTOR, _TUNING_SEED, _MOST_PILOTS = math.sqrt(10.0), 1000, 8
@@ -76,6 +95,11 @@ class TrainingMethod:
     tuned: bool = True
     rows: str = "few"
     schedule: Callable[[float], float] = SCHEDULES["constant"]
+
+    @property
+    def scheduled(self) -> bool:
+        """Its course depends on how long the run is to be."""
+        return self.rows == "growing" or self.schedule is not SCHEDULES["constant"]
 
 
 def _cyclic(t: float) -> float:
@@ -169,54 +193,125 @@ class TrainingProblem:
     figure_name: str
     larger: bool = False
 
+    @cached_property
+    def constant(self) -> float:
+        """Loss on the rows that choose of the best answer that is the same for every row: what is to be gained over.
 
-def training_problem(name: str, dataset: Dataset) -> TrainingProblem:
+        Plateaus where a network has learnt nothing but this are long, and no optimum.
+        """
+        scales = {name: torch.as_tensor(values, dtype=torch.float32) for name, values in self.scales.items()}
+        mean, scale = scales.get("output_mean", torch.tensor(0.0)), scales.get("output_scale", torch.tensor(1.0))
+        answer = torch.zeros(self.architecture.outputs, requires_grad=True)
+        optimizer = torch.optim.LBFGS([answer], max_iter=200, line_search_fn="strong_wolfe")
+
+        def loss(rows):
+            features, *targets = rows
+            return self.loss((answer * scale + mean).expand(*features.shape[:-1], -1), *targets)
+
+        def closure():
+            optimizer.zero_grad()
+            value = loss(self.rows[0])
+            value.backward()
+            return value
+
+        optimizer.step(closure)
+        return float(loss(self.rows[1]).detach())
+
+
+def training_problem(name: str, dataset: LabelledElements) -> TrainingProblem:
     """One of `PROBLEMS` on the elements of a data set.
 
     Parameters
     ----------
     name
         ``"classifier"``: 4 × 30, do other weights help an element? ``"regressor"``: 5 × 50, which weights, by least
-        squares on the best; ``"shipped-regressor"``: by R_error itself.
+        squares on the best; ``"shipped-regressor"``: by R_error itself. ``"shipped-points"``: 2 × 64, the Error of
+        rules; ``"shipped-moved"``: 3 × 96, moved points, by R_error.
     dataset
-        Half of it trains, an eighth chooses, the rest reports, in its order.
+        A sixth of it trains, a third chooses, the rest reports, in its order. A `femnn.networks.Dataset`; for the
+        points the `DirectionalData` of :mod:`femnn.quadrature.adaptive.data`, for moved ones the `MovedData` of
+        :mod:`femnn.quadrature.moved.fit`.
 
     Raises
     ------
     ParameterError
         If there is no such problem.
     DatasetError
-        If the elements that train or report are all of one class, or there are too few to split.
+        If the elements that train, choose or report are none or, for a classifier, all of one class.
     """
     one_of("problem", name, PROBLEMS)
     first, second = round(_TRAIN * len(dataset)), round((_TRAIN + _CHOOSE) * len(dataset))
     parts = [dataset[:first], dataset[first:second], dataset[second:]]
+    for part, which in zip(parts, _USES, strict=True):
+        if len(part) == 0:
+            raise DatasetError(f"no element is left to {which}; draw more elements than {len(dataset)}")
+    makers = {
+        "classifier": _classifier,
+        "regressor": partial(_regressor, "optimal"),
+        "shipped-regressor": partial(_regressor, "error"),
+        "shipped-points": _points,
+        "shipped-moved": _moved,
+    }
+    architecture, scales, loss, rows, figure, figure_name, larger = makers[name](parts)
+    return TrainingProblem(name, architecture, scales, loss, _tensors(rows), figure, figure_name, larger)
+
+
+def _classifier(parts):
+    labels = _improvable(parts)
+    architecture, scales, loss, rows = classifier_rows(parts, labels)
+    return architecture, scales, loss, rows, partial(_accuracy, torch.tensor(labels[2])), "right", True
+
+
+def _regressor(target, parts):
+    _improvable(parts)
+    architecture, scales, loss, rows = regressor_rows(parts, target)
+    reporting = rows[2] if target == "error" else regressor_rows(parts[2:], "error")[3][0]
+    figure = partial(_mean_error, mean_r_error, _tensors([reporting[1:]])[0])
+    return architecture, scales, loss, rows, figure, "mean R_error", False
+
+
+def _improvable(parts):
+    """Labels of all parts; DatasetError where a classifier would learn nothing of them."""
     labels = [improvable(part) for part in parts]
-    for part, which in zip(labels, ("train", "choose", "report"), strict=True):
-        if len(part) == 0 or part.all() or not part.any():
-            what = "empty" if len(part) == 0 else f"all of the class {'improvable' if part[0] else 'not improvable'}"
+    for part, which in zip(labels, _USES, strict=True):
+        if part.all() or not part.any():
+            what = "improvable" if part[0] else "not improvable"
             raise DatasetError(
-                f"the {len(part)} elements that {which} are {what}; a classifier learns nothing of them: draw more "
-                f"elements than {len(dataset)}, or others"
+                f"the {len(part)} elements that {which} are all of the class {what}; a classifier learns nothing of "
+                f"them: draw more elements than {sum(map(len, labels))}, or others"
             )
-    if name == "classifier":
-        architecture, scales, loss, rows = classifier_rows(parts, labels)
-        truth = torch.tensor(labels[2])
-        tensors = [row_tensors(part, "study", torch.device("cpu")) for part in rows]
-        return TrainingProblem(name, architecture, scales, loss, tensors, partial(_accuracy, truth), "right", True)
-    architecture, scales, loss, rows = regressor_rows(parts, "optimal" if name == "regressor" else "error")
-    reporting = rows[2] if name == "shipped-regressor" else regressor_rows(parts[2:], "error")[3][0]
-    tensors = [row_tensors(part, "study", torch.device("cpu")) for part in rows]
-    figure = partial(_r_error, row_tensors(reporting[1:], "study", torch.device("cpu")))
-    return TrainingProblem(name, architecture, scales, loss, tensors, figure, "mean R_error")
+    return labels
+
+
+def _points(parts):
+    rows = [part.rows("entries") for part in parts]
+    architecture, scales, loss = directional_network(rows[0])
+    return architecture, scales, loss, rows, partial(_judged, *_tensors([rows[2][2:]])[0]), "judged rightly", True
+
+
+def _moved(parts):
+    rows = [part.rows(patch=False) for part in parts]
+    architecture, scales, loss = moved_network(parts[0].recipe)
+    figure = partial(_mean_error, loss, _tensors([rows[2][1:]])[0])
+    return architecture, scales, loss, rows, figure, "mean R_error", False
+
+
+def _tensors(parts):
+    return [row_tensors(rows, "study", torch.device("cpu")) for rows in parts]
 
 
 def _accuracy(truth, prediction):
     return float(((prediction[:, 0] > 0.0) == truth).double().mean())
 
 
-def _r_error(targets, prediction):
-    return float(mean_r_error(prediction, *targets))
+def _mean_error(loss, targets, prediction):
+    return float(loss(prediction, *targets))
+
+
+def _judged(picks, offsets, wholes, prediction):
+    """Share of the rules of which the network says rightly whether they keep the tolerance of `AdaptiveGauss`."""
+    keeps = wholes.nan_to_num(-math.inf) < math.log2(_TOLERANCE)
+    return float(((rules_of_outputs(prediction, picks, offsets)[0] < math.log2(_TOLERANCE)) == keeps).double().mean())
 
 
 @dataclass
@@ -236,8 +331,8 @@ class TrainingCourse:
     steps : int
         Calls of the optimizer.
     stopped : str
-        ``"limit"``; ``"settled"``: the loss that chooses no longer comes down; ``"stationary"``: no step brings the
-        loss down; ``"diverged at step K"``: a loss was NaN or infinite.
+        ``"limit"``; ``"stationary"``: no step brings the loss down; ``"diverged at step K"``: a loss was NaN or
+        infinite.
     figure, loss : float
         On the rows that report, with the weights of the smallest loss on those that choose.
     """
@@ -256,6 +351,37 @@ class TrainingCourse:
         """Smallest loss on the rows that choose."""
         return min(self.chosen)
 
+    def reached(self, loss: float) -> tuple[float, float]:
+        """Passes and seconds after which the loss on the rows that choose was no larger; infinite if it never was."""
+        for passes, seconds, value in zip(self.passes, self.seconds, self.chosen, strict=True):
+            if value <= loss:
+                return passes, seconds
+        return math.inf, math.inf
+
+
+@dataclass(frozen=True)
+class SettledCourse:
+    """What a method is worth where it settles, from `train_until_settled`.
+
+    Attributes
+    ----------
+    courses : list of TrainingCourse
+        For P, 2 P, 4 P, ... passes.
+    settled : bool
+        The last doubling brought less than the share `SETTLED` of the gain, or no step brings the loss down; else
+        the passes were used up, or a loss became NaN or infinite.
+    best : TrainingCourse
+        The one with the smallest loss on the rows that choose.
+    passes, seconds : float
+        After which a course was there, but for that share of the gain.
+    """
+
+    courses: Sequence[TrainingCourse]
+    settled: bool
+    best: TrainingCourse
+    passes: float
+    seconds: float
+
 
 def train_by(
     problem: TrainingProblem,
@@ -265,10 +391,10 @@ def train_by(
     limit: float = 60.0,
     rate: float | None = None,
     seed: int = 0,
-    activation: str = "sigmoid",
+    activation: str | None = None,
     initialisation: str | None = None,
 ) -> TrainingCourse:
-    """Train a fresh network by one method until it settles or reaches a limit.
+    """Train a fresh network by one method until a limit.
 
     Parameters
     ----------
@@ -283,7 +409,7 @@ def train_by(
     seed
         Of fresh weights and the order of the rows.
     activation, initialisation
-        Of the network, see :func:`femnn.networks.torch_perceptron.build`.
+        Of the network, see :func:`femnn.networks.torch_perceptron.build`; None takes those of the problem.
 
     Raises
     ------
@@ -300,18 +426,97 @@ def train_by(
     >>> course.stopped, course.passes[-1] >= 5, course.best < course.chosen[0]
     ('limit', True, True)
     """
-    one_of("method", method, tuple(METHODS))
     one_of("measure", measure, MEASURES)
-    one_of("activation", activation, tuple(ACTIVATIONS))
+    positive("limit", limit)
+    with _one_thread():
+        return _run(problem, method, rate, seed, activation, initialisation).until(measure, limit)
+
+
+def train_until_settled(
+    problem: TrainingProblem,
+    method: str,
+    *,
+    passes: float = 32.0,
+    most: float = 4096.0,
+    rate: float | None = None,
+    seed: int = 0,
+    activation: str | None = None,
+    initialisation: str | None = None,
+) -> SettledCourse:
+    """Train by one method for P passes, twice as many, and so on, until that brings nearly nothing more.
+
+    The rule is the same for all methods: one has settled when twice the passes lower its smallest loss on the rows that
+    choose by less than the share `SETTLED` of what it has gained over the best constant answer, if that is worth a
+    tenth of what this answer gains over fresh weights, or of its own loss. A method whose rate falls with the share of
+    the run that is over begins anew for every number of passes; the others just go on.
+
+    Parameters
+    ----------
+    problem, method, rate, seed, activation, initialisation
+        As in `train_by`.
+    passes
+        P.
+    most
+        Twice as many passes are not tried beyond these.
+
+    Raises
+    ------
+    ParameterError
+        As `train_by`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from femnn.networks import Recipe, make_dataset
+    >>> with TemporaryDirectory() as folder:
+    ...     elements = make_dataset(f"{folder}/elements.safetensors", Recipe(200), progress=False)
+    >>> end = train_until_settled(training_problem("regressor", elements), "adam")
+    >>> end.settled, end.passes < 32 * 2 ** len(end.courses), len(end.courses) >= 2
+    (True, True, True)
+    """
+    positive("passes", passes)
+    positive("most", most)
+    begin = partial(_run, problem, method, rate, seed, activation, initialisation)
+    goes_on = not METHODS[method].scheduled if method in METHODS else False
+    courses: list[TrainingCourse] = []
+    with _one_thread():
+        run, settled = begin(), False
+        while not settled and passes <= most:
+            course = run.until("passes", passes)
+            before = min((earlier.best for earlier in courses), default=math.inf)
+            courses.append(course)
+            now = min(before, course.best)
+            gain, fresh = problem.constant - now, courses[0].chosen[0]
+            learnt = gain > _LEAST_GAIN * max(min(fresh - problem.constant, problem.constant), 0.0)
+            settled = (learnt and before - now <= SETTLED * gain) or course.stopped == "stationary"
+            if course.stopped.startswith("diverged"):
+                break
+            passes *= 2.0
+            run = run if goes_on else begin()
+    best = min(courses, key=lambda course: course.best)
+    there = best.best + SETTLED * max(problem.constant - best.best, 0.0)
+    passes, seconds = min(course.reached(there) for course in courses)
+    return SettledCourse(courses, settled, best, passes, seconds)
+
+
+def _run(problem, method, rate, seed, activation, initialisation):
+    one_of("method", method, tuple(METHODS))
+    activation = (
+        problem.architecture.activation if activation is None else one_of("activation", activation, tuple(ACTIVATIONS))
+    )
     if initialisation is not None:
         one_of("initialisation", initialisation, INITIALISATIONS)
-    positive("limit", limit)
     architecture = replace(problem.architecture, activation=activation)
     module = build(architecture, problem.scales, seed, initialisation=initialisation)
+    return _Run(problem, METHODS[method], module, rate, seed)
+
+
+@contextmanager
+def _one_thread():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _Run(problem, METHODS[method], module, rate, seed).until(measure, limit)
+        yield
     finally:
         torch.set_num_threads(threads)
 
@@ -334,26 +539,40 @@ class _Run:
         self.last = math.nan
 
     def until(self, measure, limit) -> TrainingCourse:
-        """Train until a limit, or until the run settles."""
-        self._look(0.0)
-        share, next_look = 0.0, 1.0 / _LOOKS
-        while not self.course.stopped:
+        """Train until a limit, and report; a larger limit may follow."""
+        course = self.course
+        course.stopped = ""
+        if not course.chosen:
+            self._look()
+        share = self.used[measure] / limit
+        next_look = (math.floor(share * _LOOKS) + 1) / _LOOKS
+        while not course.stopped:
             started = time.process_time()
             self._step(share)
             self.used["seconds"] += time.process_time() - started
             share = self.used[measure] / limit
-            if share >= next_look or self.course.stopped:
-                self._look(share)
+            if share >= next_look or course.stopped:
+                self._look()
                 next_look = (math.floor(share * _LOOKS) + 1) / _LOOKS
-            if share >= 1.0 and not self.course.stopped:
-                self.course.stopped = "limit"
+            if share >= 1.0 and not course.stopped:
+                course.stopped = "limit"
+        loss, figure = self._report()
+        return replace(
+            course,
+            **{name: list(getattr(course, name)) for name in ("seconds", "passes", "chosen", "trained")},
+            loss=loss,
+            figure=figure,
+        )
+
+    @torch.no_grad()
+    def _report(self):
+        """Loss and figure on the rows that report, with the best weights."""
+        last = {name: values.clone() for name, values in self.module.state_dict().items()}
         self.module.load_state_dict(self.best)
-        with torch.no_grad():
-            features, *targets = self.problem.rows[2]
-            prediction = self.module(features)
-            self.course.loss = float(self.problem.loss(prediction, *targets))
-            self.course.figure = self.problem.figure(prediction)
-        return self.course
+        features, *targets = self.problem.rows[2]
+        prediction = self.module(features)
+        self.module.load_state_dict(last)
+        return float(self.problem.loss(prediction, *targets)), self.problem.figure(prediction)
 
     def _step(self, share) -> None:
         # line searches keep their steps in the rate
@@ -393,8 +612,8 @@ class _Run:
         self.place += count
         return [values.index_select(0, chosen) for values in training]
 
-    def _look(self, share) -> None:
-        """Loss on the rows that choose; keeps the best weights, and ends a run that has settled or diverged."""
+    def _look(self) -> None:
+        """Loss on the rows that choose; keeps the best weights, and ends a run that has diverged."""
         course = self.course
         with torch.no_grad():
             features, *targets = self.problem.rows[1]
@@ -411,11 +630,6 @@ class _Run:
             (course.trained, self.last),
         ):
             values.append(value)
-        before = len(course.chosen) - 1 - round(_PATIENCE * _LOOKS)
-        if before > 0 and not course.stopped and share < 1.0:
-            earlier = min(course.chosen[: before + 1])
-            if course.best > (1.0 - _SETTLED) * earlier:
-                course.stopped = "settled"
 
 
 def tuned_rate(problem: TrainingProblem, method: str, passes: float, **network: Any) -> tuple[float, list[float]]:
@@ -454,11 +668,19 @@ def tuned_rate(problem: TrainingProblem, method: str, passes: float, **network: 
     return start * _FACTOR**power, [start * _FACTOR**tried for tried in sorted(losses)]
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def study_problem(name: str, elements: int, folder: str) -> TrainingProblem:
-    """A problem on randomly drawn elements, which are labelled once and kept in a folder."""
-    path = Path(folder) / f"elements-{elements}.safetensors"
-    return training_problem(name, make_dataset(path, Recipe(elements, seed=_DATA_SEED)))
+    """A problem on randomly drawn elements, which are labelled once and kept in a folder.
+
+    Elements for the points count twice, for they are labelled for two materials.
+    """
+    elements = elements // 2 if name == "shipped-points" else elements
+    kind, make, recipe = {
+        "shipped-points": ("directions", make_directional_data, DIRECTIONAL_RECIPE),
+        "shipped-moved": ("moved", make_moved_data, MOVED_RECIPE[False]),
+    }.get(name, ("elements", make_dataset, Recipe(elements)))
+    recipe = replace(recipe, elements=elements, seed=_DATA_SEED)
+    return training_problem(name, make(Path(folder) / f"{kind}-{elements}.safetensors", recipe))
 
 
 @task_name("femnn.validation.training_study.tuning_task")
@@ -471,8 +693,20 @@ def tuning_task(problem: str, elements: int, folder: str, method: str, passes: f
 @task_name("femnn.validation.training_study.training_task")
 def training_task(problem: str, elements: int, folder: str, method: str, **run: Any) -> dict:
     """`train_by` as a task: the arrays of a `TrainingCourse`."""
-    course = train_by(study_problem(problem, elements, folder), method, **run)
-    return {
-        name: np.array(getattr(course, name))
-        for name in ("seconds", "passes", "chosen", "trained", "steps", "stopped", "figure", "loss")
-    }
+    return _arrays(train_by(study_problem(problem, elements, folder), method, **run))
+
+
+@task_name("femnn.validation.training_study.settling_task")
+def settling_task(problem: str, elements: int, folder: str, method: str, **run: Any) -> dict:
+    """`train_until_settled` as a task: the arrays of its second course and of its best, and how it settled."""
+    end = train_until_settled(study_problem(problem, elements, folder), method, **run)
+    # one that is stationary or diverges at once has no second
+    arrays = {f"second.{name}": values for name, values in _arrays(end.courses[:2][-1]).items()}
+    arrays |= {f"best.{name}": values for name, values in _arrays(end.best).items()}
+    arrays |= {name: np.array(getattr(end, name)) for name in ("settled", "passes", "seconds")}
+    return {**arrays, "stopped": np.array(end.courses[-1].stopped), "courses": np.array(len(end.courses))}
+
+
+def _arrays(course):
+    names = ("seconds", "passes", "chosen", "trained", "steps", "stopped", "figure", "loss")
+    return {name: np.array(getattr(course, name)) for name in names}

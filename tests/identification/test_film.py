@@ -152,6 +152,10 @@ def test_times_must_be_equally_spaced():
         Film.at_times([pictures], [late])
     with pytest.raises(DatasetError, match="one for each"):
         Film.at_times([pictures], [times[:-1]])
+    with pytest.raises(DatasetError, match="there are 1 clips and the times of 2; pass one for each"):
+        Film.at_times([pictures], [times, times])
+    with pytest.raises(DatasetError, match="there are 0 clips and the times of 0"):
+        Film.at_times([], [])
 
 
 def test_films_that_are_none():

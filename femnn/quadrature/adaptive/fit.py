@@ -69,18 +69,29 @@ def train_directional(training, validation, options, hidden=(64, 64), **run):
     """
     from femnn.networks.training import train_perceptron
 
+    architecture, scales, loss = directional_network(training, hidden)
+    return train_perceptron(architecture, scales, loss, training, validation, options, **run)
+
+
+def directional_network(training, hidden=(64, 64)):
+    """Architecture of a directional network, the standardisation that its training rows measure, and its loss."""
     scales = standardisation(training.features.reshape(-1, FEATURES))
     targets = training.corrections.reshape(-1, CANDIDATES)
     known = np.isfinite(targets)
     mean = [targets[known[:, n], n].mean() if known[:, n].any() else 0.0 for n in range(CANDIDATES)]
     scales["output_mean"] = np.concatenate([mean, np.full(CANDIDATES, -2.0), [-1.0, -4.0]])
     scales["output_scale"] = np.concatenate([np.full(CANDIDATES, 0.5), np.ones(CANDIDATES + 2)])
-    architecture = Architecture(FEATURES, OUTPUTS, hidden, "silu")
-    return train_perceptron(architecture, scales, _directional_loss, training, validation, options, **run)
+    return Architecture(FEATURES, OUTPUTS, hidden, "silu"), scales, _directional_loss
 
 
 def _directional_loss(outputs, corrections, picks, offsets, wholes):
     """Likelihood of whole rules, and some of that of their directions, see :class:`Rows`."""
+    whole, spread, predicted, spreads = rules_of_outputs(outputs, picks, offsets)
+    return _laplace(whole, spread, wholes) + _DIRECTIONS * _laplace(predicted, spreads, corrections)
+
+
+def rules_of_outputs(outputs, picks, offsets):
+    """log₂ Error of whole rules and its spread, (n, rules), and both of directions, (n, 3, CANDIDATES), tensors."""
     import torch
 
     power, common = outputs[:, :, POWER:].mean(dim=1).unbind(dim=1)
@@ -93,7 +104,7 @@ def _directional_loss(outputs, corrections, picks, offsets, wholes):
     parts = power * (offsets.swapaxes(1, 2) + predicted.gather(2, places))
     whole = torch.logsumexp(parts / _LOG2_E, dim=1) * _LOG2_E / power[:, 0]
     spread = (torch.softmax(parts / _LOG2_E, dim=1) * spreads.gather(2, places)).sum(dim=1)
-    return _laplace(whole, spread, wholes) + _DIRECTIONS * _laplace(predicted, spreads, corrections)
+    return whole, spread, predicted, spreads
 
 
 def _laplace(predicted, spread, target):

@@ -82,7 +82,8 @@ def train_regressor(training, validation, options, target="error", hidden=(50,) 
     """Train the regressor on the improvable elements of a data set.
 
     ``target`` is one of ``TARGETS``: ``"error"`` minimises the mean R_error of the predicted weights, with no labels;
-    the others are the published way, least squares on labels.
+    the others are the published way, least squares on labels. ``run`` goes to
+    :func:`femnn.networks.training.train_perceptron`.
 
     Returns
     -------

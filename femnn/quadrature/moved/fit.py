@@ -146,10 +146,15 @@ def train_moved(training, validation, options, patch, hidden=(96, 96, 96), activ
         From FEATURES numbers to OUTPUTS.
     history : History
     """
+    architecture, scales, loss = moved_network(training.recipe, hidden, activation)
+    return train_perceptron(architecture, scales, loss, training.rows(patch), validation.rows(patch), options, **run)
+
+
+def moved_network(recipe, hidden=(96, 96, 96), activation="silu"):
+    """Architecture, standardisation and loss of the network, for elements of a recipe."""
     # the moves of a fresh network are small, because Gauss points are a good place to start from
-    scale = {"output_scale": np.full(OUTPUTS, _FIRST_MOVES)}
-    architecture, loss = Architecture(FEATURES, OUTPUTS, hidden, activation), MeanRError(training.recipe.poisson)
-    return train_perceptron(architecture, scale, loss, training.rows(patch), validation.rows(patch), options, **run)
+    scales = {"output_scale": np.full(OUTPUTS, _FIRST_MOVES)}
+    return Architecture(FEATURES, OUTPUTS, hidden, activation), scales, MeanRError(recipe.poisson)
 
 
 def _constant(values):
