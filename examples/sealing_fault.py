@@ -138,7 +138,8 @@ def reservoir_of(law, columns, rows):
     cores = CrackedCore(1e-20, 1.0, spacing=10.0, opening=0.1, dilation=5e-4), ConstantCore(1e-21, 1.0)
     interface = femnn.Interface.split(mesh_of(columns, rows), "fault")
     # two points on each facet: fewer cells to solve
-    fault = Fault(interface, law, cores, stress=STRESS, history=slid, quadrature=facet_gauss(2))
+    # a homogeneous core, its middle slides
+    fault = Fault(interface, law, cores, stress=STRESS, history=slid, pressure="mean", quadrature=facet_gauss(2))
     return FaultedReservoir(DualPorousMedium(**ROCK), conditions, fault)
 
 
@@ -282,7 +283,7 @@ def _map(figure, axes, run, system, title):
     mesh = run.reservoir.porous.displacement_basis.mesh
     triangles = np.concatenate([mesh.t[[0, 1, 2]], mesh.t[[0, 2, 3]]], axis=1).T
     drawn = axes.tripcolor(Triangulation(*mesh.p, triangles), run.moment.p[system] / 1e6, shading="gouraud")
-    interface = run.reservoir.points.fault.interface
+    interface = run.reservoir.points.interface
     axes.plot(*mesh.p[:, interface.minus_vertices].transpose(0, 2, 1), color="w", linewidth=1.5)
     figure.colorbar(drawn, ax=axes, location="bottom", label="pressure over that at rest, MPa")
     axes.set(title=title, aspect="equal", xlabel="x, m", ylabel="y, m")

@@ -139,6 +139,8 @@ class ConvergenceError(FemnnError):
         Relative norms of the residual, one for each iteration.
     t
         Where ``x`` lies on the load path of a nonlinear solver, else None.
+    part
+        Of the step that failed, may succeed.
 
     Examples
     --------
@@ -151,9 +153,11 @@ class ConvergenceError(FemnnError):
     0.3 [1.  0.1]
     """
 
-    def __init__(self, message: str, x: np.ndarray, residuals: np.ndarray, t: float | None = None) -> None:
+    def __init__(
+        self, message: str, x: np.ndarray, residuals: np.ndarray, t: float | None = None, *, part: float = 0.5
+    ) -> None:
         super().__init__(message)
-        self.x, self.residuals, self.t = x, residuals, t
+        self.x, self.residuals, self.t, self.part = x, residuals, t, part
 
 
 class WeightFileError(FemnnError):

@@ -1,9 +1,11 @@
 """Reduced models: a hyperelastic beam under loads that no training saw, in full and by a few modes and points.
 
 Displacement errors, evaluations of the law and times of full and reduced solutions of the same run. Snapshots are kept
-in the folder of the figures, so that a run that was broken off goes on.
+in the folder of the figures, so that a run that was broken off goes on. The targets of the other parts of reduced
+models are printed after its own, as their commands left them beside that folder.
 """
 
+import json
 import time
 from pathlib import Path
 
@@ -26,6 +28,9 @@ MODELS = (
     (24, 1e-4, {}),
     (24, 1e-3, {"method": "greedy"}),
 )
+
+#: Other benchmarks of reduced models, each with targets of its own.
+PARTS = ("dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales")
 
 
 @click.command(cls=Command)
@@ -60,6 +65,7 @@ def main(cells, training, unseen, modes, out, as_json):
         "rows": rows,
     }
     figures["targets"] = _targets(rows)
+    figures["parts"] = _parts(out.parent)
     publish(out, "reduced", figures, _report(figures), as_json)
 
 
@@ -116,6 +122,17 @@ def _targets(rows):
     ]
 
 
+def _parts(folder):
+    """Targets of the parts whose figures are there, the name of each before what it measures."""
+    rows = []
+    for name in PARTS:
+        path = folder / name / f"{name}.json"
+        if path.exists():
+            found = json.loads(path.read_text(encoding="utf-8"))["targets"]
+            rows += [target(f"{name}: {row['what']}", row["target"], row["measured"]) for row in found]
+    return rows
+
+
 def _report(figures):
     columns = {
         "modes": ("modes", "{}"),
@@ -131,6 +148,7 @@ def _report(figures):
         "times": ("times faster", "{:,.0f}"),
         "offline": ("s to make", "{:.0f}"),
     }
+    others = ", ".join(f"`femnn bench {name}`" for name in PARTS)
     return "\n\n".join(
         [
             f"Machine: {figures['machine']}",
@@ -140,6 +158,8 @@ def _report(figures):
             markdown(figures["rows"], columns),
             "Targets:",
             targets_table(figures["targets"]),
+            f"Other parts, each with a table of its own, by {others}.",
+            *([targets_table(figures["parts"])] if figures["parts"] else []),
         ]
     )
 

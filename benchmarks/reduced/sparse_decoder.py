@@ -1,7 +1,8 @@
 """A steep front of the viscous Burgers equation on the manifold of an autoencoder with a sparse decoder.
 
-The set-up of Kim, Choi, Widemann and Zohdi (2022). Nodes are chosen by empirical cubature of the training alone. Times
-against the fastest full model, which sweeps along the flow, and against Newton's method with a sparse tangent.
+The set-up of Kim, Choi, Widemann and Zohdi (2022). Nodes are chosen by empirical cubature of the training alone, and
+the model that the targets name by its errors there. Times are against the fastest full model, which sweeps along the
+flow, and against Newton's method with a sparse tangent.
 """
 
 import dataclasses
@@ -72,7 +73,8 @@ def main(nodes, steps, latent, units, stride, epochs, chosen, lag, out, as_json)
     )
     sample = slice(None, None, max(1, steps // 100))
     projected = np.stack([decoder.lift(decoder.project(state)) for state in truth[sample]])
-    rows = [_row(burgers, decoder, states, previous, truth, number, lag, full) for number in chosen]
+    known = dict(zip(VISCOUS_TRAINING, runs, strict=True))
+    rows = [_row(burgers, decoder, states, previous, known, truth, number, lag, full) for number in chosen]
     figures = {
         "machine": description(),
         "nodes": nodes,
@@ -87,9 +89,12 @@ def main(nodes, steps, latent, units, stride, epochs, chosen, lag, out, as_json)
     }
     for row in rows:
         row["times_newton"] = figures["newton_seconds"] / row["seconds"]
-    one = min(rows, key=lambda row: row["error"] if row["error"] == row["error"] else np.inf)
+    # the model is chosen without looking at the test
+    one = min(rows, key=lambda row: row["known"] if np.isfinite(row["known"]) else np.inf)
     figures["targets"] = [
-        target("error, of the best of the models", "≤ 0.9 %", _percent(one["error"])),
+        target(
+            "error, of the model that is the best at the amplitudes of the training", "≤ 0.9 %", _percent(one["error"])
+        ),
         target("its time, the fastest full model over it", "≥ 11.6", f"{one['times']:.1f}"),
         target("its time, Newton's method over it", "≥ 11.6", f"{one['times_newton']:,.0f}"),
     ]
@@ -103,12 +108,14 @@ def _timed(function, *arguments):
     return answer, time.process_time() - started
 
 
-def _row(burgers, decoder, states, previous, truth, number, lag, full):
+def _row(burgers, decoder, states, previous, known, truth, number, lag, full):
     model, offline = _timed(
         lambda: SampledViscous.fit(burgers, decoder, states, previous, n_cells=number, lag=lag, progress=False)
     )
-    error = seconds = float("nan")
+    error = seconds = at_known = float("nan")
     try:
+        errors = [relative_error(decoder.lift(model.march(amplitude)), run) for amplitude, run in known.items()]
+        at_known = float(np.mean(errors))
         error = relative_error(decoder.lift(model.march(VISCOUS_TEST)), truth)
         seconds = float(np.median([_timed(model.march, VISCOUS_TEST)[1] for _ in range(_ROUNDS)]))
     except ConvergenceError as failed:
@@ -116,6 +123,7 @@ def _row(burgers, decoder, states, previous, truth, number, lag, full):
     return {
         "cells": len(model.cells),
         "units": int(model._part.widths[1]),
+        "known": at_known,
         "error": error,
         "seconds": seconds,
         "times": full / seconds,
@@ -131,6 +139,7 @@ def _report(figures):
     columns = {
         "cells": ("nodes", "{}"),
         "units": ("units", "{}"),
+        "known": ("error at the training", "{}"),
         "error": ("error", "{}"),
         "seconds": ("s", "{:.4f}"),
         "times": ("times faster", "{:.1f}"),
@@ -147,7 +156,10 @@ def _report(figures):
             f"are {figures['projection']:.3%} away. Errors are Frobenius norms over space and time at the amplitude "
             "between those of the training; times are those of the processor, one thread, without the states of the "
             "full model.",
-            markdown([{**row, "error": _percent(row["error"])} for row in figures["rows"]], columns),
+            markdown(
+                [{**row, **{name: _percent(row[name]) for name in ("known", "error")}} for row in figures["rows"]],
+                columns,
+            ),
             "Targets:",
             targets_table(figures["targets"]),
         ]

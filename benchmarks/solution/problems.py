@@ -21,6 +21,9 @@ RUBBER, PULLED, STEPS = (2.0, 1.0), 0.3, 5
 #: Yield stress and hardening modulus (Pa) of the plastic bracket, and its load in multiples of its own weight.
 YIELD, HARDENING, OVERLOAD = 250e6, 2e9, 400.0
 
+#: The name of a problem that asks for the memory of a large one.
+LARGE = "cube 100"
+
 
 class Problem(NamedTuple):
     """What is to be solved.

@@ -5,7 +5,9 @@ worker takes the time. Stages are ``"assembly"``, ``"set-up"`` and ``"iterations
 program that knows how much of a stage was set-up yields ``("set-up share", share)`` after it.
 """
 
+from collections.abc import Callable
 from importlib.util import find_spec
+from typing import NamedTuple
 
 import numpy as np
 
@@ -252,20 +254,106 @@ def felupe(problem, threads):
     yield "solution", field[0].values
 
 
-#: Programs by name: what runs them, the module that must be installed, the kinds that they are asked for, and the most
-#: degrees of freedom that they get, None for any number.
+def fedoo(problem, threads):
+    """StressEquilibrium and the direct solver of fedoo, which is its default."""
+    import fedoo
+
+    yield "assembly", None
+    # what it keeps of earlier meshes lives as long as the process otherwise
+    fedoo.Assembly.delete_memory()
+    fedoo.ModelingSpace("3D")
+    mesh = fedoo.Mesh(np.ascontiguousarray(problem.p.T), problem.cells, "hex8")
+    law = fedoo.weakform.StressEquilibrium(fedoo.constitutivelaw.ElasticIsotrop(YOUNG, POISSON))
+    assembly = fedoo.Assembly.create(law, mesh, n_elm_gp=8)
+    weight = fedoo.constraint.DistributedForce(mesh, [0.0, 0.0, WEIGHT], nlgeom=False)
+    linear = fedoo.problem.Linear(assembly + weight)
+    linear.bc.add("Dirichlet", problem.held, "Disp", 0)
+    yield "iterations", None
+    linear.solve()
+    yield "solution", linear.get_disp().T
+
+
+def sfepy(problem, threads):
+    """dw_lin_elastic and the direct solver that SfePy chooses."""
+    from sfepy.base.base import output
+    from sfepy.discrete import Equation, Equations, FieldVariable, Integral, Material, Problem
+    from sfepy.discrete.conditions import Conditions, EssentialBC
+    from sfepy.discrete.fem import FEDomain, Field, Mesh
+    from sfepy.discrete.functions import Function
+    from sfepy.mechanics.matcoefs import stiffness_from_youngpoisson
+    from sfepy.solvers.auto_fallback import AutoDirect
+    from sfepy.solvers.nls import Newton
+    from sfepy.terms import Term
+
+    output.set_output(quiet=True)
+    yield "assembly", None
+    groups = np.zeros(len(problem.cells), dtype=np.int32)
+    mesh = Mesh.from_data("mesh", np.ascontiguousarray(problem.p.T), None, [problem.cells], [groups], ["3_8"])
+    domain = FEDomain("domain", mesh)
+    omega = domain.create_region("Omega", "all")
+    held = Function("held", lambda coors, domain=None: problem.held)
+    domain.create_region("Held", "vertices by held", "vertex", functions={"held": held})
+    field = Field.from_args("displacement", np.float64, "vector", omega, approx_order=1)
+    u = FieldVariable("u", "unknown", field)
+    v = FieldVariable("v", "test", field, primary_var_name="u")
+    law = Material("law", D=stiffness_from_youngpoisson(3, YOUNG, POISSON))
+    weight = Material("weight", val=np.array([[0.0], [0.0], [WEIGHT]]))
+    points = Integral("points", order=3)
+    inner = Term.new("dw_lin_elastic(law.D, v, u)", points, omega, law=law, v=v, u=u)
+    outer = Term.new("dw_volume_lvf(weight.val, v)", points, omega, weight=weight, v=v)
+    whole = Problem("elasticity", equations=Equations([Equation("balance", inner - outer)]))
+    whole.set_bcs(ebcs=Conditions([EssentialBC("held", domain.regions["Held"], {"u.all": 0.0})]))
+    whole.set_solver(Newton({"i_max": 1, "eps_a": 1e-300, "is_linear": True}, lin_solver=AutoDirect({})))
+    yield "iterations", None
+    found = whole.solve(save_results=False)
+    yield "solution", found.get_state_parts()["u"].reshape(-1, 3)
+
+
+class Row(NamedTuple):
+    """What is asked of a program.
+
+    Attributes
+    ----------
+    run
+        A generator, see the top of this module.
+    module
+        The module that must be installed.
+    kinds
+        The kinds of problems that it is asked for.
+    most
+        The most degrees of freedom that it gets; None for any number.
+    threads
+        True if it is asked with two threads as well: more than its assembly has them.
+    """
+
+    run: Callable
+    module: str
+    kinds: tuple[str, ...]
+    most: int | None = None
+    threads: bool = False
+
+
+#: Programs by name.
 PROGRAMS = {
-    "femnn": (femnn, "femnn", ("linear", "triquadratic", "neo-Hookean", "plastic"), None),
-    "NGSolve": (ngsolve, "ngsolve", ("linear", "triquadratic", "neo-Hookean"), None),
-    "scikit-fem, pyamg": (scikit_fem, "skfem", ("linear", "triquadratic"), None),
-    "scikit-fem-native, pyamg": (scikit_fem_native, "skfemntv", ("linear",), None),
-    "FElupe": (felupe, "felupe", ("neo-Hookean",), 20_000),
+    "femnn": Row(femnn, "femnn", ("linear", "triquadratic", "neo-Hookean", "plastic"), threads=True),
+    "NGSolve": Row(ngsolve, "ngsolve", ("linear", "triquadratic", "neo-Hookean"), threads=True),
+    "scikit-fem, pyamg": Row(scikit_fem, "skfem", ("linear", "triquadratic")),
+    "scikit-fem-native, pyamg": Row(scikit_fem_native, "skfemntv", ("linear",)),
+    "FElupe": Row(felupe, "felupe", ("neo-Hookean",), 20_000),
+    "fedoo": Row(fedoo, "fedoo", ("linear",), 30_000),
+    "SfePy": Row(sfepy, "sfepy", ("linear",), 30_000),
+}
+
+#: Programs that a reader may look for in the table, and why they are not in it.
+ABSENT = {
+    "DOLFINx": "not measured: no package index of Python has it",
+    "torch-fem": "not measured: its solvers, on one core SciPy's direct one, are those of FElupe",
 }
 
 
 def missing(name):
     """Why a program cannot run here, in a few words; None if it can."""
-    module = PROGRAMS[name][1]
+    module = PROGRAMS[name].module
     return None if find_spec(module) else f"{module} is not installed"
 
 

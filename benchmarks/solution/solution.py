@@ -1,9 +1,10 @@
 """From mesh arrays to the solution, beside the programs that others would take: seconds of each stage, and memory.
 
-Every program solves to a relative residual of 1e-8 in a process of its own; programs take turns. Those that are not
-installed (``pip install femnn[bench]``) are left out with a word. Seconds are processor time with one thread, and by
-the clock with two. Each row is a file in the folder ``rows`` of ``--out``: a run that was stopped goes on with the rows
-that are missing, and measures anew those of another machine, program or version.
+Every program solves to a relative residual of 1e-8, or directly, in a process of its own; programs take turns. Those
+that are not installed (``pip install femnn[bench]``) are left out with a word. Seconds are processor time with one
+thread, and by the clock with two, which are asked of those whose solvers have threads. Each row is a file in the folder
+``rows`` of ``--out``: a run that was stopped goes on with the rows that are missing, and measures anew those of another
+machine, program or version.
 """
 
 import json
@@ -20,8 +21,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from benchmarks.solution.problems import names, problem
-from benchmarks.solution.programs import PROGRAMS, missing
+from benchmarks.solution.problems import LARGE, names, problem
+from benchmarks.solution.programs import ABSENT, PROGRAMS, missing
 from benchmarks.support.publishing import publish
 from benchmarks.support.timing import median_and_spread, with_spread
 from femnn.cli import Command
@@ -44,17 +45,19 @@ _TOO_LONG = f"more than {_PATIENCE} s"
 @click.command(cls=Command)
 @click.option("--problem", "chosen", multiple=True, help="Name of a problem, as in the table; default: all.")
 @click.option("--program", "programs", multiple=True, type=click.Choice(list(PROGRAMS)), help="Default: all.")
+@click.option("--threads", "counts", multiple=True, type=click.IntRange(1, 2), help="1 or 2; default: both.")
 @click.option("--repeat", default=5, show_default=True, type=click.IntRange(1), help="Warm solutions of each program.")
+@click.option("--large", is_flag=True, help="Add a cube of 1,000,000 elements, for femnn alone, solved once.")
 @click.option("--meshes", type=click.Path(path_type=Path, exists=True), help="Folder with bunny_out.mesh.")
 @click.option("--quick", is_flag=True, help="Small problems, once each.")
 @click.option("--anew", is_flag=True, help="Measure again what an earlier run has left in the folder --out.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/solution"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def main(chosen, programs, repeat, meshes, quick, anew, out, as_json):
+def main(chosen, programs, counts, repeat, large, meshes, quick, anew, out, as_json):
     """Solve linear, quadratic and nonlinear problems with femnn and the programs beside it."""
     rows, notes = [], {name: missing(name) for name in programs or PROGRAMS}
     cases = []
-    for what in chosen or names(quick):
+    for what in [*(chosen or names(quick)), *([LARGE] if large else [])]:
         try:
             given = problem(what, meshes)
         except FemnnError as error:
@@ -62,25 +65,30 @@ def main(chosen, programs, repeat, meshes, quick, anew, out, as_json):
             continue
         cases += [
             (what, name, threads, given)
-            for threads in ((1,) if quick else (1, 2))
+            for threads in sorted(set(counts)) or ((1,) if quick else (1, 2))
             for name in programs or PROGRAMS
-            if notes[name] is None and _is_asked(name, given)
+            if notes[name] is None and _is_asked(name, what, given, threads)
         ]
     for what, name, threads, given in tqdm(cases, desc="solution", disable=None):
         row = {"problem": what, "program": name, "threads": threads, "elements": given.t.shape[1]}
-        rows.append({**row, **_resumed(out / "rows", name, what, threads, 1 if quick else repeat, meshes, anew)})
+        times = 0 if what == LARGE else 1 if quick else repeat
+        rows.append({**row, **_resumed(out / "rows", name, what, threads, times, meshes, anew)})
     for row in rows:
         if "failure" not in row:
-            row["warm"], row["spread"] = median_and_spread(row["warm runs"])
+            # what is solved once has no warm solution
+            row["warm"], row["spread"] = median_and_spread(row["warm runs"] or [row["cold"]])
     _compare(rows)
-    figures = {"machine": description(), "rows": rows, "left out": {k: v for k, v in notes.items() if v}}
+    left_out = {name: why for name, why in {**notes, **({} if programs else ABSENT)}.items() if why}
+    figures = {"machine": description(), "rows": rows, "left out": left_out}
     _plot(rows, out / "solution.png")
     publish(out, "solution", figures, report(figures), as_json)
 
 
-def _is_asked(name, given):
-    _, _, kinds, most = PROGRAMS[name]
-    return given.kind in kinds and (most is None or given.p.size <= most)
+def _is_asked(name, what, given, threads):
+    asked = PROGRAMS[name]
+    if given.kind not in asked.kinds or (threads > 1 and not asked.threads) or (what == LARGE and name != "femnn"):
+        return False
+    return asked.most is None or given.p.size <= asked.most
 
 
 def _resumed(folder, name, what, threads, repeat, meshes, anew):
@@ -102,7 +110,7 @@ def _resumed(folder, name, what, threads, repeat, meshes, anew):
 
 def _version(name):
     """Version of a program; of femnn the checksum of its sources."""
-    module = PROGRAMS[name][1]
+    module = PROGRAMS[name].module
     if module == "femnn":
         sources = sorted((Path(__file__).resolve().parents[2] / "femnn").rglob("*.py"))
         return f"{zlib.crc32(b''.join(path.read_bytes() for path in sources)):08x}"

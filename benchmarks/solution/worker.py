@@ -2,8 +2,8 @@
 
     python -m benchmarks.solution.worker PROGRAM PROBLEM THREADS REPEAT [FOLDER]
 
-The first solution of the process is the cold one; medians of the others are the warm ones. Processor time is taken with
-one thread and time by the clock with more.
+The first solution of the process is the cold one; medians of the REPEAT others are the warm ones. Processor time is
+taken with one thread and time by the clock with more.
 """
 
 import json
@@ -20,11 +20,12 @@ from benchmarks.support.memory import peak
 
 def measure(name, what, threads, repeat, meshes=None):
     """Seconds of each stage, cold and warm, and what tells whether the solution is right."""
-    given, function = problem(what, meshes), PROGRAMS[name][0]
+    given, function = problem(what, meshes), PROGRAMS[name].run
     clock = time.process_time if threads == 1 else time.perf_counter
     runs = [_run(function(given, threads), clock) for _ in range(repeat + 1)]
     u = runs[-1][1]
-    stages = {stage: float(np.median([run[0][stage] for run in runs[1:]])) for stage in runs[0][0]}
+    warm = runs[1:] or runs
+    stages = {stage: float(np.median([run[0][stage] for run in warm])) for stage in runs[0][0]}
     return {
         "cold": sum(runs[0][0].values()),
         "warm runs": [sum(run[0].values()) for run in runs[1:]],

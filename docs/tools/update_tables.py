@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The page of each table that does not have one of its own, and the run that writes a table with another name.
 PAGES = {
     "faults-calls": "faults",
+    "fault-convergence": "fault-wells",
     "adaptive-speed": "adaptive-gauss",
     "adaptive-cells": "adaptive-gauss",
     "cell-assembly": "assembly",
@@ -29,8 +30,11 @@ TABLES = (
     "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "adaptive-cells", "promise",
     "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced",
     "dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales", "flows", "pendulum", "identification",
-    "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
-    "scaling-model", "training", "faults", "faults-calls", "mutants",
+    "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "porous-3d",
+    "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model", "training", "faults", "faults-calls",
+    "mutants",
+    "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "grains-law", "cell-size",
+    "multiscale", "labels", "scaling", "scaling-model", "training", "faults", "faults-calls", "mutants",
     "dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales", "flows", "assembly", "cell-assembly",
     "validation", "solution", "first-call", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
     "scaling-model", "faults", "faults-files", "mutants",

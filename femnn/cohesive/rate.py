@@ -97,6 +97,10 @@ class ViscousCohesive(_TimedLaw):
         """As the law beneath."""
         return self.law.predict_microstructure(separation, self._beneath(state))
 
+    def predictions(self, state: State) -> dict:
+        """As the law beneath; nothing if it has none."""
+        return self.law.predictions(self._beneath(state)) if hasattr(self.law, "predictions") else {}
+
     def set_time(self, t: float) -> None:
         """Take note of the time of the state that is sought next, also for the law beneath."""
         super().set_time(t)
@@ -105,6 +109,10 @@ class ViscousCohesive(_TimedLaw):
     def in_range(self, separation: np.ndarray) -> np.ndarray:
         """As the law beneath."""
         return self.law.in_range(separation)
+
+    def how_far(self, separation: np.ndarray) -> str:
+        """As the law beneath."""
+        return self.law.how_far(separation)
 
     def damage(self, state: State) -> np.ndarray:
         """As the law beneath."""

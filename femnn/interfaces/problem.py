@@ -109,6 +109,7 @@ class CohesiveProblem(NonlinearProblem):
         self._sum = SparseSum(self.stiffness, [jumps for jumps in self._fused if jumps is not None])
         self.states = [law.initial_state(elements.points) for elements, law in self.interfaces]
         self._tried: list[State] | None = None
+        self._reached: np.ndarray | None = None
 
     @property
     def depends_on_time(self) -> bool:
@@ -126,7 +127,7 @@ class CohesiveProblem(NonlinearProblem):
         """Internal force (n,) and tangent (n, n) at displacements (n,), reached from the accepted states."""
         u = shaped("the displacement", u, self.stiffness.shape[:1])
         force, blocks, others = self.stiffness @ u, [], []
-        self._tried = []
+        self._tried, self._reached = [], u
         for (elements, law), jumps, state in zip(self.interfaces, self._fused, self.states, strict=True):
             traction, tangent, state = law.update(elements.separation(u), state)
             force += elements.force(traction)
@@ -177,9 +178,11 @@ class CohesiveProblem(NonlinearProblem):
         self.states, self._tried = self._tried, None
 
     def _left_range(self, now):
+        far = [law.how_far(elements.separation(self._reached)) for elements, law in self.interfaces]
+        where = next((f" ({text})" for text in far if text), "")
         return (
-            f"{now} of {sum(map(len, self.states))} points have left the range that their law was trained in; train "
-            "the law further out"
+            f"{now} of {sum(map(len, self.states))} points have left the range that their law was trained in{where}; "
+            "train the law further out"
         )
 
     def restore(self, states: Sequence[State]) -> None:

@@ -152,6 +152,35 @@ class Interface:
             raise ParameterError(
                 f"test gives {kept.shape} for {len(self.minus)} facets; it must give one bool for each"
             )
+        return self._chosen(kept)
+
+    @checked()
+    def named(self, name: str) -> "Interface":
+        """The part of the interface on a named boundary of the mesh: one of several that were split together.
+
+        Raises
+        ------
+        MeshError
+            If the mesh has no such boundary, or none of its facets is on the interface.
+
+        Examples
+        --------
+        >>> import femnn, skfem
+        >>> mesh = skfem.MeshHex().refined(1).with_boundaries(
+        ...     {"upright": lambda x: x[0] == 0.5, "level": lambda x: x[2] == 0.5}, boundaries_only=False
+        ... )
+        >>> interface = femnn.Interface.split(mesh, ["upright", "level"])
+        >>> len(interface), len(interface.named("level"))
+        (8, 4)
+        """
+        on_boundary = np.isin(self.minus, _facets(self.mesh, name))
+        if not on_boundary.any():
+            raise MeshError(
+                f"boundary {name!r} has no facet on the interface; name it in Interface.split(mesh, [{name!r}, ...])"
+            )
+        return self._chosen(on_boundary)
+
+    def _chosen(self, kept):
         names = ("minus", "plus", "minus_vertices", "plus_vertices")
         return replace(self, **{name: getattr(self, name)[kept] for name in names})
 

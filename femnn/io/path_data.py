@@ -25,8 +25,9 @@ VERSION = 1
 # What earlier releases wrote: this for grains, no format for cells.
 _EARLIER = ("femnn grain paths 1", None)
 
-#: How the normal component is commanded: by the separation; by the pressure; by a pressure that grows with opening.
-CONTROLS = ("displacement", "load", "stiffness")
+#: How a path is commanded. The first three prescribe the shear, and normal to it the separation; the pressure; a
+#: pressure that grows with opening. The last one prescribes the pressure and the shear traction.
+CONTROLS = ("displacement", "load", "stiffness", "traction")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +47,9 @@ class PathCommand:
         By how much the pressure grows for each unit of opening, under the control ``"stiffness"``.
     control, kind : str
         One of :data:`CONTROLS`; what the path is like, for tables.
+    shear : (k, 2), (k, 1) in plane strain, or None
+        Shear traction, under the control ``"traction"`` only; the separations are zero there, and not followed. A layer
+        that cannot carry it slides as fast as its driver allows.
 
     Raises
     ------
@@ -66,6 +70,7 @@ class PathCommand:
     stiffness: float = 0.0
     control: str = "displacement"
     kind: str = ""
+    shear: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         separation = floats("separation", self.separation, finite=False)
@@ -78,6 +83,19 @@ class PathCommand:
         one_of("control", self.control, CONTROLS)
         if not (np.isfinite(separation).all() and np.isfinite(load).all()) or separation[0].any():
             raise ParameterError("a path must be finite and start at separation zero, where everything is at rest")
+        if (self.shear is None) != (self.control != "traction"):
+            raise ParameterError(
+                f"control={self.control!r} {'needs' if self.shear is None else 'takes no'} shear tractions; they go "
+                "with control='traction' alone"
+            )
+        if self.shear is not None:
+            shear = floats("shear", self.shear)
+            if shear.shape != separation[:, 1:].shape or shear[0].any() or separation.any():
+                raise ParameterError(
+                    f"shear has shape {shear.shape}, starts at {shear[:1].tolist()}; under control='traction' it must "
+                    f"be {separation[:, 1:].shape} and start at zero, and the separations must be zero"
+                )
+            object.__setattr__(self, "shear", shear)
         object.__setattr__(self, "separation", separation)
         object.__setattr__(self, "load", load)
 

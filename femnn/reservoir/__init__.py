@@ -6,18 +6,22 @@ its ``step`` goes from one :class:`PorousState` to the next, and :func:`march` m
 :mod:`femnn.reservoir.fault`.
 """
 
-from femnn.reservoir.analytic import ConsolidatingColumn, MandelSlab
+from femnn.reservoir.analytic import ConsolidatingColumn, CryerSphere, DeLeeuwCylinder, MandelSlab
 from femnn.reservoir.conditions import Conditions, Well
+from femnn.reservoir.in_situ import InSitu, slip_tendency
 from femnn.reservoir.medium import DualPorousMedium, PoroelasticConstants, PorousMedium
 from femnn.reservoir.output import Series, load_state, save_state
 from femnn.reservoir.problem import MassBalance, PorousProblem, PorousState
 from femnn.reservoir.schedule import Schedule
-from femnn.solvers.nonlinear.time_march import march
+from femnn.solvers.nonlinear.time_march import march, march_by_error
 
 __all__ = [
     "Conditions",
     "ConsolidatingColumn",
+    "CryerSphere",
+    "DeLeeuwCylinder",
     "DualPorousMedium",
+    "InSitu",
     "MandelSlab",
     "MassBalance",
     "PoroelasticConstants",
@@ -29,5 +33,7 @@ __all__ = [
     "Well",
     "load_state",
     "march",
+    "march_by_error",
     "save_state",
+    "slip_tendency",
 ]

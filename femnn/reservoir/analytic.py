@@ -1,9 +1,12 @@
-"""Closed solutions of consolidation: Terzaghi's column, a column with two pore systems, and Mandel's slab."""
+"""Closed solutions of consolidation: columns, Mandel's slab, Cryer's ball and de Leeuw's cylinder."""
+
+from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 from scipy.optimize import brentq
+from scipy.special import j0, j1
 
 from femnn.checks import checked
 from femnn.exceptions import ParameterError
@@ -185,3 +188,173 @@ def _uniform(medium):
         return medium.constants(1, 2)
     except ParameterError as error:
         raise ParameterError(f"closed solutions are for uniform media: {error}") from error
+
+
+class _Radial(ABC):
+    """A ball or cylinder under a sudden pressure on its drained surface; ``_AXES`` directions are alike.
+
+    (λ + 2μ) ε − α p = f(t) everywhere, since displacements are radial, and the surface gives f in terms of the mean
+    pressure p̄. With c = 4/3 μ (ball) or μ (cylinder) and M = λ + 2μ,
+
+        C ∂t p + γ ∂t p̄ = k/μ_f ∇²p,    C = S + α²/M,    γ = α² c/(M (M − c))
+
+    whose solutions p = Σ A_n (φ(x_n r/R) − φ(x_n)) exp(−x_n² t c_v/R²) are orthogonal in the form C⟨pq⟩ + γ p̄q̄.
+    """
+
+    _AXES: int
+
+    @checked(terms="[1, 100000]", radius="(0, inf)")
+    def __init__(self, medium: PorousMedium, radius: float, load: float, *, terms: int = 200) -> None:
+        constants = _uniform(medium)
+        if len(constants.biot) != 1:
+            raise ParameterError("this solution is for one pore system; pass a PorousMedium")
+        self.radius, self.load = float(radius), float(load)
+        lmbda, mu = constants.lmbda[0], constants.mu[0]
+        self._biot, storage = constants.biot[0, 0], constants.storage[0, 0, 0]
+        along = lmbda + 2.0 * mu
+        own = 2.0 * mu * (self._AXES - 1) / self._AXES
+        self._bulk = along - own
+        capacity = storage + self._biot**2 / along
+        #: c_v, m²/s.
+        self.diffusivity = constants.mobility[0, 0, 0, 0] / capacity
+        #: Pressure right after loading, Pa.
+        self.undrained_pressure = self.load * self._biot / (self._biot**2 + storage * self._bulk)
+        ratio = self._biot**2 * own / (along * self._bulk * capacity)
+        self._roots = self._find_roots(ratio, terms)
+        ends, means = self._shape(self._roots), self._mean(self._roots)
+        self._parts = self.undrained_pressure * means / (self._square(self._roots) - ends * means)
+
+    @staticmethod
+    @abstractmethod
+    def _shape(x: np.ndarray) -> np.ndarray:
+        """φ(x)."""
+
+    @staticmethod
+    @abstractmethod
+    def _mean(x: np.ndarray) -> np.ndarray:
+        """Mean of φ(x r/R) over the body."""
+
+    @staticmethod
+    @abstractmethod
+    def _square(x: np.ndarray) -> np.ndarray:
+        """Mean of φ(x r/R)²."""
+
+    def _find_roots(self, ratio, terms):
+        """Of φ(x) (1 + κ) = κ φ̄(x): less than π apart by and by, so that eighths of it separate them."""
+
+        def function(x):
+            return (1.0 + ratio) * self._shape(x) - ratio * self._mean(x)
+
+        grid = np.pi / 8.0 * np.arange(1, 8 * (terms + 2))
+        values = function(grid)
+        brackets = np.flatnonzero(values[:-1] * values[1:] < 0.0)[:terms]
+        return np.array([brentq(function, grid[k], grid[k + 1], xtol=1e-13) for k in brackets])
+
+    @property
+    def time(self) -> float:
+        """R²/c_v, s."""
+        return self.radius**2 / self.diffusivity
+
+    def _decayed(self, t):
+        return self._parts * np.exp(-(self._roots**2) * t / self.time)
+
+    @checked(t="[0, inf)")
+    def pressure(self, r: ArrayLike, t: float) -> np.ndarray:
+        """Pressure at distance r (m) from the middle and time t > 0 (s), Pa."""
+        x = np.asarray(r, dtype=float)[..., None] / self.radius * self._roots
+        return (self._shape(x) - self._shape(self._roots)) @ self._decayed(t)
+
+    @checked(t="[0, inf)")
+    def displacement(self, t: float) -> float:
+        """Displacement of the surface outwards at time t > 0, m."""
+        mean = (self._mean(self._roots) - self._shape(self._roots)) @ self._decayed(t)
+        return float(self.radius / self._AXES * (self._biot * mean - self.load) / self._bulk)
+
+
+class CryerSphere(_Radial):
+    """A ball under a sudden pressure on its drained surface: its middle first rises above the undrained pressure.
+
+    C. W. Cryer, Quarterly Journal of Mechanics and Applied Mathematics 16 (1963) 401-412, here with compressible
+    fluid and grains.
+
+    Parameters
+    ----------
+    medium
+        A uniform ``PorousMedium``.
+    radius
+        m.
+    load
+        Pa, positive in compression.
+    terms
+        Of the series.
+
+    Examples
+    --------
+    >>> from femnn.reservoir import CryerSphere, PorousMedium
+    >>> sphere = CryerSphere(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), radius=5.0, load=1e6)
+    >>> early, later, late = (float(sphere.pressure(0.0, t * sphere.time)) for t in (1e-3, 0.05, 1.0))
+    >>> early < later, late < early
+    (True, True)
+
+    See Also
+    --------
+    femnn.validation.consolidation : the ball in hexahedra
+    """
+
+    _AXES = 3
+
+    @staticmethod
+    def _shape(x):
+        return np.sinc(x / np.pi)
+
+    @staticmethod
+    def _mean(x):
+        return 3.0 * (np.sin(x) - x * np.cos(x)) / x**3
+
+    @staticmethod
+    def _square(x):
+        return 3.0 / x**2 * (0.5 - np.sin(2.0 * x) / (4.0 * x))
+
+
+class DeLeeuwCylinder(_Radial):
+    """A long cylinder in plane strain under a sudden pressure on its drained mantle.
+
+    E. H. de Leeuw, Proc. 6th Int. Conf. Soil Mechanics and Foundation Engineering (1965) 287-290, here with
+    compressible fluid and grains.
+
+    Parameters
+    ----------
+    medium
+        A uniform ``PorousMedium``.
+    radius
+        m.
+    load
+        Pa, positive in compression.
+    terms
+        Of the series.
+
+    Examples
+    --------
+    >>> from femnn.reservoir import DeLeeuwCylinder, PorousMedium
+    >>> cylinder = DeLeeuwCylinder(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), radius=5.0, load=1e6)
+    >>> bool(cylinder.displacement(10.0 * cylinder.time) < cylinder.displacement(0.01 * cylinder.time) < 0.0)
+    True
+
+    See Also
+    --------
+    femnn.validation.consolidation : the cylinder in hexahedra
+    """
+
+    _AXES = 2
+
+    @staticmethod
+    def _shape(x):
+        return j0(x)
+
+    @staticmethod
+    def _mean(x):
+        return 2.0 * j1(x) / x
+
+    @staticmethod
+    def _square(x):
+        return j0(x) ** 2 + j1(x) ** 2

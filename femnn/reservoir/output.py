@@ -5,7 +5,6 @@ from pathlib import Path
 
 import meshio
 import numpy as np
-from skfem.helpers import grad, sym_grad
 
 from femnn.checks import checked
 from femnn.exceptions import StateError
@@ -114,18 +113,12 @@ class Series:
 
     def _means(self, state):
         problem, constants = self._problem, self._problem.constants
-        dx = problem.displacement_basis.dx
-        weights = dx / dx.sum(axis=1, keepdims=True)
-        strain = (sym_grad(problem.displacement_basis.interpolate(state.u)) * weights).sum(axis=-1)
-        dim = len(strain)
-        stress = np.zeros((len(dx), 3, 3))
-        stress[:, :dim, :dim] = (2.0 * constants.mu * strain).transpose(2, 0, 1)
-        stress += (constants.lmbda * np.einsum("iin->n", strain))[:, None, None] * np.eye(3)
-        flows = []
+        basis, flows = problem.pressure_basis, []
         for mobility, pressure in zip(constants.mobility, state.p, strict=True):
-            slope = (grad(problem.pressure_basis.interpolate(pressure)) * weights).sum(axis=-1)
+            slope = np.einsum("an,naj->jn", pressure[basis.element_dofs], basis.mean_slopes)
             flows.append(padded(-np.einsum("ijn,jn->ni", mobility, slope)))
-        return {"effective_stress": stress.reshape(-1, 9), **named("darcy_flow", problem.systems, flows)}
+        stress = problem.effective_stress(state).reshape(-1, 9)
+        return {"effective_stress": stress, **named("darcy_flow", problem.systems, flows)}
 
 
 def named(field, systems, values):

@@ -5,8 +5,10 @@
     ∂t(α_m div u + S_Mm p_M + S_mm p_m) − div(k_m/μ ∇p_m) − c = s_m
 
 K. Wang and W. C. Sun, CMAME 334 (2018) 337-380, with α_M = ψ α and α_m = (1 − ψ) α. Displacements are quadratic and
-pressures linear (Taylor-Hood: P. J. Phillips and M. F. Wheeler, Computational Geosciences 11 (2007) 131-144). Pressures
-are increments over the hydrostatic state.
+pressures linear (Taylor-Hood: P. J. Phillips and M. F. Wheeler, Computational Geosciences 11 (2007) 131-144), or both
+are linear, which 10⁵ hexahedra can afford. Linear pairs oscillate where little fluid is stored and none can flow, so
+that the storage S_ij then gets α_i α_j/(2 G) ∫ (p_j − Πp_j)(q_i − Πq_i) in addition, with means Π over the cells
+(:func:`femnn.reservoir.integrals.unresolved`). Pressures are increments over the hydrostatic state.
 """
 
 from dataclasses import dataclass
@@ -16,37 +18,28 @@ import numpy as np
 import skfem
 from numpy.typing import ArrayLike
 from scipy.sparse import block_array, csr_array
-from skfem.helpers import div, dot, grad, mul
 
 from femnn.assembly.elasticity import assemble_elasticity
-from femnn.checks import checked, floats, shaped
+from femnn.assembly.forms import assemble_diffusion, assemble_mass
+from femnn.checks import checked, floats, instance, shaped
 from femnn.exceptions import ConvergenceError, FoldedElementError, MeshError, ParameterError, StateError
 from femnn.geometry.mesh import RelativeMapping, hexahedra, require_vertices
 from femnn.geometry.validity import require_valid
+from femnn.quadrature.adaptive.rule import AdaptiveGauss
 from femnn.quadrature.gauss import GaussLegendre
+from femnn.quadrature.rule import Rule
 from femnn.reservoir.conditions import Conditions
+from femnn.reservoir.integrals import CellBasis, swelling, unresolved
 from femnn.reservoir.loads import Loads
 from femnn.reservoir.medium import PorousMedium
 from femnn.solvers.linear.saddle_iteration import SaddleSolver
 from femnn.solvers.linear.saddle_point import Constraint, Factors
 
-# Three Gauss points per axis: exact for the quadratic displacements of parallelograms and boxes.
-_ORDER = 5
+# Of the bases, by the degree of the displacements: exact for the quadratic ones of parallelograms and boxes.
+_ORDERS = {1: 3, 2: 5}
 
-
-@skfem.BilinearForm
-def _swelling(u, q, w):
-    return w["biot"] * div(u) * q
-
-
-@skfem.BilinearForm
-def _mass(p, q, w):
-    return w["factor"] * p * q
-
-
-@skfem.BilinearForm
-def _darcy(p, q, w):
-    return dot(mul(w["mobility"], grad(p)), grad(q))
+# Exact for products of linear functions in any cell.
+_EXACT = GaussLegendre(3)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,10 +136,17 @@ class PorousProblem:
     theta
         1 is the implicit Euler method; 0.5 is that of Crank and Nicolson, of second order, which oscillates after
         sudden loads unless it starts from :meth:`undrained` with small steps.
+    element
+        Of the displacements: ``skfem.ElementHex2()`` or ``ElementQuad2()``, the default, or ``ElementHex1()`` or
+        ``ElementQuad1()``, which take a tenth of memory and time and are stabilised. Pressures are linear.
+    rule
+        femnn's rule for stiffness and flow. Default: ``GaussLegendre(3)`` for quadratic displacements and in the plane,
+        ``AdaptiveGauss()`` for linear ones of hexahedra, which gives distorted cells the points that they need.
     method
         How the linear systems of steps are solved: ``"splu"`` by factors, which 10³ cells in three dimensions can
         afford; ``"minres"`` by iteration with multigrid for displacements and pressures
-        (:mod:`femnn.solvers.linear.saddle_iteration`), with which 10⁵ are possible; ``"auto"`` chooses by size.
+        (:mod:`femnn.solvers.linear.saddle_iteration`), with which 10⁵ linear ones are possible; ``"auto"`` chooses by
+        size.
 
     Attributes
     ----------
@@ -155,8 +155,12 @@ class PorousProblem:
     systems : tuple of str
         Names of the pore systems.
     loads : Loads
+    strained : (s · n_p, s · n_p) sparse
+        α_i α_j over the drained bulk modulus: by it pressures store fluid as they strain the skeleton, at most.
     constraint : Constraint
         Of a step: ``constraint.reduce(vector)`` leaves what is free.
+    iterations : tuple of int
+        Of MINRES in the last step: of the first solution, which takes most, and of its corrections; none with factors.
 
     Raises
     ------
@@ -180,10 +184,11 @@ class PorousProblem:
     See Also
     --------
     femnn.reservoir.march : many steps, halved where one fails.
+    femnn.reservoir.march_by_error : steps as long as their error allows.
     femnn.reservoir.fault.FaultedReservoir : the same body with a fault.
     """
 
-    @checked(theta="[0, 1]", mesh="unchecked", method="unchecked")
+    @checked(theta="[0, 1]", mesh="unchecked", method="unchecked", element="unchecked", rule="unchecked")
     def __init__(
         self,
         mesh: skfem.Mesh,
@@ -191,16 +196,21 @@ class PorousProblem:
         conditions: Conditions,
         *,
         theta: float = 1.0,
+        element: skfem.Element | None = None,
+        rule: Rule | None = None,
         method: str = "auto",
     ) -> None:
         if not 0.5 <= theta <= 1.0:
             raise ParameterError(f"theta is {theta}; it must be in [0.5, 1], 1 for the implicit Euler method")
         self.medium, self.conditions, self.theta = medium, conditions, float(theta)
         self.systems = medium.systems
-        quadratic, linear = _elements(mesh)
-        vectors, mapping = skfem.ElementVector(quadratic), RelativeMapping(mesh)
-        self.displacement_basis = skfem.Basis(mesh, vectors, mapping=mapping, intorder=_ORDER)
+        self.iterations: tuple[int, ...] = ()
+        _require_sound(mesh)
+        own, linear = _elements(mesh, element)
+        vectors, mapping = skfem.ElementVector(own), RelativeMapping(mesh)
+        self.displacement_basis = CellBasis(mesh, vectors, mapping=mapping, intorder=_ORDERS[_degree(own)])
         self.pressure_basis = self.displacement_basis.with_element(linear)
+        self.rule = _rule_for(own) if rule is None else instance("rule", rule, Rule, remedy="femnn.AdaptiveGauss()")
         self.loads = Loads(conditions, self.displacement_basis, self.pressure_basis, self.systems)
         self.constants = medium.constants(mesh.nelements, mesh.dim())
         self._assemble()
@@ -218,33 +228,35 @@ class PorousProblem:
         """Number of displacements."""
         return self.displacement_basis.N
 
+    @property
+    def stiffness(self) -> csr_array:
+        """Of the drained skeleton, (n_u, n_u)."""
+        return self._stiffness
+
     def _assemble(self):
         constants, s = self.constants, len(self.systems)
         u, p = self.displacement_basis, self.pressure_basis
 
-        def field(values):
-            return np.broadcast_to(values[..., None], (*values.shape[:-1], *u.dx.shape))
-
         def mass(values):
-            return _mass.assemble(p, factor=field(values))
+            return assemble_mass(p.mesh, _EXACT, values)
 
         def blocks(of_pair):
             return csr_array(block_array([[of_pair(i, j) for j in range(s)] for i in range(s)]))
 
-        lmbda, mu = constants.lmbda, constants.mu
+        lmbda, mu, biot = constants.lmbda, constants.mu, constants.biot
         young, poisson = mu * (3.0 * lmbda + 2.0 * mu) / (lmbda + mu), 0.5 * lmbda / (lmbda + mu)
         self._stiffness = csr_array(
-            assemble_elasticity(u.mesh, GaussLegendre(3), young, poisson, plane="strain", element=u.elem)
+            assemble_elasticity(u.mesh, self.rule, young, poisson, plane="strain", element=u.elem)
         )
-        self._swelling = csr_array(
-            block_array([[_swelling.assemble(u, p, biot=field(biot))] for biot in constants.biot])
-        )
+        self._swelling = csr_array(block_array([[swelling(u, p, own)] for own in biot]))
         self._storage = blocks(lambda i, j: mass(constants.storage[i, j]))
-        darcy = [_darcy.assemble(p, mobility=field(mobility)) for mobility in constants.mobility]
+        if _degree(u.elem.elem) == 1:
+            self._storage = self._storage + blocks(lambda i, j: unresolved(p, 0.5 * biot[i] * biot[j] / mu))
+        darcy = [assemble_diffusion(p.mesh, self.rule, mobility) for mobility in constants.mobility]
         self._darcy = blocks(lambda i, j: darcy[i] if i == j else None)
         self._exchange = csr_array(mass(constants.exchange))
         bulk = lmbda + 2.0 * mu / u.mesh.dim()
-        self._strained = blocks(lambda i, j: mass(constants.biot[i] * constants.biot[j] / bulk))
+        self.strained = blocks(lambda i, j: mass(biot[i] * biot[j] / bulk))
         self._flow = self._darcy + blocks(lambda i, j: self._exchange if i == j else -self._exchange)
 
     @checked(u="any", p="any")
@@ -296,7 +308,7 @@ class PorousProblem:
 
     def _iteration(self, dt, constraint):
         fluid = self._fluid(dt)
-        return self._saddle.iteration(fluid, fluid + self._strained, constraint)
+        return self._saddle.iteration(fluid, fluid + self.strained, constraint)
 
     @checked(dt="[0, inf)", x="any")
     def residual(self, x: np.ndarray, state: PorousState, dt: float) -> np.ndarray:
@@ -315,6 +327,38 @@ class PorousProblem:
         force = self._stiffness @ u - self._swelling.T @ p - self.loads.force(state.t + dt)
         strained, pressed, injected, _, lost = self.volumes(u, p, state, dt)
         return np.concatenate([force, injected - strained - pressed - lost])
+
+    @checked(before="unchecked")
+    def step_error(
+        self, before: PorousState | None, old: PorousState, new: PorousState
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Estimated error of a step of the implicit Euler method in displacements and pressures, and their sizes.
+
+        Half the step times the change of the rates, the difference from the trapezoidal rule: S. W. Sloan, A. J. Abbo,
+        Int. J. Numer. Anal. Methods Geomech. 23 (1999) 467-492. For :func:`femnn.reservoir.march_by_error`.
+
+        Parameters
+        ----------
+        before
+            State that led to ``old``; None: the body was at rest there.
+        old, new
+
+        Returns
+        -------
+        errors, sizes : (1 + s,)
+            Norms of the displacements, and of the pressures of each system.
+        """
+        states = [state for state in (before, old, new) if state is not None]
+        for state in states:
+            self._require_own(state)
+        fields = [[state.u, *state.p] for state in states]
+        dt = new.t - old.t
+        changes = [b - a for a, b in zip(fields[-2], fields[-1], strict=True)]
+        if before is not None and old.t > before.t:
+            ratio = dt / (old.t - before.t)
+            changes = [now - ratio * (b - a) for now, a, b in zip(changes, fields[0], fields[1], strict=True)]
+        errors = np.array([0.5 * np.linalg.norm(change) for change in changes])
+        return errors, np.array([np.linalg.norm(field) for field in fields[-1]])
 
     @checked()
     def balance(self, old: PorousState, new: PorousState) -> MassBalance:
@@ -356,6 +400,29 @@ class PorousProblem:
             dt * (self._darcy @ during) - exchanged,
         )
 
+    @checked()
+    def effective_stress(self, state: PorousState) -> np.ndarray:
+        """Mean over each cell of the stress that strains the skeleton, (n, 3, 3), Pa, positive in tension.
+
+        As all increments over the state of rest; the total stress is less by biot · pressure of each system.
+        """
+        self._require_own(state)
+        basis, constants = self.displacement_basis, self.constants
+        cells = state.u[basis.element_dofs].reshape(-1, basis.mesh.dim(), basis.nelems)
+        slopes = np.einsum("ain,naj->ijn", cells, basis.mean_slopes)
+        strain = 0.5 * (slopes + slopes.swapaxes(0, 1))
+        dim = len(strain)
+        stress = np.zeros((basis.nelems, 3, 3))
+        stress[:, :dim, :dim] = (2.0 * constants.mu * strain).transpose(2, 0, 1)
+        return stress + (constants.lmbda * np.einsum("iin->n", strain))[:, None, None] * np.eye(3)
+
+    @checked()
+    def mean_pressure(self, state: PorousState) -> np.ndarray:
+        """Mean over each cell of the pressures, (s, n), Pa."""
+        self._require_own(state)
+        basis = self.pressure_basis
+        return np.einsum("san,na->sn", state.p[:, basis.element_dofs], basis.mean_values)
+
     def _require_own(self, state):
         if len(state.u) != self.n_u or state.p.shape != (len(self.systems), self.pressure_basis.N):
             raise StateError(
@@ -370,7 +437,9 @@ class PorousProblem:
         t = state.t + dt
         x = constraint.fill(state.x)
         self.loads.prescribe(x, t, pressures=constraint is self.constraint)
+        begun = len(getattr(factor, "counts", ()))
         x, error = factor.solve(x, lambda x: self.residual(x, state, dt))
+        self.iterations = tuple(getattr(factor, "counts", ())[begun:])
         if not error < 1e-6:
             raise ConvergenceError(
                 f"the linear system of the step to t = {t:.6g} s (dt = {dt:.6g} s) was solved with the relative error "
@@ -382,11 +451,33 @@ class PorousProblem:
         return PorousState(t, x[: self.n_u], x[self.n_u :].reshape(len(self.systems), -1))
 
 
-def _elements(mesh):
-    """Elements of displacements and pressures for a mesh that is sound."""
+def _elements(mesh, element):
+    """Elements of displacements and pressures."""
+    quadratic, linear = (
+        (skfem.ElementHex2, skfem.ElementHex1) if mesh.dim() == 3 else (skfem.ElementQuad2, skfem.ElementQuad1)
+    )
+    own = quadratic() if element is None else getattr(element, "elem", element)
+    if not isinstance(own, quadratic | linear):
+        raise ParameterError(
+            f"the displacements have element={element!r}; pass skfem.{quadratic.__name__}(), skfem.{linear.__name__}() "
+            "or None"
+        )
+    return own, linear()
+
+
+def _degree(element):
+    return 1 if isinstance(element, skfem.ElementHex1 | skfem.ElementQuad1) else 2
+
+
+def _rule_for(element):
+    return AdaptiveGauss() if isinstance(element, skfem.ElementHex1) else GaussLegendre(3)
+
+
+def _require_sound(mesh):
+    """Raise MeshError, or FoldedElementError, unless a mesh is sound."""
     if type(mesh) is skfem.MeshHex1:
         require_valid(hexahedra(mesh), "repair the mesh")
-        return skfem.ElementHex2(), skfem.ElementHex1()
+        return
     if type(mesh) is not skfem.MeshQuad1:
         raise MeshError(
             f"the mesh is a {type(mesh).__name__}; a porous body takes a skfem.MeshQuad or a skfem.MeshHex with "
@@ -398,7 +489,6 @@ def _elements(mesh):
     if not np.isfinite(mesh.p).all():
         raise MeshError(f"vertex {np.flatnonzero(~np.isfinite(mesh.p).all(axis=0))[0]} is not finite; repair the mesh")
     _check_unfolded(mesh)
-    return skfem.ElementQuad2(), skfem.ElementQuad1()
 
 
 def _check_unfolded(mesh):

@@ -16,6 +16,7 @@ import numba
 import numpy as np
 from numba.core.caching import FunctionCache, NullCache
 from numba.core.ccallback import CFunc
+from numba.core.compiler import Compiler
 
 from femnn.checks import brief
 from femnn.exceptions import ParameterError
@@ -51,7 +52,8 @@ def law_callback(plain: Callable) -> Any:
     """The same of a plain function: once for all parameters."""
     name = getattr(plain, "__name__", repr(plain))
     try:
-        law = njit(error_model="numpy")(plain)
+        # by Numba's own compiler: what a law prints is not known to a C function that takes it in
+        law = njit(error_model="numpy", pipeline_class=Compiler)(plain)
 
         def guarded(strain, state, parameters, stress, tangent, new_state):
             # a C function cannot raise: what it has written by then would pass for its answer

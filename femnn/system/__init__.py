@@ -1,7 +1,8 @@
 """This computer and this installation: processor, threads, memory, versions, and the compiler of kernels.
 
-``compile`` has the decorator that compiles every kernel of femnn, ``blas`` holds products to one thread, ``hardware``
-and ``memory`` say what timings and sizes depend on, ``installation`` what ``femnn doctor`` reports.
+``compile`` has the decorator that compiles every kernel of femnn, ``compiler`` what it compiles with, ``blas`` holds
+products to one thread, ``hardware`` and ``memory`` say what timings and sizes depend on, ``installation`` what ``femnn
+doctor`` reports.
 """
 
 from femnn.system.blas import one_blas_thread

@@ -20,6 +20,7 @@ from numba.core.caching import NullCache
 from numba.core.registry import CPUDispatcher
 
 from femnn.exceptions import warn
+from femnn.system.compiler import InnerCompiler, InnerDispatcher, KernelCompiler, without_collection
 from femnn.system.pool import call_for_parts
 
 # Parts for each thread: some take longer than others.
@@ -74,6 +75,7 @@ def njit(
     """
     if over or coloured:
         options["nogil"] = True
+    options.setdefault("pipeline_class", KernelCompiler)
 
     def compiled(function: Callable) -> Any:
         try:
@@ -102,7 +104,10 @@ class _Kernel(CPUDispatcher):
     @functools.cached_property
     def inner(self) -> Any:
         """The same for calls by other kernels: what Python needs to call it is a fifth of the time of compilation."""
-        return CPUDispatcher(self.py_func, self.locals, {**self.targetoptions, **_NO_WRAPPERS})
+        options = {**self.targetoptions, **_NO_WRAPPERS}
+        if cast(Any, self)._compiler.pipeline_class is not KernelCompiler:
+            return CPUDispatcher(self.py_func, self.locals, options)
+        return InnerDispatcher(self.py_func, self.locals, options, InnerCompiler)
 
     @property
     def is_compiling(self) -> Any:
@@ -119,13 +124,14 @@ class _Kernel(CPUDispatcher):
         return self.inner.get_overload(sig)
 
     def compile(self, signature: Any) -> Any:
-        try:
-            return super().compile(signature)
-        except OSError as error:
-            # the disk is full, or the folder went away or was made read-only
-            _tell(error)
-            self._cache = NullCache()
-            return super().compile(signature)
+        with without_collection():
+            try:
+                return super().compile(signature)
+            except OSError as error:
+                # the disk is full, or the folder went away or was made read-only
+                _tell(error)
+                self._cache = NullCache()
+                return super().compile(signature)
 
 
 class _SharedKernel:

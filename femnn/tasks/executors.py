@@ -1,6 +1,5 @@
 """Executors of tasks: this process, processes of this machine, or the Dask cluster at an address."""
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -142,6 +141,8 @@ def _ended(client, function, tasks, queue):
 @contextlib.contextmanager
 def _cluster_at(address):
     """A client of the cluster whose scheduler has this address."""
+    import asyncio
+
     from distributed import Client
 
     try:

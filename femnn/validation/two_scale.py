@@ -4,6 +4,7 @@ import hashlib
 import os
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import skfem
 
 from femnn.checks import checked, integer, number
 from femnn.multiscale.fe2.cell import PeriodicCell
-from femnn.multiscale.fe2.composite import Composite, simulate_reduced_paths
-from femnn.multiscale.fe2.law import CellLaw, follow
+from femnn.multiscale.fe2.composite import Composite, simulate_cell_paths, simulate_reduced_paths
+from femnn.multiscale.fe2.gated import GatedLaw
+from femnn.multiscale.fe2.law import CellLaw, driven, follow
 from femnn.multiscale.fe2.paths import draw_strain_paths
 from femnn.multiscale.fe2.recurrent import RecurrentLaw
 from femnn.multiscale.fe2.reduced_cell import ReducedCellLaw, record_cell
@@ -95,8 +97,9 @@ class Sizes:
     ----------
     training, steps, modes, tol
         Paths of the full cell and their steps; modes and tolerance of the reduced one.
-    data, units, openings, epochs
-        Paths of the reduced cell; units of the recurrent law that yield and that open, and epochs of its training.
+    data, units, openings, width, epochs
+        Paths of the reduced cell; units of the recurrent law that yield and that open, cells of the LSTM and GRU, and
+        epochs of their training.
     amplitude
         Largest equivalent strain of all paths.
 
@@ -115,11 +118,12 @@ class Sizes:
     data: int = 200
     units: int = 8
     openings: int = 0
+    width: int = 32
     epochs: int = 60
     amplitude: float = 0.03
 
     def __post_init__(self) -> None:
-        for name in ("training", "steps", "modes", "data", "units", "epochs"):
+        for name in ("training", "steps", "modes", "data", "units", "width", "epochs"):
             integer(name, getattr(self, name), 1)
         integer("openings", self.openings, 0)
         number("tol", self.tol, "(0, 1)")
@@ -180,32 +184,65 @@ class TwoScales:
         return law
 
     def recurrent(self) -> RecurrentLaw:
-        """The recurrent law, trained on paths of seed 2 that the reduced cell in the folder is driven along."""
+        """The recurrent law, trained on the paths of :meth:`data`."""
         # it loads torch
         from femnn.multiscale.fe2.fit_recurrent import fit_recurrent_law
 
         sizes = self.sizes
-        strains, stresses = self._timed(
+        options = TrainingOptions(learning_rate=2e-2, batch_size=16, epochs=sizes.epochs, gradient_clip=1.0, threads=1)
+        law = self._trained("recurrent", fit_recurrent_law, options=options, units=sizes.units, openings=sizes.openings)
+        law.on_outside = "ignore"
+        return law
+
+    @checked()
+    def gated(self, kind: str) -> GatedLaw:
+        """A law of LSTM or GRU cells, trained on the paths of :meth:`data`."""
+        # it loads torch
+        from femnn.multiscale.fe2.fit_gated import fit_gated_law
+
+        options = TrainingOptions(
+            learning_rate=1e-2, batch_size=16, epochs=self.sizes.epochs, gradient_clip=1.0, threads=1
+        )
+        return self._trained(kind, fit_gated_law, options=options, kind=kind, width=self.sizes.width)
+
+    @cached_property
+    def data(self) -> tuple[np.ndarray, np.ndarray]:
+        """Strains and stresses (n, steps, 6) of paths of seed 2 that the reduced cell in the folder is driven along."""
+        sizes = self.sizes
+        made_of = (self.composite, sizes.training, sizes.modes, sizes.tol, sizes.data, sizes.steps, sizes.amplitude)
+        return self._timed(
             "data", simulate_reduced_paths, self.composite, self.folder / "reduced-cell",
-            self.folder / f"paths-{_digest(self.composite, sizes)}",
+            self.folder / f"paths-{_digest(*made_of)}",
             paths=sizes.data, steps=sizes.steps, amplitude=1.2 * sizes.amplitude, seed=2, workers=self.workers,
         )  # fmt: skip
-        elastic = self.cell.respond(np.zeros(6), self.cell.initial_state()).tangent
-        options = TrainingOptions(learning_rate=2e-2, batch_size=16, epochs=sizes.epochs, gradient_clip=1.0, threads=1)
-        law, _ = self._timed(
-            "recurrent",
-            fit_recurrent_law,
-            strains,
-            stresses,
-            elastic,
-            units=sizes.units,
-            openings=sizes.openings,
-            options=options,
-            checkpoint=self.folder / f"training-{_digest(sizes, strains.tobytes(), stresses.tobytes())}",
-        )
-        law.on_outside = "ignore"
-        law.save(self.folder / "recurrent-law")
+
+    @cached_property
+    def _elastic(self):
+        return self.cell.respond(np.zeros(6), self.cell.initial_state()).tangent
+
+    def _trained(self, name, fit, **options):
+        strains, stresses = self.data
+        made_of = (name, self.sizes, options, strains.tobytes(), stresses.tobytes())
+        checkpoint = self.folder / f"training-{_digest(*made_of)}"
+        law, _ = self._timed(name, fit, strains, stresses, self._elastic, checkpoint=checkpoint, **options)
+        law.save(self.folder / f"{name}-law")
         return law
+
+    @checked(count="[1, inf)", finer="[1, inf)")
+    def references(self, count: int, finer: int = 1) -> tuple[np.ndarray, np.ndarray, float]:
+        """Strains and stresses of the full cell along the unseen paths, and seconds of the processor of a step."""
+        sizes = self.sizes
+        return simulate_cell_paths(
+            self.composite,
+            self.folder / f"unseen-{_digest(self.composite, sizes.steps, sizes.amplitude, finer)}",
+            paths=count,
+            steps=sizes.steps,
+            amplitude=sizes.amplitude,
+            finer=finer,
+            seed=1,
+            workers=self.workers,
+            progress=self.progress,
+        )
 
     @checked(count="[1, inf)", finer="[1, inf)")
     def unseen(self, count: int, finer: int = 1) -> np.ndarray:
@@ -271,9 +308,6 @@ def drive_cell(cell: PeriodicCell, paths: np.ndarray) -> tuple[np.ndarray, float
     >>> stresses.shape
     (1, 3, 6)
     """
-    started, stresses = time.process_time(), np.empty_like(paths)
-    for path, found in zip(paths, stresses, strict=True):
-        state = cell.initial_state()
-        for k, strain in enumerate(path):
-            found[k], _, state, _ = cell.respond(strain, state, tangent=False)
+    started = time.process_time()
+    stresses = np.stack([[stress for stress, _ in driven(cell, path)] for path in paths])
     return stresses, time.process_time() - started

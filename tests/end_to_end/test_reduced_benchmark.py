@@ -13,6 +13,10 @@ def test_reduced_benchmark(tmp_path):
     from benchmarks.reduced.reduced import main
 
     threads = numba.get_num_threads()
+    (tmp_path / "burgers").mkdir()
+    missed = {"what": "error", "target": "≤ 1 %", "measured": "2 %"}
+    (tmp_path / "burgers" / "burgers.json").write_text(json.dumps({"targets": [missed]}), encoding="utf-8")
+    tmp_path = tmp_path / "reduced"
     settings = ["--cells", "6", "2", "2", "--training", "6", "--unseen", "1", "--modes", "16", "--out", str(tmp_path)]
     try:
         first = CliRunner().invoke(main, settings)
@@ -29,6 +33,8 @@ def test_reduced_benchmark(tmp_path):
         assert row["projection"] <= row["mean"] <= row["worst"]
     assert "| its evaluations of the law, full over reduced" in (tmp_path / "reduced.md").read_text(encoding="utf-8")
     assert len(figures["targets"]) == 4
+    # targets of parts that were run before are printed with them
+    assert figures["parts"] == [{**missed, "what": "burgers: error"}]
 
 
 def run(main, name, tmp_path, *settings):
@@ -75,10 +81,11 @@ def test_two_scales_benchmark(tmp_path):
 
     sizes = {"cells": 3, "training": 3, "unseen": 2, "finer": 1, "steps": 8, "modes": 10, "data": 8, "epochs": 2}
     settings = [word for name, value in sizes.items() for word in (f"--{name}", str(value))]
-    figures = run(main, "two-scales", tmp_path, *settings, "--tol", "1e-2", "--plate", "1")
-    reduced, recurrent = figures["rows"]
+    figures = run(main, "two-scales", tmp_path, *settings, "--bond", "0", "--tol", "1e-2", "--plate", "1")
+    reduced, recurrent, *networks = figures["rows"]
     assert reduced["mean"] <= reduced["worst"] < 0.05
     # hardly trained, and elastic at least
     assert recurrent["mean"] < 0.5
+    assert [row["law"] for row in networks] == ["LSTM", "GRU"]
     assert figures["plate"][1]["force"] < 0.02
-    assert len(figures["targets"]) == 9
+    assert len(figures["targets"]) == 11

@@ -16,7 +16,7 @@ def solved(name, what):
 
     if missing(name):
         pytest.skip(missing(name))
-    stages = list(PROGRAMS[name][0](problem(what), 1))
+    stages = list(PROGRAMS[name].run(problem(what), 1))
     assert stages[-1][0] == "solution"
     return stages[-1][1], [stage for stage, _ in stages[:-1] if stage != "set-up share"]
 
@@ -27,6 +27,8 @@ def solved(name, what):
         ("cube 4", "scikit-fem, pyamg"),
         ("cube 4", "scikit-fem-native, pyamg"),
         ("cube 4", "NGSolve"),
+        ("cube 4", "fedoo"),
+        ("cube 4", "SfePy"),
         ("triquadratic 2", "scikit-fem, pyamg"),
         ("triquadratic 2", "NGSolve"),
         ("neo-Hookean 2", "NGSolve"),

@@ -1,5 +1,7 @@
 """Elasticity over the ranks: the matrix, the solution and the iterations are those of one rank."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import skfem
@@ -10,6 +12,9 @@ from femnn.exceptions import ConvergenceError, MeshError, ParameterError
 from femnn.io.locations import data_folder
 from femnn.mesh_files import read_mesh
 from femnn.parallel import DistributedMesh, assemble_elasticity, cell_costs, solve
+from femnn.parallel.ranks import petsc
+from femnn.parallel.solver import _products
+from femnn.system import memory
 
 YOUNG, POISSON, WEIGHT = 210e9, 0.3, (3e3, 0.0, -77e3)
 
@@ -52,6 +57,18 @@ def test_iterations_hardly_depend_on_the_ranks(comm, alone, bracket, distributed
     assert abs(together.iterations - one.iterations) <= 2
     assert together.residual <= 1e-8
     assert together.n_free == one.n_free
+
+
+def test_products_go_the_way_that_memory_is_left_for(comm, distributed, monkeypatch):
+    matrix = assemble_elasticity(distributed, RULE, YOUNG, POISSON).petsc
+    options = petsc().Options()
+    for available, way in ((0, "allatonce_merged"), (10**15, "scalable")):
+        # where one rank has too little, all of them save
+        left = SimpleNamespace(available=available if comm.rank == 0 else 10**15)
+        monkeypatch.setattr(memory.psutil, "virtual_memory", lambda left=left: left)
+        with _products(comm, matrix):
+            assert options.getString("matptap_via", "PETSc's") == (way if comm.size > 1 else "PETSc's")
+        assert not options.hasName("matptap_via")
 
 
 def test_the_matrix_is_the_sum_of_all_cells(comm):

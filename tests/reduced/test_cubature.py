@@ -73,6 +73,19 @@ def test_forces_of_training_states_are_kept_as_promised(snapshots, basis):
     assert error == pytest.approx(cubature.residual, rel=0.2)
 
 
+def test_random_combinations_stand_for_all_integrals(snapshots, basis):
+    options = {"measure": "force", "combinations": 120, "tol": 1e-2}
+    cubature = cubature_of(snapshots, basis, **options)
+    reduced, full = (ReducedProblem(BEAM.solid, basis, rule) for rule in (cubature, None))
+    states = basis.project(snapshots.matrix())
+    forces = np.stack([full.internal_force(q) for q in states.T])
+    missed = np.stack([reduced.internal_force(q) for q in states.T]) - forces
+    error = np.linalg.norm(missed) / np.linalg.norm(forces)
+    # it is told from combinations that the search did not see
+    assert error < 2.0 * cubature.residual <= 2.0 * cubature.report["tol"]
+    np.testing.assert_array_equal(cubature_of(snapshots, basis, **options).cells, cubature.cells)
+
+
 def test_solutions_under_unseen_loads_are_those_of_the_full_problem(snapshots, basis, by_points, by_cells):
     for load in unseen_loads(2):
         expected = BEAM.solve(load)[0].u

@@ -6,7 +6,7 @@ from scipy.optimize import nnls
 
 from femnn.exceptions import ParameterError
 from femnn.reduced import sparse_weights
-from femnn.reduced.row_space import RowSpace
+from femnn.reduced.row_space import RowMixture, RowSpace
 
 
 def integrals(rows=20, n=400, seed=0):
@@ -71,3 +71,18 @@ def test_the_row_space_holds_what_matters_of_rows_that_came_in_blocks():
         difference = abs(np.linalg.norm(space.rows @ v) - np.linalg.norm(rows @ v))
         assert difference <= space.lost * np.linalg.norm(v)
     assert space.lost < 1e-3 * space.size
+
+
+def test_a_mixture_of_rows_keeps_sums_and_norms():
+    random = np.random.default_rng(5)
+    rows = random.normal(size=(3000, 40)) * np.logspace(0, -3, 3000)[:, None]
+    mixture = RowMixture(40, 400)
+    for block in np.split(rows, 10):
+        mixture.add(block)
+    assert mixture.size == pytest.approx(np.linalg.norm(rows), rel=1e-12)
+    for _ in range(5):
+        v = random.normal(size=40)
+        for part in (mixture.rows, mixture.control):
+            assert np.linalg.norm(part @ v) == pytest.approx(np.linalg.norm(rows @ v), rel=0.3)
+    # other draws
+    assert np.abs(mixture.control[:40] - mixture.rows[:40]).max() > 0.0

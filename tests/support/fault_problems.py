@@ -76,7 +76,7 @@ def reservoir(law=None, cores=SEALING, medium=None, mesh=None, given=None, **cha
     """A small reservoir with two pore systems and a fault."""
     law = Springs(1e10, 5e6) if law is None else law
     mesh = rectangle(dip=0.4) if mesh is None else mesh
-    own = {name: changed.pop(name) for name in ("max_iterations", "on_outside") if name in changed}
+    own = {name: changed.pop(name) for name in ("max_iterations", "on_outside", "on_fracture") if name in changed}
     fault = Fault(femnn.Interface.split(mesh, "fault"), law, cores, **changed)
     return FaultedReservoir(dual() if medium is None else medium, given or conditions(), fault, **own)
 

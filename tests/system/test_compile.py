@@ -1,5 +1,6 @@
 """Kernels work in any place, thread and process: compiled or not kept, called at once, called after a fork."""
 
+import gc
 import io
 import os
 import subprocess
@@ -9,6 +10,8 @@ from types import SimpleNamespace
 import numba
 import numpy as np
 import pytest
+from numba.core import event
+from numba.core.errors import TypingError
 from support.locations import ROOT
 
 from femnn.system.compile import _Progress, _SharedKernel, njit
@@ -219,3 +222,70 @@ def test_kernels_may_call_themselves():
 
     assert factorial(5) == 120
     assert twice(5) == 240
+
+
+def test_functions_of_numpy_are_compiled_once_for_callers_that_differ_in_what_they_need_of_python():
+    compiled = []
+
+    class Heard(event.Listener):
+        def on_start(self, started):
+            compiled.append(started.data["dispatcher"].py_func.__qualname__)
+
+        def on_end(self, ended):
+            pass
+
+    # options that no other kernel has: nothing is known of them yet
+    options = {"fastmath": {"nsz", "arcp"}, "error_model": "numpy"}
+
+    @njit(**options)
+    def inner(n):
+        return np.empty((n, n, n, n)).size
+
+    @njit(nogil=True, **options)
+    def outer(n):
+        return inner(n) + np.empty((n, n, n, n)).size
+
+    with event.install_listener("numba:compile", Heard()):
+        assert outer(2) == 32
+    assert sum(name.startswith("ol_np_empty") for name in compiled) == 1
+
+
+def test_what_kernels_call_may_print_and_raise(capfd):
+    @njit()
+    def positive(x):
+        print("seen", x)
+        if x <= 0:
+            raise ValueError("not positive")
+        return x
+
+    @njit()
+    def root(x):
+        return np.sqrt(positive(x))
+
+    assert root(4.0) == 2.0
+    with pytest.raises(ValueError, match="not positive"):
+        root(-1.0)
+    assert capfd.readouterr().out.split() == ["seen", "4.0", "seen", "-1.0"]
+
+
+def test_operators_are_typed_with_the_options_of_their_caller():
+    def quotient(x, y):
+        return x / y
+
+    with pytest.raises(ZeroDivisionError):
+        njit()(quotient)(1.0, 0.0)
+    assert njit(error_model="numpy")(quotient)(1.0, 0.0) == np.inf
+    with pytest.raises(ZeroDivisionError):
+        njit()(quotient)(1, 0)
+
+
+def test_the_garbage_collector_works_on_after_a_compilation():
+    assert gc.isenabled()
+
+    @njit()
+    def nowhere(x):
+        return x.no_such_attribute
+
+    with pytest.raises(TypingError):
+        nowhere(1.0)
+    assert gc.isenabled()

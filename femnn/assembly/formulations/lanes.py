@@ -29,7 +29,11 @@ PAIRS, BLOCKS = 36, 7
 
 # Where rows start, without a sign: where a vertex is known at run time only, the compiler sees that no index wraps.
 R1, R2, R3, R4, R5, R6, R7, R8, R9 = (np.uint64(LANES * r) for r in range(1, 10))
+_R18, _R27 = np.uint64(18 * LANES), np.uint64(27 * LANES)
 _NONE, _ONE, _VERTICES = np.uint64(0), np.uint64(1), np.uint64(8)
+_VOLUME = np.uint64(VOLUME * LANES)
+# Behind the four twists of one vertex: its mean gradients times V λ and V μ.
+_FLAT, _SHEAR = np.uint64(36 * LANES), np.uint64(39 * LANES)
 
 
 @njit(cache=True)
@@ -95,9 +99,10 @@ def _own_axes(i, lanes, shape):
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _invert(lanes, shape):
     for q in range(lanes):
-        x0, x1, x2 = shape[LANES * 24 + q], shape[LANES * 25 + q], shape[LANES * 26 + q]
-        y0, y1, y2 = shape[LANES * 27 + q], shape[LANES * 28 + q], shape[LANES * 29 + q]
-        z0, z1, z2 = shape[LANES * 30 + q], shape[LANES * 31 + q], shape[LANES * 32 + q]
+        first = LANES * LINEAR + q
+        x0, x1, x2 = shape[first], shape[first + LANES], shape[first + 2 * LANES]
+        y0, y1, y2 = shape[first + 3 * LANES], shape[first + 4 * LANES], shape[first + 5 * LANES]
+        z0, z1, z2 = shape[first + 6 * LANES], shape[first + 7 * LANES], shape[first + 8 * LANES]
         c0, c1, c2 = y1 * z2 - y2 * z1, y2 * z0 - y0 * z2, y0 * z1 - y1 * z0
         determinant = x0 * c0 + x1 * c1 + x2 * c2
         scale = 1.0 / determinant
@@ -118,18 +123,19 @@ def _warp(k, lanes, shape):
     for q in range(lanes):
         first = LANES * (INVERSE + 3 * k) + q
         x, y, z = shape[first], shape[first + LANES], shape[first + 2 * LANES]
-        first = LANES * (WARP + 4 * k) + q
-        shape[first] = x * shape[LANES * 33 + q] + y * shape[LANES * 34 + q] + z * shape[LANES * 35 + q]
-        shape[first + LANES] = x * shape[LANES * 36 + q] + y * shape[LANES * 37 + q] + z * shape[LANES * 38 + q]
-        shape[first + 2 * LANES] = x * shape[LANES * 39 + q] + y * shape[LANES * 40 + q] + z * shape[LANES * 41 + q]
-        shape[first + 3 * LANES] = x * shape[LANES * 42 + q] + y * shape[LANES * 43 + q] + z * shape[LANES * 44 + q]
+        first, h = LANES * (WARP + 4 * k) + q, LANES * TWIST + q
+        shape[first] = x * shape[h] + y * shape[h + LANES] + z * shape[h + 2 * LANES]
+        shape[first + LANES] = x * shape[h + 3 * LANES] + y * shape[h + 4 * LANES] + z * shape[h + 5 * LANES]
+        shape[first + 2 * LANES] = x * shape[h + 6 * LANES] + y * shape[h + 7 * LANES] + z * shape[h + 8 * LANES]
+        shape[first + 3 * LANES] = x * shape[h + 9 * LANES] + y * shape[h + 10 * LANES] + z * shape[h + 11 * LANES]
 
 
 @njit(specialised=True, cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _vectors(k, t0, t1, t2, t3, opposite, lanes, shape):
     """γ of twist k, whose values are t at the first four vertices and ``opposite`` times them at those opposite."""
     for q in range(lanes):
-        x, y, z = shape[LANES * (55 + k) + q], shape[LANES * (59 + k) + q], shape[LANES * (63 + k) + q]
+        first = LANES * (WARP + k) + q
+        x, y, z = shape[first], shape[first + 4 * LANES], shape[first + 8 * LANES]
         c0, c1, c2, c3 = x + y + z, x + y - z, x - y + z, y + z - x
         first = LANES * (VECTORS + k) + q
         shape[first], shape[first + 4 * LANES] = 0.125 * (t0 - c0), 0.125 * (t1 - c1)
@@ -234,129 +240,42 @@ def _products(k, coupled, vertex, lanes, shape, stiffness, rows):
 def _lines(mean, lanes, shape, rows):
     """V λ and V μ times the mean gradients that start in row ``mean``."""
     for q in range(lanes):
-        first = mean + q
+        first, flat, shear = mean + q, _FLAT + q, _SHEAR + q
         x, y, z = shape[first], shape[first + R1], shape[first + R2]
-        lmbda, mu = (
-            shape[np.uint64(VOLUME * LANES) + q] * shape[np.uint64(LMBDA * LANES) + q],
-            shape[np.uint64(VOLUME * LANES) + q] * shape[np.uint64(MU * LANES) + q],
-        )
-        rows[np.uint64(36 * LANES) + q], rows[np.uint64(37 * LANES) + q], rows[np.uint64(38 * LANES) + q] = (
-            lmbda * x,
-            lmbda * y,
-            lmbda * z,
-        )
-        rows[np.uint64(39 * LANES) + q], rows[np.uint64(40 * LANES) + q], rows[np.uint64(41 * LANES) + q] = (
-            mu * x,
-            mu * y,
-            mu * z,
-        )
+        # the volume, λ and μ are neighbours
+        volume = shape[_VOLUME + q]
+        lmbda, mu = volume * shape[_VOLUME + q + R1], volume * shape[_VOLUME + q + R2]
+        rows[flat], rows[flat + R1], rows[flat + R2] = lmbda * x, lmbda * y, lmbda * z
+        rows[shear], rows[shear + R1], rows[shear + R2] = mu * x, mu * y, mu * z
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def _of_twists(first, g0, g1, g2, g3, rows):
+    """One entry of Γ S Γᵀ, from γ of one vertex and the ``rows`` of another."""
+    return g0 * rows[first] + g1 * rows[first + R9] + g2 * rows[first + _R18] + g3 * rows[first + _R27]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _pair(vertex, mean, block, lanes, shape, rows, blocks):
     """The block of the vertex whose γ and mean gradients start in these rows and the vertex that ``rows`` are of."""
     for q in range(lanes):
-        first = vertex + q
+        first, flat, shear = vertex + q, _FLAT + q, _SHEAR + q
         g0, g1, g2, g3 = shape[first], shape[first + R1], shape[first + R2], shape[first + R3]
         first = mean + q
         x, y, z = shape[first], shape[first + R1], shape[first + R2]
-        u, v, w = rows[np.uint64(36 * LANES) + q], rows[np.uint64(37 * LANES) + q], rows[np.uint64(38 * LANES) + q]
-        f, g, h = rows[np.uint64(39 * LANES) + q], rows[np.uint64(40 * LANES) + q], rows[np.uint64(41 * LANES) + q]
+        u, v, w = rows[flat], rows[flat + R1], rows[flat + R2]
+        f, g, h = rows[shear], rows[shear + R1], rows[shear + R2]
         trace = x * f + y * g + z * h
         first = block + q
-        blocks[first] = (
-            x * u
-            + x * f
-            + trace
-            + (
-                g0 * rows[q]
-                + g1 * rows[R9 + q]
-                + g2 * rows[np.uint64(18 * LANES) + q]
-                + g3 * rows[np.uint64(27 * LANES) + q]
-            )
-        )
-        blocks[first + R1] = (
-            x * v
-            + y * f
-            + (
-                g0 * rows[R1 + q]
-                + g1 * rows[np.uint64(10 * LANES) + q]
-                + g2 * rows[np.uint64(19 * LANES) + q]
-                + g3 * rows[np.uint64(28 * LANES) + q]
-            )
-        )
-        blocks[first + R2] = (
-            x * w
-            + z * f
-            + (
-                g0 * rows[R2 + q]
-                + g1 * rows[np.uint64(11 * LANES) + q]
-                + g2 * rows[np.uint64(20 * LANES) + q]
-                + g3 * rows[np.uint64(29 * LANES) + q]
-            )
-        )
-        blocks[first + R3] = (
-            y * u
-            + x * g
-            + (
-                g0 * rows[R3 + q]
-                + g1 * rows[np.uint64(12 * LANES) + q]
-                + g2 * rows[np.uint64(21 * LANES) + q]
-                + g3 * rows[np.uint64(30 * LANES) + q]
-            )
-        )
-        blocks[first + R4] = (
-            y * v
-            + y * g
-            + trace
-            + (
-                g0 * rows[R4 + q]
-                + g1 * rows[np.uint64(13 * LANES) + q]
-                + g2 * rows[np.uint64(22 * LANES) + q]
-                + g3 * rows[np.uint64(31 * LANES) + q]
-            )
-        )
-        blocks[first + R5] = (
-            y * w
-            + z * g
-            + (
-                g0 * rows[R5 + q]
-                + g1 * rows[np.uint64(14 * LANES) + q]
-                + g2 * rows[np.uint64(23 * LANES) + q]
-                + g3 * rows[np.uint64(32 * LANES) + q]
-            )
-        )
-        blocks[first + R6] = (
-            z * u
-            + x * h
-            + (
-                g0 * rows[R6 + q]
-                + g1 * rows[np.uint64(15 * LANES) + q]
-                + g2 * rows[np.uint64(24 * LANES) + q]
-                + g3 * rows[np.uint64(33 * LANES) + q]
-            )
-        )
-        blocks[first + R7] = (
-            z * v
-            + y * h
-            + (
-                g0 * rows[R7 + q]
-                + g1 * rows[np.uint64(16 * LANES) + q]
-                + g2 * rows[np.uint64(25 * LANES) + q]
-                + g3 * rows[np.uint64(34 * LANES) + q]
-            )
-        )
-        blocks[first + R8] = (
-            z * w
-            + z * h
-            + trace
-            + (
-                g0 * rows[R8 + q]
-                + g1 * rows[np.uint64(17 * LANES) + q]
-                + g2 * rows[np.uint64(26 * LANES) + q]
-                + g3 * rows[np.uint64(35 * LANES) + q]
-            )
-        )
+        blocks[first] = x * u + x * f + trace + _of_twists(q, g0, g1, g2, g3, rows)
+        blocks[first + R1] = x * v + y * f + _of_twists(q + R1, g0, g1, g2, g3, rows)
+        blocks[first + R2] = x * w + z * f + _of_twists(q + R2, g0, g1, g2, g3, rows)
+        blocks[first + R3] = y * u + x * g + _of_twists(q + R3, g0, g1, g2, g3, rows)
+        blocks[first + R4] = y * v + y * g + trace + _of_twists(q + R4, g0, g1, g2, g3, rows)
+        blocks[first + R5] = y * w + z * g + _of_twists(q + R5, g0, g1, g2, g3, rows)
+        blocks[first + R6] = z * u + x * h + _of_twists(q + R6, g0, g1, g2, g3, rows)
+        blocks[first + R7] = z * v + y * h + _of_twists(q + R7, g0, g1, g2, g3, rows)
+        blocks[first + R8] = z * w + z * h + trace + _of_twists(q + R8, g0, g1, g2, g3, rows)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)

@@ -22,11 +22,15 @@ def as_module(law: RecurrentCohesive, part: str = "traction") -> torch.nn.Module
     Raises
     ------
     ParameterError
-        If the law has no such part.
+        If the law has no such part, or is one that least squares train.
     """
     tensors = law.tensors(part)
     if not tensors:
         raise ParameterError(f"{law.name} has no network {part!r}; it has {', '.join(law.card['architectures'])}")
+    if law.network not in _EMPTY:
+        raise ParameterError(
+            f"{law.name} is a {law.network} law, which no torch module trains; there are {', '.join(_EMPTY)}"
+        )
     return module_of(law.network, tensors)
 
 

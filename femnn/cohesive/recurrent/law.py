@@ -13,6 +13,7 @@ from femnn.checks import checked, positive
 from femnn.cohesive.classical import BilinearCohesive, ExponentialCohesive
 from femnn.cohesive.law import Law, State
 from femnn.cohesive.recurrent.cell import Cell
+from femnn.cohesive.recurrent.critical_state import CriticalState
 from femnn.cohesive.recurrent.isotropic import Isotropic
 from femnn.cohesive.recurrent.microstructure import Microstructure
 from femnn.cohesive.recurrent.minimal_state import MinimalState
@@ -26,12 +27,13 @@ from femnn.networks.perceptron import unprefixed
 KIND = "cohesive-law"
 
 #: The laws that come with femnn.
-SHIPPED = ("default", "exponential", "grains", "rve")
+SHIPPED = ("default", "exponential", "grains", "fault-grains", "rve")
 
 #: Every network that :meth:`RecurrentCohesive.load` knows: what makes its cell from its tensors.
 NETWORKS: dict[str, Callable[[Mapping[str, np.ndarray]], Cell]] = {
     "minimal-state": MinimalState,
     "isotropic": Isotropic,
+    "critical-state": CriticalState,
     **{kind: partial(SequenceNetwork, kind) for kind in ("self-consistent", "lstm", "gru", "feed-forward")},
 }
 
@@ -73,8 +75,10 @@ class RecurrentCohesive(Law):
     the two shear directions are alike  construction   learned          learned    learned       construction
     ==================================  =============  ===============  =========  ============  ===============
 
-    The virgin traction of a precompressed layer is -p0 in place of zero. Beyond the trained range the perceptron of the
-    minimal-state cell sees the separation cut back to 1.4 separation scales; contact and friction go on as they are.
+    The virgin traction of a precompressed layer is -p0 in place of zero. The critical-state cell of such layers keeps
+    by construction what :mod:`femnn.cohesive.recurrent.critical_state` lists, far beyond its data, too. Beyond the
+    trained range the perceptron of the minimal-state cell sees the separation cut back to 1.4 separation scales;
+    contact and friction go on as they are.
     The other networks extrapolate, but not those of precompressed layers: see
     :class:`femnn.cohesive.recurrent.precompressed.Precompressed`.
 
@@ -109,7 +113,8 @@ class RecurrentCohesive(Law):
         ``"default"`` is a minimal-state cell trained on ``BilinearCohesive`` with the values of AS4/PEEK and friction,
         ``"exponential"`` one trained on ``ExponentialCohesive`` with the same values; :meth:`reference` is that law.
         ``"grains"`` is an isotropic cell trained on the particle model of a sheared layer of grains, in units of their
-        mean diameter and of the confining pressure: see :meth:`rescaled`; ``"rve"`` one trained on a cell of cracked
+        mean diameter and of the confining pressure: see :meth:`rescaled`; ``"fault-grains"`` a critical-state cell of
+        such layers, for long slip and cycles; ``"rve"`` one trained on a cell of cracked
         rock whose cracks have that law, in the same units.
 
         Raises
@@ -187,6 +192,28 @@ class RecurrentCohesive(Law):
         slack = 1e-9 * self.separation_scale
         opening, sliding = separation[:, 0], np.linalg.norm(separation[:, 1:], axis=1)
         return (opening >= low[0] - slack) & (opening <= high[0] + slack) & (sliding <= high[1] + slack)
+
+    def how_far(self, separation: np.ndarray) -> str:
+        """Which of separations (n, 3) is the farthest outside the trained range, and by how much, in words.
+
+        Examples
+        --------
+        >>> law = RecurrentCohesive.load("grains")
+        >>> law.how_far(np.array([[0.0, 0.1, 0.0], [0.0, 4.0, 0.0]]))
+        'farthest is point 1: its opening is 0 (trained: -0.182 to 0.549), its sliding 4 (trained: to 2.19)'
+        """
+        inside, scale = self.in_range(separation), self.separation_scale
+        if inside.all():
+            return ""
+        opening, sliding = separation[:, 0] / scale, np.linalg.norm(separation[:, 1:], axis=1) / scale
+        widths = self._high - np.minimum(self._low, 0.0)
+        beyond = np.maximum(opening - self._high[0], self._low[0] - opening) / widths[0]
+        point = int(np.argmax(np.maximum(beyond, (sliding - self._high[1]) / widths[1])))
+        low, high = self._low * scale, self._high * scale
+        return (
+            f"farthest is point {point}: its opening is {scale * opening[point]:.3g} (trained: {low[0]:.3g} to "
+            f"{high[0]:.3g}), its sliding {scale * sliding[point]:.3g} (trained: to {high[1]:.3g})"
+        )
 
     def damage(self, state: State) -> np.ndarray:
         """Damage of each point, (n,); NaN for networks that have no such number."""

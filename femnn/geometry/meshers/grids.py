@@ -1,7 +1,6 @@
 """Structured and grid-based meshes: mapped blocks, polycubes, grids snapped to a surface, transitions of an octree."""
 
 import numpy as np
-from scipy.ndimage import label
 
 from femnn.exceptions import MeshError
 from femnn.geometry.meshers.cells import Cells, extruded, grid, mean_of_neighbours, merged, turned, waves
@@ -83,9 +82,17 @@ def _boxes(random):
             low = random.integers(0, 3, 3)
             high = np.minimum(low + random.integers(1, 4, 3), 3)
             voxels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = True
-        if label(voxels)[1] == 1 and voxels.sum() >= 2 and not _pinched(voxels):
+        if _connected(voxels)[1] == 1 and voxels.sum() >= 2 and not _pinched(voxels):
             return voxels
     raise MeshError(f"{_DRAWS} draws gave no connected union of boxes; choose another seed")
+
+
+def _connected(voxels):
+    """The number of the connected part that each voxel lies in, from 1 on, and how many parts there are."""
+    # takes a twentieth of a second to load, which whoever imports femnn would wait for
+    from scipy.ndimage import label
+
+    return label(voxels)
 
 
 def _pinched(voxels):
@@ -178,7 +185,7 @@ def _core(distance, cells, random):
     block = grid(*axes)
     middles = block.points[block.cells].mean(axis=1)
     inside = (distance(middles) < -random.uniform(0.0, 0.6) * spacing).reshape(shape)
-    parts, count = label(inside)
+    parts, count = _connected(inside)
     if count == 0:
         return None
     inside = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import csr_array
 
 from femnn.checks import brief, checked, shaped
 from femnn.cohesive.law import Law, State
@@ -87,8 +88,6 @@ class PeriodicCell:
         Displacements of unit strains.
     corner_dofs : (24,)
         Degrees of freedom of the corners of the box, whose fluctuations are zero.
-    virgin_solid : list
-        States of the virgin solid.
 
     Raises
     ------
@@ -154,11 +153,9 @@ class PeriodicCell:
         # row of the fluctuations for each degree of freedom of the mesh
         self._rows = (3 * self.box.master[:, None] + np.arange(3)).ravel()
         self._fixed = 3 * self.box.corner + np.arange(3)
-        self.virgin_solid = self.solid.states
         self.corner_dofs = np.flatnonzero(np.isin(self._rows, self._fixed))
         self._virgin = self._packed(np.zeros(self.n_fluctuations), self.problem.states)
-        virgin = self.problem.residual_and_tangent(np.zeros(self.solid.n_dofs))[1]
-        self.problem.rollback()
+        virgin = self.virgin_tangent()
         self._stiffness = float(np.linalg.norm(virgin @ self.affine)) / np.sqrt(6.0)
         self._solver = FluctuationSolver(virgin, self._rows, self._fixed, self.box.coordinates)
 
@@ -174,6 +171,13 @@ class PeriodicCell:
     def initial_state(self) -> np.ndarray:
         """The virgin state (s,)."""
         return self._virgin.copy()
+
+    def virgin_tangent(self) -> csr_array:
+        """Tangent (n_dofs, n_dofs) of the virgin cell, solid and interface, at rest."""
+        self.problem.restore(self.internal_states(self._virgin))
+        tangent = self.problem.residual_and_tangent(np.zeros(self.solid.n_dofs))[1]
+        self.problem.rollback()
+        return csr_array(tangent)
 
     @checked(strain="6", state="s")
     def respond(self, strain: ArrayLike, state: ArrayLike, *, tangent: bool = True) -> CellResponse:

@@ -1,6 +1,7 @@
 """A composite by a few numbers, so that workers can make its cell, and data of many paths of its reduced cell."""
 
 import os
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,7 +11,7 @@ from femnn.checks import checked, integer, number
 from femnn.cohesive.classical import BilinearCohesive
 from femnn.io.weight_files import load_weights
 from femnn.multiscale.fe2.cell import PeriodicCell
-from femnn.multiscale.fe2.law import follow
+from femnn.multiscale.fe2.law import driven, follow
 from femnn.multiscale.fe2.paths import draw_strain_paths
 from femnn.multiscale.fe2.periodicity import cell_with_inclusions
 from femnn.multiscale.fe2.reduced_cell import KIND, ReducedCellLaw
@@ -169,7 +170,88 @@ def simulate_reduced_paths(
     return np.concatenate([part["strain"] for part in parts]), np.concatenate([part["stress"] for part in parts])
 
 
+@task_name("femnn.multiscale.fe2.simulate_cell")
+@checked(path="[0, inf)", steps="[1, inf)", amplitude="(0, inf)", finer="[1, inf)", seed="[0, inf)")
+def simulate_cell(
+    composite: Composite, path: int, steps: int, amplitude: float, finer: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Strains and stresses (finer · steps, 6) of the full cell along a drawn path, and the seconds of the processor.
+
+    The tangent is left out, which a path of strains does not need.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.fe2 import Composite, simulate_cell
+    >>> sorted(simulate_cell(Composite(cells=3), path=0, steps=4, amplitude=0.03, finer=1, seed=1))
+    ['seconds', 'strain', 'stress']
+    """
+    strains = draw_strain_paths(path + 1, finer * steps, amplitude, seed=seed)[path]
+    cell = _cell(composite)
+    started = time.process_time()
+    stresses = np.stack([stress for stress, _ in driven(cell, strains)])
+    return {"strain": strains, "stress": stresses, "seconds": np.array(time.process_time() - started)}
+
+
+@checked(paths="[1, inf)", steps="[1, inf)", amplitude="(0, inf)", finer="[1, inf)", seed="[0, inf)")
+def simulate_cell_paths(
+    composite: Composite,
+    folder: str | os.PathLike,
+    *,
+    paths: int = 20,
+    steps: int = 40,
+    amplitude: float = 0.03,
+    finer: int = 1,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: bool = True,
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Strains and stresses (paths, finer · steps, 6) of the full cell along drawn paths, and seconds of a step.
+
+    Every path is a task of its own, so that a run of hours is spread over processes and goes on where it stopped.
+
+    Parameters
+    ----------
+    composite
+        What the cell is made of.
+    folder
+        Where results are kept; tasks that are there are not run again.
+    paths, steps, amplitude, seed
+        See :func:`femnn.multiscale.fe2.draw_strain_paths`.
+    finer
+        How many times the steps, along the same lines.
+    workers, progress
+        See :func:`femnn.tasks.run_tasks`.
+
+    Raises
+    ------
+    TaskError
+        If paths have no response.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.fe2 import Composite, simulate_cell_paths
+    >>> options = {"paths": 2, "steps": 4, "workers": 0, "progress": False}
+    >>> strains, stresses, seconds = simulate_cell_paths(Composite(cells=3), "full", **options)
+    >>> strains.shape, stresses.shape, seconds > 0.0
+    ((2, 4, 6), (2, 4, 6), True)
+    """
+    shared = {"composite": composite, "steps": steps, "amplitude": amplitude, "finer": finer, "seed": seed}
+    tasks = {f"path{path:06d}": {**shared, "path": path} for path in range(paths)}
+    outcome = run_tasks(
+        simulate_cell, tasks, folder, workers=workers, version=_VERSION, progress=progress
+    ).require_all()
+    parts = [outcome.load(key) for key in outcome.results]
+    strains, stresses = (np.stack([part[name] for part in parts]) for name in ("strain", "stress"))
+    return strains, stresses, sum(float(part["seconds"]) for part in parts) / (paths * finer * steps)
+
+
+@lru_cache(maxsize=2)
+def _cell(composite):
+    """The cell of a composite, made once in each process."""
+    return composite.cell()
+
+
 @lru_cache(maxsize=2)
 def _loaded(composite, law, sha256):  # the hash tells files of one name apart
     """The reduced cell of a file, made once in each process."""
-    return ReducedCellLaw.load(law, composite.cell(), on_outside="ignore")
+    return ReducedCellLaw.load(law, _cell(composite), on_outside="ignore")

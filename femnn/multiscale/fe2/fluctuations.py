@@ -19,6 +19,10 @@ _FEW = 4_000
 # Iterations after which the tangent itself is factored.
 _MOST = 200
 
+# Rounds of generalised minimal residuals: a round ends where the preconditioned residual is small, which the true one
+# need not be yet. Factors of a large cell's tangent take minutes in the place of a second.
+_ROUNDS = 4
+
 # Iterations after which the preconditioner is made anew.
 _MANY = 30
 
@@ -92,8 +96,8 @@ class FluctuationSolver:
             norms: list[float] = []
             precondition = LinearOperator(condensed.shape, self._precondition, dtype=float)
             found, failed = gmres(
-                condensed, column, rtol=rtol, restart=_MOST, maxiter=1, M=precondition, callback=norms.append,
-                callback_type="pr_norm",
+                condensed, column, rtol=rtol, restart=_MOST, maxiter=_ROUNDS, M=precondition,
+                callback=norms.append, callback_type="pr_norm",
             )  # fmt: skip
             count, found = len(norms), None if failed else found
         if count > _MANY:

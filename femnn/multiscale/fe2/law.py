@@ -1,5 +1,6 @@
 """Cells as laws of a solid, and laws of all kinds driven along paths of strain."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -111,23 +112,47 @@ def follow(law: Any, strains: ArrayLike, *, progress: bool = True) -> np.ndarray
     paths = checked_paths(strains)
     state, last = law.initial_state(len(paths)), np.zeros((len(paths), 6))
     stresses = np.empty_like(paths)
+
+    def answer(end: np.ndarray, begin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        stress, _, new = law.update(end, begin)
+        return np.asarray(stress), new
+
     for k in tqdm(range(paths.shape[1]), unit="step", disable=None if progress else True):
-        stresses[:, k], state = _stepped(law, last, paths[:, k], state, _MOST_CUTS)
+        stresses[:, k], state = in_halves(answer, last, paths[:, k], state)
         last = paths[:, k]
     return stresses if np.ndim(strains) == 3 else stresses[0]
 
 
-def _stepped(law, start, end, state, cuts):
-    """Stress and state at ``end`` (n, 6), in halves if the law has no answer to the whole step."""
+def in_halves(
+    answer: Callable[[np.ndarray, Any], tuple[np.ndarray, Any]],
+    start: np.ndarray,
+    end: np.ndarray,
+    state: Any,
+    cuts: int = _MOST_CUTS,
+) -> tuple[np.ndarray, Any]:
+    """Stress and state of ``answer(strain, state)`` at ``end``, in halves if there is none for the whole step."""
     try:
-        stress, _, new = law.update(end, state)
-        return np.asarray(stress), new
+        return answer(end, state)
     except LawError:
         if cuts == 0:
             raise
     middle = 0.5 * (start + end)
-    _, state = _stepped(law, start, middle, state, cuts - 1)
-    return _stepped(law, middle, end, state, cuts - 1)
+    _, state = in_halves(answer, start, middle, state, cuts - 1)
+    return in_halves(answer, middle, end, state, cuts - 1)
+
+
+def driven(cell: PeriodicCell, strains: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Stress (6,) and state of a virgin cell after each step of a path of strains (steps, 6), without the tangents."""
+
+    def answer(strain: np.ndarray, begin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        response = cell.respond(strain, begin, tangent=False)
+        return response.stress, response.state
+
+    state, last = cell.initial_state(), np.zeros(6)
+    for strain in strains:
+        stress, state = in_halves(answer, last, strain, state)
+        last = strain
+        yield stress, state
 
 
 def checked_paths(strains: ArrayLike) -> np.ndarray:

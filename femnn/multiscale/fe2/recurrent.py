@@ -27,8 +27,8 @@ _MARGIN = 0.1
 # What compilers may do with sums; and what keeps the length of a vector of zeros from being divided by.
 _FAST, _TINY = {"reassoc", "contract", "nsz", "arcp"}, 1e-300
 
-# Shear components of Mandel's vectors over those of engineering strains.
-_HALF = np.array([1.0, 1.0, 1.0, np.sqrt(0.5), np.sqrt(0.5), np.sqrt(0.5)])
+#: Shear components of Mandel's vectors over those of engineering strains.
+HALF = np.array([1.0, 1.0, 1.0, np.sqrt(0.5), np.sqrt(0.5), np.sqrt(0.5)])
 
 
 class RecurrentLaw:
@@ -40,12 +40,14 @@ class RecurrentLaw:
         σ = C ε - s Σ_k w_k Σ_Q (B_k Q)ᵀ p,
 
     summed over the rotations Q of the symmetry, so that turning a strain path by one of them turns the stress. Where
-    bonds break, units that open come with them: o = b·ε, with the largest o so far, κ, takes away
+    bonds break, units that open come with them. Their separation is q = D_m (ε - θ ε_p), of an opening and two sliding
+    components, where C ε_p is what the other units take away of the stress: a gap that plastic flow has opened closes
+    later. The largest size so far κ of (⟨q_1⟩, q_2, q_3) takes away
 
-        s Σ_m v_m Σ_Q d(κ) ⟨o⟩ Qᵀb_m,    d = 1 - exp(-⟨κ - a⟩/c),
+        s Σ_m v_m Σ_Q d(κ) (D_m Q)ᵀ (⟨q_1⟩, g q_2, g q_3),    d = 1 - exp(-⟨κ - a⟩/c),
 
-    of the stress, in opening alone. The tangent is the exact derivative and symmetric; each unit dissipates, as the
-    numbers are positive.
+    of the stress: what is broken bears pressure, and does not heal. The tangent is the exact derivative, and symmetric
+    without bonds or where θ = 0; units that yield dissipate, as their numbers are positive.
 
     Attributes
     ----------
@@ -55,10 +57,10 @@ class RecurrentLaw:
         B.
     weights, yields, isotropic, kinematic : (k,)
         w, y, g and h.
-    openings : (m, 6)
-        b; m may be 0.
-    bonds : (m, 3)
-        v, a and c.
+    openings : (m, 3, 6)
+        D; m may be 0.
+    bonds : (m, 5)
+        v, a, c, g and θ.
     scale : float
         s (Pa).
     symmetry : str
@@ -72,7 +74,7 @@ class RecurrentLaw:
     Notes
     -----
     After the networks with laws in their hidden layer of M. A. Maia, I. B. C. M. Rocha, P. Kerfriden, F. P. van der
-    Meer, CMAME 407 (2023) 115934, with symmetric maps into and out of that layer, an exact elastic part and the
+    Meer, CMAME 407 (2023) 115934, with symmetric maps into and out of that layer, an exact elastic part, bonds, and the
     symmetry of the cell. As for any law of rate-independent plasticity, shorter steps change a path's response by the
     error of the return alone.
 
@@ -93,8 +95,8 @@ class RecurrentLaw:
         yields="k",
         isotropic="k",
         kinematic="k",
-        openings="m 6",
-        bonds="m 3",
+        openings="m 3 6",
+        bonds="m 5",
         scale="(0, inf)",
     )
     def __init__(
@@ -119,10 +121,13 @@ class RecurrentLaw:
         self.scale, self.symmetry = scale, symmetry
         self.weights, self.yields = np.asarray(weights, dtype=float), np.asarray(yields, dtype=float)
         self.isotropic, self.kinematic = np.asarray(isotropic, dtype=float), np.asarray(kinematic, dtype=float)
-        self.openings = np.zeros((0, 6)) if openings is None else np.asarray(openings, dtype=float)
-        self.bonds = np.zeros((0, 3)) if bonds is None else np.asarray(bonds, dtype=float)
+        self.openings = np.zeros((0, RANK, 6)) if openings is None else np.asarray(openings, dtype=float)
+        self.bonds = np.zeros((0, 5)) if bonds is None else np.asarray(bonds, dtype=float)
+        if len(self.openings) != len(self.bonds):
+            raise ParameterError(f"there are {len(self.openings)} openings and {len(self.bonds)} bonds; pass as many")
         for name in ("weights", "yields", "isotropic", "kinematic", "bonds"):
-            values = getattr(self, name)
+            # the last number of a bond, how far plastic flow opens it, may have any sign
+            values = getattr(self, name)[..., :4] if name == "bonds" else getattr(self, name)
             if not (values > 0.0).all():
                 raise ParameterError(f"{name} are {brief(values)}; they must be positive, or units would give energy")
         self.limits, self.card, self.outside = dict(limits or {}), dict(card or {}), 0
@@ -133,8 +138,9 @@ class RecurrentLaw:
         self._all = np.ascontiguousarray(turned.reshape(RANK, 6, -1))
         mean = np.einsum("gji,jk,gkl->il", turns, self.elastic, turns) / len(turns)
         self._elastic = 0.5 * (mean + mean.T)
-        self._all_openings = np.ascontiguousarray(np.einsum("mi,gij->gmj", self.openings, turns).reshape(-1, 6))
-        self._bonds = np.tile(self.bonds * [self.scale / len(turns), 1.0, 1.0], (len(turns), 1))
+        self._compliance = np.linalg.inv(self._elastic)
+        self._all_openings = np.ascontiguousarray(np.einsum("mai,gij->gmaj", self.openings, turns).reshape(-1, RANK, 6))
+        self._bonds = np.tile(self.bonds * [self.scale / len(turns), 1.0, 1.0, 1.0, 1.0], (len(turns), 1))
         columns = [self.scale * self.weights / len(turns), self.yields, self.isotropic, self.kinematic]
         self._numbers = np.ascontiguousarray(np.tile(np.stack(columns), (1, len(turns))))
 
@@ -166,20 +172,20 @@ class RecurrentLaw:
         state = shaped("the state", state, (n, self._split + len(self._all_openings)))
         if not np.isfinite(state).all():
             raise ParameterError("the state is not finite; pass initial_state(n) or what update returned")
-        mandel = np.ascontiguousarray(strain * _HALF)
+        mandel = np.ascontiguousarray(strain * HALF)
         yielded = np.ascontiguousarray(state[:, : self._split]).reshape(n, RANK + 1, count)
         stress, tangent, units = np.empty((n, 6)), np.empty((n, 6, 6)), np.empty((n, RANK + 1, count))
         _respond(mandel, yielded, self._elastic, self._all, self._numbers, stress, tangent, units)
         opened = state[:, self._split :].copy()
-        _open(mandel, opened, self._all_openings, self._bonds, stress, tangent)
+        _open(mandel, opened, self._compliance, self._all_openings, self._bonds, stress, tangent)
         new = np.concatenate([units.reshape(n, -1), opened], axis=1)
         self._watch(strain, new)
-        return stress * _HALF, tangent * _HALF[:, None] * _HALF, new
+        return stress * HALF, tangent * HALF[:, None] * HALF, new
 
     @checked(strain="n 6", state="n s")
     def in_range(self, strain: np.ndarray, state: np.ndarray) -> np.ndarray:
         """Points (n,) bool whose strain (n, 6) and state (n, s) are no larger than those of the training."""
-        measures = measures_of(strain * _HALF, self.plastic_lengths(state).max(axis=1))
+        measures = measures_of(strain * HALF, self.plastic_lengths(state).max(axis=1))
         inside = np.ones(len(strain), dtype=bool)
         for name, limit in self.limits.items():
             inside &= measures[name] <= (1.0 + _MARGIN) * limit
@@ -242,8 +248,8 @@ class RecurrentLaw:
                 contents.array("isotropic", (k,)),
                 contents.array("kinematic", (k,)),
                 fields.number("scale"),
-                openings=contents.array("openings", (m, 6)),
-                bonds=contents.array("bonds", (m, 3)),
+                openings=contents.array("openings", (m, RANK, 6)),
+                bonds=contents.array("bonds", (m, 5)),
                 symmetry=symmetry,
                 limits={name: limits.number(name) for name in limits.fields},
                 card=card,
@@ -343,29 +349,65 @@ def _respond(begin, end, strains, states, elastic, units, numbers, stresses, tan
                     tangent[j, i] -= total
 
 
-@njit(over="strains", grain=16, cache=True, error_model="numpy")
-def _open(begin, end, strains, opened, openings, bonds, stresses, tangents):
-    """Take what bonds have lost from stresses and tangents; ``opened`` (n, m) become the largest openings."""
+@njit(over="strains", grain=16, cache=True, error_model="numpy", fastmath=_FAST)
+def _open(begin, end, strains, opened, compliance, openings, bonds, stresses, tangents):  # noqa: C901
+    """Take what bonds have lost from stresses and tangents; ``opened`` (n, m) become the largest separations."""
+    sound, q, force, slope = np.empty(6), np.empty(3), np.empty(3), np.empty((3, 3))
+    lost, direct, flowing, elastic = np.empty(6), np.empty((6, 6)), np.empty((6, 6)), np.empty((6, 6))
     for n in range(begin, end):
+        # the elastic strain, which the stress of the units that yield has
+        for i in range(6):
+            sound[i] = 0.0
+            for j in range(6):
+                sound[i] += compliance[i, j] * stresses[n, j]
+        lost[:], direct[:], flowing[:] = 0.0, 0.0, 0.0
+        broken = 0
         for m in range(openings.shape[0]):
-            opening = 0.0
-            for i in range(6):
-                opening += openings[m, i] * strains[n, i]
-            if opening <= 0.0:
-                continue
-            weight, onset, length = bonds[m]
-            grows = opening > opened[n, m]
+            weight, onset, length, sliding, share = bonds[m]
+            for a in range(3):
+                q[a] = 0.0
+                for i in range(6):
+                    q[a] += openings[m, a, i] * ((1.0 - share) * strains[n, i] + share * sound[i])
+            q[0] = max(q[0], 0.0)
+            size = np.sqrt(q[0] ** 2 + q[1] ** 2 + q[2] ** 2)
+            grows = size > opened[n, m]
             if grows:
-                opened[n, m] = opening
+                opened[n, m] = size
             excess = opened[n, m] - onset
             if excess <= 0.0:
                 continue
+            broken += 1
             left = np.exp(-excess / length)
-            slope = weight * (1.0 - left)
-            force = slope * opening
-            if grows:
-                slope += weight * left / length * opening
+            damage = weight * (1.0 - left)
+            force[0], force[1], force[2] = q[0], sliding * q[1], sliding * q[2]
+            faster = weight * left / (length * size) if grows else 0.0
+            for a in range(3):
+                for b in range(3):
+                    slope[a, b] = faster * force[a] * q[b]
+            slope[0, 0] += damage if q[0] > 0.0 else 0.0
+            slope[1, 1] += damage * sliding
+            slope[2, 2] += damage * sliding
             for i in range(6):
-                stresses[n, i] -= force * openings[m, i]
+                for a in range(3):
+                    lost[i] += damage * openings[m, a, i] * force[a]
                 for j in range(6):
-                    tangents[n, i, j] -= slope * openings[m, i] * openings[m, j]
+                    total = 0.0
+                    for a in range(3):
+                        for b in range(3):
+                            total += openings[m, a, i] * slope[a, b] * openings[m, b, j]
+                    direct[i, j] += (1.0 - share) * total
+                    flowing[i, j] += share * total
+        if broken == 0:
+            continue
+        for i in range(6):
+            stresses[n, i] -= lost[i]
+            for j in range(6):
+                elastic[i, j] = 0.0
+                for k in range(6):
+                    elastic[i, j] += compliance[i, k] * tangents[n, k, j]
+        for i in range(6):
+            for j in range(6):
+                total = direct[i, j]
+                for k in range(6):
+                    total += flowing[i, k] * elastic[k, j]
+                tangents[n, i, j] -= total

@@ -22,12 +22,12 @@ from femnn.exceptions import (
 )
 from femnn.io.weight_files import load_contents, save_weights
 from femnn.multiscale.fe2.cell import PeriodicCell
-from femnn.multiscale.fe2.law import checked_paths
+from femnn.multiscale.fe2.law import checked_paths, driven
 from femnn.reduced import fingerprint
 from femnn.reduced.cubature import EmpiricalCubature
 from femnn.reduced.pod import POD
 from femnn.reduced.problem import ReducedProblem
-from femnn.reduced.row_space import RowSpace
+from femnn.reduced.row_space import RowMixture
 from femnn.reduced.selection import sparse_weights
 from femnn.reduced.snapshots import Snapshots
 from femnn.solids.laws import check_law, updated, virgin_state
@@ -43,6 +43,10 @@ _MOST, _LENGTHS = 25, 5
 
 # Strains below this part of the largest that was trained are not what residuals are measured by.
 _LEAST = 1e-4
+
+# Random combinations of the integrals for each mode, of the solid and of the interface each; some five points for each
+# mode are chosen.
+_COMBINATIONS = 30
 
 # How far beyond the range of training a strain or coefficient may lie, over the range.
 _MARGIN = 0.1
@@ -254,7 +258,14 @@ class ReducedCellLaw:
             )
         basis, projection = _basis(cell, snapshots, flat, modes, energy)
         cubature = EmpiricalCubature.fit(
-            cell.solid, basis, snapshots, tol=tol, method=method, on_unmet=on_unmet, progress=progress
+            cell.solid,
+            basis,
+            snapshots,
+            tol=tol,
+            method=method,
+            combinations=_COMBINATIONS * basis.r,
+            on_unmet=on_unmet,
+            progress=progress,
         )
         reduced = ReducedProblem(cell.solid, basis, cubature)
         joints = _Joints.of(cell, basis, snapshots, tol, progress)
@@ -455,7 +466,7 @@ def record_cell(
     DatasetError
         If the folder holds snapshots of another mesh, or of other paths.
     LawError
-        If the cell finds no equilibrium; take shorter steps.
+        If the cell finds no equilibrium, however short the steps are.
 
     Examples
     --------
@@ -479,9 +490,7 @@ def record_cell(
     ) as bar:
         for path in paths[done:]:
             snapshots.begin()
-            state = cell.initial_state()
-            for t, strain in enumerate(path, start=1):
-                state = cell.respond(strain, state, tangent=False).state
+            for t, (strain, (_, state)) in enumerate(zip(path, driven(cell, path), strict=True), start=1):
                 snapshots.append(cell.displacement(strain, state), t=float(t))
                 bar.update()
     return snapshots
@@ -509,10 +518,9 @@ def _basis(cell, snapshots, strains, modes, energy):
             f"snapshot {int(np.flatnonzero(away)[0])} and {np.count_nonzero(away) - 1} others are not of these "
             "strains; pass the paths that were recorded, in their order"
         )
-    # elastic energy, so that a mode of unit norm is as much as a unit strain
-    cell.solid.restore(cell.virgin_solid)
-    elastic = cell.solid.residual_and_tangent(np.zeros(cell.solid.n_dofs))[1]
-    cell.solid.rollback()
+    # elastic energy, so that a mode of unit norm is as much as a unit strain; that of the sound interface is a part of
+    # it, or an inclusion that came off could slide and turn without any
+    elastic = cell.virgin_tangent()
     unit = float(np.trace(cell.affine.T @ (elastic @ cell.affine))) / 6.0
     fluctuations = POD.fit(columns, elastic / unit, modes, energy, fixed=corners)
     both = np.concatenate([cell.affine, fluctuations.modes], axis=1)
@@ -545,7 +553,7 @@ class _Joints:
             return cls()
         modes = np.stack([elements.separation(mode) for mode in basis.modes.T], axis=2)
         areas = elements.dx.ravel()
-        space, path, total = RowSpace(len(areas), 0.1 * tol), None, 0.0
+        space, path, total = RowMixture(len(areas), _COMBINATIONS * basis.r), None, 0.0
         for snapshot in snapshots:
             if snapshot.path != path:
                 path, state = snapshot.path, cell.cohesive.initial_state(elements.points)
@@ -555,6 +563,9 @@ class _Joints:
             space.add(rows)
         size = float(np.sqrt(total))
         matrix = np.concatenate([space.rows, areas[None] * (size / areas.sum())])
-        found = sparse_weights(matrix, matrix.sum(axis=1), tol=tol, progress=progress)
+        found = sparse_weights(matrix, matrix.sum(axis=1), tol=0.4 * tol, progress=progress)
         weights = found.weights * areas.sum() / (found.weights @ areas[found.chosen])
-        return cls(modes[found.chosen], weights * areas[found.chosen], found.residual)
+        away = -np.ones(len(areas))
+        away[found.chosen] += weights
+        residual = float(np.linalg.norm(space.control @ away)) / size
+        return cls(modes[found.chosen], weights * areas[found.chosen], residual)

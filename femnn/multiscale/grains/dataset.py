@@ -9,8 +9,9 @@ from femnn.checks import checked
 from femnn.exceptions import DatasetError
 from femnn.io.path_data import PathDataSet
 
-#: The data set that comes with femnn.
+#: The data sets that come with femnn.
 SHIPPED = Path(__file__).resolve().parents[2] / "data" / "grain-paths.npz"
+SHIPPED_FAULT = SHIPPED.with_name("fault-grain-paths.npz")
 
 
 @checked()
@@ -30,6 +31,25 @@ def load(path: str | os.PathLike | None = None) -> PathDataSet:
     ((320, 140, 3), 0)
     """
     return PathDataSet.load(SHIPPED if path is None else path)
+
+
+@checked()
+def load_fault(path: str | os.PathLike | None = None) -> PathDataSet:
+    """A data set of paths of a fault; default: the shipped one, as :func:`simulate_fault_grains` makes it.
+
+    Raises
+    ------
+    DatasetError
+        If a file is missing, damaged or of another kind.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.grains import load_fault
+    >>> data = load_fault()
+    >>> data.separation.shape[1:], len(set(data.seed.tolist())) > 1
+    ((160, 3), True)
+    """
+    return PathDataSet.load(SHIPPED_FAULT if path is None else path)
 
 
 @checked()

@@ -146,7 +146,7 @@ class Drive:
 
     def __init__(self, simulation, facts) -> None:
         layer = simulation.layer
-        self._run, self._area = simulation.run_all, facts["area"]
+        self._run, self._area, self._speed = simulation.run_all, facts["area"], layer["speed"]
         # a plate without mass on a dashpot: it follows its load within some twenty time steps, and more slowly than
         # the dampers of the contacts would answer, of which there are about two per unit of area
         stiffness = layer["stiffness"] ** (2 / 3) / (facts["top"] - facts["bottom"])
@@ -159,7 +159,13 @@ class Drive:
         """Displacement control."""
         self._run(f"variable v{axis} equal {velocity!r}")
 
-    def load(self, axis, load, stiffness=0.0, origin=0.0):
-        """Pressure ``load`` + ``stiffness`` × what the top has moved from its ``origin``."""
+    def load(self, axis, load, stiffness=0.0, origin=0.0, limited=False):
+        """Pressure ``load`` + ``stiffness`` × what the top has moved from its ``origin``.
+
+        ``limited``: at no more than the speed of the layer, which a load that nothing bears would exceed.
+        """
         wanted = f"({load!r}+{stiffness!r}*(v_at{axis}-{origin!r}))*{self._area!r}"
-        self._run(f"variable v{axis} equal (c_top{axis}-{wanted})/{self._dashpot!r}")
+        speed = f"(c_top{axis}-{wanted})/{self._dashpot!r}"
+        if limited:
+            speed = f"{speed}/sqrt(1.0+(({speed})/{self._speed!r})^2)"
+        self._run(f"variable v{axis} equal {speed}")

@@ -23,7 +23,7 @@ from femnn.io.atomic import temporary_folder
 from femnn.io.guarded import Contents, GuardedFile
 from femnn.io.path_data import PathCommand, PathResponse
 from femnn.multiscale.grains.lammps import FREE
-from femnn.multiscale.grains.sample import guarded, read_facts
+from femnn.multiscale.grains.sample import POURED, guarded, read_facts
 
 #: Raised when the preparation or the measures change: part of what names a cached sample and a record.
 VERSION = 5
@@ -104,6 +104,27 @@ class GrainLayer:
                 f"{self.grains} grains make no layer {self.aspect:g} times as wide as high; take more, or a smaller "
                 "aspect"
             )
+
+    @classmethod
+    def of_thickness(cls, thickness: float, width: float, **others: float) -> "GrainLayer":
+        """A layer with about so much filling between its slabs and so wide a period, both in d.
+
+        Its number of grains follows from a porosity of 0.44, at which samples are poured; the compression changes the
+        thickness by some hundredths of it.
+
+        Examples
+        --------
+        >>> GrainLayer.of_thickness(6.0, 8.5).grains
+        646
+        """
+        number("thickness", thickness, "[1, 1000]")
+        number("width", width, "[3, 1000]")
+        ratio, slab = others.get("diameter_ratio", cls.diameter_ratio), others.get("slab", cls.slab)
+        # mean cube of diameters that are uniform between two limits, over the cube of their mean
+        cube = 1.0 + ((ratio - 1.0) / (ratio + 1.0)) ** 2
+        height = thickness + 2.0 * slab
+        grains = round(POURED * height * width**2 / (math.pi / 6.0 * cube))
+        return cls(grains=grains, aspect=width / height, **others)  # type: ignore[arg-type]
 
     @property
     def parameters(self) -> dict:
@@ -254,7 +275,7 @@ def run_path(layer: GrainLayer, path: PathCommand, cache: str | os.PathLike | No
     sample = prepare(layer, cache)
     read_facts(sample)  # before a process starts that could not go on from them
     with temporary_folder("grains") as folder:
-        np.savez(folder / "path.npz", **asdict(path))
+        np.savez(folder / "path.npz", **{name: value for name, value in asdict(path).items() if value is not None})
         _work(folder, layer, sample)
         file = GuardedFile(folder / "result.npz", SimulationError, "result", "run it again")
         arrays = file.arrays()

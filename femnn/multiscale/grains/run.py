@@ -1,6 +1,7 @@
 """Many paths of many samples of grains, run as independent tasks, into one data set."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -11,15 +12,24 @@ from femnn.checks import checked
 from femnn.io.path_data import PathDataSet
 from femnn.multiscale.grains.commands import draw_path, plan_paths
 from femnn.multiscale.grains.dataset import scatter
+from femnn.multiscale.grains.fault_commands import fault_path, fault_plan
 from femnn.multiscale.grains.layer import VERSION, GrainLayer, prepare, require_lammps, run_path
 from femnn.multiscale.grains.measures import mismatch
 from femnn.tasks.run import load_result, run_tasks, task_name
+
+_UNITS = "mean grain diameter d, confining pressure p0; components (normal, shear, shear), tension positive"
 
 
 @task_name("femnn.multiscale.granular_runs.respond")
 def respond(layer, number, points):
     """Arrays of the response of a layer, given by its parameters, along the drawn path with a number."""
     return run_path(GrainLayer(**layer), draw_path(number, points)).arrays()
+
+
+@task_name("femnn.multiscale.grains.run.respond_fault")
+def respond_fault(layer, number, points):
+    """Arrays of the response of a layer along the fault path with a number."""
+    return run_path(GrainLayer(**layer), fault_path(number, points)).arrays()
 
 
 @task_name("femnn.multiscale.granular_runs.settle")
@@ -79,36 +89,123 @@ def simulate_grains(
     ((2, 4, 3), {})
     """
     layer = GrainLayer() if layer is None else layer
-    version = f"{VERSION}, LAMMPS {require_lammps()}"
-    folder, run = Path(folder), partial(run_tasks, workers=workers, scheduler=scheduler, version=version)
-    samples = [asdict(replace(layer, seed=layer.seed + seed)) for seed in range(seeds)]
-    prepared = {f"seed{sample['seed']}": {"layer": sample} for sample in samples}
-    run(settle, prepared, folder / "samples", progress=False).require_all()
+    folder = Path(folder)
+    samples = [replace(layer, seed=layer.seed + seed) for seed in range(seeds)]
     rows = {f"path{number:04d}-seed{layer.seed + seed}": (number, seed) for number, seed in plan_paths(paths, seeds)}
-    tasks = {key: {"layer": samples[seed], "number": number, "points": points} for key, (number, seed) in rows.items()}
-    outcome = run(respond, tasks, folder / "paths", progress=progress)
-    if not outcome.results:
-        outcome.require_all()
+    results, failures, version = _run(respond, rows, samples, folder, points, workers, scheduler, progress)
     about = {
         "what": "layers of grains between rough slabs, sheared in LAMMPS (femnn.multiscale.grains)",
-        "units": "mean grain diameter d, confining pressure p0; components (normal, shear, shear), tension positive",
+        "units": _UNITS,
         "layer": {name: value for name, value in asdict(layer).items() if name != "seed"},
         "version": version,
         "command": f"femnn simulate grains --paths {paths} --seeds {seeds} --grains {layer.grains} --points {points} "
         f"--seed {layer.seed}",
-        "missing": sorted(outcome.failures),
+        "missing": sorted(failures),
     }
-    data = gather({key: rows[key] for key in outcome.results}, outcome.results, layer.seed, points, about)
+    data = gather({key: rows[key] for key in results}, results, layer.seed, points, about)
     data.save(folder / "grain-paths.npz")
-    return data, outcome.failures
+    return data, failures
 
 
-def gather(rows, results, first_seed, points, about):
-    """The data set of the results that are there; ``rows`` has (number, seed) by key."""
+@checked(thickness="(0, inf)", points="[60, inf)", paths="[1, inf)", samples="[1, inf)", speed="(0, inf)")
+def simulate_fault_grains(
+    folder: str | os.PathLike, paths: int = 1000, samples: int = 6, thickness: float = 6.0,
+    widths: Sequence[float] = (8.0, 11.0), points: int = 160, seed: int = 0, speed: float = 0.03,
+    workers: int | None = None, scheduler: str | None = None, progress: bool = True,
+) -> tuple[PathDataSet, dict[str, str]]:  # fmt: skip
+    """Drive layers of grains along the paths of a fault and write ``FOLDER/fault-grain-paths.npz`` with its card.
+
+    All samples follow all commands: first :data:`femnn.multiscale.grains.REFERENCES`, then as many of
+    :func:`femnn.multiscale.grains.draw_fault_path` as there are rows left. Runs resume as those of
+    :func:`simulate_grains`.
+
+    Parameters
+    ----------
+    folder
+    paths
+        Rows at least; the last command is run on every sample.
+    samples
+        Number of samples; their sizes take turns.
+    thickness, widths
+        Of the filling between the slabs and of the period, d: a size for each width.
+    points
+        Of each path.
+    seed
+        Of the first sample; the others count on.
+    speed
+        As :class:`femnn.multiscale.grains.GrainLayer` takes it.
+    workers, scheduler, progress
+        See :func:`femnn.tasks.run.run_tasks`.
+
+    Returns
+    -------
+    data : PathDataSet
+        As :func:`simulate_grains` gives it, and ``grains`` (n,), the size of the sample of each row. Reference paths
+        have numbers from 20,000 on.
+    failures : dict
+        Message by name of each path that failed twice.
+
+    Raises
+    ------
+    MissingExtraError, TaskError
+        As :func:`simulate_grains`.
+
+    Examples
+    --------
+    The references alone on one sample that is far too small, in a minute or two of one core:
+
+    >>> from femnn.multiscale.grains import simulate_fault_grains
+    >>> data, failures = simulate_fault_grains(  # doctest: +SKIP
+    ...     "grains", paths=8, samples=1, thickness=3.0, widths=(5.0,), points=60, workers=0, progress=False
+    ... )
+    """
+    folder = Path(folder)
+    layers = [
+        GrainLayer.of_thickness(thickness, widths[sample % len(widths)], seed=seed + sample, speed=speed)
+        for sample in range(samples)
+    ]
+    numbers = fault_plan(-(-paths // samples))
+    rows = {f"path{number:05d}-seed{seed + k}": (number, k) for number in numbers for k in range(samples)}
+    results, failures, version = _run(respond_fault, rows, layers, folder, points, workers, scheduler, progress)
+    about = {
+        "what": "layers of grains between rough slabs, driven as a fault is, in LAMMPS (femnn.multiscale.grains)",
+        "units": _UNITS,
+        "layer": {name: value for name, value in asdict(layers[0]).items() if name not in ("seed", "grains", "aspect")},
+        "thickness": thickness,
+        "widths": [float(width) for width in widths],
+        "grains": [layer.grains for layer in layers],
+        "version": version,
+        "command": f"femnn simulate fault-grains --paths {paths} --samples {samples} --thickness {thickness:g} "
+        f"--widths {','.join(f'{width:g}' for width in widths)} --points {points} --seed {seed}",
+        "missing": sorted(failures),
+    }
+    rows = {key: rows[key] for key in results}
+    data = gather(rows, results, seed, points, about, fault_path, {"grains": [layer.grains for layer in layers]})
+    data.save(folder / "fault-grain-paths.npz")
+    return data, failures
+
+
+def _run(task, rows, layers, folder, points, workers, scheduler, progress):
+    """Prepare the samples and run the rows, (number, sample) by key: results, failures and the version."""
+    version = f"{VERSION}, LAMMPS {require_lammps()}"
+    run = partial(run_tasks, workers=workers, scheduler=scheduler, version=version)
+    samples = [asdict(layer) for layer in layers]
+    prepared = {f"seed{sample['seed']}": {"layer": sample} for sample in samples}
+    run(settle, prepared, folder / "samples", progress=False).require_all()
+    tasks = {key: {"layer": samples[k], "number": number, "points": points} for key, (number, k) in rows.items()}
+    outcome = run(task, tasks, folder / "paths", progress=progress)
+    if not outcome.results:
+        outcome.require_all()
+    return outcome.results, outcome.failures, version
+
+
+def gather(rows, results, first_seed, points, about, command=draw_path, more=None):
+    """The data set of the results that are there; ``rows`` has (number, seed) by key, ``more`` labels by the seed."""
     labels = []
     for number, seed in rows.values():
-        path = draw_path(number, points)
+        path = command(number, points)
         labels.append({"seed": first_seed + seed, "path": number, "control": path.control, "kind": path.kind})
+        labels[-1] |= {name: values[seed] for name, values in (more or {}).items()}
     about = {**about, "seeds": sorted({label["seed"] for label in labels})}
     responses = [load_result(results[key]) for key in rows]
     for arrays in responses:

@@ -9,6 +9,9 @@ from femnn.exceptions import DatasetError
 from femnn.io.guarded import Contents, GuardedFile, sealed
 from femnn.multiscale.grains.lammps import BOTTOM, FREE, HELD_ERROR, TOP, Drive, Simulation
 
+#: Share of the volume that grains take when they are poured.
+POURED = 0.56
+
 # What a sample is compressed to: relative error of the pressure, and kinetic energy per grain.
 _PRESSURE_ERROR, _STILL = 1e-3, 1e-7
 _PATIENCE = 300
@@ -59,7 +62,7 @@ def guarded(path: Path) -> GuardedFile:
 def _pour(simulation, draws, diameters):
     """Random points, pushed apart until overlaps are small."""
     n, run = len(diameters), simulation.run_all
-    height = (np.pi / 6.0 * (diameters**3).sum() / 0.56 / simulation.layer["aspect"] ** 2) ** (1 / 3)
+    height = (np.pi / 6.0 * (diameters**3).sum() / POURED / simulation.layer["aspect"] ** 2) ** (1 / 3)
     width = simulation.layer["aspect"] * height
     run(f"region box block 0 {width} 0 {width} 0 {height}", "create_box 3 box")
     place = draws.uniform(size=(n, 3)) * [width, width, height]

@@ -18,6 +18,8 @@ from femnn.multiscale.grains.sample import guarded, prepare, read_facts
 RUNS, AVERAGED = 5, 3
 # Time steps of a run at least: waves cross the layer several times at every point.
 _LEAST_STEPS = 45
+# Time steps of a run under commanded tractions, which prescribe no pace: a few relaxation times of the driver.
+_LOADING_STEPS = 45
 
 
 def shear(layer, folder, sample):
@@ -30,18 +32,20 @@ def shear(layer, folder, sample):
     meter = Meter(simulation, facts, steps)
     simulation.check_held(facts)
     points = [meter.point(np.zeros(2))]
-    for increment, target in zip(*_commands(path), strict=True):
+    for increment, loads, shears in zip(*_commands(path), strict=True):
         velocity = increment / (RUNS * steps * layer["time_step"])
-        points.append(meter.point(velocity[1:], _driver(drive, path, velocity, target, facts)))
+        points.append(meter.point(velocity[1:], _driver(drive, path, velocity, loads, shears, facts)))
     record = {name: np.array([point[name] for point in points]) for name in points[0]}
     np.savez(folder / "result.npz", **record)
 
 
 def _commands(path):
-    """Increments of the separation (k - 1, 3), and the loads at the ends of the runs of each (k - 1, RUNS)."""
-    load = path["load"]
-    fraction = np.arange(1, RUNS + 1) / RUNS
-    return np.diff(path["separation"], axis=0), load[:-1, None] + fraction * np.diff(load)[:, None]
+    """Increments of the separation (k - 1, 3); pressures and shear tractions at the ends of the runs of each."""
+    load, fraction = path["load"], np.arange(1, RUNS + 1) / RUNS
+    loads = load[:-1, None] + fraction * np.diff(load)[:, None]
+    shear = path.get("shear", np.zeros((len(load), 2)))
+    shears = shear[:-1, None] + fraction[:, None] * np.diff(shear, axis=0)[:, None]
+    return np.diff(path["separation"], axis=0), loads, shears
 
 
 def _steps_per_run(layer, path):
@@ -49,16 +53,22 @@ def _steps_per_run(layer, path):
     increment = np.diff(path["separation"], axis=0)
     if str(path["control"]) != "displacement":
         increment[:, 0] = 0.0
+    if str(path["control"]) == "traction":
+        return _LOADING_STEPS
     longest = np.linalg.norm(increment, axis=1).max()
     return max(_LEAST_STEPS, int(np.ceil(longest / (layer["speed"] * layer["time_step"] * RUNS))))
 
 
-def _driver(drive, path, velocity, loads, facts):
+def _driver(drive, path, velocity, loads, shears, facts):
     """Function to call before each run of a point."""
 
     def before(number):
-        drive.move("x", float(velocity[1]))
-        drive.move("y", float(velocity[2]))
+        for axis, speed, traction in zip("xy", velocity[1:], shears[number], strict=True):
+            if str(path["control"]) == "traction":
+                # the top pushes the grains along, they push it back
+                drive.load(axis, -float(traction), limited=True)
+            else:
+                drive.move(axis, float(speed))
         if str(path["control"]) == "displacement":
             drive.move("z", float(velocity[0]))
         else:

@@ -84,6 +84,8 @@ def springs_of(command: PathCommand) -> list[Spring | None]:
     >>> springs_of(pressed)[1]
     Spring(load=-2000000.0, stiffness=0.0)
     """
+    if command.control == "traction":
+        raise ParameterError("a cell prescribes its shear; control='traction' is for layers of grains, take 'load'")
     if command.control == "displacement":
         return [None] * len(command)
     # at the first point the cell is virgin

@@ -8,7 +8,11 @@ from numpy.typing import ArrayLike
 from femnn.checks import checked
 from femnn.cohesive.law import Law, Response, State
 from femnn.exceptions import ParameterError
+from femnn.multiscale.rve.permeability import CellPermeability
 from femnn.multiscale.rve.rve import RVE
+
+# Of the differences by which permeabilities are derived, over the aperture of the cracks, whose cube they follow.
+_STEP = 1e-4
 
 
 class RVELaw(Law):
@@ -22,6 +26,14 @@ class RVELaw(Law):
     ----------
     rve
         Cell of every point, with blocks, cracks and driving.
+    permeability
+        Of that cell: :meth:`predictions` then tells what a fault's core conducts.
+
+    Raises
+    ------
+    ParameterError
+        If the permeability is of another cell, or the law of the cracks depends on time: a cell takes a step in parts,
+        and knows no time for them.
 
     Examples
     --------
@@ -35,8 +47,17 @@ class RVELaw(Law):
     """
 
     @checked()
-    def __init__(self, rve: RVE) -> None:
-        self.rve = rve
+    def __init__(self, rve: RVE, permeability: CellPermeability | None = None) -> None:
+        if rve.law.depends_on_time:
+            raise ParameterError(
+                f"the cracks of the cell have the law {rve.law.name}, which depends on the rate, but a cell has no "
+                "time to give it; pass the cell its law without the rate, and ViscousCohesive(RVELaw(...)) to the fault"
+            )
+        if permeability is not None and permeability.rve is not rve:
+            raise ParameterError(
+                "the permeability belongs to another cell; pass CellPermeability(rve, ...) of this one"
+            )
+        self.rve, self.permeability = rve, permeability
         self.separation_scale = float(rve.law.separation_scale)
 
     def __repr__(self):
@@ -61,6 +82,26 @@ class RVELaw(Law):
         area = self.rve.elements.dx.ravel()
         cells = [self.rve.unpack(values).cracks for values in state.values]
         return np.array([self.rve.law.damage(cracks) @ area / area.sum() for cracks in cells])
+
+    def predictions(self, state: State) -> dict:
+        """What the cells conduct: ``"permeability_across"`` and ``"permeability_along"`` the interface, m².
+
+        Each is a pair of values (n,) and derivatives by the separation (n, 3), along which the jumps of the cracks
+        follow as in the step that led to ``state``. Nothing without ``permeability``.
+        """
+        self._require_state(state)
+        if self.permeability is None:
+            return {}
+        values, slopes = np.zeros((2, len(state))), np.zeros((2, len(state), 3))
+        step = _STEP * self.permeability.filling.aperture
+        for point, packed in enumerate(state.values):
+            cell = self.rve.unpack(packed)
+            values[:, point] = self.permeability.tensor(cell).diagonal()
+            for axis, way in enumerate(np.vstack([cell.follow, np.eye(2)]).T):
+                ends = [self.permeability.tensor(cell._replace(x=cell.x + h * way)) for h in (step, -step)]
+                slopes[:, point, axis] = (ends[0] - ends[1]).diagonal() / (2.0 * step)
+        names = ("permeability_across", "permeability_along")
+        return {name: (values[k], slopes[k]) for k, name in enumerate(names)}
 
     def _virgin(self, n):
         return np.tile(self.rve.pack(self.rve.initial_state()), (n, 1))

@@ -5,10 +5,11 @@ A :class:`Fault` is a split mesh with a law, a core for each pore system and the
 in :mod:`femnn.reservoir.fault.points`.
 """
 
-from femnn.reservoir.fault.flow import ConstantCore, CrackedCore, GranularCore
+from femnn.reservoir.fault.flow import ConstantCore, CrackedCore, GranularCore, PredictedCore
 from femnn.reservoir.fault.output import Event, FaultHistory, FaultSeries, load_state, save_state
 from femnn.reservoir.fault.points import Fault
 from femnn.reservoir.fault.problem import FaultBalance, FaultedReservoir, FaultedState, FaultFields
+from femnn.reservoir.fault.stability import Stability
 
 __all__ = [
     "ConstantCore",
@@ -22,6 +23,8 @@ __all__ = [
     "FaultedReservoir",
     "FaultedState",
     "GranularCore",
+    "PredictedCore",
+    "Stability",
     "load_state",
     "save_state",
 ]

@@ -1,4 +1,4 @@
-"""Flow across a sealing fault: the transmissivity of its core, k/a, as the core opens, slides or loosens.
+"""Flow across and along a sealing fault, and what its core stores, as the core opens, slides or loosens.
 
 Per area and pore system the flow from the minus to the plus side is q = k/(μ a) (p⁻ − p⁺), with the permeability k of
 the core across itself, its thickness a and the fluid's viscosity μ. A core answers
@@ -7,6 +7,13 @@ the core across itself, its thickness a and the fluid's viscosity μ. A core ans
 
 ``change`` (n, 3) is the separation since the state in situ, opening and two shears, m; ``predicted`` maps the names of
 what the fault's law predicts beside the traction to pairs (values (n,), derivatives (n, 3)).
+
+A core that conducts along itself, as the damaged zone of a seal does, answers as well
+
+    conductance(change, predicted) -> (k_∥ a (n,) in m³, its derivative by the separation (n, 3))
+
+for the flow −k_∥ a/μ ∂p/∂s along the fault, p being the mean of the two faces, or None if it does not; and its
+``storage`` is the volume that it takes up by area and pressure, m/Pa.
 """
 
 from collections.abc import Mapping
@@ -23,6 +30,18 @@ _KOZENY, _LEAST_POROSITY = 180.0, 1e-3
 class ConstantCore:
     """A core of one permeability (m²) and thickness (m), whatever happens to it; permeability 0 seals perfectly.
 
+    Parameters
+    ----------
+    permeability
+        Across, m².
+    thickness
+        m.
+    along
+        Permeability along the core, m².
+    compressibility
+        Volume of fluid that the core takes up by volume and pressure, 1/Pa: porosity over the fluid's bulk modulus and
+        what its pores give.
+
     Examples
     --------
     >>> import numpy as np
@@ -32,15 +51,26 @@ class ConstantCore:
     array([2.e-18, 2.e-18, 2.e-18, 2.e-18])
     """
 
-    def __init__(self, permeability: float, thickness: float) -> None:
+    def __init__(
+        self, permeability: float, thickness: float, *, along: float = 0.0, compressibility: float = 0.0
+    ) -> None:
         self.permeability = positive("permeability", permeability, zero=True)
         self.thickness = positive("thickness", thickness)
+        self.along = positive("along", along, zero=True)
+        self.storage = self.thickness * positive("compressibility", compressibility, zero=True)
 
     @checked()
     def transmissivity(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray]:
         """See the module."""
         value = np.full(len(change), self.permeability / self.thickness)
         return value, np.zeros_like(change)
+
+    @checked()
+    def conductance(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray] | None:
+        """See the module."""
+        if not self.along:
+            return None
+        return np.full(len(change), self.along * self.thickness), np.zeros_like(change)
 
 
 class CrackedCore:
@@ -61,6 +91,11 @@ class CrackedCore:
         Aperture per opening of the fault.
     dilation
         Aperture per sliding, of faces that do not fit any more: for laws that do not dilate by themselves.
+    along
+        Permeability along the core, m². Where it is given, what opens conducts as well, as a slit of the aperture b of
+        the opening alone: k_∥ a = along · a + (opening · ⟨δ_n⟩)³/12. Default: nothing flows along.
+    compressibility
+        As that of :class:`ConstantCore`.
 
     Examples
     --------
@@ -80,12 +115,16 @@ class CrackedCore:
         spacing: float | None = None,
         opening: float = 1.0,
         dilation: float = 0.0,
+        along: float | None = None,
+        compressibility: float = 0.0,
     ) -> None:
         self.permeability = positive("permeability", permeability, zero=True)
         self.thickness = positive("thickness", thickness)
         self.spacing = self.thickness if spacing is None else positive("spacing", spacing)
         self.opening = positive("opening", opening, zero=True)
         self.dilation = positive("dilation", dilation, zero=True)
+        self.along = None if along is None else positive("along", along, zero=True)
+        self.storage = self.thickness * positive("compressibility", compressibility, zero=True)
 
     @checked()
     def transmissivity(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray]:
@@ -99,6 +138,15 @@ class CrackedCore:
         slope[:, 1:] = (self.dilation * by_aperture)[:, None] * unit
         permeability = self.permeability + aperture**3 / (12.0 * self.spacing)
         return permeability / self.thickness, slope
+
+    @checked()
+    def conductance(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray] | None:
+        """See the module."""
+        if self.along is None:
+            return None
+        slit, slope = self.opening * np.maximum(change[:, 0], 0.0), np.zeros_like(change)
+        slope[:, 0] = 0.25 * self.opening * slit**2
+        return self.along * self.thickness + slit**3 / 12.0, slope
 
 
 class GranularCore:
@@ -115,6 +163,10 @@ class GranularCore:
         φ in situ, for laws that predict none.
     thickness
         a in situ, m.
+    along
+        Permeability along the core over that across it: 1 for grains without a preferred direction, 0 for no flow.
+    compressibility
+        As that of :class:`ConstantCore`.
 
     Examples
     --------
@@ -126,16 +178,41 @@ class GranularCore:
     True
     """
 
-    def __init__(self, diameter: float, porosity: float, thickness: float) -> None:
+    def __init__(
+        self,
+        diameter: float,
+        porosity: float,
+        thickness: float,
+        *,
+        along: float = 0.0,
+        compressibility: float = 0.0,
+    ) -> None:
         self.diameter = positive("diameter", diameter)
         self.porosity = positive("porosity", porosity)
         self.thickness = positive("thickness", thickness)
         if self.porosity >= 1.0:
             raise ParameterError(f"porosity is {porosity}; it must be in (0, 1)")
+        self.along = positive("along", along, zero=True)
+        self.storage = self.thickness * positive("compressibility", compressibility, zero=True)
 
     @checked()
     def transmissivity(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray]:
         """See the module."""
+        value, slope, _, _ = self._across(change, predicted)
+        return value, slope
+
+    @checked()
+    def conductance(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray] | None:
+        """See the module."""
+        if not self.along:
+            return None
+        value, slope, thickness, by_opening = self._across(change, predicted)
+        # k a = (k/a) a²
+        by_thickness = (2.0 * value * thickness)[:, None] * by_opening
+        return self.along * value * thickness**2, self.along * (slope * thickness[:, None] ** 2 + by_thickness)
+
+    def _across(self, change, predicted):
+        """k/a, its derivative, a, and its derivative."""
         by_opening = np.zeros_like(change)
         by_opening[:, 0] = 1.0
         # squeezed shut, a layer of grains keeps its grains
@@ -153,4 +230,56 @@ class GranularCore:
             slope = ((1.0 - porosity) / thickness)[:, None] * by_opening
         value = self.diameter**2 * porosity**3 / (_KOZENY * (1.0 - porosity) ** 2) / thickness
         relative = (3.0 / porosity + 2.0 / (1.0 - porosity))[:, None] * slope - by_opening / thickness[:, None]
-        return value, value[:, None] * relative
+        return value, value[:, None] * relative, thickness, by_opening
+
+
+class PredictedCore:
+    """A core that conducts as the fault's law predicts: a tensor with its axes across and along the fault.
+
+    The law predicts ``"permeability_across"`` and ``"permeability_along"``, m², beside the traction: an
+    :class:`femnn.multiscale.rve.RVELaw` that is given the permeability of its cell, or a recurrent law whose
+    microstructure has them.
+
+    Parameters
+    ----------
+    thickness
+        m; of a cell in the loop its height.
+    share
+        Of the flow that the law predicts, in this pore system.
+    compressibility
+        As that of :class:`ConstantCore`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reservoir.fault import PredictedCore
+    >>> none = np.zeros((1, 3))
+    >>> predicted = {"permeability_across": (np.array([1e-18]), none), "permeability_along": (np.array([1e-13]), none)}
+    >>> core = PredictedCore(thickness=0.2)
+    >>> core.transmissivity(none, predicted)[0], core.conductance(none, predicted)[0]
+    (array([5.e-18]), array([2.e-14]))
+    """
+
+    def __init__(self, thickness: float, *, share: float = 1.0, compressibility: float = 0.0) -> None:
+        self.thickness, self.share = positive("thickness", thickness), positive("share", share)
+        self.storage = self.thickness * positive("compressibility", compressibility, zero=True)
+
+    @checked()
+    def transmissivity(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray]:
+        """See the module; ParameterError if the law predicts no permeability."""
+        return self._scaled("permeability_across", predicted, self.share / self.thickness)
+
+    @checked()
+    def conductance(self, change: np.ndarray, predicted: Mapping) -> tuple[np.ndarray, np.ndarray]:
+        """See the module; ParameterError if the law predicts no permeability."""
+        return self._scaled("permeability_along", predicted, self.share * self.thickness)
+
+    @staticmethod
+    def _scaled(name, predicted, factor):
+        if name not in predicted:
+            raise ParameterError(
+                f"the core needs {name!r}, but the fault's law predicts {', '.join(map(repr, predicted)) or 'nothing'} "
+                "beside the traction; pass RVELaw(rve, CellPermeability(rve, ...)), or a core with numbers of its own"
+            )
+        value, slope = predicted[name]
+        return factor * value, factor * slope

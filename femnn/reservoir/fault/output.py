@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from femnn.checks import checked
+from femnn.checks import checked, integer
 from femnn.cohesive.law import State
 from femnn.exceptions import StateError
 from femnn.interfaces.output import interface_mesh
@@ -38,7 +38,7 @@ def save_state(path: str | os.PathLike, state: FaultedState) -> None:
     0.0
     """
     history = state.history
-    arrays = {name: getattr(state, name) for name in ("u", "p", "traction", "rate", "leak_off")}
+    arrays = {name: getattr(state, name) for name in ("u", "p", "traction", "rate", "leak_off", "along")}
     arrays |= {"values": history.values, "outside": history.outside}
     write_restart(path, _KIND, {"t": float(state.t), "law": history.law}, arrays)
 
@@ -78,6 +78,7 @@ def load_state(path: str | os.PathLike, reservoir: FaultedReservoir) -> FaultedS
         traction=file.array("traction", (n, 3)),
         rate=file.array("rate", (n, 3)),
         leak_off=file.array("leak_off", (None, n)),
+        along=file.array("along", (None, n)),
     )
     try:
         reservoir.check(state)
@@ -90,7 +91,8 @@ class FaultSeries:
     """A series of the fault's facets with their times, which ParaView opens beside that of the reservoir.
 
     Means over each facet: separation since the state in situ and its rate, effective traction (normal first), pressures
-    of both sides and leak-off of each system, damage, and the fraction of points outside the trained range of the law.
+    of both sides, leak-off and flow along the fault of each system, slip tendency, damage, and the fraction of points
+    outside the trained range of the law.
 
     Parameters
     ----------
@@ -121,7 +123,7 @@ class FaultSeries:
     def write(self, state: FaultedState) -> None:
         """Add a state."""
         reservoir = self._reservoir
-        interface, fields = reservoir.points.fault.interface, reservoir.fields(state)
+        interface, fields = reservoir.points.interface, reservoir.fields(state)
         values = {
             "separation": fields.separation,
             "rate": fields.rate,
@@ -129,11 +131,19 @@ class FaultSeries:
             **named("pressure_minus", reservoir.systems, fields.pressure[0]),
             **named("pressure_plus", reservoir.systems, fields.pressure[1]),
             **named("leak_off", reservoir.systems, fields.leak_off),
+            **named("flow_along", reservoir.systems, _along(fields.along, reservoir.systems)),
+            "slip_tendency": fields.slip_tendency,
             "damage": fields.damage,
             "outside": fields.outside,
         }
         dx = reservoir.points.dx.reshape(len(interface), -1)
         self._files.write(state.t, interface_mesh(interface, dx, values))
+
+
+def _along(flows, systems):
+    """Flow along the fault of each system, (points,) in the plane, (points, 2) along both shear directions."""
+    apart = flows.reshape(len(systems), -1, flows.shape[1])
+    return [own[0] if len(own) == 1 else own.T for own in apart]
 
 
 class Event(NamedTuple):
@@ -243,26 +253,31 @@ class FaultHistory:
         """(times, points), m/s."""
         return np.array([np.linalg.norm(fields.rate[:, 1:], axis=1) for fields in self.fields])
 
-    @checked(rate="(0, inf)", thickness="(0, inf)")
-    def events(self, rate: float = 1e-6, *, thickness: float = 1.0) -> list[Event]:
+    @checked(rate="(0, inf)", thickness="(0, inf)", fault="unchecked")
+    def events(self, rate: float = 1e-6, *, thickness: float = 1.0, fault: int | None = None) -> list[Event]:
         """Times in which some point slid faster than ``rate`` (m/s), one after the other.
 
         A state that slid so belongs to the same event as the one before it. In the plane, areas and moments are those
-        of a body of this ``thickness`` (m). Resolve them by ``largest_slip`` of :class:`FaultedReservoir`: a long step
-        hides its own rate.
+        of a body of this ``thickness`` (m). ``fault`` is the number of the one that is looked at; default: all of them,
+        so that faults which slide at the same time share an event. Resolve them by ``largest_slip`` of
+        :class:`FaultedReservoir`: a long step hides its own rate.
         """
-        fast = self.slip_rate.max(axis=1, initial=0.0) >= rate if self.times else np.zeros(0, dtype=bool)
+        faults = self._reservoir.points.parts
+        part = slice(None) if fault is None else faults[integer("fault", fault, 0, len(faults) - 1)]
+        fast = self.slip_rate[:, part].max(axis=1, initial=0.0) >= rate if self.times else np.zeros(0, dtype=bool)
         edges = np.flatnonzero(np.diff(np.concatenate([[False], fast, [False]]).astype(int)))
         # the state before the first one is at hand but at the beginning
-        return [self._event(max(first - 1, 0), last - 1, rate, thickness) for first, last in edges.reshape(-1, 2)]
+        return [self._event(max(first - 1, 0), last - 1, rate, thickness, part) for first, last in edges.reshape(-1, 2)]
 
-    def _event(self, before, last, rate, thickness):
+    def _event(self, before, last, rate, thickness, part):
         points = self._reservoir.points
-        slid = np.linalg.norm(self.fields[last].separation[:, 1:] - self.fields[before].separation[:, 1:], axis=1)
-        rates = self.slip_rate[before + 1 : last + 1]
-        area = thickness * points.dx * ((rates >= rate).any(axis=0) if len(rates) else False)
-        moment = float((points.shear_modulus * slid) @ area)
-        shear = [np.linalg.norm(self.fields[k].traction[:, 1:], axis=1) for k in (before, last)]
+        separations = [self.fields[k].separation[part, 1:] for k in (before, last)]
+        slid = np.linalg.norm(separations[1] - separations[0], axis=1)
+        rates = self.slip_rate[before + 1 : last + 1, part]
+        area = (thickness if len(points.x) == 2 else 1.0) * points.dx[part]
+        area = area * ((rates >= rate).any(axis=0) if len(rates) else False)
+        moment = float((points.shear_modulus[part] * slid) @ area)
+        shear = [np.linalg.norm(self.fields[k].traction[part, 1:], axis=1) for k in (before, last)]
         weights = slid * area
         drop = float((shear[0] - shear[1]) @ weights / weights.sum()) if weights.any() else 0.0
         magnitude = float((np.log10(moment) - 9.1) / 1.5) if moment > 0.0 else -np.inf

@@ -10,7 +10,9 @@ crosses the core, and fills what opens: of pore system i, the minus and the plus
 
     −q_i − w⁻ ψ_i ∂t δ_n    and    q_i − w⁺ ψ_i ∂t δ_n,        q_i = k_i/(μ a) (p_i⁻ − p_i⁺)
 
-so that the power of p_f on the opening is that of the fluid which fills it, and the coupling is symmetric.
+so that the power of p_f on the opening is that of the fluid which fills it, and the coupling is symmetric. Along the
+fault flows −k_∥ a/μ ∂s p̄ by width, with the mean p̄ of the two faces, and the core stores a S ∂t p̄ by area, each face
+giving half of both.
 """
 
 from collections.abc import Callable
@@ -18,20 +20,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array, hstack, vstack
+from scipy.sparse import block_array, csr_array, diags_array, hstack, vstack
 
-from femnn.checks import brief, checked, floats, one_of, shaped
+from femnn.checks import checked, instance, one_of
 from femnn.cohesive.law import Law, State
-from femnn.exceptions import MeshError, ParameterError
+from femnn.exceptions import ParameterError
 from femnn.interfaces.bases import InterfaceBases
+from femnn.interfaces.elements import checked_quadrature
 from femnn.interfaces.split import Interface
 from femnn.reservoir.fault.in_situ import driven_along, loaded_to, tractions
+from femnn.reservoir.fault.several import SeveralLaws, joined_interface
 
 PRESSURES = ("mean", "highest")
 
-# Points at the ends and in the middle of a facet, as its quadratic displacements have them: a stiff fault does not make
-# its tractions oscillate.
-_SIMPSON = (np.array([[0.0, 0.5, 1.0]]), np.array([1.0, 4.0, 1.0]) / 6.0)
+# Points along an axis of a facet where displacements of these degrees have their nodes, and weights (trapezoids and
+# Simpson's): a stiff fault does not make its tractions oscillate.
+_AT_NODES = {
+    1: (np.array([0.0, 1.0]), np.array([0.5, 0.5])),
+    2: (np.array([0.0, 0.5, 1.0]), np.array([1.0, 4.0, 1.0]) / 6.0),
+}
+
+# Pa: the mean acts where the pressures of the faces differ by less, as they have no higher one, and the highest but for
+# this much where they differ by more. Equal faces fill together what opens, so that Newton's method meets no jump.
+_EQUAL = 5e3
 
 # Step of the differences by which predictions of a law are derived, over its separation scale.
 _STEP = 1e-6
@@ -43,7 +54,8 @@ class Fault:
     Parameters
     ----------
     interface
-        :class:`femnn.Interface` of the split mesh, in two dimensions.
+        :class:`femnn.Interface` of the split mesh, or of several faults the part of one
+        (:meth:`femnn.Interface.named`).
     law : Law
         Of the effective traction: classical, recurrent, or an RVE in the loop.
     cores
@@ -57,18 +69,18 @@ class Fault:
         Separations (k, 3), m, that every point went through in former times, before the stress in situ came on: a fault
         that has slipped. Default: none, it is virgin.
     pressure
-        ``"mean"`` of the two faces acts in the fault, as in the middle of a homogeneous core, or the ``"highest"`` of
-        them, as at the face where the fault slips first (B. Jha and R. Juanes, Water Resources Research 50 (2014)
-        3776-3808).
+        Which pressure acts in the fault. ``"highest"`` is that of the face where it is higher, where the fault slips
+        first (B. Jha and R. Juanes, Water Resources Research 50 (2014) 3776-3808): it is never below the mean, so that
+        a fault that is safe with it is safe with the other, beside a well as beside a depleted compartment.
+        ``"mean"`` is that in the middle of a homogeneous core, which a seal with a thin weak face does not have. Where
+        the faces differ by less than 10 kPa, the highest passes smoothly into the mean.
     quadrature
-        Points (1, nqp) and weights (nqp,) of a facet; default: Simpson's.
+        Points (dim − 1, nqp) and weights (nqp,) of a facet; default: at the nodes of the displacements.
 
     Raises
     ------
     ParameterError
         If ``pressure`` is unknown, or an argument is of another kind than described.
-    MeshError
-        If the interface is not of a two-dimensional mesh.
 
     Examples
     --------
@@ -88,23 +100,14 @@ class Fault:
         *,
         stress: ArrayLike | Callable | None = None,
         history: ArrayLike | None = None,
-        pressure: str = "mean",
+        pressure: str = "highest",
         quadrature: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         one_of("pressure", pressure, PRESSURES)
-        if interface.mesh.dim() != 2:
-            raise MeshError(f"the fault is in a {type(interface.mesh).__name__}; faults are for MeshQuad, plane strain")
+        instance("interface", interface, Interface, remedy="femnn.Interface.split(mesh, facets)")
         self.interface, self.law, self.cores, self.pressure = interface, law, cores, pressure
         self.stress, self.history = stress, history
-        self.quadrature = _SIMPSON if quadrature is None else _points_and_weights(quadrature)
-
-
-def _points_and_weights(quadrature):
-    """Points (1, nqp) and weights (nqp,) on a facet."""
-    if not isinstance(quadrature, list | tuple) or len(quadrature) != 2:
-        raise ParameterError(f"quadrature={brief(quadrature)} is not allowed; pass (points (1, nqp), weights (nqp,))")
-    weights = floats("the weights of quadrature", quadrature[1]).ravel()
-    return shaped("the points of quadrature", quadrature[0], (1, len(weights))), weights
+        self.quadrature = None if quadrature is None else checked_quadrature(quadrature, interface.mesh.dim())
 
 
 class PointResponse(NamedTuple):
@@ -122,6 +125,10 @@ class PointResponse(NamedTuple):
         Effective, of the law.
     leaked : (s, points)
         Volume that crossed from minus to plus.
+    conductance : (s, points)
+        k_∥ a/μ, m³/(Pa s).
+    by_separation : (s, points, 3)
+        Its derivative.
     """
 
     force: np.ndarray
@@ -129,6 +136,8 @@ class PointResponse(NamedTuple):
     state: State
     traction: np.ndarray
     leaked: np.ndarray
+    conductance: np.ndarray
+    by_separation: np.ndarray
 
 
 class FaultPoints:
@@ -136,22 +145,31 @@ class FaultPoints:
 
     Parameters
     ----------
-    fault : Fault
+    faults : sequence of Fault
+        Their points come one fault after the other.
     porous : PorousProblem
         On the split mesh.
 
     Attributes
     ----------
+    interface : Interface
+        Of all faults.
+    parts : list of slice
+        Points of each fault.
     x : (dim, points)
         Places.
     frames : (3, dim, points)
         Normal from minus to plus, and the shear directions.
     dx : (points,)
         Area of each, m² (m per metre of thickness).
+    facet_size : (points,)
+        Length of the facet that each is on, m; of the square of its area in three dimensions.
     shares : (s, points)
         ψ.
     operator : (points · (3 + 2s), n) sparse
         Generalised strains of all unknowns, point by point.
+    along_operator : (s · (dim − 1) · points, n) sparse
+        Slopes of the mean pressure of the faces along the shear directions of the fault, Pa/m: by system, by direction.
     shear_modulus : (points,)
         Of the rock on both sides, Pa.
     separation : (points, 3)
@@ -162,18 +180,27 @@ class FaultPoints:
         History in situ.
     """
 
-    def __init__(self, fault, porous) -> None:
-        self.fault, self.law, self.systems = fault, fault.law, porous.systems
+    def __init__(self, faults, porous) -> None:
+        self.faults, self.systems = faults, porous.systems
+        self.interface = interface = joined_interface(faults)
         u, p = porous.displacement_basis, porous.pressure_basis
-        moving = InterfaceBases(fault.interface, u.elem, fault.quadrature, u.dofs)
-        pressed = InterfaceBases(fault.interface, p.elem, fault.quadrature, p.dofs)
+        quadrature = _at_nodes(u) if faults[0].quadrature is None else faults[0].quadrature
+        moving = InterfaceBases(interface, u.elem, quadrature, u.dofs)
+        pressed = InterfaceBases(interface, p.elem, quadrature, p.dofs)
         self.dx, self.points = moving.dx.ravel(), moving.points
         dim, s = u.mesh.dim(), len(self.systems)
         self.x = np.asarray(moving.minus.global_coordinates()).reshape(dim, -1)
         self.frames = moving.frames.reshape(3, dim, -1)
         self.operator = self._operator(moving, pressed, s)
-        cells = u.mesh.f2t[0, [fault.interface.minus, fault.interface.plus]]
-        repeat = self.points // len(fault.interface)
+        self.along_operator = self._along(pressed, s)
+        cells = u.mesh.f2t[0, [interface.minus, interface.plus]]
+        repeat = self.points // len(interface)
+        counts = [repeat * len(fault.interface) for fault in faults]
+        ends = np.cumsum(counts)
+        self.parts = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+        self.law = faults[0].law if len(faults) == 1 else SeveralLaws([fault.law for fault in faults], counts)
+        self._mean = np.repeat([fault.pressure == "mean" for fault in faults], counts)
+        self.facet_size = np.repeat(moving.dx.sum(axis=1) ** (1.0 / (dim - 1)), repeat)
         self.shares = np.repeat(_shares(porous.constants.biot)[:, cells].mean(axis=1), repeat, axis=1)
         medium, n = porous.medium, u.mesh.nelements
         modulus = 0.5 * np.broadcast_to(medium.young / (1.0 + medium.poisson), n)
@@ -181,7 +208,11 @@ class FaultPoints:
         self.shear_modulus, self._viscosity = (
             np.repeat(values[cells].mean(axis=0), repeat) for values in (modulus, viscosity)
         )
-        self._cores = _per_system(fault.cores, self.systems)
+        self._cores = [_per_system(fault.cores, self.systems) for fault in faults]
+        self._storage = np.zeros((s, self.points))
+        for part, cores in zip(self.parts, self._cores, strict=True):
+            for system, core in enumerate(cores):
+                self._storage[system, part] = getattr(core, "storage", 0.0)
         self._bring_in_situ()
 
     def _operator(self, moving, pressed, s):
@@ -208,23 +239,37 @@ class FaultPoints:
         operator.sort_indices()
         return operator
 
+    def _along(self, pressed, s):
+        """Rows of the points, system by system."""
+        directions = self.frames[1 : len(self.x)]
+        slopes = [0.5 * (_slopes(pressed.minus, one) + _slopes(pressed.plus, one)) for one in directions]
+        mean, before = vstack(slopes), self.operator.shape[1] - s * pressed.minus.N
+        blocks = [[csr_array((mean.shape[0], before)), *(mean if i == k else None for k in range(s))] for i in range(s)]
+        return csr_array(block_array(blocks))
+
     def _bring_in_situ(self):
-        fault, law = self.fault, self.law
         # at once, so that no rate is in it, whatever time the law was told elsewhere
-        law.set_time(getattr(law, "start", 0.0))
+        self.law.set_time(getattr(self.law, "start", 0.0))
+        found = [self._in_situ(*own) for own in zip(self.faults, self.parts, strict=True)]
+        separations, states, tractions_in_situ = zip(*found, strict=True)
+        self.separation, self.traction = np.concatenate(separations), np.concatenate(tractions_in_situ)
+        self.state = states[0] if len(states) == 1 else self.law.joined(states)
+
+    def _in_situ(self, fault, part):
+        """Separation, state and traction of the points of one fault."""
+        law, x = fault.law, self.x[:, part]
         path = np.zeros((0, 3)) if fault.history is None else fault.history
-        state, separation = driven_along(law, path, self.points)
+        state, separation = driven_along(law, path, x.shape[1])
         if fault.stress is None:
-            self.separation, self.traction, self.state = separation, law.update(separation, state).traction, state
-            return
-        wanted = tractions(fault.stress, self.x, self.frames)
+            return separation, state, law.update(separation, state).traction
+        wanted = tractions(fault.stress, x, self.frames[:, :, part])
         if (wanted[:, 0] > 0.0).any():
             worst = int(wanted[:, 0].argmax())
             raise ParameterError(
-                f"the stress in situ pulls the fault open at {self.x[:, worst].tolist()} with {wanted[worst, 0]:.4g} "
+                f"the stress in situ pulls the fault open at {x[:, worst].tolist()} with {wanted[worst, 0]:.4g} "
                 "Pa; give effective stresses that are negative in compression"
             )
-        self.separation, self.state, self.traction = loaded_to(law, wanted, state, separation)
+        return loaded_to(law, wanted, state, separation)
 
     def strains(self, x):
         """Generalised strains (points, 3 + 2s) of the unknowns (n,)."""
@@ -246,67 +291,160 @@ class FaultPoints:
         change = strains[:, :3]
         minus, plus = strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T
         traction, tangent, new = self.law.update(self.separation + change, state)
-        weights = self._weights(minus, plus)
+        weights, sharpness = self._weights(minus, plus)
         force, slope = np.zeros((n, 3 + 2 * s)), np.zeros((n, 3 + 2 * s, 3 + 2 * s))
         force[:, :3] = traction - self.traction
+        force[:, 0] -= self._pressure(minus, plus)
         slope[:, :3, :3] = tangent
+        # what opens changes sides as the higher pressure does
+        turned = sharpness * (change[:, 0] - before[:, 0])
+        sides = np.concatenate([self.shares, -self.shares]).T
+        slope[:, 3:, 3:] = -turned[:, None, None] * sides[:, :, None] * sides[:, None]
         leaked = np.zeros((s, n))
-        for i, (value, by_separation) in enumerate(self._transmissivities(change, state)):
+        predicted = self._predictions(change, state, new)
+        across = self._of_cores("transmissivity", change, predicted)
+        for i, (value, by_separation) in enumerate(zip(*across, strict=True)):
             at, difference = (3 + i, 3 + s + i), minus[i] - plus[i]
             leaked[i] = dt * value * difference
-            for side, place, weight, sign in zip((minus, plus), at, weights, (-1.0, 1.0), strict=True):
+            for place, weight, sign in zip(at, weights, (-1.0, 1.0), strict=True):
                 fraction = self.shares[i] * weight
-                force[:, 0] -= fraction * side[i]
                 slope[:, 0, place] = slope[:, place, 0] = -fraction
-                slope[:, place, at[0]] = sign * dt * value
-                slope[:, place, at[1]] = -sign * dt * value
+                slope[:, place, at[0]] += sign * dt * value
+                slope[:, place, at[1]] -= sign * dt * value
                 slope[:, place, :3] += sign * dt * difference[:, None] * by_separation
+            for row in at:
+                # each face fills half of the core from the mean pressure
+                slope[:, row, at[0]] -= 0.25 * self._storage[i]
+                slope[:, row, at[1]] -= 0.25 * self._storage[i]
         force[:, 3:] = self.gained(strains, before, leaked)
-        return PointResponse(force, slope, new, traction, leaked)
+        return PointResponse(force, slope, new, traction, leaked, *self._of_cores("conductance", change, predicted))
 
     def opened(self, strains, before):
         """Volume (s, points) of each system that fills what opened in a step."""
         return self.shares * (strains[:, 0] - before[:, 0])
 
+    def stored(self, strains, before):
+        """Volume (s, points) of each system that the core takes up in a step as its pressure rises."""
+        s, change = len(self.systems), strains - before
+        return 0.5 * self._storage * (change[:, 3 : 3 + s] + change[:, 3 + s :]).T
+
     def gained(self, strains, before, leaked):
         """Volumes (points, 2s) that the minus and then the plus face of each system gain in a step."""
         s = len(self.systems)
-        weights, opened = self._weights(strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T), self.opened(strains, before)
-        return np.concatenate([-leaked - weights[0] * opened, leaked - weights[1] * opened]).T
+        weights, _ = self._weights(strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T)
+        opened = self.opened(strains, before)
+        half = 0.5 * self.stored(strains, before)
+        return np.concatenate([-leaked - weights[0] * opened - half, leaked - weights[1] * opened - half]).T
+
+    def flows_along(self, x, conductance):
+        """Flow along the fault, (s · (dim − 1), points), m²/s: volume by time and width, by system and direction."""
+        return -np.repeat(conductance, self._axes, axis=0) * (self.along_operator @ x).reshape(-1, self.points)
+
+    def gained_along(self, flows, dt):
+        """Volumes (n,) that the unknowns' test functions gain in a step by flows along the fault."""
+        return dt * (self.along_operator.T @ (flows * self.dx).ravel())
+
+    def tangent_along(self, x, response, dt):
+        """Derivative (n, n) of what is gained by flow along the fault; None if none flows."""
+        if not response.conductance.any():
+            return None
+        s, width = len(self.systems) * self._axes, self.operator.shape[0] // self.points
+        slopes = (self.along_operator @ x).reshape(s, -1)
+        conductance, by_separation = (
+            np.repeat(part, self._axes, axis=0) for part in (response.conductance, response.by_separation)
+        )
+        factors = -(conductance * self.dx).ravel()
+        by_pressure = diags_array(factors) @ self.along_operator
+        data = (-by_separation * (slopes * self.dx)[:, :, None]).reshape(-1, 3)
+        rows = np.repeat(np.arange(s * self.points), 3)
+        columns = (width * np.tile(np.arange(self.points), s)[:, None] + np.arange(3)).ravel()
+        picked = csr_array((data.ravel(), (rows, columns)), shape=(s * self.points, self.operator.shape[0]))
+        return dt * (self.along_operator.T @ (by_pressure + picked @ self.operator))
+
+    @property
+    def _axes(self):
+        """Directions along the fault."""
+        return len(self.x) - 1
+
+    def _pressure(self, minus, plus):
+        """p_f (points,): the mean of the faces, or the higher, without a kink where they are equal."""
+        mean, half = 0.5 * (self.shares * (minus + plus)).sum(axis=0), 0.5 * self._difference(minus, plus)
+        return mean + np.where(self._mean, 0.0, np.hypot(half, _EQUAL) - _EQUAL)
 
     def _weights(self, minus, plus):
-        """Weights (2, points) of the two faces in the pressure of the fault."""
-        if self.fault.pressure == "mean":
-            return np.full((2, self.points), 0.5)
-        higher = (self.shares * (minus - plus)).sum(axis=0) >= 0.0
-        return np.array([higher, ~higher], dtype=float)
+        """Weights (2, points) of the two faces in the pressure of the fault, and how fast they change with it."""
+        half = 0.5 * self._difference(minus, plus)
+        size = np.hypot(half, _EQUAL)
+        excess = np.where(self._mean, 0.0, 0.5 * half / size)
+        sharpness = np.where(self._mean, 0.0, 0.25 * _EQUAL**2 / size**3)
+        return np.array([0.5 + excess, 0.5 - excess]), sharpness
 
-    def _transmissivities(self, change, state):
-        """k/(μ a) of each system and its derivatives, (points,) and (points, 3)."""
-        predicted = self._predicted(change, state)
-        for core in self._cores:
-            if core is None:
-                yield np.zeros(self.points), np.zeros((self.points, 3))
-            else:
-                value, slope = core.transmissivity(change, predicted)
-                yield value / self._viscosity, slope / self._viscosity[:, None]
+    def _difference(self, minus, plus):
+        return (self.shares * (minus - plus)).sum(axis=0)
 
-    def _predicted(self, change, state):
-        """Predictions of the law beside the traction, by name, with central differences for derivatives."""
-        microstructure = getattr(self.law, "microstructure", None)
+    def _of_cores(self, name, change, predicted):
+        """What the cores answer to the method ``name`` over the viscosity, (s, points) and (s, points, 3)."""
+        values = np.zeros((len(self.systems), self.points))
+        slopes = np.zeros((len(self.systems), self.points, 3))
+        for part, cores, own in zip(self.parts, self._cores, predicted, strict=True):
+            for system, core in enumerate(cores):
+                # a core may be sealed, or know nothing of a flow along itself
+                method = getattr(core, name, None)
+                answer = None if method is None else method(change[part], own)
+                if answer is not None:
+                    values[system, part] = answer[0] / self._viscosity[part]
+                    slopes[system, part] = answer[1] / self._viscosity[part, None]
+        return values, slopes
+
+    def _predictions(self, change, state, new):
+        """Of the law of each fault, see ``_predicted``."""
+        pairs = [(state, new)]
+        if len(self.faults) > 1:
+            pairs = [tuple(self.law.of(k, own) for own in (state, new)) for k in range(len(self.faults))]
+        return [
+            self._predicted(fault.law, self.separation[part] + change[part], *own)
+            for fault, part, own in zip(self.faults, self.parts, pairs, strict=True)
+        ]
+
+    @staticmethod
+    def _predicted(law, separation, state, new):
+        """Predictions of a law beside the traction, by name: its own, or with central differences for derivatives."""
+        own = law.predictions(new) if hasattr(law, "predictions") else {}
+        if own:
+            return own
+        microstructure = getattr(law, "microstructure", None)
         if microstructure is None or not microstructure.predicted:
             return {}
-        separation, step = self.separation + change, _STEP * self.law.separation_scale
-        values = self.law.predict_microstructure(separation, state)
+        step = _STEP * law.separation_scale
+        values = law.predict_microstructure(separation, state)
         slopes = np.stack(
             [
-                self.law.predict_microstructure(separation + h, state)
-                - self.law.predict_microstructure(separation - h, state)
+                law.predict_microstructure(separation + h, state) - law.predict_microstructure(separation - h, state)
                 for h in step * np.eye(3)
             ],
             axis=-1,
         ) / (2.0 * step)  # fmt: skip
         return {name: (values[:, k], slopes[:, k]) for k, name in enumerate(microstructure.predicted)}
+
+
+def _at_nodes(displacement):
+    """Points (dim − 1, nqp) and weights (nqp,) at the nodes of the displacements on a facet."""
+    scalar, dim = displacement.elem.elem, displacement.mesh.dim()
+    # scikit-fem counts the degrees of all axes together
+    points, weights = _AT_NODES[scalar.maxdeg // dim]
+    if dim == 2:
+        return points[None], weights
+    return np.stack(np.meshgrid(points, points, indexing="ij")).reshape(2, -1), np.outer(weights, weights).ravel()
+
+
+def _slopes(basis, direction):
+    """Slopes of all unknowns' shape functions at the points of a facet basis along ``direction`` (dim, points)."""
+    facets, points = basis.dx.shape
+    along = direction.reshape(len(direction), facets, points)
+    data = np.array([(np.asarray(shape[0].grad) * along).sum(axis=0) for shape in basis.basis])
+    rows = np.broadcast_to(np.arange(facets * points).reshape(facets, points), data.shape)
+    columns = np.broadcast_to(basis.element_dofs[:, :, None], data.shape)
+    return csr_array((data.ravel(), (rows.ravel(), columns.ravel())), shape=(facets * points, basis.N))
 
 
 def _values(basis):

@@ -5,14 +5,17 @@ sides are unknowns of their own; the fault's equations are in :mod:`femnn.reserv
 steps, each solved by Newton's method with the consistent tangent of both.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+import skfem
 from scipy.sparse import bsr_array, coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from femnn.checks import checked, one_of, shaped
+from femnn.checks import checked, instance, one_of, shaped
 from femnn.cohesive.law import State
 from femnn.exceptions import (
     ConvergenceError,
@@ -23,24 +26,29 @@ from femnn.exceptions import (
     StateError,
     warn,
 )
-from femnn.reservoir.conditions import Conditions
+from femnn.interfaces.frames import normals_of
+from femnn.interfaces.split import Interface
+from femnn.quadrature.rule import Rule
+from femnn.reservoir.conditions import Conditions, Well
 from femnn.reservoir.fault.points import Fault, FaultPoints
+from femnn.reservoir.fault.stability import Stability, StabilityMeasure
 from femnn.reservoir.medium import PorousMedium
 from femnn.reservoir.problem import PorousProblem, PorousState, read_only
-from femnn.solvers.linear.saddle_point import Factor
+from femnn.solvers.linear.saddle_iteration import TangentIteration
+from femnn.solvers.linear.saddle_point import FEW_OF_SADDLE, Factor
 from femnn.solvers.nonlinear.line_search import search
 from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, iterate
 
 # Relative residual that is a solution; iterations go on as long as they gain, because mass balances want all digits.
 _ENOUGH = 1e-9
 
-# That of the forces where the law has kinks or jumps that nothing gets nearer to, such as snap-backs inside an RVE.
-_STAGNANT = 1e-6
-
 # The factors of an iteration serve the next where it gains this much.
 _GAIN = 1e-3
 
 _MOST_LENGTHS = 5
+
+# Distance of a well from a facet, over the size of the facet, at which it is in the fault.
+_IN_FAULT = 1e-6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,6 +65,10 @@ class FaultedState(PorousState):
         Of separation in the step that led here, m/s: opening and sliding.
     leak_off : (s, points)
         From minus to plus in that step, m/s.
+    along : (s · (dim − 1), points)
+        Flow along the fault at its end by width, m²/s: by system, and by shear direction in three dimensions.
+    slip_error : float
+        Estimated error of the sliding of any point in that step, m.
 
     Examples
     --------
@@ -78,10 +90,12 @@ class FaultedState(PorousState):
     traction: np.ndarray
     rate: np.ndarray
     leak_off: np.ndarray
+    along: np.ndarray
+    slip_error: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        read_only(self, "traction", "rate", "leak_off")
+        read_only(self, "traction", "rate", "leak_off", "along")
 
 
 class FaultBalance(NamedTuple):
@@ -92,7 +106,7 @@ class FaultBalance(NamedTuple):
     stored, injected, exchanged, through
         As in :class:`femnn.reservoir.problem.MassBalance`.
     opened : (s,)
-        In the fault, as it opens.
+        Taken up by the fault, as it opens and as its core fills.
     leaked : (s,)
         Across the fault, from the minus to the plus side.
     error : (s,)
@@ -140,6 +154,8 @@ class FaultFields(NamedTuple):
         Of minus and plus side, Pa.
     leak_off : (s, points)
         From minus to plus, m/s.
+    along : (s · (dim − 1), points)
+        Flow along the fault by width, m²/s: by system, and by shear direction in three dimensions.
     damage : (points,)
         NaN where the law has none.
     outside : (points,) bool
@@ -167,6 +183,7 @@ class FaultFields(NamedTuple):
     traction: np.ndarray
     pressure: np.ndarray
     leak_off: np.ndarray
+    along: np.ndarray
     damage: np.ndarray
     outside: np.ndarray
 
@@ -175,9 +192,17 @@ class FaultFields(NamedTuple):
         """Sliding since the state in situ, (points,), m."""
         return np.linalg.norm(self.separation[:, 1:], axis=1)
 
+    @property
+    def slip_tendency(self) -> np.ndarray:
+        """Shear over normal traction, (points,); infinite where the fault is not pressed."""
+        shear, normal = np.linalg.norm(self.traction[:, 1:], axis=1), -self.traction[:, 0]
+        return np.divide(shear, normal, out=np.full(len(shear), np.inf), where=normal > 0.0)
+
 
 class FaultedReservoir:
-    """A porous body in plane strain with a fault; its ``step`` is for :func:`femnn.solvers.nonlinear.time_march.march`.
+    """A porous body with faults, of quadrilaterals (plane strain) or hexahedra.
+
+    Its ``step`` is for :func:`femnn.solvers.nonlinear.time_march.march`.
 
     Parameters
     ----------
@@ -185,19 +210,35 @@ class FaultedReservoir:
         :class:`femnn.reservoir.medium.PorousMedium` or ``DualPorousMedium``.
     conditions
         :class:`femnn.reservoir.conditions.Conditions`. Loads and pressures are in excess of the state in situ.
-    fault : Fault
-        Its interface brings the mesh.
+    fault
+        A :class:`Fault`, whose interface brings the mesh, or several, each with its own law, cores and stress: split
+        the mesh along all of them at once, ``Interface.split(mesh, ["north", "south"])``, and give each its part,
+        ``interface.named("north")``. ``points.parts`` are the points of each.
+    element, rule
+        As :class:`PorousProblem` takes them.
+    method
+        How the linear systems of Newton's method are solved: ``"splu"`` by factors, ``"gmres"`` by iteration with
+        multigrid for displacements and pressures (:class:`femnn.solvers.linear.saddle_iteration.TangentIteration`);
+        ``"auto"`` iterates beyond 20,000 unknowns in three dimensions.
     max_iterations
         Of Newton's method, beyond which a step fails.
     largest_slip
         Sliding of a point in one step, m, beyond which the step fails: :func:`femnn.reservoir.march` then takes a
         shorter one, and long ones again when the fault is at rest. Default: any.
+    slip_error
+        Error of the sliding of a point in one step, m, as it is estimated from the change of its rate, beyond which the
+        step fails. With this and ``march(..., is_easy=reservoir.is_easy)`` steps go from days to milliseconds and
+        back. Default: any.
     on_outside
         Action when points that are not broken leave the range that the law was trained in: ``"warn"`` flags them and
         warns at the first of them, ``"raise"`` raises OutsideRangeError instead of ending the step.
+    on_fracture
+        The same where the pressure exceeds the least compression of the fault or the rock, which then fractures
+        hydraulically: that is not modelled.
 
     Attributes
     ----------
+    faults : tuple of Fault
     porous : PorousProblem
         The body alone: bases, numbering, loads.
     points : FaultPoints
@@ -224,23 +265,52 @@ class FaultedReservoir:
     3600.0
     """
 
-    @checked(max_iterations="[1, inf)", largest_slip="(0, inf]")
+    @checked(
+        max_iterations="[1, inf)",
+        largest_slip="(0, inf]",
+        slip_error="(0, inf]",
+        element="unchecked",
+        method="unchecked",
+    )
     def __init__(
         self,
         medium: PorousMedium,
         conditions: Conditions,
-        fault: Fault,
+        fault: Fault | Sequence[Fault],
         *,
+        element: skfem.Element | None = None,
+        rule: Rule | None = None,
+        method: str = "auto",
         max_iterations: int = 25,
         largest_slip: float = np.inf,
+        slip_error: float = np.inf,
         on_outside: str = "warn",
+        on_fracture: str = "warn",
     ) -> None:
-        self.max_iterations, self.iterations, self.largest_slip = int(max_iterations), 0, largest_slip
+        self.max_iterations, self.iterations = int(max_iterations), 0
+        self.largest_slip, self.slip_error = largest_slip, slip_error
         self.on_outside = one_of("on_outside", on_outside, ("warn", "raise"))
-        self.porous = PorousProblem(fault.interface.mesh, medium, conditions)
-        self.points = FaultPoints(fault, self.porous)
+        self.on_fracture = one_of("on_fracture", on_fracture, ("warn", "raise"))
+        self.faults = _faults(fault)
+        one_of("method", method, ("auto", "splu", "gmres"))
+        mesh = self.faults[0].interface.mesh
+        for well, own in product(conditions.wells, self.faults):
+            _require_beside(own.interface, well)
+        self.porous = PorousProblem(mesh, medium, conditions, element=element, rule=rule)
+        is_large = mesh.dim() == 3 and self.porous.constraint.matrix.shape[1] > FEW_OF_SADDLE
+        self._iterates = method == "gmres" or (method == "auto" and is_large)
+        self.points = FaultPoints(self.faults, self.porous)
         self._parts = _parts(self.porous.pressure_basis)
         self._porous_tangent = (0.0, None)
+        self._measure: StabilityMeasure | None = None
+        self._middle = self.porous.displacement_basis.mesh.p[:, self.porous.displacement_basis.mesh.t].mean(axis=1)
+        # of the rock: the first that is known
+        stress = next((own.stress for own in self.faults if own.stress is not None), None)
+        dim = len(self._middle)
+        if stress is not None:
+            tensors = np.asarray(stress(self._middle) if callable(stress) else stress, dtype=float)
+            stress = np.broadcast_to(tensors.reshape(dim, dim, -1), (dim, dim, self._middle.shape[1]))
+        self._rest = stress
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -249,10 +319,23 @@ class FaultedReservoir:
 
     @checked()
     def initial_state(self, t: float = 0.0) -> FaultedState:
-        """State in situ, at rest."""
+        """State in situ, at rest.
+
+        Raises
+        ------
+        ParameterError
+            If the fault's law depends on time and starts at another one.
+        """
+        start = getattr(self.points.law, "start", t)
+        if self.points.law.depends_on_time and start != t:
+            raise ParameterError(
+                f"the state starts at t = {t:g} s, the fault's law at {start:g} s: the rate of the first step would be "
+                f"wrong; pass start={t:g} to the law"
+            )
         body, points = self.porous.initial_state(t), self.points
         still, sealed = np.zeros((points.points, 3)), np.zeros((len(self.systems), points.points))
-        return FaultedState(body.t, body.u, body.p, points.state, points.traction.copy(), still, sealed)
+        along = np.tile(sealed, (len(points.x) - 1, 1))
+        return FaultedState(body.t, body.u, body.p, points.state, points.traction.copy(), still, sealed, along)
 
     @checked(state="unchecked")
     def step(self, state: FaultedState, dt: float) -> FaultedState:
@@ -276,7 +359,9 @@ class FaultedReservoir:
         x, response = self._newton(x, state, dt)
         n_u, s = self.porous.n_u, len(self.systems)
         moved = (self.points.strains(x) - self.points.strains(state.x))[:, :3]
-        self._require_short(moved, state, dt)
+        # implicit Euler's method misses half of what the rate changes
+        error = float(0.5 * dt * np.linalg.norm((moved / dt - state.rate)[:, 1:], axis=1).max(initial=0.0))
+        self._require_short(moved, error, state, dt)
         new = FaultedState(
             state.t + dt,
             x[:n_u],
@@ -285,20 +370,26 @@ class FaultedReservoir:
             response.traction,
             moved / dt,
             response.leaked / dt,
+            self.points.flows_along(x, response.conductance),
+            error,
         )
         self._report_outside(self.outside(state), self.outside(new), new.t)
+        self._report_fracture(state, new)
         return new
 
-    def _require_short(self, moved, state, dt):
-        slid = np.linalg.norm(moved[:, 1:], axis=1).max()
+    def _require_short(self, moved, error, state, dt):
+        slid = float(np.linalg.norm(moved[:, 1:], axis=1).max(initial=0.0))
         if slid > self.largest_slip:
-            raise ConvergenceError(
-                f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) is too long: the fault slides {slid:.3g} m in "
-                f"it, allowed are {self.largest_slip:.3g} m",
-                state,
-                np.empty(0),
-                state.t,
-            )
+            raise _too_long(state, dt, f"the fault slides {slid:.3g} m in it", self.largest_slip)
+        if error > self.slip_error:
+            # it falls at least as fast as the step
+            part = 0.9 * self.slip_error / error
+            raise _too_long(state, dt, f"the error of its sliding is about {error:.3g} m", self.slip_error, part)
+
+    @checked()
+    def is_easy(self, state: FaultedState) -> bool:
+        """Whether twice the step that led to ``state`` would keep ``slip_error``: for ``march(..., is_easy=...)``."""
+        return state.slip_error <= 0.25 * self.slip_error
 
     def _report_outside(self, before, now, t):
         message = (
@@ -310,6 +401,55 @@ class FaultedReservoir:
         if now > before == 0:
             warn(f"{message}, or pass on_outside='raise' to stop there")
 
+    def _report_fracture(self, old, new):
+        before, now = self._fractured(old), self._fractured(new)
+        if now is None or (before is not None and self.on_fracture == "warn"):
+            return
+        message = f"the pressure exceeds {now} at t = {new.t:.6g} s: rock would fracture there, which is not modelled"
+        if self.on_fracture == "raise":
+            raise OutsideRangeError(f"{message}; lower the rate, or pass on_fracture='warn' to go on")
+        warn(f"{message}; lower the rate, or pass on_fracture='raise' to stop there")
+
+    def _fractured(self, state):
+        """What the pressure exceeds, in words; None where it exceeds nothing."""
+        points = self.points
+        opened = state.traction[:, 0] - np.maximum(points.traction[:, 0], 0.0)
+        if (points.traction[:, 0] < 0.0).any() and (opened > 0.0).any():
+            worst = int(opened.argmax())
+            return (
+                f"the compression of the fault at {np.count_nonzero(opened > 0.0)} of {points.points} points, by "
+                f"{opened[worst] / 1e6:.3g} MPa at {points.x[:, worst].round(3).tolist()}"
+            )
+        if self._rest is None:
+            return None
+        missing = np.linalg.eigvalsh(self.stress(state).transpose(2, 0, 1))[:, -1]
+        if missing.max() <= 0.0:
+            return None
+        worst = int(missing.argmax())
+        return (
+            f"the least compression of the rock in {np.count_nonzero(missing > 0.0)} of {len(missing)} cells, by "
+            f"{missing[worst] / 1e6:.3g} MPa at {self._middle[:, worst].round(3).tolist()}"
+        )
+
+    @checked()
+    def stress(self, state: FaultedState) -> np.ndarray:
+        """Effective stress in the plane, mean over each cell, (dim, dim, n), Pa: that in situ and what came on since.
+
+        The highest pressure of the pore systems counts in full, as it does where rock slips or fractures;
+        :func:`femnn.reservoir.slip_tendency` makes a map of it.
+
+        Raises
+        ------
+        ParameterError
+            If the fault was given no stress in situ.
+        """
+        if self._rest is None:
+            raise ParameterError("the fault has no stress in situ; give Fault(..., stress=...) that of the rock")
+        dim, constants, pressure = len(self._middle), self.porous.constants, self.porous.mean_pressure(state)
+        change = self.porous.effective_stress(state)[:, :dim, :dim].transpose(1, 2, 0)
+        lifting = pressure.max(axis=0) - (constants.biot * pressure).sum(axis=0)
+        return self._rest + change + lifting * np.eye(dim)[:, :, None]
+
     @checked()
     def outside(self, state: FaultedState) -> int:
         """Number of points that have left the trained range of the law before they were broken."""
@@ -320,9 +460,11 @@ class FaultedReservoir:
         """Forces and volumes out of balance (n,), with the signs of :meth:`PorousProblem.residual`."""
         return self._evaluate(self._unknowns(x), state, dt)[0]
 
+    @checked(dt="(0, inf)", x="any")
     def tangent(self, x: np.ndarray, state: FaultedState, dt: float) -> csr_array:
         """Derivative of :meth:`residual` by x; with friction or dilation not symmetric."""
-        return self._tangent(self._evaluate(self._unknowns(x), state, dt)[1], dt)
+        x = self._unknowns(x)
+        return self._tangent(x, self._evaluate(x, state, dt)[1], dt)
 
     def _unknowns(self, x):
         return shaped("x", x, self.initial_state().x.shape)
@@ -339,6 +481,7 @@ class FaultedReservoir:
             state.traction,
             strains[:, 3:].T.reshape(2, len(self.systems), -1),
             state.leak_off,
+            state.along,
             points.law.damage(history),
             history.outside,
         )
@@ -353,10 +496,12 @@ class FaultedReservoir:
         gained = points.gained(strains, before, dt * new.leak_off) * points.dx[:, None]
         force = np.concatenate([np.zeros((len(gained), 3)), gained], axis=1)
         residual = self.porous.residual(new.x, old, dt) + points.operator.T @ force.ravel()
+        residual += points.gained_along(new.along, dt)
         out = residual[self.porous.n_u :].reshape(s, -1)
         volumes = self.porous.volumes(new.u, new.p.ravel(), old, dt)
         moved = np.abs(np.array([volume.reshape(s, -1) for volume in volumes])).sum(axis=0)
-        opened, leaked = points.opened(strains, before) @ points.dx, dt * new.leak_off @ points.dx
+        taken = points.opened(strains, before) + points.stored(strains, before)
+        opened, leaked = taken @ points.dx, dt * new.leak_off @ points.dx
         through = {}
         free = np.ones(out.shape, dtype=bool)
         for name, of_systems in self.porous.loads.drains.items():
@@ -393,21 +538,25 @@ class FaultedReservoir:
         points.law.set_time(state.t + dt)
         response = points.respond(points.strains(x), points.strains(state.x), state.history, dt)
         force = (response.force * points.dx[:, None]).ravel()
-        return self.porous.residual(x, state, dt) + points.operator.T @ force, response
+        residual = self.porous.residual(x, state, dt) + points.operator.T @ force
+        if response.conductance.any():
+            residual += points.gained_along(points.flows_along(x, response.conductance), dt)
+        return residual, response
 
-    @checked(dt="(0, inf)", x="any")
-    def _tangent(self, response, dt):
+    def _tangent(self, x, response, dt):
         if self._porous_tangent[0] != dt:
             self._porous_tangent = dt, self.porous.tangent(dt)
         points = self.points
         blocks = response.tangent * points.dx[:, None, None]
         n = len(blocks)
         middle = bsr_array((blocks, np.arange(n), np.arange(n + 1)), shape=(points.operator.shape[0],) * 2)
-        return csr_array(self._porous_tangent[1] + points.operator.T @ (middle @ points.operator))
+        tangent = self._porous_tangent[1] + points.operator.T @ (middle @ points.operator)
+        along = points.tangent_along(x, response, dt)
+        return csr_array(tangent if along is None else tangent + along)
 
     def _newton(self, x, state, dt):
         """Unknowns and response at the end of the step, where rounding stops Newton's method."""
-        constraint, n_u = self.porous.constraint, self.porous.n_u
+        constraint, last = self.porous.constraint, None
 
         def iterate_at(x, out, response):
             return Iterate(x, out, response, np.linalg.norm(scale * constraint.reduce(out)), size)
@@ -415,18 +564,15 @@ class FaultedReservoir:
         def is_solved(point, errors):
             if errors[-1] == 0.0 or (errors[-1] <= _ENOUGH and _gain(errors) > 0.5):
                 return True
-            if len(errors) <= self.max_iterations:
-                return False
-            volumes = np.concatenate([np.zeros(n_u), point.residual[n_u:]])
-            wasted = np.linalg.norm(scale * constraint.reduce(volumes))
-            return errors[-1] <= _STAGNANT and wasted <= _ENOUGH * size
+            # what stalls above is no equilibrium, however little is missing
+            return len(errors) > self.max_iterations and errors[-1] <= _ENOUGH
 
         def advance(point, errors):
-            nonlocal factor
+            nonlocal factor, last
+            last = point.response
             if _gain(errors) > _GAIN:
-                factor = self._factor(point.response, dt)
-            reduced = factor.scale * constraint.reduce(point.residual)
-            step = -(constraint.matrix @ (factor.scale * factor.lu.solve(reduced)))
+                factor = self._factor(point.x, point.response, dt)
+            step = -(constraint.matrix @ factor.correction(constraint.reduce(point.residual)))
 
             def evaluate(length):
                 x = point.x + length * step
@@ -436,7 +582,7 @@ class FaultedReservoir:
 
         try:
             out, response = self._tried(x, state, dt)
-            factor = self._factor(response, dt)
+            factor = self._factor(x, response, dt)
             scale = factor.scale
             # not of the displacements found, by which a runaway would measure itself
             size = np.linalg.norm(scale * constraint.reduce(out)) + self._size(x, factor)
@@ -445,13 +591,55 @@ class FaultedReservoir:
         except Diverged as cause:
             raise ConvergenceError(
                 f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) did not converge: after "
-                f"{max(len(cause.residuals) - 1, 0)} iterations {cause}",
+                f"{max(len(cause.residuals) - 1, 0)} iterations {cause}{self._told(cause.residuals, last)}",
                 state,
                 np.array(cause.residuals),
                 state.t,
             ) from cause
         self.iterations = len(errors) - 1
         return point.x, point.response
+
+    def _told(self, residuals, response):
+        """What a step that did not converge says of its last iterate."""
+        told = f"; the relative residual is {residuals[-1]:.3g}, {_ENOUGH:g} is asked for" if residuals else ""
+        if response is None:
+            return told
+        stability = self._stability(response.tangent[:, :3, :3])
+        if stability is None:
+            return told
+        told += f"; the smallest eigenvalue of rock and fault over those of bonded rock is {stability.smallest:.3g}"
+        if stability.negative:
+            told += (
+                f", {stability.negative} of them negative: the fault weakens faster than the rock unloads and slips "
+                "dynamically. Give it a viscosity or the damping by radiation with femnn.cohesive.ViscousCohesive"
+            )
+        return told
+
+    @checked()
+    def stability(self, state: FaultedState) -> Stability | None:
+        """:class:`Stability` of the fault in its drained rock as it slips on.
+
+        None if the rock holds no part of itself, or if it is too large for factors.
+
+        A law that depends on time answers as in a step of no time: without its viscosity, and sticking where its
+        friction depends on the rate.
+        """
+        self.check(state)
+        points = self.points
+        points.law.set_time(state.t)
+        separation = points.separation + points.strains(state.x)[:, :3]
+        return self._stability(points.law.update(separation, state.history).tangent)
+
+    def _stability(self, tangent):
+        # the rock is factored for it, and what is dense has as many rows as the fault has separations
+        if self._iterates:
+            return None
+        if self._measure is None:
+            try:
+                self._measure = StabilityMeasure(self.points, self.porous.stiffness, self.porous.constraint)
+            except RuntimeError:
+                return None
+        return self._measure.of(tangent)
 
     def _tried(self, x, state, dt):
         """As ``_evaluate``; Diverged where there is no answer."""
@@ -462,9 +650,13 @@ class FaultedReservoir:
         except (LawError, ConvergenceError) as error:
             raise Diverged(f"the law of the fault has no answer on the way: {error}") from error
 
-    def _factor(self, response, dt):
+    def _factor(self, x, response, dt):
+        porous, tangent = self.porous, self._tangent(x, response, dt)
         try:
-            return Factor.of(self._tangent(response, dt), self.porous.constraint, self.porous.n_u)
+            if not self._iterates:
+                return Factor.of(tangent, porous.constraint, porous.n_u)
+            basis, systems = porous.displacement_basis, len(self.systems)
+            return TangentIteration.of(tangent, porous.strained, porous.constraint, porous.n_u, basis, systems)
         except SingularMatrixError as error:
             raise Diverged(f"nothing holds the body any more: {error}") from error
 
@@ -476,6 +668,43 @@ class FaultedReservoir:
         borne = self.porous.constraint.reduce(abs(self.points.operator).T @ in_situ.ravel())
         free = factor.constraint.reduce(np.abs(x))
         return np.linalg.norm(scale * borne) + np.linalg.norm(scale * (abs(factor.matrix) @ free))
+
+
+def _require_beside(interface: Interface, well: Well) -> None:
+    """Raise ParameterError if a well is in a fault, where it would feed one side by chance."""
+    x, mesh = np.asarray(well.x, dtype=float), interface.mesh
+    if x.shape != (mesh.dim(),):
+        return
+    corners, half = mesh.p[:, interface.minus_vertices].transpose(1, 2, 0), mesh.dim() - 1
+    normals = normals_of(corners[:, half : 2 * half] - corners[:, :half])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    slack = _IN_FAULT * np.ptp(corners, axis=1).max(axis=1)
+    near = np.abs(((x - corners.mean(axis=1)) * normals).sum(axis=1)) < slack
+    near &= (x >= corners.min(axis=1) - slack[:, None]).all(axis=1)
+    near &= (x <= corners.max(axis=1) + slack[:, None]).all(axis=1)
+    if near.any():
+        raise ParameterError(
+            f"the well at {x.tolist()} is in a fault, in facet {interface.minus[near.argmax()]}; move it to the side "
+            "that it feeds"
+        )
+
+
+def _faults(fault):
+    """The faults as a tuple."""
+    faults = tuple(fault) if isinstance(fault, list | tuple) else (fault,)
+    if not faults:
+        raise ParameterError("there is no fault; pass one, or take PorousProblem for a body without")
+    return tuple(instance("fault", own, Fault) for own in faults)
+
+
+def _too_long(state, dt, what, most, part=0.5):
+    return ConvergenceError(
+        f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) is too long: {what}, allowed are {most:.3g} m",
+        state,
+        np.empty(0),
+        state.t,
+        part=part,
+    )
 
 
 def _gain(errors):

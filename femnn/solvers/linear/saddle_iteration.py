@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, sparray
-from scipy.sparse.linalg import LinearOperator, minres
+from scipy.sparse import csr_array, diags_array, sparray
+from scipy.sparse.linalg import LinearOperator, gmres, minres
 
 from femnn.checks import checked
 from femnn.exceptions import ConvergenceError
@@ -27,6 +27,9 @@ from femnn.solvers.linear.saddle_point import Constraint, scale_of, singular
 _RTOL, _ENOUGH = 1e-10, 1e-12
 
 _MOST_ITERATIONS, _MOST_CORRECTIONS = 500, 4
+
+# Of GMRES: as much as an iteration of Newton's method is to gain, the vectors that it keeps, and its restarts.
+_GAINED, _VECTORS, _RESTARTS = 1e-6, 80, 6
 
 # How well the stiffness of unknowns that are equal to each other is to be known to the preconditioner.
 _EXTENSION = 1e-2
@@ -240,7 +243,7 @@ class SaddleSolver:
             pressures = Pressures.of(complement, self._systems, np.flatnonzero(np.diff(spread[n_u:].indptr)))
         except ArithmeticError as error:
             raise singular(constraint, np.ones(len(scale), dtype=bool)) from error
-        return SaddleIteration(matrix, scale, self._displacements[1], pressures)
+        return SaddleIteration(matrix, scale, self._displacements[1], pressures, [])
 
 
 class SaddleIteration(NamedTuple):
@@ -253,12 +256,15 @@ class SaddleIteration(NamedTuple):
         Makes residuals of displacements and pressures compare.
     displacements, pressures
         Blocks of the preconditioner.
+    counts : list of int
+        Iterations of each call of MINRES so far.
     """
 
     matrix: SaddleMatrix
     scale: np.ndarray
     displacements: Displacements
     pressures: Pressures
+    counts: list[int]
 
     @checked(residual="unchecked")
     def solve(self, x: np.ndarray, residual: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, float]:
@@ -269,20 +275,21 @@ class SaddleIteration(NamedTuple):
         ConvergenceError
             If it did not converge.
         """
-        constraint, counts, errors = self.matrix.constraint, [], []
+        constraint, errors, begun = self.matrix.constraint, [], len(self.counts)
         out = constraint.reduce(residual(x))
         first = np.linalg.norm(self.scale * out)
         for _ in range(_MOST_CORRECTIONS):
             step, count = self._iterate(out)
             x = x - constraint.matrix @ step
-            counts.append(count)
+            self.counts.append(count)
             out = constraint.reduce(residual(x))
             errors.append(self._relative(out, x, first))
             if errors[-1] <= _ENOUGH or (len(errors) > 1 and errors[-1] > 0.5 * errors[-2]):
                 break
         if not errors[-1] < 1e-6:
+            counts = " + ".join(map(str, self.counts[begun:]))
             raise ConvergenceError(
-                f"MINRES left a relative error of {errors[-1]:.3g} after {' + '.join(map(str, counts))} iterations for "
+                f"MINRES left a relative error of {errors[-1]:.3g} after {counts} iterations for "
                 f"{len(self.scale):,} unknowns; check the orders of magnitude of the medium's parameters, or pass "
                 "method='splu'",
                 x,
@@ -316,3 +323,93 @@ class SaddleIteration(NamedTuple):
         free[spread.indices] = x[np.diff(spread.indptr) > 0]
         size = first + np.linalg.norm(self.scale * self.matrix.size(free))
         return float(np.linalg.norm(self.scale * out) / size) if size > 0.0 else 0.0
+
+
+class TangentIteration(NamedTuple):
+    """What :class:`femnn.solvers.linear.Factor` does for Newton's method where the tangent is large and not symmetric.
+
+    GMRES with the blocks of :class:`SaddleIteration`, the lower triangle of the coupling between them. The block of the
+    displacements holds the symmetric part of what laws of interfaces add.
+
+    Attributes
+    ----------
+    matrix : (m, m)
+        Over what is free.
+    scale : (m,)
+        Makes residuals of displacements and pressures compare.
+    constraint : Constraint
+    displacements, pressures
+        Blocks of the preconditioner.
+    coupling : (pressures, displacements)
+    """
+
+    matrix: csr_array
+    scale: np.ndarray
+    constraint: Constraint
+    displacements: Displacements
+    pressures: Pressures
+    coupling: csr_array
+
+    @classmethod
+    @checked(points="unchecked", n_u="[1, inf)", systems="[1, inf)")
+    def of(
+        cls, matrix: sparray, strained: sparray, constraint: Constraint, n_u: int, points: Any, systems: int
+    ) -> "TangentIteration":
+        """Set it up for [[K, −Bᵀ], [−B, −C]].
+
+        Parameters
+        ----------
+        matrix : (n, n)
+        strained : (n − n_u, n − n_u)
+            What the Schur complement has beside C, see the module.
+        constraint
+            What is free.
+        points
+            Basis of the displacements.
+        systems
+            Pressures at a node.
+
+        Raises
+        ------
+        SingularMatrixError
+            If the block of displacements or pressures is not positive definite.
+        """
+        matrix, spread = csr_array(matrix), constraint.matrix
+        reduced = csr_array(spread.T @ matrix @ spread)
+        stiff = np.unique(spread[:n_u].indices)
+        fluid = np.setdiff1d(np.arange(reduced.shape[0]), stiff)
+        coupling = csr_array(reduced[fluid][:, stiff])
+        scale = scale_of(np.abs(reduced.diagonal()), stiff, fluid, coupling, constraint)
+        stiffness, store = matrix[:n_u, :n_u], -matrix[n_u:, n_u:]
+        try:
+            displacements = Displacements.of(
+                csr_array(0.5 * (stiffness + stiffness.T)), csr_array(spread[:n_u, : len(stiff)]), points
+            )
+            complement = csr_array(0.5 * (store + store.T) + strained)
+            pressures = Pressures.of(complement, systems, np.flatnonzero(np.diff(spread[n_u:].indptr)))
+        except ArithmeticError as error:
+            raise singular(constraint, np.ones(len(scale), dtype=bool)) from error
+        return cls(reduced, scale, constraint, displacements, pressures, coupling)
+
+    @checked(residual="any")
+    def correction(self, residual: np.ndarray) -> np.ndarray:
+        """What the matrix makes a residual (m,) of, nearly."""
+        n, half = len(self.scale), self.coupling.shape[1]
+        scaled = diags_array(self.scale) @ self.matrix @ diags_array(self.scale)
+
+        def precondition(vector):
+            out = np.ravel(vector) / self.scale
+            result = np.empty(n)
+            result[:half] = self.displacements(out[:half])
+            result[half:] = -self.pressures(out[half:] - self.coupling @ result[:half])
+            return result / self.scale
+
+        step, _ = gmres(
+            scaled,
+            self.scale * residual,
+            M=LinearOperator((n, n), matvec=precondition, dtype=float),
+            rtol=_GAINED,
+            restart=_VECTORS,
+            maxiter=_RESTARTS,
+        )
+        return self.scale * step

@@ -209,6 +209,11 @@ class Factor(NamedTuple):
             raise singular(constraint, np.ones(len(scale), dtype=bool)) from error
         return cls(lu, scale, reduced, constraint)
 
+    @checked(residual="any")
+    def correction(self, residual: np.ndarray) -> np.ndarray:
+        """What the matrix makes a residual (m,) of."""
+        return self.scale * self.lu.solve(self.scale * residual)
+
     def solve(self, x: np.ndarray, residual: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, float]:
         """Solution of ``residual(x) = 0``, corrected until rounding stops it, and its relative error.
 
@@ -223,7 +228,7 @@ class Factor(NamedTuple):
         out = self.scale * reduce(residual(x))
         first = norm = np.linalg.norm(out)
         for _ in range(_MOST_CORRECTIONS):
-            tried = x - self.constraint.matrix @ (self.scale * self.lu.solve(out))
+            tried = x - self.constraint.matrix @ self.correction(out / self.scale)
             left = self.scale * reduce(residual(tried))
             new = np.linalg.norm(left)
             if not new < norm:

@@ -18,7 +18,7 @@ from femnn.solvers.nonlinear.load_path import Heading, LoadPath, NonlinearProble
 from femnn.solvers.nonlinear.newton import newton
 from femnn.solvers.nonlinear.problem_sum import ProblemSum
 from femnn.solvers.nonlinear.second_order import Motion, SecondOrder
-from femnn.solvers.nonlinear.time_march import march
+from femnn.solvers.nonlinear.time_march import march, march_by_error
 
 __all__ = [
     "Heading",
@@ -30,5 +30,6 @@ __all__ = [
     "Step",
     "arc_length",
     "march",
+    "march_by_error",
     "newton",
 ]

@@ -19,7 +19,9 @@ class SmallestStepFailed(Exception):
 def cut(
     attempt: Callable[[float], Any], t: float, goal: float, smallest: float, curable: Any = Diverged
 ) -> tuple[Any, float, int]:
-    """Result of ``attempt(goal)``, the goal that it reached, and how often the step from ``t`` was halved for it.
+    """Result of ``attempt(goal)``, the goal that it reached, and how often the step from ``t`` was cut for it.
+
+    Steps are halved, or cut to the ``part`` that their error names if that is less.
 
     Parameters
     ----------
@@ -41,7 +43,8 @@ def cut(
         except curable as error:
             if 0.5 * (goal - t) < smallest:
                 raise SmallestStepFailed(t, goal, error) from error
-            goal, cuts = t + 0.5 * (goal - t), cuts + 1
+            part = min(0.5, getattr(error, "part", 0.5))
+            goal, cuts = t + max(part * (goal - t), smallest), cuts + 1
 
 
 def walk(

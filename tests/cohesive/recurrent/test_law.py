@@ -76,8 +76,8 @@ every_network = pytest.mark.parametrize("kind", OPTIONS)
 
 
 def test_every_list_of_networks_has_them_all():
-    # laws that can be loaded can become torch modules, and all that can be trained can be loaded
-    assert set(NETWORKS) == set(_EMPTY) == {*OPTIONS, *fit_precompressed.OPTIONS}
+    # laws that torch trains can become its modules, and all that can be trained can be loaded
+    assert set(NETWORKS) - {"critical-state"} == set(_EMPTY) == {*OPTIONS, *fit_precompressed.OPTIONS}
     assert "isotropic" in NETWORKS
     assert tuple(OPTIONS) == train_cohesive._NETWORKS
     assert tuple(fit_precompressed.OPTIONS) == train_layer._NETWORKS

@@ -516,6 +516,11 @@ def test_a_law_of_cells_keeps_the_contract():
 # --- files
 
 
+def test_a_cell_has_no_time_for_laws_that_ask_for_one():
+    with pytest.raises(ParameterError, match=r"depends on the rate, but a cell has no time.*ViscousCohesive\(RVELaw"):
+        RVELaw(RVE(block_network(SIZE, SIZE), femnn.cohesive.ViscousCohesive(EXPONENTIAL, 1e9), YOUNG))
+
+
 def test_series_have_blocks_and_cracks(tmp_path):
     import meshio
 

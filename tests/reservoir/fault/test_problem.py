@@ -55,9 +55,15 @@ def followed(problem, times, **options):
     return states
 
 
-@pytest.mark.parametrize("pressure", ["mean", "highest"])
-def test_tangent_is_the_derivative_of_the_residual(pressure):
-    problem = slipping(pressure=pressure)
+CONDUCTING = (
+    CrackedCore(1e-18, 1.0, dilation=0.05, along=1e-13, compressibility=1e-9),
+    GranularCore(1e-6, 0.2, 0.5, along=3.0, compressibility=1e-9),
+)
+
+
+@pytest.mark.parametrize(("pressure", "cores"), [("mean", CRACKED), ("highest", CRACKED), ("highest", CONDUCTING)])
+def test_tangent_is_the_derivative_of_the_residual(pressure, cores):
+    problem = slipping(pressure=pressure, cores=cores)
     state = problem.step(problem.initial_state(), DAY)
     n_u, n = problem.porous.n_u, len(state.x)
     random = np.random.default_rng(1)
@@ -80,7 +86,7 @@ def test_a_fault_in_situ_is_at_rest_and_bears_the_stress_on_its_plane():
     np.testing.assert_allclose(state.traction, np.tile([-9e6, -4e6, 0.0], (len(state.traction), 1)), rtol=1e-7)
     closed = reservoir(law=Springs(1e10, 5e6))
     np.testing.assert_array_equal(closed.initial_state().traction, np.tile([-5e6, 0.0, 0.0], (closed.points.points, 1)))
-    quiet = FaultedReservoir(dual(), conditions(wells=()), closed.points.fault)
+    quiet = FaultedReservoir(dual(), conditions(wells=()), closed.faults)
     state = quiet.step(quiet.initial_state(), DAY)
     assert not state.u.any()
     assert not state.p.any()
@@ -143,9 +149,58 @@ def test_steady_leak_off_is_that_of_resistances_in_a_row():
     np.testing.assert_allclose(pressure[0] - pressure[1], 1e6 / resistance * 1e-3 * 0.5 / 1e-17, rtol=1e-6)
 
 
-@pytest.mark.parametrize("pressure", ["mean", "highest"])
-def test_each_pore_system_keeps_its_mass_at_every_step(pressure):
-    problem = slipping(pressure=pressure)
+def along_the_middle(core):
+    """A fault from one end to the other of tight rock, 1 MPa at the left end."""
+    mesh = sides(skfem.MeshQuad.init_tensor(np.linspace(0.0, 8.0, 9), np.linspace(-1.0, 1.0, 3)))
+    on = np.flatnonzero(mesh.p[1, mesh.facets].mean(axis=0) == 0.0)
+    mesh = mesh.with_boundaries({**mesh.boundaries, "fault": on})
+    held = dict.fromkeys(("bottom", "top"), (0.0, 0.0))
+    given = Conditions(displacement=held, pressure={"left": 1e6, "right": 0.0})
+    medium = single(permeability=1e-24)
+    return reservoir(law=Springs(1e11), cores=core, medium=medium, mesh=mesh, given=given)
+
+
+def test_flow_along_a_fault_is_darcys():
+    problem = along_the_middle(ConstantCore(1e-12, 0.01, along=1e-12))
+    state = march(problem.step, problem.initial_state(), [1e9, 2e9, 3e9], progress=False)
+    wanted = 1e-12 * 0.01 / 1e-3 * 1e6 / 8.0
+    # the first shear direction may point either way
+    np.testing.assert_allclose(np.abs(state.along), wanted, rtol=1e-4)
+    balance = problem.balance(state, problem.step(state, 1e6))
+    assert balance.through["left"][0] == pytest.approx(1e6 * wanted, rel=1e-3)
+    assert not along_the_middle(ConstantCore(1e-12, 0.01)).initial_state().along.any()
+
+
+def test_a_core_stores_what_its_pressure_presses_in():
+    compressibility, thickness = 1e-9, 0.01
+    core = ConstantCore(1e-12, thickness, along=1e-12, compressibility=compressibility)
+    problem = along_the_middle(core)
+    old = problem.initial_state()
+    new = problem.step(old, 10.0)
+    balance, pressure = problem.balance(old, new), problem.fields(new).pressure.mean(axis=0)[0]
+    opened = problem.fields(new).separation[:, 0] @ problem.points.dx
+    assert balance.opened[0] - opened == pytest.approx(compressibility * thickness * (pressure @ problem.points.dx))
+    assert balance.error.max() < 1e-10
+
+
+def test_conductance_of_cores_follows_their_formulas():
+    change = np.array([[1e-4, 3e-4, 0.0], [-2e-4, 0.0, 0.0]])
+    core = CrackedCore(1e-18, 0.5, opening=0.5, dilation=0.1, along=1e-15)
+    assert CrackedCore(1e-18, 0.5).conductance(change, {}) is None
+    np.testing.assert_allclose(core.conductance(change, {})[0], [5e-16 + 5e-5**3 / 12.0, 5e-16])
+    grains = GranularCore(1e-4, 0.25, 2e-3, along=2.0)
+    assert GranularCore(1e-4, 0.25, 2e-3).conductance(change, {}) is None
+    thickness = 2e-3 + change[:, 0]
+    np.testing.assert_allclose(
+        grains.conductance(change, {})[0], 2.0 * grains.transmissivity(change, {})[0] * thickness**2
+    )
+    with pytest.raises(ParameterError, match="compressibility=-1"):
+        ConstantCore(1e-18, 1.0, compressibility=-1.0)
+
+
+@pytest.mark.parametrize(("pressure", "cores"), [("mean", CRACKED), ("highest", CRACKED), ("highest", CONDUCTING)])
+def test_each_pore_system_keeps_its_mass_at_every_step(pressure, cores):
+    problem = slipping(pressure=pressure, cores=cores)
     states = followed(problem, DAY * np.arange(1, 13))
     for old, new in pairwise(states):
         balance = problem.balance(old, new)
@@ -156,7 +211,7 @@ def test_each_pore_system_keeps_its_mass_at_every_step(pressure):
     assert (balance.leaked > 0.0).all()
     # what the balance would miss: a volume that is not accounted for
     wrong = problem.initial_state()
-    wrong = type(new)(new.t, new.u, 1.001 * new.p, new.history, new.traction, new.rate, new.leak_off)
+    wrong = type(new)(new.t, new.u, 1.001 * new.p, new.history, new.traction, new.rate, new.leak_off, new.along)
     assert (problem.balance(old, wrong).error > 1e-6).all()
 
 
@@ -207,6 +262,7 @@ def blocks(law, side, pressure):
     return FaultedReservoir(medium, given, Fault(interface, law, stress=stress, pressure=pressure))
 
 
+@pytest.mark.filterwarnings("ignore:the pressure exceeds")
 @pytest.mark.parametrize(("pressure", "side", "critical"), [
     ("mean", "both", 4e6), ("mean", "lower", 8e6), ("highest", "lower", 4e6), ("highest", "upper", 4e6)
 ])  # fmt: skip
@@ -255,6 +311,102 @@ def test_steps_are_cut_to_the_slip_that_is_allowed_and_make_an_event():
     modulus = problem.points.shear_modulus[0]
     assert event.moment == pytest.approx(4.0 * modulus * event.slip, rel=0.05)
     assert history.events(1e-7, thickness=1e3)[0].magnitude == pytest.approx(event.magnitude + 2.0)
+
+
+def test_an_estimate_of_the_error_chooses_the_steps():
+    # a viscous fault from Coulomb's pressure on: slip 0.25 (p − 4 MPa)²/η, and rest after that
+    viscosity, tolerance = 1e10, 1e-3
+    problem = blocks(ViscousCohesive(femnn.ContactCohesive(1e11, friction=0.5), viscosity), "both", "mean")
+    problem.slip_error = tolerance
+    history = FaultHistory(problem)
+    history.add(problem.initial_state())
+    times = [3e6, 4.2e6]
+    march(
+        problem.step, problem.initial_state(), times, callback=history.add, progress=False, is_easy=problem.is_easy,
+        min_step=1.0,
+    )  # fmt: skip
+    assert history.slip[-1].mean() == pytest.approx(0.25 * 0.2e6**2 / viscosity, rel=0.05)
+    spans = np.diff(history.times)
+    # long ones as long as it sticks, a hundred times shorter when it slides
+    assert spans.max() > 100.0 * spans.min()
+    rates = history.slip_rate.max(axis=1)
+    error = 0.5 * spans * np.abs(np.diff(rates))
+    assert error.max() <= 1.001 * tolerance
+    with pytest.raises(ConvergenceError, match=r"the error of its sliding is about .* allowed are 0\.001 m") as found:
+        problem.step(problem.initial_state(), 4.2e6)
+    assert 0.0 < found.value.part < 0.5
+
+
+def test_what_falls_faster_than_the_rock_unloads_is_told_by_its_eigenvalue():
+    # a crack under constant load that loses all its strength: softening slope over stiffness of the rock
+    problem = blocks(femnn.ContactCohesive(1e11, friction=0.5), "both", "mean")
+    state = problem.initial_state()
+    assert problem.stability(state).negative == 0
+    assert problem.stability(state).smallest > 0.0
+    with pytest.raises(
+        ConvergenceError, match=r"the relative residual is .* 1e-09 is asked for; the smallest eigenval"
+    ):
+        march(problem.step, state, [4.4e6], progress=False)
+
+
+@pytest.mark.parametrize("slope", [0.5, 2.0])
+def test_stability_of_a_softening_fault_is_that_of_two_springs(slope):
+    class Softening(Springs):
+        slope = 0.0
+
+        def _update(self, separation, values):
+            traction, tangent, values = super()._update(separation, values)
+            tangent[:, 1, 1] = -self.slope
+            return traction, tangent, values
+
+    # a strip whose ends are held along the fault, so wide that it is sheared evenly
+    mesh = sides(skfem.MeshQuad.init_tensor(np.linspace(0.0, 4.0, 3), np.linspace(-1.0, 1.0, 3)))
+    mesh = mesh.with_boundaries(
+        {**mesh.boundaries, "fault": np.flatnonzero(mesh.p[1, mesh.facets].mean(axis=0) == 0.0)}
+    )
+    law = Softening(1e18, 1e6)
+    medium = single()
+    held = (0.0, 0.0)
+    given = Conditions(displacement={"bottom": held, "top": held, "left": (None, 0.0), "right": (None, 0.0)})
+    problem = reservoir(law=law, cores=None, medium=medium, mesh=mesh, given=given)
+    # each block is a spring G/1 m, one behind the other
+    law.slope = slope * 0.5 * medium.mu[0]
+    stability = problem.stability(problem.initial_state())
+    assert (stability.negative > 0) == (slope > 1.0)
+    # over that of the blocks bonded by G over the 2 m of a facet
+    bonded = 0.5 + 0.5
+    assert stability.smallest == pytest.approx(0.5 * (1.0 - slope) / bonded, abs=1e-6)
+
+
+def test_a_pressure_beyond_the_least_compression_is_told_once_and_may_end_the_run():
+    wells = [Well((-8.0, 9.0), (4e-4, None))]
+    given = {"stress": STRESS, "law": femnn.ContactCohesive(1e11, friction=0.9), "given": conditions(wells=wells)}
+    problem = reservoir(**given)
+    with pytest.warns(FemnnWarning, match="the pressure exceeds the least compression of the rock in") as told:
+        followed(problem, DAY * np.arange(1, 5))
+    assert len(told) == 1
+    assert np.linalg.eigvalsh(problem.stress(problem.initial_state()).transpose(2, 0, 1)).max() < 0.0
+    np.testing.assert_allclose(problem.stress(problem.initial_state())[:, :, 0], STRESS)
+    with pytest.raises(OutsideRangeError, match="lower the rate, or pass on_fracture='warn'"):
+        followed(reservoir(on_fracture="raise", **given), DAY * np.arange(1, 5))
+    with pytest.raises(ParameterError, match="no stress in situ"):
+        reservoir().stress(reservoir().initial_state())
+
+
+def test_laws_with_a_clock_start_with_the_state():
+    law = ViscousCohesive(Springs(1e10, 5e6), 1e9)
+    problem = reservoir(law=law)
+    with pytest.raises(ParameterError, match="the state starts at t = 60 s, the fault's law at 0 s"):
+        problem.initial_state(t=60.0)
+    assert reservoir(law=ViscousCohesive(Springs(1e10, 5e6), 1e9, start=60.0)).initial_state(t=60.0).t == 60.0
+
+
+def test_a_restart_with_another_law_is_refused(tmp_path):
+    problem = reservoir()
+    save_state(tmp_path / "own.npz", problem.initial_state())
+    for other in (Springs(2e10, 5e6), ViscousCohesive(Springs(1e10, 5e6), 1e9)):
+        with pytest.raises(StateError, match=r"does not fit: the state is of .* goes with the mesh and the law"):
+            load_state(tmp_path / "own.npz", reservoir(law=other))
 
 
 def shear_crack(cells):
@@ -318,9 +470,11 @@ def test_what_a_law_predicts_reaches_the_core():
             porosity = 0.2 + 50.0 * separation[:, 0] + 20.0 * separation[:, 1] ** 2
             return np.stack([np.full(len(separation), 6.0), porosity], axis=1)
 
-    problem = reservoir(law=Porous(1e10, 5e6), cores=(GranularCore(1e-6, 0.5, 1.0), None))
+    law = Porous(1e10, 5e6)
+    problem = reservoir(law=law, cores=(GranularCore(1e-6, 0.5, 1.0), None))
     state = problem.initial_state()
-    assert problem.points._predicted(np.zeros((problem.points.points, 3)), state.history)["porosity"][0][0] == 0.2
+    history = state.history
+    assert problem.points._predicted(law, problem.points.separation, history, history)["porosity"][0][0] == 0.2
     new = problem.step(state, DAY)
     fields = problem.fields(new)
     opening, sliding = fields.separation[:, 0], fields.separation[:, 1]
@@ -409,13 +563,14 @@ def test_series_of_reservoir_and_fault(tmp_path, suffix):
         np.testing.assert_allclose(times, DAY * np.arange(1, 4))
         assert cells[0].type == {"body": "quad", "fault": "line"}[name]
     fields = problem.fields(states[3])
-    assert len(cells[0].data) == len(problem.points.fault.interface)
+    assert len(cells[0].data) == len(problem.points.interface)
     simpson = np.array([1.0, 4.0, 1.0]) / 6.0
     np.testing.assert_allclose(data["traction"], np.einsum("q,nqi->ni", simpson, fields.traction.reshape(-1, 3, 3)))
     np.testing.assert_allclose(data["pressure_minus_macro"], fields.pressure[0, 0].reshape(-1, 3) @ simpson)
     assert set(data) == {
         "separation", "rate", "traction", "pressure_minus_macro", "pressure_minus_micro", "pressure_plus_macro",
-        "pressure_plus_micro", "leak_off_macro", "leak_off_micro", "damage", "outside",
+        "pressure_plus_micro", "leak_off_macro", "leak_off_micro", "flow_along_macro", "flow_along_micro",
+        "slip_tendency", "damage", "outside",
     }  # fmt: skip
 
 
@@ -442,10 +597,6 @@ def test_points_outside_the_trained_range_are_flagged_counted_and_may_stop_the_r
 def test_bad_input_is_refused():
     with pytest.raises(MeshError, match="no boundary 'fault'"):
         femnn.Interface.split(sides(skfem.MeshQuad()), "fault")
-    cube = skfem.MeshHex.init_tensor(*[np.linspace(0.0, 1.0, 3)] * 3)
-    cube = cube.with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
-    with pytest.raises(MeshError, match="faults are for MeshQuad"):
-        reservoir(mesh=cube)
     with pytest.raises(ParameterError, match="one core for each pore system"):
         reservoir(cores=ConstantCore(1e-18, 1.0))
     with pytest.raises(ParameterError, match="pressure='median'"):
@@ -485,7 +636,7 @@ def test_what_is_no_part_of_a_fault_is_refused():
         ({"interface": np.eye(3), "law": law}, "interface"),
         ({"interface": interface, "law": "springs"}, "law"),
         ({"interface": interface, "law": law, "quadrature": 3}, "quadrature"),
-        ({"interface": interface, "law": law, "quadrature": ([[0.5]], [0.5, 0.5])}, "points of quadrature"),
+        ({"interface": interface, "law": law, "quadrature": ([[0.5]], [0.5, 0.5])}, "quadrature has points"),
     ):
         with pytest.raises(ParameterError, match=says):
             Fault(**arguments)

@@ -1,0 +1,1 @@
+"""Forecasts of flows: networks with memory, and everything simpler."""

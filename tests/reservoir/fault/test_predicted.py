@@ -1,0 +1,65 @@
+"""A fault whose core conducts as the cell of its law does."""
+
+import numpy as np
+import pytest
+from support.fault_problems import DAY, Springs, conditions, rectangle, reservoir
+from support.porous_problems import single
+
+import femnn
+from femnn.cohesive import ViscousCohesive
+from femnn.exceptions import ParameterError
+from femnn.multiscale.rve import RVE, CellPermeability, CrackFilling, RVELaw, parallel_cracks
+from femnn.reservoir import Well
+from femnn.reservoir.fault import PredictedCore
+
+GLUE = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
+APERTURE, MATRIX, HEIGHT = 2e-4, 1e-17, 0.2
+
+
+def law_of():
+    """A cell with one straight crack along the fault."""
+    rve = RVE(parallel_cracks(HEIGHT, HEIGHT, columns=3, rows=2), GLUE, 10e9)
+    return RVELaw(rve, CellPermeability(rve, CrackFilling(APERTURE), MATRIX))
+
+
+def test_a_cell_tells_what_it_conducts_and_how_that_changes():
+    law = law_of()
+    separation = np.array([[-2e-6, 1e-6, 0.0]])
+    state = law.update(separation, law.initial_state(1)).state
+    predicted = law.predictions(state)
+    along, slope = predicted["permeability_along"]
+    opening = law.rve.separations(law.rve.unpack(state.values[0]))[:, 0].mean()
+    assert along[0] == pytest.approx((APERTURE + opening) ** 3 / 12.0 / HEIGHT + MATRIX, rel=1e-6)
+    h = 1e-8
+    ends = [
+        law.predictions(law.update(separation + step * np.eye(3)[0], law.initial_state(1)).state)
+        for step in (h, -h)
+    ]  # fmt: skip
+    for name, (_, by_separation) in predicted.items():
+        difference = (ends[0][name][0] - ends[1][name][0]) / (2.0 * h)
+        np.testing.assert_allclose(by_separation[0, 0], difference[0], rtol=1e-4, atol=1e-12 * abs(slope[0, 0]))
+    assert RVELaw(law.rve).predictions(RVELaw(law.rve).initial_state(1)) == {}
+
+
+@pytest.mark.parametrize("viscosity", [0.0, 1e6])
+def test_the_core_of_a_fault_takes_what_the_cell_conducts(viscosity):
+    law = ViscousCohesive(law_of(), viscosity) if viscosity else law_of()
+    given = {"medium": single(), "given": conditions(wells=[Well((-8.0, 9.0), 2e-6)])}
+    problem = reservoir(
+        law=law, cores=PredictedCore(HEIGHT), mesh=rectangle(2, 2), **given
+    )  # fmt: skip
+    state = problem.step(problem.initial_state(), DAY)
+    predicted, fields = law.predictions(state.history), problem.fields(state)
+    across = predicted["permeability_across"][0] / HEIGHT / 1e-3
+    np.testing.assert_allclose(state.leak_off[0], across * (fields.pressure[0, 0] - fields.pressure[1, 0]), rtol=1e-9)
+    assert np.abs(state.along).max() > 0.0
+    assert problem.balance(problem.initial_state(), state).error.max() < 1e-10
+
+
+def test_what_predicts_nothing_has_no_such_core():
+    problem = reservoir(law=Springs(1e10, 5e6), cores=(PredictedCore(1.0), None))
+    with pytest.raises(ParameterError, match="the fault's law predicts nothing beside the traction; pass RVELaw"):
+        problem.step(problem.initial_state(), DAY)
+    other = law_of().rve
+    with pytest.raises(ParameterError, match="the permeability belongs to another cell"):
+        RVELaw(other, law_of().permeability)
