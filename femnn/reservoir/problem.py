@@ -328,7 +328,7 @@ class PorousProblem:
         strained, pressed, injected, _, lost = self.volumes(u, p, state, dt)
         return np.concatenate([force, injected - strained - pressed - lost])
 
-    @checked(before="unchecked")
+    @checked()
     def step_error(
         self, before: PorousState | None, old: PorousState, new: PorousState
     ) -> tuple[np.ndarray, np.ndarray]:
