@@ -24,20 +24,16 @@ PAGES = {
     "dynamic-beam": "reduced",
     "streaming": "reduced",
     "sparse-decoder": "burgers",
+    "two-scales-bonded": "two-scales",
 }
 RUNS = {"scaling-model": "scaling"}
 TABLES = (
     "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "adaptive-cells", "promise",
-    "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced",
-    "dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales", "flows", "pendulum", "identification",
+    "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced", "dynamic-beam",
+    "streaming", "burgers", "sparse-decoder", "two-scales", "two-scales-bonded", "flows", "pendulum", "identification",
     "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "porous-3d",
     "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model", "training", "faults", "faults-calls",
-    "mutants",
-    "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "grains-law", "cell-size",
-    "multiscale", "labels", "scaling", "scaling-model", "training", "faults", "faults-calls", "mutants",
-    "dynamic-beam", "streaming", "burgers", "sparse-decoder", "two-scales", "flows", "assembly", "cell-assembly",
-    "validation", "solution", "first-call", "cohesive", "grain-laws", "multiscale", "labels", "scaling",
-    "scaling-model", "faults", "faults-files", "mutants",
+    "mutants", "grains-law", "cell-size", "first-call",
 )  # fmt: skip
 
 

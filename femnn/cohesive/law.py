@@ -154,11 +154,12 @@ class Law(ABC):
         """Points (n,) bool whose separation (n, 3) is in the trained range of the law; all for a classical law."""
         return np.ones(len(self._shaped(separation)), dtype=bool)
 
-    def how_far(self, separation: np.ndarray) -> str:
+    def how_far(self, separation: ArrayLike) -> str:
         """Which of separations (n, 3) is the farthest outside the trained range, and by how much, in words.
 
         Empty where all are inside it, as they always are for a classical law.
         """
+        self._shaped(separation)
         return ""
 
     def damage(self, state: State) -> np.ndarray:

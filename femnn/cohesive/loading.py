@@ -65,7 +65,7 @@ def respond_to_tractions(
         raise ParameterError(f"on_failure={on_failure!r} is not allowed; it must be 'raise' or 'nan'")
     wanted = floats("traction", traction, finite=False)
     given = np.full(wanted.shape, np.nan) if separation is None else floats("separation", separation, finite=False)
-    if wanted.ndim != 2 or wanted.shape[1] != 3 or given.shape != wanted.shape:
+    if wanted.ndim != 2 or wanted.shape[1] != 3 or given.shape != wanted.shape or not len(wanted):
         raise ParameterError(f"tractions have shape {wanted.shape}, separations {given.shape}; pass (k, 3) of both")
     held = np.isnan(wanted)
     if (held != held[:1]).any() or not np.isfinite(np.where(held, given, wanted)).all():

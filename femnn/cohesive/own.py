@@ -334,6 +334,8 @@ def tangent_error(law: Law, separation: ArrayLike, state: State | None = None, s
     True
     """
     separation = np.asarray(separation, dtype=float)
+    if not separation.size:
+        raise ParameterError(f"separation has shape {separation.shape}; pass (n, 3) of at least one point")
     state = law.initial_state(len(separation)) if state is None else state
     tangent, width = law.update(separation, state).tangent, positive("step", step) * law.separation_scale
     slopes = [

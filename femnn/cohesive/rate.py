@@ -110,7 +110,7 @@ class ViscousCohesive(_TimedLaw):
         """As the law beneath."""
         return self.law.in_range(separation)
 
-    def how_far(self, separation: np.ndarray) -> str:
+    def how_far(self, separation: ArrayLike) -> str:
         """As the law beneath."""
         return self.law.how_far(separation)
 

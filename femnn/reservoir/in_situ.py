@@ -163,11 +163,11 @@ def slip_tendency(stress: ArrayLike, normals: ArrayLike | None = None) -> np.nda
         shear, normal = 0.5 * (most - least), np.sqrt(np.maximum(most * least, 0.0))
         pressed = least > 0.0
     else:
-        normals = floats("normals", normals).reshape(len(stress), -1)
-        normals = shaped("normals", np.broadcast_to(normals, (len(stress), stress.shape[2])), stress.shape[1:])
-        normals = normals / np.linalg.norm(normals, axis=0)
-        traction = np.einsum("ijn,jn->in", stress, normals)
-        along = np.einsum("in,in->n", traction, normals)
-        shear, normal = np.linalg.norm(traction - along * normals, axis=0), -along
+        across = floats("normals", normals).reshape(len(stress), -1)
+        across = shaped("normals", np.broadcast_to(across, (len(stress), stress.shape[2])), stress.shape[1:])
+        across = across / np.linalg.norm(across, axis=0)
+        traction = np.einsum("ijn,jn->in", stress, across)
+        along = np.einsum("in,in->n", traction, across)
+        shear, normal = np.linalg.norm(traction - along * across, axis=0), -along
         pressed = normal > 0.0
     return np.divide(shear, normal, out=np.full(len(shear), np.inf), where=pressed & (normal > 0.0))

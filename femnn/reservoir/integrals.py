@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import skfem
@@ -47,7 +48,7 @@ class CellBasis(skfem.CellBasis):
     def mean_slopes(self) -> np.ndarray:
         """Mean slopes over the cells of the scalar shape functions, (cells, functions, dim)."""
         points, weights = _rule(self.mesh)
-        scalar = getattr(self.elem, "elem", self.elem)
+        scalar: Any = getattr(self.elem, "elem", self.elem)
         slopes = np.array([scalar.lbasis(points, b)[1] for b in range(self._nodes)])
         table = np.einsum("bkq,q->qkb", slopes, weights).reshape(len(weights) * len(points), -1)
         parts = []
@@ -61,7 +62,7 @@ class CellBasis(skfem.CellBasis):
     def mean_values(self) -> np.ndarray:
         """Mean values over the cells of the scalar shape functions, (cells, functions)."""
         points, weights = _rule(self.mesh)
-        scalar = getattr(self.elem, "elem", self.elem)
+        scalar: Any = getattr(self.elem, "elem", self.elem)
         values = np.array([scalar.lbasis(points, b)[0] for b in range(self._nodes)])
         parts = [
             (determinant @ (values * weights).T) / (determinant @ weights)[:, None]

@@ -21,7 +21,7 @@ from scipy.sparse import block_array, csr_array
 
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
-from femnn.checks import checked, floats, instance, shaped
+from femnn.checks import brief, checked, floats, instance, shaped
 from femnn.exceptions import ConvergenceError, FoldedElementError, MeshError, ParameterError, StateError
 from femnn.geometry.mesh import RelativeMapping, hexahedra, require_vertices
 from femnn.geometry.validity import require_valid
@@ -328,7 +328,7 @@ class PorousProblem:
         strained, pressed, injected, _, lost = self.volumes(u, p, state, dt)
         return np.concatenate([force, injected - strained - pressed - lost])
 
-    @checked(before="unchecked")
+    @checked()
     def step_error(
         self, before: PorousState | None, old: PorousState, new: PorousState
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -459,8 +459,8 @@ def _elements(mesh, element):
     own = quadratic() if element is None else getattr(element, "elem", element)
     if not isinstance(own, quadratic | linear):
         raise ParameterError(
-            f"the displacements have element={element!r}; pass skfem.{quadratic.__name__}(), skfem.{linear.__name__}() "
-            "or None"
+            f"the displacements have element={brief(element)}; pass skfem.{quadratic.__name__}(), "
+            f"skfem.{linear.__name__}() or None"
         )
     return own, linear()
 

@@ -47,12 +47,12 @@ class BendingElements:
 
     def __init__(self, formulation: str, law: ConstitutiveLaw, discretisation: Discretisation, plane: str) -> None:
         if discretisation.is_tabulated:
+            require_cells(formulation, discretisation, plane)
             if formulation == "stabilised":
                 raise ParameterError(
                     "formulation='stabilised' of quadrilaterals is made for linear elasticity, "
                     "femnn.assemble_elasticity; a Solid of them has 'incompatible', which bends and does not lock"
                 )
-            require_cells(formulation, discretisation, plane)
         else:
             require_points(discretisation.groups, formulation)
         self.law, self.discretisation, self.kind = law, discretisation, KINDS[formulation]

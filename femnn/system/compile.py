@@ -6,9 +6,11 @@ of Python by :mod:`femnn.system.pool`, so that kernels may be called from severa
 """
 
 import functools
+import gc
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -20,8 +22,13 @@ from numba.core.caching import NullCache
 from numba.core.registry import CPUDispatcher
 
 from femnn.exceptions import warn
-from femnn.system.compiler import InnerCompiler, InnerDispatcher, KernelCompiler, without_collection
 from femnn.system.pool import call_for_parts
+
+# What is left out of a compilation depends on the inside of Numba; a version that is not known compiles all of it.
+_KNOWN = {(0, 68)}
+_IS_KNOWN = numba.version_info.short in _KNOWN
+if _IS_KNOWN:
+    from femnn.system.compiler import InnerCompiler, InnerDispatcher, KernelCompiler
 
 # Parts for each thread: some take longer than others.
 _PARTS = 4
@@ -75,7 +82,8 @@ def njit(
     """
     if over or coloured:
         options["nogil"] = True
-    options.setdefault("pipeline_class", KernelCompiler)
+    if _IS_KNOWN:
+        options.setdefault("pipeline_class", KernelCompiler)
 
     def compiled(function: Callable) -> Any:
         try:
@@ -105,7 +113,7 @@ class _Kernel(CPUDispatcher):
     def inner(self) -> Any:
         """The same for calls by other kernels: what Python needs to call it is a fifth of the time of compilation."""
         options = {**self.targetoptions, **_NO_WRAPPERS}
-        if cast(Any, self)._compiler.pipeline_class is not KernelCompiler:
+        if not _IS_KNOWN or cast(Any, self)._compiler.pipeline_class is not KernelCompiler:
             return CPUDispatcher(self.py_func, self.locals, options)
         return InnerDispatcher(self.py_func, self.locals, options, InnerCompiler)
 
@@ -124,7 +132,7 @@ class _Kernel(CPUDispatcher):
         return self.inner.get_overload(sig)
 
     def compile(self, signature: Any) -> Any:
-        with without_collection():
+        with _without_collection():
             try:
                 return super().compile(signature)
             except OSError as error:
@@ -132,6 +140,18 @@ class _Kernel(CPUDispatcher):
                 _tell(error)
                 self._cache = NullCache()
                 return super().compile(signature)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Let the garbage collector rest: a compiler makes millions of objects, and it would walk through all of them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class _SharedKernel:

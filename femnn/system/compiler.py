@@ -7,9 +7,6 @@ callers, those included that mean nothing to them. Operators on numbers were typ
 that Numba has under their names. And every kernel got a wrapper for C, which nothing calls.
 """
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, cast
 
 from numba.core import types
@@ -136,15 +133,3 @@ class InnerDispatcher(CPUDispatcher):
 
     def add_overload(self, cres: Any) -> None:
         self.overloads[tuple(cres.signature.args)] = cres
-
-
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """Let the garbage collector rest: a compiler makes millions of objects, and it would walk through all of them."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -27,7 +27,6 @@ _FRESH, _FRESH_SEED = 2000, 1_000_003
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     "AdamW, weight decay 0.01": {"optimizer": "adamw", "weight_decay": 0.01},
     "SiLU, Xavier's weights": {"activation": "silu", "initialisation": "xavier"},
-    "He's weights": {"initialisation": "he"},
 }
 
 

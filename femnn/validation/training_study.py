@@ -245,7 +245,7 @@ def training_problem(name: str, dataset: LabelledElements) -> TrainingProblem:
     for part, which in zip(parts, _USES, strict=True):
         if len(part) == 0:
             raise DatasetError(f"no element is left to {which}; draw more elements than {len(dataset)}")
-    makers = {
+    makers: dict[str, Callable] = {
         "classifier": _classifier,
         "regressor": partial(_regressor, "optimal"),
         "shipped-regressor": partial(_regressor, "error"),
@@ -557,12 +557,11 @@ class _Run:
             if share >= 1.0 and not course.stopped:
                 course.stopped = "limit"
         loss, figure = self._report()
-        return replace(
-            course,
-            **{name: list(getattr(course, name)) for name in ("seconds", "passes", "chosen", "trained")},
-            loss=loss,
-            figure=figure,
-        )
+        # what a course has seen stays its own while the run goes on
+        seen: dict[str, Any] = {
+            name: list(getattr(course, name)) for name in ("seconds", "passes", "chosen", "trained")
+        }
+        return replace(course, **seen, loss=loss, figure=figure)
 
     @torch.no_grad()
     def _report(self):

@@ -222,7 +222,7 @@ def test_what_has_no_such_formulation_is_refused():
         solid(mesh, law, "mean-dilatation", plane="stress")
     with pytest.raises(ParameterError, match="one layer of hexahedra"):
         solid(mesh, RUBBER, "incompatible", plane="stress")
-    with pytest.raises(ParameterError, match="on quadrilaterals pass 'incompatible'"):
+    with pytest.raises(ParameterError, match=r"of quadrilaterals is made for linear .* has 'incompatible'"):
         solid(mesh, law, "stabilised")
     with pytest.raises(ParameterError, match="on curved cells 'mean-dilatation'"):
         solid(bent_quadrilaterals(1), law, "incompatible")

@@ -84,6 +84,30 @@ def test_compiled_code_is_kept(tmp_path):
         assert text.strip() == str(hits)
 
 
+def test_a_version_of_numba_that_is_not_known_compiles_all_of_it(tmp_path):
+    program = """
+import sys
+import numba
+
+for name in [name for name in sys.modules if name.startswith("femnn")]:
+    del sys.modules[name]
+numba.version_info = numba.version_info._replace(short=(0, 0))
+from femnn.system.compile import njit
+
+@njit()
+def square(x):
+    return x * x
+
+@njit()
+def cube(x):
+    return x * square(x)
+
+assert cube(3.0) == 27.0
+assert "femnn.system.compiler" not in sys.modules
+"""
+    run(tmp_path, program)
+
+
 def test_threads_at_once_share_the_threads_of_kernels(tmp_path):
     program = """
 from concurrent.futures import ThreadPoolExecutor

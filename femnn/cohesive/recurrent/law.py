@@ -193,7 +193,7 @@ class RecurrentCohesive(Law):
         opening, sliding = separation[:, 0], np.linalg.norm(separation[:, 1:], axis=1)
         return (opening >= low[0] - slack) & (opening <= high[0] + slack) & (sliding <= high[1] + slack)
 
-    def how_far(self, separation: np.ndarray) -> str:
+    def how_far(self, separation: ArrayLike) -> str:
         """Which of separations (n, 3) is the farthest outside the trained range, and by how much, in words.
 
         Examples
@@ -202,8 +202,8 @@ class RecurrentCohesive(Law):
         >>> law.how_far(np.array([[0.0, 0.1, 0.0], [0.0, 4.0, 0.0]]))
         'farthest is point 1: its opening is 0 (trained: -0.182 to 0.549), its sliding 4 (trained: to 2.19)'
         """
-        inside, scale = self.in_range(separation), self.separation_scale
-        if inside.all():
+        separation, scale = self._shaped(separation), self.separation_scale
+        if self.in_range(separation).all():
             return ""
         opening, sliding = separation[:, 0] / scale, np.linalg.norm(separation[:, 1:], axis=1) / scale
         widths = self._high - np.minimum(self._low, 0.0)

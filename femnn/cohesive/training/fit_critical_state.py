@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import brentq, least_squares
 
-from femnn.checks import checked
+from femnn.checks import checked, instance
 from femnn.cohesive.recurrent.critical_state import LAYER, SLIDERS, CriticalState, largest_distance, pressures
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.cohesive.training.data import PathData, responses
 from femnn.cohesive.training.fit import describe
 from femnn.cohesive.training.precompressed_data import OPEN, rms_errors
+from femnn.exceptions import DatasetError
 from femnn.io.weight_files import save_weights
 
 #: Errors of the friction ratio and of the opening (d) that weigh alike.
@@ -41,6 +42,7 @@ _ROBUST = 2.0
 _STEP = 1e-4
 
 
+@checked(sliders="[1, 100]", iterations="[1, 10000]")
 def fit_critical_state_law(
     path: str | os.PathLike, training: PathData | Sequence[PathData], tests: Mapping[str, PathData], *,
     sliders: int = 6, iterations: int = 40, progress: bool = True,
@@ -82,6 +84,10 @@ def fit_critical_state_law(
     ('critical-state', ['ln_normal', 'opening', 'ratio', 'ratio_under_pressure', 'traction'])
     """
     sets = [training] if isinstance(training, PathData) else list(training)
+    if not sets:
+        raise DatasetError("training is empty; pass the paths of a sample, or a list of those of several")
+    for data in (*sets, *tests.values()):
+        instance("a value of training or tests", data, PathData)
     guess = _first(sliders)
     # a part of the paths brings the numbers near, which all of them together do in many times the time
     part = [data[:: max(1, round(len(data) / _PART))] for data in sets[:1]]

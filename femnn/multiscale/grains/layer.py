@@ -115,7 +115,7 @@ class GrainLayer:
         Examples
         --------
         >>> GrainLayer.of_thickness(6.0, 8.5).grains
-        646
+        611
         """
         number("thickness", thickness, "[1, 1000]")
         number("width", width, "[3, 1000]")

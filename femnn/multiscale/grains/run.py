@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from femnn.checks import checked
+from femnn.exceptions import ParameterError
 from femnn.io.path_data import PathDataSet
 from femnn.multiscale.grains.commands import draw_path, plan_paths
 from femnn.multiscale.grains.dataset import scatter
@@ -149,6 +150,8 @@ def simulate_fault_grains(
     ------
     MissingExtraError, TaskError
         As :func:`simulate_grains`.
+    ParameterError
+        If ``widths`` is empty.
 
     Examples
     --------
@@ -160,6 +163,8 @@ def simulate_fault_grains(
     ... )
     """
     folder = Path(folder)
+    if not len(widths):
+        raise ParameterError("widths is empty; pass the period of a sample, or those of several sizes, in d")
     layers = [
         GrainLayer.of_thickness(thickness, widths[sample % len(widths)], seed=seed + sample, speed=speed)
         for sample in range(samples)

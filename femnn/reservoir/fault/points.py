@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import block_array, csr_array, diags_array, hstack, vstack
 
-from femnn.checks import checked, instance, one_of
+from femnn.checks import checked, floats, instance, one_of
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import ParameterError
 from femnn.interfaces.bases import InterfaceBases
@@ -106,7 +106,8 @@ class Fault:
         one_of("pressure", pressure, PRESSURES)
         instance("interface", interface, Interface, remedy="femnn.Interface.split(mesh, facets)")
         self.interface, self.law, self.cores, self.pressure = interface, law, cores, pressure
-        self.stress, self.history = stress, history
+        self.stress = stress
+        self.history = None if history is None else floats("history", history)
         self.quadrature = None if quadrature is None else checked_quadrature(quadrature, interface.mesh.dim())
 
 

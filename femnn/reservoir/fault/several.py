@@ -63,12 +63,12 @@ class SeveralLaws(Law):
 
     def update(self, separation: ArrayLike, state: State) -> Response:
         """As :meth:`femnn.cohesive.law.Law.update`."""
-        separation = self._checked(separation, state)
-        n = len(separation)
+        checked = self._checked(separation, state)
+        n = len(checked)
         traction, tangent, values = np.zeros((n, 3)), np.zeros((n, 3, 3)), state.values.copy()
         outside = state.outside.copy()
         for law, columns, rows, own in self._parts(state):
-            traction[rows], tangent[rows], new = law.update(separation[rows], own)
+            traction[rows], tangent[rows], new = law.update(checked[rows], own)
             values[rows, :columns], outside[rows] = new.values, new.outside
         return Response(traction, tangent, State(values, state.law, outside))
 
