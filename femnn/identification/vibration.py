@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh, expm, expm_frechet
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 
-from femnn.checks import brief, checked, indices, number, vector
+from femnn.checks import brief, checked, floats, indices, number, vector
 from femnn.exceptions import ParameterError
 from femnn.identification.estimate import Estimate, estimate_parameters
 from femnn.identification.records import require_record
@@ -82,7 +82,7 @@ class VibrationModel:
         start: ArrayLike | None = None,
         velocity: ArrayLike | None = None,
     ) -> None:
-        modes = basis.modes if isinstance(basis, POD) else np.asarray(basis, dtype=float)
+        modes = basis.modes if isinstance(basis, POD) else floats("basis", basis)
         if modes.ndim != 2 or not stiffnesses or set(stiffnesses) & set(DAMPING):
             raise ParameterError(
                 f"modes are {brief(modes)} and stiffnesses {', '.join(stiffnesses) or 'none'}; pass modes (n, r), "
@@ -90,7 +90,8 @@ class VibrationModel:
             )
         n = len(modes)
         # displacements in modes orthonormal in the mass: the reduced mass is the identity
-        reduced = modes.T @ (_matrix("mass", mass, n) @ modes)
+        mass = _matrix("mass", mass, n)
+        reduced = modes.T @ (mass @ modes)
         values, vectors = np.linalg.eigh(reduced)
         if values[0] <= 1e-12 * values[-1]:
             raise ParameterError(
@@ -350,7 +351,11 @@ class _Search:
 
 
 def _matrix(name, matrix, n):
-    array = matrix if issparse(matrix) else np.asarray(matrix, dtype=float)
+    if issparse(matrix):
+        array = csr_array(matrix)
+        floats(name, array.data)
+    else:
+        array = floats(name, matrix)
     if array.shape != (n, n):
         raise ParameterError(f"{name} has the shape {array.shape}; the modes have {n} rows: pass a matrix {(n, n)}")
     return array
