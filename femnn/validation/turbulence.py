@@ -257,7 +257,8 @@ class PeriodicFlow:
         magnetic = self.energy_of(self.state[3:] * (self._k2 > 0.0))
         lost = float((self.viscosity * self._k2 * np.abs(self.state) ** 2 * self._weight).sum())
         own = float((self.viscosity * self._k2 * np.abs(self.state[:3]) ** 2 * self._weight).sum())
-        speed = max(np.sqrt(2.0 * energy / 3.0), 1e-300)
+        # a flow at rest has a scale of zero, not none: squares of this are numbers
+        speed = max(np.sqrt(2.0 * energy / 3.0), 1e-150)
         length = np.sqrt(15.0 * self.viscosity * speed**2 / max(own, 1e-300))
         spectrum = self.spectrum()
         scale = np.pi / (2.0 * speed**2) * float((spectrum[1:] / np.arange(1, len(spectrum))).sum())

@@ -75,6 +75,14 @@ def test_steps_are_of_fourth_order():
     assert coarse / fine > 12.0
 
 
+def test_a_flow_at_rest_has_figures():
+    flow = PeriodicFlow(8, 1e30)
+    flow.set_fields(np.zeros((3, 8, 8, 8)))
+    figures = flow.statistics()
+    assert np.isfinite(list(vars(figures).values())).all()
+    assert (figures.energy, figures.dissipation) == (0.0, 0.0)
+
+
 def test_energy_changes_by_power_less_dissipation():
     flow = PeriodicFlow(16, 0.05, power=0.3, seed=2)
     before = flow.statistics()
