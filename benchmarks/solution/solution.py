@@ -192,13 +192,14 @@ def _plot(rows, path):
     problems = list(dict.fromkeys(row["problem"] for row in rows))
     figure = Figure(figsize=(9.0, 4.0), layout="constrained")
     axes = figure.subplots()
-    width = 0.8 / len(PROGRAMS)
-    for k, name in enumerate(PROGRAMS):
+    programs = [name for name in PROGRAMS if any(row["program"] == name for row in rows)]
+    width = 0.8 / max(len(programs), 1)
+    for k, name in enumerate(programs):
         own = [row for row in rows if row["program"] == name]
         places = [problems.index(row["problem"]) + width * k for row in own]
         axes.bar(places, [row["warm"] for row in own], width, label=name)
     axes.set_yscale("log")
-    axes.set_xticks(np.arange(len(problems)) + 0.4 - width / 2, problems, rotation=20)
+    axes.set_xticks(np.arange(len(problems)) + 0.4 - width / 2, problems, rotation=20, ha="right")
     axes.set_ylabel("from arrays to the solution, s")
     axes.legend(fontsize="small")
     save(figure, path)
