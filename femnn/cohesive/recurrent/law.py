@@ -202,10 +202,11 @@ class RecurrentCohesive(Law):
         >>> law.how_far(np.array([[0.0, 0.1, 0.0], [0.0, 4.0, 0.0]]))
         'farthest is point 1: its opening is 0 (trained: -0.182 to 0.549), its sliding 4 (trained: to 2.19)'
         """
-        separation, scale = self._shaped(separation), self.separation_scale
-        if self.in_range(separation).all():
+        values: np.ndarray = self._shaped(separation)
+        scale = self.separation_scale
+        if self.in_range(values).all():
             return ""
-        opening, sliding = separation[:, 0] / scale, np.linalg.norm(separation[:, 1:], axis=1) / scale
+        opening, sliding = values[:, 0] / scale, np.linalg.norm(values[:, 1:], axis=1) / scale
         widths = self._high - np.minimum(self._low, 0.0)
         beyond = np.maximum(opening - self._high[0], self._low[0] - opening) / widths[0]
         point = int(np.argmax(np.maximum(beyond, (sliding - self._high[1]) / widths[1])))
