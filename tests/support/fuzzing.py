@@ -192,9 +192,9 @@ def _limited(seconds):
         return
 
     def stop(_, frame):
-        # Numba does not recover from a compilation that is broken off
+        # neither Numba recovers from a compilation that is broken off, nor a package from its import
         while frame is not None:
-            if "numba" in frame.f_code.co_filename:
+            if "numba" in frame.f_code.co_filename or "importlib" in frame.f_code.co_filename:
                 signal.setitimer(signal.ITIMER_REAL, 1.0)
                 return
             frame = frame.f_back
