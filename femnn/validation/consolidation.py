@@ -4,7 +4,7 @@ An eighth of the ball and a quarter of the cylinder and of the slab; all cells b
 are general hexahedra. Sides are named ``x``, ``y``, ``z`` (planes of symmetry), ``surface`` and ``end``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ from femnn.reservoir.problem import PorousProblem, PorousState
 _INNER, _BULGE = 0.45, 0.5
 
 _SAME = 1e-9
+
+# Displacements of the planes of symmetry.
+_PLANES = {"x": (0.0, None, None), "y": (None, 0.0, None), "z": (None, None, 0.0)}
 
 
 @checked(n="[1, 1000]", radius="(0, inf)", seed="[0, inf)", distortion="[0, 0.3]")
@@ -95,8 +98,7 @@ def cryer(mesh: skfem.MeshHex, medium: PorousMedium, load: float, **options: Any
     >>> exact.radius
     1.0
     """
-    conditions = _pressed(load, 3, {"x": (0.0, None, None), "y": (None, 0.0, None), "z": (None, None, 0.0)})
-    return PorousProblem(mesh, medium, conditions, **options), CryerSphere(medium, _radius(mesh, 3), load)
+    return PorousProblem(mesh, medium, _pressed(load, 3), **options), CryerSphere(medium, _radius(mesh, 3), load)
 
 
 @checked(load="(0, inf)", mesh="unchecked")
@@ -115,8 +117,7 @@ def de_leeuw(
     >>> exact.radius
     1.0
     """
-    conditions = _pressed(load, 2, {"x": (0.0, None, None), "y": (None, 0.0, None), "z": (None, None, 0.0)})
-    return PorousProblem(mesh, medium, conditions, **options), DeLeeuwCylinder(medium, _radius(mesh, 2), load)
+    return PorousProblem(mesh, medium, _pressed(load, 2), **options), DeLeeuwCylinder(medium, _radius(mesh, 2), load)
 
 
 @checked(load="(0, inf)", mesh="unchecked")
@@ -135,7 +136,7 @@ def mandel(mesh: skfem.MeshHex, medium: PorousMedium, load: float, **options: An
     """
     width, height = float(mesh.p[0].max()), float(mesh.p[2].max())
     conditions = Conditions(
-        displacement={"x": (0.0, None, None), "y": (None, 0.0, None), "z": (None, None, 0.0)},
+        displacement=_PLANES,
         rigid={"end": 2},
         traction={"end": (0.0, 0.0, -load)},
         pressure={"surface": 0.0},
@@ -143,14 +144,14 @@ def mandel(mesh: skfem.MeshHex, medium: PorousMedium, load: float, **options: An
     return PorousProblem(mesh, medium, conditions, **options), MandelSlab(medium, width, height, load * width)
 
 
-def _pressed(load, axes, displacement: Mapping) -> Conditions:
+def _pressed(load, axes) -> Conditions:
     """A body pressed from all sides around its middle or axis."""
 
     def along(axis: int) -> Callable:
         return lambda x, t: -load * x[axis] / np.linalg.norm(x[:axes], axis=0)
 
     traction = tuple(along(axis) if axis < axes else None for axis in range(3))
-    return Conditions(displacement=displacement, traction={"surface": traction}, pressure={"surface": 0.0})
+    return Conditions(displacement=_PLANES, traction={"surface": traction}, pressure={"surface": 0.0})
 
 
 def _radius(mesh, axes):

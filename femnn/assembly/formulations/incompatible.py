@@ -238,6 +238,22 @@ def _write_twists(lmbda, block, target, lanes, shape, moments, stiffness):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+def _write_block(a, b, c, x, y, z, flat, mu, end, stiffness):
+    """The block of two gradients (a, b, c) and (x, y, z), with λ ``flat``, in the rows from ``end``."""
+    fa, fb, fc, ma, mb, mc = flat * a, flat * b, flat * c, mu * a, mu * b, mu * c
+    trace = ma * x + mb * y + mc * z
+    stiffness[end] = fa * x + ma * x + trace
+    stiffness[end + R1] = fa * y + mb * x
+    stiffness[end + R2] = fa * z + mc * x
+    stiffness[end + R3] = fb * x + ma * y
+    stiffness[end + R4] = fb * y + mb * y + trace
+    stiffness[end + R5] = fb * z + mc * y
+    stiffness[end + R6] = fc * x + ma * z
+    stiffness[end + R7] = fc * y + mb * z
+    stiffness[end + R8] = fc * z + mc * z + trace
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _write_mode(lmbda, column, axis, target, lanes, shape, moments, stiffness):
     """The block of a twist and a mode: moments in the rows ``column``, three apart, the gradient of ξ_j in ``axis``."""
     for q in range(lanes):
@@ -245,17 +261,7 @@ def _write_mode(lmbda, column, axis, target, lanes, shape, moments, stiffness):
         a, b, c = moments[start], moments[start + R3], moments[start + R6]
         x, y, z = shape[direction], shape[direction + R1], shape[direction + R2]
         flat, mu = shape[lmbda + q], shape[np.uint64(MU * LANES) + q]
-        fa, fb, fc, ma, mb, mc = flat * a, flat * b, flat * c, mu * a, mu * b, mu * c
-        trace = ma * x + mb * y + mc * z
-        stiffness[end] = fa * x + ma * x + trace
-        stiffness[end + R1] = fa * y + mb * x
-        stiffness[end + R2] = fa * z + mc * x
-        stiffness[end + R3] = fb * x + ma * y
-        stiffness[end + R4] = fb * y + mb * y + trace
-        stiffness[end + R5] = fb * z + mc * y
-        stiffness[end + R6] = fc * x + ma * z
-        stiffness[end + R7] = fc * y + mb * z
-        stiffness[end + R8] = fc * z + mc * z + trace
+        _write_block(a, b, c, x, y, z, flat, mu, end, stiffness)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
@@ -266,17 +272,7 @@ def _write_modes(product, one, other, target, lanes, shape, moments, stiffness):
         a, b, c = scale * shape[first], scale * shape[first + R1], scale * shape[first + R2]
         x, y, z = shape[second], shape[second + R1], shape[second + R2]
         flat, mu = shape[np.uint64(LMBDA * LANES) + q], shape[np.uint64(MU * LANES) + q]
-        fa, fb, fc, ma, mb, mc = flat * a, flat * b, flat * c, mu * a, mu * b, mu * c
-        trace = ma * x + mb * y + mc * z
-        stiffness[end] = fa * x + ma * x + trace
-        stiffness[end + R1] = fa * y + mb * x
-        stiffness[end + R2] = fa * z + mc * x
-        stiffness[end + R3] = fb * x + ma * y
-        stiffness[end + R4] = fb * y + mb * y + trace
-        stiffness[end + R5] = fb * z + mc * y
-        stiffness[end + R6] = fc * x + ma * z
-        stiffness[end + R7] = fc * y + mb * z
-        stiffness[end + R8] = fc * z + mc * z + trace
+        _write_block(a, b, c, x, y, z, flat, mu, end, stiffness)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)

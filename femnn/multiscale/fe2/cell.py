@@ -131,10 +131,10 @@ class PeriodicCell:
             raise ParameterError(
                 "facets and cohesive go together: where the mesh is split, and by which law it is held"
             )
-        require_hexahedra(mesh)
         self.rtol = rtol
         self.elements: InterfaceElements | None = None
         if facets is not None:
+            require_hexahedra(mesh)
             self.elements = InterfaceElements(Interface.split(mesh, facets))
             mesh = self.elements.interface.mesh
         self.cohesive = cohesive

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from femnn.checks import checked, one_of
 from femnn.multiscale.fe2.fit_recurrent import relative, rows_of_paths
 from femnn.multiscale.fe2.gated import GATED, TENSORS, GatedLaw
-from femnn.multiscale.fe2.recurrent import rotations
+from femnn.multiscale.fe2.recurrent import mean_over, rotations
 from femnn.networks.model_card import training_record
 from femnn.networks.options import History, TrainingOptions
 from femnn.networks.training import train
@@ -81,9 +81,8 @@ class _Gated(torch.nn.Module):
         super().__init__()
         self.turns: torch.Tensor
         self.elastic: torch.Tensor
-        mean = np.einsum("gji,jk,gkl->il", turns, elastic, turns) / len(turns)
         self.register_buffer("turns", torch.tensor(turns, dtype=torch.float32))
-        self.register_buffer("elastic", torch.tensor(0.5 * (mean + mean.T), dtype=torch.float32))
+        self.register_buffer("elastic", torch.tensor(mean_over(turns, elastic), dtype=torch.float32))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.cells = (torch.nn.LSTM if kind == "lstm" else torch.nn.GRU)(6, width, batch_first=True)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from femnn.checks import checked
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.multiscale.fe2.law import checked_paths
-from femnn.multiscale.fe2.recurrent import HALF, RANK, RecurrentLaw, measures_of, rotations
+from femnn.multiscale.fe2.recurrent import HALF, RANK, RecurrentLaw, mean_over, measures_of, rotations
 from femnn.networks.model_card import training_record
 from femnn.networks.options import History, TrainingOptions
 from femnn.networks.training import train
@@ -112,9 +112,8 @@ class Units(torch.nn.Module):
         self.elastic: torch.Tensor
         self.compliance: torch.Tensor
         generator = torch.Generator().manual_seed(seed)
-        mean = np.einsum("gji,jk,gkl->il", turns, elastic, turns) / len(turns)
         self.register_buffer("turns", torch.tensor(turns, dtype=torch.float32))
-        self.register_buffer("elastic", torch.tensor(0.5 * (mean + mean.T), dtype=torch.float32))
+        self.register_buffer("elastic", torch.tensor(mean_over(turns, elastic), dtype=torch.float32))
         drawn = torch.randn(count, RANK, 6, generator=generator)
         drawn[:, :, :3] -= drawn[:, :, :3].mean(dim=2, keepdim=True)
         self.units = torch.nn.Parameter(drawn / torch.linalg.norm(drawn, dim=(1, 2), keepdim=True))

@@ -12,7 +12,7 @@ from scipy.special import expit
 from femnn.checks import checked, one_of, shaped
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.io.weight_files import load_contents, save_weights
-from femnn.multiscale.fe2.recurrent import HALF, SYMMETRIES, rotations
+from femnn.multiscale.fe2.recurrent import HALF, SYMMETRIES, mean_over, rotations
 
 KIND = "gated-stress-strain"
 
@@ -94,8 +94,7 @@ class GatedLaw:
             if not np.isfinite(self.tensors[name]).all():
                 raise ParameterError(f"{name} is not finite; train the network again")
         self.width, self._turns = width, rotations(symmetry)
-        mean = np.einsum("gji,jk,gkl->il", self._turns, np.asarray(elastic, dtype=float), self._turns)
-        self.elastic = 0.5 * (mean + mean.T) / len(self._turns)
+        self.elastic = mean_over(self._turns, np.asarray(elastic, dtype=float))
 
     def __repr__(self) -> str:
         return f"GatedLaw({self.kind}, {self.width} cells, {self.symmetry} symmetry)"

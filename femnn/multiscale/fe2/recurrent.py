@@ -136,8 +136,7 @@ class RecurrentLaw:
         # units side by side, (3, 6, number): kernels work on many at once
         turned = np.einsum("kai,gij->ajgk", self.units, turns)
         self._all = np.ascontiguousarray(turned.reshape(RANK, 6, -1))
-        mean = np.einsum("gji,jk,gkl->il", turns, self.elastic, turns) / len(turns)
-        self._elastic = 0.5 * (mean + mean.T)
+        self._elastic = mean_over(turns, self.elastic)
         self._compliance = np.linalg.inv(self._elastic)
         self._all_openings = np.ascontiguousarray(np.einsum("mai,gij->gmaj", self.openings, turns).reshape(-1, RANK, 6))
         self._bonds = np.tile(self.bonds * [self.scale / len(turns), 1.0, 1.0, 1.0, 1.0], (len(turns), 1))
@@ -293,6 +292,12 @@ def rotations(symmetry: str) -> np.ndarray:
     for k, (i, j) in enumerate(pairs):
         basis[k, i, j] = basis[k, j, i] = 1.0 if i == j else np.sqrt(0.5)
     return np.einsum("aij,gik,gjl,bkl->gab", basis, turns, turns, basis)
+
+
+def mean_over(turns: np.ndarray, elastic: np.ndarray) -> np.ndarray:
+    """Mean of an elastic tangent (6, 6), by Mandel, over the rotations (g, 6, 6) of a symmetry; exactly symmetric."""
+    mean = np.einsum("gji,jk,gkl->il", turns, elastic, turns) / len(turns)
+    return 0.5 * (mean + mean.T)
 
 
 @njit(over="strains", grain=16, cache=True, error_model="numpy", fastmath=_FAST)

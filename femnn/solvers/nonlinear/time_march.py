@@ -75,8 +75,6 @@ def march(
     0.25
     """
     goals, ahead = _ahead(state, times)
-    if min_step is not None and not min_step > 0.0:
-        raise ParameterError(f"min_step is {min_step} s; it must be positive")
     grows: dict[str, Any] = {} if is_easy is None else {"is_easy": is_easy, "patience": 1}
     bar = tqdm(total=len(goals), initial=len(goals) - len(ahead), unit="step", disable=None if progress else True)
     with bar:
