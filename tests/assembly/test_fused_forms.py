@@ -119,11 +119,11 @@ def test_a_piola_stress_need_not_be_symmetric():
     assert_equal(femnn.assemble_internal_force(MESH, RULES[0], stress), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(
     case=st.sampled_from(CASES),
     shape=st.tuples(*[st.integers(1, 3)] * 3),
-    displacement=st.floats(0.0, 0.35),
+    displacement=st.floats(0.0, 0.35, allow_subnormal=False),
     seed=st.integers(0, 2**20),
 )
 def test_both_paths_agree_on_random_meshes_rules_and_coefficients(case, shape, displacement, seed):
@@ -153,12 +153,12 @@ def test_both_paths_agree_on_random_meshes_rules_and_coefficients(case, shape, d
     assert_equal(found, expected)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(
     young=st.floats(1e-3, 1e12),
-    poisson=st.floats(-0.9, 0.49),
+    poisson=st.floats(-0.9, 0.49, allow_subnormal=False),
     seed=st.integers(0, 2**20),
-    displacement=st.floats(0.0, 0.3),
+    displacement=st.floats(0.0, 0.3, allow_subnormal=False),
 )
 def test_constants_elements_and_points_agree(young, poisson, seed, displacement):
     """The three ways to give one coefficient take three ways through the kernels."""

@@ -53,8 +53,8 @@ def test_verdict_agrees_with_dense_sampling(displacement):
     assert np.mean(verdict[~seen_folded] != VALID) < 0.02
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**31), st.floats(0.0, 0.6))
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 2**31), st.floats(0.0, 0.6, allow_subnormal=False))
 def test_verdict_does_not_depend_on_handedness_or_size(seed, displacement):
     elements = random_elements(5, displacement, seed)
     verdict = classify(elements)
