@@ -13,6 +13,7 @@ import skfem
 
 from femnn.checks import checked, integer, number
 from femnn.exceptions import ParameterError, WeightFileError
+from femnn.io.atomic import atomic_write
 from femnn.multiscale.fe2.cell import PeriodicCell
 from femnn.multiscale.fe2.composite import Composite, simulate_cell_paths, simulate_reduced_paths
 from femnn.multiscale.fe2.gated import GatedLaw
@@ -212,7 +213,7 @@ class TwoScales:
 
     @checked(epochs="[1, inf)")
     def gated(self, kind: str, epochs: int | None = None) -> GatedLaw:
-        """A law of LSTM or GRU cells, trained on the paths of :meth:`data` for as many epochs as the others, or these."""
+        """A law of LSTM or GRU cells, trained on the paths of :meth:`data`, for the epochs of the others if None."""
         # it loads torch
         from femnn.multiscale.fe2.fit_gated import fit_gated_law
 
@@ -264,6 +265,19 @@ class TwoScales:
     def unseen(self, count: int, finer: int = 1) -> np.ndarray:
         """Paths (count, steps, 6) that no training saw, with ``finer`` times the steps along the same lines."""
         return draw_strain_paths(count, finer * self.sizes.steps, self.sizes.amplitude, seed=1)
+
+    @checked(across="[1, inf)")
+    def plate(self, across: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """Displacement (n,) and forces (steps,) of a plate of the full cell, and seconds of the processor; kept."""
+        file = self.folder / f"plate-{_digest(self.composite, across)}.npz"
+        if not file.exists():
+            started = time.process_time()
+            path, forces = PerforatedPlate(2 * across, across).stretch(self.full, progress=self.progress)
+            seconds = time.process_time() - started
+            with atomic_write(file) as temporary, temporary.open("wb") as stream:
+                np.savez(stream, u=path.u, forces=forces, seconds=seconds)
+        with np.load(file) as kept:
+            return kept["u"], kept["forces"], float(kept["seconds"])
 
     def _timed(self, name, function, *arguments, **named):
         started = time.process_time()
