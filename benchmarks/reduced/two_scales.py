@@ -55,7 +55,22 @@ _AT_POINTS = ("reduced cell", "recurrent law")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/two-scales"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(
-    cells, bond, training, unseen, finer, steps, modes, tol, data, epochs, gated_epochs, units, plate, out, as_json
+    cells,
+    bond,
+    training,
+    unseen,
+    finer,
+    steps,
+    modes,
+    tol,
+    data,
+    epochs,
+    gated_epochs,
+    units,
+    openings,
+    plate,
+    out,
+    as_json,
 ):
     """Errors and cost of a cell in full, reduced and learned."""
     numba.set_num_threads(1)
