@@ -12,7 +12,7 @@ from femnn.integration.vector_kernels import LANES, aligned
 from femnn.system.compile import njit
 
 # Cells side by side, by the nodes of an element: their moments stay in the first cache.
-_CELLS = {4: 64, 8: 16, 9: 16}
+_CELLS = {4: 64, 8: 32, 9: 32}
 
 
 def fill_plane(x, structure, points, coefficients, mean_dilatation, data):
