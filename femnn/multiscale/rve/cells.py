@@ -251,7 +251,7 @@ def joint_sets(
     dim = len(normals)
     if normals.shape not in ((2, 2), (3, 3)) or not np.isfinite(normals).all():
         raise ParameterError(
-            f"normals have shape {normals.shape}; pass three vectors (3, 3), a row for each set, or two (2, 2) in the plane"
+            f"normals have shape {normals.shape}; pass one vector for each set, (3, 3), or (2, 2) in the plane"
         )
     lengths = np.linalg.norm(normals, axis=1)
     if not (lengths > 0.0).all():
@@ -275,8 +275,8 @@ def joint_sets(
         raise ParameterError(f"a cell of {(count * refine) ** dim:.3g} elements fits into no memory; take fewer")
     if abs(np.linalg.det(normals)) < _PARALLEL ** (dim - 1):
         raise ParameterError(
-            f"the normals {brief(normals.round(4).tolist())} are nearly parallel or in a plane: the cracks overlap, and "
-            "cut out no blocks; merge such sets into one"
+            f"the normals {brief(normals.round(4).tolist())} are nearly parallel or in a plane: the cracks overlap, "
+            "and cut out no blocks; merge such sets into one"
         )
     edges = np.linalg.inv(normals).T * spacing[:, None]
     n = count * refine
