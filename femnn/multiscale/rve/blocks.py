@@ -1,7 +1,7 @@
 """The elastic blocks of a cell, condensed once to the jumps of its cracks and to what drives the cell."""
 
 import numpy as np
-from scipy.sparse import bsr_array, coo_matrix, csc_array, csr_array
+from scipy.sparse import bsr_array, coo_matrix, csc_array, csr_array, eye_array, vstack
 from scipy.sparse.linalg import splu
 from skfem import Basis, ElementHex1, ElementQuad1, ElementVector
 
@@ -35,6 +35,8 @@ class Blocks:
         cracks that reach the seam are closed there.
     pressure
         Stress −pressure·I in the blocks before anything moves, Pa.
+    embedded : EmbeddedCracks
+        Of a cell whose mesh is not cut: their jumps then are those of x, and the stiffness is not symmetric.
 
     Attributes
     ----------
@@ -45,18 +47,18 @@ class Blocks:
     n_jumps, n_driven : int
         Numbers of jumps and of entries of E.
     jump_of_dof : (ndof,) int
-        Which jump moves a degree of freedom of the mesh, −1 for none.
+        Which jump moves a degree of freedom of the mesh, or of the embedded cracks behind it, −1 for none.
     dx : (nelements·nqp,)
         Area or volume that belongs to each integration point.
     """
 
-    def __init__(self, cell, young, poisson, driving="periodic", pressure=0.0) -> None:
+    def __init__(self, cell, young, poisson, driving="periodic", pressure=0.0, embedded=None) -> None:
         one_of("driving", driving, DRIVINGS)
         self.cell, self.driving, self.pressure = cell, driving, float(pressure)
         elasticity = _elasticity(young, poisson, cell.mesh.nelements, cell.dim)
         # factored in units near that of the stiffest block, a power of two, so that moduli may be of any size
         unit = float(np.exp2(np.floor(np.log2(elasticity.max()))))
-        self._strain, self.dx = strain_operator(cell.mesh)
+        self._strain, self.dx, elementwise = strain_operator(cell.mesh)
         n_points = len(self.dx) // cell.mesh.nelements
         self._elasticity = np.repeat(elasticity, n_points, axis=0)
         self.initial_stress = np.array([-pressure if i == j else 0.0 for i, j in VOIGT[cell.dim]])
@@ -65,9 +67,18 @@ class Blocks:
         matrix = csr_array(self._strain.T @ weighted @ self._strain)
         load = self._strain.T @ (self.dx[:, None] * self.initial_stress).ravel()
         inner, self._jumps, driven = self._unknowns()
+        self._n = len(load)
+        if embedded is not None:
+            matrix = embedded.stiffness(unit * matrix) / unit
+            self._strain = embedded.strain_operator(self._strain, elementwise)
+            traction = np.tile([-pressure, 0.0, 0.0], (embedded.points, 1))
+            load = np.append(load, -embedded.force(traction)[self._n :])
+            n = len(load) - self._n
+            inner, driven = vstack([inner, csr_array((n, inner.shape[1]))]), np.pad(driven, ((0, n), (0, 0)))
+            self._jumps = csr_array(vstack([csr_array((self._n, n)), eye_array(n)]))
         outer = csc_array(np.hstack([self._jumps.toarray(), driven]))
         self.n_jumps, self.n_driven = self._jumps.shape[1], driven.shape[1]
-        self.jump_of_dof = np.full(cell.dim * cell.mesh.nvertices, -1)
+        self.jump_of_dof = np.full(len(load), -1)
         rows, columns = self._jumps.nonzero()
         self.jump_of_dof[rows] = columns
         factors = splu((inner.T @ matrix @ inner).tocsc())
@@ -75,9 +86,13 @@ class Blocks:
         self.shapes = outer.toarray() - inner @ follow
         offset = -(inner @ factors.solve(inner.T @ load))
         self._offset = offset / unit
-        stiffness = self.shapes.T @ (matrix @ self.shapes)
-        self.stiffness = 0.5 * unit * (stiffness + stiffness.T)
-        self.force = self.shapes.T @ (load + matrix @ offset)
+        if embedded is None:
+            stiffness = self.shapes.T @ (matrix @ self.shapes)
+            self.stiffness = 0.5 * unit * (stiffness + stiffness.T)
+        else:
+            self.stiffness = unit * (outer.T @ (matrix @ self.shapes))
+        # forces on what is condensed are zero
+        self.force = outer.T @ (load + matrix @ offset)
 
     def jumps(self, x):
         """Displacements (ndof,) that have the jumps of ``x`` on the cracks, and nothing else."""
@@ -89,10 +104,17 @@ class Blocks:
 
     def displacement(self, x):
         """Displacements (ndof,) of the whole mesh."""
-        return self.shapes @ x + self._offset
+        return (self.shapes @ x + self._offset)[: self._n]
 
-    def strain(self, u):
+    def strain(self, x):
         """Strains (nelements·nqp, 3 or 6) at the integration points, by Voigt with engineering shears."""
+        return self.strain_of(x) + self._voigt(self._offset)
+
+    def strain_of(self, step):
+        """Strains for a step (n,) of x."""
+        return self._voigt(self.shapes @ step)
+
+    def _voigt(self, u):
         return (self._strain @ u).reshape(-1, len(self.initial_stress))
 
     def stress(self, strain):
@@ -139,24 +161,30 @@ def driven_displacements(cell):
 
 
 def strain_operator(mesh):
-    """Matrix from displacements (ndof,) to strains by Voigt, point by point, and the area or volume of each point."""
+    """Matrix from displacements (ndof,) to strains by Voigt, point by point, and the area or volume of each point.
+
+    The third is the matrix from the displacements of each element by itself.
+    """
     dim = mesh.dim()
     basis = Basis(mesh, ElementVector((ElementQuad1 if dim == 2 else ElementHex1)()), intorder=3)
     numbers = np.arange(basis.dx.size).reshape(basis.dx.shape)
+    dofs = basis.element_dofs
+    own = np.arange(dofs.size).reshape(dofs.shape[::-1]).T
     rows, columns, values = [], [], []
     for i, functions in enumerate(basis.basis):
         gradient = functions[0].grad
         for k, (a, b) in enumerate(VOIGT[dim]):
             strain = gradient[a, a] if a == b else gradient[a, b] + gradient[b, a]
             rows.append((len(VOIGT[dim]) * numbers + k).ravel())
-            columns.append(np.broadcast_to(basis.element_dofs[i][:, None], numbers.shape).ravel())
+            columns.append(np.broadcast_to(own[i][:, None], numbers.shape).ravel())
             values.append(np.broadcast_to(strain, numbers.shape).ravel())
     rows, columns, values = (np.concatenate(entries) for entries in (rows, columns, values))
-    shape = (len(VOIGT[dim]) * basis.dx.size, basis.N)
-    matrix = csr_array(coo_matrix((values, (rows, columns)), shape=shape))
+    shape = (len(VOIGT[dim]) * basis.dx.size, dofs.size)
+    elementwise = csr_array(coo_matrix((values, (rows, columns)), shape=shape))
     # a gradient has zeros for all functions of the other components
-    matrix.eliminate_zeros()
-    return matrix, basis.dx.ravel()
+    elementwise.eliminate_zeros()
+    places = np.ones(dofs.size), (own.ravel(), dofs.ravel())
+    return elementwise @ csr_array(coo_matrix(places, shape=(dofs.size, basis.N))), basis.dx.ravel(), elementwise
 
 
 def _per_element(name, value, n):

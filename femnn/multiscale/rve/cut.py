@@ -49,6 +49,8 @@ class Cell:
         Block of each element.
     name : str
         Which function made it from what: two cells of one name are alike.
+    planes : tuple of (point, normal)
+        Cracks that are embedded in the hexahedra of a mesh that is not cut: the interface then has no facets.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Cell:
     height: float | None
     block: np.ndarray
     name: str
+    planes: tuple = ()
 
     def __repr__(self):
         return self.name
@@ -132,6 +135,7 @@ def cut_cell(
     block: np.ndarray | None,
     cracked: Callable[[Any], np.ndarray],
     name: str,
+    planes: tuple = (),
 ) -> Cell:
     """Weld elements where the cell repeats, and cut them along cracks.
 
@@ -147,6 +151,8 @@ def cut_cell(
     cracked
         Facets of the cracks in the welded mesh, whose elements are those of ``corners``.
     name
+    planes
+        Embedded cracks, in place of such facets.
 
     Raises
     ------
@@ -165,11 +171,11 @@ def cut_cell(
     around = _mesh(places[first], uncut)
     _check_around(around, places[first], height, np.linalg.norm(periods[0]), name)
     facets = cracked(around)
-    if not len(facets):
+    if not len(facets) and not planes:
         raise MeshError(f"{name} has no cracks; an RVE needs at least one")
     if block is None:
         block = _pieces(around, facets)
-    part = Interface.split(around, facets).mesh.t.T
+    part = Interface.split(around, facets).mesh.t.T if len(facets) else uncut
     # vertices of the same part at another place are copies across a seam
     turns = np.round((corners - around.p.T[uncut]) @ turn).astype(int).reshape(len(places), -1)
     keys, first, vertices = np.unique(
@@ -177,7 +183,9 @@ def cut_cell(
     )
     mesh = _mesh(places[first], vertices.reshape(-1, nodes))
     interface = _cracks(mesh, around, facets)
-    return Cell(mesh, interface, keys[0], uncut.ravel()[first], np.array(periods, dtype=float), height, block, name)
+    periods, whole = np.array(periods, dtype=float), uncut.ravel()[first]
+    _check_planes(mesh, around, planes)
+    return Cell(mesh, interface, keys[0], whole, periods, height, block, name, planes)
 
 
 def between_blocks(block: np.ndarray, is_cracked: Callable = np.not_equal) -> Callable[[Any], np.ndarray]:
@@ -242,6 +250,22 @@ def _welded(places, periods):
     pairs = tree.query_pairs(TOUCH, output_type="ndarray")
     graph = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(places),) * 2)
     return connected_components(graph, directed=False)[1]
+
+
+def _check_planes(mesh, around, planes):
+    """MeshError unless embedded cracks that leave an element enter another one."""
+    leaves = np.zeros(around.nfacets, dtype=int)
+    for point, normal in planes:
+        beyond = (normal @ (mesh.p - np.asarray(point)[:, None]))[mesh.t] > 0.0
+        for local, corners in enumerate(mesh.refdom.facets):
+            crossed = beyond[corners].any(axis=0) & ~beyond[corners].all(axis=0)
+            np.add.at(leaves, around.t2f[local, crossed], 1)
+    ends = np.flatnonzero(leaves == 1)
+    if len(ends):
+        raise MeshError(
+            f"embedded cracks end at {len(ends)} facets of the sides: each must go round the cell where that repeats, "
+            "and not reach bottom or top; turn it, add the plane by which it goes on, or mesh along it"
+        )
 
 
 def _pieces(around, facets):

@@ -6,6 +6,7 @@ from pathlib import Path
 import meshio
 
 from femnn.checks import checked
+from femnn.exceptions import ParameterError
 from femnn.geometry.hexahedron import TO_VTK
 from femnn.interfaces.output import interface_mesh
 from femnn.io.time_series import padded, time_series
@@ -41,6 +42,10 @@ class CellSeries:
 
     @checked()
     def __init__(self, path: str | os.PathLike, rve: RVE, start: float | None = None) -> None:
+        if rve.cell.planes:
+            raise ParameterError(
+                "embedded cracks have no facets to write; save rve.displacement and rve.stress instead"
+            )
         path = Path(path)
         self._rve = rve
         self._blocks = time_series(path, start)

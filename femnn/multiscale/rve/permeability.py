@@ -129,7 +129,7 @@ class CellPermeability:
         if cell.height is None:
             # pressures of a volume are known but for a constant
             held = cell.uncut == cell.uncut[0]
-        on_crack = np.isin(cell.uncut, cell.uncut[cell.interface.minus_vertices])
+        on_crack = np.isin(cell.uncut, cell.uncut[_beside_cracks(rve)])
         # pressures of vertices: first those on cracks, then those of unit gradients; the others are condensed
         inner, cracks = (selection(cell.uncut, chosen) for chosen in (~held & ~on_crack, ~held & on_crack))
         outer = csc_array(hstack([cracks, csc_array(cell.mesh.p.T @ cell.axes.T)]))
@@ -139,7 +139,8 @@ class CellPermeability:
         if inner.shape[1]:
             coupling = (inner.T @ conduction @ outer).toarray()
             self._conduction -= coupling.T @ splu((inner.T @ conduction @ inner).tocsc()).solve(coupling)
-        self._slopes = csr_array(_along_facets(cell.interface, rve.elements.shape_derivatives) @ outer)
+        slopes = rve.elements.slopes() if cell.planes else _along_facets(cell.interface, rve.elements.shape_derivatives)
+        self._slopes = csr_array(slopes @ outer)
 
     @checked()
     def tensor(self, state: CellState) -> np.ndarray:
@@ -181,6 +182,12 @@ class CellPermeability:
                 f"solve for {_MOST_SPAN:.0e} only; beside such cracks blocks of matrix={self.matrix:.3g} m² are as "
                 f"tight as blocks of {self.matrix * span / _MOST_SPAN:.1g} m²: pass that"
             )
+
+
+def _beside_cracks(rve):
+    """Vertices whose pressures say what flows in the cracks."""
+    cell = rve.cell
+    return cell.mesh.t[:, rve.elements.cut] if cell.planes else cell.interface.minus_vertices
 
 
 def _along_facets(interface, derivatives):

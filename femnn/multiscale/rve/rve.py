@@ -21,6 +21,7 @@ from femnn.exceptions import ConvergenceError, ParameterError, StateError
 from femnn.interfaces.elements import InterfaceElements
 from femnn.multiscale.rve.blocks import VOIGT, Blocks
 from femnn.multiscale.rve.cut import Cell
+from femnn.multiscale.rve.embedded import EmbeddedCracks
 from femnn.multiscale.rve.equilibrium import CellEquilibrium, HeldBySprings
 from femnn.multiscale.rve.state import CellResponse, CellState, Spring
 from femnn.solvers.nonlinear.equilibrium import Diverged
@@ -97,8 +98,12 @@ class RVE:
             if not 0.0 < value < 1.0:
                 raise ParameterError(f"{name}={value!r} is not allowed; it must be between 0 and 1")
         self.cell, self.law, self.min_step = cell, law, min_step
-        self.elements = InterfaceElements(cell.interface, quadrature)
-        self.blocks = Blocks(cell, young, poisson, driving, _pressure(law))
+        if cell.planes and quadrature is not None:
+            raise ParameterError("embedded cracks have points of their own; leave out the quadrature")
+        self.elements: InterfaceElements | EmbeddedCracks
+        embedded = EmbeddedCracks(cell, young, poisson) if cell.planes else None
+        self.elements = embedded or InterfaceElements(cell.interface, quadrature)
+        self.blocks = Blocks(cell, young, poisson, driving, _pressure(law), embedded)
         self.n_jumps, self.n_driven = self.blocks.n_jumps, self.blocks.n_driven
         self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, rtol, int(max_iterations))
         self._opening_of = self._homogenisation()
@@ -240,7 +245,7 @@ class RVE:
     def inner_work(self, response: CellResponse, step: np.ndarray) -> float:
         """Virtual work of stresses and crack tractions for a step (n,) of x, J/m² of interface, J/m³ of a volume."""
         blocks, x = self.blocks, response.state.x
-        stress = blocks.initial_stress + blocks.stress(blocks.strain(blocks.displacement(x)))
+        stress = blocks.initial_stress + blocks.stress(blocks.strain(x))
         strain, jump = self._inside(step)
         bulk = (stress * strain).sum(axis=1) @ blocks.dx
         cracks = (response.cracks.traction * jump).sum(axis=1) @ self.elements.dx.ravel()
@@ -262,7 +267,7 @@ class RVE:
     def _inside(self, step):
         """Strains and separations of the cracks at all integration points for a step (n,) of x."""
         blocks = self.blocks
-        return blocks.strain(blocks.shapes @ step), self.elements.separation(blocks.jumps(step))
+        return blocks.strain_of(step), self.elements.separation(blocks.jumps(step))
 
     @checked()
     def displacement(self, state: CellState) -> np.ndarray:
@@ -273,7 +278,7 @@ class RVE:
     def stress(self, state: CellState) -> np.ndarray:
         """Mean stress of each element, (nelements, 3 or 6), Pa: xx, yy, xy or xx, yy, zz, yz, xz, xy."""
         blocks = self.blocks
-        stress = blocks.initial_stress + blocks.stress(blocks.strain(self.displacement(state)))
+        stress = blocks.initial_stress + blocks.stress(blocks.strain(state.x))
         shares = blocks.dx.reshape(self.cell.mesh.nelements, -1)
         means = (shares[..., None] * stress.reshape(*shares.shape, -1)).sum(axis=1)
         return means / shares.sum(axis=1, keepdims=True)

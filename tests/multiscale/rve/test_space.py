@@ -326,7 +326,7 @@ def test_points_out_of_the_range_of_their_law_are_flagged():
     law = femnn.RecurrentCohesive.load("default")
     rve = RVE(parallel_cracks(SIZE, SIZE, columns=3, rows=2, depth=SIZE), law, YOUNG)
     far = 1.5 * law.separation_scale * np.linspace(0.0, 1.0, 12)
-    response = follow(rve, far[:, None] * [0.6, 0.0, 0.8])
+    response = follow(rve, far[:, None] * [1.0, 0.0, 1.0])
     assert response.outside[0] == 0 < response.outside[-1]
 
 
@@ -426,6 +426,67 @@ def test_cracks_of_ones_own_mesh_that_are_refused():
     odd[2, (odd[0] == 1.0) & (odd[2] == 0.25)] += 0.01
     with pytest.raises(MeshError, match="have no partner on the opposite side"):
         cell_of_mesh(skfem.MeshHex(odd, mesh.t), [level])
+
+
+# --- embedded cracks
+
+
+def box(n):
+    return skfem.MeshHex.init_tensor(*[np.linspace(0.0, SIZE, n + 1)] * 3)
+
+
+def test_a_flat_embedded_crack_answers_as_one_along_facets():
+    plane = ((0.0, 0.0, 0.4 * SIZE), (0.0, 0.0, 1.0))
+    pair = (
+        cell_of_mesh(box(4), [plane], embedded=True),
+        parallel_cracks(SIZE, SIZE, (0.4,), columns=3, rows=5, depth=SIZE),
+    )
+    path = path_of(EXPONENTIAL, 8)[0]
+    rves = [RVE(cell, EXPONENTIAL, YOUNG, POISSON) for cell in pair]
+    embedded, along_facets = (follow(rve, path) for rve in rves)
+    scale = np.abs(along_facets.traction).max()
+    np.testing.assert_allclose(embedded.traction, along_facets.traction, atol=1e-9 * scale)
+    np.testing.assert_allclose(embedded.crack_separation, along_facets.crack_separation, atol=1e-15)
+    assert embedded.hill_mandel.max() < 1e-8
+    assert embedded.hill_mandel_tangent.max() < 1e-8
+    tensors = [
+        CellPermeability(rve, CrackFilling(1e-5), 1e-17).tensor(response.state)
+        for rve, response in zip(rves, (embedded, along_facets), strict=True)
+    ]
+    np.testing.assert_allclose(tensors[0], tensors[1], atol=1e-9 * tensors[1].max())
+    # grains press on it from the start
+    pressed = RVE(pair[0], Gouge(pressure=2.5), 5e3).update(np.zeros(3), RVE(pair[0], Gouge(), 5e3).initial_state())
+    np.testing.assert_allclose(pressed.traction, [-2.5, 0.0, 0.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [3, 4])
+def test_inclined_embedded_cracks_are_springs_in_series_with_the_rock(n):
+    normal = np.array([1.0, 0.0, 1.0]) / np.sqrt(2.0)
+    distance = SIZE / np.sqrt(2.0)
+    # one plane, and where it goes on
+    planes = [((0.43 * SIZE, 0.0, 0.0), normal), ((1.43 * SIZE, 0.0, 0.0), normal)]
+    rve = RVE(cell_of_mesh(box(n), planes, volume=True, embedded=True), SPRINGS, YOUNG, POISSON)
+    response = rve.update(np.array([1.0, -2.0, 3.0, 0.5, 0.4, 0.3]) * 1e-6, rve.initial_state())
+    opened = strain_of(normal).T @ strain_of(normal) / (1e12 * distance)
+    expected = np.linalg.inv(np.linalg.inv(stiffness_of_rock()) + opened)
+    np.testing.assert_allclose(response.tangent, expected, atol=1e-12 * expected.max())
+    tensor = CellPermeability(rve, CrackFilling(1e-5), 1e-17).tensor(rve.initial_state())
+    conducted = 1e-17 * np.eye(3) + 1e-15 / (12.0 * distance) * (np.eye(3) - np.outer(normal, normal))
+    np.testing.assert_allclose(tensor, conducted, atol=1e-12 * conducted.max())
+
+
+def test_embedded_cracks_that_are_refused(tmp_path):
+    level = ((0.0, 0.0, 0.4 * SIZE), (0.0, 0.0, 1.0))
+    upright = ((0.4 * SIZE, 0.0, 0.0), (1.0, 0.0, 0.0))
+    with pytest.raises(MeshError, match="4 elements are cut by two embedded cracks"):
+        RVE(cell_of_mesh(box(4), [level, upright], embedded=True, volume=True), SPRINGS, YOUNG)
+    with pytest.raises(MeshError, match="embedded cracks end at .* facets of the sides"):
+        cell_of_mesh(box(4), [upright], embedded=True)
+    with pytest.raises(ParameterError, match="for hexahedra"):
+        cell_of_mesh(skfem.MeshQuad().refined(2), [((0.0, 0.4), (0.0, 1.0))], embedded=True)
+    rve = RVE(cell_of_mesh(box(4), [level], embedded=True), SPRINGS, YOUNG)
+    with pytest.raises(ParameterError, match="no facets to write"):
+        CellSeries(tmp_path / "cell.pvd", rve)
 
 
 def test_patterns_that_are_refused():
