@@ -25,6 +25,7 @@ PAGES = {
     "streaming": "reduced",
     "sparse-decoder": "burgers",
     "two-scales-bonded": "two-scales",
+    "cell-size-3d": "cell-size",
 }
 RUNS = {"scaling-model": "scaling"}
 TABLES = (
@@ -33,7 +34,7 @@ TABLES = (
     "streaming", "burgers", "sparse-decoder", "two-scales", "two-scales-bonded", "flows", "pendulum", "identification",
     "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "porous-3d",
     "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model", "training", "faults", "faults-calls",
-    "mutants", "grains-law", "cell-size", "first-call",
+    "mutants", "grains-law", "cell-size", "cell-size-3d", "first-call",
 )  # fmt: skip
 
 
