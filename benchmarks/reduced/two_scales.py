@@ -3,7 +3,7 @@
 Errors of the homogenised stress on cyclic paths that are not proportional, times, the same with finer steps, and a
 perforated plate whose material each of them is. Snapshots, stresses of the full cell, data and laws are kept in the
 folder of the figures, so that a run that was broken off goes on, path by path. The cell of the targets is that of
-``--cells 20 --training 10 --modes 72 --steps 20 --finer 1 --plate 0``, which takes an hour.
+``--cells 20 --training 10 --modes 72 --steps 20 --data 150 --epochs 80 --finer 1 --plate 0``, which takes an hour.
 """
 
 import time
@@ -48,15 +48,33 @@ _AT_POINTS = ("reduced cell", "recurrent law")
     help="Of LSTM and GRU; as many as the others by default.",
 )
 @click.option("--units", type=click.IntRange(min=1), default=12, show_default=True, help="Of the recurrent law.")
+@click.option(
+    "--openings", type=click.IntRange(min=0), default=8, show_default=True, help="Units that open, if any bond."
+)
 @click.option("--plate", type=click.IntRange(min=0), default=2, show_default=True, help="Elements across; 0 for none.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/two-scales"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(
-    cells, bond, training, unseen, finer, steps, modes, tol, data, epochs, gated_epochs, units, plate, out, as_json
+    cells,
+    bond,
+    training,
+    unseen,
+    finer,
+    steps,
+    modes,
+    tol,
+    data,
+    epochs,
+    gated_epochs,
+    units,
+    openings,
+    plate,
+    out,
+    as_json,
 ):
     """Errors and cost of a cell in full, reduced and learned."""
     numba.set_num_threads(1)
-    sizes = Sizes(training, steps, modes, tol, data, units=units, openings=8 if bond else 0, epochs=epochs)
+    sizes = Sizes(training, steps, modes, tol, data, units=units, openings=openings if bond else 0, epochs=epochs)
     study = TwoScales(Composite(cells=cells, bond=bond), sizes, out)
     laws = {
         "reduced cell": study.reduced(),
