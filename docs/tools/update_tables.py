@@ -26,6 +26,7 @@ PAGES = {
     "sparse-decoder": "burgers",
     "two-scales-bonded": "two-scales",
     "two-scales-large": "two-scales",
+    "cell-size-3d": "cell-size",
 }
 RUNS = {"scaling-model": "scaling"}
 TABLES = (
@@ -34,7 +35,7 @@ TABLES = (
     "streaming", "burgers", "sparse-decoder", "two-scales", "two-scales-bonded", "two-scales-large", "flows",
     "pendulum", "identification", "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws",
     "multiscale", "porous-3d", "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model", "training",
-    "faults", "faults-calls", "mutants", "grains-law", "cell-size", "first-call",
+    "faults", "faults-calls", "mutants", "grains-law", "cell-size", "cell-size-3d", "first-call",
 )  # fmt: skip
 
 
