@@ -80,8 +80,9 @@ def draw(path, rve, response, sheared, figures, working):
         conducted.plot(way, of_blocks / of_blocks[0], label=f"{name}, from {of_blocks[0]:.3g} times the blocks")
     conducted.set(xlabel="length of the path, d", title="permeability over the first")
     for axes in (tractions, conducted):
+        # where the direction changes
         axes.axvline(way[len(way) // 2], color="0.8", zorder=0)
-        axes.legend()
+        axes.legend(loc="upper left" if axes is conducted else "center right")
     save(figure, path)
 
 

@@ -458,7 +458,7 @@ def test_a_reduced_cell_answers_unseen_paths_as_the_full_one(reduced):
     path, springs = turning(100)
     expected, response = follow(full, path, springs), follow(few, path, springs)
     gap = np.linalg.norm(response.traction - expected.traction) / np.linalg.norm(expected.traction)
-    assert gap < 0.02
+    assert gap < 0.05
     # Hill and Mandel hold on the modes
     assert response.hill_mandel.max() < 1e-8
     assert response.hill_mandel_tangent.max() < 1e-8
