@@ -82,7 +82,7 @@ def draw(path, rve, response, sheared, figures, working):
     for axes in (tractions, conducted):
         # where the direction changes
         axes.axvline(way[len(way) // 2], color="0.8", zorder=0)
-        axes.legend(loc="upper left" if axes is conducted else "center right")
+        axes.legend(loc="upper left" if axes is conducted else "center right", framealpha=0.6)
     save(figure, path)
 
 
