@@ -11,6 +11,7 @@ Hirschberger et al., Engng Fract. Mech. 76 (2009) 793-812; K. Wang and W. C. Sun
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -100,10 +101,10 @@ class RVE:
         self.cell, self.law, self.min_step = cell, law, min_step
         if cell.planes and quadrature is not None:
             raise ParameterError("embedded cracks have points of their own; leave out the quadrature")
-        self.elements: InterfaceElements | EmbeddedCracks
         embedded = EmbeddedCracks(cell, young, poisson) if cell.planes else None
-        self.elements = embedded or InterfaceElements(cell.interface, quadrature)
-        self.blocks = Blocks(cell, young, poisson, driving, _pressure(law), embedded)
+        # InterfaceElements, or what takes their place
+        self.elements: Any = embedded or InterfaceElements(cell.interface, quadrature)
+        self.blocks: Any = Blocks(cell, young, poisson, driving, _pressure(law), embedded)
         self.n_jumps, self.n_driven = self.blocks.n_jumps, self.blocks.n_driven
         self.tolerances = rtol, int(max_iterations)
         self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, *self.tolerances)
