@@ -323,6 +323,25 @@ def test_a_cell_in_space_is_a_law_with_two_shears(tmp_path):
         RVELaw(RVE(joint_sets(np.eye(3), SIZE), EXPONENTIAL, YOUNG))
 
 
+def test_cells_between_hexahedra_answer_as_the_law_of_their_only_crack():
+    mesh = skfem.MeshHex.init_tensor([0.0, SIZE], [0.0, SIZE], [-SIZE, 0.0, SIZE])
+    mesh = mesh.with_boundaries({"glue": lambda x: x[2] == 0.0}, boundaries_only=False)
+    interface = femnn.Interface.split(mesh, "glue")
+    stiffness = femnn.assemble_elasticity(interface.mesh, femnn.GaussLegendre(2), young=YOUNG, poisson=POISSON)
+    ends = [np.flatnonzero(interface.mesh.p[2] == z) for z in (-SIZE, SIZE)]
+    held = np.concatenate([(3 * end[:, None] + np.arange(3)).ravel() for end in ends])
+    moved = np.concatenate([np.zeros(12), np.tile([4e-6, -3e-6, 5e-6], 4)])
+    law = femnn.ExponentialCohesive(80e6, 100e6, 969.0, 1719.0)
+    cell = parallel_cracks(1e-4, 1e-4, columns=3, rows=2, depth=1e-4)
+    forces = []
+    for own in (law, RVELaw(RVE(cell, law, 1e14))):
+        problem = femnn.CohesiveProblem(stiffness, [(femnn.InterfaceElements(interface), own)])
+        path = femnn.newton(problem, np.zeros(stiffness.shape[0]), held, moved, steps=3, progress=False)
+        assert path.t == 1.0
+        forces.append(problem.internal_force(path.u)[held])
+    np.testing.assert_allclose(forces[1], forces[0], atol=1e-3 * np.abs(forces[0]).max())
+
+
 def test_points_out_of_the_range_of_their_law_are_flagged():
     law = femnn.RecurrentCohesive.load("default")
     rve = RVE(parallel_cracks(SIZE, SIZE, columns=3, rows=2, depth=SIZE), law, YOUNG)
