@@ -11,6 +11,7 @@ Hirschberger et al., Engng Fract. Mech. 76 (2009) 793-812; K. Wang and W. C. Sun
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -100,12 +101,13 @@ class RVE:
         self.cell, self.law, self.min_step = cell, law, min_step
         if cell.planes and quadrature is not None:
             raise ParameterError("embedded cracks have points of their own; leave out the quadrature")
-        self.elements: InterfaceElements | EmbeddedCracks
         embedded = EmbeddedCracks(cell, young, poisson) if cell.planes else None
-        self.elements = embedded or InterfaceElements(cell.interface, quadrature)
-        self.blocks = Blocks(cell, young, poisson, driving, _pressure(law), embedded)
+        # InterfaceElements, or what takes their place
+        self.elements: Any = embedded or InterfaceElements(cell.interface, quadrature)
+        self.blocks: Any = Blocks(cell, young, poisson, driving, _pressure(law), embedded)
         self.n_jumps, self.n_driven = self.blocks.n_jumps, self.blocks.n_driven
-        self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, rtol, int(max_iterations))
+        self.tolerances = rtol, int(max_iterations)
+        self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, *self.tolerances)
         self._opening_of = self._homogenisation()
         young, poisson = (value if np.ndim(value) == 0 else "per element" for value in (young, poisson))
         self.name = f"RVE({cell.name}, {law.name}, young={young!r}, poisson={poisson!r}, driving={driving!r})"
@@ -263,6 +265,16 @@ class RVE:
                 pulled = np.einsum("nij,nj->ni", response.cracks.tangent, other_jump)
                 tangent[i, j] = bulk + (jump * pulled).sum(axis=1) @ self.elements.dx.ravel()
         return tangent / self.cell.measure
+
+    def opening_of_jumps(self) -> np.ndarray:
+        """Matrix (m, n_jumps) of :meth:`crack_separation`."""
+        unit = np.zeros(self.n_jumps + self.n_driven)
+        columns = []
+        for k in range(self.n_jumps):
+            unit[k] = 1.0
+            columns.append(self._opening_of @ self.elements.separation(self.blocks.jumps(unit)).ravel())
+            unit[k] = 0.0
+        return np.stack(columns, axis=1)
 
     def _inside(self, step):
         """Strains and separations of the cracks at all integration points for a step (n,) of x."""
