@@ -82,7 +82,7 @@ def trained(folder, name, records):
 
 
 def measure(records, laws, loops=10_000):
-    """Figures of the grains and of laws by name: rows of numbers, errors by kind, works of loops, targets of LAWS[1]."""
+    """Figures of the grains and of laws by name: rows of numbers, errors by kind, works of loops, targets."""
     grains = [grains_numbers(records)]
     rows = {name: law_numbers(law, records) for name, law in laws.items()}
     unseen = {name: by_kind(law, records) for name, law in laws.items()}

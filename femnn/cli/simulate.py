@@ -53,7 +53,13 @@ def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, qui
     help="Folder of the runs and of the data set fault-grain-paths.npz.",
 )  # fmt: skip
 @click.option("--paths", type=click.IntRange(min=1), default=1000, show_default=True, help="Rows of the data set.")
-@click.option("--samples", type=click.IntRange(min=1), default=6, show_default=True, help="Samples for references, and for the rest.")
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=6,
+    show_default=True,
+    help="Samples for references, and for the rest.",
+)
 @click.option("--thickness", type=float, default=6.0, show_default=True, help="Of the filling between the slabs, d.")
 @click.option("--widths", default="8,11", show_default=True, help="Periods of the samples, d: a size for each.")
 @click.option("--points", type=click.IntRange(min=60), default=160, show_default=True, help="Points of each path.")

@@ -126,7 +126,7 @@ def promises_broken(sliders: np.ndarray, layer: np.ndarray) -> str:
     if not (np.isfinite(sliders).all() and np.isfinite(layer).all()):
         return "they are not finite"
     strength, reach, gain, rate, neutral = sliders[:5]
-    stiffness, asymmetry, rounding, distance, compression, softening, memory, slow_memory = layer
+    stiffness, asymmetry, rounding, distance, _, softening, memory, slow_memory = layer
     lengths = min(reach.min(), rounding, distance, memory, slow_memory)
     if min(lengths, strength.min(), rate.min()) <= 0.0 or min(gain.min(), sliders[5:].min()) < 0.0:
         return "a strength, a reach, a rate, a gain or a length is not positive"

@@ -120,8 +120,8 @@ def simulate_fault_grains(
     """Drive layers of grains along the paths of a fault and write ``FOLDER/fault-grain-paths.npz`` with its card.
 
     First all of ``samples`` samples follow :data:`femnn.multiscale.grains.REFERENCES`. Then as many other samples
-    follow commands of :func:`femnn.multiscale.grains.draw_fault_path`, which laws are trained on: paths and samples that
-    measure a law are none that it learned from. Runs resume as those of :func:`simulate_grains`.
+    follow commands of :func:`femnn.multiscale.grains.draw_fault_path`, which laws are trained on: what measures a law
+    shares neither path nor sample with what it learns. Runs resume as those of :func:`simulate_grains`.
 
     Parameters
     ----------
