@@ -34,6 +34,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import logsumexp
 
 from femnn.cohesive.recurrent.cell import Cell
 from femnn.exceptions import WeightFileError
@@ -54,6 +55,9 @@ _ROUNDING = 0.05
 _VIRGIN = 1.0 + np.sqrt(1.0 + _ROUNDING**2)
 
 _MOST_ITERATIONS, _CLOSE = 60, 1e-13
+
+# How far bounds are smoothed: the largest ξ, over ξ₀; sizes of λ and ω.
+_SMOOTH, _CORNER = 0.03, 0.01
 
 
 class CriticalState(Cell):
@@ -143,23 +147,30 @@ def largest_rates(sliders: np.ndarray, layer: np.ndarray) -> np.ndarray:
     """The rates (k,) beyond which a slider would open the layer by more than it bears.
 
     Between ξ = 0 and the largest ξ a strength is concave and a rate of opening linear, so that these two count; further
-    down the strength stays, and the opening falls.
+    down the strength stays, and the opening falls. What is largest is taken a little too large, as a smooth function of
+    the numbers, because least squares stall where a maximum changes from one of them to another.
     """
     strength, gain, neutral = sliders[0], sliders[2], sliders[4]
-    distance, compression = layer[3], abs(layer[4])
-    highest = float(np.max(neutral + 2.0 * (sliders[6] + sliders[7])))
-    largest = max(distance + compression, highest + 2.0 * compression)
-    borne = (1.0 - abs(layer[5])) * strength / pressures(sliders, layer)
+    distance, compression = layer[3], _size(layer[4])
+    highest = neutral + 2.0 * (sliders[6] + sliders[7])
+    reached = np.append(highest + 2.0 * compression, distance + compression)
+    largest = _SMOOTH * distance * logsumexp(reached / (_SMOOTH * distance))
+    borne = (1.0 - _size(layer[5])) * strength / pressures(sliders, layer)
     gained = 1.0 + gain * np.tanh(largest / distance)
     return borne / np.maximum(-neutral, (largest - neutral) / gained)
 
 
+def _size(value):
+    """The size of a number or more, without a corner at zero."""
+    return np.sqrt(value * value + _CORNER * _CORNER)
+
+
 def pressures(sliders: np.ndarray, layer: np.ndarray) -> float:
     """The largest pressure over that of Hertz's contacts: the springs of the sliders carry the rest."""
-    most = (1.0 + abs(layer[5])) * (1.0 + sliders[2]) * sliders[0]
+    most = (1.0 + _size(layer[5])) * (1.0 + sliders[2]) * sliders[0]
     # Σ m²/κ, times what h can change with the opening
     return 1.0 + 0.25 * float((most**2 * (1.0 + sliders[5]) * sliders[1] / sliders[0]).sum()) * (
-        layer[0] + abs(layer[1])
+        layer[0] + _size(layer[1])
     )
 
 

@@ -18,7 +18,7 @@ from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.cohesive.training.data import PathData, responses
 from femnn.cohesive.training.fit import describe
 from femnn.cohesive.training.precompressed_data import OPEN, rms_errors
-from femnn.exceptions import DatasetError
+from femnn.exceptions import DatasetError, WeightFileError
 from femnn.io.weight_files import save_weights
 
 #: Errors of the friction ratio and of the opening (d) that weigh alike.
@@ -36,8 +36,8 @@ _PRIOR = 1e-3
 _MOST_CARRIED = 0.6
 # Points of each set, whole paths of it, that bring the numbers near.
 _PART = 2000
-# Steps on all paths: so many times fewer than those before, and at least.
-_FEWER, _LEAST = 6, 2
+# Steps on all paths: so many times fewer than those before, and at least so many.
+_FEWER, _LEAST = 3, 2
 # Residuals beyond this many times their weight count linearly.
 _ROBUST = 2.0
 # Step of differences.
@@ -62,7 +62,7 @@ def fit_critical_state_law(
     sliders
         Number of sliders.
     iterations
-        Steps of the least squares (trust region, robust loss) on a part of the paths; on all of them a sixth as many.
+        Steps of the least squares (trust region, robust loss) on a part of the paths; on all of them a third as many.
     progress
         Print the cost of each step.
 
@@ -118,10 +118,15 @@ def fit_critical_state_law(
 def _least_squares(sets, guess, start, iterations, progress):
     """The least squares of some data, from ``start``; ``guess`` is what numbers are drawn to."""
     pressed = [_pressed(data) for data in sets]
-    weight = 1.0 / np.sqrt(max(1, sum(int(each.sum()) for each in pressed)))
+    points = sum(int(each.sum()) for each in pressed)
+    weight = 1.0 / np.sqrt(max(1, points))
 
     def residuals(numbers):
-        cell, parts = CriticalState(tensors_of(numbers)), []
+        try:
+            cell, parts = CriticalState(tensors_of(numbers)), []
+        except (WeightFileError, ValueError):
+            # a step so long that numbers overflow is taken shorter
+            return np.full(3 * points + len(numbers), np.inf)
         for data, counts in zip(sets, pressed, strict=True):
             opening, ratio = _differences(cell, data)
             parts += [opening[counts] / OPENING, ratio[counts].ravel() / RATIO]
