@@ -26,8 +26,8 @@ RATIO, OPENING = 0.05, 0.03
 
 # Reaches of the sliders at the beginning, d; how far apart neutral points begin, over the distance.
 _SHORTEST, _LONGEST, _NEUTRAL = 2e-3, 0.1, 0.3
-# Lengths of the fabric, d; the least of the longer one, which otherwise comes near the shorter one.
-_MEMORY, _SLOW_MEMORY, _SHORTEST_SLOW = 0.15, 3.0, 1.0
+# Lengths of the fabric, d.
+_MEMORY, _SLOW_MEMORY = 0.15, 3.0
 # Farthest neutral point, over the distance.
 _FARTHEST = 2.0
 # Weight of a number that leaves its first value by a factor e, over that of all data.
@@ -200,8 +200,7 @@ def _first(sliders):
     rows = [np.full(sliders, np.log(0.37 / sliders)), reach, np.full(sliders, -0.7), np.zeros(sliders), neutral,
             np.full(sliders, 0.5), np.full(sliders, -2.0), np.full(sliders, -2.0)]  # fmt: skip
     # as stiff as virgin layers of the shipped data are
-    memories = [np.log(_MEMORY), np.log(_SLOW_MEMORY - _SHORTEST_SLOW)]
-    layer = [np.log(12.5), -0.13, np.log(0.01), np.log(0.35), 0.3, 0.0, *memories]
+    layer = [np.log(12.5), -0.13, np.log(0.01), np.log(0.35), 0.3, 0.0, np.log(_MEMORY), np.log(_SLOW_MEMORY)]
     return np.concatenate([*rows, layer])
 
 
@@ -213,7 +212,7 @@ def tensors_of(numbers: np.ndarray) -> dict[str, np.ndarray]:
     stiffness, distance, strength = np.exp(stiffness), np.exp(distance), np.exp(strength)
     layer = np.array(
         [stiffness, 0.9 * stiffness * np.tanh(asymmetry), np.exp(rounding), distance, 0.3 * np.tanh(compression),
-         0.3 * np.tanh(softening), np.exp(memory), _SHORTEST_SLOW + np.exp(slow_memory)]
+         0.3 * np.tanh(softening), np.exp(memory), np.exp(slow_memory)]
     )  # fmt: skip
     sliders = np.array([strength, np.exp(reach), 1.5 * _sigmoid(gain), np.ones_like(strength), neutral,
                         np.exp(fabric), distance * np.exp(turn), distance * np.exp(slow_turn)])  # fmt: skip
