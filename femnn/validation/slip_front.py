@@ -130,9 +130,7 @@ def circle_front(stress: float) -> float:
 
 
 @checked(stress="(0, 1)", n="[4, 1000]", far="(1, inf)", steps="[2, 1000]", distortion="[0, 0.3]")
-def line_slip(
-    stress: float, n: int = 30, *, far: float = 12.0, steps: int = 24, distortion: float = 0.1
-) -> SlipFront:
+def line_slip(stress: float, n: int = 30, *, far: float = 12.0, steps: int = 24, distortion: float = 0.1) -> SlipFront:
     """Slip on a line in plane strain, with ``n`` cells over its half-length in the end.
 
     Parameters

@@ -42,6 +42,9 @@ from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, iterate
 # Relative residual that is a solution; iterations go on as long as they gain, because mass balances want all digits.
 _ENOUGH = 1e-9
 
+# Relative residual at which Newton's method ends where its corrections are iterated themselves.
+_ITERATED = 1e-12
+
 # The factors of an iteration serve the next where it gains this much.
 _GAIN = 1e-3
 
@@ -303,6 +306,7 @@ class FaultedReservoir:
         self._parts = _parts(self.porous.pressure_basis)
         self._porous_tangent = (0.0, None)
         self._measure: StabilityMeasure | None = None
+        self._iteration: TangentIteration | None = None
         self._middle = self.porous.displacement_basis.mesh.p[:, self.porous.displacement_basis.mesh.t].mean(axis=1)
         # of the rock: the first that is known
         stress = next((own.stress for own in self.faults if own.stress is not None), None)
@@ -564,6 +568,8 @@ class FaultedReservoir:
         def is_solved(point, errors):
             if errors[-1] == 0.0 or (errors[-1] <= _ENOUGH and _gain(errors) > 0.5):
                 return True
+            if self._iterates and errors[-1] <= _ITERATED:
+                return True
             # what stalls above is no equilibrium, however little is missing
             return len(errors) > self.max_iterations and errors[-1] <= _ENOUGH
 
@@ -580,6 +586,8 @@ class FaultedReservoir:
 
             return search(evaluate, lambda tried: tried.norm <= point.norm, most=_MOST_LENGTHS)
 
+        # a step depends on nothing but its state, so that runs go on from files as they would have without
+        self._iteration = None
         try:
             out, response = self._tried(x, state, dt)
             factor = self._factor(x, response, dt)
@@ -656,9 +664,36 @@ class FaultedReservoir:
             if not self._iterates:
                 return Factor.of(tangent, porous.constraint, porous.n_u)
             basis, systems = porous.displacement_basis, len(self.systems)
-            return TangentIteration.of(tangent, porous.strained, porous.constraint, porous.n_u, basis, systems)
+            self._iteration = TangentIteration.of(
+                tangent,
+                porous.strained,
+                porous.constraint,
+                porous.n_u,
+                basis,
+                systems,
+                self._held_stiffness(response.tangent[:, :3, :3]),
+                self._iteration,
+            )
+            return self._iteration
         except SingularMatrixError as error:
             raise Diverged(f"nothing holds the body any more: {error}") from error
+
+    def _held_stiffness(self, tangent):
+        """Of the rock and of what the law's tangents (points, 3, 3) hold: positive, whatever weakens or rubs.
+
+        The friction of faces that slide couples the shear to the compression one way, which makes the symmetric part of
+        the tangent indefinite; GMRES takes a triangle into account by itself.
+        """
+        points, n_u = self.points, self.porous.n_u
+        held = 0.5 * (tangent + tangent.swapaxes(1, 2)) * points.dx[:, None, None]
+        held[:, 0, 1:] = held[:, 1:, 0] = 0.0
+        values, axes = np.linalg.eigh(held)
+        held = np.ascontiguousarray((axes * np.maximum(values, 0.0)[:, None, :]) @ axes.swapaxes(1, 2))
+        width, count = points.operator.shape[0] // points.points, np.arange(points.points)
+        rows = (width * count[:, None] + np.arange(3)).ravel()
+        separations = csr_array(points.operator[rows][:, :n_u])
+        blocks = bsr_array((held, count, np.arange(points.points + 1)), shape=(len(rows), len(rows)))
+        return self.porous.stiffness + separations.T @ (blocks @ separations)
 
     def _size(self, x, factor):
         """Scales of the residuals: stresses in situ, and all that is summed up in a residual."""
