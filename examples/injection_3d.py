@@ -51,7 +51,7 @@ ROCK = {"young": 10e9, "poisson": 0.25, "grain_bulk": 36e9, "porosity": 0.2, "ma
 # of sand and seal, m²
 PERMEABILITY = {"permeability": (1e-14, 1e-18), "micro_permeability": (1e-16, 1e-19), "exchange": (1e-18, 1e-19)}
 # effective stress in situ; rates into the macropores, m³/s, each for as many years
-STRESS, RATES, YEARS = np.diag([-8e6, -12e6, -18e6]), (0.6e-3, 1.2e-3, 1.8e-3, 2.4e-3), 20.0
+STRESS, RATES, YEARS = np.diag([-8e6, -12e6, -18e6]), (1.5e-3, 2.5e-3, 3.5e-3, 4.5e-3), 20.0
 WELL = (10.0, 20.0, -45.0)
 # of the classical law: strength in opening, and sliding after which only friction is left; of the layers of grains in
 # the chain: pressure in situ and diameter
@@ -288,7 +288,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--law", action="append", choices=LAWS, help="law of the faults [classical and chain]")
     parser.add_argument("--mesh", type=Path, default=Path("results/graben.vtu"), help="[results/graben.vtu]")
-    parser.add_argument("--steps", type=int, default=48, help="time steps [48]")
+    parser.add_argument("--steps", type=int, default=24, help="time steps [24]")
     parser.add_argument("--small", action="store_true", help="a coarse mesh and few steps, about a minute")
     parser.add_argument(
         "--out", type=Path, default=Path("results"), help="folder of picture, series, restarts [results]"

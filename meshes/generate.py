@@ -6,6 +6,7 @@ in metres. The same gmsh release makes the same files again. Parts of second ord
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -25,8 +26,8 @@ from femnn.mesh_files import read_mesh
 
 PARTS = {"bracket": bracket, "pipe_junction": pipe_junction, "bent_blade": bent_blade}
 
-#: Too large to be kept in the folder: made where they are asked for by name.
-LARGE = {"graben": graben}
+#: Too large to be kept in the folder, and coarser ones beside them: made where they are asked for by name.
+LARGE = {"graben": graben, "graben_coarse": partial(graben, 2.0)}
 
 
 def describe(mesh):

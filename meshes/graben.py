@@ -25,11 +25,12 @@ class Graben:
     near, far = 15.0, 38.0
 
 
-def graben():
+def graben(coarser=1.0):
     """With the sides of the block, the parts ``west`` and ``east`` of faults that may slip, and cells of ``sand``."""
     g = Graben
-    (x, z), quads, masks = graben_section()
-    y = np.linspace(-0.5 * g.length, 0.5 * g.length, g.layers + 1)
+    (x, z), quads, masks = graben_section(coarser)
+    # even, so that a layer ends in the middle
+    y = np.linspace(-0.5 * g.length, 0.5 * g.length, 2 * round(0.5 * g.layers / coarser) + 1)
     layers = np.stack([np.stack(place_in_graben(x, np.full_like(x, own), z), axis=1) for own in y])
     sides = {name: masks[name] for name in ("left", "right", "bottom", "top")}
     # the edges of a fault are its tips: a cell beyond them is whole again
@@ -42,17 +43,17 @@ def graben():
     block.inner |= faults
     u, w = np.mean([x[quads], z[quads]], axis=2)
     sunk = np.where(np.abs(u) < g.place + g.dip * w, g.throw, 0.0)
-    block.regions["sand"] = np.tile((w > g.bottom - sunk) & (w < g.top - sunk), g.layers)
+    block.regions["sand"] = np.tile((w > g.bottom - sunk) & (w < g.top - sunk), len(y) - 1)
     return join([block])
 
 
-def graben_section():
+def graben_section(coarser):
     """Points (2, n) of the section, quadrilaterals, and masks of the points on its sides and on the faults."""
     g = Graben
     half, low, high = 0.5 * g.width, -0.5 * g.height, 0.5 * g.height
     outside, inside = (g.bottom, g.top), (g.bottom - g.throw, g.top - g.throw)
     levels = sorted({low, -g.tips, *outside, *inside, g.tips, high})
-    with plane_model(size=g.far) as gmsh:
+    with plane_model(size=coarser * g.far) as gmsh:
         geo = gmsh.model.geo
         upright = {}
         for name, sign, is_fault in (("left", -1, False), ("west", -1, True), ("east", 1, True), ("right", 1, False)):
@@ -60,7 +61,7 @@ def graben_section():
             for h in levels if is_fault else (low, *outside, high):
                 x = sign * (g.place + g.dip * h) if is_fault else sign * half
                 # cells are divided once more
-                upright[name][h] = geo.addPoint(x, h, 0.0, 2.0 * (g.near if is_fault else g.far))
+                upright[name][h] = geo.addPoint(x, h, 0.0, 2.0 * coarser * (g.near if is_fault else g.far))
         lines = {}
 
         def line(a, b):
