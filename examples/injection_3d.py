@@ -120,7 +120,7 @@ def reservoir_of(law, mesh):
     # a cohesive fault has slid before, until no cohesion was left; a layer of grains has none
     grains = law.update(np.zeros((1, 3)), law.initial_state(1)).traction.any()
     slid = None if grains else np.array([[0.0, share * SLIDING, 0.0] for share in np.linspace(0.1, 1.0, 10)])
-    cores = CrackedCore(1e-20, 1.0, spacing=10.0, opening=0.1, dilation=5e-4), ConstantCore(1e-21, 1.0)
+    cores = CrackedCore(1e-20, 1.0, spacing=10.0, opening=0.02, dilation=5e-4), ConstantCore(1e-21, 1.0)
     faults = [Fault(interface.named(name), law, cores, stress=STRESS, history=slid, pressure="mean") for name in FAULTS]
     held = {"left": (0.0, None, None), "right": (0.0, None, None), "bottom": (None, None, 0.0)}
     held |= {"front": (None, 0.0, None), "back": (None, 0.0, None)}

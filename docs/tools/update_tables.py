@@ -32,7 +32,7 @@ TABLES = (
     "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced", "dynamic-beam",
     "streaming", "burgers", "sparse-decoder", "two-scales", "two-scales-bonded", "flows", "pendulum", "identification",
     "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "porous-3d",
-    "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model", "training", "faults", "faults-calls",
+    "slip-front", "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model", "training", "faults", "faults-calls",
     "mutants", "grains-law", "cell-size", "first-call",
 )  # fmt: skip
 
