@@ -32,8 +32,8 @@ TABLES = (
     "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced", "dynamic-beam",
     "streaming", "burgers", "sparse-decoder", "two-scales", "two-scales-bonded", "flows", "pendulum", "identification",
     "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "porous-3d",
-    "slip-front", "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model", "training", "faults", "faults-calls",
-    "mutants", "grains-law", "cell-size", "first-call",
+    "slip-front", "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model", "training",
+    "faults", "faults-calls", "mutants", "grains-law", "cell-size", "first-call",
 )  # fmt: skip
 
 
