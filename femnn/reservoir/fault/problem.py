@@ -234,7 +234,8 @@ class FaultedReservoir:
         back. Default: any.
     on_outside
         Action when points that are not broken leave the range that the law was trained in: ``"warn"`` flags them and
-        warns at the first of them, ``"raise"`` raises OutsideRangeError instead of ending the step.
+        warns at the first of them, ``"raise"`` raises OutsideRangeError instead of ending the step. That the stress in
+        situ is outside is told at once.
     on_fracture
         The same where the pressure exceeds the least compression of the fault or the rock, which then fractures
         hydraulically: that is not modelled.
@@ -315,6 +316,7 @@ class FaultedReservoir:
             tensors = np.asarray(stress(self._middle) if callable(stress) else stress, dtype=float)
             stress = np.broadcast_to(tensors.reshape(dim, dim, -1), (dim, dim, self._middle.shape[1]))
         self._rest = stress
+        self._report_in_situ()
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -394,6 +396,21 @@ class FaultedReservoir:
     def is_easy(self, state: FaultedState) -> bool:
         """Whether twice the step that led to ``state`` would keep ``slip_error``: for ``march(..., is_easy=...)``."""
         return state.slip_error <= 0.25 * self.slip_error
+
+    def _report_in_situ(self):
+        points = self.points
+        outside = points.state.outside & ~(points.law.damage(points.state) >= 1.0)
+        if not outside.any():
+            return
+        worst = int(np.where(outside, np.linalg.norm(points.traction, axis=1), -1.0).argmax())
+        message = (
+            f"the stress in situ takes {np.count_nonzero(outside)} of {points.points} points of the fault out of the "
+            f"range that their law was trained in, to {(points.traction[worst] / 1e6).round(2).tolist()} MPa at "
+            f"{points.x[:, worst].round(3).tolist()}; train the law further out, or rescale its traction"
+        )
+        if self.on_outside == "raise":
+            raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
+        warn(f"{message}, or pass on_outside='raise' to stop there")
 
     def _report_outside(self, before, now, t):
         message = (
