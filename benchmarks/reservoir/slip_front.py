@@ -23,12 +23,12 @@ from femnn.system import description
 from femnn.validation.slip_front import circle_front, circle_slip, line_front, line_slip
 
 #: Stress parameters, from critically stressed to marginally pressurised.
-LINES, CIRCLES = (0.1, 0.5, 0.9), (0.3, 1.0, 2.0)
+LINES, CIRCLES = (0.1, 0.5, 0.8), (0.3, 1.0, 2.0)
 
 #: Cells over the front in the end, steps, and distance of the sides over the front: of whole runs, and of small ones.
 SIZES = {
-    "line": {"whole": (48, 48, 12.0), "small": (12, 12, 6.0)},
-    "circle": {"whole": (10, 14, 4.0), "small": (3, 3, 3.0)},
+    "line": {"whole": (60, 150, 12.0), "small": (12, 12, 6.0)},
+    "circle": {"whole": (16, 20, 4.0), "small": (3, 3, 3.0)},
 }
 _SHAPES = {"line": (line_slip, line_front, LINES), "circle": (circle_slip, circle_front, CIRCLES)}
 
@@ -91,7 +91,7 @@ def _drawn(rows):
         growth.plot(fluid, row["exact"] * fluid, color=f"C{number}", linewidth=0.8)
         label = f"{row['shape']}, T = {row['stress']}"
         growth.plot(fluid, row["fronts"], "o", color=f"C{number}", markersize=3, label=label)
-    growth.set(title="lines: published", xlabel="√(4 α t), m", ylabel="front, m", xscale="log", yscale="log")
+    growth.set(title="front; lines: published", xlabel="√(4 α t), m", ylabel="front, m", xscale="log", yscale="log")
     growth.set_ylim(0.02, 1.5)
     growth.legend(fontsize=7)
     for axis, (name, (_, exact, _)) in zip(curves, _SHAPES.items(), strict=True):

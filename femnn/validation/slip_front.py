@@ -142,7 +142,7 @@ def line_slip(stress: float, n: int = 30, *, far: float = 12.0, steps: int = 24,
     far
         Distance of the sides of the body over that length, or over that which the fluid gets to where it is longer.
     steps
-        Time steps, in which the front grows from that length over n to all of it.
+        Time steps, in each of which the front is to grow by the same length: their errors of first order in dt/t fall.
     distortion
         Of the cells that the fault does not pass, over their edges.
 
@@ -177,7 +177,7 @@ def line_slip(stress: float, n: int = 30, *, far: float = 12.0, steps: int = 24,
     def pressure(distance, t):
         return highest * erfc(distance / np.sqrt(4.0 * _DIFFUSIVITY * t))
 
-    return _followed(reservoir, size, n, steps, pressure)
+    return _followed(reservoir, size, steps, pressure)
 
 
 @checked(stress="(0, inf)", n="[3, 1000]", far="(1, inf)", steps="[2, 1000]", distortion="[0, 0.3]", method="unchecked")
@@ -244,7 +244,7 @@ def circle_slip(
     def pressure(distance, t):
         return scale * exp1(np.maximum(distance, 1e-9) ** 2 / (4.0 * _DIFFUSIVITY * t))
 
-    return _followed(reservoir, size, n, steps, pressure)
+    return _followed(reservoir, size, steps, pressure)
 
 
 def _axes(n, far, reach):
@@ -277,12 +277,12 @@ def _reservoir(mesh, conditions, stress, n, element: Any, method="auto"):
     return FaultedReservoir(rock, conditions, fault, element=element, method=method)
 
 
-def _followed(reservoir, size, n, steps, pressure):
+def _followed(reservoir, size, steps, pressure):
     state, rows, balance = reservoir.initial_state(), [], 0.0
     points, is_line = reservoir.points, reservoir.points.x.shape[0] == 2
     distance = np.linalg.norm(points.x[:-1], axis=0)
     last = 1.0 / (4.0 * _DIFFUSIVITY * size**2)
-    for t in last * np.geomspace(1.0 / n, 1.0, steps) ** 2:
+    for t in last * np.linspace(1.0 / steps, 1.0, steps) ** 2:
         new = reservoir.step(state, t - state.t)
         balance, state = max(balance, float(reservoir.balance(state, new).error.max())), new
         fields = reservoir.fields(state)
