@@ -16,6 +16,8 @@ DRIVINGS = ("periodic", "affine")
 # 90 degrees, as in the frames of femnn.interfaces.elements.
 FRAME = np.array([[0.0, -1.0], [1.0, 0.0]])
 
+_ISOTROPIC = np.array([1.0, 1.0, 0.0])
+
 
 class Blocks:
     """Linear elasticity, plane strain, on a :class:`femnn.multiscale.rve.cells.Cell`.
@@ -34,13 +36,14 @@ class Blocks:
         reach the seam are closed there.
     pressure
         Stress −pressure·I in the blocks before anything moves, Pa.
+    biot
+        Biot's coefficient of the blocks: all stresses here are total ones plus the pore pressure, of which blocks feel
+        the share 1 − biot as a stress of their own.
 
     Attributes
     ----------
     stiffness : (n, n)
         Sᵀ K S of the last two unknowns and the jumps before them, N/m per metre of thickness.
-    force : (n,)
-        Sᵀ ∫ Bᵀ σ0.
     n_jumps : int
     jump_of_dof : (ndof,) int
         Which jump moves a degree of freedom of the mesh, −1 for none.
@@ -48,20 +51,20 @@ class Blocks:
         Area that belongs to each integration point.
     """
 
-    def __init__(self, cell, young, poisson, driving="periodic", pressure=0.0) -> None:
+    def __init__(self, cell, young, poisson, driving="periodic", pressure=0.0, biot=1.0) -> None:
         one_of("driving", driving, DRIVINGS)
-        self.cell, self.driving, self.pressure = cell, driving, float(pressure)
+        self.cell, self.driving, self.pressure, self.biot = cell, driving, float(pressure), float(biot)
         elasticity = _elasticity(young, poisson, cell.mesh.nelements)
         # factored in units near that of the stiffest block, a power of two, so that moduli may be of any size
         unit = float(np.exp2(np.floor(np.log2(elasticity.max()))))
         self._strain, self.dx = strain_operator(cell.mesh)
         n_points = len(self.dx) // cell.mesh.nelements
         self._elasticity = np.repeat(elasticity, n_points, axis=0)
-        self.initial_stress = np.array([-pressure, -pressure, 0.0])
         entries, numbers = self._elasticity / unit * self.dx[:, None, None], np.arange(len(self.dx) + 1)
         weighted = bsr_array((entries, numbers[:-1], numbers)).tocsr()
         matrix = csr_array(self._strain.T @ weighted @ self._strain)
-        load = self._strain.T @ (self.dx[:, None] * self.initial_stress).ravel()
+        # of a unit of stress alike in all directions
+        load = self._strain.T @ (self.dx[:, None] * _ISOTROPIC).ravel()
         inner, self._jumps, driven = self._unknowns()
         outer = csc_array(np.hstack([self._jumps.toarray(), driven]))
         self.n_jumps = self._jumps.shape[1]
@@ -75,7 +78,7 @@ class Blocks:
         self._offset = offset / unit
         stiffness = self.shapes.T @ (matrix @ self.shapes)
         self.stiffness = 0.5 * unit * (stiffness + stiffness.T)
-        self.force = self.shapes.T @ (load + matrix @ offset)
+        self._force = self.shapes.T @ (load + matrix @ offset)
 
     def jumps(self, x):
         """Displacements (ndof,) that have the jumps of ``x`` on the cracks, and nothing else."""
@@ -85,9 +88,20 @@ class Blocks:
         """Force (n_jumps,) on the jumps of a force (ndof,) on the faces of the cracks."""
         return self._jumps.T @ force
 
-    def displacement(self, x):
+    def initial_stress(self, pore_pressure):
+        """Stress (3,) of blocks that are not strained, in excess of −pore_pressure·I: xx, yy, xy."""
+        return self._excess(pore_pressure) * _ISOTROPIC
+
+    def force(self, pore_pressure):
+        """Sᵀ ∫ Bᵀ σ0 (n,), N per metre of thickness."""
+        return self._excess(pore_pressure) * self._force
+
+    def displacement(self, x, pore_pressure):
         """Displacements (ndof,) of the whole mesh."""
-        return self.shapes @ x + self._offset
+        return self.shapes @ x + self._excess(pore_pressure) * self._offset
+
+    def _excess(self, pore_pressure):
+        return (1.0 - self.biot) * pore_pressure - self.pressure
 
     def strain(self, u):
         """Strains (nelements·nqp, 3) at the integration points: xx, yy, 2 xy."""

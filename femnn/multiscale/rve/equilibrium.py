@@ -44,24 +44,27 @@ class CellEquilibrium:
         self._rigidity = np.abs(blocks.stiffness)
         self._places = self._pattern()
 
-    def forces(self, x):
-        """Forces of blocks and their first stress on jumps and macro-separation (n,), N per metre of thickness."""
-        return self._blocks.stiffness @ x + self._blocks.force
+    def forces(self, x, pressure):
+        """Forces of blocks and their first stress on jumps and macro-separation (n,), N per metre of thickness.
 
-    def reach(self, separation, state, spring):
+        Of effective stresses: total ones plus the pore pressure, which is alike in blocks and cracks.
+        """
+        return self._blocks.stiffness @ x + self._blocks.force(pressure)
+
+    def reach(self, separation, state, spring, pressure):
         """CellResponse of one part of a step; Diverged if there is no equilibrium."""
         n, width = self._n, self._width
         free = slice(n + (spring is not None))
 
         def iterate_at(x):
-            residual, tried = self._evaluate(x, state.cracks, spring)
+            residual, tried = self._evaluate(x, state.cracks, spring, pressure)
             return Iterate(x, residual, tried, np.linalg.norm(residual[free]))
 
         def is_solved(point, norms):
             forces = self._crack_forces(point.response)
             # where rounding keeps it from falling further, it is small enough before
             stagnates = len(norms) > 1 and norms[-1] >= 0.5 * norms[-2] and norms[-1] <= _STAGNANT * forces
-            return norms[-1] <= self._rtol * forces + self._rounding(point.x) or stagnates
+            return norms[-1] <= self._rtol * forces + self._rounding(point.x, pressure) or stagnates
 
         def advance(point, norms):
             # Newton's method circles about kinks of laws that soften there: relax for a while, then try it again
@@ -78,13 +81,13 @@ class CellEquilibrium:
                 factor=_FACTOR,
             )
 
-        start = iterate_at(self._begun(separation, state, spring))
+        start = iterate_at(self._begun(separation, state, spring, pressure))
         (x, _, tried, *_), norms = iterate(start, is_solved, advance, self._max_iterations, "N/m")
         follow = self._following(self._matrix(tried.tangent))
-        new = CellState(x, follow, tried.state)
-        return CellResponse(self.forces(x)[-2:] / width, self.homogenised(follow), new, tried, len(norms) - 1, 0)
+        new = CellState(x, follow, tried.state, pressure)
+        return CellResponse(self.forces(x, pressure)[-2:] / width, self.homogenised(follow), new, tried, len(norms) - 1, 0)
 
-    def _begun(self, separation, state, spring):
+    def _begun(self, separation, state, spring, pressure):
         """Start of the search for an equilibrium: jumps follow as they did before."""
         step = separation - state.separation
         if spring is not None:
@@ -92,18 +95,19 @@ class CellEquilibrium:
             tangent, step[0] = self.homogenised(state.follow), 0.0
             stiffness = tangent[0, 0] + spring.stiffness
             if state.follow.any() and stiffness > 0.0:
-                lacking = spring.load - self.forces(state.x)[-2] / self._width - spring.stiffness * state.x[-2]
+                borne = self.forces(state.x, pressure)[-2] / self._width - pressure
+                lacking = spring.load - borne - spring.stiffness * state.x[-2]
                 step[0] = (lacking - tangent[0, 1] * step[1]) / stiffness
         return state.x + np.append(state.follow @ step, step)
 
-    def _evaluate(self, x, cracks, spring):
+    def _evaluate(self, x, cracks, spring, pressure):
         """Residual (n,) and the response of the cracks; Diverged if they have none."""
         with diverging(FemnnError, ArithmeticError):
             tried = self._law.update(self._elements.separation(self._blocks.jumps(x)), cracks)
-        residual = self.forces(x)
+        residual = self.forces(x, pressure)
         residual[: self._n] += self._blocks.work_of_jumps(self._elements.force(tried.traction))
         if spring is not None:
-            residual[-2] += self._width * (spring.stiffness * x[-2] - spring.load)
+            residual[-2] += self._width * (spring.stiffness * x[-2] - spring.load - pressure)
         if not (np.isfinite(residual).all() and np.isfinite(tried.tangent).all()):
             raise Diverged("the response of the cracks is not finite")
         return residual, tried
@@ -111,8 +115,8 @@ class CellEquilibrium:
     def _crack_forces(self, tried):
         return np.linalg.norm(self._blocks.work_of_jumps(self._elements.force(tried.traction)))
 
-    def _rounding(self, x):
-        return _ROUNDING * np.linalg.norm(self._rigidity @ np.abs(x) + np.abs(self._blocks.force))
+    def _rounding(self, x, pressure):
+        return _ROUNDING * np.linalg.norm(self._rigidity @ np.abs(x) + np.abs(self._blocks.force(pressure)))
 
     def _matrix(self, tangent):
         """Stiffness (n, n) of blocks and cracks."""

@@ -6,7 +6,7 @@ ties the scales: per metre of interface, traction · separation is the virtual w
 
     T·δΔ = (1/W) (∫ σ:δε dV + ∫ t·δ[u] dA),
 
-and is checked with stresses and tractions of all integration points (C. B. Hirschberger et al., Engng Fract. Mech. 76
+with T, σ and t all total, or all plus the pore pressure, which is one in blocks and cracks; it is checked with stresses and tractions of all integration points (C. B. Hirschberger et al., Engng Fract. Mech. 76
 (2009) 793-812; K. Wang and W. C. Sun, CMAME 334 (2018) 337-380).
 """
 
@@ -40,6 +40,8 @@ class RVE:
         the blocks then start with that pressure, so that the virgin cell is in equilibrium.
     young, poisson
         Of the blocks, Pa; numbers or arrays (nelements,).
+    biot
+        Biot's coefficient of the blocks, above 0 and at most 1, where their pores have a pressure.
     driving
         ``"periodic"`` or ``"affine"``, see :class:`femnn.multiscale.rve.blocks.Blocks`.
     quadrature
@@ -69,7 +71,7 @@ class RVE:
     ((2, 2), (6, 3))
     """
 
-    @checked(law="unchecked")
+    @checked(law="unchecked", biot="(0, 1]")
     def __init__(
         self,
         cell: Cell,
@@ -77,6 +79,7 @@ class RVE:
         young: ArrayLike,
         poisson: ArrayLike = 0.25,
         *,
+        biot: float = 1.0,
         driving: str = "periodic",
         quadrature: tuple[np.ndarray, np.ndarray] | None = None,
         rtol: float = 1e-11,
@@ -90,12 +93,13 @@ class RVE:
                 raise ParameterError(f"{name}={value!r} is not allowed; it must be between 0 and 1")
         self.cell, self.law, self.min_step = cell, law, min_step
         self.elements = InterfaceElements(cell.interface, quadrature)
-        self.blocks = Blocks(cell, young, poisson, driving, _pressure(law))
+        self.blocks = Blocks(cell, young, poisson, driving, _pressure(law), biot)
         self.n_jumps = self.blocks.n_jumps
         self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, rtol, int(max_iterations))
         self._opening_of = self._homogenisation()
+        porous = "" if biot == 1.0 else f", biot={biot:g}"
         young, poisson = (value if np.ndim(value) == 0 else "per element" for value in (young, poisson))
-        self.name = f"RVE({cell.name}, {law.name}, young={young!r}, poisson={poisson!r}, driving={driving!r})"
+        self.name = f"RVE({cell.name}, {law.name}, young={young!r}, poisson={poisson!r}, driving={driving!r}{porous})"
 
     def __repr__(self):
         return self.name
@@ -109,28 +113,31 @@ class RVE:
 
     @checked()
     def pack(self, state: CellState) -> np.ndarray:
-        """A plain array (k,) of a state: x, follow, values of the law point by point, flags of its trained range."""
-        return np.concatenate([state.x, state.follow.ravel(), state.cracks.values.ravel(), state.cracks.outside])
+        """A plain array (k,) of a state: x, follow, pressure, values of the law by point, flags of its trained range."""
+        cracks = state.cracks
+        return np.concatenate([state.x, state.follow.ravel(), [state.pressure], cracks.values.ravel(), cracks.outside])
 
     @checked()
     def unpack(self, values: np.ndarray) -> CellState:
         """The state in such an array; StateError if it is of another cell."""
         n_points, n = self.elements.points, self.n_jumps
         width = self.law.initial_state(1).values.shape[1]
-        ends = np.cumsum([n + 2, 2 * n, n_points * width, n_points])
+        ends = np.cumsum([n + 2, 2 * n, 1, n_points * width, n_points])
         if np.shape(values) != (ends[-1],):
             raise StateError(
                 f"the array of the state has shape {np.shape(values)}, this cell needs {(ends[-1],)}; pass what pack "
                 "gave for the same cell and law"
             )
-        x, follow, history, outside = np.split(np.array(values), ends[:-1])
+        x, follow, pressure, history, outside = np.split(np.array(values), ends[:-1])
         cracks = State(history.reshape(n_points, width), self.law.name, outside > 0.5)
-        return CellState(x, follow.reshape(n, 2), cracks)
+        return CellState(x, follow.reshape(n, 2), cracks, float(pressure[0]))
 
     # --- steps
 
-    @checked(separation="any")
-    def update(self, separation: ArrayLike, state: CellState, spring: Spring | None = None) -> CellResponse:
+    @checked(separation="any", pressure="(-inf, inf)")
+    def update(
+        self, separation: ArrayLike, state: CellState, spring: Spring | None = None, *, pressure: float = 0.0
+    ) -> CellResponse:
         """Equilibrium of the cell after its next step; ``state`` is left as it is.
 
         Parameters
@@ -142,6 +149,10 @@ class RVE:
             At its beginning.
         spring : Spring
             If there is one, the opening is an unknown, not prescribed.
+        pressure
+            Of the pores at the end of the step, Pa, in excess of what the virgin cell has: the same in blocks and
+            cracks, so that it is drained or has had time. Faces of cracks are pushed apart by all of it, blocks are
+            strained by Biot's coefficient times it.
 
         Returns
         -------
@@ -159,14 +170,16 @@ class RVE:
                 f"separation={separation!r} is not allowed; pass two finite numbers, opening and shear"
             )
         start = state.separation.copy()
-        held = self.traction(state)[0] + (spring.stiffness * start[0] if spring else 0.0)
+        held = self.traction(state)[0] - state.pressure + (spring.stiffness * start[0] if spring else 0.0)
+        began = state.pressure
         iterations = cuts = 0
 
         def attempt(end):
             nonlocal iterations
             pull = None if spring is None else Spring(held + end * (spring.load - held), spring.stiffness)
             try:
-                return self._equilibrium.reach(start + end * (goal - start), state, pull)
+                filled = began + end * (pressure - began)
+                return self._equilibrium.reach(start + end * (goal - start), state, pull, filled)
             except Diverged as diverged:
                 iterations += len(diverged.residuals)
                 raise
@@ -187,8 +200,8 @@ class RVE:
 
     @checked()
     def traction(self, state: CellState) -> np.ndarray:
-        """Homogenised traction (2,) of a state, Pa."""
-        return self._equilibrium.forces(state.x)[-2:] / self.cell.width
+        """Homogenised effective traction (2,) of a state, Pa; the total one is less by the pore pressure."""
+        return self._equilibrium.forces(state.x, state.pressure)[-2:] / self.cell.width
 
     @checked()
     def crack_separation(self, state: CellState) -> np.ndarray:
@@ -203,8 +216,9 @@ class RVE:
     @checked()
     def inner_work(self, response: CellResponse, step: np.ndarray) -> float:
         """Virtual work of all stresses and crack tractions for a step (n,) of x, J/m² of interface."""
-        blocks, x = self.blocks, response.state.x
-        stress = blocks.initial_stress + blocks.stress(blocks.strain(blocks.displacement(x)))
+        blocks, x, pressure = self.blocks, response.state.x, response.state.pressure
+        strained = blocks.stress(blocks.strain(blocks.displacement(x, pressure)))
+        stress = blocks.initial_stress(pressure) + strained
         strain, jump = self._inside(step)
         bulk = (stress * strain).sum(axis=1) @ blocks.dx
         cracks = (response.cracks.traction * jump).sum(axis=1) @ self.elements.dx.ravel()
@@ -230,13 +244,13 @@ class RVE:
     @checked()
     def displacement(self, state: CellState) -> np.ndarray:
         """Displacements (ndof,) of the mesh, numbered as ``skfem.ElementVector(skfem.ElementQuad1())`` does."""
-        return self.blocks.displacement(state.x)
+        return self.blocks.displacement(state.x, state.pressure)
 
     @checked()
     def stress(self, state: CellState) -> np.ndarray:
-        """Mean stress of each element, (nelements, 3): xx, yy, xy, Pa."""
+        """Mean stress of each element plus the pore pressure, (nelements, 3): xx, yy, xy, Pa."""
         blocks = self.blocks
-        stress = blocks.initial_stress + blocks.stress(blocks.strain(self.displacement(state)))
+        stress = blocks.initial_stress(state.pressure) + blocks.stress(blocks.strain(self.displacement(state)))
         shares = blocks.dx.reshape(self.cell.mesh.nelements, -1)
         means = (shares[..., None] * stress.reshape(*shares.shape, 3)).sum(axis=1)
         return means / shares.sum(axis=1, keepdims=True)

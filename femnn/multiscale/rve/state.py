@@ -18,6 +18,8 @@ class CellState(NamedTuple):
         How the jumps followed the macro-separation last: where the next step begins its search. Zeros if unknown.
     cracks : State
         History of the cracks' law.
+    pressure : float
+        Of the pores in blocks and cracks, Pa.
 
     Examples
     --------
@@ -32,6 +34,7 @@ class CellState(NamedTuple):
     x: np.ndarray
     follow: np.ndarray
     cracks: State
+    pressure: float = 0.0
 
     @property
     def separation(self) -> np.ndarray:
@@ -40,7 +43,7 @@ class CellState(NamedTuple):
 
 
 class Spring(NamedTuple):
-    """Spring in place of a prescribed opening: traction + stiffness · opening = load.
+    """Spring in place of a prescribed opening: total traction + stiffness · opening = load.
 
     Attributes
     ----------
@@ -71,7 +74,7 @@ class CellResponse(NamedTuple):
     Attributes
     ----------
     traction : (2,)
-        Homogenised, normal and shear, Pa.
+        Homogenised, normal and shear, Pa; effective: the total one is less by the pore pressure along the normal.
     tangent : (2, 2)
         Consistent, ∂traction/∂separation at fixed old state, Pa/m; of the last part where the step was cut.
     state : CellState
