@@ -86,22 +86,27 @@ class RVELaw(Law):
     def predictions(self, state: State) -> dict:
         """What the cells conduct: ``"permeability_across"`` and ``"permeability_along"`` the interface, m².
 
-        Each is a pair of values (n,) and derivatives by the separation (n, 3), along which the jumps of the cracks
+        Beside them ``"porosity"``, the mean of the fillings, and ``"aperture"``, m, of the one straight crack that
+        conducts as much along. Each is a pair of values (n,) and derivatives by the separation (n, 3), along which the jumps of the cracks
         follow as in the step that led to ``state``. Nothing without ``permeability``.
         """
         self._require_state(state)
         if self.permeability is None:
             return {}
-        values, slopes = np.zeros((2, len(state))), np.zeros((2, len(state), 3))
+        values, slopes = np.zeros((4, len(state))), np.zeros((4, len(state), 3))
         step = _STEP * self.permeability.filling.aperture
         for point, packed in enumerate(state.values):
             cell = self.rve.unpack(packed)
-            values[:, point] = self.permeability.tensor(cell).diagonal()
+            values[:, point] = self._conducted(cell)
             for axis, way in enumerate(np.vstack([cell.follow, np.eye(2)]).T):
-                ends = [self.permeability.tensor(cell._replace(x=cell.x + h * way)) for h in (step, -step)]
-                slopes[:, point, axis] = (ends[0] - ends[1]).diagonal() / (2.0 * step)
-        names = ("permeability_across", "permeability_along")
+                ends = [self._conducted(cell._replace(x=cell.x + h * way)) for h in (step, -step)]
+                slopes[:, point, axis] = (ends[0] - ends[1]) / (2.0 * step)
+        names = ("permeability_across", "permeability_along", "porosity", "aperture")
         return {name: (values[k], slopes[k]) for k, name in enumerate(names)}
+
+    def _conducted(self, cell):
+        tensor = self.permeability.tensor(cell)
+        return np.array([*tensor.diagonal(), self.permeability.porosity(cell), self.permeability.aperture(tensor)])
 
     def _virgin(self, n):
         return np.tile(self.rve.pack(self.rve.initial_state()), (n, 1))

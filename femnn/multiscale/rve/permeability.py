@@ -142,6 +142,13 @@ class CellPermeability:
         flow = matrix[-2:, -2:] - matrix[-2:, :-2] @ follow
         return 0.5 * (flow + flow.T) / (self.rve.cell.width * self.rve.cell.height)
 
+    @checked()
+    def porosity(self, state: CellState) -> float:
+        """Mean porosity of the fillings of the cracks, by their area."""
+        area = self.rve.elements.dx.ravel()
+        opening = self.rve.separations(state)[:, 0]
+        return float(self.filling.evolved_porosity(opening) @ area / area.sum())
+
     @checked(tensor="... 2 2")
     def aperture(self, tensor: ArrayLike) -> np.ndarray:
         """Hydraulic aperture of the one straight crack that conducts as much along the interface as (..., 2, 2), m."""

@@ -493,14 +493,15 @@ class FaultedReservoir:
         body = self.porous.balance(old, new)
         strains, before = points.strains(new.x), points.strains(old.x)
         # without the law, which may be expensive: what leaked is known
-        gained = points.gained(strains, before, dt * new.leak_off) * points.dx[:, None]
+        storage = points.storage(old.history)
+        gained = points.gained(strains, before, dt * new.leak_off, storage) * points.dx[:, None]
         force = np.concatenate([np.zeros((len(gained), 3)), gained], axis=1)
         residual = self.porous.residual(new.x, old, dt) + points.operator.T @ force.ravel()
         residual += points.gained_along(new.along, dt)
         out = residual[self.porous.n_u :].reshape(s, -1)
         volumes = self.porous.volumes(new.u, new.p.ravel(), old, dt)
         moved = np.abs(np.array([volume.reshape(s, -1) for volume in volumes])).sum(axis=0)
-        taken = points.opened(strains, before) + points.stored(strains, before)
+        taken = points.opened(strains, before) + points.stored(strains, before, storage)
         opened, leaked = taken @ points.dx, dt * new.leak_off @ points.dx
         through = {}
         free = np.ones(out.shape, dtype=bool)
