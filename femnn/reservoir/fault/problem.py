@@ -301,7 +301,7 @@ class FaultedReservoir:
         self._iterates = method == "gmres" or (method == "auto" and is_large)
         self.points = FaultPoints(self.faults, self.porous)
         self._parts = _parts(self.porous.pressure_basis)
-        self._porous_tangent = (0.0, None)
+        self._porous_tangent: tuple = ((), None)
         self._measure: StabilityMeasure | None = None
         self._middle = self.porous.displacement_basis.mesh.p[:, self.porous.displacement_basis.mesh.t].mean(axis=1)
         # of the rock: the first that is known
@@ -356,6 +356,7 @@ class FaultedReservoir:
         self.check(state)
         x = self.porous.constraint.fill(state.x)
         self.porous.loads.prescribe(x, state.t + dt)
+        self._require_borne(state.t + dt)
         x, response = self._newton(x, state, dt)
         n_u, s = self.porous.n_u, len(self.systems)
         moved = (self.points.strains(x) - self.points.strains(state.x))[:, :3]
@@ -376,6 +377,20 @@ class FaultedReservoir:
         self._report_outside(self.outside(state), self.outside(new), new.t)
         self._report_fracture(state, new)
         return new
+
+    def _require_borne(self, t):
+        """Raise ParameterError if a well holds a pressure at the time ``t`` that lifts what is above."""
+        if self._rest is None:
+            return
+        for place, pressure in self.porous.wells.held(t):
+            nearest = int(np.linalg.norm(self._middle - place[:, None], axis=0).argmin())
+            overburden = -float(self._rest[-1, -1, nearest])
+            if pressure > overburden > 0.0:
+                raise ParameterError(
+                    f"the well at {place.tolist()} holds {pressure / 1e6:.4g} MPa over the pressure at rest at t = {t:.6g} "
+                    f"s, but the overburden is only {overburden / 1e6:.4g} MPa above that and would be lifted; lower the "
+                    "pressure of the well"
+                )
 
     def _require_short(self, moved, error, state, dt):
         slid = float(np.linalg.norm(moved[:, 1:], axis=1).max(initial=0.0))
@@ -464,7 +479,7 @@ class FaultedReservoir:
     def tangent(self, x: np.ndarray, state: FaultedState, dt: float) -> csr_array:
         """Derivative of :meth:`residual` by x; with friction or dilation not symmetric."""
         x = self._unknowns(x)
-        return self._tangent(x, self._evaluate(x, state, dt)[1], dt)
+        return self._tangent(x, self._evaluate(x, state, dt)[1], state, dt)
 
     def _unknowns(self, x):
         return shaped("x", x, self.initial_state().x.shape)
@@ -544,9 +559,10 @@ class FaultedReservoir:
             residual += points.gained_along(points.flows_along(x, response.conductance), dt)
         return residual, response
 
-    def _tangent(self, x, response, dt):
-        if self._porous_tangent[0] != dt:
-            self._porous_tangent = dt, self.porous.tangent(dt)
+    def _tangent(self, x, response, state, dt):
+        made_for = dt, self.porous.open_wells(state.t, dt)
+        if self._porous_tangent[0] != made_for:
+            self._porous_tangent = made_for, self.porous.tangent(dt, state.t + dt)
         points = self.points
         blocks = response.tangent * points.dx[:, None, None]
         n = len(blocks)
@@ -572,7 +588,7 @@ class FaultedReservoir:
             nonlocal factor, last
             last = point.response
             if _gain(errors) > _GAIN:
-                factor = self._factor(point.x, point.response, dt)
+                factor = self._factor(point.x, point.response, state, dt)
             step = -(constraint.matrix @ factor.correction(constraint.reduce(point.residual)))
 
             def evaluate(length):
@@ -583,7 +599,7 @@ class FaultedReservoir:
 
         try:
             out, response = self._tried(x, state, dt)
-            factor = self._factor(x, response, dt)
+            factor = self._factor(x, response, state, dt)
             scale = factor.scale
             # not of the displacements found, by which a runaway would measure itself
             size = np.linalg.norm(scale * constraint.reduce(out)) + self._size(x, factor)
@@ -651,8 +667,8 @@ class FaultedReservoir:
         except (LawError, ConvergenceError) as error:
             raise Diverged(f"the law of the fault has no answer on the way: {error}") from error
 
-    def _factor(self, x, response, dt):
-        porous, tangent = self.porous, self._tangent(x, response, dt)
+    def _factor(self, x, response, state, dt):
+        porous, tangent = self.porous, self._tangent(x, response, state, dt)
         try:
             if not self._iterates:
                 return Factor.of(tangent, porous.constraint, porous.n_u)

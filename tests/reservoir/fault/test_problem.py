@@ -21,7 +21,7 @@ from femnn.exceptions import (
     ParameterError,
     StateError,
 )
-from femnn.reservoir import Conditions, PorousProblem, Series, Well, march
+from femnn.reservoir import Conditions, PorousProblem, Schedule, Series, Well, march
 from femnn.reservoir.fault import (
     ConstantCore,
     CrackedCore,
@@ -651,3 +651,18 @@ def test_states_of_another_problem_are_refused():
         column.volumes(own.u, own.p.ravel()[:-1], own, 1.0)
     with pytest.raises(ParameterError, match="the time t of state"):
         march(column.step, [1.0], [2.0], progress=False)
+
+
+def test_a_well_that_holds_a_pressure_keeps_the_balance_and_may_not_lift_the_overburden():
+    plan = Schedule([(0.0, 2 * DAY, 3e6), (3 * DAY, 4 * DAY, 40e6)])
+    wells = [Well((-8.0, 9.0), pressure=(plan, None))]
+    problem = slipping(given=conditions(wells=wells))
+    states = followed(problem, DAY * np.arange(1, 4))
+    for old, new in pairwise(states):
+        assert problem.balance(old, new).error.max() < 1e-9
+    rates = [problem.porous.well_rates(state)[0] for state in states[1:]]
+    assert rates[0][0] > rates[1][0] > 0.0
+    assert not np.array(rates)[:, 1].any()
+    assert rates[2][0] == 0.0
+    with pytest.raises(ParameterError, match=r"the well at \[-8.0, 9.0\] holds 40 MPa .* the overburden is only"):
+        problem.step(states[-1], DAY)
