@@ -385,7 +385,9 @@ class ConductingCohesive(WrappingLaw):
         self._require_state(state)
         separation, pressure, by_separation = np.split(state.values[:, -self.columns :], [3, 4], axis=1)
         sliding = np.linalg.norm(separation[:, 1:], axis=1)
-        along = np.divide(separation[:, 1:], sliding[:, None], out=np.zeros((len(state), 2)), where=sliding[:, None] > 0.0)
+        along = np.divide(
+            separation[:, 1:], sliding[:, None], out=np.zeros((len(state), 2)), where=sliding[:, None] > 0.0
+        )
         told = self.conduits.at(separation[:, 0], sliding, pressure[:, 0])
         return {
             name: (

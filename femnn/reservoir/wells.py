@@ -97,7 +97,9 @@ class PressureWells:
         for number, well in enumerate(self.wells):
             values = [
                 evaluate(pressure, self._places[number], t, _named(well, "pressure"))[0]
-                for pressure, is_open in zip(self._pressures[number], pattern[s * number : s * (number + 1)], strict=True)
+                for pressure, is_open in zip(
+                    self._pressures[number], pattern[s * number : s * (number + 1)], strict=True
+                )
                 if is_open
             ]
             if values:

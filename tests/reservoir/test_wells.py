@@ -58,7 +58,9 @@ def test_the_equivalent_radius_is_that_of_bilinear_squares():
 def test_a_well_with_a_schedule_is_shut_outside_of_it_and_loses_no_water(theta):
     plan = Schedule([(0.0, 2 * DAY, 5e6), (3 * DAY, 4 * DAY, 3e6)])
     well = Well((2.5, 2.5), pressure=(plan, None))
-    conditions = Conditions(displacement=FIXED, pressure={"right": 0.0}, wells=[well, Well((-20.0, 10.0), (1e-6, None))])
+    conditions = Conditions(
+        displacement=FIXED, pressure={"right": 0.0}, wells=[well, Well((-20.0, 10.0), (1e-6, None))]
+    )
     problem = PorousProblem(square(8), dual(), conditions, theta=theta)
     states = [problem.initial_state()]
     times = plan.within(0.5 * DAY * np.arange(1, 11))

@@ -85,7 +85,9 @@ class CellEquilibrium:
         (x, _, tried, *_), norms = iterate(start, is_solved, advance, self._max_iterations, "N/m")
         follow = self._following(self._matrix(tried.tangent))
         new = CellState(x, follow, tried.state, pressure)
-        return CellResponse(self.forces(x, pressure)[-2:] / width, self.homogenised(follow), new, tried, len(norms) - 1, 0)
+        return CellResponse(
+            self.forces(x, pressure)[-2:] / width, self.homogenised(follow), new, tried, len(norms) - 1, 0
+        )
 
     def _begun(self, separation, state, spring, pressure):
         """Start of the search for an equilibrium: jumps follow as they did before."""

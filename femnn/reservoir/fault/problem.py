@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 import skfem
-from scipy.sparse import bsr_array, coo_array, csr_array
+from scipy.sparse import block_diag, bsr_array, coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from femnn.checks import checked, instance, one_of, shaped
+from femnn.assembly.forms import assemble_mass
+from femnn.checks import checked, instance, one_of, positive, shaped
 from femnn.cohesive.law import State
 from femnn.exceptions import (
     ConvergenceError,
@@ -28,6 +29,7 @@ from femnn.exceptions import (
 )
 from femnn.interfaces.frames import normals_of
 from femnn.interfaces.split import Interface
+from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import Rule
 from femnn.reservoir.conditions import Conditions, Well
 from femnn.reservoir.fault.points import Fault, FaultPoints
@@ -69,6 +71,8 @@ class FaultedState(PorousState):
         Flow along the fault at its end by width, m²/s: by system, and by shear direction in three dimensions.
     slip_error : float
         Estimated error of the sliding of any point in that step, m.
+    velocity : (n_u,)
+        Of the displacements in that step, m/s; default: at rest.
 
     Examples
     --------
@@ -92,10 +96,13 @@ class FaultedState(PorousState):
     leak_off: np.ndarray
     along: np.ndarray
     slip_error: float = 0.0
+    velocity: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        read_only(self, "traction", "rate", "leak_off", "along")
+        if self.velocity is None:
+            object.__setattr__(self, "velocity", np.zeros(len(self.u)))
+        read_only(self, "traction", "rate", "leak_off", "along", "velocity")
 
 
 class FaultBalance(NamedTuple):
@@ -222,6 +229,10 @@ class FaultedReservoir:
         ``"auto"`` iterates beyond 20,000 unknowns in three dimensions.
     max_iterations
         Of Newton's method, beyond which a step fails.
+    density
+        Of the saturated rock, kg/m³: steps then carry its inertia, by the implicit Euler method, which damps what is
+        faster than them. A fault that weakens faster than the rock unloads then slides dynamically, with steps down to
+        milliseconds by ``slip_error``. Default: none, each step is in equilibrium.
     largest_slip
         Sliding of a point in one step, m, beyond which the step fails: :func:`femnn.reservoir.march` then takes a
         shorter one, and long ones again when the fault is at rest. Default: any.
@@ -282,6 +293,7 @@ class FaultedReservoir:
         rule: Rule | None = None,
         method: str = "auto",
         max_iterations: int = 25,
+        density: float | None = None,
         largest_slip: float = np.inf,
         slip_error: float = np.inf,
         on_outside: str = "warn",
@@ -300,6 +312,14 @@ class FaultedReservoir:
         is_large = mesh.dim() == 3 and self.porous.constraint.matrix.shape[1] > FEW_OF_SADDLE
         self._iterates = method == "gmres" or (method == "auto" and is_large)
         self.points = FaultPoints(self.faults, self.porous)
+        self._mass = None
+        if density is not None:
+            element = self.porous.displacement_basis.elem.elem
+            self._mass = csr_array(
+                assemble_mass(
+                    mesh, GaussLegendre(3), positive("density", density), components=mesh.dim(), element=element
+                )
+            )
         self._parts = _parts(self.porous.pressure_basis)
         self._porous_tangent: tuple = ((), None)
         self._measure: StabilityMeasure | None = None
@@ -373,6 +393,7 @@ class FaultedReservoir:
             response.leaked / dt,
             self.points.flows_along(x, response.conductance),
             error,
+            (x[:n_u] - state.u) / dt,
         )
         self._report_outside(self.outside(state), self.outside(new), new.t)
         self._report_fracture(state, new)
@@ -466,6 +487,13 @@ class FaultedReservoir:
         return self._rest + change + lifting * np.eye(dim)[:, :, None]
 
     @checked()
+    def kinetic_energy(self, state: FaultedState) -> float:
+        """Of the rock, J (J/m in two dimensions); ParameterError unless it was given a ``density``."""
+        if self._mass is None:
+            raise ParameterError("the rock has no mass; pass FaultedReservoir(..., density=) in kg/m³")
+        return float(0.5 * state.velocity @ (self._mass @ state.velocity))
+
+    @checked()
     def outside(self, state: FaultedState) -> int:
         """Number of points that have left the trained range of the law before they were broken."""
         return int((state.history.outside & ~(self.points.law.damage(state.history) >= 1.0)).sum())
@@ -543,7 +571,7 @@ class FaultedReservoir:
                 "the mesh and the law it was made for"
             )
         sizes = (self.porous.n_u, (len(self.systems), self.porous.pressure_basis.N))
-        if (len(state.u), state.p.shape) != sizes:
+        if (len(state.u), state.p.shape) != sizes or state.velocity.shape != state.u.shape:
             raise StateError(
                 f"the state has {len(state.u)} displacements and pressures {state.p.shape}, this reservoir {sizes[0]} "
                 f"and {sizes[1]}; a state goes with the mesh and medium it was made for"
@@ -555,6 +583,9 @@ class FaultedReservoir:
         response = points.respond(points.strains(x), points.strains(state.x), state.history, dt)
         force = (response.force * points.dx[:, None]).ravel()
         residual = self.porous.residual(x, state, dt) + points.operator.T @ force
+        if self._mass is not None:
+            n_u = self.porous.n_u
+            residual[:n_u] += self._mass @ ((x[:n_u] - state.u) / dt - state.velocity) / dt
         if response.conductance.any():
             residual += points.gained_along(points.flows_along(x, response.conductance), dt)
         return residual, response
@@ -562,7 +593,11 @@ class FaultedReservoir:
     def _tangent(self, x, response, state, dt):
         made_for = dt, self.porous.open_wells(state.t, dt)
         if self._porous_tangent[0] != made_for:
-            self._porous_tangent = made_for, self.porous.tangent(dt, state.t + dt)
+            tangent = self.porous.tangent(dt, state.t + dt)
+            if self._mass is not None:
+                empty = csr_array((tangent.shape[0] - self.porous.n_u,) * 2)
+                tangent = tangent + csr_array(block_diag([self._mass / dt**2, empty]))
+            self._porous_tangent = made_for, tangent
         points = self.points
         blocks = response.tangent * points.dx[:, None, None]
         n = len(blocks)
@@ -628,7 +663,8 @@ class FaultedReservoir:
         if stability.negative:
             told += (
                 f", {stability.negative} of them negative: the fault weakens faster than the rock unloads and slips "
-                "dynamically. Give it a viscosity or the damping by radiation with femnn.cohesive.ViscousCohesive"
+                "dynamically. Give it a viscosity or the damping by radiation with femnn.cohesive.ViscousCohesive, or "
+                "the rock its inertia with density="
             )
         return told
 

@@ -1,6 +1,5 @@
 """A reservoir with a sealing fault: limits, known answers, balances, bad input."""
 
-from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -8,7 +7,7 @@ import meshio
 import numpy as np
 import pytest
 import skfem
-from support.fault_problems import DAY, Brittle, Springs, conditions, damaged, rectangle, reservoir
+from support.fault_problems import DAY, Brittle, Springs, blocks, conditions, damaged, rectangle, reservoir
 from support.porous_problems import dual, sides, single
 
 import femnn
@@ -236,30 +235,6 @@ def test_injection_slips_the_fault_and_opens_it_to_the_fluid():
     stopped = FaultHistory(problem, most=0.015)
     state = march(problem.step, problem.initial_state(), DAY * np.arange(1, 31), callback=stopped.add, progress=False)
     assert state.t == history.onset
-
-
-def blocks(law, side, pressure):
-    """Two blocks, one upon the other, with 10 MPa and 3 MPa of shear on the fault between them.
-
-    The pressure of ``side`` is the time in seconds, in Pa.
-    """
-    mesh = sides(skfem.MeshQuad.init_tensor(np.linspace(0.0, 4.0, 3), np.linspace(-1.0, 1.0, 3)))
-    middle = mesh.p[:, mesh.facets].mean(axis=1)
-    own = {"fault": middle[1] == 0.0, "foot": (middle[0] == 0.0) & (middle[1] < 0.0)}
-    mesh = mesh.with_boundaries({**mesh.boundaries, **{name: np.flatnonzero(on) for name, on in own.items()}})
-    interface = femnn.Interface.split(mesh, "fault")
-    body = interface.mesh
-    upper = body.t2f[:, body.p[1, body.t].mean(axis=0) > 0.0]
-    parts = {"upper": np.unique(upper), "lower": np.setdiff1d(np.arange(body.nfacets), upper)}
-    interface = replace(interface, mesh=body.with_boundaries({**body.boundaries, **parts}))
-    given = Conditions(
-        displacement={"bottom": (None, 0.0), "foot": (0.0, None)},
-        pressure={name: (lambda x, t: t) if side in (name, "both") else 0.0 for name in parts},
-    )
-    # hardly swells
-    medium = single(biot=0.011, porosity=0.01, grain_bulk=None)
-    stress = np.array([[-10e6, 3e6], [3e6, -10e6]])
-    return FaultedReservoir(medium, given, Fault(interface, law, stress=stress, pressure=pressure))
 
 
 @pytest.mark.filterwarnings("ignore:the pressure exceeds")
