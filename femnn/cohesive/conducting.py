@@ -162,7 +162,7 @@ class GrainConduits(Conduits):
 class CellConduits(Conduits):
     """A cell of blocks and cracks, learned from its responses (:func:`femnn.multiscale.rve.simulate_paths`).
 
-    Make one with :meth:`fit` or :meth:`load`; lengths and pressures are in the units of the data until :meth:`rescaled`.
+    Make one with :meth:`fit` or :meth:`load`; it is in the units of the data until :meth:`rescaled`.
 
     Attributes
     ----------
@@ -261,7 +261,7 @@ class CellConduits(Conduits):
 
     @checked(rows="unchecked")
     def errors(self, data: PathDataSet, rows: Sequence[int] | np.ndarray | slice = slice(None)) -> dict[str, float]:
-        """Root mean square errors on rows of a data set in its own units: of ln k across, of ln k along, of porosity."""
+        """Root mean square errors on rows of a data set, in its own units: of ln k across and along, of porosity."""
         opening, sliding, pressure, targets = _learned_from(data, rows)
         found = self._fitted(np.column_stack([opening, sliding, pressure]))[0]
         return dict(zip(_FITTED, np.sqrt(((found - targets) ** 2).mean(axis=0)).tolist(), strict=True))
@@ -308,9 +308,9 @@ class CellConduits(Conduits):
         open_cracks = own["porosity"] == 1.0
         porosity = np.ones(n) if open_cracks else 1.0 - solid / filled
         values = np.column_stack([np.full(n, np.log(own["matrix"])), np.log(along), porosity])
-        by_opened = np.column_stack([
-            np.zeros(n), moves * 3.0 * cracks / ratio / void / along, np.zeros(n) if open_cracks else loose * solid / filled**2
-        ])  # fmt: skip
+        along_grows = moves * 3.0 * cracks / ratio / void / along
+        loosens = np.zeros(n) if open_cracks else loose * solid / filled**2
+        by_opened = np.column_stack([np.zeros(n), along_grows, loosens])
         return values, by_opened[:, :, None] * np.array([1.0, 0.0, own["compliance"]])
 
     def _terms(self, features):
@@ -333,7 +333,7 @@ class ConductingCohesive(WrappingLaw):
     """Any law, and what the layer conducts at its separation and pressure.
 
     :meth:`predictions` tells it where a fault's core asks (:class:`femnn.reservoir.fault.PredictedCore`,
-    :class:`femnn.reservoir.fault.GranularCore`), so that permeability, flow along the fault and storage follow its slip.
+    :class:`femnn.reservoir.fault.GranularCore`), so that permeability, flow along and storage follow its slip.
 
     Parameters
     ----------
@@ -373,8 +373,8 @@ class ConductingCohesive(WrappingLaw):
         self.conduits = instance("conduits", conduits, Conduits)
         if law.depends_on_time:
             raise ParameterError(
-                f"{law.name} depends on time, so that its pressure is no pressure of the layer alone; put this law into "
-                "that one: ViscousCohesive(ConductingCohesive(law, conduits), viscosity)"
+                f"{law.name} depends on time, so that its pressure is no pressure of the layer alone; put this law "
+                "into that one: ViscousCohesive(ConductingCohesive(law, conduits), viscosity)"
             )
 
     def __repr__(self) -> str:

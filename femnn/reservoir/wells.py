@@ -4,8 +4,8 @@ A well of radius r_w that holds p_w feeds each pore system by
 
     q_i = J_i (p_w − p_i(x)),        J_i = 2 π k_i/(μ ln(r_e/r_w))
 
-per metre of its length, p_i(x) being the computed pressure at its place. That is the pressure at the distance r_e from a
-line source (D. W. Peaceman, SPE J. 18 (1978) 183-194), which depends on the mesh and the place in it: it is measured by
+per metre of its length, p_i(x) being the computed pressure at its place: the pressure at the distance r_e from a line
+source (D. W. Peaceman, SPE J. 18 (1978) 183-194), which depends on the mesh and the place in it: it is measured by
 a line source in the cells around it, with the logarithm's pressure on their border.
 """
 
@@ -128,8 +128,8 @@ class PressureWells:
         around = equivalent_radius(self._basis.mesh, well.x)
         if not (np.isfinite(well.radius) and 0.0 < well.radius < around):
             raise ParameterError(
-                f"{_named(well, 'radius')} is {well.radius:g} m; it must be positive and below {around:.3g} m, from where "
-                "on the mesh resolves the flow: take larger cells, or hold the pressure on the facets of a hole"
+                f"{_named(well, 'radius')} is {well.radius:g} m; it must be positive and below {around:.3g} m, from "
+                "where on the mesh resolves the flow: take larger cells, or hold the pressure on the facets of a hole"
             )
         # of an anisotropic medium the geometric mean
         mean = np.sqrt(np.maximum(np.linalg.det(mobility[:, :, :, cell]), 0.0))

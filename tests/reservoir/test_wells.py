@@ -1,5 +1,7 @@
 """Wells that hold a pressure: radial flow, schedules, mass balances, and what is refused."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import skfem
@@ -65,7 +67,7 @@ def test_a_well_with_a_schedule_is_shut_outside_of_it_and_loses_no_water(theta):
     states = [problem.initial_state()]
     times = plan.within(0.5 * DAY * np.arange(1, 11))
     march(problem.step, states[0], times, callback=lambda own: states.append(own), progress=False)
-    for old, new in zip(states, states[1:], strict=False):
+    for old, new in pairwise(states):
         assert problem.balance(old, new).error.max() < 1e-10
     rates = np.array([problem.well_rates(state)[0] for state in states[1:]])
     days = np.array([state.t for state in states[1:]]) / DAY

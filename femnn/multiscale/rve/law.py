@@ -32,8 +32,7 @@ class RVELaw(Law):
     Raises
     ------
     ParameterError
-        If the permeability is of another cell, or the law of the cracks depends on time: a cell takes a step in parts,
-        and knows no time for them.
+        If the permeability is of another cell.
 
     Examples
     --------
@@ -48,11 +47,6 @@ class RVELaw(Law):
 
     @checked()
     def __init__(self, rve: RVE, permeability: CellPermeability | None = None) -> None:
-        if rve.law.depends_on_time:
-            raise ParameterError(
-                f"the cracks of the cell have the law {rve.law.name}, which depends on the rate, but a cell has no "
-                "time to give it; pass the cell its law without the rate, and ViscousCohesive(RVELaw(...)) to the fault"
-            )
         if permeability is not None and permeability.rve is not rve:
             raise ParameterError(
                 "the permeability belongs to another cell; pass CellPermeability(rve, ...) of this one"
@@ -87,8 +81,8 @@ class RVELaw(Law):
         """What the cells conduct: ``"permeability_across"`` and ``"permeability_along"`` the interface, m².
 
         Beside them ``"porosity"``, the mean of the fillings, and ``"aperture"``, m, of the one straight crack that
-        conducts as much along. Each is a pair of values (n,) and derivatives by the separation (n, 3), along which the jumps of the cracks
-        follow as in the step that led to ``state``. Nothing without ``permeability``.
+        conducts as much along. Each is a pair of values (n,) and derivatives by the separation (n, 3), along which the
+        jumps of the cracks follow as in the step that led to ``state``. Nothing without ``permeability``.
         """
         self._require_state(state)
         if self.permeability is None:

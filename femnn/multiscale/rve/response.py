@@ -49,9 +49,9 @@ def follow(
     -------
     PathResponse
         Of the points that were reached. ``separation``, ``traction`` (k, 2): macro-separation and homogenised traction,
-        normal and shear, m and Pa, effective; ``tangent`` (k, 2, 2), Pa/m; ``crack_separation`` (k, 2), the part of the separation
-        that the cracks bear, m; ``work``, ``inner_work`` (k,) of the step that ends at the point: traction · increment,
-        and the virtual work of stresses and crack tractions for the increments inside, J/m² of interface;
+        normal and shear, m and Pa, effective; ``tangent`` (k, 2, 2), Pa/m; ``crack_separation`` (k, 2), the part of the
+        separation that the cracks bear, m; ``work``, ``inner_work`` (k,) of the step that ends at the point: traction ·
+        increment, and the virtual work of stresses and crack tractions for the increments inside, J/m² of interface;
         ``hill_mandel`` (k,), the gap between the two, over |traction| |increment| with the largest traction so far;
         ``hill_mandel_tangent`` (k,), the gap between the tangent and the one that blocks and cracks have inside, over
         the largest entry so far; ``iterations``, ``cuts``, ``outside`` (k,) int: of Newton's method; crack points out

@@ -6,8 +6,9 @@ ties the scales: per metre of interface, traction · separation is the virtual w
 
     T·δΔ = (1/W) (∫ σ:δε dV + ∫ t·δ[u] dA),
 
-with T, σ and t all total, or all plus the pore pressure, which is one in blocks and cracks; it is checked with stresses and tractions of all integration points (C. B. Hirschberger et al., Engng Fract. Mech. 76
-(2009) 793-812; K. Wang and W. C. Sun, CMAME 334 (2018) 337-380).
+with T, σ and t all total, or all plus the pore pressure, which is one in blocks and cracks; it is checked with stresses
+and tractions of all integration points (C. B. Hirschberger et al., Engng Fract. Mech. 76 (2009) 793-812; K. Wang and
+W. C. Sun, CMAME 334 (2018) 337-380).
 """
 
 import numpy as np
@@ -57,8 +58,8 @@ class RVE:
     Raises
     ------
     ParameterError
-        If a value is not allowed, or the virgin traction of the law has a shear, which blocks of different directions
-        cannot balance.
+        If a value is not allowed, the virgin traction of the law has a shear, which blocks of different directions
+        cannot balance, or the law depends on time: a cell takes a step in parts, and knows no time for them.
 
     Examples
     --------
@@ -88,6 +89,11 @@ class RVE:
     ) -> None:
         if not isinstance(law, Law):
             raise ParameterError(f"the law of the cracks is a {type(law).__name__}; pass a femnn.cohesive.law.Law")
+        if law.depends_on_time:
+            raise ParameterError(
+                f"the cracks of the cell have the law {law.name}, which depends on the rate, but a cell has no time to "
+                "give it; pass the cell its law without the rate, and ViscousCohesive(RVELaw(...)) to the fault"
+            )
         for name, value in (("rtol", rtol), ("min_step", min_step)):
             if not 0.0 < value < 1.0:
                 raise ParameterError(f"{name}={value!r} is not allowed; it must be between 0 and 1")
@@ -113,7 +119,7 @@ class RVE:
 
     @checked()
     def pack(self, state: CellState) -> np.ndarray:
-        """A plain array (k,) of a state: x, follow, pressure, values of the law by point, flags of its trained range."""
+        """A plain array (k,) of a state: x, follow, pressure, values of the law by point, flags of its range."""
         cracks = state.cracks
         return np.concatenate([state.x, state.follow.ravel(), [state.pressure], cracks.values.ravel(), cracks.outside])
 

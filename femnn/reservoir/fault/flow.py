@@ -13,7 +13,8 @@ A core that conducts along itself, as the damaged zone of a seal does, answers a
     conductance(change, predicted) -> (k_∥ a (n,) in m³, its derivative by the separation (n, 3))
 
 for the flow −k_∥ a/μ ∂p/∂s along the fault, p being the mean of the two faces, or None if it does not; and its
-``storage`` is the volume that it takes up by area and pressure, m/Pa. One with a finite ``fluid_bulk`` takes up more as its pores open,
+``storage`` is the volume that it takes up by area and pressure, m/Pa. One with a finite ``fluid_bulk`` takes up more as
+its pores open,
 
     capacity(predicted) -> (n,) in m/Pa
 

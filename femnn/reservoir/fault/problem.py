@@ -408,9 +408,9 @@ class FaultedReservoir:
             overburden = -float(self._rest[-1, -1, nearest])
             if pressure > overburden > 0.0:
                 raise ParameterError(
-                    f"the well at {place.tolist()} holds {pressure / 1e6:.4g} MPa over the pressure at rest at t = {t:.6g} "
-                    f"s, but the overburden is only {overburden / 1e6:.4g} MPa above that and would be lifted; lower the "
-                    "pressure of the well"
+                    f"the well at {place.tolist()} holds {pressure / 1e6:.4g} MPa over the pressure at rest at t = "
+                    f"{t:.6g} s, but the overburden is only {overburden / 1e6:.4g} MPa above that and would be lifted; "
+                    "lower the pressure of the well"
                 )
 
     def _require_short(self, moved, error, state, dt):
