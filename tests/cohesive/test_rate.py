@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.cohesive_properties import tangent_errors
 
-from femnn.cohesive import BilinearCohesive, RateStateFriction, ViscousCohesive, separation_paths
+from femnn.cohesive import BilinearCohesive, RateStateFriction, ViscousCohesive, respond, separation_paths
 from femnn.exceptions import LawError, ParameterError, StateError
 
 PLAIN = BilinearCohesive(80e6, 100e6, 969.0, 1719.0)

@@ -1,8 +1,8 @@
 """Permeability of a packing of grains by its network of pores, beside Kozeny and Carman's.
 
-PoreSpy cuts the space between the grains into pores and throats (SNOW: J. T. Gostick, Phys. Rev. E 96 (2017) 023307), and
-OpenPNM solves the flow of Stokes through them; both come with ``pip install 'femnn[pores]'``. Unlike Kozeny and Carman's
-formula the network knows how the pores hang together, and so the direction of the flow.
+PoreSpy cuts the space between the grains into pores and throats (SNOW: J. T. Gostick, Phys. Rev. E 96 (2017) 023307),
+and OpenPNM solves the flow of Stokes through them; both come with ``pip install 'femnn[pores]'``. Unlike Kozeny and
+Carman's formula the network knows how the pores hang together, and so the direction of the flow.
 """
 
 import logging
@@ -31,8 +31,8 @@ def network_permeability(grains: Mapping[str, Any], resolution: float = 12.0) ->
     ----------
     grains
         As :func:`sample_grains` has them: ``place`` (n, 3) with the third axis normal to the layer, ``radius`` (n,),
-        ``free`` (n,) bool, False for grains of the slabs, and ``width``, the period along the first two axes. What counts
-        lies between the lowest and the highest centre of a free grain.
+        ``free`` (n,) bool, False for grains of the slabs, and ``width``, the period along the first two axes. What
+        counts lies between the lowest and the highest centre of a free grain.
     resolution
         Voxels for a mean diameter.
 
@@ -48,6 +48,18 @@ def network_permeability(grains: Mapping[str, Any], resolution: float = 12.0) ->
         Without PoreSpy or OpenPNM.
     ParameterError
         If the grains do not fit each other, or the image is too large or has no way through.
+
+    Examples
+    --------
+    >>> from femnn.exceptions import MissingExtraError
+    >>> from femnn.multiscale.grains import GrainLayer, network_permeability, sample_grains
+    >>> grains = sample_grains(GrainLayer(grains=100), cache="samples")
+    >>> try:
+    ...     found = network_permeability(grains, resolution=6)["permeability"]
+    ... except MissingExtraError:  # femnn[pores] is not installed
+    ...     found = np.zeros(3)
+    >>> found.shape
+    (3,)
     """
     place = floats("place", grains["place"])
     if place.ndim != 2 or place.shape[1] != 3:
