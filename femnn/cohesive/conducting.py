@@ -423,10 +423,12 @@ def _learned_from(data: PathDataSet, rows: Any) -> tuple[np.ndarray, ...]:
     separation, traction, tensors, porosity = (
         _column(data, name)[rows] for name in ("separation", "traction", "permeability", "porosity")
     )
-    if tensors.ndim != 4 or tensors.shape[2:] != (2, 2):
-        raise DatasetError(f"the permeability has shape {tensors.shape}; a cell's is (n, k, 2, 2)")
+    if tensors.ndim != 4 or tensors.shape[2:] not in ((2, 2), (3, 3)):
+        raise DatasetError(f"the permeability has shape {tensors.shape}; a cell's is (n, k, 2, 2), or 3 by 3 in space")
     sliding = np.linalg.norm(separation[..., 1:], axis=-1)
-    targets = [np.log(tensors[..., 0, 0]), np.log(tensors[..., 1, 1]), porosity]
+    # in space the mean of both directions
+    along = np.diagonal(tensors, axis1=2, axis2=3)[..., 1:].mean(axis=-1)
+    targets = [np.log(tensors[..., 0, 0]), np.log(along), porosity]
     flat = [values.ravel() for values in (separation[..., 0], sliding, -traction[..., 0])]
     return (*flat, np.stack(targets, axis=-1).reshape(-1, 3))
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import qr_delete, solve_triangular
 from tqdm import tqdm
 
 from femnn.checks import checked, one_of
@@ -166,9 +166,13 @@ class _Search:
         return solve_triangular(self.r[:m, :m], self.q[:, :m].T @ self.target)
 
     def _keep(self, kept):
+        m = len(self.chosen)
+        q, r = self.q[:, :m], self.r[:m, :m]
+        for place in np.flatnonzero(~kept)[::-1]:
+            q, r = qr_delete(q, r, place, which="col", check_finite=False)
         self.chosen, self.weights = self.chosen[kept], self.weights[kept]
         m = len(self.chosen)
-        self.q[:, :m], self.r[:m, :m] = np.linalg.qr(self.matrix[:, self.chosen])
+        self.q[:, :m], self.r[:m, :m] = q[:, :m], r[:m, :m]
 
     def _step_inwards(self):
         """Go from the weights towards the least squares solution, dropping each column whose weight comes to zero."""

@@ -91,3 +91,15 @@ def test_states_keep_their_pressure_and_bad_ones_are_refused():
         cell.update([1e-6, 0.0], cell.initial_state(), pressure=np.nan)
     with pytest.raises(ParameterError, match="pressures"):
         follow(cell, np.zeros((3, 2)), pressures=[0.0, 1.0])
+
+
+def test_a_porous_volume_swells_and_its_embedded_cracks_open_by_the_pressure():
+    stiff = femnn.ContactCohesive(FACES, friction=0.5)
+    whole = block_network(SIZE, SIZE, depth=SIZE, slices=2, count=2, rows=1, angle=90.0, refine=1, jitter=0.0)
+    cell = RVE(whole, stiff, YOUNG, POISSON, biot=BIOT)
+    load, pressure = 20e6, 7e6
+    pressed = cell.update([0.0, 0.0, 0.0], cell.initial_state(), Spring(-load), pressure=pressure)
+    assert pressed.traction[0] == pytest.approx(pressure - load, rel=1e-8)
+    dry = cell.update([0.0, 0.0, 0.0], cell.initial_state(), Spring(pressure - load))
+    # blocks feel the share 1 - b of the pressure as a tension of their own
+    assert pressed.state.separation[0] < dry.state.separation[0]
