@@ -5,7 +5,7 @@ import pytest
 
 import femnn
 from femnn.exceptions import ParameterError
-from femnn.multiscale.rve import RVE, Spring, block_network, follow, parallel_cracks
+from femnn.multiscale.rve import RVE, Spring, block_network, follow, joint_sets, parallel_cracks
 
 # normal and shear stiffness of faces that are pressed, Pa/m
 FACES = 1e13
@@ -93,7 +93,7 @@ def test_states_keep_their_pressure_and_bad_ones_are_refused():
         follow(cell, np.zeros((3, 2)), pressures=[0.0, 1.0])
 
 
-def test_a_porous_volume_swells_and_its_embedded_cracks_open_by_the_pressure():
+def test_blocks_in_space_that_are_filled_swell():
     stiff = femnn.ContactCohesive(FACES, friction=0.5)
     whole = block_network(SIZE, SIZE, depth=SIZE, slices=2, count=2, rows=1, angle=90.0, refine=1, jitter=0.0)
     cell = RVE(whole, stiff, YOUNG, POISSON, biot=BIOT)
@@ -103,3 +103,15 @@ def test_a_porous_volume_swells_and_its_embedded_cracks_open_by_the_pressure():
     dry = cell.update([0.0, 0.0, 0.0], cell.initial_state(), Spring(pressure - load))
     # blocks feel the share 1 - b of the pressure as a tension of their own
     assert pressed.state.separation[0] < dry.state.separation[0]
+
+
+def test_a_volume_under_pressure_strains_as_its_faces_and_blocks_do():
+    spacing, load, pressure = 0.01, 20e6, 7e6
+    cell = RVE(joint_sets([[1.0, 0.0], [0.0, 1.0]], spacing), STIFF, YOUNG, POISSON, biot=BIOT)
+    springs = [Spring(-load), Spring(-load), Spring(0.0)]
+    response = cell.update(np.zeros(3), cell.initial_state(), springs, pressure=pressure)
+    np.testing.assert_allclose(response.traction, [pressure - load, pressure - load, 0.0], atol=1e-3)
+    # plane strain: what both directions of a block are strained by Biot's effective stress, and what faces give
+    block = (BIOT * pressure - load) * (1.0 + POISSON) * (1.0 - 2.0 * POISSON) / YOUNG
+    wanted = block + (pressure - load) / (FACES * spacing)
+    np.testing.assert_allclose(response.state.separation[:2], wanted, rtol=1e-7)
