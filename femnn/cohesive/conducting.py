@@ -114,7 +114,7 @@ class GrainConduits(Conduits):
         --------
         >>> from femnn.cohesive import GrainConduits
         >>> from femnn.multiscale.grains import load
-        >>> layer = GrainConduits.fit(load(), slice(0, 160))
+        >>> layer = GrainConduits.fit(load())
         >>> round(layer.porosity, 2), round(layer.thickness, 1)
         (0.39, 6.2)
         """
