@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked, instance, positive
+from femnn.checks import brief, checked, instance, positive
 from femnn.cohesive.law import Law, State
 from femnn.cohesive.wrapping import WrappingLaw
 from femnn.exceptions import DatasetError, ParameterError
@@ -119,7 +119,7 @@ class GrainConduits(Conduits):
         (0.39, 6.2)
         """
         porosity, permeability, opening = (
-            _column(data, name)[rows] for name in ("porosity", "permeability", "separation")
+            _column(data, name, rows) for name in ("porosity", "permeability", "separation")
         )
         opening = opening[..., 0]
         # (1 - φ₀)/(1 - φ) is the thickness over that at first
@@ -133,7 +133,7 @@ class GrainConduits(Conduits):
         """The same layer with all lengths so many times as large."""
         return GrainConduits(separation_scale * self.diameter, self.porosity, separation_scale * self.thickness)
 
-    @checked()
+    @checked(opening="n", sliding="n", pressure="n")
     def at(self, opening: np.ndarray, sliding: np.ndarray, pressure: np.ndarray) -> dict:
         """See :class:`Conduits`."""
         n = len(opening)
@@ -181,9 +181,11 @@ class CellConduits(Conduits):
     True
     """
 
-    @checked()
+    @checked(coefficients="10 3", mean="3", scale="3", low="3", high="3")
     def __init__(self, closed: dict, coefficients: np.ndarray, mean: np.ndarray, scale: np.ndarray, low: np.ndarray,
                  high: np.ndarray, card: dict) -> None:  # fmt: skip
+        if set(closed) != set(_CLOSED):
+            raise ParameterError(f"closed={brief(closed)} is not allowed; make conduits with CellConduits.fit or load")
         self.closed, self.coefficients, self.card = closed, coefficients, card
         self._mean, self._scale, self._low, self._high = mean, scale, low, high
         self.separation_scale = self.traction_scale = 1.0
@@ -266,7 +268,7 @@ class CellConduits(Conduits):
         found = self._fitted(np.column_stack([opening, sliding, pressure]))[0]
         return dict(zip(_FITTED, np.sqrt(((found - targets) ** 2).mean(axis=0)).tolist(), strict=True))
 
-    @checked()
+    @checked(opening="n", sliding="n", pressure="n")
     def at(self, opening: np.ndarray, sliding: np.ndarray, pressure: np.ndarray) -> dict:
         """See :class:`Conduits`."""
         units = np.array([self.separation_scale, self.separation_scale, self.traction_scale])
@@ -412,16 +414,22 @@ class ConductingCohesive(WrappingLaw):
         return np.column_stack([separation, -response.traction[:, 0], -response.tangent[:, 0]])
 
 
-def _column(data: PathDataSet, name: str) -> np.ndarray:
+def _column(data: PathDataSet, name: str, rows: Any = slice(None)) -> np.ndarray:
     if name not in data.columns:
         raise DatasetError(f"the data set has no {name}; it has {', '.join(data.columns)}")
-    return data.columns[name].astype(float)
+    try:
+        chosen = data.columns[name][rows].astype(float)
+    except (IndexError, TypeError, ValueError) as error:
+        raise ParameterError(f"rows={brief(rows)} choose none of the {len(data)} rows: {error}") from error
+    if not len(chosen) or chosen.ndim < 2:
+        raise ParameterError(f"rows={brief(rows)} choose no rows; pass a slice, numbers or a mask of {len(data)}")
+    return chosen
 
 
 def _learned_from(data: PathDataSet, rows: Any) -> tuple[np.ndarray, ...]:
     """Opening, sliding and pressure (m,) of all points, and what is fitted, (m, 3)."""
     separation, traction, tensors, porosity = (
-        _column(data, name)[rows] for name in ("separation", "traction", "permeability", "porosity")
+        _column(data, name, rows) for name in ("separation", "traction", "permeability", "porosity")
     )
     if tensors.ndim != 4 or tensors.shape[2:] not in ((2, 2), (3, 3)):
         raise DatasetError(f"the permeability has shape {tensors.shape}; a cell's is (n, k, 2, 2), or 3 by 3 in space")

@@ -159,5 +159,12 @@ def test_a_file_holds_all_and_other_data_are_refused(tmp_path):
         CellConduits.fit(PathDataSet(columns, data.about))
     with pytest.raises(DatasetError, match=r"a cell's is \(n, k, 2, 2\)"):
         CellConduits.fit(PathDataSet(dict(load().columns), data.about))
+    for rows in ("all", 3, np.zeros(len(load()), dtype=bool)):
+        with pytest.raises(ParameterError, match="choose n"):
+            GrainConduits.fit(load(), rows)
+    with pytest.raises(ParameterError, match="make conduits with"):
+        CellConduits({}, np.zeros((10, 3)), np.zeros(3), np.ones(3), np.zeros(3), np.ones(3), {})
+    with pytest.raises(ParameterError, match="sliding"):
+        cell.at(np.zeros(3), np.zeros(2), np.ones(3))
     with pytest.raises(ParameterError, match="porosity"):
         GrainConduits(1e-3, 1.2, 0.1)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from femnn.checks import checked, floats, positive, shaped
+from femnn.checks import checked, floats, instance, positive, shaped
 from femnn.exceptions import MissingExtraError, ParameterError
 from femnn.multiscale.grains.measures import kozeny_carman, surface_diameter
 
@@ -61,11 +61,15 @@ def network_permeability(grains: Mapping[str, Any], resolution: float = 12.0) ->
     >>> found.shape
     (3,)
     """
+    instance("grains", grains, Mapping, remedy="what sample_grains(layer) gives")
+    missing = [name for name in ("place", "radius", "free", "width") if name not in grains]
+    if missing:
+        raise ParameterError(f"the grains have no {missing[0]!r}; pass what sample_grains(layer) gives")
     place = floats("place", grains["place"])
     if place.ndim != 2 or place.shape[1] != 3:
         raise ParameterError(f"place has shape {place.shape}; give (n, 3)")
     radius, width = shaped("radius", grains["radius"], place.shape[:1]), positive("width", grains["width"])
-    free = np.asarray(grains["free"], dtype=bool)
+    free = floats("free", grains["free"]) > 0.5
     if free.shape != radius.shape or np.count_nonzero(free) < 2:
         raise ParameterError(f"{np.count_nonzero(free)} of {len(radius)} grains are free; at least two must be")
     spacing = 2.0 * float(radius.mean()) / resolution

@@ -45,6 +45,10 @@ def test_packings_that_cannot_be_are_refused():
         network_permeability(grains | {"free": np.arange(64) == 0})
     with pytest.raises(ParameterError, match="width"):
         network_permeability(grains | {"width": -1.0})
+    with pytest.raises(ParameterError, match="grains have no 'radius'"):
+        network_permeability({"place": grains["place"]})
+    with pytest.raises(ParameterError, match="grains"):
+        network_permeability(None)
     with pytest.raises(ParameterError, match="resolution"):
         network_permeability(grains, resolution=1.0)
     wide = grains | {"place": 20.0 * grains["place"], "width": 80.0}
