@@ -11,7 +11,7 @@ from math import comb
 
 import numpy as np
 
-from femnn.geometry.cells import KINDS, CellKind, determinants, kind_of_array
+from femnn.geometry.cells import KINDS, QUADRILATERAL, CellKind, determinants, kind_of_array
 from femnn.system.compile import njit
 
 # Cells whose determinants are in memory at one time.
@@ -187,7 +187,7 @@ def classify_cells(
     """
     valid, folded, degenerate = statuses
     status = np.full(len(x), valid)
-    uncertain = np.flatnonzero(distance_from_affine(x) >= _NEARLY_AFFINE)
+    uncertain = np.flatnonzero(_are_uncertain(x, degenerate_share))
     for start in range(0, len(uncertain), _CHUNK):
         some = uncertain[start : start + _CHUNK]
         coefficients = bernstein_coefficients_of_cells(x[some])
@@ -198,6 +198,29 @@ def classify_cells(
             finding = _by_halving(coefficients[cell], zero[cell], most_boxes)
             status[some[cell]] = (valid, folded, degenerate)[finding]
     return status
+
+
+def _are_uncertain(x, degenerate_share):
+    """Which cells (n,) the quick proof of their kind does not settle."""
+    if kind_of_array(x) is not QUADRILATERAL:
+        return distance_from_affine(x) >= _NEARLY_AFFINE
+    uncertain = np.empty(len(x), dtype=np.bool_)
+    _compare_corners(np.ascontiguousarray(x), degenerate_share, uncertain)
+    return uncertain
+
+
+@njit(over="x", grain=1024, cache=True, error_model="numpy")
+def _compare_corners(begin, end, x, share, uncertain):
+    """det J of a straight quadrilateral is bilinear: its Bernstein coefficients are its values at the vertices."""
+    for e in range(begin, end):
+        least, most = np.inf, -np.inf
+        for a in range(4):
+            b, c = (a + 1) % 4, (a + 3) % 4
+            value = (x[e, b, 0] - x[e, a, 0]) * (x[e, c, 1] - x[e, a, 1]) - (x[e, b, 1] - x[e, a, 1]) * (
+                x[e, c, 0] - x[e, a, 0]
+            )
+            least, most = min(least, value), max(most, value)
+        uncertain[e] = not (least > share * most or most < share * least)
 
 
 def _by_halving(coefficients, zero, most_boxes):

@@ -12,6 +12,7 @@ Hirschberger et al., Engng Fract. Mech. 76 (2009) 793-812; K. Wang and W. C. Sun
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -109,12 +110,13 @@ class RVE:
         self.cell, self.law, self.min_step = cell, law, min_step
         if cell.planes and quadrature is not None:
             raise ParameterError("embedded cracks have points of their own; leave out the quadrature")
-        self.elements: InterfaceElements | EmbeddedCracks
         embedded = EmbeddedCracks(cell, young, poisson) if cell.planes else None
-        self.elements = embedded or InterfaceElements(cell.interface, quadrature)
-        self.blocks = Blocks(cell, young, poisson, driving, _pressure(law), embedded, biot)
+        # InterfaceElements, or what takes their place
+        self.elements: Any = embedded or InterfaceElements(cell.interface, quadrature)
+        self.blocks: Any = Blocks(cell, young, poisson, driving, _pressure(law), embedded, biot)
         self.n_jumps, self.n_driven = self.blocks.n_jumps, self.blocks.n_driven
-        self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, rtol, int(max_iterations))
+        self.tolerances = rtol, int(max_iterations)
+        self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, *self.tolerances)
         self._opening_of = self._homogenisation()
         # entries of the traction that a pressure reduces
         voigt = VOIGT[cell.dim] if cell.height is None else [(0, k) for k in range(self.n_driven)]
@@ -291,6 +293,16 @@ class RVE:
                 pulled = np.einsum("nij,nj->ni", response.cracks.tangent, other_jump)
                 tangent[i, j] = bulk + (jump * pulled).sum(axis=1) @ self.elements.dx.ravel()
         return tangent / self.cell.measure
+
+    def opening_of_jumps(self) -> np.ndarray:
+        """Matrix (m, n_jumps) of :meth:`crack_separation`."""
+        unit = np.zeros(self.n_jumps + self.n_driven)
+        columns = []
+        for k in range(self.n_jumps):
+            unit[k] = 1.0
+            columns.append(self._opening_of @ self.elements.separation(self.blocks.jumps(unit)).ravel())
+            unit[k] = 0.0
+        return np.stack(columns, axis=1)
 
     def _inside(self, step):
         """Strains and separations of the cracks at all integration points for a step (n,) of x."""

@@ -5,7 +5,7 @@ import pytest
 
 import femnn
 from femnn.exceptions import ParameterError
-from femnn.multiscale.rve import RVE, Spring, block_network, follow, joint_sets, parallel_cracks
+from femnn.multiscale.rve import RVE, ReducedRVE, Spring, block_network, follow, joint_sets, parallel_cracks
 
 # normal and shear stiffness of faces that are pressed, Pa/m
 FACES = 1e13
@@ -115,3 +115,11 @@ def test_a_volume_under_pressure_strains_as_its_faces_and_blocks_do():
     block = (BIOT * pressure - load) * (1.0 + POISSON) * (1.0 - 2.0 * POISSON) / YOUNG
     wanted = block + (pressure - load) / (FACES * spacing)
     np.testing.assert_allclose(response.state.separation[:2], wanted, rtol=1e-7)
+
+
+def test_a_reduced_cell_bears_pressures_as_the_whole_one():
+    full = RVE(block_network(SIZE, SIZE), GLUE, YOUNG, biot=BIOT)
+    path = np.linspace(0.0, 4e-6, 10)[:, None] * np.array([1.0, 0.5])
+    reduced, pressures = ReducedRVE.fit(full, [path], modes=6, progress=False), np.linspace(0.0, 5e6, 10)
+    found, wanted = (follow(cell, path, pressures=pressures).traction for cell in (reduced, full))
+    assert np.abs(found - wanted).max() < 0.03 * np.abs(wanted).max()
