@@ -8,7 +8,7 @@ steps, each solved by Newton's method with the consistent tangent of both.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import skfem
@@ -99,7 +99,7 @@ class FaultedState(PorousState):
     leak_off: np.ndarray
     along: np.ndarray
     slip_error: float = 0.0
-    velocity: np.ndarray | None = None
+    velocity: Any = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
