@@ -70,7 +70,7 @@ class _Typing(Context):
             return super().resolve_function_type(func, args, kws)
         # numbers that stand in the source have the type of all others, which Numba tries first
         plain, exact = (func, tuple(map(types.unliteral, args))), (func, tuple(args))
-        known = _found.get(plain) or _found.get(exact)
+        known = _found.get(exact) or _found.get(plain)
         if known is not None:
             return known
         signature = super().resolve_function_type(func, args, kws)
@@ -100,7 +100,6 @@ class KernelCompiler(Compiler):
             if codegen._engine.get_global_value_address(environment.env_name):
                 codegen.set_env(environment.env_name, environment)
         return result
-
 
     def define_pipelines(self) -> list:
         passes: Any = DefaultPassBuilder.define_nopython_pipeline(self.state)
