@@ -16,11 +16,12 @@ _STEP = 1e-4
 
 
 class RVELaw(Law):
-    """The homogenised response of a cell as a law of interfaces in plane strain.
+    """The homogenised response of a cell of a zone as a law of interfaces.
 
     The state of a point is the packed state of its cell. A step that a cell cannot take raises a ConvergenceError,
-    which femnn's solvers answer with a shorter step. The second shear, out of the plane, must be zero: its traction and
-    all its entries of the tangent are zero, which nothing in a two-dimensional problem reads.
+    which femnn's solvers answer with a shorter step. The second shear of a cell in plane strain, out of the plane, must
+    be zero: its traction and all its entries of the tangent are zero, which nothing in a two-dimensional problem reads.
+    The shear directions of a cell in space, its x and y, are those of the frame of each facet of the interface.
 
     Parameters
     ----------
@@ -32,8 +33,7 @@ class RVELaw(Law):
     Raises
     ------
     ParameterError
-        If the permeability is of another cell, or the law of the cracks depends on time: a cell takes a step in parts,
-        and knows no time for them.
+        If the cell is a volume, or the permeability is of another cell.
 
     Examples
     --------
@@ -48,10 +48,10 @@ class RVELaw(Law):
 
     @checked()
     def __init__(self, rve: RVE, permeability: CellPermeability | None = None) -> None:
-        if rve.law.depends_on_time:
+        if rve.cell.height is None:
             raise ParameterError(
-                f"the cracks of the cell have the law {rve.law.name}, which depends on the rate, but a cell has no "
-                "time to give it; pass the cell its law without the rate, and ViscousCohesive(RVELaw(...)) to the fault"
+                f"{rve.cell.name} is a volume, which answers strains with stresses, but a law of interfaces needs a "
+                "zone; pass block_network or parallel_cracks"
             )
         if permeability is not None and permeability.rve is not rve:
             raise ParameterError(
@@ -86,37 +86,47 @@ class RVELaw(Law):
     def predictions(self, state: State) -> dict:
         """What the cells conduct: ``"permeability_across"`` and ``"permeability_along"`` the interface, m².
 
-        Each is a pair of values (n,) and derivatives by the separation (n, 3), along which the jumps of the cracks
-        follow as in the step that led to ``state``. Nothing without ``permeability``.
+        In space, the latter is the mean of both directions along it. Beside them ``"porosity"``, the mean of the
+        fillings, and ``"aperture"``, m, of the one straight crack that conducts as much along. Each is a pair of values
+        (n,) and derivatives by the separation (n, 3), along which the jumps of the cracks follow as in the step that
+        led to ``state``. Nothing without ``permeability``.
         """
         self._require_state(state)
         if self.permeability is None:
             return {}
-        values, slopes = np.zeros((2, len(state))), np.zeros((2, len(state), 3))
+        values, slopes = np.zeros((4, len(state))), np.zeros((4, len(state), 3))
         step = _STEP * self.permeability.filling.aperture
         for point, packed in enumerate(state.values):
             cell = self.rve.unpack(packed)
-            values[:, point] = self.permeability.tensor(cell).diagonal()
-            for axis, way in enumerate(np.vstack([cell.follow, np.eye(2)]).T):
-                ends = [self.permeability.tensor(cell._replace(x=cell.x + h * way)) for h in (step, -step)]
-                slopes[:, point, axis] = (ends[0] - ends[1]).diagonal() / (2.0 * step)
-        names = ("permeability_across", "permeability_along")
+            values[:, point] = self._conducted(cell, 0.0)
+            for axis, way in enumerate(np.vstack([cell.follow, np.eye(self.rve.n_driven)]).T):
+                ends = [self._conducted(cell, h * way) for h in (step, -step)]
+                slopes[:, point, axis] = (ends[0] - ends[1]) / (2.0 * step)
+        names = ("permeability_across", "permeability_along", "porosity", "aperture")
         return {name: (values[k], slopes[k]) for k, name in enumerate(names)}
+
+    def _conducted(self, cell, moved):
+        """Permeabilities, porosity and aperture (4,) of a cell that has moved from its state."""
+        cell = cell._replace(x=cell.x + moved)
+        tensor = self.permeability.tensor(cell)
+        across, *along = tensor.diagonal()
+        return np.array([across, np.mean(along), self.permeability.porosity(cell), self.permeability.aperture(tensor)])
 
     def _virgin(self, n):
         return np.tile(self.rve.pack(self.rve.initial_state()), (n, 1))
 
     def _update(self, separation, values):
-        outwards = np.abs(separation[:, 2])
+        known = self.rve.n_driven
+        outwards = np.abs(separation[:, known:])
         if (outwards > 1e-9 * np.abs(separation).max()).any():
-            point = int(outwards.argmax())
+            point = int(outwards.ravel().argmax())
             raise ParameterError(
                 f"the second shear of point {point} is {separation[point, 2]:.6g}, but an RVE is a plane strain cell "
-                "and knows one shear only; use it in two-dimensional problems, or train a law on it"
+                "and knows one shear only; use it in two-dimensional problems, give its cell a depth, or train a law"
             )
         traction, tangent, new = np.zeros_like(separation), np.zeros((len(separation), 3, 3)), np.empty_like(values)
-        for point, (goal, packed) in enumerate(zip(separation[:, :2], values, strict=True)):
+        for point, (goal, packed) in enumerate(zip(separation[:, :known], values, strict=True)):
             response = self.rve.update(goal, self.rve.unpack(packed))
-            traction[point, :2], tangent[point, :2, :2] = response.traction, response.tangent
+            traction[point, :known], tangent[point, :known, :known] = response.traction, response.tangent
             new[point] = self.rve.pack(response.state)
         return traction, tangent, new
