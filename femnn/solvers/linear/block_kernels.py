@@ -14,8 +14,8 @@ _FAST = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
-def multiply(first, last, starts, columns, data, rows, width, longest, x, y, add):
-    """y = A x, or y += A x."""
+def multiply(first, last, starts, columns, data, unit, rows, width, longest, x, y, add):
+    """y = A x, or y += A x; entries of A are those of ``data`` times ``unit``."""
     near = np.empty(longest * width)
     for i in range(first, last):
         begin, end = starts[i], starts[i + 1]
@@ -32,6 +32,7 @@ def multiply(first, last, starts, columns, data, rows, width, longest, x, y, add
             for k in range(length):
                 total += data[base + k] * near[k]
             base += length
+            total *= unit
             if add:
                 y[rows * i + a] += total
             else:
@@ -39,10 +40,10 @@ def multiply(first, last, starts, columns, data, rows, width, longest, x, y, add
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
-def relax(first, last, starts, columns, data, rows, longest, inverse, x, right, left, old, new, keep, gain):  # noqa: C901
+def relax(first, last, starts, columns, data, unit, rows, longest, inverse, x, right, left, old, new, keep, gain):  # noqa: C901
     """left = right - A x, then new = keep · old + gain · D⁻¹ left, D being the diagonal blocks of A.
 
-    ``longest`` 0 leaves out the product, ``gain`` 0 the second part.
+    Entries of A are those of ``data`` times ``unit``. ``longest`` 0 leaves out the product, ``gain`` 0 the second part.
     """
     near, missed = np.empty(longest * rows), np.empty(rows)
     for i in range(first, last):
@@ -61,7 +62,7 @@ def relax(first, last, starts, columns, data, rows, longest, inverse, x, right, 
             for k in range(length):
                 total += data[base + k] * near[k]
             base += length
-            missed[a] = right[rows * i + a] - total
+            missed[a] = right[rows * i + a] - unit * total
             left[rows * i + a] = missed[a]
         if gain != 0.0:
             for a in range(rows):

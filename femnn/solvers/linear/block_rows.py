@@ -1,6 +1,6 @@
 """Matrices in small dense blocks, one or a few rows a node: products over threads with the same bits for any number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,12 +27,14 @@ class BlockRows:
     starts : (n + 1,) int64
         Where the blocks of each row start in ``columns``.
     columns : (total,) int32
-    data : (rows · width · total,) float64
+    data : (rows · width · total,) float64 or float32
         Block row by block row, in each its scalar rows one after the other.
     rows, width
         Shape of the blocks.
     n_columns
         m.
+    unit
+        What the entries are to be multiplied by: 1 unless they were :meth:`rounded`.
     """
 
     starts: np.ndarray
@@ -41,6 +43,7 @@ class BlockRows:
     rows: int
     width: int
     n_columns: int
+    unit: float = 1.0
 
     @classmethod
     def of(cls, matrix: csr_array, size: int) -> "BlockRows":
@@ -83,7 +86,9 @@ class BlockRows:
         """A x (n · rows,), of x (m · width,); added to ``out`` if that is given."""
         add = out is not None
         y = np.empty(self.n * self.rows) if out is None else out
-        over_rows(multiply, self.starts, self.columns, self.data, self.rows, self.width, self.longest, x, y, add)
+        over_rows(
+            multiply, self.starts, self.columns, self.data, self.unit, self.rows, self.width, self.longest, x, y, add
+        )
         return y
 
     def __matmul__(self, x: np.ndarray) -> np.ndarray:
@@ -97,6 +102,15 @@ class BlockRows:
         runs = zip(self.width * self.starts[:-1], self.width * self.starts[1:], strict=True)
         order = np.concatenate([np.tile(columns[begin:end], self.rows) for begin, end in runs])
         return csr_array((self.data, order, indptr), shape=(self.n * self.rows, self.n_columns * self.width))
+
+    def rounded(self) -> "BlockRows":
+        """The same with entries in single precision, for products with vectors, which stay in double."""
+        largest = max(self.data.max(initial=0.0), -self.data.min(initial=0.0))
+        # in units of the largest entry, as matrices of any units must fit into the exponents of single precision
+        unit = 2.0 ** int(np.clip(np.frexp(largest)[1], -1000, 1000))
+        data = np.empty(len(self.data), dtype=np.float32)
+        np.multiply(self.data, 1.0 / unit, out=data, casting="same_kind")
+        return replace(self, data=data, unit=unit)
 
     def inverse_diagonal(self, is_free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Inverses (n, rows, rows) of the diagonal blocks over what is free, and rows whose block is not definite.

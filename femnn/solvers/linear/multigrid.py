@@ -45,10 +45,19 @@ _THOROUGH = {
 
 
 class Level(NamedTuple):
-    """A level but the coarsest: its smoother, and what leads from the next level to it."""
+    """A level but the coarsest: its smoother, what leads from the next level to it, and the transposed of that.
+
+    Entries are rounded to single precision when the coarse matrix has been made, see :class:`Smoother`.
+    """
 
     smoother: Smoother
     prolongation: BlockRows
+    restriction: BlockRows
+
+    @classmethod
+    def of(cls, smoother: Smoother, prolongation: BlockRows) -> "Level":
+        """The level of a prolongation in double precision."""
+        return cls(smoother, prolongation.rounded(), prolongation.transposed.rounded())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,16 +107,16 @@ class Multigrid:
         levels, finest, threshold = [], is_free, _STRONG
         modes = modes * is_free.reshape(-1, 1)
         if interpolation is not None:
-            level = Level(Smoother.of(matrix, is_free, _DEGREE), _component_by_component(interpolation, is_free))
-            levels.append(level)
-            matrix = _coarse(matrix, level.prolongation)
+            prolongation = _component_by_component(interpolation, is_free)
+            levels.append(Level.of(Smoother.of(matrix, is_free, _DEGREE), prolongation))
+            matrix = _coarse(matrix, prolongation)
             is_free, modes = is_free[: matrix.n], modes[: matrix.n * matrix.rows]
         while matrix.n > COARSEST and len(levels) < _MOST_LEVELS:
             smoother = Smoother.of(matrix, is_free, _DEGREE)
-            prolongation, modes, alive = _prolongation(smoother, modes, is_free, threshold)
+            prolongation, modes, alive = _prolongation(matrix, smoother, modes, is_free, threshold)
             if not 0 < prolongation.n_columns < 0.8 * matrix.n:
                 break
-            levels.append(Level(smoother, prolongation))
+            levels.append(Level.of(smoother, prolongation))
             matrix = _coarse(matrix, prolongation)
             is_free, threshold = alive, 0.5 * threshold
         return cls(tuple(levels), _coarsest(matrix, is_free), finest)
@@ -143,7 +152,7 @@ class Multigrid:
             rows = BlockRows.of_blocks(level.A, components, components)
             is_free = level.A.diagonal().reshape(-1, components) > 0.0
             prolongation = BlockRows.of_blocks(level.P, components, modes.shape[1])
-            levels.append(Level(Smoother.of(rows, is_free, _DEGREE), prolongation))
+            levels.append(Level.of(Smoother.of(rows, is_free, _DEGREE), prolongation))
             components = modes.shape[1]
         last = hierarchy[-1].A
         coarsest = _coarsest(
@@ -172,25 +181,25 @@ class Multigrid:
         """
         if not self.levels or self.rows is not None:
             return self
-        smoother, prolongation = self.levels[0]
+        smoother = self.levels[0].smoother
         inverse, singular = matrix.inverse_diagonal(self.is_free)
         if len(singular):
             raise ArithmeticError(f"the diagonal block of node {singular[0]} is not positive definite")
-        first = Level(smoother._replace(matrix=matrix, inverse=inverse), prolongation)
-        return replace(self, levels=(first, *self.levels[1:]))
+        first = smoother._replace(matrix=matrix.rounded(), inverse=inverse)
+        return replace(self, levels=(self.levels[0]._replace(smoother=first), *self.levels[1:]))
 
     def _cycle(self, right, depth):
         if depth == len(self.levels):
             return self.coarsest(right)
-        smoother, prolongation = self.levels[depth]
+        smoother, prolongation, restriction = self.levels[depth]
         x, left = smoother.smooth_and_residual(right)
-        coarse = self._cycle(prolongation.transposed @ left, depth + 1)
+        coarse = self._cycle(restriction @ left, depth + 1)
         return x + smoother.smooth(left, prolongation @ coarse)
 
 
-def _prolongation(smoother, modes, is_free, threshold):
+def _prolongation(matrix, smoother, modes, is_free, threshold):
     """Smoothed prolongation from aggregates, the modes of the coarse level, and which of its rows are alive."""
-    matrix, width = smoother.matrix, modes.shape[1]
+    width = modes.shape[1]
     aggregate, count = _aggregates(matrix, is_free, threshold)
     members = np.argsort(aggregate, kind="stable")[np.count_nonzero(aggregate < 0) :]
     firsts = np.searchsorted(aggregate[members], np.arange(count + 1))
