@@ -29,6 +29,7 @@ def solved(name, what):
         ("cube 4", "NGSolve"),
         ("cube 4", "fedoo"),
         ("cube 4", "SfePy"),
+        ("cube 4", "torch-fem"),
         ("triquadratic 2", "scikit-fem, pyamg"),
         ("triquadratic 2", "NGSolve"),
         ("neo-Hookean 2", "NGSolve"),
@@ -40,6 +41,21 @@ def test_programs_solve_the_same_problem(what, name):
     found, stages = solved(name, what)
     np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
     assert set(stages) <= {"assembly", "set-up", "iterations"}
+
+
+@pytest.mark.parametrize("what", ["cube 4", "triquadratic 2", "neo-Hookean 2"])
+def test_a_program_of_another_interpreter_solves_the_same_problem(what):
+    from benchmarks.solution.problems import problem
+    from benchmarks.solution.programs import missing
+    from benchmarks.solution.solution import _measured
+
+    if missing("DOLFINx"):
+        pytest.skip(missing("DOLFINx"))
+    expected, _ = solved("femnn", what)
+    figures = _measured("DOLFINx", problem(what), 1, 1)
+    assert figures.get("failure") is None
+    np.testing.assert_allclose(figures["mean"], np.abs(expected).mean(axis=0), rtol=1e-6)
+    assert set(figures["stages"]) <= {"assembly", "set-up", "iterations"}
 
 
 def test_held_vertices_of_the_bracket():
@@ -78,7 +94,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path, monkeypatch):
 
     measured = []
 
-    def interrupted(name, what, threads, repeat, meshes):
+    def interrupted(name, given, threads, repeat):
         if len(measured) == 2:
             raise KeyboardInterrupt
         measured.append(name)

@@ -87,7 +87,8 @@ class Smoother(NamedTuple):
         left, new = np.empty_like(right), np.empty_like(right) if gain else right
         over_rows(
             relax, matrix.starts, matrix.columns, matrix.data, matrix.unit, matrix.rows,
-            0 if x is None else matrix.longest, self.inverse, right if x is None else x, right, left, right if old is None else old, new, keep, gain,
+            0 if x is None else matrix.longest, self.inverse, right if x is None else x, right, left,
+            right if old is None else old, new, keep, gain,
         )  # fmt: skip
         return left, new
 
