@@ -341,26 +341,29 @@ def smooth(  # noqa: C901
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
 def multiply_matrices(  # noqa: C901
-    first, last, starts, columns, data, rows, inner, right_starts, right_columns, right, width, most, n_columns,
-    out_starts, out_columns, out,
+    first, last, own, starts, columns, data, rows, inner, low, high, right_starts, right_columns, right, width, most,
+    n_columns, out_starts, out_columns, out,
 ):  # fmt: skip
-    """Product of a matrix in blocks of ``rows`` by ``inner`` and one of ``inner`` by ``width``.
+    """Add the product of a matrix in blocks of ``rows`` by ``inner`` and one of ``inner`` by ``width`` to ``out``.
 
-    Rows of the right have ``most`` blocks at most. The part of one block of the left is summed in a run as long as the
-    row of the right, then added block by block.
+    Rows of the right from ``low`` to ``high`` are there, of ``most`` blocks at most; ``own`` is for who shares out the
+    rows. The part of one block of the left is summed in a run as long as the row of the right, then added block by
+    block.
     """
     slot, part = np.empty(n_columns, dtype=np.int64), np.empty(most * width)
     for i in range(first, last):
         for s in range(out_starts[i], out_starts[i + 1]):
             slot[out_columns[s]] = width * (s - out_starts[i])
         begin, end = starts[i], starts[i + 1]
-        base, step = out_starts[i] * rows * width, width * (out_starts[i + 1] - out_starts[i])
-        out[base : base + rows * step] = 0.0
+        base = (out_starts[i] - out_starts[0]) * rows * width
+        step = width * (out_starts[i + 1] - out_starts[i])
         place, length = begin * rows * inner, inner * (end - begin)
         for k in range(begin, end):
             j = columns[k]
+            if j < low or j >= high:
+                continue
             opens, closes = right_starts[j], right_starts[j + 1]
-            run, source = np.uint64(width * (closes - opens)), np.uint64(opens * inner * width)
+            run, source = np.uint64(width * (closes - opens)), np.uint64((opens - right_starts[low]) * inner * width)
             for a in range(rows):
                 entries = np.uint64(place + a * length + (k - begin) * inner)
                 row = source

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import bsr_array, csr_array, sparray
@@ -15,7 +16,10 @@ from femnn.solvers.linear.block_kernels import (
     transpose,
     transposed,
 )
-from femnn.solvers.linear.threads import over_rows
+from femnn.solvers.linear.threads import FEW_OF_MATRICES, over_rows
+
+# Blocks of AP that are kept at a time.
+_PART = 1 << 18
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,7 +105,8 @@ class BlockRows:
         columns = (self.width * self.columns[:, None].astype(np.int64) + np.arange(self.width)).ravel()
         runs = zip(self.width * self.starts[:-1], self.width * self.starts[1:], strict=True)
         order = np.concatenate([np.tile(columns[begin:end], self.rows) for begin, end in runs])
-        return csr_array((self.data, order, indptr), shape=(self.n * self.rows, self.n_columns * self.width))
+        data = self.data if self.unit == 1.0 else self.unit * self.data.astype(float)
+        return csr_array((data, order, indptr), shape=(self.n * self.rows, self.n_columns * self.width))
 
     def rounded(self) -> "BlockRows":
         """The same with entries in single precision, for products with vectors, which stay in double."""
@@ -123,16 +128,31 @@ class BlockRows:
         over_rows(invert_diagonal, self.starts, self.columns, self.data, self.rows, is_free, inverse, singular)
         return inverse, np.flatnonzero(singular)
 
-    def times_matrix(self, other: "BlockRows") -> "BlockRows":
-        """The product of two matrices."""
-        starts, columns = _pattern_of_product(self, other)
-        result = BlockRows(
-            starts, columns, np.empty(len(columns) * self.rows * other.width), self.rows, other.width, other.n_columns
-        )
-        over_rows(
-            multiply_matrices, self.starts, self.columns, self.data, self.rows, self.width, other.starts,
-            other.columns, other.data, other.width, other.longest, other.n_columns, starts, columns, result.data,
-        )  # fmt: skip
+    def galerkin(self, prolongation: "BlockRows") -> "BlockRows":
+        """PᵀAP of a square matrix A; of AP some rows at a time, which alone would be as large as A."""
+        size, width, n = self.rows, prolongation.width, prolongation.n_columns
+        restriction = prolongation.transposed
+        starts, columns = _pattern_of_product(self, prolongation)
+        inner = BlockRows(starts, columns, np.empty(0), size, width, n)
+        outer_starts, outer_columns = _pattern_of_product(restriction, inner)
+        result = BlockRows(outer_starts, outer_columns, np.zeros(len(outer_columns) * width**2), width, width, n)
+        parts = np.searchsorted(starts, np.arange(0, starts[-1] + _PART, _PART))
+        for first, last in pairwise(np.unique(parts.clip(max=self.n)).tolist()):
+            rows = starts[first : last + 1]
+            data, own = np.zeros((rows[-1] - rows[0]) * size * width), self.starts[first : last + 1]
+            over_rows(
+                multiply_matrices, own, own, self.columns, self.data, size, size, 0, self.n, prolongation.starts,
+                prolongation.columns, prolongation.data, width, prolongation.longest, n, rows, columns, data,
+                few=FEW_OF_MATRICES,
+            )  # fmt: skip
+            # threads share out the rows that these contribute to
+            is_here = (restriction.columns >= first) & (restriction.columns < last)
+            here = np.concatenate([[0], np.cumsum(is_here)])[restriction.starts]
+            over_rows(
+                multiply_matrices, here, restriction.starts, restriction.columns, restriction.data, width, size,
+                first, last, starts, columns, data, width, inner.longest, n, outer_starts, outer_columns, result.data,
+                few=FEW_OF_MATRICES,
+            )  # fmt: skip
         return result
 
     @cached_property
@@ -152,7 +172,7 @@ def _pattern_of_product(left, right):
     for fill in (False, True):
         over_rows(
             columns_of_product, left.starts, left.columns, right.starts, right.columns, right.n_columns, starts,
-            columns, fill,
+            columns, fill, few=FEW_OF_MATRICES,
         )  # fmt: skip
         if not fill:
             np.cumsum(starts, out=starts)

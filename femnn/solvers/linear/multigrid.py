@@ -18,7 +18,7 @@ from scipy.sparse.linalg import splu
 from femnn.solvers.linear.block_kernels import aggregates_around, block_sizes, orthonormal, smooth, strong_pattern
 from femnn.solvers.linear.block_rows import BlockRows
 from femnn.solvers.linear.smoother import Smoother
-from femnn.solvers.linear.threads import over_rows
+from femnn.solvers.linear.threads import FEW_OF_MATRICES, over_rows
 
 # Nodes of the coarsest level, which is factored, and levels at most.
 COARSEST, _MOST_LEVELS = 100, 12
@@ -108,16 +108,16 @@ class Multigrid:
         modes = modes * is_free.reshape(-1, 1)
         if interpolation is not None:
             prolongation = _component_by_component(interpolation, is_free)
-            levels.append(Level.of(Smoother.of(matrix, is_free, _DEGREE), prolongation))
-            matrix = _coarse(matrix, prolongation)
+            smoother, matrix = Smoother.of(matrix, is_free, _DEGREE), matrix.galerkin(prolongation)
+            levels.append(Level.of(smoother, prolongation))
             is_free, modes = is_free[: matrix.n], modes[: matrix.n * matrix.rows]
         while matrix.n > COARSEST and len(levels) < _MOST_LEVELS:
             smoother = Smoother.of(matrix, is_free, _DEGREE)
             prolongation, modes, alive = _prolongation(matrix, smoother, modes, is_free, threshold)
             if not 0 < prolongation.n_columns < 0.8 * matrix.n:
                 break
+            matrix = matrix.galerkin(prolongation)
             levels.append(Level.of(smoother, prolongation))
-            matrix = _coarse(matrix, prolongation)
             is_free, threshold = alive, 0.5 * threshold
         return cls(tuple(levels), _coarsest(matrix, is_free), finest)
 
@@ -208,21 +208,18 @@ def _prolongation(matrix, smoother, modes, is_free, threshold):
     orthonormal(firsts, members, modes, matrix.rows, basis, coarse, alive)
     starts, columns = np.zeros(matrix.n + 1, dtype=np.int64), np.empty(0, dtype=np.int32)
     for fill in (False, True):
-        over_rows(aggregates_around, matrix.starts, matrix.columns, aggregate, starts, columns, fill)
+        over_rows(
+            aggregates_around, matrix.starts, matrix.columns, aggregate, starts, columns, fill, few=FEW_OF_MATRICES
+        )
         if not fill:
             np.cumsum(starts, out=starts)
             columns = np.empty(starts[-1], dtype=np.int32)
     data = np.empty(len(columns) * matrix.rows * width)
     over_rows(
         smooth, matrix.starts, matrix.columns, matrix.data, matrix.rows, width, smoother.inverse,
-        _DAMPING / smoother.bound, aggregate, basis, starts, columns, data,
+        _DAMPING / smoother.bound, aggregate, basis, starts, columns, data, few=FEW_OF_MATRICES,
     )  # fmt: skip
     return BlockRows(starts, columns, data, matrix.rows, width, count), coarse, alive
-
-
-def _coarse(matrix, prolongation):
-    """Galerkin's matrix."""
-    return prolongation.transposed.times_matrix(matrix.times_matrix(prolongation))
 
 
 def _component_by_component(interpolation, is_free):
