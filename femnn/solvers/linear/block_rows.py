@@ -21,6 +21,9 @@ from femnn.solvers.linear.threads import FEW_OF_MATRICES, over_rows
 # Blocks of AP that are kept at a time.
 _PART = 1 << 18
 
+# Binary exponents of the largest entry up to which a matrix is rounded as it is: SI units are among them.
+_MOST_EXPONENT = 60
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BlockRows:
@@ -111,8 +114,9 @@ class BlockRows:
     def rounded(self) -> "BlockRows":
         """The same with entries in single precision, for products with vectors, which stay in double."""
         largest = max(self.data.max(initial=0.0), -self.data.min(initial=0.0))
-        # in units of the largest entry, as matrices of any units must fit into the exponents of single precision
-        unit = 2.0 ** int(np.clip(np.frexp(largest)[1], -1000, 1000))
+        # matrices of any units must fit into the exponents of single precision
+        exponent = int(np.frexp(largest)[1])
+        unit = 1.0 if abs(exponent) <= _MOST_EXPONENT else 2.0 ** int(np.clip(exponent, -1000, 1000))
         data = np.empty(len(self.data), dtype=np.float32)
         np.multiply(self.data, 1.0 / unit, out=data, casting="same_kind")
         return replace(self, data=data, unit=unit)
@@ -129,7 +133,7 @@ class BlockRows:
         return inverse, np.flatnonzero(singular)
 
     def galerkin(self, prolongation: "BlockRows") -> "BlockRows":
-        """PᵀAP of a square matrix A; of AP some rows at a time, which alone would be as large as A."""
+        """PᵀAP of a square matrix A, both of unit 1; of AP some rows at a time, which alone would be as large as A."""
         size, width, n = self.rows, prolongation.width, prolongation.n_columns
         restriction = prolongation.transposed
         starts, columns = _pattern_of_product(self, prolongation)

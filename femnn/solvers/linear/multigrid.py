@@ -47,7 +47,8 @@ _THOROUGH = {
 class Level(NamedTuple):
     """A level but the coarsest: its smoother, what leads from the next level to it, and the transposed of that.
 
-    Entries are rounded to single precision when the coarse matrix has been made, see :class:`Smoother`.
+    Entries are rounded to single precision before the coarse matrix is made of them: rigid-body modes are then in the
+    coarse space to 1e-7, their energy to the square of that.
     """
 
     smoother: Smoother
@@ -57,7 +58,8 @@ class Level(NamedTuple):
     @classmethod
     def of(cls, smoother: Smoother, prolongation: BlockRows) -> "Level":
         """The level of a prolongation in double precision."""
-        return cls(smoother, prolongation.rounded(), prolongation.transposed.rounded())
+        rounded = prolongation.rounded()
+        return cls(smoother, rounded, rounded.transposed)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -108,16 +110,18 @@ class Multigrid:
         modes = modes * is_free.reshape(-1, 1)
         if interpolation is not None:
             prolongation = _component_by_component(interpolation, is_free)
-            smoother, matrix = Smoother.of(matrix, is_free, _DEGREE), matrix.galerkin(prolongation)
-            levels.append(Level.of(smoother, prolongation))
+            levels.append(Level.of(Smoother.of(matrix, is_free, _DEGREE), prolongation))
+            matrix = matrix.galerkin(levels[-1].prolongation)
             is_free, modes = is_free[: matrix.n], modes[: matrix.n * matrix.rows]
         while matrix.n > COARSEST and len(levels) < _MOST_LEVELS:
             smoother = Smoother.of(matrix, is_free, _DEGREE)
             prolongation, modes, alive = _prolongation(matrix, smoother, modes, is_free, threshold)
             if not 0 < prolongation.n_columns < 0.8 * matrix.n:
                 break
-            matrix = matrix.galerkin(prolongation)
             levels.append(Level.of(smoother, prolongation))
+            # in double precision it would be kept beside what is as large as the matrix
+            del prolongation
+            matrix = matrix.galerkin(levels[-1].prolongation)
             is_free, threshold = alive, 0.5 * threshold
         return cls(tuple(levels), _coarsest(matrix, is_free), finest)
 
