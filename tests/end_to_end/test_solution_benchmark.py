@@ -29,7 +29,6 @@ def solved(name, what):
         ("cube 4", "NGSolve"),
         ("cube 4", "fedoo"),
         ("cube 4", "SfePy"),
-        ("cube 4", "torch-fem"),
         ("triquadratic 2", "scikit-fem, pyamg"),
         ("triquadratic 2", "NGSolve"),
         ("neo-Hookean 2", "NGSolve"),
@@ -43,16 +42,20 @@ def test_programs_solve_the_same_problem(what, name):
     assert set(stages) <= {"assembly", "set-up", "iterations"}
 
 
-@pytest.mark.parametrize("what", ["cube 4", "triquadratic 2", "neo-Hookean 2"])
-def test_a_program_of_another_interpreter_solves_the_same_problem(what):
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [("cube 4", "DOLFINx"), ("triquadratic 2", "DOLFINx"), ("neo-Hookean 2", "DOLFINx"), ("cube 4", "torch-fem")],
+)
+def test_programs_in_a_process_of_their_own_solve_the_same_problem(what, name):
+    # another interpreter has the first; beside the libraries of the other programs torch crashes
     from benchmarks.solution.problems import problem
     from benchmarks.solution.programs import missing
     from benchmarks.solution.solution import _measured
 
-    if missing("DOLFINx"):
-        pytest.skip(missing("DOLFINx"))
+    if missing(name):
+        pytest.skip(missing(name))
     expected, _ = solved("femnn", what)
-    figures = _measured("DOLFINx", problem(what), 1, 1)
+    figures = _measured(name, problem(what), 1, 1)
     assert figures.get("failure") is None
     np.testing.assert_allclose(figures["mean"], np.abs(expected).mean(axis=0), rtol=1e-6)
     assert set(figures["stages"]) <= {"assembly", "set-up", "iterations"}
