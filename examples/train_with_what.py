@@ -16,7 +16,8 @@ import femnn
 from femnn.io import markdown
 from femnn.networks import Recipe, make_dataset
 from femnn.plotting import save
-from femnn.validation.training_study import METHODS, train_until_settled, training_problem, tuned_rate
+from femnn.validation.training_problems import training_problem
+from femnn.validation.training_study import METHODS, train_until_settled, tuned_rate
 
 NAMES = ("descent-exact", "l-bfgs", "sgd-nesterov", "sgd-armijo", "adam", "adam-annealing")
 

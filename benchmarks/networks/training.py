@@ -20,9 +20,9 @@ from femnn.networks.torch_perceptron import INITIALISATIONS
 from femnn.system import description
 from femnn.tasks import run_tasks
 from femnn.validation.retraining import CHANGES, retraining_task, shipped_figures
+from femnn.validation.training_problems import PROBLEMS
 from femnn.validation.training_study import (
     METHODS,
-    PROBLEMS,
     SETTLED,
     settling_task,
     study_problem,

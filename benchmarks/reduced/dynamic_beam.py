@@ -1,7 +1,7 @@
 """A swinging plane beam, full and reduced: errors of positions and velocities, cost, and what energy does.
 
 The set-up of libROM's example of nonlinear elasticity: two throws are learned from, one between them is asked for. All
-runs take the same steps of the midpoint rule.
+runs take the same steps, which keep the energy that a run integrates.
 """
 
 import time
@@ -23,6 +23,9 @@ TRAINING, TEST = (0.9, 1.1), 1.0
 #: Modes and tolerances of the cubatures; the targets name the last.
 MODELS = ((8, 1e-3), (12, 1e-3), (20, 1e-3))
 _NAMED = 2
+
+# Drifts below this are rounding and what the iterations leave.
+_ROUNDING = 1e-11
 
 
 @click.command(cls=Command)
@@ -89,9 +92,9 @@ def _targets(figures):
         target("error of the velocity", "≤ 5e-2", f"{row['velocity']:.1e}"),
         target("time, full over reduced", "≥ 10", f"{row['times']:.1f}"),
         target(
-            "drift of the energy that the model integrates, over that of the full run",
-            "≤ 1",
-            f"{row['drift'] / figures['drift']:.2f}",
+            "drift of the energy that the model integrates, full run's beside it",
+            f"≤ the full run's, or {_ROUNDING:g}",
+            f"{row['drift']:.1e}, {figures['drift']:.1e}",
         ),
     ]
 

@@ -25,15 +25,17 @@ PAGES = {
     "streaming": "reduced",
     "sparse-decoder": "burgers",
     "two-scales-bonded": "two-scales",
+    "two-scales-large": "two-scales",
+    "cell-size-3d": "cell-size",
 }
 RUNS = {"scaling-model": "scaling"}
 TABLES = (
     "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "adaptive-cells", "promise",
     "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced", "dynamic-beam",
-    "streaming", "burgers", "sparse-decoder", "two-scales", "two-scales-bonded", "flows", "pendulum", "identification",
-    "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws", "multiscale", "porous-3d",
-    "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model", "training", "faults", "faults-calls",
-    "mutants", "grains-law", "cell-size", "first-call",
+    "streaming", "burgers", "sparse-decoder", "two-scales", "two-scales-bonded", "two-scales-large", "flows",
+    "pendulum", "identification", "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws",
+    "multiscale", "porous-3d", "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model", "training",
+    "faults", "faults-calls", "mutants", "grains-law", "cell-size", "cell-size-3d", "first-call",
 )  # fmt: skip
 
 

@@ -3,20 +3,18 @@
 import numpy as np
 
 from femnn.assembly.element_matrices import DIFFUSION, ISOTROPIC, TANGENT, _add_mass
-from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, structure
+from femnn.assembly.scatter import add_to_nodes, buffer_length, flush, scatter_isotropic, structure
 from femnn.assembly.tabulated_incompatible import fill_incompatible
 from femnn.assembly.tabulated_kernels import (
     add_cell_diffusion,
-    add_cell_moments,
     add_cell_stress,
     add_cell_tangent,
-    add_dilatation,
     add_means,
-    isotropic_from_moments,
     scatter_cell,
     tabulated_gradients,
     tabulated_workspace,
 )
+from femnn.assembly.tabulated_plane import fill_plane
 from femnn.assembly.tabulated_stabilised import fill_stabilised
 from femnn.integration.kernels import _FAST
 from femnn.integration.vector_kernels import LANES, aligned
@@ -28,6 +26,10 @@ MEAN_DILATATION = 4
 INCOMPATIBLE = 5
 #: The same of quadrilaterals with one point and stabilised twists.
 STABILISED = 6
+
+# Batches whose products of gradients the linear algebra library takes at once: on 81 rows more would make it start
+# threads of its own, whose sums need not be the same bits.
+_TOGETHER = 4
 
 
 def fill_tabulated(form, x, pattern, points, coefficients, components, matrix):
@@ -43,36 +45,55 @@ def fill_tabulated(form, x, pattern, points, coefficients, components, matrix):
     if form == STABILISED:
         fill_stabilised(x, *structure(pattern), points.places, coefficients, matrix.data)
         return matrix
-    fill = _fill_isotropic if form in (ISOTROPIC, MEAN_DILATATION) else _fill
-    fill(
-        form,
-        x,
-        *structure(pattern),
-        points.tables,
-        points.places,
-        coefficients,
-        components,
-        LANES,
-        matrix.data,
-    )
+    if form in (ISOTROPIC, MEAN_DILATATION):
+        is_mean = form == MEAN_DILATATION
+        if components == 2:
+            fill_plane(x, structure(pattern), points, coefficients, is_mean, matrix.data)
+        else:
+            where = x, *structure(pattern), points.tables, points.places
+            _fill_isotropic(*where, coefficients, is_mean, LANES, matrix.data)
+        return matrix
+    where = x, *structure(pattern), points.tables, points.places
+    _fill(form, *where, coefficients, components, LANES, matrix.data)
     return matrix
 
 
 @njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
-def _fill_isotropic(begin, end, form, x, pattern, blocks, tables, place, coefficients, components, lanes, data):
+def _fill_isotropic(begin, end, x, pattern, blocks, tables, place, coefficients, mean_dilatation, lanes, data):
+    """Hexahedra whose λ and μ are constant: integrals of gradients alone, products of matrices over the points."""
     cells, row_starts, slots, places = pattern
     order, elements, _, block_nodes, node_starts, opens = blocks
-    size = components * cells.shape[1]
+    numbers, rows, _ = coefficients
+    k = cells.shape[1]
     for block in range(begin, end):
-        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, components))
-        work, matrix = tabulated_workspace(components, cells.shape[1]), aligned(size * size).reshape((size, size))
-        moments, means = aligned(size * size).reshape((size, size)), np.empty(size)
+        buffer = np.zeros(buffer_length(block, block_nodes, node_starts, row_starts, 3))
+        jacobians, weights, inverses, _ = tabulated_workspace(3, k)
+        gradients, scaled = np.zeros((_TOGETHER * LANES, 3 * k)), np.zeros((_TOGETHER * LANES, 3 * k))
+        moments, more, means = np.empty((3 * k, 3 * k)), np.empty((3 * k, 3 * k)), np.empty(3 * k)
         for i in range(elements[block], elements[block + 1]):
             e = order[i]
-            if place[1][e] > 0:
-                _by_moments(form, x, e, tables, place, coefficients, lanes, work, moments, means, matrix)
-                scatter_cell(matrix, e, cells, row_starts, slots, places, components, buffer)
-        flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data)
+            if place[1][e] == 0:
+                continue
+            means[:] = 0.0
+            volume, batches = 0.0, (place[1][e] + LANES - 1) // LANES
+            for start in range(0, batches, _TOGETHER):
+                points = LANES * min(_TOGETHER, batches - start)
+                for point in range(0, points, LANES):
+                    work = jacobians, weights, inverses, gradients[point : point + LANES]
+                    tabulated_gradients(x, e, tables, place[0][e] + start + point // LANES, lanes, work)
+                    _scale(work[3], inverses, scaled, point)
+                    if mean_dilatation:
+                        volume += add_means(work[3], inverses, means)
+                if start == 0:
+                    np.dot(gradients[:points].T, scaled[:points], moments)
+                else:
+                    np.dot(gradients[:points].T, scaled[:points], more)
+                    moments += more
+            lmbda, mu, factor = numbers[rows[e], 0], numbers[rows[e], 1], 0.0
+            if mean_dilatation:
+                factor, lmbda = (lmbda + 2.0 / 3.0 * mu) / volume, -2.0 / 3.0 * mu
+            scatter_isotropic(moments, lmbda, mu, e, cells, row_starts, slots, places, buffer, means, factor)
+        flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
 
 
 @njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
@@ -93,23 +114,11 @@ def _fill(begin, end, form, x, pattern, blocks, tables, place, coefficients, com
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _by_moments(form, x, e, tables, place, coefficients, lanes, work, moments, means, matrix):
-    """Overwrite ``matrix`` with the isotropic stiffness of cell ``e``."""
-    numbers, rows, _ = coefficients
-    k, volume = tables[1].shape[3], 0.0
-    moments[:] = 0.0
-    means[:] = 0.0
-    for batch in range((place[1][e] + LANES - 1) // LANES):
-        tabulated_gradients(x, e, tables, place[0][e] + batch, lanes, work)
-        add_cell_moments(work[3], work[2], k, moments)
-        if form == MEAN_DILATATION:
-            volume += add_means(work[3], work[2], means)
-    lmbda, mu = numbers[rows[e], 0], numbers[rows[e], 1]
-    if form == ISOTROPIC:
-        isotropic_from_moments(moments, lmbda, mu, k, matrix)
-    else:
-        isotropic_from_moments(moments, -2.0 / 3.0 * mu, mu, k, matrix)
-        add_dilatation(means, (lmbda + 2.0 / 3.0 * mu) / volume, matrix)
+def _scale(gradients, inverses, scaled, first):
+    """The gradients of a batch times |det J| and weight into the rows of ``scaled`` from ``first`` on."""
+    for q in range(LANES):
+        for r in range(gradients.shape[1]):
+            scaled[first + q, r] = inverses[72 + q] * gradients[q, r]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)

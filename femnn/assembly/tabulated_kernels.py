@@ -111,14 +111,6 @@ def isotropic_from_moments(moments, lmbda, mu, k, matrix):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def add_dilatation(means, factor, matrix):
-    """Add ``factor`` times the product of the mean gradients with themselves."""
-    for r in range(means.shape[0]):
-        for c in range(means.shape[0]):
-            matrix[r, c] += factor * means[r] * means[c]
-
-
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def add_cell_tangent(gradients, q, volume, tangents, row, k, spread, matrix):
     """Add ∂N_a/∂x_j A_ijkl ∂N_b/∂x_l times ``volume`` to ``matrix`` (dim k, dim k).
 

@@ -25,6 +25,14 @@ from femnn.cli.simulated import options_of_runs, tell
 @click.option(
     "--cell-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the pattern of blocks."
 )
+@click.option(
+    "--slices", type=click.IntRange(min=2), help="Blocks along a second direction: makes the cell one of hexahedra in "
+    "space.  [default: plane strain]",
+)  # fmt: skip
+@click.option(
+    "--count", type=click.IntRange(min=2), help="Blocks along the first.  [default: 4; in space as many as slices]"
+)
+@click.option("--rows", type=click.IntRange(min=1), help="Rows of blocks.  [default: 2; in space 1]")
 @click.option("--reach", type=float, help="Largest shear, in units of the law.  [default: what fits the law]")
 @click.option("--size", type=float, help="Size of the cell, in units of the law.  [default: what fits the law]")
 @click.option(
@@ -32,14 +40,21 @@ from femnn.cli.simulated import options_of_runs, tell
 )
 @options_of_runs
 @click.pass_context
-def command(ctx, law, out, paths, points, seed, cell_seed, reach, size, young, workers, scheduler, quiet, as_json):
+def command(
+    ctx, law, out, paths, points, seed, cell_seed, slices, count, rows, reach, size, young, workers, scheduler, quiet,
+    as_json,
+):  # fmt: skip
     """Drive a cell of elastic blocks and cracks along drawn paths and write a data set for training a law of it.
 
-    About a second a path on one core.
+    About a second a path on one core in plane strain, some seconds in space.
     """
-    from femnn.multiscale.rve.dataset import FaultCell, law_named, simulate_paths
+    from femnn.multiscale.rve.dataset import FaultCell, FaultCell3D, law_named, simulate_paths
 
-    cell = FaultCell.around(law_named(law), seed=cell_seed, size=size, young=young)
+    fields = {"seed": cell_seed, "size": size, "young": young, "count": count, "rows": rows}
+    if slices is None:
+        cell = FaultCell.around(law_named(law), **fields)
+    else:
+        cell = FaultCell3D.around(law_named(law), **(fields | {"count": count or slices, "slices": slices}))
     data, failures = simulate_paths(
         law, out, cell, paths=paths, points=points, seed=seed, reach=reach, workers=workers, scheduler=scheduler,
         progress=not (quiet or as_json),

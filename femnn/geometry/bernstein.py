@@ -11,7 +11,8 @@ from math import comb
 
 import numpy as np
 
-from femnn.geometry.cells import KINDS, CellKind, determinants, kind_of_array
+from femnn.geometry.cells import KINDS, QUADRILATERAL, CellKind, determinants, kind_of_array
+from femnn.system.compile import njit
 
 # Cells whose determinants are in memory at one time.
 _CHUNK = 4096
@@ -19,6 +20,9 @@ _CHUNK = 4096
 # Cells whose Jacobian differs by less from that at their centre have det J of one sign, and nowhere below 1e-4 of the
 # largest.
 _NEARLY_AFFINE = 0.9
+
+# det J at the centre of a cell of unit size, below which it tells nothing.
+_SINGULAR = float(np.finfo(float).eps)
 
 
 def degree_of_determinant(kind: CellKind) -> int:
@@ -83,16 +87,86 @@ def distance_from_affine(x: np.ndarray) -> np.ndarray:
     need no other proof. Infinite where J₀ is singular.
     """
     kind = kind_of_array(x)
-    centre = kind.gradients(np.full((kind.dim, 1), 0.5))[:, :, 0]
-    relative = (x - x[:, -1:]).transpose(0, 2, 1)
-    jacobians = relative @ centre
-    regular = np.abs(np.linalg.det(jacobians)) > np.finfo(float).eps
-    bound = np.full(len(x), np.inf)
-    inverses = np.linalg.inv(jacobians[regular])
-    ratios = (inverses @ relative[regular]) @ _gradient_table(KINDS.index(kind))
-    ratios = ratios.reshape(len(ratios), kind.dim, kind.dim, -1) - np.eye(kind.dim)[:, :, None]
-    bound[regular] = np.maximum(ratios.max(axis=3), -ratios.min(axis=3)).sum(axis=2).max(axis=1)
-    return bound
+    bounds = np.empty(len(x))
+    _distances(np.ascontiguousarray(x), _centre_table(KINDS.index(kind)), _gradient_table(KINDS.index(kind)), bounds)
+    return bounds
+
+
+@cache
+def _centre_table(kind_number):
+    """Reference gradients (nodes, dim) of the map at the centre."""
+    kind = KINDS[kind_number]
+    return np.ascontiguousarray(kind.gradients(np.full((kind.dim, 1), 0.5))[:, :, 0])
+
+
+@njit(over="x", grain=256, cache=True, error_model="numpy")
+def _distances(begin, end, x, centre, table, bounds):
+    dim, count = centre.shape[1], table.shape[1]
+    jacobian, inverse = np.zeros((3, 3)), np.zeros((3, 3))
+    gradients, ratios = np.empty((dim, count)), np.empty(count)
+    for e in range(begin, end):
+        _derivatives(x, e, centre, table, jacobian, gradients)
+        if not _invert(jacobian, inverse):
+            bounds[e] = np.inf
+            continue
+        bound = 0.0
+        for i in range(dim):
+            for c in range(count):
+                ratios[c] = inverse[i, 0] * gradients[0, c] + inverse[i, 1] * gradients[1, c]
+            if dim == 3:
+                for c in range(count):
+                    ratios[c] += inverse[i, 2] * gradients[2, c]
+            bound = max(bound, _row_sum(ratios, i, dim))
+        bounds[e] = bound
+
+
+@njit(cache=True, error_model="numpy")
+def _derivatives(x, e, centre, table, jacobian, gradients):
+    """The Jacobian (3, 3) of cell ``e`` at its centre and the coefficients (dim, count) of its derivatives."""
+    nodes, dim = centre.shape
+    # a plane cell is one of three dimensions with a thickness of one
+    jacobian[:] = 0.0
+    jacobian[2, 2] = 1.0
+    gradients[:] = 0.0
+    for i in range(dim):
+        jacobian[i, i] = 0.0
+        for a in range(nodes - 1):
+            # relative to the last node: far from the origin digits are kept
+            v = x[e, a, i] - x[e, nodes - 1, i]
+            for j in range(dim):
+                jacobian[i, j] += v * centre[a, j]
+            for c in range(table.shape[1]):
+                gradients[i, c] += v * table[a, c]
+
+
+@njit(cache=True, error_model="numpy")
+def _invert(jacobian, inverse):
+    """Whether the matrix (3, 3) is regular, and its inverse."""
+    for i in range(3):
+        for j in range(3):
+            k, m, n, o = (j + 1) % 3, (j + 2) % 3, (i + 1) % 3, (i + 2) % 3
+            inverse[i, j] = jacobian[k, n] * jacobian[m, o] - jacobian[k, o] * jacobian[m, n]
+    determinant = 0.0
+    for i in range(3):
+        determinant += jacobian[0, i] * inverse[i, 0]
+    if not abs(determinant) > _SINGULAR:
+        return False
+    for i in range(3):
+        for j in range(3):
+            inverse[i, j] /= determinant
+    return True
+
+
+@njit(cache=True, error_model="numpy")
+def _row_sum(ratios, i, dim):
+    """Largest distance from row ``i`` of the unit matrix, a sum over the derivatives along each axis."""
+    total, width = 0.0, ratios.shape[0] // dim
+    for j in range(dim):
+        shift, most = 1.0 if i == j else 0.0, 0.0
+        for c in range(j * width, (j + 1) * width):
+            most = max(most, abs(ratios[c] - shift))
+        total += most
+    return total
 
 
 def classify_cells(
@@ -113,7 +187,7 @@ def classify_cells(
     """
     valid, folded, degenerate = statuses
     status = np.full(len(x), valid)
-    uncertain = np.flatnonzero(distance_from_affine(x) >= _NEARLY_AFFINE)
+    uncertain = np.flatnonzero(_are_uncertain(x, degenerate_share))
     for start in range(0, len(uncertain), _CHUNK):
         some = uncertain[start : start + _CHUNK]
         coefficients = bernstein_coefficients_of_cells(x[some])
@@ -124,6 +198,29 @@ def classify_cells(
             finding = _by_halving(coefficients[cell], zero[cell], most_boxes)
             status[some[cell]] = (valid, folded, degenerate)[finding]
     return status
+
+
+def _are_uncertain(x, degenerate_share):
+    """Which cells (n,) the quick proof of their kind does not settle."""
+    if kind_of_array(x) is not QUADRILATERAL:
+        return distance_from_affine(x) >= _NEARLY_AFFINE
+    uncertain = np.empty(len(x), dtype=np.bool_)
+    _compare_corners(np.ascontiguousarray(x), degenerate_share, uncertain)
+    return uncertain
+
+
+@njit(over="x", grain=1024, cache=True, error_model="numpy")
+def _compare_corners(begin, end, x, share, uncertain):
+    """det J of a straight quadrilateral is bilinear: its Bernstein coefficients are its values at the vertices."""
+    for e in range(begin, end):
+        least, most = np.inf, -np.inf
+        for a in range(4):
+            b, c = (a + 1) % 4, (a + 3) % 4
+            value = (x[e, b, 0] - x[e, a, 0]) * (x[e, c, 1] - x[e, a, 1]) - (x[e, b, 1] - x[e, a, 1]) * (
+                x[e, c, 0] - x[e, a, 0]
+            )
+            least, most = min(least, value), max(most, value)
+        uncertain[e] = not (least > share * most or most < share * least)
 
 
 def _by_halving(coefficients, zero, most_boxes):

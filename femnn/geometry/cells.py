@@ -155,8 +155,10 @@ def cells(mesh: skfem.Mesh) -> np.ndarray:
     if mesh.nelements == 0:
         raise MeshError("the mesh has no cells; check the file or the selection it came from")
     require_vertices(mesh)
-    x = np.ascontiguousarray(np.moveaxis(np.asarray(mesh.doflocs, dtype=float)[:, node_table(mesh)], (0, 1), (2, 1)))
-    _require_finite(x)
+    places = np.ascontiguousarray(np.asarray(mesh.doflocs, dtype=float).T)
+    x = places[np.ascontiguousarray(node_table(mesh).T)]
+    if not np.isfinite(places).all():
+        _require_finite(x)
     return x
 
 
@@ -196,9 +198,9 @@ def cell_array(x: ArrayLike) -> np.ndarray:
 
 
 def _require_finite(x):
-    finite = np.isfinite(x).all(axis=(1, 2))
-    if finite.all():
+    if np.isfinite(x).all():
         return
+    finite = np.isfinite(x).all(axis=(1, 2))
     first = int(np.flatnonzero(~finite)[0])
     node = int(np.flatnonzero(~np.isfinite(x[first]).all(axis=1))[0])
     raise MeshError(

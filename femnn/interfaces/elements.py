@@ -65,6 +65,8 @@ class InterfaceElements(Jumps):
         Area that belongs to each.
     dofs : (n, 2·k·dim) int
         Degrees of freedom of each element: minus side, then plus side.
+    shape_derivatives : (dim − 1, nqp, k)
+        Of the shape functions of a facet, along its edges, at the points.
 
     Examples
     --------
@@ -82,7 +84,7 @@ class InterfaceElements(Jumps):
         self.interface, self.dim = interface, mesh.dim()
         points, weights = facet_gauss(self.dim) if quadrature is None else checked_quadrature(quadrature, self.dim)
         shapes, derivatives = facet_shapes(points)
-        self.shapes = shapes[None]
+        self.shapes, self.shape_derivatives = shapes[None], derivatives
         corners = mesh.p.T[interface.minus_vertices]
         self.x = np.einsum("qa,nai->nqi", shapes, corners)
         scaled, size = in_own_units(corners)

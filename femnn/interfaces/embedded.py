@@ -97,6 +97,16 @@ class EmbeddedElements:
         """Number of integration points: states of laws have this length."""
         return self.dx.size
 
+    @property
+    def moved(self) -> np.ndarray:
+        """R: motions of the vertices of the plus side, (n, k·dim, m)."""
+        return self._moved
+
+    def coupled(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What ξ takes off the force of the body (n, k·dim, m), and the traction on the crack: of displacements
+        (n, m, k·dim), and what ξ takes off it (n, m, m)."""
+        return self._stiffness @ self._moved, self._pull, self._release
+
     def initial_jumps(self) -> np.ndarray:
         """ξ of a closed crack, (n, m)."""
         return np.zeros((len(self.crack), self._moved.shape[2]))

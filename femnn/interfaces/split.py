@@ -85,7 +85,7 @@ class Interface:
             If the mesh is another one, a name does not exist, or a facet is not between two cells.
         """
         _check(mesh)
-        facets = _facets(mesh, facets)
+        facets = facet_indices(mesh, facets)
         cells = mesh.f2t[:, facets]
         outer = facets[cells[1] == -1]
         if len(outer):
@@ -121,7 +121,7 @@ class Interface:
             If the two sides do not conform: their numbers of facets differ, or a vertex has no partner.
         """
         _check(mesh)
-        sides = [_facets(mesh, minus), _facets(mesh, plus)]
+        sides = [facet_indices(mesh, minus), facet_indices(mesh, plus)]
         if len(sides[0]) != len(sides[1]):
             raise MeshError(
                 f"the two sides do not conform: {len(sides[0])} facets on one, {len(sides[1])} on the other; mesh both "
@@ -173,7 +173,7 @@ class Interface:
         >>> len(interface), len(interface.named("level"))
         (8, 4)
         """
-        on_boundary = np.isin(self.minus, _facets(self.mesh, name))
+        on_boundary = np.isin(self.minus, facet_indices(self.mesh, name))
         if not on_boundary.any():
             raise MeshError(
                 f"boundary {name!r} has no facet on the interface; name it in Interface.split(mesh, [{name!r}, ...])"
@@ -211,8 +211,8 @@ def _check(mesh):
         )
 
 
-def _facets(mesh, facets):
-    """Indices of facets, sorted; MeshError if a name or index does not exist."""
+def facet_indices(mesh: Mesh, facets: Any) -> np.ndarray:
+    """Indices of facets by names or indices, sorted; MeshError if one does not exist."""
     names = [facets] if isinstance(facets, str) else facets
     if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
         known = mesh.boundaries or {}

@@ -4,7 +4,7 @@ Beams that delaminate against closed forms, beams and a membrane that bend, a ga
 rules side by side on a loaded structure, the inspection of a mesh and its page for a browser, a beam that swings,
 travelling fronts and their reduced models, flows whose coefficients are forecast, and a beam that is struck. Pictures
 and files of an inspection are in ``inspection_output``, which loads matplotlib, the study of training methods in
-``training_study``, which loads torch.
+``training_study`` and ``training_problems``, which load torch.
 
 >>> from femnn.validation import Beam
 >>> Beam("dcb").mesh().nelements

@@ -12,6 +12,8 @@ import numpy as np
 import skfem
 
 from femnn.checks import checked, integer, number
+from femnn.exceptions import ParameterError, WeightFileError
+from femnn.io.atomic import atomic_write
 from femnn.multiscale.fe2.cell import PeriodicCell
 from femnn.multiscale.fe2.composite import Composite, simulate_cell_paths, simulate_reduced_paths
 from femnn.multiscale.fe2.gated import GatedLaw
@@ -175,6 +177,9 @@ class TwoScales:
         sizes = self.sizes
         paths = draw_strain_paths(sizes.training, sizes.steps, sizes.amplitude)
         name = _digest(self.composite, sizes.training, sizes.steps, sizes.amplitude)
+        kept = self._kept(paths)
+        if kept is not None:
+            return kept
         snapshots = self._timed("snapshots", record_cell, self.cell, paths, self.folder / f"snapshots-{name}")
         law = self._timed(
             "reduced", ReducedCellLaw.fit, self.cell, paths, modes=sizes.modes, tol=sizes.tol, snapshots=snapshots,
@@ -182,6 +187,18 @@ class TwoScales:
         )  # fmt: skip
         law.save(self.folder / "reduced-cell")
         return law
+
+    def _kept(self, paths):
+        """The reduced cell of an earlier run along these paths, or None."""
+        sizes = self.sizes
+        try:
+            law = ReducedCellLaw.load(self.folder / "reduced-cell", self.cell, on_outside="ignore")
+        except (WeightFileError, ParameterError):
+            return None
+        known = {"snapshots": paths.shape[0] * paths.shape[1], "modes": sizes.modes, "tol": sizes.tol}
+        same = all(law.report.get(name) == value for name, value in known.items())
+        same &= np.array_equal(law.low[:6], paths.min(axis=(0, 1)))
+        return law if same & np.array_equal(law.high[:6], paths.max(axis=(0, 1))) else None
 
     def recurrent(self) -> RecurrentLaw:
         """The recurrent law, trained on the paths of :meth:`data`."""
@@ -194,14 +211,14 @@ class TwoScales:
         law.on_outside = "ignore"
         return law
 
-    @checked()
-    def gated(self, kind: str) -> GatedLaw:
-        """A law of LSTM or GRU cells, trained on the paths of :meth:`data`."""
+    @checked(epochs="[1, inf)")
+    def gated(self, kind: str, epochs: int | None = None) -> GatedLaw:
+        """A law of LSTM or GRU cells, trained on the paths of :meth:`data`, for the epochs of the others if None."""
         # it loads torch
         from femnn.multiscale.fe2.fit_gated import fit_gated_law
 
         options = TrainingOptions(
-            learning_rate=1e-2, batch_size=16, epochs=self.sizes.epochs, gradient_clip=1.0, threads=1
+            learning_rate=1e-2, batch_size=16, epochs=epochs or self.sizes.epochs, gradient_clip=1.0, threads=1
         )
         return self._trained(kind, fit_gated_law, options=options, kind=kind, width=self.sizes.width)
 
@@ -248,6 +265,19 @@ class TwoScales:
     def unseen(self, count: int, finer: int = 1) -> np.ndarray:
         """Paths (count, steps, 6) that no training saw, with ``finer`` times the steps along the same lines."""
         return draw_strain_paths(count, finer * self.sizes.steps, self.sizes.amplitude, seed=1)
+
+    @checked(across="[1, inf)")
+    def plate(self, across: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """Displacement (n,) and forces (steps,) of a plate of the full cell, and seconds of the processor; kept."""
+        file = self.folder / f"plate-{_digest(self.composite, across)}.npz"
+        if not file.exists():
+            started = time.process_time()
+            path, forces = PerforatedPlate(2 * across, across).stretch(self.full, progress=self.progress)
+            seconds = time.process_time() - started
+            with atomic_write(file) as temporary, temporary.open("wb") as stream:
+                np.savez(stream, u=path.u, forces=forces, seconds=seconds)
+        with np.load(file) as kept:
+            return kept["u"], kept["forces"], float(kept["seconds"])
 
     def _timed(self, name, function, *arguments, **named):
         started = time.process_time()

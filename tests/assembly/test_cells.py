@@ -4,6 +4,7 @@ import numba
 import numpy as np
 import pytest
 import skfem
+from scipy.sparse import coo_array
 from skfem.helpers import dot, grad
 from skfem.models.elasticity import lame_parameters, linear_elasticity
 from support.curved_meshes import bent_hexahedra, bent_quadrilaterals
@@ -98,6 +99,46 @@ def test_adaptive_rules_give_the_sum_of_their_groups():
     basis = femnn.bases(PLANE, skfem.ElementVector(element), rule)
     assert len(basis) > 1
     found = femnn.assemble_elasticity(PLANE, rule, 3.0, 0.2, element=element)
+    same(found, skfem.asm(linear_elasticity(*lame_parameters(3.0, 0.2)), basis))
+
+
+@pytest.mark.parametrize("formulation", ["standard", "mean-dilatation"])
+def test_plane_cells_of_unlike_points_and_materials_side_by_side(formulation):
+    """More cells than are integrated at once, in an order that mixes their groups, each with its own material."""
+    mesh, draws = skfem.MeshQuad().refined(4), np.random.default_rng(3)
+    moved = mesh.p + 0.018 * draws.uniform(-1.0, 1.0, mesh.p.shape)
+    mesh = skfem.MeshQuad(moved, mesh.t[:, draws.permutation(mesh.nelements)])
+    young, poisson = draws.uniform(1.0, 5.0, mesh.nelements), draws.uniform(0.0, 0.45, mesh.nelements)
+    rule = femnn.AdaptiveGauss(1e-5)
+    assert len(femnn.bases(mesh, skfem.ElementQuad1(), rule)) > 2
+    found = femnn.assemble_elasticity(mesh, rule, young, poisson, formulation=formulation)
+    expected = 0.0
+    for basis in femnn.bases(mesh, skfem.ElementVector(skfem.ElementQuad1()), rule):
+        lmbda, mu = (part[basis.tind][:, None] for part in lame_parameters(young, poisson))
+        form = linear_elasticity(lmbda, mu)
+        if formulation == "mean-dilatation":
+            form = linear_elasticity(-2.0 / 3.0 * mu, mu)
+            expected = expected + _of_mean_dilatation(basis, lmbda + 2.0 / 3.0 * mu)
+        expected = expected + form.assemble(basis)
+    same(found, expected)
+
+
+def _of_mean_dilatation(basis, bulk):
+    """κ |Ω| θ̄ θ̄ with θ̄ the mean of the dilatation of each cell, from the basis functions of scikit-fem."""
+    traces = np.stack([np.einsum("iieq->eq", function[0].grad) for function in basis.basis])
+    volumes = basis.dx.sum(axis=1)
+    means = (traces * basis.dx).sum(axis=2) / volumes
+    matrices = np.einsum("ae,be,e->abe", means, means, bulk[:, 0] * volumes)
+    rows, columns = np.broadcast_arrays(basis.element_dofs[:, None], basis.element_dofs[None])
+    return coo_array((matrices.ravel(), (rows.ravel(), columns.ravel())), shape=(basis.N, basis.N)).tocsr()
+
+
+@pytest.mark.parametrize("element", [skfem.ElementHex1(), skfem.ElementHexS2(), skfem.ElementHex2()])
+def test_hexahedra_of_many_points(element):
+    """More than the 32 points whose products are taken at once."""
+    rule = femnn.GaussLegendre(4)
+    found = femnn.assemble_elasticity(SPACE, rule, 3.0, 0.2, element=element)
+    basis = femnn.bases(SPACE, skfem.ElementVector(element), rule)
     same(found, skfem.asm(linear_elasticity(*lame_parameters(3.0, 0.2)), basis))
 
 

@@ -215,6 +215,10 @@ def test_rve_page(tmp_path, monkeypatch):
     assert (np.linalg.eigvalsh(page["permeability"]) > 0.0).all()
     assert page["permeability"][1, 1] > 100.0 * page["permeability"][0, 0]
     assert page["traction"][0, 0] > 0.0
+    assert page["turned"].hill_mandel.max() < 1e-8
+    np.testing.assert_allclose(page["turned"].traction[1:, 0], -20e6, rtol=1e-8)
+    assert (np.linalg.eigvalsh(page["conducts"]) > 1e-18).all()
+    assert page["through_cells"].planes
 
 
 def test_page_of_many_runs(tmp_path, monkeypatch):

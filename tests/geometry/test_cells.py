@@ -7,7 +7,7 @@ from support.curved_meshes import bent_hexahedra, bent_quadrilaterals
 
 import femnn
 from femnn.exceptions import FoldedElementError, MeshError
-from femnn.geometry.bernstein import bernstein_coefficients_of_cells
+from femnn.geometry.bernstein import bernstein_coefficients_of_cells, distance_from_affine
 from femnn.geometry.cells import KINDS, cells, determinants, kind_of_array, kind_of_mesh
 from femnn.geometry.validity import DEGENERATE, FOLDED, VALID, bernstein_coefficients, classify
 
@@ -39,6 +39,24 @@ def test_bernstein_coefficients_enclose_the_determinant(mesh):
 def test_bernstein_coefficients_are_those_of_the_kernel_for_straight_hexahedra():
     x = femnn.distorted_hexahedra(50, 0.3, seed=0)
     np.testing.assert_allclose(bernstein_coefficients_of_cells(x), bernstein_coefficients(x), atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=repr)
+def test_the_distance_from_an_affine_map_bounds_jacobian_and_determinant(kind):
+    x = kind.nodes + 0.04 * np.random.default_rng(4).uniform(-1.0, 1.0, (40, len(kind.nodes), kind.dim))
+    distance = distance_from_affine(x)
+    centre = np.full((kind.dim, 1), 0.5)
+    first = np.linalg.inv(np.einsum("eai,aj->eij", x, kind.gradients(centre)[..., 0]))
+    points = np.random.default_rng(5).random((kind.dim, 200))
+    changes = np.einsum("eik,eak,ajq->eijq", first, x, kind.gradients(points)) - np.eye(kind.dim)[:, :, None]
+    seen = np.abs(changes).sum(axis=2).max(axis=(1, 2))
+    assert (seen <= distance + 1e-12).all()
+    shares = determinants(x, points) / determinants(x, centre)
+    assert (shares.min(axis=1) >= np.maximum(1.0 - distance, 0.0) ** kind.dim - 1e-12).all()
+    assert distance_from_affine(np.zeros((2, len(kind.nodes), kind.dim))).tolist() == [np.inf, np.inf]
+    # a straight parallelepiped is affine
+    skew = kind.nodes @ (np.eye(kind.dim) + 0.3 * np.eye(kind.dim, k=1))
+    assert distance_from_affine(skew[None])[0] < 1e-14
 
 
 def sampled_sign_changes(x, n):

@@ -18,14 +18,13 @@ from femnn.quadrature.moved.fit import make_moved_data
 from femnn.quadrature.moved.train import MOVED_RECIPE
 from femnn.validation import retraining
 from femnn.validation import training_study as study
+from femnn.validation.training_problems import TrainingProblem, training_problem
 from femnn.validation.training_study import (
     METHODS,
     SETTLED,
     TrainingMethod,
-    TrainingProblem,
     train_by,
     train_until_settled,
-    training_problem,
 )
 
 

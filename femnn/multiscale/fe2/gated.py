@@ -105,8 +105,13 @@ class GatedLaw:
         return np.zeros((n, len(self._turns) * GATED[self.kind][1] * self.width))
 
     @checked(strain="n 6", state="any")
-    def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean stress (n, 6), tangent (n, 6, 6) and new state (n, s), as :class:`femnn.ConstitutiveLaw` says."""
+    def update(
+        self, strain: ArrayLike, state: ArrayLike, *, tangent: bool = True
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """Mean stress (n, 6), tangent (n, 6, 6) and new state (n, s), as :class:`femnn.ConstitutiveLaw` says.
+
+        With ``tangent=False`` the tangent is left out, None, which saves most of the time.
+        """
         strain = np.asarray(strain, dtype=float)
         n, turns = len(strain), self._turns
         state = shaped("the state", state, self.initial_state(n).shape)
@@ -115,14 +120,17 @@ class GatedLaw:
         mandel, count = strain * HALF, len(turns)
         turned = np.einsum("gij,nj->ngi", turns, mandel / self.reach).reshape(n * count, 6)
         step = _lstm if self.kind == "lstm" else _gru
-        h, slope, new = step(turned, state.reshape(n * count, -1), self.tensors)
+        h, slope, new = step(turned, state.reshape(n * count, -1), self.tensors, tangent)
         head = self.tensors["head"]
         lost = (h @ head.T + self.tensors["offset"]).reshape(n, count, 6)
-        slope = np.matmul(head, slope).reshape(n, count, 6, 6)
         stress = mandel @ self.elastic - np.einsum("gji,ngj->ni", turns, lost) * (self.scale / count)
+        new = new.reshape(n, -1)
+        if not tangent:
+            return stress * HALF, None, new
+        slope = np.matmul(head, slope).reshape(n, count, 6, 6)
         bent = np.einsum("gji,ngjk,gkl->nil", turns, slope, turns, optimize=True)
-        tangent = self.elastic - bent * (self.scale / count / self.reach)
-        return stress * HALF, tangent * HALF[:, None] * HALF, new.reshape(n, -1)
+        matrix = self.elastic - bent * (self.scale / count / self.reach)
+        return stress * HALF, matrix * HALF[:, None] * HALF, new
 
     # --- files
 
@@ -167,30 +175,35 @@ class GatedLaw:
             raise WeightFileError(f"{file.path} holds no such law: {error}; {file.remedy}") from error
 
 
-def _lstm(x, state, tensors):
-    """Hidden vectors (m, w), their derivatives (m, w, 6) by x (m, 6), and the new state."""
+def _lstm(x, state, tensors, wanted):
+    """Hidden vectors (m, w), their derivatives (m, w, 6) by x (m, 6) if they are wanted, and the new state."""
     h, c = np.split(state, 2, axis=1)
     gates = x @ tensors["weight_ih"].T + tensors["bias_ih"] + h @ tensors["weight_hh"].T + tensors["bias_hh"]
     enter, forget, candidate, leave = np.split(gates, 4, axis=1)
     enter, forget, candidate, leave = expit(enter), expit(forget), np.tanh(candidate), expit(leave)
-    by_enter, by_forget, by_candidate, by_leave = np.split(tensors["weight_ih"], 4)
     new = forget * c + enter * candidate
+    bent = np.tanh(new)
+    hidden, state = leave * bent, np.concatenate([leave * bent, new], axis=1)
+    if not wanted:
+        return hidden, None, state
+    by_enter, by_forget, by_candidate, by_leave = np.split(tensors["weight_ih"], 4)
     slope = (forget * (1.0 - forget) * c)[..., None] * by_forget
     slope += (enter * (1.0 - enter) * candidate)[..., None] * by_enter
     slope += (enter * (1.0 - candidate**2))[..., None] * by_candidate
-    bent = np.tanh(new)
     slope = (leave * (1.0 - bent**2))[..., None] * slope + (leave * (1.0 - leave) * bent)[..., None] * by_leave
-    return leave * bent, slope, np.concatenate([leave * bent, new], axis=1)
+    return hidden, slope, state
 
 
-def _gru(x, h, tensors):
-    """Hidden vectors (m, w), their derivatives (m, w, 6) by x (m, 6), and the new state."""
+def _gru(x, h, tensors, wanted):
+    """Hidden vectors (m, w), their derivatives (m, w, 6) by x (m, 6) if they are wanted, and the new state."""
     reset, update, candidate = np.split(x @ tensors["weight_ih"].T + tensors["bias_ih"], 3, axis=1)
     reset_h, update_h, candidate_h = np.split(h @ tensors["weight_hh"].T + tensors["bias_hh"], 3, axis=1)
-    by_reset, by_update, by_candidate = np.split(tensors["weight_ih"], 3)
     reset, update = expit(reset + reset_h), expit(update + update_h)
     candidate = np.tanh(candidate + reset * candidate_h)
     new = (1.0 - update) * candidate + update * h
+    if not wanted:
+        return new, None, new
+    by_reset, by_update, by_candidate = np.split(tensors["weight_ih"], 3)
     inner = by_candidate + (reset * (1.0 - reset) * candidate_h)[..., None] * by_reset
     slope = ((1.0 - update) * (1.0 - candidate**2))[..., None] * inner
     return new, slope + ((h - candidate) * update * (1.0 - update))[..., None] * by_update, new

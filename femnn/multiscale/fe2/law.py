@@ -1,5 +1,6 @@
 """Cells as laws of a solid, and laws of all kinds driven along paths of strain."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -54,8 +55,12 @@ class CellLaw:
         return np.tile(self.cell.initial_state(), (n, 1))
 
     @checked(strain="n 6", state="any")
-    def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def update(
+        self, strain: ArrayLike, state: ArrayLike, *, tangent: bool = True
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         """Mean stress (n, 6), tangent (n, 6, 6) and new state (n, s), as :class:`femnn.ConstitutiveLaw` says.
+
+        With ``tangent=False`` the tangent is left out, None, which saves six solutions for each point.
 
         Raises
         ------
@@ -65,19 +70,21 @@ class CellLaw:
         strain = np.asarray(strain, dtype=float)
         n = len(strain)
         state = shaped("the state", state, (n, self.cell.state_size))
-        stress, tangent, new = np.empty((n, 6)), np.empty((n, 6, 6)), np.empty_like(state)
+        stress, tangents, new = np.empty((n, 6)), np.empty((n, 6, 6)) if tangent else None, np.empty_like(state)
         for k in range(n):
             try:
-                response = self.cell.respond(strain[k], state[k])
+                response = self.cell.respond(strain[k], state[k], tangent=tangent)
             except LawError as error:
                 raise LawError(f"at point {k} of {n}: {error}") from error
-            stress[k], tangent[k], new[k] = response.stress, response.tangent, response.state
-        return stress, tangent, new
+            stress[k], new[k] = response.stress, response.state
+            if tangents is not None:
+                tangents[k] = response.tangent
+        return stress, tangents, new
 
 
 @checked(strains="any")
 def follow(law: Any, strains: ArrayLike, *, progress: bool = True) -> np.ndarray:
-    """Stresses of a law along paths of strain, from the virgin state.
+    """Stresses of a law along paths of strain, from the virgin state; laws that can leave their tangents out do so.
 
     Parameters
     ----------
@@ -112,9 +119,10 @@ def follow(law: Any, strains: ArrayLike, *, progress: bool = True) -> np.ndarray
     paths = checked_paths(strains)
     state, last = law.initial_state(len(paths)), np.zeros((len(paths), 6))
     stresses = np.empty_like(paths)
+    options = {"tangent": False} if "tangent" in inspect.signature(law.update).parameters else {}
 
     def answer(end: np.ndarray, begin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        stress, _, new = law.update(end, begin)
+        stress, _, new = law.update(end, begin, **options)
         return np.asarray(stress), new
 
     for k in tqdm(range(paths.shape[1]), unit="step", disable=None if progress else True):

@@ -138,8 +138,10 @@ class RecurrentLaw:
         self._all = np.ascontiguousarray(turned.reshape(RANK, 6, -1))
         self._elastic = mean_over(turns, self.elastic)
         self._compliance = np.linalg.inv(self._elastic)
-        self._all_openings = np.ascontiguousarray(np.einsum("mai,gij->gmaj", self.openings, turns).reshape(-1, RANK, 6))
-        self._bonds = np.tile(self.bonds * [self.scale / len(turns), 1.0, 1.0, 1.0, 1.0], (len(turns), 1))
+        opened = np.einsum("mai,gij->ajgm", self.openings, turns)
+        self._all_openings = np.ascontiguousarray(opened.reshape(RANK, 6, len(turns) * len(self.openings)))
+        bonds = self.bonds * [self.scale / len(turns), 1.0, 1.0, 1.0, 1.0]
+        self._bonds = np.ascontiguousarray(np.tile(bonds.T, (1, len(turns))))
         columns = [self.scale * self.weights / len(turns), self.yields, self.isotropic, self.kinematic]
         self._numbers = np.ascontiguousarray(np.tile(np.stack(columns), (1, len(turns))))
 
@@ -150,7 +152,7 @@ class RecurrentLaw:
     @checked(n="[0, inf)")
     def initial_state(self, n: int) -> np.ndarray:
         """State of ``n`` virgin points, (n, s)."""
-        return np.zeros((n, self._split + len(self._all_openings)))
+        return np.zeros((n, self._split + self._bonds.shape[1]))
 
     @property
     def _split(self):
@@ -158,8 +160,12 @@ class RecurrentLaw:
         return self._all.shape[2] * (RANK + 1)
 
     @checked(strain="n 6", state="any")
-    def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def update(
+        self, strain: ArrayLike, state: ArrayLike, *, tangent: bool = True
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         """Stress (n, 6), tangent (n, 6, 6) and new state (n, s), as :class:`femnn.ConstitutiveLaw` says.
+
+        With ``tangent=False`` the tangent is left out, None, which saves most of the time.
 
         Raises
         ------
@@ -167,24 +173,27 @@ class RecurrentLaw:
             With ``on_outside="raise"``, if a strain or state is beyond those of the training.
         """
         strain = np.asarray(strain, dtype=float)
-        n, count = len(strain), self._all.shape[2]
-        state = shaped("the state", state, (n, self._split + len(self._all_openings)))
+        n = len(strain)
+        state = np.ascontiguousarray(shaped("the state", state, (n, self._split + self._bonds.shape[1])))
         if not np.isfinite(state).all():
             raise ParameterError("the state is not finite; pass initial_state(n) or what update returned")
         mandel = np.ascontiguousarray(strain * HALF)
-        yielded = np.ascontiguousarray(state[:, : self._split]).reshape(n, RANK + 1, count)
-        stress, tangent, units = np.empty((n, 6)), np.empty((n, 6, 6)), np.empty((n, RANK + 1, count))
-        _respond(mandel, yielded, self._elastic, self._all, self._numbers, stress, tangent, units)
-        opened = state[:, self._split :].copy()
-        _open(mandel, opened, self._compliance, self._all_openings, self._bonds, stress, tangent)
-        new = np.concatenate([units.reshape(n, -1), opened], axis=1)
+        stress, tangents, new = np.empty((n, 6)), np.empty((n if tangent else 0, 6, 6)), np.empty_like(state)
+        _respond(mandel, state, self._elastic, self._all, self._numbers, stress, tangents, new)
+        if len(self.bonds):
+            _open(mandel, state, self._compliance, self._all_openings, self._bonds, stress, tangents, new)
         self._watch(strain, new)
-        return stress * HALF, tangent * HALF[:, None] * HALF, new
+        return stress * HALF, tangents * HALF[:, None] * HALF if tangent else None, new
 
     @checked(strain="n 6", state="n s")
     def in_range(self, strain: np.ndarray, state: np.ndarray) -> np.ndarray:
         """Points (n,) bool whose strain (n, 6) and state (n, s) are no larger than those of the training."""
-        measures = measures_of(strain * HALF, self.plastic_lengths(state).max(axis=1))
+        return self._inside(strain, state)
+
+    def _inside(self, strain, state):
+        # states are long: checks of them would take as long as the law
+        plastic = state[:, RANK * self._all.shape[2] : self._split]
+        measures = measures_of(strain * HALF, plastic.max(axis=1))
         inside = np.ones(len(strain), dtype=bool)
         for name, limit in self.limits.items():
             inside &= measures[name] <= (1.0 + _MARGIN) * limit
@@ -196,7 +205,7 @@ class RecurrentLaw:
         return state[:, RANK * self._all.shape[2] : self._split]
 
     def _watch(self, strain, state):
-        count = int(np.count_nonzero(~self.in_range(strain, state)))
+        count = int(np.count_nonzero(~self._inside(strain, state)))
         if count and self.on_outside != "ignore":
             message = f"{count} of {len(strain)} points have left the range that {self!r} was trained in"
             if self.on_outside == "raise":
@@ -302,13 +311,17 @@ def mean_over(turns: np.ndarray, elastic: np.ndarray) -> np.ndarray:
 
 @njit(over="strains", grain=16, cache=True, error_model="numpy", fastmath=_FAST)
 def _respond(begin, end, strains, states, elastic, units, numbers, stresses, tangents, new):  # noqa: C901
-    """Stresses, tangents and new states (n, 4, k) of units (3, 6, k) with numbers (4, k), side by side in memory."""
-    count = units.shape[2]
+    """Stresses, tangents and new states (n, s) of units (3, 6, k) with numbers (4, k), side by side in memory.
+
+    There may be no tangents, (0, 6, 6); what follows the units in a state is left as it is.
+    """
+    count, wanted = units.shape[2], tangents.shape[0] > 0
     weight, limit, isotropic, kinematic = numbers[0], numbers[1], numbers[2], numbers[3]
     z, along, across = np.empty((3, count)), np.empty(count), np.empty(count)
     bent = np.empty((3, count))
     for n in range(begin, end):
-        strain, stress, tangent, old, state = strains[n], stresses[n], tangents[n], states[n], new[n]
+        strain, stress = strains[n], stresses[n]
+        old, state = states[n, : 4 * count].reshape(4, count), new[n, : 4 * count].reshape(4, count)
         for a in range(3):
             for k in range(count):
                 z[a, k] = units[a, 0, k] * strain[0] - (1.0 + kinematic[k]) * old[a, k]
@@ -331,12 +344,15 @@ def _respond(begin, end, strains, states, elastic, units, numbers, stresses, tan
             stress[i] = 0.0
             for j in range(6):
                 stress[i] += elastic[i, j] * strain[j]
-                tangent[i, j] = elastic[i, j]
             total = 0.0
             for a in range(3):
                 for k in range(count):
                     total += units[a, i, k] * weight[k] * state[a, k]
             stress[i] -= total
+        if not wanted:
+            continue
+        tangent = tangents[n]
+        tangent[:] = elastic
         if yields == 0:
             continue
         for i in range(6):
@@ -355,57 +371,75 @@ def _respond(begin, end, strains, states, elastic, units, numbers, stresses, tan
 
 
 @njit(over="strains", grain=16, cache=True, error_model="numpy", fastmath=_FAST)
-def _open(begin, end, strains, opened, compliance, openings, bonds, stresses, tangents):  # noqa: C901
-    """Take what bonds have lost from stresses and tangents; ``opened`` (n, m) become the largest separations."""
-    sound, q, force, slope = np.empty(6), np.empty(3), np.empty(3), np.empty((3, 3))
-    lost, direct, flowing, elastic = np.empty(6), np.empty((6, 6)), np.empty((6, 6)), np.empty((6, 6))
+def _open(begin, end, strains, states, compliance, openings, bonds, stresses, tangents, new):  # noqa: C901
+    """Take what bonds (5, m) have lost from stresses and tangents; a state ends with the largest separations (m,).
+
+    Openings are (3, 6, m), side by side in memory; there may be no tangents, (0, 6, 6).
+    """
+    count, wanted = openings.shape[2], tangents.shape[0] > 0
+    first = states.shape[1] - count
+    weight, onset, length, sliding, share = bonds[0], bonds[1], bonds[2], bonds[3], bonds[4]
+    sound, q, force, damage = np.empty(6), np.empty((3, count)), np.empty((3, count)), np.empty((3, count))
+    faster, by_force, by_q = np.empty(count), np.empty(count), np.empty((6, count))
+    direct, flowing, elastic = np.empty((6, 6)), np.empty((6, 6)), np.empty((6, 6))
     for n in range(begin, end):
-        # the elastic strain, which the stress of the units that yield has
+        strain, opened, largest = strains[n], states[n, first:], new[n, first:]
+        # the elastic strain, which the stress of the units that yield has, less the whole
         for i in range(6):
-            sound[i] = 0.0
+            sound[i] = -strain[i]
             for j in range(6):
                 sound[i] += compliance[i, j] * stresses[n, j]
-        lost[:], direct[:], flowing[:] = 0.0, 0.0, 0.0
+        for a in range(3):
+            q[a] = 0.0
+            for i in range(6):
+                for m in range(count):
+                    q[a, m] += openings[a, i, m] * (strain[i] + share[m] * sound[i])
         broken = 0
-        for m in range(openings.shape[0]):
-            weight, onset, length, sliding, share = bonds[m]
-            for a in range(3):
-                q[a] = 0.0
-                for i in range(6):
-                    q[a] += openings[m, a, i] * ((1.0 - share) * strains[n, i] + share * sound[i])
-            q[0] = max(q[0], 0.0)
-            size = np.sqrt(q[0] ** 2 + q[1] ** 2 + q[2] ** 2)
-            grows = size > opened[n, m]
-            if grows:
-                opened[n, m] = size
-            excess = opened[n, m] - onset
+        for m in range(count):
+            q[0, m] = max(q[0, m], 0.0)
+            size = np.sqrt(q[0, m] ** 2 + q[1, m] ** 2 + q[2, m] ** 2)
+            grows = size > opened[m]
+            largest[m] = max(size, opened[m])
+            excess = largest[m] - onset[m]
             if excess <= 0.0:
+                faster[m] = 0.0
+                for a in range(3):
+                    damage[a, m] = force[a, m] = 0.0
                 continue
             broken += 1
-            left = np.exp(-excess / length)
-            damage = weight * (1.0 - left)
-            force[0], force[1], force[2] = q[0], sliding * q[1], sliding * q[2]
-            faster = weight * left / (length * size) if grows else 0.0
-            for a in range(3):
-                for b in range(3):
-                    slope[a, b] = faster * force[a] * q[b]
-            slope[0, 0] += damage if q[0] > 0.0 else 0.0
-            slope[1, 1] += damage * sliding
-            slope[2, 2] += damage * sliding
-            for i in range(6):
-                for a in range(3):
-                    lost[i] += damage * openings[m, a, i] * force[a]
-                for j in range(6):
-                    total = 0.0
-                    for a in range(3):
-                        for b in range(3):
-                            total += openings[m, a, i] * slope[a, b] * openings[m, b, j]
-                    direct[i, j] += (1.0 - share) * total
-                    flowing[i, j] += share * total
+            left = np.exp(-excess / length[m])
+            lost = weight[m] * (1.0 - left)
+            faster[m] = weight[m] * left / (length[m] * size) if grows else 0.0
+            force[0, m], force[1, m], force[2, m] = q[0, m], sliding[m] * q[1, m], sliding[m] * q[2, m]
+            damage[0, m] = lost if q[0, m] > 0.0 else 0.0
+            damage[1, m] = damage[2, m] = lost * sliding[m]
         if broken == 0:
             continue
         for i in range(6):
-            stresses[n, i] -= lost[i]
+            total = 0.0
+            for a in range(3):
+                for m in range(count):
+                    total += openings[a, i, m] * damage[a, m] * q[a, m]
+            stresses[n, i] -= total
+        if not wanted:
+            continue
+        for j in range(6):
+            for m in range(count):
+                by_q[j, m] = q[0, m] * openings[0, j, m] + q[1, m] * openings[1, j, m] + q[2, m] * openings[2, j, m]
+        for i in range(6):
+            for m in range(count):
+                by_force[m] = force[0, m] * openings[0, i, m] + force[1, m] * openings[1, i, m]
+                by_force[m] = faster[m] * (by_force[m] + force[2, m] * openings[2, i, m])
+            for j in range(6):
+                total, plastic = 0.0, 0.0
+                for m in range(count):
+                    slope = by_force[m] * by_q[j, m]
+                    for a in range(3):
+                        slope += damage[a, m] * openings[a, i, m] * openings[a, j, m]
+                    total += slope
+                    plastic += share[m] * slope
+                direct[i, j], flowing[i, j] = total - plastic, plastic
+        for i in range(6):
             for j in range(6):
                 elastic[i, j] = 0.0
                 for k in range(6):

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,12 +23,12 @@ from femnn.exceptions import (
 from femnn.io.weight_files import load_contents, save_weights
 from femnn.multiscale.fe2.cell import PeriodicCell
 from femnn.multiscale.fe2.law import checked_paths, driven
+from femnn.multiscale.fe2.weighted_points import WeightedPoints
 from femnn.reduced import fingerprint
 from femnn.reduced.cubature import EmpiricalCubature
 from femnn.reduced.pod import POD
 from femnn.reduced.problem import ReducedProblem
-from femnn.reduced.row_space import RowMixture
-from femnn.reduced.selection import sparse_weights
+from femnn.reduced.selection import point_weights
 from femnn.reduced.snapshots import Snapshots
 from femnn.solids.laws import check_law, updated, virgin_state
 from femnn.solvers.nonlinear.line_search import search
@@ -53,6 +53,15 @@ _MARGIN = 0.1
 
 # Displacements of the corners that are further off, over those of the strain, are those of another one.
 _OTHER = 1e-6
+
+
+class _Answer(NamedTuple):
+    """Forces (6 + r,) of a cell, tangents at its points and at those of its interface, and their new states, flat."""
+
+    force: np.ndarray
+    tangents: np.ndarray
+    slopes: np.ndarray
+    state: np.ndarray
 
 
 class ReducedCellLaw:
@@ -149,11 +158,12 @@ class ReducedCellLaw:
         if cohesive is not None:
             joint = cohesive.initial_state(1)
             self._joint_state = np.append(joint.values[0], joint.outside.astype(float))
-        self._flat = np.ascontiguousarray(modes.reshape(-1, modes.shape[2]))
-        self._flat_jumps = np.ascontiguousarray(self.jumps.reshape(-1, modes.shape[2]))
+        self._points, self._interface = WeightedPoints(modes, volumes), WeightedPoints(self.jumps, self.areas)
+        virgin = self._evaluate(np.zeros((1, 6 + self.r)), self._internal(self.initial_state(1)))[0]
+        self._points.expect(virgin.tangents)
+        self._interface.expect(virgin.slopes)
         # forces of a unit strain, that residuals of small strains are measured by
-        tangent = self._evaluate(np.zeros((1, 6 + self.r)), self._internal(self.initial_state(1)), True)[1][0]
-        self._stiffness = float(np.linalg.norm(tangent[:6, :6]))
+        self._stiffness = float(np.linalg.norm(self._matrix(virgin)[:6, :6]))
 
     def __repr__(self) -> str:
         joints = f" and {len(self.areas)} of the interface" if len(self.areas) else ""
@@ -171,8 +181,12 @@ class ReducedCellLaw:
         return np.tile(np.concatenate([np.zeros(self.r), points, joints]), (n, 1))
 
     @checked(strain="n 6", state="any")
-    def update(self, strain: ArrayLike, state: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def update(
+        self, strain: ArrayLike, state: ArrayLike, *, tangent: bool = True
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         """Mean stress (n, 6), tangent (n, 6, 6) and new state (n, s), as :class:`femnn.ConstitutiveLaw` says.
+
+        With ``tangent=False`` the tangent is left out, None.
 
         Raises
         ------
@@ -186,11 +200,14 @@ class ReducedCellLaw:
         if not np.isfinite(state).all():
             raise ParameterError("the state is not finite; pass initial_state(n) or what update returned")
         size = max(1, int(_BATCH // ((len(self.volumes) + len(self.areas)) * 6 * (6 + self.r))))
-        parts = [self._updated(strain[k : k + size], state[k : k + size]) for k in range(0, len(strain), size)]
-        if not parts:
-            return np.zeros((0, 6)), np.zeros((0, 6, 6)), state.copy()
-        stress, tangent, new = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        return stress, tangent, new
+        stress, new = np.zeros((len(strain), 6)), state.copy()
+        tangents = np.zeros((len(strain), 6, 6)) if tangent else None
+        for k in range(0, len(strain), size):
+            rows = slice(k, k + size)
+            stress[rows], condensed, new[rows] = self._updated(strain[rows], state[rows], tangent)
+            if tangents is not None:
+                tangents[rows] = condensed
+        return stress, tangents, new
 
     @checked(strain="n 6", state="n s")
     def in_range(self, strain: np.ndarray, state: np.ndarray) -> np.ndarray:
@@ -297,26 +314,31 @@ class ReducedCellLaw:
 
     # --- one evaluation
 
-    def _updated(self, strain, state):
+    def _updated(self, strain, state, wanted):
         internal, old = self._internal(state), state[:, : self.r]
-        n = len(strain)
-        size = np.maximum(1e-300, _LEAST * self._stiffness * np.linalg.norm(strain, axis=1))
+        n, last = len(strain), []
+        least = np.maximum(1e-300, _LEAST * self._stiffness * np.linalg.norm(strain, axis=1))
 
-        def at(q, wanted=True):
-            x = np.concatenate([strain, q], axis=1)
+        def at(q):
+            # cells that stay where they were last have their answers already: most are done before the slowest one
+            changed = (q != last[0].x).any(axis=1) if last else np.ones(n, dtype=bool)
+            x = np.concatenate([strain[changed], q[changed]], axis=1)
             with diverging(FemnnError, ArithmeticError):
-                force, tangent, new = self._evaluate(x, internal, wanted)
+                answers = iter(self._evaluate(x, [array[changed] for array in internal]))
+            found = [next(answers) if own else last[0].response[k] for k, own in enumerate(changed)]
+            force = np.stack([answer.force for answer in found])
+            size = np.maximum(least, np.linalg.norm(force[:, :6], axis=1))
             residual = -force[:, 6:]
-            norm = np.linalg.norm(residual, axis=1)
-            measure = np.maximum(size, np.linalg.norm(force[:, :6], axis=1))
-            return Iterate(q, residual, (force, tangent, new), norm, measure)
+            last[:] = [Iterate(q, residual, found, np.linalg.norm(residual, axis=1), size)]
+            return last[0]
 
         def advance(point, errors):
-            tangent = point.response[1][:, 6:, 6:]
-            with diverging(np.linalg.LinAlgError):
-                step = np.linalg.solve(tangent, point.residual[:, :, None])[:, :, 0]
-            done = point.norm <= self.rtol * point.size
-            step[done] = 0.0
+            step, done = np.zeros_like(point.x), point.norm <= self.rtol * point.size
+            for k in np.flatnonzero(~done):
+                # it leads to the equilibrium, whose error is that of the forces
+                matrix = self._matrix(point.response[k], exact=False)[6:, 6:]
+                with diverging(np.linalg.LinAlgError):
+                    step[k] = np.linalg.solve(matrix, point.residual[k])
 
             def accepts(found):
                 better = found.norm <= np.maximum(point.norm, self.rtol * found.size)
@@ -331,39 +353,39 @@ class ReducedCellLaw:
             point, _ = iterate(at(old), is_solved, advance, _MOST)
         except Diverged as diverged:
             raise LawError(f"a reduced cell finds no equilibrium: {diverged}; take smaller steps") from diverged
-        force, tangent, (points, joints) = point.response
-        inner = np.linalg.solve(tangent[:, 6:, 6:], tangent[:, 6:, :6])
-        condensed = (tangent[:, :6, :6] - tangent[:, :6, 6:] @ inner) / self.box_volume
-        new = np.concatenate([point.x, points.reshape(n, -1), joints.reshape(n, -1)], axis=1)
+        found = point.response
+        new = np.stack([np.concatenate([q, answer.state]) for q, answer in zip(point.x, found, strict=True)])
         self._watch(strain, new)
-        return force[:, :6] / self.box_volume, condensed, new
+        stress = np.stack([answer.force[:6] for answer in found]) / self.box_volume
+        return stress, np.stack([self._condensed(answer) for answer in found]) if wanted else None, new
 
-    def _evaluate(self, x, internal, wanted):
-        """Forces (n, 6 + r), tangents (n, 6 + r, 6 + r) and new states at strains and coefficients (n, 6 + r)."""
+    def _evaluate(self, x, internal):
+        """Answers of cells to strains and coefficients (n, 6 + r)."""
         points, joints = internal
         n, count = len(x), len(self.volumes)
-        strain = (x @ self._flat.T).reshape(n * count, 6)
-        stress, tangent, new = updated(self.law, strain, points.reshape(n * count, -1), np.tile(self.cells, n))
-        new = new.reshape(points.shape)
-        stress = stress.reshape(n, count, 6) * self.volumes[:, None]
-        force = stress.reshape(n, -1) @ self._flat
-        tangent = tangent.reshape(n, count, 6, 6) * self.volumes[:, None, None]
-        matrix = self._flat.T @ (tangent @ self.modes).reshape(n, count * 6, -1)
+        states = points.reshape(n * count, -1)
+        stress, tangents, new = updated(self.law, self._points.strains(x), states, np.tile(self.cells, n))
+        force, tangents, new = self._points.force(stress, n), tangents.reshape(n, count, 6, 6), new.reshape(n, -1)
+        slopes = np.zeros((n, 0, 3, 3))
         if self.cohesive is not None and len(self.areas):
-            force, matrix, joints = self._with_joints(x, joints, force, matrix)
-        return force, matrix, (new, joints)
+            flat = joints.reshape(n * len(self.areas), -1)
+            state = State(np.ascontiguousarray(flat[:, :-1]), self.cohesive.name, flat[:, -1] > 0.5)
+            traction, slopes, after = self.cohesive.update(self._interface.strains(x), state)
+            force, slopes = force + self._interface.force(traction, n), slopes.reshape(n, -1, 3, 3)
+            values = np.concatenate([after.values, after.outside[:, None].astype(float)], axis=1)
+            new = np.concatenate([new, values.reshape(n, -1)], axis=1)
+        return [_Answer(*parts) for parts in zip(force, tangents, slopes, new, strict=True)]
 
-    def _with_joints(self, x, joints, force, matrix):
-        n, count = len(x), len(self.areas)
-        flat = joints.reshape(n * count, -1)
-        state = State(np.ascontiguousarray(flat[:, :-1]), self.cohesive.name, flat[:, -1] > 0.5)
-        traction, tangent, new = self.cohesive.update((x @ self._flat_jumps.T).reshape(n * count, 3), state)
-        traction = traction.reshape(n, count, 3) * self.areas[:, None]
-        tangent = tangent.reshape(n, count, 3, 3) * self.areas[:, None, None]
-        force = force + traction.reshape(n, -1) @ self._flat_jumps
-        matrix = matrix + self._flat_jumps.T @ (tangent @ self.jumps).reshape(n, count * 3, -1)
-        values = np.concatenate([new.values, new.outside[:, None].astype(float)], axis=1)
-        return force, matrix, values.reshape(joints.shape)
+    def _matrix(self, answer, exact=True):
+        """Tangent (6 + r, 6 + r) of the forces of a cell."""
+        matrix = self._points.matrix(answer.tangents, exact)
+        return matrix + self._interface.matrix(answer.slopes, exact) if len(self.areas) else matrix
+
+    def _condensed(self, answer):
+        """Derivative (6, 6) of the mean stress of a cell whose fluctuations follow."""
+        matrix = self._matrix(answer)
+        inner = np.linalg.solve(matrix[6:, 6:], matrix[6:, :6])
+        return (matrix[:6, :6] - matrix[:6, 6:] @ inner) / self.box_volume
 
     def _internal(self, state):
         """States of the points (n, points, s) and of the interface (n, m, k) in states (n, s)."""
@@ -553,19 +575,14 @@ class _Joints:
             return cls()
         modes = np.stack([elements.separation(mode) for mode in basis.modes.T], axis=2)
         areas = elements.dx.ravel()
-        space, path, total = RowMixture(len(areas), _COMBINATIONS * basis.r), None, 0.0
-        for snapshot in snapshots:
-            if snapshot.path != path:
-                path, state = snapshot.path, cell.cohesive.initial_state(elements.points)
-            traction, _, state = cell.cohesive.update(modes @ basis.project(snapshot.u), state)
-            rows = np.einsum("pi,pir,p->rp", traction, modes, areas)
-            total += float((rows.sum(axis=1) ** 2).sum())
-            space.add(rows)
-        size = float(np.sqrt(total))
-        matrix = np.concatenate([space.rows, areas[None] * (size / areas.sum())])
-        found = sparse_weights(matrix, matrix.sum(axis=1), tol=0.4 * tol, progress=progress)
-        weights = found.weights * areas.sum() / (found.weights @ areas[found.chosen])
-        away = -np.ones(len(areas))
-        away[found.chosen] += weights
-        residual = float(np.linalg.norm(space.control @ away)) / size
-        return cls(modes[found.chosen], weights * areas[found.chosen], residual)
+
+        def works():
+            path = None
+            for snapshot in snapshots:
+                if snapshot.path != path:
+                    path, state = snapshot.path, cell.cohesive.initial_state(elements.points)
+                traction, _, state = cell.cohesive.update(modes @ basis.project(snapshot.u), state)
+                yield np.einsum("pi,pir,p->rp", traction, modes, areas)
+
+        found = point_weights(works(), areas, combinations=_COMBINATIONS * basis.r, tol=0.4 * tol, progress=progress)
+        return cls(modes[found.chosen], found.weights * areas[found.chosen], found.residual)

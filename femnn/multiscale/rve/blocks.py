@@ -1,9 +1,9 @@
-"""The elastic blocks of a cell, condensed once to the jumps of its cracks and to the separation of top and bottom."""
+"""The elastic blocks of a cell, condensed once to the jumps of its cracks and to what drives the cell."""
 
 import numpy as np
-from scipy.sparse import bsr_array, coo_matrix, csc_array, csr_array
+from scipy.sparse import bsr_array, coo_matrix, csc_array, csr_array, eye_array, vstack
 from scipy.sparse.linalg import splu
-from skfem import Basis, ElementQuad1, ElementVector
+from skfem import Basis, ElementHex1, ElementQuad1, ElementVector
 
 from femnn.checks import floats, one_of, positive
 from femnn.exceptions import ParameterError
@@ -12,16 +12,17 @@ from femnn.integration.lame import lame_parameters
 #: How the border of a cell is driven.
 DRIVINGS = ("periodic", "affine")
 
-# The macro-separation (opening, shear) as displacement (x, y) of the top: the shear direction is the normal turned by
-# 90 degrees, as in the frames of femnn.interfaces.elements.
-FRAME = np.array([[0.0, -1.0], [1.0, 0.0]])
+# Entries of strains and stresses, those of the shear behind the others: Voigt's order.
+VOIGT = {2: ((0, 0), (1, 1), (0, 1)), 3: ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))}
 
 
 class Blocks:
-    """Linear elasticity, plane strain, on a :class:`femnn.multiscale.rve.cells.Cell`.
+    """Linear elasticity, in plane strain or in space, on a :class:`femnn.multiscale.rve.cut.Cell`.
 
-    The unknowns of the whole mesh are u = S x + r with x = (jumps, macro-separation), where jumps are displacements of
-    the copies of a vertex on a crack against the first of them. What S leaves out is in equilibrium by itself.
+    The unknowns of the whole mesh are u = S x + r with x = (jumps, E), where jumps are displacements of the copies of a
+    vertex on a crack against the first of them. What S leaves out is in equilibrium by itself. E drives the cell: the
+    separation of top and bottom of a zone, by its ``axes``; the mean strain of a volume, by Voigt with engineering
+    shears.
 
     Parameters
     ----------
@@ -29,43 +30,55 @@ class Blocks:
     young, poisson
         Of the blocks, Pa: numbers, or arrays (nelements,).
     driving
-        ``"periodic"``: bottom and top are rigid plates, displacements are periodic along the interface. ``"affine"``:
-        the whole border moves as a body without cracks would, proportionally to the height; stiffer, and cracks that
-        reach the seam are closed there.
+        ``"periodic"``: bottom and top of a zone are rigid plates; displacements are periodic where the cell repeats,
+        but for E·x in a volume. ``"affine"``: the whole border moves as a body without cracks would; stiffer, and
+        cracks that reach the seam are closed there.
     pressure
         Stress −pressure·I in the blocks before anything moves, Pa.
+    embedded : EmbeddedCracks
+        Of a cell whose mesh is not cut: their jumps then are those of x, and the stiffness is not symmetric.
 
     Attributes
     ----------
     stiffness : (n, n)
-        Sᵀ K S of the last two unknowns and the jumps before them, N/m per metre of thickness.
+        Sᵀ K S of E and the jumps before it, N/m; per metre of thickness in the plane.
     force : (n,)
         Sᵀ ∫ Bᵀ σ0.
-    n_jumps : int
+    n_jumps, n_driven : int
+        Numbers of jumps and of entries of E.
     jump_of_dof : (ndof,) int
-        Which jump moves a degree of freedom of the mesh, −1 for none.
+        Which jump moves a degree of freedom of the mesh, or of the embedded cracks behind it, −1 for none.
     dx : (nelements·nqp,)
-        Area that belongs to each integration point.
+        Area or volume that belongs to each integration point.
     """
 
-    def __init__(self, cell, young, poisson, driving="periodic", pressure=0.0) -> None:
+    def __init__(self, cell, young, poisson, driving="periodic", pressure=0.0, embedded=None) -> None:
         one_of("driving", driving, DRIVINGS)
         self.cell, self.driving, self.pressure = cell, driving, float(pressure)
-        elasticity = _elasticity(young, poisson, cell.mesh.nelements)
+        elasticity = _elasticity(young, poisson, cell.mesh.nelements, cell.dim)
         # factored in units near that of the stiffest block, a power of two, so that moduli may be of any size
         unit = float(np.exp2(np.floor(np.log2(elasticity.max()))))
-        self._strain, self.dx = strain_operator(cell.mesh)
+        self._strain, self.dx, elementwise = strain_operator(cell.mesh)
         n_points = len(self.dx) // cell.mesh.nelements
         self._elasticity = np.repeat(elasticity, n_points, axis=0)
-        self.initial_stress = np.array([-pressure, -pressure, 0.0])
+        self.initial_stress = np.array([-pressure if i == j else 0.0 for i, j in VOIGT[cell.dim]])
         entries, numbers = self._elasticity / unit * self.dx[:, None, None], np.arange(len(self.dx) + 1)
         weighted = bsr_array((entries, numbers[:-1], numbers)).tocsr()
         matrix = csr_array(self._strain.T @ weighted @ self._strain)
         load = self._strain.T @ (self.dx[:, None] * self.initial_stress).ravel()
         inner, self._jumps, driven = self._unknowns()
+        self._n = len(load)
+        if embedded is not None:
+            matrix = embedded.stiffness(unit * matrix) / unit
+            self._strain = embedded.strain_operator(self._strain, elementwise)
+            traction = np.tile([-pressure, 0.0, 0.0], (embedded.points, 1))
+            load = np.append(load, -embedded.force(traction)[self._n :])
+            n = len(load) - self._n
+            inner, driven = vstack([inner, csr_array((n, inner.shape[1]))]), np.pad(driven, ((0, n), (0, 0)))
+            self._jumps = csr_array(vstack([csr_array((self._n, n)), eye_array(n)]))
         outer = csc_array(np.hstack([self._jumps.toarray(), driven]))
-        self.n_jumps = self._jumps.shape[1]
-        self.jump_of_dof = np.full(2 * cell.mesh.nvertices, -1)
+        self.n_jumps, self.n_driven = self._jumps.shape[1], driven.shape[1]
+        self.jump_of_dof = np.full(len(load), -1)
         rows, columns = self._jumps.nonzero()
         self.jump_of_dof[rows] = columns
         factors = splu((inner.T @ matrix @ inner).tocsc())
@@ -73,9 +86,13 @@ class Blocks:
         self.shapes = outer.toarray() - inner @ follow
         offset = -(inner @ factors.solve(inner.T @ load))
         self._offset = offset / unit
-        stiffness = self.shapes.T @ (matrix @ self.shapes)
-        self.stiffness = 0.5 * unit * (stiffness + stiffness.T)
-        self.force = self.shapes.T @ (load + matrix @ offset)
+        if embedded is None:
+            stiffness = self.shapes.T @ (matrix @ self.shapes)
+            self.stiffness = 0.5 * unit * (stiffness + stiffness.T)
+        else:
+            self.stiffness = unit * (outer.T @ (matrix @ self.shapes))
+        # forces on what is condensed are zero
+        self.force = outer.T @ (load + matrix @ offset)
 
     def jumps(self, x):
         """Displacements (ndof,) that have the jumps of ``x`` on the cracks, and nothing else."""
@@ -87,18 +104,25 @@ class Blocks:
 
     def displacement(self, x):
         """Displacements (ndof,) of the whole mesh."""
-        return self.shapes @ x + self._offset
+        return (self.shapes @ x + self._offset)[: self._n]
 
-    def strain(self, u):
-        """Strains (nelements·nqp, 3) at the integration points: xx, yy, 2 xy."""
-        return (self._strain @ u).reshape(-1, 3)
+    def strain(self, x):
+        """Strains (nelements·nqp, 3 or 6) at the integration points, by Voigt with engineering shears."""
+        return self.strain_of(x) + self._voigt(self._offset)
+
+    def strain_of(self, step):
+        """Strains for a step (n,) of x."""
+        return self._voigt(self.shapes @ step)
+
+    def _voigt(self, u):
+        return (self._strain @ u).reshape(-1, len(self.initial_stress))
 
     def stress(self, strain):
-        """Stresses (nelements·nqp, 3) of such strains, without the initial one: xx, yy, xy."""
+        """Stresses of such strains, without the initial one."""
         return np.einsum("nij,nj->ni", self._elasticity, strain)
 
     def _unknowns(self):
-        """Matrices (ndof, ·) of what is condensed, of the jumps, and of the macro-separation."""
+        """Matrices (ndof, ·) of what is condensed, of the jumps, and of what drives the cell."""
         cell = self.cell
         held = np.zeros(cell.mesh.nvertices, dtype=bool)
         held[cell.bottom] = held[cell.top] = True
@@ -110,30 +134,57 @@ class Blocks:
         first = np.full(cell.uncut.max() + 1, cell.part.max())
         np.minimum.at(first, cell.uncut, cell.part)
         copies = (cell.part != first[cell.uncut]) & ~held_parts & ~held_uncut
-        driven = np.zeros((cell.mesh.nvertices, 2, 2))
-        fraction = cell.mesh.p[1] / cell.height
-        driven[held_uncut] = fraction[held_uncut, None, None] * FRAME
+        driven = driven_displacements(cell)
+        if cell.height is not None:
+            # what is inside follows
+            driven[~held_uncut] = 0.0
+        elif not held_uncut.any():
+            # nothing else keeps a volume from moving as a whole
+            held_uncut = cell.uncut == cell.uncut[0]
         return (
-            selection(cell.uncut, ~held_uncut, 2),
-            selection(cell.part, copies, 2),
-            driven.reshape(-1, 2),
+            selection(cell.uncut, ~held_uncut, cell.dim),
+            selection(cell.part, copies, cell.dim),
+            driven.reshape(cell.dim * cell.mesh.nvertices, -1),
         )
 
 
+def driven_displacements(cell):
+    """Displacements (nvertices, dim, m) of a body without cracks, by what drives a cell."""
+    p, dim = cell.mesh.p, cell.dim
+    if cell.height is not None:
+        return (p[-1] / cell.height)[:, None, None] * cell.axes.T
+    driven = np.zeros((p.shape[1], dim, len(VOIGT[dim])))
+    for k, (i, j) in enumerate(VOIGT[dim]):
+        driven[:, i, k] += 0.5 * p[j]
+        driven[:, j, k] += 0.5 * p[i]
+    return driven
+
+
 def strain_operator(mesh):
-    """Matrix (3·nelements·nqp, ndof) from displacements to strains xx, yy, 2 xy, and the area of each point."""
-    basis = Basis(mesh, ElementVector(ElementQuad1()), intorder=3)
+    """Matrix from displacements (ndof,) to strains by Voigt, point by point, and the area or volume of each point.
+
+    The third is the matrix from the displacements of each element by itself.
+    """
+    dim = mesh.dim()
+    basis = Basis(mesh, ElementVector((ElementQuad1 if dim == 2 else ElementHex1)()), intorder=3)
     numbers = np.arange(basis.dx.size).reshape(basis.dx.shape)
+    dofs = basis.element_dofs
+    own = np.arange(dofs.size).reshape(dofs.shape[::-1]).T
     rows, columns, values = [], [], []
     for i, functions in enumerate(basis.basis):
         gradient = functions[0].grad
-        for k, strain in enumerate((gradient[0, 0], gradient[1, 1], gradient[0, 1] + gradient[1, 0])):
-            rows.append((3 * numbers + k).ravel())
-            columns.append(np.broadcast_to(basis.element_dofs[i][:, None], numbers.shape).ravel())
+        for k, (a, b) in enumerate(VOIGT[dim]):
+            strain = gradient[a, a] if a == b else gradient[a, b] + gradient[b, a]
+            rows.append((len(VOIGT[dim]) * numbers + k).ravel())
+            columns.append(np.broadcast_to(own[i][:, None], numbers.shape).ravel())
             values.append(np.broadcast_to(strain, numbers.shape).ravel())
     rows, columns, values = (np.concatenate(entries) for entries in (rows, columns, values))
-    shape = (3 * basis.dx.size, basis.N)
-    return csr_array(coo_matrix((values, (rows, columns)), shape=shape)), basis.dx.ravel()
+    shape = (len(VOIGT[dim]) * basis.dx.size, dofs.size)
+    elementwise = csr_array(coo_matrix((values, (rows, columns)), shape=shape))
+    # a gradient has zeros for all functions of the other components
+    elementwise.eliminate_zeros()
+    places = np.ones(dofs.size), (own.ravel(), dofs.ravel())
+    return elementwise @ csr_array(coo_matrix(places, shape=(dofs.size, basis.N))), basis.dx.ravel(), elementwise
 
 
 def _per_element(name, value, n):
@@ -144,8 +195,8 @@ def _per_element(name, value, n):
     return np.broadcast_to(values, n)
 
 
-def _elasticity(young, poisson, n):
-    """Plane strain (n, 3, 3)."""
+def _elasticity(young, poisson, n, dim):
+    """(n, 3, 3) in plane strain, (n, 6, 6) in space."""
     young, poisson = (_per_element(name, value, n) for name, value in (("young", young), ("poisson", poisson)))
     for value in np.unique(young):
         positive("young", float(value))
@@ -153,10 +204,10 @@ def _elasticity(young, poisson, n):
     if bad.any():
         raise ParameterError(f"poisson={float(poisson[bad][0])!r} is not allowed; it must be above -1 and below 0.5")
     lmbda, mu = lame_parameters(young, poisson)
-    matrix = np.zeros((n, 3, 3))
-    matrix[:, :2, :2] = lmbda[:, None, None]
-    for i, entry in enumerate((2 * mu, 2 * mu, mu)):
-        matrix[:, i, i] += entry
+    matrix = np.zeros((n, len(VOIGT[dim]), len(VOIGT[dim])))
+    matrix[:, :dim, :dim] = lmbda[:, None, None]
+    for k, (i, j) in enumerate(VOIGT[dim]):
+        matrix[:, k, k] += 2 * mu if i == j else mu
     return matrix
 
 

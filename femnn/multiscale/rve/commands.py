@@ -5,7 +5,7 @@ a multiple. So most paths prescribe the shear, and the normal direction by its p
 grows with the opening as that of the rock around does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,9 @@ _PRESSURES = 0.1, 3.0
 # Springs: their pressure grows by this fraction of the first one while the cell is sheared as far as paths reach, times
 # what a dilation of a tenth of the shear makes of it.
 _SPRINGS = 0.05, 2.0
+
+# Corners of the direction of shear, in space.
+_TURNS = 5
 
 # Of the first pressure over the stiffness of the virgin law: prescribed openings.
 _OPENINGS = -0.6, 1.5
@@ -92,11 +95,11 @@ def springs_of(command: PathCommand) -> list[Spring | None]:
     return [None, *(Spring(-float(load), command.stiffness) for load in command.load[1:])]
 
 
-@checked(points="[1, inf)", seed="[0, inf]", number="[0, inf]")
-def draw_path(number: int, points: int, working: WorkingRange, seed: int = 0) -> PathCommand:
+@checked(points="[1, inf)", seed="[0, inf]", number="[0, inf]", shears="[1, 2]")
+def draw_path(number: int, points: int, working: WorkingRange, seed: int = 0, shears: int = 1) -> PathCommand:
     """The commands of path ``number``: the same ones for the same working range and seed, whatever the cell.
 
-    Separations (k, 2) and loads are in the units of the working range.
+    Separations (k, 1 + shears) and loads are in the units of the working range.
 
     Parameters
     ----------
@@ -105,6 +108,9 @@ def draw_path(number: int, points: int, working: WorkingRange, seed: int = 0) ->
     points
         At least 10, the zero at the beginning included.
     working : WorkingRange
+    shears
+        1 for a cell in plane strain. With 2, a path is that of the plane in some upright plane, which turns about the
+        normal from corner to corner: by little or by much, or not at all in a third of the paths.
 
     Examples
     --------
@@ -118,6 +124,8 @@ def draw_path(number: int, points: int, working: WorkingRange, seed: int = 0) ->
     for name, value, least in (("number", number, 0), ("points", points, 10), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise ParameterError(f"{name}={value!r} is not allowed; it must be an integer of at least {least}")
+    if shears == 2:
+        return _turning(draw_path(number, points, working, seed), np.random.default_rng([seed, number, 1]))
     kind = KINDS[number % len(KINDS)]
     draws = np.random.default_rng([seed, number])
     if kind == "opening":
@@ -132,6 +140,20 @@ def draw_path(number: int, points: int, working: WorkingRange, seed: int = 0) ->
         stiffness, control = grown * working.pressure / (0.1 * working.shear), "stiffness"
     separation = np.column_stack([np.zeros(points), working.shear * course[:, 0]])
     return PathCommand(separation, course[:, 1] * working.pressure, float(stiffness), control, kind)
+
+
+def _turning(path, draws):
+    """The same path with its shear in an upright plane that turns about the normal as shear goes on."""
+    shear = path.separation[:, 1]
+    way = np.abs(np.diff(shear, prepend=0.0)).cumsum()
+    # once in a third of the paths the direction stays; in the others it turns by this in all, at random corners
+    most = draws.choice([0.0, 0.5, np.pi])
+    turns = np.cumsum(most * draws.uniform(-1.0, 1.0, _TURNS))
+    angle = draws.uniform(0.0, 2.0 * np.pi) + np.interp(way, np.linspace(0.0, way[-1] or 1.0, _TURNS), turns)
+    # what is driven in each direction is the sum of steps, so that the path does not jump when it turns far from zero
+    steps = np.diff(shear, prepend=0.0)[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    separation = np.column_stack([path.separation[:, 0], steps.cumsum(axis=0)])
+    return replace(path, separation=separation)
 
 
 def _pressures(draws, n):

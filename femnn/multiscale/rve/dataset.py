@@ -13,6 +13,7 @@ from femnn.cohesive.law import Law
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.exceptions import DatasetError, ParameterError
 from femnn.io.path_data import PathDataSet
+from femnn.io.time_series import padded
 from femnn.multiscale.rve.cells import block_network
 from femnn.multiscale.rve.commands import WorkingRange, draw_path, springs_of
 from femnn.multiscale.rve.permeability import CellPermeability, CrackFilling
@@ -87,9 +88,59 @@ class FaultCell:
     def rve(self, law: Law) -> RVE:
         """The RVE of it."""
         cell = block_network(
-            self.size, self.size, self.count, self.rows, 90.0, 0.6, self.jitter, self.seed, self.refine, mirror=True
-        )
+            self.size, self.size, self.count, self.rows, 90.0, 0.6, self.jitter, self.seed, self.refine, mirror=True,
+            **self._space(),
+        )  # fmt: skip
         return RVE(cell, law, self.young, self.poisson)
+
+    @property
+    def shears(self) -> int:
+        """Directions of shear: one in plane strain, two in space."""
+        return 2 if self._space() else 1
+
+    def _space(self):
+        """What makes a cell in space of it."""
+        return {}
+
+
+@dataclass(frozen=True)
+class FaultCell3D(FaultCell):
+    """The same in space: blocks of hexahedra between a flat family of cracks and two upright ones.
+
+    Parameters
+    ----------
+    slices
+        Blocks along the second direction, as deep as they are wide. With ``count`` of them, both directions are alike.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.rve import FaultCell3D, law_named
+    >>> law = law_named("classical-default")
+    >>> cell = FaultCell3D.around(law)
+    >>> cell.rve(law).cell.mesh.nelements
+    64
+    """
+
+    count: int = 2
+    rows: int = 1
+    refine: int = 1
+    slices: int = 2
+
+    @classmethod
+    @checked()
+    def around(cls, law: Law, **fields: Any) -> "FaultCell3D":
+        """As :meth:`FaultCell.around`, with blocks of the same size: a cell of so many is smaller or larger."""
+        usual = FaultCell.around(law, **{name: value for name, value in fields.items() if name in _SHARED})
+        given = {name: value for name, value in fields.items() if value is not None}
+        given.setdefault("size", usual.size * given.get("count", cls.count) / usual.count)
+        return cls(**({name: getattr(usual, name) for name in _SHARED} | given))
+
+    def _space(self):
+        return {"depth": self.size * self.slices / self.count, "slices": self.slices}
+
+
+# Of a cell that fits a law, whatever its blocks.
+_SHARED = ("young", "poisson", "seed", "filling", "matrix")
 
 
 @checked()
@@ -125,7 +176,7 @@ def simulate_path(law, cell, number, points, seed, reach, law_name):
     cracks, rve, permeability = _workplace(str(law), cell)
     if cracks.name != law_name:
         raise DatasetError(f"{law} is {cracks.name} here, but the run began with {law_name}; use the same file")
-    command = draw_path(number, points, WorkingRange.of(cracks, reach), seed)
+    command = draw_path(number, points, WorkingRange.of(cracks, reach), seed, cell.shears)
     tensors, porosity, area = [], [], rve.elements.dx.ravel()
 
     def record(_, response):
@@ -136,9 +187,9 @@ def simulate_path(law, cell, number, points, seed, reach, law_name):
     path = follow(rve, command.separation, springs_of(command), callback=record)
     tensors = np.array(tensors)
     return {
-        "separation": _three(path.separation),
-        "traction": _three(path.traction),
-        "crack_separation": _three(path.crack_separation),
+        "separation": padded(path.separation),
+        "traction": padded(path.traction),
+        "crack_separation": padded(path.crack_separation),
         "aperture": permeability.aperture(tensors),
         "permeability": tensors,
         "porosity": np.array(porosity),
@@ -180,9 +231,10 @@ def simulate_paths(
     -------
     data : PathDataSet
         Paths from the virgin state on, in the units of the law of the cracks. ``separation``, ``traction``,
-        ``crack_separation`` (n, k, 3) as :func:`femnn.multiscale.rve.response.follow` has them, the last component 0;
-        ``aperture``, ``porosity`` (n, k): hydraulic aperture of the cell, mean porosity of the fillings;
-        ``permeability`` (n, k, 2, 2), across the interface and along it; ``hill_mandel``, ``outside`` (n, k): gap of
+        ``crack_separation`` (n, k, 3) as :func:`femnn.multiscale.rve.response.follow` has them, the last component 0
+        of a cell in plane strain; ``aperture``, ``porosity`` (n, k): hydraulic aperture of the cell, mean porosity of
+        the fillings; ``permeability`` (n, k, dim, dim), across the interface and along it; ``hill_mandel``, ``outside``
+        (n, k): gap of
         work or tangent, whichever is larger; share of crack points out of the trained range of their law;
         ``iterations``, ``cuts`` (n, k); ``seed`` of the cell, ``path``; ``control`` and ``kind`` (n,) of text.
     failures : dict
@@ -229,7 +281,8 @@ def simulate_paths(
         outcome.require_all()
     about = {
         "what": "a cell of elastic blocks and cracks under macro-separations (femnn.multiscale.rve), one row a path",
-        "units": "those of the law of the cracks; components (normal, shear, 0), tension positive",
+        "units": "those of the law of the cracks; components (normal, shear, "
+        f"{'0' if cell.shears == 1 else 'second shear'}), tension positive",
         "law": cracks.name,
         "cell": asdict(cell),
         "working_range": asdict(working),
@@ -253,8 +306,12 @@ def simulate_paths(
 
 def _command(law, cracks, cell, **values):
     """The command that makes the data set again, where there is one."""
-    usual = FaultCell.around(cracks)
     values |= {"cell-seed": cell.seed, "size": cell.size, "young": cell.young}
+    if isinstance(cell, FaultCell3D):
+        values |= {"slices": cell.slices, "count": cell.count, "rows": cell.rows}
+        usual = FaultCell3D.around(cracks, count=cell.count)
+    else:
+        usual = FaultCell.around(cracks)
     left_out = {"reach": None, "cell-seed": 0, "size": usual.size, "young": usual.young}
     options = [f"--{name} {value}" for name, value in values.items() if left_out.get(name, ()) != value]
     return " ".join([f"femnn simulate rve --law {law}", *options])
@@ -266,8 +323,3 @@ def _workplace(law, cell):
     cracks = law_named(law)
     rve = cell.rve(cracks)
     return cracks, rve, CellPermeability(rve, cell.filling, cell.matrix)
-
-
-def _three(values):
-    """(k, 2) with a third column of zeros."""
-    return np.pad(values, ((0, 0), (0, 1)))

@@ -1,5 +1,7 @@
 """The search for the equilibrium of a cell: Newton's method on the jumps of its cracks, and what helps it."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from femnn.exceptions import FemnnError
@@ -23,6 +25,14 @@ _MOST_LENGTHS, _FACTOR = 5, 0.4
 _TRIES = 25
 
 
+class HeldBySprings(NamedTuple):
+    """Springs on entries (f,) of what drives a cell: loads (f,), Pa, and stiffnesses (f,)."""
+
+    entries: np.ndarray
+    load: np.ndarray
+    stiffness: np.ndarray
+
+
 class CellEquilibrium:
     """Blocks and cracks of a cell in equilibrium.
 
@@ -40,21 +50,25 @@ class CellEquilibrium:
     def __init__(self, blocks, elements, law, rtol, max_iterations) -> None:
         self._blocks, self._elements, self._law = blocks, elements, law
         self._rtol, self._max_iterations = rtol, max_iterations
-        self._width, self._n = blocks.cell.width, blocks.n_jumps
+        self._measure, self._n = blocks.cell.measure, blocks.n_jumps
         self._rigidity = np.abs(blocks.stiffness)
         self._places = self._pattern()
 
     def forces(self, x):
-        """Forces of blocks and their first stress on jumps and macro-separation (n,), N per metre of thickness."""
+        """Forces of blocks and their first stress on jumps and on what drives the cell (n,); per metre in the plane."""
         return self._blocks.stiffness @ x + self._blocks.force
 
-    def reach(self, separation, state, spring):
-        """CellResponse of one part of a step; Diverged if there is no equilibrium."""
-        n, width = self._n, self._width
-        free = slice(n + (spring is not None))
+    def reach(self, separation, state, springs):
+        """CellResponse of one part of a step; Diverged if there is no equilibrium.
+
+        ``springs`` are :class:`HeldBySprings` of the entries of the separation that are not prescribed.
+        """
+        n, measure = self._n, self._measure
+        held = n + springs.entries
+        free = np.append(np.arange(n), held)
 
         def iterate_at(x):
-            residual, tried = self._evaluate(x, state.cracks, spring)
+            residual, tried = self._evaluate(x, state.cracks, springs)
             return Iterate(x, residual, tried, np.linalg.norm(residual[free]))
 
         def is_solved(point, norms):
@@ -67,10 +81,9 @@ class CellEquilibrium:
             # Newton's method circles about kinks of laws that soften there: relax for a while, then try it again
             relaxes = (len(norms) - 1) % (2 * _TRIES) >= _TRIES
             matrix = self._matrix(_positive(point.response.tangent) if relaxes else point.response.tangent)
-            if spring is not None:
-                matrix[n, n] += width * spring.stiffness
+            matrix[held, held] += measure * springs.stiffness
             step = np.zeros(len(point.x))
-            step[free] = self._solved(matrix[free, free], point.residual[free])
+            step[free] = self._solved(matrix[np.ix_(free, free)], point.residual[free])
             return search(
                 lambda length: iterate_at(point.x - length * step),
                 lambda tried: relaxes or tried.norm < point.norm,
@@ -78,32 +91,38 @@ class CellEquilibrium:
                 factor=_FACTOR,
             )
 
-        start = iterate_at(self._begun(separation, state, spring))
+        start = iterate_at(self._begun(separation, state, springs))
         (x, _, tried, *_), norms = iterate(start, is_solved, advance, self._max_iterations, "N/m")
         follow = self._following(self._matrix(tried.tangent))
         new = CellState(x, follow, tried.state)
-        return CellResponse(self.forces(x)[-2:] / width, self.homogenised(follow), new, tried, len(norms) - 1, 0)
+        return CellResponse(self.traction(x), self.homogenised(follow), new, tried, len(norms) - 1, 0)
 
-    def _begun(self, separation, state, spring):
+    def traction(self, x):
+        """Homogenised traction (m,)."""
+        return self.forces(x)[self._n :] / self._measure
+
+    def _begun(self, separation, state, springs):
         """Start of the search for an equilibrium: jumps follow as they did before."""
-        step = separation - state.separation
-        if spring is not None:
-            # the spring acts on the unknown behind the jumps
-            tangent, step[0] = self.homogenised(state.follow), 0.0
-            stiffness = tangent[0, 0] + spring.stiffness
-            if state.follow.any() and stiffness > 0.0:
-                lacking = spring.load - self.forces(state.x)[-2] / self._width - spring.stiffness * state.x[-2]
-                step[0] = (lacking - tangent[0, 1] * step[1]) / stiffness
+        step, entries = separation - state.separation, springs.entries
+        if len(entries):
+            # what springs act on is as unknown as the jumps are
+            tangent = self.homogenised(state.follow)
+            step[entries] = 0.0
+            stiffness = tangent[np.ix_(entries, entries)] + np.diag(springs.stiffness)
+            if state.follow.any() and (np.linalg.eigvalsh(0.5 * (stiffness + stiffness.T)) > 0.0).all():
+                lacking = springs.load - self.traction(state.x)[entries]
+                lacking -= springs.stiffness * state.separation[entries] + tangent[entries] @ step
+                step[entries] = np.linalg.solve(stiffness, lacking)
         return state.x + np.append(state.follow @ step, step)
 
-    def _evaluate(self, x, cracks, spring):
+    def _evaluate(self, x, cracks, springs):
         """Residual (n,) and the response of the cracks; Diverged if they have none."""
         with diverging(FemnnError, ArithmeticError):
             tried = self._law.update(self._elements.separation(self._blocks.jumps(x)), cracks)
         residual = self.forces(x)
         residual[: self._n] += self._blocks.work_of_jumps(self._elements.force(tried.traction))
-        if spring is not None:
-            residual[-2] += self._width * (spring.stiffness * x[-2] - spring.load)
+        held = self._n + springs.entries
+        residual[held] += self._measure * (springs.stiffness * x[held] - springs.load)
         if not (np.isfinite(residual).all() and np.isfinite(tried.tangent).all()):
             raise Diverged("the response of the cracks is not finite")
         return residual, tried
@@ -124,13 +143,14 @@ class CellEquilibrium:
         return matrix
 
     def homogenised(self, follow):
-        """Tangent (2, 2) of a cell whose jumps follow the macro-separation so."""
-        stiffness = self._blocks.stiffness[-2:]
-        return (stiffness[:, -2:] + stiffness[:, :-2] @ follow) / self._width
+        """Tangent (m, m) of a cell whose jumps follow the macro-separation so."""
+        n, stiffness = self._n, self._blocks.stiffness[self._n :]
+        return (stiffness[:, n:] + stiffness[:, :n] @ follow) / self._measure
 
     def _following(self, matrix):
-        """Derivative (n_jumps, 2) of the jumps by the macro-separation."""
-        matrix, right = matrix[:-2, :-2], -matrix[:-2, -2:]
+        """Derivative (n_jumps, m) of the jumps by the macro-separation."""
+        n = self._n
+        matrix, right = matrix[:n, :n], -matrix[:n, n:]
         follow = self._solved(matrix, right)
         # what holds loose blocks in place is no part of the tangent
         return follow + self._solved(matrix, right - matrix @ follow)

@@ -16,11 +16,12 @@ _STEP = 1e-4
 
 
 class RVELaw(Law):
-    """The homogenised response of a cell as a law of interfaces in plane strain.
+    """The homogenised response of a cell of a zone as a law of interfaces.
 
     The state of a point is the packed state of its cell. A step that a cell cannot take raises a ConvergenceError,
-    which femnn's solvers answer with a shorter step. The second shear, out of the plane, must be zero: its traction and
-    all its entries of the tangent are zero, which nothing in a two-dimensional problem reads.
+    which femnn's solvers answer with a shorter step. The second shear of a cell in plane strain, out of the plane, must
+    be zero: its traction and all its entries of the tangent are zero, which nothing in a two-dimensional problem reads.
+    The shear directions of a cell in space, its x and y, are those of the frame of each facet of the interface.
 
     Parameters
     ----------
@@ -32,8 +33,8 @@ class RVELaw(Law):
     Raises
     ------
     ParameterError
-        If the permeability is of another cell, or the law of the cracks depends on time: a cell takes a step in parts,
-        and knows no time for them.
+        If the cell is a volume, the permeability is of another cell, or the law of the cracks depends on time: a cell
+        takes a step in parts, and knows no time for them.
 
     Examples
     --------
@@ -48,6 +49,11 @@ class RVELaw(Law):
 
     @checked()
     def __init__(self, rve: RVE, permeability: CellPermeability | None = None) -> None:
+        if rve.cell.height is None:
+            raise ParameterError(
+                f"{rve.cell.name} is a volume, which answers strains with stresses, but a law of interfaces needs a "
+                "zone; pass block_network or parallel_cracks"
+            )
         if rve.law.depends_on_time:
             raise ParameterError(
                 f"the cracks of the cell have the law {rve.law.name}, which depends on the rate, but a cell has no "
@@ -86,8 +92,9 @@ class RVELaw(Law):
     def predictions(self, state: State) -> dict:
         """What the cells conduct: ``"permeability_across"`` and ``"permeability_along"`` the interface, m².
 
-        Each is a pair of values (n,) and derivatives by the separation (n, 3), along which the jumps of the cracks
-        follow as in the step that led to ``state``. Nothing without ``permeability``.
+        In space, the latter is the mean of both directions along it. Each is a pair of values (n,) and derivatives by
+        the separation (n, 3), along which the jumps of the cracks follow as in the step that led to ``state``. Nothing
+        without ``permeability``.
         """
         self._require_state(state)
         if self.permeability is None:
@@ -96,27 +103,33 @@ class RVELaw(Law):
         step = _STEP * self.permeability.filling.aperture
         for point, packed in enumerate(state.values):
             cell = self.rve.unpack(packed)
-            values[:, point] = self.permeability.tensor(cell).diagonal()
-            for axis, way in enumerate(np.vstack([cell.follow, np.eye(2)]).T):
-                ends = [self.permeability.tensor(cell._replace(x=cell.x + h * way)) for h in (step, -step)]
-                slopes[:, point, axis] = (ends[0] - ends[1]).diagonal() / (2.0 * step)
+            values[:, point] = self._across_and_along(cell, 0.0)
+            for axis, way in enumerate(np.vstack([cell.follow, np.eye(self.rve.n_driven)]).T):
+                ends = [self._across_and_along(cell, h * way) for h in (step, -step)]
+                slopes[:, point, axis] = (ends[0] - ends[1]) / (2.0 * step)
         names = ("permeability_across", "permeability_along")
         return {name: (values[k], slopes[k]) for k, name in enumerate(names)}
+
+    def _across_and_along(self, cell, moved):
+        """Permeabilities (2,) of a cell that has moved from its state."""
+        across, *along = self.permeability.tensor(cell._replace(x=cell.x + moved)).diagonal()
+        return np.array([across, np.mean(along)])
 
     def _virgin(self, n):
         return np.tile(self.rve.pack(self.rve.initial_state()), (n, 1))
 
     def _update(self, separation, values):
-        outwards = np.abs(separation[:, 2])
+        known = self.rve.n_driven
+        outwards = np.abs(separation[:, known:])
         if (outwards > 1e-9 * np.abs(separation).max()).any():
-            point = int(outwards.argmax())
+            point = int(outwards.ravel().argmax())
             raise ParameterError(
                 f"the second shear of point {point} is {separation[point, 2]:.6g}, but an RVE is a plane strain cell "
-                "and knows one shear only; use it in two-dimensional problems, or train a law on it"
+                "and knows one shear only; use it in two-dimensional problems, give its cell a depth, or train a law"
             )
         traction, tangent, new = np.zeros_like(separation), np.zeros((len(separation), 3, 3)), np.empty_like(values)
-        for point, (goal, packed) in enumerate(zip(separation[:, :2], values, strict=True)):
+        for point, (goal, packed) in enumerate(zip(separation[:, :known], values, strict=True)):
             response = self.rve.update(goal, self.rve.unpack(packed))
-            traction[point, :2], tangent[point, :2, :2] = response.traction, response.tangent
+            traction[point, :known], tangent[point, :known, :known] = response.traction, response.tangent
             new[point] = self.rve.pack(response.state)
         return traction, tangent, new

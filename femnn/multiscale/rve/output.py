@@ -6,6 +6,8 @@ from pathlib import Path
 import meshio
 
 from femnn.checks import checked
+from femnn.exceptions import ParameterError
+from femnn.geometry.hexahedron import TO_VTK
 from femnn.interfaces.output import interface_mesh
 from femnn.io.time_series import padded, time_series
 from femnn.multiscale.rve.rve import RVE
@@ -15,8 +17,9 @@ from femnn.multiscale.rve.state import CellResponse
 class CellSeries:
     """Series of the blocks of a cell in ``path``, and of its cracks in ``NAME-cracks`` beside it.
 
-    Blocks have their displacement, and means over each element of the stress (xx, yy, xy); cracks the means over each
-    facet of separation, traction (normal first) and damage, and the fraction of points out of the trained range.
+    Blocks have their displacement, and means over each element of the stress (xx, yy, xy, or all six by Voigt); cracks
+    the means over each facet of separation, traction (normal first) and damage, and the fraction of points out of the
+    trained range.
 
     Parameters
     ----------
@@ -39,6 +42,10 @@ class CellSeries:
 
     @checked()
     def __init__(self, path: str | os.PathLike, rve: RVE, start: float | None = None) -> None:
+        if rve.cell.planes:
+            raise ParameterError(
+                "embedded cracks have no facets to write; save rve.displacement and rve.stress instead"
+            )
         path = Path(path)
         self._rve = rve
         self._blocks = time_series(path, start)
@@ -48,9 +55,9 @@ class CellSeries:
     def write(self, t: float, response: CellResponse) -> None:
         """Add a :class:`femnn.multiscale.rve.rve.CellResponse`."""
         rve, mesh, state = self._rve, self._rve.cell.mesh, response.state
-        displacement = rve.displacement(state).reshape(-1, 2)
+        displacement = rve.displacement(state).reshape(-1, rve.cell.dim)
         fields = {"stress": [rve.stress(state)], "block": [rve.cell.block.astype(float)]}
-        cells = [("quad", mesh.t.T)]
+        cells = [("quad", mesh.t.T) if mesh.dim() == 2 else ("hexahedron", mesh.t[TO_VTK].T)]
         self._blocks.write(
             t,
             meshio.Mesh(padded(mesh.p.T), cells, {"displacement": padded(displacement)}, fields),

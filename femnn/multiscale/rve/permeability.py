@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import coo_matrix, csc_array, csr_array, hstack
 from scipy.sparse.linalg import splu
-from skfem import Basis, ElementQuad1
+from skfem import Basis, ElementHex1, ElementQuad1
 from skfem.models.poisson import laplace
 
 from femnn.checks import checked, positive
@@ -22,6 +23,9 @@ from femnn.exceptions import ParameterError
 from femnn.multiscale.rve.blocks import selection
 from femnn.multiscale.rve.rve import RVE
 from femnn.multiscale.rve.state import CellState
+
+# Conductance of cracks over that of blocks, beyond which rounding hides what flows through the blocks.
+_MOST_SPAN = 1e14
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,9 @@ class CrackFilling:
 class CellPermeability:
     """Permeability of a cell: Darcy's law in the blocks, the cubic law along the cracks, one pressure for both.
 
-    The mean flow is that of pressures p = G·x on bottom and top, and periodic but for G·x along the interface. Then
-    G·k·G is a minimum over all pressures inside: k is symmetric and positive definite, and no lower than it would be
-    if bottom and top did not hold the pressure.
+    The mean flow is that of pressures p = G·x, periodic but for G·x where the cell repeats; bottom and top of a zone
+    have the pressure G·x. Then G·k·G is a minimum over all pressures inside: k is symmetric and positive definite, and
+    that of a zone no lower than it would be if bottom and top did not hold the pressure.
 
     Parameters
     ----------
@@ -99,6 +103,11 @@ class CellPermeability:
         The cell, and what is in its cracks.
     matrix
         Permeability of the blocks, m².
+
+    Raises
+    ------
+    ParameterError
+        If the permeabilities of cracks and blocks span more than double precision can solve for.
 
     Examples
     --------
@@ -117,33 +126,91 @@ class CellPermeability:
         cell = rve.cell
         self.rve, self.filling, self.matrix = rve, filling, positive("matrix", matrix)
         held = np.isin(cell.uncut, cell.uncut[np.concatenate([cell.bottom, cell.top])])
-        ends = cell.interface.minus_vertices
-        on_crack = np.isin(cell.uncut, cell.uncut[ends])
-        # pressures of vertices: first those on cracks, then the two given ones; the others are condensed
+        if cell.height is None:
+            # pressures of a volume are known but for a constant
+            held = cell.uncut == cell.uncut[0]
+        on_crack = np.isin(cell.uncut, cell.uncut[_beside_cracks(rve)])
+        # pressures of vertices: first those on cracks, then those of unit gradients; the others are condensed
         inner, cracks = (selection(cell.uncut, chosen) for chosen in (~held & ~on_crack, ~held & on_crack))
-        # those of a unit gradient across the interface, and of one along it
-        outer = np.column_stack([cracks.toarray(), cell.mesh.p[1], -cell.mesh.p[0]])
-        conduction = csr_array(laplace.assemble(Basis(cell.mesh, ElementQuad1(), intorder=3)))
-        follow = splu((inner.T @ conduction @ inner).tocsc()).solve(inner.T @ (conduction @ outer))
-        shapes = outer - inner @ follow
-        self._blocks = self.matrix * (shapes.T @ (conduction @ shapes))
-        # pressure differences along each facet of a crack, over its length
-        length = np.linalg.norm(cell.mesh.p[:, ends[:, 1]] - cell.mesh.p[:, ends[:, 0]], axis=0)
-        self._slopes = (outer[ends[:, 1]] - outer[ends[:, 0]]) / length[:, None]
+        outer = csc_array(hstack([cracks, csc_array(cell.mesh.p.T @ cell.axes.T)]))
+        element = ElementQuad1() if cell.dim == 2 else ElementHex1()
+        conduction = csr_array(laplace.assemble(Basis(cell.mesh, element, intorder=3)))
+        self._conduction = (outer.T @ conduction @ outer).toarray()
+        if inner.shape[1]:
+            coupling = (inner.T @ conduction @ outer).toarray()
+            self._conduction -= coupling.T @ splu((inner.T @ conduction @ inner).tocsc()).solve(coupling)
+        slopes = rve.elements.slopes() if cell.planes else _along_facets(cell.interface, rve.elements.shape_derivatives)
+        self._slopes = csr_array(slopes @ outer)
 
     @checked()
     def tensor(self, state: CellState) -> np.ndarray:
-        """Permeability (2, 2) of a state of the cell, m²: across the interface and along it."""
-        dx = self.rve.elements.dx
-        aperture = self.filling.hydraulic_aperture(self.rve.separations(state)[:, 0]).reshape(dx.shape)
-        conductance = (aperture**3 / 12.0 * dx).sum(axis=1)
-        matrix = self._blocks + self._slopes.T @ (conductance[:, None] * self._slopes)
-        follow = np.linalg.solve(matrix[:-2, :-2], matrix[:-2, -2:])
-        flow = matrix[-2:, -2:] - matrix[-2:, :-2] @ follow
-        return 0.5 * (flow + flow.T) / (self.rve.cell.width * self.rve.cell.height)
+        """Permeability (dim, dim) of a state of the cell, m², along the axes of the cell.
 
-    @checked(tensor="... 2 2")
+        Across the interface and along it for a zone, by coordinates for a volume.
+        """
+        cell, dx = self.rve.cell, self.rve.elements.dx
+        aperture = self.filling.hydraulic_aperture(self.rve.separations(state)[:, 0]).reshape(dx.shape)
+        # over the permeability of the blocks
+        conductance = np.repeat((aperture**3 / 12.0 * dx).ravel() / self.matrix, cell.dim)
+        n = self._conduction.shape[0] - cell.dim
+        matrix = self._conduction + (self._slopes.T @ (conductance[:, None] * self._slopes.toarray()))
+        self._require_solvable(matrix.diagonal()[:n])
+        pressure = np.vstack([-_solved(matrix[:n, :n], matrix[:n, n:]), np.eye(cell.dim)])
+        # the energy of the pressures, in which their own errors are squared: cracks conduct much more than blocks do
+        along = self._slopes @ pressure
+        flow = pressure.T @ self._conduction @ pressure + along.T @ (conductance[:, None] * along)
+        return 0.5 * self.matrix * (flow + flow.T) / cell.volume
+
+    @checked(tensor="... d d")
     def aperture(self, tensor: ArrayLike) -> np.ndarray:
-        """Hydraulic aperture of the one straight crack that conducts as much along the interface as (..., 2, 2), m."""
-        along = np.maximum(np.asarray(tensor)[..., 1, 1] - self.matrix, 0.0)
-        return (12.0 * self.rve.cell.height * along) ** (1.0 / 3.0)
+        """Hydraulic aperture of the one straight crack that conducts as much along the interface as (..., dim, dim), m.
+
+        In space, as much as the mean of both directions.
+        """
+        if self.rve.cell.height is None:
+            raise ParameterError("a volume has no interface that one crack could stand for; read its tensor")
+        along = np.asarray(tensor).diagonal(axis1=-2, axis2=-1)[..., 1:].mean(axis=-1)
+        return (12.0 * self.rve.cell.height * np.maximum(along - self.matrix, 0.0)) ** (1.0 / 3.0)
+
+    def _require_solvable(self, diagonal):
+        if not len(diagonal):
+            return
+        span = diagonal.max() / self._conduction.diagonal()[: len(diagonal)].min()
+        if not span <= _MOST_SPAN:
+            raise ParameterError(
+                f"the cracks conduct up to {span:.1e} times what the blocks around them do, but double precision can "
+                f"solve for {_MOST_SPAN:.0e} only; beside such cracks blocks of matrix={self.matrix:.3g} m² are as "
+                f"tight as blocks of {self.matrix * span / _MOST_SPAN:.1g} m²: pass that"
+            )
+
+
+def _beside_cracks(rve):
+    """Vertices whose pressures say what flows in the cracks."""
+    cell = rve.cell
+    return cell.mesh.t[:, rve.elements.cut] if cell.planes else cell.interface.minus_vertices
+
+
+def _along_facets(interface, derivatives):
+    """Matrix (points·dim, nvertices) from pressures of vertices to their gradients along the cracks, at their points.
+
+    ``derivatives`` (dim − 1, nqp, k) are those of the shape functions of a facet.
+    """
+    vertices = interface.minus_vertices
+    corners = interface.mesh.p.T[vertices]
+    along = np.einsum("jqa,nai->nqji", derivatives, corners)
+    # the gradient in the facet that has these derivatives
+    dual = np.linalg.pinv(along)
+    slopes = np.einsum("nqij,jqa->nqia", dual, derivatives)
+    rows = np.broadcast_to(np.arange(slopes[..., 0].size).reshape(slopes.shape[:3])[..., None], slopes.shape)
+    columns = np.broadcast_to(vertices[:, None, None], slopes.shape)
+    shape = (slopes[..., 0].size, interface.mesh.nvertices)
+    return csr_array(coo_matrix((slopes.ravel(), (rows.ravel(), columns.ravel())), shape=shape))
+
+
+def _solved(matrix, right):
+    """Solution of a symmetric positive definite system whose entries may span many powers of ten."""
+    if not len(matrix):
+        return right
+    scale = 1.0 / np.sqrt(matrix.diagonal())
+    factors = cho_factor(scale[:, None] * matrix * scale)
+    return scale[:, None] * cho_solve(factors, scale[:, None] * right)

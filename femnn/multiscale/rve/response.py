@@ -17,7 +17,7 @@ from femnn.multiscale.rve.state import CellResponse, CellState, Spring
 def follow(
     rve: RVE,
     separations: ArrayLike,
-    springs: Sequence[Spring | None] | None = None,
+    springs: Sequence[Spring | Sequence[Spring | None] | None] | None = None,
     *,
     state: CellState | None = None,
     on_failure: str = "raise",
@@ -29,10 +29,11 @@ def follow(
     Parameters
     ----------
     rve : RVE
-    separations : (k, 2)
-        Opening and shear of each point, m. Where a spring holds the normal direction the opening does not count.
+    separations : (k, m)
+        What drives the cell at each point, as :meth:`femnn.multiscale.rve.rve.RVE.update` takes it: opening and shear
+        of a zone in the plane, m. Where a spring holds the normal direction the opening does not count.
     springs
-        A :class:`femnn.multiscale.rve.state.Spring` or None for each point.
+        A :class:`femnn.multiscale.rve.state.Spring`, what ``update`` takes for one, or None for each point.
     state
         To go on from; default: the virgin state.
     on_failure
@@ -45,8 +46,8 @@ def follow(
     Returns
     -------
     PathResponse
-        Of the points that were reached. ``separation``, ``traction`` (k, 2): macro-separation and homogenised traction,
-        normal and shear, m and Pa; ``tangent`` (k, 2, 2), Pa/m; ``crack_separation`` (k, 2), the part of the separation
+        Of the points that were reached. ``separation``, ``traction`` (k, m): macro-separation and homogenised traction,
+        normal and shear, m and Pa; ``tangent`` (k, m, m), Pa/m; ``crack_separation`` (k, m), the part of the separation
         that the cracks bear, m; ``work``, ``inner_work`` (k,) of the step that ends at the point: traction · increment,
         and the virtual work of stresses and crack tractions for the increments inside, J/m² of interface;
         ``hill_mandel`` (k,), the gap between the two, over |traction| |increment| with the largest traction so far;
@@ -72,8 +73,10 @@ def follow(
     ((5, 2), True)
     """
     separations = np.asarray(separations, dtype=float)
-    if separations.ndim != 2 or separations.shape[1] != 2 or not len(separations):
-        raise ParameterError(f"separations have shape {separations.shape}, but (k, 2) is needed: opening and shear")
+    if separations.ndim != 2 or separations.shape[1] != rve.n_driven or not len(separations):
+        raise ParameterError(
+            f"separations have shape {separations.shape}, but (k, {rve.n_driven}) is needed: {rve.driven_by}"
+        )
     springs = [None] * len(separations) if springs is None else list(springs)
     if len(springs) != len(separations):
         raise ParameterError(f"{len(springs)} springs for {len(separations)} points; pass one, or None, for each point")

@@ -1,35 +1,45 @@
 """A meso-scale cell of elastic blocks and cracks under a macro-separation, and its homogenised response.
 
-The top of the cell moves against its bottom by the macro-separation (opening, shear), plane strain. Blocks are linear
-and condensed to the jumps of the cracks once, so that Newton's method works on these alone. Hill and Mandel's condition
-ties the scales: per metre of interface, traction · separation is the virtual work inside,
+The top of a zone moves against its bottom by the macro-separation (opening and shear, two shears in space); a volume is
+strained. Blocks are linear and condensed to the jumps of the cracks once, so that Newton's method works on these alone.
+Hill and Mandel's condition ties the scales: per unit W of interface, traction · separation is the virtual work inside,
 
     T·δΔ = (1/W) (∫ σ:δε dV + ∫ t·δ[u] dA),
 
-and is checked with stresses and tractions of all integration points (C. B. Hirschberger et al., Engng Fract. Mech. 76
-(2009) 793-812; K. Wang and W. C. Sun, CMAME 334 (2018) 337-380).
+and so is stress · strain per unit of volume. It is checked with stresses and tractions of all integration points (C. B.
+Hirschberger et al., Engng Fract. Mech. 76 (2009) 793-812; K. Wang and W. C. Sun, CMAME 334 (2018) 337-380).
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked
+from femnn.checks import brief, checked
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import ConvergenceError, ParameterError, StateError
 from femnn.interfaces.elements import InterfaceElements
-from femnn.multiscale.rve.blocks import FRAME, Blocks
-from femnn.multiscale.rve.cells import Cell
-from femnn.multiscale.rve.equilibrium import CellEquilibrium
+from femnn.multiscale.rve.blocks import VOIGT, Blocks
+from femnn.multiscale.rve.cut import Cell
+from femnn.multiscale.rve.embedded import EmbeddedCracks
+from femnn.multiscale.rve.equilibrium import CellEquilibrium, HeldBySprings
 from femnn.multiscale.rve.state import CellResponse, CellState, Spring
 from femnn.solvers.nonlinear.equilibrium import Diverged
 from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
+
+_NUMBERS = {2: "two", 3: "three", 6: "six"}
 
 # Shear of a law's virgin traction that is taken for noise, over the normal one.
 _NOISE = 0.05
 
 
 class RVE:
-    """A representative cell of an interface.
+    """A representative cell of an interface, or of a volume of cracked rock.
+
+    Everything that drives a cell has m entries: opening and shear of a zone in the plane (2), opening and two shears of
+    one in space (3), along ``cell.axes``; strains of a volume by Voigt with engineering shears (3 in the plane, 6). Its
+    traction then is the homogenised traction of a zone, the mean stress of a volume.
 
     Parameters
     ----------
@@ -43,7 +53,7 @@ class RVE:
     driving
         ``"periodic"`` or ``"affine"``, see :class:`femnn.multiscale.rve.blocks.Blocks`.
     quadrature
-        On the cracks, as :class:`femnn.InterfaceElements` takes it; default two Gauss points.
+        On the cracks, as :class:`femnn.InterfaceElements` takes it; default two Gauss points an axis.
     rtol
         A cell is in equilibrium if the residual on the jumps is so much less than the forces of the cracks.
     max_iterations
@@ -89,10 +99,15 @@ class RVE:
             if not 0.0 < value < 1.0:
                 raise ParameterError(f"{name}={value!r} is not allowed; it must be between 0 and 1")
         self.cell, self.law, self.min_step = cell, law, min_step
-        self.elements = InterfaceElements(cell.interface, quadrature)
-        self.blocks = Blocks(cell, young, poisson, driving, _pressure(law))
-        self.n_jumps = self.blocks.n_jumps
-        self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, rtol, int(max_iterations))
+        if cell.planes and quadrature is not None:
+            raise ParameterError("embedded cracks have points of their own; leave out the quadrature")
+        embedded = EmbeddedCracks(cell, young, poisson) if cell.planes else None
+        # InterfaceElements, or what takes their place
+        self.elements: Any = embedded or InterfaceElements(cell.interface, quadrature)
+        self.blocks: Any = Blocks(cell, young, poisson, driving, _pressure(law), embedded)
+        self.n_jumps, self.n_driven = self.blocks.n_jumps, self.blocks.n_driven
+        self.tolerances = rtol, int(max_iterations)
+        self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, *self.tolerances)
         self._opening_of = self._homogenisation()
         young, poisson = (value if np.ndim(value) == 0 else "per element" for value in (young, poisson))
         self.name = f"RVE({cell.name}, {law.name}, young={young!r}, poisson={poisson!r}, driving={driving!r})"
@@ -104,8 +119,8 @@ class RVE:
 
     def initial_state(self) -> CellState:
         """The virgin cell, closed."""
-        n = self.n_jumps
-        return CellState(np.zeros(n + 2), np.zeros((n, 2)), self.law.initial_state(self.elements.points))
+        n, m = self.n_jumps, self.n_driven
+        return CellState(np.zeros(n + m), np.zeros((n, m)), self.law.initial_state(self.elements.points))
 
     @checked()
     def pack(self, state: CellState) -> np.ndarray:
@@ -115,9 +130,9 @@ class RVE:
     @checked()
     def unpack(self, values: np.ndarray) -> CellState:
         """The state in such an array; StateError if it is of another cell."""
-        n_points, n = self.elements.points, self.n_jumps
+        n_points, n, m = self.elements.points, self.n_jumps, self.n_driven
         width = self.law.initial_state(1).values.shape[1]
-        ends = np.cumsum([n + 2, 2 * n, n_points * width, n_points])
+        ends = np.cumsum([n + m, m * n, n_points * width, n_points])
         if np.shape(values) != (ends[-1],):
             raise StateError(
                 f"the array of the state has shape {np.shape(values)}, this cell needs {(ends[-1],)}; pass what pack "
@@ -125,23 +140,27 @@ class RVE:
             )
         x, follow, history, outside = np.split(np.array(values), ends[:-1])
         cracks = State(history.reshape(n_points, width), self.law.name, outside > 0.5)
-        return CellState(x, follow.reshape(n, 2), cracks)
+        return CellState(x, follow.reshape(n, m), cracks)
 
     # --- steps
 
-    @checked(separation="any")
-    def update(self, separation: ArrayLike, state: CellState, spring: Spring | None = None) -> CellResponse:
+    @checked(separation="any", spring="unchecked")
+    def update(
+        self, separation: ArrayLike, state: CellState, spring: Spring | Sequence[Spring | None] | None = None
+    ) -> CellResponse:
         """Equilibrium of the cell after its next step; ``state`` is left as it is.
 
         Parameters
         ----------
-        separation : (2,)
-            Opening and shear of the top against the bottom at the end of the step, m. The shear direction is the
-            normal turned by 90 degrees (−x with y up), as in the frames of femnn's interfaces.
+        separation : (m,)
+            At the end of the step. Of a zone: opening and shears of the top against the bottom, m, along the axes of
+            the cell. In the plane the shear direction is the normal turned by 90 degrees (−x with y up), in space they
+            are x and y, as in the frames of femnn's interfaces. Of a volume: its mean strain.
         state : CellState
             At its beginning.
         spring : Spring
-            If there is one, the opening is an unknown, not prescribed.
+            If there is one, the opening is an unknown, not prescribed; or one, or None, for each of the m entries: the
+            stresses of a volume may be given so.
 
         Returns
         -------
@@ -149,24 +168,28 @@ class RVE:
 
         Raises
         ------
+        ParameterError
+            If the separation or the springs do not fit the cell.
         ConvergenceError
             If no equilibrium is found though the step was cut to ``min_step``; ``x`` is the macro-separation reached,
             ``t`` its place on the step.
         """
         goal = np.asarray(separation, dtype=float)
-        if goal.shape != (2,) or not np.isfinite(goal).all():
+        if goal.shape != (self.n_driven,) or not np.isfinite(goal).all():
             raise ParameterError(
-                f"separation={separation!r} is not allowed; pass two finite numbers, opening and shear"
+                f"separation={brief(separation)} is not allowed; pass {_NUMBERS[self.n_driven]} finite numbers, "
+                f"{self.driven_by}"
             )
+        springs = self._held_by(spring)
         start = state.separation.copy()
-        held = self.traction(state)[0] + (spring.stiffness * start[0] if spring else 0.0)
+        held = self.traction(state)[springs.entries] + springs.stiffness * start[springs.entries]
         iterations = cuts = 0
 
         def attempt(end):
             nonlocal iterations
-            pull = None if spring is None else Spring(held + end * (spring.load - held), spring.stiffness)
+            pulled = springs._replace(load=held + end * (springs.load - held))
             try:
-                return self._equilibrium.reach(start + end * (goal - start), state, pull)
+                return self._equilibrium.reach(start + end * (goal - start), state, pulled)
             except Diverged as diverged:
                 iterations += len(diverged.residuals)
                 raise
@@ -176,23 +199,43 @@ class RVE:
                 state, iterations, cuts = response.state, iterations + response.iterations, cuts + halved
         except SmallestStepFailed as failed:
             raise ConvergenceError(
-                f"the cell has no equilibrium beyond {failed.t:.4g} of the step to opening {goal[0]:.6g}, shear "
-                f"{goal[1]:.6g} ({failed.cause}); the last one is kept. Take smaller steps or stiffer blocks: soft "
-                "blocks snap back where their cracks soften",
+                f"the cell has no equilibrium beyond {failed.t:.4g} of the step to {self.driven_by} "
+                f"{', '.join(f'{each:.6g}' for each in goal)} ({failed.cause}); the last one is kept. Take smaller "
+                "steps or stiffer blocks: soft blocks snap back where their cracks soften",
                 state.separation.copy(),
                 np.array(failed.cause.residuals),
                 failed.t,
             ) from failed.cause
         return response._replace(iterations=iterations, cuts=cuts)
 
+    @property
+    def driven_by(self) -> str:
+        """What drives the cell, in words."""
+        if self.cell.height is not None:
+            return "opening and shear" if self.n_driven == 2 else "opening and two shears"
+        return f"the strains {', '.join('xyz'[i] + 'xyz'[j] for i, j in VOIGT[self.cell.dim])}"
+
+    def _held_by(self, spring):
+        """The springs, by the entries that they hold."""
+        each = list(spring) if isinstance(spring, list | tuple) and not isinstance(spring, Spring) else [spring]
+        if len(each) not in (1, self.n_driven) or not all(one is None or isinstance(one, Spring) for one in each):
+            raise ParameterError(
+                f"spring={brief(spring)} is not allowed; pass a Spring for the opening, or a Spring or None for each "
+                f"of the {self.n_driven}: {self.driven_by}"
+            )
+        entries = [k for k, one in enumerate(each) if one is not None]
+        load, stiffness = (np.array([each[k][i] for k in entries], dtype=float) for i in (0, 1))
+        return HeldBySprings(np.array(entries, dtype=int), load, stiffness)
+
     @checked()
     def traction(self, state: CellState) -> np.ndarray:
-        """Homogenised traction (2,) of a state, Pa."""
-        return self._equilibrium.forces(state.x)[-2:] / self.cell.width
+        """Homogenised traction (m,) of a state, Pa; the mean stress of a volume."""
+        return self._equilibrium.traction(state.x)
 
     @checked()
     def crack_separation(self, state: CellState) -> np.ndarray:
-        """Part of the macro-separation that the cracks bear, opening and shear (2,), m; the rest is in the blocks."""
+        """Part of what drives the cell (m,) that the cracks bear: opening and shears, m, or strains; the rest is in the
+        blocks."""
         return self._opening_of @ self.separations(state).ravel()
 
     @checked()
@@ -202,55 +245,73 @@ class RVE:
 
     @checked()
     def inner_work(self, response: CellResponse, step: np.ndarray) -> float:
-        """Virtual work of all stresses and crack tractions for a step (n,) of x, J/m² of interface."""
+        """Virtual work of stresses and crack tractions for a step (n,) of x, J/m² of interface, J/m³ of a volume."""
         blocks, x = self.blocks, response.state.x
-        stress = blocks.initial_stress + blocks.stress(blocks.strain(blocks.displacement(x)))
+        stress = blocks.initial_stress + blocks.stress(blocks.strain(x))
         strain, jump = self._inside(step)
         bulk = (stress * strain).sum(axis=1) @ blocks.dx
         cracks = (response.cracks.traction * jump).sum(axis=1) @ self.elements.dx.ravel()
-        return float(bulk + cracks) / self.cell.width
+        return float(bulk + cracks) / self.cell.measure
 
     @checked()
     def inner_tangent(self, response: CellResponse) -> np.ndarray:
-        """The tangent (2, 2) again, from the stiffnesses of all integration points, Pa/m."""
-        modes = [self._inside(mode) for mode in np.vstack([response.state.follow, np.eye(2)]).T]
-        tangent = np.empty((2, 2))
+        """The tangent (m, m) again, from the stiffnesses of all integration points, Pa/m."""
+        m = self.n_driven
+        modes = [self._inside(mode) for mode in np.vstack([response.state.follow, np.eye(m)]).T]
+        tangent = np.empty((m, m))
         for i, (strain, jump) in enumerate(modes):
             for j, (other_strain, other_jump) in enumerate(modes):
                 bulk = (strain * self.blocks.stress(other_strain)).sum(axis=1) @ self.blocks.dx
                 pulled = np.einsum("nij,nj->ni", response.cracks.tangent, other_jump)
                 tangent[i, j] = bulk + (jump * pulled).sum(axis=1) @ self.elements.dx.ravel()
-        return tangent / self.cell.width
+        return tangent / self.cell.measure
+
+    def opening_of_jumps(self) -> np.ndarray:
+        """Matrix (m, n_jumps) of :meth:`crack_separation`."""
+        unit = np.zeros(self.n_jumps + self.n_driven)
+        columns = []
+        for k in range(self.n_jumps):
+            unit[k] = 1.0
+            columns.append(self._opening_of @ self.elements.separation(self.blocks.jumps(unit)).ravel())
+            unit[k] = 0.0
+        return np.stack(columns, axis=1)
 
     def _inside(self, step):
         """Strains and separations of the cracks at all integration points for a step (n,) of x."""
         blocks = self.blocks
-        return blocks.strain(blocks.shapes @ step), self.elements.separation(blocks.jumps(step))
+        return blocks.strain_of(step), self.elements.separation(blocks.jumps(step))
 
     @checked()
     def displacement(self, state: CellState) -> np.ndarray:
-        """Displacements (ndof,) of the mesh, numbered as ``skfem.ElementVector(skfem.ElementQuad1())`` does."""
+        """Displacements (ndof,) of the mesh, numbered as ``skfem.ElementVector`` of linear elements does."""
         return self.blocks.displacement(state.x)
 
     @checked()
     def stress(self, state: CellState) -> np.ndarray:
-        """Mean stress of each element, (nelements, 3): xx, yy, xy, Pa."""
+        """Mean stress of each element, (nelements, 3 or 6), Pa: xx, yy, xy or xx, yy, zz, yz, xz, xy."""
         blocks = self.blocks
-        stress = blocks.initial_stress + blocks.stress(blocks.strain(self.displacement(state)))
+        stress = blocks.initial_stress + blocks.stress(blocks.strain(state.x))
         shares = blocks.dx.reshape(self.cell.mesh.nelements, -1)
-        means = (shares[..., None] * stress.reshape(*shares.shape, 3)).sum(axis=1)
+        means = (shares[..., None] * stress.reshape(*shares.shape, -1)).sum(axis=1)
         return means / shares.sum(axis=1, keepdims=True)
 
     def _homogenisation(self):
-        """Matrix (2, 3·points): ∫ sym([u] ⊗ n) of the cracks, as opening and shear of the macro-separation."""
-        frames = self.elements.frames.reshape(-1, 3, 2)
-        normal = frames[:, 0]
-        fraction = self.elements.dx.ravel()[:, None] / self.cell.width
-        # twice the sym. product with the vertical: (2 e_xy, e_yy)
-        vertical = frames[..., 1] * normal[:, 1:]
-        sheared = frames[..., 0] * normal[:, 1:] + frames[..., 1] * normal[:, :1]
-        displaced = np.stack([fraction * sheared, fraction * vertical]).reshape(2, -1)
-        return FRAME.T @ displaced
+        """Matrix (m, 3·points): ∫ sym([u] ⊗ n) of the cracks, as part of what drives the cell."""
+        dim = self.cell.dim
+        frames = self.elements.frames.reshape(-1, 3, dim)
+        normal = frames[:, None, 0]
+        fraction = self.elements.dx.ravel()[:, None] / self.cell.measure
+        if self.cell.height is None:
+            strains = [
+                frames[..., i] * normal[..., j] + (frames[..., j] * normal[..., i] if i != j else 0.0)
+                for i, j in VOIGT[dim]
+            ]
+            return np.stack([fraction * strain for strain in strains]).reshape(len(strains), -1)
+        # twice the sym. product with the vertical, of which the vertical part is there twice
+        sheared = frames * normal[..., -1:] + frames[..., -1:] * normal
+        sheared[..., -1] = frames[..., -1] * normal[..., -1]
+        displaced = np.moveaxis(fraction[..., None] * sheared, -1, 0).reshape(dim, -1)
+        return self.cell.axes @ displaced
 
 
 def _pressure(law):

@@ -13,9 +13,9 @@ class CellState(NamedTuple):
     Attributes
     ----------
     x : (n,)
-        Jumps of the cracks, then opening and shear of the macro-separation, m.
-    follow : (n_jumps, 2)
-        How the jumps followed the macro-separation last: where the next step begins its search. Zeros if unknown.
+        Jumps of the cracks, m, then what drives the cell: macro-separation of a zone, m, mean strain of a volume.
+    follow : (n_jumps, m)
+        How the jumps followed the last m of these before: where the next step begins its search. Zeros if unknown.
     cracks : State
         History of the cracks' law.
 
@@ -35,12 +35,15 @@ class CellState(NamedTuple):
 
     @property
     def separation(self) -> np.ndarray:
-        """Opening and shear of the macro-separation, (2,), m."""
-        return self.x[-2:]
+        """What drives the cell (m,): opening and shears of the macro-separation, m, or the mean strain of a volume."""
+        return self.x[-self.follow.shape[1] :]
 
 
 class Spring(NamedTuple):
     """Spring in place of a prescribed opening: traction + stiffness · opening = load.
+
+    It may hold other components of what drives a cell as well, see :meth:`femnn.multiscale.rve.rve.RVE.update`: a
+    stress, + stiffness · strain = load in a volume.
 
     Attributes
     ----------
@@ -70,10 +73,11 @@ class CellResponse(NamedTuple):
 
     Attributes
     ----------
-    traction : (2,)
-        Homogenised, normal and shear, Pa.
-    tangent : (2, 2)
-        Consistent, ∂traction/∂separation at fixed old state, Pa/m; of the last part where the step was cut.
+    traction : (m,)
+        Homogenised, Pa: normal traction and shears of a zone, mean stress of a volume.
+    tangent : (m, m)
+        Consistent, ∂traction/∂separation at fixed old state, Pa/m, Pa in a volume; of the last part where the step was
+        cut.
     state : CellState
     cracks : femnn.cohesive.law.Response
         Of the law of the cracks at their integration points.

@@ -373,7 +373,7 @@ class FaultedReservoir:
             self.points.flows_along(x, response.conductance),
             error,
         )
-        self._report_outside(self.outside(state), self.outside(new), new.t)
+        self._report_outside(self.outside(state), self.outside(new), new.t, x)
         self._report_fracture(state, new)
         return new
 
@@ -391,14 +391,17 @@ class FaultedReservoir:
         """Whether twice the step that led to ``state`` would keep ``slip_error``: for ``march(..., is_easy=...)``."""
         return state.slip_error <= 0.25 * self.slip_error
 
-    def _report_outside(self, before, now, t):
+    def _report_outside(self, before, now, t, x):
+        if now <= before:
+            return
+        far = self.points.law.how_far(self.points.separation + self.points.strains(x)[:, :3])
         message = (
             f"{now} of {self.points.points} points of the fault have left the range that their law was trained in at "
-            f"t = {t:.6g} s; train the law further out"
+            f"t = {t:.6g} s{f' ({far})' if far else ''}; train the law further out"
         )
-        if now > before and self.on_outside == "raise":
+        if self.on_outside == "raise":
             raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
-        if now > before == 0:
+        if before == 0:
             warn(f"{message}, or pass on_outside='raise' to stop there")
 
     def _report_fracture(self, old, new):

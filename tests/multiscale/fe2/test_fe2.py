@@ -20,6 +20,7 @@ from femnn.multiscale.fe2 import (
     rotations,
     simulate_cell_paths,
 )
+from femnn.multiscale.fe2.weighted_points import WeightedPoints
 
 METAL = {"strength": 30e6, "isotropic": 1.5e8}
 
@@ -197,6 +198,15 @@ class TestReducedCellLaw:
         np.testing.assert_allclose(alone[0], stress[1], rtol=1e-8)
         law.rtol = 1e-6
 
+    def test_cells_side_by_side_answer_as_alone_however_long_one_takes(self, trained):
+        _, _, law = trained
+        strains = draw_strain_paths(4, steps=4, seed=3)[:, 0] * np.array([0.0, 1e-3, 1.0, 1.5])[:, None]
+        together = law.update(strains, law.initial_state(4))
+        for k in range(4):
+            alone = law.update(strains[k : k + 1], law.initial_state(1))
+            for found, expected in zip(together, alone, strict=True):
+                np.testing.assert_allclose(found[k], expected[0], rtol=1e-7, atol=1e-9 * np.abs(expected).max())
+
     def test_with_an_interface_it_follows_the_damage(self):
         law = femnn.BilinearCohesive(15e6, 20e6, 4e5, 6e5, stiffness=4e10)
         cell = stiff_inclusions(4, facets="interface", cohesive=law)
@@ -246,6 +256,54 @@ class TestReducedCellLaw:
             record_cell(cell, other, tmp_path / "s", progress=False)
         with pytest.raises(ParameterError, match="not of these"):
             ReducedCellLaw.fit(cell, other, modes=3, snapshots=whole, progress=False)
+
+
+class TestWeightedPoints:
+    def test_forces_and_their_derivatives_are_sums_over_points(self):
+        rng = np.random.default_rng(0)
+        modes, weights, tangents = rng.standard_normal((5, 3, 4)), rng.uniform(size=5), rng.standard_normal((5, 3, 3))
+        expected = np.einsum("pim,pij,pjn,p->mn", modes, tangents, modes, weights)
+        points = WeightedPoints(modes, weights)
+        np.testing.assert_allclose(points.matrix(tangents), expected, rtol=1e-13)
+        np.testing.assert_allclose(points.matrix(tangents, exact=False), expected, rtol=1e-5, atol=1e-5)
+        # some of the points have what is expected of them
+        known = np.where(np.arange(5)[:, None, None] < 3, tangents, 1.0)
+        points.expect(known)
+        np.testing.assert_allclose(points.matrix(tangents), expected, rtol=1e-12)
+        np.testing.assert_allclose(points.matrix(known), WeightedPoints(modes, weights).matrix(known), rtol=1e-13)
+        x, stress = rng.standard_normal((2, 4)), rng.standard_normal((10, 3))
+        np.testing.assert_allclose(points.strains(x).reshape(2, 5, 3), np.einsum("pim,nm->npi", modes, x), rtol=1e-13)
+        force = np.einsum("npi,pim,p->nm", stress.reshape(2, 5, 3), modes, weights)
+        np.testing.assert_allclose(points.force(stress, 2), force, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["cell", "reduced", "recurrent", "lstm", "gru"])
+def test_tangents_may_be_left_out(kind, cell, trained):
+    law = {"cell": lambda: CellLaw(cell), "reduced": lambda: trained[2]}.get(kind, lambda: learned(kind))()
+    state = law.initial_state(2)
+    for strain in draw_strain_paths(2, steps=4, seed=3).transpose(1, 0, 2)[:2]:
+        stress, tangent, new = law.update(strain, state)
+        without = law.update(strain, state, tangent=False)
+        assert tangent.shape == (2, 6, 6)
+        assert without[1] is None
+        np.testing.assert_array_equal(without[0], stress)
+        np.testing.assert_array_equal(without[2], new)
+        state = new
+
+
+def learned(kind):
+    """A law of random numbers."""
+    rng, elastic = np.random.default_rng(0), 1e9 * np.eye(6)
+    if kind == "recurrent":
+        units, openings = rng.standard_normal((2, 2, 3, 6)) / 3
+        numbers, bonds = np.full(2, 0.1), np.tile([0.1, 2e-3, 1e-2, 0.5, 0.7], (2, 1))
+        return RecurrentLaw(
+            elastic, units, numbers, 0.03 * numbers, numbers, numbers, 1e9, openings=openings, bonds=bonds
+        )
+    gates = 4 if kind == "lstm" else 3
+    shapes = {"weight_ih": (3 * gates, 6), "weight_hh": (3 * gates, 3), "bias_ih": 3 * gates, "bias_hh": 3 * gates}
+    shapes |= {"head": (6, 3), "offset": 6}
+    return GatedLaw(kind, elastic, {name: rng.standard_normal(shape) for name, shape in shapes.items()}, 0.1, 1e7)
 
 
 class TestRecurrentLaw:

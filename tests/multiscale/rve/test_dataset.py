@@ -117,8 +117,10 @@ def test_permeability_is_symmetric_and_positive_definite(pattern):
         # cracks add to the blocks
         assert (np.linalg.eigvalsh(tensor - MATRIX * np.eye(2)) > -1e-12 * MATRIX).all()
     assert abs(before[0, 1]) > 0.01 * MATRIX
-    # opening and shear made more of it
-    assert (np.linalg.eigvalsh(after - before) > 0.0).all()
+    # opening and shear made more of it, and in no direction less
+    least, most = np.linalg.eigvalsh(after - before)
+    assert least > -1e-12 * MATRIX
+    assert most > 1e-4 * MATRIX
 
 
 def test_permeability_does_not_depend_on_the_seam():

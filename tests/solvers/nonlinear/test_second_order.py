@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import skfem
 from scipy.sparse import csr_array, eye_array
 from support.nonlinear_problems import Spring
 
@@ -68,6 +69,55 @@ def test_energy_of_a_pendulum_oscillates_without_drift():
     early, late = energy[:170], energy[-170:]
     assert np.ptp(energy) < 2e-2 * energy[0]
     assert abs(early.mean() - late.mean()) < 1e-3 * energy[0]
+
+
+@pytest.mark.parametrize("points", [2, 3])
+def test_mean_forces_are_of_second_order_and_keep_the_energy(points):
+    exact = moved(400)[1]
+    errors = []
+    for count in (20, 40, 80):
+        state = moved(count, average_points=points)[1]
+        errors.append(np.hypot(state.u[0] - exact.u[0], state.v[0] - exact.v[0]))
+    rates = np.log2(np.array(errors[:-1]) / errors[1:])
+    np.testing.assert_allclose(rates, 2.0, atol=0.2)
+
+    def drift(count):
+        motion = SecondOrder(pendulum(), ONE, solver=divide, average_points=points, rtol=1e-13)
+        states = [motion.start([2.0])]
+        march(motion.step, states[0], np.linspace(0.0, 20.0, count + 1), callback=states.append, progress=False)
+        energy = np.array([motion.kinetic_energy(s) + 1.0 - np.cos(s.u[0]) for s in states])
+        return np.abs(energy / energy[0] - 1.0).max()
+
+    # what the quadrature in time leaves of it is of the order 2 points of its steps
+    assert np.log2(drift(40) / drift(80)) == pytest.approx(2 * points, abs=0.5)
+    assert drift(400) < (2e-6, 1e-10)[points - 2]
+
+
+def test_the_energy_of_a_polynomial_stays_to_rounding():
+    """A mass at a spring whose force is cubic: two points integrate the work exactly, the midpoint does not."""
+    spring = Spring(lambda u: u + u**3, lambda u: 1.0 + 3.0 * u**2)
+
+    def drift(points):
+        motion = SecondOrder(spring, ONE, solver=divide, average_points=points, rtol=1e-13)
+        states = [motion.start([1.5], [0.5])]
+        march(motion.step, states[0], np.linspace(0.0, 50.0, 251), callback=states.append, progress=False)
+        energy = np.array([motion.kinetic_energy(s) + 0.5 * s.u[0] ** 2 + 0.25 * s.u[0] ** 4 for s in states])
+        return np.abs(energy / energy[0] - 1.0).max()
+
+    assert drift(1) > 1e-3
+    assert drift(2) < 1e-12
+
+
+def test_mean_forces_are_refused_where_there_is_no_energy():
+    with pytest.raises(ParameterError, match="choose one"):
+        SecondOrder(pendulum(), ONE, average_points=2, spectral_radius=0.9)
+    mesh = skfem.MeshHex()
+    plastic = femnn.Solid(mesh, femnn.GaussLegendre(2), femnn.solids.J2(200e3, 0.3, 250.0))
+    mass = eye_array(plastic.n_dofs).tocsr()
+    with pytest.raises(ParameterError, match="has memory"):
+        SecondOrder(plastic, mass, average_points=2)
+    elastic = femnn.Solid(mesh, femnn.GaussLegendre(2), femnn.NeoHooke(1.0, 0.3))
+    assert SecondOrder(elastic, mass, average_points=2).n_dofs == 24
 
 
 def test_short_oscillations_are_damped_to_the_spectral_radius():
