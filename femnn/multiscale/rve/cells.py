@@ -158,7 +158,8 @@ def block_network(
         Of a cell in space: its second period, m, and blocks along it, at least 2; default: as many as fit with the
         width of the others. None is plane strain.
     families
-        Which of :data:`FAMILIES` are cracked; blocks on both sides of the others are one. Joints then end in rock.
+        Which of :data:`FAMILIES` are cracked; blocks on both sides of the others are one. Without flat ones joints end
+        in rock.
 
     Examples
     --------
