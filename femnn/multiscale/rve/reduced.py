@@ -113,8 +113,12 @@ class ReducedRVE(RVE):
         paths: list[list[np.ndarray]] = []
         for path, held in zip(separations, springs, strict=True):
             jumps: list[np.ndarray] = []
-            follow(full, path, held, callback=lambda _, response, kept=jumps: kept.append(response.state.x))
-            paths.append([x[: full.n_jumps] for x in jumps])
+
+            def keep(_, response, jumps=jumps):
+                jumps.append(response.state.x[: full.n_jumps])
+
+            follow(full, path, held, callback=keep)
+            paths.append(jumps)
         basis = POD.fit(np.stack([x for path in paths for x in path], axis=1), modes=modes)
         kept = _separations(full, basis.modes)
         areas = full.elements.dx.ravel()
