@@ -181,8 +181,7 @@ def simulate_path(law, cell, number, points, seed, reach, law_name):
 
     def record(_, response):
         tensors.append(permeability.tensor(response.state))
-        opening = rve.separations(response.state)[:, 0]
-        porosity.append(permeability.filling.evolved_porosity(opening) @ area / area.sum())
+        porosity.append(permeability.porosity(response.state))
 
     path = follow(rve, command.separation, springs_of(command), callback=record)
     tensors = np.array(tensors)

@@ -70,7 +70,7 @@ class ReducedRVE(RVE):
         self.blocks = _ReducedBlocks(full.blocks, modes)
         self.n_jumps, self.n_driven = modes.shape[1], full.n_driven
         self._equilibrium = CellEquilibrium(self.blocks, self.elements, full.law, *full.tolerances)
-        self._opening_of = full.opening_of_jumps() @ modes
+        self._opening_of, self._alike = full.opening_of_jumps() @ modes, full._alike
         self.name = f"ReducedRVE({full.name}, {modes.shape[1]} modes, {len(chosen)} points)"
 
     @classmethod
@@ -139,7 +139,7 @@ class ReducedRVE(RVE):
     def lifted(self, state: CellState) -> CellState:
         """The jumps of the whole cell in a state of this one. Its history is that of the chosen points: no step goes on
         from it."""
-        return CellState(self.blocks.lifted(state.x), self.modes @ state.follow, state.cracks)
+        return CellState(self.blocks.lifted(state.x), self.modes @ state.follow, state.cracks, state.pressure)
 
     @checked()
     def crack_separation(self, state: CellState) -> np.ndarray:
@@ -167,7 +167,6 @@ class _ReducedBlocks:
         self.cell, self.dx, self.initial_stress = blocks.cell, blocks.dx, blocks.initial_stress
         self.n_jumps, self.n_driven = r, m
         self.stiffness = self._modes.T @ blocks.stiffness @ self._modes
-        self.force = self._modes.T @ blocks.force
         self.jump_of_dof = np.arange(r)
         self.stress = blocks.stress
 
@@ -180,11 +179,14 @@ class _ReducedBlocks:
     def work_of_jumps(self, force):
         return force
 
-    def displacement(self, x):
-        return self._blocks.displacement(self.lifted(x))
+    def force(self, pore_pressure):
+        return self._modes.T @ self._blocks.force(pore_pressure)
 
-    def strain(self, x):
-        return self._blocks.strain(self.lifted(x))
+    def displacement(self, x, pore_pressure):
+        return self._blocks.displacement(self.lifted(x), pore_pressure)
+
+    def strain(self, x, pore_pressure):
+        return self._blocks.strain(self.lifted(x), pore_pressure)
 
     def strain_of(self, step):
         return self._blocks.strain_of(self.lifted(step))
