@@ -1,7 +1,6 @@
 """The hyper-reduced cell: jumps by a few modes, the law of the cracks at a few points with positive weights."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -113,9 +112,13 @@ class ReducedRVE(RVE):
         springs = [None] * len(separations) if springs is None else springs
         paths: list[list[np.ndarray]] = []
         for path, held in zip(separations, springs, strict=True):
-            responses: list[Any] = []
-            follow(full, path, held, callback=lambda *step: responses.append(step[1]))  # noqa: B023
-            paths.append([response.state.x[: full.n_jumps] for response in responses])
+            jumps: list[np.ndarray] = []
+
+            def keep(_, response, jumps=jumps):
+                jumps.append(response.state.x[: full.n_jumps])
+
+            follow(full, path, held, callback=keep)
+            paths.append(jumps)
         basis = POD.fit(np.stack([x for path in paths for x in path], axis=1), modes=modes)
         kept = _separations(full, basis.modes)
         areas = full.elements.dx.ravel()
