@@ -6,6 +6,7 @@ in metres. The same gmsh release makes the same files again. Parts of second ord
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ import numpy as np
 from bent_blade import bent_blade
 from bracket import bracket
 from curved import CURVED
+from graben import graben
 from pipe_junction import pipe_junction
 
 from femnn.geometry.cells import cells
@@ -23,6 +25,9 @@ from femnn.io.atomic import atomic_write
 from femnn.mesh_files import read_mesh
 
 PARTS = {"bracket": bracket, "pipe_junction": pipe_junction, "bent_blade": bent_blade}
+
+#: Too large to be kept in the folder, and coarser ones beside them: made where they are asked for by name.
+LARGE = {"graben": graben, "graben_coarse": partial(graben, 2.0)}
 
 
 def describe(mesh):
@@ -48,7 +53,7 @@ def make_curved(name, path):
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice([*PARTS, *CURVED]))
+@click.argument("names", nargs=-1, type=click.Choice([*PARTS, *CURVED, *LARGE]))
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -56,12 +61,12 @@ def make_curved(name, path):
     help="Folder for the files; by default the one this script is in.",
 )
 def main(names, out):
-    """Make the meshes NAMES, by default all of them, as OUT/NAME.vtu or OUT/curved/NAME.vtu."""
+    """Make the meshes NAMES, by default all but the large ones, as OUT/NAME.vtu or OUT/curved/NAME.vtu."""
     for name in names or [*PARTS, *CURVED]:
         if name in CURVED:
             make_curved(name, out / "curved" / f"{name}.vtu")
             continue
-        mesh = PARTS[name]()
+        mesh = (PARTS | LARGE)[name]()
         valid_elements(hexahedra(mesh))
         with atomic_write(out / f"{name}.vtu") as path:
             mesh.save(path, compression="zlib")

@@ -17,11 +17,16 @@ _SAME_POINT = 1e-7  # m: parts that meet agree to 1e-12, and no edge is shorter 
 
 @dataclass
 class Sweep:
-    """Hexahedra of one swept block: points (n, 3), cells (m, 8) in VTK order, surfaces as masks of their points."""
+    """Hexahedra of one swept block: points (n, 3), cells (m, 8) in VTK order, surfaces as masks of their points.
+
+    ``surfaces`` are parts of the skin, ``inner`` surfaces within, ``regions`` masks of cells.
+    """
 
     points: np.ndarray
     cells: np.ndarray
     surfaces: dict = field(default_factory=dict)
+    inner: dict = field(default_factory=dict)
+    regions: dict = field(default_factory=dict)
 
 
 def import_gmsh():
@@ -120,13 +125,22 @@ def join(sweeps):
     # a nanometre is enough, and the files then do not depend on the last bits of a machine's sine
     mesh = right_handed(np.round(merged, 9), label[cells])
     boundaries = {}
-    for name in dict.fromkeys(name for s in sweeps for name in s.surfaces):
-        mask = np.zeros(number, dtype=bool)
-        for s, start in zip(sweeps, starts, strict=False):
-            mask[label[start + np.flatnonzero(s.surfaces.get(name, []))]] = True
-        skin = mesh.boundary_facets()
-        boundaries[name] = skin[mask[mesh.facets[:, skin]].all(axis=0)]
-    return mesh.with_boundaries(boundaries)
+    skin = mesh.boundary_facets()
+    for kind, facets in (("surfaces", skin), ("inner", np.setdiff1d(np.arange(mesh.nfacets), skin))):
+        for name in dict.fromkeys(name for s in sweeps for name in getattr(s, kind)):
+            mask = np.zeros(number, dtype=bool)
+            for s, start in zip(sweeps, starts, strict=False):
+                mask[label[start + np.flatnonzero(getattr(s, kind).get(name, []))]] = True
+            boundaries[name] = facets[mask[mesh.facets[:, facets]].all(axis=0)]
+    mesh = mesh.with_boundaries(boundaries)
+    names = dict.fromkeys(name for s in sweeps for name in s.regions)
+    if not names:
+        return mesh
+    parts = {
+        name: np.concatenate([s.regions.get(name, np.zeros(len(s.cells), dtype=bool)) for s in sweeps])
+        for name in names
+    }
+    return mesh.with_subdomains({name: np.flatnonzero(own) for name, own in parts.items()})
 
 
 def right_handed(points, cells):

@@ -29,6 +29,9 @@ ELEMENTS = {"Q1-Q1": skfem.ElementHex1, "Q2-Q1": skfem.ElementHex2}
 ROCK = PorousMedium(young=1e9, poisson=0.2, permeability=1e-14, porosity=0.2, grain_bulk=30e9)
 _LOAD, _DISTORTION, _TOLERANCE = 1e6, 0.1, 5e-4
 
+#: Cells along each axis of the meshes that orders come from: of the whole run, and with ``--small``.
+MESHES = {"Q1-Q1": {"full": (8, 16, 32), "small": (3, 6)}, "Q2-Q1": {"full": (4, 8, 16), "small": (2, 4)}}
+
 #: Meshes of the series by pair, and the distance that the pressure depends on.
 SERIES = {
     "Cryer's ball": (cryer, lambda x: np.linalg.norm(x, axis=0), {"Q1-Q1": (ball, 6), "Q2-Q1": (ball, 3)}),
@@ -137,7 +140,8 @@ def against_targets(figures):
     rows.append(target("mass balance with factors, worst step of all series", "≤ 1e-10", f"{balance:.0e}"))
     for row in figures["orders"]:
         least = "2, 1, 1.5" if row["pair"] == "Q1-Q1" else "3, 2, 2"
-        found = ", ".join(f"{order:.2f}" for order in row["orders"])
+        # between the two finest meshes
+        found = ", ".join(f"{order:.2f}" for order in row["orders"][-1])
         rows.append(
             target(f"orders of u, ∇u and p, {row['pair']}, pore systems: {row['systems']}", f"≥ {least}", found)
         )
@@ -166,6 +170,10 @@ def report(figures):
         "body": ("body", "{}"), "pair": ("pair", "{}"), "cells": ("cells", "{:,}"), "steps": ("steps", "{}"),
         "error": ("pressure", "{:.2%}"), "undrained": ("undrained", "{:.2%}"), "balance": ("balance", "{:.0e}"),
     }  # fmt: skip
+    errors = {
+        "pair": ("pair", "{}"), "systems": ("pore systems", "{}"), "cells": ("cells", "{:,}"),
+        "u": ("u", "{:.2e}"), "∇u": ("∇u", "{:.2e}"), "p": ("p", "{:.2e}"), "orders": ("orders", "{}"),
+    }  # fmt: skip
     sizes = {
         "pair": ("pair", "{}"), "cells": ("cells", "{:,}"), "unknowns": ("unknowns", "{:,}"),
         "set-up, s": ("set-up, s", "{:.1f}"), "first step, s": ("first step, s", "{:.1f}"),
@@ -176,9 +184,22 @@ def report(figures):
         f"Machine: {figures['machine']}",
         targets_table(figures["targets"]),
         markdown(figures["series"], series),
+        markdown(_errors_by_mesh(figures["orders"]), errors),
         markdown(figures["size"], sizes),
     ]
     return "\n\n".join(parts)
+
+
+def _errors_by_mesh(rows):
+    """A row for each mesh, with the orders from the mesh before."""
+    return [
+        {
+            "pair": row["pair"], "systems": row["systems"], "cells": cells,
+            **dict(zip(("u", "∇u", "p"), errors, strict=True)), "orders": ", ".join(f"{one:.2f}" for one in orders),
+        }
+        for row in rows
+        for cells, errors, orders in zip(row["cells"], row["errors"], [[], *row["orders"]], strict=True)
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -15,7 +15,15 @@ ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "images" / "examples"
 
 #: Examples whose pictures other commands write, or which take many minutes, a cluster of ranks or LAMMPS.
-BY_NAME_ALONE = {"bracket_on_ranks", "burgers_manifold", "grains_to_law", "rve_to_law", "sealing_fault", "three_scales"}
+BY_NAME_ALONE = {
+    "bracket_on_ranks",
+    "burgers_manifold",
+    "grains_to_law",
+    "injection_3d",
+    "rve_to_law",
+    "sealing_fault",
+    "three_scales",
+}
 
 
 def main(names):

@@ -34,8 +34,8 @@ TABLES = (
     "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced", "dynamic-beam",
     "streaming", "burgers", "sparse-decoder", "two-scales", "two-scales-bonded", "two-scales-large", "flows",
     "pendulum", "identification", "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws",
-    "multiscale", "porous-3d", "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model", "training",
-    "faults", "faults-calls", "mutants", "grains-law", "cell-size", "cell-size-3d", "first-call",
+    "multiscale", "porous-3d", "slip-front", "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model",
+    "training", "faults", "faults-calls", "mutants", "grains-law", "cell-size", "cell-size-3d", "first-call",
 )  # fmt: skip
 
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from femnn.checks import brief, checked, instance, positive
 from femnn.cohesive.law import Law, State
@@ -444,7 +443,7 @@ def _learned_from(data: PathDataSet, rows: Any) -> tuple[np.ndarray, ...]:
 def _closed_of(data: PathDataSet) -> dict[str, float]:
     """Numbers of the closed part, from the card of a data set."""
     try:
-        cell: ArrayLike | Any = data.about["cell"]
+        cell: Any = data.about["cell"]
         filling, young, poisson = cell["filling"], cell["young"], cell["poisson"]
         constrained = young * (1.0 - poisson) / ((1.0 + poisson) * (1.0 - 2.0 * poisson))
         numbers = {

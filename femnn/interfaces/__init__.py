@@ -13,7 +13,7 @@ from femnn.interfaces.embedded import EmbeddedElements, EmbeddedProblem, elastic
 from femnn.interfaces.embedded_crack import EmbeddedCrack
 from femnn.interfaces.output import save_interface
 from femnn.interfaces.problem import CohesiveProblem, Restart
-from femnn.interfaces.split import Interface
+from femnn.interfaces.split import Interface, plane_facets
 
 __all__ = [
     "CohesiveProblem",
@@ -29,5 +29,6 @@ __all__ = [
     "elastic_stiffness",
     "facet_gauss",
     "facet_newton_cotes",
+    "plane_facets",
     "save_interface",
 ]

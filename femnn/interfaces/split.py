@@ -5,17 +5,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy
+from numpy.typing import ArrayLike
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 from skfem import Mesh, MeshHex1, MeshQuad1
 
-from femnn.checks import brief, called, checked, instance, numbers
+from femnn.checks import brief, called, checked, floats, instance, numbers
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.frames import normals_of
 
 # Facets of one plane get the same side as minus: no coordinate plane or diagonal is perpendicular to this.
 _UPWARDS = np.array([0.2761, 0.5134, 0.8125])
+
+# Distance of a vertex from a plane that it is in, over the size of the mesh.
+_IN_PLANE = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,7 +134,7 @@ class Interface:
         corners = [mesh.facets[:, side].T for side in sides]
         places = [mesh.p.T[corner] for corner in corners]
         length = np.ptp(places[0].reshape(-1, mesh.dim()), axis=0).max()
-        _, partner = cKDTree(places[1].mean(axis=1)).query(places[0].mean(axis=1))
+        _, partner = scipy.spatial.cKDTree(places[1].mean(axis=1)).query(places[0].mean(axis=1))
         gaps = np.linalg.norm(places[0][:, :, None] - places[1][partner][:, None], axis=3)
         match, gap = gaps.argmin(axis=2), gaps.min(axis=2).max(axis=1)
         if (gap > tolerance * length).any() or len(np.unique(partner)) < len(partner):
@@ -201,6 +205,80 @@ class Interface:
         ordered = mesh.facets[:, facets[0]].T
         place = (minus[:, None, :] == ordered[:, :, None]).argmax(axis=2)
         return cls(mesh, facets[0], facets[1], ordered, np.take_along_axis(plus, place, axis=1))
+
+
+@checked(mesh="unchecked")
+def plane_facets(
+    mesh: Any,
+    point: ArrayLike,
+    normal: ArrayLike,
+    within: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Facets inside a mesh that make a plane (a line in a MeshQuad), for :meth:`Interface.split`.
+
+    Parameters
+    ----------
+    mesh
+        A ``skfem.MeshHex`` or ``MeshQuad`` with straight edges.
+    point, normal : (dim,)
+        Of the plane.
+    within
+        The part of the plane: ``within(x)`` for places x (dim, n), bool (n,). Default: all of it.
+
+    Raises
+    ------
+    MeshError
+        If the plane cuts cells through there, so that facets do not follow it, or has no facet inside the mesh.
+    ParameterError
+        If the point or the normal is no finite vector.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> from femnn.exceptions import MeshError
+    >>> from femnn.interfaces import Interface, plane_facets
+    >>> mesh = skfem.MeshHex().refined(1)
+    >>> len(Interface.split(mesh, plane_facets(mesh, (0.5, 0.0, 0.0), (1.0, 0.0, 0.0))))
+    4
+    >>> try:
+    ...     plane_facets(mesh, (0.4, 0.0, 0.0), (1.0, 0.0, 0.0))
+    ... except MeshError as error:
+    ...     print(str(error)[:39])
+    facets do not follow the plane: it cuts
+    """
+    _check(mesh)
+    origin, direction = floats("point", point), floats("normal", normal)
+    dim = mesh.dim()
+    if origin.shape != (dim,) or direction.shape != (dim,) or not np.linalg.norm(direction) > 0.0:
+        raise ParameterError(
+            f"the plane has the normal {direction.tolist()} at {origin.tolist()}; give two vectors ({dim},)"
+        )
+    direction = direction / np.linalg.norm(direction)
+    distance = direction @ (mesh.p - origin[:, None])
+    least = _IN_PLANE * np.ptp(mesh.p, axis=1).max()
+    side = np.where(np.abs(distance) <= least, 0, np.sign(distance))[mesh.t]
+
+    def chosen(x):
+        if within is None:
+            return np.ones(x.shape[1], dtype=bool)
+        return numbers("what within gives", called("within", within, x)).astype(bool)
+
+    cut = np.flatnonzero((side.min(axis=0) < 0) & (side.max(axis=0) > 0))
+    middle = mesh.p[:, mesh.t[:, cut]].mean(axis=1)
+    cut = cut[chosen(middle - np.outer(direction, direction @ (middle - origin[:, None])))]
+    if len(cut):
+        other = "EmbeddedCrack.plane(mesh, point, normal)" if dim == 3 else "EmbeddedCrack.line(mesh, start, end)"
+        raise MeshError(
+            f"facets do not follow the plane: it cuts {len(cut)} cells through, the first of them {cut[0]}. Embed it "
+            "when the mesh is made (gmsh.model.mesh.embed, or a surface between two volumes), or, in a body without "
+            f"fluid, let it go through the cells: femnn.interfaces.{other} with EmbeddedElements"
+        )
+    inner = np.flatnonzero(mesh.f2t[1] != -1)
+    inner = inner[(np.abs(distance[mesh.facets[:, inner]]) <= least).all(axis=0)]
+    inner = inner[chosen(mesh.p[:, mesh.facets[:, inner]].mean(axis=1))]
+    if not len(inner):
+        raise MeshError("the plane has no facet inside the mesh; check its point, its normal and `within`")
+    return inner
 
 
 def _check(mesh):

@@ -46,7 +46,7 @@ class Selection(NamedTuple):
     residual: float
 
 
-@checked(matrix="k n", target="k", tol="[0, inf)", most="[1, inf)")
+@checked(sizes="n", combinations="[1, inf)", tol="[0, inf)")
 def point_weights(
     rows: Iterable[np.ndarray], sizes: np.ndarray, *, combinations: int, tol: float, progress: bool = True
 ) -> Selection:
@@ -92,6 +92,7 @@ def point_weights(
     return Selection(found.chosen, weights, float(np.linalg.norm(space.control @ away)) / size)
 
 
+@checked(matrix="k n", target="k", tol="[0, inf)", most="[1, inf)")
 def sparse_weights(
     matrix: np.ndarray,
     target: np.ndarray,

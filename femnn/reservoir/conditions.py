@@ -24,7 +24,7 @@ class Well(NamedTuple):
         2 π k/(μ ln(r_e/r_w)) (p_w − p), see :mod:`femnn.reservoir.wells`.
     radius
         r_w, m, of wells that hold a pressure.
-    index
+    well_index
         Flow by pressure, m³/(Pa s), one per system, in place of what ``radius`` gives; needed in three dimensions.
 
     Rates and pressures may be functions (x, t). Give one of the two.
@@ -45,7 +45,7 @@ class Well(NamedTuple):
     rate: object = None
     pressure: object = None
     radius: float = 0.1
-    index: object = None
+    well_index: object = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -114,15 +114,16 @@ class PressureWells:
 
     def _factors_of(self, well, mobility):
         """J of each system, m³/(Pa s), by metre in two dimensions."""
-        if well.index is not None:
-            factors = [0.0 if own is None else float(own) for own in per_system(well.index, self._systems, "index")]
+        if well.well_index is not None:
+            given = per_system(well.well_index, self._systems, "well_index")
+            factors = [0.0 if own is None else float(own) for own in given]
             if not all(np.isfinite(own) and own >= 0.0 for own in factors):
-                raise ParameterError(f"{_named(well, 'index')} is {factors}; give numbers that are not negative")
+                raise ParameterError(f"{_named(well, 'well_index')} is {factors}; give numbers that are not negative")
             return factors
         if self._basis.mesh.dim() == 3:
             raise ParameterError(
                 f"{_named(well, 'pressure')} is given, but a point in three dimensions has no length: give "
-                "Well(..., index=) the flow by pressure in m³/(Pa s), 2 π k length/(μ ln(r_e/r_w)) of a straight one"
+                "Well(..., well_index=), flow by pressure in m³/(Pa s): of a straight one 2 π k length/(μ ln(r_e/r_w))"
             )
         cell = _cells_at(self._basis, well.x)[0]
         around = equivalent_radius(self._basis.mesh, well.x)

@@ -93,13 +93,13 @@ def test_the_tangent_knows_open_wells():
 def test_a_point_in_a_block_needs_an_index():
     block = skfem.MeshHex.init_tensor(*3 * [np.linspace(0.0, 40.0, 5)]).with_defaults()
     held = {"left": (0.0, 0.0, 0.0)}
-    given = Well((20.0, 20.0, 20.0), pressure=5e6, index=1e-12)
+    given = Well((20.0, 20.0, 20.0), pressure=5e6, well_index=1e-12)
     problem = PorousProblem(block, single(), Conditions(displacement=held, pressure={"right": 0.0}, wells=[given]))
     state = problem.step(problem.initial_state(), DAY)
     probe = problem.pressure_basis.probes(np.full((3, 1), 20.0)) @ state.p[0]
     assert problem.well_rates(state)[0, 0] == pytest.approx(1e-12 * (5e6 - probe[0]), rel=1e-9)
     with pytest.raises(ParameterError, match="has no length: give"):
-        PorousProblem(block, single(), Conditions(displacement=held, wells=[given._replace(index=None)]))
+        PorousProblem(block, single(), Conditions(displacement=held, wells=[given._replace(well_index=None)]))
 
 
 @pytest.mark.parametrize(("well", "error", "message"), [
@@ -108,7 +108,7 @@ def test_a_point_in_a_block_needs_an_index():
     (Well((900.0, 0.0), pressure=1e6), MeshError, r"the well at \[900.0, 0.0\] is outside the mesh, which spans"),
     (Well((900.0, 0.0), 1e-6), MeshError, r"the well at \[900.0, 0.0\] is outside the mesh, which spans"),
     (Well((0.0, 0.0), pressure=1e6, radius=9.0), ParameterError, "radius of the well .* is 9 m; it must be positive"),
-    (Well((0.0, 0.0), pressure=1e6, index=-1.0), ParameterError, "index of the well .* not negative"),
+    (Well((0.0, 0.0), pressure=1e6, well_index=-1.0), ParameterError, "well_index of the well .* not negative"),
 ])  # fmt: skip
 def test_wells_that_cannot_be_are_refused(well, error, message):
     with pytest.raises(error, match=message):

@@ -33,8 +33,8 @@ tangent is the exact derivative of the step.
 from collections.abc import Mapping
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp
 
 from femnn.cohesive.recurrent.cell import Cell
 from femnn.exceptions import WeightFileError
@@ -154,7 +154,7 @@ def largest_rates(sliders: np.ndarray, layer: np.ndarray) -> np.ndarray:
     distance, compression = layer[3], _size(layer[4])
     highest = neutral + 2.0 * (sliders[6] + sliders[7])
     reached = np.append(highest + 2.0 * compression, distance + compression)
-    largest = _SMOOTH * distance * logsumexp(reached / (_SMOOTH * distance))
+    largest = _SMOOTH * distance * scipy.special.logsumexp(reached / (_SMOOTH * distance))
     borne = (1.0 - _size(layer[5])) * strength / pressures(sliders, layer)
     gained = 1.0 + gain * np.tanh(largest / distance)
     return borne / np.maximum(-neutral, (largest - neutral) / gained)

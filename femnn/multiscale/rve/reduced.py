@@ -1,6 +1,7 @@
 """The hyper-reduced cell: jumps by a few modes, the law of the cracks at a few points with positive weights."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -112,9 +113,9 @@ class ReducedRVE(RVE):
         springs = [None] * len(separations) if springs is None else springs
         paths: list[list[np.ndarray]] = []
         for path, held in zip(separations, springs, strict=True):
-            jumps: list[np.ndarray] = []
-            follow(full, path, held, callback=lambda _, response, kept=jumps: kept.append(response.state.x))
-            paths.append([x[: full.n_jumps] for x in jumps])
+            responses: list[Any] = []
+            follow(full, path, held, callback=lambda *step: responses.append(step[1]))  # noqa: B023
+            paths.append([response.state.x[: full.n_jumps] for response in responses])
         basis = POD.fit(np.stack([x for path in paths for x in path], axis=1), modes=modes)
         kept = _separations(full, basis.modes)
         areas = full.elements.dx.ravel()

@@ -8,7 +8,7 @@ steps, each solved by Newton's method with the consistent tangent of both.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import skfem
@@ -43,6 +43,9 @@ from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, iterate
 
 # Relative residual that is a solution; iterations go on as long as they gain, because mass balances want all digits.
 _ENOUGH = 1e-9
+
+# Relative residual at which Newton's method ends where its corrections are iterated themselves.
+_ITERATED = 1e-12
 
 # The factors of an iteration serve the next where it gains this much.
 _GAIN = 1e-3
@@ -96,7 +99,7 @@ class FaultedState(PorousState):
     leak_off: np.ndarray
     along: np.ndarray
     slip_error: float = 0.0
-    velocity: np.ndarray | None = None
+    velocity: Any = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -242,7 +245,8 @@ class FaultedReservoir:
         back. Default: any.
     on_outside
         Action when points that are not broken leave the range that the law was trained in: ``"warn"`` flags them and
-        warns at the first of them, ``"raise"`` raises OutsideRangeError instead of ending the step.
+        warns at the first of them, ``"raise"`` raises OutsideRangeError instead of ending the step. That the stress in
+        situ is outside is told at once.
     on_fracture
         The same where the pressure exceeds the least compression of the fault or the rock, which then fractures
         hydraulically: that is not modelled.
@@ -323,6 +327,7 @@ class FaultedReservoir:
         self._parts = _parts(self.porous.pressure_basis)
         self._porous_tangent: tuple = ((), None)
         self._measure: StabilityMeasure | None = None
+        self._iteration: TangentIteration | None = None
         self._middle = self.porous.displacement_basis.mesh.p[:, self.porous.displacement_basis.mesh.t].mean(axis=1)
         # of the rock: the first that is known
         stress = next((own.stress for own in self.faults if own.stress is not None), None)
@@ -331,6 +336,7 @@ class FaultedReservoir:
             tensors = np.asarray(stress(self._middle) if callable(stress) else stress, dtype=float)
             stress = np.broadcast_to(tensors.reshape(dim, dim, -1), (dim, dim, self._middle.shape[1]))
         self._rest = stress
+        self._report_in_situ()
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -426,6 +432,21 @@ class FaultedReservoir:
     def is_easy(self, state: FaultedState) -> bool:
         """Whether twice the step that led to ``state`` would keep ``slip_error``: for ``march(..., is_easy=...)``."""
         return state.slip_error <= 0.25 * self.slip_error
+
+    def _report_in_situ(self):
+        points = self.points
+        outside = points.state.outside & ~(points.law.damage(points.state) >= 1.0)
+        if not outside.any():
+            return
+        worst = int(np.where(outside, np.linalg.norm(points.traction, axis=1), -1.0).argmax())
+        message = (
+            f"the stress in situ takes {np.count_nonzero(outside)} of {points.points} points of the fault out of the "
+            f"range that their law was trained in, to {(points.traction[worst] / 1e6).round(2).tolist()} MPa at "
+            f"{points.x[:, worst].round(3).tolist()}; train the law further out, or rescale its traction"
+        )
+        if self.on_outside == "raise":
+            raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
+        warn(f"{message}, or pass on_outside='raise' to stop there")
 
     def _report_outside(self, before, now, t, x):
         if now <= before:
@@ -619,6 +640,8 @@ class FaultedReservoir:
         def is_solved(point, errors):
             if errors[-1] == 0.0 or (errors[-1] <= _ENOUGH and _gain(errors) > 0.5):
                 return True
+            if self._iterates and errors[-1] <= _ITERATED:
+                return True
             # what stalls above is no equilibrium, however little is missing
             return len(errors) > self.max_iterations and errors[-1] <= _ENOUGH
 
@@ -635,6 +658,8 @@ class FaultedReservoir:
 
             return search(evaluate, lambda tried: tried.norm <= point.norm, most=_MOST_LENGTHS)
 
+        # a step depends on nothing but its state, so that runs go on from files as they would have without
+        self._iteration = None
         try:
             out, response = self._tried(x, state, dt)
             factor = self._factor(x, response, state, dt)
@@ -712,9 +737,36 @@ class FaultedReservoir:
             if not self._iterates:
                 return Factor.of(tangent, porous.constraint, porous.n_u)
             basis, systems = porous.displacement_basis, len(self.systems)
-            return TangentIteration.of(tangent, porous.strained, porous.constraint, porous.n_u, basis, systems)
+            self._iteration = TangentIteration.of(
+                tangent,
+                porous.strained,
+                porous.constraint,
+                porous.n_u,
+                basis,
+                systems,
+                self._held_stiffness(response.tangent[:, :3, :3]),
+                self._iteration,
+            )
+            return self._iteration
         except SingularMatrixError as error:
             raise Diverged(f"nothing holds the body any more: {error}") from error
+
+    def _held_stiffness(self, tangent):
+        """Of the rock and of what the law's tangents (points, 3, 3) hold: positive, whatever weakens or rubs.
+
+        The friction of faces that slide couples the shear to the compression one way, which makes the symmetric part of
+        the tangent indefinite; GMRES takes a triangle into account by itself.
+        """
+        points, n_u = self.points, self.porous.n_u
+        held = 0.5 * (tangent + tangent.swapaxes(1, 2)) * points.dx[:, None, None]
+        held[:, 0, 1:] = held[:, 1:, 0] = 0.0
+        values, axes = np.linalg.eigh(held)
+        held = np.ascontiguousarray((axes * np.maximum(values, 0.0)[:, None, :]) @ axes.swapaxes(1, 2))
+        width, count = points.operator.shape[0] // points.points, np.arange(points.points)
+        rows = (width * count[:, None] + np.arange(3)).ravel()
+        separations = csr_array(points.operator[rows][:, :n_u])
+        blocks = bsr_array((held, count, np.arange(points.points + 1)), shape=(len(rows), len(rows)))
+        return self.porous.stiffness + separations.T @ (blocks @ separations)
 
     def _size(self, x, factor):
         """Scales of the residuals: stresses in situ, and all that is summed up in a residual."""

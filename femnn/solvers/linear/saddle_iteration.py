@@ -31,6 +31,9 @@ _MOST_ITERATIONS, _MOST_CORRECTIONS = 500, 4
 # Of GMRES: as much as an iteration of Newton's method is to gain, the vectors that it keeps, and its restarts.
 _GAINED, _VECTORS, _RESTARTS = 1e-6, 80, 6
 
+# Iterations that take as long as setting up the block of the displacements.
+_SETUP = 30
+
 # How well the stiffness of unknowns that are equal to each other is to be known to the preconditioner.
 _EXTENSION = 1e-2
 
@@ -328,8 +331,7 @@ class SaddleIteration(NamedTuple):
 class TangentIteration(NamedTuple):
     """What :class:`femnn.solvers.linear.Factor` does for Newton's method where the tangent is large and not symmetric.
 
-    GMRES with the blocks of :class:`SaddleIteration`, the lower triangle of the coupling between them. The block of the
-    displacements holds the symmetric part of what laws of interfaces add.
+    GMRES with the blocks of :class:`SaddleIteration`, the lower triangle of the coupling between them.
 
     Attributes
     ----------
@@ -341,6 +343,8 @@ class TangentIteration(NamedTuple):
     displacements, pressures
         Blocks of the preconditioner.
     coupling : (pressures, displacements)
+    counts : list of int
+        Iterations of each correction since the block of the displacements was set up.
     """
 
     matrix: csr_array
@@ -349,11 +353,20 @@ class TangentIteration(NamedTuple):
     displacements: Displacements
     pressures: Pressures
     coupling: csr_array
+    counts: list[int]
 
     @classmethod
     @checked(points="unchecked", n_u="[1, inf)", systems="[1, inf)")
     def of(
-        cls, matrix: sparray, strained: sparray, constraint: Constraint, n_u: int, points: Any, systems: int
+        cls,
+        matrix: sparray,
+        strained: sparray,
+        constraint: Constraint,
+        n_u: int,
+        points: Any,
+        systems: int,
+        stiffness: sparray | None = None,
+        earlier: "TangentIteration | None" = None,
     ) -> "TangentIteration":
         """Set it up for [[K, −Bᵀ], [−B, −C]].
 
@@ -368,6 +381,11 @@ class TangentIteration(NamedTuple):
             Basis of the displacements.
         systems
             Pressures at a node.
+        stiffness : (n_u, n_u)
+            Positive definite, what the block of the displacements is set up for; default: the symmetric part of K.
+        earlier
+            With the same constraint: its block of the displacements, which takes most of the time to set up, serves on
+            as long as that costs no more iterations than a new one would save.
 
         Raises
         ------
@@ -380,16 +398,25 @@ class TangentIteration(NamedTuple):
         fluid = np.setdiff1d(np.arange(reduced.shape[0]), stiff)
         coupling = csr_array(reduced[fluid][:, stiff])
         scale = scale_of(np.abs(reduced.diagonal()), stiff, fluid, coupling, constraint)
-        stiffness, store = matrix[:n_u, :n_u], -matrix[n_u:, n_u:]
+        store = -matrix[n_u:, n_u:]
+        if stiffness is None:
+            stiffness = 0.5 * (matrix[:n_u, :n_u] + matrix[:n_u, :n_u].T)
         try:
-            displacements = Displacements.of(
-                csr_array(0.5 * (stiffness + stiffness.T)), csr_array(spread[:n_u, : len(stiff)]), points
-            )
+            if earlier is not None and earlier.serves_on:
+                displacements, counts = earlier.displacements, earlier.counts
+            else:
+                held = csr_array(spread[:n_u, : len(stiff)])
+                displacements, counts = Displacements.of(csr_array(stiffness), held, points), []
             complement = csr_array(0.5 * (store + store.T) + strained)
             pressures = Pressures.of(complement, systems, np.flatnonzero(np.diff(spread[n_u:].indptr)))
         except ArithmeticError as error:
             raise singular(constraint, np.ones(len(scale), dtype=bool)) from error
-        return cls(reduced, scale, constraint, displacements, pressures, coupling)
+        return cls(reduced, scale, constraint, displacements, pressures, coupling, counts)
+
+    @property
+    def serves_on(self) -> bool:
+        """Whether the block of the displacements is still good enough for another matrix."""
+        return not self.counts or self.counts[-1] <= self.counts[0] + _SETUP
 
     @checked(residual="any")
     def correction(self, residual: np.ndarray) -> np.ndarray:
@@ -404,6 +431,7 @@ class TangentIteration(NamedTuple):
             result[half:] = -self.pressures(out[half:] - self.coupling @ result[:half])
             return result / self.scale
 
+        norms: list[float] = []
         step, _ = gmres(
             scaled,
             self.scale * residual,
@@ -411,5 +439,8 @@ class TangentIteration(NamedTuple):
             rtol=_GAINED,
             restart=_VECTORS,
             maxiter=_RESTARTS,
+            callback=norms.append,
+            callback_type="pr_norm",
         )
+        self.counts.append(len(norms))
         return self.scale * step

@@ -7,7 +7,8 @@ from support.fault_problems import DAY, Springs, conditions, damaged, rectangle
 from support.porous_problems import dual, single
 
 import femnn
-from femnn.exceptions import MeshError, ParameterError
+from femnn.exceptions import FemnnWarning, MeshError, OutsideRangeError, ParameterError
+from femnn.interfaces import plane_facets
 from femnn.reservoir import Conditions, Well, march
 from femnn.reservoir.fault import (
     ConstantCore,
@@ -165,3 +166,109 @@ def test_what_faults_cannot_be_in_three_dimensions_is_refused():
         FaultedReservoir(single(), pressed(wells=[Well(x, 1e-6)]), Fault(interface, law), element=TRILINEAR)
     with pytest.raises(ParameterError, match="method"):
         FaultedReservoir(single(), pressed(), Fault(interface, law), method="minres")
+
+
+def inclined(n=4):
+    """A cube whose facets follow the plane x + z/2 = 0.75, and the cube that it was before."""
+    mesh = skfem.MeshHex.init_tensor(*[np.linspace(0.0, 1.0, n + 1)] * 3)
+    p = mesh.p.copy()
+    hat = 1.0 - 2.0 * np.abs(p[0] - 0.5)
+    p[0] += hat * (0.25 - 0.5 * p[2])
+    return skfem.MeshHex(p, mesh.t), mesh
+
+
+def test_facets_that_follow_a_plane_are_found_and_others_told_how_to_embed_it():
+    follows, straight = inclined()
+    point, normal = (0.75, 0.0, 0.0), (1.0, 0.0, 0.5)
+    facets = plane_facets(follows, point, normal)
+    assert len(facets) == 16
+    assert len(plane_facets(follows, point, normal, lambda x: x[1] < 0.5)) == 8
+    assert len(femnn.Interface.split(follows, facets)) == 16
+    with pytest.raises(MeshError, match=r"cuts \d+ cells through.*gmsh.*EmbeddedCrack\.plane\(mesh, point, normal\)"):
+        plane_facets(straight, point, normal)
+    flat = skfem.MeshQuad().refined(2)
+    with pytest.raises(MeshError, match=r"EmbeddedCrack\.line\(mesh, start, end\)"):
+        plane_facets(flat, (0.3, 0.0), (1.0, 0.0))
+    # where it is wanted it follows facets, elsewhere it does not
+    assert len(plane_facets(flat, (0.5, 0.0), (1.0, 0.0))) == 4
+    with pytest.raises(MeshError, match="no facet inside"):
+        plane_facets(follows, (1.0, 0.0, 0.0), (1.0, 0.0, 0.0))
+    for bad in ((1.0, 0.0), (0.0, 0.0, 0.0)):
+        with pytest.raises(ParameterError, match="give two vectors"):
+            plane_facets(follows, point, bad)
+
+
+def through(**options):
+    """A fault that cuts the cube apart and meets its boundary on all sides."""
+    mesh = inclined()[0]
+    facets = plane_facets(mesh, (0.75, 0.0, 0.0), (1.0, 0.0, 0.5))
+    middle, outer = mesh.p[:, mesh.facets].mean(axis=1), mesh.boundary_facets()
+    names = {"left": outer[middle[0, outer] == 0.0], "right": outer[middle[0, outer] == 1.0], "fault": facets}
+    interface = femnn.Interface.split(mesh.with_boundaries(names), "fault")
+    given = {"law": Springs(1e11, 7e6), "cores": ConstantCore(1e-18, 1.0), **options}
+    held = {"left": (0.0, 0.0, 0.0)}
+    conditions = Conditions(displacement=held, traction={"right": (-1e6, 0.0, 0.0)}, pressure={"left": 0.0})
+    on_outside = given.pop("on_outside", "warn")
+    fault = Fault(interface, given.pop("law"), given.pop("cores"), **given)
+    return FaultedReservoir(single(), conditions, fault, element=TRILINEAR, on_outside=on_outside)
+
+
+def test_a_fault_may_cut_the_body_apart_and_meet_its_boundary():
+    problem = through()
+    start = problem.initial_state()
+    state = problem.step(start, 3600.0)
+    assert len(problem._parts) == 2
+    assert problem.balance(start, state).error.max() < 1e-10
+    # what is loaded hangs on the fault alone
+    assert np.linalg.norm(problem.fields(state).separation, axis=1).min() > 0.0
+    with pytest.raises(ParameterError, match="has shape"):
+        through(stress=np.eye(2))
+
+
+def test_faults_that_overlap_are_refused():
+    mesh = crossing()
+    both_names = dict(mesh.boundaries) | {"upper": mesh.boundaries["upright"][:3]}
+    interface = femnn.Interface.split(mesh.with_boundaries(both_names), ["upright", "level"])
+    faults = [Fault(interface.named(name), Springs(1e11, 7e6)) for name in ("upright", "upper")]
+    with pytest.raises(ParameterError, match="3 facets belong to two faults"):
+        FaultedReservoir(single(), pressed(), faults, element=TRILINEAR)
+
+
+def test_a_stress_in_situ_that_a_law_cannot_bear_or_was_not_trained_for_is_told():
+    # on the plane 16 MPa of compression and 12 MPa of shear
+    with pytest.raises(ParameterError, match="the law has no state with the traction in situ"):
+        through(law=femnn.ContactCohesive(1e11, friction=0.3), stress=np.diag([-10e6, -20e6, -40e6]))
+
+    class Narrow(Springs):
+        """Was trained to 0.04 mm."""
+
+        def in_range(self, separation):
+            return np.linalg.norm(separation, axis=1) <= 4e-5
+
+    shallow, deep = ({"law": Narrow(1e10, 5e6), "stress": -pressure * np.eye(3)} for pressure in (5.1e6, 20e6))
+    through(**shallow)
+    with pytest.warns(FemnnWarning, match=r"in situ takes 64 of 64 points .* out of the range .*MPa at \["):
+        through(**deep)
+    with pytest.raises(OutsideRangeError, match="train the law further out, or rescale"):
+        through(**deep, on_outside="raise")
+
+
+def test_a_large_friction_leaves_iterations_of_newtons_method_a_preconditioner():
+    law, path = damaged()
+    slides = np.array([[-9e6, 0.0, 3.9e6], [0.0, -9e6, 0.0], [3.9e6, 0.0, -9e6]])
+    states = []
+    for method in ("splu", "gmres"):
+        interface = femnn.Interface.split(crossing(), "upright")
+        fault = Fault(interface, law, ConstantCore(1e-18, 1.0), stress=slides, history=path)
+        problem = FaultedReservoir(single(), pressed(), fault, element=TRILINEAR, method=method)
+        states.append(problem.step(problem.initial_state(), 1e7))
+    wanted, found = (state.u for state in states)
+    np.testing.assert_allclose(found, wanted, atol=1e-6 * np.abs(wanted).max())
+    # set up once in a step
+    assert len(problem._iteration.counts) == problem.iterations
+    # friction that couples shear to compression has a symmetric part that is not positive
+    rubs = np.tile([[1e12, 0.0, 0.0], [5e11, 0.0, 0.0], [0.0, 0.0, 0.0]], (problem.points.points, 1, 1))
+    held = problem._held_stiffness(rubs).toarray()
+    values = np.linalg.eigvalsh(held)
+    assert values[0] > -1e-12 * values[-1]
+    assert np.linalg.eigvalsh(rubs[0] + rubs[0].T)[0] < 0.0
