@@ -228,6 +228,8 @@ class PorousProblem:
         self._method = "splu" if method == "auto" and mesh.dim() == 2 else method
         # by which wells are open
         self._factors: dict[tuple[bool, ...], Factors] = {}
+        # at once, which checks the method
+        self._factors_for(self.open_wells(0.0, 0.0))
 
     @property
     def n_u(self) -> int:
