@@ -154,7 +154,7 @@ def _figures(laws, tests, noise):
         others = tests.get("other samples")
         other = {"ln_normal": None, "ratio": None} if others is None else rms_errors(responses(law, others), others)
         row |= {f"other_{name}": error for name, error in other.items()}
-        row["longer"], row["finer"] = (None, None) if law.microstructure else _other_steps(law, tests["unseen"])
+        row["longer"], row["finer"] = (None, None) if law.microstructure else other_steps(law, tests["unseen"])
         found.append(row)
     mean = {key: None if found[0][key] is None else float(np.mean([row[key] for row in found])) for key in found[0]}
     return {
@@ -165,7 +165,7 @@ def _figures(laws, tests, noise):
     }
 
 
-def _other_steps(law, data):
+def other_steps(law, data):
     """Errors with steps twice as long and ten times finer, over those with the steps of the data: the worse of both."""
     usual = rms_errors(responses(law, data), data)
     half = replace(data, separations=data.separations[:, ::2], tractions=data.tractions[:, ::2], microstructure={})

@@ -2,40 +2,45 @@
 
 The layers of the reference paths (femnn.multiscale.grains.REFERENCES) are followed by no training. A law gets the mean
 command of all samples as a fault gives it: pressures and slidings, or tractions; what it answers stands beside the mean
-of the grains and the scatter between samples.
+of the grains and the scatter between samples. Networks of --rivals learn the same paths as the critical-state cell;
+those that are not in their folder are trained there first, in some minutes each.
 """
 
 from pathlib import Path
 
 import click
 import numpy as np
+from matplotlib.figure import Figure
 
 import femnn
+from benchmarks.cohesive.grain_laws import other_steps
 from benchmarks.support.publishing import publish
 from benchmarks.support.targets import target, targets_table
 from femnn.cli import Command
+from femnn.cli.train_layer import train_fault_network
 from femnn.cohesive import respond, respond_to_tractions
 from femnn.cohesive.training.precompressed_data import OPEN, layer_data, rms_errors
 from femnn.io import markdown
 from femnn.multiscale.grains import REFERENCES
-from femnn.multiscale.grains.dataset import load_fault
+from femnn.multiscale.grains.dataset import load, load_fault
 from femnn.multiscale.grains.fault_commands import FIRST_REFERENCE, is_unseen
+from femnn.plotting import save
 from femnn.system import description
 
 #: Laws that are compared: the isotropic cell, and the critical-state cell.
 LAWS = ("grains", "fault-grains")
+#: Networks that learn what the critical-state cell learns: kind, and the microstructure that they predict on the way.
+RIVALS = {
+    "isotropic": ("isotropic", "none"),
+    "lstm": ("lstm", "none"),
+    "gru": ("gru", "none"),
+    "lstm-fabric": ("lstm", "fabric"),
+    "lstm-all": ("lstm", "all"),
+}
 
 # Asked of the new law.
-_RATIO, _OPENING, _DRIFT, _AMPLITUDE, _COMPACTION, _TRACTION, _SCATTERS, _WORK = (
-    0.05,
-    0.05,
-    2.0,
-    0.1,
-    0.25,
-    0.1,
-    1.2,
-    1e-3,
-)
+_RATIO, _OPENING, _DRIFT, _AMPLITUDE, _COMPACTION = 0.05, 0.05, 2.0, 0.1, 0.25
+_TRACTION, _SCATTERS, _WORK, _STEPS = 0.1, 1.2, 1e-3, 1.5
 # Slips at which long paths are read, d; cycles that count as the last ones.
 _SLIPS, _LAST = (2.0, 10.0, 20.0), 3
 # Closed loops: corners, points of a leg, turns, longest legs of opening and shear, d.
@@ -47,19 +52,38 @@ _CORNERS, _LEG, _TURNS, _REACH = 4, 10, 4, (0.01, 0.3)
     "--data", type=click.Path(path_type=Path, dir_okay=False), help="Fault paths.  [default: the shipped ones]"
 )
 @click.option("--law", "more", multiple=True, metavar="NAME_OR_FILE", help="Further laws; may be repeated.")
+@click.option(
+    "--rivals", multiple=True, type=click.Choice(RIVALS), help="Networks that learn the same paths; may be repeated."
+)
+@click.option(
+    "--networks", type=click.Path(path_type=Path, file_okay=False), default=Path("results/grains-law"),
+    show_default=True, help="Folder of their weight files; missing ones are trained there.",
+)  # fmt: skip
 @click.option("--loops", type=click.IntRange(min=1), default=10_000, show_default=True, help="Closed loops of work.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/grains-law"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def main(data, more, loops, out, as_json):
+def main(data, more, rivals, networks, loops, out, as_json):
     """Follow laws of grains far beyond their examples."""
-    figures = measure(load_fault(data), (*LAWS, *more), loops)
+    records = load_fault(data)
+    laws = {name: femnn.RecurrentCohesive.load(name) for name in (*LAWS, *more)}
+    laws |= {name: trained(networks, name, records) for name in rivals}
+    figures = measure(records, laws, loops)
+    draw(out / "grains-law.png", records, laws)
     publish(out, "grains-law", figures, report(figures), as_json)
 
 
-def measure(records, names=LAWS, loops=10_000):
-    """Figures of the grains and of laws: rows of numbers, errors by kind, works of loops, targets."""
+def trained(folder, name, records):
+    """A network of :data:`RIVALS`, trained unless its weight file is there."""
+    path = folder / f"{name}.safetensors"
+    if not path.is_file():
+        click.echo(f"training {name} ...", err=True)
+        train_fault_network(path.with_suffix(""), load(), records, *RIVALS[name])
+    return femnn.RecurrentCohesive.load(path)
+
+
+def measure(records, laws, loops=10_000):
+    """Figures of the grains and of laws by name: rows of numbers, errors by kind, works of loops, targets."""
     grains = [grains_numbers(records)]
-    laws = {name: femnn.RecurrentCohesive.load(name) for name in names}
     rows = {name: law_numbers(law, records) for name, law in laws.items()}
     unseen = {name: by_kind(law, records) for name, law in laws.items()}
     figures = {
@@ -75,10 +99,20 @@ def measure(records, names=LAWS, loops=10_000):
         "kinds": [
             {"law": name, "kind": kind, **errors} for name, kinds in unseen.items() for kind, errors in kinds.items()
         ],
-        "work": {name: least_work(law, loops) for name, law in laws.items()},
+        "laws": [{"law": name, **_about(law, records, loops)} for name, law in laws.items()],
         "loops": loops,
     }  # fmt: skip
-    return figures | {"targets": against_targets(figures, names[1])}
+    return figures | {"targets": against_targets(figures, LAWS[1])}
+
+
+def _about(law, records, loops):
+    """Parameters, errors with other steps over those with the steps of the data, and the least work of loops."""
+    unseen = layer_data(records, np.flatnonzero(is_unseen(records.path)))
+    longer, finer = (None, None) if law.microstructure else other_steps(law, unseen)
+    return {
+        "parameters": sum(law.card["training"]["parameters"].values()),
+        "longer": longer, "finer": finer, "work": least_work(law, loops),
+    }  # fmt: skip
 
 
 def reference_rows(records, name):
@@ -242,28 +276,72 @@ def against_targets(figures, name):
     ):
         row = numbers.get(key)
         if row:
-            off = row[name] / row["particles"] - 1.0
-            found.append(target(f"{what}, off the grains' mean", f"within {limit:.0%}", f"{off:+.0%}"))
+            off = row[name] - row["particles"]
+            found.append(target(f"{what}, off the grains' mean", f"within {limit:.0%}",
+                                f"{off / abs(row['particles']):+.0%} = {off:+.3f}"))  # fmt: skip
     for row in figures["kinds"]:
         if row["law"] == name:
             limit = max(_TRACTION, _SCATTERS * row["scatter"])
             found.append(
                 target(f"shear traction, rms, unseen {row['kind']}", f"≤ {limit:.2f} p0", f"{row['traction']:.3f}")
             )
-    works = figures["work"][name]
-    return [*found, target(f"work of {figures['loops']:,} closed loops, least", f"≥ -{_WORK:g}", f"{works:.1e}")]
+    about = next(row for row in figures["laws"] if row["law"] == name)
+    for key, what in (("longer", "twice as long"), ("finer", "ten times finer")):
+        found.append(target(f"errors with steps {what}, over those with the data's", f"≤ {_STEPS:g} ×",
+                            f"{about[key]:.2f} ×"))  # fmt: skip
+    loops = f"work of {figures['loops']:,} closed loops, least"
+    return [*found, target(loops, f"≥ -{_WORK:g}", f"{about['work']:.1e}")]
+
+
+def draw(path, records, laws):
+    """Openings and ratios of long slip, reversals, and slip in cycles of traction: samples, and laws on their mean."""
+    shown = {name: laws[name] for name in (LAWS[1], *[name for name in ("lstm", LAWS[0]) if name in laws][:1])}
+    figure = Figure(figsize=(12.0, 7.2), layout="constrained")
+    axes = figure.subplots(2, 3)
+    panels = [
+        (axes[0, 0], "slip-1", "opening"), (axes[1, 0], "slip-1", "ratio"), (axes[0, 1], "large-cycles", "opening"),
+        (axes[1, 1], "large-cycles", "ratio"), (axes[0, 2], "stress-cycles", "slip"),
+        (axes[1, 2], "pressure-cycles", "slip"),
+    ]  # fmt: skip
+    for axis, name, what in panels:
+        rows = reference_rows(records, name)
+        # the way that a layer has slid, or the point where it slides little
+        way = np.arange(records.separation.shape[1])
+        if what != "slip":
+            moved = np.diff(records.separation[rows, :, 1].mean(axis=0, dtype=float))
+            way = np.append(0.0, np.cumsum(np.abs(moved)))
+        samples = [_course(what, records.separation[row], records.traction[row]) for row in rows]
+        axis.fill_between(way, np.min(samples, axis=0), np.max(samples, axis=0), color="0.85", label="samples")
+        axis.plot(way, np.mean(samples, axis=0), color="black", linewidth=2, label="their mean")
+        low, high = np.min(samples), np.max(samples)
+        for law, each in shown.items():
+            axis.plot(way, _course(what, *followed(each, records, rows)), linewidth=1.2, label=law)
+        margin = 0.6 * (high - low)
+        axis.set(title=name, ylabel=f"{what}{'' if what == 'ratio' else ', d'}", ylim=(low - margin, high + margin),
+                 xlabel="point of the path" if what == "slip" else "way slid, d")  # fmt: skip
+    axes[0, 0].legend(fontsize=8)
+    save(figure, path)
+
+
+def _course(what, separation, traction):
+    if what == "ratio":
+        return traction[:, 1] / np.maximum(-traction[:, 0], OPEN)
+    return separation[:, 0 if what == "opening" else 1]
 
 
 def report(figures):
     """Tables of the figures of :func:`measure`."""
-    names = list(figures["work"])
+    names = [row["law"] for row in figures["laws"]]
     columns = {key: (key, "{:.3f}" if key != "number" else "{}") for key in ("number", "particles", "scatter", *names)}
     kinds = {
         "law": ("law", "{}"), "kind": ("kind", "{}"), "traction": ("t_s, p0", "{:.3f}"), "ratio": ("ratio", "{:.3f}"),
         "opening": ("opening, d", "{:.3f}"), "work": ("work, p0 d", "{:.3f}"),
         "scatter": ("scatter of the ratio", "{:.3f}"), "ln_normal": ("ln t_n along separations", "{:.2f}"),
     }  # fmt: skip
-    works = ", ".join(f"{name} {value:.1e}" for name, value in figures["work"].items())
+    about = {
+        "law": ("law", "{}"), "parameters": ("parameters", "{:,}"), "longer": ("steps twice as long, ×", "{:.2f}"),
+        "finer": ("ten times finer, ×", "{:.2f}"), "work": ("least work of a loop", "{:.1e}"),
+    }  # fmt: skip
     return "\n\n".join([
         f"Machine: {figures['machine']}",
         f"Reference paths of {len(figures['samples'])} samples of {' and '.join(map(str, figures['grains']))} grains, "
@@ -272,8 +350,9 @@ def report(figures):
         "Root mean squares on all paths that no training saw, each law under the mean pressures and slidings, or "
         "tractions, of the samples; the last column along their separations:",
         markdown(figures["kinds"], kinds) if figures["kinds"] else "There are none in these data.",
-        f"Least work of the last of {_TURNS} turns of {figures['loops']:,} random closed loops, over the work of its "
-        f"moves taken positive: {works}.",
+        "Errors along separations with other steps over those with the steps of the data; least work of the last of "
+        f"{_TURNS} turns of {figures['loops']:,} random closed loops, over the work of its moves taken positive:",
+        markdown(figures["laws"], about),
         targets_table(figures["targets"]),
     ])  # fmt: skip
 

@@ -1,8 +1,8 @@
 """How large a cell of a fault has to be: its response by size and seed of its blocks.
 
 Cells of more and more blocks, of the same size of block and filling, are sheared under their pressure; blocks keep
-their size, so that a cell of twice as many columns and rows is twice as wide and high. The scatter between seeds and
-the step to the next size say what a law of one cell can be worth.
+their size, so that a cell of twice as many columns and rows is twice as wide and high, and is sheared twice as far. The
+scatter between seeds and the step to the next size say what a law of one cell can be worth.
 """
 
 from dataclasses import replace
@@ -19,7 +19,7 @@ from femnn.multiscale.rve import FaultCell, Spring, follow, law_named
 from femnn.system import description
 
 #: Blocks in a row, and rows.
-SIZES = ((2, 1), (4, 2), (6, 3), (8, 4))
+SIZES = ((2, 1), (4, 2), (6, 3), (8, 4), (12, 6))
 
 # Asked: of the mean of a size against the next one, and of the mean of the seeds (its standard error).
 _STEP = 0.03
@@ -31,7 +31,10 @@ _STEP = 0.03
 @click.option(
     "--sizes", type=click.IntRange(2, len(SIZES)), default=len(SIZES), show_default=True, help="Of the sizes."
 )
-@click.option("--shear", type=float, default=2.0, show_default=True, help="Shear of the cracks' law, in its scales.")
+@click.option(
+    "--shear", type=click.FloatRange(min=0.0, min_open=True), default=1.0, show_default=True,
+    help="Shear of each row of blocks, in the separation scale of the law.",
+)  # fmt: skip
 @click.option("--points", type=click.IntRange(min=10), default=60, show_default=True, help="Points of the path.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/cell-size"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
@@ -41,7 +44,7 @@ def main(law, seeds, sizes, shear, points, out, as_json):
     publish(out, "cell-size", figures, report(figures), as_json)
 
 
-def measure(law_name, sizes=SIZES, seeds=5, shear=2.0, points=60):
+def measure(law_name, sizes=SIZES, seeds=5, shear=1.0, points=60):
     """Figures of each size: means over seeds and standard deviations; targets."""
     law = law_named(law_name)
     usual = FaultCell.around(law)
@@ -61,10 +64,10 @@ def measure(law_name, sizes=SIZES, seeds=5, shear=2.0, points=60):
 
 
 def _sheared(cell, law, shear, points):
-    """Peak and last friction ratio and last opening of a cell."""
+    """Peak and last friction ratio of a cell, and its last opening and shear of a row."""
     path = np.zeros((points, 2))
     # dense at first, where the peak is
-    path[:, 1] = shear * law.separation_scale * np.linspace(0.0, 1.0, points) ** 1.5
+    path[:, 1] = cell.rows * shear * law.separation_scale * np.linspace(0.0, 1.0, points) ** 1.5
     pressure = -float(law.update(np.zeros((1, 3)), law.initial_state(1)).traction[0, 0])
     springs = [None, *[Spring(-pressure, 0.0)] * (points - 1)]
     response = follow(cell.rve(law), path, springs, on_failure="warn")
@@ -72,8 +75,8 @@ def _sheared(cell, law, shear, points):
     return {
         "peak": float(ratio.max()),
         "last": float(ratio[-1]),
-        "opening": float(response.separation[-1, 0] / law.separation_scale),
-        "reached": float(response.separation[-1, 1] / law.separation_scale),
+        "opening": float(response.separation[-1, 0] / law.separation_scale / cell.rows),
+        "reached": float(response.separation[-1, 1] / law.separation_scale / cell.rows),
     }
 
 
@@ -93,8 +96,9 @@ def report(figures):
     columns = {
         "blocks": ("blocks", "{}"), "seeds": ("seeds", "{}"), "peak": ("peak ratio", "{:.3f}"),
         "peak_scatter": ("± between seeds", "{:.3f}"), "step": ("off the next size", "{:.1%}"),
-        "last": ("last ratio", "{:.3f}"), "last_scatter": ("±", "{:.3f}"), "opening": ("opening, d", "{:.3f}"),
-        "opening_scatter": ("±", "{:.3f}"), "reached": ("sheared, d", "{:.2f}"),
+        "last": ("last ratio", "{:.3f}"), "last_scatter": ("±", "{:.3f}"),
+        "opening": ("opening of a row, d", "{:.3f}"), "opening_scatter": ("±", "{:.3f}"),
+        "reached": ("shear of a row, d", "{:.2f}"),
     }  # fmt: skip
     return "\n\n".join([
         f"Machine: {figures['machine']}",

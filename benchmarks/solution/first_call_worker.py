@@ -8,8 +8,8 @@ _BEGUN = time.process_time()
 import numpy as np  # noqa: E402
 
 import femnn  # noqa: E402
+from benchmarks.solution.arrays import POISSON, RUBBER, WEIGHT, YOUNG  # noqa: E402
 from benchmarks.solution.laws import neo_hooke  # noqa: E402
-from benchmarks.solution.problems import POISSON, RUBBER, WEIGHT, YOUNG  # noqa: E402
 from femnn.io.locations import data_folder  # noqa: E402
 
 

@@ -5,18 +5,22 @@ worker takes the time. Stages are ``"assembly"``, ``"set-up"`` and ``"iterations
 program that knows how much of a stage was set-up yields ``("set-up share", share)`` after it.
 """
 
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.solution.problems import (
+from benchmarks.solution.arrays import (
     HARDENING,
     LAME,
     OVERLOAD,
     POISSON,
     PULLED,
+    RTOL,
     RUBBER,
     SHEAR,
     STEPS,
@@ -24,8 +28,7 @@ from benchmarks.solution.problems import (
     YIELD,
     YOUNG,
 )
-
-RTOL = 1e-8
+from benchmarks.solution.dolfinx_program import dolfinx
 
 
 def femnn(problem, threads):
@@ -265,7 +268,7 @@ def fedoo(problem, threads):
     mesh = fedoo.Mesh(np.ascontiguousarray(problem.p.T), problem.cells, "hex8")
     law = fedoo.weakform.StressEquilibrium(fedoo.constitutivelaw.ElasticIsotrop(YOUNG, POISSON))
     assembly = fedoo.Assembly.create(law, mesh, n_elm_gp=8)
-    weight = fedoo.constraint.DistributedForce(mesh, [0.0, 0.0, WEIGHT], nlgeom=False)
+    weight = fedoo.constraint.DistributedForce(mesh, [0.0, 0.0, WEIGHT])
     linear = fedoo.problem.Linear(assembly + weight)
     linear.bc.add("Dirichlet", problem.held, "Disp", 0)
     yield "iterations", None
@@ -309,6 +312,23 @@ def sfepy(problem, threads):
     yield "solution", found.get_state_parts()["u"].reshape(-1, 3)
 
 
+def torch_fem(problem, threads):
+    """Solid and solve of torch-fem with what it chooses: factors of small systems, else its multigrid by pyamg."""
+    import torch
+    from torchfem import Solid
+    from torchfem.materials import IsotropicElasticity3D
+
+    torch.set_num_threads(threads)
+    torch.set_default_dtype(torch.float64)
+    yield "iterations", None
+    nodes, cells = torch.tensor(problem.p.T.copy()), torch.tensor(problem.cells.astype(np.int64))
+    body = Solid(nodes, cells, IsotropicElasticity3D(E=YOUNG, nu=POISSON))
+    body.constraints[torch.tensor(problem.held)] = True
+    body.forces = body.integrate_body_load(torch.tensor([0.0, 0.0, WEIGHT]))
+    found = body.solve(stol=RTOL, rtol=RTOL)
+    yield "solution", found[0].detach().numpy().reshape(-1, problem.p.shape[1], 3)[-1]
+
+
 class Row(NamedTuple):
     """What is asked of a program.
 
@@ -324,6 +344,8 @@ class Row(NamedTuple):
         The most degrees of freedom that it gets; None for any number.
     threads
         True if it is asked with two threads as well: more than its assembly has them.
+    python
+        The interpreter that has the module.
     """
 
     run: Callable
@@ -331,30 +353,42 @@ class Row(NamedTuple):
     kinds: tuple[str, ...]
     most: int | None = None
     threads: bool = False
+    python: str = sys.executable
 
+
+#: Where Debian and Ubuntu put python3-dolfinx, which no package index of Python has.
+SYSTEM_PYTHON = "/usr/bin/python3"
 
 #: Programs by name.
 PROGRAMS = {
     "femnn": Row(femnn, "femnn", ("linear", "triquadratic", "neo-Hookean", "plastic"), threads=True),
     "NGSolve": Row(ngsolve, "ngsolve", ("linear", "triquadratic", "neo-Hookean"), threads=True),
+    "DOLFINx": Row(dolfinx, "dolfinx", ("linear", "triquadratic", "neo-Hookean"), python=SYSTEM_PYTHON),
     "scikit-fem, pyamg": Row(scikit_fem, "skfem", ("linear", "triquadratic")),
     "scikit-fem-native, pyamg": Row(scikit_fem_native, "skfemntv", ("linear",)),
     "FElupe": Row(felupe, "felupe", ("neo-Hookean",), 20_000),
     "fedoo": Row(fedoo, "fedoo", ("linear",), 30_000),
     "SfePy": Row(sfepy, "sfepy", ("linear",), 30_000),
-}
-
-#: Programs that a reader may look for in the table, and why they are not in it.
-ABSENT = {
-    "DOLFINx": "not measured: no package index of Python has it",
-    "torch-fem": "not measured: its solvers, on one core SciPy's direct one, are those of FElupe",
+    "torch-fem": Row(torch_fem, "torchfem", ("linear",), threads=True),
 }
 
 
 def missing(name):
     """Why a program cannot run here, in a few words; None if it can."""
-    module = PROGRAMS[name].module
-    return None if find_spec(module) else f"{module} is not installed"
+    module, python = PROGRAMS[name].module, PROGRAMS[name].python
+    if python == sys.executable:
+        return None if find_spec(module) else f"{module} is not installed"
+    return None if asked_of(python, f"import {module}") is not None else f"{module} is not installed for {python}"
+
+
+@cache
+def asked_of(python, statement):
+    """What another interpreter prints, None if it fails."""
+    try:
+        run = subprocess.run([python, "-c", statement], capture_output=True, text=True)
+    except OSError:
+        return None
+    return None if run.returncode else run.stdout.strip()
 
 
 def _rows(vertices):

@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import zlib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,7 +23,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from benchmarks.solution.problems import LARGE, names, problem
-from benchmarks.solution.programs import ABSENT, PROGRAMS, missing
+from benchmarks.solution.programs import PROGRAMS, asked_of, missing
 from benchmarks.support.publishing import publish
 from benchmarks.support.timing import median_and_spread, with_spread
 from femnn.cli import Command
@@ -33,6 +34,9 @@ from femnn.system import description
 
 # One thread for the libraries below the programs; those that have threads of their own are told how many.
 _ONE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+# Names under which modules are distributed, where they differ.
+_DISTRIBUTIONS = {"skfem": "scikit-fem", "skfemntv": "scikit-fem-native", "torchfem": "torch-fem"}
 
 # Mean displacements of two programs that solve the same problem to the tolerance, relative to each other.
 _AGREEMENT = 1e-5
@@ -72,13 +76,13 @@ def main(chosen, programs, counts, repeat, large, meshes, quick, anew, out, as_j
     for what, name, threads, given in tqdm(cases, desc="solution", disable=None):
         row = {"problem": what, "program": name, "threads": threads, "elements": given.t.shape[1]}
         times = 0 if what == LARGE else 1 if quick else repeat
-        rows.append({**row, **_resumed(out / "rows", name, what, threads, times, meshes, anew)})
+        rows.append({**row, **_resumed(out / "rows", name, what, given, threads, times, anew)})
     for row in rows:
         if "failure" not in row:
             # what is solved once has no warm solution
             row["warm"], row["spread"] = median_and_spread(row["warm runs"] or [row["cold"]])
     _compare(rows)
-    left_out = {name: why for name, why in {**notes, **({} if programs else ABSENT)}.items() if why}
+    left_out = {name: why for name, why in notes.items() if why}
     figures = {"machine": description(), "rows": rows, "left out": left_out}
     _plot(rows, out / "solution.png")
     publish(out, "solution", figures, report(figures), as_json)
@@ -91,7 +95,7 @@ def _is_asked(name, what, given, threads):
     return asked.most is None or given.p.size <= asked.most
 
 
-def _resumed(folder, name, what, threads, repeat, meshes, anew):
+def _resumed(folder, name, what, given, threads, repeat, anew):
     """Figures of one program from the file of an earlier run; measured if there is none of the same."""
     label = f"{what}, {name}, {threads} thread{'s' * (threads > 1)}"
     path = folder / f"{re.sub(r'[^a-z0-9]+', '-', label.lower())}.json"
@@ -100,7 +104,7 @@ def _resumed(folder, name, what, threads, repeat, meshes, anew):
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["key"] == key:
             return kept["figures"]
-    figures = _measured(name, what, threads, repeat, meshes)
+    figures = _measured(name, given, threads, repeat)
     # what failed for another cause than time may have been an accident
     if "failure" not in figures or figures["failure"] == _TOO_LONG:
         with atomic_write(path) as temporary:
@@ -114,23 +118,30 @@ def _version(name):
     if module == "femnn":
         sources = sorted((Path(__file__).resolve().parents[2] / "femnn").rglob("*.py"))
         return f"{zlib.crc32(b''.join(path.read_bytes() for path in sources)):08x}"
+    if PROGRAMS[name].python != sys.executable:
+        return asked_of(PROGRAMS[name].python, f"import {module}; print({module}.__version__)")
     try:
-        return version({"skfem": "scikit-fem", "skfemntv": "scikit-fem-native"}.get(module, module))
+        return version(_DISTRIBUTIONS.get(module, module))
     except PackageNotFoundError:
         return "unknown"
 
 
-def _measured(name, what, threads, repeat, meshes):
+def _measured(name, given, threads, repeat):
     """Figures of one program, or why there are none."""
     folder = str(Path(__file__).resolve().parents[2])
     environment = {**os.environ, **dict.fromkeys(_ONE, "1"), "NUMBA_NUM_THREADS": str(threads)}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, environment.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "benchmarks.solution.worker", name, what, str(threads), str(repeat)]
-    command += [] if meshes is None else [str(meshes)]
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=_PATIENCE)
-    except subprocess.TimeoutExpired:
-        return {"failure": _TOO_LONG}
+    python = PROGRAMS[name].python
+    # what is on the path for this interpreter is not for another
+    others = environment.get("PYTHONPATH") if python == sys.executable else None
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, others]))
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary) / "problem.npz"
+        given.write(file)
+        command = [python, "-m", "benchmarks.solution.worker", name, str(file), str(threads), str(repeat)]
+        try:
+            run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            return {"failure": _TOO_LONG}
     if run.returncode:
         return {"failure": (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]}
     return json.loads(run.stdout.strip().splitlines()[-1])

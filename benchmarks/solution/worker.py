@@ -1,6 +1,8 @@
 """One program on one problem in a process of its own: prints its figures as JSON.
 
-    python -m benchmarks.solution.worker PROGRAM PROBLEM THREADS REPEAT [FOLDER]
+    python -m benchmarks.solution.worker PROGRAM FILE THREADS REPEAT
+
+FILE holds the arrays of the problem.
 
 The first solution of the process is the cold one; medians of the REPEAT others are the warm ones. Processor time is
 taken with one thread and time by the clock with more.
@@ -9,18 +11,17 @@ taken with one thread and time by the clock with more.
 import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.solution.problems import problem
+from benchmarks.solution.arrays import Problem
 from benchmarks.solution.programs import PROGRAMS
 from benchmarks.support.memory import peak
 
 
-def measure(name, what, threads, repeat, meshes=None):
+def measure(name, given, threads, repeat):
     """Seconds of each stage, cold and warm, and what tells whether the solution is right."""
-    given, function = problem(what, meshes), PROGRAMS[name].run
+    function = PROGRAMS[name].run
     clock = time.process_time if threads == 1 else time.perf_counter
     runs = [_run(function(given, threads), clock) for _ in range(repeat + 1)]
     u = runs[-1][1]
@@ -53,5 +54,5 @@ def _run(stages, clock):
 
 
 if __name__ == "__main__":
-    program, what, threads, repeat, *folder = sys.argv[1:]
-    print(json.dumps(measure(program, what, int(threads), int(repeat), Path(folder[0]) if folder else None)))
+    program, file, threads, repeat = sys.argv[1:]
+    print(json.dumps(measure(program, Problem.read(file), int(threads), int(repeat))))

@@ -53,14 +53,23 @@ def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, qui
     help="Folder of the runs and of the data set fault-grain-paths.npz.",
 )  # fmt: skip
 @click.option("--paths", type=click.IntRange(min=1), default=1000, show_default=True, help="Rows of the data set.")
-@click.option("--samples", type=click.IntRange(min=1), default=6, show_default=True, help="Samples of grains.")
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=6,
+    show_default=True,
+    help="Samples for references, and for the rest.",
+)
 @click.option("--thickness", type=float, default=6.0, show_default=True, help="Of the filling between the slabs, d.")
 @click.option("--widths", default="8,11", show_default=True, help="Periods of the samples, d: a size for each.")
 @click.option("--points", type=click.IntRange(min=60), default=160, show_default=True, help="Points of each path.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the first sample.")
+@click.option(
+    "--each", type=click.IntRange(min=1), help="Samples that follow a drawn command, taking turns.  [default: all]"
+)
 @options_of_runs
 @click.pass_context
-def fault_grains(ctx, out, paths, samples, thickness, widths, points, seed, workers, scheduler, quiet, as_json):
+def fault_grains(ctx, out, paths, samples, thickness, widths, points, seed, each, workers, scheduler, quiet, as_json):
     """Drive layers of grains as a fault does and write a data set for training laws.
 
     Long slip, up to 30 reversals, cycles of shear traction and of pressure, shear under falling pressure,
@@ -74,7 +83,7 @@ def fault_grains(ctx, out, paths, samples, thickness, widths, points, seed, work
     except ValueError:
         raise click.UsageError(f"--widths {widths} are no numbers with commas between them") from None
     data, failures = simulate_fault_grains(
-        out, paths, samples, thickness, sizes, points, seed, workers=workers, scheduler=scheduler,
+        out, paths, samples, thickness, sizes, points, seed, each=each, workers=workers, scheduler=scheduler,
         progress=not (quiet or as_json),
     )  # fmt: skip
     tell(ctx, out / "fault-grain-paths.npz", data, failures, quiet, as_json)

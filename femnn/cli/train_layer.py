@@ -14,8 +14,10 @@ _NETWORKS = ("isotropic", "lstm", "gru", "self-consistent")
 #: Passes over the paths of a cell, whose responses have no noise: a law of it can be much better than one of grains.
 CELL_EPOCHS = 400
 
-# Points of a resampled path that the least squares see.
+# Points of a resampled path of a layer that the least squares see.
 _POINTS = 28
+# Of the commands that networks learn for a fault, one in so many validates.
+_VALIDATED = 10
 
 _MICROSTRUCTURE = ("none", "porosity-coordination", "fabric", "all")
 
@@ -160,29 +162,60 @@ def split_fault(layers, faults):
 
     Reference paths, one drawn command in five of a fault, and what :func:`split_layer` leaves unseen, train nothing.
     """
-    import numpy as np
-
     from femnn.cohesive.training.precompressed_data import layer_data, resampled
     from femnn.multiscale.grains.fault_commands import is_reference, is_unseen
 
+    learned, of_fault = _learned_rows(layers, faults)
+    training = [resampled(layer_data(layers, learned), _POINTS, 1, 0)]
+    if len(of_fault):
+        training.append(layer_data(faults, of_fault))
+    tests = {"unseen": layer_data(layers, _is_tested(layers))}
+    unseen = is_unseen(faults.path) & ~is_reference(faults.path)
+    if unseen.any():
+        tests["unseen of a fault"] = layer_data(faults, unseen)
+    return training, tests
+
+
+def train_fault_network(path, layers, faults, network="lstm", microstructure="none", options=None, progress=True):
+    """Make the weight file of a network that learns the paths of ``femnn train fault-grains`` by its separations.
+
+    One command in ten of these validates; parameters and tests are those of :func:`train_layer` and
+    :func:`split_fault`.
+    """
+    import numpy as np
+
+    from femnn.cohesive.training.fit_precompressed import OPTIONS, fit_precompressed_law
+    from femnn.cohesive.training.precompressed_data import MICROSTRUCTURE, joined, layer_data
+
+    parts = [], []
+    for data, rows in zip((layers, faults), _learned_rows(layers, faults), strict=True):
+        validating = np.isin(data.path[rows], np.unique(data.path[rows])[::_VALIDATED])
+        for part, chosen in zip(parts, (rows[~validating], rows[validating]), strict=True):
+            part.extend([layer_data(data, chosen)] if len(chosen) else [])
+    training, validation = (joined(part, 0) for part in parts)
+    options = OPTIONS[network] if options is None else options
+    return fit_precompressed_law(
+        path, network, training, validation, split_fault(layers, faults)[1], options,
+        predicted=MICROSTRUCTURE[microstructure], progress=progress,
+    )  # fmt: skip
+
+
+def _learned_rows(layers, faults):
+    """Rows of both data sets that train a law of a fault."""
+    import numpy as np
+
+    from femnn.multiscale.grains.fault_commands import is_unseen
+
     unseen = np.isin(layers.path, layers.path[unseen_rows(layers)])
     # where a layer comes apart, pressure and sliding say little
-    learned = layer_data(layers, np.flatnonzero(~unseen & (layers.kind != "opening")))
-    training = [resampled(learned, _POINTS, 1, 0)]
-    tests = {"unseen": layer_data(layers, np.flatnonzero(unseen & (layers.kind != "opening")))}
+    return np.flatnonzero(~unseen & (layers.kind != "opening")), np.flatnonzero(~is_unseen(faults.path))
 
-    drawn = ~is_reference(faults.path)
-    for part, rows in (
-        ("learned", drawn & ~is_unseen(faults.path)),
-        ("unseen of a fault", drawn & is_unseen(faults.path)),
-    ):
-        if rows.any():
-            data = layer_data(faults, np.flatnonzero(rows))
-            if part == "learned":
-                training.append(data)
-            else:
-                tests[part] = data
-    return training, tests
+
+def _is_tested(layers):
+    """Rows (n,) of bool of the shipped layers that test a law of a fault: unseen paths of all samples."""
+    import numpy as np
+
+    return np.isin(layers.path, layers.path[unseen_rows(layers)]) & (layers.kind != "opening")
 
 
 @click.command("rve", short_help="Train the law of a homogenised cell.")

@@ -4,7 +4,8 @@ A law is a pure update of many points at once: ``traction, tangent, state = law.
 and traction are (n, 3), normal first and opening positive, in SI units. Laws of one's own are
 functions: :class:`PointCohesive`, compiled; :class:`BatchCohesive`, in NumPy; :class:`TorchCohesive`;
 :class:`DamageCohesive`, with contact and friction around a damage. Laws that are told the time are
-:class:`ViscousCohesive`, around any other, and :class:`RateStateFriction`. Laws that were learned are in
+:class:`ViscousCohesive`, around any other, and :class:`RateStateFriction`. :class:`ConductingCohesive` tells beside the
+traction of any law what its layer conducts, by :class:`Conduits`. Laws that were learned are in
 :mod:`femnn.cohesive.recurrent`, how they are learned in :mod:`femnn.cohesive.training`, which needs torch.
 
 >>> from femnn.cohesive import BilinearCohesive
@@ -15,6 +16,7 @@ functions: :class:`PointCohesive`, compiled; :class:`BatchCohesive`, in NumPy; :
 """
 
 from femnn.cohesive.classical import BilinearCohesive, ContactCohesive, DamageLaw, ExponentialCohesive
+from femnn.cohesive.conducting import CellConduits, ConductingCohesive, Conduits, GrainConduits
 from femnn.cohesive.law import Law, Response, State
 from femnn.cohesive.loading import respond_to_tractions
 from femnn.cohesive.own import BatchCohesive, DamageCohesive, PointCohesive, TorchCohesive, tangent_error
@@ -24,8 +26,8 @@ from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.cohesive.xu_needleman import XuNeedleman
 
 __all__ = [
-    "KINDS", "BatchCohesive", "BilinearCohesive", "ContactCohesive", "DamageCohesive", "DamageLaw",
-    "ExponentialCohesive", "Law", "PointCohesive", "RateStateFriction", "RecurrentCohesive", "Response", "State",
-    "TorchCohesive", "ViscousCohesive", "XuNeedleman", "refined", "respond", "respond_to_tractions",
-    "separation_paths", "tangent_error",
+    "KINDS", "BatchCohesive", "BilinearCohesive", "CellConduits", "ConductingCohesive", "Conduits", "ContactCohesive",
+    "DamageCohesive", "DamageLaw", "ExponentialCohesive", "GrainConduits", "Law", "PointCohesive", "RateStateFriction",
+    "RecurrentCohesive", "Response", "State", "TorchCohesive", "ViscousCohesive", "XuNeedleman", "refined", "respond",
+    "respond_to_tractions", "separation_paths", "tangent_error",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import checked, one_of, positive
 from femnn.cohesive.law import Law, State
+from femnn.exceptions import ParameterError
 from femnn.system.memory import require_memory
 
 #: Every kind that :func:`separation_paths` draws.
@@ -105,6 +106,8 @@ def refined(paths: ArrayLike, factor: int) -> np.ndarray:
 def respond(law: Law, paths: ArrayLike) -> tuple[np.ndarray, State]:
     """Tractions (n, steps, 3) of a law along paths from the virgin state, and the state at their ends.
 
+    ParameterError for a law that depends on time: a path tells no times. Step it by yourself, with ``law.set_time``.
+
     Examples
     --------
     >>> import femnn
@@ -114,6 +117,11 @@ def respond(law: Law, paths: ArrayLike) -> tuple[np.ndarray, State]:
     >>> tractions.shape, len(state)
     ((3, 50, 3), 3)
     """
+    if law.depends_on_time:
+        raise ParameterError(
+            f"{law.name} depends on the rate, but a path tells no times; call law.set_time(t) and law.update for each "
+            "step of yours"
+        )
     paths = np.asarray(paths, dtype=np.float64)
     state = law.initial_state(len(paths))
     tractions = np.empty(paths.shape)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked, instance, number, positive
+from femnn.checks import checked, number, positive
 from femnn.cohesive.law import Law, State
+from femnn.cohesive.wrapping import WrappingLaw
 from femnn.exceptions import LawError
 
 # Widest span in which the logarithm of a slip is sought, iterations of that, and where rounding ends them.
@@ -44,7 +45,7 @@ class _TimedLaw(Law):
         return steps
 
 
-class ViscousCohesive(_TimedLaw):
+class ViscousCohesive(WrappingLaw, _TimedLaw):
     """Any law with a viscous traction η Δδ/Δt beside its own: a regularisation, or the damping by radiated waves.
 
     A softening interface that snaps back, or a fault that fails faster than a quasi-static body can follow, has an
@@ -78,10 +79,13 @@ class ViscousCohesive(_TimedLaw):
     ([[10000000.0, 0.0, 0.0]], [10.0])
     """
 
+    #: Separation, time and viscous work.
+    columns = 5
+
     @checked(viscosity="[0, inf)", shear_viscosity="[0, inf)")
     def __init__(self, law: Law, viscosity: float, shear_viscosity: float | None = None, *, start: float = 0.0) -> None:
-        super().__init__(start)
-        self.law, self.separation_scale = instance("law", law, Law), law.separation_scale
+        WrappingLaw.__init__(self, law)
+        _TimedLaw.__init__(self, start)
         shear = viscosity if shear_viscosity is None else shear_viscosity
         self.viscosity = np.array([viscosity, shear, shear])
 
@@ -95,45 +99,30 @@ class ViscousCohesive(_TimedLaw):
 
     def predict_microstructure(self, separation: ArrayLike, state: State) -> np.ndarray:
         """As the law beneath."""
-        return self.law.predict_microstructure(separation, self._beneath(state))
+        self._require_state(state)
+        return self.law.predict_microstructure(separation, self._beneath(state.values))
 
     def predictions(self, state: State) -> dict:
         """As the law beneath; nothing if it has none."""
-        return self.law.predictions(self._beneath(state)) if hasattr(self.law, "predictions") else {}
+        self._require_state(state)
+        return self.law.predictions(self._beneath(state.values)) if hasattr(self.law, "predictions") else {}
 
     def set_time(self, t: float) -> None:
         """Take note of the time of the state that is sought next, also for the law beneath."""
-        super().set_time(t)
+        _TimedLaw.set_time(self, t)
         self.law.set_time(t)
-
-    def in_range(self, separation: np.ndarray) -> np.ndarray:
-        """As the law beneath."""
-        return self.law.in_range(separation)
-
-    def how_far(self, separation: ArrayLike) -> str:
-        """As the law beneath."""
-        return self.law.how_far(separation)
-
-    def damage(self, state: State) -> np.ndarray:
-        """As the law beneath."""
-        return self.law.damage(self._beneath(state))
 
     def viscous_work(self, state: State) -> np.ndarray:
         """Work that the viscosity has taken at each point so far, (n,), J/m²."""
         self._require_state(state)
         return state.values[:, -1].copy()
 
-    def _beneath(self, state):
-        self._require_state(state)
-        return State(state.values[:, :-5], self.law.name, state.outside)
-
     def _virgin(self, n):
         return np.hstack([self.law._virgin(n), np.zeros((n, 3)), np.full((n, 1), self.start), np.zeros((n, 1))])
 
     def _update(self, separation, values):
         before, times, work = values[:, -5:-2], values[:, -2], values[:, -1]
-        beneath = State(np.ascontiguousarray(values[:, :-5]), self.law.name, np.zeros(len(values), dtype=bool))
-        traction, tangent, state = self.law.update(separation, beneath)
+        traction, tangent, state = self.law.update(separation, self._beneath(values))
         steps = self._steps(times)
         # at rest, as where a state is evaluated once more, there is no rate
         rate = np.divide(1.0, steps, out=np.zeros(len(steps)), where=steps > 0.0)[:, None] * self.viscosity

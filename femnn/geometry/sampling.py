@@ -1,8 +1,8 @@
 """Random hexahedra to learn from and to measure on."""
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.spatial.transform import Rotation
 
 from femnn.checks import brief, checked
 from femnn.exceptions import ParameterError
@@ -150,6 +150,6 @@ def _rotate(hexahedra, random, fraction):
     is_rotated = random.uniform(size=len(hexahedra)) < fraction
     result = hexahedra.copy()
     # normal quaternions are uniform rotations
-    matrices = Rotation.from_quat(random.normal(size=(int(is_rotated.sum()), 4))).as_matrix()
+    matrices = scipy.spatial.transform.Rotation.from_quat(random.normal(size=(int(is_rotated.sum()), 4))).as_matrix()
     result[is_rotated] = np.einsum("eij,eaj->eai", matrices, hexahedra[is_rotated])
     return result

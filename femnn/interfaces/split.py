@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 from skfem import Mesh, MeshHex1, MeshQuad1
 
 from femnn.checks import brief, called, checked, floats, instance, numbers
@@ -134,7 +134,7 @@ class Interface:
         corners = [mesh.facets[:, side].T for side in sides]
         places = [mesh.p.T[corner] for corner in corners]
         length = np.ptp(places[0].reshape(-1, mesh.dim()), axis=0).max()
-        _, partner = cKDTree(places[1].mean(axis=1)).query(places[0].mean(axis=1))
+        _, partner = scipy.spatial.cKDTree(places[1].mean(axis=1)).query(places[0].mean(axis=1))
         gaps = np.linalg.norm(places[0][:, :, None] - places[1][partner][:, None], axis=3)
         match, gap = gaps.argmin(axis=2), gaps.min(axis=2).max(axis=1)
         if (gap > tolerance * length).any() or len(np.unique(partner)) < len(partner):

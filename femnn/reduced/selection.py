@@ -1,5 +1,6 @@
 """Sparse non-negative weights: a few columns of a matrix that stand for all of them."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from tqdm import tqdm
 
 from femnn.checks import checked, one_of
 from femnn.exceptions import ParameterError
+from femnn.reduced.row_space import RowMixture
 
 METHODS = ("nnls", "greedy")
 
@@ -42,6 +44,52 @@ class Selection(NamedTuple):
     chosen: np.ndarray
     weights: np.ndarray
     residual: float
+
+
+@checked(sizes="n", combinations="[1, inf)", tol="[0, inf)")
+def point_weights(
+    rows: Iterable[np.ndarray], sizes: np.ndarray, *, combinations: int, tol: float, progress: bool = True
+) -> Selection:
+    """Positive weights of few points, with which integrals of training and the area are those of all points.
+
+    Parameters
+    ----------
+    rows
+        Arrays (k, n): what each of n points contributes to k integrals.
+    sizes : (n,)
+        Area or volume of each point.
+    combinations
+        Random combinations of the integrals in their place, see :class:`femnn.reduced.row_space.RowMixture`.
+    tol
+        Relative residual of the integrals, up to which points are added.
+    progress
+        False shows no progress bar.
+
+    Returns
+    -------
+    Selection
+        Its weights are factors of the ``sizes``; its residual is that of other combinations of the same integrals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from femnn.reduced.selection import point_weights
+    >>> x = np.linspace(0.0, 1.0, 50)
+    >>> found = point_weights([np.stack([x**0, x, x**2])], np.full(50, 0.02), combinations=6, tol=1e-8, progress=False)
+    >>> len(found.chosen) <= 4, round(float(found.weights.sum() * 0.02), 9)
+    (True, 1.0)
+    """
+    space, total = RowMixture(len(sizes), combinations), 0.0
+    for block in rows:
+        total += float((block.sum(axis=1) ** 2).sum())
+        space.add(block)
+    size = float(np.sqrt(total))
+    matrix = np.concatenate([space.rows, sizes[None] * (size / sizes.sum())])
+    found = sparse_weights(matrix, matrix.sum(axis=1), tol=tol, progress=progress)
+    weights = found.weights * sizes.sum() / (found.weights @ sizes[found.chosen])
+    away = -np.ones(len(sizes))
+    away[found.chosen] += weights
+    return Selection(found.chosen, weights, float(np.linalg.norm(space.control @ away)) / size)
 
 
 @checked(matrix="k n", target="k", tol="[0, inf)", most="[1, inf)")

@@ -10,23 +10,42 @@ from femnn.exceptions import MeshError, ParameterError
 
 
 class Well(NamedTuple):
-    """A point source: place (dim,) and rate in m³/s (m²/s in two dimensions, per metre of thickness), one per system.
+    """A well, in the plane one that crosses it: it feeds a rate, or it holds a pressure.
 
-    ``rate`` is a number for a single pore system, or a sequence of one per system; numbers may be functions (x, t).
+    Attributes
+    ----------
+    x : (dim,)
+        Place, m.
+    rate
+        m³/s (m²/s in two dimensions, per metre of thickness): a number for a single pore system, or one per system.
+    pressure
+        Over that at rest, Pa: a number for all systems, or one per system, None where the well is not open to it. A
+        :class:`femnn.reservoir.Schedule` shuts the well outside its intervals. What flows is
+        2 π k/(μ ln(r_e/r_w)) (p_w − p), see :mod:`femnn.reservoir.wells`.
+    radius
+        r_w, m, of wells that hold a pressure.
+    well_index
+        Flow by pressure, m³/(Pa s), one per system, in place of what ``radius`` gives; needed in three dimensions.
+
+    Rates and pressures may be functions (x, t). Give one of the two.
 
     Examples
     --------
     >>> from femnn.reservoir import Conditions, Well
-    >>> Conditions(wells=[Well(x=(50.0, 20.0), rate=1e-5)]).wells[0].rate
+    >>> wells = [Well(x=(50.0, 20.0), rate=1e-5), Well(x=(90.0, 20.0), pressure=-2e6, radius=0.1)]
+    >>> Conditions(wells=wells).wells[0].rate
     1e-05
 
     See Also
     --------
-    femnn.reservoir.Schedule : rates that change in time
+    femnn.reservoir.Schedule : rates and pressures that change in time
     """
 
     x: Sequence
-    rate: object
+    rate: object = None
+    pressure: object = None
+    radius: float = 0.1
+    well_index: object = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

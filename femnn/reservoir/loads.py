@@ -8,6 +8,7 @@ from scipy.sparse import csr_matrix
 
 from femnn.exceptions import MeshError, ParameterError
 from femnn.reservoir.conditions import boundary, evaluate, per_axis, per_system
+from femnn.reservoir.wells import probe
 
 
 class _Integral(NamedTuple):
@@ -75,6 +76,13 @@ class Loads:
         """Volume that wells, fluxes and sources feed per time, (s, n_p)."""
         return np.array([sum((integral.at(t) for integral in system), np.zeros(self._p.N)) for system in self._inflows])
 
+    def rate_of(self, well, t):
+        """Rates (s,) of a well at time t."""
+        x = np.asarray(well.x, dtype=float)
+        what = f"rate of the well at {x.tolist()}"
+        rates = per_system(well.rate, self._systems, what)
+        return np.array([0.0 if rate is None else evaluate(rate, x[:, None], t, what)[0] for rate in rates])
+
     def prescribe(self, x, t, pressures=True):
         """Write the prescribed values of time t into ``x`` (ndof,)."""
         for prescribed in self._held + (self._drained if pressures else []):
@@ -95,9 +103,11 @@ class Loads:
             basis = self._facets(self._p, name)
             self._feed(per_system(flux, self._systems, what), lambda rate, b=basis, w=what: _integral(b, (rate,), w))
         for well in conditions.wells:
+            if well.rate is None:
+                continue
             x = np.asarray(well.x, dtype=float)
             what = f"rate of the well at {x.tolist()}"
-            matrix = self._probe(x)
+            matrix = csr_matrix(probe(self._p, x))
             self._feed(
                 per_system(well.rate, self._systems, what),
                 lambda rate, m=matrix, x=x, w=what: _Integral(m, x[:, None], (rate,), w),
@@ -156,18 +166,6 @@ class Loads:
         return skfem.FacetBasis(
             self._mesh, basis.elem, facets=boundary(self._mesh, name), mapping=basis.mapping, intorder=4
         )
-
-    def _probe(self, x):
-        dim = self._mesh.dim()
-        if x.shape != (dim,) or not np.isfinite(x).all():
-            raise MeshError(f"the well is at {x.tolist()}; give {dim} finite coordinates")
-        try:
-            return csr_matrix(self._p.probes(x[:, None]).T)
-        except ValueError as error:
-            raise MeshError(
-                f"the well at {x.tolist()} is outside the mesh, which spans {self._mesh.p.min(axis=1).tolist()} to "
-                f"{self._mesh.p.max(axis=1).tolist()}"
-            ) from error
 
 
 def _united(prescribed):

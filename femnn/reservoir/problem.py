@@ -32,6 +32,7 @@ from femnn.reservoir.conditions import Conditions
 from femnn.reservoir.integrals import CellBasis, swelling, unresolved
 from femnn.reservoir.loads import Loads
 from femnn.reservoir.medium import PorousMedium
+from femnn.reservoir.wells import PressureWells
 from femnn.solvers.linear.saddle_iteration import SaddleSolver
 from femnn.solvers.linear.saddle_point import Constraint, Factors
 
@@ -90,7 +91,7 @@ class MassBalance(NamedTuple):
     stored : (s,)
         Gained, by the change of strain and pressure.
     injected : (s,)
-        From wells, fluxes and sources.
+        From wells, fluxes and sources; by wells that hold a pressure as well.
     exchanged : (s,)
         Taken over from the other system.
     through : dict of (s,)
@@ -155,6 +156,8 @@ class PorousProblem:
     systems : tuple of str
         Names of the pore systems.
     loads : Loads
+    wells : PressureWells
+        Those that hold a pressure.
     strained : (s · n_p, s · n_p) sparse
         α_i α_j over the drained bulk modulus: by it pressures store fluid as they strain the skeleton, at most.
     constraint : Constraint
@@ -213,6 +216,7 @@ class PorousProblem:
         self.rule = _rule_for(own) if rule is None else instance("rule", rule, Rule, remedy="femnn.AdaptiveGauss()")
         self.loads = Loads(conditions, self.displacement_basis, self.pressure_basis, self.systems)
         self.constants = medium.constants(mesh.nelements, mesh.dim())
+        self.wells = PressureWells(conditions.wells, self.pressure_basis, self.systems, self.constants.mobility)
         self._assemble()
         held = self.loads.prescribed_displacement
         n, rigid = self.loads.ndof, self.loads.rigid
@@ -221,7 +225,9 @@ class PorousProblem:
         self._closed.check_held(self.displacement_basis.doflocs)
         self._saddle = SaddleSolver(self._stiffness, self._swelling, self.displacement_basis, len(self.systems))
         # in the plane factors stay small
-        self._factors = Factors(self.n_u, self._iteration, "splu" if method == "auto" and mesh.dim() == 2 else method)
+        self._method = "splu" if method == "auto" and mesh.dim() == 2 else method
+        # by which wells are open
+        self._factors: dict[tuple[bool, ...], Factors] = {}
 
     @property
     def n_u(self) -> int:
@@ -299,16 +305,46 @@ class PorousProblem:
         return self._solve(state, dt, self.constraint)
 
     @checked(dt="[0, inf)")
-    def tangent(self, dt: float) -> csr_array:
-        """Derivative of :meth:`residual` by x: symmetric, indefinite."""
-        return csr_array(block_array([[self._stiffness, -self._swelling.T], [-self._swelling, -self._fluid(dt)]]))
+    def tangent(self, dt: float, t: float = 0.0) -> csr_array:
+        """Derivative of :meth:`residual` by x: symmetric, indefinite.
 
-    def _fluid(self, dt):
-        return self._storage + dt * self.theta * self._flow
+        ``t`` is the time at the end of the step, where wells that hold a pressure are open at some times only.
+        """
+        return self._tangent(dt, self.open_wells(t - dt, dt))
 
-    def _iteration(self, dt, constraint):
-        fluid = self._fluid(dt)
-        return self._saddle.iteration(fluid, fluid + self.strained, constraint)
+    def open_wells(self, t: float, dt: float) -> tuple[bool, ...]:
+        """Whether each well that holds a pressure is open, in each system, in the step ``dt`` from the time ``t``."""
+        return self.wells.open_at(t + self.theta * dt)
+
+    def _tangent(self, dt, pattern):
+        fluid = self._fluid(dt, pattern)
+        return csr_array(block_array([[self._stiffness, -self._swelling.T], [-self._swelling, -fluid]]))
+
+    def _fluid(self, dt, pattern):
+        flow = self._flow + self.wells.flow(pattern) if any(pattern) else self._flow
+        return self._storage + dt * self.theta * flow
+
+    def _factors_for(self, pattern):
+        if pattern not in self._factors:
+
+            def iteration(dt, constraint):
+                fluid = self._fluid(dt, pattern)
+                return self._saddle.iteration(fluid, fluid + self.strained, constraint)
+
+            self._factors[pattern] = Factors(self.n_u, iteration, self._method)
+        return self._factors[pattern]
+
+    @checked()
+    def well_rates(self, state: PorousState) -> np.ndarray:
+        """Volume by time (wells, s) that each well of the conditions feeds at the time of a state, m³/s.
+
+        In two dimensions m²/s, per metre of thickness; negative for what a well takes.
+        """
+        self._require_own(state)
+        held = iter(self.wells.rates(state.t, state.p))
+        return np.array([
+            next(held) if well.rate is None else self.loads.rate_of(well, state.t) for well in self.conditions.wells
+        ]).reshape(-1, len(self.systems))  # fmt: skip
 
     @checked(dt="[0, inf)", x="any")
     def residual(self, x: np.ndarray, state: PorousState, dt: float) -> np.ndarray:
@@ -387,7 +423,9 @@ class PorousProblem:
         u, p = shaped("u", u, (self.n_u,)), shaped("p", p, (old.p.size,))
         change = p - old.p.ravel()
         during = old.p.ravel() + self.theta * change
-        injected = dt * self.loads.inflow(old.t + self.theta * dt).ravel()
+        when = old.t + self.theta * dt
+        fed = self.loads.inflow(when) + self.wells.inflow(when, during.reshape(len(self.systems), -1))
+        injected = dt * fed.ravel()
         # the difference of the pressures first, which keeps its digits where the exchange is fast; 0 for one system
         pressures = during.reshape(len(self.systems), -1)
         to_micro = dt * (self._exchange @ (pressures[0] - pressures[-1]))
@@ -433,7 +471,8 @@ class PorousProblem:
 
     def _solve(self, state, dt, constraint):
         self._require_own(state)
-        factor = self._factors.get(dt, constraint, self.tangent)
+        pattern = self.open_wells(state.t, dt)
+        factor = self._factors_for(pattern).get(dt, constraint, lambda dt: self._tangent(dt, pattern))
         t = state.t + dt
         x = constraint.fill(state.x)
         self.loads.prescribe(x, t, pressures=constraint is self.constraint)

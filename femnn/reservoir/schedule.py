@@ -14,7 +14,8 @@ class Schedule:
     """Values that hold from one time to another, 0 outside: a function (x, t) for wells and loads.
 
     A step takes the value at its end, so a value holds after the start of its interval and up to its end. Steps that
-    begin and end at :attr:`edges` carry exactly what is planned: give ``march`` these times among its own.
+    begin and end at :attr:`edges` carry exactly what is planned: give ``march`` these times among its own. A well whose
+    pressure is a schedule is shut outside the intervals.
 
     Parameters
     ----------
@@ -63,7 +64,13 @@ class Schedule:
     def __call__(self, x: Any, t: float) -> float:
         """Value at the time ``t``, the same at all places."""
         k = int(np.searchsorted(self._starts, t)) - 1
-        return float(self._values[k]) if k >= 0 and t <= self._ends[k] else 0.0
+        return float(self._values[k]) if self.covers(t) else 0.0
+
+    @checked()
+    def covers(self, t: float) -> bool:
+        """Whether ``t`` is in one of the intervals."""
+        k = int(np.searchsorted(self._starts, t)) - 1
+        return bool(k >= 0 and t <= self._ends[k])
 
     @property
     def edges(self) -> np.ndarray:

@@ -92,7 +92,7 @@ def integrate_law(
                 stress[:] = np.nan
                 tangent[:] = 0.0
                 law(strain, state, numbers[own[e] + each * q], stress, tangent, new_state)
-                new[rows[e] + q] = new_state
+                _put(new_state, new, rows[e] + q)
                 failed[e] |= not (_are_finite(stress) and _are_finite(new_state))
                 add_stress(gradients, lane, inverses[72 + lane], stresses, 0, element_force)
                 if wanted:
@@ -109,6 +109,13 @@ def integrate_law(
 def _take(old, row, state, new_state):
     for s in range(old.shape[1]):
         state[s] = new_state[s] = old[row, s]
+
+
+@njit(cache=True, forceinline=True)
+def _put(new_state, new, row):
+    # number by number: arrays as a whole bring the words for shapes that do not match, seconds of compilation
+    for s in range(new.shape[1]):
+        new[row, s] = new_state[s]
 
 
 @njit(cache=True, error_model="numpy", forceinline=True)

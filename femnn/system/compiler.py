@@ -2,19 +2,21 @@
 
 Kernels are made of many small functions, and half of the time of a first call went into what none of them needs. Each
 function that only other kernels call was turned into machine code by itself, though its callers take it in and optimise
-it again. Functions of NumPy, ``np.empty`` for instance, were compiled anew for each combination of options of their
+it again. So were functions of NumPy, ``np.empty`` for instance, and anew for each combination of options of their
 callers, those included that mean nothing to them. Operators on numbers were typed anew at every place, by trying all
 that Numba has under their names. And every kernel got a wrapper for C, which nothing calls.
 """
 
 from typing import Any, cast
 
+import numba
 from numba.core import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, DefaultPassBuilder, Flags
 from numba.core.compiler_machinery import register_pass
 from numba.core.registry import CPUDispatcher
-from numba.core.targetconfig import TargetConfig
+from numba.core.target_extension import jit_registry, target_registry
+from numba.core.targetconfig import ConfigStack, TargetConfig
 from numba.core.typed_passes import NativeLowering
 from numba.core.typing import Context
 
@@ -24,6 +26,10 @@ _OWN = frozenset({"no_cpython_wrapper", "no_cfunc_wrapper", "release_gil", "no_c
 # What values are made of, and the signatures of operators on them, by function and types.
 _VALUES = (types.Number, types.Boolean, types.Array, types.BaseTuple, types.SliceType)
 _found: dict[tuple, Any] = {}
+
+
+def _is_literal(kind: types.Type) -> bool:
+    return types.unliteral(kind) != kind
 
 
 class _Flags(Flags):
@@ -60,16 +66,22 @@ class _Typing(Context):
         return isinstance(other, Context) and other.__dict__ is self.__dict__
 
     def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
-        if kws or not isinstance(func, types.Function) or not all(isinstance(kind, _VALUES) for kind in args):
+        if kws or type(func) is not types.Function:
             return super().resolve_function_type(func, args, kws)
-        key = func, tuple(args)
-        if key not in _found:
-            signature = super().resolve_function_type(func, args, kws)
+        # numbers that stand in the source have the type of all others, which Numba tries first
+        plain, exact = (func, tuple(map(types.unliteral, args))), (func, tuple(args))
+        known = _found.get(exact) or _found.get(plain)
+        if known is not None:
+            return known
+        signature = super().resolve_function_type(func, args, kws)
+        if (
+            signature is not None
+            and all(isinstance(kind, _VALUES) for kind in args)
             # what stands for other code was compiled with the options of this caller
-            if signature is None or func.get_impl_key(signature) != func.typing_key:
-                return signature
-            _found[key] = signature
-        return _found[key]
+            and func.get_impl_key(signature) == func.typing_key
+        ):
+            _found[exact if any(map(_is_literal, signature.args)) else plain] = signature
+        return signature
 
 
 class KernelCompiler(Compiler):
@@ -89,6 +101,18 @@ class KernelCompiler(Compiler):
                 codegen.set_env(environment.env_name, environment)
         return result
 
+    def define_pipelines(self) -> list:
+        passes: Any = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        passes.passes = [(self._lowering if kind is NativeLowering else kind, text) for kind, text in passes.passes]
+        # no analysis of a function anew after each pass: the last one makes it before it is lowered
+        passes._ENFORCING = False
+        passes.finalize()
+        return [passes]
+
+    @property
+    def _lowering(self) -> type:
+        return _KernelLowering
+
 
 class InnerCompiler(KernelCompiler):
     """Compiler of functions that nothing but kernels call: they are left as they are for whoever takes them in."""
@@ -96,11 +120,19 @@ class InnerCompiler(KernelCompiler):
     def _compile_core(self) -> Any:
         return Compiler._compile_core(self)
 
-    def define_pipelines(self) -> list:
-        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.passes = [(_InnerLowering if kind is NativeLowering else kind, text) for kind, text in passes.passes]
-        passes.finalize()
-        return [passes]
+    @property
+    def _lowering(self) -> type:
+        return _InnerLowering
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _KernelLowering(NativeLowering):
+    _name = "kernel_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        state.library = _KernelLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        return super().run_pass(state)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -118,7 +150,17 @@ class _InnerLowering(NativeLowering):
         return True
 
 
-class _InnerLibrary(JITCodeLibrary):
+class _KernelLibrary(JITCodeLibrary):
+    def _optimize_functions(self, ll_module: Any) -> None:
+        """No more than makes functions small: all of them are optimised together, once they are linked."""
+        ll_module.data_layout = self._codegen._data_layout
+        passes, builder = self._codegen._function_pass_manager(opt=1)
+        for function in ll_module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
+
+
+class _InnerLibrary(_KernelLibrary):
     def _optimize_final_module(self) -> None:
         """Left to the kernels that take it in."""
 
@@ -133,3 +175,23 @@ class InnerDispatcher(CPUDispatcher):
 
     def add_overload(self, cres: Any) -> None:
         self.overloads[tuple(cres.signature.args)] = cres
+
+
+def _jit(*functions: Any, **options: Any) -> Any:
+    """``numba.jit`` for what stands for functions of NumPy: where a kernel calls it, a function for kernels alone."""
+    if functions or not isinstance(ConfigStack.top_or_none(), _Flags) or not _SIMPLE.issuperset(options):
+        return numba.jit(*functions, **options)
+
+    def decorated(function: Any) -> InnerDispatcher:
+        return InnerDispatcher(function, {}, {"nopython": True, "boundscheck": None, **options}, InnerCompiler)
+
+    return decorated
+
+
+# Options that change nothing in how such a function is made.
+_SIMPLE = frozenset({"nopython", "no_cpython_wrapper", "no_cfunc_wrapper", "error_model", "fastmath", "nogil"})
+
+_CPU = target_registry["cpu"]
+# an entry of this registry is never overwritten
+del jit_registry[_CPU]
+jit_registry[_CPU] = _jit

@@ -32,7 +32,7 @@ from femnn.solvers.nonlinear.time_march import march
 _LENGTH, _SHEAR, _BULK = 8.0, 0.25, 5.0
 
 #: Tolerance of Newton's method in a time step, full and reduced.
-RTOL = 1e-8
+RTOL = 1e-10
 
 
 def plane_neo_hooke(gradient, state, parameters, stress, tangent, new_state):  # type: ignore[no-untyped-def]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.cohesive_properties import tangent_errors
 
-from femnn.cohesive import BilinearCohesive, RateStateFriction, ViscousCohesive, separation_paths
+from femnn.cohesive import BilinearCohesive, RateStateFriction, ViscousCohesive, respond, separation_paths
 from femnn.exceptions import LawError, ParameterError, StateError
 
 PLAIN = BilinearCohesive(80e6, 100e6, 969.0, 1719.0)
@@ -138,3 +138,9 @@ def test_bad_input_is_refused():
     law = ViscousCohesive(PLAIN, 1.0)
     with pytest.raises(StateError, match="belongs to BilinearCohesive"):
         law.update([[0.0, 0.0, 0.0]], PLAIN.initial_state(1))
+
+
+def test_a_path_without_times_is_no_path_for_a_law_with_a_clock():
+    law = ViscousCohesive(BilinearCohesive(80e6, 100e6, 969.0, 1719.0), 1e10)
+    with pytest.raises(ParameterError, match=r"depends on the rate, but a path tells no times; call law\.set_time"):
+        respond(law, np.zeros((1, 3, 3)))

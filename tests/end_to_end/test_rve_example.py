@@ -51,6 +51,19 @@ def test_the_example_goes_from_a_cell_to_its_law(layer, tmp_path):
     np.testing.assert_array_equal(module.UNSEEN_SEED, unseen.about["paths"]["seed"])
 
 
+def test_the_example_in_space_shears_its_cell_both_ways(tmp_path):
+    figures = example("cracked_zone").main("classical-default", points=9, out=tmp_path, progress=False)
+    assert (tmp_path / "cracked_zone.png").stat().st_size > 10_000
+    assert (tmp_path / "cracked-zone-cracks-0008.vtu").exists()
+    ratio = figures["ratio"]
+    # first along x alone, then along y
+    np.testing.assert_allclose(ratio[:5, 1], 0.0, atol=1e-6)
+    assert ratio[-1, 1] > 0.1
+    assert figures["hill_mandel"].max() < 1e-8
+    across, *along = figures["permeability"].T
+    assert (np.array(along) > across).all()
+
+
 @pytest.mark.parametrize("numbers", [{"paths": 2}, {"unseen": 0}, {"points": 1}])
 def test_too_few_paths_are_refused_before_anything_is_simulated(numbers, tmp_path):
     with pytest.raises(ParameterError, match="are too few: at least 3 paths to learn"):

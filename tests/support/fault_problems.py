@@ -1,5 +1,7 @@
 """Reservoirs with a fault for tests, and laws that answer what one can work out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import skfem
 
@@ -8,7 +10,7 @@ from femnn.cohesive import Law
 from femnn.exceptions import LawError
 from femnn.reservoir import Conditions, Well
 from femnn.reservoir.fault import ConstantCore, Fault, FaultedReservoir
-from support.porous_problems import dual, sides
+from support.porous_problems import dual, sides, single
 
 DAY = 86400.0
 
@@ -85,3 +87,27 @@ def damaged():
     """A law that rubs and softens, and the way to a state in which it has nearly done so."""
     law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5, stiffness=3e10)
     return law, np.array([[0.0, s, 0.0] for s in np.linspace(0.0, 0.018, 5)])
+
+
+def blocks(law, side, pressure, **changed):
+    """Two blocks, one upon the other, with 10 MPa and 3 MPa of shear on the fault between them.
+
+    The pressure of ``side`` is the time in seconds, in Pa.
+    """
+    mesh = sides(skfem.MeshQuad.init_tensor(np.linspace(0.0, 4.0, 3), np.linspace(-1.0, 1.0, 3)))
+    middle = mesh.p[:, mesh.facets].mean(axis=1)
+    own = {"fault": middle[1] == 0.0, "foot": (middle[0] == 0.0) & (middle[1] < 0.0)}
+    mesh = mesh.with_boundaries({**mesh.boundaries, **{name: np.flatnonzero(on) for name, on in own.items()}})
+    interface = femnn.Interface.split(mesh, "fault")
+    body = interface.mesh
+    upper = body.t2f[:, body.p[1, body.t].mean(axis=0) > 0.0]
+    parts = {"upper": np.unique(upper), "lower": np.setdiff1d(np.arange(body.nfacets), upper)}
+    interface = replace(interface, mesh=body.with_boundaries({**body.boundaries, **parts}))
+    given = Conditions(
+        displacement={"bottom": (None, 0.0), "foot": (0.0, None)},
+        pressure={name: (lambda x, t: t) if side in (name, "both") else 0.0 for name in parts},
+    )
+    # hardly swells
+    medium = single(biot=0.011, porosity=0.01, grain_bulk=None)
+    stress = np.array([[-10e6, 3e6], [3e6, -10e6]])
+    return FaultedReservoir(medium, given, Fault(interface, law, stress=stress, pressure=pressure), **changed)

@@ -313,3 +313,53 @@ def test_the_garbage_collector_works_on_after_a_compilation():
     with pytest.raises(TypingError):
         nowhere(1.0)
     assert gc.isenabled()
+
+
+def test_functions_of_numpy_serve_kernels_and_functions_of_numba_that_call_them():
+    @njit()
+    def kernel(n):
+        return np.full((n, n, n, n, n), 2.0).sum()
+
+    @numba.njit
+    def plain(n):
+        return np.full((n, n, n, n, n), 2.0).sum() + kernel(n)
+
+    @numba.njit
+    def alone(n):
+        return np.full((n, n, n, n, n), 2.0).sum()
+
+    assert plain(2) == 128.0
+    assert kernel(2) == alone(2) == 64.0
+
+
+def test_kernels_of_all_kinds_of_source_compile():
+    @njit()
+    def of_one_or_two(x, y=None):
+        if y is None:
+            return x
+        return x + y
+
+    @njit()
+    def of_many(n):
+        def twice(i):
+            return 2 * i
+
+        squares = [twice(i) for i in range(n)]
+        total, i = 0, 0
+        while True:
+            i += 1
+            if i == n:
+                break
+            if i % 2 == 0:
+                continue
+            total += squares[i] + of_one_or_two(i) + of_one_or_two(i, 1)
+        return total
+
+    @njit()
+    def of_constants(values):
+        return values[0, 1] + values[1, 0] * 10.0 + values[-1, -1] * 100.0 + values[1:, 0].sum()
+
+    assert of_one_or_two(1) == 1
+    assert of_one_or_two(1, 2) == 3
+    assert of_many(6) == 2 * (1 + 3 + 5) + (1 + 3 + 5) + (2 + 4 + 6)
+    assert of_constants(np.array([[1.0, 2.0], [3.0, 4.0]])) == 2.0 + 30.0 + 400.0 + 3.0

@@ -9,28 +9,31 @@ what is left of opening and sliding is elastic: e = u_n - v, e_k = u_s - s_k. Th
 has Hertz's and Mindlin's exponents, h being what is linear in the approach of pressed grains and zero for open ones. A
 slider in the direction n bears at most h^(3/2) m_k, and opens the layer by c_k for each unit that it slides:
 
-    m_k = μ_k (1 + ω f(h)) (1 + b_k tanh(ξ⁺/ξ₀)),    c_k = α_k (ξ - ξ_k - χ_k (1 - a·n))
+    m_k = μ_k (1 + ω f(h)) (1 + b_k tanh(ξ⁺/ξ₀)),    c_k = α_k (ξ - ξ_k - χ_k (1 - a·n) - X_k (1 - A·n))
 
 ξ = ξ₀ + λ f(h) - v is the distance from the critical state (K. Been, M. G. Jefferies, Géotechnique 35 (1985) 99-112),
-f = (1 - h)/(1 + h), and a, |a| ≤ 1, the fabric of the contacts, which follows the direction of sliding within a length
-L: a layer that is sheared back contracts. Springs are softer by 1 + φ_k |a|² where the layer has been sheared; where
-they stiffen again their force stays, and the energy that it would take is lost as slip. All numbers are learned.
+f = (1 - h)/(1 + h), and a and A, at most 1 long, are the fabric of the contacts, which follows the direction of sliding
+within a length l, and slowly within a length L: a layer that is sheared back contracts, and one that is sheared to and
+fro by less than L never gets as loose as one that is sheared far (X. S. Li, Y. F. Dafalias, J. Eng. Mech. 138 (2012)
+263-275, have a fabric that dilatancy depends on). Springs are softer by 1 + φ_k |a|² where the layer has been sheared;
+where they stiffen again their force stays, and the energy that it would take is lost as slip. All numbers are learned.
 Whatever they are, by construction:
 
-- far sliding ends in one state, ξ = 0 and a = n, as Σ α_k ξ_k = 0: no opening, and a ratio of at most Σ m_k;
+- far sliding ends in one state, ξ = 0 and a = A = n, as Σ α_k ξ_k = 0: no opening, and a ratio of at most Σ m_k;
 - the opening never leaves a finite range, as each slider draws it to a ξ of its own;
 - a cycle of tractions ends without slip, or at one that closes, as long as a slider is left that does not slide in it;
-- dissipation Σ h^(3/2) m_k |ds_k| - p dv is not negative: α_k (Ξ - ξ_k) stays below the least strength, with Ξ the
-  largest ξ;
+- dissipation Σ h^(3/2) m_k |ds_k| - p dv is not negative: α_k (ξ - ξ_k) stays below m_k at ξ = 0 and at the largest ξ,
+  and in between because m_k is concave there;
 - turning or mirroring the shear turns and mirrors the answer.
 
-A step is implicit in v, which Newton's method finds inside a bracket, and explicit in a, which changes slowly; the
+A step is implicit in v, which Newton's method finds inside a bracket, and explicit in a and A, which change slowly; the
 tangent is the exact derivative of the step.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
 
 from femnn.cohesive.recurrent.cell import Cell
@@ -38,11 +41,14 @@ from femnn.exceptions import WeightFileError
 from femnn.system.compile import njit
 
 #: Rows of ``sliders``: strengths μ_k; elastic reach μ_k/κ_k under p0; gains b_k; rates α_k; neutral points ξ_k; what
-#: the fabric does to springs, φ_k, and to neutral points, χ_k.
-SLIDERS = ("strength", "reach", "gain", "rate", "neutral", "fabric", "turn")
+#: the fabric does to springs, φ_k, and to neutral points, χ_k and slowly X_k.
+SLIDERS = ("strength", "reach", "gain", "rate", "neutral", "fabric", "turn", "slow_turn")
 #: Numbers of ``layer``: stiffness of h against closing, what it has more for opening than for closing, length of the
-#: change between both; ξ₀; λ; ω; L.
-LAYER = ("stiffness", "asymmetry", "rounding", "distance", "compression", "softening", "memory")
+#: change between both; ξ₀; λ; ω; l; L.
+LAYER = ("stiffness", "asymmetry", "rounding", "distance", "compression", "softening", "memory", "slow_memory")
+
+# Numbers of a state before the places of the sliders: v, two of a, two of A.
+_PLACES = 5
 
 # How smoothly a layer loses touch, as in femnn.cohesive.recurrent.precompressed, whose h is this to the power 3/2.
 _ROUNDING = 0.05
@@ -50,16 +56,19 @@ _VIRGIN = 1.0 + np.sqrt(1.0 + _ROUNDING**2)
 
 _MOST_ITERATIONS, _CLOSE = 60, 1e-13
 
+# How far bounds are smoothed: the largest ξ, over ξ₀; sizes of λ and ω.
+_SMOOTH, _CORNER = 0.03, 0.01
+
 
 class CriticalState(Cell):
     """A trained critical-state cell; it answers tractions of a layer whose virgin traction is (-1, 0, 0).
 
-    Its state is v, the two components of a, then those of s_k of each slider, in separation scales.
+    Its state is v, the two components of a, those of A, then those of s_k of each slider, in separation scales.
 
     Parameters
     ----------
     tensors
-        ``sliders`` (7, k), rows as :data:`SLIDERS`; ``layer`` (7,), numbers as :data:`LAYER`.
+        ``sliders`` (8, k), rows as :data:`SLIDERS`; ``layer`` (8,), numbers as :data:`LAYER`.
 
     Raises
     ------
@@ -86,7 +95,7 @@ class CriticalState(Cell):
         if broken:
             raise WeightFileError(f"these are no tensors of a critical-state cell: {broken}; fetch the file again")
         self._sliders, self._layer = (np.ascontiguousarray(values) for values in self.tensors.values())
-        self.state_size = 3 + 2 * self._sliders.shape[1]
+        self.state_size = _PLACES + 2 * self._sliders.shape[1]
 
     def step(self, x, state):
         n = len(x)
@@ -120,32 +129,48 @@ def promises_broken(sliders: np.ndarray, layer: np.ndarray) -> str:
         return f"sliders {sliders.shape} and layer {layer.shape} instead of ({len(SLIDERS)}, k) and ({len(LAYER)},)"
     if not (np.isfinite(sliders).all() and np.isfinite(layer).all()):
         return "they are not finite"
-    strength, reach, gain, rate, neutral, fabric, turn = sliders
-    stiffness, asymmetry, rounding, distance, compression, softening, memory = layer
-    lengths = min(reach.min(), rounding, distance, memory)
-    if min(lengths, strength.min(), rate.min()) <= 0.0 or min(gain.min(), fabric.min(), turn.min()) < 0.0:
+    strength, reach, gain, rate, neutral = sliders[:5]
+    stiffness, asymmetry, rounding, distance, _, softening, memory, slow_memory = layer
+    lengths = min(reach.min(), rounding, distance, memory, slow_memory)
+    if min(lengths, strength.min(), rate.min()) <= 0.0 or min(gain.min(), sliders[5:].min()) < 0.0:
         return "a strength, a reach, a rate, a gain or a length is not positive"
     if not (abs(asymmetry) < stiffness and abs(softening) < 1.0):
         return "the layer would soften under its pressure"
     if abs(rate @ neutral) > 1e-9 * (rate @ np.abs(neutral) + 1e-12):
         return f"Σ α ξ is {rate @ neutral:.3g} instead of zero, so that sliding does not end in the critical state"
-    most = pressures(sliders, layer) * rate * (largest_distance(neutral + 2.0 * turn, distance, compression) - neutral)
-    if (most > (1.0 - abs(softening)) * strength * (1.0 + 1e-9)).any():
+    if (rate > largest_rates(sliders, layer) * (1.0 + 1e-9)).any():
         return "a slider opens the layer by more than it bears, so that it would give energy"
     return ""
 
 
-def largest_distance(neutral: np.ndarray, distance: float, compression: float) -> float:
-    """Ξ, the largest distance from the critical state that a layer can reach; ``neutral`` (k,) at their highest."""
-    return max(distance + abs(compression), float(np.max(neutral)) + 2.0 * abs(compression))
+def largest_rates(sliders: np.ndarray, layer: np.ndarray) -> np.ndarray:
+    """The rates (k,) beyond which a slider would open the layer by more than it bears.
+
+    Between ξ = 0 and the largest ξ a strength is concave and a rate of opening linear, so that these two count; further
+    down the strength stays, and the opening falls. What is largest is taken a little too large, as a smooth function of
+    the numbers, because least squares stall where a maximum changes from one of them to another.
+    """
+    strength, gain, neutral = sliders[0], sliders[2], sliders[4]
+    distance, compression = layer[3], _size(layer[4])
+    highest = neutral + 2.0 * (sliders[6] + sliders[7])
+    reached = np.append(highest + 2.0 * compression, distance + compression)
+    largest = _SMOOTH * distance * scipy.special.logsumexp(reached / (_SMOOTH * distance))
+    borne = (1.0 - _size(layer[5])) * strength / pressures(sliders, layer)
+    gained = 1.0 + gain * np.tanh(largest / distance)
+    return borne / np.maximum(-neutral, (largest - neutral) / gained)
+
+
+def _size(value):
+    """The size of a number or more, without a corner at zero."""
+    return np.sqrt(value * value + _CORNER * _CORNER)
 
 
 def pressures(sliders: np.ndarray, layer: np.ndarray) -> float:
     """The largest pressure over that of Hertz's contacts: the springs of the sliders carry the rest."""
-    most = (1.0 + abs(layer[5])) * (1.0 + sliders[2]) * sliders[0]
+    most = (1.0 + _size(layer[5])) * (1.0 + sliders[2]) * sliders[0]
     # Σ m²/κ, times what h can change with the opening
     return 1.0 + 0.25 * float((most**2 * (1.0 + sliders[5]) * sliders[1] / sliders[0]).sum()) * (
-        layer[0] + abs(layer[1])
+        layer[0] + _size(layer[1])
     )
 
 
@@ -204,13 +229,21 @@ def _flexible(k, state, sliders):
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _trial(k, s1, s2, old):
-    """How far the slider k would be stretched, its direction n, and a·n."""
-    d1, d2 = s1 - old[3 + 2 * k], s2 - old[4 + 2 * k]
+    """How far the slider k would be stretched, and its direction n."""
+    d1, d2 = s1 - old[_PLACES + 2 * k], s2 - old[_PLACES + 1 + 2 * k]
     length = np.sqrt(d1 * d1 + d2 * d2)
     if length == 0.0:
-        return 0.0, 0.0, 0.0, 0.0
-    n1, n2 = d1 / length, d2 / length
-    return length, n1, n2, old[1] * n1 + old[2] * n2
+        return 0.0, 0.0, 0.0
+    return length, d1 / length, d2 / length
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _neutral(k, n1, n2, old, sliders):
+    """ξ_k + χ_k (1 - a·n) + X_k (1 - A·n), and the part of χ_k a + X_k A that is across n."""
+    chi, slow = sliders[6, k], sliders[7, k]
+    w1, w2 = chi * old[1] + slow * old[3], chi * old[2] + slow * old[4]
+    along = w1 * n1 + w2 * n2
+    return sliders[4, k] + chi + slow - along, w1 - along * n1, w2 - along * n2
 
 
 @njit(cache=True, error_model="numpy")
@@ -222,12 +255,12 @@ def _missing(v, h, by_v, s1, s2, old, sliders, layer):
     factors = _factors(h, xi, layer)
     a = b = a_v = b_v = 0.0
     for k in range(sliders.shape[1]):
-        length, _, _, along = _trial(k, s1, s2, old)
+        length, n1, n2 = _trial(k, s1, s2, old)
         m, m_h, m_xi = _bearing(k, factors, sliders)
         flexible = _flexible(k, old, sliders)
         slid = length - h * m * flexible
         if slid > 0.0:
-            rate, neutral = sliders[3, k], sliders[4, k] + sliders[6, k] * (1.0 - along)
+            rate, neutral = sliders[3, k], _neutral(k, n1, n2, old, sliders)[0]
             slid_v = -flexible * ((m + h * m_h) * by_v + h * m_xi * xi_v)
             a, a_v = a + rate * slid, a_v + rate * slid_v
             b, b_v = b + rate * neutral * slid, b_v + rate * neutral * slid_v
@@ -245,25 +278,29 @@ def _turned(s1, s2, old, new, sliders, layer):
     """The fabric after the sliders have slid from their ``old`` places to the ``new`` ones, which springs follow."""
     whole = slid = way1 = way2 = 0.0
     for k in range(sliders.shape[1]):
-        d1, d2 = new[3 + 2 * k] - old[3 + 2 * k], new[4 + 2 * k] - old[4 + 2 * k]
+        at = _PLACES + 2 * k
+        d1, d2 = new[at] - old[at], new[at + 1] - old[at + 1]
         whole += sliders[0, k]
         slid += sliders[0, k] * np.sqrt(d1 * d1 + d2 * d2)
         way1, way2 = way1 + sliders[0, k] * d1, way2 + sliders[0, k] * d2
-    new[1], new[2] = old[1], old[2]
+    new[1:_PLACES] = old[1:_PLACES]
     if slid > 0.0:
-        share = -np.expm1(-slid / whole / layer[6])
-        new[1], new[2] = old[1] + share * (way1 / slid - old[1]), old[2] + share * (way2 / slid - old[2])
+        for i in range(2):
+            share = -np.expm1(-slid / whole / layer[6 + i])
+            new[1 + 2 * i] += share * (way1 / slid - old[1 + 2 * i])
+            new[2 + 2 * i] += share * (way2 / slid - old[2 + 2 * i])
         for k in range(sliders.shape[1]):
             left = _flexible(k, new, sliders) / _flexible(k, old, sliders)
             if left < 1.0:
-                new[3 + 2 * k] += (1.0 - left) * (s1 - new[3 + 2 * k])
-                new[4 + 2 * k] += (1.0 - left) * (s2 - new[4 + 2 * k])
+                at = _PLACES + 2 * k
+                new[at] += (1.0 - left) * (s1 - new[at])
+                new[at + 1] += (1.0 - left) * (s2 - new[at + 1])
 
 
 @njit(cache=True, error_model="numpy")
 def _opened(e_total, fixed_h, start, s1, s2, old, sliders, layer):
     """v after a step, sought from ``start``: at the opening ``e_total``, or at ``fixed_h`` where that is not finite."""
-    lowest, highest = sliders[4].min(), (sliders[4] + 2.0 * sliders[6]).max()
+    lowest, highest = sliders[4].min(), (sliders[4] + 2.0 * (sliders[6] + sliders[7])).max()
     margin = abs(layer[4]) + 1e-12
     low, high = min(old[0], layer[3] - highest - margin), max(old[0], layer[3] - lowest + margin)
     v, h, by_v = start, fixed_h, 0.0
@@ -302,20 +339,20 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
         a = b = 0.0
         a_h = b_h = a_1 = a_2 = b_1 = b_2 = 0.0
         for k in range(count):
-            length, n1, n2, along = _trial(k, s1, s2, old[n])
+            length, n1, n2 = _trial(k, s1, s2, old[n])
             m, m_h, m_xi = _bearing(k, factors, sliders)
             flexible = _flexible(k, old[n], sliders)
             slid = length - h * m * flexible
             if slid > 0.0:
-                rate, neutral = sliders[3, k], sliders[4, k] + sliders[6, k] * (1.0 - along)
+                rate = sliders[3, k]
+                neutral, across1, across2 = _neutral(k, n1, n2, old[n], sliders)
                 slid_h = -flexible * (m + h * (m_h + m_xi * layer[4] * f_h))
                 a, b = a + rate * slid, b + rate * neutral * slid
                 a_h, b_h = a_h + rate * slid_h, b_h + rate * neutral * slid_h
-                # how a·n changes as the slider turns
-                turn1, turn2 = (old[n, 1] - along * n1) / length, (old[n, 2] - along * n2) / length
                 a_1, a_2 = a_1 + rate * n1, a_2 + rate * n2
-                b_1 += rate * (neutral * n1 - sliders[6, k] * turn1 * slid)
-                b_2 += rate * (neutral * n2 - sliders[6, k] * turn2 * slid)
+                # the neutral point changes as the slider turns
+                b_1 += rate * (neutral * n1 - across1 * slid / length)
+                b_2 += rate * (neutral * n2 - across2 * slid / length)
         if a > 0.0:
             share, target = -np.expm1(-a), layer[3] + layer[4] * f - b / a
             gap = (1.0 - share) * (target - old[n, 0])
@@ -329,7 +366,7 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
         by = np.zeros((3, 3))
         new[n, 0] = v
         for k in range(count):
-            length, n1, n2, _ = _trial(k, s1, s2, old[n])
+            length, n1, n2 = _trial(k, s1, s2, old[n])
             m, m_h, m_xi = _bearing(k, factors, sliders)
             flexible = _flexible(k, old[n], sliders)
             reach, stiff = h * m * flexible, 1.0 / flexible
@@ -348,7 +385,7 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
                     by[0, j] += stiff * reach * moved
                     by[1, j] += stiff * n1 * moved
                     by[2, j] += stiff * n2 * moved
-            new[n, 3 + 2 * k], new[n, 4 + 2 * k] = s1 - e1, s2 - e2
+            new[n, _PLACES + 2 * k], new[n, _PLACES + 1 + 2 * k] = s1 - e1, s2 - e2
             springs[0] += 0.5 * stiff * (e1 * e1 + e2 * e2)
             springs[1], springs[2] = springs[1] + stiff * e1, springs[2] + stiff * e2
         _turned(s1, s2, old[n], new[n], sliders, layer)
@@ -365,7 +402,7 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
 @njit(cache=True, error_model="numpy", nogil=True)
 def _paths(pressure, sliding, sliders, layer, opening, ratio):
     count = sliders.shape[1]
-    old = np.empty(3 + 2 * count)
+    old = np.empty(_PLACES + 2 * count)
     new = np.empty_like(old)
     for n in range(pressure.shape[0]):
         old[:] = 0.0
@@ -382,10 +419,10 @@ def _paths(pressure, sliding, sliders, layer, opening, ratio):
                 factors = _factors(h, xi, layer)
                 energy = t1 = t2 = 0.0
                 for k in range(count):
-                    length, n1, n2, _ = _trial(k, s1, s2, old)
+                    length, n1, n2 = _trial(k, s1, s2, old)
                     flexible = _flexible(k, old, sliders)
                     left = min(length, h * _bearing(k, factors, sliders)[0] * flexible)
-                    new[3 + 2 * k], new[4 + 2 * k] = s1 - left * n1, s2 - left * n2
+                    new[_PLACES + 2 * k], new[_PLACES + 1 + 2 * k] = s1 - left * n1, s2 - left * n2
                     energy += 0.5 * left * left / flexible
                     t1, t2 = t1 + left * n1 / flexible, t2 + left * n2 / flexible
                 carried = -0.5 * energy * h_e / np.sqrt(h)

@@ -13,12 +13,12 @@ import numpy as np
 from scipy.optimize import brentq, least_squares
 
 from femnn.checks import checked, instance
-from femnn.cohesive.recurrent.critical_state import LAYER, SLIDERS, CriticalState, largest_distance, pressures
+from femnn.cohesive.recurrent.critical_state import LAYER, SLIDERS, CriticalState, largest_rates, pressures
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.cohesive.training.data import PathData, responses
 from femnn.cohesive.training.fit import describe
 from femnn.cohesive.training.precompressed_data import OPEN, rms_errors
-from femnn.exceptions import DatasetError
+from femnn.exceptions import DatasetError, WeightFileError
 from femnn.io.weight_files import save_weights
 
 #: Errors of the friction ratio and of the opening (d) that weigh alike.
@@ -26,16 +26,18 @@ RATIO, OPENING = 0.05, 0.03
 
 # Reaches of the sliders at the beginning, d; how far apart neutral points begin, over the distance.
 _SHORTEST, _LONGEST, _NEUTRAL = 2e-3, 0.1, 0.3
+# Lengths of the fabric, d.
+_MEMORY, _SLOW_MEMORY = 0.15, 3.0
 # Farthest neutral point, over the distance.
 _FARTHEST = 2.0
 # Weight of a number that leaves its first value by a factor e, over that of all data.
 _PRIOR = 1e-3
 # Share of the pressure that the springs of the sliders may carry.
 _MOST_CARRIED = 0.6
-# Paths of the first set that bring the numbers near.
-_PART = 50
-# Steps on all paths: so many times fewer than those before, and at least.
-_FEWER, _LEAST = 6, 2
+# Points of each set, whole paths of it, that bring the numbers near.
+_PART = 2000
+# Steps on all paths: so many times fewer than those before, and at least so many.
+_FEWER, _LEAST = 3, 2
 # Residuals beyond this many times their weight count linearly.
 _ROBUST = 2.0
 # Step of differences.
@@ -60,7 +62,7 @@ def fit_critical_state_law(
     sliders
         Number of sliders.
     iterations
-        Steps of the least squares (trust region, robust loss) on a part of the paths; on all of them a sixth as many.
+        Steps of the least squares (trust region, robust loss) on a part of the paths; on all of them a third as many.
     progress
         Print the cost of each step.
 
@@ -90,7 +92,7 @@ def fit_critical_state_law(
         instance("a value of training or tests", data, PathData)
     guess = _first(sliders)
     # a part of the paths brings the numbers near, which all of them together do in many times the time
-    part = [data[:: max(1, round(len(data) / _PART))] for data in sets[:1]]
+    part = [data[:: max(1, round(data.separations[..., 0].size / _PART))] for data in sets]
     numbers = _least_squares(part, guess, guess, iterations, progress).x
     found = _least_squares(sets, guess, numbers, max(_LEAST, iterations // _FEWER), progress)
     tensors = tensors_of(found.x)
@@ -116,10 +118,15 @@ def fit_critical_state_law(
 def _least_squares(sets, guess, start, iterations, progress):
     """The least squares of some data, from ``start``; ``guess`` is what numbers are drawn to."""
     pressed = [_pressed(data) for data in sets]
-    weight = 1.0 / np.sqrt(max(1, sum(int(each.sum()) for each in pressed)))
+    points = sum(int(each.sum()) for each in pressed)
+    weight = 1.0 / np.sqrt(max(1, points))
 
     def residuals(numbers):
-        cell, parts = CriticalState(tensors_of(numbers)), []
+        try:
+            cell, parts = CriticalState(tensors_of(numbers)), []
+        except (WeightFileError, ValueError):
+            # a step so long that numbers overflow is taken shorter
+            return np.full(3 * points + len(numbers), np.inf)
         for data, counts in zip(sets, pressed, strict=True):
             opening, ratio = _differences(cell, data)
             parts += [opening[counts] / OPENING, ratio[counts].ravel() / RATIO]
@@ -191,32 +198,31 @@ def _first(sliders):
     reach = np.log(np.geomspace(_SHORTEST, _LONGEST, sliders))
     neutral = np.linspace(_NEUTRAL, -_NEUTRAL, sliders)
     rows = [np.full(sliders, np.log(0.37 / sliders)), reach, np.full(sliders, -0.7), np.zeros(sliders), neutral,
-            np.full(sliders, 0.5), np.full(sliders, -2.0)]  # fmt: skip
-    return np.concatenate([*rows, [np.log(12.0), -0.1, np.log(0.01), np.log(0.35), 0.3, 0.0, np.log(0.15)]])
+            np.full(sliders, 0.5), np.full(sliders, -2.0), np.full(sliders, -2.0)]  # fmt: skip
+    # as stiff as virgin layers of the shipped data are
+    layer = [np.log(12.5), -0.13, np.log(0.01), np.log(0.35), 0.3, 0.0, np.log(_MEMORY), np.log(_SLOW_MEMORY)]
+    return np.concatenate([*rows, layer])
 
 
 def tensors_of(numbers: np.ndarray) -> dict[str, np.ndarray]:
-    """Tensors of a critical-state cell that keeps its promises, from any numbers (7 k + 7,)."""
+    """Tensors of a critical-state cell that keeps its promises, from any numbers (8 k + 8,)."""
     last = len(LAYER)
-    strength, reach, gain, share, neutral, fabric, turn = numbers[:-last].reshape(len(SLIDERS), -1)
-    stiffness, asymmetry, rounding, distance, compression, softening, memory = numbers[-last:]
+    strength, reach, gain, share, neutral, fabric, turn, slow_turn = numbers[:-last].reshape(len(SLIDERS), -1)
+    stiffness, asymmetry, rounding, distance, compression, softening, memory, slow_memory = numbers[-last:]
     stiffness, distance, strength = np.exp(stiffness), np.exp(distance), np.exp(strength)
     layer = np.array(
         [stiffness, 0.9 * stiffness * np.tanh(asymmetry), np.exp(rounding), distance, 0.3 * np.tanh(compression),
-         0.3 * np.tanh(softening), np.exp(memory)]
+         0.3 * np.tanh(softening), np.exp(memory), np.exp(slow_memory)]
     )  # fmt: skip
     sliders = np.array([strength, np.exp(reach), 1.5 * _sigmoid(gain), np.ones_like(strength), neutral,
-                        np.exp(fabric), distance * np.exp(turn)])  # fmt: skip
+                        np.exp(fabric), distance * np.exp(turn), distance * np.exp(slow_turn)])  # fmt: skip
     # springs that carry much of the pressure would make the layer's pressure ambiguous
     sliders[1] /= 1.0 + (pressures(sliders, layer) - 1.0) / _MOST_CARRIED
-    most = _sigmoid(share) * (1.0 - abs(layer[5])) * strength / pressures(sliders, layer)
     neutral = _FARTHEST * distance * np.tanh(neutral / _FARTHEST)
 
     def rates(shift):
-        points = neutral - shift
-        # the largest neutral point is no limit of its own rate
-        largest = largest_distance(points + 2.0 * sliders[6], distance, layer[4])
-        return most / (1.001 * largest + 1e-3 - points), points
+        sliders[4] = neutral - shift
+        return _sigmoid(share) * largest_rates(sliders, layer), sliders[4]
 
     def unbalanced(shift):
         rate, points = rates(shift)
@@ -224,7 +230,7 @@ def tensors_of(numbers: np.ndarray) -> dict[str, np.ndarray]:
 
     reach_of_shift = np.abs(neutral).max() + 1e-9
     shift = brentq(unbalanced, -reach_of_shift, reach_of_shift, xtol=1e-15, rtol=1e-14)
-    sliders[3], sliders[4] = rates(shift)
+    sliders[3] = rates(shift)[0]
     # rounding errors of the root
     sliders[4] -= sliders[3] @ sliders[4] / sliders[3].sum()
     return {"sliders": sliders, "layer": layer}

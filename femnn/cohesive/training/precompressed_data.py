@@ -222,6 +222,22 @@ def resampled(data: PathData, points: int, copies: int, seed: int) -> PathData:
     )
 
 
+def joined(sets: Sequence[PathData], seed: int) -> PathData:
+    """One set of several, with as many points of each path as the shortest has; what not all of them have is left out.
+
+    The points are chosen as :func:`resampled` does.
+    """
+    points = min(data.separations.shape[1] for data in sets)
+    parts = [resampled(data, points, 1, seed) for data in sets]
+    names = [name for name in parts[0].microstructure if all(name in part.microstructure for part in parts)]
+    return replace(
+        parts[-1],
+        separations=np.concatenate([part.separations for part in parts]),
+        tractions=np.concatenate([part.tractions for part in parts]),
+        microstructure={name: np.concatenate([part.microstructure[name] for part in parts]) for name in names},
+    )
+
+
 def rotated(data: PathData, copies: int, seed: int) -> PathData:
     """The paths ``copies`` times over, rotated about the normal by random angles and mirrored at random."""
     draws = np.random.default_rng(seed)

@@ -1,7 +1,7 @@
 """Unstructured quadrilaterals of plane parts, extruded: swept meshes, subdivided triangles, boundary layers."""
 
 import numpy as np
-from scipy.spatial import Delaunay, cKDTree
+import scipy
 
 from femnn.geometry.meshers.cells import Cells, extruded, mean_of_neighbours, waves
 
@@ -19,14 +19,14 @@ def triangles_in(shape: str, spacing: float, random: np.random.Generator) -> tup
     free = box[0] + random.uniform(size=(count, 2)) * (box[1] - box[0])
     free = free[~_outside(free, shape, hole, 0.5 * spacing)]
     points = np.concatenate([fixed, free])
-    near = cKDTree(points).query_ball_point(points, 0.8 * spacing)
+    near = scipy.spatial.cKDTree(points).query_ball_point(points, 0.8 * spacing)
     taken = np.ones(len(points), dtype=bool)
     for k, others in enumerate(near):
         if taken[k]:
             taken[[j for j in others if j > k and j >= len(fixed)]] = False
     points = points[taken]
     for step in range(_ROUNDS + 1):
-        triangles = Delaunay(points).simplices
+        triangles = scipy.spatial.Delaunay(points).simplices
         x = points[triangles]
         area = np.abs(np.linalg.det(x[:, 1:] - x[:, :1]))
         triangles = triangles[~_outside(x.mean(axis=1), shape, hole, 0.0) & (area > 1e-3 * spacing**2)]

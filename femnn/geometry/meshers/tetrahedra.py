@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import Delaunay, cKDTree
+import scipy
 
 from femnn.checks import checked
 from femnn.exceptions import ParameterError
@@ -250,7 +250,7 @@ def _spread(sets, wanted):
     """Points of several sets, earlier ones first, none nearer to another than 0.8 of what is wanted there."""
     points = np.concatenate(sets)
     limit = 0.8 * wanted(points)
-    neighbours = cKDTree(points).query_ball_point(points, limit)
+    neighbours = scipy.spatial.cKDTree(points).query_ball_point(points, limit)
     taken = np.ones(len(points), dtype=bool)
     for k, near in enumerate(neighbours):
         if taken[k]:
@@ -260,7 +260,7 @@ def _spread(sets, wanted):
 
 def _inside(points, distance):
     """Tetrahedra of the part: those outside, and flat ones at its surface, are left out."""
-    tetrahedra = Delaunay(points).simplices
+    tetrahedra = scipy.spatial.Delaunay(points).simplices
     quality = tetrahedral_quality(points, tetrahedra)
     tetrahedra = tetrahedra[(distance(points[tetrahedra].mean(axis=1)) < 0.0) & (quality > 1e-6)]
     while True:

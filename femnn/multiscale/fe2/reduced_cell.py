@@ -28,8 +28,7 @@ from femnn.reduced import fingerprint
 from femnn.reduced.cubature import EmpiricalCubature
 from femnn.reduced.pod import POD
 from femnn.reduced.problem import ReducedProblem
-from femnn.reduced.row_space import RowMixture
-from femnn.reduced.selection import sparse_weights
+from femnn.reduced.selection import point_weights
 from femnn.reduced.snapshots import Snapshots
 from femnn.solids.laws import check_law, updated, virgin_state
 from femnn.solvers.nonlinear.line_search import search
@@ -576,19 +575,14 @@ class _Joints:
             return cls()
         modes = np.stack([elements.separation(mode) for mode in basis.modes.T], axis=2)
         areas = elements.dx.ravel()
-        space, path, total = RowMixture(len(areas), _COMBINATIONS * basis.r), None, 0.0
-        for snapshot in snapshots:
-            if snapshot.path != path:
-                path, state = snapshot.path, cell.cohesive.initial_state(elements.points)
-            traction, _, state = cell.cohesive.update(modes @ basis.project(snapshot.u), state)
-            rows = np.einsum("pi,pir,p->rp", traction, modes, areas)
-            total += float((rows.sum(axis=1) ** 2).sum())
-            space.add(rows)
-        size = float(np.sqrt(total))
-        matrix = np.concatenate([space.rows, areas[None] * (size / areas.sum())])
-        found = sparse_weights(matrix, matrix.sum(axis=1), tol=0.4 * tol, progress=progress)
-        weights = found.weights * areas.sum() / (found.weights @ areas[found.chosen])
-        away = -np.ones(len(areas))
-        away[found.chosen] += weights
-        residual = float(np.linalg.norm(space.control @ away)) / size
-        return cls(modes[found.chosen], weights * areas[found.chosen], residual)
+
+        def works():
+            path = None
+            for snapshot in snapshots:
+                if snapshot.path != path:
+                    path, state = snapshot.path, cell.cohesive.initial_state(elements.points)
+                traction, _, state = cell.cohesive.update(modes @ basis.project(snapshot.u), state)
+                yield np.einsum("pi,pir,p->rp", traction, modes, areas)
+
+        found = point_weights(works(), areas, combinations=_COMBINATIONS * basis.r, tol=0.4 * tol, progress=progress)
+        return cls(modes[found.chosen], found.weights * areas[found.chosen], found.residual)

@@ -57,9 +57,8 @@ class WeightedPoints:
 
         To single precision, ``exact=False``, it takes half the time.
         """
-        modes, rows, products = self._room[np.float64 if exact else np.float32]
-        flat = modes.shape[0] * modes.shape[1], modes.shape[2]
-        rows, products = rows.reshape(flat), products.reshape(flat)
+        modes, *room = self._room[np.float64 if exact else np.float32]
+        rows, products = (part.reshape(-1, len(self._matrix)) for part in room)
         used = _differences(np.ascontiguousarray(tangents), self._virgin, modes, self._weights, rows, products)
         return self._matrix + rows[:used].T @ products[:used]
 

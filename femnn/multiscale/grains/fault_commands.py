@@ -79,10 +79,21 @@ def reference_path(name: str, points: int = 160) -> PathCommand:
     return _tractions(np.array([0.0, 0.3, 0.3]), np.array([1.0, 1.0, 0.3]), points, "falling-pressure")
 
 
-def fault_plan(commands: int) -> list[int]:
-    """Numbers of so many commands: the references, then drawn ones."""
-    references = [FIRST_REFERENCE + i for i in range(len(REFERENCES))]
-    return (references + list(range(max(0, commands - len(references)))))[:commands]
+def fault_plan(paths: int, samples: int, each: int) -> list[tuple[int, int]]:
+    """Command and sample of each of so many paths at least: references on the first samples, drawn ones on others.
+
+    ``each`` of as many samples again, which take turns, follow a drawn command.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.grains.fault_commands import fault_plan
+    >>> fault_plan(28, 3, 2)[-4:]
+    [(0, 3), (0, 4), (1, 5), (1, 3)]
+    """
+    references = -(-min(paths, len(REFERENCES) * samples) // samples)
+    plan = [(FIRST_REFERENCE + i, k) for i in range(references) for k in range(samples)]
+    drawn = -(-max(0, paths - len(plan)) // each)
+    return plan + [(n, samples + (each * n + k) % samples) for n in range(drawn) for k in range(each)]
 
 
 def fault_path(number: int, points: int) -> PathCommand:

@@ -108,25 +108,28 @@ def simulate_grains(
     return data, failures
 
 
-@checked(thickness="(0, inf)", points="[60, inf)", paths="[1, inf)", samples="[1, inf)", speed="(0, inf)")
+@checked(
+    thickness="(0, inf)", points="[60, inf)", paths="[1, inf)", samples="[1, inf)", speed="(0, inf)", each="[1, inf)"
+)  # fmt: skip
 def simulate_fault_grains(
     folder: str | os.PathLike, paths: int = 1000, samples: int = 6, thickness: float = 6.0,
     widths: Sequence[float] = (8.0, 11.0), points: int = 160, seed: int = 0, speed: float = 0.03,
+    each: int | None = None,
     workers: int | None = None, scheduler: str | None = None, progress: bool = True,
 ) -> tuple[PathDataSet, dict[str, str]]:  # fmt: skip
     """Drive layers of grains along the paths of a fault and write ``FOLDER/fault-grain-paths.npz`` with its card.
 
-    All samples follow all commands: first :data:`femnn.multiscale.grains.REFERENCES`, then as many of
-    :func:`femnn.multiscale.grains.draw_fault_path` as there are rows left. Runs resume as those of
-    :func:`simulate_grains`.
+    First all of ``samples`` samples follow :data:`femnn.multiscale.grains.REFERENCES`. Then as many other samples
+    follow commands of :func:`femnn.multiscale.grains.draw_fault_path`, which laws are trained on: what measures a law
+    shares neither path nor sample with what it learns. Runs resume as those of :func:`simulate_grains`.
 
     Parameters
     ----------
     folder
     paths
-        Rows at least; the last command is run on every sample.
+        Rows at least; the last command is run on as many samples as the others.
     samples
-        Number of samples; their sizes take turns.
+        Number of samples for the references, and as many for drawn commands; their sizes take turns.
     thickness, widths
         Of the filling between the slabs and of the period, d: a size for each width.
     points
@@ -135,6 +138,8 @@ def simulate_fault_grains(
         Of the first sample; the others count on.
     speed
         As :class:`femnn.multiscale.grains.GrainLayer` takes it.
+    each
+        Samples that follow a drawn command: they take turns, so that more commands fit into as many rows. Default: all.
     workers, scheduler, progress
         See :func:`femnn.tasks.run.run_tasks`.
 
@@ -151,7 +156,7 @@ def simulate_fault_grains(
     MissingExtraError, TaskError
         As :func:`simulate_grains`.
     ParameterError
-        If ``widths`` is empty.
+        If ``widths`` is empty, or ``each`` more than ``samples``.
 
     Examples
     --------
@@ -165,12 +170,15 @@ def simulate_fault_grains(
     folder = Path(folder)
     if not len(widths):
         raise ParameterError("widths is empty; pass the period of a sample, or those of several sizes, in d")
+    each = samples if each is None else each
+    if each > samples:
+        raise ParameterError(f"each is {each}, but there are {samples} samples; pass as many or fewer")
+    plan = fault_plan(paths, samples, each)
     layers = [
-        GrainLayer.of_thickness(thickness, widths[sample % len(widths)], seed=seed + sample, speed=speed)
-        for sample in range(samples)
+        GrainLayer.of_thickness(thickness, widths[k % samples % len(widths)], seed=seed + k, speed=speed)
+        for k in range(1 + max(k for _, k in plan))
     ]
-    numbers = fault_plan(-(-paths // samples))
-    rows = {f"path{number:05d}-seed{seed + k}": (number, k) for number in numbers for k in range(samples)}
+    rows = {f"path{number:05d}-seed{seed + k}": (number, k) for number, k in plan}
     results, failures, version = _run(respond_fault, rows, layers, folder, points, workers, scheduler, progress)
     about = {
         "what": "layers of grains between rough slabs, driven as a fault is, in LAMMPS (femnn.multiscale.grains)",
@@ -181,7 +189,7 @@ def simulate_fault_grains(
         "grains": [layer.grains for layer in layers],
         "version": version,
         "command": f"femnn simulate fault-grains --paths {paths} --samples {samples} --thickness {thickness:g} "
-        f"--widths {','.join(f'{width:g}' for width in widths)} --points {points} --seed {seed}",
+        f"--widths {','.join(f'{width:g}' for width in widths)} --points {points} --seed {seed} --each {each}",
         "missing": sorted(failures),
     }
     rows = {key: rows[key] for key in results}

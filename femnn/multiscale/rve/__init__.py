@@ -20,13 +20,14 @@ from femnn.multiscale.rve.from_mesh import cell_of_mesh
 from femnn.multiscale.rve.law import RVELaw
 from femnn.multiscale.rve.output import CellSeries
 from femnn.multiscale.rve.permeability import CellPermeability, CrackFilling
+from femnn.multiscale.rve.reduced import ReducedRVE
 from femnn.multiscale.rve.response import follow
 from femnn.multiscale.rve.rve import RVE
 from femnn.multiscale.rve.state import CellResponse, CellState, Spring
 
 __all__ = [
-    "KINDS", "RVE", "Cell", "CellPermeability", "CellResponse", "CellSeries", "CellState", "CrackFilling", "FaultCell",
-    "FaultCell3D", "PathCommand", "PathDataSet", "PathResponse", "RVELaw", "Spring", "WorkingRange", "block_network",
-    "cell_of_mesh", "draw_path", "echelon_cracks", "follow", "joint_sets", "law_named", "parallel_cracks",
-    "simulate_paths", "springs_of",
+    "KINDS", "RVE", "Cell", "CellPermeability", "CellResponse", "CellSeries", "CellState", "CrackFilling",
+    "FaultCell", "FaultCell3D", "PathCommand", "PathDataSet", "PathResponse", "RVELaw", "ReducedRVE", "Spring",
+    "WorkingRange", "block_network", "cell_of_mesh", "draw_path", "echelon_cracks", "follow", "joint_sets",
+    "law_named", "parallel_cracks", "simulate_paths", "springs_of",
 ]  # fmt: skip

@@ -35,6 +35,9 @@ class Blocks:
         cracks that reach the seam are closed there.
     pressure
         Stress −pressure·I in the blocks before anything moves, Pa.
+    biot
+        Biot's coefficient of the blocks: all stresses here are total ones plus the pore pressure, of which blocks feel
+        the share 1 − biot as a stress of their own.
     embedded : EmbeddedCracks
         Of a cell whose mesh is not cut: their jumps then are those of x, and the stiffness is not symmetric.
 
@@ -42,8 +45,6 @@ class Blocks:
     ----------
     stiffness : (n, n)
         Sᵀ K S of E and the jumps before it, N/m; per metre of thickness in the plane.
-    force : (n,)
-        Sᵀ ∫ Bᵀ σ0.
     n_jumps, n_driven : int
         Numbers of jumps and of entries of E.
     jump_of_dof : (ndof,) int
@@ -52,26 +53,27 @@ class Blocks:
         Area or volume that belongs to each integration point.
     """
 
-    def __init__(self, cell, young, poisson, driving="periodic", pressure=0.0, embedded=None) -> None:
+    def __init__(self, cell, young, poisson, driving="periodic", pressure=0.0, embedded=None, biot=1.0) -> None:
         one_of("driving", driving, DRIVINGS)
-        self.cell, self.driving, self.pressure = cell, driving, float(pressure)
+        self.cell, self.driving, self.pressure, self.biot = cell, driving, float(pressure), float(biot)
         elasticity = _elasticity(young, poisson, cell.mesh.nelements, cell.dim)
         # factored in units near that of the stiffest block, a power of two, so that moduli may be of any size
         unit = float(np.exp2(np.floor(np.log2(elasticity.max()))))
         self._strain, self.dx, elementwise = strain_operator(cell.mesh)
         n_points = len(self.dx) // cell.mesh.nelements
         self._elasticity = np.repeat(elasticity, n_points, axis=0)
-        self.initial_stress = np.array([-pressure if i == j else 0.0 for i, j in VOIGT[cell.dim]])
+        # loads of a unit of stress alike in all directions
+        self._isotropic = np.array([1.0 if i == j else 0.0 for i, j in VOIGT[cell.dim]])
         entries, numbers = self._elasticity / unit * self.dx[:, None, None], np.arange(len(self.dx) + 1)
         weighted = bsr_array((entries, numbers[:-1], numbers)).tocsr()
         matrix = csr_array(self._strain.T @ weighted @ self._strain)
-        load = self._strain.T @ (self.dx[:, None] * self.initial_stress).ravel()
+        load = self._strain.T @ (self.dx[:, None] * self._isotropic).ravel()
         inner, self._jumps, driven = self._unknowns()
         self._n = len(load)
         if embedded is not None:
             matrix = embedded.stiffness(unit * matrix) / unit
             self._strain = embedded.strain_operator(self._strain, elementwise)
-            traction = np.tile([-pressure, 0.0, 0.0], (embedded.points, 1))
+            traction = np.tile([1.0, 0.0, 0.0], (embedded.points, 1))
             load = np.append(load, -embedded.force(traction)[self._n :])
             n = len(load) - self._n
             inner, driven = vstack([inner, csr_array((n, inner.shape[1]))]), np.pad(driven, ((0, n), (0, 0)))
@@ -92,7 +94,7 @@ class Blocks:
         else:
             self.stiffness = unit * (outer.T @ (matrix @ self.shapes))
         # forces on what is condensed are zero
-        self.force = outer.T @ (load + matrix @ offset)
+        self._force = outer.T @ (load + matrix @ offset)
 
     def jumps(self, x):
         """Displacements (ndof,) that have the jumps of ``x`` on the cracks, and nothing else."""
@@ -102,20 +104,31 @@ class Blocks:
         """Force (n_jumps,) on the jumps of a force (ndof,) on the faces of the cracks."""
         return self._jumps.T @ force
 
-    def displacement(self, x):
-        """Displacements (ndof,) of the whole mesh."""
-        return (self.shapes @ x + self._offset)[: self._n]
+    def initial_stress(self, pore_pressure):
+        """Stress of blocks that are not strained, by Voigt, in excess of −pore_pressure·I."""
+        return self._excess(pore_pressure) * self._isotropic
 
-    def strain(self, x):
+    def force(self, pore_pressure):
+        """Sᵀ ∫ Bᵀ σ0 (n,), N; per metre of thickness in the plane."""
+        return self._excess(pore_pressure) * self._force
+
+    def displacement(self, x, pore_pressure):
+        """Displacements (ndof,) of the whole mesh."""
+        return (self.shapes @ x + self._excess(pore_pressure) * self._offset)[: self._n]
+
+    def strain(self, x, pore_pressure):
         """Strains (nelements·nqp, 3 or 6) at the integration points, by Voigt with engineering shears."""
-        return self.strain_of(x) + self._voigt(self._offset)
+        return self.strain_of(x) + self._excess(pore_pressure) * self._voigt(self._offset)
+
+    def _excess(self, pore_pressure):
+        return (1.0 - self.biot) * pore_pressure - self.pressure
 
     def strain_of(self, step):
         """Strains for a step (n,) of x."""
         return self._voigt(self.shapes @ step)
 
     def _voigt(self, u):
-        return (self._strain @ u).reshape(-1, len(self.initial_stress))
+        return (self._strain @ u).reshape(-1, len(self._isotropic))
 
     def stress(self, strain):
         """Stresses of such strains, without the initial one."""

@@ -204,7 +204,7 @@ def _mesh(places, elements):
 
 
 def _check_elements(corners, name):
-    remedy = "take less jitter, or an angle closer to 90 degrees"
+    remedy = "take less jitter, or an angle closer to 90 degrees; repair a mesh of your own"
     if corners.shape[2] == 3:
         bad = np.flatnonzero(classify(corners) != VALID)
     else:

@@ -181,8 +181,7 @@ def simulate_path(law, cell, number, points, seed, reach, law_name):
 
     def record(_, response):
         tensors.append(permeability.tensor(response.state))
-        opening = rve.separations(response.state)[:, 0]
-        porosity.append(permeability.filling.evolved_porosity(opening) @ area / area.sum())
+        porosity.append(permeability.porosity(response.state))
 
     path = follow(rve, command.separation, springs_of(command), callback=record)
     tensors = np.array(tensors)
@@ -307,12 +306,15 @@ def simulate_paths(
 def _command(law, cracks, cell, **values):
     """The command that makes the data set again, where there is one."""
     values |= {"cell-seed": cell.seed, "size": cell.size, "young": cell.young}
+    left_out = {"reach": None, "cell-seed": 0}
     if isinstance(cell, FaultCell3D):
-        values |= {"slices": cell.slices, "count": cell.count, "rows": cell.rows}
+        values |= {"slices": cell.slices}
         usual = FaultCell3D.around(cracks, count=cell.count)
     else:
         usual = FaultCell.around(cracks)
-    left_out = {"reach": None, "cell-seed": 0, "size": usual.size, "young": usual.young}
+        left_out |= {"count": usual.count, "rows": usual.rows}
+    values |= {"count": cell.count, "rows": cell.rows}
+    left_out |= {"size": usual.size, "young": usual.young}
     options = [f"--{name} {value}" for name, value in values.items() if left_out.get(name, ()) != value]
     return " ".join([f"femnn simulate rve --law {law}", *options])
 

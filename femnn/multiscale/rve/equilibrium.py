@@ -54,28 +54,32 @@ class CellEquilibrium:
         self._rigidity = np.abs(blocks.stiffness)
         self._places = self._pattern()
 
-    def forces(self, x):
-        """Forces of blocks and their first stress on jumps and on what drives the cell (n,); per metre in the plane."""
-        return self._blocks.stiffness @ x + self._blocks.force
+    def forces(self, x, pressure):
+        """Forces of blocks and their first stress on jumps and on what drives the cell (n,); per metre in the plane.
 
-    def reach(self, separation, state, springs):
+        Of effective stresses: total ones plus the pore pressure, which is alike in blocks and cracks.
+        """
+        return self._blocks.stiffness @ x + self._blocks.force(pressure)
+
+    def reach(self, separation, state, springs, pressure):
         """CellResponse of one part of a step; Diverged if there is no equilibrium.
 
-        ``springs`` are :class:`HeldBySprings` of the entries of the separation that are not prescribed.
+        ``springs`` are :class:`HeldBySprings` of the entries of the separation that are not prescribed, with effective
+        loads; ``pressure`` is that of the pores.
         """
         n, measure = self._n, self._measure
         held = n + springs.entries
         free = np.append(np.arange(n), held)
 
         def iterate_at(x):
-            residual, tried = self._evaluate(x, state.cracks, springs)
+            residual, tried = self._evaluate(x, state.cracks, springs, pressure)
             return Iterate(x, residual, tried, np.linalg.norm(residual[free]))
 
         def is_solved(point, norms):
             forces = self._crack_forces(point.response)
             # where rounding keeps it from falling further, it is small enough before
             stagnates = len(norms) > 1 and norms[-1] >= 0.5 * norms[-2] and norms[-1] <= _STAGNANT * forces
-            return norms[-1] <= self._rtol * forces + self._rounding(point.x) or stagnates
+            return norms[-1] <= self._rtol * forces + self._rounding(point.x, pressure) or stagnates
 
         def advance(point, norms):
             # Newton's method circles about kinks of laws that soften there: relax for a while, then try it again
@@ -91,17 +95,17 @@ class CellEquilibrium:
                 factor=_FACTOR,
             )
 
-        start = iterate_at(self._begun(separation, state, springs))
+        start = iterate_at(self._begun(separation, state, springs, pressure))
         (x, _, tried, *_), norms = iterate(start, is_solved, advance, self._max_iterations, "N/m")
         follow = self._following(self._matrix(tried.tangent))
-        new = CellState(x, follow, tried.state)
-        return CellResponse(self.traction(x), self.homogenised(follow), new, tried, len(norms) - 1, 0)
+        new = CellState(x, follow, tried.state, pressure)
+        return CellResponse(self.traction(x, pressure), self.homogenised(follow), new, tried, len(norms) - 1, 0)
 
-    def traction(self, x):
-        """Homogenised traction (m,)."""
-        return self.forces(x)[self._n :] / self._measure
+    def traction(self, x, pressure):
+        """Homogenised effective traction (m,)."""
+        return self.forces(x, pressure)[self._n :] / self._measure
 
-    def _begun(self, separation, state, springs):
+    def _begun(self, separation, state, springs, pressure):
         """Start of the search for an equilibrium: jumps follow as they did before."""
         step, entries = separation - state.separation, springs.entries
         if len(entries):
@@ -110,16 +114,16 @@ class CellEquilibrium:
             step[entries] = 0.0
             stiffness = tangent[np.ix_(entries, entries)] + np.diag(springs.stiffness)
             if state.follow.any() and (np.linalg.eigvalsh(0.5 * (stiffness + stiffness.T)) > 0.0).all():
-                lacking = springs.load - self.traction(state.x)[entries]
+                lacking = springs.load - self.traction(state.x, pressure)[entries]
                 lacking -= springs.stiffness * state.separation[entries] + tangent[entries] @ step
                 step[entries] = np.linalg.solve(stiffness, lacking)
         return state.x + np.append(state.follow @ step, step)
 
-    def _evaluate(self, x, cracks, springs):
+    def _evaluate(self, x, cracks, springs, pressure):
         """Residual (n,) and the response of the cracks; Diverged if they have none."""
         with diverging(FemnnError, ArithmeticError):
             tried = self._law.update(self._elements.separation(self._blocks.jumps(x)), cracks)
-        residual = self.forces(x)
+        residual = self.forces(x, pressure)
         residual[: self._n] += self._blocks.work_of_jumps(self._elements.force(tried.traction))
         held = self._n + springs.entries
         residual[held] += self._measure * (springs.stiffness * x[held] - springs.load)
@@ -130,8 +134,8 @@ class CellEquilibrium:
     def _crack_forces(self, tried):
         return np.linalg.norm(self._blocks.work_of_jumps(self._elements.force(tried.traction)))
 
-    def _rounding(self, x):
-        return _ROUNDING * np.linalg.norm(self._rigidity @ np.abs(x) + np.abs(self._blocks.force))
+    def _rounding(self, x, pressure):
+        return _ROUNDING * np.linalg.norm(self._rigidity @ np.abs(x) + np.abs(self._blocks.force(pressure)))
 
     def _matrix(self, tangent):
         """Stiffness (n, n) of blocks and cracks."""

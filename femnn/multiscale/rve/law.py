@@ -33,8 +33,7 @@ class RVELaw(Law):
     Raises
     ------
     ParameterError
-        If the cell is a volume, the permeability is of another cell, or the law of the cracks depends on time: a cell
-        takes a step in parts, and knows no time for them.
+        If the cell is a volume, or the permeability is of another cell.
 
     Examples
     --------
@@ -53,11 +52,6 @@ class RVELaw(Law):
             raise ParameterError(
                 f"{rve.cell.name} is a volume, which answers strains with stresses, but a law of interfaces needs a "
                 "zone; pass block_network or parallel_cracks"
-            )
-        if rve.law.depends_on_time:
-            raise ParameterError(
-                f"the cracks of the cell have the law {rve.law.name}, which depends on the rate, but a cell has no "
-                "time to give it; pass the cell its law without the rate, and ViscousCohesive(RVELaw(...)) to the fault"
             )
         if permeability is not None and permeability.rve is not rve:
             raise ParameterError(
@@ -92,28 +86,31 @@ class RVELaw(Law):
     def predictions(self, state: State) -> dict:
         """What the cells conduct: ``"permeability_across"`` and ``"permeability_along"`` the interface, m².
 
-        In space, the latter is the mean of both directions along it. Each is a pair of values (n,) and derivatives by
-        the separation (n, 3), along which the jumps of the cracks follow as in the step that led to ``state``. Nothing
-        without ``permeability``.
+        In space, the latter is the mean of both directions along it. Beside them ``"porosity"``, the mean of the
+        fillings, and ``"aperture"``, m, of the one straight crack that conducts as much along. Each is a pair of values
+        (n,) and derivatives by the separation (n, 3), along which the jumps of the cracks follow as in the step that
+        led to ``state``. Nothing without ``permeability``.
         """
         self._require_state(state)
         if self.permeability is None:
             return {}
-        values, slopes = np.zeros((2, len(state))), np.zeros((2, len(state), 3))
+        values, slopes = np.zeros((4, len(state))), np.zeros((4, len(state), 3))
         step = _STEP * self.permeability.filling.aperture
         for point, packed in enumerate(state.values):
             cell = self.rve.unpack(packed)
-            values[:, point] = self._across_and_along(cell, 0.0)
+            values[:, point] = self._conducted(cell, 0.0)
             for axis, way in enumerate(np.vstack([cell.follow, np.eye(self.rve.n_driven)]).T):
-                ends = [self._across_and_along(cell, h * way) for h in (step, -step)]
+                ends = [self._conducted(cell, h * way) for h in (step, -step)]
                 slopes[:, point, axis] = (ends[0] - ends[1]) / (2.0 * step)
-        names = ("permeability_across", "permeability_along")
+        names = ("permeability_across", "permeability_along", "porosity", "aperture")
         return {name: (values[k], slopes[k]) for k, name in enumerate(names)}
 
-    def _across_and_along(self, cell, moved):
-        """Permeabilities (2,) of a cell that has moved from its state."""
-        across, *along = self.permeability.tensor(cell._replace(x=cell.x + moved)).diagonal()
-        return np.array([across, np.mean(along)])
+    def _conducted(self, cell, moved):
+        """Permeabilities, porosity and aperture (4,) of a cell that has moved from its state."""
+        cell = cell._replace(x=cell.x + moved)
+        tensor = self.permeability.tensor(cell)
+        across, *along = tensor.diagonal()
+        return np.array([across, np.mean(along), self.permeability.porosity(cell), self.permeability.aperture(tensor)])
 
     def _virgin(self, n):
         return np.tile(self.rve.pack(self.rve.initial_state()), (n, 1))

@@ -161,6 +161,13 @@ class CellPermeability:
         flow = pressure.T @ self._conduction @ pressure + along.T @ (conductance[:, None] * along)
         return 0.5 * self.matrix * (flow + flow.T) / cell.volume
 
+    @checked()
+    def porosity(self, state: CellState) -> float:
+        """Mean porosity of the fillings of the cracks, by their area."""
+        area = self.rve.elements.dx.ravel()
+        opening = self.rve.separations(state)[:, 0]
+        return float(self.filling.evolved_porosity(opening) @ area / area.sum())
+
     @checked(tensor="... d d")
     def aperture(self, tensor: ArrayLike) -> np.ndarray:
         """Hydraulic aperture of the one straight crack that conducts as much along the interface as (..., dim, dim), m.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from femnn.checks import checked, one_of
+from femnn.checks import checked, floats, one_of, shaped
 from femnn.exceptions import ConvergenceError, ParameterError, warn
 from femnn.io.path_data import PathResponse
 from femnn.multiscale.rve.rve import RVE
@@ -19,6 +19,7 @@ def follow(
     separations: ArrayLike,
     springs: Sequence[Spring | Sequence[Spring | None] | None] | None = None,
     *,
+    pressures: ArrayLike | None = None,
     state: CellState | None = None,
     on_failure: str = "raise",
     callback: Callable[[int, CellResponse], object] | None = None,
@@ -34,6 +35,8 @@ def follow(
         of a zone in the plane, m. Where a spring holds the normal direction the opening does not count.
     springs
         A :class:`femnn.multiscale.rve.state.Spring`, what ``update`` takes for one, or None for each point.
+    pressures
+        Of the pores at each point, (k,), Pa; default: none. Springs hold the total traction.
     state
         To go on from; default: the virgin state.
     on_failure
@@ -47,9 +50,9 @@ def follow(
     -------
     PathResponse
         Of the points that were reached. ``separation``, ``traction`` (k, m): macro-separation and homogenised traction,
-        normal and shear, m and Pa; ``tangent`` (k, m, m), Pa/m; ``crack_separation`` (k, m), the part of the separation
-        that the cracks bear, m; ``work``, ``inner_work`` (k,) of the step that ends at the point: traction · increment,
-        and the virtual work of stresses and crack tractions for the increments inside, J/m² of interface;
+        normal and shear, m and Pa, effective; ``tangent`` (k, m, m), Pa/m; ``crack_separation`` (k, m), the part of the
+        separation that the cracks bear, m; ``work``, ``inner_work`` (k,) of the step that ends at the point: traction ·
+        increment, and the virtual work of stresses and crack tractions for the increments inside, J/m² of interface;
         ``hill_mandel`` (k,), the gap between the two, over |traction| |increment| with the largest traction so far;
         ``hill_mandel_tangent`` (k,), the gap between the tangent and the one that blocks and cracks have inside, over
         the largest entry so far; ``iterations``, ``cuts``, ``outside`` (k,) int: of Newton's method; crack points out
@@ -80,14 +83,16 @@ def follow(
     springs = [None] * len(separations) if springs is None else list(springs)
     if len(springs) != len(separations):
         raise ParameterError(f"{len(springs)} springs for {len(separations)} points; pass one, or None, for each point")
+    filled = np.zeros(len(separations)) if pressures is None else floats("pressures", pressures)
+    filled = shaped("pressures", filled, separations.shape[:1])
     one_of("on_failure", on_failure, ("raise", "warn"))
     state = rve.initial_state() if state is None else state
     points, largest, failure = [], np.zeros(2), ""
-    steps = zip(separations, springs, strict=True)
+    steps = zip(separations, springs, filled, strict=True)
     bar = tqdm(steps, total=len(separations), desc="cell", unit="step", disable=None if progress else True)
-    for number, (goal, spring) in enumerate(bar):
+    for number, (goal, spring, pressure) in enumerate(bar):
         try:
-            response = rve.update(goal, state, spring)
+            response = rve.update(goal, state, spring, pressure=float(pressure))
         except ConvergenceError as error:
             if on_failure == "raise":
                 raise

@@ -6,11 +6,13 @@ Hill and Mandel's condition ties the scales: per unit W of interface, traction �
 
     T·δΔ = (1/W) (∫ σ:δε dV + ∫ t·δ[u] dA),
 
-and so is stress · strain per unit of volume. It is checked with stresses and tractions of all integration points (C. B.
+and so is stress · strain per unit of volume; T, σ and t are all total, or all plus the pore pressure, which is one in
+blocks and cracks. It is checked with stresses and tractions of all integration points (C. B.
 Hirschberger et al., Engng Fract. Mech. 76 (2009) 793-812; K. Wang and W. C. Sun, CMAME 334 (2018) 337-380).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -49,6 +51,8 @@ class RVE:
         the blocks then start with that pressure, so that the virgin cell is in equilibrium.
     young, poisson
         Of the blocks, Pa; numbers or arrays (nelements,).
+    biot
+        Biot's coefficient of the blocks, above 0 and at most 1, where their pores have a pressure.
     driving
         ``"periodic"`` or ``"affine"``, see :class:`femnn.multiscale.rve.blocks.Blocks`.
     quadrature
@@ -64,8 +68,8 @@ class RVE:
     Raises
     ------
     ParameterError
-        If a value is not allowed, or the virgin traction of the law has a shear, which blocks of different directions
-        cannot balance.
+        If a value is not allowed, the virgin traction of the law has a shear, which blocks of different directions
+        cannot balance, or the law depends on time: a cell takes a step in parts, and knows no time for them.
 
     Examples
     --------
@@ -78,7 +82,7 @@ class RVE:
     ((2, 2), (6, 3))
     """
 
-    @checked(law="unchecked")
+    @checked(law="unchecked", biot="(0, 1]")
     def __init__(
         self,
         cell: Cell,
@@ -86,6 +90,7 @@ class RVE:
         young: ArrayLike,
         poisson: ArrayLike = 0.25,
         *,
+        biot: float = 1.0,
         driving: str = "periodic",
         quadrature: tuple[np.ndarray, np.ndarray] | None = None,
         rtol: float = 1e-11,
@@ -94,21 +99,31 @@ class RVE:
     ) -> None:
         if not isinstance(law, Law):
             raise ParameterError(f"the law of the cracks is a {type(law).__name__}; pass a femnn.cohesive.law.Law")
+        if law.depends_on_time:
+            raise ParameterError(
+                f"the cracks of the cell have the law {law.name}, which depends on the rate, but a cell has no time to "
+                "give it; pass the cell its law without the rate, and ViscousCohesive(RVELaw(...)) to the fault"
+            )
         for name, value in (("rtol", rtol), ("min_step", min_step)):
             if not 0.0 < value < 1.0:
                 raise ParameterError(f"{name}={value!r} is not allowed; it must be between 0 and 1")
         self.cell, self.law, self.min_step = cell, law, min_step
         if cell.planes and quadrature is not None:
             raise ParameterError("embedded cracks have points of their own; leave out the quadrature")
-        self.elements: InterfaceElements | EmbeddedCracks
         embedded = EmbeddedCracks(cell, young, poisson) if cell.planes else None
-        self.elements = embedded or InterfaceElements(cell.interface, quadrature)
-        self.blocks = Blocks(cell, young, poisson, driving, _pressure(law), embedded)
+        # InterfaceElements, or what takes their place
+        self.elements: Any = embedded or InterfaceElements(cell.interface, quadrature)
+        self.blocks: Any = Blocks(cell, young, poisson, driving, _pressure(law), embedded, biot)
         self.n_jumps, self.n_driven = self.blocks.n_jumps, self.blocks.n_driven
-        self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, rtol, int(max_iterations))
+        self.tolerances = rtol, int(max_iterations)
+        self._equilibrium = CellEquilibrium(self.blocks, self.elements, law, *self.tolerances)
         self._opening_of = self._homogenisation()
+        # entries of the traction that a pressure reduces
+        voigt = VOIGT[cell.dim] if cell.height is None else [(0, k) for k in range(self.n_driven)]
+        self._alike = np.array([float(i == j) for i, j in voigt])
+        porous = "" if biot == 1.0 else f", biot={biot:g}"
         young, poisson = (value if np.ndim(value) == 0 else "per element" for value in (young, poisson))
-        self.name = f"RVE({cell.name}, {law.name}, young={young!r}, poisson={poisson!r}, driving={driving!r})"
+        self.name = f"RVE({cell.name}, {law.name}, young={young!r}, poisson={poisson!r}, driving={driving!r}{porous})"
 
     def __repr__(self):
         return self.name
@@ -122,29 +137,35 @@ class RVE:
 
     @checked()
     def pack(self, state: CellState) -> np.ndarray:
-        """A plain array (k,) of a state: x, follow, values of the law point by point, flags of its trained range."""
-        return np.concatenate([state.x, state.follow.ravel(), state.cracks.values.ravel(), state.cracks.outside])
+        """A plain array (k,) of a state: x, follow, pressure, values of the law by point, flags of its range."""
+        cracks = state.cracks
+        return np.concatenate([state.x, state.follow.ravel(), [state.pressure], cracks.values.ravel(), cracks.outside])
 
     @checked()
     def unpack(self, values: np.ndarray) -> CellState:
         """The state in such an array; StateError if it is of another cell."""
         n_points, n, m = self.elements.points, self.n_jumps, self.n_driven
         width = self.law.initial_state(1).values.shape[1]
-        ends = np.cumsum([n + m, m * n, n_points * width, n_points])
+        ends = np.cumsum([n + m, m * n, 1, n_points * width, n_points])
         if np.shape(values) != (ends[-1],):
             raise StateError(
                 f"the array of the state has shape {np.shape(values)}, this cell needs {(ends[-1],)}; pass what pack "
                 "gave for the same cell and law"
             )
-        x, follow, history, outside = np.split(np.array(values), ends[:-1])
+        x, follow, pressure, history, outside = np.split(np.array(values), ends[:-1])
         cracks = State(history.reshape(n_points, width), self.law.name, outside > 0.5)
-        return CellState(x, follow.reshape(n, m), cracks)
+        return CellState(x, follow.reshape(n, m), cracks, float(pressure[0]))
 
     # --- steps
 
-    @checked(separation="any", spring="unchecked")
+    @checked(separation="any", spring="unchecked", pressure="(-inf, inf)")
     def update(
-        self, separation: ArrayLike, state: CellState, spring: Spring | Sequence[Spring | None] | None = None
+        self,
+        separation: ArrayLike,
+        state: CellState,
+        spring: Spring | Sequence[Spring | None] | None = None,
+        *,
+        pressure: float = 0.0,
     ) -> CellResponse:
         """Equilibrium of the cell after its next step; ``state`` is left as it is.
 
@@ -158,7 +179,11 @@ class RVE:
             At its beginning.
         spring : Spring
             If there is one, the opening is an unknown, not prescribed; or one, or None, for each of the m entries: the
-            stresses of a volume may be given so.
+            stresses of a volume may be given so. Their loads are total tractions or stresses.
+        pressure
+            Of the pores at the end of the step, Pa, in excess of what the virgin cell has: the same in blocks and
+            cracks, so that it is drained or has had time. Faces of cracks are pushed apart by all of it, blocks are
+            strained by Biot's coefficient times it.
 
         Returns
         -------
@@ -180,14 +205,16 @@ class RVE:
             )
         springs = self._held_by(spring)
         start = state.separation.copy()
-        held = self.traction(state)[springs.entries] + springs.stiffness * start[springs.entries]
+        began, alike = state.pressure, self._alike[springs.entries]
+        held = self.traction(state)[springs.entries] - began * alike + springs.stiffness * start[springs.entries]
         iterations = cuts = 0
 
         def attempt(end):
             nonlocal iterations
-            pulled = springs._replace(load=held + end * (springs.load - held))
+            filled = began + end * (pressure - began)
+            pulled = springs._replace(load=held + end * (springs.load - held) + filled * alike)
             try:
-                return self._equilibrium.reach(start + end * (goal - start), state, pulled)
+                return self._equilibrium.reach(start + end * (goal - start), state, pulled, filled)
             except Diverged as diverged:
                 iterations += len(diverged.residuals)
                 raise
@@ -227,8 +254,11 @@ class RVE:
 
     @checked()
     def traction(self, state: CellState) -> np.ndarray:
-        """Homogenised traction (m,) of a state, Pa; the mean stress of a volume."""
-        return self._equilibrium.traction(state.x)
+        """Homogenised effective traction (m,) of a state, Pa; the mean effective stress of a volume.
+
+        The total one is less by the pore pressure: the normal traction, and each direct stress.
+        """
+        return self._equilibrium.traction(state.x, state.pressure)
 
     @checked()
     def crack_separation(self, state: CellState) -> np.ndarray:
@@ -244,8 +274,8 @@ class RVE:
     @checked()
     def inner_work(self, response: CellResponse, step: np.ndarray) -> float:
         """Virtual work of stresses and crack tractions for a step (n,) of x, J/m² of interface, J/m³ of a volume."""
-        blocks, x = self.blocks, response.state.x
-        stress = blocks.initial_stress + blocks.stress(blocks.strain(x))
+        blocks, x, pressure = self.blocks, response.state.x, response.state.pressure
+        stress = blocks.initial_stress(pressure) + blocks.stress(blocks.strain(x, pressure))
         strain, jump = self._inside(step)
         bulk = (stress * strain).sum(axis=1) @ blocks.dx
         cracks = (response.cracks.traction * jump).sum(axis=1) @ self.elements.dx.ravel()
@@ -264,6 +294,16 @@ class RVE:
                 tangent[i, j] = bulk + (jump * pulled).sum(axis=1) @ self.elements.dx.ravel()
         return tangent / self.cell.measure
 
+    def opening_of_jumps(self) -> np.ndarray:
+        """Matrix (m, n_jumps) of :meth:`crack_separation`."""
+        unit = np.zeros(self.n_jumps + self.n_driven)
+        columns = []
+        for k in range(self.n_jumps):
+            unit[k] = 1.0
+            columns.append(self._opening_of @ self.elements.separation(self.blocks.jumps(unit)).ravel())
+            unit[k] = 0.0
+        return np.stack(columns, axis=1)
+
     def _inside(self, step):
         """Strains and separations of the cracks at all integration points for a step (n,) of x."""
         blocks = self.blocks
@@ -272,13 +312,17 @@ class RVE:
     @checked()
     def displacement(self, state: CellState) -> np.ndarray:
         """Displacements (ndof,) of the mesh, numbered as ``skfem.ElementVector`` of linear elements does."""
-        return self.blocks.displacement(state.x)
+        return self.blocks.displacement(state.x, state.pressure)
 
     @checked()
     def stress(self, state: CellState) -> np.ndarray:
-        """Mean stress of each element, (nelements, 3 or 6), Pa: xx, yy, xy or xx, yy, zz, yz, xz, xy."""
+        """Mean stress of each element, (nelements, 3 or 6), Pa: xx, yy, xy or xx, yy, zz, yz, xz, xy.
+
+        Effective: plus the pore pressure.
+        """
         blocks = self.blocks
-        stress = blocks.initial_stress + blocks.stress(blocks.strain(state.x))
+        strained = blocks.stress(blocks.strain(state.x, state.pressure))
+        stress = blocks.initial_stress(state.pressure) + strained
         shares = blocks.dx.reshape(self.cell.mesh.nelements, -1)
         means = (shares[..., None] * stress.reshape(*shares.shape, -1)).sum(axis=1)
         return means / shares.sum(axis=1, keepdims=True)

@@ -18,6 +18,8 @@ class CellState(NamedTuple):
         How the jumps followed the last m of these before: where the next step begins its search. Zeros if unknown.
     cracks : State
         History of the cracks' law.
+    pressure : float
+        Of the pores in blocks and cracks, Pa.
 
     Examples
     --------
@@ -32,6 +34,7 @@ class CellState(NamedTuple):
     x: np.ndarray
     follow: np.ndarray
     cracks: State
+    pressure: float = 0.0
 
     @property
     def separation(self) -> np.ndarray:
@@ -40,7 +43,7 @@ class CellState(NamedTuple):
 
 
 class Spring(NamedTuple):
-    """Spring in place of a prescribed opening: traction + stiffness · opening = load.
+    """Spring in place of a prescribed opening: total traction + stiffness · opening = load.
 
     It may hold other components of what drives a cell as well, see :meth:`femnn.multiscale.rve.rve.RVE.update`: a
     stress, + stiffness · strain = load in a volume.
@@ -74,7 +77,8 @@ class CellResponse(NamedTuple):
     Attributes
     ----------
     traction : (m,)
-        Homogenised, Pa: normal traction and shears of a zone, mean stress of a volume.
+        Homogenised, Pa: normal traction and shears of a zone, mean stress of a volume; effective, that is the total one
+        plus the pore pressure.
     tangent : (m, m)
         Consistent, ∂traction/∂separation at fixed old state, Pa/m, Pa in a volume; of the last part where the step was
         cut.

@@ -8,7 +8,7 @@ about the mesh is needed (W. G. Cochran, Sampling Techniques, 3rd ed. 1977, sect
 import math
 
 import numpy as np
-from scipy.special import gammaln
+import scipy
 
 #: Probability with which a statement about a mesh may be wrong, over the draw of its sample.
 RISK = 0.01
@@ -27,7 +27,8 @@ def _at_most(found: int, cells: int, marked: int, drawn: int) -> float:
 
 def _log_ways(n, k):
     """log of the ways to choose ``k`` of ``n``."""
-    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+    log_factorial = scipy.special.gammaln
+    return log_factorial(n + 1) - log_factorial(k + 1) - log_factorial(n - k + 1)
 
 
 def allowed_misses(cells: int, drawn: int, share: float, risk: float = RISK) -> int:

@@ -13,7 +13,12 @@ A core that conducts along itself, as the damaged zone of a seal does, answers a
     conductance(change, predicted) -> (k_∥ a (n,) in m³, its derivative by the separation (n, 3))
 
 for the flow −k_∥ a/μ ∂p/∂s along the fault, p being the mean of the two faces, or None if it does not; and its
-``storage`` is the volume that it takes up by area and pressure, m/Pa.
+``storage`` is the volume that it takes up by area and pressure, m/Pa. One with a finite ``fluid_bulk`` takes up more as
+its pores open,
+
+    capacity(predicted) -> (n,) in m/Pa
+
+by what the law predicts of the state that a step starts from.
 """
 
 from collections.abc import Mapping
@@ -21,10 +26,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from femnn.checks import checked, positive
+from femnn.cohesive.conducting import KOZENY, LEAST_POROSITY, GrainConduits
 from femnn.exceptions import ParameterError
-
-# Kozeny and Carman's number for spheres; what is left of the pores where a core is squeezed shut.
-_KOZENY, _LEAST_POROSITY = 180.0, 1e-3
 
 
 class ConstantCore:
@@ -187,11 +190,8 @@ class GranularCore:
         along: float = 0.0,
         compressibility: float = 0.0,
     ) -> None:
-        self.diameter = positive("diameter", diameter)
-        self.porosity = positive("porosity", porosity)
-        self.thickness = positive("thickness", thickness)
-        if self.porosity >= 1.0:
-            raise ParameterError(f"porosity is {porosity}; it must be in (0, 1)")
+        self._layer = GrainConduits(diameter, porosity, thickness)
+        self.diameter, self.porosity, self.thickness = self._layer.diameter, self._layer.porosity, self._layer.thickness
         self.along = positive("along", along, zero=True)
         self.storage = self.thickness * positive("compressibility", compressibility, zero=True)
 
@@ -216,19 +216,19 @@ class GranularCore:
         by_opening = np.zeros_like(change)
         by_opening[:, 0] = 1.0
         # squeezed shut, a layer of grains keeps its grains
-        least = self.thickness * (1.0 - self.porosity) / (1.0 - _LEAST_POROSITY)
+        least = self.thickness * (1.0 - self.porosity) / (1.0 - LEAST_POROSITY)
         thickness = self.thickness + change[:, 0]
         by_opening[thickness < least] = 0.0
         thickness = np.maximum(thickness, least)
         if "porosity" in predicted:
             porosity, slope = predicted["porosity"]
-            within = (porosity > _LEAST_POROSITY) & (porosity < 1.0 - _LEAST_POROSITY)
-            porosity = np.clip(porosity, _LEAST_POROSITY, 1.0 - _LEAST_POROSITY)
+            within = (porosity > LEAST_POROSITY) & (porosity < 1.0 - LEAST_POROSITY)
+            porosity = np.clip(porosity, LEAST_POROSITY, 1.0 - LEAST_POROSITY)
             slope = slope * within[:, None]
         else:
-            porosity = 1.0 - (1.0 - self.porosity) * self.thickness / thickness
-            slope = ((1.0 - porosity) / thickness)[:, None] * by_opening
-        value = self.diameter**2 * porosity**3 / (_KOZENY * (1.0 - porosity) ** 2) / thickness
+            still = np.zeros(len(change))
+            porosity, slope = self._layer.at(change[:, 0], still, still)["porosity"]
+        value = self.diameter**2 * porosity**3 / (KOZENY * (1.0 - porosity) ** 2) / thickness
         relative = (3.0 / porosity + 2.0 / (1.0 - porosity))[:, None] * slope - by_opening / thickness[:, None]
         return value, value[:, None] * relative, thickness, by_opening
 
@@ -236,9 +236,9 @@ class GranularCore:
 class PredictedCore:
     """A core that conducts as the fault's law predicts: a tensor with its axes across and along the fault.
 
-    The law predicts ``"permeability_across"`` and ``"permeability_along"``, m², beside the traction: an
-    :class:`femnn.multiscale.rve.RVELaw` that is given the permeability of its cell, or a recurrent law whose
-    microstructure has them.
+    The law predicts ``"permeability_across"`` and ``"permeability_along"``, m², beside the traction: any law in a
+    :class:`femnn.cohesive.ConductingCohesive`, an :class:`femnn.multiscale.rve.RVELaw` that is given the permeability
+    of its cell, or a recurrent law whose microstructure has them.
 
     Parameters
     ----------
@@ -248,6 +248,9 @@ class PredictedCore:
         Of the flow that the law predicts, in this pore system.
     compressibility
         As that of :class:`ConstantCore`.
+    fluid_bulk
+        Bulk modulus of the fluid in it, Pa: the core then stores φ/K_f by volume and pressure as well, with the
+        ``"porosity"`` φ that the law predicts. Default: infinite.
 
     Examples
     --------
@@ -260,8 +263,12 @@ class PredictedCore:
     (array([5.e-18]), array([2.e-14]))
     """
 
-    def __init__(self, thickness: float, *, share: float = 1.0, compressibility: float = 0.0) -> None:
+    @checked(fluid_bulk="(0, inf]")
+    def __init__(
+        self, thickness: float, *, share: float = 1.0, compressibility: float = 0.0, fluid_bulk: float = np.inf
+    ) -> None:
         self.thickness, self.share = positive("thickness", thickness), positive("share", share)
+        self.fluid_bulk = fluid_bulk
         self.storage = self.thickness * positive("compressibility", compressibility, zero=True)
 
     @checked()
@@ -274,12 +281,18 @@ class PredictedCore:
         """See the module; ParameterError if the law predicts no permeability."""
         return self._scaled("permeability_along", predicted, self.share * self.thickness)
 
+    @checked()
+    def capacity(self, predicted: Mapping) -> np.ndarray:
+        """See the module; ParameterError if the law predicts no porosity."""
+        return self._scaled("porosity", predicted, self.share * self.thickness / self.fluid_bulk)[0]
+
     @staticmethod
     def _scaled(name, predicted, factor):
         if name not in predicted:
             raise ParameterError(
                 f"the core needs {name!r}, but the fault's law predicts {', '.join(map(repr, predicted)) or 'nothing'} "
-                "beside the traction; pass RVELaw(rve, CellPermeability(rve, ...)), or a core with numbers of its own"
+                "beside the traction; pass RVELaw(rve, CellPermeability(rve, ...)), or put the law into a "
+                "femnn.cohesive.ConductingCohesive, or take a core with numbers of its own"
             )
         value, slope = predicted[name]
         return factor * value, factor * slope

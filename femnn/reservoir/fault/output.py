@@ -38,7 +38,7 @@ def save_state(path: str | os.PathLike, state: FaultedState) -> None:
     0.0
     """
     history = state.history
-    arrays = {name: getattr(state, name) for name in ("u", "p", "traction", "rate", "leak_off", "along")}
+    arrays = {name: getattr(state, name) for name in ("u", "p", "traction", "rate", "leak_off", "along", "velocity")}
     arrays |= {"values": history.values, "outside": history.outside}
     write_restart(path, _KIND, {"t": float(state.t), "law": history.law}, arrays)
 
@@ -79,6 +79,7 @@ def load_state(path: str | os.PathLike, reservoir: FaultedReservoir) -> FaultedS
         rate=file.array("rate", (n, 3)),
         leak_off=file.array("leak_off", (None, n)),
         along=file.array("along", (None, n)),
+        velocity=file.array("velocity", (None,)),
     )
     try:
         reservoir.check(state)

@@ -210,11 +210,13 @@ class FaultPoints:
             np.repeat(values[cells].mean(axis=0), repeat) for values in (modulus, viscosity)
         )
         self._cores = [_per_system(fault.cores, self.systems) for fault in faults]
+        # of all states alike
         self._storage = np.zeros((s, self.points))
         for part, cores in zip(self.parts, self._cores, strict=True):
             for system, core in enumerate(cores):
                 self._storage[system, part] = getattr(core, "storage", 0.0)
         self._bring_in_situ()
+        self._stored_by: tuple[State | None, np.ndarray] = (None, self._storage)
 
     def _operator(self, moving, pressed, s):
         """Rows of all points, the generalised strain of each side by side."""
@@ -293,6 +295,7 @@ class FaultPoints:
         minus, plus = strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T
         traction, tangent, new = self.law.update(self.separation + change, state)
         weights, sharpness = self._weights(minus, plus)
+        storage = self.storage(state)
         force, slope = np.zeros((n, 3 + 2 * s)), np.zeros((n, 3 + 2 * s, 3 + 2 * s))
         force[:, :3] = traction - self.traction
         force[:, 0] -= self._pressure(minus, plus)
@@ -315,26 +318,39 @@ class FaultPoints:
                 slope[:, place, :3] += sign * dt * difference[:, None] * by_separation
             for row in at:
                 # each face fills half of the core from the mean pressure
-                slope[:, row, at[0]] -= 0.25 * self._storage[i]
-                slope[:, row, at[1]] -= 0.25 * self._storage[i]
-        force[:, 3:] = self.gained(strains, before, leaked)
+                slope[:, row, at[0]] -= 0.25 * storage[i]
+                slope[:, row, at[1]] -= 0.25 * storage[i]
+        force[:, 3:] = self.gained(strains, before, leaked, storage)
         return PointResponse(force, slope, new, traction, leaked, *self._of_cores("conductance", change, predicted))
 
     def opened(self, strains, before):
         """Volume (s, points) of each system that fills what opened in a step."""
         return self.shares * (strains[:, 0] - before[:, 0])
 
-    def stored(self, strains, before):
-        """Volume (s, points) of each system that the core takes up in a step as its pressure rises."""
-        s, change = len(self.systems), strains - before
-        return 0.5 * self._storage * (change[:, 3 : 3 + s] + change[:, 3 + s :]).T
+    def storage(self, state):
+        """Volume by area and pressure (s, points), m/Pa, that the cores store in a step from a history of the law."""
+        if self._stored_by[0] is not state:
+            values = self._storage.copy()
+            for number, (fault, part, cores) in enumerate(zip(self.faults, self.parts, self._cores, strict=True)):
+                for system, core in enumerate(cores):
+                    if np.isfinite(getattr(core, "fluid_bulk", np.inf)):
+                        own = state if len(self.faults) == 1 else self.law.of(number, state)
+                        told = fault.law.predictions(own) if hasattr(fault.law, "predictions") else {}
+                        values[system, part] += core.capacity(told)
+            self._stored_by = state, values
+        return self._stored_by[1]
 
-    def gained(self, strains, before, leaked):
+    def stored(self, strains, before, storage):
+        """Volume (s, points) of each system that a core of this storage takes up in a step as its pressure rises."""
+        s, change = len(self.systems), strains - before
+        return 0.5 * storage * (change[:, 3 : 3 + s] + change[:, 3 + s :]).T
+
+    def gained(self, strains, before, leaked, storage):
         """Volumes (points, 2s) that the minus and then the plus face of each system gain in a step."""
         s = len(self.systems)
         weights, _ = self._weights(strains[:, 3 : 3 + s].T, strains[:, 3 + s :].T)
         opened = self.opened(strains, before)
-        half = 0.5 * self.stored(strains, before)
+        half = 0.5 * self.stored(strains, before, storage)
         return np.concatenate([-leaked - weights[0] * opened - half, leaked - weights[1] * opened - half]).T
 
     def flows_along(self, x, conductance):

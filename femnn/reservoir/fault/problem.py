@@ -8,14 +8,15 @@ steps, each solved by Newton's method with the consistent tangent of both.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import skfem
-from scipy.sparse import bsr_array, coo_array, csr_array
+from scipy.sparse import block_diag, bsr_array, coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from femnn.checks import checked, instance, one_of, shaped
+from femnn.assembly.forms import assemble_mass
+from femnn.checks import checked, instance, one_of, positive, shaped
 from femnn.cohesive.law import State
 from femnn.exceptions import (
     ConvergenceError,
@@ -28,6 +29,7 @@ from femnn.exceptions import (
 )
 from femnn.interfaces.frames import normals_of
 from femnn.interfaces.split import Interface
+from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import Rule
 from femnn.reservoir.conditions import Conditions, Well
 from femnn.reservoir.fault.points import Fault, FaultPoints
@@ -72,6 +74,8 @@ class FaultedState(PorousState):
         Flow along the fault at its end by width, m²/s: by system, and by shear direction in three dimensions.
     slip_error : float
         Estimated error of the sliding of any point in that step, m.
+    velocity : (n_u,)
+        Of the displacements in that step, m/s; default: at rest.
 
     Examples
     --------
@@ -95,10 +99,13 @@ class FaultedState(PorousState):
     leak_off: np.ndarray
     along: np.ndarray
     slip_error: float = 0.0
+    velocity: Any = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        read_only(self, "traction", "rate", "leak_off", "along")
+        if self.velocity is None:
+            object.__setattr__(self, "velocity", np.zeros(len(self.u)))
+        read_only(self, "traction", "rate", "leak_off", "along", "velocity")
 
 
 class FaultBalance(NamedTuple):
@@ -225,6 +232,10 @@ class FaultedReservoir:
         ``"auto"`` iterates beyond 20,000 unknowns in three dimensions.
     max_iterations
         Of Newton's method, beyond which a step fails.
+    density
+        Of the saturated rock, kg/m³: steps then carry its inertia, by the implicit Euler method, which damps what is
+        faster than them. A fault that weakens faster than the rock unloads then slides dynamically, with steps down to
+        milliseconds by ``slip_error``. Default: none, each step is in equilibrium.
     largest_slip
         Sliding of a point in one step, m, beyond which the step fails: :func:`femnn.reservoir.march` then takes a
         shorter one, and long ones again when the fault is at rest. Default: any.
@@ -286,6 +297,7 @@ class FaultedReservoir:
         rule: Rule | None = None,
         method: str = "auto",
         max_iterations: int = 25,
+        density: float | None = None,
         largest_slip: float = np.inf,
         slip_error: float = np.inf,
         on_outside: str = "warn",
@@ -304,8 +316,16 @@ class FaultedReservoir:
         is_large = mesh.dim() == 3 and self.porous.constraint.matrix.shape[1] > FEW_OF_SADDLE
         self._iterates = method == "gmres" or (method == "auto" and is_large)
         self.points = FaultPoints(self.faults, self.porous)
+        self._mass = None
+        if density is not None:
+            element = self.porous.displacement_basis.elem.elem
+            self._mass = csr_array(
+                assemble_mass(
+                    mesh, GaussLegendre(3), positive("density", density), components=mesh.dim(), element=element
+                )
+            )
         self._parts = _parts(self.porous.pressure_basis)
-        self._porous_tangent = (0.0, None)
+        self._porous_tangent: tuple = ((), None)
         self._measure: StabilityMeasure | None = None
         self._iteration: TangentIteration | None = None
         self._middle = self.porous.displacement_basis.mesh.p[:, self.porous.displacement_basis.mesh.t].mean(axis=1)
@@ -362,6 +382,7 @@ class FaultedReservoir:
         self.check(state)
         x = self.porous.constraint.fill(state.x)
         self.porous.loads.prescribe(x, state.t + dt)
+        self._require_borne(state.t + dt)
         x, response = self._newton(x, state, dt)
         n_u, s = self.porous.n_u, len(self.systems)
         moved = (self.points.strains(x) - self.points.strains(state.x))[:, :3]
@@ -378,10 +399,25 @@ class FaultedReservoir:
             response.leaked / dt,
             self.points.flows_along(x, response.conductance),
             error,
+            (x[:n_u] - state.u) / dt,
         )
-        self._report_outside(self.outside(state), self.outside(new), new.t)
+        self._report_outside(self.outside(state), self.outside(new), new.t, x)
         self._report_fracture(state, new)
         return new
+
+    def _require_borne(self, t):
+        """Raise ParameterError if a well holds a pressure at the time ``t`` that lifts what is above."""
+        if self._rest is None:
+            return
+        for place, pressure in self.porous.wells.held(t):
+            nearest = int(np.linalg.norm(self._middle - place[:, None], axis=0).argmin())
+            overburden = -float(self._rest[-1, -1, nearest])
+            if pressure > overburden > 0.0:
+                raise ParameterError(
+                    f"the well at {place.tolist()} holds {pressure / 1e6:.4g} MPa over the pressure at rest at t = "
+                    f"{t:.6g} s, but the overburden is only {overburden / 1e6:.4g} MPa above that and would be lifted; "
+                    "lower the pressure of the well"
+                )
 
     def _require_short(self, moved, error, state, dt):
         slid = float(np.linalg.norm(moved[:, 1:], axis=1).max(initial=0.0))
@@ -412,14 +448,17 @@ class FaultedReservoir:
             raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
         warn(f"{message}, or pass on_outside='raise' to stop there")
 
-    def _report_outside(self, before, now, t):
+    def _report_outside(self, before, now, t, x):
+        if now <= before:
+            return
+        far = self.points.law.how_far(self.points.separation + self.points.strains(x)[:, :3])
         message = (
             f"{now} of {self.points.points} points of the fault have left the range that their law was trained in at "
-            f"t = {t:.6g} s; train the law further out"
+            f"t = {t:.6g} s{f' ({far})' if far else ''}; train the law further out"
         )
-        if now > before and self.on_outside == "raise":
+        if self.on_outside == "raise":
             raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
-        if now > before == 0:
+        if before == 0:
             warn(f"{message}, or pass on_outside='raise' to stop there")
 
     def _report_fracture(self, old, new):
@@ -472,6 +511,13 @@ class FaultedReservoir:
         return self._rest + change + lifting * np.eye(dim)[:, :, None]
 
     @checked()
+    def kinetic_energy(self, state: FaultedState) -> float:
+        """Of the rock, J (J/m in two dimensions); ParameterError unless it was given a ``density``."""
+        if self._mass is None:
+            raise ParameterError("the rock has no mass; pass FaultedReservoir(..., density=) in kg/m³")
+        return float(0.5 * state.velocity @ (self._mass @ state.velocity))
+
+    @checked()
     def outside(self, state: FaultedState) -> int:
         """Number of points that have left the trained range of the law before they were broken."""
         return int((state.history.outside & ~(self.points.law.damage(state.history) >= 1.0)).sum())
@@ -485,7 +531,7 @@ class FaultedReservoir:
     def tangent(self, x: np.ndarray, state: FaultedState, dt: float) -> csr_array:
         """Derivative of :meth:`residual` by x; with friction or dilation not symmetric."""
         x = self._unknowns(x)
-        return self._tangent(x, self._evaluate(x, state, dt)[1], dt)
+        return self._tangent(x, self._evaluate(x, state, dt)[1], state, dt)
 
     def _unknowns(self, x):
         return shaped("x", x, self.initial_state().x.shape)
@@ -514,14 +560,15 @@ class FaultedReservoir:
         body = self.porous.balance(old, new)
         strains, before = points.strains(new.x), points.strains(old.x)
         # without the law, which may be expensive: what leaked is known
-        gained = points.gained(strains, before, dt * new.leak_off) * points.dx[:, None]
+        storage = points.storage(old.history)
+        gained = points.gained(strains, before, dt * new.leak_off, storage) * points.dx[:, None]
         force = np.concatenate([np.zeros((len(gained), 3)), gained], axis=1)
         residual = self.porous.residual(new.x, old, dt) + points.operator.T @ force.ravel()
         residual += points.gained_along(new.along, dt)
         out = residual[self.porous.n_u :].reshape(s, -1)
         volumes = self.porous.volumes(new.u, new.p.ravel(), old, dt)
         moved = np.abs(np.array([volume.reshape(s, -1) for volume in volumes])).sum(axis=0)
-        taken = points.opened(strains, before) + points.stored(strains, before)
+        taken = points.opened(strains, before) + points.stored(strains, before, storage)
         opened, leaked = taken @ points.dx, dt * new.leak_off @ points.dx
         through = {}
         free = np.ones(out.shape, dtype=bool)
@@ -548,7 +595,7 @@ class FaultedReservoir:
                 "the mesh and the law it was made for"
             )
         sizes = (self.porous.n_u, (len(self.systems), self.porous.pressure_basis.N))
-        if (len(state.u), state.p.shape) != sizes:
+        if (len(state.u), state.p.shape) != sizes or state.velocity.shape != state.u.shape:
             raise StateError(
                 f"the state has {len(state.u)} displacements and pressures {state.p.shape}, this reservoir {sizes[0]} "
                 f"and {sizes[1]}; a state goes with the mesh and medium it was made for"
@@ -560,13 +607,21 @@ class FaultedReservoir:
         response = points.respond(points.strains(x), points.strains(state.x), state.history, dt)
         force = (response.force * points.dx[:, None]).ravel()
         residual = self.porous.residual(x, state, dt) + points.operator.T @ force
+        if self._mass is not None:
+            n_u = self.porous.n_u
+            residual[:n_u] += self._mass @ ((x[:n_u] - state.u) / dt - state.velocity) / dt
         if response.conductance.any():
             residual += points.gained_along(points.flows_along(x, response.conductance), dt)
         return residual, response
 
-    def _tangent(self, x, response, dt):
-        if self._porous_tangent[0] != dt:
-            self._porous_tangent = dt, self.porous.tangent(dt)
+    def _tangent(self, x, response, state, dt):
+        made_for = dt, self.porous.open_wells(state.t, dt)
+        if self._porous_tangent[0] != made_for:
+            tangent = self.porous.tangent(dt, state.t + dt)
+            if self._mass is not None:
+                empty = csr_array((tangent.shape[0] - self.porous.n_u,) * 2)
+                tangent = tangent + csr_array(block_diag([self._mass / dt**2, empty]))
+            self._porous_tangent = made_for, tangent
         points = self.points
         blocks = response.tangent * points.dx[:, None, None]
         n = len(blocks)
@@ -594,7 +649,7 @@ class FaultedReservoir:
             nonlocal factor, last
             last = point.response
             if _gain(errors) > _GAIN:
-                factor = self._factor(point.x, point.response, dt)
+                factor = self._factor(point.x, point.response, state, dt)
             step = -(constraint.matrix @ factor.correction(constraint.reduce(point.residual)))
 
             def evaluate(length):
@@ -607,7 +662,7 @@ class FaultedReservoir:
         self._iteration = None
         try:
             out, response = self._tried(x, state, dt)
-            factor = self._factor(x, response, dt)
+            factor = self._factor(x, response, state, dt)
             scale = factor.scale
             # not of the displacements found, by which a runaway would measure itself
             size = np.linalg.norm(scale * constraint.reduce(out)) + self._size(x, factor)
@@ -636,7 +691,8 @@ class FaultedReservoir:
         if stability.negative:
             told += (
                 f", {stability.negative} of them negative: the fault weakens faster than the rock unloads and slips "
-                "dynamically. Give it a viscosity or the damping by radiation with femnn.cohesive.ViscousCohesive"
+                "dynamically. Give it a viscosity or the damping by radiation with femnn.cohesive.ViscousCohesive, or "
+                "the rock its inertia with density="
             )
         return told
 
@@ -675,8 +731,8 @@ class FaultedReservoir:
         except (LawError, ConvergenceError) as error:
             raise Diverged(f"the law of the fault has no answer on the way: {error}") from error
 
-    def _factor(self, x, response, dt):
-        porous, tangent = self.porous, self._tangent(x, response, dt)
+    def _factor(self, x, response, state, dt):
+        porous, tangent = self.porous, self._tangent(x, response, state, dt)
         try:
             if not self._iterates:
                 return Factor.of(tangent, porous.constraint, porous.n_u)

@@ -80,6 +80,13 @@ class SeveralLaws(Law):
             damage[rows] = law.damage(own)
         return damage
 
+    def how_far(self, separation: ArrayLike) -> str:
+        """As the laws say, each of its own points."""
+        values = self._shaped(separation)
+        rows = (np.flatnonzero(self._owner == number) for number in range(len(self.laws)))
+        said = [(law.name, law.how_far(values[own])) for law, own in zip(self.laws, rows, strict=True)]
+        return "; ".join(f"of {name} {text}" for name, text in said if text)
+
     def of(self, fault: int, state: State) -> State:
         """The state of one fault's law."""
         return list(self._parts(state))[fault][-1]

@@ -14,8 +14,8 @@ _FAST = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
-def multiply(first, last, starts, columns, data, rows, width, longest, x, y, add):
-    """y = A x, or y += A x."""
+def multiply(first, last, starts, columns, data, unit, rows, width, longest, x, y, add):
+    """y = A x, or y += A x; entries of A are those of ``data`` times ``unit``."""
     near = np.empty(longest * width)
     for i in range(first, last):
         begin, end = starts[i], starts[i + 1]
@@ -32,6 +32,7 @@ def multiply(first, last, starts, columns, data, rows, width, longest, x, y, add
             for k in range(length):
                 total += data[base + k] * near[k]
             base += length
+            total *= unit
             if add:
                 y[rows * i + a] += total
             else:
@@ -39,10 +40,10 @@ def multiply(first, last, starts, columns, data, rows, width, longest, x, y, add
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
-def relax(first, last, starts, columns, data, rows, longest, inverse, x, right, left, old, new, keep, gain):  # noqa: C901
+def relax(first, last, starts, columns, data, unit, rows, longest, inverse, x, right, left, old, new, keep, gain):  # noqa: C901
     """left = right - A x, then new = keep · old + gain · D⁻¹ left, D being the diagonal blocks of A.
 
-    ``longest`` 0 leaves out the product, ``gain`` 0 the second part.
+    Entries of A are those of ``data`` times ``unit``. ``longest`` 0 leaves out the product, ``gain`` 0 the second part.
     """
     near, missed = np.empty(longest * rows), np.empty(rows)
     for i in range(first, last):
@@ -61,7 +62,7 @@ def relax(first, last, starts, columns, data, rows, longest, inverse, x, right, 
             for k in range(length):
                 total += data[base + k] * near[k]
             base += length
-            missed[a] = right[rows * i + a] - total
+            missed[a] = right[rows * i + a] - unit * total
             left[rows * i + a] = missed[a]
         if gain != 0.0:
             for a in range(rows):
@@ -340,26 +341,29 @@ def smooth(  # noqa: C901
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
 def multiply_matrices(  # noqa: C901
-    first, last, starts, columns, data, rows, inner, right_starts, right_columns, right, width, most, n_columns,
-    out_starts, out_columns, out,
+    first, last, own, starts, columns, data, rows, inner, low, high, right_starts, right_columns, right, width, most,
+    n_columns, out_starts, out_columns, out,
 ):  # fmt: skip
-    """Product of a matrix in blocks of ``rows`` by ``inner`` and one of ``inner`` by ``width``.
+    """Add the product of a matrix in blocks of ``rows`` by ``inner`` and one of ``inner`` by ``width`` to ``out``.
 
-    Rows of the right have ``most`` blocks at most. The part of one block of the left is summed in a run as long as the
-    row of the right, then added block by block.
+    Rows of the right from ``low`` to ``high`` are there, of ``most`` blocks at most; ``own`` is for who shares out the
+    rows. The part of one block of the left is summed in a run as long as the row of the right, then added block by
+    block.
     """
     slot, part = np.empty(n_columns, dtype=np.int64), np.empty(most * width)
     for i in range(first, last):
         for s in range(out_starts[i], out_starts[i + 1]):
             slot[out_columns[s]] = width * (s - out_starts[i])
         begin, end = starts[i], starts[i + 1]
-        base, step = out_starts[i] * rows * width, width * (out_starts[i + 1] - out_starts[i])
-        out[base : base + rows * step] = 0.0
+        base = (out_starts[i] - out_starts[0]) * rows * width
+        step = width * (out_starts[i + 1] - out_starts[i])
         place, length = begin * rows * inner, inner * (end - begin)
         for k in range(begin, end):
             j = columns[k]
+            if j < low or j >= high:
+                continue
             opens, closes = right_starts[j], right_starts[j + 1]
-            run, source = np.uint64(width * (closes - opens)), np.uint64(opens * inner * width)
+            run, source = np.uint64(width * (closes - opens)), np.uint64((opens - right_starts[low]) * inner * width)
             for a in range(rows):
                 entries = np.uint64(place + a * length + (k - begin) * inner)
                 row = source

@@ -1,7 +1,8 @@
 """Matrices in small dense blocks, one or a few rows a node: products over threads with the same bits for any number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import bsr_array, csr_array, sparray
@@ -15,7 +16,13 @@ from femnn.solvers.linear.block_kernels import (
     transpose,
     transposed,
 )
-from femnn.solvers.linear.threads import over_rows
+from femnn.solvers.linear.threads import FEW_OF_MATRICES, over_rows
+
+# Blocks of AP that are kept at a time.
+_PART = 1 << 18
+
+# Binary exponents of the largest entry up to which a matrix is rounded as it is: SI units are among them.
+_MOST_EXPONENT = 60
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,12 +34,14 @@ class BlockRows:
     starts : (n + 1,) int64
         Where the blocks of each row start in ``columns``.
     columns : (total,) int32
-    data : (rows · width · total,) float64
+    data : (rows · width · total,) float64 or float32
         Block row by block row, in each its scalar rows one after the other.
     rows, width
         Shape of the blocks.
     n_columns
         m.
+    unit
+        What the entries are to be multiplied by: 1 unless they were :meth:`rounded`.
     """
 
     starts: np.ndarray
@@ -41,6 +50,7 @@ class BlockRows:
     rows: int
     width: int
     n_columns: int
+    unit: float = 1.0
 
     @classmethod
     def of(cls, matrix: csr_array, size: int) -> "BlockRows":
@@ -83,7 +93,9 @@ class BlockRows:
         """A x (n · rows,), of x (m · width,); added to ``out`` if that is given."""
         add = out is not None
         y = np.empty(self.n * self.rows) if out is None else out
-        over_rows(multiply, self.starts, self.columns, self.data, self.rows, self.width, self.longest, x, y, add)
+        over_rows(
+            multiply, self.starts, self.columns, self.data, self.unit, self.rows, self.width, self.longest, x, y, add
+        )
         return y
 
     def __matmul__(self, x: np.ndarray) -> np.ndarray:
@@ -96,7 +108,18 @@ class BlockRows:
         columns = (self.width * self.columns[:, None].astype(np.int64) + np.arange(self.width)).ravel()
         runs = zip(self.width * self.starts[:-1], self.width * self.starts[1:], strict=True)
         order = np.concatenate([np.tile(columns[begin:end], self.rows) for begin, end in runs])
-        return csr_array((self.data, order, indptr), shape=(self.n * self.rows, self.n_columns * self.width))
+        data = self.data if self.unit == 1.0 else self.unit * self.data.astype(float)
+        return csr_array((data, order, indptr), shape=(self.n * self.rows, self.n_columns * self.width))
+
+    def rounded(self) -> "BlockRows":
+        """The same with entries in single precision, for products with vectors, which stay in double."""
+        largest = max(self.data.max(initial=0.0), -self.data.min(initial=0.0))
+        # matrices of any units must fit into the exponents of single precision
+        exponent = int(np.frexp(largest)[1])
+        unit = 1.0 if abs(exponent) <= _MOST_EXPONENT else 2.0 ** int(np.clip(exponent, -1000, 1000))
+        data = np.empty(len(self.data), dtype=np.float32)
+        np.multiply(self.data, 1.0 / unit, out=data, casting="same_kind")
+        return replace(self, data=data, unit=unit)
 
     def inverse_diagonal(self, is_free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Inverses (n, rows, rows) of the diagonal blocks over what is free, and rows whose block is not definite.
@@ -109,16 +132,31 @@ class BlockRows:
         over_rows(invert_diagonal, self.starts, self.columns, self.data, self.rows, is_free, inverse, singular)
         return inverse, np.flatnonzero(singular)
 
-    def times_matrix(self, other: "BlockRows") -> "BlockRows":
-        """The product of two matrices."""
-        starts, columns = _pattern_of_product(self, other)
-        result = BlockRows(
-            starts, columns, np.empty(len(columns) * self.rows * other.width), self.rows, other.width, other.n_columns
-        )
-        over_rows(
-            multiply_matrices, self.starts, self.columns, self.data, self.rows, self.width, other.starts,
-            other.columns, other.data, other.width, other.longest, other.n_columns, starts, columns, result.data,
-        )  # fmt: skip
+    def galerkin(self, prolongation: "BlockRows") -> "BlockRows":
+        """PᵀAP of a square matrix A, both of unit 1; of AP some rows at a time, which alone would be as large as A."""
+        size, width, n = self.rows, prolongation.width, prolongation.n_columns
+        restriction = prolongation.transposed
+        starts, columns = _pattern_of_product(self, prolongation)
+        inner = BlockRows(starts, columns, np.empty(0), size, width, n)
+        outer_starts, outer_columns = _pattern_of_product(restriction, inner)
+        result = BlockRows(outer_starts, outer_columns, np.zeros(len(outer_columns) * width**2), width, width, n)
+        parts = np.searchsorted(starts, np.arange(0, starts[-1] + _PART, _PART))
+        for first, last in pairwise(np.unique(parts.clip(max=self.n)).tolist()):
+            rows = starts[first : last + 1]
+            data, own = np.zeros((rows[-1] - rows[0]) * size * width), self.starts[first : last + 1]
+            over_rows(
+                multiply_matrices, own, own, self.columns, self.data, size, size, 0, self.n, prolongation.starts,
+                prolongation.columns, prolongation.data, width, prolongation.longest, n, rows, columns, data,
+                few=FEW_OF_MATRICES,
+            )  # fmt: skip
+            # threads share out the rows that these contribute to
+            is_here = (restriction.columns >= first) & (restriction.columns < last)
+            here = np.concatenate([[0], np.cumsum(is_here)])[restriction.starts]
+            over_rows(
+                multiply_matrices, here, restriction.starts, restriction.columns, restriction.data, width, size,
+                first, last, starts, columns, data, width, inner.longest, n, outer_starts, outer_columns, result.data,
+                few=FEW_OF_MATRICES,
+            )  # fmt: skip
         return result
 
     @cached_property
@@ -138,7 +176,7 @@ def _pattern_of_product(left, right):
     for fill in (False, True):
         over_rows(
             columns_of_product, left.starts, left.columns, right.starts, right.columns, right.n_columns, starts,
-            columns, fill,
+            columns, fill, few=FEW_OF_MATRICES,
         )  # fmt: skip
         if not fill:
             np.cumsum(starts, out=starts)

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import splu
 from femnn.solvers.linear.block_kernels import aggregates_around, block_sizes, orthonormal, smooth, strong_pattern
 from femnn.solvers.linear.block_rows import BlockRows
 from femnn.solvers.linear.smoother import Smoother
-from femnn.solvers.linear.threads import over_rows
+from femnn.solvers.linear.threads import FEW_OF_MATRICES, over_rows
 
 # Nodes of the coarsest level, which is factored, and levels at most.
 COARSEST, _MOST_LEVELS = 100, 12
@@ -45,10 +45,21 @@ _THOROUGH = {
 
 
 class Level(NamedTuple):
-    """A level but the coarsest: its smoother, and what leads from the next level to it."""
+    """A level but the coarsest: its smoother, what leads from the next level to it, and the transposed of that.
+
+    Entries are rounded to single precision before the coarse matrix is made of them: rigid-body modes are then in the
+    coarse space to 1e-7, their energy to the square of that.
+    """
 
     smoother: Smoother
     prolongation: BlockRows
+    restriction: BlockRows
+
+    @classmethod
+    def of(cls, smoother: Smoother, prolongation: BlockRows) -> "Level":
+        """The level of a prolongation in double precision."""
+        rounded = prolongation.rounded()
+        return cls(smoother, rounded, rounded.transposed)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,17 +109,19 @@ class Multigrid:
         levels, finest, threshold = [], is_free, _STRONG
         modes = modes * is_free.reshape(-1, 1)
         if interpolation is not None:
-            level = Level(Smoother.of(matrix, is_free, _DEGREE), _component_by_component(interpolation, is_free))
-            levels.append(level)
-            matrix = _coarse(matrix, level.prolongation)
+            prolongation = _component_by_component(interpolation, is_free)
+            levels.append(Level.of(Smoother.of(matrix, is_free, _DEGREE), prolongation))
+            matrix = matrix.galerkin(levels[-1].prolongation)
             is_free, modes = is_free[: matrix.n], modes[: matrix.n * matrix.rows]
         while matrix.n > COARSEST and len(levels) < _MOST_LEVELS:
             smoother = Smoother.of(matrix, is_free, _DEGREE)
-            prolongation, modes, alive = _prolongation(smoother, modes, is_free, threshold)
+            prolongation, modes, alive = _prolongation(matrix, smoother, modes, is_free, threshold)
             if not 0 < prolongation.n_columns < 0.8 * matrix.n:
                 break
-            levels.append(Level(smoother, prolongation))
-            matrix = _coarse(matrix, prolongation)
+            levels.append(Level.of(smoother, prolongation))
+            # in double precision it would be kept beside what is as large as the matrix
+            del prolongation
+            matrix = matrix.galerkin(levels[-1].prolongation)
             is_free, threshold = alive, 0.5 * threshold
         return cls(tuple(levels), _coarsest(matrix, is_free), finest)
 
@@ -143,7 +156,7 @@ class Multigrid:
             rows = BlockRows.of_blocks(level.A, components, components)
             is_free = level.A.diagonal().reshape(-1, components) > 0.0
             prolongation = BlockRows.of_blocks(level.P, components, modes.shape[1])
-            levels.append(Level(Smoother.of(rows, is_free, _DEGREE), prolongation))
+            levels.append(Level.of(Smoother.of(rows, is_free, _DEGREE), prolongation))
             components = modes.shape[1]
         last = hierarchy[-1].A
         coarsest = _coarsest(
@@ -172,25 +185,25 @@ class Multigrid:
         """
         if not self.levels or self.rows is not None:
             return self
-        smoother, prolongation = self.levels[0]
+        smoother = self.levels[0].smoother
         inverse, singular = matrix.inverse_diagonal(self.is_free)
         if len(singular):
             raise ArithmeticError(f"the diagonal block of node {singular[0]} is not positive definite")
-        first = Level(smoother._replace(matrix=matrix, inverse=inverse), prolongation)
-        return replace(self, levels=(first, *self.levels[1:]))
+        first = smoother._replace(matrix=matrix.rounded(), inverse=inverse)
+        return replace(self, levels=(self.levels[0]._replace(smoother=first), *self.levels[1:]))
 
     def _cycle(self, right, depth):
         if depth == len(self.levels):
             return self.coarsest(right)
-        smoother, prolongation = self.levels[depth]
+        smoother, prolongation, restriction = self.levels[depth]
         x, left = smoother.smooth_and_residual(right)
-        coarse = self._cycle(prolongation.transposed @ left, depth + 1)
+        coarse = self._cycle(restriction @ left, depth + 1)
         return x + smoother.smooth(left, prolongation @ coarse)
 
 
-def _prolongation(smoother, modes, is_free, threshold):
+def _prolongation(matrix, smoother, modes, is_free, threshold):
     """Smoothed prolongation from aggregates, the modes of the coarse level, and which of its rows are alive."""
-    matrix, width = smoother.matrix, modes.shape[1]
+    width = modes.shape[1]
     aggregate, count = _aggregates(matrix, is_free, threshold)
     members = np.argsort(aggregate, kind="stable")[np.count_nonzero(aggregate < 0) :]
     firsts = np.searchsorted(aggregate[members], np.arange(count + 1))
@@ -199,21 +212,18 @@ def _prolongation(smoother, modes, is_free, threshold):
     orthonormal(firsts, members, modes, matrix.rows, basis, coarse, alive)
     starts, columns = np.zeros(matrix.n + 1, dtype=np.int64), np.empty(0, dtype=np.int32)
     for fill in (False, True):
-        over_rows(aggregates_around, matrix.starts, matrix.columns, aggregate, starts, columns, fill)
+        over_rows(
+            aggregates_around, matrix.starts, matrix.columns, aggregate, starts, columns, fill, few=FEW_OF_MATRICES
+        )
         if not fill:
             np.cumsum(starts, out=starts)
             columns = np.empty(starts[-1], dtype=np.int32)
     data = np.empty(len(columns) * matrix.rows * width)
     over_rows(
         smooth, matrix.starts, matrix.columns, matrix.data, matrix.rows, width, smoother.inverse,
-        _DAMPING / smoother.bound, aggregate, basis, starts, columns, data,
+        _DAMPING / smoother.bound, aggregate, basis, starts, columns, data, few=FEW_OF_MATRICES,
     )  # fmt: skip
     return BlockRows(starts, columns, data, matrix.rows, width, count), coarse, alive
-
-
-def _coarse(matrix, prolongation):
-    """Galerkin's matrix."""
-    return prolongation.transposed.times_matrix(matrix.times_matrix(prolongation))
 
 
 def _component_by_component(interpolation, is_free):

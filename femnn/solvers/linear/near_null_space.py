@@ -61,7 +61,8 @@ def linear_interpolation(points: Any, n: int) -> csr_array | None:
         For the m nodes of ``n`` degrees of freedom, vertices first; None unless ``points`` is a mesh of hexahedra with
         triquadratic elements, one or three rows a node.
     """
-    if not isinstance(points, skfem.MeshHex):
+    # nodes at vertices alone; finding the edges of a mesh would take longer than to assemble its matrix
+    if not isinstance(points, skfem.MeshHex) or n in (points.nvertices, 3 * points.nvertices):
         return None
     groups = (np.arange(points.nvertices)[None], points.edges, points.facets, points.t)
     m = sum(group.shape[1] for group in groups)

@@ -27,7 +27,8 @@ class Smoother(NamedTuple):
     Attributes
     ----------
     matrix : BlockRows
-        A, symmetric positive definite over what is free.
+        A, symmetric positive definite over what is free, its entries rounded to single precision: half of what each
+        product reads. The polynomial stays symmetric, and the preconditioner changes by 1e-7 √κ at most.
     inverse : (n, rows, rows)
         Inverses of the diagonal blocks, 0 where a row is held.
     bound
@@ -53,7 +54,7 @@ class Smoother(NamedTuple):
         inverse, singular = matrix.inverse_diagonal(is_free)
         if len(singular):
             raise ArithmeticError(f"the diagonal block {singular[0]} of a level is not positive definite")
-        smoother = cls(matrix, inverse, 1.0, degree)
+        smoother = cls(matrix.rounded(), inverse, 1.0, degree)
         return smoother._replace(bound=_MARGIN * smoother._largest_eigenvalue(is_free))
 
     def smooth(self, right: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
@@ -85,8 +86,9 @@ class Smoother(NamedTuple):
         matrix = self.matrix
         left, new = np.empty_like(right), np.empty_like(right) if gain else right
         over_rows(
-            relax, matrix.starts, matrix.columns, matrix.data, matrix.rows, 0 if x is None else matrix.longest,
-            self.inverse, right if x is None else x, right, left, right if old is None else old, new, keep, gain,
+            relax, matrix.starts, matrix.columns, matrix.data, matrix.unit, matrix.rows,
+            0 if x is None else matrix.longest, self.inverse, right if x is None else x, right, left,
+            right if old is None else old, new, keep, gain,
         )  # fmt: skip
         return left, new
 

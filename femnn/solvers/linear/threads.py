@@ -9,11 +9,12 @@ import numpy as np
 
 from femnn.system.pool import call_for_parts
 
-# Entries below which starting threads costs more than it gains.
-_FEW = 100_000
+# Blocks below which starting threads costs more than it gains: in products with a vector, and in those of two matrices
+# and whatever else takes tens of operations for an entry.
+_FEW, FEW_OF_MATRICES = 50_000, 2_000
 
 
-def over_rows(kernel: Callable, starts: np.ndarray, *arguments: Any) -> None:
+def over_rows(kernel: Callable, starts: np.ndarray, *arguments: Any, few: int = _FEW) -> None:
     """Call ``kernel(first, last, starts, *arguments)`` for parts of the rows with equally many entries.
 
     As many parts as Numba has threads (``numba.set_num_threads``). The kernel must release the GIL, and what it writes
@@ -22,13 +23,15 @@ def over_rows(kernel: Callable, starts: np.ndarray, *arguments: Any) -> None:
     Parameters
     ----------
     starts : (n + 1,) int64
-        Where the entries of each row start.
+        Where the blocks of each row start.
+    few
+        Blocks below which one thread does it.
     """
-    n, total = len(starts) - 1, int(starts[-1])
-    threads = min(numba.get_num_threads(), n) if total >= _FEW else 1
+    n, begin, end = len(starts) - 1, int(starts[0]), int(starts[-1])
+    threads = min(numba.get_num_threads(), n) if end - begin >= few else 1
     if threads < 2:
         kernel(0, n, starts, *arguments)
         return
-    inner = np.searchsorted(starts, np.linspace(0, total, threads + 1)[1:-1])
+    inner = np.searchsorted(starts, np.linspace(begin, end, threads + 1)[1:-1])
     parts = pairwise([0, *inner.tolist(), n])
     call_for_parts(lambda first, last: kernel(first, last, starts, *arguments), parts, threads)

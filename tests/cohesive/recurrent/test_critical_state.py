@@ -5,7 +5,7 @@ import pytest
 
 import femnn
 from femnn.cohesive import refined, respond, respond_to_tractions
-from femnn.cohesive.recurrent.critical_state import CriticalState, _touch, promises_broken
+from femnn.cohesive.recurrent.critical_state import CriticalState, _touch, largest_rates, pressures, promises_broken
 from femnn.cohesive.training.fit_critical_state import _first, tensors_of
 from femnn.exceptions import ConvergenceError, ParameterError, WeightFileError
 
@@ -81,7 +81,7 @@ def test_dissipation_is_never_negative(seed):
     closing = np.append(0.0, np.cumsum(0.5 * (pressures[1:] + pressures[:-1]) * np.diff(elastic)))
 
     def energy(x, state):
-        e, places = x[:, 0] - state[:, 0], state[:, 3:].reshape(len(state), -1, 2)
+        e, places = x[:, 0] - state[:, 0], state[:, 5:].reshape(len(state), -1, 2)
         h = np.array([_touch(value, layer)[0] for value in e])
         softer = 1.0 + sliders[5] * (state[:, 1:3] ** 2).sum(axis=1)[:, None]
         springs = (stiff / softer * ((x[:, None, 1:] - places) ** 2).sum(axis=2)).sum(axis=1)
@@ -101,6 +101,49 @@ def test_dissipation_is_never_negative(seed):
     lost = np.array(lost)
     assert lost.sum() > 0.1
     assert -lost[lost < 0.0].sum() < 1e-5 * lost.sum()
+
+
+@any_cell
+def test_no_slider_opens_the_layer_by_more_than_it_bears(seed):
+    numbers = _first(6) + 0.6 * np.random.default_rng(seed).normal(size=len(_first(6)))
+    # as large as rates can get
+    numbers[18:24] = 30.0
+    tensors = tensors_of(numbers)
+    sliders, layer = tensors["sliders"], tensors["layer"]
+    np.testing.assert_allclose(sliders[3], largest_rates(sliders, layer), rtol=1e-6)
+    strength, _, gain, rate, neutral = sliders[:5]
+    largest = max(layer[3] + abs(layer[4]), (neutral + 2.0 * sliders[6:].sum(axis=0)).max() + 2.0 * abs(layer[4]))
+    xi = np.linspace(-1.0, largest, 2000)[:, None]
+    least = (1.0 - abs(layer[5])) * strength * (1.0 + gain * np.tanh(np.maximum(xi, 0.0) / layer[3]))
+    assert (pressures(sliders, layer) * rate * (xi - neutral) <= least * (1.0 + 1e-6)).all()
+
+
+def test_the_fabric_follows_the_sliding_within_its_two_lengths():
+    network = cell(0, spread=0.0)
+    lengths = network.tensors["layer"][6:]
+    slip = np.linspace(0.0, 4.0, 401)
+    state, fabrics = np.zeros((1, network.state_size)), []
+    for s in slip:
+        state = network.step(np.array([[0.2, s, 0.0]]), state)[2]
+        fabrics.append(state[0, [1, 3]])
+    fabrics = np.array(fabrics)
+    # once all sliders slide: 1 - a falls by a factor e within each length
+    beyond = (1.0 - fabrics[-1]) / (1.0 - fabrics[200])
+    np.testing.assert_allclose(beyond, np.exp(-2.0 / lengths), rtol=0.02, atol=1e-6)
+
+
+def test_a_layer_sheared_to_and_fro_stays_denser_than_one_sheared_far():
+    numbers = _first(6)
+    numbers[42:48] = np.log(0.4)
+    network = CriticalState(tensors_of(numbers))
+    turns = np.tile([1.0, -1.0], 8)
+    way = np.concatenate([[0.0], np.cumsum(np.full(640, 0.025))])
+    to_and_fro = np.concatenate([[0.0], np.cumsum(0.025 * np.repeat(turns, 40))])
+    openings = []
+    for slip in (way, to_and_fro):
+        sliding = np.stack([slip, 0.0 * slip], axis=-1)[None]
+        openings.append(network.under_pressure(np.ones((1, len(slip))), sliding)[0][0, -1])
+    assert openings[0] > openings[1] + 0.05
 
 
 def test_turning_and_mirroring_the_shear_turns_and_mirrors_the_answer():
@@ -191,11 +234,11 @@ def test_tractions_prescribed_are_those_of_the_separations_found():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s, p: (s * np.array([1, 1, 1, 40, 1, 1, 1.0])[:, None], p), "would give energy"),
-        (lambda s, p: (s + np.array([0, 0, 0, 0, 0.1, 0, 0])[:, None], p), "instead of zero"),
+        (lambda s, p: (s * np.array([1, 1, 1, 40, 1, 1, 1, 1.0])[:, None], p), "would give energy"),
+        (lambda s, p: (s + np.array([0, 0, 0, 0, 0.1, 0, 0, 0])[:, None], p), "instead of zero"),
         (lambda s, p: (-s, p), "is not positive"),
-        (lambda s, p: (s, p * np.array([1, 0, 1, 1, 0, 0, 1]) + [0, 1e3, 0, 0, 0, 0, 0]), "soften under its pressure"),
-        (lambda s, p: (s[:5], p), r"instead of \(7, k\)"),
+        (lambda s, p: (s, np.where(np.arange(8) == 1, 1e3, p)), "soften under its pressure"),
+        (lambda s, p: (s[:5], p), r"instead of \(8, k\)"),
         (lambda s, p: (s * np.nan, p), "not finite"),
     ],
 )

@@ -33,7 +33,7 @@ from femnn.cohesive.training import (
     targets,
 )
 from femnn.cohesive.training.fit_precompressed import OPTIONS
-from femnn.cohesive.training.precompressed_data import FLOOR, MICROSTRUCTURE, resampled, rotated, split
+from femnn.cohesive.training.precompressed_data import FLOOR, MICROSTRUCTURE, joined, resampled, rotated, split
 from femnn.exceptions import DatasetError, ParameterError, StateError
 from femnn.io.guarded import Contents
 from femnn.io.path_data import PathDataSet
@@ -142,6 +142,16 @@ def test_resampling_keeps_ends_and_corners_and_only_points_of_the_path(data):
     np.testing.assert_allclose(less.tractions[60:120, -1], data.tractions[:, -1])
     lengths = np.linalg.norm(np.diff(less.separations, axis=1), axis=2)
     assert lengths.max() > 3.0 * np.median(lengths)
+
+
+def test_sets_with_other_numbers_of_points_and_columns_become_one(data):
+    short = resampled(data[:7], 25, 1, seed=0)
+    short = replace(short, microstructure={"porosity": short.microstructure["porosity"]})
+    whole = joined([data, short], seed=3)
+    assert whole.separations.shape == (67, 25, 3)
+    assert list(whole.microstructure) == ["porosity"]
+    np.testing.assert_array_equal(whole.tractions[60:], short.tractions)
+    np.testing.assert_array_equal(whole.separations[:60, [0, -1]], data.separations[:, [0, -1]])
 
 
 def test_rotated_paths_have_the_response_of_an_isotropic_layer(data):

@@ -55,13 +55,17 @@ def test_reference_paths_command_what_they_say():
 
 
 def test_references_come_first_and_train_nothing():
-    plan = fault_plan(20)
-    assert plan[:8] == [FIRST_REFERENCE + i for i in range(8)]
-    assert plan[8:] == list(range(12))
-    assert fault_plan(3) == plan[:3]
-    numbers = np.array(plan)
-    assert is_reference(numbers).sum() == len(REFERENCES)
-    assert is_unseen(numbers)[:8].all()
+    plan = fault_plan(64, 5, 2)
+    numbers, samples = np.array(plan).T
+    assert numbers[:40].tolist() == [FIRST_REFERENCE + i for i in range(8) for _ in range(5)]
+    assert numbers[40:].tolist() == [n for n in range(12) for _ in range(2)]
+    assert fault_plan(13, 5, 2) == plan[:15]
+    # samples that measure a law are none that it learns from, and all of these take turns
+    assert set(samples[:40]) == set(range(5))
+    assert np.bincount(samples[40:], minlength=10)[5:].tolist() == [5, 5, 5, 5, 4]
+    assert all(len({k for n, k in plan if n == number}) == 2 for number in range(12))
+    assert is_reference(numbers).sum() == 5 * len(REFERENCES)
+    assert is_unseen(numbers)[:40].all()
     # every kind is learned, and of every kind one is kept
     assert not is_unseen(np.arange(8)).any()
     assert is_unseen(np.arange(8, 16)).all()

@@ -20,6 +20,7 @@ from femnn.multiscale.rve import (
     FaultCell,
     FaultCell3D,
     PathDataSet,
+    ReducedRVE,
     RVELaw,
     Spring,
     WorkingRange,
@@ -322,6 +323,25 @@ def test_a_cell_in_space_is_a_law_with_two_shears(tmp_path):
         RVELaw(RVE(joint_sets(np.eye(3), SIZE), EXPONENTIAL, YOUNG))
 
 
+def test_cells_between_hexahedra_answer_as_the_law_of_their_only_crack():
+    mesh = skfem.MeshHex.init_tensor([0.0, SIZE], [0.0, SIZE], [-SIZE, 0.0, SIZE])
+    mesh = mesh.with_boundaries({"glue": lambda x: x[2] == 0.0}, boundaries_only=False)
+    interface = femnn.Interface.split(mesh, "glue")
+    stiffness = femnn.assemble_elasticity(interface.mesh, femnn.GaussLegendre(2), young=YOUNG, poisson=POISSON)
+    ends = [np.flatnonzero(interface.mesh.p[2] == z) for z in (-SIZE, SIZE)]
+    held = np.concatenate([(3 * end[:, None] + np.arange(3)).ravel() for end in ends])
+    moved = np.concatenate([np.zeros(12), np.tile([4e-6, -3e-6, 5e-6], 4)])
+    law = femnn.ExponentialCohesive(80e6, 100e6, 969.0, 1719.0)
+    cell = parallel_cracks(1e-4, 1e-4, columns=3, rows=2, depth=1e-4)
+    forces = []
+    for own in (law, RVELaw(RVE(cell, law, 1e14))):
+        problem = femnn.CohesiveProblem(stiffness, [(femnn.InterfaceElements(interface), own)])
+        path = femnn.newton(problem, np.zeros(stiffness.shape[0]), held, moved, steps=3, progress=False)
+        assert path.t == 1.0
+        forces.append(problem.internal_force(path.u)[held])
+    np.testing.assert_allclose(forces[1], forces[0], atol=1e-3 * np.abs(forces[0]).max())
+
+
 def test_points_out_of_the_range_of_their_law_are_flagged():
     law = femnn.RecurrentCohesive.load("default")
     rve = RVE(parallel_cracks(SIZE, SIZE, columns=3, rows=2, depth=SIZE), law, YOUNG)
@@ -428,6 +448,72 @@ def test_cracks_of_ones_own_mesh_that_are_refused():
         cell_of_mesh(skfem.MeshHex(odd, mesh.t), [level])
 
 
+# --- the hyper-reduced cell
+
+
+def turning(seed, points=16):
+    """Shear in a direction that turns, under some pressure."""
+    rng, t = np.random.default_rng(seed), np.linspace(0.0, 1.0, points)
+    angle = rng.uniform(0.0, 2.0 * np.pi) + rng.uniform(-2.0, 2.0) * t
+    steps = np.diff(t, prepend=0.0)[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    path = np.column_stack([0.0 * t, 0.8 * steps.cumsum(axis=0)])
+    return path, [None] + [Spring(-rng.uniform(0.5, 2.0))] * (points - 1)
+
+
+@pytest.fixture(scope="module")
+def reduced():
+    full = rve_of(Gouge(), angle=90.0, mirror=True)
+    paths, springs = zip(*(turning(seed) for seed in range(5)), strict=True)
+    return full, ReducedRVE.fit(full, paths, springs, modes=24, progress=False)
+
+
+def test_a_reduced_cell_answers_unseen_paths_as_the_full_one(reduced):
+    full, few = reduced
+    assert few.modes.shape == (full.n_jumps, 24)
+    assert len(few.chosen) < 0.5 * full.elements.points
+    area = full.elements.dx.ravel()
+    assert few.weights @ area[few.chosen] == pytest.approx(area.sum())
+    assert (few.weights > 0.0).all()
+    path, springs = turning(100)
+    expected, response = follow(full, path, springs), follow(few, path, springs)
+    gap = np.linalg.norm(response.traction - expected.traction) / np.linalg.norm(expected.traction)
+    assert gap < 0.05
+    # Hill and Mandel hold on the modes
+    assert response.hill_mandel.max() < 1e-8
+    assert response.hill_mandel_tangent.max() < 1e-8
+    conduits = CellPermeability(full, CrackFilling.of_grains(1.0, 10.0, 0.4), 1e-6)
+    tensors = [conduits.tensor(state) for state in (few.lifted(response.state), expected.state)]
+    np.testing.assert_allclose(tensors[0], tensors[1], atol=0.02 * tensors[1].max())
+    np.testing.assert_allclose(
+        response.crack_separation, expected.crack_separation, atol=0.05 * np.abs(expected.crack_separation).max()
+    )
+
+
+def test_a_reduced_cell_is_a_law_and_goes_on_from_a_packed_state(reduced):
+    few = reduced[1]
+    path, springs = turning(101)
+    whole = follow(few, path, springs)
+    first = follow(few, path[:7], springs[:7])
+    second = follow(few, path[7:], springs[7:], state=few.unpack(few.pack(first.state)))
+    np.testing.assert_array_equal(second.traction, whole.traction[7:])
+    goal = whole.separation[3]
+    law = RVELaw(few)
+    np.testing.assert_array_equal(
+        law.update([goal], law.initial_state(1)).traction[0], few.update(goal, few.initial_state()).traction
+    )
+    with pytest.raises(ParameterError, match=r"do not fit a cell of \d+ jumps"):
+        ReducedRVE(reduced[0], few.modes[:-1], few.chosen, few.weights)
+
+
+def test_all_modes_and_points_are_the_full_cell():
+    full = rve_of(EXPONENTIAL)
+    every = ReducedRVE(full, np.eye(full.n_jumps), np.arange(full.elements.points), np.ones(full.elements.points))
+    path = path_of(EXPONENTIAL, 6)[0]
+    expected, response = follow(full, path), follow(every, path)
+    np.testing.assert_allclose(response.traction, expected.traction, atol=1e-8 * np.abs(expected.traction).max())
+    np.testing.assert_allclose(response.crack_separation, expected.crack_separation, atol=1e-14)
+
+
 # --- embedded cracks
 
 
@@ -455,8 +541,9 @@ def test_a_flat_embedded_crack_answers_as_one_along_facets():
     ]
     np.testing.assert_allclose(tensors[0], tensors[1], atol=1e-9 * tensors[1].max())
     # grains press on it from the start
-    pressed = RVE(pair[0], Gouge(pressure=2.5), 5e3).update(np.zeros(3), RVE(pair[0], Gouge(), 5e3).initial_state())
-    np.testing.assert_allclose(pressed.traction, [-2.5, 0.0, 0.0], atol=1e-12)
+    pressed = RVE(pair[0], Gouge(pressure=2.5), 5e3)
+    response = pressed.update(np.zeros(3), pressed.initial_state())
+    np.testing.assert_allclose(response.traction, [-2.5, 0.0, 0.0], atol=1e-12)
 
 
 @pytest.mark.parametrize("n", [3, 4])

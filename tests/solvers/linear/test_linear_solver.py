@@ -8,7 +8,7 @@ from scipy.sparse import csr_array, diags_array
 
 import femnn
 from femnn.geometry import distorted_cube
-from femnn.solvers.linear import multigrid, solver
+from femnn.solvers.linear import block_rows, multigrid, solver
 from femnn.solvers.linear.block_rows import BlockRows
 from femnn.solvers.linear.condensation import Condensation
 from femnn.solvers.linear.near_null_space import linear_interpolation
@@ -137,19 +137,29 @@ def test_the_cycle_is_symmetric_and_positive_definite(stretch, poisson):
             assert np.abs(np.linalg.eigvals(scaled[alive][:, alive])).max() < 1.25 * level.smoother.bound
 
 
-def test_coarse_levels_know_the_rigid_motions(cube):
+def test_coarse_levels_know_the_rigid_motions(cube, monkeypatch):
     mesh, _, stiffness, _ = cube
     modes, _ = femnn.solvers.linear.near_null_space(mesh, stiffness.shape[0])
     blocks = multigrid.BlockRows.of(csr_array(stiffness), 3)
     is_free = np.ones((blocks.n, 3), dtype=bool)
     smoother = multigrid.Smoother.of(blocks, is_free, 2)
-    prolongation, coarse, alive = multigrid._prolongation(smoother, modes, is_free, 0.08)
+    prolongation, coarse, alive = multigrid._prolongation(blocks, smoother, modes, is_free, 0.08)
     assert alive.all()
     np.testing.assert_allclose(prolongation @ coarse[:, 0], modes[:, 0], atol=1e-12)
-    # and the coarse matrix is that of Galerkin
+    # and the coarse matrix is that of Galerkin, however many rows are multiplied at a time
     p, k = prolongation.tocsr(), blocks.tocsr()
-    product = prolongation.transposed.times_matrix(blocks.times_matrix(prolongation)).tocsr()
-    assert abs(product - p.T @ k @ p).max() < 1e-12 * abs(k).max()
+    product = blocks.galerkin(prolongation)
+    assert abs(product.tocsr() - p.T @ k @ p).max() < 1e-12 * abs(k).max()
+    monkeypatch.setattr(block_rows, "_PART", 100)
+    np.testing.assert_array_equal(blocks.galerkin(prolongation).data, product.data)
+    # levels keep entries in single precision, whatever the units of the matrix are
+    for factor in (1.0, 1e-60, 1e60):
+        scaled = multigrid.BlockRows.of(factor * csr_array(stiffness), 3).rounded()
+        assert scaled.data.dtype == np.float32
+        assert abs(scaled.tocsr() - factor * k).max() < 1e-7 * factor * abs(k).max()
+        np.testing.assert_allclose(
+            scaled @ modes[:, 1], factor * (k @ modes[:, 1]), atol=1e-6 * factor * abs(k).max(), rtol=0
+        )
     assert abs(k - stiffness).max() == 0.0
 
 
