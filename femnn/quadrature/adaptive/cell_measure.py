@@ -84,7 +84,8 @@ class CellMeasure:
 
 def _rates(x):
     """The slowest decay of a series of each cell, (n,), by its lines and by its determinant at the nodes."""
-    return np.maximum(series_of(x).rates.max(axis=1), slowest_rates(x))
+    series = series_of(x)
+    return np.maximum(series.rates.max(axis=1), slowest_rates(series.shares))
 
 
 def _further(rates, remains):

@@ -11,7 +11,7 @@ import numpy as np
 
 from femnn.quadrature.adaptive.by_integration import MOST_GIVEN, points_by_integration
 from femnn.quadrature.adaptive.cell_measure import CellMeasure
-from femnn.quadrature.adaptive.legendre_series import MOST, least_determinant_share, series_of
+from femnn.quadrature.adaptive.legendre_series import MOST, series_of
 from femnn.quadrature.adaptive.on_mesh import shape_classes, shapes_of_hexahedra
 from femnn.quadrature.adaptive.predictors import ClassPredictor, DirectionalPredictor
 from femnn.quadrature.adaptive.series_predictor import load_series_predictor
@@ -152,5 +152,6 @@ class CellChooser(Chooser):
         return np.zeros(len(x), dtype=np.int64)
 
     def shapes(self, x):
-        tails = np.log10(series_of(x).tails[:, :, [2, 4, 8]] + 1e-16)
-        return np.stack([least_determinant_share(x), *tails.max(axis=1).T, *tails.min(axis=1).T])
+        series = series_of(x)
+        tails = np.log10(series.tails[:, :, [2, 4, 8]] + 1e-16)
+        return np.stack([series.shares, *tails.max(axis=1).T, *tails.min(axis=1).T])

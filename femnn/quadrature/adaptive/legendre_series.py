@@ -57,10 +57,13 @@ class Series(NamedTuple):
         Sums of all coefficients from each degree on, relative to the constant one.
     rates : (n, dim)
         Factor from one coefficient to the next beyond the last one.
+    shares : (n,)
+        The smallest det J at the nodes over the largest.
     """
 
     tails: np.ndarray
     rates: np.ndarray
+    shares: np.ndarray
 
 
 @cache
@@ -124,7 +127,9 @@ def series_of(x: np.ndarray) -> Series:
     number = KINDS.index(kind_of_array(x))
     scaled, _ = in_own_units(x)
     tails, rates = np.zeros((len(x), x.shape[2], _LENGTH)), np.zeros((len(x), x.shape[2]))
-    bent, slowest = np.ones(len(x), dtype=np.bool_), slowest_rates(x)
+    shares, bent = np.empty(len(x)), np.ones(len(x), dtype=np.bool_)
+    _node_shares(scaled, *_node_tables(number), shares)
+    slowest = slowest_rates(shares)
     _are_bent(scaled, KINDS[number].nodes, *_corner(number), bent)
     if bent.all():
         _series(scaled, slowest, *_line_tables(number), tails, rates)
@@ -133,16 +138,16 @@ def series_of(x: np.ndarray) -> Series:
         own = np.empty((len(some), *tails.shape[1:])), np.empty((len(some), *rates.shape[1:]))
         _series(scaled[some], slowest[some], *_line_tables(number), *own)
         tails[some], rates[some] = own
-    return Series(tails, rates)
+    return Series(tails, rates, shares)
 
 
-def slowest_rates(x: np.ndarray) -> np.ndarray:
-    """The slowest decay, (n,), that the determinant at the nodes of healthy cells (n, nodes, dim) gives their series.
+def slowest_rates(shares: np.ndarray) -> np.ndarray:
+    """The slowest decay, (n,), of series of cells whose least determinant at a node is a share (n,) of the largest.
 
     Where it falls to a share s of itself at the end of an axis it has a root near -s beyond it, and series there fall
     by 1 + 2√s from one coefficient to the next (Trefethen, chapter 8).
     """
-    return 1.0 / (1.0 + 2.0 * np.sqrt(least_determinant_share(x)))
+    return 1.0 / (1.0 + 2.0 * np.sqrt(shares))
 
 
 def least_determinant_share(x: np.ndarray) -> np.ndarray:

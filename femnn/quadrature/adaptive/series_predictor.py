@@ -23,7 +23,7 @@ from femnn.geometry.cells import (
 )
 from femnn.networks.weights import Networks, load_networks
 from femnn.quadrature.adaptive.calibration import Calibration
-from femnn.quadrature.adaptive.legendre_series import cheapest_points, least_determinant_share, series_of
+from femnn.quadrature.adaptive.legendre_series import cheapest_points, series_of
 
 KIND = "cell-series"
 
@@ -98,8 +98,9 @@ class SeriesPredictor:
         """
         setting = (kind_of_array(x), min(degree, 2), form)
         limit = factor * tol / CAUTION ** self._caution(setting, tol, confidence, anisotropic)
-        points, met = cheapest_points(series_of(x), degree, self._factors[setting], limit, anisotropic)
-        return points, met & (least_determinant_share(x) > NEARLY_FOLDED)
+        series = series_of(x)
+        points, met = cheapest_points(series, degree, self._factors[setting], limit, anisotropic)
+        return points, met & (series.shares > NEARLY_FOLDED)
 
 
 @cache

@@ -110,7 +110,7 @@ def test_the_cheapest_product_is_found(dim):
     # tails that fall at different rates along the axes
     rates = rng.uniform(0.05, 0.7, (40, dim))
     tails = rates[:, :, None] ** np.arange(24) * rng.uniform(0.1, 3.0, (40, dim, 1))
-    series, limit = Series(tails, rates), 1e-4
+    series, limit = Series(tails, rates, np.ones(40)), 1e-4
     points, met = cheapest_points(series, 1, np.array([0.7, 1.2]), limit, True)
     factor = np.array([0.7, 1.2, 1.2])
 
