@@ -149,7 +149,7 @@ def line_slip(stress: float, n: int = 30, *, far: float = 12.0, steps: int = 24,
     Examples
     --------
     >>> from femnn.validation.slip_front import line_slip
-    >>> slip = line_slip(0.3, n=6, steps=6, far=4.0)
+    >>> slip = line_slip(0.5, n=8, steps=8)
     >>> bool(abs(slip.error[-1]) < 0.25)
     True
     """
