@@ -314,6 +314,7 @@ class PorousProblem:
         """
         return self._tangent(dt, self.open_wells(t - dt, dt))
 
+    @checked(dt="[0, inf)")
     def open_wells(self, t: float, dt: float) -> tuple[bool, ...]:
         """Whether each well that holds a pressure is open, in each system, in the step ``dt`` from the time ``t``."""
         return self.wells.open_at(t + self.theta * dt)

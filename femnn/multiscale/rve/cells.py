@@ -12,7 +12,7 @@ import numpy as np
 import skfem
 from numpy.typing import ArrayLike
 
-from femnn.checks import brief, checked, integer, number
+from femnn.checks import brief, checked, floats, integer, number
 from femnn.exceptions import ParameterError
 from femnn.multiscale.rve.cut import TOUCH, Cell, between_blocks, cut_cell
 
@@ -243,25 +243,27 @@ def joint_sets(
     >>> cell.mesh.nelements, cell.height is None, round(cell.volume, 6)
     (27, True, 0.57735)
     """
-    normals = np.array(normals, dtype=float)
-    dim = len(normals)
-    if normals.shape not in ((2, 2), (3, 3)) or not np.isfinite(normals).all():
+    normals = np.array(floats("normals", normals))
+    if normals.shape not in ((2, 2), (3, 3)):
         raise ParameterError(
             f"normals have shape {normals.shape}; pass one vector for each set, (3, 3), or (2, 2) in the plane"
         )
-    lengths = np.linalg.norm(normals, axis=1)
+    dim, lengths = len(normals), np.linalg.norm(normals, axis=1)
     if not (lengths > 0.0).all():
         raise ParameterError(f"normal {lengths.argmin()} has no length; pass a vector in its direction")
     normals /= lengths[:, None]
     # elements are right-handed
     normals[-1] *= np.sign(np.linalg.det(normals)) or 1.0
-    spacing = np.broadcast_to(np.array(spacing, dtype=float), (dim,))
+    spacing = floats("spacing", spacing)
+    if spacing.shape not in ((), (dim,)):
+        raise ParameterError(f"spacing has shape {spacing.shape}; pass one distance, or one for each of the {dim} sets")
+    spacing = np.broadcast_to(spacing, (dim,))
     for each in spacing:
         number("spacing", float(each), _SIZES)
-    cuts = [True] * dim if cuts is None else [bool(cut) for cut in cuts]
-    if len(cuts) != dim or not any(cuts):
+    cuts = [True] * dim if cuts is None else cuts
+    if not isinstance(cuts, list | tuple) or [type(cut) for cut in cuts] != [bool] * dim or not any(cuts):
         raise ParameterError(
-            f"cuts={cuts} is not allowed; pass True or False for each of the {dim} sets, one of them True"
+            f"cuts={brief(cuts)} is not allowed; pass True or False for each of the {dim} sets, one of them True"
         )
     _count("count", count, 1)
     _count("refine", refine, 1)

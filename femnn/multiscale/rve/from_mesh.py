@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import skfem
 
-from femnn.checks import brief, checked, instance
+from femnn.checks import brief, checked, floats, instance
 from femnn.exceptions import MeshError, ParameterError
 from femnn.interfaces.split import facet_indices
 from femnn.multiscale.rve.cut import TOUCH, Cell, cut_cell
@@ -49,7 +49,7 @@ def cell_of_mesh(mesh: Any, cracks: Sequence[Any], *, volume: bool = False, embe
     (16, 1.0)
     """
     instance("mesh", mesh, skfem.MeshQuad1, skfem.MeshHex1)
-    if isinstance(cracks, str | np.ndarray) or not len(cracks):
+    if not isinstance(cracks, list | tuple) or not cracks:
         raise ParameterError(f"cracks={brief(cracks)} is not allowed; list the name, facets or plane of each crack")
     origin, dim = mesh.p.min(axis=1), mesh.dim()
     edges = np.ptp(mesh.p, axis=1)
@@ -93,14 +93,14 @@ def cell_of_mesh(mesh: Any, cracks: Sequence[Any], *, volume: bool = False, embe
 
 
 def _is_plane(crack):
-    is_pair = isinstance(crack, list | tuple) and len(crack) == 2 and all(np.shape(part) for part in crack)
-    return is_pair and not isinstance(crack[0], str)
+    is_pair = isinstance(crack, list | tuple) and len(crack) == 2
+    return is_pair and all(isinstance(part, list | tuple | np.ndarray) for part in crack)
 
 
 def _plane(crack, number, dim):
     """Point and normal (dim,) of a crack."""
     if _is_plane(crack):
-        point, normal = (np.asarray(part, dtype=float) for part in crack)
+        point, normal = (floats(f"crack {number}", part, finite=False) for part in crack)
         if point.shape == normal.shape == (dim,) and 0.0 < np.linalg.norm(normal) < np.inf:
             return point, normal
     raise ParameterError(f"crack {number} is {brief(crack)}; pass a point and a normal of {dim} numbers each")
