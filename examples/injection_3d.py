@@ -51,7 +51,7 @@ ROCK = {"young": 10e9, "poisson": 0.25, "grain_bulk": 36e9, "porosity": 0.2, "ma
 # of sand and seal, m²
 PERMEABILITY = {"permeability": (1e-14, 1e-18), "micro_permeability": (1e-16, 1e-19), "exchange": (1e-18, 1e-19)}
 # effective stress in situ; rates into the macropores, m³/s, each for as many years
-STRESS, RATES, YEARS = np.diag([-8e6, -12e6, -18e6]), (2.0e-3, 3.0e-3, 4.0e-3, 5.0e-3), 20.0
+STRESS, RATES, YEARS = np.diag([-8e6, -12e6, -18e6]), (3.0e-3, 4.5e-3, 6.0e-3, 8.0e-3), 20.0
 WELL = (10.0, 20.0, -45.0)
 # of the classical law: strength in opening, and sliding after which only friction is left; of the layers of grains in
 # the chain: pressure in situ and diameter
