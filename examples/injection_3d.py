@@ -210,11 +210,12 @@ def main(laws=("classical",), mesh=None, cells=(12, 8, 10), steps=16, out="resul
     mesh = coarse_mesh(cells) if mesh is None else femnn.read_mesh(mesh)
     runs = {name: follow(name, mesh, steps, out, stop, progress) for name in laws}
     for name, (_, _, rows) in runs.items():
-        onset = next((row["years"] for row in rows if max(row[fault]["slip"] for fault in FAULTS) > SLIPS), np.nan)
+        onset = next((row["years"] for row in rows if max(row[fault]["slip"] for fault in FAULTS) > SLIPS), None)
+        slips = "does not slip" if onset is None else f"slips from {onset:.3g} years on"
         last = ", ".join(f"{fault} {1e3 * rows[-1][fault]['slip']:.3g} mm" for fault in FAULTS)
         balance, minutes = max(row["balance"] for row in rows), sum(row["seconds"] for row in rows) / 60.0
         print(
-            f"{name}: slips from {onset:.3g} years on; after {rows[-1]['years']:.3g}: {last}; balance {balance:.0e}; "
+            f"{name}: {slips}; after {rows[-1]['years']:.3g}: {last}; balance {balance:.0e}; "
             f"{len(rows)} steps, {minutes:.3g} minutes of processor time"
         )
     _draw(Path(out) / "injection-3d.png", runs)
