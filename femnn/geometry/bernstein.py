@@ -12,6 +12,7 @@ from math import comb
 import numpy as np
 
 from femnn.geometry.cells import KINDS, QUADRILATERAL, CellKind, determinants, kind_of_array
+from femnn.geometry.shape_kernels import invert
 from femnn.system.compile import njit
 
 # Cells whose determinants are in memory at one time.
@@ -106,7 +107,7 @@ def _distances(begin, end, x, centre, table, bounds):
     gradients, ratios = np.empty((dim, count)), np.empty(count)
     for e in range(begin, end):
         _derivatives(x, e, centre, table, jacobian, gradients)
-        if not _invert(jacobian, inverse):
+        if not abs(invert(jacobian, inverse)) > _SINGULAR:
             bounds[e] = np.inf
             continue
         bound = 0.0
@@ -137,24 +138,6 @@ def _derivatives(x, e, centre, table, jacobian, gradients):
                 jacobian[i, j] += v * centre[a, j]
             for c in range(table.shape[1]):
                 gradients[i, c] += v * table[a, c]
-
-
-@njit(cache=True, error_model="numpy")
-def _invert(jacobian, inverse):
-    """Whether the matrix (3, 3) is regular, and its inverse."""
-    for i in range(3):
-        for j in range(3):
-            k, m, n, o = (j + 1) % 3, (j + 2) % 3, (i + 1) % 3, (i + 2) % 3
-            inverse[i, j] = jacobian[k, n] * jacobian[m, o] - jacobian[k, o] * jacobian[m, n]
-    determinant = 0.0
-    for i in range(3):
-        determinant += jacobian[0, i] * inverse[i, 0]
-    if not abs(determinant) > _SINGULAR:
-        return False
-    for i in range(3):
-        for j in range(3):
-            inverse[i, j] /= determinant
-    return True
 
 
 @njit(cache=True, error_model="numpy")

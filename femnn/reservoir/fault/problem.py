@@ -444,6 +444,9 @@ class FaultedReservoir:
             f"range that their law was trained in, to {(points.traction[worst] / 1e6).round(2).tolist()} MPa at "
             f"{points.x[:, worst].round(3).tolist()}; train the law further out, or rescale its traction"
         )
+        self._tell_outside(message)
+
+    def _tell_outside(self, message):
         if self.on_outside == "raise":
             raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
         warn(f"{message}, or pass on_outside='raise' to stop there")
@@ -456,10 +459,8 @@ class FaultedReservoir:
             f"{now} of {self.points.points} points of the fault have left the range that their law was trained in at "
             f"t = {t:.6g} s{f' ({far})' if far else ''}; train the law further out"
         )
-        if self.on_outside == "raise":
-            raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
-        if before == 0:
-            warn(f"{message}, or pass on_outside='raise' to stop there")
+        if before == 0 or self.on_outside == "raise":
+            self._tell_outside(message)
 
     def _report_fracture(self, old, new):
         before, now = self._fractured(old), self._fractured(new)
