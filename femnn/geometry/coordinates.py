@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import checked
 from femnn.geometry.hexahedron import SIGNS, TWISTS, VERTICES, in_own_units
-from femnn.geometry.shape_kernels import fill_metrics, fill_warps
+from femnn.geometry.shape_lanes import fill_metrics, fill_warps
 
 
 @checked(hexahedra="n 8 3")

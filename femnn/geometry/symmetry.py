@@ -127,12 +127,13 @@ def symmetry_index() -> np.ndarray:
     return table
 
 
-def determinant_slopes(warp: np.ndarray) -> np.ndarray:
-    """Slope of det J / det J₀ along ξ, η, ζ at the centre, shape (n, 3), from J₀⁻¹h of shape (n, 3, 4)."""
+@njit(cache=True, error_model="numpy")
+def determinant_slopes(warp, slopes):
+    """Write the slopes of det J / det J₀ along ξ, η, ζ at the centre, (3,), from J₀⁻¹h (3, 4)."""
     # d(ξη, ηζ, ζξ)/dξ: the trace of J₀⁻¹ ∂h picks, for each axis, the two twists that contain it
-    return np.stack(
-        [warp[:, 1, 0] + warp[:, 2, 2], warp[:, 0, 0] + warp[:, 2, 1], warp[:, 0, 2] + warp[:, 1, 1]], axis=1
-    )
+    slopes[0] = warp[1, 0] + warp[2, 2]
+    slopes[1] = warp[0, 0] + warp[2, 1]
+    slopes[2] = warp[0, 2] + warp[1, 1]
 
 
 @checked(hexahedra="n 8 3")
@@ -156,13 +157,38 @@ def canonical_pose(hexahedra: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     >>> np.allclose(canonical_pose(x)[0], canonical_pose(renamed)[0])
     True
     """
-    x = np.asarray(hexahedra, dtype=float)
-    slopes = determinant_slopes(relative_warp(x))
-    axes = np.argsort(-np.abs(slopes), axis=1, kind="stable")
-    flips = (np.take_along_axis(slopes, axes, axis=1) < 0).astype(np.int64)
-    symmetry = symmetry_index()[axes[:, 0], axes[:, 1], axes[:, 2], flips[:, 0], flips[:, 1], flips[:, 2]]
-    canonical = np.take_along_axis(x, vertex_permutations()[symmetry][:, :, None], axis=1)
+    return posed(np.require(hexahedra, dtype=float, requirements=["C", "W"]))
+
+
+def posed(hexahedra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same for an array that kernels take."""
+    canonical, symmetry = np.empty(hexahedra.shape), np.empty(len(hexahedra), dtype=np.int64)
+    warps, tables = relative_warp(hexahedra), (symmetry_index(), np.array(vertex_permutations()))
+    _fill_canonical(hexahedra, warps, *tables, canonical, symmetry)
     return canonical, symmetry
+
+
+@njit(cache=True, error_model="numpy")
+def _axes_by_slope(slopes, axes):
+    """Write the axes from the steepest slope on; the first of equal ones first."""
+    axes[0], axes[1], axes[2] = 0, 1, 2
+    for i in (1, 2, 1):
+        if abs(slopes[axes[i]]) > abs(slopes[axes[i - 1]]):
+            axes[i], axes[i - 1] = axes[i - 1], axes[i]
+
+
+@njit(over="warps", grain=256, cache=True, error_model="numpy")
+def _fill_canonical(begin, end, hexahedra, warps, index, permutations, canonical, symmetry):
+    slopes, axes = np.empty(3), np.empty(3, dtype=np.int64)
+    for e in range(begin, end):
+        determinant_slopes(warps[e], slopes)
+        _axes_by_slope(slopes, axes)
+        x, y, z = axes[0], axes[1], axes[2]
+        symmetry[e] = index[x, y, z, int(slopes[x] < 0.0), int(slopes[y] < 0.0), int(slopes[z] < 0.0)]
+        for a in range(8):
+            vertex = permutations[symmetry[e], a]
+            for i in range(3):
+                canonical[e, a, i] = hexahedra[e, vertex, i]
 
 
 @checked(warp="n 3 4")
@@ -203,8 +229,8 @@ def likely_poses(warp: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     n = len(warp)
     counts, poses, weights = np.empty(n, dtype=np.int64), np.empty((n, 48), dtype=np.int64), np.empty((n, 48))
-    flat = np.require(np.reshape(warp, (n, 12)), dtype=float, requirements=["C", "W"])
-    _fill_poses(flat, _ORDERS, counts, poses, weights)
+    warps = np.require(np.reshape(warp, (n, 3, 4)), dtype=float, requirements=["C", "W"])
+    _fill_poses(warps, _ORDERS, counts, poses, weights)
     return counts, poses, weights
 
 
@@ -219,14 +245,13 @@ def _fill_poses(begin, end, warp, orders, counts, poses, weights):
     slopes, along = np.empty(3), np.empty((3, 2))
     for e in range(begin, end):
         square = 0.0
-        for k in range(12):
-            square += warp[e, k] * warp[e, k]
+        for i in range(3):
+            for k in range(4):
+                square += warp[e, i, k] * warp[e, i, k]
         size = max(np.sqrt(square), _TINY)
-        # slopes of det J, see `determinant_slopes`
-        slopes[0] = (warp[e, 4] + warp[e, 10]) / size
-        slopes[1] = (warp[e, 0] + warp[e, 9]) / size
-        slopes[2] = (warp[e, 2] + warp[e, 5]) / size
+        determinant_slopes(warp[e], slopes)
         for axis in range(3):
+            slopes[axis] /= size
             along[axis, 0], along[axis, 1] = _side_of_tie(slopes[axis]), _side_of_tie(-slopes[axis])
         count, total = 0, 0.0
         for o in range(6):

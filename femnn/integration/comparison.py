@@ -8,7 +8,7 @@ what is nearer in both is taken.
 import numpy as np
 
 from femnn.geometry.hexahedron import SIGNS, in_own_units
-from femnn.geometry.shape_kernels import fill_warps
+from femnn.geometry.shape_lanes import fill_warps
 from femnn.integration.element_lanes import (
     LANES,
     MEANS,

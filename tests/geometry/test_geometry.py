@@ -19,6 +19,9 @@ from femnn.geometry import (
     symmetry,
     trilinear_map,
 )
+from femnn.geometry.hexahedron import in_own_units
+from femnn.geometry.shape_kernels import own_axes_of
+from femnn.geometry.shape_lanes import fill_metrics, fill_warps
 
 CUBE = VERTICES[None]
 
@@ -164,13 +167,32 @@ def test_canonical_pose_is_one_for_all_descriptions(distorted):
 
 def test_determinant_slopes_against_differences(distorted):
     step = 1e-5
-    slopes = symmetry.determinant_slopes(coordinates.relative_warp(distorted))
+    slopes = np.empty((len(distorted), 3))
+    for warp, own in zip(coordinates.relative_warp(distorted), slopes, strict=True):
+        symmetry.determinant_slopes(warp, own)
     middle = jacobian_determinant(distorted, np.full((3, 1), 0.5))[:, 0]
     for k in range(3):
         # ξ in [-1, 1] is twice that in [0, 1]
         shift = 0.5 * step * np.eye(3)[k][:, None]
         ahead, behind = (jacobian_determinant(distorted, 0.5 + s)[:, 0] for s in (shift, -shift))
         np.testing.assert_allclose(slopes[:, k], (ahead - behind) / (2 * step) / middle, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 64, 70])
+def test_shapes_in_lanes_are_those_of_single_elements(n):
+    elements, _ = in_own_units(femnn.distorted_hexahedra(n, 0.3, seed=n, aspect=20.0))
+    inverses, warps, metrics = np.empty((n, 3, 3)), np.empty((n, 3, 4)), np.empty((n, 6))
+    fill_warps(elements, inverses, warps)
+    fill_metrics(elements, metrics)
+    linear, twist, inverse, warp = np.empty((3, 3)), np.empty((3, 4)), np.empty((3, 3)), np.empty((3, 4))
+    for e in range(n):
+        own_axes_of(elements[e], np.arange(8), linear, twist, inverse, warp)
+        np.testing.assert_array_equal(inverses[e], inverse)
+        np.testing.assert_array_equal(warps[e], warp)
+        values, vectors = np.linalg.eigh(linear.T @ linear)
+        logarithm = 0.5 * (vectors * (np.log(values) - np.log(values).mean())) @ vectors.T
+        expected = [logarithm[m % 3, (m % 3 + m // 3) % 3] for m in range(6)]
+        np.testing.assert_allclose(metrics[e], expected, atol=1e-12)
 
 
 def test_points_that_are_not_symmetric_are_refused():

@@ -11,6 +11,7 @@ import torch
 from femnn.exceptions import ParameterError, WeightFileError
 from femnn.networks import Architecture, Perceptron, standardisation
 from femnn.networks import perceptron as perceptron_module
+from femnn.networks.activations import exp, tanh
 from femnn.networks.perceptron import ACTIVATIONS
 from femnn.networks.torch_perceptron import build, from_perceptron, to_perceptron
 
@@ -50,6 +51,14 @@ def test_numpy_equals_torch(activation, hidden, rng):
     assert found.dtype == np.float64
     assert found.shape == (len(features), 8)
     assert np.abs((found - double) / scale).max() < 1e-12
+
+
+@pytest.mark.parametrize(("compiled", "exact"), [(exp, np.exp), (tanh, np.tanh)])
+def test_compiled_functions_are_right_to_rounding(compiled, exact, rng):
+    values = np.concatenate([rng.normal(0.0, 5.0, 200), [0.0, -0.0, 1e-12, 690.0, -690.0]])
+    found = values.copy()
+    compiled(found)
+    np.testing.assert_allclose(found, exact(values), rtol=2e-15 if compiled is exp else 0.0, atol=5e-16)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -25,9 +25,8 @@ from femnn.assembly.hourglass.moments import (
     gauss_factors,
 )
 from femnn.geometry.hexahedron import SIGNS
-from femnn.integration.element_lanes import LANES, gather, in_lanes, spread
+from femnn.integration.element_lanes import LANES, gather, in_lanes, shared_lanes, spread, twist_values
 from femnn.integration.kernels import _FAST, kernel_array
-from femnn.integration.twist_moments import twist_slopes
 from femnn.networks.perceptron import Architecture, Perceptron, standardisation
 from femnn.system.compile import njit
 
@@ -39,7 +38,7 @@ EXTRA = 6
 
 OUTPUTS = 12 * (8 + EXTRA)
 
-_CORNERS = np.array(SIGNS)
+_CORNERS = shared_lanes(SIGNS)
 _ROOT = np.sqrt(1.0 - KEPT)
 
 # Places of the upper triangle in a 12 × 12 matrix, row by row.
@@ -49,7 +48,7 @@ _UPPER = 12 * ROWS + COLUMNS
 def hourglass_features(warps: np.ndarray) -> np.ndarray:
     """Features of the network, shape (n, 13): direction and length of ``warps`` (n, 3, 4) in the canonical pose."""
     flat = np.reshape(warps, (len(warps), 12))
-    distance = np.linalg.norm(flat, axis=1, keepdims=True)
+    distance = np.sqrt((flat * flat).sum(axis=1, keepdims=True))
     direction = np.divide(flat, distance, out=np.zeros_like(flat), where=distance > 0)
     return np.concatenate([direction, distance], axis=1)
 
@@ -59,22 +58,23 @@ def hourglass_range(warps: np.ndarray) -> np.ndarray:
 
     Its warps in the canonical pose, their length, and the least det J of its vertices, over det J of its centre.
     """
-    result = np.empty((len(warps), 14))
-    _describe(kernel_array(warps), _CORNERS, result)
-    return result
+    flat, blocks = np.reshape(warps, (-1, 12)), in_lanes(warps)
+    least = np.empty((len(blocks), LANES))
+    _least_determinants(blocks, _CORNERS, least)
+    size = np.sqrt((flat * flat).sum(axis=1, keepdims=True))
+    return np.concatenate([flat, size, least.reshape(-1, 1)[: len(flat)]], axis=1)
 
 
-@njit(over="warps", cache=True, error_model="numpy")
-def _describe(begin, end, warps, corners, result):
-    for e in range(begin, end):
-        slopes, square, least = np.empty(12), 0.0, np.inf
-        for i in range(3):
-            for k in range(4):
-                result[e, 4 * i + k] = warps[e, i, k]
-                square += warps[e, i, k] ** 2
+@njit(over="warps", grain=4, cache=True, error_model="numpy", fastmath=_FAST)
+def _least_determinants(begin, end, warps, corners, least):
+    """The least det J of the vertices of each lane, over det J of its centre."""
+    values = np.empty(13 * LANES)
+    for block in range(begin, end):
+        least[block] = np.inf
         for a in range(8):
-            least = min(least, twist_slopes(warps[e], corners[a, 0], corners[a, 1], corners[a, 2], slopes))
-        result[e, 12], result[e, 13] = np.sqrt(square), least
+            twist_values(warps[block], corners, 3 * a, values)
+            for b in range(LANES):
+                least[block, b] = min(least[block, b], values[b])
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)

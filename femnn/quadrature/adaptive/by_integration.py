@@ -14,8 +14,8 @@ takes a division and a few products there, a tenth of what the gradients of all 
 
 import numpy as np
 
-from femnn.geometry.canonical_pose import own_axes_of
 from femnn.geometry.hexahedron import in_own_units
+from femnn.geometry.shape_kernels import own_axes_of
 from femnn.geometry.validity import require_valid
 from femnn.integration.gauss import gauss_legendre
 from femnn.integration.lame import lame_parameters

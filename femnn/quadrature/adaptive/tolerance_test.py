@@ -10,8 +10,8 @@ What the two rules differ in is taken from the moments of the twists alone, see
 
 import numpy as np
 
-from femnn.geometry.canonical_pose import own_axes_of
 from femnn.geometry.hexahedron import in_own_units
+from femnn.geometry.shape_kernels import own_axes_of
 from femnn.integration.kernels import _FAST, kernel_array
 from femnn.integration.lame import lame_parameters
 from femnn.integration.twist_moments import place_tables, tensor_twist_moments, twist_workspace, values_at_places

@@ -203,7 +203,8 @@ class _EightWeights:
         loaded.require(card=("poisson",), networks=("classifier", "regressor"), tensors=("factors.low", "factors.high"))
         self.card = loaded.card
         loaded.contents.number("poisson", above=-1.0)
-        self._classifier, self._regressor = loaded.networks["classifier"], loaded.networks["regressor"]
+        self._classifier = loaded.networks["classifier"].in_single_precision()
+        self._regressor = loaded.networks["regressor"].in_single_precision()
         self.features = features_of(loaded)
         self._range, self._density = TrainedRange.from_weights(loaded), TrainedDensity.from_weights(loaded)
         self._factor_low, self._factor_high = loaded.contents.bounds("factors.low", "factors.high", (8,))
@@ -236,7 +237,7 @@ class _PassingWeights:
         loaded.require(card=("poisson",), networks=("changes",))
         self.card = loaded.card
         loaded.contents.number("poisson", above=-1.0)
-        self._network = loaded.networks["changes"]
+        self._network = loaded.networks["changes"].in_single_precision()
         self.features = features_of(loaded)
         self._range, self._density = TrainedRange.from_weights(loaded), TrainedDensity.from_weights(loaded)
 

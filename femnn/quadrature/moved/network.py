@@ -16,6 +16,7 @@ from femnn.geometry.coordinates import invariant_coordinates
 from femnn.geometry.symmetry import coordinate_symmetries, likely_poses, permutations_of, symmetries
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import kernel_array
+from femnn.networks.activations import exp, tanh
 from femnn.networks.perceptron import Perceptron
 from femnn.quadrature.moved.projection import GAUSS_POINTS
 from femnn.system.compile import njit
@@ -29,8 +30,8 @@ MOST_MOVE, MOST_LOGARITHM = 0.4, 2.0
 # Directions and sizes in units in which they are of the order of one.
 _DIRECTION, _SIZE = 3.0, 2.0
 
-# Elements whose 48 weights are held at a time.
-_CHUNK = 2048
+# Elements whose 48 weights are held at a time, and those whose points are placed at a time.
+_CHUNK, _AT_ONCE = 2048, 16
 
 
 def describe(hexahedra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -116,6 +117,27 @@ def placed(moves: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
     Points lie inside the cube and weights are positive whatever the network says.
     """
-    scaled = size[:, None, None] ** 2 * moves
-    points = GAUSS_POINTS + MOST_MOVE * np.tanh(scaled[..., :3] / MOST_MOVE)
-    return points, np.exp(MOST_LOGARITHM * np.tanh(scaled[..., 3] / MOST_LOGARITHM))
+    points, weights = np.empty((len(moves), 8, 3)), np.empty((len(moves), 8))
+    _place(kernel_array(moves), size, GAUSS_POINTS, points, weights)
+    return points, weights
+
+
+@njit(over="moves", grain=256, cache=True, error_model="numpy")
+def _place(begin, end, moves, size, gauss, points, weights):
+    shares, logarithms = np.empty((_AT_ONCE, 8, 4)), np.empty((_AT_ONCE, 8))
+    for first in range(begin, end, _AT_ONCE):
+        count = min(_AT_ONCE, end - first)
+        for e in range(count):
+            square = size[first + e] ** 2
+            for q in range(8):
+                for i in range(3):
+                    shares[e, q, i] = square * moves[first + e, q, i] / MOST_MOVE
+                shares[e, q, 3] = square * moves[first + e, q, 3] / MOST_LOGARITHM
+        tanh(shares[:count].reshape(-1))
+        for e in range(count):
+            for q in range(8):
+                for i in range(3):
+                    points[first + e, q, i] = gauss[q, i] + MOST_MOVE * shares[e, q, i]
+                logarithms[e, q] = MOST_LOGARITHM * shares[e, q, 3]
+        exp(logarithms[:count].reshape(-1))
+        weights[first : first + count] = logarithms[:count]
