@@ -68,7 +68,8 @@ def tanh(values):
         part = values[start : start + _BLOCK]
         _add_exp_of_minus(part, 2.0, 1.0, bits, powers, rest)
         for b in range(len(part)):
-            part[b] = 2.0 / rest[b] - 1.0
+            # what is no number stays none
+            part[b] = 2.0 / rest[b] - 1.0 if part[b] == part[b] else part[b]
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
@@ -79,7 +80,8 @@ def exp(values):
     for start in range(0, len(values), _BLOCK):
         part = values[start : start + _BLOCK]
         _add_exp_of_minus(part, -1.0, 0.0, bits, powers, rest)
-        part[:] = rest[: len(part)]
+        for b in range(len(part)):
+            part[b] = rest[b] if part[b] == part[b] else part[b]
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
@@ -129,4 +131,4 @@ def single_sigmoid(rows, bias):
                 part[b] += own[b]
             _add_single_exp_of_minus(part, bits, powers, rest)
             for b in range(len(part)):
-                part[b] = ONE / rest[b]
+                part[b] = ONE / rest[b] if part[b] == part[b] else part[b]

@@ -55,7 +55,7 @@ def test_numpy_equals_torch(activation, hidden, rng):
 
 @pytest.mark.parametrize(("compiled", "exact"), [(exp, np.exp), (tanh, np.tanh)])
 def test_compiled_functions_are_right_to_rounding(compiled, exact, rng):
-    values = np.concatenate([rng.normal(0.0, 5.0, 200), [0.0, -0.0, 1e-12, 690.0, -690.0]])
+    values = np.concatenate([rng.normal(0.0, 5.0, 200), [0.0, -0.0, 1e-12, 690.0, -690.0, np.nan]])
     found = values.copy()
     compiled(found)
     np.testing.assert_allclose(found, exact(values), rtol=2e-15 if compiled is exp else 0.0, atol=5e-16)
@@ -71,6 +71,8 @@ def test_layers_in_single_precision(activation, hidden, rng):
     expected, found = network(features), network.in_single_precision()(features)
     assert found.dtype == np.float64
     assert np.abs((found - expected) / np.abs(expected).max(axis=0)).max() < 1e-5
+    if activation in ("silu", "sigmoid"):
+        assert np.isnan(network.in_single_precision()(np.full((1, 18), np.nan))).all()
     # the one that it was made of is as it was
     np.testing.assert_array_equal(network(features), expected)
 
