@@ -193,7 +193,7 @@ def circle_slip(
     far: float = 5.0,
     steps: int = 10,
     distortion: float = 0.1,
-    method: str = "auto",
+    method: str = "gmres",
 ) -> SlipFront:
     """Slip on a plane without Poisson's effect, with ``n`` hexahedra over its radius in the end: a quarter of the body.
 

@@ -84,7 +84,7 @@ class EmbeddedFault:
         wells: Sequence[Well] = (),
         modes: str = "linear",
     ) -> None:
-        instance("crack", crack, EmbeddedCrack, remedy="femnn.interfaces.EmbeddedCrack.line(mesh, start, end)")
+        instance("crack", crack, EmbeddedCrack)
         if not (hasattr(core, "transmissivity") and hasattr(core, "conductance")):
             raise ParameterError(
                 f"the core of an embedded fault is {core!r}; give one that conducts across and along itself, such as "

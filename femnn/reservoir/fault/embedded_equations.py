@@ -89,8 +89,8 @@ class Part:
             raise ParameterError(
                 f"the core of the embedded fault resists flow across it with {core[cell]:.3g} Pa s/m in element "
                 f"{self.channels.crack.elements[cell]}, more than the rock of that cell with "
-                f"{self.channels.rock[cell]:.3g} Pa s/m: the pressures of the pores do not jump across an embedded fault, "
-                "and it cannot seal. Give it a core that lets more through, or a mesh whose facets follow it (Fault)"
+                f"{self.channels.rock[cell]:.3g} Pa s/m: the pressures of the pores do not jump across an embedded "
+                "fault, and it cannot seal. Give it a core that lets more through, or let facets follow it (Fault)"
             )
 
     def separations(self, jumps):

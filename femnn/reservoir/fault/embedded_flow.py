@@ -19,14 +19,17 @@ import numpy as np
 
 from femnn.exceptions import MeshError, ParameterError
 from femnn.geometry.mesh import RelativeMapping
-from femnn.integration.gauss import tensor_gauss
+from femnn.integration.gauss import gauss_legendre, tensor_gauss
 from femnn.interfaces.embedded_crack import EmbeddedCrack
 
-# Points along each axis of a cell by which the parts on both sides of a crack are measured.
+# Points along the other axes of a cell by which the parts on both sides of a crack are measured.
 _POINTS = 6
 
 # Length of the crack in a cell over the size of the cell, below which there is no room for a pressure of its own.
 _LEAST = 1e-4
+
+# Of Newton's method for places in reference cells, and a step that ends it.
+_MOST_ITERATIONS, _CLOSE = 50, 1e-10
 
 
 class Channels:
@@ -71,7 +74,7 @@ class Channels:
         mapping = RelativeMapping(mesh)
         basis = porous.pressure_basis
         self.dofs = basis.element_dofs[:, crack.elements].T
-        local = mapping.invF(crack.x.transpose(2, 0, 1), tind=crack.elements)
+        local = _local(crack, mapping)
         values = [basis.elem.lbasis(local, a)[0] for a in range(basis.Nbfun)]
         self.shapes = np.stack(values, axis=-1)
         self.mean = np.einsum("nqk,nq->nk", self.shapes, crack.dx) / self.area[:, None]
@@ -140,21 +143,48 @@ def _require_room(crack, area):
         )
 
 
+def _local(crack, mapping):
+    """Places (dim, n, nqp) of the points of a crack in the reference cell.
+
+    The crack is flat and the faces of hexahedra are not, so that points may be a little outside, where scikit-fem's own
+    search does not go.
+    """
+    x = crack.x.transpose(2, 0, 1)
+    local = np.full(x.shape, 0.5)
+    for _ in range(_MOST_ITERATIONS):
+        missing = x - mapping.F(local, tind=crack.elements)
+        step = np.einsum("ijkl,jkl->ikl", mapping.invDF(local, tind=crack.elements), missing)
+        local = local + step
+        size = np.abs(step).max(axis=(0, 2))
+        if (size < _CLOSE).all():
+            return local
+    raise MeshError(
+        f"the fault has points in element {crack.elements[size.argmax()]} that are no points of it; the element is too "
+        "distorted for a fault through it, repair it or move the fault"
+    )
+
+
 def _sides(crack, mapping):
     """d⁻ and d⁺ (n,): between boxes, how far the cell reaches on both sides of the crack."""
-    local, weights = tensor_gauss(*[_POINTS] * crack.mesh.dim())
-    x = mapping.F(local, tind=crack.elements).transpose(1, 2, 0)
-    volume = np.abs(mapping.detDF(local, tind=crack.elements)) * weights
-    away = (x - crack.centre[:, None]) @ crack.normal
-    corners = crack.mesh.p[:, crack.mesh.t[:, crack.elements]].transpose(2, 1, 0)
-    furthest = (corners - crack.centre[:, None]) @ crack.normal
-    sides = []
-    for sign in (-1.0, 1.0):
-        behind = sign * away > 0.0
-        part = (volume * behind).sum(axis=1)
-        mean = (np.abs(away) * volume * behind).sum(axis=1) / np.where(part > 0.0, part, 1.0)
-        # where hardly anything is behind the crack, no point is
-        sides.append(np.where(part > 0.0, 2.0 * mean, (sign * furthest).max(axis=1)))
+    dim, n = crack.mesh.dim(), len(crack)
+    points, weights = tensor_gauss(_POINTS, _POINTS) if dim == 3 else gauss_legendre(_POINTS)
+    points = points.reshape(dim - 1, -1)
+    steepest, sides = np.full(n, -1.0), np.ones((2, n))
+    for axis in range(dim):
+        low, middle, high = (np.insert(points, axis, place, axis=0) for place in (0.0, 0.5, 1.0))
+        # cells are linear along each of their axes, so that integrals along one are exact
+        low, high = (
+            (mapping.F(ends, tind=crack.elements).transpose(1, 2, 0) - crack.centre[:, None]) @ crack.normal
+            for ends in (low, high)
+        )
+        volume = np.abs(mapping.detDF(middle, tind=crack.elements)) * weights
+        reach = [np.maximum(sign * low, 0.0) + np.maximum(sign * high, 0.0) for sign in (-1.0, 1.0)]
+        slope = (np.abs(high - low) * volume).sum(axis=1) / volume.sum(axis=1)
+        chosen = slope > steepest
+        for side, own in zip(sides, reach, strict=True):
+            part = (volume * own / (reach[0] + reach[1]))[chosen]
+            side[chosen] = (own[chosen] * part).sum(axis=1) / part.sum(axis=1)
+        steepest = np.maximum(slope, steepest)
     return sides
 
 
