@@ -204,8 +204,7 @@ def simulate_fault_grains(
     }
     rows = {key: row for key, row in rows.items() if key not in failures}
     responses = {
-        key: load_result(results[key]) if key in results else known.response(there[number, seed + k]).arrays()
-        for key, (number, k) in rows.items()
+        key: _arrays(results.get(key), known, there.get((number, seed + k))) for key, (number, k) in rows.items()
     }
     data = gather(rows, responses, seed, points, about, fault_path, {"grains": [layer.grains for layer in layers]})
     data.save(folder / "fault-grain-paths.npz")
@@ -226,6 +225,11 @@ def _known_rows(known, layers, thickness, widths, points):
     sizes = {layer.seed: layer.grains for layer in layers}
     rows = enumerate(zip(known.path.tolist(), known.seed.tolist(), known.grains.tolist(), strict=True))
     return {(path, seed): row for row, (path, seed, grains) in rows if sizes.get(seed) == grains}
+
+
+def _arrays(result, known, row):
+    """Arrays of a result, or of a row that was known."""
+    return known.response(row).arrays() if result is None else load_result(result)
 
 
 def _run(task, rows, layers, folder, points, workers, scheduler, progress):
