@@ -10,6 +10,7 @@ from femnn.reduced import POD, SparseDecoder, random_feature_decoder
 from femnn.reduced.decoder_kernels import decoder_work, part_of_decoder, place_rows, slopes_of_rows
 from femnn.reduced.fit_autoencoder import fit_autoencoder
 from femnn.validation import (
+    VISCOUS_TRAINING,
     LocalViscous,
     SampledViscous,
     ViscousBurgers,
@@ -101,14 +102,16 @@ def test_drawn_units_give_the_snapshots_and_equal_values_equal_rows():
     decoder = viscous_random_decoder(BURGERS, 3, stride=1, size=4)
     truth, half = BURGERS.solve(1.0), len(decoder.offset) // 2
     found = np.stack([decoder.lift(decoder.encode(state)) for state in truth])
-    assert relative_error(found, truth) < 0.02
-    rows = decoder.output.toarray()
-    # u and v are the same from the start on
-    np.testing.assert_array_equal(rows[:half], rows[half:])
+    assert relative_error(found, truth) < 1e-3
+    rows, runs = decoder.output.toarray(), np.concatenate([BURGERS.solve(amplitude) for amplitude in VISCOUS_TRAINING])
+    # u and v are the same from the start on, but for rounding at a few nodes
+    same = (runs[:, :half] == runs[:, half:]).all(axis=0)
+    assert same.mean() > 0.9
+    np.testing.assert_array_equal(rows[:half][same], rows[half:][same])
     again = viscous_random_decoder(BURGERS, 3, stride=1, size=4)
     np.testing.assert_array_equal(again.lift(np.ones(3)), decoder.lift(np.ones(3)))
     model = SampledViscous.fit(BURGERS, decoder, truth[4::8], truth[3:-1:8], n_cells=40, lag=2, progress=False)
-    assert relative_error(decoder.lift(model.march(1.0)), truth) < 0.05
+    assert relative_error(decoder.lift(model.march(1.0)), truth) < 1e-3
     with pytest.raises(ParameterError, match="each of 8 values once"):
         random_feature_decoder(np.zeros((20, 8)), np.zeros((4, 2), dtype=int), np.zeros((4, 1), dtype=int), 1)
 
