@@ -8,6 +8,7 @@ Newton's method with a sparse tangent.
 
 import dataclasses
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -54,35 +55,31 @@ _LEARNED, _NEWTON_STEPS, _ROUNDS = 10, 10, 3
 @click.option(
     "--autoencoder/--drawn", default=True, show_default=True, help="Train one, for minutes, or draw units only."
 )
+@click.option("--draws", type=click.IntRange(min=1), default=3, show_default=True, help="Seeds of drawn units.")
 @click.option("--epochs", type=click.IntRange(min=1), default=AUTOENCODER_OPTIONS.epochs, show_default=True)
 @click.option(
-    "--chosen", type=click.IntRange(min=5), multiple=True, default=(60, 100, 150), show_default=True, help="Nodes."
+    "--chosen", type=click.IntRange(min=5), multiple=True, default=(100, 150), show_default=True, help="Nodes."
 )
 @click.option("--lag", type=click.IntRange(min=1), default=10, show_default=True, help="Steps of the test functions.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/sparse-decoder"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def main(nodes, steps, latent, units, stride, autoencoder, epochs, chosen, lag, out, as_json):
+def main(nodes, steps, latent, units, stride, autoencoder, draws, epochs, chosen, lag, out, as_json):
     """Errors and cost of reduced models on the manifolds of sparse decoders, and in local bases."""
     numba.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
     study = _Study(ViscousBurgers(nodes, steps=steps))
     options = dataclasses.replace(AUTOENCODER_OPTIONS, epochs=epochs)
-    made = {
-        "autoencoder": lambda: viscous_decoder(
-            study.burgers,
-            latent[0],
-            stride=stride,
-            units=units,
-            options=options,
-            checkpoint=out / f"decoder-{nodes}.state",
-        ),
-        "drawn units": lambda: viscous_random_decoder(study.burgers, latent[1], stride=stride, units=units),
-    }
-    if not autoencoder:
-        del made["autoencoder"]
+    made = []
+    if autoencoder:
+        checkpoint = out / f"decoder-{nodes}.state"
+        arguments = {"stride": stride, "units": units, "options": options, "checkpoint": checkpoint}
+        kept = _kept(out / f"decoder-{nodes}.seconds", lambda: viscous_decoder(study.burgers, latent[0], **arguments))
+        made.append(("autoencoder", *kept))
+    for seed in range(draws):
+        draw = partial(viscous_random_decoder, study.burgers, latent[1], stride=stride, units=units, seed=seed)
+        made.append((f"drawn units, seed {seed}", *_timed(draw)))
     decoders, rows = [], []
-    for name, make in made.items():
-        decoder, seconds = _kept(out / f"{name.split()[0]}-{nodes}.seconds", make)
+    for name, decoder, seconds in made:
         decoders.append({"name": name, "is": repr(decoder), "seconds": seconds, "nearest": study.nearest(decoder)})
         rows += [study.decoder_row(name, decoder, number, lag) for number in chosen]
     rows.append(study.local_row(stride))
@@ -134,7 +131,7 @@ class _Study:
 
     def nearest(self, decoder):
         """How far the nearest states of a manifold are from some of the test."""
-        some = self.truth[:: max(1, self.burgers.steps // 100)]
+        some = self.truth[:: max(1, self.burgers.steps // 30)]
         return relative_error(np.stack([decoder.lift(decoder.project(state)) for state in some]), some)
 
     def decoder_row(self, name, decoder, number, lag):
@@ -180,7 +177,7 @@ class _Study:
 
 
 def _kept(file, make):
-    """What is made and its seconds, with those of runs that were interrupted, which ``file`` keeps."""
+    """What is trained and its seconds, with those of runs that were interrupted, which ``file`` keeps."""
     before = float(file.read_text()) if file.exists() else 0.0
     made, seconds = _timed(make)
     file.write_text(str(before + seconds))

@@ -9,7 +9,7 @@ problem of as many unknowns as there are modes, for :func:`femnn.newton`, :func:
 Where linear subspaces need too many modes, as for travelling fronts: :class:`LocalBases` are chosen by where the
 solution is; on a :class:`QuadraticManifold` or with a :class:`NetworkClosure` most coefficients follow from a few
 (``fit_closure`` trains it, and loads torch); a :class:`SparseDecoder` gives all unknowns (``fit_autoencoder``, or
-:func:`random_feature_decoder` in a second).
+:func:`random_feature_decoder` in seconds).
 :class:`QuadraticGalerkin` projects quadratic equations exactly.
 """
 

@@ -1,7 +1,7 @@
 """A sparse decoder without gradients: units are drawn, and what reads them is solved for.
 
 With its hidden layer given, a decoder is linear in all that is left, block after block of its values. Drawn units do
-nearly as well as trained ones where they bend among the snapshots, and take a second in place of minutes (random
+nearly as well as trained ones where they bend among the snapshots, and take seconds in place of minutes (random
 features: A. Rahimi, B. Recht, Advances in Neural Information Processing Systems 20 (2007); extreme learning machines:
 G.-B. Huang, Q.-Y. Zhu, C.-K. Siew, Neurocomputing 70 (2006) 489-501).
 """

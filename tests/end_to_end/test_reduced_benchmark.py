@@ -68,7 +68,21 @@ def test_benchmark_of_memory(tmp_path):
 def test_benchmark_of_the_sparse_decoder(tmp_path):
     from benchmarks.reduced.sparse_decoder import main
 
-    settings = ["--nodes", "12", "--steps", "40", "--epochs", "30", "--chosen", "30", "--latent", "3", "3"]
+    settings = [
+        "--nodes",
+        "12",
+        "--steps",
+        "40",
+        "--epochs",
+        "30",
+        "--chosen",
+        "30",
+        "--latent",
+        "3",
+        "3",
+        "--draws",
+        "1",
+    ]
     figures = run(main, "sparse-decoder", tmp_path, *settings)
     assert figures["difference"] < 1e-9
     assert all(decoder["nearest"] < 1.0 for decoder in figures["decoders"])
