@@ -80,6 +80,8 @@ def test_benchmark_of_the_sparse_decoder(tmp_path):
         "--latent",
         "3",
         "3",
+        "--stride",
+        "1",
         "--draws",
         "1",
     ]
