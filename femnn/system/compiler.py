@@ -20,12 +20,13 @@ from numba.core.targetconfig import ConfigStack, TargetConfig
 from numba.core.typed_passes import NativeLowering
 from numba.core.typing import Context
 
+from femnn.system.lowering import KernelLower, found
+
 # Options of a function that what it calls does not inherit.
 _OWN = frozenset({"no_cpython_wrapper", "no_cfunc_wrapper", "release_gil", "no_compile"})
 
-# What values are made of, and the signatures of operators on them, by function and types.
+# What values are made of.
 _VALUES = (types.Number, types.Boolean, types.Array, types.BaseTuple, types.SliceType)
-_found: dict[tuple, Any] = {}
 
 
 def _is_literal(kind: types.Type) -> bool:
@@ -70,7 +71,7 @@ class _Typing(Context):
             return super().resolve_function_type(func, args, kws)
         # numbers that stand in the source have the type of all others, which Numba tries first
         plain, exact = (func, tuple(map(types.unliteral, args))), (func, tuple(args))
-        known = _found.get(exact) or _found.get(plain)
+        known = found.get(exact) or found.get(plain)
         if known is not None:
             return known
         signature = super().resolve_function_type(func, args, kws)
@@ -80,7 +81,7 @@ class _Typing(Context):
             # what stands for other code was compiled with the options of this caller
             and func.get_impl_key(signature) == func.typing_key
         ):
-            _found[exact if any(map(_is_literal, signature.args)) else plain] = signature
+            found[exact if any(map(_is_literal, signature.args)) else plain] = signature
         return signature
 
 
@@ -128,6 +129,7 @@ class InnerCompiler(KernelCompiler):
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _KernelLowering(NativeLowering):
     _name = "kernel_lowering"
+    lowering_class = KernelLower
 
     def run_pass(self, state: Any) -> bool:
         state.library = _KernelLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
@@ -138,6 +140,7 @@ class _KernelLowering(NativeLowering):
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _InnerLowering(NativeLowering):
     _name = "inner_lowering"
+    lowering_class = KernelLower
 
     def run_pass(self, state: Any) -> bool:
         state.library = _InnerLibrary(state.targetctx.codegen(), state.func_id.func_qualname)

@@ -131,8 +131,7 @@ def test_parts_cover_every_element_once_in_multiples_of_the_grain():
             count.kernel(begin, end, values)
 
     before = numba.get_num_threads()
-    recorded = _SharedKernel(count.kernel, "values", None, 8)
-    recorded.kernel = Recorded()
+    recorded = _SharedKernel(lambda _: Recorded(), count.function, "values", None, 8)
     try:
         for threads in {1, before}:
             numba.set_num_threads(threads)
