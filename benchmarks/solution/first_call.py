@@ -15,8 +15,8 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from benchmarks.support.publishing import publish
 import femnn
+from benchmarks.support.publishing import publish
 from femnn.cli import Command
 from femnn.io import markdown
 from femnn.system import description

@@ -47,6 +47,9 @@ def _lines():
 
 _LINES = _lines()
 
+# Vertices, middles and centre, (3, 27).
+_LATTICE = np.stack(np.meshgrid(*3 * [np.array([0.0, 0.5, 1.0])], indexing="ij")).reshape(3, 27)
+
 
 @njit(cache=True, error_model="numpy", forceinline=True)
 def _lattice_columns(hexahedra, e, axis, columns):
@@ -91,20 +94,16 @@ def _to_bernstein(values):
 
 
 @njit(over="hexahedra", grain=1024, cache=True, error_model="numpy")
-def _determinants(begin, end, hexahedra, bernstein, values):
+def _fill_bernstein(begin, end, hexahedra, coefficients):
     for e in range(begin, end):
         columns = np.empty((3, 3, 3, 3))
-        _lattice_values(hexahedra, e, columns, values[e])
-        if bernstein:
-            _to_bernstein(values[e])
+        _lattice_values(hexahedra, e, columns, coefficients[e])
+        _to_bernstein(coefficients[e])
 
 
 def lattice_determinants(hexahedra: ArrayLike) -> np.ndarray:
     """det J on the 3×3×3 lattice of vertices, edge middles, face middles and the centre, shape (n, 3, 3, 3)."""
-    x = element_array(hexahedra)
-    values = np.empty((len(x), 3, 3, 3))
-    _determinants(x, False, values)
-    return values
+    return determinants(element_array(hexahedra), _LATTICE).reshape(-1, 3, 3, 3)
 
 
 def bernstein_coefficients(hexahedra: ArrayLike) -> np.ndarray:
@@ -119,9 +118,9 @@ def bernstein_coefficients(hexahedra: ArrayLike) -> np.ndarray:
     ((1, 3, 3, 3), -1.0, -1.0)
     """
     x = element_array(hexahedra)
-    values = np.empty((len(x), 3, 3, 3))
-    _determinants(x, True, values)
-    return values
+    coefficients = np.empty((len(x), 3, 3, 3))
+    _fill_bernstein(x, coefficients)
+    return coefficients
 
 
 @njit(cache=True)
