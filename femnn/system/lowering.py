@@ -74,8 +74,8 @@ class KernelLower(Lower):
 
     def _entry(self, array, variable, index):
         """Pointer to a number in an array; None if this is for Numba."""
-        place = self.typeof(index.name)
-        kinds = list(place) if isinstance(place, types.BaseTuple) else [place]
+        index_kind = self.typeof(index.name)
+        kinds = list(index_kind) if isinstance(index_kind, types.BaseTuple) else [index_kind]
         if (
             len(kinds) != array.ndim
             or not all(isinstance(kind, types.Integer) for kind in kinds)
@@ -84,15 +84,16 @@ class KernelLower(Lower):
         ):
             return None
         whole, record = self.loadvar(variable.name), self.context.data_model_manager[array]
-        values = self.loadvar(index.name)
-        values = [values] if place is kinds[0] else [self.builder.extract_value(values, k) for k in range(len(kinds))]
+        values = [self.loadvar(index.name)]
+        if isinstance(index_kind, types.BaseTuple):
+            values = [self.builder.extract_value(values[0], k) for k in range(len(kinds))]
         shape, strides = (
             [self.builder.extract_value(whole, [record.get_field_position(name), k]) for k in range(array.ndim)]
             for name in ("shape", "strides")
         )
         indices = [
-            fix_integer_index(self.context, self.builder, kind, place, size)
-            for kind, place, size in zip(kinds, values, shape, strict=True)
+            fix_integer_index(self.context, self.builder, kind, value, size)
+            for kind, value, size in zip(kinds, values, shape, strict=True)
         ]
         data = self.builder.extract_value(whole, record.get_field_position("data"))
         return get_item_pointer2(self.context, self.builder, data, shape, strides, array.layout, indices)
