@@ -133,28 +133,21 @@ def _nodes_as_met(cells, order, size, n_nodes):
     return nodes, starts
 
 
-@njit(cache=True)
 def _colours(nodes, starts, n_nodes):
     """Greedy colours: the least that no earlier block with a common node has, 64 of them at a time."""
-    count = starts.shape[0] - 1
-    colours = np.full(count, -1, dtype=np.int64)
-    base, left = 0, count
-    while left > 0:
+    colours, base = np.full(len(starts) - 1, -1, dtype=np.int64), 0
+    left = list(range(len(colours)))
+    while left:
         taken = np.zeros(n_nodes, dtype=np.uint64)
-        for block in range(count):
-            if colours[block] >= 0:
-                continue
-            around = np.uint64(0)
-            for i in range(starts[block], starts[block + 1]):
-                around |= taken[nodes[i]]
-            for colour in range(_COLOURS):
-                bit = np.uint64(1) << np.uint64(colour)
-                if around & bit == 0:
-                    colours[block] = base + colour
-                    left -= 1
-                    for i in range(starts[block], starts[block + 1]):
-                        taken[nodes[i]] |= bit
-                    break
+        for block in left:
+            own = nodes[starts[block] : starts[block + 1]]
+            free = ~int(np.bitwise_or.reduce(taken[own])) & (2**_COLOURS - 1)
+            if free:
+                # the lowest bit that is free
+                colour = (free & -free).bit_length() - 1
+                colours[block] = base + colour
+                taken[own] |= np.uint64(1 << colour)
+        left = [block for block in left if colours[block] < 0]
         base += _COLOURS
     return colours
 

@@ -21,11 +21,12 @@ _VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
-def add_point(form, batches, batch, q, coefficients, row, inverses, gradients, spread, values, matrix):
+def add_point(form, batches, batch, q, coefficients, row, inverses, gradients, spread, values, matrix, nodes):
     """Add what lane ``q`` of ``batches[batch]`` contributes to the ``matrix`` of an element.
 
     Its coefficients are in row ``row``; ``inverses`` and ``gradients`` from
-    :func:`femnn.integration.vector_kernels.gradients_of_batch`; ``spread`` (9, 3 n) and ``values`` (n,) are work space.
+    :func:`femnn.integration.vector_kernels.gradients_of_batch`; ``spread`` (9, 3 n) and ``values`` (n,) are work space;
+    ``nodes`` from :func:`femnn.integration.vector_kernels.places_of_nodes`.
     """
     volume = inverses[72 + q]
     if form == TANGENT:
@@ -33,7 +34,7 @@ def add_point(form, batches, batch, q, coefficients, row, inverses, gradients, s
     elif form == DIFFUSION:
         _add_diffusion(gradients, q, volume, coefficients, row, spread, matrix)
     else:
-        shape_values(batches, batch, q, values)
+        shape_values(batches, batch, q, values, nodes)
         _add_mass(values, volume * coefficients[row, 0], matrix)
 
 

@@ -15,8 +15,6 @@ from femnn.integration.vector_kernels import LANES, gradients_of_batch, lane_wor
 from femnn.quadrature.rule import Rule
 from femnn.system.compile import njit
 
-BODY_FORCE, INTERNAL_FORCE = 0, 1
-
 
 def assemble_body_force(
     mesh: skfem.Mesh,
@@ -100,26 +98,26 @@ def assemble_internal_force(
 
 def body_force(discretisation, force):
     """The vector of :func:`assemble_body_force` for coefficients of any number of components."""
-    return _vector(BODY_FORCE, discretisation, force, components=force.values.shape[1])
+    return _vector(False, discretisation, force, components=force.values.shape[1])
 
 
 def internal_force(discretisation, stress):
     """The vector of :func:`assemble_internal_force` for coefficients of 6 or 9 numbers."""
-    return _vector(INTERNAL_FORCE, discretisation, stress, components=discretisation.dim)
+    return _vector(True, discretisation, stress, components=discretisation.dim)
 
 
-def _vector(form, discretisation, coefficients, components):
+def _vector(internal, discretisation, coefficients, components):
     pattern, points = discretisation.pattern, discretisation.points
     if isinstance(points, TabulatedPoints):
-        return tabulated_vector(form == INTERNAL_FORCE, discretisation, coefficients, components)
+        return tabulated_vector(internal, discretisation, coefficients, components)
     blocks = pattern.blocks
     result = np.zeros(components * pattern.n_nodes)
     _fill_vector(
-        form,
+        internal or None,
         discretisation.hexahedra,
         pattern.cells,
         (blocks.order, blocks.elements, blocks.colours),
-        (points.batches, points.first, points.counts),
+        points.with_nodes(pattern.cells.shape[1]),
         coefficients,
         LANES,
         result,
@@ -128,12 +126,13 @@ def _vector(form, discretisation, coefficients, components):
 
 
 @njit(coloured="blocks", cache=True, error_model="numpy", fastmath=_FAST)
-def _fill_vector(begin, end, form, hexahedra, cells, blocks, points, coefficients, lanes, result):
+def _fill_vector(begin, end, internal, hexahedra, cells, blocks, points, coefficients, lanes, result):
+    """Internal forces of stresses; with ``internal`` None, which leaves out their code, body forces."""
     order, elements, _ = blocks
-    batches, first, count = points
+    batches, first, count, nodes = points
     numbers, rows, step = coefficients
     k = cells.shape[1]
-    components = 3 if form == INTERNAL_FORCE else numbers.shape[1]
+    components = numbers.shape[1] if internal is None else 3
     for block in range(begin, end):
         work, inverses, columns, gradients = lane_workspace(k)
         values, force = np.empty(k), np.empty(components * k)
@@ -142,14 +141,14 @@ def _fill_vector(begin, end, form, hexahedra, cells, blocks, points, coefficient
             force[:] = 0.0
             for batch in range((count[e] + LANES - 1) // LANES):
                 place = first[e] + batch
-                gradients_of_batch(hexahedra, e, batches, place, lanes, work, inverses, columns, gradients)
+                gradients_of_batch(hexahedra, e, batches, place, lanes, work, inverses, columns, gradients, nodes)
                 for q in range(min(LANES, count[e] - LANES * batch)):
                     row, volume = rows[e] + step * (LANES * batch + q), inverses[72 + q]
-                    if form == INTERNAL_FORCE:
-                        add_stress(gradients, q, volume, numbers, row, force)
-                    else:
-                        shape_values(batches, place, q, values)
+                    if internal is None:
+                        shape_values(batches, place, q, values, nodes)
                         _add_values(values, volume, numbers, row, force)
+                    else:
+                        add_stress(gradients, q, volume, numbers, row, force)
             add_to_nodes(force, e, cells, components, result)
 
 

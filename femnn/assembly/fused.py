@@ -28,7 +28,7 @@ def fill_matrix(form, hexahedra, pattern, points, coefficients, components, out=
     matrix = pattern.empty_matrix(components) if out is None else pattern.require_own(out, components)
     if isinstance(points, TabulatedPoints):
         return fill_tabulated(form, hexahedra, pattern, points, coefficients, components, matrix)
-    where = hexahedra, *structure(pattern), points[:3], coefficients
+    where = hexahedra, *structure(pattern), points.with_nodes(pattern.cells.shape[1]), coefficients
     if form == ISOTROPIC:
         _fill_isotropic(*where, LANES, matrix.data)
     else:
@@ -41,7 +41,7 @@ def _fill_isotropic(begin, end, hexahedra, pattern, blocks, points, coefficients
     """Elasticity with λ and μ constant in each element: integrals of gradients alone, which all elements share."""
     cells, row_starts, slots, places = pattern
     order, elements, _, block_nodes, node_starts, opens = blocks
-    batches, first, count = points
+    batches, first, count, nodes = points
     numbers, rows, _ = coefficients
     k = cells.shape[1]
     for block in range(begin, end):
@@ -54,8 +54,9 @@ def _fill_isotropic(begin, end, hexahedra, pattern, blocks, points, coefficients
                 continue
             moments[:] = 0.0
             for batch in range((count[e] + LANES - 1) // LANES):
-                gradients_of_batch(hexahedra, e, batches, first[e] + batch, lanes, work, inverses, columns, gradients)
-                add_moments(gradients, inverses, moments)
+                place = first[e] + batch
+                gradients_of_batch(hexahedra, e, batches, place, lanes, work, inverses, columns, gradients, nodes)
+                add_moments(gradients, inverses, moments, nodes)
             lmbda, mu = numbers[rows[e], 0], numbers[rows[e], 1]
             scatter_isotropic(moments, lmbda, mu, e, cells, row_starts, slots, places, buffer)
         flush(block, block_nodes, node_starts, opens, row_starts, 3, buffer, data)
@@ -65,7 +66,7 @@ def _fill_isotropic(begin, end, hexahedra, pattern, blocks, points, coefficients
 def _fill(begin, end, form, hexahedra, pattern, blocks, points, coefficients, components, lanes, data):
     cells, row_starts, slots, places = pattern
     order, elements, _, block_nodes, node_starts, opens = blocks
-    batches, first, count = points
+    batches, first, count, nodes = points
     numbers, rows, step = coefficients
     k = cells.shape[1]
     for block in range(begin, end):
@@ -80,9 +81,9 @@ def _fill(begin, end, form, hexahedra, pattern, blocks, points, coefficients, co
             matrix[:] = 0.0
             for batch in range((count[e] + LANES - 1) // LANES):
                 place = first[e] + batch
-                gradients_of_batch(hexahedra, e, batches, place, lanes, work, inverses, columns, gradients)
+                gradients_of_batch(hexahedra, e, batches, place, lanes, work, inverses, columns, gradients, nodes)
                 for q in range(min(LANES, count[e] - LANES * batch)):
                     row = rows[e] + step * (LANES * batch + q)
-                    add_point(form, batches, place, q, numbers, row, inverses, gradients, spread, values, matrix)
+                    add_point(form, batches, place, q, numbers, row, inverses, gradients, spread, values, matrix, nodes)
             scatter(matrix, e, cells, row_starts, slots, places, components, buffer)
         flush(block, block_nodes, node_starts, opens, row_starts, components, buffer, data)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import skfem
-from scipy.sparse import csr_matrix, get_index_dtype, issparse
+from scipy.sparse import csr_array, csr_matrix, get_index_dtype, issparse
 
 from femnn.assembly.blocks import Blocks
 from femnn.checks import brief, checked
@@ -217,24 +217,11 @@ def _check_overlaps(vertices, firsts, members):
     )
 
 
-@njit(cache=True)
 def _elements_of_nodes(cells, n_nodes):
     """Elements and places ``k e + a`` of each node, one after another, and where those of each node start."""
-    k = cells.shape[1]
-    firsts = np.zeros(n_nodes + 1, dtype=np.int64)
-    for e in range(cells.shape[0]):
-        for a in range(k):
-            firsts[cells[e, a] + 1] += 1
-    for node in range(n_nodes):
-        firsts[node + 1] += firsts[node]
-    members = np.empty(firsts[-1], dtype=np.int64)
-    filled = firsts.copy()
-    for e in range(cells.shape[0]):
-        for a in range(k):
-            node = cells[e, a]
-            members[filled[node]] = k * e + a
-            filled[node] += 1
-    return firsts, members
+    n, k = cells.shape
+    places = csr_array((np.arange(n * k), cells.ravel(), k * np.arange(n + 1)), shape=(n, n_nodes)).tocsc()
+    return places.indptr.astype(np.int64), places.data
 
 
 @njit(cache=True)

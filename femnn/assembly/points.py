@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from femnn.integration.vector_kernels import batches_of_points
+from femnn.integration.vector_kernels import batches_of_points, places_of_nodes
 
 
 class Points(NamedTuple):
@@ -51,6 +51,10 @@ class Points(NamedTuple):
             start += len(batches[-1])
             total += m * nqp
         return cls(np.concatenate(batches), first, count, rows, total)
+
+    def with_nodes(self, count):
+        """What the kernels take for elements of ``count`` nodes: batches, first, counts, and the places of nodes."""
+        return self.batches, self.first, self.counts, places_of_nodes(count)
 
     @staticmethod
     def per_group(values, groups):

@@ -19,6 +19,7 @@ from femnn.geometry.mesh import hexahedra as mesh_hexahedra
 from femnn.system.compile import njit
 
 VALID, FOLDED, DEGENERATE = 0, 1, 2
+_UNKNOWN = -1
 
 #: det J below this fraction of the largest Bernstein coefficient counts as zero.
 DEGENERATE_SHARE = 1e-9
@@ -45,6 +46,9 @@ def _lines():
 
 
 _LINES = _lines()
+
+# Vertices, middles and centre, (3, 27).
+_LATTICE = np.stack(np.meshgrid(*3 * [np.array([0.0, 0.5, 1.0])], indexing="ij")).reshape(3, 27)
 
 
 @njit(cache=True, error_model="numpy", forceinline=True)
@@ -90,20 +94,16 @@ def _to_bernstein(values):
 
 
 @njit(over="hexahedra", grain=1024, cache=True, error_model="numpy")
-def _determinants(begin, end, hexahedra, bernstein, values):
+def _fill_bernstein(begin, end, hexahedra, coefficients):
     for e in range(begin, end):
         columns = np.empty((3, 3, 3, 3))
-        _lattice_values(hexahedra, e, columns, values[e])
-        if bernstein:
-            _to_bernstein(values[e])
+        _lattice_values(hexahedra, e, columns, coefficients[e])
+        _to_bernstein(coefficients[e])
 
 
 def lattice_determinants(hexahedra: ArrayLike) -> np.ndarray:
     """det J on the 3×3×3 lattice of vertices, edge middles, face middles and the centre, shape (n, 3, 3, 3)."""
-    x = element_array(hexahedra)
-    values = np.empty((len(x), 3, 3, 3))
-    _determinants(x, False, values)
-    return values
+    return determinants(element_array(hexahedra), _LATTICE).reshape(-1, 3, 3, 3)
 
 
 def bernstein_coefficients(hexahedra: ArrayLike) -> np.ndarray:
@@ -118,9 +118,9 @@ def bernstein_coefficients(hexahedra: ArrayLike) -> np.ndarray:
     ((1, 3, 3, 3), -1.0, -1.0)
     """
     x = element_array(hexahedra)
-    values = np.empty((len(x), 3, 3, 3))
-    _determinants(x, True, values)
-    return values
+    coefficients = np.empty((len(x), 3, 3, 3))
+    _fill_bernstein(x, coefficients)
+    return coefficients
 
 
 @njit(cache=True)
@@ -224,18 +224,22 @@ def _classify_one(coefficients):
 
 
 @njit(over="hexahedra", grain=1024, cache=True, error_model="numpy")
-def _classify(begin, end, hexahedra, status):
+def _classify_by_signs(begin, end, hexahedra, status):
+    """VALID where the signs of the coefficients prove it, which is nearly everywhere; else ``_UNKNOWN``."""
     columns, coefficients = np.empty((3, 3, 3, 3)), np.empty((3, 3, 3))
     for e in range(begin, end):
         _lattice_values(hexahedra, e, columns, coefficients)
         _to_bernstein(coefficients)
         least, most = _extremes(coefficients)
-        # most elements are settled by the signs alone; only the others pay for the work space of the subdivision
-        if least > DEGENERATE_SHARE * most or most < DEGENERATE_SHARE * least:
-            status[e] = VALID
-            continue
-        _turn_positive(coefficients)
-        status[e] = _classify_one(coefficients)
+        is_proved = least > DEGENERATE_SHARE * most or most < DEGENERATE_SHARE * least
+        status[e] = VALID if is_proved else _UNKNOWN
+
+
+@njit(over="coefficients", grain=16, cache=True, error_model="numpy")
+def _classify_by_halving(begin, end, coefficients, status):
+    for e in range(begin, end):
+        _turn_positive(coefficients[e])
+        status[e] = _classify_one(coefficients[e])
 
 
 def classify(hexahedra: ArrayLike) -> np.ndarray:
@@ -264,7 +268,13 @@ def classify(hexahedra: ArrayLike) -> np.ndarray:
     if not _has_moderate_sizes(x):
         x, _ = in_own_units(x)
     status = np.empty(len(x), dtype=np.int64)
-    _classify(x, status)
+    _classify_by_signs(x, status)
+    unknown = np.flatnonzero(status == _UNKNOWN)
+    if len(unknown):
+        # its kernel is compiled by who has such elements
+        settled = np.empty(len(unknown), dtype=np.int64)
+        _classify_by_halving(bernstein_coefficients(x[unknown]), settled)
+        status[unknown] = settled
     return status
 
 
@@ -345,23 +355,11 @@ def require_size(hexahedra: np.ndarray) -> None:
 
 def _has_moderate_sizes(x):
     """True if all sizes of elements (n, 8, 3) are surely between SMALLEST_SIZE and LARGEST_SIZE, seen at a glance."""
-    return _are_moderate(np.require(x, dtype=float, requirements=["C", "W"]), SMALLEST_SIZE, 0.25 * LARGEST_SIZE)
-
-
-@njit(cache=True, error_model="numpy")
-def _are_moderate(x, least, most):
-    """Whether every diagonal of the elements is longer than ``least``, and every coordinate below ``most``."""
-    for e in range(x.shape[0]):
-        diagonal = 0.0
-        for i in range(x.shape[2]):
-            diagonal = max(diagonal, abs(x[e, 0, i] - x[e, x.shape[1] - 1, i]))
-        if not diagonal > least:
-            return False
-        for a in range(x.shape[1]):
-            for i in range(x.shape[2]):
-                if not abs(x[e, a, i]) < most:
-                    return False
-    return True
+    if not x.size:
+        return True
+    diagonals = np.abs(x[:, 0] - x[:, -1]).T
+    shortest = np.maximum.reduce(diagonals).min()
+    return bool(shortest > SMALLEST_SIZE and x.max() < 0.25 * LARGEST_SIZE and x.min() > -0.25 * LARGEST_SIZE)
 
 
 def healthy_array(hexahedra: ArrayLike) -> np.ndarray:

@@ -37,6 +37,15 @@ def batches_of_points(points, weights):
     return np.ascontiguousarray(batches.reshape(sets, 4, count, LANES).transpose(0, 2, 1, 3)).reshape(sets, count, 32)
 
 
+def places_of_nodes(count):
+    """What tells kernels which shape functions elements of ``count`` nodes have.
+
+    Places (27, 3) of the nodes among the three of each axis for 27. For 8 nodes None: the compiler then leaves out all
+    that is for 27, which would be a good part of its time.
+    """
+    return None if count == 8 else _PLACES
+
+
 @njit(cache=True)
 def lane_workspace(nodes):
     """Work arrays of :func:`gradients_of_batch` for elements of 8 or 27 nodes.
@@ -132,13 +141,13 @@ def _quadratic_axis(x, values, slopes):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _quadratic_gradients(points, inverses, gradients):
+def _quadratic_gradients(points, inverses, gradients, nodes):
     axes = np.empty((3, 2, 3))
     for q in range(LANES):
         for axis in range(3):
             _quadratic_axis(points[8 * axis + q], axes[axis, 0], axes[axis, 1])
         for a in range(27):
-            i, j, k = _PLACES[a, 0], _PLACES[a, 1], _PLACES[a, 2]
+            i, j, k = nodes[a, 0], nodes[a, 1], nodes[a, 2]
             d0 = axes[0, 1, i] * axes[1, 0, j] * axes[2, 0, k]
             d1 = axes[0, 0, i] * axes[1, 1, j] * axes[2, 0, k]
             d2 = axes[0, 0, i] * axes[1, 0, j] * axes[2, 1, k]
@@ -149,26 +158,27 @@ def _quadratic_gradients(points, inverses, gradients):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
-def gradients_of_batch(hexahedra, e, batches, batch, lanes, points, inverses, columns, gradients):
+def gradients_of_batch(hexahedra, e, batches, batch, lanes, points, inverses, columns, gradients, nodes=None):
     """Physical gradients of all nodes of element ``e`` of (n, 8, 3) at the points of ``batches[batch]``.
 
-    Fills ``gradients`` and ``inverses``; these and the other two are the arrays of :func:`lane_workspace`.
+    Fills ``gradients`` and ``inverses``; these and the other two are the arrays of :func:`lane_workspace`; ``nodes`` is
+    from :func:`places_of_nodes`.
     """
     for r in range(4 * LANES):
         points[r] = batches[batch, r]
     _jacobians(hexahedra, e, points, lanes, columns)
     _inverses(columns, points, lanes, inverses)
-    if gradients.shape[1] == 24:
+    if nodes is None:
         _trilinear_gradients(points, lanes, inverses, columns, gradients)
     else:
-        _quadratic_gradients(points, inverses, gradients)
+        _quadratic_gradients(points, inverses, gradients, nodes)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def shape_values(batches, batch, q, values):
+def shape_values(batches, batch, q, values, nodes=None):
     """Shape functions of all nodes at lane q of ``batches[batch]`` into ``values``, (8,) or (27,)."""
     x, y, z = batches[batch, q], batches[batch, 8 + q], batches[batch, 16 + q]
-    if values.shape[0] == 8:
+    if nodes is None:
         u, v, w = 1.0 - x, 1.0 - y, 1.0 - z
         values[0], values[1], values[2], values[3] = x * y * z, x * y * w, x * v * z, u * y * z
         values[4], values[5], values[6], values[7] = x * v * w, u * y * w, u * v * z, u * v * w
@@ -178,16 +188,16 @@ def shape_values(batches, batch, q, values):
     _quadratic_axis(y, axes[1, 0], axes[1, 1])
     _quadratic_axis(z, axes[2, 0], axes[2, 1])
     for a in range(27):
-        values[a] = axes[0, 0, _PLACES[a, 0]] * axes[1, 0, _PLACES[a, 1]] * axes[2, 0, _PLACES[a, 2]]
+        values[a] = axes[0, 0, nodes[a, 0]] * axes[1, 0, nodes[a, 1]] * axes[2, 0, nodes[a, 2]]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
-def add_moments(gradients, inverses, moments):
+def add_moments(gradients, inverses, moments, nodes=None):
     """Add ∫ ∂N_a/∂x_i ∂N_b/∂x_j dx over the batch last seen to the blocks i ≤ j of ``moments`` (3 n, 3 n).
 
     Entries below the blocks i = j are left without meaning.
     """
-    if gradients.shape[1] == 24:
+    if nodes is None:
         _add_products(gradients, inverses, 0, 8, moments, 0, 24)
         _add_products(gradients, inverses, 8, 24, moments, 8, 24)
     else:

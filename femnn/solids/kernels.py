@@ -20,14 +20,15 @@ def _gather(displacement, e, cells, element_u):
 @njit(over="cells", grain=64, cache=True, error_model="numpy", fastmath=_FAST)
 def fill_strains(begin, end, hexahedra, cells, points, rows, displacement, lanes, strains):
     """Strains at all points, Voigt (total, 6) or gradients (total, 9), from displacements (3 n_nodes,)."""
-    batches, first, count = points
+    batches, first, count, nodes = points
     k = cells.shape[1]
     work, inverses, columns, gradients = lane_workspace(k)
     element_u = np.empty(3 * k)
     for e in range(begin, end):
         _gather(displacement, e, cells, element_u)
         for batch in range((count[e] + LANES - 1) // LANES):
-            gradients_of_batch(hexahedra, e, batches, first[e] + batch, lanes, work, inverses, columns, gradients)
+            place = first[e] + batch
+            gradients_of_batch(hexahedra, e, batches, place, lanes, work, inverses, columns, gradients, nodes)
             for q in range(min(LANES, count[e] - LANES * batch)):
                 strain_at_point(gradients, q, element_u, strains, rows[e] + LANES * batch + q)
 
@@ -62,7 +63,7 @@ def integrate_law(
     """
     cells, row_starts, slots, places = pattern
     order, elements, _, block_nodes, node_starts, opens = blocks
-    batches, first, count = points
+    batches, first, count, nodes = points
     numbers, own, each = parameters
     k = cells.shape[1]
     wanted = data.shape[0] > 0
@@ -85,7 +86,7 @@ def integrate_law(
                 lane = q % LANES
                 if lane == 0:
                     batch = first[e] + q // LANES
-                    gradients_of_batch(hexahedra, e, batches, batch, lanes, work, inverses, columns, gradients)
+                    gradients_of_batch(hexahedra, e, batches, batch, lanes, work, inverses, columns, gradients, nodes)
                 strain_at_point(gradients, lane, element_u, strains, 0)
                 _take(old, rows[e] + q, state, new_state)
                 # what a law leaves out

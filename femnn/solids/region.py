@@ -117,7 +117,8 @@ class Region:
             places = d.points.tables, d.points.places, d.points.rows
             fill_tabulated_strains(d.hexahedra, d.pattern.cells, *places, u, LANES, strains)
         else:
-            fill_strains(d.hexahedra, d.pattern.cells, d.points[:3], d.points.rows, u, LANES, strains)
+            points = d.points.with_nodes(d.pattern.cells.shape[1])
+            fill_strains(d.hexahedra, d.pattern.cells, points, d.points.rows, u, LANES, strains)
         return strains
 
     def stresses(self, u: np.ndarray) -> np.ndarray:
@@ -182,14 +183,17 @@ class Region:
         matrix = d.pattern.empty_matrix(d.dim) if wanted else None
         force, trial = np.zeros(d.dim * d.pattern.n_nodes), np.empty_like(self.state)
         failed = np.zeros(len(d.hexahedra), dtype=bool)
-        integrate = integrate_tabulated_law if d.is_tabulated else integrate_law
+        if d.is_tabulated:
+            integrate, points = integrate_tabulated_law, (d.points.tables, d.points.places)
+        else:
+            integrate, points = integrate_law, (d.points.with_nodes(d.pattern.cells.shape[1]),)
         integrate(
             self.law.compiled,
             tuple(self._parameters()),
             self.size,
             d.hexahedra,
             *structure(d.pattern),
-            *((d.points.tables, d.points.places) if d.is_tabulated else (d.points[:3],)),
+            *points,
             d.points.rows,
             u,
             self.state,

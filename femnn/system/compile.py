@@ -18,7 +18,7 @@ from typing import Any, cast
 import numba
 import numpy as np
 from numba.core import event
-from numba.core.caching import NullCache
+from numba.core.caching import FunctionCache, NullCache
 from numba.core.registry import CPUDispatcher
 
 from femnn.exceptions import warn
@@ -45,6 +45,7 @@ def njit(
     coloured: str | None = None,
     grain: int = 256,
     specialised: bool = False,
+    cache: bool = False,
     **options: Any,
 ) -> Callable[[Callable], Any]:
     """Decorator that compiles a kernel: ``numba.njit`` with the same options, and two that share it out to threads.
@@ -65,6 +66,8 @@ def njit(
     specialised
         Compile the kernel anew for each set of numbers that stand in the source of kernels that call it, bounds of
         loops for instance. This is Numba's habit, and seldom worth it.
+    cache
+        Keep what is compiled on the disk.
 
     >>> @njit(error_model="numpy")
     ... def twice(x):
@@ -86,28 +89,44 @@ def njit(
         options.setdefault("pipeline_class", KernelCompiler)
 
     def compiled(function: Callable) -> Any:
-        try:
-            kernel = numba.njit(**options)(function)
-        except RuntimeError as error:
-            if "cannot cache" not in str(error):
-                raise
-            _tell(error)
-            kernel = numba.njit(**{**options, "cache": False})(function)
+        kernel = numba.njit(**options)(function)
         # a disabled compiler leaves the function as it is
         if isinstance(kernel, CPUDispatcher):
             kernel.__class__ = _Kernel
-            cast(_Kernel, kernel).specialised = specialised
-        if over or coloured:
-            return _SharedKernel(kernel, over, coloured, grain)
+            cast(_Kernel, kernel).specialised, cast(_Kernel, kernel).is_kept = specialised, cache
         return kernel
 
-    return compiled
+    def decorated(function: Callable) -> Any:
+        # found once for Numba, which asks for it several times
+        cast(Any, function).__signature__ = inspect.signature(function)
+        return _SharedKernel(compiled, function, over, coloured, grain) if over or coloured else compiled(function)
+
+    return decorated
 
 
 class _Kernel(CPUDispatcher):
     """A compiled function that works even if what was compiled cannot be kept."""
 
-    specialised = False
+    specialised = is_kept = False
+    _folder: Any = None
+
+    @property
+    def _cache(self) -> Any:
+        # looked for when something is compiled: a process calls a few of the hundreds of kernels that it imports
+        if self._folder is None:
+            self._folder = NullCache()
+            if self.is_kept:
+                try:
+                    self._folder = FunctionCache(self.py_func)
+                except RuntimeError as error:
+                    if "cannot cache" not in str(error):
+                        raise
+                    _tell(error)
+        return self._folder
+
+    @_cache.setter
+    def _cache(self, folder: Any) -> None:
+        self._folder = folder
 
     @functools.cached_property
     def inner(self) -> Any:
@@ -157,11 +176,18 @@ def _without_collection() -> Iterator[None]:
 class _SharedKernel:
     """A compiled function whose elements are shared out to the threads that Numba is set to."""
 
-    def __init__(self, kernel: Any, over: str | None, coloured: str | None, grain: int) -> None:
-        functools.update_wrapper(self, kernel)
-        names = list(inspect.signature(kernel).parameters)[2:]
-        self.kernel, self.is_coloured, self.grain = kernel, coloured is not None, grain
+    def __init__(
+        self, compiled: Callable, function: Callable, over: str | None, coloured: str | None, grain: int
+    ) -> None:
+        functools.update_wrapper(self, function)
+        names = list(inspect.signature(function).parameters)[2:]
+        self.compiled, self.function, self.is_coloured, self.grain = compiled, function, coloured is not None, grain
         self.place = names.index(over or coloured or "")
+
+    @functools.cached_property
+    def kernel(self) -> Any:
+        """Made at the first call, because a process calls a few of the hundreds that it imports."""
+        return self.compiled(self.function)
 
     def __call__(self, *arguments: Any) -> None:
         counted = arguments[self.place]

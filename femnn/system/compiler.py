@@ -10,22 +10,24 @@ that Numba has under their names. And every kernel got a wrapper for C, which no
 from typing import Any, cast
 
 import numba
-from numba.core import types
+import numpy as np
+from numba.core import ir, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, DefaultPassBuilder, Flags
 from numba.core.compiler_machinery import register_pass
 from numba.core.registry import CPUDispatcher
 from numba.core.target_extension import jit_registry, target_registry
 from numba.core.targetconfig import ConfigStack, TargetConfig
-from numba.core.typed_passes import NativeLowering
+from numba.core.typed_passes import NativeLowering, NopythonRewrites
 from numba.core.typing import Context
+
+from femnn.system.lowering import KernelLower, found
 
 # Options of a function that what it calls does not inherit.
 _OWN = frozenset({"no_cpython_wrapper", "no_cfunc_wrapper", "release_gil", "no_compile"})
 
-# What values are made of, and the signatures of operators on them, by function and types.
+# What values are made of.
 _VALUES = (types.Number, types.Boolean, types.Array, types.BaseTuple, types.SliceType)
-_found: dict[tuple, Any] = {}
 
 
 def _is_literal(kind: types.Type) -> bool:
@@ -70,7 +72,7 @@ class _Typing(Context):
             return super().resolve_function_type(func, args, kws)
         # numbers that stand in the source have the type of all others, which Numba tries first
         plain, exact = (func, tuple(map(types.unliteral, args))), (func, tuple(args))
-        known = _found.get(exact) or _found.get(plain)
+        known = found.get(exact) or found.get(plain)
         if known is not None:
             return known
         signature = super().resolve_function_type(func, args, kws)
@@ -80,7 +82,7 @@ class _Typing(Context):
             # what stands for other code was compiled with the options of this caller
             and func.get_impl_key(signature) == func.typing_key
         ):
-            _found[exact if any(map(_is_literal, signature.args)) else plain] = signature
+            found[exact if any(map(_is_literal, signature.args)) else plain] = signature
         return signature
 
 
@@ -103,7 +105,8 @@ class KernelCompiler(Compiler):
 
     def define_pipelines(self) -> list:
         passes: Any = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.passes = [(self._lowering if kind is NativeLowering else kind, text) for kind, text in passes.passes]
+        own = {NativeLowering: self._lowering, NopythonRewrites: _KernelRewrites}
+        passes.passes = [(own.get(kind, kind), text) for kind, text in passes.passes]
         # no analysis of a function anew after each pass: the last one makes it before it is lowered
         passes._ENFORCING = False
         passes.finalize()
@@ -126,8 +129,34 @@ class InnerCompiler(KernelCompiler):
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
+class _KernelRewrites(NopythonRewrites):
+    """Makes loops of expressions of whole arrays, if there are any."""
+
+    _name = "kernel_rewrites"
+
+    def run_pass(self, state: Any) -> bool:
+        kinds = state.typemap
+        is_wanted = any(isinstance(kind, types.List | types.StringLiteral) for kind in kinds.values()) or any(
+            isinstance(kinds.get(statement.target.name), types.Array)
+            and isinstance(statement.value, ir.Expr)
+            and (
+                statement.value.op in ("unary", "binop")
+                or (statement.value.op == "call" and _is_ufunc(kinds.get(statement.value.func.name)))
+            )
+            for block in state.func_ir.blocks.values()
+            for statement in block.find_insts(ir.Assign)
+        )
+        return is_wanted and super().run_pass(state)
+
+
+def _is_ufunc(kind: types.Type) -> bool:
+    return isinstance(kind, types.Function) and isinstance(kind.typing_key, np.ufunc)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
 class _KernelLowering(NativeLowering):
     _name = "kernel_lowering"
+    lowering_class = KernelLower
 
     def run_pass(self, state: Any) -> bool:
         state.library = _KernelLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
@@ -138,6 +167,7 @@ class _KernelLowering(NativeLowering):
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _InnerLowering(NativeLowering):
     _name = "inner_lowering"
+    lowering_class = KernelLower
 
     def run_pass(self, state: Any) -> bool:
         state.library = _InnerLibrary(state.targetctx.codegen(), state.func_id.func_qualname)

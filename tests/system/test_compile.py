@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from numba.core import event
 from numba.core.errors import TypingError
+from numba.core.runtime import _nrt_python as nrt
+from numba.core.runtime import rtsys
 from support.locations import ROOT
 
 from femnn.system.compile import _Progress, _SharedKernel, njit
@@ -131,8 +133,7 @@ def test_parts_cover_every_element_once_in_multiples_of_the_grain():
             count.kernel(begin, end, values)
 
     before = numba.get_num_threads()
-    recorded = _SharedKernel(count.kernel, "values", None, 8)
-    recorded.kernel = Recorded()
+    recorded = _SharedKernel(lambda _: Recorded(), count.function, "values", None, 8)
     try:
         for threads in {1, before}:
             numba.set_num_threads(threads)
@@ -363,3 +364,55 @@ def test_kernels_of_all_kinds_of_source_compile():
     assert of_one_or_two(1, 2) == 3
     assert of_many(6) == 2 * (1 + 3 + 5) + (1 + 3 + 5) + (2 + 4 + 6)
     assert of_constants(np.array([[1.0, 2.0], [3.0, 4.0]])) == 2.0 + 30.0 + 400.0 + 3.0
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32, np.bool_, np.complex128])
+@pytest.mark.parametrize("view", [lambda a: a, lambda a: a.T, lambda a: a[::2, ::-1]], ids=["C", "F", "strided"])
+def test_entries_of_arrays_are_read_and_written_as_in_python(dtype, view):
+    def exchanged(x, i, j, other):
+        x[i, -1] = x[0, j]
+        x[-2, 1] = x[np.uint8(1), i] + other[j]
+        x[(0, i)] = x[-1, -1]
+        other[-1] = other[i - 2]
+        return x[i, j]
+
+    begun = np.random.default_rng(0).integers(0, 2, (6, 6)).astype(dtype)
+    expected, found = view(begun.copy()), view(begun.copy())
+    answer = exchanged(expected, 1, np.int32(2), np.arange(3).astype(dtype))
+    assert njit()(exchanged)(found, 1, np.int32(2), np.arange(3).astype(dtype)) == answer
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_arrays_whose_variables_are_given_again_are_freed():
+    @njit()
+    def last(n):
+        values = np.zeros(n)
+        for i in range(n):
+            both = (values, i)
+            if i % 2:
+                values = np.full(n, both[0][0] + 1.0)
+        return values
+
+    assert last(5)[0] == 2.0
+    was_counting = nrt.memsys_stats_enabled()
+    nrt.memsys_enable_stats()
+    try:
+        before = rtsys.get_allocation_stats()
+        for _ in range(10):
+            last(5)
+        after = rtsys.get_allocation_stats()
+    finally:
+        if not was_counting:
+            nrt.memsys_disable_stats()
+    assert after.alloc - before.alloc == after.free - before.free > 0
+
+
+def test_expressions_of_whole_arrays_and_lists_compile():
+    @njit()
+    def total(x):
+        y = 2.0 * x + np.sqrt(x) - x**2
+        y += np.array([1.0, 2.0, 3.0])
+        return -y
+
+    x = np.array([1.0, 4.0, 9.0])
+    np.testing.assert_allclose(total(x), -(2.0 * x + np.sqrt(x) - x**2 + np.array([1.0, 2.0, 3.0])))

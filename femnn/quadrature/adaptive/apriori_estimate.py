@@ -123,11 +123,11 @@ def _line(m, y, z, line):
         f0, f1, f2 = r1 * a2 - r2 * a1, r2 * a0 - r0 * a2, r0 * a1 - r1 * a0
         g0, g1, g2 = s1 * a2 - s2 * a1, s2 * a0 - s0 * a2, s0 * a1 - s1 * a0
         ff, fg, gg = f0 * f0 + f1 * f1 + f2 * f2, f0 * g0 + f1 * g1 + f2 * g2, g0 * g0 + g1 * g1 + g2 * g2
-        f0, f1, f2 = p1 * a2 - p2 * a1, p2 * a0 - p0 * a2, p0 * a1 - p1 * a0
-        g0, g1, g2 = q1 * a2 - q2 * a1, q2 * a0 - q0 * a2, q0 * a1 - q1 * a0
-        side0 = one_z * ff + one_y * (f0 * f0 + f1 * f1 + f2 * f2)
-        side1 = one_z * fg + one_y * (f0 * g0 + f1 * g1 + f2 * g2)
-        side2 = one_z * gg + one_y * (g0 * g0 + g1 * g1 + g2 * g2)
+        d0, d1, d2 = p1 * a2 - p2 * a1, p2 * a0 - p0 * a2, p0 * a1 - p1 * a0
+        e0, e1, e2 = q1 * a2 - q2 * a1, q2 * a0 - q0 * a2, q0 * a1 - q1 * a0
+        side0 = one_z * ff + one_y * (d0 * d0 + d1 * d1 + d2 * d2)
+        side1 = one_z * fg + one_y * (d0 * e0 + d1 * e1 + d2 * e2)
+        side2 = one_z * gg + one_y * (e0 * e0 + e1 * e1 + e2 * e2)
         ends = one_y * one_z
         discriminant = linear * linear - (quadratic + quadratic) * (constant + constant)
         root = np.sqrt(abs(discriminant))
@@ -184,7 +184,8 @@ def _shape(m, rows, positive):
     """Shape of the element as the first direction sees it: ``rows`` (19, BLOCK) directly, and the first four rows of
     ``positive`` to be taken the logarithm of."""
     for b in range(BLOCK):
-        a0, a1, a2, b0, b1, b2 = m[0, b], m[1, b], m[2, b], m[3, b], m[4, b], m[5, b]
+        a0, a1, a2 = m[0, b], m[1, b], m[2, b]
+        b0, b1, b2 = m[3, b], m[4, b], m[5, b]
         c0, c1, c2 = m[6, b], m[7, b], m[8, b]
         aa, bb, cc = a0 * a0 + a1 * a1 + a2 * a2, b0 * b0 + b1 * b1 + b2 * b2, c0 * c0 + c1 * c1 + c2 * c2
         ab, ac, bc = a0 * b0 + a1 * b1 + a2 * b2, a0 * c0 + a1 * c1 + a2 * c2, b0 * c0 + b1 * c1 + b2 * c2
@@ -194,18 +195,22 @@ def _shape(m, rows, positive):
         det = a0 * u0 + a1 * u1 + a2 * u2
         inverse = _ONE / det
         # components along (a, b, c) of the twists ab, bc, ca, abc
-        x_ab = inverse * (u0 * m[9, b] + u1 * m[10, b] + u2 * m[11, b])
-        y_ab = inverse * (v0 * m[9, b] + v1 * m[10, b] + v2 * m[11, b])
-        z_ab = inverse * (w0 * m[9, b] + w1 * m[10, b] + w2 * m[11, b])
-        x_bc = inverse * (u0 * m[12, b] + u1 * m[13, b] + u2 * m[14, b])
-        y_bc = inverse * (v0 * m[12, b] + v1 * m[13, b] + v2 * m[14, b])
-        z_bc = inverse * (w0 * m[12, b] + w1 * m[13, b] + w2 * m[14, b])
-        x_ca = inverse * (u0 * m[15, b] + u1 * m[16, b] + u2 * m[17, b])
-        y_ca = inverse * (v0 * m[15, b] + v1 * m[16, b] + v2 * m[17, b])
-        z_ca = inverse * (w0 * m[15, b] + w1 * m[16, b] + w2 * m[17, b])
-        x_abc = inverse * (u0 * m[18, b] + u1 * m[19, b] + u2 * m[20, b])
-        y_abc = inverse * (v0 * m[18, b] + v1 * m[19, b] + v2 * m[20, b])
-        z_abc = inverse * (w0 * m[18, b] + w1 * m[19, b] + w2 * m[20, b])
+        p0, p1, p2 = m[9, b], m[10, b], m[11, b]
+        q0, q1, q2 = m[12, b], m[13, b], m[14, b]
+        r0, r1, r2 = m[15, b], m[16, b], m[17, b]
+        s0, s1, s2 = m[18, b], m[19, b], m[20, b]
+        x_ab = inverse * (u0 * p0 + u1 * p1 + u2 * p2)
+        y_ab = inverse * (v0 * p0 + v1 * p1 + v2 * p2)
+        z_ab = inverse * (w0 * p0 + w1 * p1 + w2 * p2)
+        x_bc = inverse * (u0 * q0 + u1 * q1 + u2 * q2)
+        y_bc = inverse * (v0 * q0 + v1 * q1 + v2 * q2)
+        z_bc = inverse * (w0 * q0 + w1 * q1 + w2 * q2)
+        x_ca = inverse * (u0 * r0 + u1 * r1 + u2 * r2)
+        y_ca = inverse * (v0 * r0 + v1 * r1 + v2 * r2)
+        z_ca = inverse * (w0 * r0 + w1 * r1 + w2 * r2)
+        x_abc = inverse * (u0 * s0 + u1 * s1 + u2 * s2)
+        y_abc = inverse * (v0 * s0 + v1 * s1 + v2 * s2)
+        z_abc = inverse * (w0 * s0 + w1 * s1 + w2 * s2)
         slope_b, slope_c = abs(x_ab + z_bc), abs(x_ca + y_bc)
         cos_ab, cos_ac = ab / np.sqrt(aa * bb), ac / np.sqrt(aa * cc)
         # b is the one along which det J grows more; what else differs decides where both are the same, as in a prism

@@ -4,14 +4,12 @@ import numpy as np
 
 from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.validity import lattice_determinants
-from femnn.system.compile import njit
 
 # A root further away than this Bernstein ellipse leaves two points per axis exact to round-off.
 LARGEST_RHO = 1e4
 
 
-@njit(cache=True, error_model="numpy")
-def log_rho(first, middle, last):
+def log_rho(first: np.ndarray, middle: np.ndarray, last: np.ndarray) -> np.ndarray:
     """log ρ of the largest Bernstein ellipse on which the quadratic through three lattice values has no root.
 
     On [-1, 1] Gauss-Legendre quadrature with n points of a function that is analytic inside the ellipse |z - 1| +
@@ -19,30 +17,19 @@ def log_rho(first, middle, last):
     """
     a, b, c = 0.5 * (first + last) - middle, 0.5 * (last - first), middle
     discriminant = b * b - 4.0 * a * c
-    half_sum = 0.5 * (LARGEST_RHO + 1.0 / LARGEST_RHO)
-    if discriminant < 0.0:
-        real, imaginary = -b / (2.0 * a), np.sqrt(-discriminant) / (2.0 * a)
-        half_sum = min(half_sum, 0.5 * (np.hypot(real - 1.0, imaginary) + np.hypot(real + 1.0, imaginary)))
-    else:
-        q = -0.5 * (b + np.copysign(np.sqrt(discriminant), b))
-        # q/a and c/q are the roots; both stay finite in the comparison when a or b vanish
-        if abs(q) < half_sum * abs(a):
-            half_sum = min(half_sum, 0.5 * (abs(q / a - 1.0) + abs(q / a + 1.0)))
-        if abs(c) < half_sum * abs(q):
-            half_sum = min(half_sum, 0.5 * (abs(c / q - 1.0) + abs(c / q + 1.0)))
-    half_sum = max(half_sum, 1.0)
+    width = np.sqrt(np.abs(discriminant))
+    # where coefficients vanish, roots are infinite or none
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        q = -0.5 * (b + np.copysign(width, b))
+        real = np.fmin(_half_sum(q / a, 0.0), _half_sum(c / q, 0.0))
+        half_sum = np.where(discriminant < 0.0, _half_sum(-b / (2.0 * a), width / (2.0 * a)), real)
+    half_sum = np.fmin(half_sum, 0.5 * (LARGEST_RHO + 1.0 / LARGEST_RHO)).clip(min=1.0)
     return np.log(half_sum + np.sqrt(half_sum * half_sum - 1.0))
 
 
-@njit(over="determinants", cache=True, error_model="numpy")
-def _line_rho(begin, end, determinants, result):
-    for e in range(begin, end):
-        values = determinants[e]
-        for i in range(3):
-            for j in range(3):
-                result[e, 0, i, j] = log_rho(values[0, i, j], values[1, i, j], values[2, i, j])
-                result[e, 1, i, j] = log_rho(values[i, 0, j], values[i, 1, j], values[i, 2, j])
-                result[e, 2, i, j] = log_rho(values[i, j, 0], values[i, j, 1], values[i, j, 2])
+def _half_sum(real, imaginary):
+    """Half the sum of the distances from the foci ±1."""
+    return 0.5 * (np.hypot(real - 1.0, imaginary) + np.hypot(real + 1.0, imaginary))
 
 
 def line_log_rho(determinants: np.ndarray) -> np.ndarray:
@@ -50,9 +37,8 @@ def line_log_rho(determinants: np.ndarray) -> np.ndarray:
 
     ``determinants`` (n, 3, 3, 3) from :func:`femnn.geometry.validity.lattice_determinants`.
     """
-    result = np.empty((len(determinants), 3, 3, 3))
-    _line_rho(determinants, result)
-    return result
+    lines = [np.moveaxis(determinants, axis, 1) for axis in (1, 2, 3)]
+    return log_rho(*(np.stack([values[:, k] for values in lines], axis=1) for k in range(3)))
 
 
 def least_log_rho(hexahedra: np.ndarray) -> np.ndarray:
