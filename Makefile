@@ -104,6 +104,7 @@ weights: $(STAMP)
 	$(BIN)/femnn train grains --out runs
 	$(BIN)/femnn simulate rve --law runs/cohesive-grains.safetensors --out runs/rve
 	$(BIN)/femnn train rve --data runs/rve/rve-paths.npz --out runs
+	$(BIN)/femnn train conduits --data runs/rve/rve-paths.npz --out runs
 	$(BIN)/femnn train install runs
 
 # The chain from grains to a sealing fault, from nothing but seeds: under an hour on two cores, most of it grains.

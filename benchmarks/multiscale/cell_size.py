@@ -6,11 +6,11 @@ scatter between seeds and the step to the next size say what a law of one cell c
 """
 
 from dataclasses import replace
-from pathlib import Path
 
 import click
 import numpy as np
 
+from benchmarks.multiscale.cell_options import cell_options
 from benchmarks.support.publishing import publish
 from benchmarks.support.targets import target, targets_table
 from femnn.cli import Command
@@ -26,18 +26,7 @@ _STEP = 0.03
 
 
 @click.command(cls=Command)
-@click.option("--law", default="fault-grains", show_default=True, metavar="NAME_OR_FILE", help="Law of the cracks.")
-@click.option("--seeds", type=click.IntRange(min=2), default=5, show_default=True, help="Patterns of each size.")
-@click.option(
-    "--sizes", type=click.IntRange(2, len(SIZES)), default=len(SIZES), show_default=True, help="Of the sizes."
-)
-@click.option(
-    "--shear", type=click.FloatRange(min=0.0, min_open=True), default=1.0, show_default=True,
-    help="Shear of each row of blocks, in the separation scale of the law.",
-)  # fmt: skip
-@click.option("--points", type=click.IntRange(min=10), default=60, show_default=True, help="Points of the path.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("results/cell-size"), show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@cell_options("cell-size", law="fault-grains", seeds=5, sizes=len(SIZES), known=len(SIZES), shear=1.0, points=60)
 def main(law, seeds, sizes, shear, points, out, as_json):
     """Shear cells of several sizes and seeds under their pressure."""
     figures = measure(law, SIZES[:sizes], seeds, shear, points)

@@ -5,11 +5,10 @@ pressure, along x, along y and half-way between. What the directions differ by i
 the normal leaves out.
 """
 
-from pathlib import Path
-
 import click
 import numpy as np
 
+from benchmarks.multiscale.cell_options import cell_options
 from benchmarks.support.publishing import publish
 from benchmarks.support.targets import target, targets_table
 from femnn.cli import Command
@@ -27,18 +26,7 @@ _STEP, _ISOTROPIC, _WORK = 0.03, 0.03, 1e-8
 
 
 @click.command(cls=Command)
-@click.option("--law", default="grains", show_default=True, metavar="NAME_OR_FILE", help="Law of the cracks.")
-@click.option("--seeds", type=click.IntRange(min=2), default=3, show_default=True, help="Patterns of each size.")
-@click.option(
-    "--sizes", type=click.IntRange(2, len(SIZES)), default=3, show_default=True, help="Of the sizes, smallest first."
-)
-@click.option(
-    "--shear", type=click.FloatRange(min=0.0, min_open=True), default=0.75, show_default=True,
-    help="Shear of each row of blocks, in the separation scale of the law.",
-)  # fmt: skip
-@click.option("--points", type=click.IntRange(min=10), default=25, show_default=True, help="Points of the path.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("results/cell-size-3d"), show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@cell_options("cell-size-3d", law="grains", seeds=3, sizes=3, known=len(SIZES), shear=0.75, points=25)
 def main(law, seeds, sizes, shear, points, out, as_json):
     """Shear cells of hexahedra of several sizes and seeds under their pressure."""
     figures = measure(law, SIZES[:sizes], seeds, shear, points)

@@ -6,15 +6,20 @@ The small case of ``examples/sealing_fault.py`` with wells of 1e-4 to 1e-3 m³/s
 as it is, and with a viscous traction beside it, whose time steps an estimate of their error chooses. A run ends after
 40 days, where the pressure exceeds the least compression of fault or rock, or where a step finds no equilibrium.
 Viscous faults run once more past such pressures, which no rock would bear, to see that nothing else stops them.
+Each row is a file in the folder ``rows`` of ``--out``: a command that was stopped goes on with the rows that are
+missing, and measures anew those of another machine or version of femnn.
 """
 
 import time
+from functools import partial
 from pathlib import Path
 
 import click
 import numpy as np
+from tqdm import tqdm
 
 from benchmarks.multiscale.fault_convergence import COLUMNS, ROWS, STEPS, sealing_fault
+from benchmarks.support.kept import KeptRows, version_of_femnn
 from benchmarks.support.publishing import publish
 from benchmarks.support.targets import target, targets_table
 from femnn.cli import Command
@@ -65,7 +70,7 @@ def measure(example, name, rate, viscosity, on_fracture, slip_error):
     begun, why = time.process_time(), f"{days:g} days are over"
     try:
         times = example.DAY * days * np.arange(1, STEPS + 1) / STEPS
-        march(reservoir.step, state, times, callback=keep, progress=False, **steps)
+        march(reservoir.step, state, times, callback=keep, **steps)
     except OutsideRangeError as error:
         why = str(error).partition(" at t = ")[0]
     except ConvergenceError as error:
@@ -132,17 +137,24 @@ SHOWN = {
 @click.option("--rate", "rates", multiple=True, type=click.FloatRange(min=0.0), help="Of a well, m³/s/m [six].")
 @click.option("--viscosity", default=1e13, show_default=True, type=click.FloatRange(min=0.0), help="Pa·s/m.")
 @click.option("--slip-error", default=1e-3, show_default=True, help="Of a step, m.")
+@click.option("--anew", is_flag=True, help="Measure again what an earlier run has left in the folder --out.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/fault-wells"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def main(laws, rates, viscosity, slip_error, out, as_json):
+def main(laws, rates, viscosity, slip_error, anew, out, as_json):
     """How far wells of every strength run beside the sealing fault, and why they end."""
     example = sealing_fault()
-    rows = [
-        measure(example, name, rate, own, on_fracture, slip_error)
+    kept, key = KeptRows(out / "rows", anew), {"version": version_of_femnn(), "slip error": slip_error}
+    cases = [
+        (name, rate, own, on_fracture)
         for name in laws or LAWS
         for own, on_fracture in ((0.0, "raise"), (viscosity, "raise"), (viscosity, "warn"))
         for rate in rates or ((LOOP_RATE,) if name == "loop" else RATES)
     ]
+    rows = []
+    for case in tqdm(cases, desc="fault-wells", unit="well", disable=None):
+        name, rate, own, on_fracture = case
+        label = f"{name}, {rate:g}, viscosity {own:g}, on fracture {on_fracture}"
+        rows.append(kept.get(label, key, partial(measure, example, *case, slip_error)))
     figures = {"machine": description(), "slip error, m": slip_error, "wells": rows, "targets": _against_loop(rows)}
     report = "\n\n".join([
         f"Machine: {figures['machine']}; error of the sliding in a step {slip_error:g} m where there is a viscosity",

@@ -9,11 +9,9 @@ machine, program or version.
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
-import zlib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,11 +22,12 @@ from tqdm import tqdm
 
 from benchmarks.solution.problems import LARGE, names, problem
 from benchmarks.solution.programs import PROGRAMS, asked_of, missing
+from benchmarks.support.kept import KeptRows, version_of_femnn
 from benchmarks.support.publishing import publish
 from benchmarks.support.timing import median_and_spread, with_spread
 from femnn.cli import Command
 from femnn.exceptions import FemnnError
-from femnn.io import atomic_write, markdown
+from femnn.io import markdown
 from femnn.plotting import save
 from femnn.system import description
 
@@ -73,10 +72,11 @@ def main(chosen, programs, counts, repeat, large, meshes, quick, anew, out, as_j
             for name in programs or PROGRAMS
             if notes[name] is None and _is_asked(name, what, given, threads)
         ]
+    kept = KeptRows(out / "rows", anew)
     for what, name, threads, given in tqdm(cases, desc="solution", disable=None):
         row = {"problem": what, "program": name, "threads": threads, "elements": given.t.shape[1]}
         times = 0 if what == LARGE else 1 if quick else repeat
-        rows.append({**row, **_resumed(out / "rows", name, what, given, threads, times, anew)})
+        rows.append({**row, **_resumed(kept, name, what, given, threads, times)})
     for row in rows:
         if "failure" not in row:
             # what is solved once has no warm solution
@@ -95,29 +95,23 @@ def _is_asked(name, what, given, threads):
     return asked.most is None or given.p.size <= asked.most
 
 
-def _resumed(folder, name, what, given, threads, repeat, anew):
-    """Figures of one program from the file of an earlier run; measured if there is none of the same."""
+def _resumed(kept, name, what, given, threads, repeat):
+    """Figures of one program from an earlier run of the same; measured if there is none."""
     label = f"{what}, {name}, {threads} thread{'s' * (threads > 1)}"
-    path = folder / f"{re.sub(r'[^a-z0-9]+', '-', label.lower())}.json"
-    key = {"of": label, "repeat": repeat, "machine": description(), "version": _version(name)}
-    if path.exists() and not anew:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["key"] == key:
-            return kept["figures"]
-    figures = _measured(name, given, threads, repeat)
-    # what failed for another cause than time may have been an accident
-    if "failure" not in figures or figures["failure"] == _TOO_LONG:
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps({"key": key, "figures": figures}, indent=1), encoding="utf-8")
-    return figures
+    return kept.get(
+        label,
+        {"repeat": repeat, "version": _version(name)},
+        lambda: _measured(name, given, threads, repeat),
+        # what failed for another cause than time may have been an accident
+        lambda figures: "failure" not in figures or figures["failure"] == _TOO_LONG,
+    )
 
 
 def _version(name):
     """Version of a program; of femnn the checksum of its sources."""
     module = PROGRAMS[name].module
     if module == "femnn":
-        sources = sorted((Path(__file__).resolve().parents[2] / "femnn").rglob("*.py"))
-        return f"{zlib.crc32(b''.join(path.read_bytes() for path in sources)):08x}"
+        return version_of_femnn()
     if PROGRAMS[name].python != sys.executable:
         return asked_of(PROGRAMS[name].python, f"import {module}; print({module}.__version__)")
     try:

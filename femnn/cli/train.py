@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from femnn.cli import train_cohesive, train_layer
+from femnn.cli import train_cohesive, train_conduits, train_layer
 from femnn.cli.training_figures import show
 from femnn.io import weight_files
 
@@ -256,6 +256,7 @@ def series(out, cells, seed, quiet, as_json, where):
 
 for law in (train_cohesive.command, train_layer.grains, train_layer.fault_grains, train_layer.rve):
     command.add_command(law)
+command.add_command(train_conduits.command)
 
 
 @command.command(short_help="Take trained weights as the shipped ones.")

@@ -21,14 +21,19 @@ def _table(test, first):
     """Test figures as text: one line each, or one row for each tolerance."""
     if not any(isinstance(value, dict) for value in test.values()):
         width = max(map(len, test), default=0)
-        return "\n".join(f"{_words(name):<{width}}  {value:.4f}" for name, value in test.items())
+        return "\n".join(f"{_words(name):<{width}}  {_number(value)}" for name, value in test.items())
     columns = list(dict.fromkeys(column for figures in test.values() for column in figures))
     heads = [first, *map(_words, columns)]
     rows = [
-        [name, *(f"{figures[column]:.4f}" if column in figures else "-" for column in columns)]
+        [name, *(_number(figures[column]) if column in figures else "-" for column in columns)]
         for name, figures in test.items()
     ]
     return aligned([heads, *rows], left=0)
+
+
+def _number(value):
+    """Four digits after the point, or what these would not show."""
+    return f"{value:.4f}" if value == 0.0 or abs(value) >= 1e-3 else f"{value:.1e}"
 
 
 def _words(name):

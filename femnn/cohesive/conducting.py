@@ -267,6 +267,12 @@ class CellConduits(Conduits):
         found = self._fitted(np.column_stack([opening, sliding, pressure]))[0]
         return dict(zip(_FITTED, np.sqrt(((found - targets) ** 2).mean(axis=0)).tolist(), strict=True))
 
+    @staticmethod
+    @checked(rows="unchecked")
+    def spreads(data: PathDataSet, rows: Sequence[int] | np.ndarray | slice = slice(None)) -> dict[str, float]:
+        """Standard deviations on rows of a data set of what :meth:`errors` are of: a constant would miss so much."""
+        return dict(zip(_FITTED, _learned_from(data, rows)[3].std(axis=0).tolist(), strict=True))
+
     @checked(opening="n", sliding="n", pressure="n")
     def at(self, opening: np.ndarray, sliding: np.ndarray, pressure: np.ndarray) -> dict:
         """See :class:`Conduits`."""

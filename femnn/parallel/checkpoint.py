@@ -23,7 +23,7 @@ from femnn.parallel.owner_directory import OwnerDirectory
 from femnn.parallel.porous import RankPorousProblem
 from femnn.parallel.problem import RankProblem
 from femnn.parallel.ranks import together
-from femnn.reservoir.problem import PorousState
+from femnn.reservoir.states import PorousState
 
 
 def save(path: str | os.PathLike, problem: RankProblem, u: ArrayLike, t: float) -> None:

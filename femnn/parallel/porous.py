@@ -17,7 +17,8 @@ from femnn.quadrature.rule import Rule
 from femnn.reservoir.conditions import Conditions
 from femnn.reservoir.loads import Loads
 from femnn.reservoir.medium import PorousMedium
-from femnn.reservoir.problem import PorousProblem, PorousState
+from femnn.reservoir.problem import PorousProblem
+from femnn.reservoir.states import PorousState
 from femnn.reservoir.wells import PressureWells, place_of, probe
 from femnn.solvers.linear.saddle_point import require_held, rigid_motions
 

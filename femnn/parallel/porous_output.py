@@ -11,7 +11,7 @@ from femnn.io.time_series import PvdIndex
 from femnn.parallel.porous import RankPorousProblem
 from femnn.parallel.ranks import together
 from femnn.reservoir.output import fields_of
-from femnn.reservoir.problem import PorousState
+from femnn.reservoir.states import PorousState
 
 
 class RankSeries:

@@ -11,8 +11,9 @@ from femnn.reservoir.conditions import Conditions, Well
 from femnn.reservoir.in_situ import InSitu, slip_tendency
 from femnn.reservoir.medium import DualPorousMedium, PoroelasticConstants, PorousMedium
 from femnn.reservoir.output import Series, load_state, save_state
-from femnn.reservoir.problem import MassBalance, PorousProblem, PorousState
+from femnn.reservoir.problem import PorousProblem
 from femnn.reservoir.schedule import Schedule
+from femnn.reservoir.states import MassBalance, PorousState
 from femnn.solvers.nonlinear.time_march import march, march_by_error
 
 __all__ = [

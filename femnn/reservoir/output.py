@@ -10,14 +10,15 @@ from femnn.checks import checked
 from femnn.exceptions import StateError
 from femnn.io.restart import read_restart, write_restart
 from femnn.io.time_series import padded, time_series
-from femnn.reservoir.problem import PorousProblem, PorousState
+from femnn.reservoir.problem import PorousProblem
+from femnn.reservoir.states import PorousState
 
 _KIND = "state of a porous body"
 
 
 @checked()
 def save_state(path: str | os.PathLike, state: PorousState) -> None:
-    """Write a :class:`femnn.reservoir.problem.PorousState` as a restart file, whole or not at all.
+    """Write a :class:`femnn.reservoir.PorousState` as a restart file, whole or not at all.
 
     Examples
     --------

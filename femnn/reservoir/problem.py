@@ -11,8 +11,7 @@ that the storage S_ij then gets α_i α_j/(2 G) ∫ (p_j − Πp_j)(q_i − Πq_
 (:func:`femnn.reservoir.integrals.unresolved`). Pressures are increments over the hydrostatic state.
 """
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import skfem
@@ -21,104 +20,23 @@ from scipy.sparse import block_array, csr_array
 
 from femnn.assembly.elasticity import assemble_elasticity
 from femnn.assembly.forms import assemble_diffusion, assemble_mass
-from femnn.checks import brief, checked, floats, instance, shaped
-from femnn.exceptions import ConvergenceError, FoldedElementError, MeshError, ParameterError, StateError
-from femnn.geometry.connectivity import PartialMesh
-from femnn.geometry.mesh import RelativeMapping, hexahedra, require_vertices
-from femnn.geometry.validity import require_valid
-from femnn.quadrature.adaptive.rule import AdaptiveGauss
+from femnn.checks import checked, instance, shaped
+from femnn.exceptions import ConvergenceError, ParameterError, StateError
+from femnn.geometry.mesh import RelativeMapping
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import Rule
 from femnn.reservoir.conditions import Conditions
+from femnn.reservoir.discretisation import degree, elements, integration_order, require_sound, rule_for
 from femnn.reservoir.integrals import CellBasis, swelling, unresolved
 from femnn.reservoir.loads import Loads
 from femnn.reservoir.medium import PorousMedium
+from femnn.reservoir.states import MassBalance, PorousState
 from femnn.reservoir.wells import PressureWells
 from femnn.solvers.linear.saddle_iteration import SaddleSolver
 from femnn.solvers.linear.saddle_point import Constraint, Factors
 
-# Of the bases, by the degree of the displacements: exact for the quadratic ones of parallelograms and boxes.
-_ORDERS = {1: 3, 2: 5}
-
 # Exact for products of linear functions in any cell.
 _EXACT = GaussLegendre(3)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class PorousState:
-    """A moment of a porous body: time (s), displacements (n_u,) in m and pressures (s, n_p) in Pa, all read-only.
-
-    Examples
-    --------
-    >>> import skfem
-    >>> from femnn.reservoir import Conditions, PorousMedium, PorousProblem
-    >>> medium = PorousMedium(young=1e9, poisson=0.2, permeability=1e-14)
-    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"top": 0.0})
-    >>> problem = PorousProblem(skfem.MeshQuad().refined(1).with_defaults(), medium, conditions)
-    >>> state = problem.initial_state()
-    >>> state.t, state.p.shape
-    (0.0, (1, 9))
-    """
-
-    t: float
-    u: np.ndarray
-    p: np.ndarray
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(t = {self.t:.6g} s, {len(self.u)} displacements, pressures {self.p.shape})"
-
-    def __post_init__(self) -> None:
-        read_only(self, "u", "p")
-
-    @property
-    def x(self) -> np.ndarray:
-        """All unknowns in one vector."""
-        return np.concatenate([self.u, self.p.ravel()])
-
-
-def read_only(state: Any, *names: str) -> None:
-    """Make these attributes of a frozen dataclass read-only arrays of floats; ParameterError if they are no numbers."""
-    for name in names:
-        array = floats(name, getattr(state, name), finite=False)
-        array.setflags(write=False)
-        object.__setattr__(state, name, array)
-
-
-class MassBalance(NamedTuple):
-    """Fluid volumes of one time step, one number per pore system, m³ (m² in two dimensions).
-
-    Attributes
-    ----------
-    stored : (s,)
-        Gained, by the change of strain and pressure.
-    injected : (s,)
-        From wells, fluxes and sources; by wells that hold a pressure as well.
-    exchanged : (s,)
-        Taken over from the other system.
-    through : dict of (s,)
-        By boundary with prescribed pressure: what flowed in there.
-    error : (s,)
-        What is missing between them, over all that moved: their sizes and what strain and pressure displaced.
-
-    Examples
-    --------
-    >>> import skfem
-    >>> from femnn.reservoir import Conditions, PorousMedium, PorousProblem
-    >>> medium = PorousMedium(young=1e9, poisson=0.2, permeability=1e-14)
-    >>> pressed = {"traction": {"top": (0.0, -1e6)}, "pressure": {"top": 0.0}}
-    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, **pressed)
-    >>> problem = PorousProblem(skfem.MeshQuad().refined(1).with_defaults(), medium, conditions)
-    >>> start = problem.undrained()
-    >>> balance = problem.balance(start, problem.step(start, 3600.0))
-    >>> bool(balance.error.max() < 1e-9), bool(balance.through["top"][0] < 0.0)
-    (True, True)
-    """
-
-    stored: np.ndarray
-    injected: np.ndarray
-    exchanged: np.ndarray
-    through: dict
-    error: np.ndarray
 
 
 class PorousProblem:
@@ -209,12 +127,12 @@ class PorousProblem:
         self.medium, self.conditions, self.theta = medium, conditions, float(theta)
         self.systems = medium.systems
         self.iterations: tuple[int, ...] = ()
-        _require_sound(mesh)
-        own, linear = _elements(mesh, element)
+        require_sound(mesh)
+        own, linear = elements(mesh, element)
         vectors, mapping = skfem.ElementVector(own), RelativeMapping(mesh)
-        self.displacement_basis = CellBasis(mesh, vectors, mapping=mapping, intorder=_ORDERS[_degree(own)])
+        self.displacement_basis = CellBasis(mesh, vectors, mapping=mapping, intorder=integration_order(own))
         self.pressure_basis = self.displacement_basis.with_element(linear)
-        self.rule = _rule_for(own) if rule is None else instance("rule", rule, Rule, remedy="femnn.AdaptiveGauss()")
+        self.rule = rule_for(own) if rule is None else instance("rule", rule, Rule, remedy="femnn.AdaptiveGauss()")
         self.constants = medium.constants(mesh.nelements, mesh.dim())
         self.loads, self.wells = self._applied()
         self._assemble()
@@ -269,7 +187,7 @@ class PorousProblem:
         )
         self._swelling = csr_array(block_array([[swelling(u, p, own)] for own in biot]))
         self._storage = blocks(lambda i, j: mass(constants.storage[i, j]))
-        if _degree(u.elem.elem) == 1:
+        if degree(u.elem.elem) == 1:
             self._storage = self._storage + blocks(lambda i, j: unresolved(p, 0.5 * biot[i] * biot[j] / mu))
         darcy = [assemble_diffusion(p.mesh, self.rule, mobility) for mobility in constants.mobility]
         self._darcy = blocks(lambda i, j: darcy[i] if i == j else None)
@@ -521,56 +439,3 @@ class PorousProblem:
         x = constraint.fill(state.x)
         self.loads.prescribe(x, state.t + dt, pressures=constraint is self.constraint)
         return x
-
-
-def _elements(mesh, element):
-    """Elements of displacements and pressures."""
-    quadratic, linear = (
-        (skfem.ElementHex2, skfem.ElementHex1) if mesh.dim() == 3 else (skfem.ElementQuad2, skfem.ElementQuad1)
-    )
-    own = quadratic() if element is None else getattr(element, "elem", element)
-    if not isinstance(own, quadratic | linear):
-        raise ParameterError(
-            f"the displacements have element={brief(element)}; pass skfem.{quadratic.__name__}(), "
-            f"skfem.{linear.__name__}() or None"
-        )
-    return own, linear()
-
-
-def _degree(element):
-    return 1 if isinstance(element, skfem.ElementHex1 | skfem.ElementQuad1) else 2
-
-
-def _rule_for(element):
-    return AdaptiveGauss() if isinstance(element, skfem.ElementHex1) else GaussLegendre(3)
-
-
-def _require_sound(mesh):
-    """Raise MeshError, or FoldedElementError, unless a mesh is sound."""
-    if type(mesh) in (skfem.MeshHex1, PartialMesh):
-        require_valid(hexahedra(mesh), "repair the mesh")
-        return
-    if type(mesh) is not skfem.MeshQuad1:
-        raise MeshError(
-            f"the mesh is a {type(mesh).__name__}; a porous body takes a skfem.MeshQuad or a skfem.MeshHex with "
-            "straight edges"
-        )
-    if mesh.nelements == 0:
-        raise MeshError("the mesh has no cells; check the file or the selection it came from")
-    require_vertices(mesh)
-    if not np.isfinite(mesh.p).all():
-        raise MeshError(f"vertex {np.flatnonzero(~np.isfinite(mesh.p).all(axis=0))[0]} is not finite; repair the mesh")
-    _check_unfolded(mesh)
-
-
-def _check_unfolded(mesh):
-    # det J is linear along each axis of a quadrilateral, so its corners tell all
-    determinant = mesh.mapping().detDF(mesh.elem.refdom.p)
-    folded = np.flatnonzero(~((determinant > 0.0).all(axis=1) | (determinant < 0.0).all(axis=1)))
-    if len(folded):
-        values = determinant[folded[0]]
-        raise FoldedElementError(
-            f"element {folded[0]} is folded or degenerate: its det J goes from {values.min():.4g} to "
-            f"{values.max():.4g}, one of {len(folded)} such elements; repair the mesh",
-            folded,
-        )

@@ -14,7 +14,8 @@ from femnn.checks import checked
 from femnn.reservoir.analytic import CryerSphere, DeLeeuwCylinder, MandelSlab
 from femnn.reservoir.conditions import Conditions
 from femnn.reservoir.medium import PorousMedium
-from femnn.reservoir.problem import PorousProblem, PorousState
+from femnn.reservoir.problem import PorousProblem
+from femnn.reservoir.states import PorousState
 
 # Edge of the block in the middle over the radius, and how far its faces bulge towards the surface, 0 to 1.
 _INNER, _BULGE = 0.45, 0.5

@@ -1,9 +1,13 @@
 """What layers conduct: against the particle model and the cell, on rows kept from the fit; derivatives; the law."""
 
+import json
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import femnn
+from femnn import cli
 from femnn.cohesive import CellConduits, ConductingCohesive, GrainConduits, ViscousCohesive
 from femnn.exceptions import DatasetError, ParameterError, StateError, WeightFileError
 from femnn.io.path_data import PathDataSet
@@ -168,3 +172,25 @@ def test_a_file_holds_all_and_other_data_are_refused(tmp_path):
         cell.at(np.zeros(3), np.zeros(2), np.ones(3))
     with pytest.raises(ParameterError, match="porosity"):
         GrainConduits(1e-3, 1.2, 0.1)
+
+
+def test_the_command_trains_on_five_sixths_of_the_paths_and_tests_on_the_last(tmp_path):
+    data = invented()
+    data.columns["path"] = np.arange(len(data))
+    file = data.save(tmp_path / "rve-paths.npz")
+    arguments = ["train", "conduits", "--data", str(file), "--out", str(tmp_path)]
+    run = CliRunner().invoke(cli.main, [*arguments, "--json"], catch_exceptions=False)
+    told = json.loads(run.output)
+    cell = CellConduits.load(told["weights"])
+    assert repr(cell) == repr(CellConduits.fit(data, slice(0, 34)))
+    assert cell.card["data"]["kept for the test"] == "paths 34 to 39"
+    errors = cell.errors(data, slice(34, None))
+    assert cell.card["test"]["unseen"] == pytest.approx(errors, rel=0.01)
+    assert told["test"]["their spread"] == pytest.approx(cell.spreads(data, slice(34, None)), rel=0.01)
+    # 20 % are asked for; a constant would miss more
+    assert errors["ln permeability_along"] < 0.02 < told["test"]["their spread"]["ln permeability_along"]
+    shown = CliRunner().invoke(cli.main, arguments, catch_exceptions=False).output
+    assert f"{errors['ln permeability_along']:.1e}"[-4:] in shown
+    few = data[:5].save(tmp_path / "few.npz")
+    refused = CliRunner().invoke(cli.main, ["train", "conduits", "--data", str(few), "--out", str(tmp_path)])
+    assert refused.exit_code != 0

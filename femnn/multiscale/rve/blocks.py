@@ -80,6 +80,8 @@ class Blocks:
             self._jumps = csr_array(vstack([csr_array((self._n, n)), eye_array(n)]))
         outer = csc_array(np.hstack([self._jumps.toarray(), driven]))
         self.n_jumps, self.n_driven = self._jumps.shape[1], driven.shape[1]
+        # a transpose of sparse matrices costs more than their product
+        self._work_of_jumps = self._jumps.T
         self.jump_of_dof = np.full(len(load), -1)
         rows, columns = self._jumps.nonzero()
         self.jump_of_dof[rows] = columns
@@ -102,7 +104,7 @@ class Blocks:
 
     def work_of_jumps(self, force):
         """Force (n_jumps,) on the jumps of a force (ndof,) on the faces of the cracks."""
-        return self._jumps.T @ force
+        return self._work_of_jumps @ force
 
     def initial_stress(self, pore_pressure):
         """Stress of blocks that are not strained, by Voigt, in excess of −pore_pressure·I."""

@@ -72,11 +72,11 @@ class CellEquilibrium:
         free = np.append(np.arange(n), held)
 
         def iterate_at(x):
-            residual, tried = self._evaluate(x, state.cracks, springs, pressure)
-            return Iterate(x, residual, tried, np.linalg.norm(residual[free]))
+            residual, *answer = self._evaluate(x, state.cracks, springs, pressure)
+            return Iterate(x, residual, answer, np.linalg.norm(residual[free]))
 
         def is_solved(point, norms):
-            forces = self._crack_forces(point.response)
+            forces = np.linalg.norm(point.response[1])
             # where rounding keeps it from falling further, it is small enough before
             stagnates = len(norms) > 1 and norms[-1] >= 0.5 * norms[-2] and norms[-1] <= _STAGNANT * forces
             return norms[-1] <= self._rtol * forces + self._rounding(point.x, pressure) or stagnates
@@ -84,10 +84,12 @@ class CellEquilibrium:
         def advance(point, norms):
             # Newton's method circles about kinks of laws that soften there: relax for a while, then try it again
             relaxes = (len(norms) - 1) % (2 * _TRIES) >= _TRIES
-            matrix = self._matrix(_positive(point.response.tangent) if relaxes else point.response.tangent)
+            tangent = point.response[0].tangent
+            matrix = self._matrix(_positive(tangent) if relaxes else tangent)
             matrix[held, held] += measure * springs.stiffness
             step = np.zeros(len(point.x))
-            step[free] = self._solved(matrix[np.ix_(free, free)], point.residual[free])
+            chosen = matrix[np.ix_(free, free)] if len(held) else matrix[:n, :n]
+            step[free] = self._solved(chosen, point.residual[free])
             return search(
                 lambda length: iterate_at(point.x - length * step),
                 lambda tried: relaxes or tried.norm < point.norm,
@@ -96,7 +98,7 @@ class CellEquilibrium:
             )
 
         start = iterate_at(self._begun(separation, state, springs, pressure))
-        (x, _, tried, *_), norms = iterate(start, is_solved, advance, self._max_iterations, "N/m")
+        (x, _, (tried, _), *_), norms = iterate(start, is_solved, advance, self._max_iterations, "N/m")
         follow = self._following(self._matrix(tried.tangent))
         new = CellState(x, follow, tried.state, pressure)
         return CellResponse(self.traction(x, pressure), self.homogenised(follow), new, tried, len(norms) - 1, 0)
@@ -120,19 +122,17 @@ class CellEquilibrium:
         return state.x + np.append(state.follow @ step, step)
 
     def _evaluate(self, x, cracks, springs, pressure):
-        """Residual (n,) and the response of the cracks; Diverged if they have none."""
+        """Residual (n,), the response of the cracks and their force on the jumps; Diverged if they have none."""
         with diverging(FemnnError, ArithmeticError):
             tried = self._law.update(self._elements.separation(self._blocks.jumps(x)), cracks)
         residual = self.forces(x, pressure)
-        residual[: self._n] += self._blocks.work_of_jumps(self._elements.force(tried.traction))
+        force = self._blocks.work_of_jumps(self._elements.force(tried.traction))
+        residual[: self._n] += force
         held = self._n + springs.entries
         residual[held] += self._measure * (springs.stiffness * x[held] - springs.load)
         if not (np.isfinite(residual).all() and np.isfinite(tried.tangent).all()):
             raise Diverged("the response of the cracks is not finite")
-        return residual, tried
-
-    def _crack_forces(self, tried):
-        return np.linalg.norm(self._blocks.work_of_jumps(self._elements.force(tried.traction)))
+        return residual, tried, force
 
     def _rounding(self, x, pressure):
         return _ROUNDING * np.linalg.norm(self._rigidity @ np.abs(x) + np.abs(self._blocks.force(pressure)))

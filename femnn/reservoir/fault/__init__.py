@@ -8,8 +8,9 @@ in :mod:`femnn.reservoir.fault.points`.
 from femnn.reservoir.fault.flow import ConstantCore, CrackedCore, GranularCore, PredictedCore
 from femnn.reservoir.fault.output import Event, FaultHistory, FaultSeries, load_state, save_state
 from femnn.reservoir.fault.points import Fault
-from femnn.reservoir.fault.problem import FaultBalance, FaultedReservoir, FaultedState, FaultFields
+from femnn.reservoir.fault.problem import FaultedReservoir
 from femnn.reservoir.fault.stability import Stability
+from femnn.reservoir.fault.states import FaultBalance, FaultedState, FaultFields
 
 __all__ = [
     "ConstantCore",

@@ -12,7 +12,8 @@ from femnn.exceptions import StateError
 from femnn.interfaces.output import interface_mesh
 from femnn.io.restart import read_restart, write_restart
 from femnn.io.time_series import time_series
-from femnn.reservoir.fault.problem import FaultedReservoir, FaultedState, FaultFields
+from femnn.reservoir.fault.problem import FaultedReservoir
+from femnn.reservoir.fault.states import FaultedState, FaultFields
 from femnn.reservoir.output import named
 
 _KIND = "state of a porous body with a fault"

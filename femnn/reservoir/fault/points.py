@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import block_array, csr_array, diags_array, hstack, vstack
+from scipy.sparse import csr_array, diags_array
 
 from femnn.checks import checked, floats, instance, one_of
 from femnn.cohesive.law import Law, State
@@ -29,16 +29,10 @@ from femnn.interfaces.bases import InterfaceBases
 from femnn.interfaces.elements import checked_quadrature
 from femnn.interfaces.split import Interface
 from femnn.reservoir.fault.in_situ import driven_along, loaded_to, tractions
+from femnn.reservoir.fault.operators import along_operator, at_nodes, strain_operator
 from femnn.reservoir.fault.several import SeveralLaws, joined_interface
 
 PRESSURES = ("mean", "highest")
-
-# Points along an axis of a facet where displacements of these degrees have their nodes, and weights (trapezoids and
-# Simpson's): a stiff fault does not make its tractions oscillate.
-_AT_NODES = {
-    1: (np.array([0.0, 1.0]), np.array([0.5, 0.5])),
-    2: (np.array([0.0, 0.5, 1.0]), np.array([1.0, 4.0, 1.0]) / 6.0),
-}
 
 # Pa: the mean acts where the pressures of the faces differ by less, as they have no higher one, and the highest but for
 # this much where they differ by more. Equal faces fill together what opens, so that Newton's method meets no jump.
@@ -185,15 +179,15 @@ class FaultPoints:
         self.faults, self.systems = faults, porous.systems
         self.interface = interface = joined_interface(faults)
         u, p = porous.displacement_basis, porous.pressure_basis
-        quadrature = _at_nodes(u) if faults[0].quadrature is None else faults[0].quadrature
+        quadrature = at_nodes(u) if faults[0].quadrature is None else faults[0].quadrature
         moving = InterfaceBases(interface, u.elem, quadrature, u.dofs)
         pressed = InterfaceBases(interface, p.elem, quadrature, p.dofs)
         self.dx, self.points = moving.dx.ravel(), moving.points
         dim, s = u.mesh.dim(), len(self.systems)
         self.x = np.asarray(moving.minus.global_coordinates()).reshape(dim, -1)
         self.frames = moving.frames.reshape(3, dim, -1)
-        self.operator = self._operator(moving, pressed, s)
-        self.along_operator = self._along(pressed, s)
+        self.operator = strain_operator(moving, pressed, self.frames, s)
+        self.along_operator = along_operator(pressed, self.frames, s, self.operator.shape[1])
         cells = u.mesh.f2t[0, [interface.minus, interface.plus]]
         repeat = self.points // len(interface)
         counts = [repeat * len(fault.interface) for fault in faults]
@@ -217,38 +211,6 @@ class FaultPoints:
                 self._storage[system, part] = getattr(core, "storage", 0.0)
         self._bring_in_situ()
         self._stored_by: tuple[State | None, np.ndarray] = (None, self._storage)
-
-    def _operator(self, moving, pressed, s):
-        """Rows of all points, the generalised strain of each side by side."""
-        jump = _values(moving.plus) - _values(moving.minus)
-        # row i · points + k is axis i of point k
-        axis, point = np.indices((len(self.frames[0]), self.points))
-        turns = [
-            csr_array((direction.ravel(), (point.ravel(), (axis * self.points + point).ravel())))
-            for direction in self.frames
-        ]  # fmt: skip
-        rows = [turn @ jump for turn in turns]
-        width, n_p = jump.shape[1], pressed.minus.N
-        empty = csr_array((self.points, width))
-        parts = [hstack([row, csr_array((self.points, s * n_p))]) for row in rows]
-        for side in (pressed.minus, pressed.plus):
-            values = _values(side)
-            for system in range(s):
-                before, after = (csr_array((self.points, k * n_p)) for k in (system, s - 1 - system))
-                parts.append(hstack([empty, before, values, after]))
-        order = np.arange(len(parts) * self.points).reshape(len(parts), -1).T.ravel()
-        operator = csr_array(vstack(parts, format="csr")[order])
-        # scipy would sort them at some later product, and sums would round differently from then on
-        operator.sort_indices()
-        return operator
-
-    def _along(self, pressed, s):
-        """Rows of the points, system by system."""
-        directions = self.frames[1 : len(self.x)]
-        slopes = [0.5 * (_slopes(pressed.minus, one) + _slopes(pressed.plus, one)) for one in directions]
-        mean, before = vstack(slopes), self.operator.shape[1] - s * pressed.minus.N
-        blocks = [[csr_array((mean.shape[0], before)), *(mean if i == k else None for k in range(s))] for i in range(s)]
-        return csr_array(block_array(blocks))
 
     def _bring_in_situ(self):
         # at once, so that no rate is in it, whatever time the law was told elsewhere
@@ -442,41 +404,6 @@ class FaultPoints:
             axis=-1,
         ) / (2.0 * step)  # fmt: skip
         return {name: (values[:, k], slopes[:, k]) for k, name in enumerate(microstructure.predicted)}
-
-
-def _at_nodes(displacement):
-    """Points (dim − 1, nqp) and weights (nqp,) at the nodes of the displacements on a facet."""
-    scalar, dim = displacement.elem.elem, displacement.mesh.dim()
-    # scikit-fem counts the degrees of all axes together
-    points, weights = _AT_NODES[scalar.maxdeg // dim]
-    if dim == 2:
-        return points[None], weights
-    return np.stack(np.meshgrid(points, points, indexing="ij")).reshape(2, -1), np.outer(weights, weights).ravel()
-
-
-def _slopes(basis, direction):
-    """Slopes of all unknowns' shape functions at the points of a facet basis along ``direction`` (dim, points)."""
-    facets, points = basis.dx.shape
-    along = direction.reshape(len(direction), facets, points)
-    data = np.array([(np.asarray(shape[0].grad) * along).sum(axis=0) for shape in basis.basis])
-    rows = np.broadcast_to(np.arange(facets * points).reshape(facets, points), data.shape)
-    columns = np.broadcast_to(basis.element_dofs[:, :, None], data.shape)
-    return csr_array((data.ravel(), (rows.ravel(), columns.ravel())), shape=(facets * points, basis.N))
-
-
-def _values(basis):
-    """Values at the points of a facet basis for all unknowns: (components · points, N), sparse."""
-    data = np.array([np.asarray(shape[0]) for shape in basis.basis])
-    data = data.reshape(len(data), -1, *basis.dx.shape)
-    components, facets, points = data.shape[1:]
-    row = np.arange(components * facets * points).reshape(components, facets, points)
-    rows = np.broadcast_to(row, data.shape)
-    columns = np.broadcast_to(basis.element_dofs[:, None, :, None], data.shape)
-    values = csr_array(
-        (data.ravel(), (rows.ravel(), columns.ravel())), shape=(components * facets * points, basis.N)
-    )  # fmt: skip
-    values.eliminate_zeros()
-    return values
 
 
 def _shares(biot):

@@ -6,207 +6,28 @@ steps, each solved by Newton's method with the consistent tangent of both.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
-from typing import Any, NamedTuple
 
 import numpy as np
 import skfem
-from scipy.sparse import block_diag, bsr_array, coo_array, csr_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from femnn.assembly.forms import assemble_mass
 from femnn.checks import checked, instance, one_of, positive, shaped
 from femnn.cohesive.law import State
-from femnn.exceptions import (
-    ConvergenceError,
-    LawError,
-    OutsideRangeError,
-    ParameterError,
-    SingularMatrixError,
-    StateError,
-    warn,
-)
-from femnn.interfaces.frames import normals_of
-from femnn.interfaces.split import Interface
+from femnn.exceptions import ConvergenceError, ParameterError, StateError
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import Rule
-from femnn.reservoir.conditions import Conditions, Well
+from femnn.reservoir.conditions import Conditions
+from femnn.reservoir.fault.equations import StepEquations
+from femnn.reservoir.fault.limits import Limits, require_beside
+from femnn.reservoir.fault.newton import StepNewton
 from femnn.reservoir.fault.points import Fault, FaultPoints
-from femnn.reservoir.fault.stability import Stability, StabilityMeasure
+from femnn.reservoir.fault.stability import Stability
+from femnn.reservoir.fault.states import FaultBalance, FaultedState, FaultFields
 from femnn.reservoir.medium import PorousMedium
-from femnn.reservoir.problem import PorousProblem, PorousState, read_only
-from femnn.solvers.linear.saddle_iteration import TangentIteration
-from femnn.solvers.linear.saddle_point import FEW_OF_SADDLE, Factor
-from femnn.solvers.nonlinear.line_search import search
-from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, iterate
-
-# Relative residual that is a solution; iterations go on as long as they gain, because mass balances want all digits.
-_ENOUGH = 1e-9
-
-# Relative residual at which Newton's method ends where its corrections are iterated themselves.
-_ITERATED = 1e-12
-
-# The factors of an iteration serve the next where it gains this much.
-_GAIN = 1e-3
-
-_MOST_LENGTHS = 5
-
-# Distance of a well from a facet, over the size of the facet, at which it is in the fault.
-_IN_FAULT = 1e-6
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class FaultedState(PorousState):
-    """A moment of a porous body with a fault.
-
-    Attributes
-    ----------
-    history : State
-        Of the fault's law at its points.
-    traction : (points, 3)
-        Effective, of the law, Pa.
-    rate : (points, 3)
-        Of separation in the step that led here, m/s: opening and sliding.
-    leak_off : (s, points)
-        From minus to plus in that step, m/s.
-    along : (s · (dim − 1), points)
-        Flow along the fault at its end by width, m²/s: by system, and by shear direction in three dimensions.
-    slip_error : float
-        Estimated error of the sliding of any point in that step, m.
-    velocity : (n_u,)
-        Of the displacements in that step, m/s; default: at rest.
-
-    Examples
-    --------
-    >>> import femnn, skfem
-    >>> from femnn.reservoir import Conditions, PorousMedium
-    >>> from femnn.reservoir.fault import ConstantCore, Fault, FaultedReservoir
-    >>> mesh = skfem.MeshQuad().refined(2).with_defaults()
-    >>> mesh = mesh.with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
-    >>> law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
-    >>> fault = Fault(femnn.Interface.split(mesh, "fault"), law, ConstantCore(1e-18, 1.0))
-    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"right": 0.0})
-    >>> reservoir = FaultedReservoir(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), conditions, fault)
-    >>> state = reservoir.initial_state()
-    >>> state.t, state.traction.shape
-    (0.0, (12, 3))
-    """
-
-    history: State
-    traction: np.ndarray
-    rate: np.ndarray
-    leak_off: np.ndarray
-    along: np.ndarray
-    slip_error: float = 0.0
-    velocity: Any = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.velocity is None:
-            object.__setattr__(self, "velocity", np.zeros(len(self.u)))
-        read_only(self, "traction", "rate", "leak_off", "along", "velocity")
-
-
-class FaultBalance(NamedTuple):
-    """Fluid volumes of one time step, one number per pore system, m³ (m² in two dimensions).
-
-    Attributes
-    ----------
-    stored, injected, exchanged, through
-        As in :class:`femnn.reservoir.problem.MassBalance`.
-    opened : (s,)
-        Taken up by the fault, as it opens and as its core fills.
-    leaked : (s,)
-        Across the fault, from the minus to the plus side.
-    error : (s,)
-        What is missing, over all that moved: the worst of the body and of each of the parts that the fault makes of it.
-
-    Examples
-    --------
-    >>> import femnn, skfem
-    >>> from femnn.reservoir import Conditions, PorousMedium
-    >>> from femnn.reservoir.fault import ConstantCore, Fault, FaultedReservoir
-    >>> mesh = skfem.MeshQuad().refined(2).with_defaults()
-    >>> mesh = mesh.with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
-    >>> law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
-    >>> fault = Fault(femnn.Interface.split(mesh, "fault"), law, ConstantCore(1e-18, 1.0))
-    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"right": 0.0})
-    >>> reservoir = FaultedReservoir(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), conditions, fault)
-    >>> start = reservoir.initial_state()
-    >>> balance = reservoir.balance(start, reservoir.step(start, 3600.0))
-    >>> balance.leaked.shape
-    (1,)
-    """
-
-    stored: np.ndarray
-    injected: np.ndarray
-    exchanged: np.ndarray
-    through: dict
-    opened: np.ndarray
-    leaked: np.ndarray
-    error: np.ndarray
-
-
-class FaultFields(NamedTuple):
-    """Fields of a state in the fault; points of all facets one after the other.
-
-    Attributes
-    ----------
-    x : (dim, points)
-    separation : (points, 3)
-        Since the state in situ: opening and sliding, m.
-    rate : (points, 3)
-        m/s.
-    traction : (points, 3)
-        Effective, as the law has it: compression is negative; Pa.
-    pressure : (2, s, points)
-        Of minus and plus side, Pa.
-    leak_off : (s, points)
-        From minus to plus, m/s.
-    along : (s · (dim − 1), points)
-        Flow along the fault by width, m²/s: by system, and by shear direction in three dimensions.
-    damage : (points,)
-        NaN where the law has none.
-    outside : (points,) bool
-        Has left the range that the law was trained in.
-
-    Examples
-    --------
-    >>> import femnn, skfem
-    >>> from femnn.reservoir import Conditions, PorousMedium
-    >>> from femnn.reservoir.fault import ConstantCore, Fault, FaultedReservoir
-    >>> mesh = skfem.MeshQuad().refined(2).with_defaults()
-    >>> mesh = mesh.with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
-    >>> law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
-    >>> fault = Fault(femnn.Interface.split(mesh, "fault"), law, ConstantCore(1e-18, 1.0))
-    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"right": 0.0})
-    >>> reservoir = FaultedReservoir(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), conditions, fault)
-    >>> fields = reservoir.fields(reservoir.initial_state())
-    >>> fields.x.shape, fields.separation.shape
-    ((2, 12), (12, 3))
-    """
-
-    x: np.ndarray
-    separation: np.ndarray
-    rate: np.ndarray
-    traction: np.ndarray
-    pressure: np.ndarray
-    leak_off: np.ndarray
-    along: np.ndarray
-    damage: np.ndarray
-    outside: np.ndarray
-
-    @property
-    def slip(self) -> np.ndarray:
-        """Sliding since the state in situ, (points,), m."""
-        return np.linalg.norm(self.separation[:, 1:], axis=1)
-
-    @property
-    def slip_tendency(self) -> np.ndarray:
-        """Shear over normal traction, (points,); infinite where the fault is not pressed."""
-        shear, normal = np.linalg.norm(self.traction[:, 1:], axis=1), -self.traction[:, 0]
-        return np.divide(shear, normal, out=np.full(len(shear), np.inf), where=normal > 0.0)
+from femnn.reservoir.problem import PorousProblem
 
 
 class FaultedReservoir:
@@ -305,16 +126,14 @@ class FaultedReservoir:
     ) -> None:
         self.max_iterations, self.iterations = int(max_iterations), 0
         self.largest_slip, self.slip_error = largest_slip, slip_error
-        self.on_outside = one_of("on_outside", on_outside, ("warn", "raise"))
-        self.on_fracture = one_of("on_fracture", on_fracture, ("warn", "raise"))
+        one_of("on_outside", on_outside, ("warn", "raise"))
+        one_of("on_fracture", on_fracture, ("warn", "raise"))
         self.faults = _faults(fault)
         one_of("method", method, ("auto", "splu", "gmres"))
         mesh = self.faults[0].interface.mesh
         for well, own in product(conditions.wells, self.faults):
-            _require_beside(own.interface, well)
+            require_beside(own.interface, well)
         self.porous = PorousProblem(mesh, medium, conditions, element=element, rule=rule)
-        is_large = mesh.dim() == 3 and self.porous.constraint.matrix.shape[1] > FEW_OF_SADDLE
-        self._iterates = method == "gmres" or (method == "auto" and is_large)
         self.points = FaultPoints(self.faults, self.porous)
         self._mass = None
         if density is not None:
@@ -325,18 +144,10 @@ class FaultedReservoir:
                 )
             )
         self._parts = _parts(self.porous.pressure_basis)
-        self._porous_tangent: tuple = ((), None)
-        self._measure: StabilityMeasure | None = None
-        self._iteration: TangentIteration | None = None
-        self._middle = self.porous.displacement_basis.mesh.p[:, self.porous.displacement_basis.mesh.t].mean(axis=1)
-        # of the rock: the first that is known
-        stress = next((own.stress for own in self.faults if own.stress is not None), None)
-        dim = len(self._middle)
-        if stress is not None:
-            tensors = np.asarray(stress(self._middle) if callable(stress) else stress, dtype=float)
-            stress = np.broadcast_to(tensors.reshape(dim, dim, -1), (dim, dim, self._middle.shape[1]))
-        self._rest = stress
-        self._report_in_situ()
+        self._equations = StepEquations(self.points, self.porous, self._mass)
+        self._newton = StepNewton(self._equations, method)
+        self._limits = Limits(self.points, self.porous, on_outside, on_fracture)
+        self._limits.report_in_situ()
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -382,8 +193,8 @@ class FaultedReservoir:
         self.check(state)
         x = self.porous.constraint.fill(state.x)
         self.porous.loads.prescribe(x, state.t + dt)
-        self._require_borne(state.t + dt)
-        x, response = self._newton(x, state, dt)
+        self._limits.require_borne(state.t + dt)
+        x, response, self.iterations = self._newton.solve(x, state, dt, self.max_iterations)
         n_u, s = self.porous.n_u, len(self.systems)
         moved = (self.points.strains(x) - self.points.strains(state.x))[:, :3]
         # implicit Euler's method misses half of what the rate changes
@@ -401,23 +212,9 @@ class FaultedReservoir:
             error,
             (x[:n_u] - state.u) / dt,
         )
-        self._report_outside(self.outside(state), self.outside(new), new.t, x)
-        self._report_fracture(state, new)
+        self._limits.report_outside(state, new)
+        self._limits.report_fracture(state, new)
         return new
-
-    def _require_borne(self, t):
-        """Raise ParameterError if a well holds a pressure at the time ``t`` that lifts what is above."""
-        if self._rest is None:
-            return
-        for place, pressure in self.porous.wells.held(t):
-            nearest = int(np.linalg.norm(self._middle - place[:, None], axis=0).argmin())
-            overburden = -float(self._rest[-1, -1, nearest])
-            if pressure > overburden > 0.0:
-                raise ParameterError(
-                    f"the well at {place.tolist()} holds {pressure / 1e6:.4g} MPa over the pressure at rest at t = "
-                    f"{t:.6g} s, but the overburden is only {overburden / 1e6:.4g} MPa above that and would be lifted; "
-                    "lower the pressure of the well"
-                )
 
     def _require_short(self, moved, error, state, dt):
         slid = float(np.linalg.norm(moved[:, 1:], axis=1).max(initial=0.0))
@@ -433,65 +230,6 @@ class FaultedReservoir:
         """Whether twice the step that led to ``state`` would keep ``slip_error``: for ``march(..., is_easy=...)``."""
         return state.slip_error <= 0.25 * self.slip_error
 
-    def _report_in_situ(self):
-        points = self.points
-        outside = points.state.outside & ~(points.law.damage(points.state) >= 1.0)
-        if not outside.any():
-            return
-        worst = int(np.where(outside, np.linalg.norm(points.traction, axis=1), -1.0).argmax())
-        message = (
-            f"the stress in situ takes {np.count_nonzero(outside)} of {points.points} points of the fault out of the "
-            f"range that their law was trained in, to {(points.traction[worst] / 1e6).round(2).tolist()} MPa at "
-            f"{points.x[:, worst].round(3).tolist()}; train the law further out, or rescale its traction"
-        )
-        self._tell_outside(message)
-
-    def _tell_outside(self, message):
-        if self.on_outside == "raise":
-            raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
-        warn(f"{message}, or pass on_outside='raise' to stop there")
-
-    def _report_outside(self, before, now, t, x):
-        if now <= before:
-            return
-        far = self.points.law.how_far(self.points.separation + self.points.strains(x)[:, :3])
-        message = (
-            f"{now} of {self.points.points} points of the fault have left the range that their law was trained in at "
-            f"t = {t:.6g} s{f' ({far})' if far else ''}; train the law further out"
-        )
-        if before == 0 or self.on_outside == "raise":
-            self._tell_outside(message)
-
-    def _report_fracture(self, old, new):
-        before, now = self._fractured(old), self._fractured(new)
-        if now is None or (before is not None and self.on_fracture == "warn"):
-            return
-        message = f"the pressure exceeds {now} at t = {new.t:.6g} s: rock would fracture there, which is not modelled"
-        if self.on_fracture == "raise":
-            raise OutsideRangeError(f"{message}; lower the rate, or pass on_fracture='warn' to go on")
-        warn(f"{message}; lower the rate, or pass on_fracture='raise' to stop there")
-
-    def _fractured(self, state):
-        """What the pressure exceeds, in words; None where it exceeds nothing."""
-        points = self.points
-        opened = state.traction[:, 0] - np.maximum(points.traction[:, 0], 0.0)
-        if (points.traction[:, 0] < 0.0).any() and (opened > 0.0).any():
-            worst = int(opened.argmax())
-            return (
-                f"the compression of the fault at {np.count_nonzero(opened > 0.0)} of {points.points} points, by "
-                f"{opened[worst] / 1e6:.3g} MPa at {points.x[:, worst].round(3).tolist()}"
-            )
-        if self._rest is None:
-            return None
-        missing = np.linalg.eigvalsh(self.stress(state).transpose(2, 0, 1))[:, -1]
-        if missing.max() <= 0.0:
-            return None
-        worst = int(missing.argmax())
-        return (
-            f"the least compression of the rock in {np.count_nonzero(missing > 0.0)} of {len(missing)} cells, by "
-            f"{missing[worst] / 1e6:.3g} MPa at {self._middle[:, worst].round(3).tolist()}"
-        )
-
     @checked()
     def stress(self, state: FaultedState) -> np.ndarray:
         """Effective stress in the plane, mean over each cell, (dim, dim, n), Pa: that in situ and what came on since.
@@ -504,12 +242,7 @@ class FaultedReservoir:
         ParameterError
             If the fault was given no stress in situ.
         """
-        if self._rest is None:
-            raise ParameterError("the fault has no stress in situ; give Fault(..., stress=...) that of the rock")
-        dim, constants, pressure = len(self._middle), self.porous.constants, self.porous.mean_pressure(state)
-        change = self.porous.effective_stress(state)[:, :dim, :dim].transpose(1, 2, 0)
-        lifting = pressure.max(axis=0) - (constants.biot * pressure).sum(axis=0)
-        return self._rest + change + lifting * np.eye(dim)[:, :, None]
+        return self._limits.stress(state)
 
     @checked()
     def kinetic_energy(self, state: FaultedState) -> float:
@@ -521,18 +254,18 @@ class FaultedReservoir:
     @checked()
     def outside(self, state: FaultedState) -> int:
         """Number of points that have left the trained range of the law before they were broken."""
-        return int((state.history.outside & ~(self.points.law.damage(state.history) >= 1.0)).sum())
+        return self._limits.outside(state)
 
     @checked(dt="(0, inf)", x="any")
     def residual(self, x: np.ndarray, state: FaultedState, dt: float) -> np.ndarray:
         """Forces and volumes out of balance (n,), with the signs of :meth:`PorousProblem.residual`."""
-        return self._evaluate(self._unknowns(x), state, dt)[0]
+        return self._equations.evaluate(self._unknowns(x), state, dt)[0]
 
     @checked(dt="(0, inf)", x="any")
     def tangent(self, x: np.ndarray, state: FaultedState, dt: float) -> csr_array:
         """Derivative of :meth:`residual` by x; with friction or dilation not symmetric."""
         x = self._unknowns(x)
-        return self._tangent(x, self._evaluate(x, state, dt)[1], state, dt)
+        return self._equations.tangent(x, self._equations.evaluate(x, state, dt)[1], state, dt)
 
     def _unknowns(self, x):
         return shaped("x", x, self.initial_state().x.shape)
@@ -602,101 +335,6 @@ class FaultedReservoir:
                 f"and {sizes[1]}; a state goes with the mesh and medium it was made for"
             )
 
-    def _evaluate(self, x, state, dt):
-        points = self.points
-        points.law.set_time(state.t + dt)
-        response = points.respond(points.strains(x), points.strains(state.x), state.history, dt)
-        force = (response.force * points.dx[:, None]).ravel()
-        residual = self.porous.residual(x, state, dt) + points.operator.T @ force
-        if self._mass is not None:
-            n_u = self.porous.n_u
-            residual[:n_u] += self._mass @ ((x[:n_u] - state.u) / dt - state.velocity) / dt
-        if response.conductance.any():
-            residual += points.gained_along(points.flows_along(x, response.conductance), dt)
-        return residual, response
-
-    def _tangent(self, x, response, state, dt):
-        made_for = dt, self.porous.open_wells(state.t, dt)
-        if self._porous_tangent[0] != made_for:
-            tangent = self.porous.tangent(dt, state.t + dt)
-            if self._mass is not None:
-                empty = csr_array((tangent.shape[0] - self.porous.n_u,) * 2)
-                tangent = tangent + csr_array(block_diag([self._mass / dt**2, empty]))
-            self._porous_tangent = made_for, tangent
-        points = self.points
-        blocks = response.tangent * points.dx[:, None, None]
-        n = len(blocks)
-        middle = bsr_array((blocks, np.arange(n), np.arange(n + 1)), shape=(points.operator.shape[0],) * 2)
-        tangent = self._porous_tangent[1] + points.operator.T @ (middle @ points.operator)
-        along = points.tangent_along(x, response, dt)
-        return csr_array(tangent if along is None else tangent + along)
-
-    def _newton(self, x, state, dt):
-        """Unknowns and response at the end of the step, where rounding stops Newton's method."""
-        constraint, last = self.porous.constraint, None
-
-        def iterate_at(x, out, response):
-            return Iterate(x, out, response, np.linalg.norm(scale * constraint.reduce(out)), size)
-
-        def is_solved(point, errors):
-            if errors[-1] == 0.0 or (errors[-1] <= _ENOUGH and _gain(errors) > 0.5):
-                return True
-            if self._iterates and errors[-1] <= _ITERATED:
-                return True
-            # what stalls above is no equilibrium, however little is missing
-            return len(errors) > self.max_iterations and errors[-1] <= _ENOUGH
-
-        def advance(point, errors):
-            nonlocal factor, last
-            last = point.response
-            if _gain(errors) > _GAIN:
-                factor = self._factor(point.x, point.response, state, dt)
-            step = -(constraint.matrix @ factor.correction(constraint.reduce(point.residual)))
-
-            def evaluate(length):
-                x = point.x + length * step
-                return iterate_at(x, *self._tried(x, state, dt))
-
-            return search(evaluate, lambda tried: tried.norm <= point.norm, most=_MOST_LENGTHS)
-
-        # a step depends on nothing but its state, so that runs go on from files as they would have without
-        self._iteration = None
-        try:
-            out, response = self._tried(x, state, dt)
-            factor = self._factor(x, response, state, dt)
-            scale = factor.scale
-            # not of the displacements found, by which a runaway would measure itself
-            size = np.linalg.norm(scale * constraint.reduce(out)) + self._size(x, factor)
-            start = iterate_at(x, out, response)
-            point, errors = iterate(start, is_solved, advance, self.max_iterations, "of the forces and volumes")
-        except Diverged as cause:
-            raise ConvergenceError(
-                f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) did not converge: after "
-                f"{max(len(cause.residuals) - 1, 0)} iterations {cause}{self._told(cause.residuals, last)}",
-                state,
-                np.array(cause.residuals),
-                state.t,
-            ) from cause
-        self.iterations = len(errors) - 1
-        return point.x, point.response
-
-    def _told(self, residuals, response):
-        """What a step that did not converge says of its last iterate."""
-        told = f"; the relative residual is {residuals[-1]:.3g}, {_ENOUGH:g} is asked for" if residuals else ""
-        if response is None:
-            return told
-        stability = self._stability(response.tangent[:, :3, :3])
-        if stability is None:
-            return told
-        told += f"; the smallest eigenvalue of rock and fault over those of bonded rock is {stability.smallest:.3g}"
-        if stability.negative:
-            told += (
-                f", {stability.negative} of them negative: the fault weakens faster than the rock unloads and slips "
-                "dynamically. Give it a viscosity or the damping by radiation with femnn.cohesive.ViscousCohesive, or "
-                "the rock its inertia with density="
-            )
-        return told
-
     @checked()
     def stability(self, state: FaultedState) -> Stability | None:
         """:class:`Stability` of the fault in its drained rock as it slips on.
@@ -710,92 +348,7 @@ class FaultedReservoir:
         points = self.points
         points.law.set_time(state.t)
         separation = points.separation + points.strains(state.x)[:, :3]
-        return self._stability(points.law.update(separation, state.history).tangent)
-
-    def _stability(self, tangent):
-        # the rock is factored for it, and what is dense has as many rows as the fault has separations
-        if self._iterates:
-            return None
-        if self._measure is None:
-            try:
-                self._measure = StabilityMeasure(self.points, self.porous.stiffness, self.porous.constraint)
-            except RuntimeError:
-                return None
-        return self._measure.of(tangent)
-
-    def _tried(self, x, state, dt):
-        """As ``_evaluate``; Diverged where there is no answer."""
-        if not np.isfinite(x).all():
-            raise Diverged("the correction is not finite")
-        try:
-            return self._evaluate(x, state, dt)
-        except (LawError, ConvergenceError) as error:
-            raise Diverged(f"the law of the fault has no answer on the way: {error}") from error
-
-    def _factor(self, x, response, state, dt):
-        porous, tangent = self.porous, self._tangent(x, response, state, dt)
-        try:
-            if not self._iterates:
-                return Factor.of(tangent, porous.constraint, porous.n_u)
-            basis, systems = porous.displacement_basis, len(self.systems)
-            self._iteration = TangentIteration.of(
-                tangent,
-                porous.strained,
-                porous.constraint,
-                porous.n_u,
-                basis,
-                systems,
-                self._held_stiffness(response.tangent[:, :3, :3]),
-                self._iteration,
-            )
-            return self._iteration
-        except SingularMatrixError as error:
-            raise Diverged(f"nothing holds the body any more: {error}") from error
-
-    def _held_stiffness(self, tangent):
-        """Of the rock and of what the law's tangents (points, 3, 3) hold: positive, whatever weakens or rubs.
-
-        The friction of faces that slide couples the shear to the compression one way, which makes the symmetric part of
-        the tangent indefinite; GMRES takes a triangle into account by itself.
-        """
-        points, n_u = self.points, self.porous.n_u
-        held = 0.5 * (tangent + tangent.swapaxes(1, 2)) * points.dx[:, None, None]
-        held[:, 0, 1:] = held[:, 1:, 0] = 0.0
-        values, axes = np.linalg.eigh(held)
-        held = np.ascontiguousarray((axes * np.maximum(values, 0.0)[:, None, :]) @ axes.swapaxes(1, 2))
-        width, count = points.operator.shape[0] // points.points, np.arange(points.points)
-        rows = (width * count[:, None] + np.arange(3)).ravel()
-        separations = csr_array(points.operator[rows][:, :n_u])
-        blocks = bsr_array((held, count, np.arange(points.points + 1)), shape=(len(rows), len(rows)))
-        return self.porous.stiffness + separations.T @ (blocks @ separations)
-
-    def _size(self, x, factor):
-        """Scales of the residuals: stresses in situ, and all that is summed up in a residual."""
-        scale = factor.scale
-        in_situ = np.zeros((self.points.points, self.points.operator.shape[0] // self.points.points))
-        in_situ[:, :3] = np.abs(self.points.traction) * self.points.dx[:, None]
-        borne = self.porous.constraint.reduce(abs(self.points.operator).T @ in_situ.ravel())
-        free = factor.constraint.reduce(np.abs(x))
-        return np.linalg.norm(scale * borne) + np.linalg.norm(scale * (abs(factor.matrix) @ free))
-
-
-def _require_beside(interface: Interface, well: Well) -> None:
-    """Raise ParameterError if a well is in a fault, where it would feed one side by chance."""
-    x, mesh = np.asarray(well.x, dtype=float), interface.mesh
-    if x.shape != (mesh.dim(),):
-        return
-    corners, half = mesh.p[:, interface.minus_vertices].transpose(1, 2, 0), mesh.dim() - 1
-    normals = normals_of(corners[:, half : 2 * half] - corners[:, :half])
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    slack = _IN_FAULT * np.ptp(corners, axis=1).max(axis=1)
-    near = np.abs(((x - corners.mean(axis=1)) * normals).sum(axis=1)) < slack
-    near &= (x >= corners.min(axis=1) - slack[:, None]).all(axis=1)
-    near &= (x <= corners.max(axis=1) + slack[:, None]).all(axis=1)
-    if near.any():
-        raise ParameterError(
-            f"the well at {x.tolist()} is in a fault, in facet {interface.minus[near.argmax()]}; move it to the side "
-            "that it feeds"
-        )
+        return self._newton.stability(points.law.update(separation, state.history).tangent)
 
 
 def _faults(fault):
@@ -814,11 +367,6 @@ def _too_long(state, dt, what, most, part=0.5):
         state.t,
         part=part,
     )
-
-
-def _gain(errors):
-    """The last error over the one before, 0 for the first."""
-    return errors[-1] / errors[-2] if len(errors) > 1 else 0.0
 
 
 def _parts(basis):

@@ -265,10 +265,10 @@ def test_a_large_friction_leaves_iterations_of_newtons_method_a_preconditioner()
     wanted, found = (state.u for state in states)
     np.testing.assert_allclose(found, wanted, atol=1e-6 * np.abs(wanted).max())
     # set up once in a step
-    assert len(problem._iteration.counts) == problem.iterations
+    assert len(problem._newton.iteration.counts) == problem.iterations
     # friction that couples shear to compression has a symmetric part that is not positive
     rubs = np.tile([[1e12, 0.0, 0.0], [5e11, 0.0, 0.0], [0.0, 0.0, 0.0]], (problem.points.points, 1, 1))
-    held = problem._held_stiffness(rubs).toarray()
+    held = problem._equations.held_stiffness(rubs).toarray()
     values = np.linalg.eigvalsh(held)
     assert values[0] > -1e-12 * values[-1]
     assert np.linalg.eigvalsh(rubs[0] + rubs[0].T)[0] < 0.0
