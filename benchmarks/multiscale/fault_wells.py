@@ -7,7 +7,7 @@ as it is, and with a viscous traction beside it, whose time steps an estimate of
 40 days, where the pressure exceeds the least compression of fault or rock, or where a step finds no equilibrium.
 Viscous faults run once more past such pressures, which no rock would bear, to see that nothing else stops them.
 Each row is a file in the folder ``rows`` of ``--out``: a command that was stopped goes on with the rows that are
-missing, and measures anew those of another machine or version of femnn.
+missing, and measures anew those of another machine or version of femnn; ``--kept`` prints what is there.
 """
 
 import time
@@ -137,10 +137,11 @@ SHOWN = {
 @click.option("--rate", "rates", multiple=True, type=click.FloatRange(min=0.0), help="Of a well, m³/s/m [six].")
 @click.option("--viscosity", default=1e13, show_default=True, type=click.FloatRange(min=0.0), help="Pa·s/m.")
 @click.option("--slip-error", default=1e-3, show_default=True, help="Of a step, m.")
+@click.option("--kept", "only_kept", is_flag=True, help="Print the rows that earlier runs have left, measure none.")
 @click.option("--anew", is_flag=True, help="Measure again what an earlier run has left in the folder --out.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/fault-wells"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def main(laws, rates, viscosity, slip_error, anew, out, as_json):
+def main(laws, rates, viscosity, slip_error, only_kept, anew, out, as_json):
     """How far wells of every strength run beside the sealing fault, and why they end."""
     example = sealing_fault()
     kept, key = KeptRows(out / "rows", anew), {"version": version_of_femnn(), "slip error": slip_error}
@@ -154,7 +155,10 @@ def main(laws, rates, viscosity, slip_error, anew, out, as_json):
     for case in tqdm(cases, desc="fault-wells", unit="well", disable=None):
         name, rate, own, on_fracture = case
         label = f"{name}, {rate:g}, viscosity {own:g}, on fracture {on_fracture}"
-        rows.append(kept.get(label, key, partial(measure, example, *case, slip_error)))
+        if not only_kept:
+            rows.append(kept.get(label, key, partial(measure, example, *case, slip_error)))
+        elif (row := kept.find(label, key)) is not None:
+            rows.append(row)
     figures = {"machine": description(), "slip error, m": slip_error, "wells": rows, "targets": _against_loop(rows)}
     report = "\n\n".join([
         f"Machine: {figures['machine']}; error of the sliding in a step {slip_error:g} m where there is a viscosity",

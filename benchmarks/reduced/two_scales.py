@@ -34,6 +34,7 @@ _AT_POINTS = ("reduced cell", "recurrent law")
     "--bond", type=float, default=25e6, show_default=True, help="Strength of the interface (Pa); 0 is perfect."
 )
 @click.option("--training", type=click.IntRange(min=2), default=16, show_default=True, help="Paths to learn from.")
+@click.option("--images", type=click.IntRange(min=1), default=1, show_default=True, help="Of each, by symmetry.")
 @click.option("--unseen", type=click.IntRange(min=1), default=20, show_default=True, help="Paths to be tried on.")
 @click.option("--finer", type=click.IntRange(min=1), default=2, show_default=True, help="Of these with finer steps.")
 @click.option("--steps", type=click.IntRange(min=4), default=30, show_default=True, help="Of a path.")
@@ -58,6 +59,7 @@ def main(
     cells,
     bond,
     training,
+    images,
     unseen,
     finer,
     steps,
@@ -74,7 +76,9 @@ def main(
 ):
     """Errors and cost of a cell in full, reduced and learned."""
     numba.set_num_threads(1)
-    sizes = Sizes(training, steps, modes, tol, data, units=units, openings=openings if bond else 0, epochs=epochs)
+    sizes = Sizes(
+        training, steps, modes, tol, data, units=units, openings=openings if bond else 0, epochs=epochs, images=images
+    )
     study = TwoScales(Composite(cells=cells, bond=bond), sizes, out)
     laws = {
         "reduced cell": study.reduced(),
@@ -91,6 +95,7 @@ def main(
         "bond": bond,
         "unknowns": study.cell.n_fluctuations,
         "training": training,
+        "images": images,
         "data": data,
         "unseen": unseen,
         "finer": finer,
@@ -200,7 +205,8 @@ def _report(figures):
     parts = [
         f"Machine: {figures['machine']}",
         f"A periodic cell of {figures['cells']:,} hexahedra, {figures['unknowns']:,} unknowns, with a stiff ball in a "
-        f"matrix that yields and {bond}; {figures['training']} paths of training, {figures['data']} of the reduced "
+        f"matrix that yields and {bond}; {figures['training']} paths of training, {figures['images']} images of "
+        f"each by symmetry, {figures['data']} of the reduced "
         "cell "
         f"for the recurrent law, {figures['unseen']} unseen paths of {figures['steps']} steps, each of which takes "
         f"{1e3 * figures['full_seconds_a_step']:.0f} ms in full without its tangent; {figures['finer']} of them with "

@@ -27,8 +27,8 @@ LINES, CIRCLES = (0.1, 0.5, 0.8), (0.3, 1.0, 2.0)
 
 #: Cells over the front in the end, steps, and distance of the sides over the front: of whole runs, and of small ones.
 SIZES = {
-    "line": {"whole": (60, 150, 12.0), "small": (12, 12, 6.0)},
-    "circle": {"whole": (16, 20, 4.0), "small": (3, 3, 3.0)},
+    "line": {"whole": (24, 48, 12.0), "small": (12, 12, 6.0)},
+    "circle": {"whole": (6, 10, 3.0), "small": (3, 3, 3.0)},
 }
 _SHAPES = {"line": (line_slip, line_front, LINES), "circle": (circle_slip, circle_front, CIRCLES)}
 

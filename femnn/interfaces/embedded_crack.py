@@ -1,5 +1,6 @@
 """Cracks that go through the elements of a mesh: which ones, where, and which vertices are on which side."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from skfem import MeshHex1, MeshQuad1
 
-from femnn.checks import checked
+from femnn.checks import called, checked, numbers
 from femnn.exceptions import MeshError, ParameterError
 from femnn.integration.gauss import gauss_legendre
 
@@ -101,8 +102,13 @@ class EmbeddedCrack:
 
     @classmethod
     @checked()
-    def plane(cls, mesh: Any, point: ArrayLike, normal: ArrayLike) -> "EmbeddedCrack":
-        """A plane crack through a whole MeshHex: the plane through ``point`` (3,) with the given ``normal`` (3,).
+    def plane(
+        cls, mesh: Any, point: ArrayLike, normal: ArrayLike, within: Callable[[np.ndarray], ArrayLike] | None = None
+    ) -> "EmbeddedCrack":
+        """A plane crack through a MeshHex: on the plane through ``point`` (3,) with the given ``normal`` (3,).
+
+        ``within`` takes the middles (3, n) of the plane in the elements and says which of these the crack cuts, so that
+        it may end inside the mesh. Default: all of them.
 
         Raises
         ------
@@ -126,7 +132,21 @@ class EmbeddedCrack:
         x = [np.concatenate([points, np.tile(centre, (most - len(points), 1))]) for points, _, centre in polygons]
         dx = [np.concatenate([areas, np.zeros(most - len(areas))]) for _, areas, _ in polygons]
         centres = np.array([centre for _, _, centre in polygons])
-        return cls(mesh, elements, plus, unit, centres, np.array(x), np.array(dx))
+        crack = cls(mesh, elements, plus, unit, centres, np.array(x), np.array(dx))
+        return crack if within is None else crack._where(within)
+
+    def _where(self, within):
+        chosen = numbers("what within gives", called("within", within, self.centre.T)).astype(bool)
+        if chosen.shape != (len(self),):
+            raise ParameterError(
+                f"within gives {chosen.shape} for the middles of {len(self)} cut elements; it must give true or false "
+                "for each"
+            )
+        if not chosen.any():
+            raise MeshError(f"within holds for none of the {len(self)} elements that the plane cuts; check the places")
+        parts = (self.elements, self.plus, self.centre, self.x, self.dx)
+        elements, plus, centre, x, dx = (part[chosen] for part in parts)
+        return type(self)(self.mesh, elements, plus, self.normal, centre, x, dx)
 
 
 def _check(mesh, kind):

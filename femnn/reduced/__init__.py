@@ -8,11 +8,13 @@ problem of as many unknowns as there are modes, for :func:`femnn.newton`, :func:
 
 Where linear subspaces need too many modes, as for travelling fronts: :class:`LocalBases` are chosen by where the
 solution is; on a :class:`QuadraticManifold` or with a :class:`NetworkClosure` most coefficients follow from a few
-(``fit_closure`` trains it, and loads torch); a :class:`SparseDecoder` gives all unknowns (``fit_autoencoder``).
+(``fit_closure`` trains it, and loads torch); a :class:`SparseDecoder` gives all unknowns (``fit_autoencoder``, or
+:func:`random_feature_decoder` in seconds).
 :class:`QuadraticGalerkin` projects quadratic equations exactly.
 """
 
 from femnn.reduced.cubature import EmpiricalCubature
+from femnn.reduced.decoder_kernels import PartOfDecoder
 from femnn.reduced.dense import solve_dense
 from femnn.reduced.fingerprint import numbering
 from femnn.reduced.forms import FormProblem
@@ -21,9 +23,10 @@ from femnn.reduced.manifolds import Manifold, NetworkClosure, QuadraticManifold
 from femnn.reduced.pod import POD
 from femnn.reduced.problem import ReducedProblem
 from femnn.reduced.quadratic import QuadraticGalerkin, ReducedPath
+from femnn.reduced.random_features import random_feature_decoder
 from femnn.reduced.selection import Selection, sparse_weights
 from femnn.reduced.snapshots import Head, Snapshot, Snapshots
-from femnn.reduced.sparse_decoder import PartOfDecoder, SparseDecoder
+from femnn.reduced.sparse_decoder import SparseDecoder
 
 __all__ = [
     "POD",
@@ -44,6 +47,7 @@ __all__ = [
     "Snapshots",
     "SparseDecoder",
     "numbering",
+    "random_feature_decoder",
     "solve_dense",
     "sparse_weights",
 ]

@@ -17,7 +17,7 @@ from femnn.networks.torch_perceptron import build, to_perceptron
 from femnn.networks.training import train
 from femnn.reduced.manifolds import held_out_rows, size_of
 from femnn.reduced.pod import POD
-from femnn.reduced.sparse_decoder import SparseDecoder
+from femnn.reduced.sparse_decoder import SparseDecoder, blocks_of, sparse_output
 
 #: What autoencoders are trained with.
 AUTOENCODER_OPTIONS = TrainingOptions(learning_rate=2e-3, batch_size=64, epochs=400, schedule="cosine", threads=1)
@@ -89,11 +89,7 @@ def fit_autoencoder(
     >>> bool(abs(decoder.lift(decoder.project(bumps[40])) - bumps[40]).max() < 0.1)
     True
     """
-    blocks, neighbours = np.asarray(blocks, dtype=np.int64), np.asarray(neighbours, dtype=np.int64)
-    if not np.array_equal(np.sort(blocks.ravel()), np.arange(states.shape[1])):
-        raise ParameterError(f"the blocks do not hold each of {states.shape[1]} values once; pass a partition of them")
-    if neighbours.min() < 0 or neighbours.max() > len(blocks):
-        raise ParameterError(f"neighbours must be from 0 to {len(blocks)}, which stands for none")
+    blocks, neighbours = blocks_of(states.shape[1], blocks, neighbours)
     offset = states.mean(axis=0) if offset is None else np.asarray(offset, dtype=float)
     pod = POD.fit(states.T, modes=min(modes, len(states)), offset=offset, method="randomised")
     coefficients = pod.project(states.T).T
@@ -134,7 +130,7 @@ def fit_autoencoder(
     decoder = SparseDecoder(
         weight,
         bias,
-        spread * _sparse(factors, blocks, neighbours, units),
+        spread * sparse_output(factors, blocks, neighbours, units),
         # the encoder reads products of modes with a state, from which nothing is subtracted
         offset,
         _shifted(found, pod.modes.T @ offset),
@@ -181,17 +177,6 @@ def _differences(matrix, blocks):
     places = torch.from_numpy(np.stack(ordered.coords).astype(np.int64))
     values = torch.from_numpy(ordered.data.astype(np.float32))
     return torch.sparse_coo_tensor(places, values, ordered.shape, check_invariants=True).coalesce()
-
-
-def _sparse(factors, blocks, neighbours, units):
-    """The factors (g, s units, b) as a sparse matrix from all units to all values."""
-    g, s = neighbours.shape
-    columns = units * neighbours[:, :, None] + np.arange(units)
-    columns = np.where(neighbours[:, :, None] < g, columns, -1).reshape(g, s * units)
-    rows = np.broadcast_to(blocks[:, None], factors.shape)
-    columns = np.broadcast_to(columns[:, :, None], factors.shape)
-    kept = columns >= 0
-    return csr_array((factors[kept], (rows[kept], columns[kept])), shape=(blocks.size, g * units))
 
 
 def _shifted(encoder, shift):

@@ -68,7 +68,7 @@ class ReducedPath:
 
 
 class QuadraticGalerkin:
-    """The reduced model of w_t = source - B(w, w), with a symmetric bilinear B, in local bases or in a global one.
+    """The reduced model of w_t = source + L w - B(w, w) with a symmetric bilinear B, in local bases or a global one.
 
     Parameters
     ----------
@@ -78,6 +78,8 @@ class QuadraticGalerkin:
         ``bilinear(w, z)``: B of states (n,) and (..., n), states along the last axis.
     local
         Local bases in the coefficients of ``pod``; None takes the global one.
+    linear
+        ``linear(w)``: L of states (..., n), along the last axis; None for none.
     progress
         Show a bar while tensors are computed, if stderr is a terminal.
 
@@ -96,7 +98,15 @@ class QuadraticGalerkin:
     """
 
     @checked()
-    def __init__(self, pod: POD, bilinear: Callable, local: LocalBases | None = None, *, progress: bool = True) -> None:
+    def __init__(
+        self,
+        pod: POD,
+        bilinear: Callable,
+        local: LocalBases | None = None,
+        *,
+        linear: Callable | None = None,
+        progress: bool = True,
+    ) -> None:
         if pod.inner is not None:
             raise ParameterError("the basis has an inner product of its own; fit the POD with inner=None")
         self.pod = pod
@@ -108,7 +118,7 @@ class QuadraticGalerkin:
             )
         self.full_bases = [(pod.lift(basis.mean), (pod.modes @ basis.modes).T.copy()) for basis in self.local.bases]
         bar = tqdm(self.full_bases, unit="basis", disable=None if progress else True)
-        parts = [_tensors(mean, modes, bilinear) for mean, modes in bar]
+        parts = [_tensors(mean, modes, bilinear, linear) for mean, modes in bar]
         self._constant, self._linear, self._quadratic = (
             np.concatenate([part[i].ravel() for part in parts]) for i in range(3)
         )
@@ -117,9 +127,11 @@ class QuadraticGalerkin:
     def __repr__(self) -> str:
         return f"QuadraticGalerkin({self.pod!r}, {self.local!r})"
 
-    @checked(dt="(0, inf)", steps="[1, inf)", source="any", initial="any")
-    def march(self, source: ArrayLike, initial: ArrayLike | None = None, *, dt: float, steps: int) -> ReducedPath:
-        """Go ``steps`` of ``dt`` with the trapezoidal rule, from the nearest reduced state.
+    @checked(dt="(0, inf)", steps="[1, inf)", source="any", initial="any", share="[0.5, 1]")
+    def march(
+        self, source: ArrayLike, initial: ArrayLike | None = None, *, dt: float, steps: int, share: float = 0.5
+    ) -> ReducedPath:
+        """Go ``steps`` of ``dt`` from the nearest reduced state.
 
         Parameters
         ----------
@@ -127,6 +139,10 @@ class QuadraticGalerkin:
             Constant part of the right side, or its products with the modes of the global basis.
         initial : (n,)
             First state; None is the offset of the basis.
+        dt, steps
+            Length of a time step, and how many.
+        share
+            Of a step that is implicit: 0.5 for the trapezoidal rule, 1 for backward Euler.
 
         Raises
         ------
@@ -145,7 +161,7 @@ class QuadraticGalerkin:
             ranks, self._constant, self._linear, self._quadratic,
             np.concatenate([basis.modes.T @ forcing for basis in bases]),
             self._turns, self._shifts, self._scores, self._biases, np.array([basis.size for basis in bases]),
-            dt, q, clusters, _MOST, _ENOUGH,
+            dt, share, q, clusters, _MOST, _ENOUGH,
         )  # fmt: skip
         if failed:
             raise ConvergenceError(
@@ -176,8 +192,8 @@ def _size(pod):
     return max(float(np.linalg.norm(np.maximum(np.abs(pod.low), np.abs(pod.high)))), 1e-300)
 
 
-def _tensors(mean, modes, bilinear):
-    """Projections of B(m, m), 2 B(m, v) and B(v, z) for the mean m and the modes v, z of a basis."""
+def _tensors(mean, modes, bilinear, linear):
+    """Projections of B(m, m) - L m, 2 B(m, v) - L v and B(v, z) for the mean m and the modes v, z of a basis."""
     r, n = modes.shape
     constant = called("bilinear", bilinear, mean, mean)
     if np.shape(constant) != (n,):
@@ -186,5 +202,10 @@ def _tensors(mean, modes, bilinear):
     for j in range(r):
         part = modes @ called("bilinear", bilinear, modes[j], modes[: j + 1]).T
         quadratic[:, j, : j + 1] = quadratic[:, : j + 1, j] = part
-    linear = modes @ (2.0 * called("bilinear", bilinear, mean, modes)).T
-    return modes @ constant, linear, quadratic
+    slopes = 2.0 * called("bilinear", bilinear, mean, modes)
+    if linear is not None:
+        both = called("linear", linear, np.concatenate([mean[None], modes]))
+        if np.shape(both) != (r + 1, n):
+            raise ParameterError(f"linear gives {brief(both)} for {r + 1} states; it must give states ({r + 1}, {n})")
+        constant, slopes = constant - both[0], slopes - both[1:]
+    return modes @ constant, modes @ slopes.T, quadratic

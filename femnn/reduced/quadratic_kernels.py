@@ -1,4 +1,4 @@
-"""Numba kernels of quadratic reduced models: the trapezoidal rule in local bases."""
+"""Numba kernels of quadratic reduced models: time steps in local bases."""
 
 import numpy as np
 
@@ -10,13 +10,29 @@ _FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def march(  # noqa: C901
-    ranks, constant, linear, quadratic, forcing, turns, shifts, scores, biases, sizes, dt, q, clusters, most, enough
+    ranks,
+    constant,
+    linear,
+    quadratic,
+    forcing,
+    turns,
+    shifts,
+    scores,
+    biases,
+    sizes,
+    dt,
+    share,
+    q,
+    clusters,
+    most,
+    enough,
 ):
     """Fill local coordinates ``q`` (steps + 1, most modes) and ``clusters`` after the first row.
 
     Returns the step that failed, or 0, and the number of all iterations. Arrays of all clusters lie one after another,
     by cluster: constant and forcing (k), linear (k k), quadratic (k k k), shifts and scores (clusters k), biases
     (clusters); turns by pairs of clusters (k of the new one, k of the old one), at all k of the new ones before it.
+    ``share`` of a step is implicit.
     """
     n, total = len(ranks), ranks.sum()
     ones, twos, threes = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
@@ -24,7 +40,7 @@ def march(  # noqa: C901
         ones[c + 1] = ones[c] + ranks[c]
         twos[c + 1] = twos[c] + ranks[c] ** 2
         threes[c + 1] = threes[c] + ranks[c] ** 3
-    most_modes, iterations = q.shape[1], 0
+    most_modes, iterations, ahead, behind = q.shape[1], 0, share * dt, (1.0 - share) * dt
     tangents, residuals = np.empty(most_modes * most_modes), np.empty(most_modes)
     knowns, befores, is_new = np.empty(most_modes), q[0].copy(), True
     for step in range(1, len(q)):
@@ -38,20 +54,20 @@ def march(  # noqa: C901
         if is_new:
             _evaluate(zero, one, two, old, known, tangent)
             for i in range(k):
-                known[i] = old[i] - 0.5 * dt * known[i] + dt * push[i]
+                known[i] = old[i] - behind * known[i] + dt * push[i]
         else:
-            # the last step has left old + dt/2 (right side at old) = known
+            # the last step has left old + ahead (right side at old) = known
             for i in range(k):
-                known[i] = 2.0 * old[i] - known[i] + dt * push[i]
+                known[i] = old[i] + behind / ahead * (old[i] - known[i]) + dt * push[i]
         for i in range(k):
             new[i] = 2.0 * old[i] - before[i]
         converged = False
         for _ in range(most):
             _evaluate(zero, one, two, new, residual, tangent)
             for i in range(k):
-                residual[i] = new[i] + 0.5 * dt * residual[i] - known[i]
+                residual[i] = new[i] + ahead * residual[i] - known[i]
                 for j in range(k):
-                    tangent[i, j] *= 0.5 * dt
+                    tangent[i, j] *= ahead
                 tangent[i, i] += 1.0
             solve_in_place(tangent, residual)
             square = 0.0

@@ -8,7 +8,7 @@ that a reduced model on a few cells evaluates a few units (Y. Kim, Y. Choi, D. W
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +18,7 @@ from femnn.checks import brief, checked, instance
 from femnn.exceptions import ParameterError
 from femnn.io.weight_files import load_contents, save_weights
 from femnn.networks.perceptron import Architecture, Perceptron
+from femnn.reduced.decoder_kernels import PartOfDecoder, part_of_decoder
 from femnn.reduced.manifold_kernels import features_of_rows, slopes_at
 
 KIND = "reduced-decoder"
@@ -26,41 +27,11 @@ KIND = "reduced-decoder"
 _MOST, _ENOUGH = 50, 1e-8
 
 
-class PartOfDecoder(NamedTuple):
-    """What some of the unknowns (k,) need of a decoder: x = offset + output · h(z), as ``manifold_kernels`` take it.
-
-    Attributes
-    ----------
-    offset : (k,)
-    output : (k, units)
-        Columns of the units that are needed.
-    widths, layers
-        The hidden layer of these units.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from femnn.networks import Architecture, Perceptron
-    >>> from femnn.reduced import SparseDecoder
-    >>> from scipy.sparse import csr_array
-    >>> encoder = Perceptron(Architecture(1, 1, (), "silu"), {"weight0": [[1.0]], "bias0": [0.0]})
-    >>> output = csr_array(np.array([[2.0, 0.0], [0.0, 1.0]]))
-    >>> decoder = SparseDecoder([[1.0], [-1.0]], [0.0, 0.0], output, [0.0, 1.0], encoder, [[1.0], [0.0]], 1.0)
-    >>> part = decoder.part([1])
-    >>> part.offset, part.output
-    (array([1.]), array([[1.]]))
-    """
-
-    offset: np.ndarray
-    output: np.ndarray
-    widths: np.ndarray
-    layers: np.ndarray
-
-
 class SparseDecoder:
     """States x = offset + output · silu(weight z + bias) of coordinates z (n,), with a sparse ``output``.
 
-    Trained by :func:`femnn.reduced.fit_autoencoder.fit_autoencoder`.
+    Trained by :func:`femnn.reduced.fit_autoencoder.fit_autoencoder`, or drawn and fitted by
+    :func:`femnn.reduced.random_feature_decoder`.
 
     Parameters
     ----------
@@ -85,8 +56,8 @@ class SparseDecoder:
     >>> x = decoder.lift([0.5])
     >>> bool(np.allclose(decoder.project(x), 0.5))
     True
-    >>> decoder.part([1]).output.shape  # one unit is enough for the second value
-    (1, 1)
+    >>> decoder.part([1]).values[:2]  # one unit is enough for the second value
+    array([1., 0.], dtype=float32)
     """
 
     @checked(weight="u n", bias="u", offset="k", modes="k r", size="(0, inf)")
@@ -143,11 +114,16 @@ class SparseDecoder:
         return self.output @ slopes_at(z, self._widths, self._layers)
 
     @checked(x="k")
-    def project(self, x: np.ndarray) -> np.ndarray:
-        """Coordinates (n,) of the nearest state: by the encoder, and by Gauss and Newton's method from there."""
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        """Coordinates (n,) of a state by the encoder alone, which are near those of :meth:`project`."""
         if x.shape != self.offset.shape:
             raise ParameterError(f"x has shape {x.shape}; pass {self.offset.shape}")
-        z = self.encoder((x @ self.modes)[None])[0].copy()
+        return self.encoder((x @ self.modes)[None])[0].copy()
+
+    @checked(x="k")
+    def project(self, x: np.ndarray) -> np.ndarray:
+        """Coordinates (n,) of the nearest state: by the encoder, and by Gauss and Newton's method from there."""
+        z = self.encode(x)
         missed = float(np.linalg.norm(x - self.lift(z)))
         for _ in range(_MOST):
             step = np.linalg.lstsq(self.tangent(z), x - self.lift(z), rcond=None)[0]
@@ -167,9 +143,7 @@ class SparseDecoder:
         rows = np.asarray(rows, dtype=np.int64)
         output = self.output[rows]
         units = np.unique(output.indices)
-        return PartOfDecoder(
-            self.offset[rows], output[:, units].toarray(), *_layer(self.weight[units], self.bias[units])
-        )
+        return part_of_decoder(self.weight[units], self.bias[units], output[:, units], self.offset[rows])
 
     # --- files
 
@@ -222,6 +196,50 @@ class SparseDecoder:
             contents.part("data").number("size"),
             {"training": card["training"], "test": card["test"]},
         )
+
+
+def blocks_of(count: int, blocks: ArrayLike, neighbours: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Blocks (g, b) and the numbers (g, s) of blocks that each reads, if they are a partition of ``count`` values.
+
+    Examples
+    --------
+    >>> blocks, neighbours = blocks_of(4, [[0, 1], [2, 3]], [[0], [1]])
+    >>> blocks.shape, neighbours.shape
+    ((2, 2), (2, 1))
+    """
+    blocks, neighbours = np.asarray(blocks, dtype=np.int64), np.asarray(neighbours, dtype=np.int64)
+    if not np.array_equal(np.sort(blocks.ravel()), np.arange(count)):
+        raise ParameterError(f"the blocks do not hold each of {count} values once; pass a partition of them")
+    if neighbours.min() < 0 or neighbours.max() > len(blocks):
+        raise ParameterError(f"neighbours must be from 0 to {len(blocks)}, which stands for none")
+    return blocks, neighbours
+
+
+def sparse_output(factors: np.ndarray, blocks: np.ndarray, neighbours: np.ndarray, units: int) -> csr_array:
+    """Factors (g, s units, b) as a sparse matrix from the ``units`` of all blocks to all values.
+
+    Examples
+    --------
+    >>> sparse_output(np.ones((2, 1, 2)), np.array([[0, 1], [2, 3]]), np.array([[0], [1]]), 1).toarray().tolist()
+    [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
+    """
+    columns = unit_columns(len(blocks), neighbours, units)
+    rows = np.broadcast_to(blocks[:, None], factors.shape)
+    columns = np.broadcast_to(columns[:, :, None], factors.shape)
+    kept = columns >= 0
+    return csr_array((factors[kept], (rows[kept], columns[kept])), shape=(blocks.size, len(blocks) * units))
+
+
+def unit_columns(g: int, neighbours: np.ndarray, units: int) -> np.ndarray:
+    """Numbers (g, s units) of the units that each block reads; -1 for those of no block.
+
+    Examples
+    --------
+    >>> unit_columns(2, np.array([[0, 1], [1, 2]]), 2).tolist()
+    [[0, 1, 2, 3], [2, 3, -1, -1]]
+    """
+    columns = units * neighbours[:, :, None] + np.arange(units)
+    return np.where(neighbours[:, :, None] < g, columns, -1).reshape(g, -1)
 
 
 def _layer(weight, bias):

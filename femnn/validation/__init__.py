@@ -94,6 +94,7 @@ from femnn.validation.viscous_burgers import (
     ViscousBurgers,
     viscous_decoder,
 )
+from femnn.validation.viscous_models import LocalViscous, viscous_random_decoder
 
 __all__ = [
     "BURGERS_TESTS",
@@ -117,6 +118,7 @@ __all__ = [
     "GalleryProblem",
     "Integration",
     "LoadCase",
+    "LocalViscous",
     "MeshPage",
     "OwnFlow",
     "PerforatedPlate",
@@ -184,6 +186,7 @@ __all__ = [
     "twisted_beam",
     "unseen_loads",
     "viscous_decoder",
+    "viscous_random_decoder",
     "wake_case",
     "wake_figures",
 ]

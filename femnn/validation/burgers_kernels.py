@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from femnn.reduced.decoder_kernels import decoder_work, place_rows, slopes_of_rows
 from femnn.reduced.manifold_kernels import count_features, features, slopes_of_features
 from femnn.reduced.small_systems import solve_in_place
 from femnn.system.compile import njit
@@ -56,18 +57,18 @@ def sweep(states, n, h, dt, inflow, production, most, enough):
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def march_sampled(  # noqa: C901
-    neighbours, base, lifted, widths, layers, roots, source, dt, h, share, viscosity, lag, q, most, enough
+    neighbours, base, lifted, widths, layers, decoder, roots, source, dt, h, share, viscosity, lag, q, most, enough
 ):
     """Fill coordinates ``q`` (steps + 1, n) after the first row; return the step that failed, or 0, and all iterations.
 
     ``neighbours`` (3, m): places of the chosen cells, of those before them along x and along y, among p nodes; (5, m)
     with those behind them for the viscous equation, see :func:`fluxes`. Values of u, then of v, at the nodes are base
-    (2 p) + lifted (2 p, c) times q and the features of q: the last columns are theirs, and where there are no others q
-    does not enter by itself. ``share`` of a step is implicit: a half, or 1. Test functions
-    serve ``lag`` steps, or until iterations converge too slowly with them.
+    (2 p) + lifted (2 p, c) times q and the features of q, the last columns; or the rows of a ``decoder``, if it has
+    any. ``share`` of a step is implicit: a half, or 1. Test functions serve ``lag`` steps, or until iterations converge
+    too slowly with them.
     """
     m, p, n = neighbours.shape[1], len(base) // 2, q.shape[1]
-    k = count_features(widths) if lifted.shape[1] != n else 0
+    k = count_features(widths) if lifted.shape[1] > n else 0
     direct = lifted.shape[1] - k
     a, spread, iterations, age = share * dt / h, share * dt * viscosity / h**2, 0, lag
     curved = np.ascontiguousarray(lifted[:, direct:].T)
@@ -76,12 +77,12 @@ def march_sampled(  # noqa: C901
     # products with what is lifted are in its precision
     z, h_of_q, slopes = np.zeros(direct + k, lifted.dtype), np.zeros(k), np.zeros((k, n))
     raw, rough = np.empty(2 * p, lifted.dtype), np.empty((n, 2 * p), lifted.dtype)
-    ahead, there = np.empty(n), np.empty(2 * p)
+    ahead, there, space = np.empty(n), np.empty(2 * p), decoder_work(decoder)
     flat, work = np.empty((2, widths.max())), np.empty((2, widths.max(), n + 1))
     tangent, w, known, residual = free.copy(), np.empty(2 * p), np.empty(2 * m), np.empty(2 * m)
     test, flux = np.empty((2 * m, n)), np.empty(2 * m)
     matrix, copy, right, moved = np.empty((n, n)), np.empty((n, n)), np.empty(n), np.empty(2 * p)
-    _place(base, lifted, q[0], widths, layers, h_of_q, z, flat, raw, w)
+    _place(base, lifted, q[0], widths, layers, h_of_q, z, flat, raw, decoder, space, w)
     fluxes(neighbours, w, a, spread, flux)
     for step in range(1, len(q)):
         for c in range(2 * m):
@@ -99,19 +100,21 @@ def march_sampled(  # noqa: C901
             for i in range(n):
                 ahead[i] = new[i] + 0.5 * (lag - 1) * (new[i] - one[i])
         for _ in range(most):
-            _place(base, lifted, new, widths, layers, h_of_q, z, flat, raw, w)
+            _place(base, lifted, new, widths, layers, h_of_q, z, flat, raw, decoder, space, w)
             fluxes(neighbours, w, a, spread, flux)
             for c in range(2 * m):
                 cell = neighbours[0, c % m] + (p if c >= m else 0)
                 residual[c] = roots[c % m] * (w[cell] + flux[c] - known[c])
             if is_stale:
-                if k:
+                if len(decoder.places):
+                    slopes_of_rows(decoder, ahead, space, tangent)
+                elif k:
                     slopes_of_features(ahead, widths, layers, slopes, work)
                     np.dot(np.ascontiguousarray(slopes.T).astype(lifted.dtype), curved, rough)
                     for i in range(2 * p):
                         for j in range(n):
                             tangent[i, j] = free[i, j] + rough[j, i]
-                _place(base, lifted, ahead, widths, layers, h_of_q, z, flat, raw, there)
+                _place(base, lifted, ahead, widths, layers, h_of_q, z, flat, raw, decoder, space, there)
                 residual_slopes(neighbours, there, a, spread, tangent, roots, test)
                 np.dot(test.T, test, matrix)
                 age = 1
@@ -140,8 +143,11 @@ def march_sampled(  # noqa: C901
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _place(base, lifted, q, widths, layers, h_of_q, z, work, raw, w):
-    """Write the velocities at the nodes; ``z`` are coordinates, if they enter, and features."""
+def _place(base, lifted, q, widths, layers, h_of_q, z, work, raw, decoder, space, w):
+    """Write the velocities at the nodes; ``z`` are coordinates and features."""
+    if len(decoder.places):
+        place_rows(decoder, q, space, w)
+        return
     k, direct = len(h_of_q), len(z) - len(h_of_q)
     for i in range(direct):
         z[i] = q[i]

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from femnn.checks import checked
 from femnn.exceptions import ConvergenceError, ParameterError
+from femnn.reduced.decoder_kernels import no_decoder
 from femnn.reduced.manifolds import Manifold
 from femnn.reduced.pod import POD
 from femnn.reduced.selection import sparse_weights
@@ -209,7 +210,7 @@ class SampledBurgers:
         if initial is not None:
             q[0] = manifold._rows(initial)[0]
         failed, iterations = march_sampled(
-            self._neighbours, self._base, self._lifted, manifold.widths, manifold.layers,
+            self._neighbours, self._base, self._lifted, manifold.widths, manifold.layers, no_decoder(),
             np.sqrt(self.weights), np.concatenate([source[self.cells], source[burgers.n**2 + self.cells]]),
             burgers.dt, burgers.h, 0.5, 0.0, self.lag, q, _MOST, self.enough * manifold.size,
         )  # fmt: skip

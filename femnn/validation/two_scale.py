@@ -97,8 +97,9 @@ class Sizes:
 
     Attributes
     ----------
-    training, steps, modes, tol
-        Paths of the full cell and their steps; modes and tolerance of the reduced one.
+    training, images, steps, modes, tol
+        Paths of the full cell, their images that modes are learned from, and their steps; modes and tolerance of the
+        reduced cell.
     data, units, openings, width, epochs
         Paths of the reduced cell; units of the recurrent law that yield and that open, cells of the LSTM and GRU, and
         epochs of their training.
@@ -123,9 +124,10 @@ class Sizes:
     width: int = 32
     epochs: int = 60
     amplitude: float = 0.03
+    images: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("training", "steps", "modes", "data", "units", "width", "epochs"):
+        for name in ("training", "images", "steps", "modes", "data", "units", "width", "epochs"):
             integer(name, getattr(self, name), 1)
         integer("openings", self.openings, 0)
         number("tol", self.tol, "(0, 1)")
@@ -182,8 +184,8 @@ class TwoScales:
             return kept
         snapshots = self._timed("snapshots", record_cell, self.cell, paths, self.folder / f"snapshots-{name}")
         law = self._timed(
-            "reduced", ReducedCellLaw.fit, self.cell, paths, modes=sizes.modes, tol=sizes.tol, snapshots=snapshots,
-            on_unmet="warn", on_outside="ignore",
+            "reduced", ReducedCellLaw.fit, self.cell, paths, modes=sizes.modes, images=sizes.images,
+            tol=sizes.tol, snapshots=snapshots, on_unmet="warn", on_outside="ignore",
         )  # fmt: skip
         law.save(self.folder / "reduced-cell")
         return law
@@ -195,10 +197,9 @@ class TwoScales:
             law = ReducedCellLaw.load(self.folder / "reduced-cell", self.cell, on_outside="ignore")
         except (WeightFileError, ParameterError):
             return None
-        known = {"snapshots": paths.shape[0] * paths.shape[1], "modes": sizes.modes, "tol": sizes.tol}
-        same = all(law.report.get(name) == value for name, value in known.items())
-        same &= np.array_equal(law.low[:6], paths.min(axis=(0, 1)))
-        return law if same & np.array_equal(law.high[:6], paths.max(axis=(0, 1))) else None
+        strains = hashlib.sha256(paths.tobytes()).hexdigest()
+        known = {"strains": strains, "images": sizes.images, "modes": sizes.modes, "tol": sizes.tol}
+        return law if all(law.report.get(name) == value for name, value in known.items()) else None
 
     def recurrent(self) -> RecurrentLaw:
         """The recurrent law, trained on the paths of :meth:`data`."""
@@ -226,7 +227,10 @@ class TwoScales:
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         """Strains and stresses (n, steps, 6) of paths of seed 2 that the reduced cell in the folder is driven along."""
         sizes = self.sizes
-        made_of = (self.composite, sizes.training, sizes.modes, sizes.tol, sizes.data, sizes.steps, sizes.amplitude)
+        made_of = (
+            self.composite, sizes.training, sizes.images, sizes.modes, sizes.tol, sizes.data, sizes.steps,
+            sizes.amplitude,
+        )  # fmt: skip
         return self._timed(
             "data", simulate_reduced_paths, self.composite, self.folder / "reduced-cell",
             self.folder / f"paths-{_digest(*made_of)}",

@@ -165,6 +165,38 @@ class ViscousBurgers:
         both = vstack([kron(eye_array(self.n), step), kron(step, eye_array(self.n))])
         return csr_array(kron(eye_array(2), both))
 
+    @checked(first="any", second="any")
+    def bilinear(self, first: ArrayLike, second: ArrayLike) -> np.ndarray:
+        """The symmetric bilinear form B(w, z) of w_t = :meth:`viscous` (w) - B(w, w); states along the last axis."""
+        w, z = self._fields(first), self._fields(second)
+        carried = 0.5 * (self._carry(w, z) + self._carry(z, w))
+        return carried.reshape(*carried.shape[:-3], -1)
+
+    @checked(w="any")
+    def viscous(self, w: ArrayLike) -> np.ndarray:
+        """The viscous part of w_t, linear; states along the last axis."""
+        fields = self._fields(w)
+        own = fields[..., 1:-1, 1:-1]
+        around = fields[..., 2:, 1:-1] + fields[..., :-2, 1:-1] + fields[..., 1:-1, 2:] + fields[..., 1:-1, :-2]
+        result = np.zeros(fields.shape)
+        result[..., 1:-1, 1:-1] = (around - 4.0 * own) / (self.reynolds * self.h**2)
+        return result.reshape(*result.shape[:-3], -1)
+
+    def _fields(self, w):
+        w = np.asarray(w, dtype=float)
+        if w.shape[-1:] != (2 * self.n**2,):
+            raise ParameterError(f"states have shape {w.shape}; pass {2 * self.n**2} values along the last axis")
+        return w.reshape(*w.shape[:-1], 2, self.n, self.n)
+
+    def _carry(self, w, z):
+        """Backward differences of z along the velocities w, nothing on the boundary."""
+        own = z[..., 1:-1, 1:-1]
+        along, across = own - z[..., 1:-1, :-2], own - z[..., :-2, 1:-1]
+        u, v = w[..., :1, 1:-1, 1:-1], w[..., 1:, 1:-1, 1:-1]
+        result = np.zeros(np.broadcast_shapes(w.shape, z.shape))
+        result[..., 1:-1, 1:-1] = (u * along + v * across) / self.h
+        return result
+
     @checked(size="[1, inf)")
     def blocks(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Squares of ``size`` × ``size`` nodes, (g, 2 size²) values each, and the squares (g, 9) next to each.
@@ -233,8 +265,13 @@ class SampledViscous:
         self._neighbours = np.searchsorted(nodes, around)
         self._part = decoder.part(np.concatenate([nodes, nodes + n**2]))
 
+    @property
+    def units(self) -> int:
+        """Hidden units that the chosen nodes and their neighbours read."""
+        return len(np.unique(self._part.units))
+
     def __repr__(self) -> str:
-        return f"SampledViscous({self.decoder.n} unknowns, {len(self.cells)} nodes, {self._part.widths[1]} units)"
+        return f"SampledViscous({self.decoder.n} unknowns, {len(self.cells)} nodes, {self.units} units)"
 
     @classmethod
     @checked(states="k n", previous="k n", n_cells="[1, inf)", tol="[0, 1)", lag="[1, inf)", seed="[0, inf)")
@@ -302,12 +339,12 @@ class SampledViscous:
             If a time step does not converge.
         """
         burgers, decoder, part = self.burgers, self.decoder, self._part
-        # a manifold leaves far more than single precision does, which is twice as fast
-        output = part.output.astype(np.float32)
         q = np.zeros((burgers.steps + 1, decoder.n))
-        q[0] = decoder.project(burgers.initial(amplitude))
+        q[0] = decoder.encode(burgers.initial(amplitude))
+        # the decoder gives all there is: nothing is lifted besides
+        lifted, widths, layers = np.zeros((len(part.offset), 0), np.float32), np.array([decoder.n]), np.zeros(1)
         failed, _ = march_sampled(
-            self._neighbours, part.offset, output, part.widths, part.layers, np.sqrt(self.weights),
+            self._neighbours, part.offset, lifted, widths, layers, part, np.sqrt(self.weights),
             np.zeros(2 * len(self.cells)), burgers.dt, burgers.h, 1.0, 1.0 / burgers.reynolds, self.lag,
             q, _MOST, _ENOUGH * decoder.size,
         )  # fmt: skip

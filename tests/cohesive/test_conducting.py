@@ -54,7 +54,7 @@ def test_the_grains_keep_their_volume_as_the_closed_law_says():
         missed = np.log(told["permeability_along"][0] / permeability)
         assert np.sqrt(np.mean((told["porosity"][0] - porosity) ** 2)) < 0.005
         # samples of one making differ by as much before anything moves
-        assert np.sqrt(np.mean(missed**2)) < 0.05
+        assert np.sqrt(np.mean(missed**2)) < 0.06
         assert np.abs(missed).max() < np.log(1.2)
 
 

@@ -29,6 +29,8 @@ def test_a_command_that_was_stopped_goes_on_with_the_rows_that_are_missing(tmp_p
     run = CliRunner().invoke(fault_wells.main, arguments)
     assert run.exit_code != 0
     assert len(measured) == 5
+    run = CliRunner().invoke(fault_wells.main, [*arguments, "--kept", "--json"], catch_exceptions=False)
+    assert len(json.loads(run.output)["wells"]) == len(measured) == 5
     broken = False
     run = CliRunner().invoke(fault_wells.main, [*arguments, "--json"], catch_exceptions=False)
     assert measured[5:] == [("loop", 1e13, "warn")]

@@ -68,12 +68,29 @@ def test_benchmark_of_memory(tmp_path):
 def test_benchmark_of_the_sparse_decoder(tmp_path):
     from benchmarks.reduced.sparse_decoder import main
 
-    settings = ["--nodes", "12", "--steps", "40", "--epochs", "30", "--chosen", "30"]
+    settings = [
+        "--nodes",
+        "12",
+        "--steps",
+        "40",
+        "--epochs",
+        "30",
+        "--chosen",
+        "30",
+        "--latent",
+        "3",
+        "3",
+        "--stride",
+        "1",
+        "--draws",
+        "1",
+    ]
     figures = run(main, "sparse-decoder", tmp_path, *settings)
     assert figures["difference"] < 1e-9
-    assert figures["projection"] < 1.0
-    assert figures["rows"][0]["cells"] == 30
-    assert len(figures["targets"]) == 3
+    assert all(decoder["nearest"] < 1.0 for decoder in figures["decoders"])
+    assert [0 < row["cells"] <= 30 for row in figures["rows"]] == [True, True, False]
+    assert figures["rows"][-1]["error"] < 0.02
+    assert len(figures["targets"]) == 5
 
 
 def test_two_scales_benchmark(tmp_path):

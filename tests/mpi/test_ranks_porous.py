@@ -120,8 +120,9 @@ def test_steps_are_those_of_one_process(comm, medium, given):
     if comm.rank == 0:
         one = serial(medium, conditions(**given))
         expected, by_one = steps(one, one.undrained(), lengths)
-        assert difference(whole.u, expected.u) < 1e-8
-        assert difference(whole.p, expected.p) < 1e-8
+        # of an iteration whose mass balance is 1e-8, against factors
+        assert difference(whole.u, expected.u) < 1e-6
+        assert difference(whole.p, expected.p) < 1e-6
         np.testing.assert_allclose(rates, one.well_rates(expected), rtol=1e-7, atol=1e-18)
         scale = np.abs(by_one[-1].stored).max()
         for name in ("stored", "injected", "exchanged"):

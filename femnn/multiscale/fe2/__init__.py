@@ -17,6 +17,7 @@ from femnn.multiscale.fe2.composite import (
     simulate_reduced_paths,
 )
 from femnn.multiscale.fe2.gated import GatedLaw
+from femnn.multiscale.fe2.images import CellImage, cell_images, images_of
 from femnn.multiscale.fe2.law import CellLaw, follow
 from femnn.multiscale.fe2.paths import draw_strain_paths
 from femnn.multiscale.fe2.periodicity import PeriodicBox, cell_with_inclusions
@@ -24,6 +25,7 @@ from femnn.multiscale.fe2.recurrent import RecurrentLaw, rotations
 from femnn.multiscale.fe2.reduced_cell import ReducedCellLaw, record_cell
 
 __all__ = [
+    "CellImage",
     "CellLaw",
     "CellResponse",
     "Composite",
@@ -32,9 +34,11 @@ __all__ = [
     "PeriodicCell",
     "RecurrentLaw",
     "ReducedCellLaw",
+    "cell_images",
     "cell_with_inclusions",
     "draw_strain_paths",
     "follow",
+    "images_of",
     "record_cell",
     "rotations",
     "simulate_cell",

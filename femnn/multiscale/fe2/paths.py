@@ -4,6 +4,9 @@ import numpy as np
 
 from femnn.checks import checked
 
+# Components by Voigt.
+_PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
 
 @checked(
     count="[1, inf)", steps="[1, inf)", amplitude="(0, inf)", turns="[1, inf)", volumetric="[0, inf)", seed="[0, inf)"
@@ -52,5 +55,12 @@ def draw_strain_paths(
 
 def to_voigt(tensors: np.ndarray) -> np.ndarray:
     """Strains (n, 6) by Voigt, with engineering shear strains, of tensors (n, 3, 3)."""
-    pairs = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
-    return np.stack([(1.0 if i == j else 2.0) * tensors[:, i, j] for i, j in pairs], axis=1)
+    return np.stack([(1.0 if i == j else 2.0) * tensors[:, i, j] for i, j in _PAIRS], axis=1)
+
+
+def to_tensors(strains: np.ndarray) -> np.ndarray:
+    """Tensors (n, 3, 3) of strains (n, 6), the inverse of :func:`to_voigt`."""
+    tensors = np.zeros((len(strains), 3, 3))
+    for k, (i, j) in enumerate(_PAIRS):
+        tensors[:, i, j] = tensors[:, j, i] = strains[:, k] * (1.0 if i == j else 0.5)
+    return tensors

@@ -1,5 +1,6 @@
 """The hyper-reduced cell: a few fluctuation modes, a few points with positive weights, many cells side by side."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from femnn.exceptions import (
 )
 from femnn.io.weight_files import load_contents, save_weights
 from femnn.multiscale.fe2.cell import PeriodicCell
+from femnn.multiscale.fe2.images import cell_images, images_of
 from femnn.multiscale.fe2.law import checked_paths, driven
 from femnn.multiscale.fe2.weighted_points import WeightedPoints
 from femnn.reduced import fingerprint
@@ -219,7 +221,7 @@ class ReducedCellLaw:
     # --- making one
 
     @classmethod
-    @checked(strains="any", modes="[1, inf)", energy="(0, 1]", tol="(0, 1)")
+    @checked(strains="any", modes="[1, inf)", energy="(0, 1]", images="[1, inf)", tol="(0, 1)")
     def fit(
         cls,
         cell: PeriodicCell,
@@ -227,6 +229,7 @@ class ReducedCellLaw:
         *,
         modes: int | None = None,
         energy: float | None = None,
+        images: int = 1,
         tol: float = 1e-3,
         method: str = "nnls",
         snapshots: Snapshots | None = None,
@@ -244,6 +247,9 @@ class ReducedCellLaw:
             Paths of training, such as those of :func:`femnn.multiscale.fe2.draw_strain_paths`.
         modes, energy
             How many fluctuation modes, or the share of the elastic energy of the fluctuations that they are to keep.
+        images
+            How many images of each path under the symmetries of the cell (:func:`femnn.multiscale.fe2.cell_images`) the
+            modes are learned from, if it has so many; points are chosen by one of them. With 1 the path is itself.
         tol, method, on_unmet
             Of the cubature, see :meth:`femnn.reduced.EmpiricalCubature.fit`.
         snapshots
@@ -273,7 +279,11 @@ class ReducedCellLaw:
                 f"there are {len(snapshots)} snapshots and {len(flat)} strains of the paths; pass the paths that were "
                 "recorded"
             )
-        basis, projection = _basis(cell, snapshots, flat, modes, energy)
+        columns = np.stack([snapshot.u for snapshot in snapshots], axis=1)
+        _require_driven(cell, columns, flat)
+        if images > 1:
+            columns, flat, snapshots = _imaged(cell, columns, paths, images)
+        basis, projection = _basis(cell, columns, flat, modes, energy, snapshots.fingerprint)
         cubature = EmpiricalCubature.fit(
             cell.solid,
             basis,
@@ -300,6 +310,8 @@ class ReducedCellLaw:
             report={
                 "snapshots": len(snapshots),
                 "paths": len(paths),
+                "strains": hashlib.sha256(paths.tobytes()).hexdigest(),
+                "images": images,
                 "modes": basis.r - 6,
                 "points": cubature.n_points,
                 "candidates": 8 * cell.mesh.nelements,
@@ -524,22 +536,41 @@ def _fingerprints(cell):
     return {"mesh": mesh, "rule": rule, "law": law, "interface": cell.cohesive.name if cell.cohesive else "none"}
 
 
-def _basis(cell, snapshots, strains, modes, energy):
+def _require_driven(cell, columns, strains):
+    """Raise unless displacements, in columns, are those of strains; fluctuations vanish at the corners."""
+    corners = cell.corner_dofs
+    expected = cell.affine[corners] @ strains.T
+    away = np.abs(columns[corners] - expected).max(axis=0) > _OTHER * np.abs(expected).max()
+    if away.any():
+        raise ParameterError(
+            f"snapshot {int(np.flatnonzero(away)[0])} and {np.count_nonzero(away) - 1} others are not of these "
+            "strains; pass the paths that were recorded, in their order"
+        )
+
+
+def _imaged(cell, columns, paths, count):
+    """Displacements and strains of ``count`` images of each path, and snapshots of one of them each."""
+    known = cell_images(cell, paths.reshape(-1, 6)[np.linalg.norm(paths, axis=2).argmax()])
+    rng, steps, found, learned = np.random.default_rng(0), paths.shape[1], [], Snapshots(cell.solid)
+    for k, path in enumerate(paths):
+        drawn = rng.choice(len(known), min(count, len(known)), replace=False)
+        own = columns[:, k * steps : (k + 1) * steps]
+        found += [images_of(cell, known[number], own, path) for number in drawn]
+        learned.begin()
+        for t, u in enumerate(found[-1][0].T, start=1):
+            learned.append(u, t=float(t))
+    moved, strains = zip(*found, strict=True)
+    return np.concatenate(moved, axis=1), np.concatenate(strains), learned
+
+
+def _basis(cell, columns, strains, modes, energy, snapshots):
     """The POD of unit strains, which lift, and fluctuation modes of unit mean strain; and its error of projection."""
     if isinstance(cell.solid.law, Mapping):
         raise ParameterError(
             "the cell has a law for each subdomain; reduced cells take one law, whose parameters may be arrays with "
             "one number for each element"
         )
-    columns = np.stack([snapshot.u for snapshot in snapshots], axis=1) - cell.affine @ strains.T
-    corners = cell.corner_dofs
-    # fluctuations vanish at the corners, so that these tell the strain
-    away = np.abs(columns[corners]).max(axis=0) > _OTHER * np.abs(cell.affine[corners] @ strains.T).max()
-    if away.any():
-        raise ParameterError(
-            f"snapshot {int(np.flatnonzero(away)[0])} and {np.count_nonzero(away) - 1} others are not of these "
-            "strains; pass the paths that were recorded, in their order"
-        )
+    corners, columns = cell.corner_dofs, columns - cell.affine @ strains.T
     # elastic energy, so that a mode of unit norm is as much as a unit strain; that of the sound interface is a part of
     # it, or an inclusion that came off could slide and turn without any
     elastic = cell.virgin_tangent()
@@ -557,7 +588,7 @@ def _basis(cell, snapshots, strains, modes, energy):
         n_lifting=6,
         inner=elastic / unit,
         errors=fluctuations.errors,
-        fingerprint=snapshots.fingerprint,
+        fingerprint=snapshots,
     )
     return basis, fluctuations.errors["projection"]
 

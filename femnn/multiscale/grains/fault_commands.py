@@ -18,6 +18,14 @@ FAULT_KINDS = (
     "levels", "rest",
 )  # fmt: skip
 
+#: What further paths do, of which the first kinds have few: turn back and forth by about a diameter, after a way or at
+#: once; the same by hundredths of one; slip to 22 d, and turn back in a third of the paths; shear, lose up to nineteen
+#: twentieths of the pressure at rest or on the way, shear back or on, and get some of the pressure back.
+FURTHER_KINDS = ("wide-reversals", "small-reversals", "far-slip", "unloaded")
+
+#: Commands of these kinds have numbers from here on.
+FIRST_FURTHER = 10_000
+
 #: Paths with known commands that benchmarks measure laws on, never training: name and command, in this order.
 REFERENCES = (
     "slip-0.2", "slip-1", "slip-4", "stress-cycles", "pressure-cycles", "small-cycles", "large-cycles",
@@ -33,7 +41,9 @@ _SETTLED = 0.06
 
 @checked(number="[0, inf]", points="[60, inf)")
 def draw_fault_path(number: int, points: int = 160) -> PathCommand:
-    """The commanded path with a number, the same for every sample; kinds of :data:`FAULT_KINDS` take turns.
+    """The commanded path with a number, the same for every sample.
+
+    Kinds of :data:`FAULT_KINDS` take turns, and from :data:`FIRST_FURTHER` on those of :data:`FURTHER_KINDS`.
 
     Examples
     --------
@@ -43,8 +53,12 @@ def draw_fault_path(number: int, points: int = 160) -> PathCommand:
     ('traction', 'stress-cycles', (100, 2))
     """
     draws = np.random.default_rng([number, 11])
-    kind = FAULT_KINDS[number % len(FAULT_KINDS)]
-    return _DRAWN[kind](draws, points)
+    return _DRAWN[_kind(number)](draws, points)
+
+
+def _kind(number):
+    kinds, first = (FURTHER_KINDS, FIRST_FURTHER) if number >= FIRST_FURTHER else (FAULT_KINDS, 0)
+    return kinds[(number - first) % len(kinds)]
 
 
 @checked(name="any", points="[60, inf)")
@@ -79,10 +93,11 @@ def reference_path(name: str, points: int = 160) -> PathCommand:
     return _tractions(np.array([0.0, 0.3, 0.3]), np.array([1.0, 1.0, 0.3]), points, "falling-pressure")
 
 
-def fault_plan(paths: int, samples: int, each: int) -> list[tuple[int, int]]:
+def fault_plan(paths: int, samples: int, each: int, further: int = 0) -> list[tuple[int, int]]:
     """Command and sample of each of so many paths at least: references on the first samples, drawn ones on others.
 
-    ``each`` of as many samples again, which take turns, follow a drawn command.
+    ``each`` of as many samples again, which take turns, follow a drawn command; ``further`` commands are of
+    :data:`FURTHER_KINDS`, beside those paths.
 
     Examples
     --------
@@ -93,7 +108,8 @@ def fault_plan(paths: int, samples: int, each: int) -> list[tuple[int, int]]:
     references = -(-min(paths, len(REFERENCES) * samples) // samples)
     plan = [(FIRST_REFERENCE + i, k) for i in range(references) for k in range(samples)]
     drawn = -(-max(0, paths - len(plan)) // each)
-    return plan + [(n, samples + (each * n + k) % samples) for n in range(drawn) for k in range(each)]
+    numbers = [*range(drawn), *range(FIRST_FURTHER, FIRST_FURTHER + further)]
+    return plan + [(n, samples + (each * n + k) % samples) for n in numbers for k in range(each)]
 
 
 def fault_path(number: int, points: int) -> PathCommand:
@@ -110,7 +126,9 @@ def is_reference(numbers: np.ndarray) -> np.ndarray:
 
 def is_unseen(numbers: np.ndarray) -> np.ndarray:
     """Which numbers (n,) of drawn commands no law is trained on: one in five of each kind, and all references."""
-    return is_reference(numbers) | (numbers // len(FAULT_KINDS) % 5 == 1)
+    further = (numbers - FIRST_FURTHER) // len(FURTHER_KINDS)
+    turn = np.where(numbers >= FIRST_FURTHER, further, numbers // len(FAULT_KINDS))
+    return is_reference(numbers) | (turn % 5 == 1)
 
 
 def _cycles(start, low, high, count):
@@ -222,12 +240,52 @@ def _rest(draws, points):
     return _sheared(slip, _settled(points, _between(draws, 0.3, 3.0)), "rest")
 
 
+def _wide_reversals(draws, points):
+    turns, reach = int(draws.integers(2, 10)), _between(draws, 0.25, 1.2)
+    ends = reach * draws.uniform(0.7, 1.0, turns) * (-1.0) ** np.arange(turns) + draws.choice([0.0, 0.0, 1.5 * reach])
+    slip = _polyline(np.append(0.0, ends), points)
+    return _sheared(slip, _settled(points, _between(draws, 0.2, 4.0)), "wide-reversals")
+
+
+def _small_reversals(draws, points):
+    turns, reach = int(draws.integers(8, 25)), _between(draws, 0.005, 0.06)
+    way = draws.choice([0.0, 0.0, _between(draws, 0.1, 1.5)])
+    ends = way + reach * draws.uniform(0.8, 1.0, turns) * (-1.0) ** np.arange(turns)
+    # the way before takes a quarter of the points, though it is the longer one
+    before = points // 4 if way else 1
+    slip = np.append(np.linspace(0.0, way, before), _polyline(np.append(way, ends), points - before + 1)[1:])
+    return _sheared(slip, _settled(points, _between(draws, 0.3, 4.0)), "small-reversals")
+
+
+def _far_slip(draws, points):
+    reach, power = _between(draws, 12.0, 22.0), draws.uniform(1.0, 1.4)
+    back = points // 5 if draws.uniform() < 1.0 / 3.0 else 0
+    slip = reach * np.linspace(0.0, 1.0, points - back) ** power
+    if back:
+        slip = np.append(slip, reach - np.linspace(0.0, draws.uniform(0.5, 2.0), back + 1)[1:])
+    return _sheared(slip, _settled(points, _between(draws, 0.1, 5.0)), "far-slip")
+
+
+def _unloaded(draws, points):
+    times = np.linspace(0.0, 1.0, points)
+    high = _between(draws, 1.0, 10.0)
+    low = high / _between(draws, 3.0, 20.0)
+    back = _between(draws, low, high)
+    load = np.exp(
+        np.interp(times, [0.0, 0.08, 0.35, 0.5, 0.8, 0.9, 1.0], np.log([1.0, high, high, low, low, back, back]))
+    )
+    first, meanwhile = draws.uniform(0.1, 1.0), draws.choice([0.0, draws.uniform(0.02, 0.3)])
+    then, last = draws.uniform(0.3, 1.2, 2) * draws.choice([-1.0, -1.0, 1.0], 2)
+    slip = np.cumsum([0.0, 0.0, first, meanwhile, then, 0.0, last])
+    return _sheared(np.interp(times, [0.0, 0.05, 0.35, 0.5, 0.8, 0.84, 1.0], slip), load, "unloaded")
+
+
 _DRAWN = dict(
     zip(
-        FAULT_KINDS,
+        (*FAULT_KINDS, *FURTHER_KINDS),
         (
             _long_slip, _reversals, _stress_cycles, _pressure_cycles, _falling_pressure, _overconsolidated, _levels,
-            _rest,
+            _rest, _wide_reversals, _small_reversals, _far_slip, _unloaded,
         ),
         strict=True,
     )

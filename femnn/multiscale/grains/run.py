@@ -103,18 +103,20 @@ def simulate_grains(
         f"--seed {layer.seed}",
         "missing": sorted(failures),
     }
-    data = gather({key: rows[key] for key in results}, results, layer.seed, points, about)
+    responses = {key: load_result(file) for key, file in results.items()}
+    data = gather({key: rows[key] for key in results}, responses, layer.seed, points, about)
     data.save(folder / "grain-paths.npz")
     return data, failures
 
 
 @checked(
-    thickness="(0, inf)", points="[60, inf)", paths="[1, inf)", samples="[1, inf)", speed="(0, inf)", each="[1, inf)"
+    thickness="(0, inf)", points="[60, inf)", paths="[1, inf)", samples="[1, inf)", speed="(0, inf)", each="[1, inf)",
+    further="[0, inf)",
 )  # fmt: skip
 def simulate_fault_grains(
     folder: str | os.PathLike, paths: int = 1000, samples: int = 6, thickness: float = 6.0,
     widths: Sequence[float] = (8.0, 11.0), points: int = 160, seed: int = 0, speed: float = 0.03,
-    each: int | None = None,
+    each: int | None = None, further: int = 0, known: PathDataSet | None = None,
     workers: int | None = None, scheduler: str | None = None, progress: bool = True,
 ) -> tuple[PathDataSet, dict[str, str]]:  # fmt: skip
     """Drive layers of grains along the paths of a fault and write ``FOLDER/fault-grain-paths.npz`` with its card.
@@ -140,6 +142,11 @@ def simulate_fault_grains(
         As :class:`femnn.multiscale.grains.GrainLayer` takes it.
     each
         Samples that follow a drawn command: they take turns, so that more commands fit into as many rows. Default: all.
+    further
+        Commands of :data:`femnn.multiscale.grains.FURTHER_KINDS`, beside ``paths`` rows: wide and small reversals, slip
+        to 22 d, pressures that fall far below the largest one.
+    known
+        A data set of the same samples: rows that it has are taken from it instead of being run.
     workers, scheduler, progress
         See :func:`femnn.tasks.run.run_tasks`.
 
@@ -156,7 +163,7 @@ def simulate_fault_grains(
     MissingExtraError, TaskError
         As :func:`simulate_grains`.
     ParameterError
-        If ``widths`` is empty, or ``each`` more than ``samples``.
+        If ``widths`` is empty, ``each`` more than ``samples``, or ``known`` of other layers.
 
     Examples
     --------
@@ -173,13 +180,15 @@ def simulate_fault_grains(
     each = samples if each is None else each
     if each > samples:
         raise ParameterError(f"each is {each}, but there are {samples} samples; pass as many or fewer")
-    plan = fault_plan(paths, samples, each)
+    plan = fault_plan(paths, samples, each, further)
     layers = [
         GrainLayer.of_thickness(thickness, widths[k % samples % len(widths)], seed=seed + k, speed=speed)
         for k in range(1 + max(k for _, k in plan))
     ]
     rows = {f"path{number:05d}-seed{seed + k}": (number, k) for number, k in plan}
-    results, failures, version = _run(respond_fault, rows, layers, folder, points, workers, scheduler, progress)
+    there = {} if known is None else _known_rows(known, layers, thickness, widths, points)
+    missing = {key: row for key, row in rows.items() if (row[0], seed + row[1]) not in there}
+    results, failures, version = _run(respond_fault, missing, layers, folder, points, workers, scheduler, progress)
     about = {
         "what": "layers of grains between rough slabs, driven as a fault is, in LAMMPS (femnn.multiscale.grains)",
         "units": _UNITS,
@@ -189,13 +198,38 @@ def simulate_fault_grains(
         "grains": [layer.grains for layer in layers],
         "version": version,
         "command": f"femnn simulate fault-grains --paths {paths} --samples {samples} --thickness {thickness:g} "
-        f"--widths {','.join(f'{width:g}' for width in widths)} --points {points} --seed {seed} --each {each}",
+        f"--widths {','.join(f'{width:g}' for width in widths)} --points {points} --seed {seed} --each {each}"
+        + (f" --further {further}" if further else ""),
         "missing": sorted(failures),
     }
-    rows = {key: rows[key] for key in results}
-    data = gather(rows, results, seed, points, about, fault_path, {"grains": [layer.grains for layer in layers]})
+    rows = {key: row for key, row in rows.items() if key not in failures}
+    responses = {
+        key: _arrays(results.get(key), known, there.get((number, seed + k))) for key, (number, k) in rows.items()
+    }
+    data = gather(rows, responses, seed, points, about, fault_path, {"grains": [layer.grains for layer in layers]})
     data.save(folder / "fault-grain-paths.npz")
     return data, failures
+
+
+def _known_rows(known, layers, thickness, widths, points):
+    """Rows of a data set by path and seed, of layers that are what is asked for."""
+    wanted = {name: value for name, value in asdict(layers[0]).items() if name not in ("seed", "grains", "aspect")}
+    wanted = {"layer": wanted, "thickness": thickness, "widths": [float(width) for width in widths]}
+    for name, value in {**wanted, "points": points}.items():
+        found = known.separation.shape[1] if name == "points" else known.about.get(name)
+        if found != value:
+            raise ParameterError(
+                f"the data set of known rows has {name} {found}, asked for is {value}; pass one of the same layers, or "
+                "known=None"
+            )
+    sizes = {layer.seed: layer.grains for layer in layers}
+    rows = enumerate(zip(known.path.tolist(), known.seed.tolist(), known.grains.tolist(), strict=True))
+    return {(path, seed): row for row, (path, seed, grains) in rows if sizes.get(seed) == grains}
+
+
+def _arrays(result, known, row):
+    """Arrays of a result, or of a row that was known."""
+    return known.response(row).arrays() if result is None else load_result(result)
 
 
 def _run(task, rows, layers, folder, points, workers, scheduler, progress):
@@ -203,24 +237,25 @@ def _run(task, rows, layers, folder, points, workers, scheduler, progress):
     version = f"{VERSION}, LAMMPS {require_lammps()}"
     run = partial(run_tasks, workers=workers, scheduler=scheduler, version=version)
     samples = [asdict(layer) for layer in layers]
-    prepared = {f"seed{sample['seed']}": {"layer": sample} for sample in samples}
+    used = sorted({k for _, k in rows.values()})
+    prepared = {f"seed{samples[k]['seed']}": {"layer": samples[k]} for k in used}
     run(settle, prepared, folder / "samples", progress=False).require_all()
     tasks = {key: {"layer": samples[k], "number": number, "points": points} for key, (number, k) in rows.items()}
     outcome = run(task, tasks, folder / "paths", progress=progress)
-    if not outcome.results:
+    if tasks and not outcome.results:
         outcome.require_all()
     return outcome.results, outcome.failures, version
 
 
-def gather(rows, results, first_seed, points, about, command=draw_path, more=None):
-    """The data set of the results that are there; ``rows`` has (number, seed) by key, ``more`` labels by the seed."""
+def gather(rows, responses, first_seed, points, about, command=draw_path, more=None):
+    """The data set of arrays by key; ``rows`` has (number, seed) by key, ``more`` labels by the seed."""
     labels = []
     for number, seed in rows.values():
         path = command(number, points)
         labels.append({"seed": first_seed + seed, "path": number, "control": path.control, "kind": path.kind})
         labels[-1] |= {name: values[seed] for name, values in (more or {}).items()}
     about = {**about, "seeds": sorted({label["seed"] for label in labels})}
-    responses = [load_result(results[key]) for key in rows]
+    responses = [responses[key] for key in rows]
     for arrays in responses:
         tractions = (np.float32(arrays[name]) for name in ("traction", "love_weber"))
         arrays["love_weber_mismatch"] = np.median(mismatch(*tractions))

@@ -51,6 +51,29 @@ def tractions(stress, x, frames):
     return np.einsum("jap,abp,bp->pj", frames, tensors, frames[0])
 
 
+def brought_in_situ(fault, x, frames):
+    """Separation, state and traction of the points of a fault at ``x`` (dim, points) after its history, in situ.
+
+    Raises
+    ------
+    ParameterError
+        If the stress in situ pulls the fault open, or its law cannot bear it.
+    """
+    law = fault.law
+    path = np.zeros((0, 3)) if fault.history is None else fault.history
+    state, separation = driven_along(law, path, x.shape[1])
+    if fault.stress is None:
+        return separation, state, law.update(separation, state).traction
+    wanted = tractions(fault.stress, x, frames)
+    if (wanted[:, 0] > 0.0).any():
+        worst = int(wanted[:, 0].argmax())
+        raise ParameterError(
+            f"the stress in situ pulls the fault open at {x[:, worst].tolist()} with {wanted[worst, 0]:.4g} "
+            "Pa; give effective stresses that are negative in compression"
+        )
+    return loaded_to(law, wanted, state, separation)
+
+
 def driven_along(law, path, n):
     """State and separation of ``n`` points of a law that were led through the separations ``path`` (k, 3), m.
 

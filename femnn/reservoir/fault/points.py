@@ -28,8 +28,9 @@ from femnn.exceptions import ParameterError
 from femnn.interfaces.bases import InterfaceBases
 from femnn.interfaces.elements import checked_quadrature
 from femnn.interfaces.split import Interface
-from femnn.reservoir.fault.in_situ import driven_along, loaded_to, tractions
+from femnn.reservoir.fault.in_situ import brought_in_situ
 from femnn.reservoir.fault.operators import along_operator, at_nodes, strain_operator
+from femnn.reservoir.fault.predictions import predicted_by
 from femnn.reservoir.fault.several import SeveralLaws, joined_interface
 
 PRESSURES = ("mean", "highest")
@@ -37,9 +38,6 @@ PRESSURES = ("mean", "highest")
 # Pa: the mean acts where the pressures of the faces differ by less, as they have no higher one, and the highest but for
 # this much where they differ by more. Equal faces fill together what opens, so that Newton's method meets no jump.
 _EQUAL = 5e3
-
-# Step of the differences by which predictions of a law are derived, over its separation scale.
-_STEP = 1e-6
 
 
 class Fault:
@@ -215,26 +213,13 @@ class FaultPoints:
     def _bring_in_situ(self):
         # at once, so that no rate is in it, whatever time the law was told elsewhere
         self.law.set_time(getattr(self.law, "start", 0.0))
-        found = [self._in_situ(*own) for own in zip(self.faults, self.parts, strict=True)]
+        found = [
+            brought_in_situ(fault, self.x[:, part], self.frames[:, :, part])
+            for fault, part in zip(self.faults, self.parts, strict=True)
+        ]
         separations, states, tractions_in_situ = zip(*found, strict=True)
         self.separation, self.traction = np.concatenate(separations), np.concatenate(tractions_in_situ)
         self.state = states[0] if len(states) == 1 else self.law.joined(states)
-
-    def _in_situ(self, fault, part):
-        """Separation, state and traction of the points of one fault."""
-        law, x = fault.law, self.x[:, part]
-        path = np.zeros((0, 3)) if fault.history is None else fault.history
-        state, separation = driven_along(law, path, x.shape[1])
-        if fault.stress is None:
-            return separation, state, law.update(separation, state).traction
-        wanted = tractions(fault.stress, x, self.frames[:, :, part])
-        if (wanted[:, 0] > 0.0).any():
-            worst = int(wanted[:, 0].argmax())
-            raise ParameterError(
-                f"the stress in situ pulls the fault open at {x[:, worst].tolist()} with {wanted[worst, 0]:.4g} "
-                "Pa; give effective stresses that are negative in compression"
-            )
-        return loaded_to(law, wanted, state, separation)
 
     def strains(self, x):
         """Generalised strains (points, 3 + 2s) of the unknowns (n,)."""
@@ -376,34 +361,14 @@ class FaultPoints:
         return values, slopes
 
     def _predictions(self, change, state, new):
-        """Of the law of each fault, see ``_predicted``."""
+        """Of the law of each fault, see :func:`predicted_by`."""
         pairs = [(state, new)]
         if len(self.faults) > 1:
             pairs = [tuple(self.law.of(k, own) for own in (state, new)) for k in range(len(self.faults))]
         return [
-            self._predicted(fault.law, self.separation[part] + change[part], *own)
+            predicted_by(fault.law, self.separation[part] + change[part], *own)
             for fault, part, own in zip(self.faults, self.parts, pairs, strict=True)
         ]
-
-    @staticmethod
-    def _predicted(law, separation, state, new):
-        """Predictions of a law beside the traction, by name: its own, or with central differences for derivatives."""
-        own = law.predictions(new) if hasattr(law, "predictions") else {}
-        if own:
-            return own
-        microstructure = getattr(law, "microstructure", None)
-        if microstructure is None or not microstructure.predicted:
-            return {}
-        step = _STEP * law.separation_scale
-        values = law.predict_microstructure(separation, state)
-        slopes = np.stack(
-            [
-                law.predict_microstructure(separation + h, state) - law.predict_microstructure(separation - h, state)
-                for h in step * np.eye(3)
-            ],
-            axis=-1,
-        ) / (2.0 * step)  # fmt: skip
-        return {name: (values[:, k], slopes[:, k]) for k, name in enumerate(microstructure.predicted)}
 
 
 def _shares(biot):

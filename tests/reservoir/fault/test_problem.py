@@ -32,6 +32,7 @@ from femnn.reservoir.fault import (
     load_state,
     save_state,
 )
+from femnn.reservoir.fault.predictions import predicted_by
 
 # on the plane of the fault, which dips with 0.4 m per m: 9 MPa of pressure, 4 MPa of shear
 _AXES = np.array([[1.0, -0.4], [0.4, 1.0]]) / np.hypot(1.0, 0.4)
@@ -449,7 +450,7 @@ def test_what_a_law_predicts_reaches_the_core():
     problem = reservoir(law=law, cores=(GranularCore(1e-6, 0.5, 1.0), None))
     state = problem.initial_state()
     history = state.history
-    assert problem.points._predicted(law, problem.points.separation, history, history)["porosity"][0][0] == 0.2
+    assert predicted_by(law, problem.points.separation, history, history)["porosity"][0][0] == 0.2
     new = problem.step(state, DAY)
     fields = problem.fields(new)
     opening, sliding = fields.separation[:, 0], fields.separation[:, 1]

@@ -1,0 +1,401 @@
+"""Faults through the cells of a porous reservoir: they slip, conduct fluid along themselves, and leak into the pores.
+
+The equations are in :mod:`femnn.reservoir.fault.embedded_equations`, the flow in
+:mod:`femnn.reservoir.fault.embedded_flow`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import skfem
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_array
+
+from femnn.checks import checked, floats, instance, one_of, shaped
+from femnn.cohesive.law import Law
+from femnn.exceptions import ConvergenceError, LawError, ParameterError, SingularMatrixError, StateError
+from femnn.interfaces.embedded import MODES
+from femnn.interfaces.embedded_crack import EmbeddedCrack
+from femnn.quadrature.gauss import GaussLegendre
+from femnn.reservoir.conditions import Conditions, Well
+from femnn.reservoir.fault.embedded_equations import EmbeddedEquations, Part, body_of
+from femnn.reservoir.fault.embedded_states import EmbeddedBalance, EmbeddedFields, EmbeddedState
+from femnn.reservoir.medium import PorousMedium
+from femnn.reservoir.problem import PorousProblem
+from femnn.solvers.linear.saddle_point import Constraint, Factor
+from femnn.solvers.nonlinear.line_search import search
+from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, diverging, iterate
+
+# Relative residual that is a solution; iterations go on as long as they gain, because mass balances want all digits.
+_ENOUGH = 1e-9
+
+_MOST_LENGTHS = 5
+
+
+class EmbeddedFault:
+    """A fault that follows no facets: where it cuts cells, its law, how it conducts and what it bears in situ.
+
+    Parameters
+    ----------
+    crack : EmbeddedCrack
+        Through cells of a MeshQuad or MeshHex; it may end inside the body.
+    law : Law
+        Of the effective traction: classical, recurrent, or an RVE in the loop.
+    core
+        What conducts along the fault and fills it (:mod:`femnn.reservoir.fault.flow`); how it resists flow across
+        itself adds to the resistance of the rock.
+    stress, history
+        In situ, as :class:`Fault` takes them.
+    wells
+        :class:`femnn.reservoir.Well` in the fault: they feed the fluid of the cut cell they are in at a ``rate``, one
+        number, or hold a ``pressure`` with a ``well_index``.
+    modes
+        As :class:`femnn.interfaces.EmbeddedElements` takes them.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is of another kind than described.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.interfaces import EmbeddedCrack
+    >>> from femnn.reservoir.fault import CrackedCore, EmbeddedFault
+    >>> crack = EmbeddedCrack.line(skfem.MeshQuad().refined(3), start=(0.2, 0.2), end=(0.8, 0.71))
+    >>> core = CrackedCore(1e-13, thickness=0.01, along=1e-10)
+    >>> fault = EmbeddedFault(crack, femnn.ContactCohesive(1e11, friction=0.6), core)
+
+    See Also
+    --------
+    femnn.reservoir.fault.Fault : along facets; also seals, and takes quadratic displacements
+    """
+
+    @checked(stress="any", history="unchecked", core="unchecked")
+    def __init__(
+        self,
+        crack: EmbeddedCrack,
+        law: Law,
+        core: Any,
+        *,
+        stress: ArrayLike | Callable | None = None,
+        history: ArrayLike | None = None,
+        wells: Sequence[Well] = (),
+        modes: str = "linear",
+    ) -> None:
+        instance("crack", crack, EmbeddedCrack)
+        if not (hasattr(core, "transmissivity") and hasattr(core, "conductance")):
+            raise ParameterError(
+                f"the core of an embedded fault is {core!r}; give one that conducts across and along itself, such as "
+                "femnn.reservoir.fault.ConstantCore or CrackedCore"
+            )
+        self.crack, self.law, self.core, self.stress = crack, law, core, stress
+        self.history = None if history is None else floats("history", history)
+        self.wells = [instance("a well of the fault", well, Well) for well in wells]
+        self.modes = one_of("modes", modes, MODES)
+
+
+class EmbeddedReservoir:
+    """A porous body with faults through its cells, of quadrilaterals (plane strain) or hexahedra.
+
+    Its ``step`` is for :func:`femnn.reservoir.march`. Displacements are linear and stabilised; systems of equations are
+    factored, so that meshes in three dimensions are limited to some thousand cells.
+
+    Parameters
+    ----------
+    medium
+        :class:`femnn.reservoir.PorousMedium` or ``DualPorousMedium``; the fluid of a fault leaks into each pore system.
+    conditions
+        :class:`femnn.reservoir.Conditions`. Loads and pressures are in excess of the state in situ.
+    fault
+        An :class:`EmbeddedFault`, or several in one mesh that share no cell.
+    max_iterations
+        Of Newton's method, beyond which a step fails.
+
+    Attributes
+    ----------
+    faults : tuple of EmbeddedFault
+    porous : PorousProblem
+        The body alone: bases, numbering, loads.
+    iterations : int
+        Of the last step.
+
+    Raises
+    ------
+    MeshError
+        As :class:`femnn.reservoir.PorousProblem`; also if a fault cuts off hardly anything of a cell.
+    ParameterError
+        If two faults cut one cell, a law cannot bear the stress in situ, or a core would seal.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.interfaces import EmbeddedCrack
+    >>> from femnn.reservoir import Conditions, PorousMedium, Well
+    >>> from femnn.reservoir.fault import ConstantCore, EmbeddedFault, EmbeddedReservoir
+    >>> mesh = skfem.MeshQuad().refined(3).with_defaults()
+    >>> crack = EmbeddedCrack.line(mesh, start=(0.2, 0.2), end=(0.8, 0.71))
+    >>> core, wells = ConstantCore(1e-13, 0.01, along=1e-9), [Well(crack.centre[2], rate=1e-7)]
+    >>> fault = EmbeddedFault(crack, femnn.ContactCohesive(1e11, friction=0.6), core, wells=wells)
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"right": 0.0})
+    >>> reservoir = EmbeddedReservoir(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), conditions, fault)
+    >>> reservoir.step(reservoir.initial_state(), 3600.0).t
+    3600.0
+
+    See Also
+    --------
+    femnn.reservoir.fault.FaultedReservoir : faults along facets
+    """
+
+    @checked(max_iterations="[1, inf)")
+    def __init__(
+        self,
+        medium: PorousMedium,
+        conditions: Conditions,
+        fault: EmbeddedFault | Sequence[EmbeddedFault],
+        *,
+        max_iterations: int = 25,
+    ) -> None:
+        self.max_iterations, self.iterations = int(max_iterations), 0
+        self.faults = _faults(fault)
+        mesh = self.faults[0].crack.mesh
+        element = skfem.ElementQuad1() if mesh.dim() == 2 else skfem.ElementHex1()
+        # the rule of the cut cells, so that halves which move apart have no stress
+        self.porous = PorousProblem(mesh, medium, conditions, element=element, rule=GaussLegendre(2))
+        self._equations = EmbeddedEquations([Part(own, self.porous) for own in self.faults], self.porous)
+        loads, jumps = self.porous.loads, self._equations.n_jumps
+        held = np.concatenate([loads.prescribed_displacement, loads.prescribed_pressure + jumps])
+        self._constraint = Constraint(self._equations.size, held, loads.rigid)
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """Names of the pore systems."""
+        return self.porous.systems
+
+    @checked()
+    def initial_state(self, t: float = 0.0) -> EmbeddedState:
+        """State in situ, at rest.
+
+        Raises
+        ------
+        ParameterError
+            If the law of a fault depends on time and starts at another one.
+        """
+        for fault in self.faults:
+            start = getattr(fault.law, "start", t)
+            if fault.law.depends_on_time and start != t:
+                raise ParameterError(
+                    f"the state starts at t = {t:g} s, the law of a fault at {start:g} s: the rate of the first step "
+                    f"would be wrong; pass start={t:g} to the law"
+                )
+        body, equations = self.porous.initial_state(t), self._equations
+        parts = equations.parts
+        return EmbeddedState(
+            body.t,
+            body.u,
+            body.p,
+            np.zeros(equations.n_jumps),
+            np.zeros(equations.n_cells),
+            tuple(part.state for part in parts),
+            np.concatenate([part.traction for part in parts]),
+            np.zeros((len(self.systems), equations.n_cells)),
+        )
+
+    @checked(dt="(0, inf)")
+    def step(self, state: EmbeddedState, dt: float) -> EmbeddedState:
+        """State after a time step ``dt`` (s) from ``state``, which is left as it is.
+
+        Raises
+        ------
+        ParameterError
+            If a load is not finite.
+        ConvergenceError
+            If Newton's method does not converge; ``x`` then is ``state``.
+        """
+        self.check(state)
+        equations = self._equations
+        u, jumps, p, pressure = equations.split(self._constraint.fill(state.x))
+        body = np.concatenate([u, p])
+        self.porous.loads.prescribe(body, state.t + dt)
+        x, responses = self._solve(np.concatenate([body[: len(u)], jumps, body[len(u) :], pressure]), state, dt)
+        u, jumps, p, pressure = equations.split(x)
+        leaks = [
+            equations.leaks(part, response, p, pressure[cells])
+            for part, response, cells in zip(equations.parts, responses, equations.cells, strict=True)
+        ]
+        return EmbeddedState(
+            state.t + dt,
+            u,
+            p.reshape(len(self.systems), -1),
+            jumps,
+            pressure,
+            tuple(response.law.state for response in responses),
+            np.concatenate([response.law.traction for response in responses]),
+            np.concatenate(leaks, axis=1),
+        )
+
+    @checked(dt="(0, inf)", x="any")
+    def residual(self, x: np.ndarray, state: EmbeddedState, dt: float) -> np.ndarray:
+        """Forces and volumes out of balance (n,), with the signs of :meth:`PorousProblem.residual`."""
+        return self._equations.evaluate(shaped("x", x, state.x.shape), state, dt)[0]
+
+    @checked(dt="(0, inf)", x="any")
+    def tangent(self, x: np.ndarray, state: EmbeddedState, dt: float) -> csr_array:
+        """Derivative of :meth:`residual` by x; not symmetric."""
+        x = shaped("x", x, state.x.shape)
+        return self._equations.tangent(x, self._equations.evaluate(x, state, dt)[1], state, dt)
+
+    @checked()
+    def fields(self, state: EmbeddedState) -> tuple[EmbeddedFields, ...]:
+        """:class:`EmbeddedFields` of each fault in a state."""
+        self.check(state)
+        equations, found = self._equations, []
+        places = zip(equations.parts, equations.jumps, equations.cells, equations.points, state.histories, strict=True)
+        for part, jumps, cells, points, history in places:
+            found.append(
+                EmbeddedFields(
+                    part.x,
+                    part.separations(state.jumps[jumps]),
+                    state.traction[points],
+                    part.fault.crack.centre.T,
+                    state.fault_pressure[cells],
+                    state.leak_off[:, cells],
+                    part.fault.law.damage(history),
+                    history.outside,
+                )
+            )
+        return tuple(found)
+
+    @checked()
+    def balance(self, old: EmbeddedState, new: EmbeddedState) -> EmbeddedBalance:
+        """:class:`EmbeddedBalance` of the step from one state to the other."""
+        dt, s, equations = new.t - old.t, len(self.systems), self._equations
+        body = self.porous.balance(body_of(old), body_of(new))
+        released = equations.split(equations.volumes @ (new.x - old.x))
+        volumes = [own.reshape(s, -1) for own in self.porous.volumes(new.u, new.p.ravel(), body_of(old), dt)]
+        strained, pressed, injected, exchanged, lost = volumes
+        strained = strained - released[2].reshape(s, -1)
+        leaked = np.zeros_like(strained)
+        opened, fed = -released[3], np.zeros(equations.n_cells)
+        for part, cells, history in zip(equations.parts, equations.cells, old.histories, strict=True):
+            change = new.fault_pressure[cells] - old.fault_pressure[cells]
+            opened[cells] += part.storage(history) * part.channels.area * change
+            fed[cells] = dt * part.fed(new.t, new.fault_pressure[cells])[0]
+            for system, leak in enumerate(dt * new.leak_off[:, cells]):
+                np.add.at(leaked[system], part.channels.dofs, leak[:, None] * part.channels.mean)
+        reaction = strained + pressed + lost - injected - leaked
+        through = {
+            name: np.array([own[dofs].sum() for own, dofs in zip(reaction, of_systems, strict=True)])
+            for name, of_systems in self.porous.loads.drains.items()
+        }
+        stored, got, traded = ((own.sum(axis=1)) for own in (strained + pressed, injected, exchanged))
+        leaks = leaked.sum(axis=1)
+        moved = np.abs(strained).sum(axis=1) + np.abs(pressed).sum(axis=1) + np.abs(leaked).sum(axis=1)
+        moved = np.append(moved, np.abs(opened).sum() + np.abs(fed).sum() + dt * np.abs(new.leak_off).sum())
+        missing = np.append(
+            stored - got - traded - leaks - sum(through.values(), np.zeros(s)), opened.sum() + leaks.sum() - fed.sum()
+        )
+        error = np.divide(np.abs(missing), moved, out=np.zeros(s + 1), where=moved > 0.0)
+        return EmbeddedBalance(
+            stored, body.injected, body.exchanged, through, leaks, float(opened.sum()), float(fed.sum()), error
+        )
+
+    @checked(state="unchecked")
+    def check(self, state: EmbeddedState) -> None:
+        """Raise StateError unless a state is of this reservoir."""
+        instance("state", state, EmbeddedState)
+        own = [(len(part.state), part.state.law) for part in self._equations.parts]
+        given = [(len(history), history.law) for history in state.histories]
+        if own != given or len(state.x) != self._equations.size:
+            raise StateError(
+                f"the state has {len(state.x)} unknowns and faults of {given}, this reservoir {self._equations.size} "
+                f"and {own}; a state goes with the mesh, the medium and the laws it was made for"
+            )
+
+    def _solve(self, start, state, dt):
+        """Unknowns and responses at the end of the step, where rounding stops Newton's method."""
+        equations, constraint = self._equations, self._constraint
+
+        def evaluated(x):
+            with diverging(LawError, ConvergenceError):
+                if not np.isfinite(x).all():
+                    raise Diverged("the correction is not finite")
+                out, responses = equations.evaluate(x, state, dt)
+            return Iterate(x, out, responses, np.linalg.norm(scale * constraint.reduce(out)), size)
+
+        def is_solved(_, errors):
+            if errors[-1] == 0.0 or (errors[-1] <= _ENOUGH and len(errors) > 1 and errors[-1] > 0.5 * errors[-2]):
+                return True
+            return len(errors) > self.max_iterations and errors[-1] <= _ENOUGH
+
+        def factored(point):
+            try:
+                tangent = equations.tangent(point.x, point.response, state, dt)
+                return Factor.of(tangent, constraint, equations.n_u + equations.n_jumps)
+            except SingularMatrixError as error:
+                raise Diverged(f"nothing holds the body any more: {error}") from error
+
+        def advance(point, errors):
+            nonlocal factor
+            if len(errors) > 1:
+                factor = factored(point)
+            correction = constraint.matrix @ factor.correction(constraint.reduce(point.residual))
+            return search(
+                lambda length: evaluated(point.x - length * correction),
+                lambda tried: tried.norm <= point.norm,
+                most=_MOST_LENGTHS,
+            )
+
+        scale, size = np.ones(constraint.matrix.shape[1]), 1.0
+        try:
+            first = evaluated(start)
+            factor = factored(first)
+            scale = factor.scale
+            size = self._size(first, factor)
+            point, errors = iterate(
+                first._replace(norm=np.linalg.norm(scale * constraint.reduce(first.residual)), size=size),
+                is_solved,
+                advance,
+                self.max_iterations,
+                "of the forces and volumes",
+            )
+        except Diverged as cause:
+            raise ConvergenceError(
+                f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) did not converge: after "
+                f"{max(len(cause.residuals) - 1, 0)} iterations {cause}; take a shorter step, as femnn.reservoir.march "
+                "does by itself",
+                state,
+                np.array(cause.residuals),
+                state.t,
+            ) from cause
+        self.iterations = len(errors) - 1
+        return point.x, point.response
+
+    def _size(self, first, factor):
+        """Scale of the residuals: stresses in situ, and all that is summed up in a residual."""
+        constraint, equations = self._constraint, self._equations
+        borne = np.zeros(equations.size)
+        for part, own in zip(equations.parts, equations.jumps, strict=True):
+            borne[equations.n_u :][own] = np.abs(part.borne(part.traction)).ravel()
+        sizes = [constraint.reduce(borne), constraint.reduce(first.residual)]
+        sizes.append(abs(factor.matrix) @ constraint.reduce(np.abs(first.x)))
+        return sum(np.linalg.norm(factor.scale * own) for own in sizes)
+
+
+def _faults(fault):
+    """The faults as a tuple; ParameterError unless they are in one mesh and share no cell."""
+    faults = tuple(fault) if isinstance(fault, list | tuple) else (fault,)
+    if not faults:
+        raise ParameterError("there is no fault; pass one, or take PorousProblem for a body without")
+    for own in faults:
+        instance("fault", own, EmbeddedFault)
+    if any(own.crack.mesh is not faults[0].crack.mesh for own in faults):
+        raise ParameterError("the embedded faults are in different meshes; make all their cracks in one")
+    cut, count = np.unique(np.concatenate([own.crack.elements for own in faults]), return_counts=True)
+    if (count > 1).any():
+        raise ParameterError(
+            f"{np.count_nonzero(count > 1)} cells are cut by two faults, the first of them {cut[count > 1][0]}; refine "
+            "the mesh, or move a fault"
+        )
+    return faults
