@@ -73,7 +73,15 @@ def time_series(path: str | os.PathLike, start: float | None = None) -> TimeSeri
     return kinds[path.suffix](path, start if path.exists() else None)
 
 
-class _PvdSeries:
+class PvdIndex:
+    """A PVD file: which file is of which time.
+
+    Parameters
+    ----------
+    path, start
+        As for :func:`time_series`.
+    """
+
     def __init__(self, path: Path, start: float | None) -> None:
         self.path = path
         self._entries: list[tuple[float, str]] = []
@@ -82,20 +90,35 @@ class _PvdSeries:
             entries = [(float(entry.attrib["timestep"]), entry.attrib["file"]) for entry in sets]
             self._entries = [(t, name) for t, name in entries if t <= start]
 
-    def write(self, t: float, mesh: meshio.Mesh) -> None:
-        name = f"{self.path.stem}-{len(self._entries):04d}.vtu"
-        with atomic_write(self.path.with_name(name)) as temporary:
-            mesh.write(temporary)
-        self._entries.append((t, name))
-        self._write_index()
+    @property
+    def stem(self) -> str:
+        """Name of the next file, without its suffix."""
+        return f"{self.path.stem}-{len(self._entries):04d}"
 
-    def _write_index(self) -> None:
+    def add(self, t: float, name: str, write: bool = True) -> None:
+        """Add a file, which lies beside the index; False leaves it to another process to ``write`` that down."""
+        self._entries.append((t, name))
+        if write:
+            self._write()
+
+    def _write(self) -> None:
         root = ElementTree.Element("VTKFile", type="Collection", version="0.1")
         collection = ElementTree.SubElement(root, "Collection")
         for t, name in self._entries:
             ElementTree.SubElement(collection, "DataSet", timestep=repr(float(t)), part="0", file=name)
         with atomic_write(self.path) as temporary:
             ElementTree.ElementTree(root).write(os.fspath(temporary), encoding="utf-8", xml_declaration=True)
+
+
+class _PvdSeries:
+    def __init__(self, path: Path, start: float | None) -> None:
+        self._index = PvdIndex(path, start)
+
+    def write(self, t: float, mesh: meshio.Mesh) -> None:
+        name = f"{self._index.stem}.vtu"
+        with atomic_write(self._index.path.with_name(name)) as temporary:
+            mesh.write(temporary)
+        self._index.add(t, name)
 
 
 class _XdmfSeries:

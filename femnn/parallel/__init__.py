@@ -16,6 +16,8 @@ from femnn.parallel.local_mesh import LocalMesh, fingerprint, local_meshes
 from femnn.parallel.matrix import RankMatrix, Rows, assemble_elasticity
 from femnn.parallel.partition import FIXED_COST, cell_costs, imbalance, partition, points_per_cell
 from femnn.parallel.partition_files import digest, read_local_mesh, write_local_mesh
+from femnn.parallel.porous import RankPorousProblem
+from femnn.parallel.porous_output import RankSeries
 from femnn.parallel.problem import RankProblem
 from femnn.parallel.ranks import together, world
 from femnn.parallel.solver import RankSolution, solve
@@ -27,7 +29,9 @@ __all__ = [
     "DistributedMesh",
     "LocalMesh",
     "RankMatrix",
+    "RankPorousProblem",
     "RankProblem",
+    "RankSeries",
     "RankSolution",
     "Rows",
     "Timing",

@@ -20,8 +20,10 @@ from femnn.io.atomic import require_regular
 from femnn.io.guarded import CARD_HASH, Contents, GuardedFile, card_digest, parse_json
 from femnn.parallel.law_states import law_states, restore
 from femnn.parallel.owner_directory import OwnerDirectory
+from femnn.parallel.porous import RankPorousProblem
 from femnn.parallel.problem import RankProblem
 from femnn.parallel.ranks import together
+from femnn.reservoir.states import PorousState
 
 
 def save(path: str | os.PathLike, problem: RankProblem, u: ArrayLike, t: float) -> None:
@@ -36,17 +38,22 @@ def save(path: str | os.PathLike, problem: RankProblem, u: ArrayLike, t: float) 
     u : (n_dofs,), t : float
         Displacement and time of that state.
     """
-    distributed, path = problem.distributed, Path(path)
-    comm = distributed.comm
+    distributed = problem.distributed
     laws = law_states(distributed, problem.problem)
     u = np.asarray(u, dtype=float).reshape(-1, 3)[: distributed.n_owned]
     pieces = {"u": (distributed.n_vertices, distributed.vertices[: distributed.n_owned], u)}
     for number, states in enumerate(laws):
-        rows, total = _rows(comm, states)
+        rows, total = _rows(distributed.comm, states)
         pieces[f"counts{number}"] = (states.total, states.owners, states.counts[:, None].astype(float))
         pieces[f"state{number}"] = (total, rows, states.values)
+    _write(path, distributed, pieces, [states.name for states in laws], t)
+
+
+def _write(path, distributed, pieces, names, t):
+    """Write arrays, (rows of the whole, rows of this rank, their values) by name; collective."""
+    path, comm = Path(path), distributed.comm
     sums = {name: _checksum(comm, rows, values) for name, (_, rows, values) in pieces.items()}
-    header, offsets, size = _header(distributed, pieces, [states.name for states in laws], sums, t)
+    header, offsets, size = _header(distributed, pieces, names, sums, t)
     temporary = path.with_name(f".{path.name}.partial")
     with together(comm):
         if comm.rank == 0:
@@ -84,14 +91,14 @@ def load(path: str | os.PathLike, problem: RankProblem) -> Restart:
         On all ranks, if the file is no whole checkpoint, or is of another mesh, law or rule; nothing is changed then.
     """
     distributed = problem.distributed
-    comm, header = distributed.comm, None
-    with together(comm):
-        if comm.rank == 0:
-            header = _read_header(Path(path))
-    header = comm.bcast(header)
+    comm, header = distributed.comm, _shared_header(distributed.comm, path)
     laws = law_states(distributed, problem.problem)
     with together(comm):
-        _check(path, distributed, header, laws)
+        needed = {"u": (distributed.n_vertices, 3)}
+        for number, states in enumerate(laws):
+            needed[f"counts{number}"] = (states.total, 1)
+            needed[f"state{number}"] = header.shapes.get(f"state{number}")
+        _check(path, distributed, header, [states.name for states in laws], needed)
     u, values = np.zeros((len(distributed.vertices), 3)), []
     with _opened(comm, path) as file:
         u[: distributed.n_owned] = _read(comm, file, header, "u", distributed.vertices[: distributed.n_owned])
@@ -106,6 +113,64 @@ def load(path: str | os.PathLike, problem: RankProblem) -> Restart:
             values.append(_read(comm, file, header, f"state{number}", rows))
     restore(distributed, problem.problem, values)
     return Restart(distributed.update(u.ravel()), header.t, None)
+
+
+def save_state(path: str | os.PathLike, problem: RankPorousProblem, state: PorousState) -> None:
+    """Write a state of a porous body as a checkpoint; collective. Whole or not at all, as :func:`save` does it.
+
+    Parameters
+    ----------
+    path
+        The file, on a file system that all ranks see.
+    problem
+        :class:`femnn.parallel.RankPorousProblem`.
+    state
+        One of its states.
+    """
+    distributed = problem.distributed
+    n, owned = distributed.n_owned, distributed.vertices[: distributed.n_owned]
+    pieces = {
+        "u": (distributed.n_vertices, owned, state.u.reshape(-1, 3)[:n]),
+        "p": (distributed.n_vertices, owned, state.p.T[:n]),
+    }
+    _write(path, distributed, pieces, _name_of(problem), state.t)
+
+
+def load_state(path: str | os.PathLike, problem: RankPorousProblem) -> PorousState:
+    """The state in a checkpoint of :func:`save_state`, written by any number of ranks; collective.
+
+    Raises
+    ------
+    StateError
+        On all ranks, if the file is no whole checkpoint, or is of another mesh or of other pore systems.
+    """
+    distributed = problem.distributed
+    comm, header = distributed.comm, _shared_header(distributed.comm, path)
+    widths = {"u": 3, "p": len(problem.systems)}
+    with together(comm):
+        needed = {name: (distributed.n_vertices, width) for name, width in widths.items()}
+        _check(path, distributed, header, _name_of(problem), needed)
+    fields = {name: np.zeros((len(distributed.vertices), width)) for name, width in widths.items()}
+    with _opened(comm, path) as file:
+        for name, values in fields.items():
+            n = distributed.n_owned
+            values[:n] = _read(comm, file, header, name, distributed.vertices[:n])
+    u, p = (distributed.exchange.update(values) for values in fields.values())
+    return problem.initial_state(header.t, u.ravel(), p.T)
+
+
+def _name_of(problem):
+    """What a checkpoint of a porous body is of."""
+    return [f"porous body of the systems {', '.join(problem.systems)}"]
+
+
+def _shared_header(comm, path):
+    """The header of a file, on all ranks; collective."""
+    header = None
+    with together(comm):
+        if comm.rank == 0:
+            header = _read_header(Path(path))
+    return comm.bcast(header)
 
 
 def _rows(comm, states):
@@ -195,19 +260,14 @@ def _read_header(path):
         return _Header(file.path, names, metadata.text("mesh"), t, shapes, offsets, sums)
 
 
-def _check(path, distributed, header, laws):
+def _check(path, distributed, header, names, needed):
     if header.mesh != distributed.mesh_id:
         raise StateError(
             f"{path} was written for the mesh {header.mesh[:12]}, this one is {distributed.mesh_id[:12]}; a "
             "checkpoint goes with its mesh"
         )
-    expected = [states.name for states in laws]
-    if header.names != expected:
-        raise StateError(f"{path} holds {header.names}, this problem {expected}; a checkpoint goes with its laws")
-    needed = {"u": (distributed.n_vertices, 3)}
-    for number, states in enumerate(laws):
-        needed[f"counts{number}"] = (states.total, 1)
-        needed[f"state{number}"] = header.shapes.get(f"state{number}")
+    if header.names != names:
+        raise StateError(f"{path} holds {header.names}, this problem {names}; a checkpoint goes with its laws")
     if header.shapes != needed:
         raise _guarded(path).refused(f"its arrays have the shapes {header.shapes}, expected are {needed}")
 

@@ -227,17 +227,25 @@ class DistributedMesh:
         if number >= len(self.sides):
             raise ParameterError(f"there is no interface {number}; the mesh has {len(self.sides)}")
         _, minus, plus = self.sides[number]
-        facets = _facets(self.mesh, minus)
+        facets = self.facets(minus)
         return Interface(self.mesh, facets, np.full(len(facets), -1), minus, plus)
 
     @checked()
+    def facets(self, corners: np.ndarray) -> np.ndarray:
+        """Facets (c,) of ``mesh`` by their corners (c, 4), such as those of ``boundaries``."""
+        return _facets(self.mesh, corners)
+
+    @checked()
     def gathered(self, vector: ArrayLike) -> np.ndarray | None:
-        """The vector in the order of the whole mesh, (3 n_vertices,), on rank 0; None on others; collective."""
-        owned = shaped("vector", vector, (self.n_dofs,)).reshape(-1, 3)[: self.n_owned]
+        """The vector in the order of the whole mesh, with as many values a vertex, on rank 0; None on others.
+
+        Collective.
+        """
+        owned = self._by_vertex("vector", np.asarray(vector, dtype=float))[: self.n_owned]
         parts = self.comm.gather((self.vertices[: self.n_owned], owned))
         if parts is None:
             return None
-        whole = np.zeros((self.n_vertices, 3))
+        whole = np.zeros((self.n_vertices, owned.shape[1]))
         for vertices, values in parts:
             whole[vertices] = values
         return whole.ravel()

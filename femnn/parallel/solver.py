@@ -1,6 +1,7 @@
 """Solve ``K x = f`` over all ranks: PETSc's algebraic multigrid that knows the rigid-body modes, or MUMPS."""
 
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from femnn.checks import checked, one_of, vector
 from femnn.exceptions import ConvergenceError
+from femnn.parallel.distributed_mesh import DistributedMesh
 from femnn.parallel.matrix import RankMatrix
 from femnn.parallel.ranks import petsc
 from femnn.solvers.linear.solver import Solution
@@ -208,20 +210,47 @@ def _solver(distributed, matrix, method):
         pc.setFactorSolverType("mumps")
     else:
         matrix.setOption(module.Mat.Option.SPD, True)
-        matrix.setNearNullSpace(_rigid_body_modes(distributed, matrix))
+        matrix.setNearNullSpace(rigid_body_modes(distributed, matrix))
         ksp.setType("cg")
         pc.setType("gamg")
-        options = module.Options("femnn_")
-        for name, value in OPTIONS.items():
-            if not options.hasName(name):
-                options[name] = value
+        _set_defaults("femnn_", OPTIONS)
     ksp.setNormType(module.KSP.NormType.UNPRECONDITIONED)
     ksp.setInitialGuessNonzero(True)
     ksp.setFromOptions()
     return ksp
 
 
-def _rigid_body_modes(distributed, matrix):
+def multigrid(matrix: Any, prefix: str, options: Mapping[str, Any] = OPTIONS) -> Any:
+    """``petsc4py.PETSc.PC``, a V-cycle for a positive definite matrix; collective.
+
+    Parameters
+    ----------
+    matrix
+        ``petsc4py.PETSc.Mat`` with its block size, and its near null space if that is not the constants.
+    prefix
+        Of what ``PETSC_OPTIONS`` says about it, which counts more than ``options``.
+    """
+    matrix.setOption(petsc().Mat.Option.SPD, True)
+    cycle = petsc().PC().create(matrix.getComm())
+    cycle.setOptionsPrefix(prefix)
+    cycle.setOperators(matrix)
+    cycle.setType("gamg")
+    _set_defaults(prefix, options)
+    cycle.setFromOptions()
+    with _products(matrix.getComm().tompi4py(), matrix):
+        cycle.setUp()
+    return cycle
+
+
+def _set_defaults(prefix, values):
+    options = petsc().Options(prefix)
+    for name, value in values.items():
+        if not options.hasName(name):
+            options[name] = value
+
+
+def rigid_body_modes(distributed: DistributedMesh, matrix: Any) -> Any:
+    """``petsc4py.PETSc.NullSpace`` of the motions that cost no energy while nothing is held; collective."""
     coordinates = matrix.createVecLeft()
     coordinates.setBlockSize(3)
     coordinates.setArray(np.ascontiguousarray(distributed.mesh.p[:, : distributed.n_owned].T).ravel())

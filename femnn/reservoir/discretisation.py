@@ -5,6 +5,7 @@ import skfem
 
 from femnn.checks import brief
 from femnn.exceptions import FoldedElementError, MeshError, ParameterError
+from femnn.geometry.connectivity import PartialMesh
 from femnn.geometry.mesh import hexahedra, require_vertices
 from femnn.geometry.validity import require_valid
 from femnn.quadrature.adaptive.rule import AdaptiveGauss
@@ -45,7 +46,7 @@ def rule_for(element):
 
 def require_sound(mesh):
     """Raise MeshError, or FoldedElementError, unless a mesh is sound."""
-    if type(mesh) is skfem.MeshHex1:
+    if type(mesh) in (skfem.MeshHex1, PartialMesh):
         require_valid(hexahedra(mesh), "repair the mesh")
         return
     if type(mesh) is not skfem.MeshQuad1:

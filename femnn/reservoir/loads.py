@@ -11,7 +11,7 @@ from femnn.reservoir.conditions import boundary, evaluate, per_axis, per_system
 from femnn.reservoir.wells import probe
 
 
-class _Integral(NamedTuple):
+class Integral(NamedTuple):
     """∫ value · test function: the value is looked at in places x (dim, ...), and the matrix does the rest."""
 
     matrix: csr_matrix
@@ -57,8 +57,8 @@ class Loads:
         self._mesh, self._systems = displacement.mesh, systems
         self._u, self._p = displacement, pressure
         self.ndof = displacement.N + len(systems) * pressure.N
-        self._forces: list[_Integral] = []
-        self._inflows: list[list[_Integral]] = [[] for _ in systems]
+        self._forces: list[Integral] = []
+        self._inflows: list[list[Integral]] = [[] for _ in systems]
         self._held: list[_Prescribed] = []
         self._drained: list[_Prescribed] = []
         self._add_forces(conditions)
@@ -92,7 +92,7 @@ class Loads:
         for name, traction in conditions.traction.items():
             what = f"traction on {name!r}"
             values = per_axis(traction, self._mesh.dim(), what)
-            self._forces.append(_integral(self._facets(self._u, name), values, what))
+            self._forces += self._over_facets(self._u, name, values, what)
         if conditions.body_force is not None:
             values = per_axis(conditions.body_force, self._mesh.dim(), "body_force")
             self._forces.append(_integral(self._u, values, "body_force"))
@@ -100,26 +100,28 @@ class Loads:
     def _add_inflows(self, conditions):
         for name, flux in conditions.flux.items():
             what = f"flux into {name!r}"
-            basis = self._facets(self._p, name)
-            self._feed(per_system(flux, self._systems, what), lambda rate, b=basis, w=what: _integral(b, (rate,), w))
+            self._feed(
+                per_system(flux, self._systems, what),
+                lambda rate, n=name, w=what: self._over_facets(self._p, n, (rate,), w),
+            )
         for well in conditions.wells:
             if well.rate is None:
                 continue
             x = np.asarray(well.x, dtype=float)
             what = f"rate of the well at {x.tolist()}"
-            matrix = csr_matrix(probe(self._p, x))
+            matrix = csr_matrix(self._probe(x))
             self._feed(
                 per_system(well.rate, self._systems, what),
-                lambda rate, m=matrix, x=x, w=what: _Integral(m, x[:, None], (rate,), w),
+                lambda rate, m=matrix, x=x, w=what: [Integral(m, x[:, None], (rate,), w)],
             )
         if conditions.source is not None:
             values = per_system(conditions.source, self._systems, "source")
-            self._feed(values, lambda rate: _integral(self._p, (rate,), "source"))
+            self._feed(values, lambda rate: [_integral(self._p, (rate,), "source")])
 
-    def _feed(self, values, integral):
+    def _feed(self, values, integrals):
         for inflows, rate in zip(self._inflows, values, strict=True):
             if rate is not None:
-                inflows.append(integral(rate))
+                inflows += integrals(rate)
 
     def _prescribe(self, conditions):
         dim, n_p = self._mesh.dim(), self._p.N
@@ -132,8 +134,7 @@ class Loads:
         self.drains, taken = {}, [np.zeros(n_p, dtype=bool) for _ in self._systems]
         for name, values in reversed(list(conditions.pressure.items())):
             what = f"pressure on {name!r}"
-            boundary(self._mesh, name)
-            dofs = self._p.get_dofs(name).all()
+            dofs = self._dofs_on(self._p, name).all()
             self.drains[name] = []
             for system, value in enumerate(per_system(values, self._systems, what, alike=True)):
                 drained = dofs[~taken[system][dofs]] if value is not None else dofs[:0]
@@ -157,15 +158,24 @@ class Loads:
         return plates
 
     def _along(self, name, axis):
-        boundary(self._mesh, name)
+        dofs = self._dofs_on(self._u, name)
         if axis not in range(self._mesh.dim()):
             raise MeshError(f"boundary {name!r} has no axis {axis!r}; the axes are 0 to {self._mesh.dim() - 1}")
-        return self._u.get_dofs(name).all([f"u^{axis + 1}"])
+        return dofs.all([f"u^{axis + 1}"])
 
-    def _facets(self, basis, name):
-        return skfem.FacetBasis(
+    def _dofs_on(self, basis, name):
+        boundary(self._mesh, name)
+        return basis.get_dofs(name)
+
+    def _probe(self, x):
+        return probe(self._p, x)
+
+    def _over_facets(self, basis, name, values, what):
+        """List of the integral over a named boundary."""
+        facets = skfem.FacetBasis(
             self._mesh, basis.elem, facets=boundary(self._mesh, name), mapping=basis.mapping, intorder=4
         )
+        return [_integral(facets, values, what)]
 
 
 def _united(prescribed):
@@ -185,4 +195,4 @@ def _integral(basis, values, what):
     columns = np.broadcast_to(columns, data.shape)
     matrix = csr_matrix((data.ravel(), (rows.ravel(), columns.ravel())), shape=(basis.N, components * points))
     matrix.eliminate_zeros()
-    return _Integral(matrix, x, values, what)
+    return Integral(matrix, x, values, what)

@@ -101,25 +101,30 @@ class Series:
     @checked()
     def write(self, state: PorousState) -> None:
         """Add a state."""
-        mesh = self._problem.displacement_basis.mesh
-        cells = [("quad" if mesh.dim() == 2 else "hexahedron", mesh.t[_order(mesh)].T)]
-        cell_data = {name: [values] for name, values in self._means(state).items()}
-        self._files.write(state.t, meshio.Mesh(padded(mesh.p.T), cells, self._at_vertices(state), cell_data))
+        self._files.write(state.t, fields_of(self._problem, state))
 
-    def _at_vertices(self, state):
-        problem = self._problem
-        displacement = state.u[problem.displacement_basis.nodal_dofs].T
-        pressure = state.p[:, problem.pressure_basis.nodal_dofs[0]]
-        return {"displacement": padded(displacement), **named("pressure", problem.systems, pressure)}
 
-    def _means(self, state):
-        problem, constants = self._problem, self._problem.constants
-        basis, flows = problem.pressure_basis, []
-        for mobility, pressure in zip(constants.mobility, state.p, strict=True):
-            slope = np.einsum("an,naj->jn", pressure[basis.element_dofs], basis.mean_slopes)
-            flows.append(padded(-np.einsum("ijn,jn->ni", mobility, slope)))
-        stress = problem.effective_stress(state).reshape(-1, 9)
-        return {"effective_stress": stress, **named("darcy_flow", problem.systems, flows)}
+def fields_of(problem: PorousProblem, state: PorousState) -> meshio.Mesh:
+    """The mesh of a body with the fields of :class:`Series`."""
+    mesh = problem.displacement_basis.mesh
+    cells = [("quad" if mesh.dim() == 2 else "hexahedron", mesh.t[_order(mesh)].T)]
+    cell_data = {name: [values] for name, values in _means(problem, state).items()}
+    return meshio.Mesh(padded(mesh.p.T), cells, _at_vertices(problem, state), cell_data)
+
+
+def _at_vertices(problem, state):
+    displacement = state.u[problem.displacement_basis.nodal_dofs].T
+    pressure = state.p[:, problem.pressure_basis.nodal_dofs[0]]
+    return {"displacement": padded(displacement), **named("pressure", problem.systems, pressure)}
+
+
+def _means(problem, state):
+    constants, basis, flows = problem.constants, problem.pressure_basis, []
+    for mobility, pressure in zip(constants.mobility, state.p, strict=True):
+        slope = np.einsum("an,naj->jn", pressure[basis.element_dofs], basis.mean_slopes)
+        flows.append(padded(-np.einsum("ijn,jn->ni", mobility, slope)))
+    stress = problem.effective_stress(state).reshape(-1, 9)
+    return {"effective_stress": stress, **named("darcy_flow", problem.systems, flows)}
 
 
 def named(field, systems, values):

@@ -11,6 +11,8 @@ that the storage S_ij then gets α_i α_j/(2 G) ∫ (p_j − Πp_j)(q_i − Πq_
 (:func:`femnn.reservoir.integrals.unresolved`). Pressures are increments over the hydrostatic state.
 """
 
+from typing import Any
+
 import numpy as np
 import skfem
 from numpy.typing import ArrayLike
@@ -131,22 +133,32 @@ class PorousProblem:
         self.displacement_basis = CellBasis(mesh, vectors, mapping=mapping, intorder=integration_order(own))
         self.pressure_basis = self.displacement_basis.with_element(linear)
         self.rule = rule_for(own) if rule is None else instance("rule", rule, Rule, remedy="femnn.AdaptiveGauss()")
-        self.loads = Loads(conditions, self.displacement_basis, self.pressure_basis, self.systems)
         self.constants = medium.constants(mesh.nelements, mesh.dim())
-        self.wells = PressureWells(conditions.wells, self.pressure_basis, self.systems, self.constants.mobility)
+        self.loads, self.wells = self._applied()
         self._assemble()
         held = self.loads.prescribed_displacement
         n, rigid = self.loads.ndof, self.loads.rigid
         self.constraint = Constraint(n, np.concatenate([held, self.loads.prescribed_pressure]), rigid)
         self._closed = Constraint(n, held, rigid)
-        self._closed.check_held(self.displacement_basis.doflocs)
-        self._saddle = SaddleSolver(self._stiffness, self._swelling, self.displacement_basis, len(self.systems))
+        self._saddle = self._iterations()
         # in the plane factors stay small
         self._method = "splu" if method == "auto" and mesh.dim() == 2 else method
         # by which wells are open
         self._factors: dict[tuple[bool, ...], Factors] = {}
         # at once, which checks the method
         self._factors_for(self.open_wells(0.0, 0.0))
+
+    def _applied(self) -> tuple[Loads, PressureWells]:
+        u, p = self.displacement_basis, self.pressure_basis
+        return (
+            Loads(self.conditions, u, p, self.systems),
+            PressureWells(self.conditions.wells, p, self.systems, self.constants.mobility),
+        )
+
+    def _iterations(self) -> Any:
+        """What iterates to the solution of a step; SingularMatrixError if nothing holds the body."""
+        self._closed.check_held(self.displacement_basis.doflocs)
+        return SaddleSolver(self._stiffness, self._swelling, self.displacement_basis, len(self.systems))
 
     @property
     def n_u(self) -> int:
@@ -313,8 +325,19 @@ class PorousProblem:
         if before is not None and old.t > before.t:
             ratio = dt / (old.t - before.t)
             changes = [now - ratio * (b - a) for now, a, b in zip(changes, fields[0], fields[1], strict=True)]
-        errors = np.array([0.5 * np.linalg.norm(change) for change in changes])
-        return errors, np.array([np.linalg.norm(field) for field in fields[-1]])
+        errors = np.array([0.5 * self._norm(change) for change in changes])
+        return errors, np.array([self._norm(field) for field in fields[-1]])
+
+    def _norm(self, field):
+        return np.linalg.norm(field)
+
+    def _whole(self, volumes):
+        """Volumes by test function of the whole body, 0 where they belong to another process."""
+        return volumes
+
+    def _total(self, sums):
+        """Sums over the whole body, of those over this process."""
+        return sums
 
     @checked()
     def balance(self, old: PorousState, new: PorousState) -> MassBalance:
@@ -323,16 +346,19 @@ class PorousProblem:
         self._require_own(new)
         dt, s = new.t - old.t, len(self.systems)
         volumes = self.volumes(new.u, new.p.ravel(), old, dt)
-        strained, pressed, injected, exchanged, lost = (volume.reshape(s, -1) for volume in volumes)
+        strained, pressed, injected, exchanged, lost = (self._whole(volume.reshape(s, -1)) for volume in volumes)
         reaction = strained + pressed + lost - injected
-        through = {
-            name: np.array([volume[dofs].sum() for volume, dofs in zip(reaction, of_systems, strict=True)])
-            for name, of_systems in self.loads.drains.items()
-        }
-        stored, injected, exchanged = (volume.sum(axis=1) for volume in (strained + pressed, injected, exchanged))
-        supplied = [injected, exchanged, *through.values()]
+        drained = [
+            np.array([volume[dofs].sum() for volume, dofs in zip(reaction, of_systems, strict=True)])
+            for of_systems in self.loads.drains.values()
+        ]
+        sums = [volume.sum(axis=1) for volume in (strained + pressed, injected, exchanged)]
         # a closed system stores nothing in all, but moves fluid from place to place
-        moved = np.abs(strained).sum(axis=1) + np.abs(pressed).sum(axis=1) + sum(np.abs(volume) for volume in supplied)
+        kept = np.abs(strained).sum(axis=1) + np.abs(pressed).sum(axis=1)
+        stored, injected, exchanged, kept, *drained = self._total(np.array([*sums, kept, *drained]))
+        through = dict(zip(self.loads.drains, drained, strict=True))
+        supplied = [injected, exchanged, *drained]
+        moved = kept + sum(np.abs(volume) for volume in supplied)
         error = np.divide(np.abs(stored - sum(supplied)), moved, out=np.zeros(s), where=moved > 0.0)
         return MassBalance(stored, injected, exchanged, through, error)
 
@@ -394,8 +420,7 @@ class PorousProblem:
         pattern = self.open_wells(state.t, dt)
         factor = self._factors_for(pattern).get(dt, constraint, lambda dt: self._tangent(dt, pattern))
         t = state.t + dt
-        x = constraint.fill(state.x)
-        self.loads.prescribe(x, t, pressures=constraint is self.constraint)
+        x = self._start(state, dt, constraint)
         begun = len(getattr(factor, "counts", ()))
         x, error = factor.solve(x, lambda x: self.residual(x, state, dt))
         self.iterations = tuple(getattr(factor, "counts", ())[begun:])
@@ -408,3 +433,9 @@ class PorousProblem:
                 state.t,
             )
         return PorousState(t, x[: self.n_u], x[self.n_u :].reshape(len(self.systems), -1))
+
+    def _start(self, state, dt, constraint):
+        """Unknowns of a state with the values that are prescribed after ``dt``."""
+        x = constraint.fill(state.x)
+        self.loads.prescribe(x, state.t + dt, pressures=constraint is self.constraint)
+        return x

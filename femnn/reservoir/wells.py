@@ -57,7 +57,7 @@ class PressureWells:
                 raise ParameterError(f"the well at {np.asarray(well.x).tolist()} has {given}; give one of them")
         self.wells = [well for well in wells if well.pressure is not None]
         self._places = [np.asarray(well.x, dtype=float)[:, None] for well in self.wells]
-        self._probes = [probe(pressure, well.x) for well in self.wells]
+        self._probes = [self._probe(well.x) for well in self.wells]
         self._pressures = [
             per_system(well.pressure, systems, _named(well, "pressure"), alike=True) for well in self.wells
         ]
@@ -84,11 +84,12 @@ class PressureWells:
     def rates(self, t, p):
         """Volume by time (wells, s) into the body under the pressures p (s, n_p), m³/s (m²/s in two dimensions)."""
         s, rates = len(self._systems), np.zeros((len(self.wells), len(self._systems)))
+        around = self._pressures_at_wells(p)
         for (well, system), is_open in zip(np.ndindex(len(self.wells), s), self.open_at(t), strict=True):
             if is_open:
                 what = _named(self.wells[well], "pressure")
                 held = evaluate(self._pressures[well][system], self._places[well], t, what)[0]
-                rates[well, system] = self._factors[well][system] * (held - (self._probes[well].T @ p[system])[0])
+                rates[well, system] = self._factors[well][system] * (held - around[well, system])
         return rates
 
     def held(self, t):
@@ -111,6 +112,14 @@ class PressureWells:
         for column, rates in zip(self._probes, self.rates(t, p), strict=True):
             fed += rates[:, None] * column.toarray()[:, 0]
         return fed
+
+    def _probe(self, x):
+        return probe(self._basis, x)
+
+    def _pressures_at_wells(self, p):
+        """Computed pressures (wells, s) at the places of the wells."""
+        at = [[(column.T @ own)[0] for own in p] for column in self._probes]
+        return np.array(at).reshape(len(self.wells), len(self._systems))
 
     def _factors_of(self, well, mobility):
         """J of each system, m³/(Pa s), by metre in two dimensions."""
@@ -162,9 +171,7 @@ def equivalent_radius(mesh: skfem.Mesh, x: np.ndarray) -> float:
 
 def probe(basis, x):
     """Column (n_p, 1) of the shape functions at a well; MeshError if it is outside the mesh."""
-    dim, place = basis.mesh.dim(), np.asarray(x, dtype=float)
-    if place.shape != (dim,) or not np.isfinite(place).all():
-        raise MeshError(f"the well is at {place.tolist()}; give {dim} finite coordinates")
+    place = place_of(basis, x)
     try:
         return csr_array(basis.probes(place[:, None]).T)
     except ValueError as error:
@@ -172,6 +179,14 @@ def probe(basis, x):
             f"the well at {place.tolist()} is outside the mesh, which spans {basis.mesh.p.min(axis=1).tolist()} to "
             f"{basis.mesh.p.max(axis=1).tolist()}"
         ) from error
+
+
+def place_of(basis, x):
+    """Place (dim,) of a well; MeshError if it is none."""
+    dim, place = basis.mesh.dim(), np.asarray(x, dtype=float)
+    if place.shape != (dim,) or not np.isfinite(place).all():
+        raise MeshError(f"the well is at {place.tolist()}; give {dim} finite coordinates")
+    return place
 
 
 def _cells_at(basis, x):

@@ -99,16 +99,16 @@ class Constraint:
         ------
         SingularMatrixError
         """
-        motions = _rigid_motions(x)
+        motions = rigid_motions((x - x.mean(axis=1, keepdims=True)) / np.ptp(x, axis=1).max())
+        require_held(self.resisted(motions), np.setdiff1d(np.arange(len(motions)), self.prescribed))
+
+    @checked()
+    def resisted(self, motions: np.ndarray) -> np.ndarray:
+        """Rows of motions (n_u, k) of the first unknowns, combinations of which are not free where they are not 0."""
         prescribed = self.prescribed[self.prescribed < len(motions)]
-        rows = [motions[prescribed], *(motions[group] - motions[group[:1]] for group in self.equal)]
-        resisted = np.linalg.matrix_rank(np.concatenate(rows), tol=1e-9) if sum(map(len, rows)) else 0
-        if resisted < motions.shape[1]:
-            raise SingularMatrixError(
-                f"{motions.shape[1] - resisted} of {motions.shape[1]} rigid motions of the body are free; prescribe "
-                "displacements that hold it",
-                np.setdiff1d(np.arange(len(motions)), prescribed),
-            )
+        return np.concatenate([
+            motions[prescribed], *(motions[group] - motions[group[:1]] for group in self.equal)
+        ])  # fmt: skip
 
 
 class Factors:
@@ -255,16 +255,26 @@ def scale_of(
     return 1.0 / np.sqrt(size)
 
 
-def _rigid_motions(x):
-    """Translations and rotations (n, k) of unit size of displacements at the places x (dim, n)."""
+def rigid_motions(x: np.ndarray) -> np.ndarray:
+    """Translations and rotations (n, k) of displacements at places x (dim, n) of about unit size."""
     dim, n = x.shape
-    x = (x - x.mean(axis=1, keepdims=True)) / np.ptp(x, axis=1).max()
     axis = np.arange(n) % dim
     columns = [axis == i for i in range(dim)]
     columns += [
         np.where(axis == i, -x[j], np.where(axis == j, x[i], 0.0)) for i in range(dim) for j in range(i + 1, dim)
     ]
     return np.stack(columns, axis=1).astype(float)
+
+
+def require_held(resisted: np.ndarray, free: np.ndarray) -> None:
+    """Raise SingularMatrixError if rows (m, k) of rigid motions leave one free; ``free`` are the free unknowns."""
+    held = np.linalg.matrix_rank(resisted, tol=1e-9) if len(resisted) else 0
+    if held < resisted.shape[1]:
+        raise SingularMatrixError(
+            f"{resisted.shape[1] - held} of {resisted.shape[1]} rigid motions of the body are free; prescribe "
+            "displacements that hold it",
+            free,
+        )
 
 
 def singular(constraint: Constraint, rows: np.ndarray) -> SingularMatrixError:
