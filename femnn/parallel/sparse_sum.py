@@ -77,7 +77,8 @@ def summed(matrix: sparray, rows: Unknowns, columns: Unknowns) -> Any:
     row, column = rows.numbers[part.row], columns.numbers[part.col]
     bounds = np.cumsum([0, *comm.allgather(rows.n_owned)])
     owner = np.searchsorted(bounds, row, side="right") - 1
-    others = [np.flatnonzero(owner == rank) if rank != comm.rank else [] for rank in range(comm.size)]
+    nothing = np.empty(0, dtype=np.int64)
+    others = [np.flatnonzero(owner == rank) if rank != comm.rank else nothing for rank in range(comm.size)]
     received = comm.alltoall([(row[sent], column[sent], part.data[sent]) for sent in others])
     mine = owner == comm.rank
     row, column, data = (

@@ -46,7 +46,7 @@ class KernelLower(Lower):
         result = implementation(self.builder, operands)
         return self.context.cast(self.builder, result, signature.return_type, resty)
 
-    def _operator(self, op, arguments):
+    def _operator(self, op: Any, arguments: tuple) -> Any:
         """What stands for an operator; None if it is not known."""
         key = op, arguments
         if key not in self._operators:
@@ -72,9 +72,9 @@ class KernelLower(Lower):
             item, kind = self.context.cast(self.builder, item, kind, wanted), wanted
         return store_item(self.context, self.builder, array, item, pointer)
 
-    def _entry(self, array, variable, index):
+    def _entry(self, array: types.Array, variable: Any, index: Any) -> Any:
         """Pointer to a number in an array; None if this is for Numba."""
-        index_kind = self.typeof(index.name)
+        index_kind: Any = self.typeof(index.name)
         kinds = list(index_kind) if isinstance(index_kind, types.BaseTuple) else [index_kind]
         if (
             len(kinds) != array.ndim
@@ -120,7 +120,7 @@ class KernelLower(Lower):
         if self._is_counted(typ):
             super().decref(typ, val)
 
-    def _is_counted(self, kind):
+    def _is_counted(self, kind: types.Type) -> bool:
         """Whether values of a type have references that are counted."""
         if kind not in self._counted:
             self._counted[kind] = self.context.data_model_manager[kind].contains_nrt_meminfo()
