@@ -18,8 +18,8 @@ from femnn.parallel.solver import OPTIONS, multigrid, rigid_body_modes
 from femnn.parallel.sparse_sum import Unknowns, summed
 from femnn.solvers.linear.saddle_point import Constraint
 
-# Of each call of MINRES, and of the solution as `SaddleIteration.solve` measures it: a hundredth of what that asks, since
-# the pores that hold little fluid are to balance to 1e-8, too.
+# Of each call of MINRES, and of the solution as `SaddleIteration.solve` measures it: a hundredth of what that asks,
+# since the pores that hold little fluid are to balance to 1e-8, too.
 _RTOL, _ENOUGH = 1e-10, 1e-14
 
 _MOST_ITERATIONS, _MOST_CORRECTIONS = 500, 4

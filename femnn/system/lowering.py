@@ -75,7 +75,8 @@ class KernelLower(Lower):
     def _entry(self, array: types.Array, variable: Any, index: Any) -> Any:
         """Pointer to a number in an array; None if this is for Numba."""
         index_kind: Any = self.typeof(index.name)
-        kinds = list(index_kind) if isinstance(index_kind, types.BaseTuple) else [index_kind]
+        is_tuple = isinstance(index_kind, types.BaseTuple)
+        kinds = list(index_kind) if is_tuple else [index_kind]
         if (
             len(kinds) != array.ndim
             or not all(isinstance(kind, types.Integer) for kind in kinds)
@@ -85,7 +86,7 @@ class KernelLower(Lower):
             return None
         whole, record = self.loadvar(variable.name), self.context.data_model_manager[array]
         values = [self.loadvar(index.name)]
-        if isinstance(index_kind, types.BaseTuple):
+        if is_tuple:
             values = [self.builder.extract_value(values[0], k) for k in range(len(kinds))]
         shape, strides = (
             [self.builder.extract_value(whole, [record.get_field_position(name), k]) for k in range(array.ndim)]
