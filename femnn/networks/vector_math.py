@@ -24,7 +24,7 @@ EXP = _power_series(np.exp2, 5)
 _ZERO, ONE, TWO, _THREE = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(3.0)
 _MANTISSA, _ONE_BITS, SHIFT, BIAS = np.int32(0x7FFFFF), np.int32(0x3F800000), np.int32(23), np.int32(127)
 LARGEST = np.float32(60.0)
-LOG2_E = np.float32(np.log2(np.e))
+LOG2_E = np.float32(1.0 / np.log(2.0))
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
