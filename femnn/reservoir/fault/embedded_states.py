@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from femnn.cohesive.law import State
+from femnn.reservoir.fault.states import sliding, tendency
 from femnn.reservoir.states import PorousState, read_only
 
 
@@ -151,10 +152,9 @@ class EmbeddedFields(NamedTuple):
     @property
     def slip(self) -> np.ndarray:
         """Sliding since the state in situ, (points,), m."""
-        return np.linalg.norm(self.separation[:, 1:], axis=1)
+        return sliding(self.separation)
 
     @property
     def slip_tendency(self) -> np.ndarray:
         """Shear over normal traction, (points,); infinite where the fault is not pressed."""
-        shear, normal = np.linalg.norm(self.traction[:, 1:], axis=1), -self.traction[:, 0]
-        return np.divide(shear, normal, out=np.full(len(shear), np.inf), where=normal > 0.0)
+        return tendency(self.traction)

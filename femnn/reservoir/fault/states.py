@@ -153,10 +153,20 @@ class FaultFields(NamedTuple):
     @property
     def slip(self) -> np.ndarray:
         """Sliding since the state in situ, (points,), m."""
-        return np.linalg.norm(self.separation[:, 1:], axis=1)
+        return sliding(self.separation)
 
     @property
     def slip_tendency(self) -> np.ndarray:
         """Shear over normal traction, (points,); infinite where the fault is not pressed."""
-        shear, normal = np.linalg.norm(self.traction[:, 1:], axis=1), -self.traction[:, 0]
-        return np.divide(shear, normal, out=np.full(len(shear), np.inf), where=normal > 0.0)
+        return tendency(self.traction)
+
+
+def sliding(separation: np.ndarray) -> np.ndarray:
+    """Size (n,) of the sliding of separations (n, 2 or 3)."""
+    return np.linalg.norm(separation[:, 1:], axis=1)
+
+
+def tendency(traction: np.ndarray) -> np.ndarray:
+    """Shear over normal traction, (n,), of tractions (n, 2 or 3); infinite where there is no pressure."""
+    shear, normal = np.linalg.norm(traction[:, 1:], axis=1), -traction[:, 0]
+    return np.divide(shear, normal, out=np.full(len(shear), np.inf), where=normal > 0.0)
