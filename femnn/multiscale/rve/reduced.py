@@ -1,21 +1,30 @@
 """The hyper-reduced cell: jumps by a few modes, the law of the cracks at a few points with positive weights."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from femnn.checks import checked
-from femnn.exceptions import ParameterError
+from femnn.checks import brief, checked
+from femnn.exceptions import ParameterError, WeightFileError
+from femnn.io.weight_files import load_contents, save_weights
 from femnn.multiscale.rve.equilibrium import CellEquilibrium
 from femnn.multiscale.rve.response import follow
 from femnn.multiscale.rve.rve import RVE
 from femnn.multiscale.rve.state import CellState, Spring
+from femnn.reduced import fingerprint
 from femnn.reduced.pod import POD
 from femnn.reduced.selection import point_weights
 
+KIND = "reduced-rve"
+
 # Random combinations of the integrals for each mode.
 _COMBINATIONS = 30
+
+# Stiffnesses of blocks that differ by less, relatively, are those of one cell.
+_SAME = 1e-8
 
 
 class ReducedRVE(RVE):
@@ -54,6 +63,8 @@ class ReducedRVE(RVE):
     >>> error = follow(reduced, path).traction - follow(full, path).traction
     >>> bool(np.abs(error).max() < 0.01 * 80e6), len(reduced.chosen) < full.elements.points
     (True, True)
+    >>> ReducedRVE.load(reduced.save("reduced-rve"), full).name == reduced.name
+    True
     """
 
     @checked()
@@ -136,6 +147,50 @@ class ReducedRVE(RVE):
         return cls(full, basis.modes, found.chosen, found.weights)
 
     @checked()
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write ``path.safetensors`` and its card ``path.json``; returns the former. The cell itself is not in it."""
+        tensors = {"modes": self.modes, "chosen": self.chosen.astype(np.int64), "weights": self.weights}
+        card = {
+            "kind": KIND,
+            "what": self.name,
+            "architectures": {"cell": {"jumps": self.full.n_jumps, "modes": self.n_jumps, "points": len(self.chosen)}},
+            "trained_range": "the paths that the whole cell was driven along",
+            "data": _told_by(self.full),
+            "training": {},
+            "test": {},
+        }
+        return save_weights(path, tensors, card)
+
+    @classmethod
+    @checked()
+    def load(cls, path: str | os.PathLike, full: RVE) -> "ReducedRVE":
+        """Read what :meth:`save` wrote, for the cell that it was made of.
+
+        Raises
+        ------
+        WeightFileError
+            If the file is missing, damaged or of another kind.
+        ParameterError
+            If the cell has another mesh, stiffness or law.
+        """
+        contents = load_contents(path, KIND)
+        file, data = contents.file, contents.part("data")
+        fields = contents.part("architectures").part("cell")
+        jumps, modes, points = fields.count("jumps", 1), fields.count("modes", 1), fields.count("points", 1)
+        for name, own in _told_by(full).items():
+            same = data.text(name) == own if isinstance(own, str) else abs(data.number(name) - own) <= _SAME * abs(own)
+            if not same:
+                raise ParameterError(
+                    f"{file.path} was made for a cell with another {name}, this one has {brief(own)}; pass the cell "
+                    "of its training, or fit a reduced one to this"
+                )
+        chosen = contents.array("chosen", (points,), np.int64)
+        weights = contents.array("weights", (points,))
+        if (chosen < 0).any() or (chosen >= full.elements.points).any() or not (weights > 0.0).all():
+            raise WeightFileError(f"{file.path} has points beyond the cracks or without weight; {file.remedy}")
+        return cls(full, contents.array("modes", (jumps, modes)), chosen, weights)
+
+    @checked()
     def lifted(self, state: CellState) -> CellState:
         """The jumps of the whole cell in a state of this one. Its history is that of the chosen points: no step goes on
         from it."""
@@ -145,6 +200,16 @@ class ReducedRVE(RVE):
     def crack_separation(self, state: CellState) -> np.ndarray:
         """As :meth:`femnn.multiscale.rve.RVE.crack_separation`."""
         return self._opening_of @ state.x[: self.n_jumps]
+
+
+def _told_by(full):
+    """What tells a cell from others: vertices, law of the cracks, stiffness of the blocks."""
+    mesh = full.cell.mesh
+    return {
+        "mesh": fingerprint.of_cells(np.ascontiguousarray(mesh.p[:, mesh.t].T)),
+        "law": fingerprint.of_law(full.law),
+        "stiffness": float(np.linalg.norm(full.blocks.stiffness)),
+    }
 
 
 def _separations(full, modes):

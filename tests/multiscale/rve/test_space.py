@@ -11,7 +11,7 @@ from support.gouge import Gouge
 import femnn
 from femnn.cli import main
 from femnn.cohesive import respond
-from femnn.exceptions import MeshError, ParameterError
+from femnn.exceptions import MeshError, ParameterError, WeightFileError
 from femnn.multiscale.rve import (
     RVE,
     CellPermeability,
@@ -503,6 +503,26 @@ def test_a_reduced_cell_is_a_law_and_goes_on_from_a_packed_state(reduced):
     )
     with pytest.raises(ParameterError, match=r"do not fit a cell of \d+ jumps"):
         ReducedRVE(reduced[0], few.modes[:-1], few.chosen, few.weights)
+
+
+def test_a_reduced_cell_that_was_saved_answers_alike_and_knows_its_cell(reduced, tmp_path):
+    full, few = reduced
+    file = few.save(tmp_path / "cell")
+    path, springs = turning(102, 6)
+    again = ReducedRVE.load(file, rve_of(Gouge(), angle=90.0, mirror=True))
+    np.testing.assert_array_equal(follow(again, path, springs).traction, follow(few, path, springs).traction)
+    cell = block_network(300.0, 300.0, 2, 1, depth=300.0, angle=90.0, mirror=True)
+    others = {
+        "law": RVE(cell, EXPONENTIAL, 5e3, POISSON),
+        "stiffness": RVE(cell, Gouge(), 6e3, POISSON),
+        "mesh": RVE(block_network(310.0, 300.0, 2, 1, depth=300.0, angle=90.0, mirror=True), Gouge(), 5e3, POISSON),
+    }
+    for name, other in others.items():
+        with pytest.raises(ParameterError, match=rf"made for a cell with another {name}"):
+            ReducedRVE.load(file, other)
+    file.write_bytes(file.read_bytes()[:-8])
+    with pytest.raises(WeightFileError, match="cell"):
+        ReducedRVE.load(file, full)
 
 
 def test_all_modes_and_points_are_the_full_cell():
