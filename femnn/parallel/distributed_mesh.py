@@ -230,9 +230,15 @@ class DistributedMesh:
         facets = self.facets(minus)
         return Interface(self.mesh, facets, np.full(len(facets), -1), minus, plus)
 
-    @checked()
+    @checked(corners="int c 4")
     def facets(self, corners: np.ndarray) -> np.ndarray:
-        """Facets (c,) of ``mesh`` by their corners (c, 4), such as those of ``boundaries``."""
+        """Facets (c,) of ``mesh`` by their corners (c, 4), such as those of ``boundaries``.
+
+        Raises
+        ------
+        ParameterError
+            If the mesh has no facet with these corners.
+        """
         return _facets(self.mesh, corners)
 
     @checked()
@@ -288,6 +294,9 @@ def _facets(mesh, corners):
     """Facets of a mesh by their corners (c, 4)."""
     both = np.sort(np.concatenate([corners.T, mesh.facets], axis=1), axis=0)
     inverse = np.unique(both, axis=1, return_inverse=True)[1].ravel()
-    numbers = np.empty(inverse.max() + 1, dtype=np.int64)
+    numbers = np.full(inverse.max() + 1, -1)
     numbers[inverse[len(corners) :]] = np.arange(mesh.nfacets)
-    return numbers[inverse[: len(corners)]]
+    found = numbers[inverse[: len(corners)]]
+    if (found < 0).any():
+        raise ParameterError(f"the mesh of this rank has no facet with the corners {corners[found < 0][0].tolist()}")
+    return found

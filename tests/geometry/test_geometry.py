@@ -187,8 +187,8 @@ def test_shapes_in_lanes_are_those_of_single_elements(n):
     linear, twist, inverse, warp = np.empty((3, 3)), np.empty((3, 4)), np.empty((3, 3)), np.empty((3, 4))
     for e in range(n):
         own_axes_of(elements[e], np.arange(8), linear, twist, inverse, warp)
-        np.testing.assert_array_equal(inverses[e], inverse)
-        np.testing.assert_array_equal(warps[e], warp)
+        np.testing.assert_allclose(inverses[e], inverse, rtol=0.0, atol=1e-13 * np.abs(inverse).max())
+        np.testing.assert_allclose(warps[e], warp, rtol=0.0, atol=1e-13)
         values, vectors = np.linalg.eigh(linear.T @ linear)
         logarithm = 0.5 * (vectors * (np.log(values) - np.log(values).mean())) @ vectors.T
         expected = [logarithm[m % 3, (m % 3 + m // 3) % 3] for m in range(6)]

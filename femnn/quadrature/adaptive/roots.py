@@ -15,6 +15,8 @@ def log_rho(first: np.ndarray, middle: np.ndarray, last: np.ndarray) -> np.ndarr
     On [-1, 1] Gauss-Legendre quadrature with n points of a function that is analytic inside the ellipse |z - 1| +
     |z + 1| = ρ + 1/ρ errs by O(ρ⁻²ⁿ) (L. N. Trefethen, SIAM Review 50 (2008) 67-87, Theorem 4.5).
     """
+    # of Python's numbers division by zero would be an error
+    first, middle, last = np.asarray(first), np.asarray(middle), np.asarray(last)
     a, b, c = 0.5 * (first + last) - middle, 0.5 * (last - first), middle
     discriminant = b * b - 4.0 * a * c
     width = np.sqrt(np.abs(discriminant))
