@@ -1,6 +1,6 @@
 """Numba kernels for the shapes of many elements side by side, one to a lane of the vector unit.
 
-The same as :mod:`femnn.geometry.shape_kernels` finds for single elements, operation by operation and so bit by bit.
+The same as :mod:`femnn.geometry.shape_kernels` finds for single elements, operation by operation.
 Arrays hold rows of _LANES numbers, see :mod:`femnn.integration.element_lanes`.
 """
 

@@ -85,9 +85,11 @@ def exp(values):
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
-def _add_single_exp_of_minus(part, bits, powers, rest):
-    """1 + e^-x of float32 values, as :func:`_add_exp_of_minus`."""
+def _add_bias_and_single_exp(part, own, bits, powers, rest):
+    """Add ``own`` to float32 values x in ``part``, and 1 + e^-x of the sums as :func:`_add_exp_of_minus`."""
     count = len(part)
+    for b in range(count):
+        part[b] += own[b]
     for b in range(count):
         x = min(max(-SINGLE_LOG2_E * part[b], -LARGEST), LARGEST)
         whole = np.floor(x)
@@ -112,9 +114,7 @@ def single_silu(rows, bias):
     for e in range(len(rows)):
         for start in range(0, len(bias), _BLOCK):
             part, own = rows[e, start : start + _BLOCK], bias[start : start + _BLOCK]
-            for b in range(len(part)):
-                part[b] += own[b]
-            _add_single_exp_of_minus(part, bits, powers, rest)
+            _add_bias_and_single_exp(part, own, bits, powers, rest)
             for b in range(len(part)):
                 part[b] /= rest[b]
 
@@ -127,8 +127,6 @@ def single_sigmoid(rows, bias):
     for e in range(len(rows)):
         for start in range(0, len(bias), _BLOCK):
             part, own = rows[e, start : start + _BLOCK], bias[start : start + _BLOCK]
-            for b in range(len(part)):
-                part[b] += own[b]
-            _add_single_exp_of_minus(part, bits, powers, rest)
+            _add_bias_and_single_exp(part, own, bits, powers, rest)
             for b in range(len(part)):
                 part[b] = ONE / rest[b] if part[b] == part[b] else part[b]
