@@ -123,7 +123,7 @@ class RankPorousProblem(PorousProblem):
         low, high = np.min(lows, axis=0), np.max(highs, axis=0)
         own = self._closed.resisted(rigid_motions((x - low[:, None]) / (high - low).max()))
         rows = np.concatenate(comm.allgather(np.linalg.qr(own, mode="r")))
-        require_held(rows, self._closed.prescribed)
+        require_held(rows, np.setdiff1d(np.arange(self.n_u), self._closed.prescribed))
 
     def residual(self, x: np.ndarray, state: PorousState, dt: float) -> np.ndarray:
         """As :meth:`femnn.reservoir.PorousProblem.residual`, the same on ranks that share an unknown; collective."""
