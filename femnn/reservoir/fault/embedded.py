@@ -21,6 +21,7 @@ from femnn.quadrature.gauss import GaussLegendre
 from femnn.reservoir.conditions import Conditions, Well
 from femnn.reservoir.fault.embedded_equations import EmbeddedEquations, Part, body_of
 from femnn.reservoir.fault.embedded_states import EmbeddedBalance, EmbeddedFields, EmbeddedState
+from femnn.reservoir.fault.in_situ import require_start
 from femnn.reservoir.medium import PorousMedium
 from femnn.reservoir.problem import PorousProblem
 from femnn.solvers.linear.saddle_point import Constraint, Factor
@@ -183,12 +184,7 @@ class EmbeddedReservoir:
             If the law of a fault depends on time and starts at another one.
         """
         for fault in self.faults:
-            start = getattr(fault.law, "start", t)
-            if fault.law.depends_on_time and start != t:
-                raise ParameterError(
-                    f"the state starts at t = {t:g} s, the law of a fault at {start:g} s: the rate of the first step "
-                    f"would be wrong; pass start={t:g} to the law"
-                )
+            require_start(fault.law, t)
         body, equations = self.porous.initial_state(t), self._equations
         parts = equations.parts
         return EmbeddedState(

@@ -51,6 +51,16 @@ def tractions(stress, x, frames):
     return np.einsum("jap,abp,bp->pj", frames, tensors, frames[0])
 
 
+def require_start(law, t):
+    """ParameterError if a law depends on time and starts at another one than ``t``, s."""
+    start = getattr(law, "start", t)
+    if law.depends_on_time and start != t:
+        raise ParameterError(
+            f"the state starts at t = {t:g} s, the fault's law at {start:g} s: the rate of the first step would be "
+            f"wrong; pass start={t:g} to the law"
+        )
+
+
 def brought_in_situ(fault, x, frames):
     """Separation, state and traction of the points of a fault at ``x`` (dim, points) after its history, in situ.
 

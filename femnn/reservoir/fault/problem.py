@@ -21,6 +21,7 @@ from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import Rule
 from femnn.reservoir.conditions import Conditions
 from femnn.reservoir.fault.equations import StepEquations
+from femnn.reservoir.fault.in_situ import require_start
 from femnn.reservoir.fault.limits import Limits, require_beside
 from femnn.reservoir.fault.newton import StepNewton
 from femnn.reservoir.fault.points import Fault, FaultPoints
@@ -163,12 +164,7 @@ class FaultedReservoir:
         ParameterError
             If the fault's law depends on time and starts at another one.
         """
-        start = getattr(self.points.law, "start", t)
-        if self.points.law.depends_on_time and start != t:
-            raise ParameterError(
-                f"the state starts at t = {t:g} s, the fault's law at {start:g} s: the rate of the first step would be "
-                f"wrong; pass start={t:g} to the law"
-            )
+        require_start(self.points.law, t)
         body, points = self.porous.initial_state(t), self.points
         still, sealed = np.zeros((points.points, 3)), np.zeros((len(self.systems), points.points))
         along = np.tile(sealed, (len(points.x) - 1, 1))
