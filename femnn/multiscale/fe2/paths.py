@@ -3,9 +3,10 @@
 import numpy as np
 
 from femnn.checks import checked
+from femnn.solids.tensors import COLUMN, ROW
 
 # Components by Voigt.
-_PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+_PAIRS = tuple(zip(ROW.tolist(), COLUMN.tolist(), strict=True))
 
 
 @checked(

@@ -23,14 +23,12 @@ from femnn.exceptions import (
 )
 from femnn.io.weight_files import load_contents, save_weights
 from femnn.multiscale.fe2.cell import PeriodicCell
-from femnn.multiscale.fe2.images import cell_images, images_of
+from femnn.multiscale.fe2.cell_basis import COMBINATIONS, OTHER, Joints, basis_of, imaged, require_driven
 from femnn.multiscale.fe2.law import checked_paths, driven
 from femnn.multiscale.fe2.weighted_points import WeightedPoints
 from femnn.reduced import fingerprint
 from femnn.reduced.cubature import EmpiricalCubature
-from femnn.reduced.pod import POD
 from femnn.reduced.problem import ReducedProblem
-from femnn.reduced.selection import point_weights
 from femnn.reduced.snapshots import Snapshots
 from femnn.solids.laws import check_law, updated, virgin_state
 from femnn.solvers.nonlinear.line_search import search
@@ -46,15 +44,8 @@ _MOST, _LENGTHS = 25, 5
 # Strains below this part of the largest that was trained are not what residuals are measured by.
 _LEAST = 1e-4
 
-# Random combinations of the integrals for each mode, of the solid and of the interface each; some five points for each
-# mode are chosen.
-_COMBINATIONS = 30
-
 # How far beyond the range of training a strain or coefficient may lie, over the range.
 _MARGIN = 0.1
-
-# Displacements of the corners that are further off, over those of the strain, are those of another one.
-_OTHER = 1e-6
 
 
 class _Answer(NamedTuple):
@@ -280,22 +271,22 @@ class ReducedCellLaw:
                 "recorded"
             )
         columns = np.stack([snapshot.u for snapshot in snapshots], axis=1)
-        _require_driven(cell, columns, flat)
+        require_driven(cell, columns, flat)
         if images > 1:
-            columns, flat, snapshots = _imaged(cell, columns, paths, images)
-        basis, projection = _basis(cell, columns, flat, modes, energy, snapshots.fingerprint)
+            columns, flat, snapshots = imaged(cell, columns, paths, images)
+        basis, projection = basis_of(cell, columns, flat, modes, energy, snapshots.fingerprint)
         cubature = EmpiricalCubature.fit(
             cell.solid,
             basis,
             snapshots,
             tol=tol,
             method=method,
-            combinations=_COMBINATIONS * basis.r,
+            combinations=COMBINATIONS * basis.r,
             on_unmet=on_unmet,
             progress=progress,
         )
         reduced = ReducedProblem(cell.solid, basis, cubature)
-        joints = _Joints.of(cell, basis, snapshots, tol, progress)
+        joints = Joints.of(cell, basis, snapshots, tol, progress)
         return cls(
             cell.solid.law,
             reduced.cells,
@@ -516,7 +507,7 @@ def record_cell(
     done = min(len(snapshots) // steps, len(paths))
     for k in range(steps - 1, done * steps, steps):
         corners, strain = cell.corner_dofs, paths[k // steps, -1]
-        if np.abs(snapshots[k].u[corners] - cell.affine[corners] @ strain).max() > _OTHER * np.abs(strain).max():
+        if np.abs(snapshots[k].u[corners] - cell.affine[corners] @ strain).max() > OTHER * np.abs(strain).max():
             raise DatasetError(f"{folder} has snapshots of other paths, number {k} for instance; pass another folder")
     snapshots.truncate(done * steps)
     with tqdm(
@@ -534,86 +525,3 @@ def _fingerprints(cell):
     mesh = fingerprint.numbering(cell.solid)[1]
     rule, law = fingerprint.of_groups(cell.solid.groups), fingerprint.of_law(cell.solid.law)
     return {"mesh": mesh, "rule": rule, "law": law, "interface": cell.cohesive.name if cell.cohesive else "none"}
-
-
-def _require_driven(cell, columns, strains):
-    """Raise unless displacements, in columns, are those of strains; fluctuations vanish at the corners."""
-    corners = cell.corner_dofs
-    expected = cell.affine[corners] @ strains.T
-    away = np.abs(columns[corners] - expected).max(axis=0) > _OTHER * np.abs(expected).max()
-    if away.any():
-        raise ParameterError(
-            f"snapshot {int(np.flatnonzero(away)[0])} and {np.count_nonzero(away) - 1} others are not of these "
-            "strains; pass the paths that were recorded, in their order"
-        )
-
-
-def _imaged(cell, columns, paths, count):
-    """Displacements and strains of ``count`` images of each path, and snapshots of one of them each."""
-    known = cell_images(cell, paths.reshape(-1, 6)[np.linalg.norm(paths, axis=2).argmax()])
-    rng, steps, found, learned = np.random.default_rng(0), paths.shape[1], [], Snapshots(cell.solid)
-    for k, path in enumerate(paths):
-        drawn = rng.choice(len(known), min(count, len(known)), replace=False)
-        own = columns[:, k * steps : (k + 1) * steps]
-        found += [images_of(cell, known[number], own, path) for number in drawn]
-        learned.begin()
-        for t, u in enumerate(found[-1][0].T, start=1):
-            learned.append(u, t=float(t))
-    moved, strains = zip(*found, strict=True)
-    return np.concatenate(moved, axis=1), np.concatenate(strains), learned
-
-
-def _basis(cell, columns, strains, modes, energy, snapshots):
-    """The POD of unit strains, which lift, and fluctuation modes of unit mean strain; and its error of projection."""
-    if isinstance(cell.solid.law, Mapping):
-        raise ParameterError(
-            "the cell has a law for each subdomain; reduced cells take one law, whose parameters may be arrays with "
-            "one number for each element"
-        )
-    corners, columns = cell.corner_dofs, columns - cell.affine @ strains.T
-    # elastic energy, so that a mode of unit norm is as much as a unit strain; that of the sound interface is a part of
-    # it, or an inclusion that came off could slide and turn without any
-    elastic = cell.virgin_tangent()
-    unit = float(np.trace(cell.affine.T @ (elastic @ cell.affine))) / 6.0
-    fluctuations = POD.fit(columns, elastic / unit, modes, energy, fixed=corners)
-    both = np.concatenate([cell.affine, fluctuations.modes], axis=1)
-    coefficients = np.concatenate([strains.T, fluctuations.project(columns)])
-    basis = POD(
-        both,
-        fluctuations.singular_values,
-        np.zeros(len(both)),
-        corners,
-        coefficients.min(axis=1),
-        coefficients.max(axis=1),
-        n_lifting=6,
-        inner=elastic / unit,
-        errors=fluctuations.errors,
-        fingerprint=snapshots,
-    )
-    return basis, fluctuations.errors["projection"]
-
-
-class _Joints:
-    """Points of the interface that integrate the work of the tractions on the modes."""
-
-    def __init__(self, jumps=None, areas=None, residual=0.0) -> None:
-        self.jumps, self.areas, self.residual = jumps, areas, residual
-
-    @classmethod
-    def of(cls, cell, basis, snapshots, tol, progress):
-        elements = cell.elements
-        if elements is None:
-            return cls()
-        modes = np.stack([elements.separation(mode) for mode in basis.modes.T], axis=2)
-        areas = elements.dx.ravel()
-
-        def works():
-            path = None
-            for snapshot in snapshots:
-                if snapshot.path != path:
-                    path, state = snapshot.path, cell.cohesive.initial_state(elements.points)
-                traction, _, state = cell.cohesive.update(modes @ basis.project(snapshot.u), state)
-                yield np.einsum("pi,pir,p->rp", traction, modes, areas)
-
-        found = point_weights(works(), areas, combinations=_COMBINATIONS * basis.r, tol=0.4 * tol, progress=progress)
-        return cls(modes[found.chosen], found.weights * areas[found.chosen], found.residual)
