@@ -4,17 +4,14 @@ Ranks need the environment of `make test-mpi`, whose Python and mpiexec are call
 own, one thread each; seconds are of the clock, so close everything else: the load of the machine is in the report.
 """
 
-import json
 import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import click
 from tqdm import tqdm
 
-import femnn
+from benchmarks.support.processes import ROOT, figures_of, mpiexec
 from benchmarks.support.publishing import publish
 from benchmarks.support.targets import target, targets_table
 from femnn.cli import Command
@@ -22,7 +19,6 @@ from femnn.exceptions import FemnnError
 from femnn.io import markdown
 from femnn.system import description
 
-_ROOT = Path(femnn.__file__).resolve().parents[1]
 _SECONDS = 3600
 
 
@@ -30,42 +26,25 @@ _SECONDS = 3600
 @click.option("--edge", "edges", type=click.IntRange(min=2), multiple=True, default=(20, 46), show_default=True,
               help="Cells along each edge of the body; several times.")  # fmt: skip
 @click.option("--ranks", type=click.IntRange(min=1), multiple=True, default=(1, 2), show_default=True)
-@click.option("--python", "interpreter", type=click.Path(path_type=Path), default=_ROOT / ".venv-mpi/bin/python",
+@click.option("--python", "interpreter", type=click.Path(path_type=Path), default=ROOT / ".venv-mpi/bin/python",
               help="Python of the ranks.  [default: of `make test-mpi`]")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/porous-ranks"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(edges, ranks, interpreter, out, as_json):
     """Steps of a distorted body with two pore systems and a well, on ranks and in one process."""
-    mpiexec = shutil.which("mpiexec.openmpi") or shutil.which("mpiexec")
-    if mpiexec is None or not interpreter.exists():
+    if mpiexec() is None or not interpreter.exists():
         raise FemnnError(f"ranks need mpiexec and {interpreter}; run `make test-mpi`, or pass --python")
-    starts = {"no ranks": [sys.executable]}
+    # of one thread, as ranks are
+    starts = {"no ranks": ["env", "NUMBA_NUM_THREADS=1", sys.executable]}
     for count in ranks:
-        starts[f"{count} rank{'s' if count > 1 else ''}"] = [mpiexec, "--oversubscribe", "-n", count, interpreter]
+        starts[f"{count} rank{'s' if count > 1 else ''}"] = [mpiexec(), "--oversubscribe", "-n", count, interpreter]
     figures = {"machine": description(), "load": os.getloadavg()[0], "rows": []}
     for edge in tqdm(edges, desc="porous-ranks", disable=None):
         for name, start in starts.items():
-            figures["rows"].append({"way": name, **_measured(start, "serial" if name == "no ranks" else "ranks", edge)})
+            kind, python = ("serial", None) if name == "no ranks" else ("ranks", interpreter)
+            command = (*start, "-m", "benchmarks.reservoir.porous_ranks_worker", kind, edge)
+            figures["rows"].append({"way": name, **figures_of(command, seconds=_SECONDS, ranks=python)})
     publish(out, "porous-ranks", figures, report(figures), as_json)
-
-
-def _measured(start, kind, edge):
-    """The figures that a process, or the ranks of one, prints."""
-    environment = {
-        **os.environ,
-        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
-    }
-    if kind == "ranks":
-        # of another NumPy than this process
-        environment["NUMBA_CACHE_DIR"] = str(Path(start[-1]).parents[1] / "numba-cache")
-    command = [str(part) for part in (*start, "-m", "benchmarks.reservoir.porous_ranks_worker", kind, edge)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=_SECONDS)
-    if done.returncode:
-        raise FemnnError(f"{' '.join(command)} failed: {done.stderr.strip()[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def against_targets(rows):

@@ -5,10 +5,7 @@ are left out where it is not there. Every figure comes from processes of its own
 else: the load of the machine at the start is in the report.
 """
 
-import json
 import os
-import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,16 +14,14 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-import femnn
 from benchmarks.scaling.ranks import model
+from benchmarks.support.processes import ROOT, figures_of, mpiexec
 from benchmarks.support.publishing import publish
 from benchmarks.support.targets import target, targets_table
 from femnn.cli import Command
-from femnn.exceptions import FemnnError
 from femnn.io import atomic_write, data_folder, markdown
 from femnn.system import description
 
-_ROOT = Path(femnn.__file__).resolve().parents[1]
 _MEASURE = Path(__file__).resolve().parent / "ranks" / "measure.py"
 _RANKS = (2, 3, 4, 8, 16)
 _SECONDS = 1800
@@ -41,29 +36,28 @@ _SECONDS = 1800
 @click.option("--mesh", type=click.Path(exists=True, path_type=Path),
               help="Mesh of the balance.  [default: dragon_out.mesh, else the bent blade]")  # fmt: skip
 @click.option("--tol", default=1e-4, show_default=True, help="Tolerance of AdaptiveGauss for the balance.")
-@click.option("--python", "interpreter", type=click.Path(path_type=Path), default=_ROOT / ".venv-mpi/bin/python",
+@click.option("--python", "interpreter", type=click.Path(path_type=Path), default=ROOT / ".venv-mpi/bin/python",
               help="Python of the ranks.  [default: of `make test-mpi`]")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/scaling"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(edges, n, box, rounds, mesh, tol, interpreter, out, as_json):
     """Scaling over threads and ranks, memory a rank, and the balance of points."""
     figures = {"machine": description(), "load": os.getloadavg()[0], "bandwidth": bandwidth()}
-    mpiexec = shutil.which("mpiexec.openmpi") or shutil.which("mpiexec")
     with tqdm(disable=None, bar_format="{desc} {elapsed}") as bar:
         figures["threads"] = []
         for edge in edges:
             bar.set_description_str(f"threads, {edge}³")
             figures["threads"].append(measured([sys.executable], "threads", edge, rounds))
-        if interpreter.exists() and mpiexec:
+        if interpreter.exists() and mpiexec():
             bar.set_description_str("ranks")
-            figures |= on_ranks([mpiexec, "--oversubscribe"], interpreter, n, box, rounds, bar)
+            figures |= on_ranks([mpiexec(), "--oversubscribe"], interpreter, n, box, rounds, bar)
             mesh = mesh or _default_mesh()
             figures["balance"] = measured([interpreter], "balance", mesh, tol, *_RANKS) | {
                 "mesh": mesh.stem,
                 "tol": tol,
             }
         else:
-            figures["missing"] = f"no ranks: there is no {interpreter if mpiexec else 'mpiexec'}; run `make test-mpi`"
+            figures["missing"] = f"no ranks: there is no {interpreter if mpiexec() else 'mpiexec'}; run `make test-mpi`"
     figures["model"] = model.large() | {"bytes": model.bytes_per_element()}
     publish(out, "scaling", figures, measured_report(figures), as_json)
     computed = modelled_report(figures)
@@ -73,11 +67,11 @@ def main(edges, n, box, rounds, mesh, tol, interpreter, out, as_json):
         click.echo(f"\n{computed}")
 
 
-def on_ranks(mpiexec, python, n, box, rounds, bar):
+def on_ranks(starter, python, n, box, rounds, bar):
     """Strong scaling with the bracket, weak scaling with boxes, on one rank and two."""
     figures = {"assembly": [], "strong": [], "weak": []}
     for ranks, case in ((1, "8x8x4"), (2, "8x8x8")):
-        start = [*mpiexec, "-n", ranks, python]
+        start = [*starter, "-n", ranks, python]
         bar.set_description_str(f"{ranks} ranks, assembly")
         figures["assembly"].append(measured(start, "assemble", "bracket", n, rounds))
         bar.set_description_str(f"{ranks} ranks, bracket")
@@ -89,22 +83,8 @@ def on_ranks(mpiexec, python, n, box, rounds, bar):
 
 def measured(start, *arguments):
     """The figures that a process, or the ranks of one, prints."""
-    environment = {
-        **os.environ,
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
-    }
-    if "-n" in start:
-        # of another NumPy than this process; one core a rank, or one rank would have two
-        environment["NUMBA_CACHE_DIR"] = str(Path(start[-1]).parents[1] / "numba-cache")
-        environment["NUMBA_NUM_THREADS"] = "1"
-    command = [str(part) for part in (*start, _MEASURE, *arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=_SECONDS)
-    if done.returncode:
-        raise FemnnError(f"{' '.join(command)} failed: {done.stderr.strip()[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    ranks = Path(start[-1]) if "-n" in start else None
+    return figures_of((*start, _MEASURE, *arguments), seconds=_SECONDS, ranks=ranks)
 
 
 def bandwidth():
@@ -119,7 +99,7 @@ def bandwidth():
 
 
 def _default_mesh():
-    published = _ROOT.parent / "shared" / "meshes" / "dragon_out.mesh"
+    published = ROOT.parent / "shared" / "meshes" / "dragon_out.mesh"
     return published if published.exists() else data_folder("meshes") / "bent_blade.vtu"
 
 
