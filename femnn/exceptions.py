@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -192,7 +193,14 @@ class StateError(FemnnError, ValueError):
 
 
 class OutsideRangeError(FemnnError):
-    """Separations have left the range that a recurrent law was trained in, and the user asked for an error there.
+    """A step leaves what its model describes, such as the trained range of a law, and the user asked for an error.
+
+    Attributes
+    ----------
+    x
+        The last state inside, where :func:`femnn.reservoir.march` stops for it; else None.
+    t
+        Its time; else None.
 
     Examples
     --------
@@ -202,6 +210,10 @@ class OutsideRangeError(FemnnError):
     >>> issubclass(OutsideRangeError, FemnnError)
     True
     """
+
+    def __init__(self, message: str, x: Any = None, t: float | None = None) -> None:
+        super().__init__(message)
+        self.x, self.t = x, t
 
 
 class DatasetError(FemnnError):

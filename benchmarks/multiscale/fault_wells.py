@@ -72,7 +72,7 @@ def measure(example, name, rate, viscosity, on_fracture, slip_error):
         times = example.DAY * days * np.arange(1, STEPS + 1) / STEPS
         march(reservoir.step, state, times, callback=keep, **steps)
     except OutsideRangeError as error:
-        why = str(error).partition(" at t = ")[0]
+        why = str(error.__cause__).partition(" at t = ")[0]
     except ConvergenceError as error:
         why = _reason(str(error))
     spans = np.diff(history.times)

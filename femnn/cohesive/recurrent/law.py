@@ -199,8 +199,9 @@ class RecurrentCohesive(Law):
         Examples
         --------
         >>> law = RecurrentCohesive.load("grains")
-        >>> law.how_far(np.array([[0.0, 0.1, 0.0], [0.0, 4.0, 0.0]]))
-        'farthest is point 1: its opening is 0 (trained: -0.182 to 0.549), its sliding 4 (trained: to 2.19)'
+        >>> told = law.how_far(np.array([[0.0, 0.1, 0.0], [0.0, 4.0, 0.0]]))
+        >>> told.partition(", its sliding ")[::2]
+        ('farthest is point 1: its opening is 0 (trained: -0.182 to 0.549)', '4 (trained: to 2.19), 1.81 beyond')
         """
         values: np.ndarray = self._shaped(separation)
         scale = self.separation_scale
@@ -211,9 +212,11 @@ class RecurrentCohesive(Law):
         beyond = np.maximum(opening - self._high[0], self._low[0] - opening) / widths[0]
         point = int(np.argmax(np.maximum(beyond, (sliding - self._high[1]) / widths[1])))
         low, high = self._low * scale, self._high * scale
+        own = scale * opening[point], scale * sliding[point]
         return (
-            f"farthest is point {point}: its opening is {scale * opening[point]:.3g} (trained: {low[0]:.3g} to "
-            f"{high[0]:.3g}), its sliding {scale * sliding[point]:.3g} (trained: to {high[1]:.3g})"
+            f"farthest is point {point}: its opening is {own[0]:.3g} (trained: {low[0]:.3g} to {high[0]:.3g})"
+            f"{_beyond(max(own[0] - high[0], low[0] - own[0]))}, its sliding {own[1]:.3g} (trained: to {high[1]:.3g})"
+            f"{_beyond(own[1] - high[1])}"
         )
 
     def damage(self, state: State) -> np.ndarray:
@@ -338,3 +341,8 @@ def _network(kind, tensors):
     if kind not in NETWORKS:
         raise WeightFileError(f"there is no network {kind!r}; there are {', '.join(NETWORKS)}")
     return NETWORKS[kind](tensors)
+
+
+def _beyond(length):
+    """How far a separation is outside its range, in words; nothing for one inside."""
+    return f", {length:.3g} beyond" if length > 0.0 else ""

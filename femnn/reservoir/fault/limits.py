@@ -87,21 +87,26 @@ class Limits:
             raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
         warn(f"{message}, or pass on_outside='raise' to stop there")
 
-    def report_outside(self, old, new):
-        """Tell that more points left the trained range in the step from one state to the other."""
+    def report(self, old, new):
+        """Tell that more points left the trained range, or that rock came to fracture, in a step."""
+        # what raises comes first, so that a step which is cut for it has not warned
+        reports = [(self._on_outside, self._report_outside), (self._on_fracture, self._report_fracture)]
+        for _, told in sorted(reports, key=lambda report: report[0] != "raise"):
+            told(old, new)
+
+    def _report_outside(self, old, new):
         before, now = self.outside(old), self.outside(new)
         if now <= before:
             return
         far = self._points.law.how_far(self._points.separation + self._points.strains(new.x)[:, :3])
         message = (
-            f"{now} of {self._points.points} points of the fault have left the range that their law was trained in at "
-            f"t = {new.t:.6g} s{f' ({far})' if far else ''}; train the law further out"
+            f"{now} of {self._points.points} points of the fault have left the range that {self._points.law.name} was "
+            f"trained in at t = {new.t:.6g} s{f' ({far})' if far else ''}; train the law further out"
         )
         if before == 0 or self._on_outside == "raise":
             self._tell_outside(message)
 
-    def report_fracture(self, old, new):
-        """Tell that the pressure came to exceed the least compression of fault or rock in a step."""
+    def _report_fracture(self, old, new):
         before, now = self._fractured(old), self._fractured(new)
         if now is None or (before is not None and self._on_fracture == "warn"):
             return

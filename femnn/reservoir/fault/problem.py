@@ -67,8 +67,9 @@ class FaultedReservoir:
         back. Default: any.
     on_outside
         Action when points that are not broken leave the range that the law was trained in: ``"warn"`` flags them and
-        warns at the first of them, ``"raise"`` raises OutsideRangeError instead of ending the step. That the stress in
-        situ is outside is told at once.
+        warns at the first of them, ``"raise"`` raises OutsideRangeError instead of ending the step, so that
+        :func:`femnn.reservoir.march` comes as close as its smallest step and stops there. That the stress in situ is
+        outside is told at once.
     on_fracture
         The same where the pressure exceeds the least compression of the fault or the rock, which then fractures
         hydraulically: that is not modelled.
@@ -182,7 +183,7 @@ class FaultedReservoir:
             If Newton's method does not converge, or the fault slides further than ``largest_slip``; ``x`` then is
             ``state``.
         OutsideRangeError
-            With ``on_outside="raise"``.
+            With ``on_outside="raise"`` or ``on_fracture="raise"``.
         """
         if not (np.isfinite(dt) and dt > 0.0):
             raise ParameterError(f"the time step is {dt} s; it must be positive")
@@ -208,8 +209,7 @@ class FaultedReservoir:
             error,
             (x[:n_u] - state.u) / dt,
         )
-        self._limits.report_outside(state, new)
-        self._limits.report_fracture(state, new)
+        self._limits.report(state, new)
         return new
 
     def _require_short(self, moved, error, state, dt):

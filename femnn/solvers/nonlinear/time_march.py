@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from femnn.checks import called, checked, number
-from femnn.exceptions import ConvergenceError, LawError, ParameterError
+from femnn.exceptions import ConvergenceError, LawError, OutsideRangeError, ParameterError
 from femnn.solvers.nonlinear.step_control import SmallestStepFailed, walk
 
-# What a smaller step may cure.
-_CURABLE = (ConvergenceError, LawError)
+# What a smaller step may cure, or come closer to.
+_CURABLE = (ConvergenceError, LawError, OutsideRangeError)
 
 # Times that differ by rounding only, over the largest of them.
 _SAME_TIME = 1e-12
@@ -31,8 +31,9 @@ def march(
 ) -> Any:
     """State at the last of ``times``, reached by way of all of them.
 
-    A step that does not converge is tried again with half its length, or less where its error says so; after each that
-    does, the next may be twice as long, but never longer than to the next of ``times``.
+    A step that does not converge, or ends outside the range of its model, is tried again with half its length, or less
+    where its error says so; after each that succeeds, the next may be twice as long, but never longer than to the next
+    of ``times``.
 
     Parameters
     ----------
@@ -59,6 +60,8 @@ def march(
         If the times do not ascend.
     ConvergenceError
         If a step of ``min_step`` fails: ``x`` is the last state that was reached, ``t`` its time.
+    OutsideRangeError
+        If one of ``min_step`` ends outside; ``x`` and ``t`` are the same.
 
     Examples
     --------
@@ -109,8 +112,8 @@ def march_by_error(
 ) -> Any:
     """State at the last of ``times``, by steps that an estimate of their error chooses.
 
-    Steps are halved where the error is too large or the step fails, and doubled where it is small, so that linear
-    problems meet the same few lengths again and keep their factors.
+    Steps are halved where the error is too large, or the step fails or ends outside the range of its model, and doubled
+    where the error is small, so that linear problems meet the same few lengths again and keep their factors.
 
     Parameters
     ----------
@@ -135,6 +138,8 @@ def march_by_error(
         If the times do not ascend.
     ConvergenceError
         If a step of ``min_step`` fails: ``x`` is the last state that was reached, ``t`` its time.
+    OutsideRangeError
+        If one of ``min_step`` ends outside the range of its model; ``x`` and ``t`` are the same.
 
     Examples
     --------
@@ -199,6 +204,13 @@ def _ahead(state, times):
 
 
 def _stopped(state, dt, cause):
+    if isinstance(cause, OutsideRangeError):
+        return OutsideRangeError(
+            f"the step from t = {state.t:.6g} s ends outside even with dt = {dt:.3g} s: {cause}; the last state inside "
+            "is `x` of this error",
+            state,
+            state.t,
+        )
     return ConvergenceError(
         f"the step from t = {state.t:.6g} s fails even with dt = {dt:.3g} s: {cause}; the last state is `x` of this "
         "error",
