@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 
 from femnn.checks import checked, floats, instance, one_of, shaped
 from femnn.cohesive.law import Law
-from femnn.exceptions import ConvergenceError, LawError, ParameterError, SingularMatrixError, StateError
+from femnn.exceptions import ParameterError, StateError
 from femnn.interfaces.embedded import MODES
 from femnn.interfaces.embedded_crack import EmbeddedCrack
 from femnn.quadrature.gauss import GaussLegendre
@@ -22,16 +22,10 @@ from femnn.reservoir.conditions import Conditions, Well
 from femnn.reservoir.fault.embedded_equations import EmbeddedEquations, Part, body_of
 from femnn.reservoir.fault.embedded_states import EmbeddedBalance, EmbeddedFields, EmbeddedState
 from femnn.reservoir.fault.in_situ import require_start
+from femnn.reservoir.fault.newton import ReservoirNewton
 from femnn.reservoir.medium import PorousMedium
 from femnn.reservoir.problem import PorousProblem
-from femnn.solvers.linear.saddle_point import Constraint, Factor
-from femnn.solvers.nonlinear.line_search import search
-from femnn.solvers.nonlinear.newton_core import Diverged, Iterate, diverging, iterate
-
-# Relative residual that is a solution; iterations go on as long as they gain, because mass balances want all digits.
-_ENOUGH = 1e-9
-
-_MOST_LENGTHS = 5
+from femnn.solvers.linear.saddle_point import Constraint
 
 
 class EmbeddedFault:
@@ -168,6 +162,7 @@ class EmbeddedReservoir:
         loads, jumps = self.porous.loads, self._equations.n_jumps
         held = np.concatenate([loads.prescribed_displacement, loads.prescribed_pressure + jumps])
         self._constraint = Constraint(self._equations.size, held, loads.rigid)
+        self._newton = EmbeddedNewton(self._equations, self._constraint, self.porous.n_u + jumps)
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -214,7 +209,8 @@ class EmbeddedReservoir:
         u, jumps, p, pressure = equations.split(self._constraint.fill(state.x))
         body = np.concatenate([u, p])
         self.porous.loads.prescribe(body, state.t + dt)
-        x, responses = self._solve(np.concatenate([body[: len(u)], jumps, body[len(u) :], pressure]), state, dt)
+        start = np.concatenate([body[: len(u)], jumps, body[len(u) :], pressure])
+        x, responses, self.iterations = self._newton.solve(start, state, dt, self.max_iterations)
         u, jumps, p, pressure = equations.split(x)
         leaks = [
             equations.leaks(part, response, p, pressure[cells])
@@ -309,74 +305,16 @@ class EmbeddedReservoir:
                 f"and {own}; a state goes with the mesh, the medium and the laws it was made for"
             )
 
-    def _solve(self, start, state, dt):
-        """Unknowns and responses at the end of the step, where rounding stops Newton's method."""
-        equations, constraint = self._equations, self._constraint
 
-        def evaluated(x):
-            with diverging(LawError, ConvergenceError):
-                if not np.isfinite(x).all():
-                    raise Diverged("the correction is not finite")
-                out, responses = equations.evaluate(x, state, dt)
-            return Iterate(x, out, responses, np.linalg.norm(scale * constraint.reduce(out)), size)
+class EmbeddedNewton(ReservoirNewton):
+    """Solves the equations of time steps with faults through cells."""
 
-        def is_solved(_, errors):
-            if errors[-1] == 0.0 or (errors[-1] <= _ENOUGH and len(errors) > 1 and errors[-1] > 0.5 * errors[-2]):
-                return True
-            return len(errors) > self.max_iterations and errors[-1] <= _ENOUGH
-
-        def factored(point):
-            try:
-                tangent = equations.tangent(point.x, point.response, state, dt)
-                return Factor.of(tangent, constraint, equations.n_u + equations.n_jumps)
-            except SingularMatrixError as error:
-                raise Diverged(f"nothing holds the body any more: {error}") from error
-
-        def advance(point, errors):
-            nonlocal factor
-            if len(errors) > 1:
-                factor = factored(point)
-            correction = constraint.matrix @ factor.correction(constraint.reduce(point.residual))
-            return search(
-                lambda length: evaluated(point.x - length * correction),
-                lambda tried: tried.norm <= point.norm,
-                most=_MOST_LENGTHS,
-            )
-
-        scale, size = np.ones(constraint.matrix.shape[1]), 1.0
-        try:
-            first = evaluated(start)
-            factor = factored(first)
-            scale = factor.scale
-            size = self._size(first, factor)
-            point, errors = iterate(
-                first._replace(norm=np.linalg.norm(scale * constraint.reduce(first.residual)), size=size),
-                is_solved,
-                advance,
-                self.max_iterations,
-                "of the forces and volumes",
-            )
-        except Diverged as cause:
-            raise ConvergenceError(
-                f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) did not converge: after "
-                f"{max(len(cause.residuals) - 1, 0)} iterations {cause}; take a shorter step, as femnn.reservoir.march "
-                "does by itself",
-                state,
-                np.array(cause.residuals),
-                state.t,
-            ) from cause
-        self.iterations = len(errors) - 1
-        return point.x, point.response
-
-    def _size(self, first, factor):
-        """Scale of the residuals: stresses in situ, and all that is summed up in a residual."""
-        constraint, equations = self._constraint, self._equations
+    def _borne(self):
+        equations = self._equations
         borne = np.zeros(equations.size)
         for part, own in zip(equations.parts, equations.jumps, strict=True):
             borne[equations.n_u :][own] = np.abs(part.borne(part.traction)).ravel()
-        sizes = [constraint.reduce(borne), constraint.reduce(first.residual)]
-        sizes.append(abs(factor.matrix) @ constraint.reduce(np.abs(first.x)))
-        return sum(np.linalg.norm(factor.scale * own) for own in sizes)
+        return borne
 
 
 def _faults(fault):
