@@ -3,7 +3,6 @@
 import os
 import sys
 import warnings
-from typing import Any
 
 import numpy as np
 
@@ -211,7 +210,7 @@ class OutsideRangeError(FemnnError):
     True
     """
 
-    def __init__(self, message: str, x: Any = None, t: float | None = None) -> None:
+    def __init__(self, message: str, x: object = None, t: float | None = None) -> None:
         super().__init__(message)
         self.x, self.t = x, t
 

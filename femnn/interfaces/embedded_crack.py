@@ -65,6 +65,28 @@ class EmbeddedCrack:
     def __repr__(self):
         return f"crack through {len(self)} elements of a {type(self.mesh).__name__}"
 
+    def outlines(self) -> list[np.ndarray]:
+        """Corners (k, dim) of the crack in each element: both ends of a line, or those of a polygon in a row.
+
+        Examples
+        --------
+        >>> import skfem
+        >>> from femnn.interfaces import EmbeddedCrack
+        >>> crack = EmbeddedCrack.line(skfem.MeshQuad().refined(1), start=(-1.0, 0.3), end=(2.0, 0.3))
+        >>> [sorted(ends[:, 0].tolist()) for ends in crack.outlines()]
+        [[0.0, 0.5], [0.5, 1.0]]
+        """
+        local, found = self.mesh.elem.doflocs, []
+        edges = np.array([
+            pair for pair in combinations(range(len(local)), 2) if np.abs(local[pair[0]] - local[pair[1]]).sum() == 1.0
+        ])  # fmt: skip
+        for element, centre in zip(self.elements, self.centre, strict=True):
+            vertices = self.mesh.t[edges, element]
+            away = self.normal @ (self.mesh.p[:, vertices] - centre[:, None, None]).transpose(1, 0, 2)
+            corners = _crossings(self.mesh, vertices, away)
+            found.append(corners if len(centre) == 2 else _in_a_row(corners, self.normal))
+        return found
+
     @classmethod
     @checked()
     def line(cls, mesh: Any, start: ArrayLike, end: ArrayLike) -> "EmbeddedCrack":
@@ -176,11 +198,7 @@ def _crossed(mesh, candidates, point, normal, edges):
     crossings = []
     for element in elements:
         vertices = mesh.t[edges, element]
-        vertices = vertices[(distance[vertices] > 0.0).sum(axis=1) == 1]
-        a, b = distance[vertices].T
-        fraction = (a / (a - b))[:, None]
-        first, second = mesh.p[:, vertices].transpose(2, 1, 0)
-        crossings.append((1.0 - fraction) * first + fraction * second)
+        crossings.append(_crossings(mesh, vertices, distance[vertices]))
         if len(crossings[-1]) < mesh.dim() or (mesh.dim() == 2 and len(crossings[-1]) > 2):
             raise MeshError(
                 f"the crack crosses element {element} more than once; refine the mesh, or repair the element"
@@ -188,13 +206,26 @@ def _crossed(mesh, candidates, point, normal, edges):
     return elements, plus, crossings
 
 
-def _polygon(corners, normal):
-    """Integration points, areas and the centre of a convex plane polygon, by triangles around its middle."""
+def _crossings(mesh, vertices, distance):
+    """Where the edges between ``vertices`` (e, 2) are crossed, whose ends are at distances (e, 2) from the crack."""
+    crossed = (distance > 0.0).sum(axis=1) == 1
+    a, b = distance[crossed].T
+    fraction = (a / (a - b))[:, None]
+    first, second = mesh.p[:, vertices[crossed]].transpose(2, 1, 0)
+    return (1.0 - fraction) * first + fraction * second
+
+
+def _in_a_row(corners, normal):
+    """The corners (k, 3) of a convex plane polygon, one after the other."""
     middle = corners.mean(axis=0)
     first = corners[0] - middle
     second = np.cross(normal, first)
-    order = np.argsort(np.arctan2((corners - middle) @ second, (corners - middle) @ first))
-    corners = corners[order]
+    return corners[np.argsort(np.arctan2((corners - middle) @ second, (corners - middle) @ first))]
+
+
+def _polygon(corners, normal):
+    """Integration points, areas and the centre of a convex plane polygon, by triangles around its middle."""
+    middle, corners = corners.mean(axis=0), _in_a_row(corners, normal)
     triangles = np.stack([np.broadcast_to(middle, corners.shape), corners, np.roll(corners, -1, axis=0)], axis=1)
     area = 0.5 * np.linalg.norm(
         np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]), axis=1

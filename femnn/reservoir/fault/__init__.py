@@ -13,7 +13,7 @@ from femnn.reservoir.fault.output import Event, FaultHistory, FaultSeries, load_
 from femnn.reservoir.fault.points import Fault
 from femnn.reservoir.fault.problem import FaultedReservoir
 from femnn.reservoir.fault.stability import Stability
-from femnn.reservoir.fault.states import FaultBalance, FaultedState, FaultFields
+from femnn.reservoir.fault.states import FaultBalance, FaultedState, FaultFields, FaultSites
 
 __all__ = [
     "ConstantCore",
@@ -29,6 +29,7 @@ __all__ = [
     "FaultFields",
     "FaultHistory",
     "FaultSeries",
+    "FaultSites",
     "FaultedReservoir",
     "FaultedState",
     "GranularCore",

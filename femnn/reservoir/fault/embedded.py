@@ -23,6 +23,8 @@ from femnn.reservoir.fault.embedded_equations import EmbeddedEquations, Part, bo
 from femnn.reservoir.fault.embedded_states import EmbeddedBalance, EmbeddedFields, EmbeddedState
 from femnn.reservoir.fault.in_situ import require_start
 from femnn.reservoir.fault.newton import ReservoirNewton
+from femnn.reservoir.fault.states import FaultSites, sliding
+from femnn.reservoir.fault.step_length import is_easy, require_short, sliding_error
 from femnn.reservoir.medium import PorousMedium
 from femnn.reservoir.problem import PorousProblem
 from femnn.solvers.linear.saddle_point import Constraint
@@ -107,6 +109,9 @@ class EmbeddedReservoir:
         An :class:`EmbeddedFault`, or several in one mesh that share no cell.
     max_iterations
         Of Newton's method, beyond which a step fails.
+    largest_slip, slip_error
+        Sliding of a point in one step, and its error, m, beyond which the step fails, as :class:`FaultedReservoir`
+        takes them.
 
     Attributes
     ----------
@@ -143,7 +148,7 @@ class EmbeddedReservoir:
     femnn.reservoir.fault.FaultedReservoir : faults along facets
     """
 
-    @checked(max_iterations="[1, inf)")
+    @checked(max_iterations="[1, inf)", largest_slip="(0, inf]", slip_error="(0, inf]")
     def __init__(
         self,
         medium: PorousMedium,
@@ -151,8 +156,11 @@ class EmbeddedReservoir:
         fault: EmbeddedFault | Sequence[EmbeddedFault],
         *,
         max_iterations: int = 25,
+        largest_slip: float = np.inf,
+        slip_error: float = np.inf,
     ) -> None:
         self.max_iterations, self.iterations = int(max_iterations), 0
+        self.largest_slip, self.slip_error = largest_slip, slip_error
         self.faults = _faults(fault)
         mesh = self.faults[0].crack.mesh
         element = skfem.ElementQuad1() if mesh.dim() == 2 else skfem.ElementHex1()
@@ -168,6 +176,18 @@ class EmbeddedReservoir:
     def systems(self) -> tuple[str, ...]:
         """Names of the pore systems."""
         return self.porous.systems
+
+    @property
+    def sites(self) -> FaultSites:
+        """:class:`FaultSites`: the points of :meth:`fields`, and the faults that they are of."""
+        parts, shear = self._equations.parts, self.porous.constants.mu
+        modulus = [np.repeat(shear[part.fault.crack.elements], part.fault.crack.dx.shape[1]) for part in parts]
+        return FaultSites(
+            self._equations.points,
+            np.concatenate([part.x for part in parts], axis=1),
+            np.concatenate([part.fault.crack.dx.ravel() for part in parts]),
+            np.concatenate(modulus),
+        )
 
     @checked()
     def initial_state(self, t: float = 0.0) -> EmbeddedState:
@@ -190,6 +210,7 @@ class EmbeddedReservoir:
             np.zeros(equations.n_cells),
             tuple(part.state for part in parts),
             np.concatenate([part.traction for part in parts]),
+            np.zeros((sum(part.elements.points for part in parts), 3)),
             np.zeros((len(self.systems), equations.n_cells)),
         )
 
@@ -202,7 +223,8 @@ class EmbeddedReservoir:
         ParameterError
             If a load is not finite.
         ConvergenceError
-            If Newton's method does not converge; ``x`` then is ``state``.
+            If Newton's method does not converge, or a fault slides further than ``largest_slip``; ``x`` then is
+            ``state``.
         """
         self.check(state)
         equations = self._equations
@@ -212,6 +234,9 @@ class EmbeddedReservoir:
         start = np.concatenate([body[: len(u)], jumps, body[len(u) :], pressure])
         x, responses, self.iterations = self._newton.solve(start, state, dt, self.max_iterations)
         u, jumps, p, pressure = equations.split(x)
+        moved = equations.separations(jumps) - equations.separations(state.jumps)
+        error, slid = sliding_error(moved, state.rate, dt), float(sliding(moved).max(initial=0.0))
+        require_short(slid, error, state, dt, self.largest_slip, self.slip_error)
         leaks = [
             equations.leaks(part, response, p, pressure[cells])
             for part, response, cells in zip(equations.parts, responses, equations.cells, strict=True)
@@ -224,8 +249,21 @@ class EmbeddedReservoir:
             pressure,
             tuple(response.law.state for response in responses),
             np.concatenate([response.law.traction for response in responses]),
+            moved / dt,
             np.concatenate(leaks, axis=1),
+            error,
         )
+
+    @checked()
+    def is_easy(self, state: EmbeddedState) -> bool:
+        """Whether twice the step that led to ``state`` would keep ``slip_error``: for ``march(..., is_easy=...)``."""
+        return is_easy(state, self.slip_error)
+
+    @checked()
+    def outside(self, state: EmbeddedState) -> int:
+        """Number of points that have left the trained range of their law before they were broken."""
+        found = self.fields(state)
+        return sum(int((own.outside & ~(own.damage >= 1.0)).sum()) for own in found)
 
     @checked(dt="(0, inf)", x="any")
     def residual(self, x: np.ndarray, state: EmbeddedState, dt: float) -> np.ndarray:
@@ -249,6 +287,7 @@ class EmbeddedReservoir:
                 EmbeddedFields(
                     part.x,
                     part.separations(state.jumps[jumps]),
+                    state.rate[points],
                     state.traction[points],
                     part.fault.crack.centre.T,
                     state.fault_pressure[cells],
@@ -297,9 +336,22 @@ class EmbeddedReservoir:
     def check(self, state: EmbeddedState) -> None:
         """Raise StateError unless a state is of this reservoir."""
         instance("state", state, EmbeddedState)
-        own = [(len(part.state), part.state.law) for part in self._equations.parts]
+        equations, s = self._equations, len(self.systems)
+        own = [(len(part.state), part.state.law) for part in equations.parts]
         given = [(len(history), history.law) for history in state.histories]
-        if own != given or len(state.x) != self._equations.size:
+        wanted = {
+            "u": (equations.n_u,),
+            "p": (s, self.porous.pressure_basis.N),
+            "jumps": (equations.n_jumps,),
+            "fault_pressure": (equations.n_cells,),
+            "leak_off": (s, equations.n_cells),
+        }
+        widths = [
+            (part.state.values.shape[1], history.values.shape[1])
+            for part, history in zip(equations.parts, state.histories, strict=False)
+        ]
+        fits = all(getattr(state, name).shape == shape for name, shape in wanted.items())
+        if own != given or not fits or any(first != second for first, second in widths):
             raise StateError(
                 f"the state has {len(state.x)} unknowns and faults of {given}, this reservoir {self._equations.size} "
                 f"and {own}; a state goes with the mesh, the medium and the laws it was made for"

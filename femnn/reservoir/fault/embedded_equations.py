@@ -187,6 +187,10 @@ class EmbeddedEquations:
         """Displacements, jumps, pressures of the pores and of the faults."""
         return np.split(x, np.cumsum([self.n_u, self.n_jumps, self.n_p]))
 
+    def separations(self, jumps):
+        """Since the state in situ, of the points of all faults, (points, 3)."""
+        return np.concatenate([part.separations(jumps[own]) for part, own in zip(self.parts, self.jumps, strict=True)])
+
     def evaluate(self, x, state, dt):
         """Residual (n,) and the :class:`PartResponse` of each fault, at ``x`` a step ``dt`` after ``state``."""
         u, jumps, p, pressure = self.split(x)

@@ -1,5 +1,6 @@
 """Moments of a reservoir with embedded faults, the fluid volumes between two of them, and their fields in a fault."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,8 +25,12 @@ class EmbeddedState(PorousState):
         Of the law of each fault at its points.
     traction : (points, 3)
         Effective, of the laws, Pa.
+    rate : (points, 3)
+        Of separation in the step that led here, m/s: opening and sliding.
     leak_off : (s, cells)
-        From the fault into the pores of each cut cell in the step that led here, m³/s (m²/s in two dimensions).
+        From the fault into the pores of each cut cell in that step, m³/s (m²/s in two dimensions).
+    slip_error : float
+        Estimated error of the sliding of any point in that step, m.
 
     Examples
     --------
@@ -47,11 +52,13 @@ class EmbeddedState(PorousState):
     fault_pressure: np.ndarray
     histories: tuple[State, ...]
     traction: np.ndarray
+    rate: np.ndarray
     leak_off: np.ndarray
+    slip_error: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        read_only(self, "jumps", "fault_pressure", "traction", "leak_off")
+        read_only(self, "jumps", "fault_pressure", "traction", "rate", "leak_off")
 
     @property
     def x(self) -> np.ndarray:
@@ -111,6 +118,8 @@ class EmbeddedFields(NamedTuple):
     x : (dim, points)
     separation : (points, 3)
         Since the state in situ: opening and sliding, m.
+    rate : (points, 3)
+        m/s.
     traction : (points, 3)
         Effective, as the law has it: compression is negative; Pa.
     centre : (dim, cells)
@@ -142,6 +151,7 @@ class EmbeddedFields(NamedTuple):
 
     x: np.ndarray
     separation: np.ndarray
+    rate: np.ndarray
     traction: np.ndarray
     centre: np.ndarray
     pressure: np.ndarray
@@ -158,3 +168,13 @@ class EmbeddedFields(NamedTuple):
     def slip_tendency(self) -> np.ndarray:
         """Shear over normal traction, (points,); infinite where the fault is not pressed."""
         return tendency(self.traction)
+
+
+def joined(fields: Sequence[EmbeddedFields]) -> EmbeddedFields:
+    """Fields of several faults as those of one, one fault after the other."""
+    along_points = ("separation", "rate", "traction", "damage", "outside")
+    own = {name: [getattr(part, name) for part in fields] for name in EmbeddedFields._fields}
+    return EmbeddedFields(**{
+        name: np.concatenate(values, axis=0 if name in (*along_points, "pressure") else 1)
+        for name, values in own.items()
+    })  # fmt: skip

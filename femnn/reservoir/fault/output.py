@@ -2,8 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import meshio
 import numpy as np
 
 from femnn.checks import checked, integer
@@ -12,6 +13,9 @@ from femnn.exceptions import StateError
 from femnn.interfaces.output import interface_mesh
 from femnn.io.restart import read_restart, write_restart
 from femnn.io.time_series import time_series
+from femnn.reservoir.fault import embedded_output
+from femnn.reservoir.fault.embedded import EmbeddedReservoir
+from femnn.reservoir.fault.embedded_states import EmbeddedFields, EmbeddedState, joined
 from femnn.reservoir.fault.problem import FaultedReservoir
 from femnn.reservoir.fault.states import FaultedState, FaultFields
 from femnn.reservoir.output import named
@@ -20,8 +24,8 @@ _KIND = "state of a porous body with a fault"
 
 
 @checked()
-def save_state(path: str | os.PathLike, state: FaultedState) -> None:
-    """Write a restart file, history of the fault included, whole or not at all.
+def save_state(path: str | os.PathLike, state: FaultedState | EmbeddedState) -> None:
+    """Write a restart file, histories of the faults included, whole or not at all.
 
     Examples
     --------
@@ -38,6 +42,9 @@ def save_state(path: str | os.PathLike, state: FaultedState) -> None:
     >>> load_state("fault.npz", reservoir).t
     0.0
     """
+    if isinstance(state, EmbeddedState):
+        write_restart(path, embedded_output.KIND, *embedded_output.contents_of(state))
+        return
     history = state.history
     arrays = {name: getattr(state, name) for name in ("u", "p", "traction", "rate", "leak_off", "along", "velocity")}
     arrays |= {"values": history.values, "outside": history.outside}
@@ -45,8 +52,10 @@ def save_state(path: str | os.PathLike, state: FaultedState) -> None:
 
 
 @checked()
-def load_state(path: str | os.PathLike, reservoir: FaultedReservoir) -> FaultedState:
-    """The state in a restart file.
+def load_state(
+    path: str | os.PathLike, reservoir: FaultedReservoir | EmbeddedReservoir
+) -> FaultedState | EmbeddedState:
+    """The state in a restart file of this kind of reservoir.
 
     Raises
     ------
@@ -68,10 +77,23 @@ def load_state(path: str | os.PathLike, reservoir: FaultedReservoir) -> FaultedS
     >>> load_state("moment.npz", reservoir).t
     60.0
     """
-    file = read_restart(path, _KIND)
+    state: Any
+    if isinstance(reservoir, EmbeddedReservoir):
+        state = embedded_output.state_of(read_restart(path, embedded_output.KIND))
+    else:
+        state = _state_of(read_restart(path, _KIND))
+    try:
+        reservoir.check(state)
+    except StateError as error:
+        raise StateError(f"{path} does not fit: {error}") from error
+    return state
+
+
+def _state_of(file):
+    """The state of a fault along facets that a restart file holds."""
     values = file.array("values", (None, None))
     n = len(values)
-    state = FaultedState(
+    return FaultedState(
         file.number("t"),
         file.array("u", (None,)),
         file.array("p", (None, None)),
@@ -82,25 +104,21 @@ def load_state(path: str | os.PathLike, reservoir: FaultedReservoir) -> FaultedS
         along=file.array("along", (None, n)),
         velocity=file.array("velocity", (None,)),
     )
-    try:
-        reservoir.check(state)
-    except StateError as error:
-        raise StateError(f"{path} does not fit: {error}") from error
-    return state
 
 
 class FaultSeries:
-    """A series of the fault's facets with their times, which ParaView opens beside that of the reservoir.
+    """A series of the facets of faults with their times, which ParaView opens beside that of the reservoir.
 
     Means over each facet: separation since the state in situ and its rate, effective traction (normal first), pressures
     of both sides, leak-off and flow along the fault of each system, slip tendency, damage, and the fraction of points
-    outside the trained range of the law.
+    outside the trained range of the law. Of a fault through cells the same in each cut cell, in space by triangles,
+    with the pressure of its fluid and what leaks into the pores, m³/s.
 
     Parameters
     ----------
     path, start
         As :func:`femnn.io.time_series.time_series` takes them.
-    reservoir : FaultedReservoir
+    reservoir : FaultedReservoir or EmbeddedReservoir
 
     Examples
     --------
@@ -118,28 +136,47 @@ class FaultSeries:
     """
 
     @checked()
-    def __init__(self, path: str | os.PathLike, reservoir: FaultedReservoir, *, start: float | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        reservoir: FaultedReservoir | EmbeddedReservoir,
+        *,
+        start: float | None = None,
+    ) -> None:
         self.path, self._reservoir, self._files = Path(path), reservoir, time_series(path, start)
 
     @checked()
-    def write(self, state: FaultedState) -> None:
+    def write(self, state: FaultedState | EmbeddedState) -> None:
         """Add a state."""
-        reservoir = self._reservoir
-        interface, fields = reservoir.points.interface, reservoir.fields(state)
-        values = {
-            "separation": fields.separation,
-            "rate": fields.rate,
-            "traction": fields.traction,
-            **named("pressure_minus", reservoir.systems, fields.pressure[0]),
-            **named("pressure_plus", reservoir.systems, fields.pressure[1]),
-            **named("leak_off", reservoir.systems, fields.leak_off),
-            **named("flow_along", reservoir.systems, _along(fields.along, reservoir.systems)),
-            "slip_tendency": fields.slip_tendency,
-            "damage": fields.damage,
-            "outside": fields.outside,
-        }
-        dx = reservoir.points.dx.reshape(len(interface), -1)
-        self._files.write(state.t, interface_mesh(interface, dx, values))
+        reservoir: Any = self._reservoir
+        fields = fields_of(reservoir, state)
+        embedded = isinstance(reservoir, EmbeddedReservoir)
+        surface = (embedded_output.surface_of if embedded else surface_of)(reservoir, fields)
+        self._files.write(state.t, surface)
+
+
+def fields_of(reservoir: Any, state: Any) -> Any:
+    """Fields of all faults of a reservoir, one fault after the other."""
+    fields = reservoir.fields(state)
+    return fields if isinstance(fields, FaultFields) else joined(fields)
+
+
+def surface_of(reservoir: FaultedReservoir, fields: FaultFields) -> meshio.Mesh:
+    """Facets of the faults with the means of fields at their points, as :class:`FaultSeries` writes them."""
+    interface, systems = reservoir.points.interface, reservoir.systems
+    values = {
+        "separation": fields.separation,
+        "rate": fields.rate,
+        "traction": fields.traction,
+        **named("pressure_minus", systems, fields.pressure[0]),
+        **named("pressure_plus", systems, fields.pressure[1]),
+        **named("leak_off", systems, fields.leak_off),
+        **named("flow_along", systems, _along(fields.along, systems)),
+        "slip_tendency": fields.slip_tendency,
+        "damage": fields.damage,
+        "outside": fields.outside,
+    }
+    return interface_mesh(interface, reservoir.points.dx.reshape(len(interface), -1), values)
 
 
 def _along(flows, systems):
@@ -188,11 +225,11 @@ class Event(NamedTuple):
 
 
 class FaultHistory:
-    """History of a fault from state to state; :meth:`add` is a callback of ``march``.
+    """History of the faults of a reservoir from state to state; :meth:`add` is a callback of ``march``.
 
     Parameters
     ----------
-    reservoir : FaultedReservoir
+    reservoir : FaultedReservoir or EmbeddedReservoir
     slip
         Sliding since the state in situ (m) from which on the fault counts as slipping.
     most
@@ -202,7 +239,8 @@ class FaultHistory:
     ----------
     times : list of float
         s.
-    fields : list of FaultFields
+    fields : list of FaultFields or EmbeddedFields
+        Of all faults, one after the other.
     outside : list of int
         Points outside the trained range of the law that are not broken.
     onset : float or None
@@ -226,17 +264,20 @@ class FaultHistory:
     """
 
     @checked(most="(0, inf]", slip="[0, inf)")
-    def __init__(self, reservoir: FaultedReservoir, *, slip: float = 1e-3, most: float = np.inf) -> None:
-        self._reservoir, self._slip, self._most = reservoir, slip, most
+    def __init__(
+        self, reservoir: FaultedReservoir | EmbeddedReservoir, *, slip: float = 1e-3, most: float = np.inf
+    ) -> None:
+        self._reservoir: Any = reservoir
+        self._slip, self._most = slip, most
         self.times: list[float] = []
-        self.fields: list[FaultFields] = []
+        self.fields: list[FaultFields | EmbeddedFields] = []
         self.outside: list[int] = []
         self.onset: float | None = None
 
     @checked()
-    def add(self, state: FaultedState) -> bool:
+    def add(self, state: FaultedState | EmbeddedState) -> bool:
         """Take up a state; whether it slid further than ``most``."""
-        fields = self._reservoir.fields(state)
+        fields = fields_of(self._reservoir, state)
         self.times.append(state.t)
         self.fields.append(fields)
         self.outside.append(self._reservoir.outside(state))
@@ -261,10 +302,10 @@ class FaultHistory:
 
         A state that slid so belongs to the same event as the one before it. In the plane, areas and moments are those
         of a body of this ``thickness`` (m). ``fault`` is the number of the one that is looked at; default: all of them,
-        so that faults which slide at the same time share an event. Resolve them by ``largest_slip`` of
-        :class:`FaultedReservoir`: a long step hides its own rate.
+        so that faults which slide at the same time share an event. Resolve them by ``largest_slip`` of the reservoir: a
+        long step hides its own rate.
         """
-        faults = self._reservoir.points.parts
+        faults = self._reservoir.sites.parts
         part = slice(None) if fault is None else faults[integer("fault", fault, 0, len(faults) - 1)]
         fast = self.slip_rate[:, part].max(axis=1, initial=0.0) >= rate if self.times else np.zeros(0, dtype=bool)
         edges = np.flatnonzero(np.diff(np.concatenate([[False], fast, [False]]).astype(int)))
@@ -272,7 +313,7 @@ class FaultHistory:
         return [self._event(max(first - 1, 0), last - 1, rate, thickness, part) for first, last in edges.reshape(-1, 2)]
 
     def _event(self, before, last, rate, thickness, part):
-        points = self._reservoir.points
+        points = self._reservoir.sites
         separations = [self.fields[k].separation[part, 1:] for k in (before, last)]
         slid = np.linalg.norm(separations[1] - separations[0], axis=1)
         rates = self.slip_rate[before + 1 : last + 1, part]
@@ -293,10 +334,14 @@ class FaultHistory:
 
     @property
     def pressure(self) -> np.ndarray:
-        """Of minus and plus side, (times, 2, systems, points), Pa."""
+        """Of minus and plus side, (times, 2, systems, points); of faults through cells in them, (times, cells); Pa."""
         return np.array([fields.pressure for fields in self.fields])
 
     @property
     def leaked(self) -> np.ndarray:
-        """Flow across the whole fault, (times, systems), m³/s (m²/s in two dimensions)."""
-        return np.array([fields.leak_off @ self._reservoir.points.dx for fields in self.fields])
+        """Flow across the whole fault, or out of one through cells, (times, systems), m³/s (m²/s in two dimensions)."""
+        dx = self._reservoir.sites.dx
+        return np.array([
+            fields.leak_off @ dx if isinstance(fields, FaultFields) else fields.leak_off.sum(axis=1)
+            for fields in self.fields
+        ])  # fmt: skip

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from femnn.assembly.forms import assemble_mass
 from femnn.checks import checked, instance, one_of, positive, shaped
 from femnn.cohesive.law import State
-from femnn.exceptions import ConvergenceError, ParameterError, StateError
+from femnn.exceptions import ParameterError, StateError
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.quadrature.rule import Rule
 from femnn.reservoir.conditions import Conditions
@@ -26,7 +26,8 @@ from femnn.reservoir.fault.limits import Limits, require_beside
 from femnn.reservoir.fault.newton import StepNewton
 from femnn.reservoir.fault.points import Fault, FaultPoints
 from femnn.reservoir.fault.stability import Stability
-from femnn.reservoir.fault.states import FaultBalance, FaultedState, FaultFields
+from femnn.reservoir.fault.states import FaultBalance, FaultedState, FaultFields, FaultSites, sliding
+from femnn.reservoir.fault.step_length import is_easy, require_short, sliding_error
 from femnn.reservoir.medium import PorousMedium
 from femnn.reservoir.problem import PorousProblem
 
@@ -152,6 +153,12 @@ class FaultedReservoir:
         self._limits.report_in_situ()
 
     @property
+    def sites(self) -> FaultSites:
+        """:class:`FaultSites`: the points of :meth:`fields`, and the faults that they are of."""
+        points = self.points
+        return FaultSites(points.parts, points.x, points.dx, points.shear_modulus)
+
+    @property
     def systems(self) -> tuple[str, ...]:
         """Names of the pore systems."""
         return self.porous.systems
@@ -194,9 +201,8 @@ class FaultedReservoir:
         x, response, self.iterations = self._newton.solve(x, state, dt, self.max_iterations)
         n_u, s = self.porous.n_u, len(self.systems)
         moved = (self.points.strains(x) - self.points.strains(state.x))[:, :3]
-        # implicit Euler's method misses half of what the rate changes
-        error = float(0.5 * dt * np.linalg.norm((moved / dt - state.rate)[:, 1:], axis=1).max(initial=0.0))
-        self._require_short(moved, error, state, dt)
+        error, slid = sliding_error(moved, state.rate, dt), float(sliding(moved).max(initial=0.0))
+        require_short(slid, error, state, dt, self.largest_slip, self.slip_error)
         new = FaultedState(
             state.t + dt,
             x[:n_u],
@@ -212,19 +218,10 @@ class FaultedReservoir:
         self._limits.report(state, new)
         return new
 
-    def _require_short(self, moved, error, state, dt):
-        slid = float(np.linalg.norm(moved[:, 1:], axis=1).max(initial=0.0))
-        if slid > self.largest_slip:
-            raise _too_long(state, dt, f"the fault slides {slid:.3g} m in it", self.largest_slip)
-        if error > self.slip_error:
-            # it falls at least as fast as the step
-            part = 0.9 * self.slip_error / error
-            raise _too_long(state, dt, f"the error of its sliding is about {error:.3g} m", self.slip_error, part)
-
     @checked()
     def is_easy(self, state: FaultedState) -> bool:
         """Whether twice the step that led to ``state`` would keep ``slip_error``: for ``march(..., is_easy=...)``."""
-        return state.slip_error <= 0.25 * self.slip_error
+        return is_easy(state, self.slip_error)
 
     @checked()
     def stress(self, state: FaultedState) -> np.ndarray:
@@ -353,16 +350,6 @@ def _faults(fault):
     if not faults:
         raise ParameterError("there is no fault; pass one, or take PorousProblem for a body without")
     return tuple(instance("fault", own, Fault) for own in faults)
-
-
-def _too_long(state, dt, what, most, part=0.5):
-    return ConvergenceError(
-        f"the step to t = {state.t + dt:.6g} s (dt = {dt:.6g} s) is too long: {what}, allowed are {most:.3g} m",
-        state,
-        np.empty(0),
-        state.t,
-        part=part,
-    )
 
 
 def _parts(basis):

@@ -101,6 +101,40 @@ class FaultBalance(NamedTuple):
     error: np.ndarray
 
 
+class FaultSites(NamedTuple):
+    """The points of faults at which :class:`FaultFields` are; those of all facets one after the other.
+
+    Attributes
+    ----------
+    parts : list of slice
+        Points of each fault.
+    x : (dim, points)
+    dx : (points,)
+        Area of each, m² (m per metre of thickness).
+    shear_modulus : (points,)
+        Of the rock on both sides, Pa.
+
+    Examples
+    --------
+    >>> import femnn, skfem
+    >>> from femnn.reservoir import Conditions, PorousMedium
+    >>> from femnn.reservoir.fault import ConstantCore, Fault, FaultedReservoir
+    >>> mesh = skfem.MeshQuad().refined(2).with_defaults()
+    >>> mesh = mesh.with_boundaries({"fault": lambda x: x[0] == 0.5}, boundaries_only=False)
+    >>> law = femnn.BilinearCohesive(4e6, 5e6, 4e4, 5e4, friction=0.5)
+    >>> fault = Fault(femnn.Interface.split(mesh, "fault"), law, ConstantCore(1e-18, 1.0))
+    >>> conditions = Conditions(displacement={"bottom": (0.0, 0.0)}, pressure={"right": 0.0})
+    >>> reservoir = FaultedReservoir(PorousMedium(young=1e9, poisson=0.2, permeability=1e-14), conditions, fault)
+    >>> len(reservoir.sites.parts), round(float(reservoir.sites.dx.sum()), 9)
+    (1, 1.0)
+    """
+
+    parts: list
+    x: np.ndarray
+    dx: np.ndarray
+    shear_modulus: np.ndarray
+
+
 class FaultFields(NamedTuple):
     """Fields of a state in the fault; points of all facets one after the other.
 
