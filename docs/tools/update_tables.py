@@ -21,6 +21,7 @@ PAGES = {
     "cell-assembly": "assembly",
     "scaling-model": "scaling",
     "first-call": "solution",
+    "solution-large": "solution",
     "dynamic-beam": "reduced",
     "streaming": "reduced",
     "sparse-decoder": "burgers",
@@ -33,9 +34,10 @@ TABLES = (
     "demo", "meshes", "error-reduction", "adaptive-gauss", "adaptive-speed", "adaptive-cells", "promise",
     "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced", "dynamic-beam",
     "streaming", "burgers", "sparse-decoder", "two-scales", "two-scales-bonded", "two-scales-large", "flows",
-    "pendulum", "identification", "assembly", "cell-assembly", "validation", "solution", "cohesive", "grain-laws",
-    "multiscale", "porous-3d", "slip-front", "fault-wells", "fault-convergence", "labels", "scaling", "scaling-model",
-    "training", "faults", "faults-calls", "mutants", "grains-law", "cell-size", "cell-size-3d", "first-call",
+    "pendulum", "identification", "assembly", "cell-assembly", "validation", "solution", "solution-large", "cohesive",
+    "grain-laws", "multiscale", "porous-3d", "slip-front", "fault-wells", "fault-convergence", "labels", "scaling",
+    "scaling-model", "training", "faults", "faults-calls", "mutants", "grains-law", "cell-size", "cell-size-3d",
+    "first-call",
 )  # fmt: skip
 
 
@@ -48,12 +50,15 @@ def main(names):
     for name in names:
         folder = ROOT / "results" / RUNS.get(name, name)
         page = ROOT / "docs" / "results" / f"{PAGES.get(name, name)}.md"
-        lines = (folder / f"{name}.md").read_text(encoding="utf-8").splitlines()
+        # what ran with other options has the name of the page, in a folder of its own, and no picture
+        file = folder / f"{name}.md"
+        is_whole = file.exists()
+        lines = (file if is_whole else folder / page.name).read_text(encoding="utf-8").splitlines()
         # titles and pictures have their own places in the text
         body = "\n".join(line for line in lines if not line.startswith(("# ", "!["))).strip()
         text = put(name, body, page)
         for picture in re.findall(r"\(\.\./images/(.*?)\)", text):
-            if (folder / picture).exists():
+            if is_whole and (folder / picture).exists():
                 shutil.copy(folder / picture, ROOT / "docs" / "images" / picture)
         if name == "demo":
             put("demo-excerpt", excerpt(body), ROOT / "README.md")

@@ -20,6 +20,7 @@ import numpy as np
 from numba.core import event
 from numba.core.caching import FunctionCache, NullCache
 from numba.core.registry import CPUDispatcher
+from numba.core.targetconfig import ConfigStack
 
 from femnn.exceptions import warn
 from femnn.system.pool import call_for_parts
@@ -35,6 +36,9 @@ _PARTS = 4
 
 # Numba's options for functions that nothing but compiled code calls.
 _NO_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+# Options that a kernel takes over from its caller where it has none of its own.
+_INHERITED = ("fastmath", "error_model")
 
 _told = False
 
@@ -129,12 +133,25 @@ class _Kernel(CPUDispatcher):
         self._folder = folder
 
     @functools.cached_property
+    def inners(self) -> dict[tuple, Any]:
+        """The same for calls by other kernels, by the arithmetic that it inherits from a caller."""
+        return {}
+
+    @property
     def inner(self) -> Any:
-        """The same for calls by other kernels: what Python needs to call it is a fifth of the time of compilation."""
-        options = {**self.targetoptions, **_NO_WRAPPERS}
-        if not _IS_KNOWN or cast(Any, self)._compiler.pipeline_class is not KernelCompiler:
-            return CPUDispatcher(self.py_func, self.locals, options)
-        return InnerDispatcher(self.py_func, self.locals, options, InnerCompiler)
+        """That for the kernel that is being compiled.
+
+        What Python needs to call a function is a fifth of the time of its compilation. If there were one for all
+        callers, the first of a process would settle the last digits for the others.
+        """
+        caller = ConfigStack.top_or_none()
+        arithmetic = tuple(str(self.targetoptions.get(name, getattr(caller, name, None))) for name in _INHERITED)
+        if arithmetic not in self.inners:
+            options = {**self.targetoptions, **_NO_WRAPPERS}
+            is_known = _IS_KNOWN and cast(Any, self)._compiler.pipeline_class is KernelCompiler
+            kind, how = (InnerDispatcher, (InnerCompiler,)) if is_known else (CPUDispatcher, ())
+            self.inners[arithmetic] = kind(self.py_func, self.locals, options, *how)
+        return self.inners[arithmetic]
 
     @property
     def is_compiling(self) -> Any:

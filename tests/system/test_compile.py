@@ -178,8 +178,8 @@ def test_numbers_in_the_source_of_callers_compile_no_kernel_anew():
         return plus(x, 1) + plus(x, 2) + minus(x, 1) + minus(x, 2)
 
     assert both(3) == 4 + 5 + 2 + 1
-    assert len(plus.inner.signatures) == 1
-    assert len(minus.inner.signatures) == 2
+    assert [len(inner.signatures) for inner in plus.inners.values()] == [1]
+    assert [len(inner.signatures) for inner in minus.inners.values()] == [2]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -229,9 +229,38 @@ def test_kernels_that_kernels_call_are_called_from_python_too():
     assert quarter(1.0) == 0.25
     # compiled for the other kernel alone, without what Python needs to call it
     assert not half.overloads
-    assert len(half.inner.overloads) == 1
+    assert [len(inner.overloads) for inner in half.inners.values()] == [1]
     assert half(3.0) == 1.5
     assert quarter(3) == 0.75
+
+
+@pytest.mark.parametrize("is_first_fast", [True, False])
+def test_what_kernels_call_has_the_arithmetic_of_each_caller(is_first_fast):
+    """Whoever calls it first in a process does not settle the digits for the others."""
+
+    @njit(error_model="numpy")
+    def total(x):
+        result = 0.0
+        for value in x:
+            result += value
+        return result
+
+    @njit(error_model="numpy", fastmath={"reassoc", "nsz"})
+    def fast(x):
+        return total(x)
+
+    @njit(error_model="numpy")
+    def strict(x):
+        return total(x)
+
+    # sums in another order differ by far more than the digits that are compared
+    x = np.array([1e16, 1.0, -1e16, 1.0] * 64 + [1e16, 3.0, -1e16])
+    in_order = 0.0
+    for value in x.tolist():
+        in_order += value
+    sums = [kernel(x) for kernel in ((fast, strict) if is_first_fast else (strict, fast))]
+    assert sums[is_first_fast] == in_order
+    assert len(total.inners) == 2
 
 
 def test_kernels_may_call_themselves():
