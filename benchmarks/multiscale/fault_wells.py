@@ -95,13 +95,15 @@ def measure(example, name, rate, viscosity, on_fracture, slip_error):
 
 
 def _against_loop(rows):
-    """Rows of targets: slip with the law of the cell against that with the cell in the loop, where both came as far."""
+    """Rows of targets: slip with the law of the cell against that with the cell in the loop, where both ended."""
     found = {(row["law"], row["viscosity"], row["fractures"], row["rate"]): row for row in rows}
     targets = []
     for (name, *case), wanted in found.items():
         own = found.get(("cell", *case))
         if name == "loop" and own is not None:
-            gap = f"{abs(own['slip'] / wanted['slip'] - 1.0):.1%}" if own["days"] == wanted["days"] else "ended apart"
+            gap = f"{abs(own['slip'] / wanted['slip'] - 1.0):.1%}"
+            if own["days"] != wanted["days"]:
+                gap += f", after {own['days']:.2f} and {wanted['days']:.2f} days"
             what = f"viscosity {case[0]}, fractures {case[1]}, {case[2]:.0e} m³/s/m: slip of the law against the loop"
             targets.append(target(what, "≤ 5%", gap))
     return targets

@@ -49,6 +49,9 @@ class EmbeddedFault:
         number, or hold a ``pressure`` with a ``well_index``.
     modes
         As :class:`femnn.interfaces.EmbeddedElements` takes them.
+    sealing
+        Whether the pressures of the pores may jump across the fault, in cells with one linear pressure on each side.
+        Default: if the core in situ resists flow across it more than the rock of a cut cell does.
 
     Raises
     ------
@@ -66,7 +69,7 @@ class EmbeddedFault:
 
     See Also
     --------
-    femnn.reservoir.fault.Fault : along facets; also seals, and takes quadratic displacements
+    femnn.reservoir.fault.Fault : along facets; also takes quadratic displacements
     """
 
     @checked(stress="any", history="unchecked", core="unchecked")
@@ -80,6 +83,7 @@ class EmbeddedFault:
         history: ArrayLike | None = None,
         wells: Sequence[Well] = (),
         modes: str = "linear",
+        sealing: bool | None = None,
     ) -> None:
         instance("crack", crack, EmbeddedCrack)
         if not (hasattr(core, "transmissivity") and hasattr(core, "conductance")):
@@ -90,7 +94,7 @@ class EmbeddedFault:
         self.crack, self.law, self.core, self.stress = crack, law, core, stress
         self.history = None if history is None else floats("history", history)
         self.wells = [instance("a well of the fault", well, Well) for well in wells]
-        self.modes = one_of("modes", modes, MODES)
+        self.modes, self.sealing = one_of("modes", modes, MODES), sealing
 
 
 class EmbeddedReservoir:
@@ -126,7 +130,8 @@ class EmbeddedReservoir:
     MeshError
         As :class:`femnn.reservoir.PorousProblem`; also if a fault cuts off hardly anything of a cell.
     ParameterError
-        If two faults cut one cell, a law cannot bear the stress in situ, or a core would seal.
+        If two faults cut one cell, a law cannot bear the stress in situ, or a core seals in spite of ``sealing=False``;
+        if a well, a source or a flux feeds a cell that a sealing fault cuts.
 
     Examples
     --------
@@ -168,8 +173,8 @@ class EmbeddedReservoir:
         self.porous = PorousProblem(mesh, medium, conditions, element=element, rule=GaussLegendre(2))
         self._equations = EmbeddedEquations([Part(own, self.porous) for own in self.faults], self.porous)
         loads, jumps = self.porous.loads, self._equations.n_jumps
-        held = np.concatenate([loads.prescribed_displacement, loads.prescribed_pressure + jumps])
-        self._constraint = Constraint(self._equations.size, held, loads.rigid)
+        held = [loads.prescribed_displacement, loads.prescribed_pressure + jumps, self._equations.held_sides()]
+        self._constraint = Constraint(self._equations.size, np.concatenate(held), loads.rigid)
         self._newton = EmbeddedNewton(self._equations, self._constraint, self.porous.n_u + jumps)
 
     @property
@@ -212,6 +217,8 @@ class EmbeddedReservoir:
             np.concatenate([part.traction for part in parts]),
             np.zeros((sum(part.elements.points for part in parts), 3)),
             np.zeros((len(self.systems), equations.n_cells)),
+            np.zeros((len(self.systems), equations.n_cells)),
+            np.zeros((len(self.systems), equations.n_sides)),
         )
 
     @checked(dt="(0, inf)")
@@ -228,19 +235,16 @@ class EmbeddedReservoir:
         """
         self.check(state)
         equations = self._equations
-        u, jumps, p, pressure = equations.split(self._constraint.fill(state.x))
+        u, jumps, p, *others = equations.split(self._constraint.fill(state.x))
         body = np.concatenate([u, p])
         self.porous.loads.prescribe(body, state.t + dt)
-        start = np.concatenate([body[: len(u)], jumps, body[len(u) :], pressure])
+        start = np.concatenate([body[: len(u)], jumps, body[len(u) :], *others])
         x, responses, self.iterations = self._newton.solve(start, state, dt, self.max_iterations)
-        u, jumps, p, pressure = equations.split(x)
+        u, jumps, p, pressure, sides = equations.split(x)
         moved = equations.separations(jumps) - equations.separations(state.jumps)
         error, slid = sliding_error(moved, state.rate, dt), float(sliding(moved).max(initial=0.0))
         require_short(slid, error, state, dt, self.largest_slip, self.slip_error)
-        leaks = [
-            equations.leaks(part, response, p, pressure[cells])
-            for part, response, cells in zip(equations.parts, responses, equations.cells, strict=True)
-        ]
+        leaks = [equations.leaks(number, response, x) for number, response in enumerate(responses)]
         return EmbeddedState(
             state.t + dt,
             u,
@@ -250,7 +254,10 @@ class EmbeddedReservoir:
             tuple(response.law.state for response in responses),
             np.concatenate([response.law.traction for response in responses]),
             moved / dt,
-            np.concatenate(leaks, axis=1),
+            np.concatenate([own.sum(axis=0) for own in leaks], axis=1),
+            # what comes out on the plus side went in on the minus side, but for what the fault keeps
+            np.concatenate([0.5 * (own[-1] - own[0]) for own in leaks], axis=1),
+            sides.reshape(len(self.systems), -1),
             error,
         )
 
@@ -280,7 +287,8 @@ class EmbeddedReservoir:
     def fields(self, state: EmbeddedState) -> tuple[EmbeddedFields, ...]:
         """:class:`EmbeddedFields` of each fault in a state."""
         self.check(state)
-        equations, found = self._equations, []
+        equations = self._equations
+        found: list[EmbeddedFields] = []
         places = zip(equations.parts, equations.jumps, equations.cells, equations.points, state.histories, strict=True)
         for part, jumps, cells, points, history in places:
             found.append(
@@ -291,7 +299,9 @@ class EmbeddedReservoir:
                     state.traction[points],
                     part.fault.crack.centre.T,
                     state.fault_pressure[cells],
+                    equations.beside(len(found), state.x)[[0, -1]],
                     state.leak_off[:, cells],
+                    state.across[:, cells],
                     part.fault.law.damage(history),
                     history.outside,
                 )
@@ -313,14 +323,17 @@ class EmbeddedReservoir:
             change = new.fault_pressure[cells] - old.fault_pressure[cells]
             opened[cells] += part.storage(history) * part.channels.area * change
             fed[cells] = dt * part.fed(new.t, new.fault_pressure[cells])[0]
+            # of the test functions that know no sides, whose sum is one everywhere
             for system, leak in enumerate(dt * new.leak_off[:, cells]):
                 np.add.at(leaked[system], part.channels.dofs, leak[:, None] * part.channels.mean)
-        reaction = strained + pressed + lost - injected - leaked
+        between = dt * equations.split(equations.flows @ new.x)[2].reshape(s, -1)
+        reaction = strained + pressed + lost - injected - leaked - between
         through = {
             name: np.array([own[dofs].sum() for own, dofs in zip(reaction, of_systems, strict=True)])
             for name, of_systems in self.porous.loads.drains.items()
         }
-        stored, got, traded = ((own.sum(axis=1)) for own in (strained + pressed, injected, exchanged))
+        # flow between vertices is no gain, exchange with the other pore system is
+        stored, got, traded = (own.sum(axis=1) for own in (strained + pressed, injected, exchanged + between))
         leaks = leaked.sum(axis=1)
         moved = np.abs(strained).sum(axis=1) + np.abs(pressed).sum(axis=1) + np.abs(leaked).sum(axis=1)
         moved = np.append(moved, np.abs(opened).sum() + np.abs(fed).sum() + dt * np.abs(new.leak_off).sum())
@@ -329,7 +342,7 @@ class EmbeddedReservoir:
         )
         error = np.divide(np.abs(missing), moved, out=np.zeros(s + 1), where=moved > 0.0)
         return EmbeddedBalance(
-            stored, body.injected, body.exchanged, through, leaks, float(opened.sum()), float(fed.sum()), error
+            stored, body.injected, traded, through, leaks, float(opened.sum()), float(fed.sum()), error
         )
 
     @checked(state="unchecked")
@@ -345,6 +358,8 @@ class EmbeddedReservoir:
             "jumps": (equations.n_jumps,),
             "fault_pressure": (equations.n_cells,),
             "leak_off": (s, equations.n_cells),
+            "across": (s, equations.n_cells),
+            "pressure_jumps": (s, equations.n_sides),
         }
         widths = [
             (part.state.values.shape[1], history.values.shape[1])

@@ -1,7 +1,8 @@
 """The equations of a time step of a reservoir with embedded faults.
 
-Unknowns are x = (u, ξ, p, p_f): displacements, jumps of the cut cells (:mod:`femnn.interfaces.embedded`), pressures of
-the pores, and one pressure of the fault in each cut cell. With the motions R of the vertices behind the crack, the
+Unknowns are x = (u, ξ, p, p_f, b): displacements, jumps of the cut cells (:mod:`femnn.interfaces.embedded`), pressures
+of the pores, one pressure of the fault in each cut cell, and jumps of the pressures of the pores where a fault seals
+(:mod:`femnn.reservoir.fault.embedded_pores`). With the motions R of the vertices behind the crack, the
 strain of the skeleton is that of u − R ξ, in the balance of the pores as well. A jump r_k of a cut cell is in
 equilibrium where
 
@@ -16,6 +17,7 @@ with the flows of :mod:`femnn.reservoir.fault.embedded_flow`, so that the power 
 fluid which fills it.
 """
 
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +30,7 @@ from femnn.geometry.mesh import RelativeMapping
 from femnn.interfaces.embedded import EmbeddedElements
 from femnn.reservoir.conditions import evaluate
 from femnn.reservoir.fault.embedded_flow import Channels
+from femnn.reservoir.fault.embedded_pores import ContinuousPores, SidedPores
 from femnn.reservoir.fault.in_situ import brought_in_situ
 from femnn.reservoir.fault.predictions import predicted_by
 from femnn.reservoir.states import PorousState
@@ -55,6 +58,10 @@ class Part:
     state : State
         History in situ.
     wells : list of (cell, well, index)
+    pores : ContinuousPores
+        What is around it.
+    seals : bool
+        Whether the pressures of the pores jump across it.
     """
 
     def __init__(self, fault, porous) -> None:
@@ -67,31 +74,34 @@ class Part:
         self.channels = Channels(crack, porous)
         faces, dx = self.elements.faces, crack.dx
         self.opening = np.einsum("nqm,nq->nm", faces[:, :, 0], dx)
-        self.pressed = np.einsum("nqm,nqk,nq->nmk", faces[:, :, 0], self.channels.shapes, dx)
-        self.strained = _strained(crack) @ self.elements.moved
         self.x = crack.x.reshape(-1, crack.mesh.dim()).T
         frames = np.repeat(self.elements.frame[:, :, None], self.elements.points, axis=2)
         # at once, so that no rate is in it, whatever time the law was told elsewhere
         fault.law.set_time(getattr(fault.law, "start", 0.0))
         self.separation, self.state, self.traction = brought_in_situ(fault, self.x, frames)
         self.wells = [(self.channels.nearest(well.x), well, _index(well)) for well in fault.wells]
-        self._require_conducting()
+        self.seals = self._is_sealing()
+        self.pores = SidedPores(self.channels, porous, self.elements) if self.seals else ContinuousPores(self.channels)
+        pressed = np.einsum("nqm,nqk,nq->nmk", faces[:, :, 0], self.channels.shapes, dx)
+        self.pressed = self.pores.pressed(pressed)
+        self.strained = self.pores.strained(_strained(crack) @ self.elements.moved)
 
-    def _require_conducting(self):
-        """Raise ParameterError where the core holds back more than the rock: that would need two pressures a cell."""
+    def _is_sealing(self):
+        """Whether the core holds back more than the rock, so that a cell needs two pressures, or the fault says so."""
         none = np.zeros_like(self.separation)
         value, _ = self.across(none, predicted_by(self.fault.law, self.separation, self.state, self.state))
         with np.errstate(divide="ignore"):
             core = 1.0 / value
         seals = core > self.channels.rock
-        if seals.any():
+        if self.fault.sealing is False and seals.any():
             cell = int(seals.argmax())
             raise ParameterError(
                 f"the core of the embedded fault resists flow across it with {core[cell]:.3g} Pa s/m in element "
                 f"{self.channels.crack.elements[cell]}, more than the rock of that cell with "
-                f"{self.channels.rock[cell]:.3g} Pa s/m: the pressures of the pores do not jump across an embedded "
-                "fault, and it cannot seal. Give it a core that lets more through, or let facets follow it (Fault)"
+                f"{self.channels.rock[cell]:.3g} Pa s/m: with sealing=False the pressures of the pores do not jump "
+                "across it. Pass sealing=None or True, or a core that lets more through"
             )
+        return bool(seals.any()) if self.fault.sealing is None else self.fault.sealing
 
     def separations(self, jumps):
         """Since the state in situ, (points, 3)."""
@@ -121,7 +131,7 @@ class Part:
         conductance, by_jumps = self.conductance(change, predicted)
         along, slope = self.channels.along(conductance)
         across, across_by_jumps = self.across(change, predicted)
-        leak, leak_slope = self.channels.across(across)
+        leak, leak_slope = self.pores.leak(across)
         along_slope = slope[:, :, None] * by_jumps[self.channels.pairs]
         return PartResponse(law, along, along_slope, leak, leak_slope[:, :, None] * across_by_jumps)
 
@@ -165,12 +175,14 @@ class EmbeddedEquations:
 
     Attributes
     ----------
-    n_u, n_jumps, n_p, n_cells : int
-        Numbers of displacements, jumps, pressures of the pores, and cut cells.
-    jumps, cells, points : list of slice
+    n_u, n_jumps, n_p, n_cells, n_sides : int
+        Numbers of displacements, jumps, pressures of the pores, cut cells, and vertices at which these pressures jump.
+    jumps, cells, points, sides : list of slice
         Of each fault.
     volumes : (n, n) sparse
-        What the test functions of the fluid gain as jumps change.
+        What the test functions of the fluid gain as the unknowns change, beside what the porous problem knows.
+    flows : (n, n) sparse
+        What they gain by time, beside it.
     """
 
     def __init__(self, parts, porous) -> None:
@@ -178,14 +190,15 @@ class EmbeddedEquations:
         self.n_u, self.n_p = porous.n_u, len(porous.systems) * porous.pressure_basis.N
         jumps, cells = [part.opening.size for part in parts], [len(part.channels) for part in parts]
         self.n_jumps, self.n_cells = sum(jumps), sum(cells)
-        self.size = self.n_u + self.n_jumps + self.n_p + self.n_cells
-        points = [part.elements.points for part in parts]
-        self.jumps, self.cells, self.points = (_slices(counts) for counts in (jumps, cells, points))
-        self._linear, self.volumes = self._constant()
+        points, sides = [part.elements.points for part in parts], [len(part.pores.vertices) for part in parts]
+        self.n_sides = sum(sides)
+        self.size = self.n_u + self.n_jumps + self.n_p + self.n_cells + len(porous.systems) * self.n_sides
+        self.jumps, self.cells, self.points, self.sides = map(_slices, (jumps, cells, points, sides))
+        self._linear, self.volumes, self.flows = self._constant()
 
     def split(self, x):
-        """Displacements, jumps, pressures of the pores and of the faults."""
-        return np.split(x, np.cumsum([self.n_u, self.n_jumps, self.n_p]))
+        """Displacements, jumps, pressures of the pores and of the faults, and jumps of those of the pores."""
+        return np.split(x, np.cumsum([self.n_u, self.n_jumps, self.n_p, self.n_cells]))
 
     def separations(self, jumps):
         """Since the state in situ, of the points of all faults, (points, 3)."""
@@ -193,9 +206,9 @@ class EmbeddedEquations:
 
     def evaluate(self, x, state, dt):
         """Residual (n,) and the :class:`PartResponse` of each fault, at ``x`` a step ``dt`` after ``state``."""
-        u, jumps, p, pressure = self.split(x)
+        u, jumps, p, pressure, _ = self.split(x)
         body = self.porous.residual(np.concatenate([u, p]), body_of(state), dt)
-        out = self._linear @ x + self.volumes @ (x - state.x)
+        out = self._linear @ x + self.volumes @ (x - state.x) + dt * (self.flows @ x)
         out[: self.n_u] += body[: self.n_u]
         begin = self.n_u + self.n_jumps
         out[begin : begin + self.n_p] += body[self.n_u :]
@@ -205,38 +218,42 @@ class EmbeddedEquations:
             response = part.respond(jumps[own], history)
             responses.append(response)
             out[self.n_u :][own] += part.borne(response.law.traction - part.traction).ravel()
-            out += dt * self._flows(part, cells, response, p, pressure[cells])
+            out += dt * self._flows(len(responses) - 1, response, x)
             stored = part.storage(history) * part.channels.area * (pressure[cells] - state.fault_pressure[cells])
             fed = dt * part.fed(state.t + dt, pressure[cells])[0]
             out[begin + self.n_p :][cells] += fed - stored
         return out, responses
 
-    def leaks(self, part, response, p, pressure):
-        """Volume by time (s, n) from a fault into the pores."""
-        p = p.reshape(len(self.porous.systems), -1)
-        around = np.einsum("snk,nk->sn", p[:, part.channels.dofs], part.channels.mean)
-        return response.leak * (pressure - around)
+    def beside(self, number, x):
+        """Pressures (sides, s, n) of the pores beside a fault: one side, or minus and plus if it seals."""
+        pores, systems = self.parts[number].pores, range(len(self.porous.systems))
+        own = np.array([x[self._pore_rows(number, system)] for system in systems])
+        return np.array([np.einsum("snc,nc->sn", own, weights) for weights in pores.sides])
 
-    def _flows(self, part, cells, response, p, pressure):
+    def leaks(self, number, response, x):
+        """Volume by time (sides, s, n) from a fault into the pores."""
+        pressure = self.split(x)[3][self.cells[number]]
+        return response.leak * (pressure - self.beside(number, x))
+
+    def _flows(self, number, response, x):
         """Volume by time (n,) that flows bring to the test functions."""
-        out, channels = np.zeros(self.size), part.channels
-        begin = self.n_u + self.n_jumps
-        leaks = self.leaks(part, response, p, pressure)
-        for system, leak in enumerate(leaks):
-            where = begin + system * self.porous.pressure_basis.N + channels.dofs
-            np.add.at(out, where, leak[:, None] * channels.mean)
-        first, second = channels.pairs.T
+        out, part = np.zeros(self.size), self.parts[number]
+        leaks = self.leaks(number, response, x)
+        for side, weights in zip(leaks, part.pores.sides, strict=True):
+            for system, leak in enumerate(side):
+                np.add.at(out, self._pore_rows(number, system), leak[:, None] * weights)
+        pressure = self.split(x)[3][self.cells[number]]
+        first, second = part.channels.pairs.T
         flow = response.along * (pressure[first] - pressure[second])
-        own = out[begin + self.n_p :][cells]
-        own -= leaks.sum(axis=0)
+        own = self.split(out)[3][self.cells[number]]
+        own -= leaks.sum(axis=(0, 1))
         np.add.at(own, first, -flow)
         np.add.at(own, second, flow)
         return out
 
     def tangent(self, x, responses, state, dt):
         """Derivative (n, n) of the residual where the faults answered ``responses``."""
-        _, _, p, pressure = self.split(x)
-        blocks = []
+        pressure, blocks = self.split(x)[3], []
         for number, (part, response) in enumerate(zip(self.parts, responses, strict=True)):
             dx, faces = part.elements.dx, part.elements.faces
             of_law = response.law.tangent.reshape(*dx.shape, 3, 3)
@@ -246,18 +263,19 @@ class EmbeddedEquations:
             history, cells = state.histories[number], self.cells[number]
             loss = part.storage(history) * part.channels.area + dt * part.fed(state.t + dt, pressure[cells])[1]
             blocks.append((own, own, -loss[:, None, None]))
-            blocks += self._leak_blocks(number, response, p, pressure[cells], dt)
+            blocks += self._leak_blocks(number, response, x, dt)
             blocks += self._along_blocks(number, response, pressure[cells], dt)
-        return csr_array(self._of_body(state, dt) + self._linear + self.volumes + _assembled(blocks, self.size))
+        constant = self._of_body(state, dt) + self._linear + self.volumes + dt * self.flows
+        return csr_array(constant + _assembled(blocks, self.size))
 
-    def _leak_blocks(self, number, response, p, pressure, dt):
-        part, own, rows = self.parts[number], self._cell_rows(number), self._jump_rows(number)
-        mean, blocks = part.channels.mean, []
-        differences = self.leaks(part, response, p, pressure) / np.where(response.leak > 0.0, response.leak, 1.0)
-        for system, (leak, slope) in enumerate(zip(response.leak, response.leak_slope, strict=True)):
+    def _leak_blocks(self, number, response, x, dt):
+        own, rows, blocks = self._cell_rows(number), self._jump_rows(number), []
+        differences = self.split(x)[3][self.cells[number]] - self.beside(number, x)
+        sides = self.parts[number].pores.sides
+        for (side, mean), (system, leak) in product(enumerate(sides), enumerate(response.leak)):
             pores = self._pore_rows(number, system)
             size = dt * leak[:, None, None]
-            by_jumps = dt * (differences[system][:, None] * slope)[:, None, :]
+            by_jumps = dt * (differences[side, system][:, None] * response.leak_slope[system])[:, None, :]
             blocks += [
                 (own, own, -size),
                 (own, pores, size * mean[:, None, :]),
@@ -281,8 +299,8 @@ class EmbeddedEquations:
         return blocks
 
     def _constant(self):
-        """What is linear in the unknowns, and in their change of a step."""
-        linear, volumes = [], []
+        """What is linear in the unknowns, in their change of a step, and in them by time."""
+        linear, volumes, flows = [], [], []
         for number, part in enumerate(self.parts):
             taken, pull, release = part.elements.coupled()
             rows, own = self._jump_rows(number), self._cell_rows(number)
@@ -294,13 +312,26 @@ class EmbeddedEquations:
                 pores = self._pore_rows(number, system)
                 linear.append((rows, pores, biot[:, None, None] * part.pressed))
                 volumes.append((pores, rows, biot[:, None, None] * part.strained))
-        return _assembled(linear, self.size), _assembled(volumes, self.size)
+                if part.seals:
+                    swelling = biot[:, None, None] * part.pores.swelling()
+                    linear.append((dofs, pores, -swelling.transpose(0, 2, 1)))
+                    volumes.append((pores, dofs, -swelling))
+                    flows.append((pores, pores, -part.pores.conducted(system)))
+            if part.seals:
+                pairs = product(range(len(part.biot)), repeat=2)
+                for first, second in pairs:
+                    here, there = self._pore_rows(number, first), self._pore_rows(number, second)
+                    volumes.append((here, there, -part.pores.stored(first, second)))
+                    if len(part.biot) > 1:
+                        flows.append((here, there, (1.0 if first != second else -1.0) * part.pores.exchanged()))
+        return tuple(_assembled(blocks, self.size) for blocks in (linear, volumes, flows))
 
     def _of_body(self, state, dt):
         made_for = dt, self.porous.open_wells(state.t, dt)
         if self._porous_tangent[0] != made_for:
             body, n_u = self.porous.tangent(dt, state.t + dt), self.n_u
-            jumps, cells = csr_array((self.n_jumps,) * 2), csr_array((self.n_cells,) * 2)
+            behind = self.size - n_u - self.n_jumps - self.n_p
+            jumps, cells = csr_array((self.n_jumps,) * 2), csr_array((behind, behind))
             grid = [
                 [body[:n_u, :n_u], None, body[:n_u, n_u:], None],
                 [None, jumps, None, None],
@@ -315,8 +346,19 @@ class EmbeddedEquations:
         return self.n_u + self.jumps[number].start + np.arange(shape[0] * shape[1]).reshape(shape)
 
     def _pore_rows(self, number, system):
-        begin = self.n_u + self.n_jumps + system * self.porous.pressure_basis.N
-        return begin + self.parts[number].channels.dofs
+        columns, n = self.parts[number].pores.columns, self.porous.pressure_basis.N
+        begin = self.n_u + self.n_jumps
+        behind = begin + self.n_p + self.n_cells + system * self.n_sides + self.sides[number].start
+        return np.where(columns < n, begin + system * n + columns, behind + columns - n)
+
+    def held_sides(self):
+        """Jumps of the pressures of the pores, as unknowns, at vertices where these are prescribed."""
+        n, begin, held = self.porous.pressure_basis.N, self.size - len(self.porous.systems) * self.n_sides, []
+        vertices = np.concatenate([part.pores.vertices for part in self.parts])
+        for system in range(len(self.porous.systems)):
+            known = np.isin(self.n_u + system * n + vertices, self.porous.loads.prescribed_pressure)
+            held.append(begin + system * self.n_sides + np.flatnonzero(known))
+        return np.concatenate(held)
 
     def _cell_rows(self, number):
         begin, cells = self.n_u + self.n_jumps + self.n_p, self.cells[number]
@@ -342,6 +384,8 @@ def _strained(crack):
 
 
 def _assembled(blocks, size):
+    if not blocks:
+        return csr_array((size, size))
     rows, columns, values = [], [], []
     for row, column, block in blocks:
         shape = (len(block), row.shape[1], column.shape[1])

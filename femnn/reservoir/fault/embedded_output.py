@@ -16,7 +16,7 @@ from femnn.reservoir.output import named
 #: What restart files of such states hold.
 KIND = "state of a porous body with faults through its cells"
 
-_ARRAYS = ("u", "p", "jumps", "fault_pressure", "traction", "rate", "leak_off")
+_ARRAYS = ("u", "p", "jumps", "fault_pressure", "traction", "rate", "leak_off", "across", "pressure_jumps")
 
 
 def contents_of(state: EmbeddedState) -> tuple[dict, dict]:
@@ -47,6 +47,8 @@ def state_of(file: Contents) -> EmbeddedState:
         file.array("traction", (points, 3)),
         file.array("rate", (points, 3)),
         file.array("leak_off", (None, None)),
+        file.array("across", (None, None)),
+        file.array("pressure_jumps", (None, None)),
     )
 
 
@@ -67,7 +69,10 @@ def surface_of(reservoir: EmbeddedReservoir, fields: EmbeddedFields) -> meshio.M
     means = {
         **_means(dx, fields, ("separation", "rate", "traction", "slip_tendency", "damage", "outside")),
         "pressure": fields.pressure,
+        **named("pressure_minus", reservoir.systems, fields.beside[0]),
+        **named("pressure_plus", reservoir.systems, fields.beside[1]),
         **named("leak_off", reservoir.systems, fields.leak_off),
+        **named("across", reservoir.systems, fields.across),
     }
     data = {name: [np.asarray(values, dtype=float)[owner]] for name, values in means.items()}
     kind = "line" if points.shape[1] == 2 else "triangle"

@@ -29,6 +29,11 @@ class EmbeddedState(PorousState):
         Of separation in the step that led here, m/s: opening and sliding.
     leak_off : (s, cells)
         From the fault into the pores of each cut cell in that step, m³/s (m²/s in two dimensions).
+    across : (s, cells)
+        Through a fault that seals, from its minus to its plus side, in that step, m³/s; zero where pressures of the
+        pores do not jump.
+    pressure_jumps : (s, b)
+        Of the pores, at vertices of cells that sealing faults cut, Pa.
     slip_error : float
         Estimated error of the sliding of any point in that step, m.
 
@@ -54,16 +59,18 @@ class EmbeddedState(PorousState):
     traction: np.ndarray
     rate: np.ndarray
     leak_off: np.ndarray
+    across: np.ndarray
+    pressure_jumps: np.ndarray
     slip_error: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        read_only(self, "jumps", "fault_pressure", "traction", "rate", "leak_off")
+        read_only(self, "jumps", "fault_pressure", "traction", "rate", "leak_off", "across", "pressure_jumps")
 
     @property
     def x(self) -> np.ndarray:
-        """All unknowns in one vector: displacements, jumps, pressures of the pores and of the faults."""
-        return np.concatenate([self.u, self.jumps, self.p.ravel(), self.fault_pressure])
+        """All unknowns in one vector: displacements, jumps, pressures of pores and faults, jumps of those of pores."""
+        return np.concatenate([self.u, self.jumps, self.p.ravel(), self.fault_pressure, self.pressure_jumps.ravel()])
 
 
 class EmbeddedBalance(NamedTuple):
@@ -126,8 +133,12 @@ class EmbeddedFields(NamedTuple):
         Middle of the fault in each cut cell.
     pressure : (cells,)
         Pa.
+    beside : (2, s, cells)
+        Of the pores at the minus and plus side, Pa; the same on both unless the fault seals.
     leak_off : (s, cells)
         Into the pores, m³/s (m²/s in two dimensions).
+    across : (s, cells)
+        From the minus to the plus side of a fault that seals, m³/s.
     damage : (points,)
         NaN where the law has none.
     outside : (points,) bool
@@ -155,7 +166,9 @@ class EmbeddedFields(NamedTuple):
     traction: np.ndarray
     centre: np.ndarray
     pressure: np.ndarray
+    beside: np.ndarray
     leak_off: np.ndarray
+    across: np.ndarray
     damage: np.ndarray
     outside: np.ndarray
 
@@ -175,6 +188,6 @@ def joined(fields: Sequence[EmbeddedFields]) -> EmbeddedFields:
     along_points = ("separation", "rate", "traction", "damage", "outside")
     own = {name: [getattr(part, name) for part in fields] for name in EmbeddedFields._fields}
     return EmbeddedFields(**{
-        name: np.concatenate(values, axis=0 if name in (*along_points, "pressure") else 1)
+        name: np.concatenate(values, axis=0 if name in (*along_points, "pressure") else -1)
         for name, values in own.items()
     })  # fmt: skip

@@ -262,9 +262,6 @@ def test_bad_embedded_faults_are_refused():
         EmbeddedFault(crack, CLOSED, None)
     with pytest.raises(ParameterError, match="pass a EmbeddedCrack"):
         EmbeddedFault(mesh, CLOSED, core)
-    sealed = EmbeddedFault(crack, CLOSED, ConstantCore(1e-19, 0.1, along=1e-9))
-    with pytest.raises(ParameterError, match="cannot seal"):
-        EmbeddedReservoir(medium, conditions, sealed)
     off = EmbeddedFault(crack, CLOSED, core, wells=[Well((0.5, 0.9), rate=1e-7)])
     with pytest.raises(ParameterError, match=r"well of the fault is at \[0\.5, 0\.9\]"):
         EmbeddedReservoir(medium, conditions, off)
