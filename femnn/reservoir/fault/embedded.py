@@ -20,6 +20,7 @@ from femnn.interfaces.embedded_crack import EmbeddedCrack
 from femnn.quadrature.gauss import GaussLegendre
 from femnn.reservoir.conditions import Conditions, Well
 from femnn.reservoir.fault.embedded_equations import EmbeddedEquations, Part, body_of
+from femnn.reservoir.fault.embedded_limits import EmbeddedLimits
 from femnn.reservoir.fault.embedded_states import EmbeddedBalance, EmbeddedFields, EmbeddedState
 from femnn.reservoir.fault.in_situ import require_start
 from femnn.reservoir.fault.newton import ReservoirNewton
@@ -116,6 +117,9 @@ class EmbeddedReservoir:
     largest_slip, slip_error
         Sliding of a point in one step, and its error, m, beyond which the step fails, as :class:`FaultedReservoir`
         takes them.
+    on_outside, on_fracture
+        What to do where points leave the trained range of their law, or the pressure exceeds the least compression of
+        fault or rock, as :class:`FaultedReservoir` takes them.
 
     Attributes
     ----------
@@ -163,9 +167,13 @@ class EmbeddedReservoir:
         max_iterations: int = 25,
         largest_slip: float = np.inf,
         slip_error: float = np.inf,
+        on_outside: str = "warn",
+        on_fracture: str = "warn",
     ) -> None:
         self.max_iterations, self.iterations = int(max_iterations), 0
         self.largest_slip, self.slip_error = largest_slip, slip_error
+        one_of("on_outside", on_outside, ("warn", "raise"))
+        one_of("on_fracture", on_fracture, ("warn", "raise"))
         self.faults = _faults(fault)
         mesh = self.faults[0].crack.mesh
         element = skfem.ElementQuad1() if mesh.dim() == 2 else skfem.ElementHex1()
@@ -176,6 +184,8 @@ class EmbeddedReservoir:
         held = [loads.prescribed_displacement, loads.prescribed_pressure + jumps, self._equations.held_sides()]
         self._constraint = Constraint(self._equations.size, np.concatenate(held), loads.rigid)
         self._newton = EmbeddedNewton(self._equations, self._constraint, self.porous.n_u + jumps)
+        self._limits = EmbeddedLimits(self._equations, self.porous, on_outside, on_fracture)
+        self._limits.report_in_situ()
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -232,8 +242,11 @@ class EmbeddedReservoir:
         ConvergenceError
             If Newton's method does not converge, or a fault slides further than ``largest_slip``; ``x`` then is
             ``state``.
+        OutsideRangeError
+            With ``on_outside="raise"`` or ``on_fracture="raise"``.
         """
         self.check(state)
+        self._limits.require_borne(state.t + dt)
         equations = self._equations
         u, jumps, p, *others = equations.split(self._constraint.fill(state.x))
         body = np.concatenate([u, p])
@@ -245,7 +258,7 @@ class EmbeddedReservoir:
         error, slid = sliding_error(moved, state.rate, dt), float(sliding(moved).max(initial=0.0))
         require_short(slid, error, state, dt, self.largest_slip, self.slip_error)
         leaks = [equations.leaks(number, response, x) for number, response in enumerate(responses)]
-        return EmbeddedState(
+        new = EmbeddedState(
             state.t + dt,
             u,
             p.reshape(len(self.systems), -1),
@@ -260,6 +273,8 @@ class EmbeddedReservoir:
             sides.reshape(len(self.systems), -1),
             error,
         )
+        self._limits.report(state, new)
+        return new
 
     @checked()
     def is_easy(self, state: EmbeddedState) -> bool:
@@ -269,8 +284,23 @@ class EmbeddedReservoir:
     @checked()
     def outside(self, state: EmbeddedState) -> int:
         """Number of points that have left the trained range of their law before they were broken."""
-        found = self.fields(state)
-        return sum(int((own.outside & ~(own.damage >= 1.0)).sum()) for own in found)
+        self.check(state)
+        return self._limits.outside(state)
+
+    @checked()
+    def stress(self, state: EmbeddedState) -> np.ndarray:
+        """Effective stress in the rock, mean over each cell, (dim, dim, n), Pa: that in situ and what came on since.
+
+        In cut cells that of the strain without the jump. The highest pressure of the pore systems counts in full, as it
+        does where rock slips or fractures; :func:`femnn.reservoir.slip_tendency` makes a map of it.
+
+        Raises
+        ------
+        ParameterError
+            If no fault was given a stress in situ.
+        """
+        self.check(state)
+        return self._limits.stress(state)
 
     @checked(dt="(0, inf)", x="any")
     def residual(self, x: np.ndarray, state: EmbeddedState, dt: float) -> np.ndarray:

@@ -199,6 +199,7 @@ def test_tangent_is_the_derivative_of_the_residual(dim, medium):
         np.testing.assert_allclose(found[part], difference[part], atol=1e-6 * np.abs(difference[part]).max())
 
 
+@pytest.mark.filterwarnings("ignore:the pressure exceeds the least compression")
 @pytest.mark.parametrize(("dim", "medium"), CASES)
 def test_no_fluid_gets_lost_while_a_fault_slips_and_opens(dim, medium):
     core = CrackedCore(1e-13, 0.01, along=1e-11, compressibility=1e-9)

@@ -8,7 +8,8 @@ import pytest
 import skfem
 
 import femnn
-from femnn.exceptions import ConvergenceError, StateError
+from femnn.cohesive import Law
+from femnn.exceptions import ConvergenceError, FemnnWarning, OutsideRangeError, StateError
 from femnn.interfaces import EmbeddedCrack
 from femnn.reservoir import Conditions, DualPorousMedium, PorousMedium, Well, march
 from femnn.reservoir.fault import (
@@ -157,3 +158,73 @@ def test_a_history_knows_onset_events_and_moments_of_faults_through_cells():
     assert event.moment == pytest.approx(3.0 * 10e9 / 2.5 * (slid @ sites.dx[part]), rel=1e-9)
     np.testing.assert_allclose(history.leaked[-1], history.fields[-1].leak_off.sum(axis=1))
     assert history.leaked[-1, 0] == pytest.approx(2e-5, rel=0.05)
+
+
+class Narrow(Law):
+    """Friction without end that was trained to 0.02 mm of sliding."""
+
+    separation_scale, most = 1e-3, 2e-5
+
+    def __init__(self):
+        self._law = femnn.ContactCohesive(1e12, friction=0.6)
+
+    def __repr__(self):
+        return "Narrow()"
+
+    def _virgin(self, n):
+        return self._law.initial_state(n).values
+
+    def _update(self, separation, values):
+        state = replace(self._law.initial_state(len(values)), values=values)
+        response = self._law.update(separation, state)
+        return response.traction, response.tangent, response.state.values
+
+    def in_range(self, separation):
+        return np.linalg.norm(separation[:, 1:], axis=1) <= self.most
+
+    def how_far(self, separation):
+        size = np.linalg.norm(separation[:, 1:], axis=1).max()
+        return f"{size - self.most:.3g} m beyond" if size > self.most else ""
+
+
+def test_points_out_of_range_are_told_and_may_end_the_run():
+    problem = injected(law=Narrow())
+    with pytest.warns(FemnnWarning, match=r"points of the fault have left the range .*m beyond\)") as told:
+        state = march(problem.step, problem.initial_state(), TIMES, progress=False)
+    assert len(told) == 1
+    assert problem.outside(state) == sum(int(own.outside.sum()) for own in state.histories) > 0
+    stopping = injected(law=Narrow(), on_outside="raise")
+    with pytest.raises(OutsideRangeError, match=r"ends outside even with dt = .*train the law further out") as ended:
+        march(stopping.step, stopping.initial_state(), TIMES, 0.01, progress=False)
+    last = ended.value.x
+    assert 0.5 * Narrow.most < max(own.slip.max() for own in stopping.fields(last)) <= 1.01 * Narrow.most
+    assert stopping.outside(last) == 0
+
+
+def test_a_pressure_beyond_the_least_compression_is_told_and_may_end_the_run():
+    strong = {"law": femnn.ContactCohesive(1e12, friction=0.9), "rate": 3e-4}
+    with pytest.warns(FemnnWarning, match="the pressure exceeds the (least )?compression of the"):
+        march((one := injected(**strong)).step, one.initial_state(), TIMES[:3], progress=False)
+    bounded = injected(on_fracture="raise", **strong)
+    with pytest.raises(OutsideRangeError, match="lower the rate, or pass on_fracture='warn'") as stopped:
+        march(bounded.step, bounded.initial_state(), TIMES, progress=False)
+    assert 0.0 < stopped.value.t < TIMES[-1]
+    assert np.linalg.eigvalsh(bounded.stress(stopped.value.x).transpose(2, 0, 1)).max() <= 0.0
+
+
+def test_halves_that_move_apart_bring_no_stress_into_cut_cells():
+    """Everything above the fault shifted as a rigid body: jumps take off what the vertices move."""
+    problem = injected()
+    start = problem.initial_state()
+    rest = problem.stress(start)
+    parts = problem._equations.parts
+    jumps, u = np.zeros_like(start.jumps), np.zeros_like(start.u)
+    mesh = problem.porous.displacement_basis.mesh
+    for own, cut in zip(problem._equations.jumps, parts, strict=True):
+        jumps[own].reshape(len(cut.channels), -1)[:, 1] = 1e-3
+    first = parts[0].fault.crack
+    shift = 1e-3 * parts[0].elements.frame[1]
+    above = first.normal @ (mesh.p - first.centre[0][:, None]) > 0.0
+    u.reshape(-1, 2)[above] = shift
+    moved = problem.stress(replace(start, u=u, jumps=jumps))
+    np.testing.assert_allclose(moved[:, :, first.elements], rest[:, :, first.elements], atol=1e-3)
