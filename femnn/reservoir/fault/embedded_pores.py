@@ -15,7 +15,7 @@ import numpy as np
 
 from femnn.exceptions import ParameterError
 from femnn.geometry.mesh import RelativeMapping
-from femnn.integration.gauss import gauss_legendre, tensor_gauss
+from femnn.integration.gauss import tensor_gauss
 from femnn.interfaces.cut_cells import CutCells
 
 
@@ -30,8 +30,6 @@ class ContinuousPores:
         At which the pressure jumps.
     sides : list of (n, c)
         Pressures beside the fault that it leaks to, by the unknowns.
-    mean : (n, c)
-        Mean of both, which acts in the traction of the rock.
     """
 
     def __init__(self, channels) -> None:
@@ -154,7 +152,7 @@ def _conduction(crack, mobility):
     """What the porous problem has of cut cells, by its own two points along each axis, (n, k, k)."""
     mesh, mapping = crack.mesh, RelativeMapping(crack.mesh)
     dim = mesh.dim()
-    points, weights = tensor_gauss(*[2] * dim) if dim > 1 else gauss_legendre(2)
+    points, weights = tensor_gauss(*[2] * dim)
     element = mesh.elem()
     slopes = np.array([element.lbasis(points, a)[1] for a in range(len(mesh.t))])
     flat = np.repeat(points[:, None], len(crack), axis=1)
@@ -164,21 +162,20 @@ def _conduction(crack, mobility):
 
 
 def _crossed(crack):
-    """Facets (f, 2) of cut cells, the place of the cell in the crack and the facet, that the crack goes through."""
+    """Facets (f,) of cut cells that the crack goes through."""
     mesh = crack.mesh
     side = np.zeros(mesh.nvertices)
     found = []
-    for cell, element in enumerate(crack.elements):
-        side[mesh.t[:, element]] = np.where(crack.plus[cell], 1.0, -1.0)
+    for element, plus in zip(crack.elements, crack.plus, strict=True):
+        side[mesh.t[:, element]] = np.where(plus, 1.0, -1.0)
         facets = mesh.t2f[:, element]
-        through = np.abs(side[mesh.facets[:, facets]].sum(axis=0)) < len(mesh.facets)
-        found += [(cell, facet) for facet in facets[through]]
-    return np.array(found)
+        found.append(facets[np.abs(side[mesh.facets[:, facets]].sum(axis=0)) < len(mesh.facets)])
+    return np.unique(np.concatenate(found))
 
 
 def _at_tips(crack):
     """Vertices of the facets through which the crack goes, but behind which it cuts no cell of the mesh."""
-    mesh, facets = crack.mesh, np.unique(_crossed(crack)[:, 1])
+    mesh, facets = crack.mesh, _crossed(crack)
     neighbours = mesh.f2t[:, facets]
     ends = facets[(neighbours[1] >= 0) & ~np.isin(neighbours, crack.elements).all(axis=0)]
     return np.unique(mesh.facets[:, ends])
@@ -200,7 +197,7 @@ def _require_apart(crack, porous):
             "a source feeds all cells, also those that a sealing fault cuts, where it would have to be told from side "
             "to side; feed wells or fluxes beside the fault, or let facets follow it (Fault)"
         )
-    crossed = np.unique(_crossed(crack)[:, 1])
+    crossed = _crossed(crack)
     for name in conditions.flux:
         facets = np.intersect1d(np.asarray(mesh.boundaries[name]), crossed)
         if len(facets):
