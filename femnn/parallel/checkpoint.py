@@ -14,15 +14,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.cohesive.law import State
 from femnn.exceptions import StateError
 from femnn.interfaces.problem import Restart
 from femnn.io.atomic import require_regular
 from femnn.io.guarded import CARD_HASH, Contents, GuardedFile, card_digest, parse_json
+from femnn.parallel.faulted import RankFaultedReservoir
 from femnn.parallel.law_states import law_states, restore
 from femnn.parallel.owner_directory import OwnerDirectory
 from femnn.parallel.porous import RankPorousProblem
 from femnn.parallel.problem import RankProblem
 from femnn.parallel.ranks import together
+from femnn.reservoir.fault.states import FaultedState
 from femnn.reservoir.states import PorousState
 
 
@@ -115,7 +118,9 @@ def load(path: str | os.PathLike, problem: RankProblem) -> Restart:
     return Restart(distributed.update(u.ravel()), header.t, None)
 
 
-def save_state(path: str | os.PathLike, problem: RankPorousProblem, state: PorousState) -> None:
+def save_state(
+    path: str | os.PathLike, problem: RankPorousProblem | RankFaultedReservoir, state: PorousState | FaultedState
+) -> None:
     """Write a state of a porous body as a checkpoint; collective. Whole or not at all, as :func:`save` does it.
 
     Parameters
@@ -123,45 +128,75 @@ def save_state(path: str | os.PathLike, problem: RankPorousProblem, state: Porou
     path
         The file, on a file system that all ranks see.
     problem
-        :class:`femnn.parallel.RankPorousProblem`.
+        :class:`femnn.parallel.RankPorousProblem`, or :class:`femnn.parallel.RankFaultedReservoir`: the history of its
+        faults goes with it.
     state
         One of its states.
     """
     distributed = problem.distributed
     n, owned = distributed.n_owned, distributed.vertices[: distributed.n_owned]
-    pieces = {
-        "u": (distributed.n_vertices, owned, state.u.reshape(-1, 3)[:n]),
-        "p": (distributed.n_vertices, owned, state.p.T[:n]),
-    }
+    at_vertices, at_points = {"u": state.u.reshape(-1, 3), "p": state.p.T}, {}
+    if isinstance(problem, RankFaultedReservoir):
+        at_vertices["velocity"] = state.velocity.reshape(-1, 3)
+        history = np.column_stack([state.history.values, state.history.outside.astype(float)])
+        at_points = {"history": history, "traction": state.traction, "rate": state.rate}
+        at_points |= {"leak_off": state.leak_off.T, "along": state.along.T}
+    pieces = {name: (distributed.n_vertices, owned, values[:n]) for name, values in at_vertices.items()}
+    pieces |= {name: (problem.n_points, problem.numbers, values) for name, values in at_points.items()}
     _write(path, distributed, pieces, _name_of(problem), state.t)
 
 
-def load_state(path: str | os.PathLike, problem: RankPorousProblem) -> PorousState:
+def load_state(
+    path: str | os.PathLike, problem: RankPorousProblem | RankFaultedReservoir
+) -> PorousState | FaultedState:
     """The state in a checkpoint of :func:`save_state`, written by any number of ranks; collective.
 
     Raises
     ------
     StateError
-        On all ranks, if the file is no whole checkpoint, or is of another mesh or of other pore systems.
+        On all ranks, if the file is no whole checkpoint, or is of another mesh, of other pore systems or of faults
+        with other laws.
     """
-    distributed = problem.distributed
+    distributed, systems = problem.distributed, len(problem.systems)
     comm, header = distributed.comm, _shared_header(distributed.comm, path)
-    widths = {"u": 3, "p": len(problem.systems)}
+    at_vertices, at_points = {"u": 3, "p": systems}, {}
+    if isinstance(problem, RankFaultedReservoir):
+        at_vertices["velocity"] = 3
+        columns = problem.points.state.values.shape[1] + 1
+        at_points = {"history": columns, "traction": 3, "rate": 3, "leak_off": systems, "along": 2 * systems}
     with together(comm):
-        needed = {name: (distributed.n_vertices, width) for name, width in widths.items()}
+        needed = {name: (distributed.n_vertices, width) for name, width in at_vertices.items()}
+        needed |= {name: (problem.n_points, width) for name, width in at_points.items()}
         _check(path, distributed, header, _name_of(problem), needed)
-    fields = {name: np.zeros((len(distributed.vertices), width)) for name, width in widths.items()}
+    fields = {name: np.zeros((len(distributed.vertices), width)) for name, width in at_vertices.items()}
     with _opened(comm, path) as file:
         for name, values in fields.items():
             n = distributed.n_owned
             values[:n] = _read(comm, file, header, name, distributed.vertices[:n])
-    u, p = (distributed.exchange.update(values) for values in fields.values())
-    return problem.initial_state(header.t, u.ravel(), p.T)
+        of_points = {name: _read(comm, file, header, name, problem.numbers) for name in at_points}
+    u, p, *velocity = (distributed.exchange.update(values) for values in fields.values())
+    if not at_points:
+        return problem.initial_state(header.t, u.ravel(), p.T)
+    values, outside = np.split(of_points["history"], [columns - 1], axis=1)
+    state = FaultedState(
+        header.t,
+        u.ravel(),
+        p.T.copy(),
+        State(np.ascontiguousarray(values), problem.points.state.law, outside[:, 0] == 1.0),
+        of_points["traction"],
+        of_points["rate"],
+        of_points["leak_off"].T.copy(),
+        of_points["along"].T.copy(),
+        velocity=velocity[0].ravel(),
+    )
+    problem.check(state)
+    return state
 
 
 def _name_of(problem):
     """What a checkpoint of a porous body is of."""
-    return [f"porous body of the systems {', '.join(problem.systems)}"]
+    laws = [f"fault of {fault.law.name}" for fault in getattr(problem, "faults", ())]
+    return [f"porous body of the systems {', '.join(problem.systems)}", *laws]
 
 
 def _shared_header(comm, path):
