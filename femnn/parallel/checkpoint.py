@@ -135,14 +135,10 @@ def save_state(
     """
     distributed = problem.distributed
     n, owned = distributed.n_owned, distributed.vertices[: distributed.n_owned]
-    at_vertices, at_points = {"u": state.u.reshape(-1, 3), "p": state.p.T}, {}
-    if isinstance(problem, RankFaultedReservoir):
-        at_vertices["velocity"] = state.velocity.reshape(-1, 3)
-        history = np.column_stack([state.history.values, state.history.outside.astype(float)])
-        at_points = {"history": history, "traction": state.traction, "rate": state.rate}
-        at_points |= {"leak_off": state.leak_off.T, "along": state.along.T}
+    at_vertices, at_points = _values(state)
     pieces = {name: (distributed.n_vertices, owned, values[:n]) for name, values in at_vertices.items()}
-    pieces |= {name: (problem.n_points, problem.numbers, values) for name, values in at_points.items()}
+    total, rows = _points_of(problem)
+    pieces |= {name: (total, rows, values) for name, values in at_points.items()}
     _write(path, distributed, pieces, _name_of(problem), state.t)
 
 
@@ -157,40 +153,65 @@ def load_state(
         On all ranks, if the file is no whole checkpoint, or is of another mesh, of other pore systems or of faults
         with other laws.
     """
-    distributed, systems = problem.distributed, len(problem.systems)
+    distributed = problem.distributed
     comm, header = distributed.comm, _shared_header(distributed.comm, path)
-    at_vertices, at_points = {"u": 3, "p": systems}, {}
-    if isinstance(problem, RankFaultedReservoir):
-        at_vertices["velocity"] = 3
-        columns = problem.points.state.values.shape[1] + 1
-        at_points = {"history": columns, "traction": 3, "rate": 3, "leak_off": systems, "along": 2 * systems}
     with together(comm):
-        needed = {name: (distributed.n_vertices, width) for name, width in at_vertices.items()}
-        needed |= {name: (problem.n_points, width) for name, width in at_points.items()}
+        at_vertices, at_points = _values(_first_state(problem))
+        total, rows = _points_of(problem)
+        needed = {name: (distributed.n_vertices, values.shape[1]) for name, values in at_vertices.items()}
+        needed |= {name: (total, values.shape[1]) for name, values in at_points.items()}
         _check(path, distributed, header, _name_of(problem), needed)
-    fields = {name: np.zeros((len(distributed.vertices), width)) for name, width in at_vertices.items()}
+    fields = {name: np.zeros(values.shape) for name, values in at_vertices.items()}
     with _opened(comm, path) as file:
         for name, values in fields.items():
             n = distributed.n_owned
             values[:n] = _read(comm, file, header, name, distributed.vertices[:n])
-        of_points = {name: _read(comm, file, header, name, problem.numbers) for name in at_points}
-    u, p, *velocity = (distributed.exchange.update(values) for values in fields.values())
+        of_points = {name: _read(comm, file, header, name, rows) for name in at_points}
+    fields = {name: distributed.exchange.update(values) for name, values in fields.items()}
+    return _state_of(problem, header.t, fields, of_points)
+
+
+def _values(state):
+    """Fields of a state at the vertices and at the points of faults, a row for each."""
+    at_vertices = {"u": state.u.reshape(-1, 3), "p": state.p.T}
+    if not isinstance(state, FaultedState):
+        return at_vertices, {}
+    at_vertices["velocity"] = state.velocity.reshape(-1, 3)
+    history = np.column_stack([state.history.values, state.history.outside.astype(float)])
+    at_points = {"history": history, "traction": state.traction, "rate": state.rate}
+    return at_vertices, at_points | {"leak_off": state.leak_off.T, "along": state.along.T}
+
+
+def _first_state(problem):
+    """A state with the shapes of all others, at the time at which laws start."""
+    is_faulted = isinstance(problem, RankFaultedReservoir)
+    return problem.initial_state(getattr(problem.points.law, "start", 0.0) if is_faulted else 0.0)
+
+
+def _points_of(problem):
+    """How many points the faults of a body have, and which of them are here."""
+    if isinstance(problem, RankFaultedReservoir):
+        return problem.n_points, problem.numbers
+    return 0, np.empty(0, dtype=np.int64)
+
+
+def _state_of(problem, t, at_vertices, at_points):
+    """The state with these fields: what :func:`_values` takes apart."""
+    u, p = at_vertices["u"].ravel(), at_vertices["p"].T
     if not at_points:
-        return problem.initial_state(header.t, u.ravel(), p.T)
-    values, outside = np.split(of_points["history"], [columns - 1], axis=1)
-    state = FaultedState(
-        header.t,
-        u.ravel(),
-        p.T.copy(),
-        State(np.ascontiguousarray(values), problem.points.state.law, outside[:, 0] == 1.0),
-        of_points["traction"],
-        of_points["rate"],
-        of_points["leak_off"].T.copy(),
-        of_points["along"].T.copy(),
-        velocity=velocity[0].ravel(),
+        return problem.initial_state(t, u, p)
+    *values, outside = at_points["history"].T
+    return FaultedState(
+        t,
+        u,
+        p.copy(),
+        State(np.stack(values, axis=1), problem.points.state.law, outside == 1.0),
+        at_points["traction"],
+        at_points["rate"],
+        at_points["leak_off"].T.copy(),
+        at_points["along"].T.copy(),
+        velocity=at_vertices["velocity"].ravel(),
     )
-    problem.check(state)
-    return state
 
 
 def _name_of(problem):

@@ -105,6 +105,8 @@ class RankFaultedReservoir(FaultedReservoir):
     femnn.parallel.checkpoint.save_state : a state as a file, from which any number of ranks goes on.
     """
 
+    porous: RankPorousProblem
+
     @checked(rule="unchecked", max_iterations="[1, inf)", largest_slip="(0, inf]", slip_error="(0, inf]")
     def __init__(
         self,
@@ -135,7 +137,8 @@ class RankFaultedReservoir(FaultedReservoir):
             on_outside=on_outside,
             on_fracture=on_fracture,
         )
-        per_facet, counts = self.points.per_facet, self._total(np.array([len(pairs) for pairs, _, _ in distributed.sides]))
+        per_facet = self.points.per_facet
+        counts = self._total(np.array([len(pairs) for pairs, _, _ in distributed.sides]))
         firsts = per_facet * (np.cumsum(counts) - counts)
         self.n_points = int(per_facet * counts.sum())
         self.numbers = np.concatenate([
@@ -182,7 +185,8 @@ class RankFaultedReservoir(FaultedReservoir):
     def gathered(self, state: FaultedState) -> FaultedState | None:
         """A state in the order of the whole mesh on rank 0; None on others; collective.
 
-        It is one of ``FaultedReservoir(medium, conditions, faults, element=skfem.ElementHex1())`` with the whole faults.
+        It is one of ``FaultedReservoir(medium, conditions, faults, element=skfem.ElementHex1())``, whose faults are the
+        whole ones.
         """
         self.check(state)
         u, velocity, *p = (self.distributed.gathered(own) for own in (state.u, state.velocity, *state.p))
@@ -278,6 +282,8 @@ class RankStepEquations(StepEquations):
 class RankStepNewton(StepNewton):
     """Newton's method that all ranks take alike."""
 
+    _porous: RankPorousProblem
+
     def __init__(self, equations: RankStepEquations, method: str) -> None:
         super().__init__(equations, method)
         self._tangents = RankTangents(self._porous, equations.mass is not None)
@@ -303,7 +309,7 @@ class RankStepNewton(StepNewton):
         return self.iteration
 
     def _size(self, x, factor):
-        scale, n_u = factor.scale, self._porous.n_u
+        scale = factor.scale
         free = np.abs(x)
         free[self._porous.constraint.prescribed] = 0.0
         summed = sum(abs(part) @ free for part in self._parts)

@@ -119,9 +119,7 @@ class RankFaultSeries(RankSeries):
     """
 
     @checked()
-    def __init__(
-        self, path: str | os.PathLike, reservoir: RankFaultedReservoir, *, start: float | None = None
-    ) -> None:
+    def __init__(self, path: str | os.PathLike, reservoir: RankFaultedReservoir, *, start: float | None = None) -> None:
         super().__init__(path, reservoir.porous, start=start)
         self._reservoir = reservoir
 

@@ -58,10 +58,10 @@ class RankTangents:
             displacements, counts = earlier.displacements, earlier.counts
         else:
             displacements, counts = self._displacements(held), []
+        halves = (slice(n_u), u), (slice(n_u, None), p)
         added = [
-            [summed(csr_array(fault[rows, columns]), one, other) for columns, other in ((slice(n_u), u), (slice(n_u, None), p))]
-            for rows, one in ((slice(n_u), u), (slice(n_u, None), p))
-        ]  # fmt: skip
+            [summed(csr_array(fault[rows, columns]), one, other) for columns, other in halves] for rows, one in halves
+        ]
         store = -(body[n_u:, n_u:] + fault[n_u:, n_u:])
         schur = summed(csr_array(0.5 * (store + store.T) + self._porous.strained), p, p)
         hold(schur, self.is_free[1])
@@ -150,8 +150,8 @@ class Triangle:
 
     def __init__(self, cycles: tuple, couplings: tuple, scale: list, is_free: tuple) -> None:
         self.cycles, self.couplings, self.is_free = cycles, couplings, is_free
-        self.scale = np.concatenate([np.where(free, own, 0.0) for free, own in zip(is_free, scale, strict=True)])
-        self._unscaled = np.concatenate([np.where(free, 1.0 / own, 0.0) for free, own in zip(is_free, scale, strict=True)])
+        free, own = np.concatenate(is_free), np.concatenate(scale)
+        self.scale, self._unscaled = np.where(free, own, 0.0), np.where(free, 1.0 / own, 0.0)
         (self._u, self._p), n = couplings[0].createVecs(), len(is_free[0])
         self._out_u, self._out_p, self._n = self._u.duplicate(), self._p.duplicate(), n
 

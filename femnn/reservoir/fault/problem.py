@@ -337,10 +337,12 @@ class FaultedReservoir:
         through = dict(zip(self.porous.loads.drains, self._total(np.array(drained)), strict=True))
         parts = [np.ones(out.shape[1], dtype=bool), *self._parts]
         sizes, missing = self._total(
-            np.array([
-                [moved[:, part].sum(axis=1) for part in parts],
-                [np.where(free & part, out, 0.0).sum(axis=1) for part in parts],
-            ])
+            np.array(
+                [
+                    [moved[:, part].sum(axis=1) for part in parts],
+                    [np.where(free & part, out, 0.0).sum(axis=1) for part in parts],
+                ]
+            )
         )
         sizes += np.abs(leaked) + np.abs(opened)
         errors = np.divide(np.abs(missing), sizes, out=np.zeros_like(sizes), where=sizes > 0.0)

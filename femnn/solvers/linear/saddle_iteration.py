@@ -447,5 +447,5 @@ class TangentIteration(NamedTuple):
 
 
 def serves_on(counts: list[int]) -> bool:
-    """Whether a block of displacements that took these numbers of iterations is still good enough for another matrix."""
+    """Whether a block of displacements is still good enough for another matrix, by the iterations it took so far."""
     return not counts or counts[-1] <= counts[0] + _SETUP
