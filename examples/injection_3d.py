@@ -57,6 +57,10 @@ WELL = (10.0, 20.0, -45.0)
 # the chain: pressure in situ and diameter
 STRENGTH, SLIDING, PRESSURE, GRAIN = 10e6, 0.05, 10.5e6, 5e-3
 SLIPS = 1e-3
+# sliding in one step, beyond which it is cut
+LARGEST_SLIP = 0.2 * SLIDING
+# points of a cell that depend on nothing but the cell
+RULE = femnn.AdaptiveGauss(calibrate="families")
 LAWS = ("classical", "recurrent", "chain")
 
 
@@ -113,21 +117,40 @@ def _hat(place):
 
 def reservoir_of(law, mesh):
     """The problem: smooth sides and base, the west and the east keep their pressure."""
+    interface = femnn.Interface.split(mesh, list(FAULTS))
+    faults = faults_of(law, [interface.named(name) for name in FAULTS])
+    options = {"element": skfem.ElementHex1(), "rule": RULE, "largest_slip": LARGEST_SLIP}
+    return FaultedReservoir(rock_of(sand_of(mesh)), conditions(), faults, **options)
+
+
+def sand_of(mesh):
+    """Which cells are of sand, bool (n,)."""
     is_sand = np.zeros(mesh.nelements, dtype=bool)
     is_sand[mesh.subdomains["sand"]] = True
-    rock = DualPorousMedium(**ROCK, **{name: np.where(is_sand, *pair) for name, pair in PERMEABILITY.items()})
-    interface = femnn.Interface.split(mesh, list(FAULTS))
+    return is_sand
+
+
+def rock_of(is_sand):
+    """Sand and seal, cell by cell."""
+    return DualPorousMedium(**ROCK, **{name: np.where(is_sand, *pair) for name, pair in PERMEABILITY.items()})
+
+
+def faults_of(law, interfaces):
+    """The faults in situ."""
     # a cohesive fault has slid before, until no cohesion was left; a layer of grains has none
     grains = law.update(np.zeros((1, 3)), law.initial_state(1)).traction.any()
     slid = None if grains else np.array([[0.0, share * SLIDING, 0.0] for share in np.linspace(0.1, 1.0, 10)])
     cores = CrackedCore(1e-20, 1.0, spacing=10.0, opening=0.02, dilation=5e-4), ConstantCore(1e-21, 1.0)
-    faults = [Fault(interface.named(name), law, cores, stress=STRESS, history=slid) for name in FAULTS]
+    return [Fault(own, law, cores, stress=STRESS, history=slid) for own in interfaces]
+
+
+def conditions():
+    """Smooth sides, the pressure at the west and the east side, and the well."""
     held = {"left": (0.0, None, None), "right": (0.0, None, None), "bottom": (None, None, 0.0)}
     held |= {"front": (None, 0.0, None), "back": (None, 0.0, None)}
-    conditions = Conditions(
+    return Conditions(
         displacement=held, pressure={"left": 0.0, "right": 0.0}, wells=[Well(WELL, (planned_rate(), None))]
     )
-    return FaultedReservoir(rock, conditions, faults, element=skfem.ElementHex1(), largest_slip=0.2 * SLIDING)
 
 
 def planned_rate():
@@ -164,7 +187,7 @@ def follow(name, mesh, steps, out, stop=None, progress=True):
         for own in writers:
             own.write(state)
         spent = time.process_time() - begun
-        rows.append(_row(reservoir, before, state) | {"iterations": reservoir.iterations, "seconds": spent})
+        rows.append(figures_of(reservoir, before, state) | {"iterations": reservoir.iterations, "seconds": spent})
         before, made, begun = state, made + 1, time.process_time()
         with atomic_write(figures) as temporary:
             temporary.write_text(json.dumps(rows), encoding="utf-8")
@@ -175,11 +198,12 @@ def follow(name, mesh, steps, out, stop=None, progress=True):
     return reservoir, before, rows
 
 
-def _row(reservoir, old, new):
-    fields = reservoir.fields(new)
+def figures_of(reservoir, old, new):
+    """Figures of a step."""
+    fields, sites = reservoir.fields(new), reservoir.sites
     row = {"years": new.t / YEAR, "balance": float(reservoir.balance(old, new).error.max())}
-    for fault, part in zip(FAULTS, reservoir.points.parts, strict=True):
-        slip, area = fields.slip[part], reservoir.points.dx[part]
+    for fault, part in zip(FAULTS, sites.parts, strict=True):
+        slip, area = fields.slip[part], sites.dx[part]
         row[fault] = {
             "slip": float(slip.max()),
             "slipping area": float(area[slip > SLIPS].sum()),
@@ -210,16 +234,21 @@ def main(laws=("classical",), mesh=None, cells=(12, 8, 10), steps=16, out="resul
     mesh = coarse_mesh(cells) if mesh is None else femnn.read_mesh(mesh)
     runs = {name: follow(name, mesh, steps, out, stop, progress) for name in laws}
     for name, (_, _, rows) in runs.items():
-        onset = next((row["years"] for row in rows if max(row[fault]["slip"] for fault in FAULTS) > SLIPS), None)
-        slips = "does not slip" if onset is None else f"slips from {onset:.3g} years on"
-        last = ", ".join(f"{fault} {1e3 * rows[-1][fault]['slip']:.3g} mm" for fault in FAULTS)
-        balance, minutes = max(row["balance"] for row in rows), sum(row["seconds"] for row in rows) / 60.0
-        print(
-            f"{name}: {slips}; after {rows[-1]['years']:.3g}: {last}; balance {balance:.0e}; "
-            f"{len(rows)} steps, {minutes:.3g} minutes of processor time"
-        )
+        print(f"{name}: {told(rows)} of processor time")
     _draw(Path(out) / "injection-3d.png", runs)
     return {name: rows for name, (_, _, rows) in runs.items()}
+
+
+def told(rows):
+    """What came of a run, in words."""
+    onset = next((row["years"] for row in rows if max(row[fault]["slip"] for fault in FAULTS) > SLIPS), None)
+    slips = "does not slip" if onset is None else f"slips from {onset:.3g} years on"
+    last = ", ".join(f"{fault} {1e3 * rows[-1][fault]['slip']:.3g} mm" for fault in FAULTS)
+    balance, minutes = max(row["balance"] for row in rows), sum(row["seconds"] for row in rows) / 60.0
+    return (
+        f"{slips}; after {rows[-1]['years']:.3g}: {last}; balance {balance:.0e}; {len(rows)} steps, "
+        f"{minutes:.3g} minutes"
+    )
 
 
 def _draw(path, runs):
@@ -289,7 +318,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--law", action="append", choices=LAWS, help="law of the faults [classical and chain]")
     parser.add_argument("--mesh", type=Path, default=Path("results/graben.vtu"), help="[results/graben.vtu]")
-    parser.add_argument("--steps", type=int, default=24, help="time steps [24]")
+    parser.add_argument("--cells", type=int, nargs=3, default=(12, 8, 10), help="of the coarse mesh [12 8 10]")
+    parser.add_argument("--steps", type=int, help="time steps [24; 16 with --small]")
     parser.add_argument("--small", action="store_true", help="a coarse mesh and few steps, about a minute")
     parser.add_argument(
         "--out", type=Path, default=Path("results"), help="folder of picture, series, restarts [results]"
@@ -299,5 +329,6 @@ if __name__ == "__main__":
         parser.error(
             f"{given.mesh} does not exist; make it: python meshes/generate.py graben --out {given.mesh.parent}"
         )
-    sizes = {} if given.small else {"mesh": given.mesh, "steps": given.steps}
+    sizes = {"cells": given.cells} if given.small else {"mesh": given.mesh}
+    sizes["steps"] = given.steps or (16 if given.small else 24)
     main(given.law or ("classical", "chain"), out=given.out, **sizes)

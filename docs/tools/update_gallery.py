@@ -20,6 +20,7 @@ BY_NAME_ALONE = {
     "burgers_manifold",
     "grains_to_law",
     "injection_3d",
+    "injection_on_ranks",
     "rve_to_law",
     "sealing_fault",
     "three_scales",

@@ -58,6 +58,8 @@ class InterfaceBases:
     Attributes
     ----------
     minus, plus : skfem.FacetBasis
+    x : (n, nqp, dim), dx : (n, nqp)
+        Integration points, in the order of the facets' vertices, and the area that belongs to each.
     both : skfem.CompositeBasis
         For forms ``(u_minus, u_plus, v_minus, v_plus, w)``.
     fused : Jumps or None
@@ -108,23 +110,18 @@ class InterfaceBases:
         self.both = self.minus @ self.plus
         # (3, dim, n, nqp): the frames do not depend on the element of the displacements
         self.frames = elements.frames.transpose(2, 3, 0, 1)
-        self.interface = interface
+        self.interface, self.x, self.dx = interface, elements.x, elements.dx
         self.fused = self._fuse(elements)
 
     @property
     def points(self) -> int:
         """Number of integration points: states of laws have this length."""
-        return self.dx.size
+        return int(self.dx.size)
 
     @property
     def ndof(self) -> int:
         """Degrees of freedom of the basis."""
         return self.minus.N
-
-    @property
-    def dx(self) -> np.ndarray:
-        """Area that belongs to each point, (n, nqp)."""
-        return self.minus.dx
 
     def separation(self, u: ArrayLike) -> np.ndarray:
         """Separation (points, 3) in the frames, facet by facet."""

@@ -12,12 +12,13 @@ the same decisions on all ranks. Importing this room needs nothing extra; a run 
 
 from femnn.parallel import checkpoint
 from femnn.parallel.distributed_mesh import DistributedMesh
+from femnn.parallel.faulted import RankFaultedReservoir
 from femnn.parallel.local_mesh import LocalMesh, fingerprint, local_meshes
 from femnn.parallel.matrix import RankMatrix, Rows, assemble_elasticity
 from femnn.parallel.partition import FIXED_COST, cell_costs, imbalance, partition, points_per_cell
 from femnn.parallel.partition_files import digest, read_local_mesh, write_local_mesh
 from femnn.parallel.porous import RankPorousProblem
-from femnn.parallel.porous_output import RankSeries
+from femnn.parallel.porous_output import RankFaultSeries, RankSeries
 from femnn.parallel.problem import RankProblem
 from femnn.parallel.ranks import together, world
 from femnn.parallel.solver import RankSolution, solve
@@ -28,6 +29,8 @@ __all__ = [
     "FIXED_COST",
     "DistributedMesh",
     "LocalMesh",
+    "RankFaultSeries",
+    "RankFaultedReservoir",
     "RankMatrix",
     "RankPorousProblem",
     "RankProblem",

@@ -14,15 +14,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from femnn.cohesive.law import State
 from femnn.exceptions import StateError
 from femnn.interfaces.problem import Restart
 from femnn.io.atomic import require_regular
 from femnn.io.guarded import CARD_HASH, Contents, GuardedFile, card_digest, parse_json
+from femnn.parallel.faulted import RankFaultedReservoir
 from femnn.parallel.law_states import law_states, restore
 from femnn.parallel.owner_directory import OwnerDirectory
 from femnn.parallel.porous import RankPorousProblem
 from femnn.parallel.problem import RankProblem
 from femnn.parallel.ranks import together
+from femnn.reservoir.fault.states import FaultedState
 from femnn.reservoir.states import PorousState
 
 
@@ -115,7 +118,9 @@ def load(path: str | os.PathLike, problem: RankProblem) -> Restart:
     return Restart(distributed.update(u.ravel()), header.t, None)
 
 
-def save_state(path: str | os.PathLike, problem: RankPorousProblem, state: PorousState) -> None:
+def save_state(
+    path: str | os.PathLike, problem: RankPorousProblem | RankFaultedReservoir, state: PorousState | FaultedState
+) -> None:
     """Write a state of a porous body as a checkpoint; collective. Whole or not at all, as :func:`save` does it.
 
     Parameters
@@ -123,45 +128,96 @@ def save_state(path: str | os.PathLike, problem: RankPorousProblem, state: Porou
     path
         The file, on a file system that all ranks see.
     problem
-        :class:`femnn.parallel.RankPorousProblem`.
+        :class:`femnn.parallel.RankPorousProblem`, or :class:`femnn.parallel.RankFaultedReservoir`: the history of its
+        faults goes with it.
     state
         One of its states.
     """
     distributed = problem.distributed
     n, owned = distributed.n_owned, distributed.vertices[: distributed.n_owned]
-    pieces = {
-        "u": (distributed.n_vertices, owned, state.u.reshape(-1, 3)[:n]),
-        "p": (distributed.n_vertices, owned, state.p.T[:n]),
-    }
+    at_vertices, at_points = _values(state)
+    pieces = {name: (distributed.n_vertices, owned, values[:n]) for name, values in at_vertices.items()}
+    total, rows = _points_of(problem)
+    pieces |= {name: (total, rows, values) for name, values in at_points.items()}
     _write(path, distributed, pieces, _name_of(problem), state.t)
 
 
-def load_state(path: str | os.PathLike, problem: RankPorousProblem) -> PorousState:
+def load_state(
+    path: str | os.PathLike, problem: RankPorousProblem | RankFaultedReservoir
+) -> PorousState | FaultedState:
     """The state in a checkpoint of :func:`save_state`, written by any number of ranks; collective.
 
     Raises
     ------
     StateError
-        On all ranks, if the file is no whole checkpoint, or is of another mesh or of other pore systems.
+        On all ranks, if the file is no whole checkpoint, or is of another mesh, of other pore systems or of faults
+        with other laws.
     """
     distributed = problem.distributed
     comm, header = distributed.comm, _shared_header(distributed.comm, path)
-    widths = {"u": 3, "p": len(problem.systems)}
     with together(comm):
-        needed = {name: (distributed.n_vertices, width) for name, width in widths.items()}
+        at_vertices, at_points = _values(_first_state(problem))
+        total, rows = _points_of(problem)
+        needed = {name: (distributed.n_vertices, values.shape[1]) for name, values in at_vertices.items()}
+        needed |= {name: (total, values.shape[1]) for name, values in at_points.items()}
         _check(path, distributed, header, _name_of(problem), needed)
-    fields = {name: np.zeros((len(distributed.vertices), width)) for name, width in widths.items()}
+    fields = {name: np.zeros(values.shape) for name, values in at_vertices.items()}
     with _opened(comm, path) as file:
         for name, values in fields.items():
             n = distributed.n_owned
             values[:n] = _read(comm, file, header, name, distributed.vertices[:n])
-    u, p = (distributed.exchange.update(values) for values in fields.values())
-    return problem.initial_state(header.t, u.ravel(), p.T)
+        of_points = {name: _read(comm, file, header, name, rows) for name in at_points}
+    fields = {name: distributed.exchange.update(values) for name, values in fields.items()}
+    return _state_of(problem, header.t, fields, of_points)
+
+
+def _values(state):
+    """Fields of a state at the vertices and at the points of faults, a row for each."""
+    at_vertices = {"u": state.u.reshape(-1, 3), "p": state.p.T}
+    if not isinstance(state, FaultedState):
+        return at_vertices, {}
+    at_vertices["velocity"] = state.velocity.reshape(-1, 3)
+    history = np.column_stack([state.history.values, state.history.outside.astype(float)])
+    at_points = {"history": history, "traction": state.traction, "rate": state.rate}
+    return at_vertices, at_points | {"leak_off": state.leak_off.T, "along": state.along.T}
+
+
+def _first_state(problem):
+    """A state with the shapes of all others, at the time at which laws start."""
+    is_faulted = isinstance(problem, RankFaultedReservoir)
+    return problem.initial_state(getattr(problem.points.law, "start", 0.0) if is_faulted else 0.0)
+
+
+def _points_of(problem):
+    """How many points the faults of a body have, and which of them are here."""
+    if isinstance(problem, RankFaultedReservoir):
+        return problem.n_points, problem.numbers
+    return 0, np.empty(0, dtype=np.int64)
+
+
+def _state_of(problem, t, at_vertices, at_points):
+    """The state with these fields: what :func:`_values` takes apart."""
+    u, p = at_vertices["u"].ravel(), at_vertices["p"].T
+    if not at_points:
+        return problem.initial_state(t, u, p)
+    *values, outside = at_points["history"].T
+    return FaultedState(
+        t,
+        u,
+        p.copy(),
+        State(np.stack(values, axis=1), problem.points.state.law, outside == 1.0),
+        at_points["traction"],
+        at_points["rate"],
+        at_points["leak_off"].T.copy(),
+        at_points["along"].T.copy(),
+        velocity=at_vertices["velocity"].ravel(),
+    )
 
 
 def _name_of(problem):
     """What a checkpoint of a porous body is of."""
-    return [f"porous body of the systems {', '.join(problem.systems)}"]
+    laws = [f"fault of {fault.law.name}" for fault in getattr(problem, "faults", ())]
+    return [f"porous body of the systems {', '.join(problem.systems)}", *laws]
 
 
 def _shared_header(comm, path):

@@ -77,7 +77,13 @@ class DistributedMesh:
     @classmethod
     @checked()
     def of(
-        cls, mesh: Any = None, costs: ArrayLike | None = None, interfaces: Sequence[Interface] = (), comm: Any = None
+        cls,
+        mesh: Any = None,
+        costs: ArrayLike | None = None,
+        interfaces: Sequence[Interface] = (),
+        comm: Any = None,
+        *,
+        paired: bool = False,
     ) -> "DistributedMesh":
         """Partition a mesh that rank 0 has, and send every rank its cells; collective.
 
@@ -89,6 +95,8 @@ class DistributedMesh:
             Work of each cell, on rank 0, from :func:`femnn.parallel.partition.cell_costs`; None for equal cells.
         interfaces
             On rank 0: :class:`femnn.Interface` objects on this mesh.
+        paired
+            As :func:`femnn.parallel.partition` takes it: both cells of each pair of facets on one rank.
 
         Raises
         ------
@@ -102,7 +110,8 @@ class DistributedMesh:
             if comm.rank == 0:
                 if mesh is None:
                     raise ParameterError("rank 0 has no mesh; pass the whole mesh there")
-                ready = local_meshes(mesh, partition(mesh, comm.size, costs, interfaces), comm.size, interfaces)
+                part = partition(mesh, comm.size, costs, interfaces, paired=paired)
+                ready = local_meshes(mesh, part, comm.size, interfaces)
         if comm.rank == 0:
             # one at a time: rank 0 never holds two copies of the whole
             local_mesh = next(ready)
@@ -223,12 +232,14 @@ class DistributedMesh:
 
     @checked(number="[0, inf)")
     def interface(self, number: int = 0) -> Interface:
-        """A :class:`femnn.Interface` with the pairs whose minus cell is here; facets of the plus side are -1."""
+        """A :class:`femnn.Interface` with the pairs whose minus cell is here.
+
+        Facets of the plus side are -1 where their cell is on another rank.
+        """
         if number >= len(self.sides):
             raise ParameterError(f"there is no interface {number}; the mesh has {len(self.sides)}")
         _, minus, plus = self.sides[number]
-        facets = self.facets(minus)
-        return Interface(self.mesh, facets, np.full(len(facets), -1), minus, plus)
+        return Interface(self.mesh, self.facets(minus), _places(self.mesh, plus), minus, plus)
 
     @checked(corners="int c 4")
     def facets(self, corners: np.ndarray) -> np.ndarray:
@@ -292,11 +303,16 @@ def _owners(comm, vertices, touched, n):
 
 def _facets(mesh, corners):
     """Facets of a mesh by their corners (c, 4)."""
+    found = _places(mesh, corners)
+    if (found < 0).any():
+        raise ParameterError(f"the mesh of this rank has no facet with the corners {corners[found < 0][0].tolist()}")
+    return found
+
+
+def _places(mesh, corners):
+    """As :func:`_facets`, -1 where the mesh has no facet with these corners."""
     both = np.sort(np.concatenate([corners.T, mesh.facets], axis=1), axis=0)
     inverse = np.unique(both, axis=1, return_inverse=True)[1].ravel()
     numbers = np.full(inverse.max() + 1, -1)
     numbers[inverse[len(corners) :]] = np.arange(mesh.nfacets)
-    found = numbers[inverse[: len(corners)]]
-    if (found < 0).any():
-        raise ParameterError(f"the mesh of this rank has no facet with the corners {corners[found < 0][0].tolist()}")
-    return found
+    return numbers[inverse[: len(corners)]]

@@ -7,6 +7,7 @@ import numpy as np
 import skfem
 from numpy.typing import ArrayLike
 from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from femnn.checks import checked, instance, numbers
 from femnn.exceptions import MissingExtraError, ParameterError
@@ -57,7 +58,12 @@ def cell_costs(mesh: Any, rule: Rule, fixed: int = FIXED_COST) -> np.ndarray:
 
 @checked(ranks="[1, inf)")
 def partition(
-    mesh: Any, ranks: int, costs: ArrayLike | None = None, interfaces: Sequence[Interface] = ()
+    mesh: Any,
+    ranks: int,
+    costs: ArrayLike | None = None,
+    interfaces: Sequence[Interface] = (),
+    *,
+    paired: bool = False,
 ) -> np.ndarray:
     """The rank of each cell.
 
@@ -71,6 +77,9 @@ def partition(
         Work of each cell, as :func:`cell_costs` gives it; None for the same everywhere.
     interfaces
         :class:`femnn.Interface` objects on this mesh: the cells of their two sides count as neighbours.
+    paired
+        Whether the two cells of each pair of facets are on one rank, as
+        :class:`femnn.parallel.RankFaultedReservoir` needs it.
 
     Returns
     -------
@@ -92,19 +101,23 @@ def partition(
     >>> np.bincount(part)
     array([32, 32])
     """
-    n = instance("mesh", mesh, skfem.Mesh).nelements
+    cells = instance("mesh", mesh, skfem.Mesh).nelements
     for interface in interfaces:
         interface.require_mesh(mesh)
+    # cells of a group go together
+    n, group = _groups(cells, interfaces) if paired else (cells, np.arange(cells))
     if not 1 <= ranks <= n:
-        raise ParameterError(f"{ranks} ranks cannot share {n} cells; start between 1 and {n} ranks")
-    costs = np.ones(n, dtype=np.int64) if costs is None else _checked(costs, n)
+        named = "cells" if n == cells else "groups of cells that faults hold together"
+        raise ParameterError(f"{ranks} ranks cannot share {n} {named}; start between 1 and {n} ranks")
+    costs = np.ones(cells, dtype=np.int64) if costs is None else _checked(costs, cells)
+    costs = np.bincount(group, weights=costs).astype(np.int64)
     if ranks == 1:
-        return np.zeros(n, dtype=np.int32)
+        return np.zeros(cells, dtype=np.int32)
     try:
         import pymetis
     except ImportError as error:
         raise MissingExtraError("partitions need pymetis: pip install 'femnn[mpi]'") from error
-    starts, neighbours = _graph(mesh, interfaces)
+    starts, neighbours = _graph(mesh, interfaces, group)
     dtype = pymetis.zero_copy_dtype()
     result = pymetis.part_graph(
         int(ranks),
@@ -114,8 +127,8 @@ def partition(
     part = np.asarray(result[1], dtype=np.int32)
     if len(np.unique(part)) < ranks:
         # a handful of cells: METIS may leave a rank without any
-        return np.minimum(np.arange(n) * ranks // n, ranks - 1).astype(np.int32)
-    return part
+        part = np.minimum(np.arange(n) * ranks // n, ranks - 1).astype(np.int32)
+    return part[group]
 
 
 @checked(part="int n", costs="n", ranks="[1, inf)")
@@ -133,15 +146,27 @@ def imbalance(part: np.ndarray, costs: np.ndarray, ranks: int) -> float:
     return float(loads.max() / loads.mean() - 1.0)
 
 
-def _graph(mesh, interfaces):
-    """Neighbours of each cell across facets and interfaces, as starts (n + 1,) and neighbours."""
-    pairs = [mesh.f2t[:, mesh.f2t[1] >= 0]]
-    for interface in interfaces:
-        pairs.append(np.stack([mesh.f2t[0, interface.minus], mesh.f2t[0, interface.plus]]))
-    first, second = np.concatenate(pairs, axis=1)
+def _graph(mesh, interfaces, group):
+    """Neighbours of each group of cells across facets and interfaces, as starts (n + 1,) and neighbours."""
+    pairs = [mesh.f2t[:, mesh.f2t[1] >= 0], *map(_pairs, interfaces)]
+    first, second = group[np.concatenate(pairs, axis=1)]
+    apart = first != second
+    first, second = first[apart], second[apart]
     rows, columns = np.concatenate([first, second]), np.concatenate([second, first])
-    graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(mesh.nelements,) * 2).tocsr()
+    graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(int(group.max()) + 1,) * 2).tocsr()
     return graph.indptr, graph.indices
+
+
+def _pairs(interface):
+    """Cells (2, c) of the two sides."""
+    return interface.mesh.f2t[0, [interface.minus, interface.plus]]
+
+
+def _groups(cells, interfaces):
+    """How many groups of cells interfaces hold together, directly or by others, and the group of each cell."""
+    first, second = np.concatenate([np.empty((2, 0), dtype=int), *map(_pairs, interfaces)], axis=1)
+    graph = coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(cells, cells))
+    return connected_components(graph, directed=False)
 
 
 def _checked(costs, n):

@@ -78,6 +78,9 @@ class RankPorousProblem(PorousProblem):
     femnn.parallel.checkpoint.save_state : a state as a file, from which any number of ranks goes on.
     """
 
+    #: Whether the mesh may be cut along faults.
+    is_cut = False
+
     @checked(rule="unchecked")
     def __init__(
         self,
@@ -89,7 +92,7 @@ class RankPorousProblem(PorousProblem):
         rule: Rule | None = None,
     ) -> None:
         self.distributed = distributed
-        _require_possible(distributed, conditions)
+        _require_possible(distributed, conditions, self.is_cut)
         self._here = OwnPart.of(distributed, conditions)
         mesh = distributed.mesh.with_boundaries(self._here.facets)
         rule = AdaptiveGauss(calibrate="families") if rule is None else rule
@@ -104,7 +107,8 @@ class RankPorousProblem(PorousProblem):
         return f"RankPorousProblem({self.distributed!r}, {' and '.join(self.systems)})"
 
     @property
-    def _unknowns(self):
+    def unknowns(self) -> tuple[Unknowns, Unknowns]:
+        """Displacements and pressures."""
         return Unknowns(self.distributed, 3), Unknowns(self.distributed, len(self.systems), by_component=True)
 
     def _applied(self):
@@ -127,8 +131,11 @@ class RankPorousProblem(PorousProblem):
 
     def residual(self, x: np.ndarray, state: PorousState, dt: float) -> np.ndarray:
         """As :meth:`femnn.reservoir.PorousProblem.residual`, the same on ranks that share an unknown; collective."""
-        own = super().residual(x, state, dt)
-        parts = zip(self._unknowns, (own[: self.n_u], own[self.n_u :]), strict=True)
+        return self.summed(super().residual(x, state, dt))
+
+    def summed(self, contributions: np.ndarray) -> np.ndarray:
+        """The vector (n,) of displacements and pressures to which each rank gives ``contributions``; collective."""
+        parts = zip(self.unknowns, (contributions[: self.n_u], contributions[self.n_u :]), strict=True)
         return np.concatenate([unknowns.sum(part) for unknowns, part in parts])
 
     @checked()
@@ -160,7 +167,7 @@ class RankPorousProblem(PorousProblem):
         return np.sqrt(self.distributed.comm.allreduce(float(own @ own)))
 
     def _whole(self, volumes):
-        values = self._unknowns[1].sum(volumes.ravel()).reshape(volumes.shape)
+        values = self.unknowns[1].sum(volumes.ravel()).reshape(volumes.shape)
         values[:, self.distributed.n_owned :] = 0.0
         return values
 
@@ -242,11 +249,11 @@ class RankWells(PressureWells):
         return self._here.distributed.comm.allreduce(super()._pressures_at_wells(p))
 
 
-def _require_possible(distributed, conditions):
-    if distributed.sides:
+def _require_possible(distributed, conditions, is_cut):
+    if distributed.sides and not is_cut:
         raise MeshError(
-            f"the mesh has {len(distributed.sides)} interfaces; a porous body on ranks has none: faults run in one "
-            "process, with femnn.reservoir.fault"
+            f"the mesh has {len(distributed.sides)} interfaces, a body without faults has none; pass its faults to "
+            "femnn.parallel.RankFaultedReservoir"
         )
     if conditions.rigid:
         raise ParameterError(

@@ -72,7 +72,7 @@ class RankSaddleSolver:
             self._coupling = summed(-self._swelling, self._p, self._u)
         flow = summed(-fluid, self._p, self._p)
         schur = summed(complement, self._p, self._p)
-        _hold(schur, free_p)
+        hold(schur, free_p)
         whole = petsc().Mat().createNest(
             [[matrix, petsc().Mat().createTranspose(self._coupling)], [self._coupling, flow]],
             comm=self._distributed.comm,
@@ -88,7 +88,7 @@ class RankSaddleSolver:
         if not all(self._distributed.comm.allgather(known)):
             matrix = RankMatrix.of(self._distributed, csr_matrix(self._stiffness)).petsc
             matrix.setNearNullSpace(rigid_body_modes(self._distributed, matrix))
-            _hold(matrix, free)
+            hold(matrix, free)
             self._block = free, matrix, multigrid(matrix, "femnn_displacements_", DISPLACEMENTS)
         return self._block[1:]
 
@@ -236,7 +236,7 @@ class RankSaddleIteration(NamedTuple):
         return float(np.sqrt(self.comm.allreduce(own)))
 
 
-def _hold(matrix, is_free):
+def hold(matrix, is_free):
     """Take what is not free out of a matrix: on the diagonal remains the mean of the others."""
     first, last = matrix.getOwnershipRange()
     diagonal = matrix.getDiagonal()

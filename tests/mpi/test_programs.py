@@ -62,6 +62,28 @@ def test_the_bracket_is_the_same_on_one_rank_and_two(tmp_path):
     assert two["points"] == one["points"] == sum(part[1] for part in two["parts"])
 
 
+def test_the_injection_is_that_of_one_process_and_goes_on(tmp_path):
+    given = ("--small", "--cells", 8, 4, 6, "--steps", 4, "--out", tmp_path)
+    rows = []
+    for ranks, stop in ((2, ("--stop", 3)), (3, ())):
+        done = run(ROOT / "examples/injection_on_ranks.py", *given, *stop, ranks=ranks)
+        assert done.returncode == 0, done.stderr
+        assert f"classical law on {ranks} ranks" in done.stdout
+        rows.append(json.loads((tmp_path / "injection-on-ranks-classical.json").read_text()))
+    first, found = rows
+    assert found[: len(first)] == first
+    done = run(ROOT / "examples/injection_3d.py", "--law", "classical", *given)
+    assert done.returncode == 0, done.stderr
+    expected = json.loads((tmp_path / "injection-3d-classical.json").read_text())
+    assert len(found) == len(expected) > len(first) == 3
+    for own, other in zip(found, expected, strict=True):
+        assert own["years"] == pytest.approx(other["years"], rel=1e-12)
+        assert own["balance"] < 1e-8
+        for fault in ("west", "east"):
+            assert own[fault] == pytest.approx(other[fault], rel=1e-6)
+    assert max(row["east"]["slip"] for row in found) > 1e-3
+
+
 def test_the_code_of_the_page_runs(tmp_path):
     text = (ROOT / "docs/how-to/scaling.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)

@@ -231,7 +231,7 @@ def test_what_ranks_cannot_do_is_said(comm):
     with pytest.raises(ParameterError, match="'top' are rigid"):
         RankPorousProblem(distributed, SINGLE, conditions(rigid={"top": 2}))
     split = Interface.split(column(), "middle")
-    with pytest.raises(MeshError, match="faults run in one process"):
+    with pytest.raises(MeshError, match=r"pass its faults to femnn\.parallel\.RankFaultedReservoir"):
         RankPorousProblem(
             DistributedMesh.of(split.mesh, interfaces=[split], comm=comm), SINGLE, conditions()
         )  # fmt: skip

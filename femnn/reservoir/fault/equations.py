@@ -27,20 +27,35 @@ class StepEquations:
 
     def evaluate(self, x, state, dt):
         """Residual (n,) and :class:`PointResponse` at the unknowns ``x`` a step ``dt`` after ``state``."""
+        response = self._respond(x, state, dt)
+        return self.porous.residual(x, state, dt) + self._summed(self._added(x, response, state, dt)), response
+
+    def _respond(self, x, state, dt):
         points = self.points
         points.law.set_time(state.t + dt)
-        response = points.respond(points.strains(x), points.strains(state.x), state.history, dt)
-        force = (response.force * points.dx[:, None]).ravel()
-        residual = self.porous.residual(x, state, dt) + points.operator.T @ force
+        return points.respond(points.strains(x), points.strains(state.x), state.history, dt)
+
+    def _added(self, x, response, state, dt):
+        """What fault and inertia add to the residual of the body."""
+        points = self.points
+        added = points.operator.T @ (response.force * points.dx[:, None]).ravel()
         if self.mass is not None:
             n_u = self.porous.n_u
-            residual[:n_u] += self.mass @ ((x[:n_u] - state.u) / dt - state.velocity) / dt
+            added[:n_u] += self.mass @ ((x[:n_u] - state.u) / dt - state.velocity) / dt
         if response.conductance.any():
-            residual += points.gained_along(points.flows_along(x, response.conductance), dt)
-        return residual, response
+            added += points.gained_along(points.flows_along(x, response.conductance), dt)
+        return added
+
+    def _summed(self, added):
+        """Over the whole body, of what this process adds."""
+        return added
 
     def tangent(self, x, response, state, dt):
         """Derivative (n, n) of the residual where the points answered ``response``."""
+        return csr_array(self.of_body(state, dt) + self.of_fault(x, response, dt))
+
+    def of_body(self, state, dt):
+        """The part of the tangent that a step's length and open wells determine, kept until they change."""
         made_for = dt, self.porous.open_wells(state.t, dt)
         if self._porous_tangent[0] != made_for:
             tangent = self.porous.tangent(dt, state.t + dt)
@@ -48,16 +63,20 @@ class StepEquations:
                 empty = csr_array((tangent.shape[0] - self.porous.n_u,) * 2)
                 tangent = tangent + csr_array(block_diag([self.mass / dt**2, empty]))
             self._porous_tangent = made_for, tangent
+        return self._porous_tangent[1]
+
+    def of_fault(self, x, response, dt):
+        """The part of the tangent that the points of the fault answer for."""
         points = self.points
         blocks = response.tangent * points.dx[:, None, None]
         n = len(blocks)
         middle = bsr_array((blocks, np.arange(n), np.arange(n + 1)), shape=(points.operator.shape[0],) * 2)
-        tangent = self._porous_tangent[1] + points.operator.T @ (middle @ points.operator)
+        tangent = points.operator.T @ (middle @ points.operator)
         along = points.tangent_along(x, response, dt)
         return csr_array(tangent if along is None else tangent + along)
 
     def held_stiffness(self, tangent):
-        """Of the rock and of what the law's tangents (points, 3, 3) hold: positive, whatever weakens or rubs.
+        """Of what the law's tangents (points, 3, 3) hold, (n_u, n_u): positive, whatever weakens or rubs.
 
         The friction of faces that slide couples the shear to the compression one way, which makes the symmetric part of
         the tangent indefinite; GMRES takes a triangle into account by itself.
@@ -67,8 +86,8 @@ class StepEquations:
         held[:, 0, 1:] = held[:, 1:, 0] = 0.0
         values, axes = np.linalg.eigh(held)
         held = np.ascontiguousarray((axes * np.maximum(values, 0.0)[:, None, :]) @ axes.swapaxes(1, 2))
-        width, count = points.operator.shape[0] // points.points, np.arange(points.points)
+        width, count = points.width, np.arange(points.points)
         rows = (width * count[:, None] + np.arange(3)).ravel()
         separations = csr_array(points.operator[rows][:, :n_u])
         blocks = bsr_array((held, count, np.arange(points.points + 1)), shape=(len(rows), len(rows)))
-        return self.porous.stiffness + separations.T @ (blocks @ separations)
+        return csr_array(separations.T @ (blocks @ separations))

@@ -43,8 +43,8 @@ def tractions(stress, x, frames):
             f"that gives ({dim}, {dim}, n)"
         )
     tensors = np.broadcast_to(tensors.reshape(dim, dim, -1), (dim, dim, points))
-    size = np.abs(tensors).max()
-    if not np.isfinite(size) or np.abs(tensors - tensors.swapaxes(0, 1)).max() > 1e-9 * size:
+    size = np.abs(tensors).max(initial=0.0)
+    if not np.isfinite(size) or np.abs(tensors - tensors.swapaxes(0, 1)).max(initial=0.0) > 1e-9 * size:
         raise ParameterError(
             "the stress in situ is not finite or not symmetric; give the effective stress tensor in Pa"
         )
@@ -119,6 +119,8 @@ def loaded_to(law, wanted, state, separation):
     ParameterError
         If the law has no such traction at some point.
     """
+    if not len(wanted):
+        return separation, state, law.update(separation, state).traction
     # points that are alike go together: an RVE in the loop is dear
     size = np.abs(wanted).max() or 1.0
     told = np.column_stack([np.round(wanted / size, 12), separation, state.values])

@@ -1,5 +1,7 @@
 """Where the model of a faulted reservoir ends: points out of range, rock that would fracture, wells that lift it."""
 
+from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -49,7 +51,7 @@ class Limits:
 
     def outside(self, state):
         """Number of points that have left the trained range of the law before they were broken."""
-        return int(self._outside(state.history).sum())
+        return self._total(self._outside(state.history).sum())
 
     def _outside(self, history):
         return history.outside & ~(self._points.law.damage(history) >= 1.0)
@@ -59,8 +61,8 @@ class Limits:
         if self._rest is None:
             return
         for place, pressure in self._porous.wells.held(t):
-            nearest = int(np.linalg.norm(self._middle - place[:, None], axis=0).argmin())
-            overburden = -float(self._rest[-1, -1, nearest])
+            away = np.linalg.norm(self._middle - place[:, None], axis=0)
+            overburden = self._at_largest(-away, lambda nearest: -float(self._rest[-1, -1, nearest]))
             if pressure > overburden > 0.0:
                 raise ParameterError(
                     f"the well at {place.tolist()} holds {pressure / 1e6:.4g} MPa over the pressure at rest at t = "
@@ -72,20 +74,37 @@ class Limits:
         """Tell that the stress in situ is out of the range that the law was trained in, if it is."""
         points = self._points
         outside = self._outside(points.state)
-        if not outside.any():
+        count, total = self._total(np.count_nonzero(outside)), self._total(points.points)
+        if not count:
             return
-        worst = int(np.where(outside, np.linalg.norm(points.traction, axis=1), -1.0).argmax())
+        where = self._at_largest(
+            np.where(outside, np.linalg.norm(points.traction, axis=1), -1.0),
+            lambda worst: (
+                f"{(points.traction[worst] / 1e6).round(2).tolist()} MPa at {points.x[:, worst].round(3).tolist()}"
+            ),
+        )
         message = (
-            f"the stress in situ takes {np.count_nonzero(outside)} of {points.points} points of the fault out of the "
-            f"range that their law was trained in, to {(points.traction[worst] / 1e6).round(2).tolist()} MPa at "
-            f"{points.x[:, worst].round(3).tolist()}; train the law further out, or rescale its traction"
+            f"the stress in situ takes {count} of {total} points of the fault out of the range that their law was "
+            f"trained in, to {where}; train the law further out, or rescale its traction"
         )
         self._tell_outside(message)
+
+    # a body that several processes share has another one of each of these
+
+    def _total(self, count):
+        return int(count)
+
+    def _at_largest(self, values: np.ndarray, told: Callable[[int], Any]) -> Any:
+        """What is told of the place of the largest of some values."""
+        return told(int(values.argmax()))
+
+    def _warn(self, message):
+        warn(message)
 
     def _tell_outside(self, message):
         if self._on_outside == "raise":
             raise OutsideRangeError(f"{message}, or pass on_outside='warn' to go on with flagged points")
-        warn(f"{message}, or pass on_outside='raise' to stop there")
+        self._warn(f"{message}, or pass on_outside='raise' to stop there")
 
     def report(self, old, new):
         """Tell that more points left the trained range, or that rock came to fracture, in a step."""
@@ -98,9 +117,12 @@ class Limits:
         before, now = self.outside(old), self.outside(new)
         if now <= before:
             return
-        far = self._points.law.how_far(self._points.separation + self._points.strains(new.x)[:, :3])
+        separation = self._points.separation + self._points.strains(new.x)[:, :3]
+        own = np.count_nonzero(self._outside(new.history))
+        far = self._at_largest(np.array([own]), lambda _: self._points.law.how_far(separation))
+        laws = " or ".join(dict.fromkeys(fault.law.name for fault in self._points.faults))
         message = (
-            f"{now} of {self._points.points} points of the fault have left the range that {self._points.law.name} was "
+            f"{now} of {self._total(self._points.points)} points of the fault have left the range that {laws} was "
             f"trained in at t = {new.t:.6g} s{f' ({far})' if far else ''}; train the law further out"
         )
         if before == 0 or self._on_outside == "raise":
@@ -113,28 +135,34 @@ class Limits:
         message = f"the pressure exceeds {now} at t = {new.t:.6g} s: rock would fracture there, which is not modelled"
         if self._on_fracture == "raise":
             raise OutsideRangeError(f"{message}; lower the rate, or pass on_fracture='warn' to go on")
-        warn(f"{message}; lower the rate, or pass on_fracture='raise' to stop there")
+        self._warn(f"{message}; lower the rate, or pass on_fracture='raise' to stop there")
 
     def _fractured(self, state):
         """What the pressure exceeds, in words; None where it exceeds nothing."""
         points = self._points
         opened = state.traction[:, 0] - np.maximum(points.traction[:, 0], 0.0)
-        if (points.traction[:, 0] < 0.0).any() and (opened > 0.0).any():
-            worst = int(opened.argmax())
-            return (
-                f"the compression of the fault at {np.count_nonzero(opened > 0.0)} of {points.points} points, by "
-                f"{opened[worst] / 1e6:.3g} MPa at {points.x[:, worst].round(3).tolist()}"
-            )
+        count = self._total(np.count_nonzero(opened > 0.0))
+        if self._total((points.traction[:, 0] < 0.0).any()) and count:
+            by = self._at_largest(opened, lambda worst: _by(opened[worst], points.x[:, worst]))
+            return f"the compression of the fault at {count} of {self._total(points.points)} points, by {by}"
         if self._rest is None:
             return None
         missing = np.linalg.eigvalsh(self.stress(state).transpose(2, 0, 1))[:, -1]
-        if missing.max() <= 0.0:
+        count = self._total(np.count_nonzero(missing > 0.0))
+        if not count:
             return None
-        worst = int(missing.argmax())
-        return (
-            f"the least compression of the rock in {np.count_nonzero(missing > 0.0)} of {len(missing)} cells, by "
-            f"{missing[worst] / 1e6:.3g} MPa at {self._middle[:, worst].round(3).tolist()}"
-        )
+        by = self._at_largest(missing, lambda worst: _by(missing[worst], self._middle[:, worst]))
+        return f"the least compression of the rock in {count} of {self._total(len(missing))} cells, by {by}"
+
+
+def _by(pressure, x):
+    return f"{pressure / 1e6:.3g} MPa at {x.round(3).tolist()}"
+
+
+def require_beside_all(faults: Sequence, wells: Sequence[Well]) -> None:
+    """Raise ParameterError if one of the wells is in one of the faults."""
+    for well, fault in product(wells, faults):
+        require_beside(fault.interface, well)
 
 
 def require_beside(interface: Interface, well: Well) -> None:

@@ -208,14 +208,14 @@ class StepNewton(ReservoirNewton):
             porous.n_u,
             porous.displacement_basis,
             len(porous.systems),
-            self._equations.held_stiffness(response.tangent[:, :3, :3]),
+            porous.stiffness + self._equations.held_stiffness(response.tangent[:, :3, :3]),
             self.iteration,
         )
         return self.iteration
 
     def _borne(self):
         points = self._points
-        in_situ = np.zeros((points.points, points.operator.shape[0] // points.points))
+        in_situ = np.zeros((points.points, points.width))
         in_situ[:, :3] = np.abs(points.traction) * points.dx[:, None]
         return abs(points.operator).T @ in_situ.ravel()
 

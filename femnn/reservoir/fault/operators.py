@@ -1,7 +1,12 @@
 """Separations and pressures at the points of a fault as sparse products with the unknowns of the body."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from scipy.sparse import block_array, csr_array, hstack, vstack
+
+from femnn.interfaces.bases import InterfaceBases
+from femnn.interfaces.split import Interface
 
 # Points along an axis of a facet where displacements of these degrees have their nodes, and weights (trapezoids and
 # Simpson's): a stiff fault does not make its tractions oscillate.
@@ -9,6 +14,42 @@ _AT_NODES = {
     1: (np.array([0.0, 1.0]), np.array([0.5, 0.5])),
     2: (np.array([0.0, 0.5, 1.0]), np.array([1.0, 4.0, 1.0]) / 6.0),
 }
+
+
+class Operators(NamedTuple):
+    """What the points of an interface make of the unknowns of a body, and where they are.
+
+    Attributes
+    ----------
+    x : (dim, points)
+    frames : (3, dim, points)
+        Normal and shear directions.
+    dx : (facets, nqp)
+        Area of each point.
+    strains, along : (…, n) sparse
+        See :func:`strain_operator` and :func:`along_operator`.
+    """
+
+    x: np.ndarray
+    frames: np.ndarray
+    dx: np.ndarray
+    strains: csr_array
+    along: csr_array
+
+
+def operators(interface: Interface, u: Any, p: Any, quadrature: tuple[np.ndarray, np.ndarray], s: int) -> Operators:
+    """:class:`Operators` of an interface between the bases of displacements and of the pressures of ``s`` systems."""
+    dim, width = u.mesh.dim(), u.N + s * p.N
+    if not len(interface):
+        # as a process may have it whose part of a body no fault passes
+        none = csr_array((0, width))
+        return Operators(np.zeros((dim, 0)), np.zeros((3, dim, 0)), np.zeros((0, len(quadrature[1]))), none, none)
+    moving = InterfaceBases(interface, u.elem, quadrature, u.dofs)
+    pressed = InterfaceBases(interface, p.elem, quadrature, p.dofs)
+    frames = moving.frames.reshape(3, dim, -1)
+    strains = strain_operator(moving, pressed, frames, s)
+    x = np.ascontiguousarray(moving.x.reshape(-1, dim).T)
+    return Operators(x, frames, moving.dx, strains, along_operator(pressed, frames, s, width))
 
 
 def strain_operator(moving, pressed, frames, s):

@@ -176,7 +176,8 @@ def surface_of(reservoir: FaultedReservoir, fields: FaultFields) -> meshio.Mesh:
         "damage": fields.damage,
         "outside": fields.outside,
     }
-    return interface_mesh(interface, reservoir.points.dx.reshape(len(interface), -1), values)
+    dx = reservoir.points.dx.reshape(-1, reservoir.points.per_facet)
+    return interface_mesh(interface, dx, values)
 
 
 def _along(flows, systems):

@@ -25,11 +25,10 @@ from scipy.sparse import csr_array, diags_array
 from femnn.checks import checked, floats, instance, one_of
 from femnn.cohesive.law import Law, State
 from femnn.exceptions import ParameterError
-from femnn.interfaces.bases import InterfaceBases
 from femnn.interfaces.elements import checked_quadrature
 from femnn.interfaces.split import Interface
 from femnn.reservoir.fault.in_situ import brought_in_situ
-from femnn.reservoir.fault.operators import along_operator, at_nodes, strain_operator
+from femnn.reservoir.fault.operators import at_nodes, operators
 from femnn.reservoir.fault.predictions import predicted_by
 from femnn.reservoir.fault.several import SeveralLaws, joined_interface
 
@@ -151,6 +150,10 @@ class FaultPoints:
         Points of each fault.
     x : (dim, points)
         Places.
+    per_facet : int
+        Points of each facet.
+    width : int
+        Of a generalised strain: 3 + 2s.
     frames : (3, dim, points)
         Normal from minus to plus, and the shear directions.
     dx : (points,)
@@ -178,22 +181,19 @@ class FaultPoints:
         self.interface = interface = joined_interface(faults)
         u, p = porous.displacement_basis, porous.pressure_basis
         quadrature = at_nodes(u) if faults[0].quadrature is None else faults[0].quadrature
-        moving = InterfaceBases(interface, u.elem, quadrature, u.dofs)
-        pressed = InterfaceBases(interface, p.elem, quadrature, p.dofs)
-        self.dx, self.points = moving.dx.ravel(), moving.points
         dim, s = u.mesh.dim(), len(self.systems)
-        self.x = np.asarray(moving.minus.global_coordinates()).reshape(dim, -1)
-        self.frames = moving.frames.reshape(3, dim, -1)
-        self.operator = strain_operator(moving, pressed, self.frames, s)
-        self.along_operator = along_operator(pressed, self.frames, s, self.operator.shape[1])
+        own = operators(interface, u, p, quadrature, s)
+        self.x, self.frames, self.dx = own.x, own.frames, own.dx.ravel()
+        self.operator, self.along_operator = own.strains, own.along
+        self.points, self.width = self.dx.size, 3 + 2 * s
         cells = u.mesh.f2t[0, [interface.minus, interface.plus]]
-        repeat = self.points // len(interface)
+        repeat = self.per_facet = own.dx.shape[1]
         counts = [repeat * len(fault.interface) for fault in faults]
         ends = np.cumsum(counts)
         self.parts = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
         self.law = faults[0].law if len(faults) == 1 else SeveralLaws([fault.law for fault in faults], counts)
         self._mean = np.repeat([fault.pressure == "mean" for fault in faults], counts)
-        self.facet_size = np.repeat(moving.dx.sum(axis=1) ** (1.0 / (dim - 1)), repeat)
+        self.facet_size = np.repeat(own.dx.sum(axis=1) ** (1.0 / (dim - 1)), repeat)
         self.shares = np.repeat(_shares(porous.constants.biot)[:, cells].mean(axis=1), repeat, axis=1)
         medium, n = porous.medium, u.mesh.nelements
         modulus = 0.5 * np.broadcast_to(medium.young / (1.0 + medium.poisson), n)
@@ -223,7 +223,7 @@ class FaultPoints:
 
     def strains(self, x):
         """Generalised strains (points, 3 + 2s) of the unknowns (n,)."""
-        return (self.operator @ x).reshape(self.points, -1)
+        return (self.operator @ x).reshape(self.points, self.width)
 
     def respond(self, strains, before, state, dt):
         """:class:`PointResponse` after a step.
@@ -302,7 +302,9 @@ class FaultPoints:
 
     def flows_along(self, x, conductance):
         """Flow along the fault, (s · (dim − 1), points), m²/s: volume by time and width, by system and direction."""
-        return -np.repeat(conductance, self._axes, axis=0) * (self.along_operator @ x).reshape(-1, self.points)
+        return -np.repeat(conductance, self._axes, axis=0) * (self.along_operator @ x).reshape(
+            len(self.systems) * self._axes, self.points
+        )
 
     def gained_along(self, flows, dt):
         """Volumes (n,) that the unknowns' test functions gain in a step by flows along the fault."""
@@ -312,8 +314,8 @@ class FaultPoints:
         """Derivative (n, n) of what is gained by flow along the fault; None if none flows."""
         if not response.conductance.any():
             return None
-        s, width = len(self.systems) * self._axes, self.operator.shape[0] // self.points
-        slopes = (self.along_operator @ x).reshape(s, -1)
+        s, width = len(self.systems) * self._axes, self.width
+        slopes = (self.along_operator @ x).reshape(s, self.points)
         conductance, by_separation = (
             np.repeat(part, self._axes, axis=0) for part in (response.conductance, response.by_separation)
         )

@@ -6,7 +6,6 @@ steps, each solved by Newton's method with the consistent tangent of both.
 """
 
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 import skfem
@@ -22,7 +21,7 @@ from femnn.quadrature.rule import Rule
 from femnn.reservoir.conditions import Conditions
 from femnn.reservoir.fault.equations import StepEquations
 from femnn.reservoir.fault.in_situ import require_start
-from femnn.reservoir.fault.limits import Limits, require_beside
+from femnn.reservoir.fault.limits import Limits, require_beside_all
 from femnn.reservoir.fault.newton import StepNewton
 from femnn.reservoir.fault.points import Fault, FaultPoints
 from femnn.reservoir.fault.stability import Stability
@@ -133,24 +132,56 @@ class FaultedReservoir:
         one_of("on_fracture", on_fracture, ("warn", "raise"))
         self.faults = _faults(fault)
         one_of("method", method, ("auto", "splu", "gmres"))
-        mesh = self.faults[0].interface.mesh
-        for well, own in product(conditions.wells, self.faults):
-            require_beside(own.interface, well)
-        self.porous = PorousProblem(mesh, medium, conditions, element=element, rule=rule)
-        self.points = FaultPoints(self.faults, self.porous)
-        self._mass = None
-        if density is not None:
-            element = self.porous.displacement_basis.elem.elem
-            self._mass = csr_array(
-                assemble_mass(
-                    mesh, GaussLegendre(3), positive("density", density), components=mesh.dim(), element=element
-                )
-            )
-        self._parts = _parts(self.porous.pressure_basis)
-        self._equations = StepEquations(self.points, self.porous, self._mass)
-        self._newton = StepNewton(self._equations, method)
-        self._limits = Limits(self.points, self.porous, on_outside, on_fracture)
+        self.porous = self._body(medium, conditions, element, rule)
+        self.points = self._brought_in_situ()
+        self._mass = None if density is None else self._mass_of(positive("density", density))
+        self._parts = self._pieces()
+        self._equations = self._step_equations()
+        self._newton = self._step_newton(method)
+        self._limits = self._limits_that(on_outside, on_fracture)
         self._limits.report_in_situ()
+
+    # what follows up to `systems` is another for a body that several processes share
+
+    def _body(self, medium, conditions, element, rule) -> PorousProblem:
+        require_beside_all(self.faults, conditions.wells)
+        return PorousProblem(self.faults[0].interface.mesh, medium, conditions, element=element, rule=rule)
+
+    def _brought_in_situ(self):
+        return FaultPoints(self.faults, self.porous)
+
+    def _pieces(self):
+        """Pressures, bool (n_p,), of each part of a mesh in pieces."""
+        return _parts(self.porous.pressure_basis)
+
+    def _step_equations(self):
+        return StepEquations(self.points, self.porous, self._mass)
+
+    def _step_newton(self, method):
+        return StepNewton(self._equations, method)
+
+    def _limits_that(self, on_outside, on_fracture):
+        return Limits(self.points, self.porous, on_outside, on_fracture)
+
+    def _greatest(self, value):
+        return value
+
+    def _total(self, sums):
+        return sums
+
+    def _whole(self, volumes):
+        """Volumes (s, n_p) by test function of the whole body, 0 where they belong to another process."""
+        return volumes
+
+    def _prescribed(self, state, dt):
+        """Unknowns of a state with the values that are prescribed after ``dt``."""
+        x = self.porous.constraint.fill(state.x)
+        self.porous.loads.prescribe(x, state.t + dt)
+        return x
+
+    def _mass_of(self, density):
+        mesh, element = self.porous.displacement_basis.mesh, self.porous.displacement_basis.elem.elem
+        return csr_array(assemble_mass(mesh, GaussLegendre(3), density, components=mesh.dim(), element=element))
 
     @property
     def sites(self) -> FaultSites:
@@ -195,13 +226,13 @@ class FaultedReservoir:
         if not (np.isfinite(dt) and dt > 0.0):
             raise ParameterError(f"the time step is {dt} s; it must be positive")
         self.check(state)
-        x = self.porous.constraint.fill(state.x)
-        self.porous.loads.prescribe(x, state.t + dt)
+        x = self._prescribed(state, dt)
         self._limits.require_borne(state.t + dt)
         x, response, self.iterations = self._newton.solve(x, state, dt, self.max_iterations)
         n_u, s = self.porous.n_u, len(self.systems)
         moved = (self.points.strains(x) - self.points.strains(state.x))[:, :3]
-        error, slid = sliding_error(moved, state.rate, dt), float(sliding(moved).max(initial=0.0))
+        error = self._greatest(sliding_error(moved, state.rate, dt))
+        slid = self._greatest(float(sliding(moved).max(initial=0.0)))
         require_short(slid, error, state, dt, self.largest_slip, self.slip_error)
         new = FaultedState(
             state.t + dt,
@@ -242,7 +273,7 @@ class FaultedReservoir:
         """Of the rock, J (J/m in two dimensions); ParameterError unless it was given a ``density``."""
         if self._mass is None:
             raise ParameterError("the rock has no mass; pass FaultedReservoir(..., density=) in kg/m³")
-        return float(0.5 * state.velocity @ (self._mass @ state.velocity))
+        return float(self._total(0.5 * state.velocity @ (self._mass @ state.velocity)))
 
     @checked()
     def outside(self, state: FaultedState) -> int:
@@ -265,7 +296,7 @@ class FaultedReservoir:
 
     @checked()
     def fields(self, state: FaultedState) -> FaultFields:
-        """:class:`FaultFields` of a state."""
+        """:class:`FaultFields` of a state, at the points of :attr:`sites`."""
         points, history = self.points, state.history
         strains = points.strains(state.x)
         return FaultFields(
@@ -290,25 +321,32 @@ class FaultedReservoir:
         storage = points.storage(old.history)
         gained = points.gained(strains, before, dt * new.leak_off, storage) * points.dx[:, None]
         force = np.concatenate([np.zeros((len(gained), 3)), gained], axis=1)
-        residual = self.porous.residual(new.x, old, dt) + points.operator.T @ force.ravel()
-        residual += points.gained_along(new.along, dt)
-        out = residual[self.porous.n_u :].reshape(s, -1)
-        volumes = self.porous.volumes(new.u, new.p.ravel(), old, dt)
-        moved = np.abs(np.array([volume.reshape(s, -1) for volume in volumes])).sum(axis=0)
+        added = points.operator.T @ force.ravel() + points.gained_along(new.along, dt)
+        strained, pressed, injected, exchanged, lost = self.porous.volumes(new.u, new.p.ravel(), old, dt)
+        gained = injected - strained - pressed - lost + added[self.porous.n_u :]
+        out = self._whole(gained.reshape(s, -1))
+        volumes = [self._whole(own.reshape(s, -1)) for own in (strained, pressed, injected, exchanged, lost)]
+        moved = np.abs(np.array(volumes)).sum(axis=0)
         taken = points.opened(strains, before) + points.stored(strains, before, storage)
-        opened, leaked = taken @ points.dx, dt * new.leak_off @ points.dx
-        through = {}
-        free = np.ones(out.shape, dtype=bool)
-        for name, of_systems in self.porous.loads.drains.items():
-            through[name] = np.array([-out[i, dofs].sum() for i, dofs in enumerate(of_systems)])
+        opened, leaked = self._total(np.array([taken @ points.dx, dt * new.leak_off @ points.dx]))
+        drained, free = [], np.ones(out.shape, dtype=bool)
+        for of_systems in self.porous.loads.drains.values():
+            drained.append([-out[i, dofs].sum() for i, dofs in enumerate(of_systems)])
             for i, dofs in enumerate(of_systems):
                 free[i, dofs] = False
-        errors = []
-        for part in [np.ones(out.shape[1], dtype=bool), *self._parts]:
-            size = moved[:, part].sum(axis=1) + np.abs(leaked) + np.abs(opened)
-            missing = np.abs(np.where(free & part, out, 0.0).sum(axis=1))
-            errors.append(np.divide(missing, size, out=np.zeros(s), where=size > 0.0))
-        error = np.max(errors, axis=0)
+        through = dict(zip(self.porous.loads.drains, self._total(np.array(drained)), strict=True))
+        parts = [np.ones(out.shape[1], dtype=bool), *self._parts]
+        sizes, missing = self._total(
+            np.array(
+                [
+                    [moved[:, part].sum(axis=1) for part in parts],
+                    [np.where(free & part, out, 0.0).sum(axis=1) for part in parts],
+                ]
+            )
+        )
+        sizes += np.abs(leaked) + np.abs(opened)
+        errors = np.divide(np.abs(missing), sizes, out=np.zeros_like(sizes), where=sizes > 0.0)
+        error = errors.max(axis=0)
         return FaultBalance(body.stored, body.injected, body.exchanged, through, opened, leaked, error)
 
     @checked(state="unchecked")

@@ -52,7 +52,7 @@ class StabilityMeasure:
     """
 
     def __init__(self, points: Any, stiffness: csr_array, constraint: Any) -> None:
-        n_u, width = stiffness.shape[0], points.operator.shape[0] // points.points
+        n_u, width = stiffness.shape[0], points.width
         axes = len(points.x)
         rows = (width * np.arange(points.points)[:, None] + np.arange(axes)).ravel()
         free = csr_array(constraint.matrix[:n_u])

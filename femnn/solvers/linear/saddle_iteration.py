@@ -28,8 +28,8 @@ _RTOL, _ENOUGH = 1e-10, 1e-12
 
 _MOST_ITERATIONS, _MOST_CORRECTIONS = 500, 4
 
-# Of GMRES: as much as an iteration of Newton's method is to gain, the vectors that it keeps, and its restarts.
-_GAINED, _VECTORS, _RESTARTS = 1e-6, 80, 6
+#: Of GMRES: as much as an iteration of Newton's method is to gain, the vectors that it keeps, and its restarts.
+GAINED, VECTORS, RESTARTS = 1e-6, 80, 6
 
 # Iterations that take as long as setting up the block of the displacements.
 _SETUP = 30
@@ -416,7 +416,7 @@ class TangentIteration(NamedTuple):
     @property
     def serves_on(self) -> bool:
         """Whether the block of the displacements is still good enough for another matrix."""
-        return not self.counts or self.counts[-1] <= self.counts[0] + _SETUP
+        return serves_on(self.counts)
 
     @checked(residual="any")
     def correction(self, residual: np.ndarray) -> np.ndarray:
@@ -436,11 +436,16 @@ class TangentIteration(NamedTuple):
             scaled,
             self.scale * residual,
             M=LinearOperator((n, n), matvec=precondition, dtype=float),
-            rtol=_GAINED,
-            restart=_VECTORS,
-            maxiter=_RESTARTS,
+            rtol=GAINED,
+            restart=VECTORS,
+            maxiter=RESTARTS,
             callback=norms.append,
             callback_type="pr_norm",
         )
         self.counts.append(len(norms))
         return self.scale * step
+
+
+def serves_on(counts: list[int]) -> bool:
+    """Whether a block of displacements is still good enough for another matrix, by the iterations it took so far."""
+    return not counts or counts[-1] <= counts[0] + _SETUP
