@@ -10,13 +10,16 @@ from femnn.assembly.scatter import buffer_length, flush, scatter
 from femnn.assembly.twists import material_block, twist_vectors
 from femnn.geometry.shape_kernels import own_axes_of
 from femnn.integration.element_lanes import (
+    BLOCK,
     LANES,
     MOMENTS,
+    POINT_ROWS,
     add_points,
+    block_of_moments,
     gather,
     in_lanes,
+    in_physical_axes,
     shared_lanes,
-    to_physical_axes,
 )
 from femnn.integration.kernels import _FAST, kernel_array
 from femnn.system.compile import njit
@@ -84,38 +87,35 @@ def element_stiffness(begin, end, form, hexahedra, orders, differences, places, 
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _squares(physical, squares):
-    """Sum of the squared entries of all blocks of ``physical``, of which those k ≤ l are there, into ``squares``."""
+def _squares(moments, inverse, squares):
+    """Sum of the squared entries in physical axes of all blocks of ``moments``, of which those k ≤ l are there."""
     squares[:] = 0.0
     for k in range(4):
         for m in range(k, 4):
             # the block (m, k) is that of (k, m) transposed
-            count = 1.0 if k == m else 2.0
-            for entry in range(9):
-                for b in range(LANES):
-                    value = physical[LANES * (9 * (4 * k + m) + entry) + b]
-                    squares[b] += count * value * value
+            block, count = block_of_moments(k, m), 1.0 if k == m else 2.0
+            for b in range(BLOCK):
+                xx, xy, xz, yx, yy, yz, zx, zy, zz = in_physical_axes(moments, block, inverse, b)
+                total = xx * xx + xy * xy + xz * xz + yx * yx + yy * yy + yz * yz + zx * zx + zy * zy + zz * zz
+                squares[b] += count * total
 
 
 @njit(over="warps", grain=1, cache=True, error_model="numpy", fastmath=_FAST)
 def _check(begin, end, warps, inverses, points, weights, most_left, differences, replaced):
-    missed, left, physical = np.empty(MOMENTS * LANES), np.empty(MOMENTS * LANES), np.empty(144 * LANES)
-    values, others, scaled = np.empty(13 * LANES), np.empty(13 * LANES), np.empty(2 * LANES)
-    work, whole, remaining = np.empty(9 * LANES), np.empty(LANES), np.empty(LANES)
-    packed = np.empty(78 * LANES)
+    missed, left, values = np.empty(MOMENTS * LANES), np.empty(MOMENTS * LANES), np.empty(POINT_ROWS * LANES)
+    whole, remaining, packed = np.empty(LANES), np.empty(LANES), np.empty(78 * LANES)
     for block in range(begin, end):
         missed[:] = 0.0
-        add_points(warps[block], points, weights, 1.0, values, others, scaled, missed)
+        add_points(warps[block], points, weights, 1.0, values, missed)
         gather(differences, block, packed)
         for r in range(12):
-            for c in range(r, 12):
-                place = PLACES[r, c]
-                for b in range(LANES):
-                    left[LANES * (12 * r + c) + b] = missed[LANES * (12 * r + c) + b] - packed[LANES * place + b]
-        to_physical_axes(left, inverses[block], work, physical)
-        _squares(physical, remaining)
-        to_physical_axes(missed, inverses[block], work, physical)
-        _squares(physical, whole)
+            # the blocks of twists k ≤ l are whole
+            for c in range(r // 3 * 3, 12):
+                place, entry = np.uint64(LANES * PLACES[r, c]), np.uint64(LANES * (12 * r + c))
+                for b in range(BLOCK):
+                    left[entry + b] = missed[entry + b] - packed[place + b]
+        _squares(left, inverses[block], remaining)
+        _squares(missed, inverses[block], whole)
         _replace(block, missed, remaining, whole, most_left**2, differences, replaced)
 
 
