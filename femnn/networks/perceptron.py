@@ -364,7 +364,7 @@ class Perceptron:
                 values = self._hidden(features[start * lanes : (start + step) * lanes])
                 np.matmul(weight, values.reshape(-1, lanes, values.shape[1]).mT, out=result[start : start + step])
                 result[start : start + step] += bias[:, None]
-        return result.reshape(blocks, -1)
+        return result.reshape(blocks, len(bias) * lanes)
 
     def _features(self, features: ArrayLike) -> np.ndarray:
         features = np.asarray(features)
