@@ -30,7 +30,7 @@ LANES = 32
 BLOCK = np.uint64(LANES)
 
 #: Where the first rows start.
-ROW = tuple(np.uint64(LANES * r) for r in range(14))
+ROW = tuple(np.uint64(LANES * r) for r in range(27))
 
 #: Rows of the moments, and where the twelve means and the volume are among them.
 MOMENTS, MEANS, VOLUME = 157, 144, 156
@@ -61,8 +61,9 @@ def in_lanes(values: np.ndarray) -> np.ndarray:
 
 def out_of_lanes(blocks: np.ndarray, n: int) -> np.ndarray:
     """What :func:`in_lanes` made of ``n`` elements, (n, numbers of an element)."""
-    rows = blocks.shape[1] // LANES
-    return np.ascontiguousarray(blocks.reshape(-1, rows, LANES).transpose(0, 2, 1)).reshape(-1, rows)[:n]
+    count, rows = len(blocks), blocks.shape[1] // LANES
+    lanes = np.ascontiguousarray(blocks.reshape(count, rows, LANES).transpose(0, 2, 1))
+    return lanes.reshape(count * LANES, rows)[:n]
 
 
 @njit(cache=True, error_model="numpy")
