@@ -183,10 +183,10 @@ class Trial:
         self.law = copper()
 
     def prediction(self):
-        """Points and weights alone, with the checks that every rule makes; a correction of the stiffness besides."""
+        """Points and weights alone, with the checks that every rule makes; what a correction predicts besides."""
         self.rule.groups(self.hexahedra)
         if self.correction is not None:
-            self.correction.matrix(self.mesh, _YOUNG, _POISSON, pattern=self.pattern)
+            self.correction.report(self.hexahedra)
         return self.mesh.nelements
 
     def cheap(self):
@@ -255,11 +255,11 @@ def _report(figures):
     parts = [
         f"Machine: {figures['machine']}",
         "Error against converged integration, ν = 0.3. Patch test: the largest relative error of the nodal forces under"
-        " constant strain. Prediction: points and weights with the checks that every rule makes, or the correction of "
-        "the stiffness; it is contained in the times beside it, which are per element on one thread: medians of rounds "
-        "in turn, with half the distance between the quartiles. A rule is on a front if every better one is dearer by "
-        "more than both spreads. Random elements share no vertices: their matrix has more entries than that of a "
-        "mesh.",
+        " constant strain. Prediction: points and weights with the checks that every rule makes, or what 2×2×2 points "
+        "miss, before it is added to a stiffness; it is contained in the times beside it, which are per element on one "
+        "thread: medians of rounds in turn, with half the distance between the quartiles. A rule is on a front if "
+        "every better one is dearer by more than both spreads. Random elements share no vertices: their matrix has "
+        "more entries than that of a mesh.",
     ]
     columns = {
         "rule": ("rule", "{}"),

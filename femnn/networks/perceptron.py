@@ -320,39 +320,98 @@ class Perceptron:
         ParameterError
             If the features have another shape.
         """
-        features = np.asarray(features)
-        if features.ndim != 2 or features.shape[1] != self.architecture.inputs:
-            raise ParameterError(
-                f"features have shape {features.shape}, but this network takes (n, {self.architecture.inputs}); "
-                "compute them with the features that it was trained on"
-            )
+        features = self._features(features)
         result = np.empty((len(features), self.architecture.outputs))
         with one_blas_thread() if len(features) >= _MANY else nullcontext():
             for start in range(0, len(features), ROWS):
                 self._evaluate(features[start : start + ROWS], result[start : start + ROWS])
         return result
 
+    @checked(lanes="[1, inf)")
+    def in_lanes(self, features: ArrayLike, lanes: int) -> np.ndarray:
+        """Evaluate into blocks of ``lanes`` rows of features side by side, as kernels read them.
+
+        Parameters
+        ----------
+        features
+            Shape (n, inputs). The last row is repeated where the last block is not full.
+        lanes
+            Rows of a block, at least 1.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n / lanes rounded up, outputs lanes): the first output of all rows of a block, the second, ...
+            float32 if the network is one :meth:`in_single_precision`.
+
+        Examples
+        --------
+        >>> line = Perceptron(Architecture(1, 2, (), "tanh"), {"weight0": [[2.0], [0.0]], "bias0": [1.0, 5.0]})
+        >>> line.in_lanes([[3.0], [4.0], [5.0]], 2)
+        array([[ 7.,  9.,  5.,  5.],
+               [11., 11.,  5.,  5.]])
+        """
+        features = self._features(features)
+        blocks = -(-len(features) // lanes)
+        fill = blocks * lanes - len(features)
+        if fill:
+            features = np.concatenate([features, np.repeat(features[-1:], fill, axis=0)])
+        weight, bias = self._last()
+        result = np.empty((blocks, len(bias), lanes), dtype=weight.dtype)
+        step = max(1, ROWS // lanes)
+        with one_blas_thread() if len(features) >= _MANY else nullcontext():
+            for start in range(0, blocks, step):
+                values = self._hidden(features[start * lanes : (start + step) * lanes])
+                np.matmul(weight, values.reshape(-1, lanes, values.shape[1]).mT, out=result[start : start + step])
+                result[start : start + step] += bias[:, None]
+        return result.reshape(blocks, len(bias) * lanes)
+
+    def _features(self, features: ArrayLike) -> np.ndarray:
+        features = np.asarray(features)
+        if features.ndim != 2 or features.shape[1] != self.architecture.inputs:
+            raise ParameterError(
+                f"features have shape {features.shape}, but this network takes (n, {self.architecture.inputs}); "
+                "compute them with the features that it was trained on"
+            )
+        return features
+
     def _evaluate(self, features: np.ndarray, result: np.ndarray) -> None:
+        values = self._hidden(features)
         if self._single:
-            self._evaluate_single(features, result)
+            weight, bias = self._single[-1]
+            np.add(values @ weight.T, bias, out=result)
             return
-        tensors = self._compute
-        values = (features - tensors["input_mean"]) / tensors["input_scale"]
-        last = self.architecture.layers - 1
-        for layer in range(last):
-            values = values @ tensors[f"weight{layer}"].T
-            self._activate(values, tensors[f"bias{layer}"], layer)
+        tensors, last = self._compute, self.architecture.layers - 1
         np.matmul(values, tensors[f"weight{last}"].T, out=result)
         result += tensors[f"bias{last}"]
         result *= tensors["output_scale"]
         result += tensors["output_mean"]
+
+    def _hidden(self, features: np.ndarray) -> np.ndarray:
+        """What the last layer sees of these features, standardised features if it is the only one."""
+        if self._single:
+            return self._single_hidden(features)
+        tensors = self._compute
+        values = (features - tensors["input_mean"]) / tensors["input_scale"]
+        for layer in range(self.architecture.layers - 1):
+            values = values @ tensors[f"weight{layer}"].T
+            self._activate(values, tensors[f"bias{layer}"], layer)
+        return values
+
+    def _last(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weight and bias of the last layer, which scale the outputs."""
+        if self._single:
+            return self._single[-1]
+        tensors, last = self._compute, self.architecture.layers - 1
+        scale = tensors["output_scale"]
+        return tensors[f"weight{last}"] * scale[:, None], tensors[f"bias{last}"] * scale + tensors["output_mean"]
 
     def _activate(self, values: np.ndarray, bias: np.ndarray, layer: int) -> None:
         activation = self.architecture.activation
         values += bias
         ACTIVATIONS[activation](values, *([self._compute[f"slope{layer}"]] if activation == "prelu" else []))
 
-    def _evaluate_single(self, features: np.ndarray, result: np.ndarray) -> None:
+    def _single_hidden(self, features: np.ndarray) -> np.ndarray:
         values, activation = features.astype(np.float32), self.architecture.activation
         for layer, (weight, bias) in enumerate(self._single[:-1]):
             values = values @ weight.T
@@ -360,8 +419,7 @@ class Perceptron:
                 _SINGLE[activation](values, bias)
             else:
                 self._activate(values, bias, layer)
-        weight, bias = self._single[-1]
-        np.add(values @ weight.T, bias, out=result)
+        return values
 
     def __repr__(self) -> str:
         # the standardisation is measured, not trained: it does not count

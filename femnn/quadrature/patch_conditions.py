@@ -12,12 +12,13 @@ import numpy as np
 from femnn.checks import checked
 from femnn.geometry.coordinates import own_axes, relative_warp
 from femnn.geometry.hexahedron import shape_gradients
-from femnn.integration.element_lanes import LANES, in_lanes, out_of_lanes, shared_lanes
+from femnn.integration.element_lanes import BLOCK, LANES, ROW, in_lanes, out_of_lanes, shared_lanes
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import _FAST, physical_gradients
 from femnn.quadrature.patch_functions import (
     EQUATIONS,
     GRAM_ROWS,
+    SETS,
     SLIGHT,
     add_gram,
     add_to_diagonal,
@@ -26,6 +27,8 @@ from femnn.quadrature.patch_functions import (
     substitute,
 )
 from femnn.system.compile import njit
+
+_EQUATIONS, _SETS = np.uint64(EQUATIONS), np.uint64(SETS)
 
 # Elements whose integrands are held at a time: 2000 at 27 points take 10 MB.
 _CHUNK = 2000
@@ -183,19 +186,28 @@ def patch_bases(hexahedra: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _integrals_of_changes(functions, changes, count, right):
+    """The integrals of the thirteen, ``right``, by weights ``changes`` of a multiple of SETS points."""
     right[:] = 0.0
-    for q in range(count):
+    for q in range(0, count, SETS):
+        place = np.uint64(LANES * q)
         for r in range(EQUATIONS):
-            for b in range(LANES):
-                right[LANES * r + b] += functions[LANES * (EQUATIONS * q + r) + b] * changes[LANES * q + b]
+            row, first = np.uint64(LANES * r), np.uint64(LANES * (EQUATIONS * q + r))
+            for b in range(BLOCK):
+                total = 0.0
+                for p in range(_SETS):
+                    total += functions[first + ROW[EQUATIONS] * p + b] * changes[place + BLOCK * p + b]
+                right[row + b] += total
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _take_out(functions, right, count, changes):
     for q in range(count):
-        for r in range(EQUATIONS):
-            for b in range(LANES):
-                changes[LANES * q + b] -= functions[LANES * (EQUATIONS * q + r) + b] * right[LANES * r + b]
+        place, first = np.uint64(LANES * q), np.uint64(LANES * EQUATIONS * q)
+        for b in range(BLOCK):
+            total = 0.0
+            for r in range(_EQUATIONS):
+                total += functions[first + BLOCK * r + b] * right[BLOCK * r + b]
+            changes[place + b] -= total
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -212,24 +224,29 @@ def _largest_integral(right, sizes, errors):
 @njit(over="warps", grain=4, cache=True, error_model="numpy", fastmath=_FAST)
 def _project_lanes(begin, end, warps, sizes, points, changes, errors):
     """Project ``changes`` (n, nqp rows) on those that pass; the largest integral that is left into ``errors``."""
-    count = points.shape[0] // (3 * LANES)
-    functions, matrix = np.empty(count * EQUATIONS * LANES), np.empty(GRAM_ROWS * LANES)
+    count, numbers = points.shape[0] // (3 * LANES), changes.shape[1]
+    # filled up by points where all functions vanish
+    filled = (count + SETS - 1) // SETS * SETS
+    functions, own = np.zeros(filled * EQUATIONS * LANES), np.zeros(filled * LANES)
     inverse, values, right = np.empty(LANES), np.empty(EQUATIONS * LANES), np.empty(EQUATIONS * LANES)
+    matrix = np.empty(GRAM_ROWS * LANES)
     for block in range(begin, end):
         for b in range(LANES):
             inverse[b] = 1.0 / max(sizes[block, b], _NO_WARP)
         for q in range(count):
             functions_at(warps[block], inverse, points, 3 * q, values, functions, EQUATIONS * q)
         matrix[:] = 0.0
-        add_gram(functions, count, matrix)
+        add_gram(functions, filled, matrix)
         add_to_diagonal(inverse, _SMALL, _NOISE, matrix)
         factorise(matrix, values)
+        own[:numbers] = changes[block]
         for _ in range(_TURNS):
-            _integrals_of_changes(functions, changes[block], count, right)
-            substitute(matrix, right)
-            _take_out(functions, right, count, changes[block])
-        _integrals_of_changes(functions, changes[block], count, right)
+            _integrals_of_changes(functions, own, filled, right)
+            substitute(matrix, right, values)
+            _take_out(functions, right, count, own)
+        _integrals_of_changes(functions, own, filled, right)
         _largest_integral(right, sizes[block], errors[block])
+        changes[block] = own[:numbers]
 
 
 def passing_changes(hexahedra: np.ndarray, points: np.ndarray, changes: np.ndarray) -> np.ndarray:

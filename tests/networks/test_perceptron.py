@@ -187,6 +187,22 @@ def test_no_rows_are_no_error():
     assert to_perceptron(build(Architecture(4, 3, (5,), "relu")))(np.empty((0, 4))).shape == (0, 3)
 
 
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("hidden", [(), (12, 7)])
+@pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 1000])
+def test_answers_in_lanes_are_those_of_rows(n, hidden, single, rng):
+    architecture = Architecture(5, 3, hidden, "silu")
+    network = Perceptron(architecture, {name: rng.uniform(0.5, 1.0, s) for name, s in architecture.shapes.items()})
+    network, features = network.in_single_precision() if single else network, rng.normal(size=(n, 5))
+    blocks = network.in_lanes(features, 16)
+    assert blocks.shape == (-(-n // 16), 48)
+    assert blocks.dtype == (np.float32 if single else np.float64)
+    rows = blocks.reshape(-1, 3, 16).transpose(0, 2, 1).reshape(-1, 3)
+    np.testing.assert_allclose(rows[:n], network(features), atol=1e-5 if single else 1e-14)
+    # what fills up the last block are answers to the last row
+    np.testing.assert_allclose(rows[n:], np.tile(rows[n - 1 : n], (len(rows) - n, 1)), atol=1e-5)
+
+
 def test_standardisation_measures_and_spares_constant_columns(rng):
     features = np.column_stack([rng.normal(5, 3, 10_000), np.full(10_000, 0.1), np.zeros(10_000)])
     found = standardisation(features)

@@ -124,6 +124,22 @@ def test_groups_are_the_same_again(rule, distorted):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("n", [1, 31, 33, 70])
+def test_elements_do_not_see_each_other(rule, unseen, n):
+    def of_each(elements):
+        found = {}
+        for cells, X, W in rule.groups(elements):
+            for k, e in enumerate(cells):
+                found[int(e)] = X if X.ndim == 2 else X[:, k], W if W.ndim == 1 else W[k]
+        return found
+
+    together, few = of_each(unseen[:70]), of_each(unseen[:n])
+    for e in range(n):
+        # networks in single precision may round differently
+        np.testing.assert_allclose(few[e][0], together[e][0], atol=1e-7)
+        np.testing.assert_allclose(few[e][1], together[e][1], atol=1e-7)
+
+
 def test_folded_elements_are_named_or_left_out(rule):
     with pytest.raises(femnn.FoldedElementError, match=r"element 2 is folded.*1 of 5"):
         rule.groups(folded())

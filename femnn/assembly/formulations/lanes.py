@@ -188,9 +188,8 @@ def _volumes(lanes, shape):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def shape_of_lanes(hexahedra, chosen, numbers, number_rows, lanes, shape):
-    """Fill ``shape`` for the elements ``chosen`` (LANES,) of (n, 8, 3), λ and μ in rows of ``numbers`` (m, 2)."""
-    _gather(hexahedra, chosen, numbers, number_rows, shape)
+def own_axes_of_lanes(lanes, shape):
+    """Fill the rows of ``shape`` from J₀ to J₀⁻¹h, and γ, from those of the vertices; the last is the origin."""
     _own_axes(0, lanes, shape)
     _own_axes(1, lanes, shape)
     _own_axes(2, lanes, shape)
@@ -202,6 +201,13 @@ def shape_of_lanes(hexahedra, chosen, numbers, number_rows, lanes, shape):
     _vectors(1, 1.0, -1.0, -1.0, 1.0, 1.0, lanes, shape)
     _vectors(2, 1.0, -1.0, 1.0, -1.0, 1.0, lanes, shape)
     _vectors(3, 1.0, -1.0, -1.0, -1.0, -1.0, lanes, shape)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def shape_of_lanes(hexahedra, chosen, numbers, number_rows, lanes, shape):
+    """Fill ``shape`` for the elements ``chosen`` (LANES,) of (n, 8, 3), λ and μ in rows of ``numbers`` (m, 2)."""
+    _gather(hexahedra, chosen, numbers, number_rows, shape)
+    own_axes_of_lanes(lanes, shape)
     _means(0, lanes, shape)
     _means(1, lanes, shape)
     _means(2, lanes, shape)

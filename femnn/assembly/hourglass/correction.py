@@ -13,7 +13,7 @@ from femnn.assembly.discretisation import Discretisation, degree, scalar_element
 from femnn.assembly.elasticity import elastic_coefficients
 from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
 from femnn.assembly.hourglass.kernels import add_stiffness, check_differences, element_stiffness
-from femnn.assembly.hourglass.moments import PLACES, missed_points
+from femnn.assembly.hourglass.moments import missed_points
 from femnn.assembly.hourglass.network import OUTPUTS, differences, hourglass_features, hourglass_range
 from femnn.assembly.pattern import Pattern
 from femnn.assembly.scatter import structure
@@ -241,7 +241,6 @@ class HourglassCorrection:
             x,
             orders,
             changes,
-            PLACES,
             coefficients.values,
             coefficients.rows,
             in_range & integrated,
@@ -252,10 +251,8 @@ class HourglassCorrection:
 
     def _element_changes(self, form, x, numbers, rows):
         changes, orders, *_ = self._corrections(x)
-        result = np.empty((len(x), 24, 24))
         vertices, size = in_own_units(x)
-        element_stiffness(form, vertices, orders, changes, PLACES, numbers, rows, result)
-        result *= size[:, None, None]
+        result = element_stiffness(form, vertices, orders, changes, numbers, rows) * size[:, None, None]
         # from the component-major rows of assembly to the node-major rows of femnn.integration.kernels
         return result.reshape(-1, 3, 8, 3, 8).transpose(0, 2, 1, 4, 3).reshape(-1, 24, 24)
 

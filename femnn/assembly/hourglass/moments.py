@@ -17,7 +17,7 @@ import numpy as np
 
 from femnn.geometry.coordinates import TWISTS
 from femnn.geometry.hexahedron import SIGNS
-from femnn.integration.element_lanes import LANES, in_lanes, out_of_lanes, shared_lanes, twist_values
+from femnn.integration.element_lanes import BLOCK, LANES, ROW, in_lanes, out_of_lanes, shared_lanes, twist_values
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import _FAST, kernel_array
 from femnn.integration.twist_moments import twist_slopes
@@ -29,6 +29,8 @@ ROWS, COLUMNS = np.triu_indices(12)
 #: Place of entry (r, c) of S among the 78 of its upper triangle, (12, 12).
 PLACES = np.empty((12, 12), dtype=np.int64)
 PLACES[ROWS, COLUMNS] = PLACES[COLUMNS, ROWS] = np.arange(78)
+
+_SLOPES = np.uint64(12)
 
 # Points per axis of ever finer rules; random elements need the first two, nearly folded ones the last.
 _LADDER = (8, 12, 18, 30)
@@ -90,69 +92,72 @@ def converged_moments(warps: np.ndarray) -> np.ndarray:
     return moments
 
 
-def _patterns():
-    x, y, z = np.sign(_centred_gauss(2)[0])
-    return np.stack([np.ones(8), x, y, z, x * y, y * z, z * x, x * y * z]) / np.sqrt(8.0)
+#: The 2×2×2 points in [-1, 1]³, in lanes, for :func:`factors_of_lanes`.
+GAUSS_POINTS = shared_lanes(_centred_gauss(2)[0].T)
 
-
-#: The 2×2×2 points in [-1, 1]³, in lanes, and orthonormal patterns (8, 8) over them, for :func:`factors_of_lanes`.
-GAUSS_POINTS, PATTERNS = shared_lanes(_centred_gauss(2)[0].T), _patterns()
+_EIGHTH_ROOT = np.sqrt(0.125)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _over_roots(warp, points, values, means, roots, work):
-    """Slopes of the twists over the roots of det J, less their means, into ``work`` (96 rows), row 8r + q."""
+    """Slopes of the twists over the roots of det J into ``work`` (96 rows), row 8r + q, the roots and all sums."""
     means[:] = 0.0
     for q in range(8):
-        twist_values(warp, points, 3 * q, values)
-        for b in range(LANES):
+        twist_values(warp, points, 3 * q, values, 0)
+        place = np.uint64(LANES * q)
+        for b in range(BLOCK):
+            root = np.sqrt(values[b])
+            scale = 1.0 / root
+            roots[place + b] = root
             means[b] += values[b]
-            roots[LANES * q + b] = np.sqrt(values[b])
-        for r in range(12):
-            for b in range(LANES):
-                value = values[LANES * (1 + r) + b]
-                means[LANES * (1 + r) + b] += value
-                work[LANES * (8 * r + q) + b] = value / roots[LANES * q + b]
-    for r in range(12):
-        for q in range(8):
-            for b in range(LANES):
-                work[LANES * (8 * r + q) + b] -= means[LANES * (1 + r) + b] / means[b] * roots[LANES * q + b]
+            for r in range(_SLOPES):
+                slope = values[ROW[1] + BLOCK * r + b]
+                means[ROW[1] + BLOCK * r + b] += slope
+                work[place + ROW[8] * r + b] = scale * slope
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def factors_of_lanes(warp, points, patterns, values, means, roots, work, factors):
+def _to_patterns(r, means, roots, work, factors):
+    """One row of the factors: what is left without the mean, by patterns over the points, of which the last is fast."""
+    first, mean = np.uint64(LANES * 8 * r), np.uint64(LANES * (1 + r))
+    for b in range(BLOCK):
+        share, i = means[mean + b] / means[b], first + b
+        a0, a1 = work[i] - share * roots[b], work[i + ROW[1]] - share * roots[ROW[1] + b]
+        a2, a3 = work[i + ROW[2]] - share * roots[ROW[2] + b], work[i + ROW[3]] - share * roots[ROW[3] + b]
+        a4, a5 = work[i + ROW[4]] - share * roots[ROW[4] + b], work[i + ROW[5]] - share * roots[ROW[5] + b]
+        a6, a7 = work[i + ROW[6]] - share * roots[ROW[6] + b], work[i + ROW[7]] - share * roots[ROW[7] + b]
+        # sums and differences along ζ, η and ξ
+        s0, s1, s2, s3, d0, d1, d2, d3 = a1 + a0, a3 + a2, a5 + a4, a7 + a6, a1 - a0, a3 - a2, a5 - a4, a7 - a6
+        s0, s1, y0, y1 = s1 + s0, s3 + s2, s1 - s0, s3 - s2
+        z0, z1, u0, u1 = d1 + d0, d3 + d2, d1 - d0, d3 - d2
+        factors[i], factors[i + ROW[1]] = _EIGHTH_ROOT * (s1 + s0), _EIGHTH_ROOT * (s1 - s0)
+        factors[i + ROW[2]], factors[i + ROW[3]] = _EIGHTH_ROOT * (y1 + y0), _EIGHTH_ROOT * (z1 + z0)
+        factors[i + ROW[4]], factors[i + ROW[5]] = _EIGHTH_ROOT * (y1 - y0), _EIGHTH_ROOT * (u1 + u0)
+        factors[i + ROW[6]], factors[i + ROW[7]] = _EIGHTH_ROOT * (z1 - z0), _EIGHTH_ROOT * (u1 - u0)
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def factors_of_lanes(warp, points, values, means, roots, work, factors):
     """Write factors (96 rows, 12 × 8) with F Fᵀ = S of 2×2×2 points less its part of mean gradients.
 
-    Columns belong to patterns over the eight points: 1, ξ, η, ζ, ξη, ηζ, ζξ, ξηζ. Before ``factors`` stands work space
-    of 13, 13, 8 and 96 rows.
+    Columns belong to patterns over the eight points, orthonormal ones: 1, ξ, η, ζ, ξη, ηζ, ζξ, ξηζ, over √8. Before
+    ``factors`` stands work space of 13, 13, 8 and 96 rows.
     """
     _over_roots(warp, points, values, means, roots, work)
     for r in range(12):
-        row = 8 * r
-        for p in range(8):
-            for b in range(LANES):
-                factors[LANES * (row + p) + b] = (
-                    work[LANES * row + b] * patterns[p, 0]
-                    + work[LANES * (row + 1) + b] * patterns[p, 1]
-                    + work[LANES * (row + 2) + b] * patterns[p, 2]
-                    + work[LANES * (row + 3) + b] * patterns[p, 3]
-                    + work[LANES * (row + 4) + b] * patterns[p, 4]
-                    + work[LANES * (row + 5) + b] * patterns[p, 5]
-                    + work[LANES * (row + 6) + b] * patterns[p, 6]
-                    + work[LANES * (row + 7) + b] * patterns[p, 7]
-                )
+        _to_patterns(r, means, roots, work, factors)
 
 
 @njit(over="warps", grain=4, cache=True, error_model="numpy", fastmath=_FAST)
-def _fill_factors(begin, end, warps, points, patterns, factors):
+def _fill_factors(begin, end, warps, points, factors):
     values, means, roots, work = np.empty(13 * LANES), np.empty(13 * LANES), np.empty(8 * LANES), np.empty(96 * LANES)
     for block in range(begin, end):
-        factors_of_lanes(warps[block], points, patterns, values, means, roots, work, factors[block])
+        factors_of_lanes(warps[block], points, values, means, roots, work, factors[block])
 
 
 def gauss_factors(warps: np.ndarray) -> np.ndarray:
     """Factors (m, 12, 8) of what 2×2×2 points give for S, less its part of mean gradients, from ``warps`` (m, 3, 4)."""
     blocks = in_lanes(warps)
     factors = np.empty((len(blocks), 96 * LANES))
-    _fill_factors(blocks, GAUSS_POINTS, PATTERNS, factors)
+    _fill_factors(blocks, GAUSS_POINTS, factors)
     return out_of_lanes(factors, len(warps)).reshape(-1, 12, 8)

@@ -19,14 +19,22 @@ import numpy as np
 from femnn.assembly.hourglass.moments import (
     COLUMNS,
     GAUSS_POINTS,
-    PATTERNS,
     ROWS,
     factors_of_lanes,
     gauss_factors,
 )
 from femnn.geometry.hexahedron import SIGNS
-from femnn.integration.element_lanes import LANES, gather, in_lanes, shared_lanes, spread, twist_values
-from femnn.integration.kernels import _FAST, kernel_array
+from femnn.integration.element_lanes import (
+    BLOCK,
+    LANES,
+    ROW,
+    block_of_moments,
+    in_lanes,
+    shared_lanes,
+    spread,
+    twist_values,
+)
+from femnn.integration.kernels import _FAST
 from femnn.networks.perceptron import Architecture, Perceptron, standardisation
 from femnn.system.compile import njit
 
@@ -40,6 +48,10 @@ OUTPUTS = 12 * (8 + EXTRA)
 
 _CORNERS = shared_lanes(SIGNS)
 _ROOT = np.sqrt(1.0 - KEPT)
+
+# Numbers without a sign: the compiler sees that no index wraps around.
+_PATTERNS, _EXTRA, _FOUR, _SLOPES = np.uint64(8), np.uint64(EXTRA), np.uint64(4), np.uint64(12)
+_ROW16, _MOVED = np.uint64(16 * LANES), np.uint64(96 * LANES)
 
 # Places of the upper triangle in a 12 × 12 matrix, row by row.
 _UPPER = 12 * ROWS + COLUMNS
@@ -72,93 +84,111 @@ def _least_determinants(begin, end, warps, corners, least):
     for block in range(begin, end):
         least[block] = np.inf
         for a in range(8):
-            twist_values(warps[block], corners, 3 * a, values)
-            for b in range(LANES):
+            twist_values(warps[block], corners, 3 * a, values, 0)
+            for b in range(BLOCK):
                 least[block, b] = min(least[block, b], values[b])
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _scale(warp, outputs, factors, moved, extra):
+def _scale(warp, outputs, squares, sizes, factors, moved, extra):
     """D and E from the outputs of the network, and half of what multiplies D in ``factors`` (96 rows)."""
-    for b in range(LANES):
+    for b in range(BLOCK):
         square = 0.0
-        for r in range(12):
-            square += warp[LANES * r + b] * warp[LANES * r + b]
-        moved[b], extra[b] = square, np.sqrt(square)
-    # the first rows last: until then they hold the scales
-    for back in range(96):
-        r = 95 - back
-        for b in range(LANES):
-            moved[LANES * r + b] = moved[b] * outputs[LANES * r + b]
-    for back in range(12 * EXTRA):
-        r = 12 * EXTRA - 1 - back
-        for b in range(LANES):
-            extra[LANES * r + b] = extra[b] * outputs[LANES * (96 + r) + b]
-    for r in range(96):
-        for b in range(LANES):
-            factors[LANES * r + b] = _ROOT * factors[LANES * r + b] + 0.5 * moved[LANES * r + b]
+        for r in range(_SLOPES):
+            square += warp[BLOCK * r + b] * warp[BLOCK * r + b]
+        squares[b], sizes[b] = square, np.sqrt(square)
+    for r in range(0, 96, 4):
+        first = np.uint64(LANES * r)
+        for b in range(BLOCK):
+            for p in range(_FOUR):
+                i = first + BLOCK * p + b
+                change = squares[b] * outputs[i]
+                moved[i] = change
+                factors[i] = _ROOT * factors[i] + 0.5 * change
+    for r in range(0, 12 * EXTRA, 4):
+        first = np.uint64(LANES * r)
+        for b in range(BLOCK):
+            for p in range(_FOUR):
+                i = first + BLOCK * p + b
+                extra[i] = sizes[b] * outputs[_MOVED + i]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _entries(factors, moved, work, differences):
-    """F' Dᵀ + D F'ᵀ, the upper triangle, into ``differences`` (144 rows); ``work`` (16 rows) is a row of both."""
-    for r in range(12):
-        for p in range(8):
-            for b in range(LANES):
-                work[LANES * p + b] = factors[LANES * (8 * r + p) + b]
-                work[LANES * (8 + p) + b] = moved[LANES * (8 * r + p) + b]
-        for c in range(r, 12):
-            for b in range(LANES):
-                differences[LANES * (12 * r + c) + b] = (
-                    work[b] * moved[LANES * (8 * c) + b]
-                    + work[LANES + b] * moved[LANES * (8 * c + 1) + b]
-                    + work[LANES * 2 + b] * moved[LANES * (8 * c + 2) + b]
-                    + work[LANES * 3 + b] * moved[LANES * (8 * c + 3) + b]
-                    + work[LANES * 4 + b] * moved[LANES * (8 * c + 4) + b]
-                    + work[LANES * 5 + b] * moved[LANES * (8 * c + 5) + b]
-                    + work[LANES * 6 + b] * moved[LANES * (8 * c + 6) + b]
-                    + work[LANES * 7 + b] * moved[LANES * (8 * c + 7) + b]
-                )
-            for b in range(LANES):
-                differences[LANES * (12 * r + c) + b] += (
-                    work[LANES * 8 + b] * factors[LANES * (8 * c) + b]
-                    + work[LANES * 9 + b] * factors[LANES * (8 * c + 1) + b]
-                    + work[LANES * 10 + b] * factors[LANES * (8 * c + 2) + b]
-                    + work[LANES * 11 + b] * factors[LANES * (8 * c + 3) + b]
-                    + work[LANES * 12 + b] * factors[LANES * (8 * c + 4) + b]
-                    + work[LANES * 13 + b] * factors[LANES * (8 * c + 5) + b]
-                    + work[LANES * 14 + b] * factors[LANES * (8 * c + 6) + b]
-                    + work[LANES * 15 + b] * factors[LANES * (8 * c + 7) + b]
-                )
+def _entries(k, m, factors, moved, differences):
+    """F' Dᵀ + D F'ᵀ, the block of two twists, into ``differences`` (144 rows), nine sums at once."""
+    one, other, block = np.uint64(LANES * 24 * k), np.uint64(LANES * 24 * m), block_of_moments(k, m)
+    for b in range(BLOCK):
+        s00 = s01 = s02 = s10 = s11 = s12 = s20 = s21 = s22 = 0.0
+        for p in range(_PATTERNS):
+            r, c = one + BLOCK * p + b, other + BLOCK * p + b
+            x, y, z = factors[r], factors[r + ROW[8]], factors[r + _ROW16]
+            f, g, h = moved[c], moved[c + ROW[8]], moved[c + _ROW16]
+            s00, s01, s02 = s00 + x * f, s01 + x * g, s02 + x * h
+            s10, s11, s12 = s10 + y * f, s11 + y * g, s12 + y * h
+            s20, s21, s22 = s20 + z * f, s21 + z * g, s22 + z * h
+            x, y, z = moved[r], moved[r + ROW[8]], moved[r + _ROW16]
+            f, g, h = factors[c], factors[c + ROW[8]], factors[c + _ROW16]
+            s00, s01, s02 = s00 + x * f, s01 + x * g, s02 + x * h
+            s10, s11, s12 = s10 + y * f, s11 + y * g, s12 + y * h
+            s20, s21, s22 = s20 + z * f, s21 + z * g, s22 + z * h
+        i = block + b
+        differences[i], differences[i + ROW[1]], differences[i + ROW[2]] = s00, s01, s02
+        i += ROW[12]
+        differences[i], differences[i + ROW[1]], differences[i + ROW[2]] = s10, s11, s12
+        i += ROW[12]
+        differences[i], differences[i + ROW[1]], differences[i + ROW[2]] = s20, s21, s22
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _add_extra(extra, differences):
-    """Add E Eᵀ to the upper triangle."""
-    for r in range(12):
-        for c in range(r, 12):
-            for p in range(0, EXTRA, 2):
-                for b in range(LANES):
-                    one = extra[LANES * (EXTRA * r + p) + b] * extra[LANES * (EXTRA * c + p) + b]
-                    other = extra[LANES * (EXTRA * r + p + 1) + b] * extra[LANES * (EXTRA * c + p + 1) + b]
-                    differences[LANES * (12 * r + c) + b] += one + other
+def _add_extra(k, m, extra, differences):
+    """Add the block of E Eᵀ."""
+    one, other = np.uint64(LANES * 3 * EXTRA * k), np.uint64(LANES * 3 * EXTRA * m)
+    block = block_of_moments(k, m)
+    for b in range(BLOCK):
+        s00 = s01 = s02 = s10 = s11 = s12 = s20 = s21 = s22 = 0.0
+        for p in range(_EXTRA):
+            r, c = one + BLOCK * p + b, other + BLOCK * p + b
+            x, y, z = extra[r], extra[r + ROW[EXTRA]], extra[r + ROW[2 * EXTRA]]
+            f, g, h = extra[c], extra[c + ROW[EXTRA]], extra[c + ROW[2 * EXTRA]]
+            s00, s01, s02 = s00 + x * f, s01 + x * g, s02 + x * h
+            s10, s11, s12 = s10 + y * f, s11 + y * g, s12 + y * h
+            s20, s21, s22 = s20 + z * f, s21 + z * g, s22 + z * h
+        i = block + b
+        differences[i] += s00
+        differences[i + ROW[1]] += s01
+        differences[i + ROW[2]] += s02
+        i += ROW[12]
+        differences[i] += s10
+        differences[i + ROW[1]] += s11
+        differences[i + ROW[2]] += s12
+        i += ROW[12]
+        differences[i] += s20
+        differences[i + ROW[1]] += s21
+        differences[i + ROW[2]] += s22
 
 
 @njit(over="warps", grain=1, cache=True, error_model="numpy", fastmath=_FAST)
-def _differences(begin, end, warps, outputs, points, patterns, differences):
+def _differences(begin, end, warps, outputs, points, differences):
     values, means, roots, work = np.empty(13 * LANES), np.empty(13 * LANES), np.empty(8 * LANES), np.empty(96 * LANES)
-    factors, extra, row = np.empty(96 * LANES), np.empty(12 * EXTRA * LANES), np.empty(16 * LANES)
-    own, whole, packed = np.empty(OUTPUTS * LANES), np.empty(144 * LANES), np.empty(78 * LANES)
+    factors, extra, squares, sizes = (
+        np.empty(96 * LANES),
+        np.empty(12 * EXTRA * LANES),
+        np.empty(LANES),
+        np.empty(LANES),
+    )
+    whole, packed = np.empty(144 * LANES), np.empty(78 * LANES)
     for block in range(begin, end):
-        factors_of_lanes(warps[block], points, patterns, values, means, roots, work, factors)
+        factors_of_lanes(warps[block], points, values, means, roots, work, factors)
         # from here on work holds D
-        gather(outputs, block, own)
-        _scale(warps[block], own, factors, work, extra)
-        _entries(factors, work, row, whole)
-        _add_extra(extra, whole)
+        _scale(warps[block], outputs[block], squares, sizes, factors, work, extra)
+        for k in range(4):
+            for m in range(k, 4):
+                _entries(k, m, factors, work, whole)
+                _add_extra(k, m, extra, whole)
         for entry in range(78):
-            for b in range(LANES):
-                packed[LANES * entry + b] = whole[LANES * _UPPER[entry] + b]
+            place, own = np.uint64(LANES * entry), np.uint64(LANES * _UPPER[entry])
+            for b in range(BLOCK):
+                packed[place + b] = whole[own + b]
         spread(packed, block, differences)
 
 
@@ -168,8 +198,7 @@ def differences(network: Perceptron, warps: np.ndarray) -> np.ndarray:
     ``warps`` (n, 3, 4) are those of healthy elements in the canonical pose.
     """
     result = np.empty((len(warps), 78))
-    outputs = kernel_array(network(hourglass_features(warps)))
-    _differences(in_lanes(warps), outputs, GAUSS_POINTS, PATTERNS, result)
+    _differences(in_lanes(warps), network.in_lanes(hourglass_features(warps), LANES), GAUSS_POINTS, result)
     return result
 
 

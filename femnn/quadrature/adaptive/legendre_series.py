@@ -20,7 +20,7 @@ import skfem
 from femnn.geometry.cells import KINDS, kind_of_array
 from femnn.geometry.hexahedron import in_own_units
 from femnn.geometry.shape_kernels import invert
-from femnn.integration.element_lanes import LANES
+from femnn.integration.element_lanes import BLOCK, LANES, ROW
 from femnn.integration.gauss import gauss_legendre
 from femnn.integration.kernels import _FAST
 from femnn.system.compile import njit
@@ -31,6 +31,7 @@ MOST = 40
 # Points, and so coefficients, along each line; more of them follow by the rate of the last ones.
 _LENGTH = 24
 _HALF = _LENGTH // 2
+_POINTS = np.uint64(_HALF)
 # Lines along an axis pass through the Gauss-Lobatto points of the other axes, by dimension, and count with their
 # weights: the lines on edges are those that see a corner where det J comes near zero.
 _INNER = np.sqrt(0.2)
@@ -233,10 +234,12 @@ def _functions_of_line(coordinates, dim, numbers, factors, sums):
         for j in range(dim):
             f0, f1, f2, f3 = factors[p, j, 0], factors[p, j, 1], factors[p, j, 2], factors[p, j, 3]
             for i in range(dim):
-                row = LANES * ((dim * p + i) * dim + j)
-                r0, r1 = LANES * (dim * numbers[p, j, 0] + i), LANES * (dim * numbers[p, j, 1] + i)
-                r2, r3 = LANES * (dim * numbers[p, j, 2] + i), LANES * (dim * numbers[p, j, 3] + i)
-                for b in range(LANES):
+                row = np.uint64(LANES * ((dim * p + i) * dim + j))
+                r0 = np.uint64(LANES * (dim * numbers[p, j, 0] + i))
+                r1 = np.uint64(LANES * (dim * numbers[p, j, 1] + i))
+                r2 = np.uint64(LANES * (dim * numbers[p, j, 2] + i))
+                r3 = np.uint64(LANES * (dim * numbers[p, j, 3] + i))
+                for b in range(BLOCK):
                     sums[row + b] = (
                         f0 * coordinates[r0 + b]
                         + f1 * coordinates[r1 + b]
@@ -251,16 +254,16 @@ def _plane_metric(sums, along, values):
     for t in range(_LENGTH):
         f0, f1, f2 = along[0, 0, t], along[0, 1, t], along[0, 2, t]
         g0, g1, g2 = along[1, 0, t], along[1, 1, t], along[1, 2, t]
-        row = LANES * 3 * t
-        for n in range(LANES):
-            a = g0 * sums[n] + g1 * sums[4 * LANES + n] + g2 * sums[8 * LANES + n]
-            b = f0 * sums[LANES + n] + f1 * sums[5 * LANES + n] + f2 * sums[9 * LANES + n]
-            c = g0 * sums[2 * LANES + n] + g1 * sums[6 * LANES + n] + g2 * sums[10 * LANES + n]
-            d = f0 * sums[3 * LANES + n] + f1 * sums[7 * LANES + n] + f2 * sums[11 * LANES + n]
+        row = np.uint64(LANES * 3 * t)
+        for n in range(BLOCK):
+            a = g0 * sums[n] + g1 * sums[ROW[4] + n] + g2 * sums[ROW[8] + n]
+            b = f0 * sums[ROW[1] + n] + f1 * sums[ROW[5] + n] + f2 * sums[ROW[9] + n]
+            c = g0 * sums[ROW[2] + n] + g1 * sums[ROW[6] + n] + g2 * sums[ROW[10] + n]
+            d = f0 * sums[ROW[3] + n] + f1 * sums[ROW[7] + n] + f2 * sums[ROW[11] + n]
             inverse = 1.0 / abs(a * d - b * c)
             values[row + n] = (d * d + b * b) * inverse
-            values[row + LANES + n] = -(d * c + b * a) * inverse
-            values[row + 2 * LANES + n] = (c * c + a * a) * inverse
+            values[row + ROW[1] + n] = -(d * c + b * a) * inverse
+            values[row + ROW[2] + n] = (c * c + a * a) * inverse
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -269,53 +272,60 @@ def _space_metric(sums, along, values):
     for t in range(_LENGTH):
         f0, f1, f2 = along[0, 0, t], along[0, 1, t], along[0, 2, t]
         g0, g1, g2 = along[1, 0, t], along[1, 1, t], along[1, 2, t]
-        row = LANES * 6 * t
-        for n in range(LANES):
-            a = g0 * sums[n] + g1 * sums[9 * LANES + n] + g2 * sums[18 * LANES + n]
-            b = f0 * sums[LANES + n] + f1 * sums[10 * LANES + n] + f2 * sums[19 * LANES + n]
-            c = f0 * sums[2 * LANES + n] + f1 * sums[11 * LANES + n] + f2 * sums[20 * LANES + n]
-            d = g0 * sums[3 * LANES + n] + g1 * sums[12 * LANES + n] + g2 * sums[21 * LANES + n]
-            e = f0 * sums[4 * LANES + n] + f1 * sums[13 * LANES + n] + f2 * sums[22 * LANES + n]
-            f = f0 * sums[5 * LANES + n] + f1 * sums[14 * LANES + n] + f2 * sums[23 * LANES + n]
-            g = g0 * sums[6 * LANES + n] + g1 * sums[15 * LANES + n] + g2 * sums[24 * LANES + n]
-            h = f0 * sums[7 * LANES + n] + f1 * sums[16 * LANES + n] + f2 * sums[25 * LANES + n]
-            i = f0 * sums[8 * LANES + n] + f1 * sums[17 * LANES + n] + f2 * sums[26 * LANES + n]
+        row = np.uint64(LANES * 6 * t)
+        for n in range(BLOCK):
+            a = g0 * sums[n] + g1 * sums[ROW[9] + n] + g2 * sums[ROW[18] + n]
+            b = f0 * sums[ROW[1] + n] + f1 * sums[ROW[10] + n] + f2 * sums[ROW[19] + n]
+            c = f0 * sums[ROW[2] + n] + f1 * sums[ROW[11] + n] + f2 * sums[ROW[20] + n]
+            d = g0 * sums[ROW[3] + n] + g1 * sums[ROW[12] + n] + g2 * sums[ROW[21] + n]
+            e = f0 * sums[ROW[4] + n] + f1 * sums[ROW[13] + n] + f2 * sums[ROW[22] + n]
+            f = f0 * sums[ROW[5] + n] + f1 * sums[ROW[14] + n] + f2 * sums[ROW[23] + n]
+            g = g0 * sums[ROW[6] + n] + g1 * sums[ROW[15] + n] + g2 * sums[ROW[24] + n]
+            h = f0 * sums[ROW[7] + n] + f1 * sums[ROW[16] + n] + f2 * sums[ROW[25] + n]
+            i = f0 * sums[ROW[8] + n] + f1 * sums[ROW[17] + n] + f2 * sums[ROW[26] + n]
             # rows of the adjugate
             u0, u1, u2 = e * i - f * h, c * h - b * i, b * f - c * e
             v0, v1, v2 = f * g - d * i, a * i - c * g, c * d - a * f
             w0, w1, w2 = d * h - e * g, b * g - a * h, a * e - b * d
             inverse = 1.0 / abs(a * u0 + d * u1 + g * u2)
             values[row + n] = (u0 * u0 + u1 * u1 + u2 * u2) * inverse
-            values[row + LANES + n] = (u0 * v0 + u1 * v1 + u2 * v2) * inverse
-            values[row + 2 * LANES + n] = (u0 * w0 + u1 * w1 + u2 * w2) * inverse
-            values[row + 3 * LANES + n] = (v0 * v0 + v1 * v1 + v2 * v2) * inverse
-            values[row + 4 * LANES + n] = (v0 * w0 + v1 * w1 + v2 * w2) * inverse
-            values[row + 5 * LANES + n] = (w0 * w0 + w1 * w1 + w2 * w2) * inverse
+            values[row + ROW[1] + n] = (u0 * v0 + u1 * v1 + u2 * v2) * inverse
+            values[row + ROW[2] + n] = (u0 * w0 + u1 * w1 + u2 * w2) * inverse
+            values[row + ROW[3] + n] = (v0 * v0 + v1 * v1 + v2 * v2) * inverse
+            values[row + ROW[4] + n] = (v0 * w0 + v1 * w1 + v2 * w2) * inverse
+            values[row + ROW[5] + n] = (w0 * w0 + w1 * w1 + w2 * w2) * inverse
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _fold(values, fields, c, folded):
     """Sums of the values of field ``c`` at points that mirror each other into the first rows, differences behind."""
     for t in range(_HALF):
-        one, other = LANES * (fields * t + c), LANES * (fields * (_LENGTH - 1 - t) + c)
-        for b in range(LANES):
-            folded[LANES * t + b] = values[one + b] + values[other + b]
-            folded[LANES * (_HALF + t) + b] = values[one + b] - values[other + b]
+        one, other = np.uint64(LANES * (fields * t + c)), np.uint64(LANES * (fields * (_LENGTH - 1 - t) + c))
+        sums, differences = np.uint64(LANES * t), np.uint64(LANES * (_HALF + t))
+        for b in range(BLOCK):
+            folded[sums + b] = values[one + b] + values[other + b]
+            folded[differences + b] = values[one + b] - values[other + b]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _add_squares(folded, weight, transform, squares):
     """Add the squares of the coefficients of one field, times ``weight``, to the rows of their degrees."""
     for parity in range(2):
-        first = LANES * _HALF * parity
-        for k in range(_HALF):
-            row = LANES * (2 * k + parity)
-            for b in range(LANES):
-                total = 0.0
+        first = np.uint64(LANES * _HALF * parity)
+        for k in range(0, _HALF, 3):
+            one, step = np.uint64(LANES * (2 * k + parity)), np.uint64(2 * LANES)
+            two, three = one + step, one + step + step
+            for b in range(BLOCK):
+                x = y = z = 0.0
                 # of constant length, it is unrolled, and the loop around it runs in vector registers
-                for t in range(_HALF):
-                    total += transform[parity, k, t] * folded[first + LANES * t + b]
-                squares[row + b] += weight * total * total
+                for t in range(_POINTS):
+                    value = folded[first + BLOCK * t + b]
+                    x += transform[parity, k, t] * value
+                    y += transform[parity, k + 1, t] * value
+                    z += transform[parity, k + 2, t] * value
+                squares[one + b] += weight * x * x
+                squares[two + b] += weight * y * y
+                squares[three + b] += weight * z * z
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)

@@ -5,7 +5,7 @@ There the thirteen functions of :mod:`femnn.quadrature.patch_functions` are inte
 
 import numpy as np
 
-from femnn.integration.element_lanes import LANES, in_lanes, out_of_lanes, shared_lanes, twist_values
+from femnn.integration.element_lanes import BLOCK, LANES, in_lanes, out_of_lanes, shared_lanes, twist_values
 from femnn.integration.gauss import tensor_gauss
 from femnn.integration.kernels import _FAST
 from femnn.quadrature.patch_functions import (
@@ -29,6 +29,8 @@ _GAUSS_LANES = shared_lanes(GAUSS_POINTS)
 #: Largest error of a main integral, and of a slight one times the size of the warp, that passes; the volume is 8.
 PASSES = 5e-13
 
+_EQUATIONS, _POINTS, _POINT = np.uint64(EQUATIONS), np.uint64(8), np.uint64(4 * EQUATIONS * LANES)
+
 # What is known about an element while it is projected.
 _WAITING, _PASSES, _LOST = 0, 1, 2
 
@@ -43,22 +45,27 @@ _REGULAR = 1e-13
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _judge(residual, size, points, weights, status):
+def _judge(residual, size, points, weights, status, worst):
     """Write which lanes pass; return how many neither pass nor are lost, and so need another step."""
+    worst[:] = 0.0
+    for r in range(EQUATIONS):
+        row, slight = np.uint64(LANES * r), r >= SLIGHT
+        for b in range(BLOCK):
+            value = abs(residual[row + b]) * (size[b] if slight else 1.0)
+            # what is no number counts as large
+            worst[b] = worst[b] if value <= worst[b] else value
     waiting = 0
     for b in range(LANES):
         if status[b] != _WAITING:
             continue
-        largest, inside = 0.0, True
-        for r in range(EQUATIONS):
-            largest = max(largest, abs(residual[LANES * r + b]) * (size[b] if r >= SLIGHT else 1.0))
-        if largest < PASSES:
+        if worst[b] < PASSES:
+            inside = True
             for q in range(24):
                 inside = inside and abs(points[LANES * q + b]) < 1.0
             for q in range(8):
                 inside = inside and weights[LANES * q + b] > 0.0
             status[b] = _PASSES if inside else _LOST
-        elif largest < np.inf:
+        elif worst[b] < np.inf:
             waiting += 1
         else:
             status[b] = _LOST
@@ -66,20 +73,29 @@ def _judge(residual, size, points, weights, status):
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _step(first, place, slopes, right, status, values):
+    """Subtract the products of thirteen rows of ``slopes`` with the right sides from one row of ``values``."""
+    for b in range(BLOCK):
+        total = 0.0
+        for r in range(_EQUATIONS):
+            total += slopes[first + BLOCK * r + b] * right[BLOCK * r + b]
+        values[place + b] -= total if status[b] == _WAITING else 0.0
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _take_step(slopes, right, status, points, weights):
     """The shortest step of points and weights that cancels the residual in first order, in lanes that wait for it."""
     for q in range(8):
         for k in range(3):
-            for r in range(EQUATIONS):
-                row = LANES * (4 * EQUATIONS * q + EQUATIONS * k + r)
-                for b in range(LANES):
-                    step = slopes[row + b] * right[LANES * r + b]
-                    points[LANES * (3 * q + k) + b] -= step if status[b] == _WAITING else 0.0
-        for r in range(EQUATIONS):
-            row = LANES * (4 * EQUATIONS * q + 3 * EQUATIONS + r)
-            for b in range(LANES):
-                step = slopes[row + b] * right[LANES * r + b]
-                weights[LANES * q + b] -= step if status[b] == _WAITING else 0.0
+            _step(
+                np.uint64(LANES * EQUATIONS * (4 * q + k)),
+                np.uint64(LANES * (3 * q + k)),
+                slopes,
+                right,
+                status,
+                points,
+            )
+        _step(np.uint64(LANES * EQUATIONS * (4 * q + 3)), np.uint64(LANES * q), slopes, right, status, weights)
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -96,18 +112,22 @@ def _integrate_exactly(warp, inverse, gauss, values, functions, exact):
 def _integrate(warp, inverse, points, weights, values, slopes, residual):
     """Add the integrals by these points to ``residual``; each point's functions stay behind its ``slopes``."""
     for q in range(8):
-        first = 4 * EQUATIONS * q + 3 * EQUATIONS
+        first = EQUATIONS * (4 * q + 3)
         functions_at(warp, inverse, points, 3 * q, values, slopes, first)
-        for r in range(EQUATIONS):
-            for b in range(LANES):
-                residual[LANES * r + b] += weights[LANES * q + b] * slopes[LANES * (first + r) + b]
+    for r in range(EQUATIONS):
+        row, first = np.uint64(LANES * r), np.uint64(LANES * (3 * EQUATIONS + r))
+        for b in range(BLOCK):
+            total = 0.0
+            for q in range(_POINTS):
+                total += weights[BLOCK * q + b] * slopes[first + _POINT * q + b]
+            residual[row + b] += total
 
 
 @njit(over="warps", grain=1, cache=True, error_model="numpy", fastmath=_FAST)
 def _project(begin, end, warps, sizes, gauss, steps, points, weights, status):
     slopes, matrix = np.empty(8 * 4 * EQUATIONS * LANES), np.empty(GRAM_ROWS * LANES)
     exact, residual, values = np.empty(EQUATIONS * LANES), np.empty(EQUATIONS * LANES), np.empty(EQUATIONS * LANES)
-    inverse = np.empty(LANES)
+    inverse, worst = np.empty(LANES), np.empty(LANES)
     for block in range(begin, end):
         warp, size, places, own = warps[block], sizes[block], points[block], weights[block]
         for b in range(LANES):
@@ -117,7 +137,7 @@ def _project(begin, end, warps, sizes, gauss, steps, points, weights, status):
             for r in range(EQUATIONS * LANES):
                 residual[r] = -exact[r]
             _integrate(warp, inverse, places, own, values, slopes, residual)
-            if _judge(residual, size, places, own, status[block]) == 0:
+            if _judge(residual, size, places, own, status[block], worst) == 0:
                 break
             if step < _NEWTON:
                 matrix[:] = 0.0
@@ -126,7 +146,7 @@ def _project(begin, end, warps, sizes, gauss, steps, points, weights, status):
                 add_gram(slopes, 32, matrix)
                 add_to_diagonal(inverse, 0.0, _REGULAR, matrix)
                 factorise(matrix, values)
-            substitute(matrix, residual)
+            substitute(matrix, residual, values)
             _take_step(slopes, residual, status[block], places, own)
 
 
@@ -172,15 +192,17 @@ def _scale(begin, end, warps, gauss, points, weights):
         exact[:] = 0.0
         volume[:] = 0.0
         for q in range(8):
-            twist_values(warps[block], gauss, 3 * q, values)
-            for b in range(LANES):
+            twist_values(warps[block], gauss, 3 * q, values, 0)
+            for b in range(BLOCK):
                 exact[b] += values[b]
-            twist_values(warps[block], points[block], 3 * q, values)
-            for b in range(LANES):
-                volume[b] += weights[block, LANES * q + b] * values[b]
+            twist_values(warps[block], points[block], 3 * q, values, 0)
+            row = np.uint64(LANES * q)
+            for b in range(BLOCK):
+                volume[b] += weights[block, row + b] * values[b]
         for q in range(8):
-            for b in range(LANES):
-                weights[block, LANES * q + b] *= exact[b] / volume[b]
+            row = np.uint64(LANES * q)
+            for b in range(BLOCK):
+                weights[block, row + b] *= exact[b] / volume[b]
 
 
 def scale_to_volume(warp: np.ndarray, points: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -8,15 +8,16 @@ from support.properties import assert_rigid_modes_free, described_otherwise, mov
 
 import femnn
 from femnn.assembly import isotropic_stiffness
-from femnn.assembly.element_matrices import TANGENT
+from femnn.assembly.element_matrices import ISOTROPIC, TANGENT
 from femnn.assembly.hourglass import correction as correction_module
-from femnn.assembly.hourglass.kernels import element_stiffness
+from femnn.assembly.hourglass.kernels import check_differences, element_stiffness
 from femnn.assembly.hourglass.moments import (
     COLUMNS,
     ROWS,
     gauss_factors,
     hourglass_moments,
     hourglass_vectors,
+    missed_points,
 )
 from femnn.assembly.hourglass.network import KEPT, OUTPUTS, differences
 from femnn.geometry import (
@@ -64,9 +65,9 @@ def fourth_order(stiffness):
 def changes(hexahedra, missed, stiffness):
     """Element matrices of given differences (n, 78) of elements as they are numbered, row 3a + i."""
     n = len(hexahedra)
-    orders, result = np.tile(np.arange(8), (n, 1)), np.empty((n, 24, 24))
+    orders = np.tile(np.arange(8), (n, 1))
     numbers, rows = stiffness.reshape(1, 36), np.zeros(n, dtype=np.int64)
-    element_stiffness(TANGENT, hexahedra, orders, missed, PLACES, numbers, rows, result)
+    result = element_stiffness(TANGENT, hexahedra, orders, missed, numbers, rows)
     return result.reshape(n, 3, 8, 3, 8).transpose(0, 2, 1, 4, 3).reshape(n, 24, 24)
 
 
@@ -273,6 +274,39 @@ def test_matrix_is_the_sum_of_the_elements(correction):
         dofs = (3 * cell[:, None] + np.arange(3)).ravel()
         dense[np.ix_(dofs, dofs)] += matrix
     np.testing.assert_allclose(correction.matrix(mesh, 2.0, 0.4).toarray(), dense, atol=1e-14)
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 40])
+def test_elements_do_not_see_each_other(correction, distorted, n):
+    few = distorted[:n]
+    one_by_one = [correction.stiffness(few[e : e + 1])[0] for e in range(n)]
+    np.testing.assert_allclose(correction.stiffness(few), np.reshape(one_by_one, (n, 24, 24)), atol=1e-8)
+
+
+def test_no_elements_are_no_error(correction):
+    none, orders, numbers = np.empty((0, 8, 3)), np.empty((0, 8), dtype=np.int64), np.array([[1.0, 1.0]])
+    found = element_stiffness(ISOTROPIC, none, orders, np.empty((0, 78)), numbers, np.empty(0, dtype=np.int64))
+    assert found.shape == (0, 24, 24)
+    assert differences(correction._network, np.empty((0, 3, 4))).shape == (0, 78)
+    changes, replaced = check_differences(
+        np.empty((0, 3, 4)), np.empty((0, 3, 3)), *missed_points(), 0.3, np.empty((0, 78))
+    )
+    assert (changes.shape, replaced.shape) == ((0, 78), (0,))
+
+
+def test_isotropic_materials_are_tensors_of_their_kind(distorted):
+    rng = np.random.default_rng(3)
+    few, missed = distorted[:20], rng.normal(size=(20, 78))
+    orders = rng.permuted(np.tile(np.arange(8), (20, 1)), axis=1)
+    constants = np.array([[1.3, 0.7], [0.2, 2.0]])
+    tensors = np.zeros((2, 6, 6))
+    tensors[:, :3, :3] = constants[:, :1, None]
+    for i in range(6):
+        tensors[:, i, i] += constants[:, 1] * (2.0 if i < 3 else 1.0)
+    rows = np.arange(20) % 2
+    found = element_stiffness(ISOTROPIC, few, orders, missed, constants, rows)
+    expected = element_stiffness(TANGENT, few, orders, missed, tensors.reshape(2, 36), rows)
+    np.testing.assert_allclose(found, expected, atol=1e-12 * np.abs(expected).max())
 
 
 def test_materials_of_all_kinds(correction):
