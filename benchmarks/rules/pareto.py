@@ -3,15 +3,16 @@
 Every rule of ``candidates.py`` on the same elements: random ones, a distorted cube, and meshes. Cheap is isotropic
 linear elasticity in the fused kernel, with a stored pattern; the form is scikit-fem's own of the same, bases included,
 which is what any other form costs; expensive is a copper crystal with twelve slip systems, solved by Newton's method at
-every point. Times are medians of rounds over all rules on one thread, prediction included, with half the distance of
-their quartiles. A rule is on a front if every better one is dearer, by more than the spread of both. Times that
-contradict arithmetic are taken again, and left out if they go on to.
+every point. Times are processor time on one thread, medians of rounds over all rules, prediction included, with half
+the distance of their quartiles. A rule is on a front if every better one is dearer, by more than the spread of both.
+Times that contradict arithmetic are taken again, and left out if they go on to.
 """
 
 import gc
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from time import process_time
 
 import click
 import numba
@@ -133,7 +134,7 @@ def _take(trials, name, repeat, seconds):
     def work(i):
         elements[i] = getattr(trials[i], name)()
 
-    found = in_turns({i: partial(work, i) for i in range(len(trials))}, repeat)
+    found = in_turns({i: partial(work, i) for i in range(len(trials))}, repeat, process_time)
     for i, own in found.items():
         if elements[i]:
             seconds[i] += [1e6 * value / elements[i] for value in own]
@@ -256,10 +257,10 @@ def _report(figures):
         f"Machine: {figures['machine']}",
         "Error against converged integration, ν = 0.3. Patch test: the largest relative error of the nodal forces under"
         " constant strain. Prediction: points and weights with the checks that every rule makes, or what 2×2×2 points "
-        "miss, before it is added to a stiffness; it is contained in the times beside it, which are per element on one "
-        "thread: medians of rounds in turn, with half the distance between the quartiles. A rule is on a front if "
-        "every better one is dearer by more than both spreads. Random elements share no vertices: their matrix has "
-        "more entries than that of a mesh.",
+        "miss, before it is added to a stiffness; it is contained in the times beside it, which are processor time per "
+        "element on one thread: medians of rounds in turn, with half the distance between the quartiles. A rule is on "
+        "a front if every better one is dearer by more than both spreads. Random elements share no vertices: their "
+        "matrix has more entries than that of a mesh.",
     ]
     columns = {
         "rule": ("rule", "{}"),

@@ -6,12 +6,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from femnn.checks import checked
+from femnn.exceptions import ParameterError
+from femnn.integration.kernels import kernel_array
+from femnn.system.compile import njit
 
 if TYPE_CHECKING:
     from femnn.networks.weights import Networks
 
 # Training samples do not reach the corners of their own distribution: the box is this much wider on each side.
 _MARGIN = 0.02
+
+
+@njit(over="features", grain=1024, cache=True, error_model="numpy")
+def _inside(begin, end, features, low, high, inside):
+    for e in range(begin, end):
+        all_inside = True
+        for k in range(features.shape[1]):
+            all_inside = all_inside & (low[k] <= features[e, k]) & (features[e, k] <= high[k])
+        inside[e] = all_inside
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,8 +67,21 @@ class TrainedRange:
 
     @checked(features="n k")
     def in_range(self, features: np.ndarray) -> np.ndarray:
-        """Rows of ``features`` (n, inputs) that lie inside, (n,) bool."""
-        return np.all((features >= self.low) & (features <= self.high), axis=1)
+        """Rows of ``features`` (n, inputs) that lie inside, (n,) bool.
+
+        Raises
+        ------
+        ParameterError
+            If there are more or fewer features than the range has.
+        """
+        if features.shape[1] != len(self.low):
+            raise ParameterError(
+                f"features have shape {features.shape}, but the range is of (n, {len(self.low)}); compute them as "
+                "those that it was made of"
+            )
+        inside = np.empty(len(features), dtype=bool)
+        _inside(kernel_array(features), kernel_array(self.low), kernel_array(self.high), inside)
+        return inside
 
     def __repr__(self) -> str:
         return f"TrainedRange({len(self.low)} features)"

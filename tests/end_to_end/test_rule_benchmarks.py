@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from itertools import count
 
 import numba
 import numpy as np
@@ -118,6 +119,8 @@ def test_times_show_no_more_digits_than_their_spread_leaves():
     seconds = in_turns({name: partial(order.append, name) for name in "ab"}, 3)
     assert order == list("ababab")
     assert [len(own) for own in seconds.values()] == [3, 3]
+    ticks = count()
+    assert in_turns({"a": list, "b": list}, 2, lambda: float(next(ticks))) == {"a": [1.0, 1.0], "b": [1.0, 1.0]}
 
 
 def test_uniform_rules_may_miss_nowhere_as_often_or_as_promised():

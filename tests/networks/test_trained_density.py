@@ -148,3 +148,21 @@ def test_files_give_what_was_written(tmp_path, training):
 
 def test_a_file_without_a_density_has_none():
     assert TrainedDensity.from_weights(load_networks("moved-gauss")) is None
+
+
+@pytest.mark.parametrize("n", [0, 1, 5000])
+def test_the_box_holds_what_is_between_its_bounds(n):
+    random = np.random.default_rng(4)
+    box = TrainedRange(np.array([-1.0, 0.0, -np.inf]), np.array([1.0, 2.0, 0.5]))
+    features = random.uniform(-1.5, 2.5, (n, 3))
+    # on its bounds, too
+    features[::7, 1], features[1::7, 0] = 2.0, -1.0
+    expected = ((features >= box.low) & (features <= box.high)).all(axis=1)
+    assert n < 5000 or 0.05 < expected.mean() < 0.95
+    np.testing.assert_array_equal(box.in_range(features), expected)
+
+
+def test_features_of_another_box():
+    box = TrainedRange(np.zeros(3), np.ones(3))
+    with pytest.raises(femnn.ParameterError, match=r"features have shape \(4, 2\), but the range is of \(n, 3\)"):
+        box.in_range(np.zeros((4, 2)))
