@@ -288,7 +288,7 @@ SLOW = {
     "femnn.validation.cylinder_wake.simulate_wake",
 }
 # Rooms whose examples need PETSc: `make test-mpi` runs them, on one, two and three ranks.
-ON_RANKS = {f"femnn.parallel.{name}" for name in ("matrix", "porous", "porous_output", "problem", "solver")}
+ON_RANKS = {f"femnn.parallel.{name}" for name in ("faulted", "matrix", "porous", "porous_output", "problem", "solver")}
 
 
 def run_examples(module, wanted, folder, monkeypatch):

@@ -28,6 +28,7 @@ PAGES = {
     "two-scales-bonded": "two-scales",
     "two-scales-large": "two-scales",
     "cell-size-3d": "cell-size",
+    "porous-ranks": "porous-3d",
 }
 RUNS = {"scaling-model": "scaling"}
 TABLES = (
@@ -35,9 +36,9 @@ TABLES = (
     "better-rules", "families", "trained-range", "pareto", "solution-error", "locking", "reduced", "dynamic-beam",
     "streaming", "burgers", "sparse-decoder", "two-scales", "two-scales-bonded", "two-scales-large", "flows",
     "pendulum", "identification", "assembly", "cell-assembly", "validation", "solution", "solution-large", "cohesive",
-    "grain-laws", "multiscale", "porous-3d", "slip-front", "fault-wells", "fault-convergence", "labels", "scaling",
-    "scaling-model", "training", "faults", "faults-calls", "mutants", "grains-law", "cell-size", "cell-size-3d",
-    "first-call",
+    "grain-laws", "multiscale", "porous-3d", "porous-ranks", "slip-front", "fault-wells", "fault-convergence", "labels",
+    "scaling", "scaling-model", "training", "faults", "faults-calls", "mutants", "grains-law", "cell-size",
+    "cell-size-3d", "first-call",
 )  # fmt: skip
 
 
