@@ -14,8 +14,11 @@ _NETWORKS = ("isotropic", "lstm", "gru", "self-consistent")
 #: Passes over the paths of a cell, whose responses have no noise: a law of it can be much better than one of grains.
 CELL_EPOCHS = 400
 
-# Points of a resampled path of a layer that the least squares see.
-_POINTS = 28
+# Points of a resampled path of a layer that the least squares see, and of a command of a fault.
+_POINTS, _FAULT_POINTS = 28, 80
+# What paths count: of layers, which are many; commands of a fault that slide it; those that prescribe tractions, whose
+# ratios say little.
+_WEIGHTS = (1.0 / 6.0, 2.0, 0.4)
 # Of the commands that networks learn for a fault, one in so many validates.
 _VALIDATED = 10
 
@@ -134,7 +137,7 @@ def grains(data, **settings):
     help="Paths of a fault, of `femnn simulate fault-grains`.  [default: the shipped ones]",
 )  # fmt: skip
 @click.option("--sliders", type=click.IntRange(min=1), default=6, show_default=True, help="Sliders of the law.")
-@click.option("--iterations", type=click.IntRange(min=1), default=40, show_default=True, help="Of the least squares.")
+@click.option("--iterations", type=click.IntRange(min=1), default=100, show_default=True, help="Of the least squares.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
     help="Folder of the weight file.",
@@ -152,8 +155,9 @@ def fault_grains(data, sliders, iterations, out, quiet, as_json):
     training, tests = split_fault(load(), load_fault(data))
     path = out / "cohesive-fault-grains"
     _, figures = fit_critical_state_law(
-        path, training, tests, sliders=sliders, iterations=iterations, progress=not (quiet or as_json)
-    )
+        path, training, tests, weights=_WEIGHTS[: len(training)], sliders=sliders, iterations=iterations,
+        progress=not (quiet or as_json),
+    )  # fmt: skip
     show(path.with_name(f"{path.name}.safetensors"), figures, quiet, as_json, first="paths")
 
 
@@ -161,14 +165,26 @@ def split_fault(layers, faults):
     """Training sets and tests by name, of all samples: the shipped layers, and paths of a fault.
 
     Reference paths, one drawn command in five of a fault, and what :func:`split_layer` leaves unseen, train nothing.
+    What samples do on a command of a fault is averaged: where tractions are prescribed, slips scatter between samples,
+    and least squares on each sample would take a layer for softer than it is. Commands of slidings and of tractions are
+    sets of their own.
     """
-    from femnn.cohesive.training.precompressed_data import layer_data, resampled
+    import numpy as np
+
+    from femnn.cohesive.training.precompressed_data import layer_data, path_data, resampled
     from femnn.multiscale.grains.fault_commands import is_reference, is_unseen
 
     learned, of_fault = _learned_rows(layers, faults)
     training = [resampled(layer_data(layers, learned), _POINTS, 1, 0)]
-    if len(of_fault):
-        training.append(layer_data(faults, of_fault))
+    pulled = faults.control[of_fault] == "traction"
+    for rows in (of_fault[~pulled], of_fault[pulled]):
+        commands = [rows[faults.path[rows] == path] for path in np.unique(faults.path[rows])]
+        if commands:
+            means = (
+                np.array([values[same].mean(axis=0, dtype=float) for same in commands])
+                for values in (faults.separation, faults.traction)
+            )
+            training.append(resampled(path_data(*means, about=faults.about), _FAULT_POINTS, 1, 0))
     tests = {"unseen": layer_data(layers, _is_tested(layers))}
     unseen = is_unseen(faults.path) & ~is_reference(faults.path)
     if unseen.any():

@@ -7,27 +7,28 @@ what is left of opening and sliding is elastic: e = u_n - v, e_k = u_s - s_k. Th
     ψ = ψ_n(e) + √h/2 Σ κ_k |e_k|²,    ψ_n' = -h^(3/2),
 
 has Hertz's and Mindlin's exponents, h being what is linear in the approach of pressed grains and zero for open ones. A
-slider in the direction n bears at most h^(3/2) m_k, and opens the layer by c_k for each unit that it slides:
+slider in the direction n opens the layer by c_k for each unit that it slides, and bears h^(3/2) m_k:
 
-    m_k = μ_k (1 + ω f(h)) (1 + b_k tanh(ξ⁺/ξ₀)),    c_k = α_k (ξ - ξ_k - χ_k (1 - a·n) - X_k (1 - A·n))
+    c_k = α_k (ξ - ξ_k - Σ_i χ_ik (1 - a_i·n) + Y_k (1 - B)),    m_k = μ_k (1 - η_k (1 - a_1·n)/2) + τ_k c_k
 
-ξ = ξ₀ + λ f(h) - v is the distance from the critical state (K. Been, M. G. Jefferies, Géotechnique 35 (1985) 99-112),
-f = (1 - h)/(1 + h), and a and A, at most 1 long, are the fabric of the contacts, which follows the direction of sliding
-within a length l, and slowly within a length L: a layer that is sheared back contracts, and one that is sheared to and
-fro by less than L never gets as loose as one that is sheared far (X. S. Li, Y. F. Dafalias, J. Eng. Mech. 138 (2012)
-263-275, have a fabric that dilatancy depends on). Springs are softer by 1 + φ_k |a|² where the layer has been sheared;
-where they stiffen again their force stays, and the energy that it would take is lost as slip. All numbers are learned.
-Whatever they are, by construction:
+ξ = ξ₀ - v is the distance from the critical state (K. Been, M. G. Jefferies, Géotechnique 35 (1985) 99-112). What a
+slider bears beyond friction is what it takes to open the layer (D. W. Taylor, Fundamentals of soil mechanics, 1948;
+P. W. Rowe, Proc. R. Soc. A 269 (1962) 500-527, has a factor τ). The fabrics a_i of the contacts, at most 1 long, follow
+the direction of sliding within lengths l_i (X. S. Li, Y. F. Dafalias, J. Eng. Mech. 138 (2012) 263-275, have a fabric
+that dilatancy depends on): a layer that is sheared back contracts, bears little at first and gets its strength back
+within l_1; a layer that is compressed keeps what its fabric bears. B goes from 0 to 1 within a length, however the
+layer is sheared: a prepared layer dilates more than one that was ever sheared, and one that is sheared to and fro gets
+dense. In m_k the parts with n shift the circle of forces that a slider bears, the others are its radius, which a smooth
+bound keeps above zero. All numbers are learned. Whatever they are, by construction:
 
-- far sliding ends in one state, ξ = 0 and a = A = n, as Σ α_k ξ_k = 0: no opening, and a ratio of at most Σ m_k;
+- far sliding ends in one state, ξ = 0, B = 1 and a_i = n, as Σ α_k ξ_k = 0: no opening, and a finite ratio;
 - the opening never leaves a finite range, as each slider draws it to a ξ of its own;
 - a cycle of tractions ends without slip, or at one that closes, as long as a slider is left that does not slide in it;
-- dissipation Σ h^(3/2) m_k |ds_k| - p dv is not negative: α_k (ξ - ξ_k) stays below m_k at ξ = 0 and at the largest ξ,
-  and in between because m_k is concave there;
+- dissipation Σ h^(3/2) m_k |ds_k| - p dv is not negative, as rates α_k are bounded, see :func:`largest_rates`;
 - turning or mirroring the shear turns and mirrors the answer.
 
-A step is implicit in v, which Newton's method finds inside a bracket, and explicit in a and A, which change slowly; the
-tangent is the exact derivative of the step.
+A step is implicit in v, which Newton's method finds inside a bracket, and explicit in a_i and B, which change slowly;
+the tangent is the exact derivative of the step.
 """
 
 from collections.abc import Mapping
@@ -40,15 +41,13 @@ from femnn.cohesive.recurrent.cell import Cell
 from femnn.exceptions import WeightFileError
 from femnn.system.compile import njit
 
-#: Rows of ``sliders``: strengths μ_k; elastic reach μ_k/κ_k under p0; gains b_k; rates α_k; neutral points ξ_k; what
-#: the fabric does to springs, φ_k, and to neutral points, χ_k and slowly X_k.
-SLIDERS = ("strength", "reach", "gain", "rate", "neutral", "fabric", "turn", "slow_turn")
+#: Rows of ``sliders``: strengths μ_k; elastic reach μ_k/κ_k under p0; what a rate of opening adds to a strength, τ_k;
+#: rates α_k; neutral points ξ_k; what a prepared layer dilates more, Y_k; share of a strength that is lost against the
+#: fabric, η_k. What each fabric does to neutral points, χ_ik, follows, one row a fabric.
+SLIDERS = ("strength", "reach", "dilatancy", "rate", "neutral", "virgin", "loss")
 #: Numbers of ``layer``: stiffness of h against closing, what it has more for opening than for closing, length of the
-#: change between both; ξ₀; λ; ω; l; L.
-LAYER = ("stiffness", "asymmetry", "rounding", "distance", "compression", "softening", "memory", "slow_memory")
-
-# Numbers of a state before the places of the sliders: v, two of a, two of A.
-_PLACES = 5
+#: change between both; ξ₀; the length of B. That of each fabric, l_i, follows.
+LAYER = ("stiffness", "asymmetry", "rounding", "distance", "structure")
 
 # How smoothly a layer loses touch, as in femnn.cohesive.recurrent.precompressed, whose h is this to the power 3/2.
 _ROUNDING = 0.05
@@ -56,19 +55,22 @@ _VIRGIN = 1.0 + np.sqrt(1.0 + _ROUNDING**2)
 
 _MOST_ITERATIONS, _CLOSE = 60, 1e-13
 
-# How far bounds are smoothed: the largest ξ, over ξ₀; sizes of λ and ω.
-_SMOOTH, _CORNER = 0.03, 0.01
+# How far bounds are smoothed: the farthest ξ, over ξ₀; the size of an asymmetry; positive parts; the largest of several
+# limits, as a norm of this power.
+_SMOOTH, _CORNER, _BETWEEN, _TOGETHER = 0.03, 0.01, 0.03, 6
+# Least radius of a slider's yield circle, over its strength: how smoothly it stays above zero.
+_LEAST = 0.1
 
 
 class CriticalState(Cell):
     """A trained critical-state cell; it answers tractions of a layer whose virgin traction is (-1, 0, 0).
 
-    Its state is v, the two components of a, those of A, then those of s_k of each slider, in separation scales.
+    Its state is v, B, the two components of each fabric, then those of s_k of each slider, in separation scales.
 
     Parameters
     ----------
     tensors
-        ``sliders`` (8, k), rows as :data:`SLIDERS`; ``layer`` (8,), numbers as :data:`LAYER`.
+        ``sliders`` (7 + f, k), rows as :data:`SLIDERS`; ``layer`` (5 + f,), numbers as :data:`LAYER`, of f fabrics.
 
     Raises
     ------
@@ -95,7 +97,7 @@ class CriticalState(Cell):
         if broken:
             raise WeightFileError(f"these are no tensors of a critical-state cell: {broken}; fetch the file again")
         self._sliders, self._layer = (np.ascontiguousarray(values) for values in self.tensors.values())
-        self.state_size = _PLACES + 2 * self._sliders.shape[1]
+        self.state_size = 2 + 2 * (self._layer.size - len(LAYER)) + 2 * self._sliders.shape[1]
 
     def step(self, x, state):
         n = len(x)
@@ -125,39 +127,64 @@ class CriticalState(Cell):
 
 def promises_broken(sliders: np.ndarray, layer: np.ndarray) -> str:
     """What keeps numbers from being a critical-state cell; empty if nothing does."""
-    if sliders.ndim != 2 or sliders.shape[0] != len(SLIDERS) or not sliders.shape[1] or layer.shape != (len(LAYER),):
-        return f"sliders {sliders.shape} and layer {layer.shape} instead of ({len(SLIDERS)}, k) and ({len(LAYER)},)"
+    rows, numbers = len(SLIDERS), len(LAYER)
+    fits = sliders.ndim == 2 and layer.ndim == 1 and sliders.shape[0] - rows == layer.size - numbers > 0
+    if not (fits and sliders.shape[1]):
+        return f"sliders {sliders.shape} and layer {layer.shape} instead of ({rows} + f, k) and ({numbers} + f,)"
     if not (np.isfinite(sliders).all() and np.isfinite(layer).all()):
         return "they are not finite"
-    strength, reach, gain, rate, neutral = sliders[:5]
-    stiffness, asymmetry, rounding, distance, _, softening, memory, slow_memory = layer
-    lengths = min(reach.min(), rounding, distance, memory, slow_memory)
-    if min(lengths, strength.min(), rate.min()) <= 0.0 or min(gain.min(), sliders[5:].min()) < 0.0:
-        return "a strength, a reach, a rate, a gain or a length is not positive"
-    if not (abs(asymmetry) < stiffness and abs(softening) < 1.0):
+    strength, reach, dilatancy, rate, neutral = sliders[:5]
+    stiffness, asymmetry, rounding, distance = layer[:4]
+    lengths = min(reach.min(), rounding, distance, layer[4:].min())
+    if min(lengths, strength.min(), rate.min()) <= 0.0 or min(dilatancy.min(), sliders[5:].min()) < 0.0:
+        return "a strength, a reach, a rate or a length is not positive"
+    if not abs(asymmetry) < stiffness:
         return "the layer would soften under its pressure"
+    if not sliders[6].max() < 1.0:
+        return "a slider would bear nothing against the fabric"
     if abs(rate @ neutral) > 1e-9 * (rate @ np.abs(neutral) + 1e-12):
         return f"Σ α ξ is {rate @ neutral:.3g} instead of zero, so that sliding does not end in the critical state"
-    if (rate > largest_rates(sliders, layer) * (1.0 + 1e-9)).any():
+    if (rate > largest_rates(sliders, layer, pressures(sliders, layer)) * (1.0 + 1e-9)).any():
         return "a slider opens the layer by more than it bears, so that it would give energy"
     return ""
 
 
-def largest_rates(sliders: np.ndarray, layer: np.ndarray) -> np.ndarray:
+def farthest(sliders: np.ndarray, layer: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest ξ that the layer gets to, both a little too far, as smooth functions of the numbers.
+
+    Least squares stall where a maximum changes from one number to another.
+    """
+    distance, rounding = layer[3], _SMOOTH * layer[3]
+    lowest, highest = sliders[4] - sliders[5], sliders[4] + 2.0 * sliders[7:].sum(axis=0)
+    largest = rounding * scipy.special.logsumexp(np.append(highest, distance) / rounding)
+    smallest = -rounding * scipy.special.logsumexp(-np.append(lowest, distance) / rounding)
+    return smallest, largest
+
+
+def largest_rates(sliders: np.ndarray, layer: np.ndarray, pressure: float) -> np.ndarray:
     """The rates (k,) beyond which a slider would open the layer by more than it bears.
 
-    Between ξ = 0 and the largest ξ a strength is concave and a rate of opening linear, so that these two count; further
-    down the strength stays, and the opening falls. What is largest is taken a little too large, as a smooth function of
-    the numbers, because least squares stall where a maximum changes from one of them to another.
+    A slider that opens the layer by c bears μ (1 - η w/2) + τ c, where w = 1 - a_1·n is between 0 and 2; ``pressure``,
+    the largest p over that of Hertz's contacts, is at least 1. What is left as heat, μ (1 - η w/2) + (τ - p) c, is
+    linear in w and in all that c depends on: only the ends of their ranges count. The smooth bound of a radius adds to
+    the heat.
     """
-    strength, gain, neutral = sliders[0], sliders[2], sliders[4]
-    distance, compression = layer[3], _size(layer[4])
-    highest = neutral + 2.0 * (sliders[6] + sliders[7])
-    reached = np.append(highest + 2.0 * compression, distance + compression)
-    largest = _SMOOTH * distance * scipy.special.logsumexp(reached / (_SMOOTH * distance))
-    borne = (1.0 - _size(layer[5])) * strength / pressures(sliders, layer)
-    gained = 1.0 + gain * np.tanh(largest / distance)
-    return borne / np.maximum(-neutral, (largest - neutral) / gained)
+    strength, dilatancy, neutral, loss = sliders[0], sliders[2], sliders[4], sliders[6]
+    smallest, largest = farthest(sliders, layer)
+    opening, turn = largest - neutral + sliders[5], 2.0 * sliders[7:].sum(axis=0)
+    spent, gained = _positive(pressure - dilatancy), _positive(dilatancy - 1.0)
+    # over the rates, what is borne: with the fabric, and against it, where the layer opens or closes
+    shares = (
+        spent * opening / strength,
+        spent * _positive(opening - 2.0 * sliders[7]) / (strength * (1.0 - loss)),
+        gained * (neutral + turn - smallest) / (strength * (1.0 - loss)),
+    )
+    return np.sum(np.power(shares, _TOGETHER), axis=0) ** (-1.0 / _TOGETHER)
+
+
+def _positive(value):
+    """What is positive of a number or more, or a little more, without a corner."""
+    return 0.5 * (value + np.sqrt(value * value + _BETWEEN * _BETWEEN))
 
 
 def _size(value):
@@ -167,11 +194,12 @@ def _size(value):
 
 def pressures(sliders: np.ndarray, layer: np.ndarray) -> float:
     """The largest pressure over that of Hertz's contacts: the springs of the sliders carry the rest."""
-    most = (1.0 + _size(layer[5])) * (1.0 + sliders[2]) * sliders[0]
+    strength, turn, back = sliders[0], sliders[7:].sum(axis=0), 0.5 * sliders[6] * sliders[0]
+    opens = sliders[2] * sliders[3]
+    radius = strength - back + opens * (farthest(sliders, layer)[1] - sliders[4] + sliders[5] - turn)
+    most = 0.5 * (radius + np.sqrt(radius**2 + (_LEAST * strength) ** 2)) + opens * turn + back
     # Σ m²/κ, times what h can change with the opening
-    return 1.0 + 0.25 * float((most**2 * (1.0 + sliders[5]) * sliders[1] / sliders[0]).sum()) * (
-        layer[0] + _size(layer[1])
-    )
+    return 1.0 + 0.25 * float((most**2 * sliders[1] / strength).sum()) * (layer[0] + _size(layer[1]))
 
 
 @njit(cache=True, error_model="numpy")
@@ -204,104 +232,87 @@ def _elastic_opening(h, layer):
     return e
 
 
-@njit(cache=True, error_model="numpy")
-def _factors(h, xi, layer):
-    """1 + ω f, its derivative by h; tanh(ξ⁺/ξ₀), its derivative by ξ."""
-    f, by_h = (1.0 - h) / (1.0 + h), -2.0 / (1.0 + h) ** 2
-    t = np.tanh(xi / layer[3]) if xi > 0.0 else 0.0
-    return 1.0 + layer[5] * f, layer[5] * by_h, t, (1.0 - t * t) / layer[3] if xi > 0.0 else 0.0
+@njit(cache=True, error_model="numpy", inline="always")
+def _circle(k, xi, old, sliders, layer):
+    """Of a slider: radius of its yield circle over h^(3/2) and its derivative by ξ; centre; Σ χ a; Σ χ - Y (1 - B)."""
+    turn, g1, g2 = -sliders[5, k] * (1.0 - old[1]), 0.0, 0.0
+    for i in range(layer.size - 5):
+        chi = sliders[7 + i, k]
+        turn += chi
+        g1, g2 = g1 + chi * old[2 + 2 * i], g2 + chi * old[3 + 2 * i]
+    mu, opens, least = sliders[0, k], sliders[2, k] * sliders[3, k], _LEAST * sliders[0, k]
+    back = 0.5 * sliders[6, k] * mu
+    m = mu - back + opens * (xi - sliders[4, k] - turn)
+    root = np.sqrt(m * m + least * least)
+    radius = 0.5 * (m + root) if m > 0.0 else 0.5 * least * least / (root - m)
+    by_m = radius / root
+    return radius, by_m * opens, opens * g1 + back * old[2], opens * g2 + back * old[3], g1, g2, turn
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _bearing(k, factors, sliders):
-    """m_k and its derivatives by h and by ξ."""
-    by_pressure, by_pressure_h, t, t_xi = factors
-    mu, gain = sliders[0, k], sliders[2, k]
-    return mu * by_pressure * (1.0 + gain * t), mu * by_pressure_h * (1.0 + gain * t), mu * by_pressure * gain * t_xi
-
-
-@njit(cache=True, error_model="numpy", inline="always")
-def _flexible(k, state, sliders):
-    """1/κ_k under the fabric of a state."""
-    fabric = state[1] * state[1] + state[2] * state[2]
-    return sliders[1, k] / sliders[0, k] * (1.0 + sliders[5, k] * fabric)
-
-
-@njit(cache=True, error_model="numpy", inline="always")
-def _trial(k, s1, s2, old):
-    """How far the slider k would be stretched, and its direction n."""
-    d1, d2 = s1 - old[_PLACES + 2 * k], s2 - old[_PLACES + 1 + 2 * k]
+def _stretched(at, s1, s2, old, centre1, centre2):
+    """How far the spring of the slider at a place of the state would be stretched from its centre, and where to."""
+    d1, d2 = s1 - old[at] - centre1, s2 - old[at + 1] - centre2
     length = np.sqrt(d1 * d1 + d2 * d2)
     if length == 0.0:
         return 0.0, 0.0, 0.0
     return length, d1 / length, d2 / length
 
 
-@njit(cache=True, error_model="numpy", inline="always")
-def _neutral(k, n1, n2, old, sliders):
-    """ξ_k + χ_k (1 - a·n) + X_k (1 - A·n), and the part of χ_k a + X_k A that is across n."""
-    chi, slow = sliders[6, k], sliders[7, k]
-    w1, w2 = chi * old[1] + slow * old[3], chi * old[2] + slow * old[4]
-    along = w1 * n1 + w2 * n2
-    return sliders[4, k] + chi + slow - along, w1 - along * n1, w2 - along * n2
-
-
 @njit(cache=True, error_model="numpy")
 def _missing(v, h, by_v, s1, s2, old, sliders, layer):
     """What v lacks of the one that the sliding asks for, and its derivative by v; ``by_v`` is that of h."""
-    f, f_h = (1.0 - h) / (1.0 + h), -2.0 / (1.0 + h) ** 2
-    xi = layer[3] + layer[4] * f - v
-    xi_v = layer[4] * f_h * by_v - 1.0
-    factors = _factors(h, xi, layer)
+    xi = layer[3] - v
     a = b = a_v = b_v = 0.0
     for k in range(sliders.shape[1]):
-        length, n1, n2 = _trial(k, s1, s2, old)
-        m, m_h, m_xi = _bearing(k, factors, sliders)
-        flexible = _flexible(k, old, sliders)
-        slid = length - h * m * flexible
+        at = old.size - 2 * (sliders.shape[1] - k)
+        radius, radius_xi, c1, c2, g1, g2, turn = _circle(k, xi, old, sliders, layer)
+        flexible = sliders[1, k] / sliders[0, k]
+        far = h * flexible
+        length, n1, n2 = _stretched(at, s1, s2, old, far * c1, far * c2)
+        slid = length - far * radius
         if slid > 0.0:
-            rate, neutral = sliders[3, k], _neutral(k, n1, n2, old, sliders)[0]
-            slid_v = -flexible * ((m + h * m_h) * by_v + h * m_xi * xi_v)
+            rate, along, ahead = sliders[3, k], g1 * n1 + g2 * n2, c1 * n1 + c2 * n2
+            neutral = sliders[4, k] + turn - along
+            slid_v = -flexible * (ahead + radius) * by_v
+            slid_v += far * radius_xi
+            across = g1 * c1 + g2 * c2 - along * ahead
             a, a_v = a + rate * slid, a_v + rate * slid_v
-            b, b_v = b + rate * neutral * slid, b_v + rate * neutral * slid_v
+            b += rate * neutral * slid
+            b_v += rate * (neutral * slid_v + slid * flexible * across / length * by_v)
     if a == 0.0:
         return v - old[0], 1.0
-    target = layer[3] + layer[4] * f - b / a
-    target_v = layer[4] * f_h * by_v - (b_v - b / a * a_v) / a
+    target = layer[3] - b / a
+    target_v = -(b_v - b / a * a_v) / a
     share = -np.expm1(-a)
     missing = v - old[0] - share * (target - old[0])
     return missing, 1.0 - share * target_v - (1.0 - share) * a_v * (target - old[0])
 
 
 @njit(cache=True, error_model="numpy")
-def _turned(s1, s2, old, new, sliders, layer):
-    """The fabric after the sliders have slid from their ``old`` places to the ``new`` ones, which springs follow."""
+def _turned(old, new, sliders, layer):
+    """The fabrics after the sliders have slid from their ``old`` places to the ``new`` ones."""
     whole = slid = way1 = way2 = 0.0
     for k in range(sliders.shape[1]):
-        at = _PLACES + 2 * k
+        at = old.size - 2 * (sliders.shape[1] - k)
         d1, d2 = new[at] - old[at], new[at + 1] - old[at + 1]
         whole += sliders[0, k]
         slid += sliders[0, k] * np.sqrt(d1 * d1 + d2 * d2)
         way1, way2 = way1 + sliders[0, k] * d1, way2 + sliders[0, k] * d2
-    new[1:_PLACES] = old[1:_PLACES]
-    if slid > 0.0:
-        for i in range(2):
-            share = -np.expm1(-slid / whole / layer[6 + i])
-            new[1 + 2 * i] += share * (way1 / slid - old[1 + 2 * i])
-            new[2 + 2 * i] += share * (way2 / slid - old[2 + 2 * i])
-        for k in range(sliders.shape[1]):
-            left = _flexible(k, new, sliders) / _flexible(k, old, sliders)
-            if left < 1.0:
-                at = _PLACES + 2 * k
-                new[at] += (1.0 - left) * (s1 - new[at])
-                new[at + 1] += (1.0 - left) * (s2 - new[at + 1])
+    new[1] = old[1] - np.expm1(-slid / whole / layer[4]) * (1.0 - old[1])
+    for i in range(layer.size - 5):
+        new[2 + 2 * i], new[3 + 2 * i] = old[2 + 2 * i], old[3 + 2 * i]
+        if slid > 0.0:
+            share = -np.expm1(-slid / whole / layer[5 + i])
+            new[2 + 2 * i] += share * (way1 / slid - old[2 + 2 * i])
+            new[3 + 2 * i] += share * (way2 / slid - old[3 + 2 * i])
 
 
 @njit(cache=True, error_model="numpy")
 def _opened(e_total, fixed_h, start, s1, s2, old, sliders, layer):
     """v after a step, sought from ``start``: at the opening ``e_total``, or at ``fixed_h`` where that is not finite."""
-    lowest, highest = sliders[4].min(), (sliders[4] + 2.0 * (sliders[6] + sliders[7])).max()
-    margin = abs(layer[4]) + 1e-12
+    lowest, highest = (sliders[4] - sliders[5]).min(), (sliders[4] + 2.0 * sliders[7:].sum(axis=0)).max()
+    margin = 1e-12
     low, high = min(old[0], layer[3] - highest - margin), max(old[0], layer[3] - lowest + margin)
     v, h, by_v = start, fixed_h, 0.0
     for _ in range(_MOST_ITERATIONS):
@@ -325,38 +336,39 @@ def _opened(e_total, fixed_h, start, s1, s2, old, sliders, layer):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _steps(x, old, sliders, layer, traction, tangent, new):
-    count = sliders.shape[1]
+    count, places = sliders.shape[1], old.shape[1] - 2 * sliders.shape[1]
     for n in range(len(x)):
         u, s1, s2 = x[n, 0], x[n, 1], x[n, 2]
         v = _opened(u, 1.0, old[n, 0], s1, s2, old[n], sliders, layer)
-        e = u - v
-        h, h_e, h_ee = _touch(e, layer)
-        f, f_h = (1.0 - h) / (1.0 + h), -2.0 / (1.0 + h) ** 2
-        xi = layer[3] + layer[4] * f - v
-        factors = _factors(h, xi, layer)
+        h, h_e, h_ee = _touch(u - v, layer)
+        xi = layer[3] - v
         # how v follows the separation: of the missing opening by h, by each component, and by v
         v_u = np.zeros(3)
         a = b = 0.0
         a_h = b_h = a_1 = a_2 = b_1 = b_2 = 0.0
         for k in range(count):
-            length, n1, n2 = _trial(k, s1, s2, old[n])
-            m, m_h, m_xi = _bearing(k, factors, sliders)
-            flexible = _flexible(k, old[n], sliders)
-            slid = length - h * m * flexible
+            at = places + 2 * k
+            radius, radius_xi, c1, c2, g1, g2, turn = _circle(k, xi, old[n], sliders, layer)
+            flexible = sliders[1, k] / sliders[0, k]
+            far = h * flexible
+            length, n1, n2 = _stretched(at, s1, s2, old[n], far * c1, far * c2)
+            slid = length - far * radius
             if slid > 0.0:
-                rate = sliders[3, k]
-                neutral, across1, across2 = _neutral(k, n1, n2, old[n], sliders)
-                slid_h = -flexible * (m + h * (m_h + m_xi * layer[4] * f_h))
+                rate, along, ahead = sliders[3, k], g1 * n1 + g2 * n2, c1 * n1 + c2 * n2
+                neutral = sliders[4, k] + turn - along
+                slid_h = -flexible * (ahead + radius)
+                across = g1 * c1 + g2 * c2 - along * ahead
                 a, b = a + rate * slid, b + rate * neutral * slid
-                a_h, b_h = a_h + rate * slid_h, b_h + rate * neutral * slid_h
+                a_h += rate * slid_h
+                b_h += rate * (neutral * slid_h + slid * flexible * across / length)
                 a_1, a_2 = a_1 + rate * n1, a_2 + rate * n2
                 # the neutral point changes as the slider turns
-                b_1 += rate * (neutral * n1 - across1 * slid / length)
-                b_2 += rate * (neutral * n2 - across2 * slid / length)
+                b_1 += rate * (neutral * n1 - (g1 - along * n1) * slid / length)
+                b_2 += rate * (neutral * n2 - (g2 - along * n2) * slid / length)
         if a > 0.0:
-            share, target = -np.expm1(-a), layer[3] + layer[4] * f - b / a
+            share, target = -np.expm1(-a), layer[3] - b / a
             gap = (1.0 - share) * (target - old[n, 0])
-            by_h = share * (layer[4] * f_h - (b_h - b / a * a_h) / a) + gap * a_h
+            by_h = gap * a_h - share * (b_h - b / a * a_h) / a
             _, missing_v = _missing(v, h, -h_e, s1, s2, old[n], sliders, layer)
             v_u[0] = by_h * h_e / missing_v
             v_u[1] = (gap * a_1 - share * (b_1 - b / a * a_1) / a) / missing_v
@@ -366,29 +378,36 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
         by = np.zeros((3, 3))
         new[n, 0] = v
         for k in range(count):
-            length, n1, n2 = _trial(k, s1, s2, old[n])
-            m, m_h, m_xi = _bearing(k, factors, sliders)
-            flexible = _flexible(k, old[n], sliders)
-            reach, stiff = h * m * flexible, 1.0 / flexible
-            if length <= reach:
-                e1, e2 = length * n1, length * n2
+            at = places + 2 * k
+            radius, radius_xi, c1, c2, g1, g2, turn = _circle(k, xi, old[n], sliders, layer)
+            flexible = sliders[1, k] / sliders[0, k]
+            far, stiff = h * flexible, 1.0 / flexible
+            length, n1, n2 = _stretched(at, s1, s2, old[n], far * c1, far * c2)
+            if length <= far * radius:
+                e1, e2 = s1 - old[n, at], s2 - old[n, at + 1]
                 by[0, 1], by[0, 2] = by[0, 1] + stiff * e1, by[0, 2] + stiff * e2
                 by[1, 1], by[2, 2] = by[1, 1] + stiff, by[2, 2] + stiff
             else:
-                across = stiff * reach / length
-                e1, e2 = reach * n1, reach * n2
-                by[1, 1], by[2, 2] = by[1, 1] + across * n2 * n2, by[2, 2] + across * n1 * n1
-                by[1, 2], by[2, 1] = by[1, 2] - across * n1 * n2, by[2, 1] - across * n1 * n2
-                reach_h, reach_xi = flexible * (m + h * (m_h + m_xi * layer[4] * f_h)), flexible * h * m_xi
+                e1, e2 = far * (c1 + radius * n1), far * (c2 + radius * n2)
+                turned = far * radius / length
+                by11, by12, by22 = turned * n2 * n2, -turned * n1 * n2, turned * n1 * n1
+                by[0, 1] += stiff * (e1 * by11 + e2 * by12)
+                by[0, 2] += stiff * (e1 * by12 + e2 * by22)
+                by[1, 1], by[2, 2] = by[1, 1] + stiff * by11, by[2, 2] + stiff * by22
+                by[1, 2], by[2, 1] = by[1, 2] + stiff * by12, by[2, 1] + stiff * by12
+                ahead = c1 * n1 + c2 * n2
+                e1_h = flexible * (c1 + radius * n1 - turned * (c1 - ahead * n1))
+                e2_h = flexible * (c2 + radius * n2 - turned * (c2 - ahead * n2))
                 for j in range(3):
-                    moved = reach_h * h_e * ((1.0 if j == 0 else 0.0) - v_u[j]) - reach_xi * v_u[j]
-                    by[0, j] += stiff * reach * moved
-                    by[1, j] += stiff * n1 * moved
-                    by[2, j] += stiff * n2 * moved
-            new[n, _PLACES + 2 * k], new[n, _PLACES + 1 + 2 * k] = s1 - e1, s2 - e2
+                    h_j, shrinks = h_e * ((1.0 if j == 0 else 0.0) - v_u[j]), far * radius_xi * v_u[j]
+                    e1_j, e2_j = e1_h * h_j - shrinks * n1, e2_h * h_j - shrinks * n2
+                    by[0, j] += stiff * (e1 * e1_j + e2 * e2_j)
+                    by[1, j] += stiff * e1_j
+                    by[2, j] += stiff * e2_j
+            new[n, at], new[n, at + 1] = s1 - e1, s2 - e2
             springs[0] += 0.5 * stiff * (e1 * e1 + e2 * e2)
             springs[1], springs[2] = springs[1] + stiff * e1, springs[2] + stiff * e2
-        _turned(s1, s2, old[n], new[n], sliders, layer)
+        _turned(old[n], new[n], sliders, layer)
         root_e, root_ee = 0.5 * h_e / root, 0.5 * h_ee / root - 0.25 * h_e * h_e / (h * root)
         traction[n, 0] = springs[0] * root_e - h * root
         traction[n, 1], traction[n, 2] = root * springs[1], root * springs[2]
@@ -399,38 +418,54 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
                 tangent[n, i, j] = root * by[i, j] + springs[i] * root_e * e_j
 
 
+@njit(cache=True, error_model="numpy")
+def _carried(v, h, s1, s2, old, sliders, layer, new):
+    """Energy over √h and pulls of the springs; the places of the sliders go to ``new``."""
+    places = 2 + 2 * (layer.size - 5)
+    xi = layer[3] - v
+    energy = t1 = t2 = 0.0
+    for k in range(sliders.shape[1]):
+        at = places + 2 * k
+        radius, _, c1, c2, _, _, _ = _circle(k, xi, old, sliders, layer)
+        flexible = sliders[1, k] / sliders[0, k]
+        far = h * flexible
+        length, n1, n2 = _stretched(at, s1, s2, old, far * c1, far * c2)
+        left = min(length, far * radius)
+        e1, e2 = far * c1 + left * n1, far * c2 + left * n2
+        new[at], new[at + 1] = s1 - e1, s2 - e2
+        energy += 0.5 * (e1 * e1 + e2 * e2) / flexible
+        t1, t2 = t1 + e1 / flexible, t2 + e2 / flexible
+    return energy, t1, t2
+
+
+@njit(cache=True, error_model="numpy")
+def _solved(p, s1, s2, old, sliders, layer):
+    """v and h under a pressure."""
+    extra, v, h, new = 0.0, old[0], 1.0, np.empty_like(old)
+    for _ in range(_MOST_ITERATIONS):
+        # what the springs carry changes little with h
+        h = max(p - extra, 0.2 * p) ** (2.0 / 3.0)
+        v = _opened(np.nan, h, v, s1, s2, old, sliders, layer)
+        energy = _carried(v, h, s1, s2, old, sliders, layer, new)[0]
+        carried = -0.5 * energy * _touch(_elastic_opening(h, layer), layer)[1] / np.sqrt(h)
+        change, extra = abs(carried - extra), carried
+        if change < 1e-9 * p:
+            break
+    return v, h
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
 def _paths(pressure, sliding, sliders, layer, opening, ratio):
-    count = sliders.shape[1]
-    old = np.empty(_PLACES + 2 * count)
+    old = np.empty(2 + 2 * (layer.size - 5) + 2 * sliders.shape[1])
     new = np.empty_like(old)
     for n in range(pressure.shape[0]):
         old[:] = 0.0
         for i in range(pressure.shape[1]):
             p, s1, s2 = pressure[n, i], sliding[n, i, 0], sliding[n, i, 1]
-            extra, v = 0.0, old[0]
-            for _ in range(_MOST_ITERATIONS):
-                # what the springs carry changes little with h
-                h = max(p - extra, 0.2 * p) ** (2.0 / 3.0)
-                v = _opened(np.nan, h, v, s1, s2, old, sliders, layer)
-                e = _elastic_opening(h, layer)
-                h_e = _touch(e, layer)[1]
-                xi = layer[3] + layer[4] * (1.0 - h) / (1.0 + h) - v
-                factors = _factors(h, xi, layer)
-                energy = t1 = t2 = 0.0
-                for k in range(count):
-                    length, n1, n2 = _trial(k, s1, s2, old)
-                    flexible = _flexible(k, old, sliders)
-                    left = min(length, h * _bearing(k, factors, sliders)[0] * flexible)
-                    new[_PLACES + 2 * k], new[_PLACES + 1 + 2 * k] = s1 - left * n1, s2 - left * n2
-                    energy += 0.5 * left * left / flexible
-                    t1, t2 = t1 + left * n1 / flexible, t2 + left * n2 / flexible
-                carried = -0.5 * energy * h_e / np.sqrt(h)
-                change, extra = abs(carried - extra), carried
-                if change < 1e-9 * p:
-                    break
+            v, h = _solved(p, s1, s2, old, sliders, layer)
+            _, t1, t2 = _carried(v, h, s1, s2, old, sliders, layer, new)
             new[0] = v
-            _turned(s1, s2, old, new, sliders, layer)
+            _turned(old, new, sliders, layer)
             old[:] = new
-            opening[n, i] = e + v
+            opening[n, i] = _elastic_opening(h, layer) + v
             ratio[n, i, 0], ratio[n, i, 1] = np.sqrt(h) * t1 / p, np.sqrt(h) * t2 / p

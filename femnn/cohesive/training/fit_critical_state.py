@@ -14,6 +14,7 @@ from scipy.optimize import brentq, least_squares
 
 from femnn.checks import checked, instance
 from femnn.cohesive.recurrent.critical_state import LAYER, SLIDERS, CriticalState, largest_rates, pressures
+from femnn.cohesive.recurrent.critical_state_derivatives import paths_with_derivatives
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.cohesive.training.data import PathData, responses
 from femnn.cohesive.training.fit import describe
@@ -21,33 +22,37 @@ from femnn.cohesive.training.precompressed_data import OPEN, rms_errors
 from femnn.exceptions import DatasetError, WeightFileError
 from femnn.io.weight_files import save_weights
 
-#: Errors of the friction ratio and of the opening (d) that weigh alike.
+#: Errors of the friction ratio and of the opening (d) that weigh alike; those of paths that slide by less than SMALL d.
 RATIO, OPENING = 0.05, 0.03
+SMALL_RATIO, SMALL_OPENING, SMALL = 0.015, 0.006, 0.1
+#: Error of the shear traction over p0 that weighs as much: under a high pressure the ratio counts more.
+TRACTION = 0.06
 
 # Reaches of the sliders at the beginning, d; how far apart neutral points begin, over the distance.
 _SHORTEST, _LONGEST, _NEUTRAL = 2e-3, 0.1, 0.3
-# Lengths of the fabric, d.
-_MEMORY, _SLOW_MEMORY = 0.15, 3.0
+# Lengths of the structure of a prepared layer and of the fabrics, d; what these do to neutral points at the beginning,
+# as a logarithm over the distance.
+_STRUCTURE, _MEMORIES, _TURN = 0.5, (0.4, 3.0), -1.5
+# Largest factor of what opening adds to a strength; largest share of a strength that is lost against the fabric.
+_MOST_DILATANCY, _MOST_LOSS = 4.0, 0.98
 # Farthest neutral point, over the distance.
 _FARTHEST = 2.0
-# Weight of a number that leaves its first value by a factor e, over that of all data.
-_PRIOR = 1e-3
+# Weight of a number that leaves its first value by one (most are logarithms), over that of a path.
+_PRIOR = 3e-4
 # Share of the pressure that the springs of the sliders may carry.
 _MOST_CARRIED = 0.6
-# Points of each set, whole paths of it, that bring the numbers near.
-_PART = 2000
-# Steps on all paths: so many times fewer than those before, and at least so many.
-_FEWER, _LEAST = 3, 2
 # Residuals beyond this many times their weight count linearly.
 _ROBUST = 2.0
-# Step of differences.
-_STEP = 1e-4
+# Least gain of a step of the least squares, over the cost.
+_GAIN = 1e-5
+# Step of differences, of what tensors are made from.
+_STEP = 1e-6
 
 
 @checked(sliders="[1, 100]", iterations="[1, 10000]")
 def fit_critical_state_law(
     path: str | os.PathLike, training: PathData | Sequence[PathData], tests: Mapping[str, PathData], *,
-    sliders: int = 6, iterations: int = 40, progress: bool = True,
+    weights: Sequence[float] | None = None, sliders: int = 6, iterations: int = 100, progress: bool = True,
 ) -> tuple[RecurrentCohesive, dict]:  # fmt: skip
     """Train a critical-state law, test it and write its weight file.
 
@@ -59,10 +64,12 @@ def fit_critical_state_law(
         Of one sample or of several: the law is that of their mean; several sets may differ in their numbers of points.
         In units of the virgin layer, see
         :func:`femnn.cohesive.training.path_data`. Every point counts at which the layer is pressed.
+    weights
+        Of a path of each set of ``training``; 1 if not given.
     sliders
         Number of sliders.
     iterations
-        Steps of the least squares (trust region, robust loss) on a part of the paths; on all of them a third as many.
+        Steps of the least squares (trust region, robust loss, exact derivatives along the paths).
     progress
         Print the cost of each step.
 
@@ -71,6 +78,11 @@ def fit_critical_state_law(
     law : RecurrentCohesive
     figures : dict
         By the name of each test, :func:`structure_errors` and :func:`femnn.cohesive.training.rms_errors`.
+
+    Raises
+    ------
+    DatasetError
+        If there is nothing to learn, or not a weight for each set.
 
     Examples
     --------
@@ -90,12 +102,12 @@ def fit_critical_state_law(
         raise DatasetError("training is empty; pass the paths of a sample, or a list of those of several")
     for data in (*sets, *tests.values()):
         instance("a value of training or tests", data, PathData)
+    weights = [1.0] * len(sets) if weights is None else list(weights)
+    if len(weights) != len(sets) or not min(weights) > 0.0:
+        raise DatasetError(f"weights={weights} for {len(sets)} sets of paths; pass a positive number for each")
     guess = _first(sliders)
-    # a part of the paths brings the numbers near, which all of them together do in many times the time
-    part = [data[:: max(1, round(data.separations[..., 0].size / _PART))] for data in sets]
-    numbers = _least_squares(part, guess, guess, iterations, progress).x
-    found = _least_squares(sets, guess, numbers, max(_LEAST, iterations // _FEWER), progress)
-    tensors = tensors_of(found.x)
+    found = _least_squares(sets, weights, guess, sliders, iterations, progress)
+    tensors = tensors_of(found.x, sliders)
     what = "law of a precompressed, frictional layer: sliders around a critical state; inputs: opening and two shears"
     card = describe(what, "critical-state", sets[-1], [], [], {}, {})
     card["trained_range"] = _range(sets)
@@ -115,33 +127,65 @@ def fit_critical_state_law(
     return RecurrentCohesive.load(save_weights(path, named, {**card, "test": rounded})), figures
 
 
-def _least_squares(sets, guess, start, iterations, progress):
-    """The least squares of some data, from ``start``; ``guess`` is what numbers are drawn to."""
-    pressed = [_pressed(data) for data in sets]
-    points = sum(int(each.sum()) for each in pressed)
-    weight = 1.0 / np.sqrt(max(1, points))
+def _least_squares(sets, weights, guess, sliders, iterations, progress):
+    """The least squares of some data, from ``guess``, which numbers are drawn to as well."""
+    learned = [_Learned(data, weight) for data, weight in zip(sets, weights, strict=True)]
+    prior = np.sqrt(_PRIOR * sum(map(len, sets)))
+    size = sum(3 * int(each.pressed.sum()) for each in learned) + len(guess)
 
     def residuals(numbers):
         try:
-            cell, parts = CriticalState(tensors_of(numbers)), []
+            cell = CriticalState(tensors_of(numbers, sliders))
         except (WeightFileError, ValueError):
             # a step so long that numbers overflow is taken shorter
-            return np.full(3 * points + len(numbers), np.inf)
-        for data, counts in zip(sets, pressed, strict=True):
-            opening, ratio = _differences(cell, data)
-            parts += [opening[counts] / OPENING, ratio[counts].ravel() / RATIO]
-        return np.concatenate([weight * np.concatenate(parts), np.sqrt(_PRIOR) * (numbers - guess)])
+            return np.full(size, np.inf)
+        parts = [each.residuals(*cell.under_pressure(each.pressure, each.sliding)) for each in learned]
+        return np.concatenate([*parts, prior * (numbers - guess)])
 
     def jacobian(numbers):
-        # one step for all: what is learned are logarithms and the like, of which some are zero
-        first = residuals(numbers)
-        moved = (numbers + _STEP * row for row in np.eye(len(numbers)))
-        return np.column_stack([(residuals(each) - first) / _STEP for each in moved])
+        tensors = tensors_of(numbers, sliders)
+        moves = (_STEP * row for row in np.eye(len(numbers)))
+        by_numbers = np.column_stack(
+            [(_flat(tensors_of(numbers + move, sliders)) - _flat(tensors_of(numbers - move, sliders))) / (2.0 * _STEP)
+             for move in moves]
+        )  # fmt: skip
+        parts = [each.derivatives(tensors) @ by_numbers for each in learned]
+        return np.concatenate([*parts, prior * np.eye(len(numbers))])
 
+    points = np.mean([1.0 / np.sqrt(each.pressure.shape[1]) for each in learned])
     return least_squares(
-        residuals, start, jacobian, method="trf", x_scale="jac", max_nfev=iterations, ftol=1e-4, loss="soft_l1",
-        f_scale=_ROBUST * weight, verbose=2 if progress else 0,
+        residuals, guess, jacobian, method="trf", x_scale="jac", max_nfev=iterations, ftol=_GAIN, loss="soft_l1",
+        f_scale=_ROBUST * points, verbose=2 if progress else 0,
     )  # fmt: skip
+
+
+class _Learned:
+    """A set of paths as least squares see it: pressures and slidings, and how much each error counts."""
+
+    def __init__(self, data, weight):
+        self.pressed, self.pressure = _pressed(data), _pressure(data)
+        self.sliding = np.ascontiguousarray(data.separations[..., 1:]) / data.separation_scale
+        self.opening = data.separations[..., 0] / data.separation_scale
+        self.ratio = data.tractions[..., 1:] / data.traction_scale / self.pressure[..., None]
+        small = (np.linalg.norm(self.sliding, axis=-1).max(axis=1) < SMALL)[:, None]
+        share = np.sqrt(weight / self.pressure.shape[1])
+        by_ratio = share / np.minimum(np.where(small, SMALL_RATIO, RATIO), TRACTION / self.pressure)
+        by_opening = share / np.where(small, SMALL_OPENING, OPENING) * np.ones_like(self.pressure)
+        self._by_ratio, self._by_opening = by_ratio[self.pressed], by_opening[self.pressed]
+
+    def residuals(self, opening, ratio):
+        opening = (opening - self.opening)[self.pressed] * self._by_opening
+        return np.concatenate([opening, ((ratio - self.ratio)[self.pressed] * self._by_ratio[:, None]).ravel()])
+
+    def derivatives(self, tensors):
+        """Of the residuals, by the numbers of the tensors."""
+        _, _, opening, ratio = paths_with_derivatives(self.pressure, self.sliding, **tensors)
+        ratio = ratio[self.pressed] * self._by_ratio[:, None, None]
+        return np.concatenate([opening[self.pressed] * self._by_opening[:, None], ratio.reshape(-1, ratio.shape[-1])])
+
+
+def _flat(tensors):
+    return np.concatenate([tensors["sliders"].ravel(), tensors["layer"]])
 
 
 @checked()
@@ -185,9 +229,13 @@ def _pressed(data):
     return -data.tractions[..., 0] / data.traction_scale > OPEN
 
 
+def _pressure(data):
+    return np.maximum(-data.tractions[..., 0] / data.traction_scale, OPEN)
+
+
 def _differences(cell, data):
     """Of openings (n, k) and friction ratios (n, k, 2), under the pressures and slidings of the data."""
-    pressure = np.maximum(-data.tractions[..., 0] / data.traction_scale, OPEN)
+    pressure = _pressure(data)
     opening, ratio = cell.under_pressure(pressure, data.separations[..., 1:] / data.separation_scale)
     expected = data.tractions[..., 1:] / data.traction_scale / pressure[..., None]
     return opening - data.separations[..., 0] / data.separation_scale, ratio - expected
@@ -197,32 +245,31 @@ def _first(sliders):
     """What is learned, where it begins: see :func:`tensors_of`."""
     reach = np.log(np.geomspace(_SHORTEST, _LONGEST, sliders))
     neutral = np.linspace(_NEUTRAL, -_NEUTRAL, sliders)
-    rows = [np.full(sliders, np.log(0.37 / sliders)), reach, np.full(sliders, -0.7), np.zeros(sliders), neutral,
-            np.full(sliders, 0.5), np.full(sliders, -2.0), np.full(sliders, -2.0)]  # fmt: skip
+    rows = [np.full(sliders, np.log(0.37 / sliders)), reach, np.full(sliders, -0.5), np.zeros(sliders), neutral,
+            np.full(sliders, _TURN), np.full(sliders, -1.0)]  # fmt: skip
     # as stiff as virgin layers of the shipped data are
-    layer = [np.log(12.5), -0.13, np.log(0.01), np.log(0.35), 0.3, 0.0, np.log(_MEMORY), np.log(_SLOW_MEMORY)]
-    return np.concatenate([*rows, layer])
+    layer = [np.log(12.5), -0.13, np.log(0.01), np.log(0.35), np.log(_STRUCTURE), *np.log(_MEMORIES)]
+    return np.concatenate([*rows, *np.full((len(_MEMORIES), sliders), _TURN), layer])
 
 
-def tensors_of(numbers: np.ndarray) -> dict[str, np.ndarray]:
-    """Tensors of a critical-state cell that keeps its promises, from any numbers (8 k + 8,)."""
-    last = len(LAYER)
-    strength, reach, gain, share, neutral, fabric, turn, slow_turn = numbers[:-last].reshape(len(SLIDERS), -1)
-    stiffness, asymmetry, rounding, distance, compression, softening, memory, slow_memory = numbers[-last:]
+def tensors_of(numbers: np.ndarray, sliders: int) -> dict[str, np.ndarray]:
+    """Tensors of a critical-state cell that keeps its promises, from any numbers ((7 + f) k + 5 + f,)."""
+    rows, first = len(SLIDERS), len(LAYER)
+    fabrics = (len(numbers) - rows * sliders - first) // (sliders + 1)
+    last = first + fabrics
+    strength, reach, dilatancy, share, neutral, virgin, loss, *turns = numbers[:-last].reshape(-1, sliders)
+    stiffness, asymmetry, rounding, distance, *memories = numbers[-last:]
     stiffness, distance, strength = np.exp(stiffness), np.exp(distance), np.exp(strength)
-    layer = np.array(
-        [stiffness, 0.9 * stiffness * np.tanh(asymmetry), np.exp(rounding), distance, 0.3 * np.tanh(compression),
-         0.3 * np.tanh(softening), np.exp(memory), np.exp(slow_memory)]
+    layer = np.array([stiffness, 0.9 * stiffness * np.tanh(asymmetry), np.exp(rounding), distance, *np.exp(memories)])
+    tensor = np.array(
+        [strength, np.exp(reach), _MOST_DILATANCY * _sigmoid(dilatancy), np.ones_like(strength), neutral,
+         distance * np.exp(virgin), _MOST_LOSS * _sigmoid(loss), *(distance * np.exp(turns))]
     )  # fmt: skip
-    sliders = np.array([strength, np.exp(reach), 1.5 * _sigmoid(gain), np.ones_like(strength), neutral,
-                        np.exp(fabric), distance * np.exp(turn), distance * np.exp(slow_turn)])  # fmt: skip
-    # springs that carry much of the pressure would make the layer's pressure ambiguous
-    sliders[1] /= 1.0 + (pressures(sliders, layer) - 1.0) / _MOST_CARRIED
     neutral = _FARTHEST * distance * np.tanh(neutral / _FARTHEST)
 
     def rates(shift):
-        sliders[4] = neutral - shift
-        return _sigmoid(share) * largest_rates(sliders, layer), sliders[4]
+        tensor[4] = neutral - shift
+        return _sigmoid(share) * largest_rates(tensor, layer, 1.0 + _MOST_CARRIED), tensor[4]
 
     def unbalanced(shift):
         rate, points = rates(shift)
@@ -230,10 +277,12 @@ def tensors_of(numbers: np.ndarray) -> dict[str, np.ndarray]:
 
     reach_of_shift = np.abs(neutral).max() + 1e-9
     shift = brentq(unbalanced, -reach_of_shift, reach_of_shift, xtol=1e-15, rtol=1e-14)
-    sliders[3] = rates(shift)[0]
+    tensor[3] = rates(shift)[0]
     # rounding errors of the root
-    sliders[4] -= sliders[3] @ sliders[4] / sliders[3].sum()
-    return {"sliders": sliders, "layer": layer}
+    tensor[4] -= tensor[3] @ tensor[4] / tensor[3].sum()
+    # springs that carry much of the pressure would make the layer's pressure ambiguous
+    tensor[1] /= 1.0 + (pressures(tensor, layer) - 1.0) / _MOST_CARRIED
+    return {"sliders": tensor, "layer": layer}
 
 
 def _sigmoid(values):

@@ -1,0 +1,229 @@
+"""Answers of the critical-state cell along paths of pressure and sliding, and their derivatives by all its numbers.
+
+The derivatives go forward with the state: at each point those of the state before are known, and the two equations of
+the step, for the opening v and for h, are differentiated where they are solved. That costs as much as a few runs of the
+paths, where differences cost one for each of some sixty numbers.
+"""
+
+import numpy as np
+
+from femnn.cohesive.recurrent.critical_state import _LEAST, _circle, _elastic_opening, _solved, _stretched, _touch
+from femnn.system.compile import njit
+
+# Sums over sliders: slid ways times rates, the same times neutral points, energy and pulls of the springs over √h, slid
+# ways times strengths and their vector. Rows of derivatives that a slider needs.
+_SUMS, _WORK = 8, 11
+# Step of differences, of the elastic opening and its slope by the three numbers that they depend on.
+_STEP = 1e-6
+
+
+def paths_with_derivatives(
+    pressure: np.ndarray, sliding: np.ndarray, sliders: np.ndarray, layer: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Openings (n, k) and friction ratios (n, k, 2) of virgin layers, and both by the tensors' numbers (..., d).
+
+    The numbers are those of ``sliders``, row by row, then those of ``layer``; ``pressure`` (n, k) is over p0,
+    ``sliding`` (n, k, 2) in separation scales.
+    """
+    numbers = sliders.size + layer.size
+    opening, ratio = np.empty(pressure.shape), np.empty(sliding.shape)
+    opening_by, ratio_by = np.empty((*pressure.shape, numbers)), np.empty((*sliding.shape, numbers))
+    arrays = (np.ascontiguousarray(each) for each in (pressure, sliding, sliders, layer))
+    _differentiated(*arrays, opening, ratio, opening_by, ratio_by)
+    return opening, ratio, opening_by, ratio_by
+
+
+@njit(cache=True, error_model="numpy")
+def _elastic(h, layer):
+    """The elastic opening of an h, the slope of h there, and both by h and the first three numbers of the layer."""
+    e = _elastic_opening(h, layer)
+    _, slope, bend = _touch(e, layer)
+    by = np.empty((2, 4))
+    by[0, 0], by[1, 0] = 1.0 / slope, bend / slope
+    moved = layer.copy()
+    for i in range(3):
+        step = _STEP * max(abs(layer[i]), 1e-3)
+        moved[i] = layer[i] + step
+        ahead = _elastic_opening(h, moved)
+        by[0, 1 + i], by[1, 1 + i] = (ahead - e) / step, (_touch(ahead, moved)[1] - slope) / step
+        moved[i] = layer[i]
+    return e, slope, by
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _differentiated(pressure, sliding, sliders, layer, opening, ratio, opening_by, ratio_by):
+    rows, count = sliders.shape
+    places = 2 + 2 * (layer.size - 5)
+    # directions: all numbers, then v and h
+    numbers = rows * count + layer.size
+    old, new = np.empty(places + 2 * count), np.empty(places + 2 * count)
+    old_by, new_by = np.empty((old.size, numbers + 2)), np.empty((old.size, numbers + 2))
+    sums, sums_by, work = np.empty(_SUMS), np.empty((_SUMS, numbers + 2)), np.empty((_WORK, numbers + 2))
+    for n in range(pressure.shape[0]):
+        old[:] = 0.0
+        old_by[:] = 0.0
+        for i in range(pressure.shape[1]):
+            p, s1, s2 = pressure[n, i], sliding[n, i, 0], sliding[n, i, 1]
+            v, h = _solved(p, s1, s2, old, sliders, layer)
+            e, slope, elastic_by = _elastic(h, layer)
+            sums[:] = 0.0
+            sums_by[:] = 0.0
+            for k in range(count):
+                _slider(k, v, h, s1, s2, old, old_by, sliders, layer, new, new_by, sums, sums_by, work)
+            new[0] = v
+            _followed_by(h, slope, elastic_by, old, old_by, layer, new_by, sums, sums_by, work)
+            root = np.sqrt(h)
+            opening[n, i] = e + v
+            opening_by[n, i] = new_by[0, :numbers] + elastic_by[0, 0] * work[0, :numbers]
+            opening_by[n, i, rows * count : rows * count + 3] += elastic_by[0, 1:]
+            for j in range(2):
+                t = sums[3 + j]
+                ratio[n, i, j] = root * t / p
+                ratio_by[n, i, j] = (root * sums_by[3 + j, :numbers] + 0.5 * t / root * work[0, :numbers]) / p
+            _turned_by(old, old_by, sliders, layer, new, new_by, sums, sums_by)
+            old[:], old_by[:] = new, new_by
+            old_by[:, numbers:] = 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def _slider(k, v, h, s1, s2, old, old_by, sliders, layer, new, new_by, sums, sums_by, work):
+    """The place of a slider and what it adds to the sums, with derivatives by all directions at a fixed v and h."""
+    count, fabrics = sliders.shape[1], layer.size - 5
+    at, of_layer = 2 + 2 * fabrics + 2 * k, sliders.size
+    at_v, at_h, all_of = old_by.shape[1] - 2, old_by.shape[1] - 1, old_by.shape[1]
+    g_by, c_by, rest_by, r_by, far_by, n_by = work[0:2], work[2:4], work[4], work[5], work[6], work[7:9]
+    slid_by, neutral_by = work[9], work[10]
+    xi = layer[3] - v
+    radius, _, c1, c2, g1, g2, turn = _circle(k, xi, old, sliders, layer)
+    mu, reach, tau, rate, loss = sliders[0, k], sliders[1, k], sliders[2, k], sliders[3, k], sliders[6, k]
+    opens, flexible, back = tau * rate, reach / mu, 0.5 * loss * mu
+    far = h * flexible
+    # Σ χ a, and the neutral point without it
+    g_by[:] = 0.0
+    rest_by[:] = sliders[5, k] * old_by[1]
+    rest_by[4 * count + k] += 1.0
+    rest_by[5 * count + k] -= 1.0 - old[1]
+    for j in range(fabrics):
+        chi, of_chi = sliders[7 + j, k], (7 + j) * count + k
+        for i in range(2):
+            g_by[i] += chi * old_by[2 + 2 * j + i]
+            g_by[i, of_chi] += old[2 + 2 * j + i]
+        rest_by[of_chi] += 1.0
+    # the centre of the circle and its radius
+    for i in range(2):
+        c_by[i] = opens * g_by[i] + back * old_by[2 + i]
+        g = g1 if i == 0 else g2
+        c_by[i, k] += 0.5 * loss * old[2 + i]
+        c_by[i, 6 * count + k] += 0.5 * mu * old[2 + i]
+        c_by[i, 2 * count + k] += rate * g
+        c_by[i, 3 * count + k] += tau * g
+    apart, least = xi - sliders[4, k] - turn, _LEAST * mu
+    m = mu - back + opens * apart
+    root = np.sqrt(m * m + least * least)
+    by_m = radius / root
+    r_by[:] = -by_m * opens * rest_by
+    r_by[of_layer + 3] += by_m * opens
+    r_by[at_v] -= by_m * opens
+    r_by[k] += by_m * (1.0 - 0.5 * loss) + 0.5 * least / root * _LEAST
+    r_by[6 * count + k] -= by_m * 0.5 * mu
+    r_by[2 * count + k] += by_m * rate * apart
+    r_by[3 * count + k] += by_m * tau * apart
+    far_by[:] = 0.0
+    far_by[at_h], far_by[count + k], far_by[k] = flexible, h / mu, -far / mu
+    length, n1, n2 = _stretched(at, s1, s2, old, far * c1, far * c2)
+    slid = length - far * radius
+    if slid > 0.0:
+        for q in range(all_of):
+            y1 = -old_by[at, q] - far_by[q] * c1 - far * c_by[0, q]
+            y2 = -old_by[at + 1, q] - far_by[q] * c2 - far * c_by[1, q]
+            stretch = n1 * y1 + n2 * y2
+            n_by[0, q], n_by[1, q] = (y1 - n1 * stretch) / length, (y2 - n2 * stretch) / length
+            slid_by[q] = stretch - far_by[q] * radius - far * r_by[q]
+            along_by = g_by[0, q] * n1 + g_by[1, q] * n2 + g1 * n_by[0, q] + g2 * n_by[1, q]
+            neutral_by[q] = rest_by[q] - along_by
+            new_by[at, q] = -far_by[q] * (c1 + radius * n1)
+            new_by[at, q] -= far * (c_by[0, q] + r_by[q] * n1 + radius * n_by[0, q])
+            new_by[at + 1, q] = -far_by[q] * (c2 + radius * n2)
+            new_by[at + 1, q] -= far * (c_by[1, q] + r_by[q] * n2 + radius * n_by[1, q])
+        neutral = sliders[4, k] + turn - g1 * n1 - g2 * n2
+        e1, e2 = far * (c1 + radius * n1), far * (c2 + radius * n2)
+        for q in range(all_of):
+            sums_by[0, q] += rate * slid_by[q]
+            sums_by[1, q] += rate * (neutral_by[q] * slid + neutral * slid_by[q])
+            sums_by[5, q] += mu * slid_by[q]
+            sums_by[6, q] += mu * (slid_by[q] * n1 + slid * n_by[0, q])
+            sums_by[7, q] += mu * (slid_by[q] * n2 + slid * n_by[1, q])
+        sums_by[0, 3 * count + k] += slid
+        sums_by[1, 3 * count + k] += neutral * slid
+        for i, way in ((5, slid), (6, slid * n1), (7, slid * n2)):
+            sums[i] += mu * way
+            sums_by[i, k] += way
+        sums[0], sums[1] = sums[0] + rate * slid, sums[1] + rate * neutral * slid
+    else:
+        e1, e2 = s1 - old[at], s2 - old[at + 1]
+        new_by[at], new_by[at + 1] = old_by[at], old_by[at + 1]
+    new[at], new[at + 1] = s1 - e1, s2 - e2
+    energy = 0.5 * (e1 * e1 + e2 * e2) / flexible
+    for i, value in ((2, energy), (3, e1 / flexible), (4, e2 / flexible)):
+        sums[i] += value
+        # by the stiffness
+        sums_by[i, k] += value / mu
+        sums_by[i, count + k] -= value / reach
+    sums_by[2] -= (e1 * new_by[at] + e2 * new_by[at + 1]) / flexible
+    sums_by[3] -= new_by[at] / flexible
+    sums_by[4] -= new_by[at + 1] / flexible
+
+
+@njit(cache=True, error_model="numpy")
+def _followed_by(h, slope, elastic_by, old, old_by, layer, new_by, sums, sums_by, work):
+    """How v (row 0 of ``new_by``) and h (of ``work``) follow all numbers, and with them the places and the sums."""
+    numbers = new_by.shape[1] - 2
+    at_v, at_h, of_layer = numbers, numbers + 1, numbers - layer.size
+    missing_by, carried_by = work[1], work[2]
+    # the two equations: what v lacks, and what pressure is missing
+    missing_by[:] = -old_by[0]
+    a, b, energy = sums[0], sums[1], sums[2]
+    if a > 0.0:
+        share, target = -np.expm1(-a), layer[3] - b / a
+        missing_by[:] = -(1.0 - share) * (old_by[0] + sums_by[0] * (target - old[0]))
+        missing_by += share * (sums_by[1] - b / a * sums_by[0]) / a
+        missing_by[of_layer + 3] -= share
+    missing_by[at_v] += 1.0
+    root = np.sqrt(h)
+    carried_by[:] = -0.5 * sums_by[2] * slope / root
+    for j in range(3):
+        carried_by[of_layer + j] -= 0.5 * energy * elastic_by[1, 1 + j] / root
+    carried_by[at_h] += 1.5 * root - 0.5 * energy * (elastic_by[1, 0] / root - 0.5 * slope / (h * root))
+    m_v, m_h, c_v, c_h = missing_by[at_v], missing_by[at_h], carried_by[at_v], carried_by[at_h]
+    whole = m_v * c_h - m_h * c_v
+    for q in range(numbers):
+        v_q = -(c_h * missing_by[q] - m_h * carried_by[q]) / whole
+        h_q = -(m_v * carried_by[q] - c_v * missing_by[q]) / whole
+        new_by[0, q], work[0, q] = v_q, h_q
+        for at in range(2 + 2 * (layer.size - 5), old.size):
+            new_by[at, q] += new_by[at, at_v] * v_q + new_by[at, at_h] * h_q
+        for i in range(3, _SUMS):
+            sums_by[i, q] += sums_by[i, at_v] * v_q + sums_by[i, at_h] * h_q
+
+
+@njit(cache=True, error_model="numpy")
+def _turned_by(old, old_by, sliders, layer, new, new_by, sums, sums_by):
+    """The structure and the fabrics after a step, with derivatives."""
+    places, of_layer, count = 2 + 2 * (layer.size - 5), sliders.size, sliders.shape[1]
+    new[1:places], new_by[1:places] = old[1:places], old_by[1:places]
+    slid, whole = sums[5], sliders[0].sum()
+    if slid == 0.0:
+        return
+    for at in range(1, places):
+        # the structure, then pairs
+        j = at // 2
+        far = slid / whole / layer[4 + j]
+        share, left = -np.expm1(-far), np.exp(-far)
+        of_way = 5 if j == 0 else 6 + at % 2
+        aim = sums[of_way] / slid - old[at]
+        new[at] += share * aim
+        far_by = sums_by[5] / whole / layer[4 + j]
+        far_by[:count] -= far / whole
+        far_by[of_layer + 4 + j] -= far / layer[4 + j]
+        aim_by = (sums_by[of_way] - sums[of_way] / slid * sums_by[5]) / slid - old_by[at]
+        new_by[at] += left * far_by * aim + share * aim_by
