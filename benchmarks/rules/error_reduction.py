@@ -106,7 +106,7 @@ def check_reference(hexahedra):
 
 def method_1(train, test, out, seed, epochs):
     """Published classifier, directional network and rivals for each tolerance: one row of figures each."""
-    train, test = recipes.settled(train), recipes.settled(test)
+    train, test = recipes.converged(train), recipes.converged(test)
     training, validation = _validated(train)
     rows, matrices = [], {}
     options = _options(DIRECTIONAL_OPTIONS, seed, epochs, batch_size=128, epochs=100)

@@ -1,6 +1,6 @@
 """Corrections of Newton's method for faulted bodies over all ranks: PETSc's GMRES with multigrid for the blocks.
 
-As :class:`femnn.solvers.linear.TangentIteration` does it in one process, with PETSc's GAMG as the V-cycles. The matrix
+As :class:`femnn.solvers.linear.saddle_iteration.TangentIteration` does it in one process, with PETSc's GAMG as the V-cycles. The matrix
 of a body stays from iteration to iteration; what its faults add is a small matrix beside it.
 """
 
@@ -171,7 +171,7 @@ class Triangle:
 
 
 class RankTangentIteration(NamedTuple):
-    """What :class:`femnn.solvers.linear.TangentIteration` does, over all ranks.
+    """What :class:`femnn.solvers.linear.saddle_iteration.TangentIteration` does, over all ranks.
 
     Attributes
     ----------
