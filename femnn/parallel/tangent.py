@@ -1,7 +1,7 @@
 """Corrections of Newton's method for faulted bodies over all ranks: PETSc's GMRES with multigrid for the blocks.
 
-As :class:`femnn.solvers.linear.saddle_iteration.TangentIteration` does it in one process, with PETSc's GAMG as the V-cycles. The matrix
-of a body stays from iteration to iteration; what its faults add is a small matrix beside it.
+As :class:`femnn.solvers.linear.saddle_iteration.TangentIteration` does it in one process, with PETSc's GAMG as the
+V-cycles. The matrix of a body stays from iteration to iteration; what its faults add is a small matrix beside it.
 """
 
 from typing import Any, NamedTuple
