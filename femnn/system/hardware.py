@@ -16,7 +16,8 @@ def description() -> str:
     True
     """
     libraries = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "numba", "scikit-fem", "torch"))
-    return f"{processor()}, {count_cores()} cores, Python {platform.python_version()}, {libraries}"
+    cores = count_cores()
+    return f"{processor()}, {cores} core{'s' if cores > 1 else ''}, Python {platform.python_version()}, {libraries}"
 
 
 def processor() -> str:
