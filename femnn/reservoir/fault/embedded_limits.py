@@ -1,11 +1,10 @@
 """Where the model of a reservoir with faults through its cells ends, told as of those along facets."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from femnn.reservoir.fault.embedded_equations import EmbeddedEquations, body_of
-from femnn.reservoir.fault.embedded_states import EmbeddedState
 from femnn.reservoir.fault.limits import Limits
 from femnn.reservoir.fault.several import SeveralLaws
 
@@ -30,16 +29,6 @@ class _Points:
         return self._equations.separations(self._equations.split(x)[1])
 
 
-class _Moment(NamedTuple):
-    """What :class:`Limits` asks of a state."""
-
-    t: float
-    x: np.ndarray
-    traction: np.ndarray
-    history: tuple
-    state: EmbeddedState
-
-
 class EmbeddedLimits(Limits):
     """Tells when states of a reservoir with embedded faults leave what its model describes.
 
@@ -55,19 +44,9 @@ class EmbeddedLimits(Limits):
         self._equations = equations
         super().__init__(_Points(equations), porous, on_outside, on_fracture)
 
-    def report(self, old, new):
-        """As of faults along facets."""
-        super().report(*(_moment(state) for state in (old, new)))
-
-    def outside(self, state):
-        """Number of points that have left the trained range of their law before they were broken."""
-        return super().outside(_moment(state) if isinstance(state, EmbeddedState) else state)
-
     def stress(self, state):
         """Effective stress (dim, dim, n), see :meth:`femnn.reservoir.fault.EmbeddedReservoir.stress`."""
-        moment = state if isinstance(state, _Moment) else _moment(state)
-        state, constants = moment.state, self._porous.constants
-        found = super().stress(body_of(state)).copy()
+        constants, found = self._porous.constants, super().stress(body_of(state))
         slopes, dim = self._porous.displacement_basis.mean_slopes, len(found)
         for part, jumps in zip(self._equations.parts, self._equations.jumps, strict=True):
             cells = part.fault.crack.elements
@@ -78,12 +57,11 @@ class EmbeddedLimits(Limits):
             found[:, :, cells] -= 2.0 * constants.mu[cells] * strain + spherical
         return found
 
+    def _history(self, state):
+        return state.histories
+
     def _outside(self, history):
         laws = [fault.law for fault in self._points.faults]
         return np.concatenate([
             own.outside & ~(law.damage(own) >= 1.0) for own, law in zip(history, laws, strict=True)
         ])  # fmt: skip
-
-
-def _moment(state):
-    return _Moment(state.t, state.x, state.traction, state.histories, state)

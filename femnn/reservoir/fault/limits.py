@@ -51,7 +51,11 @@ class Limits:
 
     def outside(self, state):
         """Number of points that have left the trained range of the law before they were broken."""
-        return self._total(self._outside(state.history).sum())
+        return self._total(self._outside(self._history(state)).sum())
+
+    def _history(self, state):
+        """Of the law at the points, as ``_outside`` takes it."""
+        return state.history
 
     def _outside(self, history):
         return history.outside & ~(self._points.law.damage(history) >= 1.0)
@@ -118,7 +122,7 @@ class Limits:
         if now <= before:
             return
         separation = self._points.separation + self._points.strains(new.x)[:, :3]
-        own = np.count_nonzero(self._outside(new.history))
+        own = np.count_nonzero(self._outside(self._history(new)))
         far = self._at_largest(np.array([own]), lambda _: self._points.law.how_far(separation))
         laws = " or ".join(dict.fromkeys(fault.law.name for fault in self._points.faults))
         message = (
