@@ -219,14 +219,19 @@ def by_kind(law, records):
             errors["traction"].append((ratio - mean) * -real[1][:, 0])
             errors["opening"].append(separation[:, 0] - real[0][:, 0])
             errors["work"].append([_work(separation, traction) - _work(*real)])
-            each = records.traction[same]
-            scatters.append((each[..., 1] / np.maximum(-each[..., 0], OPEN)).std(axis=0, ddof=min(1, len(same) - 1)))
+            scatters.append(_scatter(records.traction[same]))
         layer = layer_data(records, mine)
         found[str(kind)] = {name: _rms(np.concatenate(values)) for name, values in errors.items()} | {
             "scatter": _rms(np.concatenate(scatters)),
             "ln_normal": rms_errors(respond(law, layer.separations)[0], layer)["ln_normal"],
         }
     return found
+
+
+def _scatter(traction):
+    """Standard deviation (k,) between samples of the shear traction under their mean pressure, of (n, k, 3)."""
+    ratio = traction[..., 1] / np.maximum(-traction[..., 0], OPEN)
+    return ratio.std(axis=0, ddof=min(1, len(ratio) - 1)) * -traction[..., 0].mean(axis=0)
 
 
 def _work(separation, traction):
@@ -336,7 +341,7 @@ def report(figures):
     kinds = {
         "law": ("law", "{}"), "kind": ("kind", "{}"), "traction": ("t_s, p0", "{:.3f}"), "ratio": ("ratio", "{:.3f}"),
         "opening": ("opening, d", "{:.3f}"), "work": ("work, p0 d", "{:.3f}"),
-        "scatter": ("scatter of the ratio", "{:.3f}"), "ln_normal": ("ln t_n along separations", "{:.2f}"),
+        "scatter": ("scatter of t_s, p0", "{:.3f}"), "ln_normal": ("ln t_n along separations", "{:.2f}"),
     }  # fmt: skip
     about = {
         "law": ("law", "{}"), "parameters": ("parameters", "{:,}"), "longer": ("steps twice as long, ×", "{:.2f}"),

@@ -75,11 +75,16 @@ def grains(ctx, out, paths, seeds, grains, points, seed, workers, scheduler, qui
     "--known", type=click.Path(path_type=Path, dir_okay=False),
     help="Data set of the same samples: its rows are not run again. 'shipped' is the one of femnn.",
 )  # fmt: skip
+@click.option(
+    "--bits", type=click.IntRange(4, 23),
+    help="Binary digits that numbers keep, for smaller files; 12 are four decimal ones.  [default: all]",
+)  # fmt: skip
 @options_of_runs
 @click.pass_context
 def fault_grains(
-    ctx, out, paths, samples, thickness, widths, points, seed, each, further, known, workers, scheduler, quiet, as_json
-):
+    ctx, out, paths, samples, thickness, widths, points, seed, each, further, known, bits, workers, scheduler, quiet,
+    as_json,
+):  # fmt: skip
     """Drive layers of grains as a fault does and write a data set for training laws.
 
     Long slip, up to 30 reversals, cycles of shear traction and of pressure, shear under falling pressure,
@@ -94,7 +99,7 @@ def fault_grains(
     except ValueError:
         raise click.UsageError(f"--widths {widths} are no numbers with commas between them") from None
     data, failures = simulate_fault_grains(
-        out, paths, samples, thickness, sizes, points, seed, each=each, further=further,
+        out, paths, samples, thickness, sizes, points, seed, each=each, further=further, bits=bits,
         known=None if known is None else load_fault(None if str(known) == "shipped" else known),
         workers=workers, scheduler=scheduler, progress=not (quiet or as_json),
     )  # fmt: skip

@@ -22,6 +22,9 @@ from femnn.io.weight_files import card_text
 FORMAT = "femnn-path-data"
 VERSION = 1
 
+# Bits of the mantissa of float32; those that separations keep beside the ones that were asked for.
+_MANTISSA, _FINER = 23, 4
+
 # What earlier releases wrote: this for grains, no format for cells.
 _EARLIER = ("femnn grain paths 1", None)
 
@@ -223,6 +226,25 @@ class PathDataSet(_Columns):
         others = {name: values[row] for name, values in self.columns.items() if values.shape[:2] == shape}
         return PathResponse(others.pop("separation"), others.pop("traction"), others)
 
+    @checked(bits="[4, 23]")
+    def rounded(self, bits: int) -> "PathDataSet":
+        """The same with so many binary digits behind the first of each number, which files take less room for.
+
+        Samples of grains differ in the second or third digit; ``bits=12`` keeps four. Separations keep four bits more:
+        small ones follow long ones.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from femnn.multiscale.grains import load
+        >>> data = load()
+        >>> bool(np.allclose(data.rounded(12).porosity, data.porosity, rtol=2.0**-13, atol=0.0))
+        True
+        """
+        columns = {name: _rounded(values, bits) for name, values in self.columns.items()}
+        columns["separation"] = _rounded(self.separation, min(bits + _FINER, _MANTISSA))
+        return PathDataSet(columns, {**self.about, "bits": bits})
+
     @property
     def main_seed(self) -> int:
         """Seed of the sample that most paths were run on."""
@@ -285,6 +307,18 @@ class PathDataSet(_Columns):
                 if values.dtype.kind not in "biufU":
                     raise ValueError(f"{name} is of type {values.dtype}, neither numbers nor texts")
             return cls(columns, about)
+
+
+def _rounded(values, bits):
+    """Numbers in float32 with so many bits of the mantissa, to the nearest; others as they are."""
+    if values.dtype.kind != "f":
+        return values
+    bare, dropped = np.ascontiguousarray(values, dtype=np.float32), _MANTISSA - bits
+    if not dropped:
+        return bare
+    # half of the last bit that stays is added, the rest cut off; the next power of two follows by itself
+    whole = bare.view(np.uint32) + np.uint32(1 << (dropped - 1))
+    return (whole & np.uint32(0xFFFFFFFF ^ ((1 << dropped) - 1))).view(np.float32)
 
 
 def _check_card(about: dict, card: GuardedFile, file: Path, digest: str) -> None:

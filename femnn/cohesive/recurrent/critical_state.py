@@ -4,14 +4,17 @@ The layer is a number of frictional sliders side by side (A. Yu. Ishlinskii; W. 
 612-617), each behind a spring, over Hertz's contacts. The slider k has slid to s_k, the layer has opened by v for good;
 what is left of opening and sliding is elastic: e = u_n - v, e_k = u_s - s_k. The free energy
 
-    ψ = ψ_n(e) + √h/2 Σ κ_k |e_k|²,    ψ_n' = -h^(3/2),
+    ψ = ψ_n(e) + s(h)/2 Σ κ_k |e_k|²,    ψ_n' = -h^(3/2),    s = √((1 + q) h / (1 + q h))
 
-has Hertz's and Mindlin's exponents, h being what is linear in the approach of pressed grains and zero for open ones. A
-slider in the direction n opens the layer by c_k for each unit that it slides, and bears h^(3/2) m_k:
+has Hertz's exponents, h being what is linear in the approach of pressed grains and zero for open ones. Springs stiffen
+with the pressure as Mindlin's do (q = 0), or less and less: what a layer slides before it yields then goes with the
+pressure itself, as more of it is grains that roll over each other than contacts that shear. A slider in the direction n
+opens the layer by c_k for each unit that it slides, and bears h^(3/2) m_k:
 
     c_k = α_k (ξ - ξ_k - Σ_i χ_ik (1 - a_i·n) + Y_k (1 - B)),    m_k = μ_k (1 - η_k (1 - a_1·n)/2) + τ_k c_k
 
-ξ = ξ₀ - v is the distance from the critical state (K. Been, M. G. Jefferies, Géotechnique 35 (1985) 99-112). What a
+ξ = ξ₀ - D (1 - W) - v is the distance from the critical state (K. Been, M. G. Jefferies, Géotechnique 35 (1985)
+99-112), which gets looser by D as the layer slides by many diameters: W goes from 0 to 1 within a long way. What a
 slider bears beyond friction is what it takes to open the layer (D. W. Taylor, Fundamentals of soil mechanics, 1948;
 P. W. Rowe, Proc. R. Soc. A 269 (1962) 500-527, has a factor τ). The fabrics a_i of the contacts, at most 1 long, follow
 the direction of sliding within lengths l_i (X. S. Li, Y. F. Dafalias, J. Eng. Mech. 138 (2012) 263-275, have a fabric
@@ -21,14 +24,14 @@ layer is sheared: a prepared layer dilates more than one that was ever sheared, 
 dense. In m_k the parts with n shift the circle of forces that a slider bears, the others are its radius, which a smooth
 bound keeps above zero. All numbers are learned. Whatever they are, by construction:
 
-- far sliding ends in one state, ξ = 0, B = 1 and a_i = n, as Σ α_k ξ_k = 0: no opening, and a finite ratio;
+- far sliding ends in one state, ξ = 0, B = W = 1 and a_i = n, as Σ α_k ξ_k = 0: no opening, and a finite ratio;
 - the opening never leaves a finite range, as each slider draws it to a ξ of its own;
 - a cycle of tractions ends without slip, or at one that closes, as long as a slider is left that does not slide in it;
 - dissipation Σ h^(3/2) m_k |ds_k| - p dv is not negative, as rates α_k are bounded, see :func:`largest_rates`;
 - turning or mirroring the shear turns and mirrors the answer.
 
-A step is implicit in v, which Newton's method finds inside a bracket, and explicit in a_i and B, which change slowly;
-the tangent is the exact derivative of the step.
+A step is implicit in v, which Newton's method finds inside a bracket, and explicit in a_i, B and W, which change
+slowly; the tangent is the exact derivative of the step.
 """
 
 from collections.abc import Mapping
@@ -46,14 +49,17 @@ from femnn.system.compile import njit
 #: fabric, η_k. What each fabric does to neutral points, χ_ik, follows, one row a fabric.
 SLIDERS = ("strength", "reach", "dilatancy", "rate", "neutral", "virgin", "loss")
 #: Numbers of ``layer``: stiffness of h against closing, what it has more for opening than for closing, length of the
-#: change between both; ξ₀; the length of B. That of each fabric, l_i, follows.
-LAYER = ("stiffness", "asymmetry", "rounding", "distance", "structure")
+#: change between both; saturation q of the springs; ξ₀; D; the lengths of B and of W. That of each fabric, l_i,
+#: follows.
+LAYER = ("stiffness", "asymmetry", "rounding", "saturation", "distance", "loosening", "structure", "loosened")
 
 # How smoothly a layer loses touch, as in femnn.cohesive.recurrent.precompressed, whose h is this to the power 3/2.
 _ROUNDING = 0.05
 _VIRGIN = 1.0 + np.sqrt(1.0 + _ROUNDING**2)
 
 _MOST_ITERATIONS, _CLOSE = 60, 1e-13
+# Where the lengths begin in the numbers of a layer, and where those of the fabrics do; where fabrics do in a state.
+_LENGTHS, _FABRIC_LENGTHS, _FABRICS = 6, len(LAYER), 3
 
 # How far bounds are smoothed: the farthest ξ, over ξ₀; the size of an asymmetry; positive parts; the largest of several
 # limits, as a norm of this power.
@@ -65,12 +71,12 @@ _LEAST = 0.1
 class CriticalState(Cell):
     """A trained critical-state cell; it answers tractions of a layer whose virgin traction is (-1, 0, 0).
 
-    Its state is v, B, the two components of each fabric, then those of s_k of each slider, in separation scales.
+    Its state is v, B, W, the two components of each fabric, then those of s_k of each slider, in separation scales.
 
     Parameters
     ----------
     tensors
-        ``sliders`` (7 + f, k), rows as :data:`SLIDERS`; ``layer`` (5 + f,), numbers as :data:`LAYER`, of f fabrics.
+        ``sliders`` (7 + f, k), rows as :data:`SLIDERS`; ``layer`` (8 + f,), numbers as :data:`LAYER`, of f fabrics.
 
     Raises
     ------
@@ -97,7 +103,7 @@ class CriticalState(Cell):
         if broken:
             raise WeightFileError(f"these are no tensors of a critical-state cell: {broken}; fetch the file again")
         self._sliders, self._layer = (np.ascontiguousarray(values) for values in self.tensors.values())
-        self.state_size = 2 + 2 * (self._layer.size - len(LAYER)) + 2 * self._sliders.shape[1]
+        self.state_size = _FABRICS + 2 * (self._layer.size - len(LAYER)) + 2 * self._sliders.shape[1]
 
     def step(self, x, state):
         n = len(x)
@@ -134,9 +140,12 @@ def promises_broken(sliders: np.ndarray, layer: np.ndarray) -> str:
     if not (np.isfinite(sliders).all() and np.isfinite(layer).all()):
         return "they are not finite"
     strength, reach, dilatancy, rate, neutral = sliders[:5]
-    stiffness, asymmetry, rounding, distance = layer[:4]
-    lengths = min(reach.min(), rounding, distance, layer[4:].min())
-    if min(lengths, strength.min(), rate.min()) <= 0.0 or min(dilatancy.min(), sliders[5:].min()) < 0.0:
+    stiffness, asymmetry, rounding, saturation, distance, loosening = layer[:_LENGTHS]
+    lengths = min(reach.min(), rounding, distance, layer[_LENGTHS:].min())
+    if (
+        min(lengths, strength.min(), rate.min()) <= 0.0
+        or min(dilatancy.min(), sliders[5:].min(), saturation, loosening) < 0.0
+    ):
         return "a strength, a reach, a rate or a length is not positive"
     if not abs(asymmetry) < stiffness:
         return "the layer would soften under its pressure"
@@ -154,10 +163,10 @@ def farthest(sliders: np.ndarray, layer: np.ndarray) -> tuple[float, float]:
 
     Least squares stall where a maximum changes from one number to another.
     """
-    distance, rounding = layer[3], _SMOOTH * layer[3]
-    lowest, highest = sliders[4] - sliders[5], sliders[4] + 2.0 * sliders[7:].sum(axis=0)
+    distance, loosening, rounding = layer[4], layer[5], _SMOOTH * layer[4]
+    lowest, highest = sliders[4] - sliders[5] - loosening, sliders[4] + 2.0 * sliders[7:].sum(axis=0) + loosening
     largest = rounding * scipy.special.logsumexp(np.append(highest, distance) / rounding)
-    smallest = -rounding * scipy.special.logsumexp(-np.append(lowest, distance) / rounding)
+    smallest = -rounding * scipy.special.logsumexp(-np.append(lowest, distance - loosening) / rounding)
     return smallest, largest
 
 
@@ -198,8 +207,9 @@ def pressures(sliders: np.ndarray, layer: np.ndarray) -> float:
     opens = sliders[2] * sliders[3]
     radius = strength - back + opens * (farthest(sliders, layer)[1] - sliders[4] + sliders[5] - turn)
     most = 0.5 * (radius + np.sqrt(radius**2 + (_LEAST * strength) ** 2)) + opens * turn + back
-    # Σ m²/κ, times what h can change with the opening
-    return 1.0 + 0.25 * float((most**2 * sliders[1] / strength).sum()) * (layer[0] + _size(layer[1]))
+    # Σ m²/κ, times what h can change with the opening; h^(3/2) ds/dh is at most s²/(2 √(1 + q))
+    carried = float((most**2 * sliders[1] / strength).sum()) * (layer[0] + _size(layer[1]))
+    return 1.0 + 0.25 * carried / np.sqrt(1.0 + layer[3])
 
 
 @njit(cache=True, error_model="numpy")
@@ -215,6 +225,17 @@ def _touch(e, layer):
     by_w = h / far
     by_w2 = (by_w - h * w / (far * far)) / far
     return h, by_w * slope, by_w2 * slope * slope + by_w * bend
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _stiffness(h, layer):
+    """The stiffness s(h) of springs, two derivatives of it; their reach h^(3/2)/s and its derivative."""
+    c = layer[3]
+    full = 1.0 + c * h
+    s = np.sqrt((1.0 + c) * h / full)
+    s_h = 0.5 * s / (h * full)
+    reached = h * np.sqrt(h) / s
+    return s, s_h, -s_h * (0.5 + 2.0 * c * h) / (h * full), reached, reached * (1.5 / h - s_h / s)
 
 
 @njit(cache=True, error_model="numpy")
@@ -233,20 +254,26 @@ def _elastic_opening(h, layer):
 
 
 @njit(cache=True, error_model="numpy", inline="always")
+def _distance(old, layer):
+    """How far a layer is to open, from the virgin one on."""
+    return layer[4] - layer[5] * (1.0 - old[2])
+
+
+@njit(cache=True, error_model="numpy", inline="always")
 def _circle(k, xi, old, sliders, layer):
     """Of a slider: radius of its yield circle over h^(3/2) and its derivative by ξ; centre; Σ χ a; Σ χ - Y (1 - B)."""
     turn, g1, g2 = -sliders[5, k] * (1.0 - old[1]), 0.0, 0.0
-    for i in range(layer.size - 5):
+    for i in range(layer.size - _FABRIC_LENGTHS):
         chi = sliders[7 + i, k]
         turn += chi
-        g1, g2 = g1 + chi * old[2 + 2 * i], g2 + chi * old[3 + 2 * i]
+        g1, g2 = g1 + chi * old[_FABRICS + 2 * i], g2 + chi * old[_FABRICS + 1 + 2 * i]
     mu, opens, least = sliders[0, k], sliders[2, k] * sliders[3, k], _LEAST * sliders[0, k]
     back = 0.5 * sliders[6, k] * mu
     m = mu - back + opens * (xi - sliders[4, k] - turn)
     root = np.sqrt(m * m + least * least)
     radius = 0.5 * (m + root) if m > 0.0 else 0.5 * least * least / (root - m)
     by_m = radius / root
-    return radius, by_m * opens, opens * g1 + back * old[2], opens * g2 + back * old[3], g1, g2, turn
+    return radius, by_m * opens, opens * g1 + back * old[_FABRICS], opens * g2 + back * old[_FABRICS + 1], g1, g2, turn
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -262,13 +289,16 @@ def _stretched(at, s1, s2, old, centre1, centre2):
 @njit(cache=True, error_model="numpy")
 def _missing(v, h, by_v, s1, s2, old, sliders, layer):
     """What v lacks of the one that the sliding asks for, and its derivative by v; ``by_v`` is that of h."""
-    xi = layer[3] - v
+    distance = _distance(old, layer)
+    xi = distance - v
+    _, _, _, reached, reached_h = _stiffness(h, layer)
+    by_v *= reached_h
     a = b = a_v = b_v = 0.0
     for k in range(sliders.shape[1]):
         at = old.size - 2 * (sliders.shape[1] - k)
         radius, radius_xi, c1, c2, g1, g2, turn = _circle(k, xi, old, sliders, layer)
         flexible = sliders[1, k] / sliders[0, k]
-        far = h * flexible
+        far = reached * flexible
         length, n1, n2 = _stretched(at, s1, s2, old, far * c1, far * c2)
         slid = length - far * radius
         if slid > 0.0:
@@ -282,7 +312,7 @@ def _missing(v, h, by_v, s1, s2, old, sliders, layer):
             b_v += rate * (neutral * slid_v + slid * flexible * across / length * by_v)
     if a == 0.0:
         return v - old[0], 1.0
-    target = layer[3] - b / a
+    target = distance - b / a
     target_v = -(b_v - b / a * a_v) / a
     share = -np.expm1(-a)
     missing = v - old[0] - share * (target - old[0])
@@ -299,21 +329,23 @@ def _turned(old, new, sliders, layer):
         whole += sliders[0, k]
         slid += sliders[0, k] * np.sqrt(d1 * d1 + d2 * d2)
         way1, way2 = way1 + sliders[0, k] * d1, way2 + sliders[0, k] * d2
-    new[1] = old[1] - np.expm1(-slid / whole / layer[4]) * (1.0 - old[1])
-    for i in range(layer.size - 5):
-        new[2 + 2 * i], new[3 + 2 * i] = old[2 + 2 * i], old[3 + 2 * i]
+    for i in range(_FABRICS - 1):
+        new[1 + i] = old[1 + i] - np.expm1(-slid / whole / layer[_LENGTHS + i]) * (1.0 - old[1 + i])
+    for i in range(layer.size - _FABRIC_LENGTHS):
+        at = _FABRICS + 2 * i
+        new[at], new[at + 1] = old[at], old[at + 1]
         if slid > 0.0:
-            share = -np.expm1(-slid / whole / layer[5 + i])
-            new[2 + 2 * i] += share * (way1 / slid - old[2 + 2 * i])
-            new[3 + 2 * i] += share * (way2 / slid - old[3 + 2 * i])
+            share = -np.expm1(-slid / whole / layer[_FABRIC_LENGTHS + i])
+            new[at] += share * (way1 / slid - old[at])
+            new[at + 1] += share * (way2 / slid - old[at + 1])
 
 
 @njit(cache=True, error_model="numpy")
 def _opened(e_total, fixed_h, start, s1, s2, old, sliders, layer):
     """v after a step, sought from ``start``: at the opening ``e_total``, or at ``fixed_h`` where that is not finite."""
     lowest, highest = (sliders[4] - sliders[5]).min(), (sliders[4] + 2.0 * sliders[7:].sum(axis=0)).max()
-    margin = 1e-12
-    low, high = min(old[0], layer[3] - highest - margin), max(old[0], layer[3] - lowest + margin)
+    margin, distance = 1e-12, _distance(old, layer)
+    low, high = min(old[0], distance - highest - margin), max(old[0], distance - lowest + margin)
     v, h, by_v = start, fixed_h, 0.0
     for _ in range(_MOST_ITERATIONS):
         if np.isfinite(e_total):
@@ -341,7 +373,10 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
         u, s1, s2 = x[n, 0], x[n, 1], x[n, 2]
         v = _opened(u, 1.0, old[n, 0], s1, s2, old[n], sliders, layer)
         h, h_e, h_ee = _touch(u - v, layer)
-        xi = layer[3] - v
+        distance = _distance(old[n], layer)
+        xi = distance - v
+        s, s_h, s_hh, reached, reached_e = _stiffness(h, layer)
+        reached_e *= h_e
         # how v follows the separation: of the missing opening by h, by each component, and by v
         v_u = np.zeros(3)
         a = b = 0.0
@@ -350,7 +385,7 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
             at = places + 2 * k
             radius, radius_xi, c1, c2, g1, g2, turn = _circle(k, xi, old[n], sliders, layer)
             flexible = sliders[1, k] / sliders[0, k]
-            far = h * flexible
+            far = reached * flexible
             length, n1, n2 = _stretched(at, s1, s2, old[n], far * c1, far * c2)
             slid = length - far * radius
             if slid > 0.0:
@@ -366,22 +401,22 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
                 b_1 += rate * (neutral * n1 - (g1 - along * n1) * slid / length)
                 b_2 += rate * (neutral * n2 - (g2 - along * n2) * slid / length)
         if a > 0.0:
-            share, target = -np.expm1(-a), layer[3] - b / a
+            share, target = -np.expm1(-a), distance - b / a
             gap = (1.0 - share) * (target - old[n, 0])
             by_h = gap * a_h - share * (b_h - b / a * a_h) / a
             _, missing_v = _missing(v, h, -h_e, s1, s2, old[n], sliders, layer)
-            v_u[0] = by_h * h_e / missing_v
+            v_u[0] = by_h * reached_e / missing_v
             v_u[1] = (gap * a_1 - share * (b_1 - b / a * a_1) / a) / missing_v
             v_u[2] = (gap * a_2 - share * (b_2 - b / a * a_2) / a) / missing_v
-        # the springs: energy over √h and its derivatives by the sliding, and how these follow the separation
-        root, springs = np.sqrt(h), np.zeros(3)
+        # the springs: energy over s(h) and its derivatives by the sliding, and how these follow the separation
+        springs = np.zeros(3)
         by = np.zeros((3, 3))
         new[n, 0] = v
         for k in range(count):
             at = places + 2 * k
             radius, radius_xi, c1, c2, g1, g2, turn = _circle(k, xi, old[n], sliders, layer)
             flexible = sliders[1, k] / sliders[0, k]
-            far, stiff = h * flexible, 1.0 / flexible
+            far, stiff = reached * flexible, 1.0 / flexible
             length, n1, n2 = _stretched(at, s1, s2, old[n], far * c1, far * c2)
             if length <= far * radius:
                 e1, e2 = s1 - old[n, at], s2 - old[n, at + 1]
@@ -399,8 +434,8 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
                 e1_h = flexible * (c1 + radius * n1 - turned * (c1 - ahead * n1))
                 e2_h = flexible * (c2 + radius * n2 - turned * (c2 - ahead * n2))
                 for j in range(3):
-                    h_j, shrinks = h_e * ((1.0 if j == 0 else 0.0) - v_u[j]), far * radius_xi * v_u[j]
-                    e1_j, e2_j = e1_h * h_j - shrinks * n1, e2_h * h_j - shrinks * n2
+                    reached_j, shrinks = reached_e * ((1.0 if j == 0 else 0.0) - v_u[j]), far * radius_xi * v_u[j]
+                    e1_j, e2_j = e1_h * reached_j - shrinks * n1, e2_h * reached_j - shrinks * n2
                     by[0, j] += stiff * (e1 * e1_j + e2 * e2_j)
                     by[1, j] += stiff * e1_j
                     by[2, j] += stiff * e2_j
@@ -408,27 +443,27 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
             springs[0] += 0.5 * stiff * (e1 * e1 + e2 * e2)
             springs[1], springs[2] = springs[1] + stiff * e1, springs[2] + stiff * e2
         _turned(old[n], new[n], sliders, layer)
-        root_e, root_ee = 0.5 * h_e / root, 0.5 * h_ee / root - 0.25 * h_e * h_e / (h * root)
-        traction[n, 0] = springs[0] * root_e - h * root
-        traction[n, 1], traction[n, 2] = root * springs[1], root * springs[2]
+        s_e, s_ee = s_h * h_e, s_h * h_ee + s_hh * h_e * h_e
+        traction[n, 0] = springs[0] * s_e - h * np.sqrt(h)
+        traction[n, 1], traction[n, 2] = s * springs[1], s * springs[2]
         for j in range(3):
             e_j = (1.0 if j == 0 else 0.0) - v_u[j]
-            tangent[n, 0, j] = (springs[0] * root_ee - 1.5 * root * h_e) * e_j + by[0, j] * root_e
+            tangent[n, 0, j] = (springs[0] * s_ee - 1.5 * np.sqrt(h) * h_e) * e_j + by[0, j] * s_e
             for i in range(1, 3):
-                tangent[n, i, j] = root * by[i, j] + springs[i] * root_e * e_j
+                tangent[n, i, j] = s * by[i, j] + springs[i] * s_e * e_j
 
 
 @njit(cache=True, error_model="numpy")
 def _carried(v, h, s1, s2, old, sliders, layer, new):
-    """Energy over √h and pulls of the springs; the places of the sliders go to ``new``."""
-    places = 2 + 2 * (layer.size - 5)
-    xi = layer[3] - v
+    """Energy over h^q and pulls of the springs; the places of the sliders go to ``new``."""
+    places = _FABRICS + 2 * (layer.size - _FABRIC_LENGTHS)
+    xi, reached = _distance(old, layer) - v, _stiffness(h, layer)[3]
     energy = t1 = t2 = 0.0
     for k in range(sliders.shape[1]):
         at = places + 2 * k
         radius, _, c1, c2, _, _, _ = _circle(k, xi, old, sliders, layer)
         flexible = sliders[1, k] / sliders[0, k]
-        far = h * flexible
+        far = reached * flexible
         length, n1, n2 = _stretched(at, s1, s2, old, far * c1, far * c2)
         left = min(length, far * radius)
         e1, e2 = far * c1 + left * n1, far * c2 + left * n2
@@ -447,7 +482,7 @@ def _solved(p, s1, s2, old, sliders, layer):
         h = max(p - extra, 0.2 * p) ** (2.0 / 3.0)
         v = _opened(np.nan, h, v, s1, s2, old, sliders, layer)
         energy = _carried(v, h, s1, s2, old, sliders, layer, new)[0]
-        carried = -0.5 * energy * _touch(_elastic_opening(h, layer), layer)[1] / np.sqrt(h)
+        carried = -energy * _touch(_elastic_opening(h, layer), layer)[1] * _stiffness(h, layer)[1]
         change, extra = abs(carried - extra), carried
         if change < 1e-9 * p:
             break
@@ -456,7 +491,7 @@ def _solved(p, s1, s2, old, sliders, layer):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _paths(pressure, sliding, sliders, layer, opening, ratio):
-    old = np.empty(2 + 2 * (layer.size - 5) + 2 * sliders.shape[1])
+    old = np.empty(_FABRICS + 2 * (layer.size - _FABRIC_LENGTHS) + 2 * sliders.shape[1])
     new = np.empty_like(old)
     for n in range(pressure.shape[0]):
         old[:] = 0.0
@@ -468,4 +503,5 @@ def _paths(pressure, sliding, sliders, layer, opening, ratio):
             _turned(old, new, sliders, layer)
             old[:] = new
             opening[n, i] = _elastic_opening(h, layer) + v
-            ratio[n, i, 0], ratio[n, i, 1] = np.sqrt(h) * t1 / p, np.sqrt(h) * t2 / p
+            stiff = _stiffness(h, layer)[0]
+            ratio[n, i, 0], ratio[n, i, 1] = stiff * t1 / p, stiff * t2 / p

@@ -7,7 +7,19 @@ paths, where differences cost one for each of some sixty numbers.
 
 import numpy as np
 
-from femnn.cohesive.recurrent.critical_state import _LEAST, _circle, _elastic_opening, _solved, _stretched, _touch
+from femnn.cohesive.recurrent.critical_state import (
+    _FABRIC_LENGTHS,
+    _FABRICS,
+    _LEAST,
+    _LENGTHS,
+    _circle,
+    _distance,
+    _elastic_opening,
+    _solved,
+    _stiffness,
+    _stretched,
+    _touch,
+)
 from femnn.system.compile import njit
 
 # Sums over sliders: slid ways times rates, the same times neutral points, energy and pulls of the springs over √h, slid
@@ -50,10 +62,16 @@ def _elastic(h, layer):
     return e, slope, by
 
 
+@njit(cache=True, error_model="numpy", inline="always")
+def _saturated(h, layer):
+    """What the logarithm of the springs' stiffness changes by with its saturation."""
+    return 0.5 * (1.0 / (1.0 + layer[3]) - h / (1.0 + layer[3] * h))
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
 def _differentiated(pressure, sliding, sliders, layer, opening, ratio, opening_by, ratio_by):
     rows, count = sliders.shape
-    places = 2 + 2 * (layer.size - 5)
+    places = _FABRICS + 2 * (layer.size - _FABRIC_LENGTHS)
     # directions: all numbers, then v and h
     numbers = rows * count + layer.size
     old, new = np.empty(places + 2 * count), np.empty(places + 2 * count)
@@ -72,14 +90,15 @@ def _differentiated(pressure, sliding, sliders, layer, opening, ratio, opening_b
                 _slider(k, v, h, s1, s2, old, old_by, sliders, layer, new, new_by, sums, sums_by, work)
             new[0] = v
             _followed_by(h, slope, elastic_by, old, old_by, layer, new_by, sums, sums_by, work)
-            root = np.sqrt(h)
+            s, s_h, _, _, _ = _stiffness(h, layer)
             opening[n, i] = e + v
             opening_by[n, i] = new_by[0, :numbers] + elastic_by[0, 0] * work[0, :numbers]
             opening_by[n, i, rows * count : rows * count + 3] += elastic_by[0, 1:]
             for j in range(2):
                 t = sums[3 + j]
-                ratio[n, i, j] = root * t / p
-                ratio_by[n, i, j] = (root * sums_by[3 + j, :numbers] + 0.5 * t / root * work[0, :numbers]) / p
+                ratio[n, i, j] = s * t / p
+                ratio_by[n, i, j] = (s * sums_by[3 + j, :numbers] + s_h * t * work[0, :numbers]) / p
+                ratio_by[n, i, j, rows * count + 3] += _saturated(h, layer) * s * t / p
             _turned_by(old, old_by, sliders, layer, new, new_by, sums, sums_by)
             old[:], old_by[:] = new, new_by
             old_by[:, numbers:] = 0.0
@@ -88,16 +107,17 @@ def _differentiated(pressure, sliding, sliders, layer, opening, ratio, opening_b
 @njit(cache=True, error_model="numpy")
 def _slider(k, v, h, s1, s2, old, old_by, sliders, layer, new, new_by, sums, sums_by, work):
     """The place of a slider and what it adds to the sums, with derivatives by all directions at a fixed v and h."""
-    count, fabrics = sliders.shape[1], layer.size - 5
-    at, of_layer = 2 + 2 * fabrics + 2 * k, sliders.size
+    count, fabrics = sliders.shape[1], layer.size - _FABRIC_LENGTHS
+    at, of_layer = _FABRICS + 2 * fabrics + 2 * k, sliders.size
     at_v, at_h, all_of = old_by.shape[1] - 2, old_by.shape[1] - 1, old_by.shape[1]
     g_by, c_by, rest_by, r_by, far_by, n_by = work[0:2], work[2:4], work[4], work[5], work[6], work[7:9]
     slid_by, neutral_by = work[9], work[10]
-    xi = layer[3] - v
+    xi = _distance(old, layer) - v
     radius, _, c1, c2, g1, g2, turn = _circle(k, xi, old, sliders, layer)
     mu, reach, tau, rate, loss = sliders[0, k], sliders[1, k], sliders[2, k], sliders[3, k], sliders[6, k]
     opens, flexible, back = tau * rate, reach / mu, 0.5 * loss * mu
-    far = h * flexible
+    _, _, _, reached, reached_h = _stiffness(h, layer)
+    far = reached * flexible
     # Σ χ a, and the neutral point without it
     g_by[:] = 0.0
     rest_by[:] = sliders[5, k] * old_by[1]
@@ -106,15 +126,15 @@ def _slider(k, v, h, s1, s2, old, old_by, sliders, layer, new, new_by, sums, sum
     for j in range(fabrics):
         chi, of_chi = sliders[7 + j, k], (7 + j) * count + k
         for i in range(2):
-            g_by[i] += chi * old_by[2 + 2 * j + i]
-            g_by[i, of_chi] += old[2 + 2 * j + i]
+            g_by[i] += chi * old_by[_FABRICS + 2 * j + i]
+            g_by[i, of_chi] += old[_FABRICS + 2 * j + i]
         rest_by[of_chi] += 1.0
     # the centre of the circle and its radius
     for i in range(2):
-        c_by[i] = opens * g_by[i] + back * old_by[2 + i]
+        c_by[i] = opens * g_by[i] + back * old_by[_FABRICS + i]
         g = g1 if i == 0 else g2
-        c_by[i, k] += 0.5 * loss * old[2 + i]
-        c_by[i, 6 * count + k] += 0.5 * mu * old[2 + i]
+        c_by[i, k] += 0.5 * loss * old[_FABRICS + i]
+        c_by[i, 6 * count + k] += 0.5 * mu * old[_FABRICS + i]
         c_by[i, 2 * count + k] += rate * g
         c_by[i, 3 * count + k] += tau * g
     apart, least = xi - sliders[4, k] - turn, _LEAST * mu
@@ -122,14 +142,17 @@ def _slider(k, v, h, s1, s2, old, old_by, sliders, layer, new, new_by, sums, sum
     root = np.sqrt(m * m + least * least)
     by_m = radius / root
     r_by[:] = -by_m * opens * rest_by
-    r_by[of_layer + 3] += by_m * opens
+    r_by += by_m * opens * layer[5] * old_by[2]
+    r_by[of_layer + 4] += by_m * opens
+    r_by[of_layer + 5] -= by_m * opens * (1.0 - old[2])
     r_by[at_v] -= by_m * opens
     r_by[k] += by_m * (1.0 - 0.5 * loss) + 0.5 * least / root * _LEAST
     r_by[6 * count + k] -= by_m * 0.5 * mu
     r_by[2 * count + k] += by_m * rate * apart
     r_by[3 * count + k] += by_m * tau * apart
     far_by[:] = 0.0
-    far_by[at_h], far_by[count + k], far_by[k] = flexible, h / mu, -far / mu
+    far_by[at_h], far_by[count + k], far_by[k] = reached_h * flexible, reached / mu, -far / mu
+    far_by[of_layer + 3] = -_saturated(h, layer) * far
     length, n1, n2 = _stretched(at, s1, s2, old, far * c1, far * c2)
     slid = length - far * radius
     if slid > 0.0:
@@ -184,23 +207,26 @@ def _followed_by(h, slope, elastic_by, old, old_by, layer, new_by, sums, sums_by
     missing_by[:] = -old_by[0]
     a, b, energy = sums[0], sums[1], sums[2]
     if a > 0.0:
-        share, target = -np.expm1(-a), layer[3] - b / a
+        share, target = -np.expm1(-a), _distance(old, layer) - b / a
         missing_by[:] = -(1.0 - share) * (old_by[0] + sums_by[0] * (target - old[0]))
         missing_by += share * (sums_by[1] - b / a * sums_by[0]) / a
-        missing_by[of_layer + 3] -= share
+        missing_by -= share * layer[5] * old_by[2]
+        missing_by[of_layer + 4] -= share
+        missing_by[of_layer + 5] += share * (1.0 - old[2])
     missing_by[at_v] += 1.0
-    root = np.sqrt(h)
-    carried_by[:] = -0.5 * sums_by[2] * slope / root
+    _, s_h, s_hh, _, _ = _stiffness(h, layer)
+    carried_by[:] = -sums_by[2] * slope * s_h
     for j in range(3):
-        carried_by[of_layer + j] -= 0.5 * energy * elastic_by[1, 1 + j] / root
-    carried_by[at_h] += 1.5 * root - 0.5 * energy * (elastic_by[1, 0] / root - 0.5 * slope / (h * root))
+        carried_by[of_layer + j] -= energy * elastic_by[1, 1 + j] * s_h
+    carried_by[of_layer + 3] -= energy * slope * s_h * (_saturated(h, layer) - h / (1.0 + layer[3] * h))
+    carried_by[at_h] += 1.5 * np.sqrt(h) - energy * (elastic_by[1, 0] * s_h + slope * s_hh)
     m_v, m_h, c_v, c_h = missing_by[at_v], missing_by[at_h], carried_by[at_v], carried_by[at_h]
     whole = m_v * c_h - m_h * c_v
     for q in range(numbers):
         v_q = -(c_h * missing_by[q] - m_h * carried_by[q]) / whole
         h_q = -(m_v * carried_by[q] - c_v * missing_by[q]) / whole
         new_by[0, q], work[0, q] = v_q, h_q
-        for at in range(2 + 2 * (layer.size - 5), old.size):
+        for at in range(_FABRICS + 2 * (layer.size - _FABRIC_LENGTHS), old.size):
             new_by[at, q] += new_by[at, at_v] * v_q + new_by[at, at_h] * h_q
         for i in range(3, _SUMS):
             sums_by[i, q] += sums_by[i, at_v] * v_q + sums_by[i, at_h] * h_q
@@ -209,21 +235,21 @@ def _followed_by(h, slope, elastic_by, old, old_by, layer, new_by, sums, sums_by
 @njit(cache=True, error_model="numpy")
 def _turned_by(old, old_by, sliders, layer, new, new_by, sums, sums_by):
     """The structure and the fabrics after a step, with derivatives."""
-    places, of_layer, count = 2 + 2 * (layer.size - 5), sliders.size, sliders.shape[1]
+    places, of_layer, count = _FABRICS + 2 * (layer.size - _FABRIC_LENGTHS), sliders.size, sliders.shape[1]
     new[1:places], new_by[1:places] = old[1:places], old_by[1:places]
     slid, whole = sums[5], sliders[0].sum()
     if slid == 0.0:
         return
     for at in range(1, places):
-        # the structure, then pairs
-        j = at // 2
-        far = slid / whole / layer[4 + j]
+        # structure and loosening, then pairs
+        length = _LENGTHS + at - 1 if at < _FABRICS else _FABRIC_LENGTHS + (at - _FABRICS) // 2
+        far = slid / whole / layer[length]
         share, left = -np.expm1(-far), np.exp(-far)
-        of_way = 5 if j == 0 else 6 + at % 2
+        of_way = 5 if at < _FABRICS else 6 + (at - _FABRICS) % 2
         aim = sums[of_way] / slid - old[at]
         new[at] += share * aim
-        far_by = sums_by[5] / whole / layer[4 + j]
+        far_by = sums_by[5] / whole / layer[length]
         far_by[:count] -= far / whole
-        far_by[of_layer + 4 + j] -= far / layer[4 + j]
+        far_by[of_layer + length] -= far / layer[length]
         aim_by = (sums_by[of_way] - sums[of_way] / slid * sums_by[5]) / slid - old_by[at]
         new_by[at] += left * far_by * aim + share * aim_by

@@ -7,6 +7,7 @@ errors in ln t_n say little about a law, and are listed beside only.
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +33,16 @@ TRACTION = 0.06
 _SHORTEST, _LONGEST, _NEUTRAL = 2e-3, 0.1, 0.3
 # Lengths of the structure of a prepared layer and of the fabrics, d; what these do to neutral points at the beginning,
 # as a logarithm over the distance.
-_STRUCTURE, _MEMORIES, _TURN = 0.5, (0.4, 3.0), -1.5
+_STRUCTURE, _MEMORIES, _TURN = 0.5, (0.4, 3.0), -1.0
+# At the beginning, as logarithms: saturation of the springs, loosening over the distance; the way that it takes, d.
+_SATURATION, _LOOSENING, _LOOSENED = 0.0, -1.6, 10.0
 # Largest factor of what opening adds to a strength; largest share of a strength that is lost against the fabric.
 _MOST_DILATANCY, _MOST_LOSS = 4.0, 0.98
 # Farthest neutral point, over the distance.
 _FARTHEST = 2.0
+# Of so many paths at least, one in a few is learned first: that is quick, and what all paths teach depends less on the
+# first numbers then.
+_MANY, _SHARE = 100, 4
 # Weight of a number that leaves its first value by one (most are logarithms), over that of a path.
 _PRIOR = 3e-4
 # Share of the pressure that the springs of the sliders may carry.
@@ -69,7 +75,8 @@ def fit_critical_state_law(
     sliders
         Number of sliders.
     iterations
-        Steps of the least squares (trust region, robust loss, exact derivatives along the paths).
+        Steps of the least squares (trust region, robust loss, exact derivatives along the paths); of many paths a part
+        is learned first, in as many steps again.
     progress
         Print the cost of each step.
 
@@ -106,7 +113,11 @@ def fit_critical_state_law(
     if len(weights) != len(sets) or not min(weights) > 0.0:
         raise DatasetError(f"weights={weights} for {len(sets)} sets of paths; pass a positive number for each")
     guess = _first(sliders)
-    found = _least_squares(sets, weights, guess, sliders, iterations, progress)
+    begin = guess
+    if sum(map(len, sets)) >= _MANY:
+        few = [_some(data) for data in sets]
+        begin = _least_squares(few, weights, guess, guess, sliders, iterations, progress).x
+    found = _least_squares(sets, weights, guess, begin, sliders, iterations, progress)
     tensors = tensors_of(found.x, sliders)
     what = "law of a precompressed, frictional layer: sliders around a critical state; inputs: opening and two shears"
     card = describe(what, "critical-state", sets[-1], [], [], {}, {})
@@ -127,8 +138,15 @@ def fit_critical_state_law(
     return RecurrentCohesive.load(save_weights(path, named, {**card, "test": rounded})), figures
 
 
-def _least_squares(sets, weights, guess, sliders, iterations, progress):
-    """The least squares of some data, from ``guess``, which numbers are drawn to as well."""
+def _some(data):
+    """A share of the paths, at random."""
+    rows = np.sort(np.random.default_rng(0).permutation(len(data))[: -(-len(data) // _SHARE)])
+    micro = {name: values[rows] for name, values in data.microstructure.items()}
+    return replace(data, separations=data.separations[rows], tractions=data.tractions[rows], microstructure=micro)
+
+
+def _least_squares(sets, weights, guess, begin, sliders, iterations, progress):
+    """The least squares of some data, from ``begin``; numbers are drawn to ``guess``."""
     learned = [_Learned(data, weight) for data, weight in zip(sets, weights, strict=True)]
     prior = np.sqrt(_PRIOR * sum(map(len, sets)))
     size = sum(3 * int(each.pressed.sum()) for each in learned) + len(guess)
@@ -154,7 +172,7 @@ def _least_squares(sets, weights, guess, sliders, iterations, progress):
 
     points = np.mean([1.0 / np.sqrt(each.pressure.shape[1]) for each in learned])
     return least_squares(
-        residuals, guess, jacobian, method="trf", x_scale="jac", max_nfev=iterations, ftol=_GAIN, loss="soft_l1",
+        residuals, begin, jacobian, method="trf", x_scale="jac", max_nfev=iterations, ftol=_GAIN, loss="soft_l1",
         f_scale=_ROBUST * points, verbose=2 if progress else 0,
     )  # fmt: skip
 
@@ -246,10 +264,11 @@ def _first(sliders):
     reach = np.log(np.geomspace(_SHORTEST, _LONGEST, sliders))
     neutral = np.linspace(_NEUTRAL, -_NEUTRAL, sliders)
     rows = [np.full(sliders, np.log(0.37 / sliders)), reach, np.full(sliders, -0.5), np.zeros(sliders), neutral,
-            np.full(sliders, _TURN), np.full(sliders, -1.0)]  # fmt: skip
+            np.full(sliders, _TURN), np.full(sliders, 0.5)]  # fmt: skip
     # as stiff as virgin layers of the shipped data are
-    layer = [np.log(12.5), -0.13, np.log(0.01), np.log(0.35), np.log(_STRUCTURE), *np.log(_MEMORIES)]
-    return np.concatenate([*rows, *np.full((len(_MEMORIES), sliders), _TURN), layer])
+    layer = [np.log(12.5), -0.13, np.log(0.01), _SATURATION, np.log(0.35), _LOOSENING]
+    lengths = np.log([_STRUCTURE, _LOOSENED, *_MEMORIES])
+    return np.concatenate([*rows, *np.full((len(_MEMORIES), sliders), _TURN), layer, lengths])
 
 
 def tensors_of(numbers: np.ndarray, sliders: int) -> dict[str, np.ndarray]:
@@ -258,9 +277,12 @@ def tensors_of(numbers: np.ndarray, sliders: int) -> dict[str, np.ndarray]:
     fabrics = (len(numbers) - rows * sliders - first) // (sliders + 1)
     last = first + fabrics
     strength, reach, dilatancy, share, neutral, virgin, loss, *turns = numbers[:-last].reshape(-1, sliders)
-    stiffness, asymmetry, rounding, distance, *memories = numbers[-last:]
+    stiffness, asymmetry, rounding, saturation, distance, loosening, *lengths = numbers[-last:]
     stiffness, distance, strength = np.exp(stiffness), np.exp(distance), np.exp(strength)
-    layer = np.array([stiffness, 0.9 * stiffness * np.tanh(asymmetry), np.exp(rounding), distance, *np.exp(memories)])
+    layer = np.array(
+        [stiffness, 0.9 * stiffness * np.tanh(asymmetry), np.exp(rounding), np.exp(saturation), distance,
+         distance * np.exp(loosening), *np.exp(lengths)]
+    )  # fmt: skip
     tensor = np.array(
         [strength, np.exp(reach), _MOST_DILATANCY * _sigmoid(dilatancy), np.ones_like(strength), neutral,
          distance * np.exp(virgin), _MOST_LOSS * _sigmoid(loss), *(distance * np.exp(turns))]

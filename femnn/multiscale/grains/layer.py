@@ -26,7 +26,7 @@ from femnn.multiscale.grains.lammps import FREE
 from femnn.multiscale.grains.sample import POURED, guarded, read_facts
 
 #: Raised when the preparation or the measures change: part of what names a cached sample and a record.
-VERSION = 5
+VERSION = 6
 
 # Seconds after which a worker is taken for hung: two orders more than 1500 grains need.
 _PATIENCE = 3600.0

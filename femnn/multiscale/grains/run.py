@@ -111,12 +111,12 @@ def simulate_grains(
 
 @checked(
     thickness="(0, inf)", points="[60, inf)", paths="[1, inf)", samples="[1, inf)", speed="(0, inf)", each="[1, inf)",
-    further="[0, inf)",
+    further="[0, inf)", bits="[4, 23]",
 )  # fmt: skip
 def simulate_fault_grains(
     folder: str | os.PathLike, paths: int = 1000, samples: int = 6, thickness: float = 6.0,
     widths: Sequence[float] = (8.0, 11.0), points: int = 160, seed: int = 0, speed: float = 0.03,
-    each: int | None = None, further: int = 0, known: PathDataSet | None = None,
+    each: int | None = None, further: int = 0, known: PathDataSet | None = None, bits: int | None = None,
     workers: int | None = None, scheduler: str | None = None, progress: bool = True,
 ) -> tuple[PathDataSet, dict[str, str]]:  # fmt: skip
     """Drive layers of grains along the paths of a fault and write ``FOLDER/fault-grain-paths.npz`` with its card.
@@ -147,6 +147,8 @@ def simulate_fault_grains(
         to 22 d, pressures that fall far below the largest one.
     known
         A data set of the same samples: rows that it has are taken from it instead of being run.
+    bits
+        See :meth:`femnn.io.path_data.PathDataSet.rounded`. Default: all that float32 has.
     workers, scheduler, progress
         See :func:`femnn.tasks.run.run_tasks`.
 
@@ -199,7 +201,8 @@ def simulate_fault_grains(
         "version": version,
         "command": f"femnn simulate fault-grains --paths {paths} --samples {samples} --thickness {thickness:g} "
         f"--widths {','.join(f'{width:g}' for width in widths)} --points {points} --seed {seed} --each {each}"
-        + (f" --further {further}" if further else ""),
+        + (f" --further {further}" if further else "")
+        + (f" --bits {bits}" if bits else ""),
         "missing": sorted(failures),
     }
     rows = {key: row for key, row in rows.items() if key not in failures}
@@ -207,6 +210,7 @@ def simulate_fault_grains(
         key: _arrays(results.get(key), known, there.get((number, seed + k))) for key, (number, k) in rows.items()
     }
     data = gather(rows, responses, seed, points, about, fault_path, {"grains": [layer.grains for layer in layers]})
+    data = data.rounded(bits) if bits else data
     data.save(folder / "fault-grain-paths.npz")
     return data, failures
 

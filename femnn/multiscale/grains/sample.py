@@ -27,7 +27,8 @@ def prepare(layer, folder):
     _compress(simulation)
     facts = _clamp(simulation)
     _settle(simulation, facts)
-    simulation.run_all("reset_timestep 0", f"write_restart {folder / 'sample.restart'}")
+    # a restart file loses the springs of grains that have gone through a side of the box since neighbours were found
+    simulation.run_all("run 0", "reset_timestep 0", f"write_restart {folder / 'sample.restart'}")
     grains = {"place": simulation.per_grain("x"), "radius": simulation.per_grain("radius")}
     np.savez_compressed(folder / "grains.npz", kind=simulation.per_grain("type"), **grains)
     write_facts(folder, facts)

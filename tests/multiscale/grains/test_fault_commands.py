@@ -118,18 +118,22 @@ def test_known_rows_are_taken_and_only_the_others_run(tmp_path, monkeypatch):
         return {}, dict.fromkeys(rows, "left out"), "none"
 
     monkeypatch.setattr(grains_run, "_run", run)
-    first = shipped[(shipped.path < FIRST_FURTHER) | is_reference(shipped.path)]
+    plan = fault_plan(104, 10, 2)
+    rows = zip(shipped.path.tolist(), shipped.seed.tolist(), strict=True)
+    first = shipped[np.array([row in plan for row in rows])]
     data, failures = simulate_fault_grains(
-        tmp_path, paths=104, samples=5, widths=(6.0, 8.0), each=2, further=3, known=first, progress=False
+        tmp_path, paths=104, samples=10, widths=(6.0, 8.0), each=2, further=3, known=first, progress=False
     )
-    assert ran == fault_plan(104, 5, 2, 3)[len(first) :]
+    assert len(first) == len(plan)
+    assert ran == fault_plan(104, 10, 2, 3)[len(plan) :]
     assert len(failures) == len(ran)
     np.testing.assert_array_equal(data.separation, first.separation)
-    np.testing.assert_array_equal(data.love_weber_mismatch, first.love_weber_mismatch)
+    # of rounded tractions
+    np.testing.assert_allclose(data.love_weber_mismatch, first.love_weber_mismatch, atol=2e-4)
     with pytest.raises(ParameterError, match="has points 160, asked for is 80"):
-        simulate_fault_grains(tmp_path, paths=8, samples=5, widths=(6.0, 8.0), points=80, known=first, each=2)
+        simulate_fault_grains(tmp_path, paths=8, samples=10, widths=(6.0, 8.0), points=80, known=first, each=2)
     with pytest.raises(ParameterError, match="has thickness"):
-        simulate_fault_grains(tmp_path, paths=8, samples=5, thickness=5.0, widths=(6.0, 8.0), known=first, each=2)
+        simulate_fault_grains(tmp_path, paths=8, samples=10, thickness=5.0, widths=(6.0, 8.0), known=first, each=2)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +169,8 @@ def test_thickness_is_what_was_asked():
 def test_the_shipped_paths_are_what_their_card_says():
     data = load_fault()
     assert data.about["rows"] == len(data)
-    assert len(np.unique(data.seed)) >= 5
+    assert len(data) >= 1000
+    assert len(np.unique(data.seed)) == 20
     assert len(np.unique(data.grains)) == 2
     assert {str(kind) for kind in data.kind} == {*FAULT_KINDS, *FURTHER_KINDS}
     assert np.abs(data.separation).max() > 10.0
@@ -204,7 +209,7 @@ def test_training_and_its_benchmark_run_to_their_end(tmp_path):
     options = ["train", "fault-grains", "--sliders", "2", "--iterations", "1", "--out", str(tmp_path), "--json"]
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 0, result.output
-    assert set(json.loads(result.stdout)) >= {"unseen"}
+    assert set(json.loads(result.stdout)["test"]) == {"unseen", "unseen of a fault"}
     result = CliRunner().invoke(main, ["bench", "grains-law", "--loops", "10", "--out", str(tmp_path)])
     assert result.exit_code == 0
     assert (tmp_path / "grains-law.md").is_file()

@@ -177,6 +177,14 @@ def record(cache):
     return run_path(SMALL, constant_load(0.4, 13), cache)
 
 
+def test_a_restart_keeps_the_springs_of_grains_that_went_through_a_side_of_the_box(cache):
+    # of the samples that are shipped, in this one grains had done so when it had come to rest
+    layer = GrainLayer.of_thickness(6.0, 8.0, seed=15)
+    np.testing.assert_allclose(
+        run_path(layer, constant_load(0.001, 2), cache).traction[0], [-1.0, 0.0, 0.0], atol=0.006
+    )
+
+
 def test_layer_starts_at_rest_under_the_confining_pressure(record):
     np.testing.assert_allclose(record.traction[0], [-1.0, 0.0, 0.0], atol=0.01)
     np.testing.assert_allclose(record.separation[0], 0.0, atol=1e-6)
@@ -351,6 +359,25 @@ def test_command_says_why_if_every_path_died(monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def shipped():
     return load()
+
+
+def test_rounded_numbers_are_the_nearest_of_so_many_bits(shipped):
+    some = shipped[:2]
+    rounded = some.rounded(10)
+    for name, values in some.columns.items():
+        if values.dtype.kind != "f":
+            np.testing.assert_array_equal(rounded.columns[name], values)
+            continue
+        bits = 14 if name == "separation" else 10
+        share, exponent = np.frexp(values)
+        nearest = np.ldexp(np.round(np.ldexp(share, bits + 1)), exponent - bits - 1)
+        off = np.abs(rounded.columns[name] - nearest)
+        # halves may go either way
+        assert (off <= np.ldexp(1.0, exponent - bits - 1)).all()
+        assert (off > 0.0).mean() < 0.01
+    assert rounded.about["bits"] == 10
+    with pytest.raises(ParameterError, match="bits=3"):
+        some.rounded(3)
 
 
 def test_data_set_survives_a_round_trip(shipped, tmp_path):
