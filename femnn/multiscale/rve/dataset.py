@@ -27,6 +27,9 @@ _VERSION = "2"
 # Of the classical laws that recurrent ones were trained on.
 _CLASSICAL = "classical-"
 
+# Below this share of the first pressure a ratio of tractions says little.
+_OPEN = 0.05
+
 # Filling of the cracks around a precompressed law: thickness in grains, porosity.
 _LAYERS, _POROSITY = 10.0, 0.4
 
@@ -334,6 +337,7 @@ def simulate_paths(
         "share of crack points out of the trained range": float(data.outside.mean()),
         "Newton iterations a step": float(data.iterations.mean()),
         "steps that were cut": int((data.cuts > 0).sum()),
+        **_scatter(data, working.pressure),
     }
     return PathDataSet.load(data.save(Path(folder) / "rve-paths.npz")), outcome.failures
 
@@ -348,6 +352,18 @@ def _rows(paths, samples, each):
         f"path{number:04d}" + (f"-sample{sample}" if sample else ""): (number, sample)
         for number, sample in sorted(chosen, key=lambda row: row[::-1])
     }
+
+
+def _scatter(data, pressure):
+    """Standard deviations between samples, root mean squares over the points of paths under pressure; empty of one."""
+    ratio, opening = [], []
+    for rows in data.repeated():
+        if data.control[rows[0]] != "displacement":
+            normal = np.maximum(-data.traction[rows, :, :1], _OPEN * pressure)
+            ratio.append((data.traction[rows, :, 1:] / normal).var(axis=0, ddof=1).sum(axis=-1))
+            opening.append(data.separation[rows, :, 0].var(axis=0, ddof=1))
+    squares = {"ratio": ratio, "opening": opening}
+    return {f"scatter between samples, {name}": float(np.sqrt(np.mean(each))) for name, each in squares.items() if each}
 
 
 def _command(law, cracks, cell, **values):

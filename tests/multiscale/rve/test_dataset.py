@@ -287,6 +287,11 @@ def test_samples_are_rows_of_the_same_paths_beside_those_of_the_first_cell(made,
     assert several.about["seeds"] == [0, 1, 2]
     assert "samples" not in data.about["command"]
     assert "seeds" not in data.about
+    pressed = [rows for rows in several.repeated() if several.control[rows[0]] != "displacement"]
+    halves = [np.diff(several.separation[rows, :, 0], axis=0)[0] ** 2 / 2.0 for rows in pressed]
+    scatter = several.about["checks"]["scatter between samples, opening"]
+    assert scatter == pytest.approx(np.sqrt(np.mean(halves)), rel=1e-4)
+    assert not any("scatter" in name for name in data.about["checks"])
 
 
 @pytest.mark.parametrize(("values", "message"), [({"samples": 0}, "samples=0"), ({"samples": 2, "each": 3}, "each=3")])
