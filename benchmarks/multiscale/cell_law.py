@@ -71,10 +71,11 @@ def measure(name, crack_name, rival, seeds=5):
         {"path": number, "kind": path.kind, **compared(law, rves, path)}
         for number, path in paths if path.control != "displacement"
     ]  # fmt: skip
-    laws = {law.name: law, rival: femnn.RecurrentCohesive.load(rival)}
+    laws = {Path(name).stem: law, Path(rival).stem: femnn.RecurrentCohesive.load(rival)}
     figures = {
-        "machine": description(), "law": law.name, "learned": data["law"], "cracks": cracks.name,
-        "blocks": f"{cells[0].count} × {cells[0].rows}", "rows": cells[0].rows, "seeds": [cell.seed for cell in cells],
+        "machine": description(), "name": Path(name).stem, "law": law.name, "learned": data["law"],
+        "cracks": cracks.name, "blocks": f"{cells[0].count} × {cells[0].rows}", "rows": cells[0].rows,
+        "seeds": [cell.seed for cell in cells],
         "learned_seeds": data["seeds"], "slips": slips, "unseen": unseen,
         "cycles": [
             row for kind, corners in CYCLES.items()
@@ -193,7 +194,7 @@ def _targets(figures):
                    f"{np.median(off):.1%}, worst {max(off):.1%}; single cells scatter by {scatter:.1%}")
         )  # fmt: skip
     for row in figures["cycles"]:
-        if row["what"] == figures["law"]:
+        if row["what"] == figures["name"]:
             found.append(target(f"slip a cycle after {_MANY} cycles {row['cycles']}, over the first one",
                                 f"≤ {_DRIFT:g}", "–" if row["drift"] is None else f"{row['drift']:.0e}"))  # fmt: skip
     return found

@@ -232,7 +232,8 @@ def split_cells(cells):
     from femnn.exceptions import DatasetError
     from femnn.multiscale.rve.commands import is_unseen
 
-    pressed = np.flatnonzero(cells.control != "displacement")
+    control = cells.columns.get("control", np.full(len(cells), "load"))
+    pressed = np.flatnonzero(control != "displacement")
     unseen = is_unseen(cells.path[pressed])
     if unseen.all() or not unseen.any():
         paths = np.unique(cells.path[pressed])
