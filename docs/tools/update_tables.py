@@ -28,6 +28,7 @@ PAGES = {
     "two-scales-bonded": "two-scales",
     "two-scales-large": "two-scales",
     "cell-size-3d": "cell-size",
+    "cell-law": "cell-size",
     "porous-ranks": "porous-3d",
 }
 RUNS = {"scaling-model": "scaling"}
@@ -38,7 +39,7 @@ TABLES = (
     "pendulum", "identification", "assembly", "cell-assembly", "validation", "solution", "solution-large", "cohesive",
     "grain-laws", "multiscale", "porous-3d", "porous-ranks", "slip-front", "fault-wells", "fault-convergence", "labels",
     "scaling", "scaling-model", "training", "faults", "faults-calls", "mutants", "grains-law", "cell-size",
-    "cell-size-3d", "first-call",
+    "cell-size-3d", "cell-law", "first-call",
 )  # fmt: skip
 
 

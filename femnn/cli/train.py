@@ -254,7 +254,13 @@ def series(out, cells, seed, quiet, as_json, where):
     show(path, test, quiet, as_json, first="kind, degree, form, tolerance")
 
 
-for law in (train_cohesive.command, train_layer.grains, train_layer.fault_grains, train_layer.rve):
+for law in (
+    train_cohesive.command,
+    train_layer.grains,
+    train_layer.fault_grains,
+    train_layer.rve,
+    train_layer.fault_cell,
+):
     command.add_command(law)
 command.add_command(train_conduits.command)
 

@@ -1,4 +1,4 @@
-"""``femnn train grains`` and ``femnn train rve``: laws of precompressed, frictional layers from their responses."""
+"""``femnn train grains``, ``rve`` and theirs of a fault: laws of precompressed, frictional layers from responses."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -169,27 +169,79 @@ def split_fault(layers, faults):
     and least squares on each sample would take a layer for softer than it is. Commands of slidings and of tractions are
     sets of their own.
     """
-    import numpy as np
 
-    from femnn.cohesive.training.precompressed_data import layer_data, path_data, resampled
+    from femnn.cohesive.training.precompressed_data import layer_data, mean_paths, resampled
     from femnn.multiscale.grains.fault_commands import is_reference, is_unseen
 
     learned, of_fault = _learned_rows(layers, faults)
     training = [resampled(layer_data(layers, learned), _POINTS, 1, 0)]
     pulled = faults.control[of_fault] == "traction"
     for rows in (of_fault[~pulled], of_fault[pulled]):
-        commands = [rows[faults.path[rows] == path] for path in np.unique(faults.path[rows])]
-        if commands:
-            means = (
-                np.array([values[same].mean(axis=0, dtype=float) for same in commands])
-                for values in (faults.separation, faults.traction)
-            )
-            training.append(resampled(path_data(*means, about=faults.about), _FAULT_POINTS, 1, 0))
+        if len(rows):
+            training.append(resampled(mean_paths(faults, rows), _FAULT_POINTS, 1, 0))
     tests = {"unseen": layer_data(layers, _is_tested(layers))}
     unseen = is_unseen(faults.path) & ~is_reference(faults.path)
     if unseen.any():
         tests["unseen of a fault"] = layer_data(faults, unseen)
     return training, tests
+
+
+@click.command("fault-cell", short_help="Train the critical-state law of a homogenised cell.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, dir_okay=False), required=True,
+    help="Responses of several cells, of `femnn simulate rve --samples`.",
+)  # fmt: skip
+@click.option(
+    "--rows", type=click.IntRange(min=1), help="Rows of cracks that share the sliding.  [default: as the card says]"
+)  # fmt: skip
+@click.option("--sliders", type=click.IntRange(min=1), default=6, show_default=True, help="Sliders of the law.")
+@click.option("--iterations", type=click.IntRange(min=1), default=300, show_default=True, help="Of the least squares.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
+    help="Folder of the weight file.",
+)  # fmt: skip
+@click.option("--quiet", is_flag=True, help="No progress, no table.")
+@click.option("--json", "as_json", is_flag=True, help="Print the test figures as JSON.")
+def fault_cell(data, rows, sliders, iterations, out, quiet, as_json):
+    """Train the law of the mean of several cells that holds up in long slip and cycles.
+
+    Least squares on what the cells do on average along each path under pressure; a fifth of the paths is left out.
+    """
+    from femnn.cohesive.training.fit_critical_state import fit_critical_state_law
+    from femnn.io.path_data import PathDataSet
+
+    cells = PathDataSet.load(data)
+    training, unseen = split_cells(cells)
+    path = out / "cohesive-fault-cell"
+    _, figures = fit_critical_state_law(
+        path, training, {"unseen": unseen}, sliders=sliders, iterations=iterations,
+        length=rows or cells.about.get("cell", {}).get("rows", 1), progress=not (quiet or as_json),
+    )  # fmt: skip
+    show(path.with_name(f"{path.name}.safetensors"), figures, quiet, as_json, first="paths")
+
+
+def split_cells(cells):
+    """What trains a law of the mean of several cells, and what tests it: a path is the mean of all that followed it.
+
+    Prescribed openings are neither: a cell that is opened a little further than others has a fraction of their
+    pressure, and the mean of both is the response of none.
+    """
+    import numpy as np
+
+    from femnn.cohesive.training.precompressed_data import mean_paths
+    from femnn.exceptions import DatasetError
+    from femnn.multiscale.rve.commands import is_unseen
+
+    control = cells.columns.get("control", np.full(len(cells), "load"))
+    pressed = np.flatnonzero(control != "displacement")
+    unseen = is_unseen(cells.path[pressed])
+    if unseen.all() or not unseen.any():
+        paths = np.unique(cells.path[pressed])
+        raise DatasetError(
+            f"of {len(paths)} paths under pressure {len(np.unique(cells.path[pressed[unseen]]))} are left for the "
+            "test; take at least 12 paths: femnn simulate rve --paths 12"
+        )
+    return [mean_paths(cells, pressed[rows]) for rows in (~unseen, unseen)]
 
 
 def train_fault_network(path, layers, faults, network="lstm", microstructure="none", options=None, progress=True):

@@ -27,7 +27,7 @@ from femnn.networks.perceptron import unprefixed
 KIND = "cohesive-law"
 
 #: The laws that come with femnn.
-SHIPPED = ("default", "exponential", "grains", "fault-grains", "rve")
+SHIPPED = ("default", "exponential", "grains", "fault-grains", "rve", "fault-cell")
 
 #: Every network that :meth:`RecurrentCohesive.load` knows: what makes its cell from its tensors.
 NETWORKS: dict[str, Callable[[Mapping[str, np.ndarray]], Cell]] = {
@@ -114,8 +114,9 @@ class RecurrentCohesive(Law):
         ``"exponential"`` one trained on ``ExponentialCohesive`` with the same values; :meth:`reference` is that law.
         ``"grains"`` is an isotropic cell trained on the particle model of a sheared layer of grains, in units of their
         mean diameter and of the confining pressure: see :meth:`rescaled`; ``"fault-grains"`` a critical-state cell of
-        such layers, for long slip and cycles; ``"rve"`` one trained on a cell of cracked
-        rock whose cracks have that law, in the same units.
+        such layers, for long slip and cycles; ``"rve"`` an isotropic cell trained on one cell of cracked rock whose
+        cracks have the law ``"grains"``, in the same units, and ``"fault-cell"`` a critical-state cell of the mean of
+        several larger ones, whose cracks have the law ``"fault-grains"``.
 
         Raises
         ------

@@ -36,6 +36,8 @@ _SHORTEST, _LONGEST, _NEUTRAL = 2e-3, 0.1, 0.3
 _STRUCTURE, _MEMORIES, _TURN = 0.5, (0.4, 3.0), -1.0
 # At the beginning, as logarithms: saturation of the springs, loosening over the distance; the way that it takes, d.
 _SATURATION, _LOOSENING, _LOOSENED = 0.0, -1.6, 10.0
+# How these follow the length of a layer; others are none, or shares of the distance.
+_POWERS = {"stiffness": -1.0, "rounding": 1.0, "distance": 1.0, "structure": 1.0, "loosened": 1.0}
 # Largest factor of what opening adds to a strength; largest share of a strength that is lost against the fabric.
 _MOST_DILATANCY, _MOST_LOSS = 4.0, 0.98
 # Farthest neutral point, over the distance.
@@ -55,10 +57,11 @@ _GAIN = 1e-5
 _STEP = 1e-6
 
 
-@checked(sliders="[1, 100]", iterations="[1, 10000]")
+@checked(sliders="[1, 100]", iterations="[1, 10000]", length="(0, inf)")
 def fit_critical_state_law(
     path: str | os.PathLike, training: PathData | Sequence[PathData], tests: Mapping[str, PathData], *,
-    weights: Sequence[float] | None = None, sliders: int = 6, iterations: int = 100, progress: bool = True,
+    weights: Sequence[float] | None = None, sliders: int = 6, iterations: int = 100, length: float = 1.0,
+    progress: bool = True,
 ) -> tuple[RecurrentCohesive, dict]:  # fmt: skip
     """Train a critical-state law, test it and write its weight file.
 
@@ -77,6 +80,9 @@ def fit_critical_state_law(
     iterations
         Steps of the least squares (trust region, robust loss, exact derivatives along the paths); of many paths a part
         is learned first, in as many steps again.
+    length
+        Of the data, over those of one layer of grains: as many layers as lie in series, which share sliding and
+        opening. Lengths of the law begin so many times as long, and errors of openings weigh as much less.
     progress
         Print the cost of each step.
 
@@ -112,12 +118,12 @@ def fit_critical_state_law(
     weights = [1.0] * len(sets) if weights is None else list(weights)
     if len(weights) != len(sets) or not min(weights) > 0.0:
         raise DatasetError(f"weights={weights} for {len(sets)} sets of paths; pass a positive number for each")
-    guess = _first(sliders)
+    guess = _first(sliders, length)
     begin = guess
     if sum(map(len, sets)) >= _MANY:
         few = [_some(data) for data in sets]
-        begin = _least_squares(few, weights, guess, guess, sliders, iterations, progress).x
-    found = _least_squares(sets, weights, guess, begin, sliders, iterations, progress)
+        begin = _least_squares(few, weights, guess, guess, sliders, iterations, length, progress).x
+    found = _least_squares(sets, weights, guess, begin, sliders, iterations, length, progress)
     tensors = tensors_of(found.x, sliders)
     what = "law of a precompressed, frictional layer: sliders around a critical state; inputs: opening and two shears"
     card = describe(what, "critical-state", sets[-1], [], [], {}, {})
@@ -145,9 +151,9 @@ def _some(data):
     return replace(data, separations=data.separations[rows], tractions=data.tractions[rows], microstructure=micro)
 
 
-def _least_squares(sets, weights, guess, begin, sliders, iterations, progress):
+def _least_squares(sets, weights, guess, begin, sliders, iterations, length, progress):
     """The least squares of some data, from ``begin``; numbers are drawn to ``guess``."""
-    learned = [_Learned(data, weight) for data, weight in zip(sets, weights, strict=True)]
+    learned = [_Learned(data, weight, length) for data, weight in zip(sets, weights, strict=True)]
     prior = np.sqrt(_PRIOR * sum(map(len, sets)))
     size = sum(3 * int(each.pressed.sum()) for each in learned) + len(guess)
 
@@ -180,15 +186,15 @@ def _least_squares(sets, weights, guess, begin, sliders, iterations, progress):
 class _Learned:
     """A set of paths as least squares see it: pressures and slidings, and how much each error counts."""
 
-    def __init__(self, data, weight):
+    def __init__(self, data, weight, length):
         self.pressed, self.pressure = _pressed(data), _pressure(data)
         self.sliding = np.ascontiguousarray(data.separations[..., 1:]) / data.separation_scale
         self.opening = data.separations[..., 0] / data.separation_scale
         self.ratio = data.tractions[..., 1:] / data.traction_scale / self.pressure[..., None]
-        small = (np.linalg.norm(self.sliding, axis=-1).max(axis=1) < SMALL)[:, None]
+        small = (np.linalg.norm(self.sliding, axis=-1).max(axis=1) < SMALL * length)[:, None]
         share = np.sqrt(weight / self.pressure.shape[1])
         by_ratio = share / np.minimum(np.where(small, SMALL_RATIO, RATIO), TRACTION / self.pressure)
-        by_opening = share / np.where(small, SMALL_OPENING, OPENING) * np.ones_like(self.pressure)
+        by_opening = share / (length * np.where(small, SMALL_OPENING, OPENING)) * np.ones_like(self.pressure)
         self._by_ratio, self._by_opening = by_ratio[self.pressed], by_opening[self.pressed]
 
     def residuals(self, opening, ratio):
@@ -259,16 +265,17 @@ def _differences(cell, data):
     return opening - data.separations[..., 0] / data.separation_scale, ratio - expected
 
 
-def _first(sliders):
-    """What is learned, where it begins: see :func:`tensors_of`."""
-    reach = np.log(np.geomspace(_SHORTEST, _LONGEST, sliders))
+def _first(sliders, length=1.0):
+    """What is learned, where it begins: see :func:`tensors_of`; lengths are so many times those of a layer."""
+    reach = np.log(length * np.geomspace(_SHORTEST, _LONGEST, sliders))
     neutral = np.linspace(_NEUTRAL, -_NEUTRAL, sliders)
     rows = [np.full(sliders, np.log(0.37 / sliders)), reach, np.full(sliders, -0.5), np.zeros(sliders), neutral,
             np.full(sliders, _TURN), np.full(sliders, 0.5)]  # fmt: skip
     # as stiff as virgin layers of the shipped data are
     layer = [np.log(12.5), -0.13, np.log(0.01), _SATURATION, np.log(0.35), _LOOSENING]
-    lengths = np.log([_STRUCTURE, _LOOSENED, *_MEMORIES])
-    return np.concatenate([*rows, *np.full((len(_MEMORIES), sliders), _TURN), layer, lengths])
+    layer = np.concatenate([layer, np.log([_STRUCTURE, _LOOSENED, *_MEMORIES])])
+    layer += np.log(length) * np.array([*(_POWERS.get(name, 0.0) for name in LAYER), *np.ones(len(_MEMORIES))])
+    return np.concatenate([*rows, *np.full((len(_MEMORIES), sliders), _TURN), layer])
 
 
 def tensors_of(numbers: np.ndarray, sliders: int) -> dict[str, np.ndarray]:

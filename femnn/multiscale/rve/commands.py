@@ -142,6 +142,18 @@ def draw_path(number: int, points: int, working: WorkingRange, seed: int = 0, sh
     return PathCommand(separation, course[:, 1] * working.pressure, float(stiffness), control, kind)
 
 
+def is_unseen(numbers: np.ndarray) -> np.ndarray:
+    """Which numbers (n,) of paths no law of several cells is trained on: one in five of each kind.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.rve.commands import is_unseen
+    >>> is_unseen(np.arange(30)).nonzero()[0]
+    array([ 6,  7,  8,  9, 10, 11])
+    """
+    return np.asarray(numbers) // len(KINDS) % 5 == 1
+
+
 def _turning(path, draws):
     """The same path with its shear in an upright plane that turns about the normal as shear goes on."""
     shear = path.separation[:, 1]

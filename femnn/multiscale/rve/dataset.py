@@ -1,7 +1,7 @@
 """The data set of a cell: its responses along many paths, computed as independent tasks and kept in one file."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,12 @@ _VERSION = "2"
 
 # Of the classical laws that recurrent ones were trained on.
 _CLASSICAL = "classical-"
+
+# Below this share of the first pressure a ratio of tractions says little.
+_OPEN = 0.05
+
+# Filling of the cracks around a precompressed law: thickness in grains, porosity.
+_LAYERS, _POROSITY = 10.0, 0.4
 
 
 @dataclass(frozen=True)
@@ -67,17 +73,33 @@ class FaultCell:
 
     @classmethod
     @checked()
-    def around(cls, law: Law, **fields: Any) -> "FaultCell":
+    def around(cls, law: Law, thickness: float | None = None, **fields: Any) -> "FaultCell":
         """A cell that fits a law.
 
         It is 300 separation scales wide. Around a precompressed law, whose scale is the grain diameter, rock has 5,000
         times the pressure for a modulus, and cracks are filled with ten layers of grains; around others rock is so
         stiff that hardly any cell snaps back, and cracks are open. ``fields`` that are not None stay.
+
+        Parameters
+        ----------
+        law
+        thickness
+            Of the filling, in separation scales, in place of ten: that of the layers which the law was learned from.
+
+        Raises
+        ------
+        ParameterError
+            If there is a thickness, but no filling: around a law that starts without pressure.
         """
         working, unit = WorkingRange.of(law), float(law.separation_scale)
         if working.precompressed:
             young = 5e3 * working.pressure
-            filling = CrackFilling.of_grains(unit, 10.0 * unit, 0.4)
+            filling = CrackFilling.of_grains(unit, (_LAYERS if thickness is None else thickness) * unit, _POROSITY)
+        elif thickness is not None:
+            raise ParameterError(
+                f"thickness={thickness!r} is that of a filling, but cracks of {law.name} start without pressure and "
+                "are open; leave it out, or pass filling="
+            )
         else:
             young = 3e4 * working.pressure
             filling = CrackFilling(0.1 * unit)
@@ -128,9 +150,9 @@ class FaultCell3D(FaultCell):
 
     @classmethod
     @checked()
-    def around(cls, law: Law, **fields: Any) -> "FaultCell3D":
+    def around(cls, law: Law, thickness: float | None = None, **fields: Any) -> "FaultCell3D":
         """As :meth:`FaultCell.around`, with blocks of the same size: a cell of so many is smaller or larger."""
-        usual = FaultCell.around(law, **{name: value for name, value in fields.items() if name in _SHARED})
+        usual = FaultCell.around(law, thickness, **{name: value for name, value in fields.items() if name in _SHARED})
         given = {name: value for name, value in fields.items() if value is not None}
         given.setdefault("size", usual.size * given.get("count", cls.count) / usual.count)
         return cls(**({name: getattr(usual, name) for name in _SHARED} | given))
@@ -204,13 +226,14 @@ def simulate_path(law, cell, number, points, seed, reach, law_name):
 @checked()
 def simulate_paths(
     law: str | os.PathLike, folder: str | os.PathLike, cell: FaultCell | None = None, *, paths: int = 360,
-    points: int = 100, seed: int = 0, reach: float | None = None, workers: int | None = None,
-    scheduler: str | None = None, progress: bool = True,
+    points: int = 100, seed: int = 0, reach: float | None = None, samples: int = 1, each: int | None = None,
+    workers: int | None = None, scheduler: str | None = None, progress: bool = True,
 ) -> tuple[PathDataSet, dict[str, str]]:  # fmt: skip
     """Make the data set ``FOLDER/rve-paths.npz`` and its card.
 
-    Every path is a task of its own, kept in ``FOLDER/paths`` when done: an interrupted run goes on when it is called
-    again. A path that a cell cannot follow is tried once more, then left out of the data set and reported.
+    Every path of a cell is a task of its own, kept in ``FOLDER/paths`` when done: an interrupted run goes on when it is
+    called again, and more samples may be asked for. A path that a cell cannot follow is tried once more, then left out
+    of the data set and reported.
 
     Parameters
     ----------
@@ -223,6 +246,10 @@ def simulate_paths(
         How many paths, of how many points, drawn by which seed.
     reach
         Largest shear, in the units of the law; default: what fits it.
+    samples
+        Patterns of blocks, ``cell`` with its seed and the next ones: a row of the data set is a path of one of them.
+    each
+        Samples that follow a path; they take turns. Default: all.
     workers, scheduler, progress
         See :func:`femnn.tasks.run.run_tasks`.
 
@@ -235,14 +262,15 @@ def simulate_paths(
         the fillings; ``permeability`` (n, k, dim, dim), across the interface and along it; ``hill_mandel``, ``outside``
         (n, k): gap of
         work or tangent, whichever is larger; share of crack points out of the trained range of their law;
-        ``iterations``, ``cuts`` (n, k); ``seed`` of the cell, ``path``; ``control`` and ``kind`` (n,) of text.
+        ``iterations``, ``cuts`` (n, k); ``seed`` of the cell, ``path``; ``control`` and ``kind`` (n,) of text. Rows of
+        one sample stand together.
     failures : dict
         Why paths are missing, by their keys.
 
     Raises
     ------
     ParameterError, WeightFileError
-        If the law, the cell or the paths are not allowed; before any path is run.
+        If the law, the cell or the paths are not allowed, or ``each`` is more than ``samples``; before any path is run.
     TaskError
         If no path came through.
 
@@ -261,12 +289,18 @@ def simulate_paths(
     cracks = law_named(law)
     cell = FaultCell.around(cracks) if cell is None else cell
     law, working = str(law), WorkingRange.of(cracks, reach)
-    if paths < 1:
-        raise ParameterError(f"paths={paths!r} is not allowed; it must be at least 1")
+    for name, value in (("paths", paths), ("samples", samples)):
+        if value < 1:
+            raise ParameterError(f"{name}={value!r} is not allowed; it must be at least 1")
+    each = samples if each is None else each
+    if not 1 <= each <= samples:
+        raise ParameterError(f"each={each!r} is not allowed for samples={samples}; pass as many or fewer, at least 1")
     draw_path(0, points, working, seed)
     _workplace(law, cell)
-    shared = {"law": law, "cell": cell, "points": points, "seed": seed, "reach": reach, "law_name": cracks.name}
-    tasks = {f"path{number:04d}": {**shared, "number": number} for number in range(paths)}
+    rows = _rows(paths, samples, each)
+    shared = {"law": law, "points": points, "seed": seed, "reach": reach, "law_name": cracks.name}
+    cells = [replace(cell, seed=cell.seed + sample) for sample in range(samples)]
+    tasks = {key: {**shared, "cell": cells[sample], "number": number} for key, (number, sample) in rows.items()}
     outcome = run_tasks(
         simulate_path,
         tasks,
@@ -286,27 +320,56 @@ def simulate_paths(
         "cell": asdict(cell),
         "working_range": asdict(working),
         "paths": {"asked": paths, "points": points, "seed": seed, "failed": outcome.failures},
-        "command": _command(law, cracks, cell, paths=paths, points=points, seed=seed, reach=reach),
+        **({"seeds": [pattern.seed for pattern in cells]} if samples > 1 else {}),
+        "command": _command(
+            law, cracks, cell, paths=paths, points=points, seed=seed, reach=reach, samples=samples, each=each
+        ),
     }
     responses = [outcome.load(key) for key in outcome.results]
     labels: list[dict[str, int | str]] = []
     for key, arrays in zip(outcome.results, responses, strict=True):
         words = {name: str(arrays.pop(name)) for name in ("control", "kind")}
-        labels.append({**words, "seed": cell.seed, "path": int(key.removeprefix("path"))})
+        number, sample = rows[key]
+        labels.append({**words, "seed": cells[sample].seed, "path": number})
     data = PathDataSet.of(responses, labels, about)
     data.about["checks"] = {
         "largest gap of Hill and Mandel": float(data.hill_mandel.max()),
         "share of crack points out of the trained range": float(data.outside.mean()),
         "Newton iterations a step": float(data.iterations.mean()),
         "steps that were cut": int((data.cuts > 0).sum()),
+        **_scatter(data, working.pressure),
     }
     return PathDataSet.load(data.save(Path(folder) / "rve-paths.npz")), outcome.failures
+
+
+def _rows(paths, samples, each):
+    """Path and sample by the key of each row, which the first sample has as if it were the only one.
+
+    A process that goes through the rows makes each cell once.
+    """
+    chosen = [(number, (each * number + k) % samples) for number in range(paths) for k in range(each)]
+    return {
+        f"path{number:04d}" + (f"-sample{sample}" if sample else ""): (number, sample)
+        for number, sample in sorted(chosen, key=lambda row: row[::-1])
+    }
+
+
+def _scatter(data, pressure):
+    """Standard deviations between samples, root mean squares over the points of paths under pressure; empty of one."""
+    ratio, opening = [], []
+    for rows in data.repeated():
+        if data.control[rows[0]] != "displacement":
+            normal = np.maximum(-data.traction[rows, :, :1], _OPEN * pressure)
+            ratio.append((data.traction[rows, :, 1:] / normal).var(axis=0, ddof=1).sum(axis=-1))
+            opening.append(data.separation[rows, :, 0].var(axis=0, ddof=1))
+    squares = {"ratio": ratio, "opening": opening}
+    return {f"scatter between samples, {name}": float(np.sqrt(np.mean(each))) for name, each in squares.items() if each}
 
 
 def _command(law, cracks, cell, **values):
     """The command that makes the data set again, where there is one."""
     values |= {"cell-seed": cell.seed, "size": cell.size, "young": cell.young}
-    left_out = {"reach": None, "cell-seed": 0}
+    left_out = {"reach": None, "cell-seed": 0, "samples": 1, "each": values["samples"]}
     if isinstance(cell, FaultCell3D):
         values |= {"slices": cell.slices}
         usual = FaultCell3D.around(cracks, count=cell.count)
@@ -315,6 +378,8 @@ def _command(law, cracks, cell, **values):
         left_out |= {"count": usual.count, "rows": usual.rows}
     values |= {"count": cell.count, "rows": cell.rows}
     left_out |= {"size": usual.size, "young": usual.young}
+    if cell.filling != usual.filling:
+        values["thickness"] = cell.filling.thickness / cracks.separation_scale
     options = [f"--{name} {value}" for name, value in values.items() if left_out.get(name, ()) != value]
     return " ".join([f"femnn simulate rve --law {law}", *options])
 

@@ -17,6 +17,7 @@ from femnn.multiscale.rve import (
     CellPermeability,
     CrackFilling,
     FaultCell,
+    FaultCell3D,
     PathDataSet,
     WorkingRange,
     block_network,
@@ -250,6 +251,69 @@ def test_a_run_goes_on_and_gives_the_same_bits(made, tmp_path):
         simulate_paths("classical-exponential", folder, cell, paths=6, points=12, workers=0, progress=False)
 
 
+def test_samples_are_rows_of_the_same_paths_beside_those_of_the_first_cell(made, tmp_path):
+    folder, cell, data, _ = made
+    (tmp_path / "paths").mkdir()
+    for file in (folder / "paths").iterdir():
+        (tmp_path / "paths" / file.name).write_bytes(file.read_bytes())
+    before = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "paths").iterdir()}
+    several, failures = simulate_paths(
+        "classical-default", tmp_path, cell, paths=6, points=12, samples=3, each=2, workers=0, progress=False
+    )
+    assert not failures
+    assert several.traction.shape == (12, 12, 3)
+    # samples take turns; rows of one stand together
+    assert sorted(zip(several.path.tolist(), several.seed.tolist(), strict=True)) == sorted(
+        (number, (2 * number + k) % 3) for number in range(6) for k in range(2)
+    )
+    assert (np.diff(several.seed) >= 0).all()
+    assert [len(rows) for rows in several.repeated()] == [2] * 6
+    # the first cell keeps its files and its responses
+    assert before.items() <= {file.name: file.stat().st_mtime_ns for file in (tmp_path / "paths").iterdir()}.items()
+    first = several[several.seed == cell.seed]
+    np.testing.assert_array_equal(first.traction, data.traction[first.path])
+    # others have the same commands and other responses
+    for rows in several.repeated():
+        one, other = several[rows[:1]], several[rows[1:]]
+        assert one.kind[0] == other.kind[0]
+        np.testing.assert_allclose(one.separation[..., 1], other.separation[..., 1], atol=1e-12)
+        assert not np.array_equal(one.traction, other.traction)
+    again = replace(cell, seed=1)
+    alone, _ = simulate_paths(
+        "classical-default", tmp_path / "alone", again, paths=1, points=12, workers=0, progress=False
+    )
+    np.testing.assert_array_equal(alone.traction[0], several.traction[(several.path == 0) & (several.seed == 1)][0])
+    assert several.about["command"].endswith("--samples 3 --each 2 --count 2 --rows 1")
+    assert several.about["seeds"] == [0, 1, 2]
+    assert "samples" not in data.about["command"]
+    assert "seeds" not in data.about
+    pressed = [rows for rows in several.repeated() if several.control[rows[0]] != "displacement"]
+    halves = [np.diff(several.separation[rows, :, 0], axis=0)[0] ** 2 / 2.0 for rows in pressed]
+    scatter = several.about["checks"]["scatter between samples, opening"]
+    assert scatter == pytest.approx(np.sqrt(np.mean(halves)), rel=1e-4)
+    assert not any("scatter" in name for name in data.about["checks"])
+
+
+@pytest.mark.parametrize(("values", "message"), [({"samples": 0}, "samples=0"), ({"samples": 2, "each": 3}, "each=3")])
+def test_more_rows_than_samples_are_refused(values, message, tmp_path):
+    with pytest.raises(ParameterError, match=message):
+        simulate_paths("classical-default", tmp_path, paths=1, points=12, **values)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_filling_has_the_thickness_that_was_asked():
+    law = law_named("grains")
+    usual, thin = FaultCell.around(law), FaultCell.around(law, thickness=6.0)
+    assert usual == FaultCell.around(law, thickness=10.0)
+    assert thin.filling == CrackFilling.of_grains(1.0, 6.0, 0.4)
+    # transmissivity is that of a layer, blocks conduct in proportion
+    assert (thin.filling.aperture / usual.filling.aperture) ** 3 == pytest.approx(0.6)
+    assert thin.matrix / usual.matrix == pytest.approx(0.6 ** (2.0 / 3.0))
+    assert FaultCell3D.around(law, thickness=6.0).filling == thin.filling
+    with pytest.raises(ParameterError, match=r"thickness=6\.0 is that of a filling"):
+        FaultCell.around(law_named("classical-default"), thickness=6.0)
+
+
 def test_damaged_data_are_refused(made, tmp_path):
     folder = made[0]
     for suffix in (".npz", ".json"):
@@ -269,6 +333,11 @@ def test_the_command_makes_the_data_set(tmp_path):
     card = json.loads(result.stdout)
     assert card["paths"]["asked"] == 2
     assert len(PathDataSet.load(tmp_path / "rve-paths.npz")) == 2
+    several = [*arguments, "--points", "10", "--workers", "0", "--samples", "2", "--json"]
+    result = CliRunner().invoke(main, several)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["command"].endswith("--samples 2")
+    assert len(PathDataSet.load(tmp_path / "rve-paths.npz")) == 4
     refused = CliRunner().invoke(main, ["simulate", "rve", "--law", "nothing", "--out", str(tmp_path / "other")])
     assert refused.exit_code == 2
     assert "nothing" in refused.stderr
