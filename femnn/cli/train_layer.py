@@ -169,7 +169,6 @@ def split_fault(layers, faults):
     and least squares on each sample would take a layer for softer than it is. Commands of slidings and of tractions are
     sets of their own.
     """
-
     from femnn.cohesive.training.precompressed_data import layer_data, mean_paths, resampled
     from femnn.multiscale.grains.fault_commands import is_reference, is_unseen
 

@@ -309,7 +309,7 @@ class PathDataSet(_Columns):
             return cls(columns, about)
 
 
-def _rounded(values, bits):
+def _rounded(values: np.ndarray, bits: int) -> np.ndarray:
     """Numbers in float32 with so many bits of the mantissa, to the nearest; others as they are."""
     if values.dtype.kind != "f":
         return values

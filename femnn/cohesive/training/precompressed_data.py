@@ -58,11 +58,11 @@ def layer_data(data: PathDataSet, rows: np.ndarray | Sequence[int] | slice = sli
 def mean_paths(data: PathDataSet, rows: np.ndarray) -> PathData:
     """The mean over samples of some rows of a data set, one for each path, in the order of their numbers."""
     paths = [rows[data.path[rows] == path] for path in np.unique(data.path[rows])]
-    means = (
+    separation, traction = (
         np.array([values[same].mean(axis=0, dtype=float) for same in paths])
         for values in (data.separation, data.traction)
     )
-    return path_data(*means, about=data.about)
+    return path_data(separation, traction, about=data.about)
 
 
 @checked(separation="any", traction="any")
