@@ -193,7 +193,7 @@ def split_fault(layers, faults):
 @click.option(
     "--rows", type=click.IntRange(min=1), help="Rows of cracks that share the sliding.  [default: as the card says]"
 )  # fmt: skip
-@click.option("--sliders", type=click.IntRange(min=1), default=6, show_default=True, help="Sliders of the law.")
+@click.option("--sliders", type=click.IntRange(min=1), default=4, show_default=True, help="Sliders of the law.")
 @click.option("--iterations", type=click.IntRange(min=1), default=300, show_default=True, help="Of the least squares.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,

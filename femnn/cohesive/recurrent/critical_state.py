@@ -18,8 +18,9 @@ opens the layer by c_k for each unit that it slides, and bears h^(3/2) m_k:
 slider bears beyond friction is what it takes to open the layer (D. W. Taylor, Fundamentals of soil mechanics, 1948;
 P. W. Rowe, Proc. R. Soc. A 269 (1962) 500-527, has a factor τ). The fabrics a_i of the contacts, at most 1 long, follow
 the direction of sliding within lengths l_i (X. S. Li, Y. F. Dafalias, J. Eng. Mech. 138 (2012) 263-275, have a fabric
-that dilatancy depends on): a layer that is sheared back contracts, bears little at first and gets its strength back
-within l_1; a layer that is compressed keeps what its fabric bears. B goes from 0 to 1 within a length, however the
+that dilatancy depends on), by (n - a_i) (ε + (1 - ε) (1 + a_i·n)/2)/l_i for each unit of slip: a layer that is sheared
+back contracts, bears little at first and gets its strength back; one that is sheared back by little and then on has
+its old fabric; a layer that is compressed keeps what its fabric bears. B goes from 0 to 1 within a length, however the
 layer is sheared: a prepared layer dilates more than one that was ever sheared, and one that is sheared to and fro gets
 dense. In m_k the parts with n shift the circle of forces that a slider bears, the others are its radius, which a smooth
 bound keeps above zero. All numbers are learned. Whatever they are, by construction:
@@ -49,9 +50,11 @@ from femnn.system.compile import njit
 #: fabric, η_k. What each fabric does to neutral points, χ_ik, follows, one row a fabric.
 SLIDERS = ("strength", "reach", "dilatancy", "rate", "neutral", "virgin", "loss")
 #: Numbers of ``layer``: stiffness of h against closing, what it has more for opening than for closing, length of the
-#: change between both; saturation q of the springs; ξ₀; D; the lengths of B and of W. That of each fabric, l_i,
-#: follows.
-LAYER = ("stiffness", "asymmetry", "rounding", "saturation", "distance", "loosening", "structure", "loosened")
+#: change between both; saturation q of the springs; ξ₀; D; how fast an opposite fabric turns, ε; the lengths of B and
+#: of W. That of each fabric, l_i, follows.
+LAYER = (
+    "stiffness", "asymmetry", "rounding", "saturation", "distance", "loosening", "turning", "structure", "loosened",
+)  # fmt: skip
 
 # How smoothly a layer loses touch, as in femnn.cohesive.recurrent.precompressed, whose h is this to the power 3/2.
 _ROUNDING = 0.05
@@ -59,7 +62,7 @@ _VIRGIN = 1.0 + np.sqrt(1.0 + _ROUNDING**2)
 
 _MOST_ITERATIONS, _CLOSE = 60, 1e-13
 # Where the lengths begin in the numbers of a layer, and where those of the fabrics do; where fabrics do in a state.
-_LENGTHS, _FABRIC_LENGTHS, _FABRICS = 6, len(LAYER), 3
+_LENGTHS, _FABRIC_LENGTHS, _FABRICS = 7, len(LAYER), 3
 
 # How far bounds are smoothed: the farthest ξ, over ξ₀; the size of an asymmetry; positive parts; the largest of several
 # limits, as a norm of this power.
@@ -76,7 +79,7 @@ class CriticalState(Cell):
     Parameters
     ----------
     tensors
-        ``sliders`` (7 + f, k), rows as :data:`SLIDERS`; ``layer`` (8 + f,), numbers as :data:`LAYER`, of f fabrics.
+        ``sliders`` (7 + f, k), rows as :data:`SLIDERS`; ``layer`` (9 + f,), numbers as :data:`LAYER`, of f fabrics.
 
     Raises
     ------
@@ -140,13 +143,15 @@ def promises_broken(sliders: np.ndarray, layer: np.ndarray) -> str:
     if not (np.isfinite(sliders).all() and np.isfinite(layer).all()):
         return "they are not finite"
     strength, reach, dilatancy, rate, neutral = sliders[:5]
-    stiffness, asymmetry, rounding, saturation, distance, loosening = layer[:_LENGTHS]
+    stiffness, asymmetry, rounding, saturation, distance, loosening, turning = layer[:_LENGTHS]
     lengths = min(reach.min(), rounding, distance, layer[_LENGTHS:].min())
     if (
         min(lengths, strength.min(), rate.min()) <= 0.0
         or min(dilatancy.min(), sliders[5:].min(), saturation, loosening) < 0.0
     ):
         return "a strength, a reach, a rate or a length is not positive"
+    if not 0.0 < turning <= 1.0:
+        return "an opposite fabric would never turn, or faster than another"
     if not abs(asymmetry) < stiffness:
         return "the layer would soften under its pressure"
     if not sliders[6].max() < 1.0:
@@ -319,6 +324,12 @@ def _missing(v, h, by_v, s1, s2, old, sliders, layer):
     return missing, 1.0 - share * target_v - (1.0 - share) * a_v * (target - old[0])
 
 
+@njit(cache=True, error_model="numpy", inline="always")
+def _turning(along, layer):
+    """How fast a fabric turns whose component along the way is given: an opposite one slowly at first."""
+    return layer[6] + (1.0 - layer[6]) * 0.5 * (1.0 + along)
+
+
 @njit(cache=True, error_model="numpy")
 def _turned(old, new, sliders, layer):
     """The fabrics after the sliders have slid from their ``old`` places to the ``new`` ones."""
@@ -335,7 +346,8 @@ def _turned(old, new, sliders, layer):
         at = _FABRICS + 2 * i
         new[at], new[at + 1] = old[at], old[at + 1]
         if slid > 0.0:
-            share = -np.expm1(-slid / whole / layer[_FABRIC_LENGTHS + i])
+            fast = _turning((old[at] * way1 + old[at + 1] * way2) / slid, layer)
+            share = -np.expm1(-slid * fast / whole / layer[_FABRIC_LENGTHS + i])
             new[at] += share * (way1 / slid - old[at])
             new[at + 1] += share * (way2 / slid - old[at + 1])
 

@@ -19,6 +19,7 @@ from femnn.cohesive.recurrent.critical_state import (
     _stiffness,
     _stretched,
     _touch,
+    _turning,
 )
 from femnn.system.compile import njit
 
@@ -243,13 +244,24 @@ def _turned_by(old, old_by, sliders, layer, new, new_by, sums, sums_by):
     for at in range(1, places):
         # structure and loosening, then pairs
         length = _LENGTHS + at - 1 if at < _FABRICS else _FABRIC_LENGTHS + (at - _FABRICS) // 2
-        far = slid / whole / layer[length]
+        way = slid / whole / layer[length]
+        fast, along = 1.0, 0.0
+        if at >= _FABRICS:
+            first = at - (at - _FABRICS) % 2
+            along = (old[first] * sums[6] + old[first + 1] * sums[7]) / slid
+            fast = _turning(along, layer)
+        far = way * fast
         share, left = -np.expm1(-far), np.exp(-far)
         of_way = 5 if at < _FABRICS else 6 + (at - _FABRICS) % 2
         aim = sums[of_way] / slid - old[at]
         new[at] += share * aim
-        far_by = sums_by[5] / whole / layer[length]
+        far_by = fast * sums_by[5] / whole / layer[length]
         far_by[:count] -= far / whole
         far_by[of_layer + length] -= far / layer[length]
+        if at >= _FABRICS:
+            along_by = old_by[first] * sums[6] + old_by[first + 1] * sums[7]
+            along_by += old[first] * sums_by[6] + old[first + 1] * sums_by[7] - along * sums_by[5]
+            far_by += 0.5 * (1.0 - layer[6]) * way / slid * along_by
+            far_by[of_layer + 6] += way * 0.5 * (1.0 - along)
         aim_by = (sums_by[of_way] - sums[of_way] / slid * sums_by[5]) / slid - old_by[at]
         new_by[at] += left * far_by * aim + share * aim_by

@@ -36,6 +36,8 @@ _SHORTEST, _LONGEST, _NEUTRAL = 2e-3, 0.1, 0.3
 _STRUCTURE, _MEMORIES, _TURN = 0.5, (0.4, 3.0), -1.0
 # At the beginning, as logarithms: saturation of the springs, loosening over the distance; the way that it takes, d.
 _SATURATION, _LOOSENING, _LOOSENED = 0.0, -1.6, 10.0
+# How fast opposite fabrics turn, at the beginning, before a sigmoid.
+_TURNING = 0.0
 # How these follow the length of a layer; others are none, or shares of the distance.
 _POWERS = {"stiffness": -1.0, "rounding": 1.0, "distance": 1.0, "structure": 1.0, "loosened": 1.0}
 # Largest factor of what opening adds to a strength; largest share of a strength that is lost against the fabric.
@@ -272,23 +274,23 @@ def _first(sliders, length=1.0):
     rows = [np.full(sliders, np.log(0.37 / sliders)), reach, np.full(sliders, -0.5), np.zeros(sliders), neutral,
             np.full(sliders, _TURN), np.full(sliders, 0.5)]  # fmt: skip
     # as stiff as virgin layers of the shipped data are
-    layer = [np.log(12.5), -0.13, np.log(0.01), _SATURATION, np.log(0.35), _LOOSENING]
+    layer = [np.log(12.5), -0.13, np.log(0.01), _SATURATION, np.log(0.35), _LOOSENING, _TURNING]
     layer = np.concatenate([layer, np.log([_STRUCTURE, _LOOSENED, *_MEMORIES])])
     layer += np.log(length) * np.array([*(_POWERS.get(name, 0.0) for name in LAYER), *np.ones(len(_MEMORIES))])
     return np.concatenate([*rows, *np.full((len(_MEMORIES), sliders), _TURN), layer])
 
 
 def tensors_of(numbers: np.ndarray, sliders: int) -> dict[str, np.ndarray]:
-    """Tensors of a critical-state cell that keeps its promises, from any numbers ((7 + f) k + 5 + f,)."""
+    """Tensors of a critical-state cell that keeps its promises, from any numbers ((7 + f) k + 9 + f,)."""
     rows, first = len(SLIDERS), len(LAYER)
     fabrics = (len(numbers) - rows * sliders - first) // (sliders + 1)
     last = first + fabrics
     strength, reach, dilatancy, share, neutral, virgin, loss, *turns = numbers[:-last].reshape(-1, sliders)
-    stiffness, asymmetry, rounding, saturation, distance, loosening, *lengths = numbers[-last:]
+    stiffness, asymmetry, rounding, saturation, distance, loosening, turning, *lengths = numbers[-last:]
     stiffness, distance, strength = np.exp(stiffness), np.exp(distance), np.exp(strength)
     layer = np.array(
         [stiffness, 0.9 * stiffness * np.tanh(asymmetry), np.exp(rounding), np.exp(saturation), distance,
-         distance * np.exp(loosening), *np.exp(lengths)]
+         distance * np.exp(loosening), _sigmoid(turning), *np.exp(lengths)]
     )  # fmt: skip
     tensor = np.array(
         [strength, np.exp(reach), _MOST_DILATANCY * _sigmoid(dilatancy), np.ones_like(strength), neutral,

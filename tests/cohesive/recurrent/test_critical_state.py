@@ -153,10 +153,28 @@ def test_the_fabric_and_the_structure_follow_the_sliding_within_their_lengths():
     for s in slip:
         state = network.step(np.array([[0.2, s, 0.0]]), state)[2]
         fabrics.append(state[0, [1, 2, 3, 5]])
-    fabrics = np.array(fabrics)
-    # once all sliders slide: 1 - a falls by a factor e within each length
-    beyond = (1.0 - fabrics[-1]) / (1.0 - fabrics[200])
-    np.testing.assert_allclose(np.log(beyond), -2.0 / network.tensors["layer"][6:], rtol=0.02)
+    missing = 1.0 - np.array(fabrics)
+    # dy/ds = -y (1 - (1 - ε) y)/l with y = (1 - a)/2, a logistic curve: y/(1 - (1 - ε) y) goes with exp(-s/l)
+    slow = 1.0 - network.tensors["layer"][LAYER.index("turning")]
+    missing[:, 2:] /= 1.0 - slow * missing[:, 2:] / 2.0
+    # once all sliders slide
+    np.testing.assert_allclose(np.log(missing[-1] / missing[200]), -2.0 / network.tensors["layer"][7:], rtol=0.02)
+
+
+def test_an_opposite_fabric_turns_slowly_and_a_little_way_back_leaves_it():
+    network = changed(cell(0, spread=0.0), turning=0.02)
+    length = network.tensors["layer"][LAYER.index("loosened") + 1]
+    back = np.linspace(0.0, 3.0, 601)[1:]
+    state, fabrics = np.zeros((1, network.state_size)), []
+    for s in (*np.linspace(0.0, 20.0, 400), *(20.0 - back)):
+        state = network.step(np.array([[0.2, s, 0.0]]), state)[2]
+        fabrics.append(state[0, 3])
+    fabrics = np.array(fabrics[400:])
+    assert fabrics[back < 0.3].min() > 0.7
+    # the logistic curve from an opposite fabric to none; sliders begin to slide back up to 0.2 d later
+    late = back[np.argmax(fabrics < 0.0)] - length * np.log(1.02 / 0.02)
+    assert 0.0 < late < 0.2
+    assert fabrics[-1] < -0.9
 
 
 def test_a_layer_sheared_to_and_fro_stays_denser_than_one_sheared_far():
@@ -320,7 +338,7 @@ def test_tractions_prescribed_are_those_of_the_separations_found():
         (lambda s, p: (s + np.where(np.arange(9) == 4, 0.1, 0.0)[:, None], p), "instead of zero"),
         (lambda s, p: (s + np.where(np.arange(9) == 6, 1.0, 0.0)[:, None], p), "nothing against the fabric"),
         (lambda s, p: (-s, p), "is not positive"),
-        (lambda s, p: (s, np.where(np.arange(10) == 1, 1e3, p)), "soften under its pressure"),
+        (lambda s, p: (s, np.where(np.arange(11) == 1, 1e3, p)), "soften under its pressure"),
         (lambda s, p: (s[:5], p), r"instead of \(7 \+ f, k\)"),
         (lambda s, p: (s * np.nan, p), "not finite"),
     ],

@@ -137,7 +137,8 @@ def test_the_shipped_law_shakes_down_under_cycles_of_traction(cycle):
     separation, _, _ = respond_to_tractions(law, np.column_stack([-path[:, 0], path[:, 1], np.zeros(len(path))]))
     peaks = separation[4::4, 1]
     assert 0.1 < peaks[0] < 1.5
-    assert abs(peaks[24] - peaks[0]) < 0.05 * peaks[0]
+    # it may still turn its fabric, by less than half of the first slip
+    assert 0.9 * peaks[0] < peaks.min() <= peaks.max() < 1.5 * peaks[0]
     assert abs(peaks[-1] - peaks[-11]) / 10.0 < 1e-3 * peaks[0]
 
 
