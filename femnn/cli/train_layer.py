@@ -131,19 +131,38 @@ def grains(data, **settings):
     _train("cohesive-grains", load(data), **settings)
 
 
+def _options_of_least_squares(sliders, iterations):
+    """Options of the critical-state laws, with these defaults."""
+    options = (
+        click.option(
+            "--sliders", type=click.IntRange(min=1), default=sliders, show_default=True, help="Sliders of the law."
+        ),
+        click.option(
+            "--iterations", type=click.IntRange(min=1), default=iterations, show_default=True,
+            help="Of the least squares.",
+        ),
+        click.option(
+            "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
+            help="Folder of the weight file.",
+        ),
+        click.option("--quiet", is_flag=True, help="No progress, no table."),
+        click.option("--json", "as_json", is_flag=True, help="Print the test figures as JSON."),
+    )  # fmt: skip
+
+    def add(function):
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
 @click.command("fault-grains", short_help="Train the critical-state law of grains.")
 @click.option(
     "--data", type=click.Path(path_type=Path, dir_okay=False),
     help="Paths of a fault, of `femnn simulate fault-grains`.  [default: the shipped ones]",
 )  # fmt: skip
-@click.option("--sliders", type=click.IntRange(min=1), default=6, show_default=True, help="Sliders of the law.")
-@click.option("--iterations", type=click.IntRange(min=1), default=100, show_default=True, help="Of the least squares.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
-    help="Folder of the weight file.",
-)  # fmt: skip
-@click.option("--quiet", is_flag=True, help="No progress, no table.")
-@click.option("--json", "as_json", is_flag=True, help="Print the test figures as JSON.")
+@_options_of_least_squares(sliders=6, iterations=100)
 def fault_grains(data, sliders, iterations, out, quiet, as_json):
     """Train the law of the mean of several samples that holds up in long slip and cycles.
 
@@ -193,14 +212,7 @@ def split_fault(layers, faults):
 @click.option(
     "--rows", type=click.IntRange(min=1), help="Rows of cracks that share the sliding.  [default: as the card says]"
 )  # fmt: skip
-@click.option("--sliders", type=click.IntRange(min=1), default=4, show_default=True, help="Sliders of the law.")
-@click.option("--iterations", type=click.IntRange(min=1), default=300, show_default=True, help="Of the least squares.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
-    help="Folder of the weight file.",
-)  # fmt: skip
-@click.option("--quiet", is_flag=True, help="No progress, no table.")
-@click.option("--json", "as_json", is_flag=True, help="Print the test figures as JSON.")
+@_options_of_least_squares(sliders=4, iterations=300)
 def fault_cell(data, rows, sliders, iterations, out, quiet, as_json):
     """Train the law of the mean of several cells that holds up in long slip and cycles.
 
