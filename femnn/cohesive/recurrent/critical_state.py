@@ -235,12 +235,12 @@ def _touch(e, layer):
 @njit(cache=True, error_model="numpy", inline="always")
 def _stiffness(h, layer):
     """The stiffness s(h) of springs, two derivatives of it; their reach h^(3/2)/s and its derivative."""
-    c = layer[3]
-    full = 1.0 + c * h
-    s = np.sqrt((1.0 + c) * h / full)
+    q = layer[3]
+    full = 1.0 + q * h
+    s = np.sqrt((1.0 + q) * h / full)
     s_h = 0.5 * s / (h * full)
     reached = h * np.sqrt(h) / s
-    return s, s_h, -s_h * (0.5 + 2.0 * c * h) / (h * full), reached, reached * (1.5 / h - s_h / s)
+    return s, s_h, -s_h * (0.5 + 2.0 * q * h) / (h * full), reached, reached * (1.5 / h - s_h / s)
 
 
 @njit(cache=True, error_model="numpy")
@@ -467,7 +467,7 @@ def _steps(x, old, sliders, layer, traction, tangent, new):
 
 @njit(cache=True, error_model="numpy")
 def _carried(v, h, s1, s2, old, sliders, layer, new):
-    """Energy over h^q and pulls of the springs; the places of the sliders go to ``new``."""
+    """Energy and pulls of the springs over s(h); the places of the sliders go to ``new``."""
     places = _FABRICS + 2 * (layer.size - _FABRIC_LENGTHS)
     xi, reached = _distance(old, layer) - v, _stiffness(h, layer)[3]
     energy = t1 = t2 = 0.0

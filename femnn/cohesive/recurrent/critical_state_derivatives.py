@@ -23,8 +23,8 @@ from femnn.cohesive.recurrent.critical_state import (
 )
 from femnn.system.compile import njit
 
-# Sums over sliders: slid ways times rates, the same times neutral points, energy and pulls of the springs over √h, slid
-# ways times strengths and their vector. Rows of derivatives that a slider needs.
+# Sums over sliders: slid ways times rates, the same times neutral points, energy and pulls of the springs over s(h),
+# slid ways times strengths and their vector. Rows of derivatives that a slider needs.
 _SUMS, _WORK = 8, 11
 # Step of differences, of the elastic opening and its slope by the three numbers that they depend on.
 _STEP = 1e-6

@@ -38,7 +38,7 @@ _STRUCTURE, _MEMORIES, _TURN = 0.5, (0.4, 3.0), -1.0
 _SATURATION, _LOOSENING, _LOOSENED = 0.0, -1.6, 10.0
 # How fast opposite fabrics turn, at the beginning, before a sigmoid.
 _TURNING = 0.0
-# How these follow the length of a layer; others are none, or shares of the distance.
+# Powers of a layer's length that its numbers go with; others are no lengths, or shares of the distance.
 _POWERS = {"stiffness": -1.0, "rounding": 1.0, "distance": 1.0, "structure": 1.0, "loosened": 1.0}
 # Largest factor of what opening adds to a strength; largest share of a strength that is lost against the fabric.
 _MOST_DILATANCY, _MOST_LOSS = 4.0, 0.98
