@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import brentq, least_squares
+from scipy.optimize import least_squares
 
 from femnn.checks import checked, instance
-from femnn.cohesive.recurrent.critical_state import LAYER, SLIDERS, CriticalState, largest_rates, pressures
+from femnn.cohesive.recurrent.critical_state import _LENGTHS, _PRESSURE, LAYER, SLIDERS, CriticalState, pressures
 from femnn.cohesive.recurrent.critical_state_derivatives import paths_with_derivatives
 from femnn.cohesive.recurrent.law import RecurrentCohesive
 from femnn.cohesive.training.data import PathData, responses
@@ -30,18 +30,26 @@ SMALL_RATIO, SMALL_OPENING, SMALL = 0.015, 0.006, 0.1
 TRACTION = 0.06
 
 # Reaches of the sliders at the beginning, d; how far apart neutral points begin, over the distance.
-_SHORTEST, _LONGEST, _NEUTRAL = 2e-3, 0.1, 0.3
+_SHORTEST, _LONGEST, _NEUTRAL = 2e-3, 0.1, 0.5
 # Lengths of the structure of a prepared layer and of the fabrics, d; what these do to neutral points at the beginning,
 # as a logarithm over the distance.
 _STRUCTURE, _MEMORIES, _TURN = 0.5, (0.4, 3.0), -1.0
-# At the beginning, as logarithms: saturation of the springs, loosening over the distance; the way that it takes, d.
-_SATURATION, _LOOSENING, _LOOSENED = 0.0, -1.6, 10.0
+# At the beginning: c, as a logarithm; saturations over their largest, before a sigmoid; what moves the critical state,
+# and the densest layer, as logarithms over the distance; the ways that it takes, d.
+_CONTACT, _SATURATION = -1.0, 0.0
+_LOOSENING, _COMPACTION, _LINE, _DENSEST, _COMPACTED, _LOOSENED = -1.6, -1.6, -2.0, -1.0, 2.0, 2.0
 # How fast opposite fabrics turn, at the beginning, before a sigmoid.
 _TURNING = 0.0
 # Powers of a layer's length that its numbers go with; others are no lengths, or shares of the distance.
-_POWERS = {"stiffness": -1.0, "rounding": 1.0, "distance": 1.0, "structure": 1.0, "loosened": 1.0}
+_POWERS = {
+    "stiffness": -1.0, "rounding": 1.0, "distance": 1.0, "structure": 1.0, "compacted": 1.0, "loosened": 1.0,
+}  # fmt: skip
+# Rate of opening at the beginning, of all sliders, over d.
+_RATE = 1.2
 # Largest factor of what opening adds to a strength; largest share of a strength that is lost against the fabric.
 _MOST_DILATANCY, _MOST_LOSS = 4.0, 0.98
+# Least reach over the distance: springs much stiffer than the layer would have no use.
+_LEAST_REACH = 1e-3
 # Farthest neutral point, over the distance.
 _FARTHEST = 2.0
 # Of so many paths at least, one in a few is learned first: that is quick, and what all paths teach depends less on the
@@ -49,8 +57,6 @@ _FARTHEST = 2.0
 _MANY, _SHARE = 100, 4
 # Weight of a number that leaves its first value by one (most are logarithms), over that of a path.
 _PRIOR = 3e-4
-# Share of the pressure that the springs of the sliders may carry.
-_MOST_CARRIED = 0.6
 # Residuals beyond this many times their weight count linearly.
 _ROBUST = 2.0
 # Least gain of a step of the least squares, over the cost.
@@ -271,48 +277,40 @@ def _first(sliders, length=1.0):
     """What is learned, where it begins: see :func:`tensors_of`; lengths are so many times those of a layer."""
     reach = np.log(length * np.geomspace(_SHORTEST, _LONGEST, sliders))
     neutral = np.linspace(_NEUTRAL, -_NEUTRAL, sliders)
-    rows = [np.full(sliders, np.log(0.37 / sliders)), reach, np.full(sliders, -0.5), np.zeros(sliders), neutral,
-            np.full(sliders, _TURN), np.full(sliders, 0.5)]  # fmt: skip
+    rate = np.log(_RATE / (sliders * length))
+    each = np.ones(sliders)
+    rows = [np.log(0.37 / sliders) * each, reach, -0.5 * each, rate * each, neutral, _TURN * each, 0.5 * each,
+            _SATURATION * each]  # fmt: skip
     # as stiff as virgin layers of the shipped data are
-    layer = [np.log(12.5), -0.13, np.log(0.01), _SATURATION, np.log(0.35), _LOOSENING, _TURNING]
-    layer = np.concatenate([layer, np.log([_STRUCTURE, _LOOSENED, *_MEMORIES])])
+    moved = [_LOOSENING, _COMPACTION, _LINE, _DENSEST]
+    layer = [np.log(12.5), -0.13, np.log(0.01), _CONTACT, np.log(0.35), *moved, _TURNING]
+    layer = np.concatenate([layer, np.log([_STRUCTURE, _COMPACTED, _LOOSENED, *_MEMORIES])])
     layer += np.log(length) * np.array([*(_POWERS.get(name, 0.0) for name in LAYER), *np.ones(len(_MEMORIES))])
     return np.concatenate([*rows, *np.full((len(_MEMORIES), sliders), _TURN), layer])
 
 
 def tensors_of(numbers: np.ndarray, sliders: int) -> dict[str, np.ndarray]:
-    """Tensors of a critical-state cell that keeps its promises, from any numbers ((7 + f) k + 9 + f,)."""
+    """Tensors of a critical-state cell that keeps its promises, from any numbers ((8 + f) k + 13 + f,)."""
     rows, first = len(SLIDERS), len(LAYER)
     fabrics = (len(numbers) - rows * sliders - first) // (sliders + 1)
     last = first + fabrics
-    strength, reach, dilatancy, share, neutral, virgin, loss, *turns = numbers[:-last].reshape(-1, sliders)
-    stiffness, asymmetry, rounding, saturation, distance, loosening, turning, *lengths = numbers[-last:]
-    stiffness, distance, strength = np.exp(stiffness), np.exp(distance), np.exp(strength)
+    strength, reach, dilatancy, rate, neutral, virgin, loss, saturation, *turns = numbers[:-last].reshape(-1, sliders)
+    stiffness, asymmetry, rounding, contact, distance, *moved, turning = numbers[-last : -last + _LENGTHS]
+    stiffness, contact, distance, strength = (np.exp(each) for each in (stiffness, contact, distance, strength))
     layer = np.array(
-        [stiffness, 0.9 * stiffness * np.tanh(asymmetry), np.exp(rounding), np.exp(saturation), distance,
-         distance * np.exp(loosening), _sigmoid(turning), *np.exp(lengths)]
+        [stiffness, 0.9 * stiffness * np.tanh(asymmetry), np.exp(rounding), contact, distance,
+         *(distance * np.exp(moved)), _sigmoid(turning), *np.exp(numbers[-last + _LENGTHS :])]
     )  # fmt: skip
     tensor = np.array(
-        [strength, np.exp(reach), _MOST_DILATANCY * _sigmoid(dilatancy), np.ones_like(strength), neutral,
-         distance * np.exp(virgin), _MOST_LOSS * _sigmoid(loss), *(distance * np.exp(turns))]
+        [strength, np.exp(reach) + _LEAST_REACH * distance, _MOST_DILATANCY * _sigmoid(dilatancy), np.exp(rate),
+         _FARTHEST * distance * np.tanh(neutral / _FARTHEST),
+         distance * np.exp(virgin), _MOST_LOSS * _sigmoid(loss), 2.0 / contact * _sigmoid(saturation),
+         *(distance * np.exp(turns))]
     )  # fmt: skip
-    neutral = _FARTHEST * distance * np.tanh(neutral / _FARTHEST)
-
-    def rates(shift):
-        tensor[4] = neutral - shift
-        return _sigmoid(share) * largest_rates(tensor, layer, 1.0 + _MOST_CARRIED), tensor[4]
-
-    def unbalanced(shift):
-        rate, points = rates(shift)
-        return rate @ points
-
-    reach_of_shift = np.abs(neutral).max() + 1e-9
-    shift = brentq(unbalanced, -reach_of_shift, reach_of_shift, xtol=1e-15, rtol=1e-14)
-    tensor[3] = rates(shift)[0]
-    # rounding errors of the root
+    # far sliding ends at ξ = 0
     tensor[4] -= tensor[3] @ tensor[4] / tensor[3].sum()
     # springs that carry much of the pressure would make the layer's pressure ambiguous
-    tensor[1] /= 1.0 + (pressures(tensor, layer) - 1.0) / _MOST_CARRIED
+    tensor[1] /= 1.0 + (pressures(tensor, layer) - 1.0) / (_PRESSURE - 1.0)
     return {"sliders": tensor, "layer": layer}
 
 
