@@ -33,6 +33,10 @@ from femnn.cli.simulated import options_of_runs, tell
     "--each", type=click.IntRange(min=1), help="Samples that follow a drawn path, taking turns.  [default: all]"
 )
 @click.option(
+    "--cycles", type=click.IntRange(min=0), default=0, show_default=True,
+    help="Paths more, of cycles of tractions; their law starts under pressure.",
+)  # fmt: skip
+@click.option(
     "--slices", type=click.IntRange(min=2), help="Blocks along a second direction: makes the cell one of hexahedra in "
     "space.  [default: plane strain]",
 )  # fmt: skip
@@ -52,8 +56,8 @@ from femnn.cli.simulated import options_of_runs, tell
 @options_of_runs
 @click.pass_context
 def command(
-    ctx, law, out, paths, points, seed, cell_seed, samples, each, slices, count, rows, reach, size, young, thickness,
-    workers, scheduler, quiet, as_json,
+    ctx, law, out, paths, points, seed, cell_seed, samples, each, cycles, slices, count, rows, reach, size, young,
+    thickness, workers, scheduler, quiet, as_json,
 ):  # fmt: skip
     """Drive a cell of elastic blocks and cracks along drawn paths and write a data set for training a law of it.
 
@@ -67,7 +71,7 @@ def command(
     else:
         cell = FaultCell3D.around(law_named(law), **(fields | {"count": count or slices, "slices": slices}))
     data, failures = simulate_paths(
-        law, out, cell, paths=paths, points=points, seed=seed, reach=reach, samples=samples, each=each, workers=workers,
-        scheduler=scheduler, progress=not (quiet or as_json),
+        law, out, cell, paths=paths, points=points, seed=seed, reach=reach, samples=samples, each=each,
+        cycles=cycles, workers=workers, scheduler=scheduler, progress=not (quiet or as_json),
     )  # fmt: skip
     tell(ctx, out / "rve-paths.npz", data, failures, quiet, as_json)

@@ -212,7 +212,7 @@ def split_fault(layers, faults):
 @click.option(
     "--rows", type=click.IntRange(min=1), help="Rows of cracks that share the sliding.  [default: as the card says]"
 )  # fmt: skip
-@_options_of_least_squares(sliders=4, iterations=300)
+@_options_of_least_squares(sliders=6, iterations=300)
 def fault_cell(data, rows, sliders, iterations, out, quiet, as_json):
     """Train the law of the mean of several cells that holds up in long slip and cycles.
 

@@ -13,7 +13,7 @@ makes a data set of many paths, and :class:`CellPermeability` says what the crac
 
 from femnn.io.path_data import PathCommand, PathDataSet, PathResponse
 from femnn.multiscale.rve.cells import block_network, echelon_cracks, joint_sets, parallel_cracks
-from femnn.multiscale.rve.commands import KINDS, WorkingRange, draw_path, springs_of
+from femnn.multiscale.rve.commands import KINDS, WorkingRange, draw_cycles, draw_path, springs_of
 from femnn.multiscale.rve.cut import Cell
 from femnn.multiscale.rve.dataset import FaultCell, FaultCell3D, law_named, simulate_paths
 from femnn.multiscale.rve.from_mesh import cell_of_mesh
@@ -28,6 +28,6 @@ from femnn.multiscale.rve.state import CellResponse, CellState, Spring
 __all__ = [
     "KINDS", "RVE", "Cell", "CellPermeability", "CellResponse", "CellSeries", "CellState", "CrackFilling",
     "FaultCell", "FaultCell3D", "PathCommand", "PathDataSet", "PathResponse", "RVELaw", "ReducedRVE", "Spring",
-    "WorkingRange", "block_network", "cell_of_mesh", "draw_path", "echelon_cracks", "follow", "joint_sets",
-    "law_named", "parallel_cracks", "simulate_paths", "springs_of",
+    "WorkingRange", "block_network", "cell_of_mesh", "draw_cycles", "draw_path", "echelon_cracks", "follow",
+    "joint_sets", "law_named", "parallel_cracks", "simulate_paths", "springs_of",
 ]  # fmt: skip

@@ -27,6 +27,11 @@ _PRESSURES = 0.1, 3.0
 # what a dilation of a tenth of the shear makes of it.
 _SPRINGS = 0.05, 2.0
 
+# Cycles of tractions: how many; their largest shear traction over the first pressure, and their smallest over this.
+_CYCLES, _STRENGTHS, _LOWEST = (3, 9), (0.1, 0.35), (-1.0, 0.6)
+# Pressures that shear tractions are cycled under, and to which pressure falls in cycles, over the first one.
+_HELD, _FALLEN = (0.8, 1.5), (0.7, 0.95)
+
 # Corners of the direction of shear, in space.
 _TURNS = 5
 
@@ -76,8 +81,10 @@ class WorkingRange:
 
 
 @checked()
-def springs_of(command: PathCommand) -> list[Spring | None]:
+def springs_of(command: PathCommand) -> list[Spring | tuple[Spring, ...] | None]:
     """Spring that holds the normal direction at each point of a command; None where its opening is prescribed.
+
+    Under ``control="traction"`` one of the normal direction and one of each shear.
 
     Examples
     --------
@@ -87,8 +94,9 @@ def springs_of(command: PathCommand) -> list[Spring | None]:
     >>> springs_of(pressed)[1]
     Spring(load=-2000000.0, stiffness=0.0)
     """
-    if command.control == "traction":
-        raise ParameterError("a cell prescribes its shear; control='traction' is for layers of grains, take 'load'")
+    if command.shear is not None:
+        pulled = zip(command.load[1:], command.shear[1:], strict=True)
+        return [None, *((Spring(-float(load)), *(Spring(float(each)) for each in shear)) for load, shear in pulled)]
     if command.control == "displacement":
         return [None] * len(command)
     # at the first point the cell is virgin
@@ -140,6 +148,47 @@ def draw_path(number: int, points: int, working: WorkingRange, seed: int = 0, sh
         stiffness, control = grown * working.pressure / (0.1 * working.shear), "stiffness"
     separation = np.column_stack([np.zeros(points), working.shear * course[:, 0]])
     return PathCommand(separation, course[:, 1] * working.pressure, float(stiffness), control, kind)
+
+
+@checked(points="[10, inf)", seed="[0, inf]", number="[0, inf]", shears="[1, 2]")
+def draw_cycles(number: int, points: int, working: WorkingRange, seed: int = 0, shears: int = 1) -> PathCommand:
+    """Cycles of tractions on a cell that starts under pressure: of the shear traction, or of the pressure under one.
+
+    Even numbers cycle the shear traction, odd ones the pressure; the shear is along its first direction, forward or
+    back. Parameters are those of :func:`draw_path`.
+
+    Raises
+    ------
+    ParameterError
+        If the working range is that of a law which starts without pressure.
+
+    Examples
+    --------
+    >>> from femnn.multiscale.rve import WorkingRange, draw_cycles, law_named
+    >>> path = draw_cycles(0, 40, WorkingRange.of(law_named("fault-grains")))
+    >>> path.kind, path.shear.shape
+    ('traction-cycles', (40, 1))
+    """
+    if not working.precompressed:
+        raise ParameterError(
+            "a cell whose law starts without pressure bears no cycles of shear traction; leave them out"
+        )
+    draws = np.random.default_rng([seed, number, 2])
+    cycles, shear = draws.integers(*_CYCLES), draws.uniform(*_STRENGTHS)
+    if number % 2:
+        pressures = np.append(1.0, np.tile([1.0, draws.uniform(*_FALLEN)], cycles))
+        corners = np.column_stack([pressures, np.append(0.0, np.full(2 * cycles, shear))])
+    else:
+        tractions = np.tile([1.0, draws.uniform(*_LOWEST)], cycles) * shear
+        corners = np.column_stack(
+            [np.append(1.0, np.full(2 * cycles, draws.uniform(*_HELD))), np.append(0.0, tractions)]
+        )
+    course = working.pressure * _along(draws, corners, points, [1.0, 1.0])
+    sheared = np.zeros((points, shears))
+    sheared[:, 0] = draws.choice([-1.0, 1.0]) * course[:, 1]
+    return PathCommand(
+        np.zeros((points, 1 + shears)), course[:, 0], control="traction", kind="traction-cycles", shear=sheared
+    )
 
 
 def is_unseen(numbers: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from femnn.exceptions import DatasetError, ParameterError
 from femnn.io.path_data import PathDataSet
 from femnn.io.time_series import padded
 from femnn.multiscale.rve.cells import block_network
-from femnn.multiscale.rve.commands import WorkingRange, draw_path, springs_of
+from femnn.multiscale.rve.commands import WorkingRange, draw_cycles, draw_path, springs_of
 from femnn.multiscale.rve.permeability import CellPermeability, CrackFilling
 from femnn.multiscale.rve.response import follow
 from femnn.multiscale.rve.rve import RVE
@@ -181,7 +181,7 @@ def law_named(name: str | os.PathLike) -> Law:
 
 
 @task_name("femnn.multiscale.rve_data.simulate_path")
-def simulate_path(law, cell, number, points, seed, reach, law_name):
+def simulate_path(law, cell, number, points, seed, reach, law_name, cycled=False):
     """Response of a cell along the commanded path ``number``: arrays of k points, by name.
 
     Parameters
@@ -194,11 +194,13 @@ def simulate_path(law, cell, number, points, seed, reach, law_name):
         See :func:`femnn.multiscale.rve.commands.draw_path`.
     reach
         Largest shear; None for what fits the law.
+    cycled
+        Whether the path is that of :func:`femnn.multiscale.rve.commands.draw_cycles`.
     """
     cracks, rve, permeability = _workplace(str(law), cell)
     if cracks.name != law_name:
         raise DatasetError(f"{law} is {cracks.name} here, but the run began with {law_name}; use the same file")
-    command = draw_path(number, points, WorkingRange.of(cracks, reach), seed, cell.shears)
+    command = (draw_cycles if cycled else draw_path)(number, points, WorkingRange.of(cracks, reach), seed, cell.shears)
     tensors, porosity, area = [], [], rve.elements.dx.ravel()
 
     def record(_, response):
@@ -227,7 +229,7 @@ def simulate_path(law, cell, number, points, seed, reach, law_name):
 def simulate_paths(
     law: str | os.PathLike, folder: str | os.PathLike, cell: FaultCell | None = None, *, paths: int = 360,
     points: int = 100, seed: int = 0, reach: float | None = None, samples: int = 1, each: int | None = None,
-    workers: int | None = None, scheduler: str | None = None, progress: bool = True,
+    cycles: int = 0, workers: int | None = None, scheduler: str | None = None, progress: bool = True,
 ) -> tuple[PathDataSet, dict[str, str]]:  # fmt: skip
     """Make the data set ``FOLDER/rve-paths.npz`` and its card.
 
@@ -250,6 +252,8 @@ def simulate_paths(
         Patterns of blocks, ``cell`` with its seed and the next ones: a row of the data set is a path of one of them.
     each
         Samples that follow a path; they take turns. Default: all.
+    cycles
+        So many paths more, of cycles of tractions: see :func:`femnn.multiscale.rve.draw_cycles`.
     workers, scheduler, progress
         See :func:`femnn.tasks.run.run_tasks`.
 
@@ -296,11 +300,17 @@ def simulate_paths(
     if not 1 <= each <= samples:
         raise ParameterError(f"each={each!r} is not allowed for samples={samples}; pass as many or fewer, at least 1")
     draw_path(0, points, working, seed)
+    if cycles:
+        draw_cycles(0, points, working, seed)
     _workplace(law, cell)
-    rows = _rows(paths, samples, each)
+    rows = _rows(paths + cycles, samples, each)
     shared = {"law": law, "points": points, "seed": seed, "reach": reach, "law_name": cracks.name}
     cells = [replace(cell, seed=cell.seed + sample) for sample in range(samples)]
-    tasks = {key: {**shared, "cell": cells[sample], "number": number} for key, (number, sample) in rows.items()}
+    # a path that is drawn has the arguments that it had before there were others
+    tasks = {
+        key: {**shared, "cell": cells[sample], "number": number, **({"cycled": True} if number >= paths else {})}
+        for key, (number, sample) in rows.items()
+    }
     outcome = run_tasks(
         simulate_path,
         tasks,
@@ -312,6 +322,9 @@ def simulate_paths(
     )
     if not outcome.results:
         outcome.require_all()
+    drawn = {"paths": paths, "points": points, "seed": seed}
+    more = {"cycles": cycles} if cycles else {}
+    asked = {"asked": paths, **more, "points": points, "seed": seed, "failed": outcome.failures}
     about = {
         "what": "a cell of elastic blocks and cracks under macro-separations (femnn.multiscale.rve), one row a path",
         "units": "those of the law of the cracks; components (normal, shear, "
@@ -319,11 +332,9 @@ def simulate_paths(
         "law": cracks.name,
         "cell": asdict(cell),
         "working_range": asdict(working),
-        "paths": {"asked": paths, "points": points, "seed": seed, "failed": outcome.failures},
+        "paths": asked,
         **({"seeds": [pattern.seed for pattern in cells]} if samples > 1 else {}),
-        "command": _command(
-            law, cracks, cell, paths=paths, points=points, seed=seed, reach=reach, samples=samples, each=each
-        ),
+        "command": _command(law, cracks, cell, **drawn, reach=reach, samples=samples, each=each, cycles=cycles),
     }
     responses = [outcome.load(key) for key in outcome.results]
     labels: list[dict[str, int | str]] = []
@@ -369,7 +380,7 @@ def _scatter(data, pressure):
 def _command(law, cracks, cell, **values):
     """The command that makes the data set again, where there is one."""
     values |= {"cell-seed": cell.seed, "size": cell.size, "young": cell.young}
-    left_out = {"reach": None, "cell-seed": 0, "samples": 1, "each": values["samples"]}
+    left_out = {"reach": None, "cell-seed": 0, "samples": 1, "each": values["samples"], "cycles": 0}
     if isinstance(cell, FaultCell3D):
         values |= {"slices": cell.slices}
         usual = FaultCell3D.around(cracks, count=cell.count)

@@ -30,7 +30,6 @@ from femnn.multiscale.grains.fault_commands import (
     is_reference,
     is_unseen,
 )
-from femnn.multiscale.rve import springs_of
 
 SMALL = GrainLayer(grains=200, aspect=1.2)
 
@@ -148,12 +147,6 @@ def test_known_rows_are_taken_and_only_the_others_run(tmp_path, monkeypatch):
 def test_tractions_that_cannot_be_are_refused(values, message):
     with pytest.raises(ParameterError, match=message):
         PathCommand(np.zeros((3, 3)), np.ones(3), **values)
-
-
-def test_a_cell_takes_no_shear_traction():
-    command = PathCommand(np.zeros((3, 2)), np.ones(3), control="traction", shear=np.zeros((3, 1)))
-    with pytest.raises(ParameterError, match="a cell prescribes its shear"):
-        springs_of(command)
 
 
 def test_thickness_is_what_was_asked():

@@ -18,9 +18,12 @@ from femnn.multiscale.rve import (
     CrackFilling,
     FaultCell,
     FaultCell3D,
+    PathCommand,
     PathDataSet,
+    Spring,
     WorkingRange,
     block_network,
+    draw_cycles,
     draw_path,
     echelon_cracks,
     law_named,
@@ -181,6 +184,34 @@ def test_commands_of_few_points_begin_at_zero_too(points):
         path = draw_path(number, points, GRAINS)
         assert not path.separation[0].any()
         assert np.isfinite(path.separation).all()
+
+
+@pytest.mark.parametrize("shears", [1, 2])
+def test_cycles_of_tractions_begin_under_the_first_pressure_and_come_back(shears):
+    for number in range(20):
+        path = draw_cycles(number, 60, GRAINS, 1, shears)
+        again = draw_cycles(number, 60, GRAINS, 1, shears)
+        np.testing.assert_array_equal(path.shear, again.shear)
+        assert springs_of(path) == springs_of(again)
+        assert path.separation.shape == (60, 1 + shears)
+        assert (path.load[0], path.shear[0].any()) == (GRAINS.pressure, False)
+        cycled = path.load if number % 2 else path.shear[:, 0]
+        other = path.shear[:, 0] if number % 2 else path.load
+        assert not path.shear[:, 1:].any()
+        # corners are points: three cycles or more, between two values, while the other traction is held
+        assert np.ptp(other[3 * len(other) // 4 :]) < 1e-12
+        turns = np.flatnonzero(np.diff(np.sign(np.diff(cycled))))
+        assert len(turns) >= 4
+        assert np.abs(path.shear).max() <= 0.35 * GRAINS.pressure
+        assert 0.7 * GRAINS.pressure <= path.load.min() <= path.load.max() <= 1.5 * GRAINS.pressure
+    assert not np.array_equal(draw_cycles(3, 60, GRAINS, 1).shear, draw_cycles(3, 60, GRAINS, 2).shear)
+    with pytest.raises(ParameterError, match="starts without pressure"):
+        draw_cycles(0, 60, WorkingRange.of(LAW))
+
+
+def test_springs_hold_the_tractions_of_a_command():
+    command = PathCommand(np.zeros((3, 2)), np.ones(3), control="traction", shear=np.array([[0.0], [0.1], [0.2]]))
+    assert springs_of(command) == [None, (Spring(-1.0), Spring(0.1)), (Spring(-1.0), Spring(0.2))]
 
 
 def test_bad_commands():

@@ -13,7 +13,7 @@ from femnn.cohesive import respond_to_tractions
 from femnn.cohesive.recurrent.critical_state import CriticalState
 from femnn.cohesive.training.fit_critical_state import _first, tensors_of
 from femnn.exceptions import DatasetError
-from femnn.multiscale.rve import FaultCell, law_named, simulate_paths
+from femnn.multiscale.rve import FaultCell, WorkingRange, draw_cycles, law_named, simulate_paths
 from femnn.multiscale.rve.commands import KINDS, is_unseen
 
 
@@ -23,7 +23,7 @@ def cells(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cells")
     cell = FaultCell.around(law_named("fault-grains"), count=2, rows=1, refine=1, thickness=6.0)
     data, failures = simulate_paths(
-        "fault-grains", folder, cell, paths=12, points=12, samples=2, workers=0, progress=False
+        "fault-grains", folder, cell, paths=12, points=12, samples=2, cycles=2, workers=0, progress=False
     )
     assert not failures
     return folder / "rve-paths.npz", data
@@ -33,15 +33,32 @@ def test_a_law_learns_the_mean_of_all_cells_on_paths_under_pressure(cells):
     _, data = cells
     training, unseen = split_cells(data)
     numbers = np.unique(data.path[data.control != "displacement"])
-    assert len(training) == np.count_nonzero(~is_unseen(numbers)) < 6
+    assert len(training) == np.count_nonzero(~is_unseen(numbers)) < 8
     assert len(unseen) == np.count_nonzero(is_unseen(numbers)) < 6
     for paths, chosen in ((training, numbers[~is_unseen(numbers)]), (unseen, numbers[is_unseen(numbers)])):
         for row, number in enumerate(chosen):
             one, other = (data.traction[(data.path == number) & (data.seed == seed)][0] for seed in (0, 1))
             np.testing.assert_allclose(paths.tractions[row], 0.5 * (one.astype(float) + other), atol=1e-12)
-            assert np.abs(one - other).max() > 1e-3
+            # cycles prescribe the tractions
+            sheared = [data.separation[(data.path == number) & (data.seed == seed)][0] for seed in (0, 1)]
+            assert max(np.abs(one - other).max(), np.abs(sheared[0] - sheared[1]).max()) > 5e-4
     with pytest.raises(DatasetError, match="at least 12 paths"):
         split_cells(data[data.path < 6])
+
+
+def test_cells_bear_the_tractions_of_cycles(cells):
+    _, data = cells
+    assert data.about["paths"]["cycles"] == 2
+    assert "--cycles 2" in data.about["command"]
+    working = WorkingRange(**data.about["working_range"])
+    cycled = data.control == "traction"
+    assert sorted(data.path[cycled]) == [12, 12, 13, 13]
+    for row in np.flatnonzero(cycled):
+        command = draw_cycles(int(data.path[row]), 12, working)
+        np.testing.assert_allclose(data.traction[row, 1:, 0], -command.load[1:], rtol=1e-6)
+        np.testing.assert_allclose(data.traction[row, 1:, 1], command.shear[1:, 0], atol=1e-6 * working.pressure)
+    # and shears, which nothing prescribes
+    assert np.abs(data.separation[cycled, :, 1]).max(axis=1).min() > 1e-4
 
 
 def test_one_path_in_five_of_each_kind_is_left_out():
@@ -64,7 +81,7 @@ def test_layers_in_series_begin_as_one_that_is_as_many_times_as_thick():
 
 @pytest.mark.slow
 def test_the_benchmark_compares_a_law_with_cells_that_it_has_not_learned(cells, tmp_path):
-    options = ["train", "fault-cell", "--data", str(cells[0]), "--sliders", "2", "--iterations", "3", "--quiet"]
+    options = ["train", "fault-cell", "--data", str(cells[0]), "--sliders", "2", "--iterations", "30", "--quiet"]
     assert CliRunner().invoke(main, [*options, "--out", str(tmp_path)]).exit_code == 0
     law = str(tmp_path / "cohesive-fault-cell.safetensors")
     result = CliRunner().invoke(main, ["bench", "cell-law", "--law", law, "--seeds", "2", "--out", str(tmp_path)])
