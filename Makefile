@@ -105,8 +105,8 @@ weights: $(STAMP)
 	$(BIN)/femnn simulate rve --law runs/cohesive-grains.safetensors --out runs/rve
 	$(BIN)/femnn train rve --data runs/rve/rve-paths.npz --out runs
 	$(BIN)/femnn train conduits --data runs/rve/rve-paths.npz --out runs
-	$(BIN)/femnn simulate rve --law fault-grains --count 8 --rows 4 --size 600 --thickness 6 --paths 42 --samples 3 \
-		--points 50 --out runs/fault-cell
+	$(BIN)/femnn simulate rve --law fault-grains --count 8 --rows 4 --size 600 --thickness 6 --paths 42 --cycles 14 \
+		--samples 3 --points 50 --out runs/fault-cell
 	$(BIN)/femnn train fault-cell --data runs/fault-cell/rve-paths.npz --out runs
 	$(BIN)/femnn train install runs
 

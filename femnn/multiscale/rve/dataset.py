@@ -225,7 +225,7 @@ def simulate_path(law, cell, number, points, seed, reach, law_name, cycled=False
     }
 
 
-@checked()
+@checked(paths="[1, inf)", samples="[1, inf)", cycles="[0, inf)")
 def simulate_paths(
     law: str | os.PathLike, folder: str | os.PathLike, cell: FaultCell | None = None, *, paths: int = 360,
     points: int = 100, seed: int = 0, reach: float | None = None, samples: int = 1, each: int | None = None,
@@ -293,9 +293,6 @@ def simulate_paths(
     cracks = law_named(law)
     cell = FaultCell.around(cracks) if cell is None else cell
     law, working = str(law), WorkingRange.of(cracks, reach)
-    for name, value in (("paths", paths), ("samples", samples)):
-        if value < 1:
-            raise ParameterError(f"{name}={value!r} is not allowed; it must be at least 1")
     each = samples if each is None else each
     if not 1 <= each <= samples:
         raise ParameterError(f"each={each!r} is not allowed for samples={samples}; pass as many or fewer, at least 1")

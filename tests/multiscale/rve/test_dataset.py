@@ -325,7 +325,10 @@ def test_samples_are_rows_of_the_same_paths_beside_those_of_the_first_cell(made,
     assert not any("scatter" in name for name in data.about["checks"])
 
 
-@pytest.mark.parametrize(("values", "message"), [({"samples": 0}, "samples=0"), ({"samples": 2, "each": 3}, "each=3")])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"samples": 0}, "samples=0"), ({"samples": 2, "each": 3}, "each=3"), ({"cycles": -1}, "cycles=-1")],
+)
 def test_more_rows_than_samples_are_refused(values, message, tmp_path):
     with pytest.raises(ParameterError, match=message):
         simulate_paths("classical-default", tmp_path, paths=1, points=12, **values)
