@@ -48,7 +48,7 @@ _POWERS = {
 _RATE = 1.2
 # Largest factor of what opening adds to a strength; largest share of a strength that is lost against the fabric.
 _MOST_DILATANCY, _MOST_LOSS = 4.0, 0.98
-# Least reach over the distance: springs much stiffer than the layer would have no use.
+# Least reach over the distance, before all are shortened for what springs may carry: much stiffer springs have no use.
 _LEAST_REACH = 1e-3
 # Farthest neutral point, over the distance.
 _FARTHEST = 2.0

@@ -103,7 +103,7 @@ def springs_of(command: PathCommand) -> list[Spring | tuple[Spring, ...] | None]
     return [None, *(Spring(-float(load), command.stiffness) for load in command.load[1:])]
 
 
-@checked(points="[1, inf)", seed="[0, inf]", number="[0, inf]", shears="[1, 2]")
+@checked(points="[10, inf)", seed="[0, inf]", number="[0, inf]", shears="[1, 2]")
 def draw_path(number: int, points: int, working: WorkingRange, seed: int = 0, shears: int = 1) -> PathCommand:
     """The commands of path ``number``: the same ones for the same working range and seed, whatever the cell.
 
@@ -129,9 +129,6 @@ def draw_path(number: int, points: int, working: WorkingRange, seed: int = 0, sh
     >>> path.kind, path.separation.shape
     ('shear', (20, 2))
     """
-    for name, value, least in (("number", number, 0), ("points", points, 10), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ParameterError(f"{name}={value!r} is not allowed; it must be an integer of at least {least}")
     if shears == 2:
         return _turning(draw_path(number, points, working, seed), np.random.default_rng([seed, number, 1]))
     kind = KINDS[number % len(KINDS)]

@@ -238,7 +238,9 @@ def test_a_layer_that_slides_far_gets_looser_within_a_length():
     beyond = opening[0, -1] - opening[0, [400, 600, 800]]
     # what sliding asks for is followed within some diameters, which are over at 60; 1 - (1 - y)² of y = exp(-s/l)
     left = np.exp(-np.array([2.0, 3.0, 4.0]))
-    np.testing.assert_allclose(beyond / beyond[0], (1.0 - (1.0 - left) ** 2) / (1.0 - (1.0 - left[0]) ** 2), rtol=0.05)
+    np.testing.assert_allclose(beyond / beyond[0], (1.0 - (1.0 - left) ** 2) / (1.0 - (1.0 - left[0]) ** 2), rtol=0.03)
+    # by the amount itself, which the layer follows a little late
+    assert 0.05 * (1.0 - (1.0 - left[0]) ** 2) < beyond[0] < 0.05 * (1.0 - (1.0 - np.exp(-1.5)) ** 2)
     np.testing.assert_allclose(ratio[0, 600, 0], ratio[0, -1, 0], rtol=0.01)
 
 
@@ -303,7 +305,7 @@ def test_what_a_layer_slides_before_it_yields_follows_the_stiffness_of_its_sprin
         slip = np.linspace(0.0, 0.003, 31) * reach
         sliding = np.stack([slip, 0.0 * slip], axis=-1)[None]
         ratios.append(network.under_pressure(np.full((1, 31), pressure), sliding)[1][0, 1:, 0])
-    np.testing.assert_allclose(*ratios, rtol=0.03)
+    np.testing.assert_allclose(*ratios, rtol=0.02)
 
 
 @pytest.mark.parametrize("seed", range(2))
